@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Renews requirements/*.txt from pyproject.toml: exact versions with hashes, for every Python that it allows.
+# Needs uv. The result names no index: pip takes the files from where it is configured to.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+lock() {
+  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+    --no-emit-index-url --no-emit-find-links --no-annotate --no-header "${@:2}" pyproject.toml \
+    --output-file "requirements/$1.txt"
+  sed -i '1i # Written by scripts/lock.sh from pyproject.toml; not by hand.' "requirements/$1.txt"
+}
+lock base
+lock dev --extra dev --constraints requirements/base.txt
