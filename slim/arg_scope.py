@@ -1,0 +1,161 @@
+"""Default arguments for layers, by scope: the idea that gave TF-Slim its short networks.
+
+```python
+with slim.arg_scope([slim.conv2d], padding="SAME", weights_regularizer=slim.l2_regularizer(5e-4)) as scope:
+    net = slim.conv2d(images, 64, [3, 3])                    # SAME, regularized
+    net = slim.conv2d(net, 64, [3, 3], padding="VALID")      # an explicit argument wins
+with slim.arg_scope(scope):                                  # a saved scope, opened again
+    ...
+```
+
+Scopes nest and are thread-local: a replica function that runs in a thread of its own enters them
+inside that function.
+"""
+
+import contextlib
+import functools
+import inspect
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from slim import _checks
+
+Scope = Mapping[str, Mapping[str, Any]]
+
+
+class _Stack(threading.local):
+    def __init__(self) -> None:
+        self.scopes: list[Scope] = [{}]
+
+
+_stack = _Stack()
+_keyword_names: dict[str, frozenset[str]] = {}
+_take_any: set[str] = set()  # keys of the functions with **kwargs
+
+
+def arg_scope_func_key(func: Callable[..., Any]) -> str:
+    """Returns the key under which a scope keeps the defaults of `func`."""
+    return getattr(func, "_arg_scope_key", None) or f"{func.__module__}.{func.__qualname__}"
+
+
+def has_arg_scope(func: Callable[..., Any]) -> bool:
+    """Returns whether `func` was wrapped by `add_arg_scope`."""
+    return hasattr(func, "_arg_scope_key")
+
+
+def add_arg_scope(func: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorates `func` so that its keyword arguments can be set by `arg_scope`.
+
+    Args:
+      func: any function; its parameters with a default may be set by a scope.
+
+    Returns:
+      The function with its signature and docstring.
+    """
+    key = f"{func.__module__}.{func.__qualname__}"
+    parameters = inspect.signature(func).parameters.values()
+    by_position = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    positional = [p.name for p in parameters if p.kind in by_position]
+    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
+        _take_any.add(key)
+    _keyword_names[key] = frozenset(
+        p.name for p in parameters if p.default is not inspect.Parameter.empty
+    )
+
+    @functools.wraps(func)
+    def with_scope(*args: Any, **kwargs: Any) -> Any:
+        explicit = positional[: len(args)]
+        defaults = _stack.scopes[-1].get(key, {})
+        chosen = {name: value for name, value in defaults.items() if name not in explicit}
+        return func(*args, **{**chosen, **kwargs})
+
+    with_scope._arg_scope_key = key  # type: ignore[attr-defined]
+    return with_scope
+
+
+def arg_scoped_arguments(func: Callable[..., Any]) -> tuple[str, ...]:
+    """Returns the names of the arguments of `func` that a scope may set, sorted.
+
+    Raises:
+      ValueError: if `func` is not decorated with `add_arg_scope`.
+    """
+    return tuple(sorted(_keyword_names[_key_of(func)]))
+
+
+def current_arg_scope() -> Scope:
+    """Returns the scope in force: for each function's key, its default arguments."""
+    return _stack.scopes[-1]
+
+
+@contextlib.contextmanager
+def arg_scope(
+    functions_or_scope: Iterable[Callable[..., Any]] | Scope, **kwargs: Any
+) -> Iterator[Scope]:
+    """Sets default arguments of functions within a `with` block.
+
+    A keyword goes to those of the listed functions that take it.
+
+    Args:
+      functions_or_scope: a list of functions decorated with `add_arg_scope`, or a scope saved
+        by `with arg_scope(...) as scope`, which replaces the scope in force.
+      **kwargs: the defaults; not allowed with a saved scope.
+
+    Yields:
+      The scope, to be saved and opened again.
+
+    Raises:
+      ValueError: if a keyword is given with a saved scope, a function is not decorated, or no
+        listed function takes a keyword.
+      TypeError: if `functions_or_scope` is neither.
+    """
+    if isinstance(functions_or_scope, Mapping):
+        if kwargs:
+            raise ValueError(
+                f"a saved scope takes no keywords, but got {_checks.listed(kwargs)}; "
+                "open a second arg_scope inside it"
+            )
+        scope = functions_or_scope
+    elif isinstance(functions_or_scope, (list, tuple)):
+        scope = _extended(_stack.scopes[-1], functions_or_scope, kwargs)
+    else:
+        raise TypeError(
+            f"arg_scope takes a list of functions or a saved scope, not {functions_or_scope!r}"
+        )
+    _stack.scopes.append(scope)
+    try:
+        yield scope
+    finally:
+        _stack.scopes.pop()
+
+
+def _extended(
+    outer: Scope, functions: Iterable[Callable[..., Any]], kwargs: Mapping[str, Any]
+) -> Scope:
+    """Returns `outer` with the keywords added for each function that takes them."""
+    keys = [_key_of(func) for func in functions]
+    for name in kwargs:
+        if not any(_takes(key, name) for key in keys):
+            accepted = sorted(set().union(*(_keyword_names[key] for key in keys)))
+            hint = _checks.suggest(name, accepted) or "."
+            raise ValueError(
+                f"arg_scope: none of the functions takes {name!r}{hint} "
+                f"Accepted: {_checks.listed(accepted)}"
+            )
+    scope = dict(outer)
+    for key in keys:
+        taken = {name: value for name, value in kwargs.items() if _takes(key, name)}
+        scope[key] = {**scope.get(key, {}), **taken}
+    return scope
+
+
+def _takes(key: str, name: str) -> bool:
+    return key in _take_any or name in _keyword_names[key]
+
+
+def _key_of(func: Callable[..., Any]) -> str:
+    if not has_arg_scope(func):
+        raise ValueError(
+            f"{func!r} is not decorated with @slim.add_arg_scope, so no scope can reach it"
+        )
+    return arg_scope_func_key(func)

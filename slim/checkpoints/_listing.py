@@ -1,0 +1,182 @@
+"""What lies in a checkpoint directory, oldest first, and its state file; no TensorFlow here.
+
+The files decide. The text file `checkpoint` (a CheckpointState protocol buffer, as in TensorFlow)
+only says in which order they were written, so it may be lost, empty or out of date.
+"""
+
+import ast
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from slim import _paths
+
+STATE_FILE = "checkpoint"
+UNREADABLE = ".unreadable"
+_FIELD = re.compile(r'^\s*(\w+)\s*:\s*(?:"((?:[^"\\]|\\.)*)"|([-+.\w]+))\s*$', re.MULTILINE)
+_V1_FILE = re.compile(r"\.ckpt(-\d+)?$")
+_SHARD = re.compile(r"\.data-\d{5}-of-\d{5}$")
+
+
+@dataclass(frozen=True)
+class State:
+    """The state file: base names, oldest first, and times in seconds where it has them.
+
+    `problem` says why the file is of no use ("" if it is fine).
+    """
+
+    newest: str = ""
+    names: tuple[str, ...] = ()
+    times: tuple[float, ...] = ()
+    last_preserved: float | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The checkpoints of a directory, oldest first, and what the files did not tell by themselves.
+
+    Attributes:
+      names: base names of the prefixes.
+      recent: those of them that rotation may remove: named by the state file, or newer.
+      orphans: prefixes with a data file and no index, as an interrupted save leaves.
+      unreadable: files that were set aside.
+      state: the state file.
+    """
+
+    names: tuple[str, ...]
+    recent: tuple[str, ...]
+    orphans: tuple[str, ...]
+    unreadable: tuple[str, ...]
+    state: State
+
+
+def step_of(name: str) -> int:
+    """Returns the N of `model.ckpt-N`, or -1."""
+    match = re.search(r"-(\d+)$", name)
+    return int(match[1]) if match else -1
+
+
+def prefix_of(path: str) -> str:
+    """Returns the prefix for the path of an index, data or meta file, or else the path itself."""
+    if _SHARD.search(path):
+        return _SHARD.sub("", path)
+    return path.removesuffix(".index") if path.endswith(".index") else path.removesuffix(".meta")
+
+
+def is_checkpoint(prefix: str) -> bool:
+    """Returns whether a prefix has an index file, or is a file by itself (format V1)."""
+    return os.path.isfile(prefix + ".index") or os.path.isfile(prefix)
+
+
+def files_of(prefix: str) -> list[str]:
+    """Returns the files of a checkpoint, in the order in which to remove them: index first."""
+    directory, base = os.path.split(prefix)
+    own = {base: 0, f"{base}.index": 0, f"{base}.meta": 2}
+    found = [
+        (own.get(name, 1), name)
+        for name in os.listdir(directory or ".")
+        if name in own or (_SHARD.search(name) and prefix_of(name) == base)
+    ]
+    paths = [os.path.join(directory, name) for _, name in sorted(found)]
+    return [path for path in paths if not os.path.isdir(path)]
+
+
+def read_state(directory: str) -> State:
+    """Returns the state file of a directory; it never raises for what the file holds."""
+    try:
+        with open(os.path.join(directory, STATE_FILE), "rb") as file:
+            text = file.read().decode("utf-8", "replace")
+    except OSError as error:
+        return State(problem="missing" if isinstance(error, FileNotFoundError) else "unreadable")
+    fields: dict[str, list[str]] = {}
+    try:
+        for key, quoted, bare in _FIELD.findall(text):
+            value = _unquoted(quoted) if quoted else bare
+            fields.setdefault(key, []).append(value)
+        newest = _base(fields["model_checkpoint_path"][0])
+        names = tuple(_base(name) for name in fields.get("all_model_checkpoint_paths", [newest]))
+        times = tuple(float(t) for t in fields.get("all_model_checkpoint_timestamps", []))
+        preserved = fields.get("last_preserved_timestamp", [])
+        last_preserved = float(preserved[0]) if preserved else None
+    except (KeyError, ValueError, SyntaxError):
+        return State(problem="garbage" if text.strip("\0 \n") else "empty")
+    return State(newest, names, times if len(times) == len(names) else (), last_preserved)
+
+
+def write_state(
+    directory: str,
+    names: Sequence[str],
+    times: Sequence[float] = (),
+    last_preserved: float | None = None,
+) -> None:
+    """Writes the state file atomically; the last name is the newest."""
+    lines = [f"model_checkpoint_path: {_quoted(names[-1])}"]
+    lines += [f"all_model_checkpoint_paths: {_quoted(name)}" for name in names]
+    lines += [f"all_model_checkpoint_timestamps: {float(time)!r}" for time in times]
+    if last_preserved is not None:
+        lines.append(f"last_preserved_timestamp: {float(last_preserved)!r}")
+    content = "\n".join(lines) + "\n"
+    _paths.write_atomically(os.path.join(directory, STATE_FILE), content.encode())
+
+
+def list_checkpoints(directory: str) -> Listing:
+    """Returns the checkpoints in a directory, which may be written to at this moment."""
+    state = read_state(directory)
+    entries = {entry.name: entry for entry in os.scandir(directory) if not entry.is_dir()}
+    indexed = {name.removesuffix(".index") for name in entries if name.endswith(".index")}
+    single = {
+        name for name in entries if _V1_FILE.search(name) or name in (state.newest, *state.names)
+    }
+    names = {name for name in indexed | single if not name.startswith(_paths.SCRATCH)}
+    times = {name: _modified(entries.get(f"{name}.index", entries.get(name))) for name in names}
+    recent, older = _by_age(names, state, times)
+    data = {prefix_of(name) for name in entries if _SHARD.search(name)}
+    return Listing(
+        names=(*older, *recent),
+        recent=tuple(recent),
+        orphans=tuple(sorted(data - indexed)),
+        unreadable=tuple(sorted(name for name in entries if name.endswith(UNREADABLE))),
+        state=state,
+    )
+
+
+def _by_age(names: set[str], state: State, times: Mapping[str, int]) -> tuple[list[str], list[str]]:
+    """Returns the names that are recent, and those older than all that the state file names."""
+    by_step = sorted(names, key=lambda name: (step_of(name), times[name], name))
+    listed = [name for name in dict.fromkeys((*state.names, state.newest)) if name in names]
+    if not listed:
+        return by_step, []
+    if state.newest in names:
+        # Whoever edits the file to go back to an older checkpoint means it.
+        listed.remove(state.newest)
+        listed.append(state.newest)
+    last = max(map(step_of, listed))
+    unlisted = [name for name in by_step if name not in listed]
+    newer = [name for name in unlisted if step_of(name) > last]
+    return listed + newer, [name for name in unlisted if step_of(name) <= last]
+
+
+def _modified(entry: os.DirEntry[str] | None) -> int:
+    try:
+        return entry.stat().st_mtime_ns if entry else 0
+    except OSError:
+        return 0
+
+
+def _base(path: str) -> str:
+    windows = re.match(r"[A-Za-z]:[\\/]|\\\\", path)
+    return (path.replace("\\", "/") if windows else path).rpartition("/")[2]
+
+
+def _quoted(name: str) -> str:
+    plain = (chr(b) if 32 <= b < 127 and b not in b"\"'\\" else f"\\{b:03o}" for b in name.encode())
+    return '"' + "".join(plain) + '"'
+
+
+def _unquoted(text: str) -> str:
+    # A file written by hand may hold letters that are not ASCII as they are.
+    octal = re.sub(r"[^\x00-\x7f]", lambda m: "".join(f"\\{b:03o}" for b in m[0].encode()), text)
+    value: bytes = ast.literal_eval(f'b"{octal}"')
+    return value.decode("utf-8", "surrogateescape")

@@ -1,0 +1,191 @@
+"""The checkpoints of one training run: written, rotated, and found again after any crash."""
+
+import logging
+import os
+import re
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from slim import _checks, _paths
+from slim.checkpoints import _best, _listing, _writing
+from slim.checkpoints._restore import RestoreReport, restore
+from slim.checkpoints._rotation import Rotation
+
+_log = logging.getLogger(__name__)
+
+
+class Restored(NamedTuple):
+    """What `restore_latest` found; `unreadable` holds (prefix, reason), newest first."""
+
+    prefix: str
+    step: int
+    report: RestoreReport
+    unreadable: tuple[tuple[str, str], ...] = ()
+
+
+class Checkpoints:
+    """Checkpoints `basename-STEP` in a directory that this process alone writes to.
+
+    Args:
+      directory: the run directory; made by the first save.
+      max_to_keep: how many of the newest stay; None or 0 keeps all.
+      keep_every_n_hours: besides, one checkpoint per so many hours stays for ever.
+      basename: what comes before the step.
+      clock: returns seconds since the epoch.
+
+    Raises:
+      UserError: if a number is negative, or the basename is not a plain file name.
+    """
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        max_to_keep: int | None = 5,
+        keep_every_n_hours: float | None = None,
+        basename: str = "model.ckpt",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        _checks.non_negative(max_to_keep=max_to_keep)
+        _checks.positive(keep_every_n_hours=keep_every_n_hours)
+        if not basename or basename != os.path.basename(basename) or basename.startswith("."):
+            raise _checks.UserError(f"basename={basename!r} must be a file name without a folder")
+        self.directory = os.fspath(directory)
+        self._max_to_keep = max_to_keep or None
+        self._hours = keep_every_n_hours
+        self._basename = basename
+        self._clock = clock
+        self._rotation: Rotation | None = None
+
+    def all_steps(self) -> list[int]:
+        """Returns the steps on disk, oldest checkpoint first."""
+        return [_listing.step_of(name) for name in self._own(self._listing().names)]
+
+    def latest(self) -> str | None:
+        """Returns the prefix of the newest checkpoint, or None; it may turn out unreadable."""
+        names = self._own(self._listing().names)
+        return self._prefix(names[-1]) if names else None
+
+    def save(self, step: int, tensors: Mapping[str, Any]) -> str:
+        """Writes a checkpoint, then removes those beyond `max_to_keep`, and returns the prefix.
+
+        Raises:
+          RunError: if it cannot be written; the older ones are as they were.
+        """
+        _checks.non_negative(step=step)
+        name = f"{self._basename}-{int(step)}"
+        if self._rotation is None:
+            self._rotation = self._begin()
+        prefix = _writing.save(self._prefix(name), tensors)
+        try:
+            self._rotation.add(name)
+        except OSError as error:
+            raise _checks.RunError(
+                f"Saved {prefix}, but could not write the state file of {self.directory}: "
+                f"{error.strerror}"
+            ) from error
+        return prefix
+
+    def save_best(
+        self,
+        step: int,
+        tensors: Mapping[str, Any],
+        metric_name: str,
+        value: float,
+        *,
+        higher_is_better: bool = True,
+    ) -> str | None:
+        """Writes `best/` if the value beats the best so far (see `_best.save_best`)."""
+        return _best.save_best(
+            os.path.join(self.directory, _best.DIRECTORY),
+            f"{self._basename}-{int(step)}",
+            tensors,
+            metric_name,
+            value,
+            higher_is_better,
+        )
+
+    def restore_latest(
+        self, variables: Mapping[str, tf.Variable], *, strict: bool = True
+    ) -> Restored | None:
+        """Restores the newest checkpoint that can be read.
+
+        Unreadable ones are reported, logged as errors, and once an older one has served are renamed
+        to `*.unreadable`, so that nobody else trips over them.
+
+        Returns:
+          What was restored, or None if the directory has no trace of a checkpoint.
+
+        Raises:
+          UserError: if a readable checkpoint does not fit the variables.
+          RunError: if there are checkpoints, or were, and none can be read.
+        """
+        listing, unreadable = self._listing(), []
+        for name in reversed(self._own(listing.names)):
+            prefix = self._prefix(name)
+            try:
+                report = restore(prefix, variables, strict=strict)
+            except _checks.RunError as error:
+                _log.error("UNREADABLE CHECKPOINT, trying the one before it. %s", error)
+                unreadable.append((prefix, str(error)))
+                continue
+            for bad, _ in unreadable:
+                _set_aside(bad)
+            if unreadable:
+                _log.error("Went back to %s; the unreadable are renamed *.unreadable", prefix)
+            return Restored(prefix, _listing.step_of(name), report, tuple(unreadable))
+        self._refuse_fresh_start(listing, unreadable)
+        return None
+
+    def _refuse_fresh_start(
+        self, listing: _listing.Listing, unreadable: list[tuple[str, str]]
+    ) -> None:
+        advice = "Bring back a copy, or move the files away to start afresh"
+        if unreadable:
+            reasons = "; ".join(reason for _, reason in unreadable[:3])
+            raise _checks.RunError(
+                f"{len(unreadable)} checkpoints in {self.directory} and none is readable: "
+                f"{reasons}. {advice}"
+            )
+        orphans = self._own(listing.orphans)
+        named = listing.state.problem != "missing"
+        if named or listing.unreadable or len(orphans) > 1:
+            traces = ["checkpoint"] * named + [f"{o}.data-*" for o in orphans]
+            traces += listing.unreadable
+            raise _checks.RunError(
+                f"No checkpoint in {self.directory}, but traces of some: "
+                f"{_checks.listed(traces, 5)}. {advice}"
+            )
+        if orphans:
+            _log.warning("The first save in %s was interrupted; starting afresh", self.directory)
+
+    def _begin(self) -> Rotation:
+        """Sweeps what a killed process left, and sees what there is to rotate."""
+        _paths.check_writable_directory(self.directory)
+        for name in _paths.sweep_scratch(self.directory):
+            _log.info("Removed %s, left by an interrupted save", self._prefix(name))
+        for name in self._own(self._listing().orphans):
+            _log.warning("Removed %s.data-*: its save was interrupted", self._prefix(name))
+            _writing.remove(self._prefix(name))
+        recent = self._own(self._listing().recent)
+        return Rotation(self.directory, recent, self._max_to_keep, self._hours, self._clock)
+
+    def _listing(self) -> _listing.Listing:
+        try:
+            return _listing.list_checkpoints(self.directory)
+        except FileNotFoundError:
+            return _listing.Listing((), (), (), (), _listing.State(problem="missing"))
+
+    def _own(self, names: tuple[str, ...]) -> list[str]:
+        return [n for n in names if re.fullmatch(re.escape(self._basename) + r"-\d+", n)]
+
+    def _prefix(self, name: str) -> str:
+        return os.path.join(self.directory, name)
+
+
+def _set_aside(prefix: str) -> None:
+    for path in _listing.files_of(prefix):
+        os.replace(path, path + _listing.UNREADABLE)

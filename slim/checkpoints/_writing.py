@@ -1,0 +1,73 @@
+"""Writing one checkpoint, whole or not at all."""
+
+import logging
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from slim import _checks, _paths
+from slim.checkpoints import _listing
+from slim.checkpoints._reading import brief
+
+_log = logging.getLogger(__name__)
+
+
+def snapshot(tensors: Mapping[str, Any]) -> dict[str, tf.Tensor]:
+    """Returns the present values by name, aggregated over the replicas, on the host.
+
+    With several workers each must call this, since a variable kept per replica is summed over all
+    of them; one then saves what it got.
+    """
+    with tf.device("CPU:0"):
+        return {name: tf.identity(tensors[name]) for name in sorted(tensors)}
+
+
+def save(prefix: str | os.PathLike[str], tensors: Mapping[str, Any]) -> str:
+    """Writes a checkpoint (TensorBundle, format V2) and returns its prefix.
+
+    The files appear under their names when they are complete and on the disk, data first and index
+    last. Equal values give equal bytes.
+
+    Args:
+      prefix: path without suffix, such as `run/model.ckpt-100`.
+      tensors: name -> variable, tensor or array.
+
+    Raises:
+      ValueError: if there is nothing to save.
+      RunError: if the disk is full or fails. No older checkpoint is touched, nothing is left over.
+    """
+    if not tensors:
+        raise ValueError("tensors is empty: there is nothing to save")
+    prefix, values = os.fspath(prefix), snapshot(tensors)
+    directory, base = os.path.split(os.path.abspath(prefix))
+    try:
+        os.makedirs(directory, exist_ok=True)
+        with _paths.scratch_directory(directory) as scratch, tf.device("CPU:0"):
+            fresh = os.path.join(scratch, base)
+            tf.raw_ops.SaveV2(
+                prefix=fresh,
+                tensor_names=list(values),
+                shape_and_slices=[""] * len(values),
+                tensors=list(values.values()),
+            )
+            # The index tells that a checkpoint exists; files_of lists it first, for removal.
+            for path in reversed(_listing.files_of(fresh)):
+                _paths.flush_to_disk(path)
+                os.replace(path, os.path.join(directory, os.path.basename(path)))
+                _paths.flush_to_disk(directory)
+    except (OSError, tf.errors.OpError) as error:
+        raise _checks.RunError(
+            f"Could not save {prefix}: {brief(error)}. Older checkpoints are untouched"
+        ) from error
+    return prefix
+
+
+def remove(prefix: str) -> None:
+    """Removes the files of a checkpoint, index first, so that it is never found half removed."""
+    for path in _listing.files_of(prefix):
+        try:
+            os.remove(path)
+        except OSError as error:
+            _log.warning("Could not remove %s: %s", path, error.strerror)

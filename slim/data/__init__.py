@@ -1,0 +1,44 @@
+"""Reading examples: what a dataset is, and how a record becomes an image and a label.
+
+The names are loaded on first use, so that importing `slim.data` loads no TensorFlow.
+"""
+
+import importlib
+
+_HOMES = {
+    "Dataset": "slim.data.dataset",
+    "BoundingBox": "slim.data.tfexample_decoder",
+    "Image": "slim.data.tfexample_decoder",
+    "ItemHandler": "slim.data.tfexample_decoder",
+    "LookupTensor": "slim.data.tfexample_decoder",
+    "SparseTensor": "slim.data.tfexample_decoder",
+    "TFExampleDecoder": "slim.data.tfexample_decoder",
+    "Tensor": "slim.data.tfexample_decoder",
+}
+_MODULES = ("dataset", "records", "tfexample_decoder")
+
+__all__ = [
+    "BoundingBox",
+    "Dataset",
+    "Image",
+    "ItemHandler",
+    "LookupTensor",
+    "SparseTensor",
+    "TFExampleDecoder",
+    "Tensor",
+    "dataset",
+    "records",
+    "tfexample_decoder",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

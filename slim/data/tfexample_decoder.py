@@ -1,0 +1,266 @@
+"""From a serialized `tf.train.Example` to items such as an image and its label."""
+
+import abc
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from slim import _checks
+
+Features = Mapping[str, Any]
+
+
+class ItemHandler(abc.ABC):
+    """Makes one item out of one or more parsed features.
+
+    Attributes:
+      keys: the features that `tensors_to_item` needs.
+    """
+
+    def __init__(self, keys: str | Sequence[str]) -> None:
+        self.keys = (keys,) if isinstance(keys, str) else tuple(keys)
+
+    @abc.abstractmethod
+    def tensors_to_item(self, keys_to_tensors: Features) -> tf.Tensor | tf.SparseTensor:
+        """Returns the item.
+
+        Args:
+          keys_to_tensors: feature key -> parsed tensor, with at least `self.keys`.
+        """
+
+
+class Tensor(ItemHandler):
+    """A feature as it is: a label, a file name, the encoded bytes of an image."""
+
+    def __init__(
+        self,
+        tensor_key: str,
+        shape: Sequence[int] | None = None,
+        default_value: Any = 0,
+    ) -> None:
+        """Initializes the handler.
+
+        Args:
+          tensor_key: the feature.
+          shape: the item's shape; None leaves the feature's own.
+          default_value: fills the gaps of a sparse feature.
+        """
+        super().__init__(tensor_key)
+        self._key = tensor_key
+        self._shape = shape
+        self._default_value = default_value
+
+    def tensors_to_item(self, keys_to_tensors: Features) -> tf.Tensor:
+        tensor = keys_to_tensors[self._key]
+        if isinstance(tensor, tf.SparseTensor):
+            default = "" if tensor.dtype == tf.string else self._default_value
+            tensor = tf.sparse.to_dense(tensor, default_value=default)
+        return tensor if self._shape is None else tf.reshape(tensor, self._shape)
+
+
+class LookupTensor(Tensor):
+    """A feature looked up in a table (`tf.lookup`), such as a class name -> label."""
+
+    def __init__(
+        self,
+        tensor_key: str,
+        table: Any,
+        shape: Sequence[int] | None = None,
+        default_value: Any = 0,
+    ) -> None:
+        """Initializes the handler; `table` has a method `lookup(keys)`."""
+        super().__init__(tensor_key, shape, default_value)
+        self._table = table
+
+    def tensors_to_item(self, keys_to_tensors: Features) -> tf.Tensor:
+        return self._table.lookup(super().tensors_to_item(keys_to_tensors))
+
+
+class SparseTensor(ItemHandler):
+    """A sparse tensor kept as two features, its indices and its values."""
+
+    def __init__(
+        self,
+        indices_key: str = "indices",
+        values_key: str = "values",
+        shape: Sequence[int] | None = None,
+        densify: bool = False,
+        default_value: Any = 0,
+    ) -> None:
+        """Initializes the handler.
+
+        Args:
+          indices_key: feature of int64 indices along the single axis.
+          values_key: feature of as many values.
+          shape: `[length]`; None takes the largest index plus one.
+          densify: returns a dense tensor instead.
+          default_value: fills the gaps when `densify`.
+        """
+        super().__init__((indices_key, values_key))
+        self._shape = shape
+        self._densify = densify
+        self._default_value = default_value
+
+    def tensors_to_item(self, keys_to_tensors: Features) -> tf.Tensor | tf.SparseTensor:
+        indices, values = (_dense(keys_to_tensors[key]) for key in self.keys)
+        if self._shape is None:
+            shape = tf.reduce_max(tf.concat([indices, [-1]], 0))[tf.newaxis] + 1
+        else:
+            shape = tf.constant(self._shape, tf.int64)
+        item = tf.SparseTensor(indices[:, tf.newaxis], values, shape)
+        return tf.sparse.to_dense(item, self._default_value) if self._densify else item
+
+
+class BoundingBox(ItemHandler):
+    """Boxes `[number, 4]` from four features, by default in the order ymin, xmin, ymax, xmax."""
+
+    def __init__(
+        self,
+        keys: Sequence[str] = ("ymin", "xmin", "ymax", "xmax"),
+        prefix: str = "",
+    ) -> None:
+        """Initializes the handler.
+
+        Args:
+          keys: the four features, without their common prefix.
+          prefix: such as "image/object/bbox/".
+
+        Raises:
+          ValueError: if there are not four keys.
+        """
+        if len(keys) != 4:
+            raise ValueError(f"keys={tuple(keys)!r} of a BoundingBox: 4 are needed")
+        super().__init__([prefix + key for key in keys])
+
+    def tensors_to_item(self, keys_to_tensors: Features) -> tf.Tensor:
+        return tf.stack([_dense(keys_to_tensors[key]) for key in self.keys], axis=-1)
+
+
+class Image(ItemHandler):
+    """An encoded picture, decoded by its content and never by its name.
+
+    JPEG, PNG, BMP and the first frame of a GIF are told apart by their first bytes. The format
+    feature matters only when it says "raw": then the bytes are the pixels themselves.
+    """
+
+    def __init__(
+        self,
+        image_key: str = "image/encoded",
+        format_key: str | None = "image/format",
+        shape: Sequence[int] | None = None,
+        channels: int = 3,
+        dtype: tf.DType = tf.uint8,
+    ) -> None:
+        """Initializes the handler.
+
+        Args:
+          image_key: feature with the encoded bytes.
+          format_key: feature with the format's name; None if there is none, then nothing is "raw".
+          shape: `[height, width, channels]` where all pictures have the same; "raw" needs it.
+          channels: 1 (grayscale) or 3 (RGB); pictures are converted.
+          dtype: of the decoded pixels: tf.uint8 or tf.uint16.
+
+        Raises:
+          ValueError: if `channels` is neither 1 nor 3, or contradicts `shape`.
+        """
+        super().__init__((image_key, format_key) if format_key else image_key)
+        if channels not in (1, 3):
+            raise ValueError(f"channels={channels!r} of an Image must be 1 or 3")
+        if shape is not None and shape[-1] != channels:
+            raise ValueError(f"shape={shape!r} of an Image contradicts channels={channels}")
+        self._image_key = image_key
+        self._format_key = format_key
+        self._shape = None if shape is None else tuple(shape)
+        self._channels = channels
+        self._dtype = tf.as_dtype(dtype)
+
+    def tensors_to_item(self, keys_to_tensors: Features) -> tf.Tensor:
+        encoded = keys_to_tensors[self._image_key]
+        if self._shape is None or self._format_key is None:
+            image = self.decode(encoded)
+        else:
+            is_raw = tf.strings.lower(keys_to_tensors[self._format_key]) == "raw"
+            image = tf.cond(is_raw, lambda: self._pixels(encoded), lambda: self.decode(encoded))
+        image.set_shape(self._shape or (None, None, self._channels))
+        return image
+
+    def decode(self, encoded: tf.Tensor) -> tf.Tensor:
+        """Returns the picture `[height, width, channels]` of encoded bytes (a scalar string)."""
+        image = tf.io.decode_image(
+            encoded, channels=self._channels, dtype=self._dtype, expand_animations=False
+        )
+        image.set_shape((None, None, self._channels))
+        return image
+
+    def _pixels(self, encoded: tf.Tensor) -> tf.Tensor:
+        return tf.reshape(tf.io.decode_raw(encoded, self._dtype), self._shape)
+
+
+class TFExampleDecoder:
+    """Decodes `tf.train.Example` records into named items.
+
+    Example:
+      decoder = TFExampleDecoder(
+          {"image/encoded": tf.io.FixedLenFeature([], tf.string),
+           "image/class/label": tf.io.FixedLenFeature([], tf.int64)},
+          {"image": Image(format_key=None), "label": Tensor("image/class/label")})
+      image, label = decoder.decode(serialized, ["image", "label"])
+    """
+
+    def __init__(
+        self,
+        keys_to_features: Mapping[str, Any],
+        items_to_handlers: Mapping[str, ItemHandler],
+    ) -> None:
+        """Initializes the decoder.
+
+        Args:
+          keys_to_features: feature key -> `tf.io.FixedLenFeature`, `VarLenFeature` ...
+          items_to_handlers: item -> the handler that makes it.
+
+        Raises:
+          ValueError: if a handler needs a feature that `keys_to_features` does not have.
+        """
+        for item, handler in items_to_handlers.items():
+            missing = [key for key in handler.keys if key not in keys_to_features]
+            if missing:
+                raise ValueError(
+                    f"item {item!r} needs the features {missing} which keys_to_features does not"
+                    f" have; known: {_checks.listed(keys_to_features)}"
+                )
+        self.keys_to_features = dict(keys_to_features)
+        self.items_to_handlers = dict(items_to_handlers)
+
+    def list_items(self) -> list[str]:
+        """Returns the names of the items, in the order in which `decode` gives them."""
+        return list(self.items_to_handlers)
+
+    def decode(
+        self, serialized: tf.Tensor, items: Sequence[str] | None = None
+    ) -> list[tf.Tensor | tf.SparseTensor]:
+        """Decodes one record.
+
+        Args:
+          serialized: a scalar string, the serialized `tf.train.Example`.
+          items: what to decode; None for all of `list_items()`. Features that no named item needs
+            are not parsed, so leaving out "image" also saves the decoding.
+
+        Returns:
+          one tensor for each item, in their order.
+
+        Raises:
+          UserError: if an item is not known.
+        """
+        names = self.list_items() if items is None else list(items)
+        handlers = [
+            self.items_to_handlers[_checks.one_of("item", name, self.items_to_handlers)]
+            for name in names
+        ]
+        needed = {key: self.keys_to_features[key] for handler in handlers for key in handler.keys}
+        parsed = tf.io.parse_single_example(serialized, needed)
+        return [handler.tensors_to_item(parsed) for handler in handlers]
+
+
+def _dense(tensor: tf.Tensor | tf.SparseTensor) -> tf.Tensor:
+    return tensor.values if isinstance(tensor, tf.SparseTensor) else tensor

@@ -1,0 +1,158 @@
+"""What the layers share: argument forms, data formats, and the tail bias-normalizer-activation."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from slim.initializers import zeros_initializer
+from slim.outputs import collect_named_outputs
+from slim.scopes import VariableScope
+from slim.store import current_pass, current_scope
+from slim.variables import model_variable
+
+Activation = Callable[[tf.Tensor], tf.Tensor] | None
+Collections = Iterable[str] | Mapping[str, Iterable[str]] | None
+
+
+def as_tuple(value: int | Sequence[int], n: int, name: str) -> tuple[int, ...]:
+    """Returns `n` whole numbers from one number or a sequence of one or n.
+
+    Raises:
+      ValueError: if the sequence has another length.
+    """
+    numbers = tuple(int(v) for v in value) if isinstance(value, Iterable) else (int(value),) * n
+    if len(numbers) == 1:
+        numbers *= n
+    if len(numbers) != n:
+        raise ValueError(f"{name}={value!r} must be one number or {n} of them")
+    return numbers
+
+
+def check_rank(inputs: tf.Tensor, *ranks: int) -> None:
+    """Raises ValueError unless the rank of `inputs` is known and one of `ranks`."""
+    if inputs.shape.rank not in ranks:
+        allowed = " or ".join(map(str, ranks))
+        raise ValueError(
+            f"inputs have shape {inputs.shape}, but a tensor of rank {allowed} is needed"
+        )
+
+
+def channels_first(data_format: str | None, rank: int) -> bool:
+    """Returns whether the channels of a tensor of `rank` come second.
+
+    Raises:
+      ValueError: if `data_format` is not one of the two names for the rank.
+    """
+    last, first = {3: ("NWC", "NCW"), 4: ("NHWC", "NCHW"), 5: ("NDHWC", "NCDHW")}[rank]
+    if data_format not in (None, last, first):
+        raise ValueError(
+            f"data_format={data_format!r} is not known for rank {rank}. Known: {last}, {first}"
+        )
+    return data_format == first
+
+
+def static_channels(inputs: tf.Tensor, axis: int) -> int:
+    """Returns the static size of the channel axis.
+
+    Raises:
+      ValueError: if it is not known.
+    """
+    channels = inputs.shape[axis]
+    if channels is None:
+        raise ValueError(f"the channel axis of inputs {inputs.shape} must have a known size")
+    return channels
+
+
+def in_supported_format(
+    op: Callable[[tf.Tensor, str], tf.Tensor], inputs: tf.Tensor, data_format: str | None
+) -> tf.Tensor:
+    """Applies `op(inputs, data_format)`, turning channels last where no GPU is present.
+
+    TensorFlow's CPU kernels for convolution and pooling know channels-last alone; the original
+    left such a network to fail at the first step.
+    """
+    rank = inputs.shape.rank
+    last, first = {3: ("NWC", "NCW"), 4: ("NHWC", "NCHW"), 5: ("NDHWC", "NCDHW")}[rank]
+    if not channels_first(data_format, rank):
+        return op(inputs, last)
+    if tf.config.list_physical_devices("GPU"):
+        return op(inputs, first)
+    outputs = op(tf.transpose(inputs, [0, *range(2, rank), 1]), last)
+    return tf.transpose(outputs, [0, rank - 1, *range(1, rank - 1)])
+
+
+def collections_of(variables_collections: Collections, leaf: str) -> Iterable[str] | None:
+    """Returns the collections for the variable `leaf`, from a list or a dict by leaf."""
+    if isinstance(variables_collections, Mapping):
+        return variables_collections.get(leaf)
+    return variables_collections
+
+
+def finish(
+    outputs: tf.Tensor,
+    scope: VariableScope,
+    *,
+    channels: int,
+    activation_fn: Activation,
+    normalizer_fn: Callable[..., tf.Tensor] | None,
+    normalizer_params: Mapping[str, Any] | None,
+    biases_initializer: Any,
+    biases_regularizer: Any,
+    variables_collections: Collections,
+    outputs_collections: str | Iterable[str] | None,
+    trainable: bool,
+    data_format: str | None = None,
+) -> tf.Tensor:
+    """Applies the normalizer (or else the biases) and the activation, and notes the output."""
+    if normalizer_fn is not None:
+        outputs = normalizer_fn(outputs, **(normalizer_params or {}))
+    elif biases_initializer is not None:
+        biases = model_variable(
+            "biases",
+            [channels],
+            outputs.dtype,
+            biases_initializer,
+            biases_regularizer,
+            trainable,
+            collections_of(variables_collections, "biases"),
+        )
+        outputs = add_bias(outputs, biases, data_format)
+    if activation_fn is not None:
+        outputs = activation_fn(outputs)
+    return collect_named_outputs(outputs_collections, scope.name, outputs)
+
+
+def add_bias(outputs: tf.Tensor, biases: tf.Tensor, data_format: str | None = None) -> tf.Tensor:
+    """Adds one number per channel."""
+    rank = outputs.shape.rank
+    first = rank in (3, 4, 5) and channels_first(data_format, rank)
+    return tf.nn.bias_add(
+        outputs, biases, data_format="NC..." if first else "N...C", name="BiasAdd"
+    )
+
+
+def note_output(
+    collections: Any, scope: str | None, default_name: str, outputs: tf.Tensor
+) -> tf.Tensor:
+    """Notes the output of a layer that has a name but no variables, such as pooling."""
+    if not collections:
+        return outputs
+    outer = current_scope().name
+    leaf = scope or current_pass().names.unique(outer, default_name)
+    if scope is None:
+        with current_pass().names.opened(f"{outer}/{leaf}".strip("/"), again=False):
+            pass
+    return collect_named_outputs(collections, f"{outer}/{leaf}".strip("/"), outputs)
+
+
+def smart_cond(
+    pred: bool | tf.Tensor, true_fn: Callable[[], Any], false_fn: Callable[[], Any]
+) -> Any:
+    """Returns one of two results: chosen now for a Python bool, by `tf.cond` for a tensor."""
+    if isinstance(pred, (tf.Tensor, tf.Variable)):
+        return tf.cond(tf.cast(pred, tf.bool), true_fn, false_fn)
+    return true_fn() if pred else false_fn()
+
+
+ZEROS = zeros_initializer()

@@ -1,0 +1,196 @@
+"""Fully connected layers, biases and dropout."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from slim import _checks
+from slim.arg_scope import add_arg_scope
+from slim.initializers import xavier_initializer
+from slim.layers import _common as common
+from slim.outputs import collect_named_outputs
+from slim.store import current_pass
+from slim.variables import model_variable, variable_scope
+
+
+@add_arg_scope
+def fully_connected(
+    inputs: tf.Tensor,
+    num_outputs: int,
+    activation_fn: common.Activation = tf.nn.relu,
+    normalizer_fn: Any = None,
+    normalizer_params: Mapping[str, Any] | None = None,
+    weights_initializer: Any = xavier_initializer(),
+    weights_regularizer: Any = None,
+    biases_initializer: Any = common.ZEROS,
+    biases_regularizer: Any = None,
+    reuse: Any = None,
+    variables_collections: common.Collections = None,
+    outputs_collections: Any = None,
+    trainable: bool = True,
+    scope: Any = None,
+) -> tf.Tensor:
+    """Multiplies the last axis by a matrix, then normalizes (or adds biases), then activates.
+
+    Makes `weights` [in, num_outputs] and, without a normalizer, `biases` [num_outputs].
+
+    Args:
+      inputs: [..., in], of rank 2 or more.
+      num_outputs: number of units.
+      activation_fn: None for a linear output.
+      normalizer_fn: such as `slim.batch_norm`; takes the place of the biases.
+      normalizer_params: keyword arguments for it.
+      weights_initializer: initial value of the weights.
+      weights_regularizer: penalty on the weights.
+      biases_initializer: None for no biases.
+      biases_regularizer: penalty on the biases.
+      reuse: whether the scope's variables are shared.
+      variables_collections: collections for the variables, a list, or a dict by leaf name.
+      outputs_collections: collections in which the output is noted.
+      trainable: whether optimizers may change the variables.
+      scope: name of the layer.
+
+    Raises:
+      ValueError: if `num_outputs` is not a whole number, or the inputs have rank below 2 or an
+        unknown last size.
+    """
+    if not isinstance(num_outputs, int) or isinstance(num_outputs, bool):
+        raise ValueError(f"num_outputs={num_outputs!r} must be a whole number")
+    inputs = tf.convert_to_tensor(inputs)
+    if inputs.shape.rank is None or inputs.shape.rank < 2:
+        raise ValueError(f"inputs have shape {inputs.shape}, but rank 2 or more is needed")
+    channels = common.static_channels(inputs, -1)
+    with variable_scope(scope, "fully_connected", reuse=reuse) as sc:
+        weights = model_variable(
+            "weights",
+            [channels, num_outputs],
+            inputs.dtype,
+            weights_initializer,
+            weights_regularizer,
+            trainable,
+            common.collections_of(variables_collections, "weights"),
+        )
+        if inputs.shape.rank == 2:
+            outputs = tf.matmul(inputs, weights, name="MatMul")
+        else:
+            outputs = tf.tensordot(inputs, weights, 1, name="Tensordot")
+        return common.finish(
+            outputs,
+            sc,
+            channels=num_outputs,
+            activation_fn=activation_fn,
+            normalizer_fn=normalizer_fn,
+            normalizer_params=normalizer_params,
+            biases_initializer=biases_initializer,
+            biases_regularizer=biases_regularizer,
+            variables_collections=variables_collections,
+            outputs_collections=outputs_collections,
+            trainable=trainable,
+        )
+
+
+relu = functools.partial(fully_connected, activation_fn=tf.nn.relu)
+relu6 = functools.partial(fully_connected, activation_fn=tf.nn.relu6)
+elu = functools.partial(fully_connected, activation_fn=tf.nn.elu)
+linear = functools.partial(fully_connected, activation_fn=None)
+
+
+@add_arg_scope
+def bias_add(
+    inputs: tf.Tensor,
+    activation_fn: common.Activation = None,
+    initializer: Any = common.ZEROS,
+    regularizer: Any = None,
+    reuse: Any = None,
+    variables_collections: common.Collections = None,
+    outputs_collections: Any = None,
+    trainable: bool = True,
+    data_format: str = "NHWC",
+    scope: Any = None,
+) -> tf.Tensor:
+    """Adds a learned number to each channel.
+
+    Makes `biases` [channels].
+
+    Args:
+      inputs: [batch, ..., channels], or of rank 4 with channels second as `data_format` says.
+      activation_fn: applied last.
+      initializer: of the biases.
+      regularizer: penalty on the biases.
+      reuse: whether the scope's variables are shared.
+      variables_collections: collections for the variables.
+      outputs_collections: collections in which the output is noted.
+      trainable: whether optimizers may change the biases.
+      data_format: "NHWC" or "NCHW".
+      scope: name of the layer.
+
+    Raises:
+      ValueError: for an unknown data format, or "NCHW" where the rank is not 4.
+    """
+    inputs = tf.convert_to_tensor(inputs)
+    _checks.one_of("data_format", data_format, ["NHWC", "NCHW"])
+    first = data_format == "NCHW"
+    if first:
+        common.check_rank(inputs, 4)
+    with variable_scope(scope, "BiasAdd", reuse=reuse) as sc:
+        biases = model_variable(
+            "biases",
+            [common.static_channels(inputs, 1 if first else -1)],
+            inputs.dtype,
+            initializer,
+            regularizer,
+            trainable,
+            common.collections_of(variables_collections, "biases"),
+        )
+        outputs = common.add_bias(inputs, biases, data_format if first else None)
+        if activation_fn is not None:
+            outputs = activation_fn(outputs)
+        return collect_named_outputs(outputs_collections, sc.name, outputs)
+
+
+@add_arg_scope
+def dropout(
+    inputs: tf.Tensor,
+    keep_prob: float = 0.5,
+    noise_shape: Sequence[int] | None = None,
+    is_training: bool | tf.Tensor = True,
+    outputs_collections: Any = None,
+    scope: Any = None,
+    seed: int | None = None,
+) -> tf.Tensor:
+    """Keeps each value with probability `keep_prob`, divided by it, and zeroes the others.
+
+    Within a pass that has a seed (`store.as_default(seed=...)`) the choice is a function of that
+    seed and of the layer's name, so a resumed run drops the same values.
+
+    Args:
+      inputs: a floating tensor.
+      keep_prob: probability to keep a value, in (0, 1].
+      noise_shape: shape of the choice, broadcast to the inputs; the inputs' own by default.
+      is_training: without it the inputs pass unchanged.
+      outputs_collections: collections in which the output is noted.
+      scope: name of the layer.
+      seed: of a choice that is the same at every step.
+
+    Raises:
+      ValueError: if `keep_prob` is out of range.
+    """
+    if not isinstance(keep_prob, tf.Tensor) and not 0.0 < keep_prob <= 1.0:
+        raise ValueError(f"keep_prob={keep_prob} must lie in (0, 1]; it is the share that is kept")
+    inputs = tf.convert_to_tensor(inputs)
+    with variable_scope(scope, "Dropout") as sc:
+
+        def dropped() -> tf.Tensor:
+            seeds = (seed, 0) if seed is not None else current_pass().draw_seed(sc.name)
+            if seeds is None:
+                return tf.nn.dropout(inputs, 1.0 - keep_prob, noise_shape)
+            return tf.nn.experimental.stateless_dropout(
+                inputs, 1.0 - keep_prob, seeds, rng_alg="philox", noise_shape=noise_shape
+            )
+
+        outputs = common.smart_cond(
+            is_training, dropped, lambda: tf.identity(inputs, name="Identity")
+        )
+        return collect_named_outputs(outputs_collections, sc.name, outputs)

@@ -1,0 +1,167 @@
+"""Pooling: the largest or the mean value of each window."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from slim import _checks
+from slim.arg_scope import add_arg_scope
+from slim.layers import _common as common
+
+_OPS = {
+    ("MAX", 2): (tf.nn.max_pool2d, "MaxPool"),
+    ("AVG", 2): (tf.nn.avg_pool2d, "AvgPool"),
+    ("MAX", 3): (tf.nn.max_pool3d, "MaxPool3D"),
+    ("AVG", 3): (tf.nn.avg_pool3d, "AvgPool3D"),
+}
+
+
+def _pool(
+    inputs: tf.Tensor,
+    kind: str,
+    dims: int,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int],
+    padding: str,
+    data_format: str | None,
+    outputs_collections: Any,
+    scope: str | None,
+) -> tf.Tensor:
+    inputs = tf.convert_to_tensor(inputs)
+    common.check_rank(inputs, dims + 2)
+    op, op_name = _OPS[kind, dims]
+    kernel = common.as_tuple(kernel_size, dims, "kernel_size")
+    strides = common.as_tuple(stride, dims, "stride")
+    default_name = f"{kind.title()}Pool{dims}D"
+    with tf.name_scope(scope or default_name):
+        outputs = common.in_supported_format(
+            lambda x, layout: op(x, kernel, strides, padding, layout, name=op_name),
+            inputs,
+            data_format,
+        )
+    return common.note_output(outputs_collections, scope, default_name, outputs)
+
+
+@add_arg_scope
+def max_pool2d(
+    inputs: tf.Tensor,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] = 2,
+    padding: str = "VALID",
+    data_format: str = "NHWC",
+    outputs_collections: Any = None,
+    scope: str | None = None,
+) -> tf.Tensor:
+    """Takes the largest value of each window of [batch, height, width, channels].
+
+    Args:
+      inputs: the images, or [batch, channels, height, width] as `data_format` says.
+      kernel_size: of the window, one number or (height, width).
+      stride: from window to window.
+      padding: "VALID" or "SAME".
+      data_format: "NHWC" or "NCHW".
+      outputs_collections: collections in which the output is noted.
+      scope: name of the layer.
+
+    Raises:
+      ValueError: for a wrong rank or data format.
+    """
+    return _pool(
+        inputs, "MAX", 2, kernel_size, stride, padding, data_format, outputs_collections, scope
+    )
+
+
+@add_arg_scope
+def avg_pool2d(
+    inputs: tf.Tensor,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] = 2,
+    padding: str = "VALID",
+    data_format: str = "NHWC",
+    outputs_collections: Any = None,
+    scope: str | None = None,
+) -> tf.Tensor:
+    """Takes the mean of each window of [batch, height, width, channels]; see `max_pool2d`.
+
+    Padded pixels do not count in the mean.
+    """
+    return _pool(
+        inputs, "AVG", 2, kernel_size, stride, padding, data_format, outputs_collections, scope
+    )
+
+
+@add_arg_scope
+def max_pool3d(
+    inputs: tf.Tensor,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] = 2,
+    padding: str = "VALID",
+    data_format: str = "NDHWC",
+    outputs_collections: Any = None,
+    scope: str | None = None,
+) -> tf.Tensor:
+    """Takes the largest value of each window of [batch, depth, height, width, channels]."""
+    return _pool(
+        inputs, "MAX", 3, kernel_size, stride, padding, data_format, outputs_collections, scope
+    )
+
+
+@add_arg_scope
+def avg_pool3d(
+    inputs: tf.Tensor,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] = 2,
+    padding: str = "VALID",
+    data_format: str = "NDHWC",
+    outputs_collections: Any = None,
+    scope: str | None = None,
+) -> tf.Tensor:
+    """Takes the mean of each window of [batch, depth, height, width, channels]."""
+    return _pool(
+        inputs, "AVG", 3, kernel_size, stride, padding, data_format, outputs_collections, scope
+    )
+
+
+@add_arg_scope
+def pool(
+    inputs: tf.Tensor,
+    kernel_size: int | Sequence[int],
+    pooling_type: str,
+    padding: str = "VALID",
+    data_format: str | None = None,
+    dilation_rate: int | Sequence[int] = 1,
+    stride: int | Sequence[int] = 1,
+    outputs_collections: Any = None,
+    scope: str | None = None,
+) -> tf.Tensor:
+    """Pools over one, two or three spatial dimensions, with dilated windows if asked for.
+
+    Args:
+      inputs: [batch, *spatial, channels], or channels second as `data_format` says.
+      kernel_size: of the window.
+      pooling_type: "MAX" or "AVG".
+      padding: "VALID" or "SAME".
+      data_format: as for `convolution`.
+      dilation_rate: distance of the pixels in a window; above 1 only where `stride` is 1.
+      stride: from window to window.
+      outputs_collections: collections in which the output is noted.
+      scope: name of the layer.
+
+    Raises:
+      ValueError: for a wrong rank, pooling type or data format.
+    """
+    inputs = tf.convert_to_tensor(inputs)
+    common.check_rank(inputs, 3, 4, 5)
+    kind = _checks.one_of("pooling_type", pooling_type.upper(), ["AVG", "MAX"])
+    dims = inputs.shape.rank - 2
+    sizes = [common.as_tuple(v, dims, n) for n, v in
+             (("kernel_size", kernel_size), ("stride", stride), ("dilation_rate", dilation_rate))]  # fmt: skip
+    default_name = f"{kind.lower()}_pool"
+
+    def pooled(x: tf.Tensor, layout: str) -> tf.Tensor:
+        return tf.nn.pool(x, sizes[0], kind, sizes[1], padding, layout, sizes[2], name=default_name)
+
+    with tf.name_scope(scope or default_name):
+        outputs = common.in_supported_format(pooled, inputs, data_format)
+    return common.note_output(outputs_collections, scope, default_name, outputs)

@@ -1,0 +1,130 @@
+"""Layers without variables: flatten, softmax, one-hot, unit norm, maxout."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from slim.arg_scope import add_arg_scope
+from slim.layers import _common as common
+from slim.variables import variable_scope
+
+
+@add_arg_scope
+def flatten(
+    inputs: tf.Tensor, outputs_collections: Any = None, scope: str | None = None
+) -> tf.Tensor:
+    """Reshapes [batch, ...] to [batch, everything else].
+
+    Args:
+      inputs: of rank 2 or more; a rank of 1 becomes [batch, 1].
+      outputs_collections: collections in which the output is noted.
+      scope: name of the layer.
+
+    Raises:
+      ValueError: if the rank is 0 or not known.
+    """
+    inputs = tf.convert_to_tensor(inputs)
+    if not inputs.shape.rank:
+        raise ValueError(f"inputs have shape {inputs.shape}, but a batch axis is needed to flatten")
+    rest = inputs.shape[1:]
+    width = rest.num_elements() if rest.is_fully_defined() else None
+    if width is None:
+        width = tf.reduce_prod(tf.shape(inputs)[1:])
+    # The inner scope is that of the original's layer object, and part of the op's name.
+    with tf.name_scope(scope or "Flatten"), tf.name_scope("flatten"):
+        batch = inputs.shape[0]
+        shape = [-1, width] if batch is None else [batch, width]
+        outputs = tf.reshape(inputs, shape, name="Reshape")
+    return common.note_output(outputs_collections, scope, "Flatten", outputs)
+
+
+@add_arg_scope
+def softmax(logits: tf.Tensor, scope: Any = None) -> tf.Tensor:
+    """Returns the softmax over the last axis, in the shape of the logits."""
+    logits = tf.convert_to_tensor(logits)
+    with variable_scope(scope, "softmax"):
+        flat = tf.reshape(logits, [-1, common.static_channels(logits, -1)], name="Reshape")
+        predictions = tf.reshape(tf.nn.softmax(flat), tf.shape(logits), name="Reshape_1")
+        predictions.set_shape(logits.shape)
+        return predictions
+
+
+@add_arg_scope
+def one_hot_encoding(
+    labels: tf.Tensor,
+    num_classes: int,
+    on_value: float = 1.0,
+    off_value: float = 0.0,
+    outputs_collections: Any = None,
+    scope: str | None = None,
+) -> tf.Tensor:
+    """Returns [batch, num_classes] floats from [batch] class numbers.
+
+    Args:
+      labels: whole numbers, [batch]; a number outside the classes gives a row of `off_value`.
+      num_classes: number of classes.
+      on_value: at the class.
+      off_value: elsewhere.
+      outputs_collections: collections in which the output is noted.
+      scope: name of the layer.
+    """
+    labels = tf.convert_to_tensor(labels)
+    labels = tf.cast(labels, tf.int64) if labels.dtype == tf.int32 else labels
+    with tf.name_scope(scope or "OneHotEncoding"):
+        outputs = tf.one_hot(labels, num_classes, on_value=on_value, off_value=off_value)
+    return common.note_output(outputs_collections, scope, "OneHotEncoding", outputs)
+
+
+@add_arg_scope
+def unit_norm(
+    inputs: tf.Tensor, dim: int, epsilon: float = 1e-7, scope: str | None = None
+) -> tf.Tensor:
+    """Divides by the Euclidean length along axis `dim`.
+
+    Args:
+      inputs: a tensor of known rank.
+      dim: the axis.
+      epsilon: added to the squared length.
+      scope: name of the layer.
+
+    Raises:
+      ValueError: if `dim` is not an axis of the inputs.
+    """
+    inputs = tf.convert_to_tensor(inputs)
+    rank = inputs.shape.rank
+    if rank is None or not 0 <= dim < rank:
+        raise ValueError(
+            f"dim={dim} must be an axis of the inputs, which have shape {inputs.shape}"
+        )
+    with tf.name_scope(scope or "UnitNorm"):
+        return inputs / tf.sqrt(tf.reduce_sum(tf.square(inputs), dim, keepdims=True) + epsilon)
+
+
+@add_arg_scope
+def maxout(
+    inputs: tf.Tensor, num_units: int, axis: int = -1, scope: str | None = None
+) -> tf.Tensor:
+    """Keeps the largest of each group of channels (Goodfellow et al., https://arxiv.org/abs/1302.4389).
+
+    Args:
+      inputs: a tensor.
+      num_units: channels to be left; it must divide those of the inputs.
+      axis: of the channels.
+      scope: name of the layer.
+
+    Raises:
+      ValueError: if `num_units` does not divide the channels.
+    """
+    inputs = tf.convert_to_tensor(inputs)
+    axis %= inputs.shape.rank
+    channels = common.static_channels(inputs, axis)
+    if num_units < 1 or channels % num_units:
+        raise ValueError(f"num_units={num_units} must divide the {channels} channels")
+    with tf.name_scope(scope or "MaxOut"):
+        sizes = tf.unstack(tf.shape(inputs))
+        shape = [*sizes[:axis], num_units, channels // num_units, *sizes[axis + 1 :]]
+        outputs = tf.reduce_max(tf.reshape(inputs, shape), axis + 1)
+        static = inputs.shape.as_list()
+        static[axis] = num_units
+        outputs.set_shape(static)
+        return outputs

@@ -1,0 +1,247 @@
+"""Training: `create_train_op` makes a step of a loss function, `train` runs it to the end.
+
+The loop owns time: it resumes, saves, stops on signals and on losses that are no numbers. What else
+should happen (log lines, summaries, evaluation) are hooks.
+"""
+
+import contextlib
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from slim import _checks
+from slim.checkpoints import Checkpoints
+from slim.checkpoints import Restored
+from slim.run_lock import TrainDirLock
+from slim.signals import EXIT_CODE, Preempted, StopRequest, stop_on_signals
+from slim.train_op import TrainOp, clip_gradient_norms, create_train_op, multiply_gradients
+
+__all__ = [
+    "EXIT_CODE", "Hook", "NonFiniteError", "Preempted", "Run", "TrainOp", "clip_gradient_norms",
+    "create_train_op", "multiply_gradients", "train",
+]  # fmt: skip
+
+
+class NonFiniteError(_checks.RunError):
+    """A loss or a gradient became infinite or not a number.
+
+    Attributes:
+      step: number of steps done before the one that failed.
+    """
+
+    def __init__(self, message: str, step: int) -> None:
+        super().__init__(message)
+        self.step = step
+
+
+@dataclasses.dataclass
+class Run:
+    """The state of a run, as hooks see it.
+
+    Attributes:
+      train_op: the step and its variables.
+      checkpoints: where they are saved.
+      step: number of steps done.
+      number_of_steps: at which the run ends, or None.
+      restored: what the run was resumed from, or None for a fresh start.
+    """
+
+    train_op: TrainOp
+    checkpoints: Checkpoints
+    step: int
+    number_of_steps: int | None
+    restored: Restored | None = None
+
+    def save(self) -> str:
+        """Writes a checkpoint of this step and returns its prefix."""
+        return self.checkpoints.save(self.step, self.train_op.store.named_variables)
+
+
+class Hook:
+    """What happens beside the steps; every method may be left as it is."""
+
+    def begin(self, run: Run) -> None:
+        """Called before the first step, after the variables are made or restored."""
+
+    def after_steps(self, run: Run, numbers: Mapping[str, np.ndarray]) -> None:
+        """Called after steps; `numbers` has a value per step, by name, for the last ones up to `run.step`."""
+
+    def after_save(self, run: Run, prefix: str) -> None:
+        """Called after a checkpoint was written."""
+
+    def end(self, run: Run) -> None:
+        """Called once after the last step, also when the run is stopped or fails."""
+
+
+class _Timer:
+    """Says when something that happens every so many seconds is due."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
+        self._seconds, self._clock, self._last = seconds, clock, clock()
+
+    def is_due(self) -> bool:
+        if self._seconds <= 0 or self._clock() - self._last < self._seconds:
+            return False
+        self._last = self._clock()
+        return True
+
+
+def train(
+    train_op: TrainOp,
+    logdir: str,
+    batches: Callable[[int], tf.data.Dataset] | tf.data.Dataset,
+    *,
+    number_of_steps: int | None = None,
+    steps_per_loop: int = 1,
+    init_fn: Callable[[], Any] | None = None,
+    save_interval_secs: float = 600,
+    save_interval_steps: int = 0,
+    max_to_keep: int | None = 5,
+    keep_checkpoint_every_n_hours: float | None = None,
+    hooks: Sequence[Hook] = (),
+    clock: Callable[[], float] = time.monotonic,
+) -> float:
+    """Trains until `number_of_steps`, or until the data ends.
+
+    The same call on the same directory resumes: variables, slots, averages and the step come from
+    the newest readable checkpoint, and the data goes on where it stopped.
+
+    Args:
+      train_op: from `create_train_op`.
+      logdir: directory of the run; checkpoints are `model.ckpt-STEP`.
+      batches: a dataset of the loss function's arguments (tuples, or dicts by name), with batches for
+        all replicas together; or a function from the first step to such a dataset, which then need
+        not be skipped over.
+      number_of_steps: counted from the beginning of the run, not of this call.
+      steps_per_loop: steps between two round trips to the host.
+      init_fn: called for a fresh start, after the variables are made: such as from
+        `slim.checkpoints.assign_from_checkpoint_fn`.
+      save_interval_secs: between checkpoints; 0 saves at the end alone.
+      save_interval_steps: likewise in steps.
+      max_to_keep: number of newest checkpoints that stay.
+      keep_checkpoint_every_n_hours: besides, one per so many hours stays.
+      hooks: see `Hook`.
+      clock: seconds that never go back.
+
+    Returns:
+      The loss of the last step; NaN if there was none left to do.
+
+    Raises:
+      UserError: if the directory cannot be used or another trainer uses it.
+      RunError: if no checkpoint of the run can be read.
+      NonFiniteError: if a loss or gradient is no number; nothing is saved then.
+      Preempted: after SIGTERM or SIGINT, when the state is saved.
+    """
+    _checks.positive(number_of_steps=number_of_steps, steps_per_loop=steps_per_loop)
+    _checks.non_negative(
+        save_interval_secs=save_interval_secs, save_interval_steps=save_interval_steps
+    )
+    with TrainDirLock(logdir), stop_on_signals() as stop, contextlib.ExitStack() as stack:
+        checkpoints = Checkpoints(
+            logdir, max_to_keep=max_to_keep, keep_every_n_hours=keep_checkpoint_every_n_hours
+        )
+        run = _start(train_op, checkpoints, batches, number_of_steps, init_fn)
+        for hook in hooks:
+            hook.begin(run)
+            stack.callback(hook.end, run)
+        timer = _Timer(save_interval_secs, clock)
+        loss, saved = math.nan, run.step if run.restored else -1
+        for numbers in _steps(run, batches, steps_per_loop):
+            loss = float(numbers["loss"][-1])
+            for hook in hooks:
+                hook.after_steps(run, numbers)
+            by_steps = save_interval_steps and _crosses(
+                run.step, len(numbers["loss"]), save_interval_steps
+            )
+            if by_steps or timer.is_due() or stop:
+                saved = _save(run, hooks)
+            _leave_if_asked(stop, run)
+        if saved != run.step:
+            _save(run, hooks)
+        return loss
+
+
+def _start(
+    train_op: TrainOp,
+    checkpoints: Checkpoints,
+    batches: Any,
+    number_of_steps: int | None,
+    init_fn: Callable[[], Any] | None,
+) -> Run:
+    """Makes the variables and gives them the values of the newest checkpoint, or their first ones."""
+    train_op.build(_replica_spec(batches))
+    restored = checkpoints.restore_latest(train_op.store.named_variables)
+    if restored is None:
+        if init_fn is not None:
+            init_fn()
+        if train_op.averages is not None:
+            train_op.averages.reset()
+    step = int(train_op.global_step.numpy())
+    return Run(train_op, checkpoints, step, number_of_steps, restored)
+
+
+def _replica_spec(batches: Any) -> Any:
+    """Returns the parts of one replica's batch; the number of examples is left open."""
+    dataset = batches(0) if callable(batches) else batches
+    return tf.nest.map_structure(
+        lambda spec: tf.TensorSpec([None, *spec.shape[1:]], spec.dtype), dataset.element_spec
+    )
+
+
+def _steps(run: Run, batches: Any, steps_per_loop: int) -> Iterator[Mapping[str, np.ndarray]]:
+    """Runs steps and yields their numbers, until the end of the run or of the data."""
+    strategy = run.train_op.strategy
+    dataset = batches(run.step) if callable(batches) else batches.skip(run.step)
+    iterator = iter(strategy.experimental_distribute_dataset(dataset))
+    while run.number_of_steps is None or run.step < run.number_of_steps:
+        left = steps_per_loop if run.number_of_steps is None else run.number_of_steps - run.step
+        try:
+            numbers = run.train_op.run(iterator, min(steps_per_loop, left))
+        except (tf.errors.OutOfRangeError, StopIteration):
+            run.step = int(run.train_op.global_step.numpy())
+            return
+        _check_finite(run.step, numbers)
+        run.step += len(numbers["loss"])
+        yield numbers
+
+
+def _check_finite(first: int, numbers: Mapping[str, np.ndarray]) -> None:
+    for name in ("loss", "gradient_norm"):
+        bad = np.flatnonzero(~np.isfinite(numbers[name]))
+        if bad.size:
+            at = int(bad[0])
+            before = numbers["loss"][at - 1] if at else math.nan
+            raise NonFiniteError(
+                f"{name} is {numbers[name][at]} at step {first + at + 1} "
+                f"(learning rate {numbers['learning_rate'][at]:.3g}, loss {numbers['loss'][at]:.4g}, "
+                f"loss before {before:.4g}). Nothing was saved over the last good checkpoint. "
+                "Likely causes, in this order: a learning rate that is too high (try a tenth, or clip "
+                "the gradients), labels or images out of range, an optimizer epsilon that is too small",
+                step=first + at,
+            )
+
+
+def _crosses(step: int, steps: int, every: int) -> bool:
+    """Returns whether the last `steps` steps up to `step` passed a multiple of `every`."""
+    return step // every > (step - steps) // every
+
+
+def _save(run: Run, hooks: Iterable[Hook]) -> int:
+    prefix = run.save()
+    for hook in hooks:
+        hook.after_save(run, prefix)
+    return run.step
+
+
+def _leave_if_asked(stop: StopRequest, run: Run) -> None:
+    finished = run.number_of_steps is not None and run.step >= run.number_of_steps
+    if stop and not finished:
+        raise Preempted(
+            f"stopped by {stop.signal.name} at step {run.step}, which is saved; "
+            "the same command goes on from there"
+        )

@@ -1,0 +1,126 @@
+"""Measures of a classifier over many batches, each example counted once.
+
+A metric is an object with `update(...)` for a batch and `result()` at the end. Examples of weight
+zero, such as those that fill up the last batch, count for nothing.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from slim import _checks
+
+
+class Mean:
+    """The weighted mean of numbers."""
+
+    def __init__(self) -> None:
+        self._sum = tf.Variable(0.0, dtype=tf.float64, trainable=False)
+        self._weight = tf.Variable(0.0, dtype=tf.float64, trainable=False)
+
+    @property
+    def count(self) -> float:
+        """The sum of the weights: the number of examples, where all weigh one."""
+        return float(self._weight.numpy())
+
+    def update(self, values: tf.Tensor, weights: tf.Tensor | float = 1.0) -> None:
+        """Adds a batch of numbers with weights that broadcast to them."""
+        values = tf.cast(values, tf.float64)
+        weights = tf.broadcast_to(tf.cast(weights, tf.float64), tf.shape(values))
+        # A filled-up example may hold anything, NaN included.
+        values = tf.where(weights == 0, tf.zeros_like(values), values)
+        self._sum.assign_add(tf.reduce_sum(values * weights))
+        self._weight.assign_add(tf.reduce_sum(weights))
+
+    def result(self) -> float:
+        """Returns the mean, or NaN of nothing."""
+        return float(self._sum.numpy()) / self.count if self.count else float("nan")
+
+
+class Accuracy(Mean):
+    """The share of examples whose class was predicted."""
+
+    def update(
+        self, predictions: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor | float = 1.0
+    ) -> None:
+        """Adds a batch.
+
+        Args:
+          predictions: class numbers, [batch].
+          labels: class numbers, [batch].
+          weights: [batch] or a number.
+        """
+        correct = tf.equal(tf.cast(predictions, tf.int64), tf.cast(labels, tf.int64))
+        super().update(correct, weights)
+
+
+class RecallAtK(Mean):
+    """The share of examples whose class is among the k with the highest scores.
+
+    Args:
+      k: how many; no more than there are classes.
+
+    Raises:
+      UserError: if k is not positive.
+    """
+
+    def __init__(self, k: int) -> None:
+        _checks.positive(k=k)
+        super().__init__()
+        self.k = k
+
+    def update(
+        self, scores: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor | float = 1.0
+    ) -> None:
+        """Adds a batch.
+
+        Args:
+          scores: [batch, classes].
+          labels: class numbers, [batch].
+          weights: [batch] or a number.
+        """
+        super().update(in_top_k(scores, labels, self.k), weights)
+
+
+def in_top_k(scores: tf.Tensor, labels: tf.Tensor, k: int) -> tf.Tensor:
+    """Returns whether each label is among the k highest scores, [batch] bool.
+
+    Unlike `tf.math.in_top_k`, ties go to the lower class number, as in argmax: a network that says
+    nothing, with equal scores, gets no credit for it.
+    """
+    _, best = tf.math.top_k(scores, k=min(k, scores.shape[-1]))
+    return tf.reduce_any(tf.equal(best, tf.cast(labels, best.dtype)[:, tf.newaxis]), axis=-1)
+
+
+class ConfusionMatrix:
+    """Counts of examples by true and predicted class.
+
+    Args:
+      num_classes: number of classes.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        _checks.positive(num_classes=num_classes)
+        self._counts = tf.Variable(tf.zeros([num_classes] * 2, tf.int64), trainable=False)
+
+    def update(self, predictions: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> None:
+        """Adds a batch of class numbers, [batch], counting those whose weight is not zero."""
+        counted = tf.cast(weights, tf.bool)
+        self._counts.assign_add(
+            tf.math.confusion_matrix(
+                tf.boolean_mask(labels, counted),
+                tf.boolean_mask(predictions, counted),
+                num_classes=self._counts.shape[0],
+                dtype=tf.int64,
+            )
+        )
+
+    def result(self) -> np.ndarray:
+        """Returns the counts, [true class, predicted class]."""
+        return self._counts.numpy()
+
+    def recalls(self) -> np.ndarray:
+        """Returns the recall of each class, [classes]; NaN for a class without examples."""
+        counts = self.result()
+        totals = counts.sum(axis=1)
+        hits = np.diag(counts).astype(np.float64)
+        return np.divide(hits, totals, out=np.full(len(totals), np.nan), where=totals > 0)

@@ -1,0 +1,62 @@
+"""Exponential moving averages of weights, which often classify better than the last weights."""
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+from slim import _checks
+from slim.initializers import zeros_initializer
+from slim.store import Record, VariableStore
+
+SUFFIX = "ExponentialMovingAverage"
+
+
+def average_name(name: str) -> str:
+    """Returns the name under which a checkpoint holds the average of the variable `name`."""
+    return f"{name}/{SUFFIX}"
+
+
+class MovingAverages:
+    """Averages of the network's variables, kept in its store beside them.
+
+    Args:
+      decay: share of the old average that a step keeps, such as 0.9999; early steps keep less,
+        (1 + step) / (10 + step), so that the first values do not linger.
+      store: the variables.
+
+    Raises:
+      UserError: if the decay is not in [0, 1].
+    """
+
+    def __init__(self, decay: float, store: VariableStore) -> None:
+        _checks.in_range(0.0, 1.0, moving_average_decay=decay)
+        self.decay = decay
+        self.store = store
+
+    def build(self) -> None:
+        """Makes an average for each variable of the network."""
+        for name, variable in self._averaged().items():
+            record = Record(average_name(name), False, False, None, frozenset())
+            if self.store.named_variable(record.name) is None:
+                self.store.create(record, variable.shape, variable.dtype, zeros_initializer())
+
+    def reset(self) -> None:
+        """Sets every average to its variable's value, as at the start of a run."""
+        for name, variable in self._averaged().items():
+            self.store.named_variable(average_name(name)).assign(variable)
+
+    def update(self, step: tf.Tensor) -> None:
+        """Moves every average towards its variable, in cross-replica context.
+
+        Args:
+          step: number of steps done before this one.
+        """
+        step = tf.cast(step, tf.float32)
+        rest = 1.0 - tf.minimum(self.decay, (1.0 + step) / (10.0 + step))
+        for name, variable in self._averaged().items():
+            average = self.store.named_variable(average_name(name))
+            average.assign_sub((average - variable) * tf.cast(rest, average.dtype))
+
+    def _averaged(self) -> Mapping[str, tf.Variable]:
+        records, variables = self.store.records, self.store.named_variables
+        return {name: variable for name, variable in variables.items() if records[name].model}

@@ -1,0 +1,33 @@
+"""Named outputs of layers: how a network gathers its end points.
+
+A layer called with `outputs_collections="vgg_16_end_points"` notes its output there under the name of
+its scope, for the length of the pass.
+"""
+
+from collections.abc import Iterable
+
+import tensorflow as tf
+
+from slim.store import current_pass
+
+
+def collect_named_outputs(
+    collections: str | Iterable[str] | None, alias: str, outputs: tf.Tensor
+) -> tf.Tensor:
+    """Notes `outputs` as `alias` in each of the collections and returns it."""
+    if collections:
+        names = [collections] if isinstance(collections, str) else collections
+        for name in names:
+            current_pass().outputs.setdefault(name, {})[alias.rstrip("/")] = outputs
+    return outputs
+
+
+def convert_collection_to_dict(
+    collection: str, clear_collection: bool = False
+) -> dict[str, tf.Tensor]:
+    """Returns a collection's outputs by alias, in the order in which they were noted."""
+    outputs = current_pass().outputs
+    found = dict(outputs.get(collection, {}))
+    if clear_collection:
+        outputs.pop(collection, None)
+    return found

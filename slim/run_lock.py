@@ -1,0 +1,87 @@
+"""One trainer to a directory; no TensorFlow here."""
+
+import contextlib
+import datetime
+import json
+import os
+import socket
+from types import TracebackType
+from typing import IO, Self
+
+from slim import _checks, _paths
+
+LOCK_FILE = "train.lock"
+
+
+class TrainDirLock:
+    """Holds a directory for this process: `with TrainDirLock(train_dir): ...`.
+
+    The lock is the kernel's (`flock`) and ends with the process, however that ends, so a file left
+    by a killed trainer is no obstacle. The file says who holds it: process, host and start time.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str]) -> None:
+        self._directory = os.fspath(directory)
+        self._path = os.path.join(self._directory, LOCK_FILE)
+        self._file: IO[str] | None = None
+
+    def __enter__(self) -> Self:
+        """Takes the lock, making the directory if need be.
+
+        Raises:
+          UserError: if another process (or another lock of this one) holds the directory, or the
+            directory cannot be written in.
+        """
+        _paths.check_writable_directory(self._directory)
+        while self._file is None:
+            file = open(self._path, "a+", encoding="utf-8")
+            if not _paths.try_lock(file):
+                holder = _holder(file)
+                file.close()
+                raise _checks.UserError(
+                    f"{self._directory} is in use by {holder}; wait for it, stop it, or choose "
+                    "another directory"
+                )
+            if _is_at(file, self._path):
+                self._file = file
+            else:
+                # The holder left, and took the file away, after we had opened it.
+                file.close()
+        self._file.truncate(0)
+        json.dump(_this_process(), self._file)
+        self._file.flush()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Takes the file away, then lets go of the lock."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                os.remove(self._path)
+            self._file.close()
+            self._file = None
+
+
+def _this_process() -> dict[str, str | int]:
+    since = datetime.datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+    return {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
+
+
+def _holder(file: IO[str]) -> str:
+    file.seek(0)
+    try:
+        record = json.load(file)
+        return f"process {record['pid']} on host {record['host']} since {record['since']}"
+    except (ValueError, KeyError, TypeError):
+        return "another process"
+
+
+def _is_at(file: IO[str], path: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+    except FileNotFoundError:
+        return False

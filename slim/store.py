@@ -1,0 +1,260 @@
+"""The variable store: where a network, which is a plain function, finds its variables by name.
+
+```python
+store = slim.VariableStore()
+with store.as_default():                  # one pass
+    logits, end_points = network(images)
+    loss = slim.losses.get_total_loss()
+store.named_variables["LeNet/conv1/weights"]
+```
+
+The first pass creates variables, later passes reuse them. What belongs to one pass alone (losses,
+automatic names, named outputs) lives in its `Pass` and is gone after it. Stores, passes and scopes
+are stacked per thread.
+"""
+
+import contextlib
+import dataclasses
+import random
+import threading
+import types
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from slim import graph_variables
+from slim.initializers import Initializer, variable_seed
+from slim.regularizers import Regularizer
+from slim.scopes import ROOT, ScopeNames, VariableScope
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """What a store knows of a variable besides its value.
+
+    Attributes:
+      name: full name, "LeNet/conv1/weights".
+      model: whether it belongs to the network, so that inference needs it.
+      trainable: whether optimizers may change it.
+      regularizer: the penalty it was first asked for with, or None.
+      collections: names of collections it was put in.
+    """
+
+    name: str
+    model: bool
+    trainable: bool
+    regularizer: Regularizer | None
+    collections: frozenset[str]
+
+
+class Pass:
+    """One run of a network through a store.
+
+    Attributes:
+      store: the variables.
+      seed: int32 tensor [2] from which dropout draws, or None for TensorFlow's own random state.
+      requested: name -> variable, in the order in which this pass asked for them.
+      regularizers: name -> (variable, regularizer) of the variables asked for with one.
+      losses: (name, scalar) of each loss added.
+      outputs: collection -> {alias: tensor}.
+    """
+
+    def __init__(self, store: "VariableStore", seed: tf.Tensor | None = None) -> None:
+        self.store = store
+        self.seed = seed
+        self.names = ScopeNames()
+        self.requested: dict[str, tf.Variable] = {}
+        self.regularizers: dict[str, tuple[tf.Variable, Regularizer]] = {}
+        self.losses: list[tuple[str, tf.Tensor]] = []
+        self.outputs: dict[str, dict[str, tf.Tensor]] = {}
+        self._draws: dict[str, int] = {}
+
+    def draw_seed(self, name: str) -> tf.Tensor | None:
+        """Returns a seed [2] for the next random choice of the layer `name`, or None without a seed."""
+        if self.seed is None:
+            return None
+        draw = self._draws[name] = self._draws.get(name, -1) + 1
+        number = zlib.crc32(f"{name}:{draw}".encode()) & 0x7FFFFFFF
+        return tf.random.experimental.stateless_fold_in(self.seed, number)
+
+
+class VariableStore(tf.Module):
+    """Variables by name, tracked as a `tf.Module` tracks them.
+
+    Args:
+      seed: of the initial values; the same seed and name give the same value. None draws one.
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        super().__init__(name="variable_store")
+        self.seed = random.SystemRandom().getrandbits(31) if seed is None else seed
+        self._variables: dict[str, tf.Variable] = {}
+        # Past tf.Module's tracking, which would take the records for a part of a SavedModel.
+        object.__setattr__(self, "_records", {})
+        object.__setattr__(self, "_names", {})
+
+    @property
+    def named_variables(self) -> Mapping[str, tf.Variable]:
+        """All variables by name, in the order of creation."""
+        return types.MappingProxyType(self._variables)
+
+    @property
+    def records(self) -> Mapping[str, Record]:
+        """The record of each variable by name, in the order of creation."""
+        return types.MappingProxyType(self._records)
+
+    def named_variable(self, name: str) -> tf.Variable | None:
+        """Returns the variable called `name`, or None."""
+        return self._variables.get(name)
+
+    def name_of(self, variable: tf.Variable) -> str | None:
+        """Returns the name of a variable of this store, or None if it is not one."""
+        return self._names.get(id(variable))
+
+    @contextlib.contextmanager
+    def as_default(self, seed: tf.Tensor | None = None) -> Iterator[Pass]:
+        """Makes this the current store and starts a pass.
+
+        Args:
+          seed: int32 tensor of shape [2]; dropout then depends on it and on the layer's name alone.
+
+        Yields:
+          The pass.
+        """
+        outer = _current.one_pass, _current.scope
+        _current.one_pass, _current.scope = Pass(self, seed), ROOT
+        try:
+            yield _current.one_pass
+        finally:
+            _current.one_pass, _current.scope = outer
+
+    def build(self, fn: Callable[..., Any], *specs: Any) -> Pass:
+        """Creates the variables of `fn` by tracing it once, without computing anything.
+
+        Args:
+          fn: a function of tensors.
+          *specs: for each argument its `tf.TensorSpec`, or a structure of them.
+
+        Returns:
+          The pass, whose tensors are symbolic and of no use outside.
+        """
+        # Not a tf.function: that would trace twice, since the first trace makes variables.
+        with tf.__internal__.FuncGraph("build").as_default():
+            inputs = tf.nest.map_structure(
+                lambda spec: tf.raw_ops.Placeholder(dtype=spec.dtype, shape=spec.shape), specs
+            )
+            with self.as_default() as one_pass:
+                fn(*inputs)
+        return one_pass
+
+    def add(self, record: Record, variable: tf.Variable) -> None:
+        """Puts a variable in under its record's name."""
+        self._variables[record.name] = variable
+        self._records[record.name] = record
+        self._names[id(variable)] = record.name
+
+    def create(
+        self,
+        record: Record,
+        shape: Sequence[int] | None,
+        dtype: tf.DType,
+        initializer: Initializer | Any,
+        device: str | None = None,
+        synchronization: tf.VariableSynchronization = tf.VariableSynchronization.AUTO,
+        aggregation: tf.VariableAggregation = tf.VariableAggregation.NONE,
+    ) -> tf.Variable:
+        """Creates and adds a variable (see `slim.variable`), lifted out of any `tf.function`."""
+
+        def initial_value() -> tf.Tensor:
+            if not callable(initializer):
+                return tf.convert_to_tensor(initializer, dtype)
+            with variable_seed((self.seed, zlib.crc32(record.name.encode()) & 0x7FFFFFFF)):
+                return initializer(tuple(shape or ()), dtype=dtype)
+
+        # Not `tf.device(None)`, which would leave the device scope that is open outside.
+        placed = tf.device(device) if device else contextlib.nullcontext()
+        if graph_variables.in_plain_graph():
+            with placed:
+                variable = self._create_in_graph(record, initial_value)
+        else:
+            with tf.init_scope(), placed:
+                variable = tf.Variable(
+                    initial_value,
+                    trainable=record.trainable,
+                    dtype=dtype,
+                    shape=None if shape is None else tuple(shape),
+                    # A closing slash makes the name absolute, whatever name scope is open.
+                    name=record.name + "/",
+                    synchronization=synchronization,
+                    aggregation=aggregation,
+                )
+        self.add(record, variable)
+        return variable
+
+    def _create_in_graph(
+        self, record: Record, initial_value: Callable[[], tf.Tensor]
+    ) -> tf.Variable:
+        return graph_variables.reference_variable(record.name, initial_value, record.trainable)
+
+
+class FrozenStore(VariableStore):
+    """A store for plain graphs in which every variable is a constant, as a frozen GraphDef wants.
+
+    Args:
+      values: an array for each variable, by name.
+    """
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        super().__init__(seed=0)
+        object.__setattr__(self, "_values", values)
+
+    def _create_in_graph(self, record: Record, initial_value: Callable[[], tf.Tensor]) -> tf.Tensor:
+        return graph_variables.constant(record.name, self._values[record.name])
+
+
+class _Current(threading.local):
+    def __init__(self) -> None:
+        self.one_pass: Pass | None = None
+        self.scope: VariableScope = ROOT
+
+
+_current = _Current()
+_default_pass = Pass(VariableStore())
+
+
+def current_pass() -> Pass:
+    """Returns the pass in force: the innermost `store.as_default()`, or the default store's."""
+    return _current.one_pass or _default_pass
+
+
+def current_store() -> VariableStore:
+    """Returns the store in force, or the default one that serves outside any."""
+    return current_pass().store
+
+
+def reset_default_store() -> VariableStore:
+    """Empties the default store, so that a network can be typed at a prompt a second time.
+
+    Returns:
+      The new default store.
+    """
+    global _default_pass
+    _default_pass = Pass(VariableStore())
+    return _default_pass.store
+
+
+def current_scope() -> VariableScope:
+    """Returns the variable scope in force in this thread."""
+    return _current.scope
+
+
+@contextlib.contextmanager
+def scope_as_current(scope: VariableScope) -> Iterator[VariableScope]:
+    """Makes `scope` the variable scope in force (`slim.variable_scope` opens one by name)."""
+    outer, _current.scope = _current.scope, scope
+    try:
+        yield scope
+    finally:
+        _current.scope = outer

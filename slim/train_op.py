@@ -1,0 +1,270 @@
+"""One training step: loss function, gradients, update, over a `tf.distribute` strategy."""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from slim import _checks
+from slim.moving_averages import MovingAverages
+from slim.optimizers import Optimizer
+from slim.store import VariableStore, current_store
+from slim.variables import get_or_create_global_step
+
+LossFn = Callable[..., tf.Tensor | tuple[tf.Tensor, Mapping[str, tf.Tensor]]]
+
+
+class TrainOp:
+    """A training step that can be run on batches (made by `create_train_op`).
+
+    Attributes:
+      store: the variables: the network's, the optimizer's slots, the averages and the global step.
+      strategy: the `tf.distribute` strategy the step runs under.
+      averages: the moving averages of the weights, or None.
+    """
+
+    def __init__(
+        self,
+        loss_fn: LossFn,
+        optimizer: Optimizer,
+        store: VariableStore,
+        strategy: tf.distribute.Strategy,
+        choose: Callable[[Sequence[str]], Sequence[str]],
+        transform_gradients: Callable[[Mapping[str, tf.Tensor]], Mapping[str, tf.Tensor]],
+        averages: MovingAverages | None,
+        seed: int,
+    ) -> None:
+        self.store = store
+        self.strategy = strategy
+        self.averages = averages
+        self._loss_fn = loss_fn
+        self._optimizer = optimizer
+        self._choose = choose
+        self._transform_gradients = transform_gradients
+        self._seed = seed
+        self._built = False
+
+    @property
+    def global_step(self) -> tf.Variable:
+        """Number of steps done, an int64 variable."""
+        with self.store.as_default():
+            return get_or_create_global_step()
+
+    @property
+    def variables_to_train(self) -> dict[str, tf.Variable]:
+        """The variables that the step updates, by name."""
+        trainable = [name for name, record in self.store.records.items() if record.trainable]
+        return {name: self.store.named_variable(name) for name in self._choose(trainable)}
+
+    def build(self, batch_spec: Any) -> None:
+        """Makes all variables, by tracing the loss once.
+
+        Args:
+          batch_spec: the `tf.TensorSpec` of each part of a replica's batch, as a tuple or dict.
+
+        Raises:
+          UserError: if there is nothing to train.
+        """
+        if self._built:
+            return
+        with self.strategy.scope():
+            _ = self.global_step
+            self.store.build(lambda batch: _call(self._loss_fn, batch), batch_spec)
+            variables = self.variables_to_train
+            if not variables:
+                raise _checks.UserError(
+                    "no variables to train; the network has: "
+                    + _checks.listed(self.store.named_variables, most=10)
+                )
+            self._optimizer.build(self.store, variables)
+            if self.averages is not None:
+                self.averages.build()
+        self._built = True
+
+    def run(self, batches: Any, steps: int = 1) -> dict[str, np.ndarray]:
+        """Runs steps on the next batches of an iterator, with one round trip to the host.
+
+        Args:
+          batches: an iterator of a (distributed) `tf.data.Dataset` whose elements are the tuple or
+            dict of arguments of the loss function.
+          steps: how many.
+
+        Returns:
+          Numbers by name, each of shape [steps]: "loss" (with regularization), "learning_rate",
+          "gradient_norm", "data_wait" (seconds), and what the loss function gave besides.
+        """
+        return {name: values.numpy() for name, values in self._loop(steps)(batches).items()}
+
+    @functools.lru_cache(maxsize=8)  # noqa: B019 - as long-lived as the run itself
+    def _loop(self, steps: int) -> Callable[[Any], dict[str, tf.Tensor]]:
+        def one(batches: Any) -> dict[str, tf.Tensor]:
+            started = tf.timestamp()
+            with tf.control_dependencies([started]):
+                batch = next(batches)
+            with tf.control_dependencies(_components(batch)):
+                waited = tf.timestamp() - started
+            return {**self._step(batch), "data_wait": tf.cast(waited, tf.float32)}
+
+        def many(batches: Any) -> dict[str, tf.Tensor]:
+            results = [one(batches)]
+            names = sorted(results[0])
+            arrays = [tf.TensorArray(tf.float32, steps).write(0, results[0][n]) for n in names]
+            _, arrays = tf.while_loop(
+                lambda i, arrays: i < steps,
+                lambda i, arrays: (i + 1, _written(arrays, i, one(batches), names)),
+                (1, arrays),
+                parallel_iterations=1,
+            )
+            return {name: array.stack() for name, array in zip(names, arrays, strict=True)}
+
+        def single(batches: Any) -> dict[str, tf.Tensor]:
+            return {name: value[tf.newaxis] for name, value in one(batches).items()}
+
+        return tf.function(single if steps == 1 else many, autograph=False)
+
+    def _step(self, batch: Any) -> dict[str, tf.Tensor]:
+        step = self.global_step
+        done = tf.identity(step)
+        values = self.strategy.run(self._replica_step, args=(batch, done))
+        with tf.control_dependencies(
+            tf.nest.flatten(self.strategy.experimental_local_results(values))
+        ):
+            if self.averages is not None:
+                self.averages.update(done)
+            step.assign_add(1)
+        # Equal on every replica: the loss and the numbers beside it are averaged inside.
+        return {name: self._first(value) for name, value in values.items()}
+
+    def _first(self, value: Any) -> tf.Tensor:
+        return tf.cast(self.strategy.experimental_local_results(value)[0], tf.float32)
+
+    def _replica_step(self, batch: Any, step: tf.Tensor) -> dict[str, tf.Tensor]:
+        context = tf.distribute.get_replica_context()
+        seed = tf.random.experimental.stateless_fold_in(tf.stack([self._seed, 0]), step)
+        seed = tf.random.experimental.stateless_fold_in(seed, context.replica_id_in_sync_group)
+        variables = self.variables_to_train
+        with self.store.as_default(seed), tf.GradientTape() as tape:
+            loss, numbers = _call(self._loss_fn, batch)
+        gradients = tape.gradient(loss, variables)
+        present = {n: tf.convert_to_tensor(g) for n, g in gradients.items() if g is not None}
+        if not present:
+            raise ValueError("the loss does not depend on any of the variables to train")
+        mean = functools.partial(context.all_reduce, tf.distribute.ReduceOp.MEAN)
+        if context.num_replicas_in_sync > 1:
+            present, loss, numbers = (
+                mean(present),
+                mean(loss),
+                mean(dict(numbers)) if numbers else {},
+            )
+        norm = tf.linalg.global_norm(list(present.values()))
+        present = self._transform_gradients(present)
+        rate = self._optimizer.learning_rate_at(step)
+        self._optimizer.apply(self.store, present, rate)
+        return {**numbers, "loss": loss, "gradient_norm": norm, "learning_rate": rate}
+
+
+def _call(loss_fn: LossFn, batch: Any) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
+    if isinstance(batch, Mapping):
+        result = loss_fn(**batch)
+    else:
+        result = loss_fn(*batch) if isinstance(batch, tuple) else loss_fn(batch)
+    return result if isinstance(result, tuple) else (result, {})
+
+
+def _components(batch: Any) -> list[tf.Tensor]:
+    """Returns the plain tensors of a batch, which may hold one value per replica."""
+    values = [getattr(value, "values", (value,)) for value in tf.nest.flatten(batch)]
+    return [tensor for several in values for tensor in several]
+
+
+def _written(arrays: Sequence[tf.TensorArray], index: tf.Tensor, result: Mapping[str, tf.Tensor],
+             names: Sequence[str]) -> list[tf.TensorArray]:  # fmt: skip
+    return [array.write(index, result[name]) for array, name in zip(arrays, names, strict=True)]
+
+
+def clip_gradient_norms(
+    gradients: Mapping[str, tf.Tensor], max_norm: float
+) -> dict[str, tf.Tensor]:
+    """Scales down each gradient whose own Euclidean norm is above `max_norm`."""
+    return {name: tf.clip_by_norm(gradient, max_norm) for name, gradient in gradients.items()}
+
+
+def multiply_gradients(
+    gradients: Mapping[str, tf.Tensor], multipliers: Mapping[str, float]
+) -> dict[str, tf.Tensor]:
+    """Multiplies the gradients of the named variables, which sets a learning rate of their own.
+
+    Args:
+      gradients: by the variable's name.
+      multipliers: by the variable's name.
+
+    Raises:
+      ValueError: if a multiplier names no variable that is trained.
+    """
+    for name in multipliers:
+        if name not in gradients:
+            hint = _checks.suggest(name, gradients) or "."
+            raise ValueError(f"gradient_multipliers: {name!r} is not trained{hint}")
+    return {name: gradient * multipliers.get(name, 1.0) for name, gradient in gradients.items()}
+
+
+def create_train_op(
+    loss_fn: LossFn,
+    optimizer: Optimizer,
+    *,
+    store: VariableStore | None = None,
+    strategy: tf.distribute.Strategy | None = None,
+    variables_to_train: Sequence[str] | Callable[[Sequence[str]], Sequence[str]] | None = None,
+    clip_gradient_norm: float = 0.0,
+    gradient_multipliers: Mapping[str, float] | None = None,
+    moving_average_decay: float | None = None,
+    seed: int = 0,
+) -> TrainOp:
+    """Makes a training step of a loss function.
+
+    ```python
+    def loss_fn(images, labels):
+        logits, _ = network(images)
+        slim.losses.softmax_cross_entropy(logits, labels)
+        return slim.losses.get_total_loss()
+
+    train_op = slim.learning.create_train_op(loss_fn, slim.optimizers.Momentum(learning_rate=0.01))
+    slim.learning.train(train_op, logdir, batches, number_of_steps=1000)
+    ```
+
+    Args:
+      loss_fn: from the parts of a batch to a scalar, or to (scalar, {name: scalar to be logged}).
+      optimizer: one of `slim.optimizers`.
+      store: holds the variables; the current one by default.
+      strategy: a `tf.distribute` strategy; the one in force by default. Losses and gradients are
+        averaged over its replicas.
+      variables_to_train: names, or a function that chooses from the names of the trainable variables;
+        all of them by default.
+      clip_gradient_norm: largest norm of each gradient; 0 does not clip.
+      gradient_multipliers: factor by the variable's name.
+      moving_average_decay: keep moving averages of the weights with this decay.
+      seed: from which dropout draws, with the number of the step.
+
+    Raises:
+      UserError: if `clip_gradient_norm` or the decay is out of range.
+    """
+    _checks.non_negative(clip_gradient_norm=clip_gradient_norm)
+    store = current_store() if store is None else store
+    strategy = tf.distribute.get_strategy() if strategy is None else strategy
+    if callable(variables_to_train):
+        choose = variables_to_train
+    else:
+        chosen = variables_to_train
+        choose = lambda names: names if chosen is None else chosen  # noqa: E731
+
+    def transform(gradients: Mapping[str, tf.Tensor]) -> Mapping[str, tf.Tensor]:
+        if gradient_multipliers:
+            gradients = multiply_gradients(gradients, gradient_multipliers)
+        return (
+            clip_gradient_norms(gradients, clip_gradient_norm) if clip_gradient_norm else gradients
+        )
+
+    averages = None if moving_average_decay is None else MovingAverages(moving_average_decay, store)
+    return TrainOp(loss_fn, optimizer, store, strategy, choose, transform, averages, seed)
