@@ -1,0 +1,64 @@
+"""The table of datasets.
+
+A module is imported when its dataset is asked for, so the table loads no TensorFlow.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+from datasets import splits
+from slim import _checks
+
+if TYPE_CHECKING:
+    from slim.data import dataset
+
+DATASETS = {
+    spec.name: spec
+    for spec in (
+        splits.DatasetSpec(
+            name="digits",
+            module="datasets.digits",
+            file_pattern="digits_%s-*.tfrecord",
+            num_classes=10,
+        ),
+    )
+}
+
+
+def get_spec(name: str) -> splits.DatasetSpec:
+    """Returns a dataset's row.
+
+    Raises:
+      UserError: if the name is not known; the message has the nearest and all known names.
+    """
+    return DATASETS[_checks.one_of("dataset_name", name, DATASETS)]
+
+
+def get_facts(
+    name: str, split_name: str, dataset_dir: str, file_pattern: str | None = None
+) -> splits.SplitFacts:
+    """Checks a split's files and returns its facts, without TensorFlow.
+
+    Takes and raises what `get_dataset` does.
+    """
+    return splits.read_facts(get_spec(name), split_name, dataset_dir, file_pattern)
+
+
+def get_dataset(
+    name: str, split_name: str, dataset_dir: str, file_pattern: str | None = None
+) -> "dataset.Dataset":
+    """Returns one split of a dataset.
+
+    Args:
+      name: a name of `DATASETS`.
+      split_name: such as "train" or "validation".
+      dataset_dir: where the TFRecord shards are.
+      file_pattern: other file names than the dataset's own; `%s` stands for the split.
+
+    Raises:
+      UserError: if the name, the split or the directory is not there, or a shard is missing or
+        damaged.
+    """
+    module = importlib.import_module(get_spec(name).module)
+    split: dataset.Dataset = module.get_split(split_name, dataset_dir, file_pattern)
+    return split

@@ -1,0 +1,24 @@
+"""From the facts about a split of image records to the `slim.data.Dataset` that reads it."""
+
+from datasets import splits, tfrecords
+from slim.data import dataset
+
+
+def from_facts(facts: splits.SplitFacts, num_channels: int) -> dataset.Dataset:
+    """Returns the split, with the decoder of `tfrecords.image_decoder`.
+
+    Args:
+      facts: what `splits.read_facts` found.
+      num_channels: 1 or 3, where the directory does not say.
+    """
+    return dataset.Dataset(
+        name=facts.name,
+        split_name=facts.split_name,
+        data_sources=facts.data_sources,
+        shard_counts=facts.shard_counts,
+        decoder=tfrecords.image_decoder(facts.num_channels or num_channels),
+        num_samples=facts.num_samples,
+        num_classes=facts.num_classes,
+        labels_to_names=facts.labels_to_names,
+        items_to_descriptions=tfrecords.ITEMS_TO_DESCRIPTIONS,
+    )

@@ -1,0 +1,107 @@
+"""The tables of preprocessings: their modules, and which one each network was trained with.
+
+A module is imported when it is asked for, so the tables load no TensorFlow.
+"""
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+from slim import _checks
+
+PREPROCESSINGS = {
+    "cifarnet": "preprocessing.cifarnet_preprocessing",
+    "inception": "preprocessing.inception_preprocessing",
+    "lenet": "preprocessing.lenet_preprocessing",
+    "vgg": "preprocessing.vgg_preprocessing",
+}
+
+_NETWORKS_OF = {
+    "cifarnet": ("cifarnet",),
+    "inception": (
+        "i3d",
+        "inception_resnet_v2",
+        "inception_v1",
+        "inception_v2",
+        "inception_v3",
+        "inception_v4",
+        "mobilenet_edgetpu",
+        "mobilenet_edgetpu_075",
+        "mobilenet_v1",
+        "mobilenet_v1_025",
+        "mobilenet_v1_050",
+        "mobilenet_v1_075",
+        "mobilenet_v2",
+        "mobilenet_v2_035",
+        "mobilenet_v2_140",
+        "mobilenet_v3_large",
+        "mobilenet_v3_large_minimalistic",
+        "mobilenet_v3_small",
+        "mobilenet_v3_small_minimalistic",
+        "nasnet_cifar",
+        "nasnet_large",
+        "nasnet_mobile",
+        "pnasnet_large",
+        "pnasnet_mobile",
+        "s3dg",
+    ),
+    "lenet": ("lenet",),
+    "vgg": (
+        "alexnet_v2",
+        "overfeat",
+        "resnet_v1_101",
+        "resnet_v1_152",
+        "resnet_v1_200",
+        "resnet_v1_50",
+        "resnet_v2_101",
+        "resnet_v2_152",
+        "resnet_v2_200",
+        "resnet_v2_50",
+        "vgg_16",
+        "vgg_19",
+        "vgg_a",
+    ),
+}
+
+NETWORK_PREPROCESSINGS = {
+    network: name for name, networks in _NETWORKS_OF.items() for network in networks
+}
+
+
+def resolve_name(name: str) -> str:
+    """Returns the preprocessing's own name for a preprocessing or a network name.
+
+    Raises:
+      UserError: if it is neither; the message has the nearest and all known names.
+    """
+    if name in NETWORK_PREPROCESSINGS:
+        return NETWORK_PREPROCESSINGS[name]
+    known = sorted({*PREPROCESSINGS, *NETWORK_PREPROCESSINGS})
+    return _checks.one_of("preprocessing_name", name, known)
+
+
+def get_preprocessing(
+    name: str, is_training: bool = False, use_grayscale: bool = False
+) -> Callable[..., Any]:
+    """Returns the function that prepares one picture.
+
+    Args:
+      name: of a preprocessing, or of a network: then the one it was trained with.
+      is_training: whether to distort pictures at random; the function then takes `seed`, an int32
+        tensor `[2]`.
+      use_grayscale: gives pictures with one channel.
+
+    Returns:
+      `fn(image, height, width, **kwargs)`, with the keyword arguments of the module's
+      `preprocess_for_train` or `preprocess_for_eval`.
+
+    Raises:
+      UserError: if the name is not known.
+    """
+    module = importlib.import_module(PREPROCESSINGS[resolve_name(name)])
+    prepare = module.preprocess_for_train if is_training else module.preprocess_for_eval
+
+    def preprocessing_fn(image: Any, height: int, width: int, **kwargs: Any) -> Any:
+        return prepare(image, height, width, use_grayscale=use_grayscale, **kwargs)
+
+    return preprocessing_fn

@@ -1,0 +1,133 @@
+"""VGG's preprocessing, used by the VGG and ResNet families.
+
+The smallest side is resized (to 256 in evaluation, at random to 256..512 in training, "scale
+jittering" of Simonyan and Zisserman, section 3.1), a part of the wanted size is cut out, and the
+mean colour of ImageNet is subtracted.
+"""
+
+import tensorflow as tf
+
+from preprocessing import channels, legacy_resize
+from slim import _checks
+
+MEANS = (123.68, 116.78, 103.94)
+RESIZE_SIDE_MIN = 256
+RESIZE_SIDE_MAX = 512
+
+
+def preprocess_for_train(
+    image: tf.Tensor,
+    height: int,
+    width: int,
+    *,
+    seed: tf.Tensor,
+    resize_side_min: int = RESIZE_SIDE_MIN,
+    resize_side_max: int = RESIZE_SIDE_MAX,
+    use_grayscale: bool = False,
+) -> tf.Tensor:
+    """Cuts a random part out of the resized picture, and mirrors every other one.
+
+    Args:
+      image: `[height, width, channels]`, values 0 to 255.
+      height: of the result.
+      width: of the result.
+      seed: int32 `[2]`; the result depends on it and the picture alone.
+      resize_side_min: the smallest side is resized to at least this, in pixels.
+      resize_side_max: and to at most this.
+      use_grayscale: gives one channel; else the result has three.
+
+    Returns:
+      `[height, width, channels]` in float32: values 0 to 255 less the mean colour.
+
+    Raises:
+      UserError: if the result is to be larger than `resize_side_min`, or that than
+        `resize_side_max`.
+    """
+    _check_sides(height, width, resize_side_min)
+    if resize_side_max < resize_side_min:
+        raise _checks.UserError(
+            f"resize_side_max={resize_side_max} is smaller than resize_side_min={resize_side_min}"
+        )
+    side_seed, crop_seed, flip_seed = tf.unstack(tf.random.split(seed, 3))
+    side = tf.random.stateless_uniform(
+        [], side_seed, resize_side_min, resize_side_max + 1, tf.int32
+    )
+    image = aspect_preserving_resize(image, side)
+    image = tf.image.stateless_random_crop(image, [height, width, image.shape[-1]], crop_seed)
+    image = tf.image.stateless_random_flip_left_right(image, flip_seed)
+    return subtract_means(image, use_grayscale)
+
+
+def preprocess_for_eval(
+    image: tf.Tensor,
+    height: int,
+    width: int,
+    *,
+    resize_side: int = RESIZE_SIDE_MIN,
+    use_grayscale: bool = False,
+) -> tf.Tensor:
+    """Cuts the centre out of the resized picture.
+
+    Args:
+      image: `[height, width, channels]`, values 0 to 255.
+      height: of the result.
+      width: of the result.
+      resize_side: the smallest side is resized to this, in pixels.
+      use_grayscale: gives one channel; else the result has three.
+
+    Returns:
+      as `preprocess_for_train`.
+
+    Raises:
+      UserError: if the result is to be larger than `resize_side`.
+    """
+    _check_sides(height, width, resize_side)
+    image = aspect_preserving_resize(image, resize_side)
+    shape = tf.shape(image)
+    top, left = (shape[0] - height) // 2, (shape[1] - width) // 2
+    image = tf.slice(image, [top, left, 0], [height, width, -1])
+    return subtract_means(tf.ensure_shape(image, [height, width, 3]), use_grayscale)
+
+
+def preprocess_image(
+    image: tf.Tensor, height: int, width: int, is_training: bool = False, **kwargs: object
+) -> tf.Tensor:
+    """Prepares one picture; `kwargs` go to `preprocess_for_train` or `preprocess_for_eval`."""
+    prepare = preprocess_for_train if is_training else preprocess_for_eval
+    return prepare(image, height, width, **kwargs)
+
+
+def aspect_preserving_resize(image: tf.Tensor, smallest_side: int | tf.Tensor) -> tf.Tensor:
+    """Resizes a picture so that its smallest side has a given length.
+
+    Args:
+      image: `[height, width, channels]`; one channel becomes three.
+      smallest_side: in pixels.
+
+    Returns:
+      `[new height, new width, 3]` in float32.
+    """
+    image = channels.as_wanted(image, use_grayscale=False)
+    height, width = (tf.cast(side, tf.float32) for side in tf.unstack(tf.shape(image)[:2]))
+    target = tf.cast(smallest_side, tf.float32)
+    scale = target / tf.minimum(height, width)
+    # The original cuts the fraction off, and float32 can land just under the target: never below
+    # it.
+    new_height, new_width = (
+        tf.cast(tf.maximum(side * scale, target), tf.int32) for side in (height, width)
+    )
+    return legacy_resize.resize(image, new_height, new_width)
+
+
+def subtract_means(image: tf.Tensor, use_grayscale: bool) -> tf.Tensor:
+    """Subtracts the mean colour; grayscale after it, which is the same as a gray mean."""
+    return channels.as_wanted(image - tf.constant(MEANS), use_grayscale)
+
+
+def _check_sides(height: int, width: int, resize_side: int) -> None:
+    if max(height, width) > resize_side:
+        raise _checks.UserError(
+            f"a picture of height={height}, width={width} cannot be cut out of one whose smallest"
+            f" side is {resize_side}: choose a smaller size, a larger resize side, or preprocessing"
+            " 'inception'"
+        )
