@@ -1,0 +1,78 @@
+"""From options to resolved runs: brings `resolve` the facts of the factories' tables and of the disk.
+
+No TensorFlow: a wrong folder, split, shard or checkpoint is answered before it is loaded.
+"""
+
+from typing import TYPE_CHECKING
+
+from classifier import resolve, resolve_trained
+from classifier.config import TrainConfig
+from classifier.config_trained import EvalConfig, ExportConfig, PredictConfig
+from classifier.run_directory import ModelInfo, RunDirectory
+from datasets import dataset_factory
+from nets.nets_factory import NETWORKS
+from preprocessing import preprocessing_factory
+
+if TYPE_CHECKING:
+    from slim.data.dataset import Dataset
+
+_preprocessing_of = preprocessing_factory.resolve_name
+
+
+def training_run(config: TrainConfig) -> resolve.ResolvedRun:
+    """Returns a training run, fully said.
+
+    Raises:
+      UserError: if the dataset is not there or an option does not fit it.
+    """
+    data = config.data
+    facts = dataset_factory.get_facts(data.dataset_name, data.dataset_split_name, data.dataset_dir)
+    return resolve.resolve_training(config, facts, NETWORKS, _preprocessing_of)
+
+
+def open_dataset(name: str, split_name: str, dataset_dir: str) -> "Dataset":
+    """Returns a split, ready to be read; loads TensorFlow.
+
+    Raises:
+      UserError: if it is not there or damaged.
+    """
+    return dataset_factory.get_dataset(name, split_name, dataset_dir)
+
+
+def evaluation(config: EvalConfig) -> tuple[resolve_trained.ResolvedEvaluation, str]:
+    """Returns an evaluation, fully said, and the name of its dataset.
+
+    Raises:
+      UserError: if the dataset is not there or an option contradicts the model.
+    """
+    info = _model_info(config.run.checkpoint_path)
+    name, data = resolve_trained.evaluated_dataset(config, info), config.data
+    facts = dataset_factory.get_facts(name, data.dataset_split_name, data.dataset_dir)
+    resolved = resolve_trained.resolve_evaluation(config, info, facts, NETWORKS, _preprocessing_of)
+    return resolved, name
+
+
+def export(config: ExportConfig) -> resolve_trained.ResolvedExport:
+    """Returns an export, fully said.
+
+    Raises:
+      UserError: if an option contradicts the model, or nobody says what it is.
+    """
+    info, data = _model_info(config.run.checkpoint_path), config.data
+    facts = None
+    if data.dataset_name is not None and data.dataset_dir is not None:
+        facts = dataset_factory.get_facts(data.dataset_name, "train", data.dataset_dir)
+    return resolve_trained.resolve_export(config, info, facts, NETWORKS, _preprocessing_of)
+
+
+def prediction(config: PredictConfig) -> resolve_trained.ResolvedPrediction:
+    """Returns a prediction, fully said.
+
+    Raises:
+      UserError: if the model is not known.
+    """
+    return resolve_trained.resolve_prediction(config, _model_info(config.checkpoint_path))
+
+
+def _model_info(checkpoint_path: str) -> ModelInfo | None:
+    return RunDirectory.of_checkpoint(checkpoint_path).read_model_info()

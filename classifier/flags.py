@@ -1,0 +1,199 @@
+"""The door of the scripts: flags in, one call out. Nobody else reads `absl.flags`.
+
+Flags, names and folders are checked here before TensorFlow, which takes seconds, is loaded; all
+problems are told at once.
+"""
+
+import importlib
+import os
+import re
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from absl import flags
+
+from classifier import help_text, native_log, options, paths
+from classifier.exit_codes import ExitCode
+from slim import _checks
+
+C = TypeVar("C")
+
+_HELP = ("--help", "-help", "-h")
+# The mappings whose keys an option's values are names of.
+_TABLES: Mapping[options.Table, tuple[str, tuple[str, ...]]] = {
+    "networks": ("nets.nets_factory", ("NETWORKS",)),
+    "datasets": ("datasets.dataset_factory", ("DATASETS",)),
+    "preprocessings": (
+        "preprocessing.preprocessing_factory",
+        ("PREPROCESSINGS", "NETWORK_PREPROCESSINGS"),
+    ),
+}
+
+
+def main(
+    config_class: type[C],
+    run: Callable[[C], ExitCode | None],
+    description: str,
+    argv: Sequence[str] | None = None,
+) -> int:
+    """Runs a script: reads its flags, does what it is for, and says how it ended.
+
+    Args:
+      config_class: the options.
+      run: does it; imports what needs TensorFlow itself.
+      description: first lines of `--help`.
+      argv: the program and its arguments; default: `sys.argv`.
+
+    Returns:
+      the exit code: see `ExitCode`. A mistake of the user or a failed run is told on stderr, in a
+      line.
+    """
+    argv = sys.argv if argv is None else argv
+    program = os.path.basename(argv[0])
+    _set_environment()
+    if any(argument in _HELP for argument in argv[1:]):
+        print(help_text.render(config_class, program, description, known_names))
+        return ExitCode.DONE
+    try:
+        config = parse(config_class, argv)
+        with native_log.held_back():
+            importlib.import_module("tensorflow")
+        return run(config) or ExitCode.DONE
+    except _checks.UserError as error:
+        return _tell(program, str(error).splitlines(), ExitCode.WRONG_USE)
+    except _checks.RunError as error:
+        return _tell(program, str(error).splitlines(), ExitCode.FAILED)
+    except KeyboardInterrupt:
+        return _tell(program, ["interrupted"], ExitCode.INTERRUPTED)
+
+
+def parse(config_class: type[C], argv: Sequence[str]) -> C:
+    """Returns the configuration that a command line asks for.
+
+    Args:
+      config_class: the options; each is a flag of its name, and `--flagfile=FILE` reads flags
+        from a file.
+      argv: the program and its arguments.
+
+    Raises:
+      UserError: one line for each flag that is not known, is missing or has a wrong value.
+    """
+    known = options.by_name(config_class)
+    texts, rest = _read(known, argv)
+    problems = list(_leftovers(rest, known))
+    values: dict[str, Any] = {}
+    for name, text in texts.items():
+        try:
+            values[name] = _value(known[name], text)
+        except _checks.UserError as error:
+            problems.append(str(error))
+    problems += [
+        problem
+        for name, option in known.items()
+        if name not in texts and isinstance(option.default, str)
+        for problem in _outside(option, option.default)
+    ]
+    received = shlex.join(argv[1:]) or "none"
+    problems += [
+        f"--{name} is required: {option.declared.help} Arguments received: {received}"
+        for name, option in known.items()
+        if option.required and name not in texts
+    ]
+    if problems:
+        raise _checks.UserError("\n".join(problems))
+    try:
+        return options.build(config_class, **values)
+    except _checks.UserError as error:
+        raise _checks.UserError(_as_flags(str(error), known)) from None
+
+
+def known_names(table: options.Table) -> tuple[str, ...]:
+    """Returns the names in a table, sorted; loads the table but not TensorFlow."""
+    module_name, mappings = _TABLES[table]
+    module = importlib.import_module(module_name)
+    return tuple(sorted({name for mapping in mappings for name in getattr(module, mapping)}))
+
+
+def _set_environment() -> None:
+    """Sets what TensorFlow reads when it is loaded, unless the user has."""
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def _read(
+    known: Mapping[str, options.Option], argv: Sequence[str]
+) -> tuple[dict[str, str], list[str]]:
+    """Returns the texts of the flags that were given, and the arguments that are no known flag."""
+    values = flags.FlagValues()
+    flags.DEFINE_string("flagfile", None, "File with one flag a line.", flag_values=values)
+    for name, option in known.items():
+        boolean = option.kind is bool
+        flag = flags.Flag(
+            flags.ArgumentParser(), None, name, None, option.declared.help, boolean=boolean
+        )
+        flags.DEFINE_flag(flag, values)
+    try:
+        rest = values(list(argv), known_only=True)[1:]
+    except (flags.Error, ValueError) as error:
+        raise _checks.UserError(str(error)) from None
+    return {name: values[name].value for name in known if values[name].value is not None}, rest
+
+
+def _leftovers(rest: Iterable[str], known: Mapping[str, options.Option]) -> Iterable[str]:
+    after_unknown = False
+    for argument in rest:
+        if argument.startswith("--"):
+            name, equals, _ = argument.partition("=")
+            near = _checks.suggest(name, (f"--{each}" for each in (*known, "flagfile")))
+            yield f"Unknown flag {argument}{near or '; --help lists the flags'}"
+            after_unknown = not equals
+        elif after_unknown:
+            after_unknown = False  # the value of the unknown flag
+        else:
+            yield (
+                f"Unexpected argument {argument!r} - blank inside a flag value,"
+                " or a missing '\\' at a line end?"
+            )
+
+
+def _value(option: options.Option, text: str) -> Any:
+    flag = f"--{option.name}"
+    if text.startswith("--"):
+        raise _checks.UserError(f"{flag} has no value: the next argument is {text!r}")
+    try:
+        value = option.parse(text)
+    except _checks.UserError as error:
+        raise _checks.UserError(f"{flag}={error}") from None
+    problems = list(option.problems(value, flag))
+    if problems:
+        raise _checks.UserError("\n".join(problems))
+    for problem in _outside(option, value):
+        raise _checks.UserError(problem)
+    return value
+
+
+def _outside(option: options.Option, value: Any) -> Iterator[str]:
+    """Yields what is wrong with a value in view of the tables and the disk."""
+    flag = f"--{option.name}"
+    try:
+        if value is not None and option.declared.table:
+            _checks.one_of(flag, value, known_names(option.declared.table))
+        if value is not None and option.declared.path:
+            paths.check(option.declared.path, flag, value)
+    except _checks.UserError as error:
+        yield str(error)
+
+
+def _as_flags(message: str, known: Iterable[str]) -> str:
+    """Returns a message about options that calls them by their flags."""
+    for name in known:
+        message = re.sub(rf"(?<![\w-]){name}\b", f"--{name}", message)
+    return message
+
+
+def _tell(program: str, lines: Iterable[str], code: ExitCode) -> ExitCode:
+    for line in lines:
+        print(f"{program}: {line}", file=sys.stderr)
+    return code

@@ -1,0 +1,48 @@
+"""Pictures as a model wants them: its preprocessing, and the way there from encoded bytes."""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from classifier.run_directory import ModelInfo
+from preprocessing import preprocessing_factory
+
+
+def preprocessing_fn(info: ModelInfo, *, is_training: bool) -> Callable[..., tf.Tensor]:
+    """Returns the model's preprocessing: `fn(image, height, width)`, in training also with `seed`."""
+    return preprocessing_factory.get_preprocessing(
+        info.preprocessing_name, is_training=is_training, use_grayscale=info.use_grayscale
+    )
+
+
+def encoded_image_fn(
+    info: ModelInfo, image_size: tuple[int, int]
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns the function that decodes and prepares one picture as evaluation does.
+
+    Args:
+      info: the network's preprocessing and channels.
+      image_size: height and width of the result, in pixels.
+
+    Returns:
+      From the bytes of a JPEG, PNG, BMP, WebP or GIF (its first frame) to float32 [height, width, channels].
+    """
+    prepare = preprocessing_fn(info, is_training=False)
+    # A grayscale network reads colour and mixes it, so that any picture will do.
+    channels = 3 if info.use_grayscale else info.num_channels
+
+    def from_bytes(encoded: tf.Tensor) -> tf.Tensor:
+        image = tf.io.decode_image(encoded, channels=channels, expand_animations=False)
+        image.set_shape([None, None, channels])
+        return tf.ensure_shape(prepare(image, *image_size), [*image_size, info.num_channels])
+
+    return from_bytes
+
+
+def encoded_batch_fn(
+    info: ModelInfo, image_size: tuple[int, int]
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns `encoded_image_fn` for a batch: from strings [batch] to [batch, height, width, channels]."""
+    one = encoded_image_fn(info, image_size)
+    spec = tf.TensorSpec([*image_size, info.num_channels], tf.float32)
+    return lambda encoded: tf.map_fn(one, encoded, fn_output_signature=spec)

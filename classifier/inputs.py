@@ -1,0 +1,233 @@
+"""Batches for training and evaluation.
+
+Batch k of a training run is a pure function of (seed, k), whatever the threads do: see
+`inputs_order`. Each picture's augmentation depends on (seed, epoch, place in the epoch) alone.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from classifier import inputs_diagnosis, inputs_errors, inputs_order
+from slim import _checks
+from slim.data import dataset as dataset_lib
+
+training_records = inputs_order.training_records
+translate_errors = inputs_diagnosis.translate_errors
+
+__all__ = ["evaluation_dataset", "training_dataset", "training_records", "translate_errors"]
+
+PreprocessingFn = Callable[..., tf.Tensor]
+Example = dict[str, tf.Tensor]
+
+
+def training_dataset(
+    dataset: dataset_lib.Dataset,
+    *,
+    preprocessing_fn: PreprocessingFn,
+    image_size: tuple[int, int],
+    batch_size: int,
+    seed: int,
+    start_index: int = 0,
+    labels_offset: int = 0,
+    num_classes: int | None = None,
+    num_readers: int = 4,
+    num_preprocessing_threads: int | None = None,
+    shuffle_buffer_mb: int = 512,
+) -> tf.data.Dataset:
+    """Returns endless training batches; they run across the ends of epochs.
+
+    Args:
+      dataset: the split.
+      preprocessing_fn: `fn(image, height, width, seed=int32 [2])` gives a picture of that size.
+      image_size: height and width of the result, in pixels.
+      batch_size: examples of a batch, over all clones.
+      seed: of the run.
+      start_index: examples that the run has consumed so far, over all epochs: steps times
+        `batch_size`.
+      labels_offset: is subtracted from the labels.
+      num_classes: classes of the network; None for the dataset's less `labels_offset`.
+      num_readers: segments of shards read at the same time; changes the speed alone.
+      num_preprocessing_threads: examples prepared at once, None for automatic; speed alone.
+      shuffle_buffer_mb: bound on the encoded records held for shuffling, in 10^6 bytes. The order
+        depends on it.
+
+    Returns:
+      dicts of `image` (float32 `[batch_size, height, width, channels]`), `label` (int64
+      `[batch_size]`), and, to name an example in a message, `shard`, `record`, `epoch` and `index`
+      (all int64 `[batch_size]`).
+
+    Raises:
+      UserError: if the dataset is empty, a shard is damaged or a number is out of range. Bad data
+        found later stop the iteration; iterate inside `translate_errors`.
+    """
+    num_classes = _checked(dataset, image_size, batch_size, labels_offset, num_classes)
+    _checks.positive(num_preprocessing_threads=num_preprocessing_threads)
+    stream = inputs_order.fold(inputs_order.seed_pair(seed), inputs_order.AUGMENTATION_STREAM)
+
+    def prepare(record: Example) -> Example:
+        example = _decode(dataset, record, labels_offset)
+        own_seed = inputs_order.fold(inputs_order.fold(stream, record["epoch"]), record["index"])
+        return example | {"image": preprocessing_fn(example["image"], *image_size, seed=own_seed)}
+
+    encoded = inputs_order.training_records(
+        dataset,
+        seed=seed,
+        start_index=start_index,
+        num_readers=num_readers,
+        shuffle_buffer_mb=shuffle_buffer_mb,
+    )
+    examples = _map(encoded, prepare, num_preprocessing_threads)
+    check = _label_check(dataset, labels_offset, num_classes)
+    batches = examples.batch(batch_size, drop_remainder=True).map(check)
+    return _finish(batches.map(_without_filename))
+
+
+def evaluation_dataset(
+    dataset: dataset_lib.Dataset,
+    *,
+    preprocessing_fn: PreprocessingFn,
+    image_size: tuple[int, int],
+    batch_size: int,
+    labels_offset: int = 0,
+    num_classes: int | None = None,
+    num_readers: int = 4,
+    num_preprocessing_threads: int | None = None,
+) -> tf.data.Dataset:
+    """Returns batches with every example exactly once, in the order of the files.
+
+    The last batch is filled up with zeros to `batch_size`; `mask` tells real examples from filling.
+
+    Args:
+      dataset: the split.
+      preprocessing_fn: `fn(image, height, width)` gives `[height, width, channels]`.
+      image_size: height and width of the result, in pixels.
+      batch_size: examples of a batch, over all clones.
+      labels_offset: is subtracted from the labels.
+      num_classes: classes of the network; None for the dataset's less `labels_offset`.
+      num_readers: segments of shards read at the same time.
+      num_preprocessing_threads: examples prepared at the same time; None lets tf.data choose.
+
+    Returns:
+      dicts of `image` (float32 `[batch_size, height, width, channels]`), `label` (int64
+      `[batch_size]`), `mask` (bool `[batch_size]`), `filename` (string `[batch_size]`, where the
+      dataset has it), `shard` and `record` (int64 `[batch_size]`).
+
+    Raises:
+      UserError: as `training_dataset`.
+    """
+    num_classes = _checked(dataset, image_size, batch_size, labels_offset, num_classes)
+    _checks.positive(num_preprocessing_threads=num_preprocessing_threads)
+
+    def prepare(record: Example) -> Example:
+        example = _decode(dataset, record, labels_offset)
+        image = preprocessing_fn(example["image"], *image_size)
+        return example | {"image": image, "mask": tf.constant(True)}
+
+    encoded = inputs_order.evaluation_records(dataset, num_readers=num_readers)
+    examples = _map(encoded, prepare, num_preprocessing_threads)
+    batches = -(-sum(inputs_order.shard_counts(dataset)) // batch_size)
+    check = _label_check(dataset, labels_offset, num_classes)
+    filled = examples.batch(batch_size).map(check).map(lambda batch: _fill(batch, batch_size))
+    return _finish(filled.apply(tf.data.experimental.assert_cardinality(batches)))
+
+
+def _checked(
+    dataset: dataset_lib.Dataset,
+    image_size: tuple[int, int],
+    batch_size: int,
+    labels_offset: int,
+    num_classes: int | None,
+) -> int:
+    """Checks what both kinds of batches take and returns the number of classes."""
+    height, width = image_size
+    _checks.positive(batch_size=batch_size, height=height, width=width)
+    _checks.non_negative(labels_offset=labels_offset)
+    num_classes = dataset.num_classes - labels_offset if num_classes is None else num_classes
+    _checks.positive(num_classes=num_classes)
+    return num_classes
+
+
+def _decode(dataset: dataset_lib.Dataset, record: Example, labels_offset: int) -> Example:
+    has_name = "filename" in dataset.decoder.list_items()
+    items = ["image", "label"] + ["filename"] * has_name
+    decoded = dataset.decoder.decode(record["serialized"], items)
+    rest = {key: value for key, value in record.items() if key != "serialized"}
+    example = dict(zip(items, decoded, strict=True)) | rest
+    return example | {"label": tf.cast(example["label"], tf.int64) - labels_offset}
+
+
+def _label_check(
+    dataset: dataset_lib.Dataset, labels_offset: int, num_classes: int
+) -> Callable[[Example], Example]:
+    """Returns the map over batches that refuses labels for which the network has no class.
+
+    It runs on the host, whatever the device: there a wrong label would become a silent NaN or a
+    loss of 0.
+    """
+    other = 0 if labels_offset else 1
+    ending = (
+        f") is out of range: the model has {num_classes} classes, so with"
+        f" labels_offset={labels_offset} labels must be {labels_offset} to"
+        f" {num_classes - 1 + labels_offset}."
+        f" If the labels start at {other}, set labels_offset={other}"
+    )
+
+    def parts(batch: Example, is_bad: tf.Tensor) -> list[str | tf.Tensor]:
+        bad = {key: value[tf.argmax(is_bad)] for key, value in batch.items() if key != "image"}
+        return [
+            inputs_errors.MISTAKE,
+            "Label ",
+            tf.strings.as_string(bad["label"] + labels_offset),
+            *([" of '", bad["filename"], "'"] if "filename" in bad else []),
+            " (",
+            tf.gather(tf.constant(dataset.shard_names), bad["shard"]),
+            ", record ",
+            tf.strings.as_string(bad["record"]),
+            ending,
+        ]
+
+    def check(batch: Example) -> Example:
+        is_bad = (batch["label"] < 0) | (batch["label"] >= num_classes)
+        inputs_errors.refuse_if(tf.reduce_any(is_bad), lambda: parts(batch, is_bad))
+        return batch
+
+    return check
+
+
+def _map(
+    records: tf.data.Dataset, prepare: Callable[[Example], Example], threads: int | None
+) -> tf.data.Dataset:
+    calls = tf.data.AUTOTUNE if threads is None else threads
+    return records.map(prepare, num_parallel_calls=calls, deterministic=True)
+
+
+def _without_filename(batch: Example) -> Example:
+    # A training batch goes to the devices, and a GPU takes no strings.
+    return {key: value for key, value in batch.items() if key != "filename"}
+
+
+def _fill(batch: Example, batch_size: int) -> Example:
+    """Fills the last batch up; its `mask` becomes false there."""
+    missing = batch_size - tf.shape(batch["label"])[0]
+
+    def fill(value: tf.Tensor) -> tf.Tensor:
+        padding = [[0, missing]] + [[0, 0]] * (value.shape.rank - 1)
+        filled = tf.pad(value, padding, constant_values=_zero(value))
+        return tf.ensure_shape(filled, [batch_size, *value.shape[1:]])
+
+    return {key: fill(value) for key, value in batch.items()}
+
+
+def _zero(value: tf.Tensor) -> Any:
+    return "" if value.dtype == tf.string else tf.zeros([], value.dtype)
+
+
+def _finish(batches: tf.data.Dataset) -> tf.data.Dataset:
+    options = tf.data.Options()
+    options.deterministic = True
+    # Every worker reads the same batches and takes its part: sharding by file would break the order
+    # contract.
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    return batches.prefetch(tf.data.AUTOTUNE).with_options(options)

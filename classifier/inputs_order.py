@@ -1,0 +1,246 @@
+"""Which record comes when: the order contract of training, and the plain order of evaluation.
+
+The order is a pure function of (seed, position). Shards, cut into segments where they are large,
+are permuted by (seed, epoch); consecutive ones form windows of bounded size; the encoded records of
+a window are permuted by (seed, epoch, window). So resuming is arithmetic: whole epochs and windows
+are skipped by their counts, and nothing that was skipped is decoded. The number of threads decides
+only how fast this happens.
+"""
+
+import dataclasses
+import itertools
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from classifier import inputs_errors
+from slim import _checks
+from slim.data import dataset as dataset_lib
+from slim.data import records
+
+# What the seed is folded with, so that order and augmentation never share random numbers.
+ORDER_STREAM = 0
+AUGMENTATION_STREAM = 1
+
+_FOREVER = np.iinfo(np.int64).max
+_EVALUATION_SEGMENT_BYTES = 16 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Segments:
+    """Runs of records in shards; one array entry for each segment.
+
+    Attributes:
+      shard: index into the dataset's `data_sources`.
+      first: number of the segment's first record in its shard.
+      count: its records.
+      bytes: its share of the shard's size.
+      is_last: whether the shard ends with it.
+    """
+
+    shard: np.ndarray
+    first: np.ndarray
+    count: np.ndarray
+    bytes: np.ndarray
+    is_last: np.ndarray
+
+
+def shard_counts(dataset: dataset_lib.Dataset) -> list[int]:
+    """Returns the records of each shard, counted where they are not recorded.
+
+    Raises:
+      UserError: if a shard is damaged, or there are no records at all.
+    """
+    counts = [
+        records.count_records(path) if count is None else count
+        for path, count in zip(dataset.data_sources, dataset.shard_counts, strict=True)
+    ]
+    if not sum(counts):
+        raise _checks.UserError(
+            f"Split {dataset.split_name!r} of dataset {dataset.name!r} has no records"
+        )
+    return counts
+
+
+def cut_into_segments(dataset: dataset_lib.Dataset, max_bytes: int) -> Segments:
+    """Cuts the shards into segments of about `max_bytes` at most; smaller shards stay whole."""
+    rows = []
+    for shard, count in enumerate(shard_counts(dataset)):
+        size = os.path.getsize(dataset.data_sources[shard])
+        pieces = max(1, min(count, -(-size // max(max_bytes, 1))))
+        edges = [count * piece // pieces for piece in range(pieces + 1)]
+        for first, end in itertools.pairwise(edges):
+            share = size * (end - first) // max(count, 1)
+            rows.append((shard, first, end - first, share, end == count))
+    columns = zip(*rows, strict=True)
+    return Segments(*(np.array(column, np.int64) for column in columns))
+
+
+def training_records(
+    dataset: dataset_lib.Dataset,
+    *,
+    seed: int,
+    start_index: int = 0,
+    num_readers: int = 4,
+    shuffle_buffer_mb: int = 512,
+) -> tf.data.Dataset:
+    """Returns the endless sequence of encoded records in training order.
+
+    Args:
+      dataset: the split.
+      seed: of the run.
+      start_index: how many records to leave out at the beginning, over all epochs.
+      num_readers: segments read at the same time.
+      shuffle_buffer_mb: bound on the encoded records held for shuffling, in 10^6 bytes. The order
+        depends on it.
+
+    Returns:
+      dicts of scalars: `serialized` (string), `shard` (index into `data_sources`), `record` (its
+      number in the shard), `epoch` and `index` (its place in the epoch), all int64.
+
+    Raises:
+      UserError: if the dataset is empty or a number is out of range.
+    """
+    _checks.non_negative(start_index=start_index)
+    _checks.positive(num_readers=num_readers, shuffle_buffer_mb=shuffle_buffer_mb)
+    # Two windows are held at a time, one being used and one being loaded, and a window ends with
+    # the segment that passes its target: 2 * (1/3 + 1/12) of the buffer, which leaves room for the
+    # segments being read.
+    window_bytes = max(1, shuffle_buffer_mb * 1_000_000 // 3)
+    segments = cut_into_segments(dataset, window_bytes // 4)
+    first_epoch, offset = divmod(start_index, int(segments.count.sum()))
+    order_seed = fold(seed_pair(seed), ORDER_STREAM)
+
+    def windows_of(epoch: tf.Tensor) -> tf.data.Dataset:
+        skipped = tf.where(epoch == first_epoch, tf.constant(offset, tf.int64), 0)
+        return _windows(segments, window_bytes, fold(order_seed, epoch), epoch, skipped)
+
+    def load(window: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        read = tf.data.Dataset.from_tensor_slices(window["segments"]).map(
+            lambda segment: _read_segment(dataset, segments, segment),
+            num_parallel_calls=num_readers,
+            deterministic=True,
+        )
+        window |= read.unbatch().batch(window["count"]).get_single_element()
+        order = permutation(window.pop("seed"), window["count"])[window["skip"] :]
+        return {**window, "order": order}
+
+    epochs = tf.data.Dataset.range(first_epoch, _FOREVER)
+    return epochs.flat_map(windows_of).map(load).prefetch(1).flat_map(_emit)
+
+
+def evaluation_records(dataset: dataset_lib.Dataset, *, num_readers: int = 4) -> tf.data.Dataset:
+    """Returns every encoded record once, in the order of the files.
+
+    Takes, gives and raises what `training_records` does, without `epoch` and `index`.
+    """
+    _checks.positive(num_readers=num_readers)
+    segments = cut_into_segments(dataset, _EVALUATION_SEGMENT_BYTES)
+    return (
+        tf.data.Dataset.range(len(segments.shard))
+        .map(
+            lambda segment: _read_segment(dataset, segments, segment),
+            num_parallel_calls=num_readers,
+            deterministic=True,
+        )
+        .unbatch()
+    )
+
+
+def seed_pair(seed: int) -> tf.Tensor:
+    """Returns an integer seed as the int32 `[2]` of stateless random ops."""
+    low, high = seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF
+    return tf.constant(np.array([low, high], np.uint32).view(np.int32))
+
+
+def fold(seed: tf.Tensor, data: int | tf.Tensor) -> tf.Tensor:
+    """Returns a new seed out of a seed and a number."""
+    return tf.random.fold_in(seed, tf.cast(data, tf.int64))
+
+
+def permutation(seed: tf.Tensor, size: int | tf.Tensor) -> tf.Tensor:
+    """Returns the numbers below `size` in an order that depends on the seed alone."""
+    keys = tf.random.stateless_uniform([size], seed, None, None, tf.int64, alg="philox")
+    return tf.cast(tf.argsort(keys), tf.int64)
+
+
+def _windows(
+    segments: Segments, window_bytes: int, seed: tf.Tensor, epoch: tf.Tensor, skipped: tf.Tensor
+) -> tf.data.Dataset:
+    """Returns the windows of one epoch, without those wholly among its first `skipped` records."""
+    order = permutation(fold(seed, 0), len(segments.shard))
+    counts = tf.gather(segments.count, order)
+    sizes = tf.gather(segments.bytes, order)
+    window_of, members = tf.unique(tf.cumsum(sizes, exclusive=True) // window_bytes)
+    window_counts = tf.math.unsorted_segment_sum(counts, members, tf.size(window_of))
+    starts = tf.cumsum(window_counts, exclusive=True)
+    window_seed = fold(seed, 1)
+
+    def describe(window: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {
+            "epoch": epoch,
+            "segments": tf.boolean_mask(order, members == tf.cast(window, tf.int32)),
+            "count": window_counts[window],
+            "start": starts[window],
+            "skip": tf.maximum(skipped - starts[window], 0),
+            "seed": fold(window_seed, window),
+        }
+
+    left = tf.cast(tf.reduce_sum(tf.cast(starts + window_counts <= skipped, tf.int32)), tf.int64)
+    return tf.data.Dataset.range(left, tf.size(window_of, tf.int64)).map(describe)
+
+
+def _read_segment(
+    dataset: dataset_lib.Dataset, segments: Segments, segment: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    """Reads a segment whole; refuses it if the shard has fewer or more records than it should."""
+    shard = tf.gather(segments.shard, segment)
+    first = tf.gather(segments.first, segment)
+    count = tf.gather(segments.count, segment)
+    # One more than expected is asked for at the end of a shard, to notice if there is one.
+    wanted = count + tf.gather(segments.is_last, segment)
+    path = tf.gather(tf.constant(dataset.data_sources), shard)
+    read = tf.data.TFRecordDataset(path).skip(first).take(wanted)
+    # The empty string stands behind the records, since a dataset without elements has no single
+    # element.
+    serialized = read.concatenate(tf.data.Dataset.from_tensors("")).batch(wanted + 1)
+    serialized = serialized.get_single_element()[:-1]
+    found = tf.size(serialized, tf.int64)
+    inputs_errors.refuse_if(
+        found != count,
+        lambda: [
+            inputs_errors.DAMAGED,
+            "Shard ",
+            tf.gather(tf.constant(dataset.shard_names), shard),
+            " has ",
+            tf.where(found > count, "more than ", "only "),
+            tf.strings.as_string(tf.where(found > count, first + count, first + found)),
+            " records where ",
+            tf.strings.as_string(tf.gather(tf.constant(_totals(segments)), shard)),
+            f" are recorded: {records.REPAIR}",
+        ],
+    )
+    return {
+        "serialized": serialized,
+        "shard": tf.fill([found], shard),
+        "record": first + tf.range(found),
+    }
+
+
+def _totals(segments: Segments) -> np.ndarray:
+    return np.bincount(segments.shard, segments.count).astype(np.int64)
+
+
+def _emit(window: dict[str, tf.Tensor]) -> tf.data.Dataset:
+    """Returns the records of a window in its order, without a second copy of them all."""
+    places = window["start"] + window["skip"] + tf.range(tf.size(window["order"], tf.int64))
+
+    def example(position: tf.Tensor, place: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {
+            **{key: window[key][position] for key in ("serialized", "shard", "record")},
+            "epoch": window["epoch"],
+            "index": place,
+        }
+
+    return tf.data.Dataset.from_tensor_slices((window["order"], places)).map(example)

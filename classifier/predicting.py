@@ -1,0 +1,96 @@
+"""Prediction: class names for pictures."""
+
+import csv
+import glob
+import io
+import os
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from classifier import facts, images, model
+from classifier.config_trained import PredictConfig
+from classifier.exit_codes import ExitCode
+from slim import _checks, _paths
+
+
+def run(config: PredictConfig) -> ExitCode | None:
+    """Names the classes of pictures, most probable first.
+
+    Args:
+      config: the options of `predict_image_classifier.py`.
+
+    Raises:
+      UserError: if there is no checkpoint or no picture.
+      RunError: if a picture cannot be decoded; the others are answered before.
+    """
+    resolved = facts.prediction(config)
+    paths = find_pictures(config.images)
+    classifier = model.InferenceModel(resolved.model, config.checkpoint_path)
+    rows: list[list[str | float]] = []
+    bad: list[str] = []
+    for path, probabilities in predict(classifier, paths, config.batch_size):
+        if isinstance(probabilities, str):
+            bad.append(f"{path}: {probabilities}")
+            continue
+        best = np.argsort(-probabilities, kind="stable")[: resolved.top_k]
+        named = [(classifier.class_name(i), float(probabilities[i])) for i in best]
+        print(f"{path}: " + ", ".join(f"{name} {p:.4f}" for name, p in named), flush=True)
+        rows += [[path, rank, name, p] for rank, (name, p) in enumerate(named, 1)]
+    if config.output_csv is not None:
+        _write_csv(config.output_csv, rows)
+    if bad:
+        raise _checks.RunError(
+            f"{len(bad)} of {len(paths)} pictures cannot be decoded: {_checks.listed(bad, 5)}"
+        )
+    return None
+
+
+def find_pictures(pattern: str) -> list[str]:
+    """Returns the files that a path, a folder or a pattern names, sorted.
+
+    Raises:
+      UserError: if there are none.
+    """
+    if os.path.isdir(pattern):
+        entries = (
+            os.path.join(pattern, name) for name in os.listdir(pattern) if not name.startswith(".")
+        )
+        found = [path for path in entries if os.path.isfile(path)]
+    else:
+        # A file whose name holds brackets is a file, not a pattern.
+        found = [pattern] if os.path.isfile(pattern) else glob.glob(pattern, recursive=True)
+    if not found:
+        raise _checks.UserError(f"images={pattern!r} matches no file")
+    return sorted(found)
+
+
+def predict(
+    classifier: model.InferenceModel, paths: Sequence[str], batch_size: int
+) -> Iterator[tuple[str, np.ndarray | str]]:
+    """Yields for each picture its path and its probabilities [classes], or why it cannot be decoded."""
+    decode = tf.function(
+        images.encoded_image_fn(classifier.info, classifier.image_shape[:2]), autograph=False
+    )
+    network = tf.function(lambda batch: classifier(batch)["probabilities"], autograph=False)
+    for start in range(0, len(paths), batch_size):
+        answers: dict[str, np.ndarray | str] = {}
+        decoded = []
+        for path in paths[start : start + batch_size]:
+            try:
+                decoded.append((path, decode(tf.io.read_file(path))))
+            except tf.errors.OpError as error:
+                answers[path] = str(error.message).splitlines()[0][:120]
+        if decoded:
+            probabilities = network(tf.stack([image for _, image in decoded])).numpy()
+            answers.update(zip((path for path, _ in decoded), probabilities, strict=True))
+        yield from ((path, answers[path]) for path in paths[start : start + batch_size])
+
+
+def _write_csv(path: str, rows: Sequence[Sequence[str | float]]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["file", "rank", "class", "probability"])
+    writer.writerows(rows)
+    _paths.write_atomically(path, text.getvalue().encode())

@@ -1,0 +1,185 @@
+"""What follows from the options and the facts of a training run, worked out by pure functions.
+
+No TensorFlow and no disk: the callers bring the dataset's facts, the table of networks and the
+function that gives a preprocessing's own name.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from classifier import options
+from classifier.config import TrainConfig
+from classifier.run_directory import ModelInfo
+from slim import _checks
+
+
+class DatasetFacts(Protocol):
+    """What is used of `datasets.splits.SplitFacts`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def split_name(self) -> str: ...
+    @property
+    def num_samples(self) -> int: ...
+    @property
+    def num_classes(self) -> int: ...
+    @property
+    def labels_to_names(self) -> Mapping[int, str]: ...
+    @property
+    def num_channels(self) -> int | None: ...
+
+
+class NetworkFacts(Protocol):
+    """What is used of `nets.nets_factory.NetworkSpec`."""
+
+    @property
+    def image_size(self) -> int: ...
+
+
+Networks = Mapping[str, NetworkFacts]
+PreprocessingOf = Callable[[str], str]
+
+
+@dataclasses.dataclass(frozen=True)
+class ResolvedRun:
+    """A training run, fully said.
+
+    Attributes:
+      config: the options.
+      model: for model_info.json, without versions.
+      num_samples: images of the split.
+      global_batch_size: images a step, over all clones.
+      steps_per_epoch: steps for as many images as the split has.
+      number_of_steps: where training ends; None: it does not.
+      decay_steps: steps of one exponential step or of the whole polynomial decay.
+      warmup_steps: steps over which the learning rate rises.
+      schedule: the same in words.
+    """
+
+    config: TrainConfig
+    model: ModelInfo
+    num_samples: int
+    global_batch_size: int
+    steps_per_epoch: float
+    number_of_steps: int | None
+    decay_steps: int
+    warmup_steps: float
+    schedule: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns it as config.json has it: the options by name, and what follows from them."""
+        resolved = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.name not in ("config", "model")
+        }
+        model = self.model.to_dict()
+        del model["versions"]
+        return {"options": options.flatten(self.config), "resolved": resolved | model}
+
+
+def resolve_training(
+    config: TrainConfig,
+    dataset: DatasetFacts,
+    networks: Networks,
+    preprocessing_of: PreprocessingOf,
+) -> ResolvedRun:
+    """Works out a training run.
+
+    Args:
+      config: the options.
+      dataset: the facts of the split.
+      networks: name -> facts of the network.
+      preprocessing_of: gives the preprocessing's own name for it or a network.
+
+    Raises:
+      UserError: if a name is not known, no class is left, or a decay is shorter than a step.
+    """
+    name = _checks.one_of("model_name", config.network.model_name, networks)
+    offset = config.data.labels_offset
+    gray = config.network.use_grayscale
+    model = ModelInfo(
+        model_name=name,
+        num_classes=num_classes(dataset, offset),
+        label_names=label_names(dataset, offset),
+        labels_offset=offset,
+        image_size=config.network.train_image_size or square(networks[name]),
+        num_channels=1 if gray else dataset.num_channels or 3,
+        preprocessing_name=preprocessing_of(config.network.preprocessing_name or name),
+        use_grayscale=gray,
+        moving_average_decay=config.optimizer.moving_average_decay,
+        dataset_name=dataset.name,
+    )
+    global_batch_size = config.data.batch_size * config.strategy.num_clones
+    schedule = config.schedule
+    decay_steps = int(dataset.num_samples * schedule.num_epochs_per_decay / global_batch_size)
+    if decay_steps < 1 and schedule.learning_rate_decay_type != "fixed":
+        raise _checks.UserError(
+            f"num_epochs_per_decay={schedule.num_epochs_per_decay:g} is less than one step:"
+            f" {dataset.num_samples} images make {dataset.num_samples / global_batch_size:g} steps"
+            f" of {global_batch_size} images"
+        )
+    steps_per_epoch = dataset.num_samples / global_batch_size
+    return ResolvedRun(
+        config=config,
+        model=model,
+        num_samples=dataset.num_samples,
+        global_batch_size=global_batch_size,
+        steps_per_epoch=steps_per_epoch,
+        number_of_steps=config.run.max_number_of_steps,
+        decay_steps=decay_steps,
+        warmup_steps=schedule.warmup_epochs * steps_per_epoch,
+        schedule=_in_words(config, steps_per_epoch, decay_steps),
+    )
+
+
+def _in_words(config: TrainConfig, steps_per_epoch: float, decay_steps: int) -> str:
+    batch, clones, rate = config.data.batch_size, config.strategy.num_clones, config.schedule
+    words = []
+    if clones > 1:
+        words.append(f"global batch {batch * clones} = {clones} clones x {batch}")
+    words.append(f"1 epoch = {steps_per_epoch:.10g} steps")
+    if rate.warmup_epochs:
+        words.append(
+            f"LR rises for {rate.warmup_epochs:g} epochs"
+            f" = {rate.warmup_epochs * steps_per_epoch:.10g} steps"
+        )
+    span = f"{rate.num_epochs_per_decay:g} epochs = {decay_steps} steps"
+    words.append(
+        {
+            "fixed": f"LR {rate.learning_rate:g}",
+            "exponential": f"LR {rate.learning_rate:g} x{rate.learning_rate_decay_factor:g}"
+            f" every {span}",
+            "polynomial": f"LR {rate.learning_rate:g} to {rate.end_learning_rate:g} in {span}",
+        }[rate.learning_rate_decay_type]
+    )
+    return "; ".join(words)
+
+
+def num_classes(dataset: DatasetFacts, labels_offset: int) -> int:
+    """Returns the length of the logits.
+
+    Raises:
+      UserError: if the offset leaves no class.
+    """
+    if labels_offset >= dataset.num_classes:
+        raise _checks.UserError(
+            f"labels_offset={labels_offset} leaves none of the {dataset.num_classes} classes"
+            f" of {dataset.name!r}"
+        )
+    return dataset.num_classes - labels_offset
+
+
+def label_names(dataset: DatasetFacts, labels_offset: int) -> tuple[str, ...]:
+    """Returns the classes' names in the order of the logits; a class without one is its label."""
+    if not dataset.labels_to_names:
+        return ()
+    labels = range(labels_offset, dataset.num_classes)
+    return tuple(dataset.labels_to_names.get(label, str(label)) for label in labels)
+
+
+def square(network: NetworkFacts) -> tuple[int, int]:
+    """Returns the network's default image size: height and width, in pixels."""
+    return network.image_size, network.image_size

@@ -1,0 +1,210 @@
+"""What follows from the options, the facts and model_info.json when a trained model is put to use.
+
+Pure functions, as in `resolve`. What the model says of itself fills what the options leave out; an
+option that contradicts it is refused. The image size is no contradiction: convolutions take any.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+
+from classifier import resolve
+from classifier.config_trained import EvalConfig, ExportConfig, ModelOptions, PredictConfig
+from classifier.resolve import DatasetFacts, Networks, PreprocessingOf
+from classifier.run_directory import ModelInfo
+from slim import _checks
+
+
+@dataclasses.dataclass(frozen=True)
+class ResolvedEvaluation:
+    """An evaluation, fully said.
+
+    Attributes:
+      config: the options.
+      model: what is evaluated.
+      image_size: height and width of the images, in pixels.
+      num_images: images that will be looked at, each once.
+      num_batches: batches that they make; the last one may be smaller.
+    """
+
+    config: EvalConfig
+    model: ModelInfo
+    image_size: tuple[int, int]
+    num_images: int
+    num_batches: int
+
+    @property
+    def use_moving_averages(self) -> bool:
+        """Whether the moving averages take the place of the weights."""
+        return self.model.moving_average_decay is not None
+
+
+def evaluated_dataset(config: EvalConfig, info: ModelInfo | None) -> str:
+    """Returns the name of the dataset to evaluate on.
+
+    Raises:
+      UserError: if neither the options nor the model information name one.
+    """
+    name = config.data.dataset_name or (info.dataset_name if info else None)
+    if name is None:
+        raise _checks.UserError(f"dataset_name is required: {_NO_INFO}")
+    return name
+
+
+def resolve_evaluation(
+    config: EvalConfig,
+    info: ModelInfo | None,
+    dataset: DatasetFacts,
+    networks: Networks,
+    preprocessing_of: PreprocessingOf,
+) -> ResolvedEvaluation:
+    """Works out an evaluation.
+
+    Args:
+      config: the options.
+      info: what model_info.json says, if the checkpoint has one.
+      dataset: the facts of the split.
+      networks: name -> facts of the network.
+      preprocessing_of: gives the preprocessing's own name for it or a network.
+
+    Raises:
+      UserError: if an option contradicts `info`, nobody says what the network is, or the classes of
+        the dataset are not the model's.
+    """
+    wanted = config.model.preprocessing_name
+    model = _model(
+        config.model, info, dataset, networks, preprocessing_of, wanted and preprocessing_of(wanted)
+    )
+    most = config.run.max_num_batches
+    batch_size = config.run.batch_size
+    num_images = min(dataset.num_samples, most * batch_size if most else dataset.num_samples)
+    return ResolvedEvaluation(
+        config=config,
+        model=model,
+        image_size=config.model.eval_image_size or model.image_size,
+        num_images=num_images,
+        num_batches=-(-num_images // batch_size),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class ResolvedExport:
+    """An export, fully said: the options, the model, and the images' height and width in pixels."""
+
+    config: ExportConfig
+    model: ModelInfo
+    image_size: tuple[int, int]
+
+
+def resolve_export(
+    config: ExportConfig,
+    info: ModelInfo | None,
+    dataset: DatasetFacts | None,
+    networks: Networks,
+    preprocessing_of: PreprocessingOf,
+) -> ResolvedExport:
+    """Works out an export; arguments and errors as in `resolve_evaluation`.
+
+    Without `info`, the `dataset` that the options name has to say what the classes are.
+    """
+    model = _model(config.model, info, dataset, networks, preprocessing_of, None)
+    return ResolvedExport(config, model, config.run.image_size or model.image_size)
+
+
+@dataclasses.dataclass(frozen=True)
+class ResolvedPrediction:
+    """A prediction, fully said: the options, the model, and how many classes to name."""
+
+    config: PredictConfig
+    model: ModelInfo
+    top_k: int
+
+
+def resolve_prediction(config: PredictConfig, info: ModelInfo | None) -> ResolvedPrediction:
+    """Works out a prediction.
+
+    Raises:
+      UserError: if there is no model information.
+    """
+    if info is None:
+        raise _checks.UserError(
+            f"checkpoint_path={config.checkpoint_path!r} has no model_info.json beside it:"
+            " only a folder that train_image_classifier.py made says what its classes are"
+        )
+    return ResolvedPrediction(config, info, min(config.top_k, info.num_classes))
+
+
+_NO_INFO = "there is no model_info.json beside the checkpoint"
+
+
+def _model(
+    given: ModelOptions,
+    info: ModelInfo | None,
+    dataset: DatasetFacts | None,
+    networks: Networks,
+    preprocessing_of: PreprocessingOf,
+    preprocessing_name: str | None,
+) -> ModelInfo:
+    """Returns what the model is, by its own information or else by the options and the dataset."""
+    if info is None:
+        return _described(given, dataset, networks, preprocessing_of, preprocessing_name)
+    wanted = {
+        "model_name": given.model_name,
+        "labels_offset": given.labels_offset,
+        "use_grayscale": given.use_grayscale,
+        "moving_average_decay": given.moving_average_decay,
+        "preprocessing_name": preprocessing_name,
+    }
+    problems = [
+        f"{name}={value!r} contradicts {getattr(info, name)!r} in model_info.json beside the"
+        " checkpoint; leave it out"
+        for name, value in wanted.items()
+        if value is not None and value != getattr(info, name)
+    ]
+    problems = problems or list(_other_classes(info, dataset))
+    if problems:
+        raise _checks.UserError("\n".join(problems))
+    return info
+
+
+def _described(
+    given: ModelOptions,
+    dataset: DatasetFacts | None,
+    networks: Networks,
+    preprocessing_of: PreprocessingOf,
+    preprocessing_name: str | None,
+) -> ModelInfo:
+    if given.model_name is None:
+        raise _checks.UserError(f"model_name is required: {_NO_INFO}")
+    if dataset is None:
+        raise _checks.UserError(f"dataset_name and dataset_dir are required: {_NO_INFO}")
+    name = _checks.one_of("model_name", given.model_name, networks)
+    offset = given.labels_offset or 0
+    return ModelInfo(
+        model_name=name,
+        num_classes=resolve.num_classes(dataset, offset),
+        label_names=resolve.label_names(dataset, offset),
+        labels_offset=offset,
+        image_size=resolve.square(networks[name]),
+        num_channels=1 if given.use_grayscale else dataset.num_channels or 3,
+        preprocessing_name=preprocessing_name or preprocessing_of(name),
+        use_grayscale=bool(given.use_grayscale),
+        moving_average_decay=given.moving_average_decay,
+        dataset_name=dataset.name,
+    )
+
+
+def _other_classes(info: ModelInfo, dataset: DatasetFacts | None) -> Iterator[str]:
+    if dataset is None:
+        return
+    num_classes = resolve.num_classes(dataset, info.labels_offset)
+    if num_classes != info.num_classes:
+        yield (
+            f"dataset {dataset.name!r} has {num_classes} classes, the model {info.num_classes}"
+            f" (both with labels_offset={info.labels_offset})"
+        )
+        return
+    names = resolve.label_names(dataset, info.labels_offset)
+    for index, (ours, theirs) in enumerate(zip(info.label_names, names, strict=False)):
+        if ours != theirs:
+            yield f"class {index} is {ours!r} in the model and {theirs!r} in {dataset.name!r}"
+            return

@@ -1,0 +1,80 @@
+"""What differs between a run and the command that is to resume it."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from classifier import options
+from classifier.config import TrainConfig
+from classifier.resolve import ResolvedRun
+from slim import _checks
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """One difference between a run and the command that resumes it."""
+
+    name: str
+    old: Any
+    new: Any
+    refused: bool
+
+    def __str__(self) -> str:
+        return f"{self.name}: {_short(self.old)} -> {_short(self.new)}"
+
+
+_REFUSED = (
+    "model_name",
+    "num_classes",
+    "label_names",
+    "labels_offset",
+    "image_size",
+    "num_channels",
+    "preprocessing_name",
+    "use_grayscale",
+    "num_samples",
+    "global_batch_size",
+)
+
+
+def changed_options(old: Mapping[str, Any], new: ResolvedRun) -> tuple[Change, ...]:
+    """Compares a run with the command that is to resume it.
+
+    Args:
+      old: the run's config.json.
+      new: the command.
+
+    Returns:
+      the differences; those with `refused` would make another run of it.
+    """
+    after = json.loads(json.dumps(new.to_dict()))
+    changes = {
+        name: Change(name, old["resolved"][name], after["resolved"][name], refused=True)
+        for name in _REFUSED
+        if name in old["resolved"] and old["resolved"][name] != after["resolved"][name]
+    }
+    for name, each in options.by_name(TrainConfig).items():
+        # Compared above by what follows from it: typing the default is no change.
+        if name in changes or name in _REFUSED or each.declared.resume == "free":
+            continue
+        before = old["options"].get(name, after["options"][name])
+        if before != after["options"][name]:
+            refused = each.declared.resume == "refused"
+            changes[name] = Change(name, before, after["options"][name], refused)
+    return tuple(changes.values())
+
+
+def refuse_changes(changes: tuple[Change, ...], train_dir: str) -> None:
+    """Raises UserError if a run cannot be resumed with these changes."""
+    refused = [str(change) for change in changes if change.refused]
+    if refused:
+        raise _checks.UserError(
+            f"train_dir={train_dir!r} holds a run that was started with other options"
+            f" ({'; '.join(refused)}); use those, or another folder"
+        )
+
+
+def _short(value: Any, most: int = 60) -> str:
+    text = str(value)
+    return text if len(text) <= most else text[:most] + "..."

@@ -1,0 +1,247 @@
+"""Training runs: from options to a run directory."""
+
+import sys
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+
+import slim
+from classifier import facts, images, inputs, model, optimizers, resolve, resuming, schedules
+from classifier.config import TrainConfig
+from classifier.events import EventHook
+from classifier.exit_codes import ExitCode
+from classifier.progress import MetricsFile, Progress
+from classifier.run_directory import RunDirectory
+from deployment.model_deploy import DeploymentConfig
+from slim import learning
+from slim.data.dataset import Dataset
+
+
+def run(config: TrainConfig) -> ExitCode | None:
+    """Trains, or goes on with the run in `train_dir`, until the last step or a signal.
+
+    Args:
+      config: the options of `train_image_classifier.py`.
+
+    Returns:
+      PREEMPTED if a signal stopped it after saving; else None.
+
+    Raises:
+      UserError: if an option, the data or the folder is not as it has to be.
+      RunError: if the run fails.
+    """
+    resolved = facts.training_run(config)
+    directory = RunDirectory(config.run.train_dir)
+    changes = _changes(directory, resolved)
+    tf.keras.utils.set_random_seed(config.run.seed)
+    deployment = DeploymentConfig(
+        num_clones=config.strategy.num_clones, clone_on_cpu=config.strategy.clone_on_cpu
+    )
+    devices = deployment.devices()
+    data = config.data
+    dataset = facts.open_dataset(data.dataset_name, data.dataset_split_name, data.dataset_dir)
+    train_op = make_train_op(resolved, deployment.strategy())
+    opening = Opening(resolved, directory, changes, dataset, devices)
+    hooks = [opening, *_recorders(resolved, directory)]
+    try:
+        with inputs.translate_errors(dataset, lambda: _upcoming(resolved, dataset, train_op)):
+            _train(resolved, dataset, train_op, hooks, opening.warm_start(train_op.store))
+    except learning.Preempted as stopped:
+        print(stopped, file=sys.stderr)
+        return ExitCode.PREEMPTED
+    except learning.NonFiniteError as error:
+        where = _batch_in_words(resolved, dataset, error.step)
+        raise learning.NonFiniteError(f"{error}. {where}", error.step) from None
+    if opening.is_complete:
+        print(f"{directory.path} is already complete: {resolved.number_of_steps} steps")
+    return None
+
+
+def make_train_op(
+    resolved: resolve.ResolvedRun, strategy: tf.distribute.Strategy
+) -> slim.learning.TrainOp:
+    """Returns the training step of a run; its variables are made by the first batch."""
+    config = resolved.config
+    scopes = config.finetune.trainable_scopes
+    loss_fn = model.training_loss(
+        resolved.model, config.loss.weight_decay, config.loss.label_smoothing, scopes
+    )
+    rate = schedules.make_schedule(config.schedule, resolved.decay_steps, resolved.warmup_steps)
+
+    def choose(names: Sequence[str]) -> Sequence[str]:
+        return model.in_scopes(names, scopes, "trainable_scopes") if scopes else names
+
+    return learning.create_train_op(
+        loss_fn,
+        optimizers.make_optimizer(config.optimizer, rate),
+        store=slim.VariableStore(seed=config.run.seed),
+        strategy=strategy,
+        variables_to_train=choose,
+        clip_gradient_norm=config.optimizer.clip_gradient_norm,
+        moving_average_decay=config.optimizer.moving_average_decay,
+        seed=config.run.seed,
+    )
+
+
+def make_batches(
+    resolved: resolve.ResolvedRun, dataset: Dataset, first_step: int
+) -> tf.data.Dataset:
+    """Returns the batches of a run from a step on, for all clones together."""
+    config, info = resolved.config, resolved.model
+    return inputs.training_dataset(
+        dataset,
+        preprocessing_fn=images.preprocessing_fn(info, is_training=True),
+        image_size=info.image_size,
+        batch_size=resolved.global_batch_size,
+        seed=config.run.seed,
+        start_index=first_step * resolved.global_batch_size,
+        labels_offset=info.labels_offset,
+        num_classes=info.num_classes,
+        num_readers=config.data.num_readers,
+        num_preprocessing_threads=config.data.num_preprocessing_threads,
+        shuffle_buffer_mb=config.data.shuffle_buffer_mb,
+    )
+
+
+def _train(
+    resolved: resolve.ResolvedRun,
+    dataset: Dataset,
+    train_op: slim.learning.TrainOp,
+    hooks: Sequence[learning.Hook],
+    init_fn: Callable[[], None] | None,
+) -> None:
+    config, saving = resolved.config, resolved.config.saving
+    learning.train(
+        train_op,
+        config.run.train_dir,
+        lambda first_step: make_batches(resolved, dataset, first_step),
+        number_of_steps=resolved.number_of_steps,
+        steps_per_loop=config.run.steps_per_loop,
+        init_fn=init_fn,
+        save_interval_secs=saving.save_interval_secs,
+        save_interval_steps=saving.save_interval_steps,
+        max_to_keep=saving.max_to_keep,
+        keep_checkpoint_every_n_hours=saving.keep_checkpoint_every_n_hours or None,
+        hooks=hooks,
+    )
+
+
+def _changes(directory: RunDirectory, resolved: resolve.ResolvedRun) -> tuple[resuming.Change, ...]:
+    """Returns what the command changes of the run in the directory, after refusing what it may not."""
+    old = directory.read_config()
+    if old is None:
+        return ()
+    changes = resuming.changed_options(old, resolved)
+    resuming.refuse_changes(changes, directory.path)
+    return changes
+
+
+def _recorders(resolved: resolve.ResolvedRun, directory: RunDirectory) -> list[learning.Hook]:
+    saving = resolved.config.saving
+    metrics = MetricsFile(directory.metrics_path)
+    hooks: list[learning.Hook] = [Progress(resolved, saving.log_every_n_steps, metrics)]
+    if saving.save_summaries_secs:
+        hooks.append(EventHook(directory.path, saving.save_summaries_secs))
+    return hooks
+
+
+def _upcoming(
+    resolved: resolve.ResolvedRun, dataset: Dataset, train_op: slim.learning.TrainOp
+) -> tf.data.Dataset:
+    """Returns the encoded records that the run was about to read, to find a bad one among them."""
+    done = int(train_op.global_step.numpy())
+    return inputs.training_records(
+        dataset,
+        seed=resolved.config.run.seed,
+        start_index=done * resolved.global_batch_size,
+        num_readers=resolved.config.data.num_readers,
+        shuffle_buffer_mb=resolved.config.data.shuffle_buffer_mb,
+    )
+
+
+def _batch_in_words(resolved: resolve.ResolvedRun, dataset: Dataset, step: int) -> str:
+    """Returns which examples the batch of a step held, and the range of its images."""
+    batch = next(iter(make_batches(resolved, dataset, step)))
+    names = [
+        f"{dataset.shard_names[shard]} record {record}"
+        for shard, record in zip(
+            batch["shard"].numpy()[:4], batch["record"].numpy()[:4], strict=True
+        )
+    ]
+    low, high = (float(f(batch["image"])) for f in (tf.reduce_min, tf.reduce_max))
+    return f"The batch began with {', '.join(names)}; its images range from {low:.4g} to {high:.4g}"
+
+
+class Opening(learning.Hook):
+    """The beginning of a run: says what was found, and writes what the run is.
+
+    Attributes:
+      is_complete: whether there was no step left to do.
+    """
+
+    def __init__(
+        self,
+        resolved: resolve.ResolvedRun,
+        directory: RunDirectory,
+        changes: Sequence[resuming.Change],
+        dataset: Dataset,
+        devices: Sequence[str],
+    ) -> None:
+        self.is_complete = False
+        self._resolved = resolved
+        self._directory = directory
+        self._changes = changes
+        self._dataset = dataset
+        self._devices = devices
+        self._started_from = "Starting at step 0 with fresh weights"
+
+    def warm_start(self, store: slim.VariableStore) -> Callable[[], None] | None:
+        """Returns the function that gives a fresh run its weights, if the options name a checkpoint."""
+        options = self._resolved.config.finetune
+        if options.checkpoint_path is None:
+            return None
+        start = model.WarmStart(
+            options.checkpoint_path, options.checkpoint_exclude_scopes, options.ignore_missing_vars
+        )
+
+        def init_fn() -> None:
+            self._started_from = f"Starting at step 0: {start(store)}"
+
+        return init_fn
+
+    def begin(self, run: learning.Run) -> None:
+        """Says what was found and writes config.json and model_info.json."""
+        resolved, info = self._resolved, self._resolved.model
+        self.is_complete = run.step == resolved.number_of_steps
+        self._directory.write_config(resolved.to_dict())
+        self._directory.write_model_info(info.with_versions(tensorflow=tf.__version__))
+        trained = sum(v.shape.num_elements() for v in run.train_op.variables_to_train.values())
+        lines = [
+            f"{len(self._devices)} clone(s) on {_short(self._devices)}",
+            f"{self._dataset.name} {self._dataset.split_name}: {resolved.num_samples} images, "
+            f"{info.num_classes} classes, {len(self._dataset.data_sources)} shard(s)",
+            f"{info.model_name} at {info.image_size[0]}x{info.image_size[1]}x{info.num_channels}, "
+            f"{info.preprocessing_name} preprocessing, {trained:,} trained parameters",
+            resolved.schedule,
+            *(f"changed since the last start: {change}" for change in self._changes),
+            self._origin(run),
+        ]
+        print("\n".join(lines), flush=True)
+
+    def _origin(self, run: learning.Run) -> str:
+        if run.restored is None:
+            return self._started_from
+        ignored = self._resolved.config.finetune.checkpoint_path
+        warning = (
+            f"; checkpoint_path={ignored} is not used, for the run has begun" if ignored else ""
+        )
+        return (
+            f"Resuming {self._directory.path} from step {run.step} ({run.restored.prefix}){warning}"
+        )
+
+
+def _short(devices: Sequence[str]) -> str:
+    """Returns `GPU:0, GPU:1` for the full names of devices."""
+    specs = [tf.DeviceSpec.from_string(device) for device in devices]
+    found = ", ".join(f"{spec.device_type}:{spec.device_index}" for spec in specs)
+    return found if "GPU" in found else f"{found} (TensorFlow {tf.__version__} sees no GPU)"
