@@ -1,0 +1,28 @@
+"""A dataset and networks that exist only as facts."""
+
+import dataclasses
+from collections.abc import Mapping
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    name: str = "digits"
+    split_name: str = "train"
+    num_samples: int = 1437
+    num_classes: int = 10
+    labels_to_names: Mapping[int, str] = dataclasses.field(
+        default_factory=lambda: {label: f"digit {label}" for label in range(10)}
+    )
+    num_channels: int | None = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    image_size: int
+
+
+NETWORKS = {"lenet": Network(28), "inception_v3": Network(299)}
+
+
+def preprocessing_of(name: str) -> str:
+    return {"inception_v3": "inception"}.get(name, name)

@@ -1,0 +1,122 @@
+import pytest
+
+from classifier import config, config_trained, options
+from slim import _checks
+
+CONFIGS = [
+    config.TrainConfig,
+    config.DataConfig,
+    config_trained.EvalConfig,
+    config_trained.ExportConfig,
+    config_trained.PredictConfig,
+]
+
+# From the original's three scripts; places on disk had a folder in /tmp there and have none here.
+ORIGINAL_TRAINING_DEFAULTS = {
+    "warmup_epochs": 0,
+    "num_clones": 1,
+    "clone_on_cpu": False,
+    "num_readers": 4,
+    "num_preprocessing_threads": 4,
+    "log_every_n_steps": 10,
+    "save_summaries_secs": 600,
+    "save_interval_secs": 600,
+    "weight_decay": 0.00004,
+    "optimizer": "rmsprop",
+    "adadelta_rho": 0.95,
+    "adagrad_initial_accumulator_value": 0.1,
+    "adam_beta1": 0.9,
+    "adam_beta2": 0.999,
+    "opt_epsilon": 1.0,
+    "ftrl_learning_rate_power": -0.5,
+    "ftrl_initial_accumulator_value": 0.1,
+    "ftrl_l1": 0.0,
+    "ftrl_l2": 0.0,
+    "momentum": 0.9,
+    "rmsprop_momentum": 0.9,
+    "rmsprop_decay": 0.9,
+    "learning_rate_decay_type": "exponential",
+    "learning_rate": 0.01,
+    "end_learning_rate": 0.0001,
+    "label_smoothing": 0.0,
+    "learning_rate_decay_factor": 0.94,
+    "num_epochs_per_decay": 2.0,
+    "moving_average_decay": None,
+    "dataset_name": "imagenet",
+    "dataset_split_name": "train",
+    "labels_offset": 0,
+    "model_name": "inception_v3",
+    "preprocessing_name": None,
+    "batch_size": 32,
+    "train_image_size": None,
+    "max_number_of_steps": None,
+    "use_grayscale": False,
+    "checkpoint_path": None,
+    "ignore_missing_vars": False,
+}
+
+
+def train_config(**values):
+    return options.build(config.TrainConfig, train_dir="run", dataset_dir="data", **values)
+
+
+@pytest.mark.parametrize("name", ORIGINAL_TRAINING_DEFAULTS)
+def test_training_defaults_are_the_originals(name):
+    assert options.by_name(config.TrainConfig)[name].default == ORIGINAL_TRAINING_DEFAULTS[name]
+
+
+@pytest.mark.parametrize("config_class", CONFIGS)
+def test_each_flag_is_declared_once_and_helped(config_class):
+    declared = [each for group in options.groups_of(config_class) for each in group.options]
+    names = [each.name for each in declared]
+    assert len(names) == len(set(names))
+    for each in declared:
+        assert each.declared.help.endswith("."), each.name
+        assert len(each.declared.help) > 15, each.name
+
+
+@pytest.mark.parametrize("config_class", CONFIGS)
+def test_defaults_are_in_order(config_class):
+    for each in options.by_name(config_class).values():
+        if not each.required:
+            assert list(each.problems(each.default)) == []
+
+
+@pytest.mark.parametrize(
+    "values, problem",
+    [
+        ({"batch_size": 0}, "batch_size=0 must be positive"),
+        ({"labels_offset": -1}, "labels_offset=-1 must not be negative"),
+        ({"label_smoothing": 1.5}, "label_smoothing=1.5 must lie between 0 and 1"),
+        ({"ftrl_learning_rate_power": 0.5}, "ftrl_learning_rate_power=0.5 must lie between"),
+        ({"optimizer": "adm"}, "optimizer='adm' is not known; did you mean 'adam'"),
+        ({"learning_rate_decay_type": "linear"}, "Known: fixed, exponential, polynomial"),
+        ({"train_image_size": (28, 0)}, "train_image_size=0 must be positive"),
+        ({"trainable_scopes": ("LeNet", "")}, "trainable_scopes='LeNet,' has an empty item"),
+        ({"checkpoint_exclude_scopes": ("A",)}, "checkpoint_exclude_scopes needs checkpoint_path"),
+        ({"ignore_missing_vars": True}, "ignore_missing_vars needs checkpoint_path"),
+    ],
+)
+def test_nonsense_is_refused(values, problem):
+    with pytest.raises(_checks.UserError, match=problem):
+        train_config(**values)
+
+
+def test_groups_are_where_the_code_looks_for_them():
+    made = train_config(model_name="lenet", num_clones=2, learning_rate=0.5, max_to_keep=1)
+    assert made.run.train_dir == "run"
+    assert made.data.dataset_dir == "data"
+    assert made.network.model_name == "lenet"
+    assert made.strategy.num_clones == 2
+    assert made.schedule.learning_rate == 0.5
+    assert made.saving.max_to_keep == 1
+
+
+def test_half_a_dataset_is_refused_for_export():
+    with pytest.raises(_checks.UserError, match="dataset_name and dataset_dir belong together"):
+        options.build(
+            config_trained.ExportConfig,
+            checkpoint_path="run",
+            output_dir="out",
+            dataset_name="digits",
+        )

@@ -1,0 +1,162 @@
+import json
+
+import pytest
+
+from classifier import options, resolve, resuming
+from classifier.config import TrainConfig
+from slim import _checks
+from tests.classifier import facts
+
+
+def resolved(dataset=None, **values):
+    values = {"train_dir": "run", "dataset_dir": "data", "model_name": "lenet"} | values
+    return resolve.resolve_training(
+        options.build(TrainConfig, **values),
+        dataset or facts.Dataset(),
+        facts.NETWORKS,
+        facts.preprocessing_of,
+    )
+
+
+def test_the_defaults_come_from_network_and_dataset():
+    run = resolved()
+    assert run.model.image_size == (28, 28)
+    assert run.model.preprocessing_name == "lenet"
+    assert run.model.num_classes == 10
+    assert run.model.label_names[3] == "digit 3"
+    assert run.model.num_channels == 1
+    assert run.number_of_steps is None
+
+
+def test_options_come_first():
+    run = resolved(train_image_size=(32, 40), preprocessing_name="inception_v3")
+    assert run.model.image_size == (32, 40)
+    assert run.model.preprocessing_name == "inception"
+
+
+def test_the_offset_leaves_out_the_first_labels():
+    model = resolved(labels_offset=2).model
+    assert model.num_classes == 8
+    assert model.label_names[0] == "digit 2"
+
+
+def test_an_offset_that_leaves_nothing_is_refused():
+    with pytest.raises(_checks.UserError, match="labels_offset=10 leaves none of the 10 classes"):
+        resolved(labels_offset=10)
+
+
+@pytest.mark.parametrize(
+    "gray, channels, expected", [(False, 3, 3), (True, 3, 1), (False, None, 3), (False, 1, 1)]
+)
+def test_channels(gray, channels, expected):
+    run = resolved(facts.Dataset(num_channels=channels), use_grayscale=gray)
+    assert run.model.num_channels == expected
+
+
+def test_a_dataset_without_names_gives_none():
+    assert resolved(facts.Dataset(labels_to_names={})).model.label_names == ()
+
+
+def test_imagenet_on_eight_clones_is_said_in_words():
+    run = resolved(facts.Dataset(num_samples=1281167), num_clones=8, num_epochs_per_decay=2.0)
+    assert run.global_batch_size == 256
+    assert run.steps_per_epoch == 1281167 / 256
+    assert run.decay_steps == 10009
+    assert run.schedule == (
+        "global batch 256 = 8 clones x 32; 1 epoch = 5004.558594 steps;"
+        " LR 0.01 x0.94 every 2 epochs = 10009 steps"
+    )
+
+
+@pytest.mark.parametrize(
+    "values, words",
+    [
+        ({"learning_rate_decay_type": "fixed"}, "1 epoch = 44.90625 steps; LR 0.01"),
+        (
+            {"learning_rate_decay_type": "polynomial", "num_epochs_per_decay": 10.0},
+            "1 epoch = 44.90625 steps; LR 0.01 to 0.0001 in 10 epochs = 449 steps",
+        ),
+        (
+            {"learning_rate_decay_type": "fixed", "warmup_epochs": 2.0},
+            "1 epoch = 44.90625 steps; LR rises for 2 epochs = 89.8125 steps; LR 0.01",
+        ),
+    ],
+)
+def test_schedules_are_said_in_words(values, words):
+    assert resolved(**values).schedule == words
+
+
+def test_a_decay_of_less_than_a_step_is_refused_where_it_acts():
+    with pytest.raises(_checks.UserError, match=r"num_epochs_per_decay=0.01 is less than one step"):
+        resolved(num_epochs_per_decay=0.01)
+    assert resolved(num_epochs_per_decay=0.01, learning_rate_decay_type="fixed").decay_steps == 0
+
+
+def test_a_network_that_is_not_there_is_named():
+    with pytest.raises(_checks.UserError, match="model_name='lenett' is not known"):
+        resolved(model_name="lenett")
+
+
+def through_json(run):
+    return json.loads(json.dumps(run.to_dict()))
+
+
+def test_the_same_command_has_no_changes():
+    run = resolved(train_image_size=(32, 40), trainable_scopes=("A", "B"))
+    assert resuming.changed_options(through_json(run), run) == ()
+
+
+def test_a_default_typed_out_is_no_change():
+    after = resolved(preprocessing_name="lenet", train_image_size=(28, 28), train_dir="moved")
+    assert resuming.changed_options(through_json(resolved()), after) == ()
+
+
+def test_harmless_changes_are_listed():
+    after = resolved(learning_rate=0.5, max_number_of_steps=7)
+    changes = resuming.changed_options(through_json(resolved()), after)
+    assert [str(change) for change in changes] == [
+        "max_number_of_steps: None -> 7",
+        "learning_rate: 0.01 -> 0.5",
+    ]
+    resuming.refuse_changes(changes, "run")
+
+
+@pytest.mark.parametrize(
+    "values, change",
+    [
+        ({"seed": 1}, "seed: 0 -> 1"),
+        ({"batch_size": 16}, "global_batch_size: 32 -> 16"),
+        ({"num_clones": 2}, "global_batch_size: 32 -> 64"),
+        ({"model_name": "inception_v3"}, "model_name: lenet -> inception_v3"),
+        ({"dataset_name": "mnist"}, "dataset_name: imagenet -> mnist"),
+        ({"dataset": facts.Dataset(num_samples=9999)}, "num_samples: 1437 -> 9999"),
+        ({"optimizer": "adam"}, "optimizer: rmsprop -> adam"),
+        ({"labels_offset": 1}, "labels_offset: 0 -> 1"),
+        ({"trainable_scopes": ("A",)}, r"trainable_scopes: \[\] -> \['A'\]"),
+    ],
+)
+def test_changes_that_make_another_run_are_refused(values, change):
+    changes = resuming.changed_options(through_json(resolved()), resolved(**values))
+    with pytest.raises(_checks.UserError, match=f"train_dir='run' holds a run .*{change}"):
+        resuming.refuse_changes(changes, "run")
+
+
+def test_the_same_global_batch_on_more_clones_is_no_other_run():
+    after = resolved(batch_size=16, num_clones=2)
+    changes = resuming.changed_options(through_json(resolved()), after)
+    assert [str(change) for change in changes] == ["batch_size: 32 -> 16", "num_clones: 1 -> 2"]
+    resuming.refuse_changes(changes, "run")
+
+
+def test_an_option_that_a_former_version_lacked_is_no_change():
+    before = through_json(resolved())
+    del before["options"]["seed"], before["resolved"]["num_channels"]
+    assert resuming.changed_options(before, resolved(seed=3)) == ()
+
+
+def test_a_long_value_is_cut():
+    names = dict.fromkeys(range(10), "n" * 50)
+    (change,) = resuming.changed_options(
+        through_json(resolved()), resolved(facts.Dataset(labels_to_names=names))
+    )
+    assert str(change).endswith("...")

@@ -1,0 +1,133 @@
+import dataclasses
+
+import pytest
+
+from classifier import options, resolve_trained
+from classifier.config_trained import EvalConfig, ExportConfig, PredictConfig
+from classifier.run_directory import ModelInfo
+from slim import _checks
+from tests.classifier import facts
+
+INFO = ModelInfo(
+    model_name="lenet",
+    num_classes=10,
+    label_names=tuple(f"digit {label}" for label in range(10)),
+    image_size=(28, 28),
+    num_channels=1,
+    preprocessing_name="lenet",
+    dataset_name="digits",
+)
+
+
+def evaluation(info=INFO, dataset=None, **values):
+    config = options.build(EvalConfig, checkpoint_path="run", dataset_dir="data", **values)
+    return resolve_trained.resolve_evaluation(
+        config, info, dataset or facts.Dataset(), facts.NETWORKS, facts.preprocessing_of
+    )
+
+
+def test_model_info_fills_what_the_flags_leave_out():
+    result = evaluation()
+    assert result.model == INFO
+    assert result.image_size == (28, 28)
+    assert not result.use_moving_averages
+    assert (result.num_images, result.num_batches) == (1437, 15)
+
+
+def test_flags_that_agree_pass():
+    info = dataclasses.replace(INFO, moving_average_decay=0.99)
+    result = evaluation(info, model_name="lenet", labels_offset=0, moving_average_decay=0.99)
+    assert result.use_moving_averages
+
+
+@pytest.mark.parametrize(
+    "values, problem",
+    [
+        ({"model_name": "inception_v3"}, "model_name='inception_v3' contradicts 'lenet' in model_"),
+        ({"labels_offset": 1}, "labels_offset=1 contradicts 0"),
+        ({"use_grayscale": True}, "use_grayscale=True contradicts False"),
+        ({"moving_average_decay": 0.9}, "moving_average_decay=0.9 contradicts None"),
+        ({"preprocessing_name": "inception_v3"}, "preprocessing_name='inception' contradicts"),
+    ],
+)
+def test_a_flag_that_contradicts_is_refused_with_both_values(values, problem):
+    with pytest.raises(_checks.UserError, match=problem):
+        evaluation(**values)
+
+
+def test_all_contradictions_are_told():
+    with pytest.raises(_checks.UserError) as caught:
+        evaluation(labels_offset=1, use_grayscale=True)
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_the_image_size_is_free():
+    assert evaluation(eval_image_size=(32, 40)).image_size == (32, 40)
+
+
+@pytest.mark.parametrize("most, images, batches", [(1, 100, 1), (15, 1437, 15), (99, 1437, 15)])
+def test_at_most_so_many_batches(most, images, batches):
+    result = evaluation(max_num_batches=most)
+    assert (result.num_images, result.num_batches) == (images, batches)
+
+
+def test_a_dataset_with_other_classes_is_refused():
+    with pytest.raises(_checks.UserError, match="dataset 'digits' has 5 classes, the model 10"):
+        evaluation(dataset=facts.Dataset(num_classes=5))
+    swapped = facts.Dataset(labels_to_names={0: "digit 0", 1: "digit 7"})
+    with pytest.raises(_checks.UserError, match="class 1 is 'digit 1' in the model and 'digit 7'"):
+        evaluation(dataset=swapped)
+
+
+def test_without_model_info_the_flags_and_the_dataset_say_it():
+    result = evaluation(None, model_name="inception_v3", labels_offset=1, moving_average_decay=0.9)
+    assert result.model.num_classes == 9
+    assert result.model.preprocessing_name == "inception"
+    assert result.image_size == (299, 299)
+    assert result.use_moving_averages
+
+
+def test_without_model_info_the_network_is_required():
+    with pytest.raises(_checks.UserError, match="model_name is required: there is no model_info"):
+        evaluation(None)
+
+
+def test_the_dataset_defaults_to_that_of_training():
+    config = options.build(EvalConfig, checkpoint_path="run", dataset_dir="data")
+    assert resolve_trained.evaluated_dataset(config, INFO) == "digits"
+    with pytest.raises(_checks.UserError, match="dataset_name is required: there is no model_info"):
+        resolve_trained.evaluated_dataset(config, None)
+    config = options.build(
+        EvalConfig, checkpoint_path="run", dataset_dir="data", dataset_name="mnist"
+    )
+    assert resolve_trained.evaluated_dataset(config, INFO) == "mnist"
+
+
+def export(info, dataset=None, **values):
+    config = options.build(ExportConfig, checkpoint_path="run", output_dir="out", **values)
+    return resolve_trained.resolve_export(
+        config, info, dataset, facts.NETWORKS, facts.preprocessing_of
+    )
+
+
+def test_export_needs_nothing_beside_model_info():
+    assert export(INFO).model == INFO
+    assert export(INFO).image_size == (28, 28)
+    assert export(INFO, image_size=(32, 32)).image_size == (32, 32)
+
+
+def test_export_without_model_info_needs_network_and_dataset():
+    with pytest.raises(_checks.UserError, match="dataset_name and dataset_dir are required: there"):
+        export(None, model_name="lenet")
+    assert export(None, facts.Dataset(), model_name="lenet").model.num_classes == 10
+
+
+def test_prediction_names_no_more_classes_than_there_are():
+    config = options.build(PredictConfig, checkpoint_path="run", images="a", top_k=99)
+    assert resolve_trained.resolve_prediction(config, INFO).top_k == 10
+
+
+def test_prediction_needs_model_info():
+    config = options.build(PredictConfig, checkpoint_path="run", images="a")
+    with pytest.raises(_checks.UserError, match=r"'run' has no model_info\.json beside it"):
+        resolve_trained.resolve_prediction(config, None)

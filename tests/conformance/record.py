@@ -1,0 +1,75 @@
+"""Writes the layout of a new network, one that has no original, from our own build.
+
+    python -m tests.conformance.record NAME [--num_classes=1001] [--frames=16]
+
+Layouts obtained from the original are never overwritten.
+"""
+
+import argparse
+import math
+import sys
+from typing import Any
+
+from nets import nets_factory
+from tests.conformance import builds, reference
+
+
+def recorded_layout(name: str, num_classes: int = 1001, frames: int = 16) -> dict[str, Any]:
+    """Returns the layout that a network has now.
+
+    Args:
+      name: of the registry.
+      num_classes: to build it with.
+      frames: of a video.
+    """
+    spec = nets_factory.NETWORKS[name]
+    video = [frames] if spec.input_rank == 5 else []
+    shape = [*video, spec.image_size, spec.image_size, spec.channels]
+    inference = builds.graph_of(name, False, num_classes, (1, *shape))
+    training = builds.graph_of(name, True, num_classes, (2, *shape))
+    return {
+        "origin": "recorded",
+        "network": name,
+        "num_classes": num_classes,
+        "default_image_size": spec.image_size,
+        "input_shape": [1, *shape],
+        "logits_op": inference.logits_op,
+        "end_points": {key: value for key, (value, _) in inference.end_points.items()},
+        "train_end_points": {key: value for key, (value, _) in training.end_points.items()},
+        "end_point_ops": {key: op for key, (_, op) in inference.end_points.items()},
+        "variables": [[key, *row] for key, row in inference.variables.items()],
+        "train_only_variables": train_only(inference, training),
+        "non_model_variables": inference.outside_model,
+        "trainable_parameters": trainable_parameters(inference),
+    }
+
+
+def train_only(inference: builds.Graph, training: builds.Graph) -> list[list[Any]]:
+    """Returns [name, regularized] of the variables that inference does not have, sorted."""
+    rows = training.variables.items()
+    return sorted([key, row[2]] for key, row in rows if key not in inference.variables)
+
+
+def trainable_parameters(graph: builds.Graph) -> int:
+    """Returns how many numbers the optimizer changes."""
+    return sum(math.prod(shape) for shape, trainable, _ in graph.variables.values() if trainable)
+
+
+def main() -> int:
+    """Writes the layouts of the networks named on the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("name", choices=sorted(nets_factory.NETWORKS))
+    parser.add_argument("--num_classes", type=int, default=1001)
+    parser.add_argument("--frames", type=int, default=16)
+    chosen = parser.parse_args()
+    path = reference.LAYOUTS / f"{chosen.name}.json.gz"
+    if path.exists() and reference.layout(chosen.name)["origin"] != "recorded":
+        print(f"{path} was obtained from the original and stays (see README.md)", file=sys.stderr)
+        return 2
+    reference.write_json(path, recorded_layout(chosen.name, chosen.num_classes, chosen.frames))
+    print(path)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

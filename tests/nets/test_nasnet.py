@@ -1,0 +1,299 @@
+"""What is special in NASNet and PNASNet; what all networks share is tested over the registry."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import slim
+from nets.nasnet import cells, nasnet, network, pnasnet
+from nets.nasnet.config import NasnetConfig
+from slim import _checks
+
+TINY = NasnetConfig(
+    num_cells=3,
+    num_conv_filters=4,
+    stem_multiplier=1.0,
+    drop_path_keep_prob=1.0,
+    dense_dropout_keep_prob=1.0,
+    skip_reduction_layer_input=True,
+    use_aux_head=False,
+    total_training_steps=100,
+)
+DROPPING = dataclasses.replace(TINY, drop_path_keep_prob=0.3)
+NASNET_NAMES = [
+    "Stem", "Cell_0", "Reduction_Cell_0", "Cell_1", "Reduction_Cell_1", "Cell_2",
+    "global_pool", "Logits", "Predictions",
+]  # fmt: skip
+PNASNET_NAMES = [name for name in NASNET_NAMES if not name.startswith("Reduction")]
+BUILDERS = [
+    (nasnet.build_nasnet_cifar, NASNET_NAMES),
+    (nasnet.build_nasnet_mobile, NASNET_NAMES),
+    (pnasnet.build_pnasnet_mobile, PNASNET_NAMES),
+]
+
+
+def network_fn(builder, num_classes=5, is_training=False, config=TINY, **kwargs):
+    def build(images):
+        with slim.arg_scope(nasnet.nasnet_cifar_arg_scope()):
+            return builder(
+                images, num_classes=num_classes, is_training=is_training, config=config, **kwargs
+            )
+
+    return build
+
+
+def built(builder, size=32, batch=2, **kwargs):
+    """Returns what the network gives for symbolic images, and its store."""
+    store, results = slim.VariableStore(seed=0), []
+    fn = network_fn(builder, **kwargs)
+    store.build(lambda x: results.append(fn(x)), tf.TensorSpec([batch, size, size, 3]))
+    return *results[0], store
+
+
+def images(size=32, scale=1.0):
+    return tf.constant(
+        scale * np.random.RandomState(0).standard_normal((2, size, size, 3)), tf.float32
+    )
+
+
+def run(builder, x, store=None, seed=None, **kwargs):
+    """Returns the network's numbers for `x`."""
+    store = store or slim.VariableStore(seed=0)
+    fn = network_fn(builder, **kwargs)
+
+    @tf.function(autograph=False)
+    def once(x):
+        with store.as_default(seed=None if seed is None else tf.constant([seed, 0])):
+            return fn(x)
+
+    return once(x)
+
+
+@pytest.mark.parametrize(
+    "config, expected",
+    [
+        (nasnet.cifar_config(), [6, 12]),
+        (nasnet.mobile_imagenet_config(), [4, 8]),
+        (nasnet.large_imagenet_config(), [6, 12]),
+        (pnasnet.mobile_imagenet_config(), [3, 6]),
+        (pnasnet.large_imagenet_config(), [4, 8]),
+    ],
+)
+def test_reductions_split_the_cells_into_thirds(config, expected):
+    assert network.reduction_cells(config) == expected
+    assert network.aux_cell(config) == expected[1] - 1
+
+
+@pytest.mark.parametrize("builder, names", BUILDERS)
+def test_end_points_come_in_order(builder, names):
+    _, end_points, _ = built(builder)
+    assert list(end_points) == names
+
+
+@pytest.mark.parametrize("builder, names", BUILDERS)
+def test_final_endpoint_stops_there_and_returns_it(builder, names):
+    _, _, full = built(builder)
+    for index, name in enumerate(names):
+        net, end_points, store = built(builder, final_endpoint=name)
+        assert list(end_points) == names[: index + 1]
+        assert net is end_points[name]
+        variables = list(store.named_variables)
+        assert variables == list(full.named_variables)[: len(variables)]
+        if not name.startswith(("Logits", "Predictions")):
+            assert not any(v.startswith("final_layer") for v in variables)
+
+
+def test_final_endpoint_before_the_auxiliary_head_leaves_it_out():
+    config = dataclasses.replace(TINY, use_aux_head=True)
+    kwargs = {"is_training": True, "config": config, "size": 80}
+    _, end_points, _ = built(nasnet.build_nasnet_cifar, final_endpoint="Cell_1", **kwargs)
+    assert "AuxLogits" not in end_points
+    _, end_points, _ = built(nasnet.build_nasnet_cifar, final_endpoint="Reduction_Cell_1", **kwargs)
+    assert list(end_points)[-2:] == ["AuxLogits", "Reduction_Cell_1"]
+
+
+@pytest.mark.parametrize("builder, names", BUILDERS)
+def test_unknown_final_endpoint_names_the_nearest(builder, names):
+    known = ", ".join(names)
+    with pytest.raises(_checks.UserError, match=f"did you mean 'Cell_1'.* Known: {known}$"):
+        built(builder, final_endpoint="cell_1")
+
+
+def test_final_endpoint_logits_needs_classes():
+    with pytest.raises(_checks.UserError, match=r"'Logits' is not known.* global_pool$"):
+        built(nasnet.build_nasnet_cifar, num_classes=0, final_endpoint="Logits")
+
+
+@pytest.mark.parametrize("num_classes", [None, 0])
+@pytest.mark.parametrize(
+    "builder, channels",
+    [(nasnet.build_nasnet_cifar, 6 * 16), (pnasnet.build_pnasnet_mobile, 5 * 16)],
+)
+def test_without_classes_the_features_are_returned(builder, channels, num_classes):
+    config = dataclasses.replace(TINY, use_aux_head=True)
+    net, end_points, store = built(
+        builder, num_classes=num_classes, is_training=True, config=config, batch=None
+    )
+    assert net.shape.as_list() == [None, channels]
+    assert list(end_points)[-1] == "global_pool"
+    assert not any(name.startswith(("aux", "final_layer")) for name in store.named_variables)
+
+
+def test_auxiliary_head_exists_in_training_only():
+    config = dataclasses.replace(TINY, use_aux_head=True)
+    for is_training in (True, False):
+        _, end_points, _ = built(
+            nasnet.build_nasnet_cifar, is_training=is_training, config=config, size=80
+        )
+        assert ("AuxLogits" in end_points) == is_training
+
+
+def test_auxiliary_head_refuses_small_images():
+    config = dataclasses.replace(TINY, use_aux_head=True)
+    with pytest.raises(ValueError, match=r"its input is 4x4; .* use_aux_head=False"):
+        built(nasnet.build_nasnet_cifar, is_training=True, config=config, size=8)
+
+
+def test_second_input_of_a_cell_after_a_reduction():
+    rows = {skip: {row.scope: row for row in nasnet._rows(dataclasses.replace(
+        TINY, skip_reduction_layer_input=skip))} for skip in (True, False)}  # fmt: skip
+    assert [rows[True][name].prev for name in ("reduction_cell_0", "cell_1")] == [-2, -3]
+    assert [rows[False][name].prev for name in ("reduction_cell_0", "cell_1")] == [-2, -2]
+
+
+def test_second_input_of_a_reducing_pnasnet_cell():
+    rows = {skip: [row.prev for row in pnasnet._rows(dataclasses.replace(
+        TINY, skip_reduction_layer_input=skip))] for skip in (True, False)}  # fmt: skip
+    assert rows == {True: [-2] * 5, False: [-2, -2, -2, -3, -3]}
+    built(pnasnet.build_pnasnet_mobile,
+          config=dataclasses.replace(TINY, skip_reduction_layer_input=False))  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [31, 33])
+def test_odd_sizes(size):
+    net, _, _ = built(pnasnet.build_pnasnet_mobile, size=size)
+    assert net.shape.as_list() == [2, 5]
+
+
+def test_variables_do_not_depend_on_the_image_size():
+    # At 9 pixels the last cells see a single one, before and after a reduction.
+    layouts = [
+        {k: v.shape for k, v in built(nasnet.build_nasnet_mobile, size=size)[2].named_variables.items()}
+        for size in (9, 64)
+    ]  # fmt: skip
+    assert layouts[0] == layouts[1]
+
+
+@pytest.mark.parametrize("builder", [nasnet.build_nasnet_mobile, pnasnet.build_pnasnet_mobile])
+def test_channels_first_computes_the_same(builder):
+    store, x = slim.VariableStore(seed=0), images()
+    expected, _ = run(builder, x, store)
+    config = dataclasses.replace(TINY, data_format="NCHW")
+    found, end_points = run(builder, x, store, config=config)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    assert end_points["Stem"].shape[2:] == [4, 4]
+
+
+def test_bounded_activations_stay_within_six():
+    x = images(scale=1000.0)
+    for bounded in (True, False):
+        config = dataclasses.replace(TINY, use_bounded_activation=bounded)
+        _, end_points = run(pnasnet.build_pnasnet_mobile, x, config=config)
+        largest = max(np.abs(end_points[f"Cell_{i}"]).max() for i in range(3))
+        assert (largest <= 6.0) == bounded
+
+
+@pytest.mark.parametrize("size, filters", [(6, 4), (7, 5)])
+def test_factorized_reduction_sees_all_pixels(size, filters):
+    x = np.random.RandomState(0).standard_normal((1, size, size, 3)).astype(np.float32)
+    store = slim.VariableStore(seed=0)
+    with (
+        slim.arg_scope(nasnet.nasnet_cifar_arg_scope(batch_norm_epsilon=0.0)),
+        slim.arg_scope([slim.batch_norm], is_training=False, fused=False),
+        store.as_default(),
+    ):
+        found = cells.factorized_reduction(tf.constant(x), filters, 2)
+    even, odd = (store.named_variables[f"path{i}_conv/weights"].numpy()[0, 0] for i in (1, 2))
+    padded = np.pad(x, ((0, 0), (0, 1), (0, 1), (0, 0)))
+    expected = np.concatenate([x[:, ::2, ::2] @ even, padded[:, 1::2, 1::2] @ odd], axis=3)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    assert found.shape[-1] == filters
+
+
+def test_drop_path_falls_with_depth_and_steps():
+    def keep(step):
+        return [float(p) for p in network._keep_probs(DROPPING, 4, step)]
+
+    np.testing.assert_allclose(keep(0), [1.0] * 4)
+    np.testing.assert_allclose(keep(50), [1 - 0.5 * 0.7 * i / 4 for i in (1, 2, 3, 4)], rtol=1e-6)
+    np.testing.assert_allclose(keep(100), [1 - 0.7 * i / 4 for i in (1, 2, 3, 4)], rtol=1e-6)
+    np.testing.assert_allclose(keep(1000), keep(100))
+
+
+def test_drop_path_masks_keep_the_mean():
+    with slim.VariableStore(seed=0).as_default(seed=tf.constant([1, 2])):
+        masks = [m.numpy() for m in cells.drop_path_masks(tf.zeros([4000, 1, 1, 1]), 0.8, 3)]
+    assert [m.shape for m in masks] == [(4000, 1, 1, 1)] * 3
+    assert all(np.unique(m) == pytest.approx([0.0, 1.25]) for m in masks)
+    assert all(m.mean() == pytest.approx(1.0, abs=0.03) for m in masks)
+    assert not np.array_equal(masks[0], masks[1])
+
+
+def test_drop_path_follows_the_seed_of_the_pass_and_the_step():
+    store, x = slim.VariableStore(seed=0), images()
+
+    def logits(config=DROPPING, seed=1, **kwargs):
+        return run(nasnet.build_nasnet_cifar, x, store, seed, is_training=True, config=config,
+                   **kwargs)[0].numpy()  # fmt: skip
+
+    late = logits(current_step=100)
+    np.testing.assert_array_equal(logits(current_step=100), late)
+    assert not np.allclose(logits(seed=2, current_step=100), late)
+    # At the first step nothing is dropped, by argument or by the store's global step.
+    whole = logits(config=TINY)
+    np.testing.assert_allclose(logits(current_step=0), whole, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(logits(), whole, rtol=1e-4, atol=1e-5)
+    store.named_variables["global_step"].assign(100)
+    np.testing.assert_array_equal(logits(), late)
+
+
+def test_inference_has_neither_drop_path_nor_a_global_step():
+    _, _, store = built(nasnet.build_nasnet_cifar, config=DROPPING)
+    assert "global_step" not in store.named_variables
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"num_cells": 0}, "num_cells=0 must be positive"),
+        ({"drop_path_keep_prob": 0.0}, r"drop_path_keep_prob=0\.0 must be positive"),
+        ({"dense_dropout_keep_prob": 1.5}, r"dense_dropout_keep_prob=1\.5 must lie between 0"),
+        ({"num_reduction_layers": -1}, "num_reduction_layers=-1 must not be negative"),
+        ({"data_format": "NHCW"}, "data_format='NHCW' is not known; did you mean 'N"),
+    ],
+)
+def test_config_refuses_nonsense(change, message):
+    with pytest.raises(_checks.UserError, match=message):
+        dataclasses.replace(TINY, **change)
+
+
+@pytest.mark.parametrize(
+    "arg_scope, regularization, decay, epsilon",
+    [
+        (nasnet.nasnet_cifar_arg_scope, 5e-4, 0.9, 1e-5),
+        (nasnet.nasnet_mobile_arg_scope, 4e-5, 0.9997, 1e-3),
+        (nasnet.nasnet_large_arg_scope, 5e-5, 0.9997, 1e-3),
+        (pnasnet.pnasnet_mobile_arg_scope, 4e-5, 0.9997, 1e-3),
+        (pnasnet.pnasnet_large_arg_scope, 4e-5, 0.9997, 1e-3),
+    ],
+)
+def test_arg_scopes_have_the_published_defaults(arg_scope, regularization, decay, epsilon):
+    scope = arg_scope()
+    norm = scope[slim.arg_scope_func_key(slim.batch_norm)]
+    assert (norm["decay"], norm["epsilon"], norm["scale"]) == (decay, epsilon, True)
+    for layer in (slim.conv2d, slim.separable_conv2d, slim.fully_connected):
+        penalty = scope[slim.arg_scope_func_key(layer)]["weights_regularizer"]
+        # Half the sum of squares: of 2, that is 1 times the coefficient.
+        assert float(penalty(tf.constant([1.0, 1.0]))) == pytest.approx(regularization)

@@ -1,0 +1,237 @@
+"""Training preprocessing: a pure function of its seed, within the original's bounds."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from preprocessing import (
+    cifarnet_preprocessing,
+    inception_preprocessing,
+    legacy_resize,
+    preprocessing_factory,
+    vgg_preprocessing,
+)
+from slim import _checks
+
+SIZES = {"cifarnet": 32, "inception": 40, "lenet": 28, "vgg": 64}
+RNG = np.random.RandomState(0)
+PICTURE = tf.constant(RNG.randint(0, 256, (50, 60, 3), np.uint8))
+
+
+def seed(number):
+    return tf.constant([number, 7], tf.int32)
+
+
+def train(name, image=PICTURE, number=0, **kwargs):
+    prepare = preprocessing_factory.get_preprocessing(name, is_training=True)
+    return prepare(image, SIZES[name], SIZES[name], seed=seed(number), **kwargs).numpy()
+
+
+@pytest.mark.parametrize("name", sorted(SIZES))
+def test_a_pure_function_of_the_seed_eager_or_traced(name):
+    prepare = preprocessing_factory.get_preprocessing(name, is_training=True)
+    size = SIZES[name]
+    traced = tf.function(
+        lambda image, seed: prepare(image, size, size, seed=seed)
+    ).get_concrete_function(tf.TensorSpec([None, None, 3], tf.uint8), tf.TensorSpec([2], tf.int32))
+    assert traced.structured_outputs.shape == (size, size, 3)
+    results = []
+    for number in range(4):
+        eager = train(name, number=number)
+        np.testing.assert_array_equal(eager, train(name, number=number))
+        np.testing.assert_allclose(traced(PICTURE, seed(number)), eager, atol=1e-3)
+        results.append(eager.tobytes())
+    assert len(set(results)) == (1 if name == "lenet" else 4)
+
+
+@pytest.mark.parametrize("name", sorted(SIZES))
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("is_training", [True, False])
+def test_channels(name, channels, is_training):
+    image = PICTURE[..., :channels]
+    kwargs = {"seed": seed(1)} if is_training else {}
+    size = SIZES[name]
+    gray = preprocessing_factory.get_preprocessing(name, is_training, use_grayscale=True)
+    assert gray(image, size, size, **kwargs).shape == (size, size, 1)
+    plain = preprocessing_factory.get_preprocessing(name, is_training)
+    kept = channels if name in ("lenet", "cifarnet") else 3
+    assert plain(image, size, size, **kwargs).shape == (size, size, kept)
+
+
+@pytest.mark.parametrize("is_training", [True, False])
+def test_float_pictures_give_what_uint8_ones_do(is_training):
+    kwargs = {"seed": seed(1)} if is_training else {}
+    for name, scale in (("lenet", 1), ("cifarnet", 1), ("vgg", 1), ("inception", 255)):
+        prepare = preprocessing_factory.get_preprocessing(name, is_training)
+        image = tf.cast(PICTURE, tf.float32) / scale
+        np.testing.assert_allclose(
+            prepare(image, 32, 32, **kwargs), prepare(PICTURE, 32, 32, **kwargs), atol=1e-4
+        )
+
+
+@pytest.mark.parametrize("name", sorted(SIZES))
+def test_height_and_width_are_not_confused(name):
+    for is_training, kwargs in ((True, {"seed": seed(0)}), (False, {})):
+        prepare = preprocessing_factory.get_preprocessing(name, is_training)
+        assert prepare(PICTURE, 24, 30, **kwargs).shape == (24, 30, 3)
+
+
+def test_preprocess_image_is_the_originals_entry():
+    for module in (cifarnet_preprocessing, inception_preprocessing, vgg_preprocessing):
+        np.testing.assert_array_equal(
+            module.preprocess_image(PICTURE, 24, 24, is_training=True, seed=seed(3)),
+            module.preprocess_for_train(PICTURE, 24, 24, seed=seed(3)),
+        )
+        np.testing.assert_array_equal(
+            module.preprocess_image(PICTURE, 24, 24), module.preprocess_for_eval(PICTURE, 24, 24)
+        )
+
+
+# ---- lenet and cifarnet --------------------------------------------------------------------------
+
+
+def test_lenet_crops_pads_and_scales():
+    image = np.full((30, 20, 1), 255, np.uint8)
+    result = train("lenet", tf.constant(image))
+    assert result.shape == (28, 28, 1)
+    np.testing.assert_array_equal(result[:, :4], -1)
+    np.testing.assert_array_equal(result[:, 4:24], 127 / 128)
+    np.testing.assert_array_equal(result[:, 24:], -1)
+
+
+def test_cifarnet_is_standardized():
+    for number in range(5):
+        result = train("cifarnet", number=number)
+        assert abs(result.mean()) < 1e-4
+        assert abs(result.std() - 1) < 1e-3
+
+
+def test_cifarnet_shifts_by_at_most_the_padding_and_mirrors():
+    dot = np.zeros((32, 32, 1), np.uint8)
+    dot[16, 10] = 255
+    places, mirrored = set(), 0
+    for number in range(200):
+        row, column = np.unravel_index(
+            train("cifarnet", tf.constant(dot), number).argmax(), (32, 32)
+        )
+        mirrored += column > 16
+        places.add((row - 16, (31 - column if column > 16 else column) - 10))
+    assert {abs(shift) for place in places for shift in place} == {0, 1, 2, 3, 4}
+    assert 60 < mirrored < 140
+
+
+def test_cifarnet_pads_a_picture_that_is_too_small():
+    assert train("cifarnet", PICTURE[:8, :8]).shape == (32, 32, 3)
+
+
+# ---- inception -----------------------------------------------------------------------------------
+
+
+def test_inception_stays_in_range():
+    for fast_mode in (True, False):
+        for number in range(20):
+            result = train("inception", number=number, fast_mode=fast_mode)
+            assert result.min() >= -1
+            assert result.max() <= 1
+
+
+def test_inception_crops_within_the_originals_bounds():
+    image = tf.zeros([200, 300, 3])
+    areas, aspects = [], []
+    for number in range(300):
+        height, width, _ = inception_preprocessing.distorted_bounding_box_crop(
+            image, seed(number)
+        ).shape
+        areas.append(height * width / 60_000)
+        aspects.append(width / height)
+    assert 0.04 < min(areas) < 0.2
+    assert 0.7 < max(areas) <= 1
+    assert 0.73 < min(aspects) < 0.85
+    assert 1.2 < max(aspects) < 1.37
+
+
+def test_inception_covers_the_box():
+    box = tf.constant([[[0.0, 0.0, 0.2, 0.2]]])
+    ramp = tf.reshape(tf.range(100 * 100, dtype=tf.float32), [100, 100, 1])
+    for number in range(50):
+        part = inception_preprocessing.distorted_bounding_box_crop(ramp, seed(number), box).numpy()
+        rows, columns = part // 100, part % 100
+        assert ((rows < 20) & (columns < 20)).sum() >= 0.1 * 400 - 40
+
+
+@pytest.mark.parametrize("fast_mode", [True, False])
+def test_color_orders_differ(fast_mode):
+    image = tf.constant(RNG.uniform(0.2, 0.8, (8, 8, 3)).astype(np.float32))
+    results = {
+        inception_preprocessing.distort_color(image, seed(1), order, fast_mode).numpy().tobytes()
+        for order in range(4)
+    }
+    assert len(results) == (2 if fast_mode else 4)
+    with pytest.raises(ValueError, match="color_ordering=4 must be 0, 1, 2 or 3"):
+        inception_preprocessing.distort_color(image, seed(1), 4)
+
+
+# ---- vgg -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(50, 60), (60, 50), (333, 77), (256, 256), (299, 1000)])
+@pytest.mark.parametrize("side", [256, 299, 512])
+def test_vgg_smallest_side(shape, side):
+    image = vgg_preprocessing.aspect_preserving_resize(tf.zeros([*shape, 3]), side)
+    assert min(image.shape[:2]) == side
+    assert max(image.shape[:2]) == pytest.approx(side * max(shape) / min(shape), abs=1)
+
+
+def test_vgg_subtracts_the_means():
+    for channels, gray in ((3, False), (3, True), (1, False)):
+        white = tf.fill([20, 20, channels], 255.0)
+        prepare = preprocessing_factory.get_preprocessing("vgg", use_grayscale=gray)
+        mean = np.array([123.68, 116.78, 103.94])
+        wanted = 255 - (mean @ [0.2989, 0.5870, 0.1140] if gray else mean)
+        np.testing.assert_allclose(prepare(white, 8, 8)[0, 0], np.ravel(wanted), rtol=1e-3)
+
+
+@pytest.mark.parametrize("is_training", [True, False])
+def test_vgg_too_large(is_training):
+    prepare = preprocessing_factory.get_preprocessing("vgg", is_training)
+    kwargs = {"seed": seed(0)} if is_training else {}
+    with pytest.raises(
+        _checks.UserError, match=r"height=299, width=299 cannot be cut out of .* side is 256"
+    ):
+        prepare(PICTURE, 299, 299, **kwargs)
+
+
+def test_vgg_sides_in_the_wrong_order():
+    with pytest.raises(
+        _checks.UserError, match="resize_side_max=200 is smaller than resize_side_min=256"
+    ):
+        train("vgg", resize_side_max=200)
+
+
+# ---- resizing and the factory --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", legacy_resize.METHODS)
+def test_legacy_resize_takes_whole_coordinates(method):
+    ramp = tf.tile(tf.reshape(tf.range(8.0), [1, 8, 1]), [4, 1, 1])
+    resized = legacy_resize.resize(ramp, 2, 4, method).numpy()
+    wanted = [0.5, 2.5, 4.5, 6.5] if method == "area" else [0, 2, 4, 6]
+    np.testing.assert_allclose(resized[0, :, 0], wanted, atol=0.15)
+
+
+def test_unknown_name():
+    with pytest.raises(
+        _checks.UserError, match="preprocessing_name='incepton' is not known; did you mean"
+    ):
+        preprocessing_factory.get_preprocessing("incepton")
+
+
+def test_every_row_leads_to_a_module():
+    for name in {
+        *preprocessing_factory.PREPROCESSINGS,
+        *preprocessing_factory.NETWORK_PREPROCESSINGS,
+    }:
+        assert callable(preprocessing_factory.get_preprocessing(name, True))
+    assert len(preprocessing_factory.NETWORK_PREPROCESSINGS) == 40
+    assert preprocessing_factory.resolve_name("mobilenet_v2_140") == "inception"
+    assert preprocessing_factory.resolve_name("resnet_v1_50") == "vgg"

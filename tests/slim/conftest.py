@@ -1,0 +1,27 @@
+"""What the library's tests find: two logical CPU devices and an empty default store."""
+
+import contextlib
+
+import pytest
+import tensorflow as tf
+
+import slim
+
+# Too late where a test module has run an operation while it was imported; `mirrored` then says so.
+with contextlib.suppress(RuntimeError):
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+    )
+
+
+@pytest.fixture(autouse=True)
+def _empty_default_store():
+    slim.reset_default_store()
+
+
+@pytest.fixture
+def mirrored():
+    """A MirroredStrategy over two logical CPU devices."""
+    devices = [device.name for device in tf.config.list_logical_devices("CPU")]
+    assert len(devices) == 2, f"{devices}: some module runs TensorFlow when it is imported"
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])

@@ -1,0 +1,42 @@
+import dataclasses
+
+import pytest
+
+import slim.data
+
+
+def make(**kwargs):
+    fields = {
+        "name": "toy",
+        "split_name": "train",
+        "data_sources": ("/d/a", "/d/b"),
+        "shard_counts": (1, None),
+        "decoder": None,
+        "num_samples": 2,
+        "num_classes": 3,
+    }
+    return slim.data.Dataset(**(fields | kwargs))
+
+
+def test_is_frozen_and_refuses_unknown_fields():
+    dataset = make()
+    assert dataset.shard_names == ("a", "b")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        dataset.num_classes = 4
+    with pytest.raises(TypeError, match="num_clases"):
+        make(num_clases=3)
+
+
+def test_a_count_for_each_shard():
+    with pytest.raises(
+        ValueError, match="toy/train: 2 data_sources but 1 shard_counts; give one count"
+    ):
+        make(shard_counts=(1,))
+
+
+def test_public_names_resolve():
+    for name in slim.data.__all__:
+        assert getattr(slim.data, name) is not None
+    assert dir(slim.data) == sorted(slim.data.__all__)
+    with pytest.raises(AttributeError, match=r"module 'slim.data' has no attribute 'Datset'"):
+        slim.data.Datset  # noqa: B018

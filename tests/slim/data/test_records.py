@@ -1,0 +1,62 @@
+"""Counting records without TensorFlow."""
+
+import subprocess
+import sys
+
+import pytest
+import tensorflow as tf
+
+from slim import _checks
+from slim.data import records
+
+
+def write(path, sizes):
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for size in sizes:
+            writer.write(bytes(size))
+    return str(path)
+
+
+@pytest.mark.parametrize("sizes", [[0], [1, 2, 3], [100_000] * 3, [0] * 50])
+def test_counts_what_tensorflow_reads(tmp_path, sizes):
+    path = write(tmp_path / "a", sizes)
+    assert records.count_records(path) == len(list(tf.data.TFRecordDataset(path))) == len(sizes)
+
+
+def test_empty_file(tmp_path):
+    (tmp_path / "a").write_bytes(b"")
+    with pytest.raises(
+        _checks.UserError, match=r"Shard .*a is empty \(0 bytes\): re-copy or rebuild"
+    ):
+        records.count_records(str(tmp_path / "a"))
+
+
+def test_every_cut_is_noticed_except_between_records(tmp_path):
+    path = tmp_path / "a"
+    write(path, [5, 9])
+    whole = path.read_bytes()
+    for cut in range(1, len(whole)):
+        path.write_bytes(whole[:cut])
+        if cut == 16 + 5:
+            assert records.count_records(str(path)) == 1
+            continue
+        number = int(cut > 16 + 5)
+        with pytest.raises(
+            _checks.UserError, match=f"a is cut inside record {number}, or is no TFRecord"
+        ):
+            records.count_records(str(path))
+
+
+def test_text_file_is_refused(tmp_path):
+    (tmp_path / "a").write_text("this is a text file and no TFRecord file at all")
+    with pytest.raises(_checks.UserError, match="is no TFRecord file"):
+        records.count_records(str(tmp_path / "a"))
+
+
+def test_needs_no_tensorflow():
+    code = (
+        "import sys; from slim.data import Dataset, records; from datasets import dataset_factory,"
+        " download_and_convert; from preprocessing import preprocessing_factory as p;"
+        " p.resolve_name('vgg_16'); assert 'tensorflow' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,170 @@
+"""Every item handler, against examples made by hand."""
+
+import io
+
+import numpy as np
+import PIL.Image
+import pytest
+import tensorflow as tf
+
+from slim import _checks
+from slim.data import tfexample_decoder as decoders
+
+RGB = np.arange(4 * 8 * 3, dtype=np.uint8).reshape(4, 8, 3) * 2
+
+
+def serialized(**features):
+    example = tf.train.Example()
+    for key, value in features.items():
+        feature = example.features.feature[key.replace("__", "/")]
+        values = np.ravel(value).tolist()
+        if isinstance(values[0], int):
+            feature.int64_list.value.extend(values)
+        elif isinstance(values[0], float):
+            feature.float_list.value.extend(values)
+        else:
+            feature.bytes_list.value.extend(values)
+    return example.SerializeToString()
+
+
+def encoded(kind, mode="RGB", pixels=RGB):
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(pixels).convert(mode).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def image_decoder(**kwargs):
+    return decoders.TFExampleDecoder(
+        {
+            "image/encoded": tf.io.FixedLenFeature([], tf.string),
+            "image/format": tf.io.FixedLenFeature([], tf.string, default_value="jpeg"),
+            "image/class/label": tf.io.FixedLenFeature([], tf.int64),
+        },
+        {
+            "image": decoders.Image(**kwargs),
+            "label": decoders.Tensor("image/class/label"),
+            "bytes": decoders.Tensor("image/encoded"),
+        },
+    )
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP"])
+@pytest.mark.parametrize("name", [b"jpeg", b"PNG", b"nonsense"])
+def test_decodes_by_content_whatever_the_format_says(kind, name):
+    record = serialized(image__encoded=encoded(kind), image__format=name, image__class__label=3)
+    image, label, raw = image_decoder().decode(record)
+    np.testing.assert_array_equal(image, RGB)
+    assert image.dtype == tf.uint8
+    assert (int(label), raw.numpy()) == (3, encoded(kind))
+
+
+@pytest.mark.parametrize(
+    "kind,mode,channels",
+    [
+        ("PNG", "L", 1),
+        ("PNG", "L", 3),
+        ("PNG", "P", 3),
+        ("PNG", "RGB", 1),
+        ("PNG", "RGBA", 3),
+        ("JPEG", "L", 1),
+        ("JPEG", "L", 3),
+        ("JPEG", "RGB", 1),
+        ("JPEG", "CMYK", 3),
+        ("GIF", "P", 3),
+    ],
+)
+def test_channels_are_forced(kind, mode, channels):
+    record = serialized(image__encoded=encoded(kind, mode), image__class__label=0)
+    (image,) = image_decoder(channels=channels).decode(record, ["image"])
+    assert image.shape == (4, 8, channels)
+
+
+def test_raw_pixels():
+    decoder = image_decoder(shape=(4, 8, 3))
+    record = serialized(image__encoded=RGB.tobytes(), image__format=b"RAW", image__class__label=0)
+    np.testing.assert_array_equal(decoder.decode(record, ["image"])[0], RGB)
+    record = serialized(image__encoded=encoded("PNG"), image__format=b"png", image__class__label=0)
+    np.testing.assert_array_equal(decoder.decode(record, ["image"])[0], RGB)
+
+
+def test_static_shape_when_traced():
+    decoder = image_decoder(channels=1)
+    traced = tf.function(lambda s: decoder.decode(s, ["image"])[0])
+    spec = traced.get_concrete_function(tf.TensorSpec([], tf.string)).structured_outputs
+    assert spec.shape.as_list() == [None, None, 1]
+
+
+def test_items_left_out_are_not_decoded():
+    record = serialized(image__encoded=b"no picture", image__class__label=4)
+    assert image_decoder().list_items() == ["image", "label", "bytes"]
+    label, raw = image_decoder().decode(record, ["label", "bytes"])
+    assert (int(label), raw.numpy()) == (4, b"no picture")
+
+
+def test_unknown_item():
+    with pytest.raises(_checks.UserError, match="item='lable' is not known; did you mean 'label'"):
+        image_decoder().decode(b"", ["lable"])
+
+
+def test_handler_without_its_feature():
+    with pytest.raises(ValueError, match=r"item 'label' needs the features \['b'\] .* known: a"):
+        decoders.TFExampleDecoder(
+            {"a": tf.io.FixedLenFeature([], tf.int64)}, {"label": decoders.Tensor("b")}
+        )
+
+
+@pytest.mark.parametrize(
+    "kwargs,message",
+    [
+        ({"channels": 4}, "channels=4 of an Image must be 1 or 3"),
+        ({"shape": (2, 2, 1)}, r"shape=\(2, 2, 1\) of an Image contradicts channels=3"),
+    ],
+)
+def test_image_refuses(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        decoders.Image(**kwargs)
+
+
+def decode_one(handler, features, **values):
+    return decoders.TFExampleDecoder(features, {"item": handler}).decode(serialized(**values))[0]
+
+
+def test_tensor_dense_sparse_and_reshaped():
+    ints = {"x": tf.io.VarLenFeature(tf.int64)}
+    assert decode_one(decoders.Tensor("x"), ints, x=[1, 2]).numpy().tolist() == [1, 2]
+    assert decode_one(decoders.Tensor("x", [2, 1]), ints, x=[1, 2]).numpy().tolist() == [[1], [2]]
+    text = {"x": tf.io.VarLenFeature(tf.string)}
+    assert decode_one(decoders.Tensor("x"), text, x=[b"a"]).numpy().tolist() == [b"a"]
+
+
+def test_lookup_tensor():
+    table = tf.lookup.StaticHashTable(
+        tf.lookup.KeyValueTensorInitializer(["cat", "dog"], tf.constant([0, 1], tf.int64)), -1
+    )
+    features = {"x": tf.io.FixedLenFeature([2], tf.string)}
+    item = decode_one(decoders.LookupTensor("x", table), features, x=[b"dog", b"cow"])
+    assert item.numpy().tolist() == [1, -1]
+
+
+def test_sparse_tensor():
+    features = {"i": tf.io.VarLenFeature(tf.int64), "v": tf.io.VarLenFeature(tf.float32)}
+    handler = decoders.SparseTensor("i", "v", densify=True, default_value=-1.0)
+    assert decode_one(handler, features, i=[0, 3], v=[5.0, 7.0]).numpy().tolist() == [5, -1, -1, 7]
+    item = decode_one(decoders.SparseTensor("i", "v", shape=[6]), features, i=[2], v=[1.0])
+    assert tf.sparse.to_dense(item).numpy().tolist() == [0, 0, 1, 0, 0, 0]
+
+
+def test_bounding_box():
+    keys = [f"box/{side}" for side in ("ymin", "xmin", "ymax", "xmax")]
+    features = {key: tf.io.VarLenFeature(tf.float32) for key in keys}
+    item = decode_one(
+        decoders.BoundingBox(prefix="box/"),
+        features,
+        box__ymin=[0.0, 0.5],
+        box__xmin=[0.125, 0.25],
+        box__ymax=[1.0, 0.75],
+        box__xmax=[0.5, 1.0],
+    )
+    assert item.numpy().tolist() == [[0, 0.125, 1, 0.5], [0.5, 0.25, 0.75, 1]]
+    with pytest.raises(ValueError, match="of a BoundingBox: 4 are needed"):
+        decoders.BoundingBox(["a"])

@@ -1,0 +1,237 @@
+import inspect
+import re
+import threading
+
+import pytest
+import tensorflow as tf
+
+import slim
+
+
+@slim.add_arg_scope
+def first(x, a=1, b=2, *, only=3):
+    """First's own docstring."""
+    unit = x  # a local variable, which is no argument
+    return unit, a, b, only
+
+
+@slim.add_arg_scope
+def second(x, b=20, c=30):
+    return x, b, c
+
+
+@slim.add_arg_scope
+def takes_any(x, a=1, **kwargs):
+    return x, a, kwargs
+
+
+def undecorated(x, a=1):
+    return x, a
+
+
+def test_a_scope_sets_defaults_inside_and_not_after():
+    with slim.arg_scope([first], a=10, only=30):
+        assert first(0) == (0, 10, 2, 30)
+    assert first(0) == (0, 1, 2, 3)
+
+
+def test_an_explicit_argument_wins():
+    with slim.arg_scope([first], a=10, b=11):
+        assert first(0, a=5) == (0, 5, 11, 3)
+        assert first(0, 5) == (0, 5, 11, 3)  # given by position too
+        assert first(0, 5, 6) == (0, 5, 6, 3)
+        assert first(0, a=None) == (0, None, 11, 3)
+
+
+def test_scopes_nest_and_the_inner_wins():
+    with slim.arg_scope([first], a=10, b=11):
+        with slim.arg_scope([first], b=12):
+            assert first(0) == (0, 10, 12, 3)
+            with slim.arg_scope([second], b=99):
+                assert first(0) == (0, 10, 12, 3)
+                assert second(0) == (0, 99, 30)
+        assert first(0) == (0, 10, 11, 3)
+
+
+def test_a_keyword_goes_to_the_listed_functions_that_take_it():
+    with slim.arg_scope([first, second], a="a", b="b", c="c"):
+        assert first(0) == (0, "a", "b", 3)
+        assert second(0) == (0, "b", "c")
+
+
+def test_a_tuple_of_functions_and_no_keywords_are_fine():
+    with slim.arg_scope((first,)) as scope:
+        assert first(0) == (0, 1, 2, 3)
+    assert scope[slim.arg_scope_func_key(first)] == {}
+
+
+def test_a_saved_scope_is_opened_again_and_replaces_the_one_in_force():
+    with slim.arg_scope([first], a=10), slim.arg_scope([second], c=33) as saved:
+        pass
+    assert first(0) == (0, 1, 2, 3)
+    with slim.arg_scope([first], b=77):
+        with slim.arg_scope(saved):
+            assert first(0) == (0, 10, 2, 3)
+            assert second(0) == (0, 20, 33)
+        assert first(0) == (0, 1, 77, 3)
+
+
+def test_a_saved_scope_does_not_change_by_scopes_opened_inside_it():
+    with slim.arg_scope([first], a=10) as saved:
+        with slim.arg_scope([first], a=20):
+            pass
+    with slim.arg_scope(saved), slim.arg_scope([first], b=1):
+        pass
+    with slim.arg_scope(saved):
+        assert first(0) == (0, 10, 2, 3)
+
+
+def test_the_scope_is_closed_by_an_error():
+    with pytest.raises(RuntimeError, match="inside"), slim.arg_scope([first], a=10):
+        raise RuntimeError("inside")
+    assert first(0) == (0, 1, 2, 3)
+
+
+def test_a_function_that_takes_any_keyword_gets_all():
+    with slim.arg_scope([takes_any], a=2, other=3):
+        assert takes_any(0) == (0, 2, {"other": 3})
+        assert takes_any(0, other=4, more=5) == (0, 2, {"other": 4, "more": 5})
+    with slim.arg_scope([takes_any, second], c=7):
+        assert takes_any(0) == (0, 1, {"c": 7})
+        assert second(0) == (0, 20, 7)
+
+
+def test_a_decorated_function_keeps_what_it_is():
+    assert first.__doc__ == "First's own docstring."
+    assert first.__name__ == "first"
+    assert list(inspect.signature(first).parameters) == ["x", "a", "b", "only"]
+    assert slim.has_arg_scope(first)
+    assert not slim.has_arg_scope(undecorated)
+
+
+def test_current_arg_scope_is_what_is_in_force():
+    assert not slim.current_arg_scope()
+    with slim.arg_scope([first], a=10) as scope:
+        assert slim.current_arg_scope() is scope
+        assert scope == {slim.arg_scope_func_key(first): {"a": 10}}
+    assert not slim.current_arg_scope()
+
+
+def test_keys_tell_functions_apart():
+    layers = [first, second, takes_any, slim.conv1d, slim.conv2d, slim.conv3d, slim.convolution]
+    assert len({slim.arg_scope_func_key(layer) for layer in layers}) == len(layers)
+    assert slim.arg_scope_func_key(undecorated).endswith("undecorated")
+
+
+@pytest.mark.parametrize(
+    "wrong, accepted",
+    [
+        ("aa", "none of the functions takes 'aa'; did you mean 'a'? Accepted: a, b, c, only"),
+        ("stride", "none of the functions takes 'stride'. Accepted: a, b, c, only"),
+    ],
+)
+def test_a_keyword_that_no_function_takes_is_refused_with_the_names(wrong, accepted):
+    with pytest.raises(ValueError, match=re.escape(accepted)):
+        with slim.arg_scope([first, second], a=1, **{wrong: 1}):
+            pass
+    assert first(0) == (0, 1, 2, 3)
+
+
+def test_a_required_argument_cannot_be_set_by_a_scope():
+    with pytest.raises(ValueError, match="none of the functions takes 'x'"):
+        with slim.arg_scope([first], x=1):
+            pass
+
+
+def test_a_misspelt_argument_of_real_layers_is_refused():
+    with pytest.raises(ValueError, match="takes 'weight_regularizer'; did you mean 'weights_reg"):
+        with slim.arg_scope([slim.conv2d, slim.fully_connected], weight_regularizer=None):
+            pass
+
+
+def test_a_function_without_the_decorator_is_refused():
+    with pytest.raises(ValueError, match="undecorated.* is not decorated with @slim.add_arg_scope"):
+        with slim.arg_scope([undecorated], a=1):
+            pass
+    with pytest.raises(ValueError, match="so no scope can reach it"):
+        slim.arg_scoped_arguments(undecorated)
+
+
+def test_a_saved_scope_takes_no_keywords():
+    with slim.arg_scope([first], a=1) as saved:
+        pass
+    with pytest.raises(ValueError, match="a saved scope takes no keywords, but got a, b; open"):
+        with slim.arg_scope(saved, a=1, b=2):
+            pass
+
+
+@pytest.mark.parametrize("neither", [first, "conv2d", None])
+def test_something_else_than_functions_or_a_scope_is_refused(neither):
+    with pytest.raises(TypeError, match="takes a list of functions or a saved scope, not"):
+        with slim.arg_scope(neither, a=1):
+            pass
+
+
+def test_arguments_of_own_functions():
+    assert slim.arg_scoped_arguments(first) == ("a", "b", "only")
+    assert slim.arg_scoped_arguments(takes_any) == ("a",)
+
+
+LAYERS = [
+    slim.avg_pool2d, slim.avg_pool3d, slim.batch_norm, slim.bias_add, slim.conv1d, slim.conv2d,
+    slim.conv2d_in_plane, slim.conv2d_transpose, slim.conv3d, slim.conv3d_transpose, slim.convolution,
+    slim.dropout, slim.flatten, slim.fully_connected, slim.group_norm, slim.instance_norm,
+    slim.layer_norm, slim.max_pool2d, slim.max_pool3d, slim.maxout, slim.one_hot_encoding, slim.pool,
+    slim.separable_conv2d, slim.softmax, slim.unit_norm, slim.model_variable, slim.variable,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.__name__)
+def test_arguments_of_real_layers_are_their_parameters_with_a_default(layer):
+    parameters = inspect.signature(layer).parameters.values()
+    expected = sorted(p.name for p in parameters if p.default is not inspect.Parameter.empty)
+    assert slim.arg_scoped_arguments(layer) == tuple(expected)
+    assert "inputs" not in expected
+
+
+def test_arguments_of_one_layer_written_out():
+    assert slim.arg_scoped_arguments(slim.max_pool2d) == (
+        "data_format", "outputs_collections", "padding", "scope", "stride",
+    )  # fmt: skip
+
+
+def test_only_the_listed_layer_is_reached():
+    images = tf.ones([1, 4, 4, 2])
+    with slim.arg_scope([slim.conv2d], stride=2, padding="VALID"):
+        assert slim.conv2d(images, 3, 2).shape == (1, 2, 2, 3)
+        assert slim.convolution(images, 3, 2).shape == (1, 4, 4, 3)
+        assert slim.conv2d(images, 3, 2, 1).shape == (1, 3, 3, 3)
+        assert slim.max_pool2d(images, 2, stride=1).shape == (1, 3, 3, 2)
+
+
+def test_threads_have_scopes_of_their_own():
+    inside, leave = threading.Event(), threading.Event()
+    seen = {}
+
+    def worker():
+        seen["at the start"] = first(0)
+        with slim.arg_scope([first], a="worker"):
+            seen["inside"] = first(0)
+            inside.set()
+            assert leave.wait(10)
+            seen["still inside"] = first(0)
+        seen["after"] = first(0)
+
+    thread = threading.Thread(target=worker)
+    with slim.arg_scope([first], a="main"):
+        thread.start()
+        assert inside.wait(10)
+        assert first(0) == (0, "main", 2, 3)
+    leave.set()
+    thread.join()
+    assert seen == {
+        "at the start": (0, 1, 2, 3),
+        "inside": (0, "worker", 2, 3),
+        "still inside": (0, "worker", 2, 3),
+        "after": (0, 1, 2, 3),
+    }

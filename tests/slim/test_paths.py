@@ -1,0 +1,149 @@
+"""Directories, atomic files and the trainer's lock, with real files and real processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from slim import _checks, _paths
+from slim.run_lock import LOCK_FILE, TrainDirLock
+
+HOLD = """
+import sys, time
+from slim.run_lock import TrainDirLock
+with TrainDirLock(sys.argv[1]):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """A process that holds tmp_path."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+def test_a_writable_directory_is_made_and_left_empty(tmp_path):
+    path = _paths.check_writable_directory(tmp_path / "a" / "b é [1]*")
+    assert os.listdir(path) == []
+
+
+def test_what_cannot_be_a_directory_is_refused_in_one_line(tmp_path):
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    cases = {
+        "": "train_dir is empty; a directory is needed",
+        str(tmp_path / "file"): "train_dir=.*file' is a file; a directory is needed",
+        str(tmp_path / "dangling"): "train_dir=.*dangling' is a link to nothing; a directory",
+        str(tmp_path / "file" / "run"): "train_dir=.*run' cannot be made: Not a directory",
+        "/proc/slim": "train_dir='/proc/slim' cannot be made: No such file",
+        "/proc": "train_dir='/proc' is not writable: ",
+    }
+    for path, message in cases.items():
+        with pytest.raises(_checks.UserError, match=message) as caught:
+            _paths.check_writable_directory(path, "train_dir")
+        assert "\n" not in str(caught.value)
+    assert (tmp_path / "file").read_text() == "x"
+
+
+def test_an_atomic_write_replaces_and_leaves_nothing_else(tmp_path):
+    for content in (b"one", b"two"):
+        _paths.write_atomically(str(tmp_path / "f"), content)
+        assert (tmp_path / "f").read_bytes() == content
+        assert os.listdir(tmp_path) == ["f"]
+    assert (tmp_path / "f").stat().st_mode & 0o777 == 0o666 & ~_umask()
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def test_sweeping_spares_a_living_writer_and_what_is_not_ours(tmp_path):
+    (tmp_path / ".saving-dead").mkdir()
+    (tmp_path / ".saving-dead" / "lock").write_text("")
+    (tmp_path / ".saving-died-at-once").mkdir()
+    (tmp_path / ".saving-file").write_text("")
+    (tmp_path / "model").mkdir()
+    with _paths.scratch_directory(str(tmp_path)) as scratch:
+        assert _paths.sweep_scratch(str(tmp_path)) == [".saving-dead", ".saving-died-at-once"]
+        assert os.path.isdir(scratch)
+    assert sorted(os.listdir(tmp_path)) == [".saving-file", "model"]
+
+
+def test_a_second_trainer_is_told_who_holds_the_directory(tmp_path, holder):
+    message = rf"{tmp_path} is in use by process {holder.pid} on host \S+ since \d{{4}}-\d\d-\d\d "
+    with pytest.raises(_checks.UserError, match=message), TrainDirLock(tmp_path):
+        pass
+
+
+def test_kill_9_frees_the_directory_and_its_stale_file_is_no_obstacle(tmp_path, holder):
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    assert str(holder.pid) in (tmp_path / LOCK_FILE).read_text()
+    with TrainDirLock(tmp_path):
+        assert str(os.getpid()) in (tmp_path / LOCK_FILE).read_text()
+        assert str(holder.pid) not in (tmp_path / LOCK_FILE).read_text()
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_lock_file_of_anything_is_no_obstacle_and_names_nobody(tmp_path):
+    (tmp_path / LOCK_FILE).write_text("garbage")
+    with TrainDirLock(tmp_path):
+        (tmp_path / LOCK_FILE).write_text("garbage")
+        with pytest.raises(_checks.UserError, match="in use by another process; wait for it"):
+            TrainDirLock(tmp_path).__enter__()
+    with TrainDirLock(tmp_path):
+        pass
+
+
+def test_of_many_who_want_the_lock_one_has_it_at_a_time(tmp_path):
+    script = """
+import os, sys, time
+from slim import _checks
+from slim.run_lock import TrainDirLock
+done, end = 0, time.monotonic() + 30
+while done < 25 and time.monotonic() < end:
+    try:
+        with TrainDirLock(sys.argv[1]):
+            os.mkdir(sys.argv[1] + "/inside")  # fails if another is inside
+            os.rmdir(sys.argv[1] + "/inside")
+            done += 1
+    except _checks.UserError:
+        time.sleep(0.0005)
+assert done == 25, done
+"""
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    processes = [subprocess.Popen(command) for _ in range(3)]
+    assert [process.wait(40) for process in processes] == [0, 0, 0]
+
+
+def test_neither_module_nor_finding_a_checkpoint_loads_tensorflow(tmp_path):
+    script = """
+import sys
+from slim import _paths, checkpoints, run_lock
+_paths.check_writable_directory(sys.argv[1])
+try:
+    checkpoints.find(sys.argv[1])
+except ValueError as error:
+    print(error)
+checkpoints.wait_for_new_checkpoint(sys.argv[1], timeout=0)
+assert "tensorflow" not in sys.modules and "numpy" not in sys.modules
+"""
+    begun = time.monotonic()
+    answer = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert "it holds: nothing" in answer.stdout
+    assert time.monotonic() - begun < 5

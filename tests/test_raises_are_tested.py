@@ -1,0 +1,74 @@
+"""Every message of a `raise` is looked at by some test.
+
+Each literal text of a raise in the source has to share a stretch of characters with a string in the
+tests. That does not prove that the line is reached; it fails when nobody has written its text down.
+"""
+
+import ast
+import re
+
+import pytest
+
+from tests import source_tree
+
+STRETCH = 12  # characters in common
+
+
+def raises():
+    """Yields where a raise is, and its literal texts, for each raise that has any."""
+    for path in source_tree.files():
+        for node in ast.walk(source_tree.tree(path)):
+            if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+                texts = [
+                    part.value
+                    for argument in (*node.exc.args, *(word.value for word in node.exc.keywords))
+                    for part in ast.walk(argument)
+                    if isinstance(part, ast.Constant) and isinstance(part.value, str)
+                ]
+                texts = [text for text in texts if len(text.strip()) > 3]
+                if texts:
+                    where = f"{path.relative_to(source_tree.ROOT)}:{node.lineno}"
+                    yield pytest.param(texts, id=where)
+
+
+def strings_in_tests():
+    """Returns the strings of the tests, docstrings aside, without the escapes of patterns."""
+    found = []
+    for path in sorted((source_tree.ROOT / "tests").rglob("test_*.py")):
+        tree = source_tree.tree(path)
+        docstrings = {
+            id(node.body[0].value)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef)
+            and node.body
+            and isinstance(node.body[0], ast.Expr)
+        }
+        found += [
+            re.sub(r"\\(?=[^\w\s])", "", node.value)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and id(node) not in docstrings
+        ]
+    return "\n".join(found)
+
+
+TESTED = strings_in_tests()
+
+
+def is_tested(text):
+    size = min(STRETCH, len(text))
+    return any(text[i : i + size] in TESTED for i in range(len(text) - size + 1))
+
+
+@pytest.mark.parametrize("texts", list(raises()))
+def test_some_test_has_the_message(texts):
+    longest = sorted(texts, key=len)[-1]
+    assert any(is_tested(text) for text in texts if len(text) >= min(STRETCH, len(longest))), (
+        longest
+    )
+
+
+def test_a_message_that_nobody_wrote_down_is_found():
+    assert not is_tested("z" + "q" * STRETCH)
+    assert is_tested("is not known; did you mean")
