@@ -55,9 +55,8 @@ def run(config: EvalConfig) -> ExitCode | None:
         resolved.model, config.run.checkpoint_path, resolved.image_size
     )
     weights = "moving averages of the weights" if classifier.used_averages else "weights"
-    print(
-        f"Evaluating the {weights} of {classifier.prefix} on {dataset_name} {data.dataset_split_name}"
-    )
+    where = f"{dataset_name} {data.dataset_split_name}"
+    print(f"Evaluating the {weights} of {classifier.prefix} on {where}")
     with inputs.translate_errors(dataset):
         found = evaluate(classifier, _batches(resolved, dataset), resolved.num_batches)
     tell(found, data.dataset_split_name, resolved.num_images)
@@ -96,8 +95,8 @@ def evaluate(
     for number, batch in enumerate(batches.take(num_batches)):
         if not step(batch):
             raise _checks.RunError(
-                f"the logits of batch {number} are not all finite numbers: {classifier.prefix} is of a run "
-                "that diverged, or the images are not what the network expects"
+                f"the logits of batch {number} are not all finite numbers: {classifier.prefix} is "
+                "of a run that diverged, or the images are not what the network expects"
             )
     recalls = confusion.recalls()
     present = recalls[~np.isnan(recalls)]

@@ -139,10 +139,11 @@ class Serving(tf.Module):
 def write_saved_model(
     classifier: model.InferenceModel, output_dir: str, batch_size: int | None
 ) -> Exported:
-    """Writes `saved_model/VERSION`, where the version is the training step, as TensorFlow Serving wants it.
+    """Writes `saved_model/VERSION`, where the version is the training step, as TensorFlow Serving
+    wants it.
 
-    The signatures are `serving_default` (bytes of pictures, [batch]) and `image_tensor` (preprocessed
-    images); both give `classes` (names), `probabilities` and `logits`.
+    The signatures are `serving_default` (bytes of pictures, [batch]) and `image_tensor`
+    (preprocessed images); both give `classes` (names), `probabilities` and `logits`.
 
     Args:
       classifier: what to export.
@@ -172,7 +173,8 @@ def write_saved_model(
 def _difference(
     classifier: model.InferenceModel, call: Callable[[tf.Tensor], tf.Tensor], batch_size: int | None
 ) -> float:
-    """Returns the largest difference of a logit between the checkpoint and an export, on random images.
+    """Returns the largest difference of a logit between the checkpoint and an export, on random
+    images.
 
     Raises:
       RunError: if it is above the tolerance.
@@ -184,8 +186,8 @@ def _difference(
     scale = max(1.0, float(np.abs(wanted).max()))
     if not difference <= TOLERANCE * scale:
         raise _checks.RunError(
-            f"the export differs from {classifier.prefix} by {difference:.1e} at logits up to {scale:.3g}; "
-            f"at most {TOLERANCE * scale:.1e} is allowed, so it was not kept"
+            f"the export differs from {classifier.prefix} by {difference:.1e} at logits up to "
+            f"{scale:.3g}; at most {TOLERANCE * scale:.1e} is allowed, so it was not kept"
         )
     return difference
 

@@ -1,4 +1,5 @@
-"""From options to resolved runs: brings `resolve` the facts of the factories' tables and of the disk.
+"""From options to resolved runs: brings `resolve` the facts of the factories' tables and of the
+disk.
 
 No TensorFlow: a wrong folder, split, shard or checkpoint is answered before it is loaded.
 """

@@ -9,7 +9,8 @@ from preprocessing import preprocessing_factory
 
 
 def preprocessing_fn(info: ModelInfo, *, is_training: bool) -> Callable[..., tf.Tensor]:
-    """Returns the model's preprocessing: `fn(image, height, width)`, in training also with `seed`."""
+    """Returns the model's preprocessing: `fn(image, height, width)`, in training also with
+    `seed`."""
     return preprocessing_factory.get_preprocessing(
         info.preprocessing_name, is_training=is_training, use_grayscale=info.use_grayscale
     )
@@ -25,7 +26,8 @@ def encoded_image_fn(
       image_size: height and width of the result, in pixels.
 
     Returns:
-      From the bytes of a JPEG, PNG, BMP, WebP or GIF (its first frame) to float32 [height, width, channels].
+      From the bytes of a JPEG, PNG, BMP, WebP or GIF (its first frame) to float32 [height, width,
+      channels].
     """
     prepare = preprocessing_fn(info, is_training=False)
     # A grayscale network reads colour and mixes it, so that any picture will do.
@@ -42,7 +44,8 @@ def encoded_image_fn(
 def encoded_batch_fn(
     info: ModelInfo, image_size: tuple[int, int]
 ) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns `encoded_image_fn` for a batch: from strings [batch] to [batch, height, width, channels]."""
+    """Returns `encoded_image_fn` for a batch: from strings [batch] to [batch, height, width,
+    channels]."""
     one = encoded_image_fn(info, image_size)
     spec = tf.TensorSpec([*image_size, info.num_channels], tf.float32)
     return lambda encoded: tf.map_fn(one, encoded, fn_output_signature=spec)

@@ -1,15 +1,15 @@
 """The network of a run: its loss in training, its restored self for everything after."""
 
-import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 import slim
 from classifier.run_directory import ModelInfo
+from classifier.warm_start import is_in
 from nets import nets_factory
-from slim import _checks, checkpoints
+from slim import checkpoints
 from slim.moving_averages import average_name
 
 # Weight of the auxiliary classifier's loss, as the original trains Inception and NASNet.
@@ -31,15 +31,16 @@ def training_loss(
       trainable_scopes: if any, batch norm outside of them keeps to its moving averages.
 
     Returns:
-      A function `(image, label, ...) -> (total loss, numbers to log)` of float32 images [batch, height,
-      width, channels] and int64 labels [batch]; further parts of the batch are not looked at.
+      A function `(image, label, ...) -> (total loss, numbers to log)` of float32 images [batch,
+      height, width, channels] and int64 labels [batch]; further parts of the batch are not looked
+      at.
     """
     network = nets_factory.get_network_fn(
         info.model_name, info.num_classes, weight_decay, is_training=True
     )
 
     def frozen(name: str) -> bool:
-        return bool(trainable_scopes) and not any(_is_in(name, scope) for scope in trainable_scopes)
+        return bool(trainable_scopes) and not any(is_in(name, scope) for scope in trainable_scopes)
 
     def loss_fn(
         image: tf.Tensor, label: tf.Tensor, **_: tf.Tensor
@@ -118,85 +119,3 @@ class InferenceModel(tf.Module):
         """Returns the name of a class, or its number where there are no names."""
         names = self.info.label_names
         return names[index] if names else str(index)
-
-
-@dataclasses.dataclass(frozen=True)
-class WarmStart:
-    """How a new run takes weights from another's checkpoint.
-
-    Attributes:
-      checkpoint_path: the checkpoint.
-      exclude_scopes: scopes of variables that start fresh.
-      ignore_missing: go on where the checkpoint lacks variables.
-    """
-
-    checkpoint_path: str
-    exclude_scopes: Sequence[str] = ()
-    ignore_missing: bool = False
-
-    def __call__(self, store: slim.VariableStore) -> str:
-        """Restores the network's variables and returns a line that says what came of it.
-
-        Raises:
-          UserError: if a scope matches nothing, or the checkpoint does not fit.
-        """
-        model = {n: v for n, v in store.named_variables.items() if store.records[n].model}
-        excluded = in_scopes(model, self.exclude_scopes, "checkpoint_exclude_scopes")
-        wanted = {name: v for name, v in model.items() if name not in excluded}
-        prefix = checkpoints.find(self.checkpoint_path)
-        report = checkpoints.compare(prefix, wanted)
-        if report.mismatched:
-            raise _checks.UserError(_mismatch_text(report))
-        if report.missing and not self.ignore_missing:
-            raise _checks.UserError(
-                f"checkpoint_path={prefix} has {len(report.restored)} of the {len(wanted)} variables wanted. "
-                f"Missing: {_checks.listed(report.missing, 5)}. "
-                "Set ignore_missing_vars to go on without them, or exclude their scopes"
-            )
-        checkpoints.restore(prefix, {name: wanted[name] for name in report.restored})
-        return (
-            f"restored {len(report.restored)}, skipped {len(excluded)}, missing {len(report.missing)}, "
-            f"unused {len(report.unused)} variables of {prefix}"
-        )
-
-
-def _mismatch_text(report: checkpoints.RestoreReport) -> str:
-    scopes = sorted({m.name.rpartition("/")[0] for m in report.mismatched})
-    return (
-        f"checkpoint {report.prefix} does not fit: {_checks.listed(report.mismatched, 4)}. If the classes "
-        f"are others, add --checkpoint_exclude_scopes={','.join(scopes)}"
-    )
-
-
-def _is_in(name: str, scope: str) -> bool:
-    return f"{name}/".startswith(f"{scope.rstrip('/')}/")
-
-
-def in_scopes(names: Iterable[str], scopes: Sequence[str], argument: str) -> list[str]:
-    """Returns the names that begin with one of the scopes.
-
-    Args:
-      names: names of variables.
-      scopes: as the user typed them.
-      argument: the option they came from, to be named in an error.
-
-    Raises:
-      UserError: if a scope matches no name; the message has the nearest scopes.
-    """
-    names = list(names)
-    found: dict[str, None] = {}
-    for scope in scopes:
-        matching = [name for name in names if _is_in(name, scope)]
-        if not matching:
-            prefixes = {
-                "/".join(n.split("/")[:depth])
-                for n in names
-                for depth in range(1, n.count("/") + 1)
-            }
-            near = (
-                _checks.suggest(scope, sorted(prefixes))
-                or f". Scopes are: {_checks.listed(sorted(prefixes), 12)}"
-            )
-            raise _checks.UserError(f"{argument}: {scope!r} matches no variable{near}")
-        found.update(dict.fromkeys(matching))
-    return list(found)

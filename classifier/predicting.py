@@ -69,7 +69,8 @@ def find_pictures(pattern: str) -> list[str]:
 def predict(
     classifier: model.InferenceModel, paths: Sequence[str], batch_size: int
 ) -> Iterator[tuple[str, np.ndarray | str]]:
-    """Yields for each picture its path and its probabilities [classes], or why it cannot be decoded."""
+    """Yields for each picture its path and its probabilities [classes], or why it cannot be
+    decoded."""
     decode = tf.function(
         images.encoded_image_fn(classifier.info, classifier.image_shape[:2]), autograph=False
     )

@@ -132,7 +132,8 @@ class Progress(learning.Hook):
 def log_line(
     values: Mapping[str, float], number_of_steps: int | None, seconds_left: float | None
 ) -> str:
-    """Returns `step 1200/5000 epoch 3.1 loss 0.8100 acc 0.7400 lr 0.01 412 img/s data-wait 3% eta 0:12:40`.
+    """Returns `step 1200/5000 epoch 3.1 loss 0.8100 acc 0.7400 lr 0.01 412 img/s data-wait 3% eta
+    0:12:40`.
 
     Args:
       values: of a line of metrics.jsonl.

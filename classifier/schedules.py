@@ -16,8 +16,8 @@ def make_schedule(options: ScheduleOptions, decay_steps: int, warmup_steps: floa
     Args:
       options: kind and numbers of the schedule.
       decay_steps: steps of one step of the exponential, or of the whole polynomial decay.
-      warmup_steps: steps over which the rate rises from 0 in a straight line; the lower of this line
-        and the schedule counts, as in the original.
+      warmup_steps: steps over which the rate rises from 0 in a straight line; the lower of this
+        line and the schedule counts, as in the original.
 
     Raises:
       UserError: if the kind is not known.

@@ -6,10 +6,21 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 import slim
-from classifier import facts, images, inputs, model, optimizers, resolve, resuming, schedules
+from classifier import (
+    facts,
+    images,
+    inputs,
+    model,
+    optimizers,
+    resolve,
+    resuming,
+    schedules,
+    warm_start,
+)
 from classifier.config import TrainConfig
 from classifier.events import EventHook
 from classifier.exit_codes import ExitCode
+from classifier.opening import Opening
 from classifier.progress import MetricsFile, Progress
 from classifier.run_directory import RunDirectory
 from deployment.model_deploy import DeploymentConfig
@@ -69,7 +80,7 @@ def make_train_op(
     rate = schedules.make_schedule(config.schedule, resolved.decay_steps, resolved.warmup_steps)
 
     def choose(names: Sequence[str]) -> Sequence[str]:
-        return model.in_scopes(names, scopes, "trainable_scopes") if scopes else names
+        return warm_start.in_scopes(names, scopes, "trainable_scopes") if scopes else names
 
     return learning.create_train_op(
         loss_fn,
@@ -127,7 +138,8 @@ def _train(
 
 
 def _changes(directory: RunDirectory, resolved: resolve.ResolvedRun) -> tuple[resuming.Change, ...]:
-    """Returns what the command changes of the run in the directory, after refusing what it may not."""
+    """Returns what the command changes of the run in the directory, after refusing what it may
+    not."""
     old = directory.read_config()
     if old is None:
         return ()
@@ -170,78 +182,3 @@ def _batch_in_words(resolved: resolve.ResolvedRun, dataset: Dataset, step: int) 
     ]
     low, high = (float(f(batch["image"])) for f in (tf.reduce_min, tf.reduce_max))
     return f"The batch began with {', '.join(names)}; its images range from {low:.4g} to {high:.4g}"
-
-
-class Opening(learning.Hook):
-    """The beginning of a run: says what was found, and writes what the run is.
-
-    Attributes:
-      is_complete: whether there was no step left to do.
-    """
-
-    def __init__(
-        self,
-        resolved: resolve.ResolvedRun,
-        directory: RunDirectory,
-        changes: Sequence[resuming.Change],
-        dataset: Dataset,
-        devices: Sequence[str],
-    ) -> None:
-        self.is_complete = False
-        self._resolved = resolved
-        self._directory = directory
-        self._changes = changes
-        self._dataset = dataset
-        self._devices = devices
-        self._started_from = "Starting at step 0 with fresh weights"
-
-    def warm_start(self, store: slim.VariableStore) -> Callable[[], None] | None:
-        """Returns the function that gives a fresh run its weights, if the options name a checkpoint."""
-        options = self._resolved.config.finetune
-        if options.checkpoint_path is None:
-            return None
-        start = model.WarmStart(
-            options.checkpoint_path, options.checkpoint_exclude_scopes, options.ignore_missing_vars
-        )
-
-        def init_fn() -> None:
-            self._started_from = f"Starting at step 0: {start(store)}"
-
-        return init_fn
-
-    def begin(self, run: learning.Run) -> None:
-        """Says what was found and writes config.json and model_info.json."""
-        resolved, info = self._resolved, self._resolved.model
-        self.is_complete = run.step == resolved.number_of_steps
-        self._directory.write_config(resolved.to_dict())
-        self._directory.write_model_info(info.with_versions(tensorflow=tf.__version__))
-        trained = sum(v.shape.num_elements() for v in run.train_op.variables_to_train.values())
-        lines = [
-            f"{len(self._devices)} clone(s) on {_short(self._devices)}",
-            f"{self._dataset.name} {self._dataset.split_name}: {resolved.num_samples} images, "
-            f"{info.num_classes} classes, {len(self._dataset.data_sources)} shard(s)",
-            f"{info.model_name} at {info.image_size[0]}x{info.image_size[1]}x{info.num_channels}, "
-            f"{info.preprocessing_name} preprocessing, {trained:,} trained parameters",
-            resolved.schedule,
-            *(f"changed since the last start: {change}" for change in self._changes),
-            self._origin(run),
-        ]
-        print("\n".join(lines), flush=True)
-
-    def _origin(self, run: learning.Run) -> str:
-        if run.restored is None:
-            return self._started_from
-        ignored = self._resolved.config.finetune.checkpoint_path
-        warning = (
-            f"; checkpoint_path={ignored} is not used, for the run has begun" if ignored else ""
-        )
-        return (
-            f"Resuming {self._directory.path} from step {run.step} ({run.restored.prefix}){warning}"
-        )
-
-
-def _short(devices: Sequence[str]) -> str:
-    """Returns `GPU:0, GPU:1` for the full names of devices."""
-    specs = [tf.DeviceSpec.from_string(device) for device in devices]
-    found = ", ".join(f"{spec.device_type}:{spec.device_index}" for spec in specs)
-    return found if "GPU" in found else f"{found} (TensorFlow {tf.__version__} sees no GPU)"

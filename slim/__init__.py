@@ -7,7 +7,8 @@ with slim.arg_scope([slim.conv2d], weights_regularizer=slim.l2_regularizer(5e-4)
     net = slim.repeat(images, 2, slim.conv2d, 64, [3, 3], scope="conv1")
 ```
 
-TensorFlow is imported when the first name that needs it is used: flags and tables are checked before.
+TensorFlow is imported when the first name that needs it is used: flags and tables are checked
+before.
 """
 
 import importlib
@@ -23,52 +24,58 @@ from slim.arg_scope import (
     has_arg_scope,
 )
 
-_MODULES = (
+_MODULES = [
     "checkpoints",
-    "data",
     "evaluation",
+    "data",
     "layers",
     "learning",
     "losses",
     "metrics",
     "optimizers",
-)
+]
 _NAMES = {
-    "slim.initializers": (
-        "constant_initializer", "ones_initializer", "random_normal_initializer",
-        "random_uniform_initializer", "truncated_normal_initializer", "variance_scaling_initializer",
-        "xavier_initializer", "xavier_initializer_conv2d", "zeros_initializer",
-    ),
-    "slim.layers": (
-        "avg_pool2d", "avg_pool3d", "batch_norm", "bias_add", "conv1d", "conv2d", "conv2d_in_plane",
-        "conv2d_transpose", "conv3d", "conv3d_transpose", "convolution", "convolution1d",
-        "convolution2d", "convolution2d_in_plane", "convolution2d_transpose", "convolution3d",
-        "convolution3d_transpose", "dropout", "elu", "flatten", "fully_connected", "group_norm",
-        "instance_norm", "layer_norm", "linear", "max_pool2d", "max_pool3d", "maxout",
-        "one_hot_encoding", "pool", "relu", "relu6", "repeat", "separable_conv2d",
-        "separable_convolution2d", "softmax", "stack", "unit_norm",
-    ),
-    "slim.outputs": ("collect_named_outputs", "convert_collection_to_dict"),
-    "slim.regularizers": (
-        "apply_regularization", "l1_l2_regularizer", "l1_regularizer", "l2_regularizer",
-        "sum_regularizer",
-    ),
-    "slim.scopes": ("AUTO_REUSE", "VariableScope"),
-    "slim.store": ("FrozenStore", "VariableStore", "current_pass", "current_store", "reset_default_store"),
-    "slim.variables": (
-        "add_model_variable", "create_global_step", "filter_variables", "get_global_step",
-        "get_model_variables", "get_or_create_global_step", "get_trainable_variables",
-        "get_unique_variable", "get_variable_full_name", "get_variables", "get_variables_by_name",
-        "get_variables_by_suffix", "get_variables_to_restore", "model_variable", "variable",
-        "variable_scope",
-    ),
-}  # fmt: skip
-_HOMES = {name: module for module, names in _NAMES.items() for name in names}
+    "slim.checkpoints": """
+        assign_from_checkpoint assign_from_checkpoint_fn assign_from_values assign_from_values_fn
+    """,
+    "slim.initializers": """
+        constant_initializer ones_initializer random_normal_initializer random_uniform_initializer
+        truncated_normal_initializer variance_scaling_initializer xavier_initializer
+        xavier_initializer_conv2d zeros_initializer
+    """,
+    "slim.layers": """
+        avg_pool2d avg_pool3d batch_norm bias_add conv1d conv2d conv2d_in_plane conv2d_transpose
+        conv3d conv3d_transpose convolution convolution1d convolution2d convolution2d_in_plane
+        convolution2d_transpose convolution3d convolution3d_transpose dropout elu flatten
+        fully_connected group_norm instance_norm layer_norm linear max_pool2d max_pool3d maxout
+        one_hot_encoding pool relu relu6 repeat separable_conv2d separable_convolution2d softmax
+        stack unit_norm
+    """,
+    "slim.outputs": "collect_named_outputs convert_collection_to_dict",
+    "slim.regularizers": """
+        apply_regularization l1_l2_regularizer l1_regularizer l2_regularizer sum_regularizer
+    """,
+    "slim.scopes": "AUTO_REUSE VariableScope",
+    "slim.store": "FrozenStore VariableStore current_pass current_store reset_default_store",
+    "slim.variables": """
+        add_model_variable create_global_step filter_variables get_global_step get_model_variables
+        get_or_create_global_step get_trainable_variables get_unique_variable
+        get_variable_full_name get_variables get_variables_by_name get_variables_by_suffix
+        get_variables_to_restore model_variable variable variable_scope
+    """,
+}
+_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
-__all__ = [
-    "add_arg_scope", "arg_scope", "arg_scope_func_key", "arg_scoped_arguments", "current_arg_scope",
-    "has_arg_scope", *_MODULES, *_HOMES,
-]  # fmt: skip
+__all__ = [  # noqa: PLE0604 - the tables above are its one source
+    "add_arg_scope",
+    "arg_scope",
+    "arg_scope_func_key",
+    "arg_scoped_arguments",
+    "current_arg_scope",
+    "has_arg_scope",
+    *_MODULES,
+    *_HOMES,
+]
 
 
 def __getattr__(name: str) -> Any:

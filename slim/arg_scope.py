@@ -1,7 +1,8 @@
 """Default arguments for layers, by scope: the idea that gave TF-Slim its short networks.
 
 ```python
-with slim.arg_scope([slim.conv2d], padding="SAME", weights_regularizer=slim.l2_regularizer(5e-4)) as scope:
+with slim.arg_scope([slim.conv2d], padding="SAME", weights_regularizer=slim.l2_regularizer(5e-4))
+as scope:
     net = slim.conv2d(images, 64, [3, 3])                    # SAME, regularized
     net = slim.conv2d(net, 64, [3, 3], padding="VALID")      # an explicit argument wins
 with slim.arg_scope(scope):                                  # a saved scope, opened again

@@ -49,8 +49,8 @@ def evaluate_once(
       eval_fn: builds the network and returns, for each metric, the arguments of its `update`.
       metrics: for each name, a function that makes a metric, such as `slim.metrics.Accuracy`.
       num_evals: number of batches; all by default.
-      variables_to_restore: from a variable's name to its name in the checkpoint, or None to leave the
-        variable alone; by default every variable is restored under its own name.
+      variables_to_restore: from a variable's name to its name in the checkpoint, or None to leave
+        the variable alone; by default every variable is restored under its own name.
 
     Returns:
       The result of each metric by name.

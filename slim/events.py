@@ -1,7 +1,7 @@
 """Scalars for TensorBoard, written without having TensorBoard installed.
 
-`tf.summary.scalar` needs that package; the general `tf.summary.write` does not. `tf.compat.v1` is used
-for the one message class that it takes, `SummaryMetadata`, which has no other public name.
+`tf.summary.scalar` needs that package; the general `tf.summary.write` does not. `tf.compat.v1` is
+used for the one message class that it takes, `SummaryMetadata`, which has no other public name.
 """
 
 from collections.abc import Mapping

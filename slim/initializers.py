@@ -1,7 +1,7 @@
 """Initial values of variables.
 
-An initializer is a function of (shape, dtype). Those here are seeded by the name of the variable and
-the seed of its store, so a network's initial weights do not depend on the order in which its
+An initializer is a function of (shape, dtype). Those here are seeded by the name of the variable
+and the seed of its store, so a network's initial weights do not depend on the order in which its
 variables are made. Any initializer of Keras fits too; its values come from its own seed.
 """
 
@@ -26,11 +26,11 @@ _seed = _Seed()
 @contextlib.contextmanager
 def variable_seed(pair: tuple[int, int]) -> Iterator[None]:
     """Seeds the initializers called inside (the variable store does, for each variable)."""
-    _seed.pair = pair
+    outer, _seed.pair = _seed.pair, pair
     try:
         yield
     finally:
-        _seed.pair = None
+        _seed.pair = outer
 
 
 def _current_seed(seed: int | None) -> tf.Tensor | tuple[int, int]:
@@ -44,7 +44,8 @@ def _current_seed(seed: int | None) -> tf.Tensor | tuple[int, int]:
 def truncated_normal_initializer(
     mean: float = 0.0, stddev: float = 1.0, seed: int | None = None
 ) -> Initializer:
-    """Returns an initializer from a normal distribution, redrawn outside two standard deviations."""
+    """Returns an initializer from a normal distribution, redrawn outside two standard
+    deviations."""
 
     def initializer(shape: Sequence[int], dtype: tf.DType = tf.float32) -> tf.Tensor:
         return tf.random.stateless_truncated_normal(
@@ -105,7 +106,8 @@ def variance_scaling_initializer(
 
     Args:
       factor: the numerator.
-      mode: what n counts: "FAN_IN" (inputs of a unit), "FAN_OUT" (outputs) or "FAN_AVG" (their mean).
+      mode: what n counts: "FAN_IN" (inputs of a unit), "FAN_OUT" (outputs) or "FAN_AVG" (their
+        mean).
       uniform: uniform, or else truncated normal (with the variance corrected for the truncation).
       seed: a seed of its own instead of the variable's.
 

@@ -15,8 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from slim import _checks
-from slim.checkpoints import Checkpoints
-from slim.checkpoints import Restored
+from slim.checkpoints import Checkpoints, Restored
 from slim.run_lock import TrainDirLock
 from slim.signals import EXIT_CODE, Preempted, StopRequest, stop_on_signals
 from slim.train_op import TrainOp, clip_gradient_norms, create_train_op, multiply_gradients
@@ -69,7 +68,8 @@ class Hook:
         """Called before the first step, after the variables are made or restored."""
 
     def after_steps(self, run: Run, numbers: Mapping[str, np.ndarray]) -> None:
-        """Called after steps; `numbers` has a value per step, by name, for the last ones up to `run.step`."""
+        """Called after steps; `numbers` has a value per step, by name, for the last ones up to
+        `run.step`."""
 
     def after_save(self, run: Run, prefix: str) -> None:
         """Called after a checkpoint was written."""
@@ -114,9 +114,9 @@ def train(
     Args:
       train_op: from `create_train_op`.
       logdir: directory of the run; checkpoints are `model.ckpt-STEP`.
-      batches: a dataset of the loss function's arguments (tuples, or dicts by name), with batches for
-        all replicas together; or a function from the first step to such a dataset, which then need
-        not be skipped over.
+      batches: a dataset of the loss function's arguments (tuples, or dicts by name), with batches
+        for all replicas together; or a function from the first step to such a dataset, which then
+        need not be skipped over.
       number_of_steps: counted from the beginning of the run, not of this call.
       steps_per_loop: steps between two round trips to the host.
       init_fn: called for a fresh start, after the variables are made: such as from
@@ -173,7 +173,8 @@ def _start(
     number_of_steps: int | None,
     init_fn: Callable[[], Any] | None,
 ) -> Run:
-    """Makes the variables and gives them the values of the newest checkpoint, or their first ones."""
+    """Makes the variables and gives them the values of the newest checkpoint, or their first
+    ones."""
     train_op.build(_replica_spec(batches))
     restored = checkpoints.restore_latest(train_op.store.named_variables)
     if restored is None:
@@ -218,10 +219,11 @@ def _check_finite(first: int, numbers: Mapping[str, np.ndarray]) -> None:
             before = numbers["loss"][at - 1] if at else math.nan
             raise NonFiniteError(
                 f"{name} is {numbers[name][at]} at step {first + at + 1} "
-                f"(learning rate {numbers['learning_rate'][at]:.3g}, loss {numbers['loss'][at]:.4g}, "
-                f"loss before {before:.4g}). Nothing was saved over the last good checkpoint. "
-                "Likely causes, in this order: a learning rate that is too high (try a tenth, or clip "
-                "the gradients), labels or images out of range, an optimizer epsilon that is too small",
+                f"(learning rate {numbers['learning_rate'][at]:.3g}, "
+                f"loss {numbers['loss'][at]:.4g}, loss before {before:.4g}). "
+                "Nothing was saved over the last good checkpoint. Likely causes, in this order: "
+                "a learning rate that is too high (try a tenth, or clip the gradients), labels or "
+                "images out of range, an optimizer epsilon that is too small",
                 step=first + at,
             )
 

@@ -1,8 +1,8 @@
 """Losses: each returns a scalar and adds it to the current pass.
 
-`get_total_loss()` then is the sum of the pass's losses and of the penalties on the variables it used.
-Weights may be a number, or a tensor that broadcasts to the losses; the mean is over the elements whose
-weight is not zero, as in the original.
+`get_total_loss()` then is the sum of the pass's losses and of the penalties on the variables it
+used. Weights may be a number, or a tensor that broadcasts to the losses; the mean is over the
+elements whose weight is not zero, as in the original.
 """
 
 import tensorflow as tf
@@ -46,11 +46,12 @@ def get_total_loss(add_regularization_losses: bool = True, name: str = "total_lo
 def compute_weighted_loss(
     losses: tf.Tensor, weights: float | tf.Tensor = 1.0, scope: str | None = None
 ) -> tf.Tensor:
-    """Returns sum(losses * weights) / (number of losses with a weight other than zero), and adds it.
+    """Adds the weighted sum of the losses, divided by how many have a weight other than zero.
 
     Args:
       losses: any shape, [batch, ...].
-      weights: a number, or a tensor that broadcasts to `losses`: of the same rank, or [batch].
+      weights: a number, or a tensor that broadcasts to `losses`: of the same rank, or of its first
+        axes ([batch] where losses are [batch, ...]), or with an axis of 1 at the end.
       scope: name of the loss.
 
     Returns:
@@ -62,8 +63,11 @@ def compute_weighted_loss(
     losses = tf.cast(losses, tf.float32)
     weights = tf.cast(weights, tf.float32)
     rank, weight_rank = losses.shape.rank, weights.shape.rank
-    if weight_rank and weight_rank < rank:
-        weights = tf.reshape(weights, tf.concat([tf.shape(weights), [1] * (rank - weight_rank)], 0))
+    missing = rank - weight_rank if weight_rank and rank is not None else 0
+    if missing > 0:
+        weights = tf.reshape(weights, tf.concat([tf.shape(weights), [1] * missing], 0))
+    elif missing == -1 and weights.shape[-1] == 1:
+        weights = tf.squeeze(weights, -1)
     try:
         tf.broadcast_static_shape(weights.shape, losses.shape).assert_is_compatible_with(
             losses.shape
@@ -100,8 +104,7 @@ def softmax_cross_entropy(
       ValueError: if the shapes differ or the smoothing is not in [0, 1).
     """
     logits, labels = _compared(logits, onehot_labels)
-    if not 0.0 <= label_smoothing < 1.0:
-        raise ValueError(f"label_smoothing={label_smoothing} must lie in [0, 1)")
+    _check_smoothing(label_smoothing)
     if label_smoothing:
         classes = tf.cast(tf.shape(labels)[-1], tf.float32)
         labels = labels * (1.0 - label_smoothing) + label_smoothing / classes
@@ -123,10 +126,10 @@ def sparse_softmax_cross_entropy(
       weights: see `compute_weighted_loss`.
       scope: name of the loss.
     """
-    labels = tf.convert_to_tensor(labels)
+    logits, labels = tf.cast(logits, tf.float32), tf.convert_to_tensor(labels)
     if labels.shape.rank == logits.shape.rank:
         labels = tf.squeeze(labels, -1)
-    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, tf.cast(logits, tf.float32))
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
     return compute_weighted_loss(losses, weights, scope or "sparse_softmax_cross_entropy_loss")
 
 
@@ -147,9 +150,10 @@ def sigmoid_cross_entropy(
       scope: name of the loss.
 
     Raises:
-      ValueError: if the shapes differ.
+      ValueError: if the shapes differ or the smoothing is not in [0, 1).
     """
     logits, labels = _compared(logits, multi_class_labels)
+    _check_smoothing(label_smoothing)
     labels = labels * (1.0 - label_smoothing) + 0.5 * label_smoothing
     losses = tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
     return compute_weighted_loss(losses, weights, scope or "sigmoid_cross_entropy_loss")
@@ -268,3 +272,8 @@ def _compared(predictions: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.
     if not predictions.shape.is_compatible_with(labels.shape):
         raise ValueError(f"predictions have shape {predictions.shape}, but labels {labels.shape}")
     return predictions, labels
+
+
+def _check_smoothing(label_smoothing: float) -> None:
+    if not 0.0 <= label_smoothing < 1.0:
+        raise ValueError(f"label_smoothing={label_smoothing} must lie in [0, 1)")

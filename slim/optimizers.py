@@ -1,8 +1,8 @@
 """The seven optimizers of the original, with TensorFlow's own update kernels.
 
 Their slots are variables of the store under the names that TensorFlow 1 gave them
-(`LeNet/conv1/weights/RMSProp_1`), so that a checkpoint holds them by name and either side can resume
-the other's run. Gradients are averaged over the replicas of a `tf.distribute` strategy.
+(`LeNet/conv1/weights/RMSProp_1`), so that a checkpoint holds them by name and either side can
+resume the other's run. Gradients are averaged over the replicas of a `tf.distribute` strategy.
 """
 
 import dataclasses
@@ -34,7 +34,8 @@ class Optimizer:
         return ()
 
     def scalars(self) -> Mapping[str, float]:
-        """Returns the numbers kept beside the slots: each starts at, and is multiplied by, its value."""
+        """Returns the numbers kept beside the slots: each starts at, and is multiplied by, its
+        value."""
         return {}
 
     def update(
@@ -173,7 +174,8 @@ class RMSProp(Optimizer):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Adam(Optimizer):
-    """Kingma and Ba, https://arxiv.org/abs/1412.6980, with epsilon as in the paper's section 2 end."""
+    """Kingma and Ba, https://arxiv.org/abs/1412.6980, with epsilon as in the paper's section 2
+    end."""
 
     beta1: float = 0.9
     beta2: float = 0.999

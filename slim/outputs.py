@@ -1,7 +1,7 @@
 """Named outputs of layers: how a network gathers its end points.
 
-A layer called with `outputs_collections="vgg_16_end_points"` notes its output there under the name of
-its scope, for the length of the pass.
+A layer called with `outputs_collections="vgg_16_end_points"` notes its output there under the name
+of its scope, for the length of the pass.
 """
 
 from collections.abc import Iterable

@@ -48,7 +48,8 @@ class ScopeNames:
         self._root: dict[str, Any] = {}
 
     def unique(self, scope: str, default_name: str) -> str:
-        """Returns `default_name`, or with the first free `_1`, `_2`, ... if it is taken below `scope`."""
+        """Returns `default_name`, or with the first free `_1`, `_2`, ... if it is taken below
+        `scope`."""
         siblings = self._node(scope)
         if not _is_open(siblings, default_name):
             return default_name

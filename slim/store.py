@@ -72,7 +72,8 @@ class Pass:
         self._draws: dict[str, int] = {}
 
     def draw_seed(self, name: str) -> tf.Tensor | None:
-        """Returns a seed [2] for the next random choice of the layer `name`, or None without a seed."""
+        """Returns a seed [2] for the next random choice of the layer `name`, or None without a
+        seed."""
         if self.seed is None:
             return None
         draw = self._draws[name] = self._draws.get(name, -1) + 1

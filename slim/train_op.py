@@ -240,8 +240,8 @@ def create_train_op(
       store: holds the variables; the current one by default.
       strategy: a `tf.distribute` strategy; the one in force by default. Losses and gradients are
         averaged over its replicas.
-      variables_to_train: names, or a function that chooses from the names of the trainable variables;
-        all of them by default.
+      variables_to_train: names, or a function that chooses from the names of the trainable
+        variables; all of them by default.
       clip_gradient_norm: largest norm of each gradient; 0 does not clip.
       gradient_multipliers: factor by the variable's name.
       moving_average_decay: keep moving averages of the weights with this decay.

@@ -350,7 +350,8 @@ def _select(
     scope: str | VariableScope | None, suffix: str | None, keep: Callable[[Record], bool]
 ) -> list[tf.Variable]:
     scope = scope.name if isinstance(scope, VariableScope) else scope
-    # As TensorFlow 1's collections: the scope is matched at the beginning, the suffix as whole parts.
+    # As TensorFlow 1's collections: the scope is matched at the beginning, the suffix as whole
+    # parts.
     pattern = re.compile(scope) if scope else None
     ending = f"(?:.*/)?{re.escape(suffix)}$" if suffix else None
     store = current_store()

@@ -29,9 +29,10 @@ from slim.layers.transpose import (
 
 __all__ = [
     "avg_pool2d", "avg_pool3d", "batch_norm", "bias_add", "conv1d", "conv2d", "conv2d_in_plane",
-    "conv2d_transpose", "conv3d", "conv3d_transpose", "convolution", "convolution1d", "convolution2d",
-    "convolution2d_in_plane", "convolution2d_transpose", "convolution3d", "convolution3d_transpose",
-    "dropout", "elu", "flatten", "fully_connected", "group_norm", "instance_norm", "layer_norm",
-    "linear", "max_pool2d", "max_pool3d", "maxout", "one_hot_encoding", "pool", "relu", "relu6",
-    "repeat", "separable_conv2d", "separable_convolution2d", "softmax", "stack", "unit_norm",
+    "conv2d_transpose", "conv3d", "conv3d_transpose", "convolution", "convolution1d",
+    "convolution2d", "convolution2d_in_plane", "convolution2d_transpose", "convolution3d",
+    "convolution3d_transpose", "dropout", "elu", "flatten", "fully_connected", "group_norm",
+    "instance_norm", "layer_norm", "linear", "max_pool2d", "max_pool3d", "maxout",
+    "one_hot_encoding", "pool", "relu", "relu6", "repeat", "separable_conv2d",
+    "separable_convolution2d", "softmax", "stack", "unit_norm",
 ]  # fmt: skip

@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from slim.initializers import zeros_initializer
+from slim.initializers import xavier_initializer, zeros_initializer
 from slim.outputs import collect_named_outputs
 from slim.scopes import VariableScope
 from slim.store import current_pass, current_scope
@@ -156,3 +156,4 @@ def smart_cond(
 
 
 ZEROS = zeros_initializer()
+XAVIER = xavier_initializer()

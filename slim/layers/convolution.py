@@ -8,7 +8,6 @@ from typing import Any
 import tensorflow as tf
 
 from slim.arg_scope import add_arg_scope
-from slim.initializers import xavier_initializer
 from slim.layers import _common as common
 from slim.variables import model_variable, variable_scope
 
@@ -26,7 +25,7 @@ def _convolution(
     activation_fn: common.Activation = tf.nn.relu,
     normalizer_fn: Any = None,
     normalizer_params: Mapping[str, Any] | None = None,
-    weights_initializer: Any = xavier_initializer(),
+    weights_initializer: Any = common.XAVIER,
     weights_regularizer: Any = None,
     biases_initializer: Any = common.ZEROS,
     biases_regularizer: Any = None,
@@ -39,7 +38,8 @@ def _convolution(
 ) -> tf.Tensor:
     """Convolves, then normalizes (or adds biases), then activates.
 
-    Makes `weights` [*kernel_size, in, num_outputs] and, without a normalizer, `biases` [num_outputs].
+    Makes `weights` [*kernel_size, in, num_outputs] and, without a normalizer, `biases`
+    [num_outputs].
 
     Args:
       inputs: [batch, *spatial, channels], or [batch, channels, *spatial] as `data_format` says.

@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from slim import _checks
 from slim.arg_scope import add_arg_scope
-from slim.initializers import xavier_initializer
 from slim.layers import _common as common
 from slim.outputs import collect_named_outputs
 from slim.store import current_pass
@@ -22,7 +21,7 @@ def fully_connected(
     activation_fn: common.Activation = tf.nn.relu,
     normalizer_fn: Any = None,
     normalizer_params: Mapping[str, Any] | None = None,
-    weights_initializer: Any = xavier_initializer(),
+    weights_initializer: Any = common.XAVIER,
     weights_regularizer: Any = None,
     biases_initializer: Any = common.ZEROS,
     biases_regularizer: Any = None,

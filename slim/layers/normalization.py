@@ -63,8 +63,8 @@ def batch_norm(
       fused: the fused kernel for rank 2 and 4 (default), or else the plain formula, which is the
         only one for other ranks.
       data_format: "NHWC" or "NCHW" (for rank 3 and 5 too: whether channels come last or second).
-      frozen: use the moving averages and leave them alone even in training, as fine-tuning wants for
-        the parts it does not train; or a function from the scope's name to that.
+      frozen: use the moving averages and leave them alone even in training, as fine-tuning wants
+        for the parts it does not train; or a function from the scope's name to that.
       scope: name of the layer, `BatchNorm` by default.
 
     Raises:
@@ -194,8 +194,10 @@ def _plain(
         mean, variance = tf.nn.moments(x, [i for i in range(rank) if i != axis])
     else:
         mean, variance = averages
-    aligned = [tf.reshape(v, [-1 if i == axis else 1 for i in range(rank)]) if axis != rank - 1 else v
-               for v in (mean, variance, beta, gamma)]  # fmt: skip
+    aligned = [mean, variance, beta, gamma]
+    if axis != rank - 1:
+        shape = [-1 if i == axis else 1 for i in range(rank)]
+        aligned = [tf.reshape(parameter, shape) for parameter in aligned]
     outputs = tf.nn.batch_normalization(x, *aligned, epsilon)
     return tf.cast(outputs, inputs.dtype), mean, variance
 
@@ -214,7 +216,8 @@ def layer_norm(
     begin_params_axis: int = -1,
     scope: Any = None,
 ) -> tf.Tensor:
-    """Normalizes each example by its own mean and variance (Ba et al., https://arxiv.org/abs/1607.06450).
+    """Normalizes each example by its own mean and variance (Ba et al.,
+    https://arxiv.org/abs/1607.06450).
 
     Makes `beta` and `gamma` of shape `inputs.shape[begin_params_axis:]`.
 

@@ -155,12 +155,13 @@ def pool(
     common.check_rank(inputs, 3, 4, 5)
     kind = _checks.one_of("pooling_type", pooling_type.upper(), ["AVG", "MAX"])
     dims = inputs.shape.rank - 2
-    sizes = [common.as_tuple(v, dims, n) for n, v in
-             (("kernel_size", kernel_size), ("stride", stride), ("dilation_rate", dilation_rate))]  # fmt: skip
+    kernel = common.as_tuple(kernel_size, dims, "kernel_size")
+    strides = common.as_tuple(stride, dims, "stride")
+    rates = common.as_tuple(dilation_rate, dims, "dilation_rate")
     default_name = f"{kind.lower()}_pool"
 
     def pooled(x: tf.Tensor, layout: str) -> tf.Tensor:
-        return tf.nn.pool(x, sizes[0], kind, sizes[1], padding, layout, sizes[2], name=default_name)
+        return tf.nn.pool(x, kernel, kind, strides, padding, layout, rates, name=default_name)
 
     with tf.name_scope(scope or default_name):
         outputs = common.in_supported_format(pooled, inputs, data_format)

@@ -6,7 +6,6 @@ from typing import Any
 import tensorflow as tf
 
 from slim.arg_scope import add_arg_scope
-from slim.initializers import xavier_initializer
 from slim.layers import _common as common
 from slim.variables import model_variable, variable_scope
 
@@ -24,7 +23,7 @@ def separable_convolution2d(
     activation_fn: common.Activation = tf.nn.relu,
     normalizer_fn: Any = None,
     normalizer_params: Mapping[str, Any] | None = None,
-    weights_initializer: Any = xavier_initializer(),
+    weights_initializer: Any = common.XAVIER,
     pointwise_initializer: Any = None,
     weights_regularizer: Any = None,
     biases_initializer: Any = common.ZEROS,
@@ -38,7 +37,8 @@ def separable_convolution2d(
     """Filters each channel by itself, then mixes the channels by a 1x1 convolution.
 
     Makes `depthwise_weights` [height, width, in, depth_multiplier], with `num_outputs` also
-    `pointwise_weights` [1, 1, in * depth_multiplier, num_outputs], and `biases` without a normalizer.
+    `pointwise_weights` [1, 1, in * depth_multiplier, num_outputs], and `biases` without a
+    normalizer.
 
     Args:
       inputs: [batch, height, width, channels] or as `data_format` says.
@@ -127,7 +127,7 @@ def convolution2d_in_plane(
     activation_fn: common.Activation = tf.nn.relu,
     normalizer_fn: Any = None,
     normalizer_params: Mapping[str, Any] | None = None,
-    weights_initializer: Any = xavier_initializer(),
+    weights_initializer: Any = common.XAVIER,
     weights_regularizer: Any = None,
     biases_initializer: Any = common.ZEROS,
     biases_regularizer: Any = None,

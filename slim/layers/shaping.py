@@ -104,7 +104,8 @@ def unit_norm(
 def maxout(
     inputs: tf.Tensor, num_units: int, axis: int = -1, scope: str | None = None
 ) -> tf.Tensor:
-    """Keeps the largest of each group of channels (Goodfellow et al., https://arxiv.org/abs/1302.4389).
+    """Keeps the largest of each group of channels (Goodfellow et al.,
+    https://arxiv.org/abs/1302.4389).
 
     Args:
       inputs: a tensor.

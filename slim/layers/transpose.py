@@ -6,7 +6,6 @@ from typing import Any
 import tensorflow as tf
 
 from slim.arg_scope import add_arg_scope
-from slim.initializers import xavier_initializer
 from slim.layers import _common as common
 from slim.variables import model_variable, variable_scope
 
@@ -87,7 +86,7 @@ def convolution2d_transpose(
     activation_fn: common.Activation = tf.nn.relu,
     normalizer_fn: Any = None,
     normalizer_params: Mapping[str, Any] | None = None,
-    weights_initializer: Any = xavier_initializer(),
+    weights_initializer: Any = common.XAVIER,
     weights_regularizer: Any = None,
     biases_initializer: Any = common.ZEROS,
     biases_regularizer: Any = None,
@@ -109,9 +108,9 @@ def convolution2d_transpose(
     return _transposed(
         inputs, num_outputs, kernel_size, 2, "Conv2d_transpose", stride, padding, data_format,
         weights_initializer, weights_regularizer, reuse, variables_collections, trainable, scope,
-        activation_fn=activation_fn, normalizer_fn=normalizer_fn, normalizer_params=normalizer_params,
-        biases_initializer=biases_initializer, biases_regularizer=biases_regularizer,
-        outputs_collections=outputs_collections,
+        activation_fn=activation_fn, normalizer_fn=normalizer_fn,
+        normalizer_params=normalizer_params, biases_initializer=biases_initializer,
+        biases_regularizer=biases_regularizer, outputs_collections=outputs_collections,
     )  # fmt: skip
 
 
@@ -126,7 +125,7 @@ def convolution3d_transpose(
     activation_fn: common.Activation = tf.nn.relu,
     normalizer_fn: Any = None,
     normalizer_params: Mapping[str, Any] | None = None,
-    weights_initializer: Any = xavier_initializer(),
+    weights_initializer: Any = common.XAVIER,
     weights_regularizer: Any = None,
     biases_initializer: Any = common.ZEROS,
     biases_regularizer: Any = None,
@@ -144,9 +143,9 @@ def convolution3d_transpose(
     return _transposed(
         inputs, num_outputs, kernel_size, 3, "Conv3d_transpose", stride, padding, data_format,
         weights_initializer, weights_regularizer, reuse, variables_collections, trainable, scope,
-        activation_fn=activation_fn, normalizer_fn=normalizer_fn, normalizer_params=normalizer_params,
-        biases_initializer=biases_initializer, biases_regularizer=biases_regularizer,
-        outputs_collections=outputs_collections,
+        activation_fn=activation_fn, normalizer_fn=normalizer_fn,
+        normalizer_params=normalizer_params, biases_initializer=biases_initializer,
+        biases_regularizer=biases_regularizer, outputs_collections=outputs_collections,
     )  # fmt: skip
 
 

@@ -1,0 +1,98 @@
+"""The first lines of a run: what was found, and where it starts from."""
+
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+
+import slim
+from classifier.resolve import ResolvedRun
+from classifier.resuming import Change
+from classifier.run_directory import ModelInfo, RunDirectory
+from classifier.warm_start import WarmStart
+from slim import learning
+from slim.data.dataset import Dataset
+
+
+class Opening(learning.Hook):
+    """The beginning of a run: says what was found, and writes what the run is.
+
+    Attributes:
+      is_complete: whether there was no step left to do.
+    """
+
+    def __init__(
+        self,
+        resolved: ResolvedRun,
+        directory: RunDirectory,
+        changes: Sequence[Change],
+        dataset: Dataset,
+        devices: Sequence[str],
+    ) -> None:
+        self.is_complete = False
+        self._resolved = resolved
+        self._directory = directory
+        self._changes = changes
+        self._dataset = dataset
+        self._devices = devices
+        self._started_from = "Starting at step 0 with fresh weights"
+
+    def warm_start(self, store: slim.VariableStore) -> Callable[[], None] | None:
+        """Returns the function that gives a fresh run its weights, if the options name a
+        checkpoint."""
+        options = self._resolved.config.finetune
+        if options.checkpoint_path is None:
+            return None
+        start = WarmStart(
+            options.checkpoint_path, options.checkpoint_exclude_scopes, options.ignore_missing_vars
+        )
+
+        def init_fn() -> None:
+            self._started_from = f"Starting at step 0: {start(store)}"
+
+        return init_fn
+
+    def begin(self, run: learning.Run) -> None:
+        """Says what was found and writes config.json and model_info.json."""
+        resolved, info = self._resolved, self._resolved.model
+        self.is_complete = run.step == resolved.number_of_steps
+        self._directory.write_config(resolved.to_dict())
+        self._directory.write_model_info(info.with_versions(tensorflow=tf.__version__))
+        trained = sum(v.shape.num_elements() for v in run.train_op.variables_to_train.values())
+        lines = [
+            f"{len(self._devices)} clone(s) on {_short(self._devices)}",
+            (
+                f"{self._dataset.name} {self._dataset.split_name}: {resolved.num_samples} images, "
+                f"{info.num_classes} classes, {len(self._dataset.data_sources)} shard(s)"
+            ),
+            (
+                f"{info.model_name} at {_size(info)}, "
+                f"{info.preprocessing_name} preprocessing, {trained:,} trained parameters"
+            ),
+            resolved.schedule,
+            *(f"changed since the last start: {change}" for change in self._changes),
+            self._origin(run),
+        ]
+        print("\n".join(lines), flush=True)
+
+    def _origin(self, run: learning.Run) -> str:
+        if run.restored is None:
+            return self._started_from
+        ignored = self._resolved.config.finetune.checkpoint_path
+        warning = (
+            f"; checkpoint_path={ignored} is not used, for the run has begun" if ignored else ""
+        )
+        return (
+            f"Resuming {self._directory.path} from step {run.step} ({run.restored.prefix}){warning}"
+        )
+
+
+def _short(devices: Sequence[str]) -> str:
+    """Returns `GPU:0, GPU:1` for the full names of devices."""
+    specs = [tf.DeviceSpec.from_string(device) for device in devices]
+    found = ", ".join(f"{spec.device_type}:{spec.device_index}" for spec in specs)
+    return found if "GPU" in found else f"{found} (TensorFlow {tf.__version__} sees no GPU)"
+
+
+def _size(info: ModelInfo) -> str:
+    height, width = info.image_size
+    return f"{height}x{width}x{info.num_channels}"
