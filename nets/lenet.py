@@ -1,4 +1,5 @@
-"""LeNet, as TF-Slim has it: a variant of LeNet-5 (LeCun et al., 1998) with more filters and dropout."""
+"""LeNet, as TF-Slim has it: a variant of LeNet-5 (LeCun et al., 1998) with more filters and
+dropout."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,0 +1,167 @@
+"""A notation for Inception blocks: branches of rows, to be held against the paper's figure.
+
+```python
+Mixed(                                       # The input goes to all branches;
+    [Conv("0a", 64, 1)],                     # their outputs are joined along the channels.
+    [Conv("0a", 48, 1), Conv("0b", 64, 5)],  # Branch_1/Conv2d_0a_1x1, then Branch_1/Conv2d_0b_5x5
+    [AvgPool("0a", 3), Conv("0b", 32, 1)],
+)
+```
+
+A row is named after its place and its kernel, as in the published checkpoints; where these break
+their own rule, the row spells its name out as `scope`.
+"""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import tensorflow as tf
+
+import slim
+
+Kernel = int | tuple[int, int]
+Depth = Callable[[int], int]
+
+
+def _name(kind: str, place: str, kernel: Kernel) -> str:
+    height, width = (kernel, kernel) if isinstance(kernel, int) else kernel
+    return "_".join(word for word in (kind, place, f"{height}x{width}") if word)
+
+
+class Conv(NamedTuple):
+    """A convolution.
+
+    Attributes:
+      place: stage and letter, "0a"; "" in the names that have none, such as `Conv2d_1x1`.
+      depth: number of filters, before any multiplier.
+      kernel: height and width, or one number for both.
+      stride: of the kernel.
+      padding: "SAME" or "VALID".
+      stddev: of the truncated normal that its initial weights are drawn from, where it is not the
+        arg_scope's choice.
+      scope: its name, where it is not the usual one.
+    """
+
+    place: str
+    depth: int
+    kernel: Kernel
+    stride: int = 1
+    padding: str = "SAME"
+    stddev: float | None = None
+    scope: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of its scope."""
+        return self.scope or _name("Conv2d", self.place, self.kernel)
+
+    def build(self, net: tf.Tensor, depth: Depth, axis: int) -> tf.Tensor:
+        """Applies it; `axis`, where channels are joined, means nothing to a single layer."""
+        initial = {}
+        if self.stddev is not None:
+            initial["weights_initializer"] = slim.truncated_normal_initializer(stddev=self.stddev)
+        return slim.conv2d(net, depth(self.depth), self.kernel, self.stride, self.padding,
+                           scope=self.name, **initial)  # fmt: skip
+
+
+class MaxPool(NamedTuple):
+    """Pooling by the largest value; attributes as for `Conv`."""
+
+    place: str
+    kernel: Kernel
+    stride: int = 1
+    padding: str = "SAME"
+
+    @property
+    def name(self) -> str:
+        """The name of its scope."""
+        return _name("MaxPool", self.place, self.kernel)
+
+    def build(self, net: tf.Tensor, depth: Depth, axis: int) -> tf.Tensor:
+        """Applies it; it keeps the channels, whatever `depth` says."""
+        return slim.max_pool2d(net, self.kernel, self.stride, self.padding, scope=self.name)
+
+
+class AvgPool(NamedTuple):
+    """Pooling by the mean; attributes as for `Conv`."""
+
+    place: str
+    kernel: Kernel
+    stride: int = 1
+    padding: str = "SAME"
+
+    @property
+    def name(self) -> str:
+        """The name of its scope."""
+        return _name("AvgPool", self.place, self.kernel)
+
+    def build(self, net: tf.Tensor, depth: Depth, axis: int) -> tf.Tensor:
+        """Applies it; it keeps the channels, whatever `depth` says."""
+        return slim.avg_pool2d(net, self.kernel, self.stride, self.padding, scope=self.name)
+
+
+class Fork(NamedTuple):
+    """Two convolutions of the same input within a branch, their outputs joined."""
+
+    first: Conv
+    second: Conv
+
+    def build(self, net: tf.Tensor, depth: Depth, axis: int) -> tf.Tensor:
+        """Applies both."""
+        return tf.concat([row.build(net, depth, axis) for row in self], axis)
+
+
+Row = Conv | MaxPool | AvgPool | Fork
+
+
+class Mixed:
+    """An Inception block: branches of the same input, their outputs joined along the channels.
+
+    Args:
+      *branches: the rows of each, `Branch_0` first.
+    """
+
+    def __init__(self, *branches: Sequence[Row]) -> None:
+        self.branches = branches
+
+    def build(self, net: tf.Tensor, depth: Depth, axis: int) -> tf.Tensor:
+        """Applies all branches and joins their outputs along `axis`."""
+        outputs = []
+        for number, rows in enumerate(self.branches):
+            with slim.variable_scope(f"Branch_{number}"):
+                output = net
+                for row in rows:
+                    output = row.build(output, depth, axis)
+            outputs.append(output)
+        return tf.concat(outputs, axis)
+
+
+def by_name(*rows: Row) -> dict[str, Row]:
+    """Returns single layers by their names, which are those of their end points."""
+    return {row.name: row for row in rows}
+
+
+def same_depth(depth: int) -> int:
+    """Returns `depth`: no multiplier."""
+    return depth
+
+
+def as_layers(
+    table: Mapping[str, Row | Mixed], depth: Depth = same_depth, axis: int = 3
+) -> dict[str, Callable[[tf.Tensor], tf.Tensor]]:
+    """Returns the stages of a table as functions of the previous output, for `run_layers`.
+
+    Args:
+      table: rows and blocks by the names of their end points; a block's is also its scope.
+      depth: from the table's number of filters to the network's.
+      axis: of the channels.
+    """
+
+    def build(name: str, stage: Row | Mixed, net: tf.Tensor) -> tf.Tensor:
+        if not isinstance(stage, Mixed):
+            return stage.build(net, depth, axis)
+        with slim.variable_scope(name):
+            return stage.build(net, depth, axis)
+
+    return {name: functools.partial(build, name, stage) for name, stage in table.items()}

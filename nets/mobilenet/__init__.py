@@ -1,0 +1,11 @@
+"""MobileNets of versions 2 and 3; the original's module names serve too.
+
+`from nets.mobilenet import mobilenet_v2` works as it did there. Version 1 is `nets.mobilenet_v1`.
+"""
+
+from nets.mobilenet import blocks as conv_blocks
+from nets.mobilenet import network as mobilenet
+from nets.mobilenet import v2 as mobilenet_v2
+from nets.mobilenet import v3 as mobilenet_v3
+
+__all__ = ["conv_blocks", "mobilenet", "mobilenet_v2", "mobilenet_v3"]

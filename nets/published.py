@@ -1,0 +1,141 @@
+"""The checkpoints that the original published, and how each has to be used; no TensorFlow here.
+
+The figures are the original's own: accuracy on ImageNet's validation images in percent,
+multiply-adds and parameters in millions. The table is `published_checkpoints.csv` beside this file.
+"""
+
+import csv
+import dataclasses
+import functools
+import os
+from collections.abc import Iterator
+
+from nets.nets_factory import NETWORKS
+
+
+@dataclasses.dataclass(frozen=True)
+class PublishedCheckpoint:
+    """One published file.
+
+    Attributes:
+      file: name of the archive.
+      network: name in `nets_factory.NETWORKS`.
+      depth_multiplier: width, or None where the network has none.
+      image_size: height and width it was trained and measured at, in pixels.
+      preprocessing: name of the preprocessing it was trained with.
+      labels_offset: 1 where class 0 is not the background: its classes are ImageNet's labels less
+        1.
+      kind: "float", or "uint8" for one trained with quantization.
+      top_1: accuracy in percent, or None.
+      top_5: share of images whose class is among the five best, in percent, or None.
+      madds_millions: multiply-adds as published, or None.
+      parameters_millions: parameters as published, or None.
+      url: where it was.
+    """
+
+    file: str
+    network: str
+    depth_multiplier: float | None
+    image_size: int
+    preprocessing: str
+    labels_offset: int
+    kind: str
+    top_1: float | None
+    top_5: float | None
+    madds_millions: float | None
+    parameters_millions: float | None
+    url: str
+
+    @property
+    def stem(self) -> str:
+        """The name of the archive without its ending, and of the folder that it unpacks to."""
+        return self.file.removesuffix(".tgz").removesuffix(".tar.gz")
+
+
+@functools.cache
+def checkpoints() -> tuple[PublishedCheckpoint, ...]:
+    """Returns the table."""
+    path = os.path.join(os.path.dirname(__file__), "published_checkpoints.csv")
+    with open(path, encoding="utf-8", newline="") as file:
+        return tuple(_row(row) for row in csv.DictReader(file))
+
+
+def of_network(name: str) -> list[PublishedCheckpoint]:
+    """Returns the checkpoints of a network, each file once.
+
+    Args:
+      name: in `nets_factory.NETWORKS`; a width that has a name, `mobilenet_v1_050`, has its own,
+        and the widths that have none go to the network itself.
+    """
+    base, width = _width_of(name)
+    named = {_width_of(other)[1] for other in NETWORKS if _width_of(other)[0] == base}
+    rows = {row.file: row for row in checkpoints() if row.network == base}.values()
+    own = [row for row in rows if (row.depth_multiplier or 1.0) == width]
+    return own + [
+        row for row in rows if width == 1.0 and (row.depth_multiplier or 1.0) not in named
+    ]
+
+
+def _width_of(name: str) -> tuple[str, float]:
+    base, _, width = name.rpartition("_")
+    return (
+        (base, int(width) / 100)
+        if len(width) == 3 and width < "150" and base in NETWORKS
+        else (name, 1.0)
+    )
+
+
+def find(checkpoint_path: str) -> PublishedCheckpoint | None:
+    """Returns the published checkpoint that a path names, by its folder or its file, or None.
+
+    A folder named after the archive says which it is, and so does a file `resnet_v2_50.ckpt` where
+    the network has only one.
+    """
+    parts = os.path.normpath(checkpoint_path).split(os.sep)
+    for row in sorted(checkpoints(), key=lambda row: -len(row.stem)):
+        if any(part == row.stem or part.startswith(f"{row.stem}.ckpt") for part in parts):
+            return row
+    network = parts[-1].partition(".ckpt")[0] if ".ckpt" in parts[-1] else None
+    candidates = of_network(network) if network else []
+    return candidates[0] if len(candidates) == 1 else None
+
+
+def contradictions(
+    checkpoint_path: str, preprocessing: str, image_size: tuple[int, int], labels_offset: int
+) -> Iterator[str]:
+    """Yields a line for each option that is not how a published checkpoint has to be used.
+
+    Args:
+      checkpoint_path: the checkpoint.
+      preprocessing: name of the preprocessing in use.
+      image_size: height and width in use, in pixels.
+      labels_offset: in use.
+    """
+    row = find(checkpoint_path)
+    if row is None:
+        return
+    if preprocessing != row.preprocessing or image_size != (row.image_size, row.image_size):
+        yield (
+            f"{row.stem} was trained with {row.preprocessing} preprocessing at {row.image_size}; "
+            f"you have {preprocessing} at {'x'.join(map(str, image_size))}"
+        )
+    if labels_offset != row.labels_offset:
+        classes = 1000 if row.labels_offset else 1001
+        yield (
+            f"{row.stem} has {classes} classes, so on ImageNet it needs "
+            f"labels_offset={row.labels_offset}; you have {labels_offset}"
+        )
+
+
+def _row(row: dict[str, str]) -> PublishedCheckpoint:
+    numbers = ("depth_multiplier", "top_1", "top_5", "madds_millions", "parameters_millions")
+    return PublishedCheckpoint(
+        file=row["file"],
+        network=row["network"],
+        image_size=int(row["image_size"]),
+        preprocessing=row["preprocessing"],
+        labels_offset=int(row["labels_offset"]),
+        kind=row["kind"],
+        url=row["url"],
+        **{name: float(row[name]) if row[name] else None for name in numbers},
+    )

@@ -1,0 +1,113 @@
+"""ResNet v2: batch norm and ReLU before each convolution, and nothing after the sum.
+
+He et al., "Identity Mappings in Deep Residual Networks", https://arxiv.org/abs/1603.05027,
+Figure 1(b).
+
+The first convolution has biases and no batch norm, since the first unit begins with one; for the
+same reason a batch norm, `postnorm`, follows the last unit (appendix of the paper).
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+import slim
+from nets import resnet_utils
+
+resnet_arg_scope = resnet_utils.resnet_arg_scope
+
+
+@slim.add_arg_scope
+def bottleneck(
+    inputs: tf.Tensor,
+    depth: int,
+    depth_bottleneck: int,
+    stride: int,
+    rate: int = 1,
+    outputs_collections: Any = None,
+    scope: str | None = None,
+) -> tf.Tensor:
+    """Builds a unit: 1x1, 3x3 and 1x1 convolutions of the activated inputs, added to the inputs.
+
+    Args:
+      inputs: [batch, height, width, channels].
+      depth: channels of the output; where the inputs have others, a 1x1 convolution of the
+        activated inputs takes their place.
+      depth_bottleneck: channels of the first two convolutions.
+      stride: of the 3x3 convolution and of the shortcut.
+      rate: dilation of the 3x3 convolution.
+      outputs_collections: collections in which the output is noted.
+      scope: name of the unit.
+
+    Returns:
+      [batch, ceil(height / stride), ceil(width / stride), depth].
+    """
+    linear = functools.partial(
+        slim.conv2d, kernel_size=[1, 1], normalizer_fn=None, activation_fn=None
+    )
+    with slim.variable_scope(scope, "bottleneck_v2") as sc:
+        activated = slim.batch_norm(inputs, activation_fn=tf.nn.relu, scope="preact")
+        if inputs.shape[-1] == depth:
+            shortcut = resnet_utils.subsample(inputs, stride, "shortcut")
+        else:
+            shortcut = linear(activated, depth, stride=stride, scope="shortcut")
+        residual = slim.conv2d(activated, depth_bottleneck, [1, 1], stride=1, scope="conv1")
+        residual = resnet_utils.conv2d_same(
+            residual, depth_bottleneck, 3, stride, rate=rate, scope="conv2"
+        )
+        residual = linear(residual, depth, stride=1, scope="conv3")
+        return slim.collect_named_outputs(outputs_collections, sc.name, shortcut + residual)
+
+
+resnet_v2_block = functools.partial(resnet_utils.bottleneck_block, bottleneck)
+
+
+def resnet_v2(
+    inputs: tf.Tensor,
+    blocks: Sequence[resnet_utils.Block],
+    num_classes: int | None = None,
+    is_training: bool | None = True,
+    global_pool: bool = True,
+    output_stride: int | None = None,
+    include_root_block: bool = True,
+    spatial_squeeze: bool = True,
+    *,
+    store_non_strided_activations: bool = False,
+    reuse: Any = None,
+    scope: str | None = None,
+) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """Builds a ResNet from rows of blocks, such as `resnet_v2_block` returns.
+
+    The arguments, results and errors are those of `resnet_v1.resnet_v1`. Without its root block the
+    network expects the outputs of a convolution that has no activation.
+    """
+    return resnet_utils.residual_network(
+        inputs,
+        blocks,
+        num_classes,
+        default_scope="resnet_v2",
+        root=_root if include_root_block else None,
+        last=functools.partial(slim.batch_norm, activation_fn=tf.nn.relu, scope="postnorm"),
+        is_training=is_training,
+        global_pool=global_pool,
+        output_stride=output_stride,
+        spatial_squeeze=spatial_squeeze,
+        store_non_strided_activations=store_non_strided_activations,
+        reuse=reuse,
+        scope=scope,
+    )
+
+
+def _root(images: tf.Tensor) -> tf.Tensor:
+    with slim.arg_scope([slim.conv2d], activation_fn=None, normalizer_fn=None):
+        return resnet_utils.conv2d_same(images, 64, 7, stride=2, scope="conv1")
+
+
+resnet_v2.default_image_size = 224
+
+resnet_v2_50 = resnet_utils.network_of_depth(50, resnet_v2, resnet_v2_block)
+resnet_v2_101 = resnet_utils.network_of_depth(101, resnet_v2, resnet_v2_block)
+resnet_v2_152 = resnet_utils.network_of_depth(152, resnet_v2, resnet_v2_block)
+resnet_v2_200 = resnet_utils.network_of_depth(200, resnet_v2, resnet_v2_block)

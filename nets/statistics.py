@@ -1,0 +1,90 @@
+"""Sizes of networks, counted from the networks themselves."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import tensorflow as tf
+
+import slim
+from nets import nets_factory
+
+
+@dataclasses.dataclass(frozen=True)
+class Statistics:
+    """The size of a network for one image (or one video).
+
+    Attributes:
+      parameters: numbers that training changes.
+      batch_norm_parameters: those of them that belong to batch norm.
+      multiply_adds: multiplications, each with its addition, in convolutions and matrix products.
+    """
+
+    parameters: int
+    batch_norm_parameters: int
+    multiply_adds: int
+
+
+def count(
+    name: str,
+    num_classes: int,
+    image_size: int | None = None,
+    num_frames: int = 16,
+    **network_arguments: Any,
+) -> Statistics:
+    """Builds a network in a graph, where it costs no memory, and counts.
+
+    Args:
+      name: a name of `nets_factory.NETWORKS`.
+      num_classes: number of classes.
+      image_size: height and width, in pixels; the network's own by default.
+      num_frames: length of the video, for a network that takes one.
+      **network_arguments: further arguments of the network, such as `depth_multiplier`.
+
+    Raises:
+      UserError: if the name is not known.
+    """
+    network = nets_factory.get_network_fn(name, num_classes)
+    spec = nets_factory.NETWORKS[name]
+    size = image_size or spec.image_size
+    frames = [num_frames] if spec.input_rank == 5 else []
+    store = slim.VariableStore(seed=0)
+    with tf.Graph().as_default() as graph, store.as_default():
+        network(tf.zeros([1, *frames, size, size, spec.channels]), **network_arguments)
+    variables = store.named_variables
+    sizes = {n: variables[n].shape.num_elements() for n, r in store.records.items() if r.trainable}
+    return Statistics(
+        parameters=sum(sizes.values()),
+        batch_norm_parameters=sum(s for n, s in sizes.items() if n.endswith(("/gamma", "/beta"))),
+        multiply_adds=sum(_multiply_adds(op) for op in graph.get_operations()),
+    )
+
+
+def _multiply_adds(op: tf.Operation) -> int:
+    """Returns the multiply-adds of one operation: its outputs times the inputs that each sums
+    up."""
+    inputs_of_one = _INPUTS_OF_ONE_OUTPUT.get(op.type)
+    if inputs_of_one is None:
+        return 0
+    return op.outputs[0].shape.num_elements() * inputs_of_one(op)
+
+
+def _per_filter(op: tf.Operation) -> int:
+    return math.prod(op.inputs[1].shape[:-1])
+
+
+def _per_depthwise_filter(op: tf.Operation) -> int:
+    return math.prod(op.inputs[1].shape[:2])
+
+
+def _per_row(op: tf.Operation) -> int:
+    return op.inputs[0].shape[0 if op.get_attr("transpose_a") else 1]
+
+
+_INPUTS_OF_ONE_OUTPUT: Mapping[str, Callable[[tf.Operation], int]] = {
+    "Conv2D": _per_filter,
+    "Conv3D": _per_filter,
+    "DepthwiseConv2dNative": _per_depthwise_filter,
+    "MatMul": _per_row,
+}
