@@ -37,6 +37,7 @@ def main(
     run: Callable[[C], ExitCode | None],
     description: str,
     argv: Sequence[str] | None = None,
+    actions: Mapping[str, Callable[[], None]] | None = None,
 ) -> int:
     """Runs a script: reads its flags, does what it is for, and says how it ended.
 
@@ -45,6 +46,7 @@ def main(
       run: does it; imports what needs TensorFlow itself.
       description: first lines of `--help`.
       argv: the program and its arguments; default: `sys.argv`.
+      actions: what else the script does, by the flag that asks for it instead of a run.
 
     Returns:
       the exit code: see `ExitCode`. A mistake of the user or a failed run is told on stderr, in a
@@ -56,6 +58,12 @@ def main(
     if any(argument in _HELP for argument in argv[1:]):
         print(help_text.render(config_class, program, description, known_names))
         return ExitCode.DONE
+    for flag, action in (actions or {}).items():
+        if flag in argv[1:]:
+            with native_log.held_back():
+                importlib.import_module("tensorflow")
+            action()
+            return ExitCode.DONE
     try:
         config = parse(config_class, argv)
         with native_log.held_back():

@@ -1,5 +1,6 @@
 """What the layers share: argument forms, data formats, and the tail bias-normalizer-activation."""
 
+import numbers
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -19,14 +20,13 @@ def as_tuple(value: int | Sequence[int], n: int, name: str) -> tuple[int, ...]:
     """Returns `n` whole numbers from one number or a sequence of one or n.
 
     Raises:
-      ValueError: if the sequence has another length.
+      ValueError: if the sequence has another length or holds something else than numbers above zero.
     """
-    numbers = tuple(int(v) for v in value) if isinstance(value, Iterable) else (int(value),) * n
-    if len(numbers) == 1:
-        numbers *= n
-    if len(numbers) != n:
-        raise ValueError(f"{name}={value!r} must be one number or {n} of them")
-    return numbers
+    given = tuple(value) if isinstance(value, Iterable) else (value,)
+    given *= n if len(given) == 1 else 1
+    if len(given) != n or not all(isinstance(v, numbers.Integral) and v > 0 for v in given):
+        raise ValueError(f"{name}={value!r} must be a whole number above zero, or {n} of them")
+    return tuple(int(v) for v in given)
 
 
 def check_rank(inputs: tf.Tensor, *ranks: int) -> None:
@@ -36,6 +36,31 @@ def check_rank(inputs: tf.Tensor, *ranks: int) -> None:
         raise ValueError(
             f"inputs have shape {inputs.shape}, but a tensor of rank {allowed} is needed"
         )
+
+
+def known_rank(inputs: tf.Tensor, least: int) -> int:
+    """Returns the rank of `inputs`.
+
+    Raises:
+      ValueError: if it is not known or below `least`.
+    """
+    rank = inputs.shape.rank
+    if rank is None or rank < least:
+        raise ValueError(
+            f"inputs have shape {inputs.shape}, but a rank of {least} or more is needed"
+        )
+    return rank
+
+
+def axis_of(axis: int, rank: int, name: str) -> int:
+    """Returns `axis` counted from the front.
+
+    Raises:
+      ValueError: if a tensor of this rank has no such axis.
+    """
+    if not -rank <= axis < rank:
+        raise ValueError(f"{name}={axis} must be an axis of the inputs, which have rank {rank}")
+    return axis % rank
 
 
 def channels_first(data_format: str | None, rank: int) -> bool:

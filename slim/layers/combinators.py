@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from slim.arg_scope import add_arg_scope
+from slim.scopes import VariableScope
 from slim.variables import variable_scope
 
 
@@ -64,7 +65,8 @@ def _chain(
     scope = kwargs.pop("scope", None)
     with variable_scope(scope, default_scope):
         inner = getattr(layer, "func", layer)  # a functools.partial is called after its function
-        leaf = scope or getattr(inner, "__name__", default_leaf)
+        named = scope.name.rpartition("/")[2] if isinstance(scope, VariableScope) else scope
+        leaf = named or getattr(inner, "__name__", default_leaf)
         outputs = tf.convert_to_tensor(inputs)
         for number, args in enumerate(calls, 1):
             outputs = layer(outputs, *args, scope=f"{leaf}_{number}", **kwargs)

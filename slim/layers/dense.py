@@ -58,8 +58,7 @@ def fully_connected(
     if not isinstance(num_outputs, int) or isinstance(num_outputs, bool):
         raise ValueError(f"num_outputs={num_outputs!r} must be a whole number")
     inputs = tf.convert_to_tensor(inputs)
-    if inputs.shape.rank is None or inputs.shape.rank < 2:
-        raise ValueError(f"inputs have shape {inputs.shape}, but rank 2 or more is needed")
+    common.known_rank(inputs, 2)
     channels = common.static_channels(inputs, -1)
     with variable_scope(scope, "fully_connected", reuse=reuse) as sc:
         weights = model_variable(

@@ -61,17 +61,17 @@ def batch_norm(
       outputs_collections: collections in which the output is noted.
       trainable: whether optimizers may change `beta` and `gamma`.
       fused: the fused kernel for rank 2 and 4 (default), or else the plain formula, which is the
-        only one for other ranks.
+        only one for other ranks and for float64.
       data_format: "NHWC" or "NCHW" (for rank 3 and 5 too: whether channels come last or second).
       frozen: use the moving averages and leave them alone even in training, as fine-tuning wants
         for the parts it does not train; or a function from the scope's name to that.
       scope: name of the layer, `BatchNorm` by default.
 
     Raises:
-      ValueError: for an unknown data format or an unknown number of channels.
+      ValueError: for an unknown data format, rank or number of channels.
     """
     inputs = tf.convert_to_tensor(inputs)
-    rank = inputs.shape.rank
+    rank = common.known_rank(inputs, 2)
     if data_format not in ("NHWC", "NCHW"):
         raise ValueError(
             f"data_format={data_format!r} is not known for batch_norm. Known: NHWC, NCHW"
@@ -96,7 +96,7 @@ def batch_norm(
         mean, variance = (_parameter(name, *shared) for name in ("moving_mean", "moving_variance"))
         if frozen(sc.name) if callable(frozen) else frozen:
             is_training = False
-        use_fused = rank in (2, 4) and fused is not False
+        use_fused = rank in (2, 4) and fused is not False and dtype == tf.float32
         normalize = _fused if use_fused else _plain
         averages = (mean, variance)
 
@@ -238,7 +238,7 @@ def layer_norm(
       ValueError: if an axis is out of range or the parameters' shape is not known.
     """
     inputs = tf.convert_to_tensor(inputs)
-    rank = inputs.shape.rank
+    rank = common.known_rank(inputs, 2)
     norm_axis = begin_norm_axis + rank if begin_norm_axis < 0 else begin_norm_axis
     if not 0 <= norm_axis < rank or not -rank <= begin_params_axis < rank:
         raise ValueError(
@@ -295,15 +295,16 @@ def group_norm(
       scope: name of the layer.
 
     Raises:
-      ValueError: if the groups do not divide the channels, or the channel axis is reduced too.
+      ValueError: if the groups do not divide the channels, the channel axis is reduced too, or there
+        is no such axis.
     """
     inputs = tf.convert_to_tensor(inputs)
-    rank = inputs.shape.rank
-    axis = channels_axis % rank
+    rank = common.known_rank(inputs, 2)
+    axis = common.axis_of(channels_axis, rank, "channels_axis")
     channels = common.static_channels(inputs, axis)
     if groups < 1 or channels % groups:
         raise ValueError(f"groups={groups} must divide the {channels} channels")
-    reduced = [a % rank for a in reduction_axes]
+    reduced = [common.axis_of(a, rank, "reduction_axes") for a in reduction_axes]
     if axis in reduced:
         raise ValueError(
             f"reduction_axes={tuple(reduction_axes)} must not hold the channel axis {channels_axis}"
@@ -366,10 +367,10 @@ def instance_norm(
     The arguments are those of `group_norm`, with one group per channel.
 
     Raises:
-      ValueError: for an unknown data format.
+      ValueError: for an unknown data format, rank or number of channels.
     """
     inputs = tf.convert_to_tensor(inputs)
-    rank = inputs.shape.rank
+    rank = common.known_rank(inputs, 3)
     if data_format not in ("NHWC", "NCHW"):
         raise ValueError(
             f"data_format={data_format!r} is not known for instance_norm. Known: NHWC, NCHW"

@@ -114,10 +114,10 @@ def maxout(
       scope: name of the layer.
 
     Raises:
-      ValueError: if `num_units` does not divide the channels.
+      ValueError: if `num_units` does not divide the channels, or there is no such axis.
     """
     inputs = tf.convert_to_tensor(inputs)
-    axis %= inputs.shape.rank
+    axis = common.axis_of(axis, common.known_rank(inputs, 1), "axis")
     channels = common.static_channels(inputs, axis)
     if num_units < 1 or channels % num_units:
         raise ValueError(f"num_units={num_units} must divide the {channels} channels")

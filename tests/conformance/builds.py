@@ -75,11 +75,13 @@ class Network:
     """A network with the recipe's weights, to be run.
 
     Attributes:
-      call: from images to (logits, end points), eagerly.
+      build: from images to (logits, end points), inside a pass.
+      call: the same in a pass of its own.
       store: its variables.
       images: two of the recipe's inputs.
     """
 
+    build: Any
     call: Any
     store: slim.VariableStore
     images: tf.Tensor
@@ -100,17 +102,16 @@ def network(name: str, is_training: bool = False, **arguments: Any) -> Network:
       **arguments: of the network.
     """
     layout = reference.layout(name)
-    built = nets_factory.get_network_fn(name, layout["num_classes"], WEIGHT_DECAY, is_training)
+    network_fn = nets_factory.get_network_fn(name, layout["num_classes"], WEIGHT_DECAY, is_training)
+    build = functools.partial(network_fn, **arguments)
     example = layout["input_shape"][1:]
     store = slim.VariableStore(seed=0)
 
     def call(images: tf.Tensor) -> Any:
         with store.as_default():
-            return built(images, **arguments)
+            return build(images)
 
-    store.build(
-        lambda images: built(images, **arguments), tf.TensorSpec([None, *example], tf.float32)
-    )
+    store.build(build, tf.TensorSpec([None, *example], tf.float32))
     for key, variable in store.named_variables.items():
         variable.assign(reference.weights(key, variable.shape.as_list()))
-    return Network(call, store, tf.constant(reference.images([2, *example])))
+    return Network(build, call, store, tf.constant(reference.images([2, *example])))

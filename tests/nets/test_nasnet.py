@@ -21,7 +21,9 @@ TINY = NasnetConfig(
     use_aux_head=False,
     total_training_steps=100,
 )
-DROPPING = dataclasses.replace(TINY, drop_path_keep_prob=0.3)
+# A single cell after the stem: enough where the number of cells makes no difference.
+SHORT = dataclasses.replace(TINY, num_cells=1, num_reduction_layers=0)
+DROPPING = dataclasses.replace(SHORT, drop_path_keep_prob=0.3)
 NASNET_NAMES = [
     "Stem", "Cell_0", "Reduction_Cell_0", "Cell_1", "Reduction_Cell_1", "Cell_2",
     "global_pool", "Logits", "Predictions",
@@ -87,22 +89,32 @@ def test_reductions_split_the_cells_into_thirds(config, expected):
 
 
 @pytest.mark.parametrize("builder, names", BUILDERS)
-def test_end_points_come_in_order(builder, names):
-    _, end_points, _ = built(builder)
+def test_end_points_come_in_order_and_building_stops_at_the_final_one(builder, names):
+    logits, end_points, full = built(builder)
     assert list(end_points) == names
-
-
-@pytest.mark.parametrize("builder, names", BUILDERS)
-def test_final_endpoint_stops_there_and_returns_it(builder, names):
-    _, _, full = built(builder)
-    for index, name in enumerate(names):
+    assert logits is end_points["Logits"]
+    for name in ("Stem", "Cell_1"):
         net, end_points, store = built(builder, final_endpoint=name)
-        assert list(end_points) == names[: index + 1]
+        assert list(end_points) == names[: names.index(name) + 1]
         assert net is end_points[name]
         variables = list(store.named_variables)
         assert variables == list(full.named_variables)[: len(variables)]
-        if not name.startswith(("Logits", "Predictions")):
-            assert not any(v.startswith("final_layer") for v in variables)
+        assert all(not v.startswith(("cell_2", "final_layer")) for v in variables)
+
+
+@pytest.mark.parametrize(
+    "name, last_variable",
+    [
+        ("global_pool", "cell_0/comb_iter_4/left/bn_sep_3x3_2/moving_variance"),
+        ("Logits", "final_layer/FC/biases"),
+        ("Predictions", "final_layer/FC/biases"),
+    ],
+)
+def test_final_endpoints_after_the_cells(name, last_variable):
+    net, end_points, store = built(nasnet.build_nasnet_cifar, final_endpoint=name, config=SHORT)
+    assert net is end_points[name]
+    assert list(end_points)[-1] == name
+    assert list(store.named_variables)[-1] == last_variable
 
 
 def test_final_endpoint_before_the_auxiliary_head_leaves_it_out():
@@ -177,20 +189,28 @@ def test_odd_sizes(size):
     assert net.shape.as_list() == [2, 5]
 
 
+def test_reductions_without_a_cell_between_them_are_refused():
+    config = dataclasses.replace(TINY, num_cells=1, num_reduction_layers=1)
+    with pytest.raises(
+        _checks.UserError, match="between cell_0 and its second input is more than one"
+    ):
+        built(nasnet.build_nasnet_mobile, config=config)
+
+
 def test_variables_do_not_depend_on_the_image_size():
-    # At 9 pixels the last cells see a single one, before and after a reduction.
-    layouts = [
-        {k: v.shape for k, v in built(nasnet.build_nasnet_mobile, size=size)[2].named_variables.items()}
-        for size in (9, 64)
-    ]  # fmt: skip
+    # At 5 pixels the second cell of the stem takes a single one and gives a single one.
+    layouts = []
+    for size in (5, 64):
+        _, _, store = built(nasnet.build_nasnet_mobile, size=size, config=SHORT)
+        layouts.append({name: v.shape for name, v in store.named_variables.items()})
     assert layouts[0] == layouts[1]
 
 
 @pytest.mark.parametrize("builder", [nasnet.build_nasnet_mobile, pnasnet.build_pnasnet_mobile])
 def test_channels_first_computes_the_same(builder):
     store, x = slim.VariableStore(seed=0), images()
-    expected, _ = run(builder, x, store)
-    config = dataclasses.replace(TINY, data_format="NCHW")
+    expected, _ = run(builder, x, store, config=SHORT)
+    config = dataclasses.replace(SHORT, data_format="NCHW")
     found, end_points = run(builder, x, store, config=config)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
     assert end_points["Stem"].shape[2:] == [4, 4]
@@ -199,10 +219,9 @@ def test_channels_first_computes_the_same(builder):
 def test_bounded_activations_stay_within_six():
     x = images(scale=1000.0)
     for bounded in (True, False):
-        config = dataclasses.replace(TINY, use_bounded_activation=bounded)
+        config = dataclasses.replace(SHORT, use_bounded_activation=bounded)
         _, end_points = run(pnasnet.build_pnasnet_mobile, x, config=config)
-        largest = max(np.abs(end_points[f"Cell_{i}"]).max() for i in range(3))
-        assert (largest <= 6.0) == bounded
+        assert (np.abs(end_points["Cell_0"]).max() <= 6.0) == bounded
 
 
 @pytest.mark.parametrize("size, filters", [(6, 4), (7, 5)])
@@ -252,7 +271,7 @@ def test_drop_path_follows_the_seed_of_the_pass_and_the_step():
     np.testing.assert_array_equal(logits(current_step=100), late)
     assert not np.allclose(logits(seed=2, current_step=100), late)
     # At the first step nothing is dropped, by argument or by the store's global step.
-    whole = logits(config=TINY)
+    whole = logits(config=SHORT)
     np.testing.assert_allclose(logits(current_step=0), whole, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(logits(), whole, rtol=1e-4, atol=1e-5)
     store.named_variables["global_step"].assign(100)

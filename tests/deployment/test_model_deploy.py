@@ -1,0 +1,103 @@
+"""Clones: their devices, their strategy, and that they train as one network does."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import slim
+from deployment import model_deploy
+from nets import nets_factory
+from slim import _checks
+
+
+@pytest.fixture(autouse=True)
+def _two_devices():
+    count = len(tf.config.list_logical_devices("CPU"))
+    assert count == 2, f"{count}: some module runs TensorFlow when it is imported"
+
+
+def config(clones, on_cpu=True):
+    return model_deploy.DeploymentConfig(num_clones=clones, clone_on_cpu=on_cpu)
+
+
+def test_clones_get_a_device_each():
+    devices = config(2).devices()
+    assert [device[-5:] for device in devices] == ["CPU:0", "CPU:1"]
+    assert len(config(1).devices()) == 1
+
+
+def test_too_many_clones():
+    with pytest.raises(_checks.UserError, match="num_clones=3, but TensorFlow finds 2 CPU devices; give at most"):
+        config(3).strategy()
+
+
+@pytest.mark.parametrize("clones", [0, -1])
+def test_clones_have_to_be_positive(clones):
+    with pytest.raises(_checks.UserError, match=f"num_clones={clones} must be positive"):
+        config(clones)
+
+
+def test_one_clone_needs_no_strategy_of_its_own():
+    assert config(1).strategy() is tf.distribute.get_strategy()
+
+
+def test_two_clones_are_mirrored():
+    strategy = config(2).strategy()
+    assert isinstance(strategy, tf.distribute.MirroredStrategy)
+    assert strategy.num_replicas_in_sync == 2
+
+
+def with_gpus(monkeypatch, count):
+    """Makes TensorFlow name some GPUs, of which nothing more is asked."""
+    real = tf.config.list_logical_devices
+
+    def devices(kind=None):
+        named = [tf.config.LogicalDevice(f"/device:GPU:{i}", "GPU") for i in range(count)]
+        return named if kind == "GPU" else real(kind)
+
+    monkeypatch.setattr(tf.config, "list_logical_devices", devices)
+
+
+def test_gpus_come_first_unless_clones_are_wanted_on_the_cpu(monkeypatch):
+    with_gpus(monkeypatch, 4)
+    assert config(3, on_cpu=False).devices() == [f"/device:GPU:{i}" for i in range(3)]
+    assert [device[-5:] for device in config(2, on_cpu=True).devices()] == ["CPU:0", "CPU:1"]
+    with pytest.raises(_checks.UserError, match="num_clones=5, but TensorFlow finds 4 GPU devices"):
+        config(5, on_cpu=False).devices()
+
+
+def test_one_clone_on_the_cpu_beside_gpus(monkeypatch):
+    with_gpus(monkeypatch, 1)
+    strategy = config(1, on_cpu=True).strategy()
+    assert isinstance(strategy, tf.distribute.OneDeviceStrategy)
+    assert strategy.run(lambda: tf.constant(1.0)).device.endswith("CPU:0")
+
+
+def lenet_run(clones, steps=10):
+    """Returns the losses and the final variables of training LeNet with 32 images a step."""
+    network = nets_factory.get_network_fn("lenet", 10, 4e-5, is_training=True)
+
+    def loss_fn(images, labels):
+        logits, _ = network(images, dropout_keep_prob=1.0)
+        slim.losses.sparse_softmax_cross_entropy(logits, labels)
+        return slim.losses.get_total_loss()
+
+    strategy = config(clones).strategy()
+    optimizer = slim.optimizers.Momentum(learning_rate=0.001)  # random data: a higher rate amplifies rounding
+    store = slim.VariableStore(seed=0)
+    op = slim.learning.create_train_op(loss_fn, optimizer, store=store, strategy=strategy)
+    random = np.random.RandomState(0)
+    images = random.uniform(-1, 1, [320, 28, 28, 1]).astype(np.float32)
+    dataset = tf.data.Dataset.from_tensor_slices((images, random.randint(0, 10, 320))).batch(32)
+    op.build((tf.TensorSpec([None, 28, 28, 1]), tf.TensorSpec([None], tf.int64)))
+    batches = iter(strategy.experimental_distribute_dataset(dataset))
+    losses = np.concatenate([op.run(batches)["loss"] for _ in range(steps)])
+    return losses, {name: variable.numpy() for name, variable in store.named_variables.items()}
+
+
+def test_two_clones_of_16_images_train_as_one_of_32():
+    one, two = lenet_run(1), lenet_run(2)
+    assert np.abs(one[0] - two[0]).max() <= 1e-5
+    assert list(one[1]) == list(two[1])
+    for name, value in one[1].items():
+        np.testing.assert_allclose(two[1][name], value, atol=1e-5, err_msg=name)

@@ -1,0 +1,211 @@
+"""Evaluation of one checkpoint and of each new one."""
+
+import logging
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import slim
+from slim import _checks, checkpoints, evaluation, learning, metrics
+from tests.slim import tiny
+
+METRICS = {"accuracy": metrics.Accuracy, "recall": lambda: metrics.RecallAtK(2)}
+
+
+def eval_fn(images, labels):
+    logits = tiny.network(images, is_training=False)
+    return {"accuracy": (tf.argmax(logits, -1), labels), "recall": (logits, labels)}
+
+
+def batches(size=10):
+    return tiny.batches(size, 64, repeat=False)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of 6 steps with a checkpoint each 2 steps, and averages."""
+    folder = tmp_path_factory.mktemp("run")
+    op = tiny.train_op(moving_average_decay=0.5)
+    learning.train(
+        op, str(folder), tiny.batches(), number_of_steps=6, save_interval_secs=0, save_interval_steps=2
+    )
+    return str(folder)
+
+
+def by_hand(prefix, average=False):
+    """The accuracy over all images at once."""
+    store = slim.VariableStore(seed=0)
+    images, labels = tiny.arrays()
+    with store.as_default():
+        tiny.network(tf.constant(images), is_training=False)
+    reader = checkpoints.read(prefix)
+    for name, variable in store.named_variables.items():
+        variable.assign(reader.get(f"{name}/ExponentialMovingAverage" if average else name))
+    with store.as_default():
+        logits = tiny.network(tf.constant(images), is_training=False)
+    return float(np.mean(logits.numpy().argmax(-1) == labels))
+
+
+def scalars(folder):
+    """Returns (step, name, value) of all event files in a folder."""
+    found = []
+    for path in sorted(folder.glob("events*")):
+        for record in tf.data.TFRecordDataset(str(path)):
+            event = tf.compat.v1.Event.FromString(record.numpy())
+            found += [
+                (event.step, value.tag, float(tf.make_ndarray(value.tensor)))
+                for value in event.summary.value
+            ]
+    return found
+
+
+def test_each_example_counts_once_whatever_the_batches(run):
+    results = [
+        evaluation.evaluate_once(run, None, batches(size), eval_fn, METRICS) for size in (10, 64)
+    ]
+    assert results[0] == results[1]
+    assert results[0]["accuracy"] == by_hand(checkpoints.find(run))
+    assert results[0]["recall"] >= results[0]["accuracy"]
+
+
+def test_any_checkpoint_may_be_named(run):
+    prefix = f"{run}/model.ckpt-2"
+    results = evaluation.evaluate_once(prefix, None, batches(), eval_fn, METRICS)
+    assert results["accuracy"] == by_hand(prefix)
+
+
+def test_results_are_written_at_the_checkpoints_step(run, tmp_path):
+    results = evaluation.evaluate_once(
+        f"{run}/model.ckpt-4", tmp_path / "eval", batches(), eval_fn, METRICS
+    )
+    written = scalars(tmp_path / "eval")
+    assert [(step, name) for step, name, _ in written] == [(4, "accuracy"), (4, "recall")]
+    for _, name, value in written:
+        assert value == pytest.approx(results[name])
+
+
+def test_a_number_of_batches(run):
+    images, labels = tiny.arrays()
+    results = evaluation.evaluate_once(run, None, batches(8), eval_fn, METRICS, num_evals=2)
+    first = tf.data.Dataset.from_tensors((images[:16], labels[:16]))
+    assert results == evaluation.evaluate_once(run, None, first, eval_fn, METRICS)
+
+
+def test_averages_by_another_name(run):
+    def average(name):
+        return f"{name}/ExponentialMovingAverage"
+
+    results = evaluation.evaluate_once(
+        run, None, batches(), eval_fn, METRICS, variables_to_restore=average
+    )
+    assert results["accuracy"] == by_hand(checkpoints.find(run), average=True)
+
+
+def test_variables_may_be_left_alone(run):
+    def extra(images, labels):
+        with slim.variable_scope("more"):
+            bias = slim.variable("bias", initializer=np.zeros(tiny.CLASSES, np.float32))
+        logits = tiny.network(images, is_training=False) + bias
+        return {"accuracy": (tf.argmax(logits, -1), labels)}
+
+    arguments = (run, None, batches(), extra, {"accuracy": metrics.Accuracy})
+    with pytest.raises(_checks.UserError, match="Missing: more/bias"):
+        evaluation.evaluate_once(*arguments)
+    results = evaluation.evaluate_once(
+        *arguments, variables_to_restore=lambda name: None if name.startswith("more") else name
+    )
+    assert results["accuracy"] == by_hand(checkpoints.find(run))
+
+
+def test_batches_may_be_dictionaries(run):
+    named = batches().map(lambda images, labels: {"labels": labels, "images": images})
+    by_name = evaluation.evaluate_once(run, None, named, eval_fn, METRICS)
+    assert by_name == evaluation.evaluate_once(run, None, batches(), eval_fn, METRICS)
+
+
+def test_metrics_and_answers_have_to_be_the_same(run):
+    message = r"eval_fn answers for \['accuracy', 'recall'\], but the metrics are \['accuracy'\]"
+    with pytest.raises(ValueError, match=message):
+        evaluation.evaluate_once(run, None, batches(), eval_fn, {"accuracy": metrics.Accuracy})
+
+
+def test_no_batches(run):
+    with pytest.raises(ValueError, match="batches is empty: there is nothing to evaluate on"):
+        evaluation.evaluate_once(run, None, batches().take(0), eval_fn, METRICS)
+
+
+def test_no_checkpoint(tmp_path):
+    with pytest.raises(_checks.UserError, match="No checkpoint in"):
+        evaluation.evaluate_once(str(tmp_path), None, batches(), eval_fn, METRICS)
+
+
+def test_numbers_out_of_range(run):
+    with pytest.raises(_checks.UserError, match="num_evals=0 must be positive"):
+        evaluation.evaluate_once(run, None, batches(), eval_fn, METRICS, num_evals=0)
+    with pytest.raises(_checks.UserError, match="max_number_of_evaluations=0 must be positive"):
+        evaluation.evaluation_loop(run, None, batches(), eval_fn, METRICS, max_number_of_evaluations=0)
+
+
+def loop(folder, logdir=None, fn=eval_fn, **arguments):
+    arguments = {"eval_interval_secs": 0, "timeout": 0, **arguments}
+    return evaluation.evaluation_loop(str(folder), logdir, batches(), fn, METRICS, **arguments)
+
+
+def copy(run, folder, step):
+    """Writes a checkpoint of the run again, as a trainer would."""
+    reader = checkpoints.read(f"{run}/model.ckpt-{step}")
+    tensors = {name: reader.get(name) for name in reader.variables()}
+    return checkpoints.save(folder / f"model.ckpt-{step}", tensors)
+
+
+def test_the_loop_evaluates_each_new_checkpoint_once(run, tmp_path):
+    folder = tmp_path / "run"
+    copy(run, folder, 2)
+    left = [6, 4]
+
+    def more():
+        if left:
+            copy(run, folder, left.pop())
+        return False
+
+    results = loop(
+        folder, tmp_path / "eval", timeout_fn=more, max_number_of_evaluations=3
+    )
+    assert results["accuracy"] == by_hand(f"{run}/model.ckpt-6")
+    assert [step for step, name, _ in scalars(tmp_path / "eval") if name == "recall"] == [2, 4, 6]
+
+
+def test_the_loop_ends_at_the_timeout(run, tmp_path):
+    assert loop(tmp_path) is None
+    assert loop(run)["accuracy"] == by_hand(f"{run}/model.ckpt-6")
+
+
+def test_timeout_fn_decides(tmp_path):
+    answers = [False, False, True]
+    assert loop(tmp_path, timeout_fn=lambda: answers.pop(0)) is None
+    assert answers == []
+
+
+def test_a_checkpoint_that_disappears_is_left_out(run, tmp_path, caplog):
+    folder = tmp_path / "run"
+    copy(run, folder, 2)
+    removed = []
+
+    def fn(images, labels):
+        # The first checkpoint goes while the network is built, before it is read.
+        if not removed:
+            for path in sorted(folder.glob("model.ckpt-2*")):
+                path.unlink()
+                removed.append(path.name)
+        return eval_fn(images, labels)
+
+    def more():
+        copy(run, folder, 4)
+        return False
+
+    with caplog.at_level(logging.WARNING):
+        results = loop(folder, fn=fn, timeout_fn=more, max_number_of_evaluations=1)
+    assert len(removed) == 2
+    assert results["accuracy"] == by_hand(f"{run}/model.ckpt-4")
+    assert "was removed before it could be read; taking the next" in caplog.text

@@ -1,0 +1,347 @@
+"""The training loop: resuming, saving, stopping, hooks, and data that ends."""
+
+import os
+import signal
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import slim
+from slim import _checks, checkpoints, learning
+from tests.slim import tiny
+
+
+def train(logdir, steps, op=None, batches=None, **arguments):
+    """Trains the tiny network; nothing is saved by the time."""
+    arguments = {"save_interval_secs": 0, **arguments}
+    op = op or tiny.train_op()
+    return learning.train(
+        op, str(logdir), batches or tiny.batches(), number_of_steps=steps, **arguments
+    )
+
+
+def steps_on_disk(logdir):
+    return checkpoints.Checkpoints(logdir).all_steps()
+
+
+def saved_values(logdir):
+    reader = checkpoints.read(checkpoints.find(logdir))
+    return {name: reader.get(name) for name in reader.variables()}
+
+
+def assert_equal_runs(one, other):
+    ours, wanted = saved_values(one), saved_values(other)
+    assert list(ours) == list(wanted)
+    for name, value in wanted.items():
+        np.testing.assert_array_equal(ours[name], value, err_msg=name)
+
+
+class Recorder(learning.Hook):
+    """A hook that writes down how it is called, and may act after a step."""
+
+    def __init__(self, name="", log=None, after=None):
+        self.name, self.log, self.after = name, [] if log is None else log, after or {}
+
+    def begin(self, run):
+        self.log.append((self.name, "begin", run.step))
+
+    def after_steps(self, run, numbers):
+        self.log.append((self.name, "steps", run.step))
+        for step, act in self.after.items():
+            if run.step == step:
+                act(run)
+
+    def after_save(self, run, prefix):
+        self.log.append((self.name, "save", os.path.basename(prefix)))
+
+    def end(self, run):
+        self.log.append((self.name, "end", run.step))
+
+
+def terminate(run):
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_the_loss_falls_and_the_last_one_is_returned(tmp_path):
+    losses = []
+    hook = learning.Hook()
+    hook.after_steps = lambda run, numbers: losses.extend(numbers["loss"].tolist())
+    last = train(tmp_path, 80, hooks=[hook])
+    assert len(losses) == 80
+    assert last == losses[-1]
+    assert np.mean(losses[-10:]) < 0.5 * np.mean(losses[:10])
+    assert steps_on_disk(tmp_path) == [80]
+
+
+def full_op():
+    """Dropout, batch norm, Adam's slots and scalars, averages and a schedule: all that has a state."""
+    rate = tf.keras.optimizers.schedules.ExponentialDecay(0.05, 3, 0.5)
+    optimizer = slim.optimizers.Adam(learning_rate=rate)
+    return tiny.train_op(
+        tiny.loss_with_dropout, optimizer=optimizer, moving_average_decay=0.9, seed=5
+    )
+
+
+@pytest.mark.parametrize("by_function", [False, True], ids=["skipped", "from_step"])
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path, by_function):
+    batches = (lambda step: tiny.batches().skip(step)) if by_function else tiny.batches()
+    for steps in (4, 5, 11):
+        train(tmp_path / "pieces", steps, full_op(), batches)
+    train(tmp_path / "whole", 11, full_op(), tiny.batches())
+    assert_equal_runs(tmp_path / "pieces", tmp_path / "whole")
+    assert saved_values(tmp_path / "whole")["global_step"] == 11
+
+
+@pytest.mark.parametrize("steps_per_loop", [4, 100])
+def test_several_steps_per_loop_equal_single_ones_bit_for_bit(tmp_path, steps_per_loop):
+    one = train(tmp_path / "one", 10, full_op())
+    recorder = Recorder()
+    several = train(
+        tmp_path / "several", 10, full_op(), steps_per_loop=steps_per_loop, hooks=[recorder]
+    )
+    assert several == one
+    assert_equal_runs(tmp_path / "several", tmp_path / "one")
+    ends = [step for _, event, step in recorder.log if event == "steps"]
+    assert ends == {4: [4, 8, 10], 100: [10]}[steps_per_loop]
+
+
+def test_a_finished_run_does_nothing_more(tmp_path):
+    train(tmp_path, 3)
+    before = saved_values(tmp_path)
+    written = os.stat(tmp_path / "model.ckpt-3.index").st_mtime_ns
+    recorder = Recorder()
+    assert np.isnan(train(tmp_path, 3, hooks=[recorder]))
+    assert os.stat(tmp_path / "model.ckpt-3.index").st_mtime_ns == written
+    assert before["global_step"] == 3
+    assert [event for _, event, _ in recorder.log] == ["begin", "end"]
+
+
+def test_hooks_are_called_in_order_and_ended_the_other_way_round(tmp_path):
+    log = []
+    hooks = [Recorder("a", log), Recorder("b", log)]
+    train(tmp_path, 2, save_interval_steps=1, hooks=hooks)
+    assert log == [
+        ("a", "begin", 0),
+        ("b", "begin", 0),
+        ("a", "steps", 1),
+        ("b", "steps", 1),
+        ("a", "save", "model.ckpt-1"),
+        ("b", "save", "model.ckpt-1"),
+        ("a", "steps", 2),
+        ("b", "steps", 2),
+        ("a", "save", "model.ckpt-2"),
+        ("b", "save", "model.ckpt-2"),
+        ("b", "end", 2),
+        ("a", "end", 2),
+    ]
+
+
+def test_hooks_see_what_the_run_was_resumed_from(tmp_path):
+    seen = []
+    hook = learning.Hook()
+    hook.begin = lambda run: seen.append((run.step, run.number_of_steps, run.restored))
+    train(tmp_path, 2, hooks=[hook])
+    train(tmp_path, 4, hooks=[hook])
+    assert seen[0] == (0, 2, None)
+    assert seen[1][:2] == (2, 4)
+    assert seen[1][2].step == 2
+
+
+def test_hooks_end_when_a_hook_fails(tmp_path):
+    def fail(run):
+        raise OSError("disk on fire")
+
+    recorder = Recorder("first")
+    with pytest.raises(OSError, match="disk on fire"):
+        train(tmp_path, 5, hooks=[recorder, Recorder(after={2: fail})])
+    assert recorder.log[-1] == ("first", "end", 2)
+    # The directory is free again.
+    train(tmp_path, 1)
+
+
+def test_saves_by_steps(tmp_path):
+    recorder = Recorder()
+    train(tmp_path, 10, save_interval_steps=4, hooks=[recorder])
+    saves = [what for _, event, what in recorder.log if event == "save"]
+    assert saves == ["model.ckpt-4", "model.ckpt-8", "model.ckpt-10"]
+
+
+def test_saves_by_steps_at_the_end_of_a_loop_that_passes_one(tmp_path):
+    train(tmp_path, 20, save_interval_steps=5, steps_per_loop=3, max_to_keep=None)
+    assert steps_on_disk(tmp_path) == [6, 12, 15, 20]
+
+
+def test_saves_by_the_clock(tmp_path):
+    now = [0.0]
+    hook = learning.Hook()
+
+    def tick(run, numbers):
+        now[0] += 10.0
+
+    hook.after_steps = tick
+    train(tmp_path, 10, save_interval_secs=25, clock=lambda: now[0], hooks=[hook], max_to_keep=None)
+    assert steps_on_disk(tmp_path) == [3, 6, 9, 10]
+
+
+def test_old_checkpoints_are_removed(tmp_path):
+    train(tmp_path, 6, save_interval_steps=1, max_to_keep=2)
+    assert steps_on_disk(tmp_path) == [5, 6]
+
+
+def test_a_checkpoint_holds_everything_by_its_original_name(tmp_path):
+    train(tmp_path, 1, tiny.train_op(moving_average_decay=0.9))
+    names = set(saved_values(tmp_path))
+    assert {
+        "global_step",
+        "tiny/hidden/weights",
+        "tiny/hidden/weights/Momentum",
+        "tiny/hidden/weights/ExponentialMovingAverage",
+        "tiny/norm/moving_mean/ExponentialMovingAverage",
+    } <= names
+    assert "tiny/norm/moving_mean/Momentum" not in names
+
+
+def test_init_fn_is_called_for_a_fresh_start_alone_and_before_the_averages(tmp_path):
+    calls = []
+
+    def run(steps):
+        op = tiny.train_op(rate=0.0, moving_average_decay=0.9)
+
+        def init():
+            calls.append(steps)
+            weights = op.store.named_variable("tiny/logits/weights")
+            weights.assign(tf.fill(weights.shape, 7.0))
+
+        train(tmp_path, steps, op, init_fn=init)
+
+    run(1)
+    run(2)
+    assert calls == [1]
+    values = saved_values(tmp_path)
+    for name in ("tiny/logits/weights", "tiny/logits/weights/ExponentialMovingAverage"):
+        np.testing.assert_array_equal(values[name], np.full([8, 3], 7.0, np.float32))
+
+
+def test_data_that_ends_ends_the_run_and_is_saved(tmp_path):
+    recorder = Recorder()
+    loss = train(tmp_path, 100, batches=tiny.batches(16, 64, repeat=False), hooks=[recorder])
+    assert np.isfinite(loss)
+    assert steps_on_disk(tmp_path) == [4]
+    assert recorder.log[-1] == ("", "end", 4)
+
+
+def test_without_a_number_of_steps_the_data_decides(tmp_path):
+    train(tmp_path, None, batches=tiny.batches(16, 40, repeat=False))
+    assert steps_on_disk(tmp_path) == [3]
+
+
+def test_data_that_ends_within_a_loop(tmp_path):
+    recorder = Recorder()
+    batches = tiny.batches(16, 96, repeat=False)
+    train(tmp_path / "loop", 100, batches=batches, steps_per_loop=4, hooks=[recorder])
+    train(tmp_path / "single", 100, batches=batches)
+    assert steps_on_disk(tmp_path / "loop") == [6]
+    assert_equal_runs(tmp_path / "loop", tmp_path / "single")
+
+
+def spoilt(at, size=16):
+    """Batches of which number `at` (from 0) has a NaN."""
+
+    def spoil(number, batch):
+        images, labels = batch
+        return tf.where(number == at, images * np.float32("nan"), images), labels
+
+    return tiny.batches(size).enumerate().map(spoil)
+
+
+@pytest.mark.parametrize("steps_per_loop, last_saved", [(1, [4]), (4, [4]), (3, [])])
+def test_a_loss_that_is_no_number_names_its_step_and_saves_nothing(
+    tmp_path, steps_per_loop, last_saved
+):
+    recorder = Recorder()
+    with pytest.raises(learning.NonFiniteError, match="loss is nan at step 6 .learning rate 0.1") as error:
+        train(
+            tmp_path, 20, batches=spoilt(5), save_interval_steps=4,
+            steps_per_loop=steps_per_loop, hooks=[recorder],
+        )  # fmt: skip
+    assert error.value.step == 5
+    assert isinstance(error.value, _checks.RunError)
+    assert "Nothing was saved over the last good checkpoint" in str(error.value)
+    assert steps_on_disk(tmp_path) == (last_saved or [])
+    assert recorder.log[-1][1] == "end"
+
+
+def test_a_gradient_that_is_no_number_is_found_too(tmp_path):
+    def loss(images, labels):
+        # The square root's slope at 0 is infinite, its value is not.
+        logits = tiny.network(images)
+        return tf.reduce_mean(tf.sqrt(tf.abs(logits - tf.stop_gradient(logits))))
+
+    with pytest.raises(learning.NonFiniteError, match="gradient_norm is (nan|inf) at step 1 "):
+        train(tmp_path, 5, tiny.train_op(loss))
+    assert steps_on_disk(tmp_path) == []
+
+
+def test_nothing_bad_is_saved_when_the_data_ends_within_a_loop(tmp_path):
+    batches = spoilt(5).take(6)
+    with pytest.raises(learning.NonFiniteError, match="step"):
+        train(tmp_path, 100, batches=batches, steps_per_loop=4, save_interval_steps=4)
+    assert steps_on_disk(tmp_path) == [4]
+
+
+def test_a_signal_saves_and_the_next_call_goes_on(tmp_path):
+    before = signal.getsignal(signal.SIGTERM)
+    recorder = Recorder(after={4: terminate})
+    with pytest.raises(learning.Preempted, match="stopped by SIGTERM at step 4, which is saved"):
+        train(tmp_path / "stopped", 9, full_op(), hooks=[recorder])
+    assert recorder.log[-2:] == [("", "save", "model.ckpt-4"), ("", "end", 4)]
+    assert signal.getsignal(signal.SIGTERM) is before
+    train(tmp_path / "stopped", 9, full_op())
+    train(tmp_path / "whole", 9, full_op())
+    assert_equal_runs(tmp_path / "stopped", tmp_path / "whole")
+
+
+def test_a_signal_at_the_last_step_changes_nothing(tmp_path):
+    assert np.isfinite(train(tmp_path, 3, hooks=[Recorder(after={3: terminate})]))
+    assert steps_on_disk(tmp_path) == [3]
+
+
+def test_a_second_trainer_is_refused(tmp_path):
+    message = f"{tmp_path} is in use by process {os.getpid()}"
+
+    def start_another(run):
+        with pytest.raises(_checks.UserError, match=message):
+            train(tmp_path, 5)
+
+    train(tmp_path, 2, hooks=[Recorder(after={1: start_another})])
+
+
+def test_checkpoints_that_cannot_be_read_are_not_trained_over(tmp_path):
+    train(tmp_path, 2)
+    (tmp_path / "model.ckpt-2.index").write_bytes(b"nonsense")
+    with pytest.raises(_checks.RunError, match="1 checkpoints in .* and none is readable"):
+        train(tmp_path, 4)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"steps": 0}, "number_of_steps=0 must be positive"),
+        ({"steps": 1, "steps_per_loop": 0}, "steps_per_loop=0 must be positive"),
+        ({"steps": 1, "save_interval_secs": -1}, "save_interval_secs=-1 must not be negative"),
+        ({"steps": 1, "save_interval_steps": -1}, "save_interval_steps=-1 must not be negative"),
+        ({"steps": 1, "max_to_keep": -1}, "max_to_keep=-1 must not be negative"),
+    ],
+)
+def test_numbers_out_of_range(tmp_path, arguments, message):
+    with pytest.raises(_checks.UserError, match=message):
+        train(tmp_path, **arguments)
+    assert not any(name.startswith("model") for name in os.listdir(tmp_path))
+
+
+def test_two_replicas_resume_bit_for_bit(tmp_path, mirrored):
+    for steps in (3, 6):
+        train(tmp_path / "pieces", steps, tiny.train_op(strategy=mirrored))
+    train(tmp_path / "whole", 6, tiny.train_op(strategy=mirrored))
+    assert_equal_runs(tmp_path / "pieces", tmp_path / "whole")

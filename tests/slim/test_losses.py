@@ -1,0 +1,288 @@
+"""Oracle: the losses of TensorFlow 1, whose mean is over the elements with a weight other than zero."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import slim
+from slim import losses
+
+v1 = tf.compat.v1.losses
+BY_NONZERO = {"reduction": v1.Reduction.SUM_BY_NONZERO_WEIGHTS}
+RANDOM = np.random.default_rng(0)
+LOGITS = RANDOM.normal(size=[4, 3]).astype(np.float32) * 3
+REALS = RANDOM.normal(size=[4, 3]).astype(np.float32)
+PROBABILITIES = RANDOM.uniform(0.01, 0.99, size=[4, 3]).astype(np.float32)
+UNIT_A, UNIT_B = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (LOGITS, REALS))
+BINARY = np.array([[0, 1, 1], [1, 0, 0], [0, 0, 1], [1, 1, 1]], np.float32)
+CLASSES = np.array([2, 0, 1, 1])
+ONE_HOT = np.eye(3, dtype=np.float32)[CLASSES]
+
+# name: (predictions, labels).
+ELEMENTWISE = {
+    "mean_squared_error": (LOGITS, REALS),
+    "absolute_difference": (LOGITS, REALS),
+    "huber": (LOGITS, REALS),
+    "log_loss": (PROBABILITIES, BINARY),
+    "hinge_loss": (LOGITS, BINARY),
+    "sigmoid_cross_entropy": (LOGITS, BINARY),
+}
+PER_EXAMPLE = {
+    "softmax_cross_entropy": (LOGITS, ONE_HOT),
+    "sparse_softmax_cross_entropy": (LOGITS, CLASSES),
+    "cosine_distance": (UNIT_A, UNIT_B),
+}
+ALL = ELEMENTWISE | PER_EXAMPLE
+
+
+def ours(name, weights=1.0, **options):
+    predictions, labels = ALL[name]
+    if name == "cosine_distance":
+        options["axis"] = 1
+    return getattr(losses, name)(predictions, labels, weights=weights, **options)
+
+
+def theirs(name, weights=1.0, **options):
+    predictions, labels = ALL[name]
+    if name == "cosine_distance":
+        options["axis"] = 1
+    function = getattr(v1, {"huber": "huber_loss"}.get(name, name))
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        # By position, since their names differ; there the labels come first.
+        tensors = tf.constant(labels), tf.constant(predictions)
+        return session.run(function(*tensors, weights=weights, **options, **BY_NONZERO))
+
+
+def agree(name, weights=1.0, their_weights=None, **options):
+    expected = theirs(name, weights if their_weights is None else their_weights, **options)
+    result = ours(name, weights, **options)
+    assert (result.shape, result.dtype) == ((), tf.float32)
+    np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_without_weights(name):
+    agree(name)
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("weights", [2.5, 0.0, -1.0, 2])
+def test_a_number_as_weight(name, weights):
+    agree(name, weights)
+
+
+EACH = np.array([1.0, 0.0, 2.5, 0.5], np.float32)
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_weights_of_elementwise_losses(name):
+    agree(name, EACH[:, np.newaxis])
+    agree(name, EACH, their_weights=EACH[:, np.newaxis])
+    agree(name, EACH[:1], their_weights=EACH[:1, np.newaxis])
+    agree(name, np.array([[1.0, 0.0, 3.0]], np.float32))
+    agree(name, BINARY)
+    agree(name, np.zeros([4, 3], np.float32))
+
+
+@pytest.mark.parametrize("name", PER_EXAMPLE)
+def test_weights_of_losses_per_example(name):
+    # The cosine distance keeps its reduced axis: TensorFlow wants [batch, 1] there, and we take both.
+    fitting = EACH[:, np.newaxis] if name == "cosine_distance" else EACH
+    agree(name, EACH, their_weights=fitting)
+    agree(name, EACH[:, np.newaxis], their_weights=fitting)
+    agree(name, np.zeros([4], np.float32), their_weights=0.0)
+    agree(name, EACH[:1], their_weights=1.0)
+
+
+def test_boolean_and_whole_weights():
+    np.testing.assert_allclose(
+        ours("softmax_cross_entropy", np.array([True, False, True, True])),
+        theirs("softmax_cross_entropy", np.array([1.0, 0.0, 1.0, 1.0], np.float32)),
+        rtol=1e-5,
+    )
+    agree("mean_squared_error", np.array([[1], [0], [2], [0]]))
+
+
+@pytest.mark.parametrize("name", ["softmax_cross_entropy", "sigmoid_cross_entropy"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.7])
+def test_label_smoothing(name, smoothing):
+    agree(name, label_smoothing=smoothing)
+
+
+def test_the_softmax_entropies_agree_with_keras_too():
+    keras = tf.keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.2)
+    np.testing.assert_allclose(
+        ours("softmax_cross_entropy", label_smoothing=0.2), keras(ONE_HOT, LOGITS), rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        ours("sparse_softmax_cross_entropy"), ours("softmax_cross_entropy"), rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("smoothing", [-0.1, 1.0, float("nan")])
+@pytest.mark.parametrize("name", ["softmax_cross_entropy", "sigmoid_cross_entropy"])
+def test_a_smoothing_out_of_range_is_refused(name, smoothing):
+    with pytest.raises(ValueError, match=rf"label_smoothing={smoothing} must lie in \[0, 1\)"):
+        ours(name, label_smoothing=smoothing)
+
+
+@pytest.mark.parametrize("delta", [0.25, 2.0])
+def test_the_delta_of_huber(delta):
+    agree("huber", delta=delta)
+
+
+def test_the_epsilon_of_log_loss():
+    agree("log_loss", epsilon=0.1)
+    assert np.isfinite(losses.log_loss([[0.0, 1.0]], [[1.0, 0.0]]))
+
+
+def test_sparse_labels_with_an_axis_of_one_and_dense_predictions():
+    logits = RANDOM.normal(size=[2, 5, 3]).astype(np.float32)
+    labels = RANDOM.integers(0, 3, size=[2, 5])
+    expected = np.mean(tf.keras.losses.sparse_categorical_crossentropy(labels, logits, True))
+    for form in (labels, labels[..., np.newaxis], labels.astype(np.int32)):
+        result = losses.sparse_softmax_cross_entropy(tf.constant(logits), form)
+        np.testing.assert_allclose(result, expected, rtol=1e-5)
+    per_example = np.array([1.0, 0.0], np.float32)
+    np.testing.assert_allclose(
+        losses.sparse_softmax_cross_entropy(tf.constant(logits), labels, per_example),
+        np.mean(tf.keras.losses.sparse_categorical_crossentropy(labels[:1], logits[:1], True)),
+        rtol=1e-5,
+    )
+
+
+def test_the_cosine_along_another_axis():
+    result = losses.cosine_distance(UNIT_A.T, UNIT_B.T, axis=0)
+    np.testing.assert_allclose(result, ours("cosine_distance"), rtol=1e-5)
+
+
+def test_labels_get_no_gradient_from_the_softmax_entropy():
+    logits, labels = tf.constant(LOGITS), tf.constant(ONE_HOT)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch([logits, labels])
+        loss = losses.softmax_cross_entropy(logits, labels, weights=EACH)
+    expected = (tf.nn.softmax(logits) - ONE_HOT) * EACH[:, np.newaxis] / 3
+    np.testing.assert_allclose(tape.gradient(loss, logits), expected, rtol=1e-4, atol=1e-6)
+    assert tape.gradient(loss, labels) is None
+
+
+def test_half_precision_is_computed_in_float32():
+    half = losses.softmax_cross_entropy(LOGITS.astype(np.float16), ONE_HOT)
+    assert half.dtype == tf.float32
+    np.testing.assert_allclose(half, ours("softmax_cross_entropy"), rtol=1e-2)
+
+
+@pytest.mark.parametrize("shape", [[3], [4, 3, 1, 1], [4, 2], [2, 3], [5]])
+def test_weights_that_do_not_broadcast_are_refused(shape):
+    with pytest.raises(
+        ValueError, match=r"weights of shape .* do not broadcast to losses of shape"
+    ):
+        losses.mean_squared_error(LOGITS, REALS, weights=tf.ones(shape))
+
+
+@pytest.mark.parametrize("name", [n for n in ALL if n != "sparse_softmax_cross_entropy"])
+def test_other_shapes_are_refused(name):
+    options = {"axis": 1} if name == "cosine_distance" else {}
+    with pytest.raises(ValueError, match=r"predictions have shape \(4, 3\), but labels \(4,\)"):
+        getattr(losses, name)(LOGITS, CLASSES, **options)
+
+
+def test_weights_with_an_unknown_batch():
+    @tf.function
+    def loss(x, y, weights):
+        with slim.VariableStore().as_default():
+            return losses.mean_squared_error(x, y, weights)
+
+    images, vector = tf.TensorSpec([None, 3]), tf.TensorSpec([None])
+    for first, third in [(images, vector), (tf.TensorSpec(None), tf.TensorSpec([None, 3]))]:
+        weights = EACH if third is vector else BINARY
+        result = loss.get_concrete_function(first, first, third)(
+            tf.constant(LOGITS), tf.constant(REALS), tf.constant(weights)
+        )
+        np.testing.assert_allclose(result, ours("mean_squared_error", weights), rtol=1e-6)
+
+
+def weighted_pass(penalty=0.5):
+    images = tf.ones([2, 3])
+    with slim.arg_scope([slim.fully_connected], weights_regularizer=slim.l2_regularizer(penalty)):
+        net = slim.fully_connected(images, 4, scope="a")
+        net = slim.fully_connected(net, 4, scope="b", biases_regularizer=slim.l1_regularizer(1.0))
+        return slim.fully_connected(net, 4, scope="b", reuse=True)
+
+
+def test_the_total_is_the_sum_of_losses_and_penalties_once_per_variable():
+    store = slim.VariableStore()
+    for _ in range(2):  # a pass starts with nothing
+        with store.as_default():
+            weighted_pass()
+            first = losses.mean_squared_error(LOGITS, REALS)
+            losses.add_loss(tf.constant(7.0))
+            penalties = [0.25 * tf.reduce_sum(v**2) for v in slim.get_variables(suffix="weights")]
+            penalties.append(tf.reduce_sum(tf.abs(slim.get_unique_variable("b/biases"))))
+            np.testing.assert_allclose(
+                losses.get_regularization_losses(), [penalties[0], penalties[1], penalties[2]],
+                rtol=1e-6,
+            )  # fmt: skip
+            assert [float(loss) for loss in losses.get_losses()] == [float(first), 7.0]
+            total = float(first) + 7.0
+            np.testing.assert_allclose(losses.get_total_loss(False), total, rtol=1e-6)
+            np.testing.assert_allclose(
+                losses.get_total_loss(), total + sum(map(float, penalties)), rtol=1e-6
+            )
+
+
+def test_a_penalty_counts_in_the_passes_that_use_its_variable():
+    store = slim.VariableStore()
+    with store.as_default():
+        weighted_pass()
+    with store.as_default():
+        slim.fully_connected(tf.ones([2, 3]), 4, scope="a")
+        assert losses.get_regularization_losses() == []
+    with store.as_default():
+        regularizer = slim.l2_regularizer(1.0)
+        slim.fully_connected(tf.ones([2, 3]), 4, scope="a", weights_regularizer=regularizer)
+        np.testing.assert_allclose(
+            losses.get_total_loss(), regularizer(store.named_variables["a/weights"])
+        )
+
+
+def test_losses_and_penalties_by_scope():
+    with slim.VariableStore().as_default():
+        weighted_pass()
+        aux = losses.absolute_difference(LOGITS, REALS, scope="aux_loss")
+        main = losses.absolute_difference(LOGITS, BINARY, scope="main")
+        losses.add_loss(tf.constant(1.0), name="aux_other")
+        assert losses.get_losses("aux_loss") == [aux]
+        assert losses.get_losses("main") == [main]
+        assert len(losses.get_losses("aux")) == 2
+        assert losses.get_losses("none") == []
+        assert len(losses.get_regularization_losses("b/")) == 2
+
+
+def test_passes_do_not_see_each_other():
+    store = slim.VariableStore()
+    with store.as_default():
+        losses.add_loss(tf.constant(1.0))
+        with store.as_default():
+            losses.add_loss(tf.constant(2.0))
+            assert float(losses.get_total_loss()) == 2.0
+        assert float(losses.get_total_loss()) == 1.0
+
+
+def test_a_pass_without_losses_has_no_total():
+    with slim.VariableStore().as_default():
+        with pytest.raises(ValueError, match="this pass has no losses; call one of slim.losses"):
+            losses.get_total_loss()
+        weighted_pass()
+        with pytest.raises(ValueError, match="or add_loss, before"):
+            losses.get_total_loss(add_regularization_losses=False)
+        assert losses.get_total_loss() > 0
+
+
+def test_compute_weighted_loss_adds_itself():
+    with slim.VariableStore().as_default():
+        loss = losses.compute_weighted_loss([[1.0, 2.0], [3.0, 4.0]], [1.0, 0.0], scope="own")
+        assert float(loss) == 1.5
+        assert losses.get_losses("own") == [loss]
+        assert float(losses.compute_weighted_loss([1.0, 3.0])) == 2.0
+        assert len(losses.get_losses()) == 2
