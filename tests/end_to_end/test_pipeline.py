@@ -8,6 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from classifier import exporting, options
+from classifier.config_trained import ExportConfig
+from slim import _checks
+
 
 def test_evaluates_each_image_once(trained, digits, tmp_path):
     said = commands.run(
@@ -96,7 +100,7 @@ def test_a_picture_that_is_none_is_named(trained, digits, tmp_path):
         ("--use_grayscale --dataset_split_name=train", "use_grayscale=True contradicts"),
         (
             "--model_name=cifarnet --dataset_split_name=train",
-            "model_name='cifarnet' contradicts model_info.json",
+            "model_name='cifarnet' contradicts 'lenet' in model_info.json",
         ),
         ("--dataset_split_name=test", "Split 'test' not in"),
     ],
@@ -111,3 +115,22 @@ def test_a_flag_that_contradicts_the_run_is_refused(trained, digits, flag, messa
     )
     assert message in failed.stderr
     assert failed.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", exporting.FORMATS)
+def test_an_export_that_differs_from_the_checkpoint_is_not_kept(
+    trained, tmp_path, monkeypatch, name
+):
+    # As if the exported network had another weight: the checkpoint's side is asked for other images.
+    compare = exporting._difference
+    monkeypatch.setattr(
+        exporting,
+        "_difference",
+        lambda classifier, call, batch: compare(classifier, lambda x: call(x * 1.01), batch),
+    )
+    config = options.build(
+        ExportConfig, checkpoint_path=str(trained), output_dir=str(tmp_path), formats=(name,)
+    )
+    with pytest.raises(_checks.RunError, match="is allowed, so it was not kept"):
+        exporting.run(config)
+    assert not list(tmp_path.iterdir())
