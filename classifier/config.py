@@ -250,5 +250,33 @@ class TrainConfig:
 class DataConfig(Options):
     """Data."""
 
-    dataset_name: str = required("Name of the dataset.", table="datasets")
+    dataset_name: str = required(
+        "Name of the dataset; or verify, which reads a dataset and tells what is wrong with it.",
+        table="conversions",
+    )
     dataset_dir: str = required("Folder to write the dataset's files to.", path="new_folder")
+    source_dir: str | None = option(
+        None,
+        "Folder with the archives fetched by hand, which are downloaded without it; for folder, the"
+        " folder of pictures: SRC/<class>/<image> or SRC/{train,validation,test}/<class>/<image>.",
+        path="folder",
+    )
+    validation_fraction: float | None = option(
+        None,
+        "Share of each class held out for validation, for folder; without it, 0.1.",
+        check=_fraction,
+    )
+    split_seed: int | None = option(
+        None,
+        "Decides, for folder, which pictures are held out and the order; without it, 0.",
+        check=_non_negative,
+    )
+    on_bad_image: str | None = option(
+        None,
+        "What to do when files are no good pictures: error (the default) makes nothing, skip leaves"
+        " them out; bad_files.csv lists them all.",
+        choices=("error", "skip"),
+    )
+    max_pixels: int | None = option(
+        None, "Most pixels of a picture; without it, 89478485.", check=_positive
+    )

@@ -16,6 +16,12 @@ from classifier.run_directory import write_json
 from slim import _checks, metrics
 from slim.events import EventFile
 
+_USUAL_CAUSES = (
+    "this is hardly better than chance. The usual causes: another preprocessing or image size than "
+    "in training (preprocessing_name, eval_image_size), labels shifted by one (labels_offset), "
+    "classes in another order than in training"
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
@@ -57,9 +63,14 @@ def run(config: EvalConfig) -> ExitCode | None:
     weights = "moving averages of the weights" if classifier.used_averages else "weights"
     where = f"{dataset_name} {data.dataset_split_name}"
     print(f"Evaluating the {weights} of {classifier.prefix} on {where}")
+    for warning in facts.evaluation_warnings(resolved):
+        print(f"warning: {warning}", flush=True)
     with inputs.translate_errors(dataset):
         found = evaluate(classifier, _batches(resolved, dataset), resolved.num_batches)
     tell(found, data.dataset_split_name, resolved.num_images)
+    described = facts.is_described_by_options(config.run.checkpoint_path)
+    if described and _is_chance(found.accuracy, classifier.info.num_classes):
+        print(f"warning: {_USUAL_CAUSES}", flush=True)
     _keep(found, config, classifier)
     return None
 
@@ -117,6 +128,11 @@ def tell(found: Evaluation, split_name: str, num_images: int) -> None:
     print(f"{split_name} recall_{found.k} {found.recall_at_k:.4f}")
     print(f"{split_name} macro recall {found.macro_recall:.4f}")
     print(f"{split_name} loss {found.loss:.4f}", flush=True)
+
+
+def _is_chance(accuracy: float, num_classes: int) -> bool:
+    # Of a few classes, a poor model of the right images may get no more right.
+    return num_classes >= 10 and accuracy < 2 / num_classes
 
 
 def _batches(resolved: ResolvedEvaluation, dataset: Any) -> tf.data.Dataset:

@@ -1,5 +1,5 @@
 """From options to resolved runs: brings `resolve` the facts of the factories' tables and of the
-disk.
+disk, and tells where options contradict what is known of a published checkpoint.
 
 No TensorFlow: a wrong folder, split, shard or checkpoint is answered before it is loaded.
 """
@@ -11,11 +11,16 @@ from classifier.config import TrainConfig
 from classifier.config_trained import EvalConfig, ExportConfig, PredictConfig
 from classifier.run_directory import ModelInfo, RunDirectory
 from datasets import dataset_factory
+from nets import published
 from nets.nets_factory import NETWORKS
 from preprocessing import preprocessing_factory
+from slim import checkpoints
 
 if TYPE_CHECKING:
     from slim.data.dataset import Dataset
+
+# Its labels are those that the published checkpoints were trained with.
+_PUBLISHED_DATASET = "imagenet"
 
 _preprocessing_of = preprocessing_factory.resolve_name
 
@@ -73,6 +78,36 @@ def prediction(config: PredictConfig) -> resolve_trained.ResolvedPrediction:
       UserError: if the model is not known.
     """
     return resolve_trained.resolve_prediction(config, _model_info(config.checkpoint_path))
+
+
+def training_warnings(resolved: resolve.ResolvedRun) -> list[str]:
+    """Returns what contradicts the checkpoint that a new run starts from, if it is a published
+    one."""
+    path = resolved.config.finetune.checkpoint_path
+    return [] if path is None else _contradictions(path, resolved.model, resolved.model.image_size)
+
+
+def evaluation_warnings(resolved: resolve_trained.ResolvedEvaluation) -> list[str]:
+    """Returns what contradicts the checkpoint that is evaluated, if it is a published one."""
+    return _contradictions(resolved.config.run.checkpoint_path, resolved.model, resolved.image_size)
+
+
+def is_described_by_options(checkpoint_path: str) -> bool:
+    """Returns whether only the options say what a checkpoint's network, images and labels are."""
+    return _model_info(checkpoint_path) is None
+
+
+def _contradictions(path: str, model: ModelInfo, image_size: tuple[int, int]) -> list[str]:
+    if not is_described_by_options(path):
+        return []
+    return list(
+        published.contradictions(
+            checkpoints.latest(path) or path,
+            model.preprocessing_name,
+            image_size,
+            model.labels_offset if model.dataset_name == _PUBLISHED_DATASET else None,
+        )
+    )
 
 
 def _model_info(checkpoint_path: str) -> ModelInfo | None:

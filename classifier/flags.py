@@ -25,6 +25,7 @@ _HELP = ("--help", "-help", "-h")
 _TABLES: Mapping[options.Table, tuple[str, tuple[str, ...]]] = {
     "networks": ("nets.nets_factory", ("NETWORKS",)),
     "datasets": ("datasets.dataset_factory", ("DATASETS",)),
+    "conversions": ("datasets.dataset_factory", ("DATASETS", "ACTIONS")),
     "preprocessings": (
         "preprocessing.preprocessing_factory",
         ("PREPROCESSINGS", "NETWORK_PREPROCESSINGS"),

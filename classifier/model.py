@@ -6,10 +6,11 @@ from typing import Any
 import tensorflow as tf
 
 import slim
+from classifier import warm_start
+from classifier.checkpoint_names import AVERAGE, heads_of, is_in, kind
 from classifier.run_directory import ModelInfo
-from classifier.warm_start import is_in
 from nets import nets_factory
-from slim import checkpoints
+from slim import _checks, checkpoints
 from slim.moving_averages import average_name
 
 # Weight of the auxiliary classifier's loss, as the original trains Inception and NASNet.
@@ -94,9 +95,36 @@ class InferenceModel(tf.Module):
         named = (
             {average_name(n): v for n, v in variables.items()} if self.used_averages else variables
         )
+        report = checkpoints.compare(self.prefix, named)
+        if report.missing or report.mismatched:
+            raise _checks.UserError(self._unfit(report))
         checkpoints.restore(self.prefix, named)
         reader = checkpoints.read(self.prefix)
         return int(reader.get("global_step")) if "global_step" in reader else None
+
+    def _unfit(self, report: checkpoints.RestoreReport) -> str:
+        info, missing = self.info, report.missing
+        if missing and self.used_averages and AVERAGE not in map(kind, report.unused):
+            return (
+                f"Checkpoint {self.prefix} has no moving averages of the weights: "
+                f"moving_average_decay={info.moving_average_decay} has nothing to use"
+            )
+        if len(missing) == len(self.store.named_variables):
+            return warm_start.of_another_network(report, info)
+        if missing:
+            return (
+                f"Checkpoint {self.prefix} lacks {len(missing)} variables of {info.model_name}: "
+                f"{_checks.listed(missing, 5)}"
+            )
+        differing = [mismatch.name for mismatch in report.mismatched]
+        heads = heads_of(differing, nets_factory.NETWORKS[info.model_name].heads)
+        if heads and all(heads_of([name], heads) for name in differing):
+            return (
+                f"{warm_start.head_text(report, info, heads)}. It has to be the dataset that the "
+                "checkpoint was trained on; where the head has one class less or more, "
+                "labels_offset differs by one"
+            )
+        return f"Checkpoint {self.prefix} does not fit: {_checks.listed(report.mismatched, 5)}"
 
     def __call__(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Classifies preprocessed images.

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 import slim
+from classifier import facts
 from classifier.resolve import ResolvedRun
 from classifier.resuming import Change
 from classifier.run_directory import ModelInfo, RunDirectory
@@ -43,7 +44,10 @@ class Opening(learning.Hook):
         if options.checkpoint_path is None:
             return None
         start = WarmStart(
-            options.checkpoint_path, options.checkpoint_exclude_scopes, options.ignore_missing_vars
+            options.checkpoint_path,
+            self._resolved.model,
+            options.checkpoint_exclude_scopes,
+            options.ignore_missing_vars,
         )
 
         def init_fn() -> None:
@@ -71,8 +75,12 @@ class Opening(learning.Hook):
             resolved.schedule,
             *(f"changed since the last start: {change}" for change in self._changes),
             self._origin(run),
+            *(f"warning: {warning}" for warning in self._warnings(run)),
         ]
         print("\n".join(lines), flush=True)
+
+    def _warnings(self, run: learning.Run) -> list[str]:
+        return facts.training_warnings(self._resolved) if run.restored is None else []
 
     def _origin(self, run: learning.Run) -> str:
         if run.restored is None:

@@ -16,7 +16,7 @@ from slim import _checks
 C = TypeVar("C")
 
 # `classifier.flags` looks at tables and at the disk; making a configuration does not.
-Table = Literal["networks", "datasets", "preprocessings"]
+Table = Literal["networks", "datasets", "conversions", "preprocessings"]
 PathKind = Literal["folder", "new_folder", "new_file", "checkpoint", "images"]
 # A change of the option when a run is resumed is listed, is refused, or is nothing to speak of.
 Resume = Literal["listed", "refused", "free"]

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Mapping
 
 from classifier.options import PathKind
-from slim import _checks
+from slim import _checks, checkpoints
 
 
 def check(kind: PathKind, name: str, path: str) -> None:
@@ -59,7 +59,7 @@ def _writable(name: str, path: str) -> None:
 def _checkpoint(name: str, path: str) -> None:
     if os.path.isdir(path):
         held = sorted(os.listdir(path))
-        if not any(file.endswith(".index") for file in held):
+        if checkpoints.latest(path) is None:
             raise _checks.UserError(
                 f"{name}={path!r} holds no checkpoint, expected model.ckpt-*.index;"
                 f" it holds: {_checks.listed(held, 8) or 'nothing'}"

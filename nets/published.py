@@ -77,12 +77,11 @@ def of_network(name: str) -> list[PublishedCheckpoint]:
 
 
 def _width_of(name: str) -> tuple[str, float]:
+    """Returns the network that a name is a width of, and the width: `mobilenet_v1_050` is half."""
     base, _, width = name.rpartition("_")
-    return (
-        (base, int(width) / 100)
-        if len(width) == 3 and width < "150" and base in NETWORKS
-        else (name, 1.0)
-    )
+    if base in NETWORKS and width.isdigit():
+        return base, int(width) / 100
+    return name, 1.0
 
 
 def find(checkpoint_path: str) -> PublishedCheckpoint | None:
@@ -101,7 +100,10 @@ def find(checkpoint_path: str) -> PublishedCheckpoint | None:
 
 
 def contradictions(
-    checkpoint_path: str, preprocessing: str, image_size: tuple[int, int], labels_offset: int
+    checkpoint_path: str,
+    preprocessing: str,
+    image_size: tuple[int, int],
+    labels_offset: int | None,
 ) -> Iterator[str]:
     """Yields a line for each option that is not how a published checkpoint has to be used.
 
@@ -109,7 +111,7 @@ def contradictions(
       checkpoint_path: the checkpoint.
       preprocessing: name of the preprocessing in use.
       image_size: height and width in use, in pixels.
-      labels_offset: in use.
+      labels_offset: in use, or None where the labels are not ImageNet's.
     """
     row = find(checkpoint_path)
     if row is None:
@@ -119,7 +121,7 @@ def contradictions(
             f"{row.stem} was trained with {row.preprocessing} preprocessing at {row.image_size}; "
             f"you have {preprocessing} at {'x'.join(map(str, image_size))}"
         )
-    if labels_offset != row.labels_offset:
+    if labels_offset is not None and labels_offset != row.labels_offset:
         classes = 1000 if row.labels_offset else 1001
         yield (
             f"{row.stem} has {classes} classes, so on ImageNet it needs "

@@ -1,8 +1,9 @@
 """Sizes of networks, counted from the networks themselves."""
 
 import dataclasses
+import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -49,9 +50,21 @@ def count(
     spec = nets_factory.NETWORKS[name]
     size = image_size or spec.image_size
     frames = [num_frames] if spec.input_rank == 5 else []
+    return count_function(
+        functools.partial(network, **network_arguments), [*frames, size, size, spec.channels]
+    )
+
+
+def count_function(network: Callable[[tf.Tensor], Any], image_shape: Sequence[int]) -> Statistics:
+    """Builds any function of slim's layers in a graph and counts.
+
+    Args:
+      network: a function of images [1, ...].
+      image_shape: shape of an image.
+    """
     store = slim.VariableStore(seed=0)
     with tf.Graph().as_default() as graph, store.as_default():
-        network(tf.zeros([1, *frames, size, size, spec.channels]), **network_arguments)
+        network(tf.zeros([1, *image_shape]))
     variables = store.named_variables
     sizes = {n: variables[n].shape.num_elements() for n, r in store.records.items() if r.trainable}
     return Statistics(

@@ -199,32 +199,52 @@ def _steps(run: Run, batches: Any, steps_per_loop: int) -> Iterator[Mapping[str,
     strategy = run.train_op.strategy
     dataset = batches(run.step) if callable(batches) else batches.skip(run.step)
     iterator = iter(strategy.experimental_distribute_dataset(dataset))
+    loss = math.nan
     while run.number_of_steps is None or run.step < run.number_of_steps:
         left = steps_per_loop if run.number_of_steps is None else run.number_of_steps - run.step
         try:
             numbers = run.train_op.run(iterator, min(steps_per_loop, left))
         except (tf.errors.OutOfRangeError, StopIteration):
-            run.step = int(run.train_op.global_step.numpy())
+            done = int(run.train_op.global_step.numpy())
+            if done != run.step:
+                _check_variables(run, done)
+            run.step = done
             return
-        _check_finite(run.step, numbers)
+        _check_finite(run.step, numbers, loss)
+        loss = float(numbers["loss"][-1])
         run.step += len(numbers["loss"])
         yield numbers
 
 
-def _check_finite(first: int, numbers: Mapping[str, np.ndarray]) -> None:
-    for name in ("loss", "gradient_norm"):
-        bad = np.flatnonzero(~np.isfinite(numbers[name]))
-        if bad.size:
-            at = int(bad[0])
-            before = numbers["loss"][at - 1] if at else math.nan
+def _check_finite(first: int, numbers: Mapping[str, np.ndarray], before: float) -> None:
+    """Refuses steps after the first `first` ones if one has no finite loss or gradient."""
+    names = ("loss", "gradient_norm")
+    bad = ~np.isfinite([numbers[name] for name in names])
+    if not bad.any():
+        return
+    at = int(np.flatnonzero(bad.any(axis=0))[0])
+    name = names[int(np.argmax(bad[:, at]))]
+    before = numbers["loss"][at - 1] if at else before
+    history = "" if math.isnan(before) else f", loss before {before:.4g}"
+    raise NonFiniteError(
+        f"{name} is {numbers[name][at]} at step {first + at + 1} "
+        f"(learning rate {numbers['learning_rate'][at]:.3g}, loss {numbers['loss'][at]:.4g}"
+        f"{history}). Nothing was saved over the last good checkpoint. "
+        "Likely causes, in this order: a learning rate that is too high (try a tenth, or clip "
+        "the gradients), labels or images out of range, an optimizer epsilon that is too small",
+        step=first + at,
+    )
+
+
+def _check_variables(run: Run, done: int) -> None:
+    """Refuses steps that went wrong and whose numbers are lost, as the data ended within a loop."""
+    for name, variable in run.train_op.variables_to_train.items():
+        if not np.isfinite(variable.numpy()).all():
             raise NonFiniteError(
-                f"{name} is {numbers[name][at]} at step {first + at + 1} "
-                f"(learning rate {numbers['learning_rate'][at]:.3g}, "
-                f"loss {numbers['loss'][at]:.4g}, loss before {before:.4g}). "
-                "Nothing was saved over the last good checkpoint. Likely causes, in this order: "
-                "a learning rate that is too high (try a tenth, or clip the gradients), labels or "
-                "images out of range, an optimizer epsilon that is too small",
-                step=first + at,
+                f"{name} is not finite at step {done}, where the data ended; "
+                f"it went wrong after step {run.step}. "
+                "Nothing was saved over the last good checkpoint",
+                step=run.step,
             )
 
 

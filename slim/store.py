@@ -118,6 +118,9 @@ class VariableStore(tf.Module):
     def as_default(self, seed: tf.Tensor | None = None) -> Iterator[Pass]:
         """Makes this the current store and starts a pass.
 
+        Inside a `tf.function`, enter it within that function: TensorFlow traces a function that
+        makes variables twice, and both traces would be one pass otherwise.
+
         Args:
           seed: int32 tensor of shape [2]; dropout then depends on it and on the layer's name alone.
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from classifier import config, config_trained, options
+from classifier import config, config_checkpoints, config_trained, options
 from tests import source_tree
 
 # The first that fits decides: a module -> what it may import of the project, by prefix.
@@ -22,7 +22,7 @@ FLOORS = (
     ("classifier.help_text", ("classifier.options",)),
     ("classifier.native_log", ()),
     ("classifier.options", ("slim._checks",)),
-    ("classifier.paths", ("classifier.options", "slim._checks")),
+    ("classifier.paths", ("classifier.options", "slim._checks", "slim.checkpoints")),
     ("classifier.run_directory", ("slim._checks", "slim._paths")),
     (
         "classifier.flags",
@@ -57,6 +57,8 @@ FLOORS = (
         (
             "classifier",
             "nets.nets_factory",
+            "nets.published",
+            "nets.statistics",
             "datasets.dataset_factory",
             "preprocessing.preprocessing_factory",
             "slim",
@@ -72,7 +74,10 @@ ROOFS = tuple(
     f"classifier.{name}" for name in ("training", "evaluating", "exporting", "predicting")
 )
 TENSORFLOW_FREE = (
+    "classifier.checkpoint_names",
+    "classifier.checkpoints",
     "classifier.config",
+    "classifier.config_checkpoints",
     "classifier.config_trained",
     "classifier.exit_codes",
     "classifier.facts",
@@ -88,6 +93,7 @@ TENSORFLOW_FREE = (
     "datasets.dataset_factory",
     "datasets.download_and_convert",
     "nets.nets_factory",
+    "nets.published",
     "preprocessing.preprocessing_factory",
     "slim",
     "slim._checks",
@@ -153,7 +159,12 @@ def test_modules_of_the_ground_floor_load_without_tensorflow(tmp_path):
 
 
 def attributes_read():
-    declarations = ("classifier.config", "classifier.config_trained", "classifier.options")
+    declarations = (
+        "classifier.config",
+        "classifier.config_checkpoints",
+        "classifier.config_trained",
+        "classifier.options",
+    )
     return {
         node.attr
         for path in source_tree.files()
@@ -174,6 +185,9 @@ def scripts():
     [
         config.TrainConfig,
         config.DataConfig,
+        config_checkpoints.InspectConfig,
+        config_checkpoints.DiffConfig,
+        config_checkpoints.ConvertConfig,
         config_trained.EvalConfig,
         config_trained.ExportConfig,
         config_trained.PredictConfig,

@@ -22,9 +22,10 @@ class NasnetConfig:
       dense_dropout_keep_prob: share of the features that dropout keeps before the last layer.
       total_training_steps: steps after which drop path has its full strength.
       num_reduction_layers: reductions after the stem, spread evenly over the cells.
-      skip_reduction_layer_input: NASNet: whether the cell after a reduction takes the cell before
-        it as its second input, rather than what the reduction itself started from. PNASNet: whether
-        a reducing cell takes its second input from two cells before, rather than from three.
+      skip_reduction_layer_input: NASNet: whether the cell after a reduction takes the reduction's
+        second input as its own second input too, rather than the reduction's first. PNASNet:
+        whether a reducing cell takes its second input from two cells before, as the others do,
+        rather than from three.
       use_aux_head: whether training has an auxiliary classifier before the second reduction.
       use_bounded_activation: relu6 and clipping to [-6, 6], which suit quantized inference.
       data_format: "NHWC" or "NCHW", for the computation; images come as NHWC in both.

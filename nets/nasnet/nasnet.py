@@ -173,7 +173,7 @@ def build_nasnet_large(
     config: NasnetConfig | None = None,
     current_step: Any = None,
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """Builds the large NASNet-A for ImageNet, 88.9 million parameters, 23.8 billion multiply-adds.
+    """Builds the large NASNet-A for ImageNet, 88.8 million parameters, 23.8 billion multiply-adds.
 
     Args:
       images: [batch, 331, 331, channels]; other sizes work too.

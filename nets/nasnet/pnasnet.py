@@ -69,7 +69,7 @@ def build_pnasnet_mobile(
     config: NasnetConfig | None = None,
     current_step: Any = None,
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """Builds the mobile PNASNet-5 for ImageNet, 5.1 million parameters, 588 million multiply-adds.
+    """Builds the mobile PNASNet-5 for ImageNet, 5.1 million parameters, 587 million multiply-adds.
 
     Args:
       images: [batch, 224, 224, channels]; other sizes work too.
@@ -98,7 +98,7 @@ def build_pnasnet_large(
     config: NasnetConfig | None = None,
     current_step: Any = None,
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """Builds the large PNASNet-5 for ImageNet, 86.1 million parameters, 25 billion multiply-adds.
+    """Builds the large PNASNet-5 for ImageNet, 86.1 million parameters, 24.9 billion multiply-adds.
 
     Args:
       images: [batch, 331, 331, channels]; other sizes work too.

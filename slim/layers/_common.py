@@ -20,7 +20,7 @@ def as_tuple(value: int | Sequence[int], n: int, name: str) -> tuple[int, ...]:
     """Returns `n` whole numbers from one number or a sequence of one or n.
 
     Raises:
-      ValueError: if the sequence has another length or holds something else than numbers above zero.
+      ValueError: if the sequence has another length, or holds anything else.
     """
     given = tuple(value) if isinstance(value, Iterable) else (value,)
     given *= n if len(given) == 1 else 1

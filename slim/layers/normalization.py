@@ -295,8 +295,8 @@ def group_norm(
       scope: name of the layer.
 
     Raises:
-      ValueError: if the groups do not divide the channels, the channel axis is reduced too, or there
-        is no such axis.
+      ValueError: if the groups do not divide the channels, the channel axis is reduced too, or an
+        axis is out of range.
     """
     inputs = tf.convert_to_tensor(inputs)
     rank = common.known_rank(inputs, 2)

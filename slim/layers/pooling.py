@@ -143,7 +143,8 @@ def pool(
       pooling_type: "MAX" or "AVG".
       padding: "VALID" or "SAME".
       data_format: as for `convolution`.
-      dilation_rate: distance of the pixels in a window; above 1 only with a `stride` of 1 and "VALID".
+      dilation_rate: distance of the pixels in a window; above 1 only where `stride` is 1 and the
+        padding "VALID".
       stride: from window to window.
       outputs_collections: collections in which the output is noted.
       scope: name of the layer.

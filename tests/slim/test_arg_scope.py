@@ -179,10 +179,11 @@ def test_arguments_of_own_functions():
 
 LAYERS = [
     slim.avg_pool2d, slim.avg_pool3d, slim.batch_norm, slim.bias_add, slim.conv1d, slim.conv2d,
-    slim.conv2d_in_plane, slim.conv2d_transpose, slim.conv3d, slim.conv3d_transpose, slim.convolution,
-    slim.dropout, slim.flatten, slim.fully_connected, slim.group_norm, slim.instance_norm,
-    slim.layer_norm, slim.max_pool2d, slim.max_pool3d, slim.maxout, slim.one_hot_encoding, slim.pool,
-    slim.separable_conv2d, slim.softmax, slim.unit_norm, slim.model_variable, slim.variable,
+    slim.conv2d_in_plane, slim.conv2d_transpose, slim.conv3d, slim.conv3d_transpose,
+    slim.convolution, slim.dropout, slim.flatten, slim.fully_connected, slim.group_norm,
+    slim.instance_norm, slim.layer_norm, slim.max_pool2d, slim.max_pool3d, slim.maxout,
+    slim.one_hot_encoding, slim.pool, slim.separable_conv2d, slim.softmax, slim.unit_norm,
+    slim.model_variable, slim.variable,
 ]  # fmt: skip
 
 

@@ -28,7 +28,12 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     op = tiny.train_op(moving_average_decay=0.5)
     learning.train(
-        op, str(folder), tiny.batches(), number_of_steps=6, save_interval_secs=0, save_interval_steps=2
+        op,
+        str(folder),
+        tiny.batches(),
+        number_of_steps=6,
+        save_interval_secs=0,
+        save_interval_steps=2,
     )
     return str(folder)
 
@@ -144,7 +149,9 @@ def test_numbers_out_of_range(run):
     with pytest.raises(_checks.UserError, match="num_evals=0 must be positive"):
         evaluation.evaluate_once(run, None, batches(), eval_fn, METRICS, num_evals=0)
     with pytest.raises(_checks.UserError, match="max_number_of_evaluations=0 must be positive"):
-        evaluation.evaluation_loop(run, None, batches(), eval_fn, METRICS, max_number_of_evaluations=0)
+        evaluation.evaluation_loop(
+            run, None, batches(), eval_fn, METRICS, max_number_of_evaluations=0
+        )
 
 
 def loop(folder, logdir=None, fn=eval_fn, **arguments):
@@ -169,9 +176,7 @@ def test_the_loop_evaluates_each_new_checkpoint_once(run, tmp_path):
             copy(run, folder, left.pop())
         return False
 
-    results = loop(
-        folder, tmp_path / "eval", timeout_fn=more, max_number_of_evaluations=3
-    )
+    results = loop(folder, tmp_path / "eval", timeout_fn=more, max_number_of_evaluations=3)
     assert results["accuracy"] == by_hand(f"{run}/model.ckpt-6")
     assert [step for step, name, _ in scalars(tmp_path / "eval") if name == "recall"] == [2, 4, 6]
 

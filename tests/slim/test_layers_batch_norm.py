@@ -104,10 +104,11 @@ def test_center_and_scale(center, scale):
 
 
 def test_regularizers_of_the_parameters():
+    regularizers = {"gamma": slim.l1_regularizer(1.0), "beta": slim.l2_regularizer(2.0)}
     with slim.VariableStore().as_default():
         slim.batch_norm(
             inputs(4), scale=True, scope="bn", param_initializers=SOME,
-            param_regularizers={"gamma": slim.l1_regularizer(1.0), "beta": slim.l2_regularizer(2.0)},
+            param_regularizers=regularizers,
         )  # fmt: skip
         penalties = slim.losses.get_regularization_losses()
         expected = [variable("gamma").sum(), (variable("beta") ** 2).sum()]

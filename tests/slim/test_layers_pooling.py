@@ -14,6 +14,14 @@ NAMED = {
     ("AVG", 3): slim.avg_pool3d,
 }
 
+CASES = [
+    (kind, dims, kernel, stride, padding)
+    for kind, dims in NAMED
+    for kernel, stride in ((2, 2), (3, 2), (3, 1), (1, 3))
+    for padding in ("SAME", "VALID")
+    if windows.start_is_settled(dims, kernel, stride, padding)
+]
+
 
 def inputs(dims):
     return np.random.default_rng(dims).normal(size=[2, *SIZES[dims], 3]).astype(np.float32)
@@ -32,9 +40,7 @@ def check(layer, kind, dims, kernel, stride, rate, padding, **options):
     np.testing.assert_allclose(first, np.moveaxis(expected, -1, 1), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("kind, dims", NAMED)
-@pytest.mark.parametrize("padding", ["SAME", "VALID"])
-@pytest.mark.parametrize("kernel, stride", [(2, 2), (3, 2), (3, 1), (1, 3)])
+@pytest.mark.parametrize("kind, dims, kernel, stride, padding", CASES)
 def test_pools_equal_numpy(kind, dims, kernel, stride, padding):
     check(NAMED[kind, dims], kind, dims, kernel, stride, 1, padding)
 

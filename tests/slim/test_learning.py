@@ -75,7 +75,7 @@ def test_the_loss_falls_and_the_last_one_is_returned(tmp_path):
 
 
 def full_op():
-    """Dropout, batch norm, Adam's slots and scalars, averages and a schedule: all that has a state."""
+    """Dropout, batch norm, Adam, averages and a schedule: all that has a state."""
     rate = tf.keras.optimizers.schedules.ExponentialDecay(0.05, 3, 0.5)
     optimizer = slim.optimizers.Adam(learning_rate=rate)
     return tiny.train_op(
@@ -85,8 +85,9 @@ def full_op():
 
 @pytest.mark.parametrize("by_function", [False, True], ids=["skipped", "from_step"])
 def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path, by_function):
-    batches = (lambda step: tiny.batches().skip(step)) if by_function else tiny.batches()
     for steps in (4, 5, 11):
+        # A dataset of its own each time, as in another process.
+        batches = (lambda step: tiny.batches().skip(step)) if by_function else tiny.batches()
         train(tmp_path / "pieces", steps, full_op(), batches)
     train(tmp_path / "whole", 11, full_op(), tiny.batches())
     assert_equal_runs(tmp_path / "pieces", tmp_path / "whole")
@@ -255,12 +256,14 @@ def spoilt(at, size=16):
     return tiny.batches(size).enumerate().map(spoil)
 
 
-@pytest.mark.parametrize("steps_per_loop, last_saved", [(1, [4]), (4, [4]), (3, [])])
-def test_a_loss_that_is_no_number_names_its_step_and_saves_nothing(
-    tmp_path, steps_per_loop, last_saved
-):
+@pytest.mark.parametrize("steps_per_loop, saved", [(1, [4]), (4, [4]), (3, [])])
+def test_a_loss_that_is_no_number_names_its_step_and_saves_nothing(tmp_path, steps_per_loop, saved):
     recorder = Recorder()
-    with pytest.raises(learning.NonFiniteError, match="loss is nan at step 6 .learning rate 0.1") as error:
+    # The first relu hides the input's NaN from the loss, but not from the gradients.
+    message = (
+        r"gradient_norm is nan at step 6 \(learning rate 0.1, loss [\d.]+, loss before [\d.]+\)"
+    )
+    with pytest.raises(learning.NonFiniteError, match=message) as error:
         train(
             tmp_path, 20, batches=spoilt(5), save_interval_steps=4,
             steps_per_loop=steps_per_loop, hooks=[recorder],
@@ -268,8 +271,18 @@ def test_a_loss_that_is_no_number_names_its_step_and_saves_nothing(
     assert error.value.step == 5
     assert isinstance(error.value, _checks.RunError)
     assert "Nothing was saved over the last good checkpoint" in str(error.value)
-    assert steps_on_disk(tmp_path) == (last_saved or [])
+    assert steps_on_disk(tmp_path) == saved
     assert recorder.log[-1][1] == "end"
+
+
+def test_a_loss_that_is_no_number_from_the_start(tmp_path):
+    def loss(images, labels):
+        return tf.reduce_mean(tiny.network(images)) * np.float32("inf")
+
+    message = r"loss is -?(inf|nan) at step 1 \(learning rate 0.1, loss -?(inf|nan)\)\. Nothing"
+    with pytest.raises(learning.NonFiniteError, match=message):
+        train(tmp_path, 5, tiny.train_op(loss))
+    assert steps_on_disk(tmp_path) == []
 
 
 def test_a_gradient_that_is_no_number_is_found_too(tmp_path):
@@ -285,7 +298,8 @@ def test_a_gradient_that_is_no_number_is_found_too(tmp_path):
 
 def test_nothing_bad_is_saved_when_the_data_ends_within_a_loop(tmp_path):
     batches = spoilt(5).take(6)
-    with pytest.raises(learning.NonFiniteError, match="step"):
+    message = "weights is not finite at step 6, where the data ended; it went wrong after step 4"
+    with pytest.raises(learning.NonFiniteError, match=message):
         train(tmp_path, 100, batches=batches, steps_per_loop=4, save_interval_steps=4)
     assert steps_on_disk(tmp_path) == [4]
 
@@ -340,8 +354,12 @@ def test_numbers_out_of_range(tmp_path, arguments, message):
     assert not any(name.startswith("model") for name in os.listdir(tmp_path))
 
 
-def test_two_replicas_resume_bit_for_bit(tmp_path, mirrored):
+def test_two_replicas_resume(tmp_path, mirrored):
     for steps in (3, 6):
         train(tmp_path / "pieces", steps, tiny.train_op(strategy=mirrored))
     train(tmp_path / "whole", 6, tiny.train_op(strategy=mirrored))
-    assert_equal_runs(tmp_path / "pieces", tmp_path / "whole")
+    wanted = saved_values(tmp_path / "whole")
+    for name, value in saved_values(tmp_path / "pieces").items():
+        # Each replica has moving statistics of its own: what is saved is their mean, which rounds.
+        tolerance = 1e-6 if "norm/moving" in name else 0.0
+        np.testing.assert_allclose(value, wanted[name], rtol=tolerance, err_msg=name)

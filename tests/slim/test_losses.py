@@ -1,4 +1,4 @@
-"""Oracle: the losses of TensorFlow 1, whose mean is over the elements with a weight other than zero."""
+"""Oracle: the losses of TensorFlow 1, with the mean over the elements whose weight is not zero."""
 
 import numpy as np
 import pytest
@@ -86,7 +86,7 @@ def test_weights_of_elementwise_losses(name):
 
 @pytest.mark.parametrize("name", PER_EXAMPLE)
 def test_weights_of_losses_per_example(name):
-    # The cosine distance keeps its reduced axis: TensorFlow wants [batch, 1] there, and we take both.
+    # The cosine distance keeps its reduced axis: TensorFlow wants [batch, 1] there, we take both.
     fitting = EACH[:, np.newaxis] if name == "cosine_distance" else EACH
     agree(name, EACH, their_weights=fitting)
     agree(name, EACH[:, np.newaxis], their_weights=fitting)

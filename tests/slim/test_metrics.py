@@ -17,7 +17,11 @@ def batches(classes=6):
     random = np.random.RandomState(1)
     for size in SIZES:
         scores = random.standard_normal([size, classes]).astype(np.float32)
-        yield scores, random.randint(0, classes, size), random.randint(0, 2, size).astype(np.float32)
+        yield (
+            scores,
+            random.randint(0, classes, size),
+            random.randint(0, 2, size).astype(np.float32),
+        )
 
 
 def joined():
@@ -78,8 +82,12 @@ def test_mean_takes_any_weights_that_broadcast():
     mean.update(values)
     mean.update(values, 0.5)
     mean.update(values, weights)
-    total = np.concatenate([np.ones([4, 3]), np.full([4, 3], 0.5), np.broadcast_to(weights, [4, 3])])
-    assert mean.result() == pytest.approx(np.average(np.tile(values, [3, 1]), weights=total), rel=1e-6)
+    total = np.concatenate(
+        [np.ones([4, 3]), np.full([4, 3], 0.5), np.broadcast_to(weights, [4, 3])]
+    )
+    assert mean.result() == pytest.approx(
+        np.average(np.tile(values, [3, 1]), weights=total), rel=1e-6
+    )
     assert mean.count == pytest.approx(total.sum(), rel=1e-6)
 
 

@@ -43,7 +43,10 @@ def test_50_updates_equal_numpy(decay, first):
     store, averages = store_with(decay)
     averages.reset()
     random = np.random.RandomState(0)
-    expected = {n: store.named_variable(n).numpy().astype(np.float64) for n in ("net/weights", "net/moving_mean")}
+    expected = {
+        n: store.named_variable(n).numpy().astype(np.float64)
+        for n in ("net/weights", "net/moving_mean")
+    }
     update = tf.function(averages.update)
     for step in range(first, first + 50):
         kept = min(decay, (1 + step) / (10 + step))
@@ -82,5 +85,7 @@ def test_equal_to_tensorflows_own():
 
 @pytest.mark.parametrize("decay", [-0.1, 1.1])
 def test_decay_out_of_range(decay):
-    with pytest.raises(_checks.UserError, match=f"moving_average_decay={decay} must lie between 0.0 and 1.0"):
+    with pytest.raises(
+        _checks.UserError, match=f"moving_average_decay={decay} must lie between 0.0 and 1.0"
+    ):
         MovingAverages(decay, slim.VariableStore(seed=0))

@@ -1,4 +1,4 @@
-"""The seven optimizers: equal to the original's runs, to TensorFlow 1's classes, and in their slots."""
+"""The seven optimizers equal the original's runs and TensorFlow 1's classes, slots included."""
 
 import gzip
 import json
@@ -15,7 +15,9 @@ from tests.conformance import reference
 
 # Obtained as tests/conformance/README.md says.
 ORIGINAL = json.loads(
-    gzip.decompress((pathlib.Path(__file__).parent / "goldens/optimizers_lenet.json.gz").read_bytes())
+    gzip.decompress(
+        (pathlib.Path(__file__).parent / "goldens/optimizers_lenet.json.gz").read_bytes()
+    )
 )
 
 # With the original training script's default flags.
@@ -77,7 +79,9 @@ START = {"w": np.array([[1.0, -2.0], [0.5, 3.0]], np.float32), "b": np.array([0.
 def gradients_at(step, values):
     """Gradients of a quadratic with noise, as NumPy: the same for both sides."""
     noise = np.random.RandomState(step)
-    return {k: (v + 0.3 * noise.standard_normal(v.shape)).astype(np.float32) for k, v in values.items()}
+    return {
+        k: (v + 0.3 * noise.standard_normal(v.shape)).astype(np.float32) for k, v in values.items()
+    }
 
 
 def ours(optimizer, steps):
@@ -88,7 +92,9 @@ def ours(optimizer, steps):
     trained = dict(store.named_variables)
     optimizer.build(store, trained)
     apply = tf.function(
-        lambda gradients: optimizer.apply(store, gradients, optimizer.learning_rate_at(tf.constant(0)))
+        lambda gradients: optimizer.apply(
+            store, gradients, optimizer.learning_rate_at(tf.constant(0))
+        )
     )
     for step in range(steps):
         apply(gradients_at(step, {k: v.numpy() for k, v in trained.items()}))
@@ -99,7 +105,9 @@ def tensorflow_1(optimizer, steps):
     """The same in a TensorFlow 1 session, with all variables by their TensorFlow 1 names."""
     v1 = tf.compat.v1
     with tf.Graph().as_default(), v1.Session() as session:
-        variables = {k: v1.get_variable(k, initializer=v, use_resource=True) for k, v in START.items()}
+        variables = {
+            k: v1.get_variable(k, initializer=v, use_resource=True) for k, v in START.items()
+        }
         holders = {k: v1.placeholder(tf.float32, v.shape) for k, v in START.items()}
         update = optimizer.apply_gradients([(holders[k], variables[k]) for k in START])
         session.run(v1.global_variables_initializer())
@@ -111,7 +119,10 @@ def tensorflow_1(optimizer, steps):
 
 V1 = tf.compat.v1.train
 ORACLES = {
-    "sgd": (optimizers.GradientDescent(learning_rate=0.05), lambda: V1.GradientDescentOptimizer(0.05)),
+    "sgd": (
+        optimizers.GradientDescent(learning_rate=0.05),
+        lambda: V1.GradientDescentOptimizer(0.05),
+    ),
     "momentum": (optimizers.Momentum(learning_rate=0.02), lambda: V1.MomentumOptimizer(0.02, 0.9)),
     "nesterov": (
         optimizers.Momentum(learning_rate=0.02, momentum=0.8, use_nesterov=True),
@@ -135,7 +146,8 @@ ORACLES = {
     "ftrl": (optimizers.Ftrl(learning_rate=0.1), lambda: V1.FtrlOptimizer(0.1)),
     "ftrl_penalties": (
         optimizers.Ftrl(
-            learning_rate=0.1, learning_rate_power=-0.6, initial_accumulator_value=0.5, l1=0.02, l2=0.1
+            learning_rate=0.1, learning_rate_power=-0.6, initial_accumulator_value=0.5,
+            l1=0.02, l2=0.1,
         ),
         lambda: V1.FtrlOptimizer(
             0.1, learning_rate_power=-0.6, initial_accumulator_value=0.5,
@@ -172,7 +184,11 @@ def test_building_twice_keeps_the_slots():
     store.named_variable("w/Adam").assign([5.0, 6.0])
     names = list(store.named_variables)
     adam.build(store, {"w": store.named_variable("w")})
-    assert list(store.named_variables) == names == ["w", "w/Adam", "w/Adam_1", "beta1_power", "beta2_power"]
+    assert (
+        list(store.named_variables)
+        == names
+        == ["w", "w/Adam", "w/Adam_1", "beta1_power", "beta2_power"]
+    )
     assert store.named_variable("w/Adam").numpy().tolist() == [5.0, 6.0]
 
 

@@ -1,4 +1,4 @@
-"""Names of scopes and variables equal those of TensorFlow 1, for random programs of nested scopes."""
+"""Names of scopes and variables equal those of TensorFlow 1, for random nested scopes."""
 
 import contextlib
 import dataclasses

@@ -6,36 +6,7 @@ import tensorflow as tf
 
 import slim
 from slim.store import FrozenStore
-
-
-def small_net(images, is_training=True):
-    with slim.arg_scope([slim.conv2d], normalizer_fn=slim.batch_norm):
-        with slim.arg_scope([slim.batch_norm], is_training=is_training, decay=0.5):
-            with slim.variable_scope("Net"):
-                net = slim.conv2d(images, 4, [3, 3], scope="conv1")
-                net = slim.flatten(slim.max_pool2d(net, 2))
-                return slim.fully_connected(net, 3, activation_fn=None, scope="logits")
-
-
-NET_NAMES = [
-    "Net/conv1/weights",
-    "Net/conv1/BatchNorm/beta",
-    "Net/conv1/BatchNorm/moving_mean",
-    "Net/conv1/BatchNorm/moving_variance",
-    "Net/logits/weights",
-    "Net/logits/biases",
-]
-IMAGES = tf.TensorSpec([None, 4, 4, 2])
-
-
-def images(batch=2, seed=0):
-    return np.random.default_rng(seed).normal(size=[batch, 4, 4, 2]).astype(np.float32)
-
-
-def built(seed=0):
-    store = slim.VariableStore(seed=seed)
-    store.build(small_net, IMAGES)
-    return store
+from tests.slim.small_net import IMAGES, NET_NAMES, built, images, small_net
 
 
 def test_the_first_pass_creates_and_later_passes_reuse():
@@ -368,10 +339,15 @@ def test_the_default_store_serves_outside_any_and_can_be_emptied():
 
 def test_a_pass_ends_with_an_error_and_starts_outside_all_scopes():
     store = slim.VariableStore()
-    with slim.variable_scope("outer"):
-        with pytest.raises(RuntimeError, match="inside"), store.as_default():
+
+    def fail_inside():
+        with store.as_default():
             slim.variable("v", [])
             raise RuntimeError("inside")
+
+    with slim.variable_scope("outer"):
+        with pytest.raises(RuntimeError, match="inside"):
+            fail_inside()
         variable = slim.variable("w", [])
     assert list(store.named_variables) == ["v"]
     assert slim.get_variable_full_name(variable) == "outer/w"
@@ -437,56 +413,3 @@ def test_draws_are_a_function_of_seed_name_and_count():
     assert len(set(draws([1, 2]) + draws([1, 3]))) == 6
     with slim.VariableStore().as_default() as one_pass:
         assert one_pass.draw_seed("a") is None
-
-
-def replicated(strategy, store, xs):
-    """Runs a training pass in each replica, scopes and all, and returns what each of them saw."""
-
-    @tf.function
-    def step(values):
-        def replica(x):
-            with store.as_default() as one_pass:
-                logits = small_net(x)
-                slim.losses.add_loss(tf.reduce_sum(logits))
-                names = "|".join(one_pass.requested)
-                return logits, slim.losses.get_total_loss(), tf.constant(names)
-
-        return strategy.run(replica, args=[values])
-
-    values = strategy.experimental_distribute_values_from_function(
-        lambda context: tf.constant(xs[context.replica_id_in_sync_group])
-    )
-    return [strategy.experimental_local_results(result) for result in step(values)]
-
-
-def test_replicas_of_a_mirrored_strategy_share_variables_and_own_their_passes(mirrored):
-    xs = [images(3, seed=1), 5 + 2 * images(3, seed=2)]
-    store = slim.VariableStore(seed=9)
-    with mirrored.scope():
-        store.build(small_net, IMAGES)
-    logits, losses, names = replicated(mirrored, store, xs)
-    averages = []
-    for replica in range(2):
-        alone = built(seed=9)
-        with alone.as_default():
-            expected = small_net(xs[replica])
-        np.testing.assert_allclose(logits[replica], expected, rtol=1e-4, atol=1e-5)
-        np.testing.assert_allclose(losses[replica], tf.reduce_sum(expected), rtol=1e-4)
-        assert names[replica].numpy().decode().split("|") == NET_NAMES
-        averages.append(alone.named_variables["Net/conv1/BatchNorm/moving_mean"].numpy())
-    assert list(store.named_variables) == NET_NAMES
-    weights = store.named_variables["Net/conv1/weights"]
-    assert [v.device[-5:] for v in weights.values] == ["CPU:0", "CPU:1"]
-    assert slim.get_variable_full_name(weights) == "Net/conv1/weights"
-    mean = store.named_variables["Net/conv1/BatchNorm/moving_mean"]
-    assert np.abs(averages[0] - averages[1]).max() > 0.01
-    np.testing.assert_allclose(mean, np.mean(averages, axis=0), rtol=1e-4, atol=1e-5)
-
-
-def test_a_scope_around_strategy_run_does_not_reach_the_replicas(mirrored):
-    store = slim.VariableStore()
-    with mirrored.scope():
-        store.build(small_net, IMAGES)
-    with slim.arg_scope([slim.conv2d], stride=2), slim.variable_scope("outside"):
-        _, _, names = replicated(mirrored, store, [images(), images()])
-    assert [name.numpy().decode().split("|") for name in names] == [NET_NAMES] * 2

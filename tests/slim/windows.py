@@ -14,6 +14,15 @@ def _start_and_size(size, kernel, stride, rate, padding):
     return -(max((count - 1) * stride + reach - size, 0) // 2), count
 
 
+def start_is_settled(dims, kernel, stride, padding):
+    """Returns whether TensorFlow's kernels agree on where the windows start.
+
+    In three dimensions those of oneDNN start at the edge, as the definition says, and the others
+    later where "SAME" windows lie so far apart that no padding is needed.
+    """
+    return not (dims == 3 and padding == "SAME" and stride > kernel + 1)
+
+
 def windows(x, kernel, strides, rates, padding, fill=0.0):
     """Returns [batch, *places, kernel position, channels] of x, [batch, *spatial, channels]."""
     dims = x.ndim - 2

@@ -1,0 +1,87 @@
+"""What the names in a checkpoint tell: the kind of a variable, and whose network it is.
+
+No TensorFlow here, and no network is built.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from nets.nets_factory import NETWORKS
+
+NETWORK, SLOT, AVERAGE, STEP = "network variable", "optimizer slot", "moving average", "global step"
+KINDS = (NETWORK, SLOT, AVERAGE, STEP)
+
+# Of slim's own optimizers, and of others that the original's users trained with.
+_SLOT = re.compile(
+    r"(/|^)(Adadelta|Adagrad|AdagradDA|Adam|AdaMax|Ftrl|LARS|Momentum|RMSProp)(_\d+)?$"
+    r"|^beta[12]_power(_\d+)?$"
+)
+# Written by tf.train.Checkpoint: names are paths through Python objects, not those of variables.
+_OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+
+
+def kind(name: str) -> str:
+    """Returns what a variable is, by its name: one of the constants of this module."""
+    if name == "global_step":
+        return STEP
+    if _SLOT.search(name):
+        return SLOT
+    return AVERAGE if name.endswith("/ExponentialMovingAverage") else NETWORK
+
+
+def optimizers_of(names: Iterable[str]) -> list[str]:
+    """Returns the optimizers whose slots are among the names."""
+    return sorted({match[2] for name in names if (match := _SLOT.search(name)) and match[2]})
+
+
+def is_in(name: str, scope: str) -> bool:
+    """Returns whether the variable or scope `name` is `scope` or lies below it."""
+    return f"{name}/".startswith(f"{scope.rstrip('/')}/")
+
+
+def heads_of(names: Iterable[str], heads: Sequence[str]) -> list[str]:
+    """Returns those of the scopes `heads` that one of the names lies in."""
+    names = list(names)
+    return [head for head in heads if any(is_in(name, head) for name in names)]
+
+
+def head_classes(shapes: Mapping[str, Sequence[int]], heads: Sequence[str]) -> int | None:
+    """Returns the number of classes of a checkpoint's head, or None if it has none.
+
+    Args:
+      shapes: shape of each variable, by name.
+      heads: the scopes of the variables that depend on it; the first that is there decides.
+    """
+    for head in heads:
+        for name, shape in shapes.items():
+            if is_in(name, head) and kind(name) == NETWORK and len(shape):
+                return shape[-1]
+    return None
+
+
+def networks_with(shapes: Mapping[str, Sequence[int]]) -> list[str]:
+    """Returns the networks that a checkpoint may be of, by its scopes and the rank of its kernels.
+
+    Args:
+      shapes: shape of each variable, by name.
+    """
+    names = [name for name in shapes if kind(name) == NETWORK]
+    rank = max((len(shapes[name]) for name in names), default=0)
+    shares = {
+        network: len(heads_of(names, spec.heads)) / len(spec.heads)
+        for network, spec in NETWORKS.items()
+        if spec.heads and rank == spec.input_rank
+    }
+    best = max(shares.values(), default=0)
+    return [network for network, share in shares.items() if share == best > 0]
+
+
+def scopes_of(shapes: Mapping[str, Sequence[int]]) -> str:
+    """Returns a sentence on what a checkpoint that fits no name is, or an empty string."""
+    if _OBJECT_GRAPH in shapes:
+        return (
+            "It was written by tf.train.Checkpoint or Keras, whose names are paths through Python"
+            " objects: save it by the names of slim's variables"
+        )
+    found = networks_with(shapes)
+    return f"Its scopes are those of {' or '.join(found)}" if found else ""

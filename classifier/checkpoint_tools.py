@@ -1,0 +1,165 @@
+"""What `python -m classifier.checkpoints` does: list, compare with a network, convert."""
+
+import difflib
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from classifier import checkpoint_names, keras_weights
+from classifier.checkpoint_networks import Network, Source, Variables, advice, compare, whose
+from classifier.config_checkpoints import ConvertConfig, DiffConfig, InspectConfig
+from slim import _checks, checkpoints
+from slim.checkpoints import RestoreReport, SavedVariable
+
+# Names of a list that `diff` prints.
+_MOST = 20
+
+
+def open_source(path: str) -> Source:
+    """Returns the variables at a path: of a checkpoint, or of a `.weights.h5` file.
+
+    Raises:
+      UserError: if there is nothing of the kind.
+      RunError: if it cannot be read.
+    """
+    if path.endswith(keras_weights.SUFFIX):
+        return keras_weights.WeightsFile(path)
+    return checkpoints.read(checkpoints.find(path))
+
+
+def inspect(config: InspectConfig) -> None:
+    """Prints the variables of a checkpoint, grouped, and their number.
+
+    Args:
+      config: the options of `inspect`.
+    """
+    source = open_source(config.checkpoint_path)
+    saved = source.variables()
+    width = max(map(len, saved), default=0)
+    print(source.prefix)
+    for kind, names in _by_kind(saved).items():
+        print(f"\n{_plural(kind)}:")
+        for name in names:
+            shape, dtype = saved[name]
+            print(f"  {name:<{width}}  {dtype.name:<8} {list(shape)}")
+    print()
+    for kind, names in _by_kind(saved).items():
+        optimizers = checkpoint_names.optimizers_of(names)
+        of = f" of {', '.join(optimizers)}" if optimizers else ""
+        step = f", {int(source.get(names[0]))}" if kind == checkpoint_names.STEP else ""
+        print(_total(_plural(kind) + of, [saved[name] for name in names]) + step)
+    print(_total("in all", list(saved.values())))
+
+
+def _by_kind(names: Iterable[str]) -> dict[str, list[str]]:
+    kinds: dict[str, list[str]] = {kind: [] for kind in checkpoint_names.KINDS}
+    for name in names:
+        kinds[checkpoint_names.kind(name)].append(name)
+    return {kind: members for kind, members in kinds.items() if members}
+
+
+def _total(what: str, variables: Sequence[SavedVariable]) -> str:
+    sizes = [math.prod(variable.shape) for variable in variables]
+    size = sum(n * variable.dtype.size for n, variable in zip(sizes, variables, strict=True))
+    return f"{what}: {len(variables)}, {sum(sizes):,} numbers, {size / 2**20:,.1f} MiB"
+
+
+def diff(config: DiffConfig) -> None:
+    """Prints what a checkpoint has and lacks for a network, and the flags that follow from it.
+
+    Args:
+      config: the options of `diff`.
+
+    Raises:
+      UserError: if nobody says what the network is.
+    """
+    source = open_source(config.checkpoint_path)
+    saved = source.variables()
+    network = Network.of(config, saved)
+    report = compare(source, network.variables())
+    print("\n".join(_differences(report, saved, network)))
+
+
+def _differences(report: RestoreReport, saved: Variables, network: Network) -> Iterator[str]:
+    wanted = len(report.restored) + len(report.mismatched) + len(report.missing)
+    yield f"{report.prefix} and {network.name} with {network.num_classes} classes:"
+    yield f"matched {len(report.restored)} of {wanted} variables"
+    unused = [n for n in report.unused if checkpoint_names.kind(n) == checkpoint_names.NETWORK]
+    yield from _list("mismatched", map(str, report.mismatched))
+    yield from _list("missing", _with_near(report.missing, unused))
+    yield from _list("unused", unused)
+    others = Counter(map(checkpoint_names.kind, report.unused))
+    del others[checkpoint_names.NETWORK]
+    if others:
+        yield f"besides: {_counted(others)}"
+    yield whose(report, saved, network) or advice(report, network.spec.heads)
+
+
+def _list(title: str, lines: Iterable[str]) -> Iterator[str]:
+    lines = list(lines)
+    if lines:
+        yield f"{title} {len(lines)}:"
+        yield from (f"  {line}" for line in lines[:_MOST])
+        if len(lines) > _MOST:
+            yield f"  ... ({len(lines) - _MOST} more)"
+
+
+def _with_near(missing: Sequence[str], unused: Sequence[str]) -> Iterator[str]:
+    """Yields each name with the nearest that the checkpoint has, as far as they are printed."""
+    for number, name in enumerate(missing):
+        near = difflib.get_close_matches(name, unused, n=1, cutoff=0.8) if number < _MOST else []
+        yield f"{name} (it has {near[0]})" if near else name
+
+
+def _counted(kinds: Counter[str]) -> str:
+    return ", ".join(
+        f"{number} {_plural(kind) if number > 1 else kind}" for kind, number in kinds.items()
+    )
+
+
+def _plural(kind: str) -> str:
+    return kind if kind == checkpoint_names.STEP else f"{kind}s"
+
+
+def convert(config: ConvertConfig) -> None:
+    """Writes the network's variables in a checkpoint to another file, bit for bit.
+
+    Args:
+      config: the options of `convert`.
+
+    Raises:
+      UserError: if a variable of the network is missing or has another shape.
+      RunError: if a file cannot be read or written; nothing half-written is left.
+    """
+    source = open_source(config.checkpoint_path)
+    saved = source.variables()
+    network = Network.of(config, saved)
+    report = compare(source, network.variables())
+    if report.missing or report.mismatched:
+        raise _checks.UserError(_unfit(report, saved, network))
+    names = list(report.restored)
+    if any(checkpoint_names.kind(name) == checkpoint_names.NETWORK for name in report.unused):
+        # Heads that only training has; what else there is belongs to no network of this name.
+        training = network.variables(is_training=True)
+        names += [name for name in report.unused if name in training]
+    values = {name: source.get(name) for name in names}
+    if config.output.endswith(keras_weights.SUFFIX):
+        keras_weights.save(config.output, values)
+    else:
+        checkpoints.save(config.output, values)
+    print(f"Wrote {len(values)} variables of {network.name} to {config.output}")
+    left = Counter(checkpoint_names.kind(name) for name in saved if name not in values)
+    if left:
+        print(f"Left out: {_counted(left)}")
+
+
+def _unfit(report: RestoreReport, saved: Variables, network: Network) -> str:
+    wanted = len(report.restored) + len(report.mismatched) + len(report.missing)
+    problems = [str(mismatch) for mismatch in report.mismatched]
+    if report.missing:
+        problems.append(f"missing: {_checks.listed(report.missing, 5)}")
+    reason = whose(report, saved, network) or _checks.listed(problems, 5)
+    return (
+        f"{report.prefix} has {len(report.restored)} of the {wanted} variables of {network.name} "
+        f"with {network.num_classes} classes. {reason}"
+    )

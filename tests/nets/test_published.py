@@ -1,0 +1,133 @@
+"""The table of published checkpoints and the warnings from it.
+
+`PYTHONPATH=. python tests/nets/test_published.py` renews the table in docs/checkpoints.md.
+"""
+
+import pytest
+
+from nets import published
+from nets.nets_factory import NETWORKS
+from preprocessing import preprocessing_factory
+from tests import source_tree
+
+PAGE = source_tree.ROOT / "docs" / "checkpoints.md"
+BEGIN = "<!-- by tests/nets/test_published.py: begin -->"
+END = "<!-- by tests/nets/test_published.py: end -->"
+
+
+def documented():
+    """The lines of the table for users, each file once."""
+    yield "| file | network | size | preprocessing | offset | kind | top-1 | top-5 |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for row in {row.file: row for row in published.checkpoints()}.values():
+        width = "" if row.depth_multiplier in (None, 1.0) else f" x {row.depth_multiplier:g}"
+        cells = [
+            f"[{row.stem}]({row.url})", row.network + width, row.image_size, row.preprocessing,
+            row.labels_offset, row.kind, row.top_1 or "", row.top_5 or "",
+        ]  # fmt: skip
+        yield f"| {' | '.join(map(str, cells))} |"
+
+
+def test_the_page_for_users_has_the_table():
+    _, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
+    assert rest.partition(END)[0].strip().splitlines() == list(documented())
+
+
+@pytest.mark.parametrize("row", published.checkpoints(), ids=lambda row: row.url.rpartition("/")[2])
+def test_each_row_fits_the_registries(row):
+    assert row.network in NETWORKS
+    assert row.preprocessing in preprocessing_factory.PREPROCESSINGS
+    assert row.url.endswith("/" + row.file)
+    assert row.labels_offset in (0, 1)
+    assert row.kind in ("float", "uint8")
+    assert row.file in (f"{row.stem}.tgz", f"{row.stem}.tar.gz")
+    assert row.top_1 is None or 0 < row.top_1 < row.top_5 < 100
+    # The size is a part of the names of MobileNets.
+    if "mobilenet" in row.network:
+        assert str(row.image_size) in row.stem
+
+
+def test_every_checkpoint_belongs_to_one_network_of_the_registry():
+    listed = [row.file for name in NETWORKS for row in published.of_network(name)]
+    assert sorted(listed) == sorted({row.file for row in published.checkpoints()})
+
+
+@pytest.mark.parametrize(
+    "network, files",
+    [
+        ("lenet", []),
+        ("resnet_v1_50", ["resnet_v1_50_2016_08_28"]),
+        ("resnet_v1_200", []),
+        ("mobilenet_v2_140", ["mobilenet_v2_1.4_224"]),
+        ("mobilenet_edgetpu", ["mobilenet_edgetpu_224_1.0"]),
+        ("mobilenet_edgetpu_075", ["mobilenet_edgetpu_224_0.75"]),
+        ("mobilenet_v3_small", [
+            "v3-small_224_1.0_float", "v3-small_224_1.0_uint8", "v3-small_224_0.75_float",
+        ]),
+    ],
+)  # fmt: skip
+def test_of_network(network, files):
+    assert [row.stem for row in published.of_network(network)] == files
+
+
+def test_widths_with_a_name_have_their_own():
+    for name, width in [("mobilenet_v1", 1.0), ("mobilenet_v1_025", 0.25)]:
+        assert {row.depth_multiplier for row in published.of_network(name)} == {width}
+    assert {row.depth_multiplier for row in published.of_network("mobilenet_v2")} == {
+        1.0, 1.3, 0.75, 0.5,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "path, stem",
+    [
+        ("pretrained/resnet_v2_50.ckpt", "resnet_v2_50_2017_04_14"),
+        ("pretrained/resnet_v2_50.ckpt.index", "resnet_v2_50_2017_04_14"),
+        ("/a/resnet_v2_50_2017_04_14/resnet_v2_50.ckpt", "resnet_v2_50_2017_04_14"),
+        ("nasnet-a_large_04_10_2017/model.ckpt", "nasnet-a_large_04_10_2017"),
+        ("mobilenet_v1_1.0_224/", "mobilenet_v1_1.0_224"),
+        ("mobilenet_v1_1.0_224.ckpt", "mobilenet_v1_1.0_224"),
+        ("mobilenet_v1_1.0_224_quant.ckpt.data-00000-of-00001", "mobilenet_v1_1.0_224_quant"),
+        # Of several, it may be any.
+        ("pretrained/mobilenet_v1.ckpt", None),
+        ("runs/resnet_v2_50/model.ckpt-1000", None),
+        ("runs/model.ckpt-1000", None),
+        ("resnet_v2_50", None),
+    ],
+)
+def test_find(path, stem):
+    row = published.find(path)
+    assert (row and row.stem) == stem
+
+
+def contradictions(path="resnet_v2_50.ckpt", preprocessing="inception", size=299, offset=0):
+    return list(published.contradictions(path, preprocessing, (size, size), offset))
+
+
+def test_flags_as_published_contradict_nothing():
+    assert not contradictions()
+    assert not contradictions("runs/model.ckpt-7", "lenet", 28, 3)
+
+
+def test_preprocessing_or_size_of_another_kind():
+    told = "resnet_v2_50_2017_04_14 was trained with inception preprocessing at 299; you have "
+    assert contradictions(preprocessing="vgg", size=224) == [told + "vgg at 224x224"]
+    assert contradictions(size=331) == [told + "inception at 331x331"]
+
+
+def test_another_offset_of_the_labels():
+    told = "{} classes, so on ImageNet it needs labels_offset={}; you have {}"
+    (line,) = contradictions(offset=1)
+    assert line == "resnet_v2_50_2017_04_14 has " + told.format(1001, 0, 1)
+    (line,) = contradictions("vgg_16.ckpt", "vgg", 224, 0)
+    assert line == "vgg_16_2016_08_28 has " + told.format(1000, 1, 0)
+
+
+def test_labels_of_another_dataset_are_not_compared():
+    assert not contradictions(offset=None)
+
+
+if __name__ == "__main__":
+    before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
+    table = "\n".join([BEGIN, *documented(), END])
+    PAGE.write_text(before + table + rest.partition(END)[2], "utf-8")
