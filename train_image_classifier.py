@@ -24,9 +24,7 @@ def _list_networks() -> None:
 
 def main() -> int:
     """Runs the script; returns its exit code."""
-    return flags.main(
-        TrainConfig, _run, __doc__, actions={"--list_networks": _list_networks}
-    )
+    return flags.main(TrainConfig, _run, __doc__, actions={"--list_networks": _list_networks})
 
 
 if __name__ == "__main__":

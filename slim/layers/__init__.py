@@ -1,5 +1,6 @@
 """The layers, each a function with the original's name, arguments, defaults and variable names."""
 
+from slim.layers.batch_normalization import batch_norm
 from slim.layers.combinators import repeat, stack
 from slim.layers.convolution import (
     conv1d,
@@ -11,7 +12,7 @@ from slim.layers.convolution import (
     convolution3d,
 )
 from slim.layers.dense import bias_add, dropout, elu, fully_connected, linear, relu, relu6
-from slim.layers.normalization import batch_norm, group_norm, instance_norm, layer_norm
+from slim.layers.normalization import group_norm, instance_norm, layer_norm
 from slim.layers.pooling import avg_pool2d, avg_pool3d, max_pool2d, max_pool3d, pool
 from slim.layers.separable import (
     conv2d_in_plane,

@@ -1,4 +1,4 @@
-"""Networks built for the tests: as a plain graph, which costs no memory, or with the recipe's weights."""
+"""Networks built for the tests: as a plain graph, without memory, or with the recipe's weights."""
 
 import dataclasses
 import functools

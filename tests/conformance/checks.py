@@ -1,4 +1,4 @@
-"""Which networks a check runs on, which of these are slow, and which are exempt: no lists of names."""
+"""Which networks a check runs on, and which of these are slow or exempt: no lists of names."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from nets import nets_factory
 from tests.conformance import reference
 from tests.conformance.exemptions import EXEMPTIONS
 
-# Measured on two cores: tracing takes its time per variable, making and moving values per parameter.
+# Measured on two cores: tracing goes by the variables, making and moving values by the parameters.
 SECONDS_PER_VARIABLE = 0.008
 SECONDS_PER_MILLION_PARAMETERS = 0.25
 FAST = 3.5  # seconds, up to which a network is among the fast tests
@@ -32,7 +32,7 @@ COSTS = {
 
 
 def seconds(name: str, cost: Cost) -> float:
-    """Returns about how long a check of a network takes; 0 without a layout, since it fails at once."""
+    """Returns about how long a check of a network takes; 0 without a layout, where it fails."""
     if name not in reference.names(reference.LAYOUTS):
         return 0.0
     layout = reference.layout(name)
@@ -44,7 +44,7 @@ def seconds(name: str, cost: Cost) -> float:
 def networks(
     check: str, kind: str, names: Iterable[str] = tuple(nets_factory.NETWORKS)
 ) -> list[Any]:
-    """Returns the parameters of a check: names, the slow ones marked, the exempt ones expected to fail.
+    """Returns a check's parameters: names, slow ones marked, exempt ones expected to fail.
 
     Args:
       check: name of the test function, as exemptions name it.

@@ -14,7 +14,9 @@ TOLERANCE = 1e-4  # of the logits' standard deviation
 
 def on_all(check):
     """Runs a test on every network."""
-    return pytest.mark.parametrize("name", checks.networks(check.__name__, "behaviour"))(check)
+    names = checks.networks(check.__name__, "behaviour")
+    # The module's scope brings the tests of a network together, so that it is built once.
+    return pytest.mark.parametrize("name", names, scope="module")(check)
 
 
 _last = {}

@@ -1,29 +1,41 @@
-"""Logits and one training step of each network equal the original's, from the same weights."""
+"""Logits and one training step of each network equal the original's, from the same weights.
 
-import inspect
+They are computed in a process of their own without oneDNN, as the original's were: its rounding
+moves some gradients of mobilenet_v1 by more than the tolerance.
+"""
+
+import concurrent.futures
+import math
+import multiprocessing
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
-import slim
-from nets import nets_factory
-from tests.conformance import builds, checks, reference
+from tests.conformance import checks, numbers, reference
 
-# Of the logits' standard deviation.
-LOGITS = 1e-4
+LOGITS = 1e-4  # of their standard deviation
+LOSSES, GRADIENT_NORMS, VARIABLES = 1e-4, 1e-2, 1e-3  # relative
 
 
-def first_divergence(golden, end_points):
-    """Returns which end point first has other statistics than the original's, and both."""
+@pytest.fixture(scope="module")
+def worker():
+    """A process without oneDNN that serves all tests of this module."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+        spawn = multiprocessing.get_context("spawn")
+        with concurrent.futures.ProcessPoolExecutor(1, mp_context=spawn) as pool:
+            yield pool
+
+
+def first_divergence(golden, statistics):
+    """Returns which end point first has other statistics than the original's, and both; or None."""
     for key, wanted in golden.items():
         if key.startswith("ep/"):
             name = key[3:].replace("|", "/")
-            value = end_points[name].numpy()
-            ours = np.array([value.mean(), value.std(), np.abs(value).max()])
+            ours = statistics[name]
             if not np.allclose(ours, wanted, rtol=1e-3, atol=1e-3 * wanted[1]):
-                return f"first at {name}: mean, std, largest {ours}, originally {wanted}"
-    return "no end point's statistics differ by a thousandth"
+                return f"first at {name}: mean, std, largest {ours}, originally {list(wanted)}"
+    return None
 
 
 @pytest.mark.parametrize(
@@ -32,48 +44,23 @@ def first_divergence(golden, end_points):
         "test_logits_equal_the_originals", "logits", reference.names(reference.GOLDENS)
     ),
 )
-def test_logits_equal_the_originals(name):
-    network, golden = builds.network(name), reference.golden(name)
-    images = tf.constant(reference.images(reference.layout(name)["input_shape"]))
-    logits, end_points = network.function(images)
-    difference = np.abs(logits.numpy() - golden["logits"]).max() / golden["logits"].std()
-    assert difference <= LOGITS, first_divergence(golden, end_points)
-    assert "no end point" in first_divergence(golden, end_points)
+def test_logits_equal_the_originals(name, worker):
+    golden = reference.golden(name)
+    logits, statistics = worker.submit(numbers.inference, name).result()
+    divergence = first_divergence(golden, statistics)
+    difference = np.abs(logits - golden["logits"]).max() / golden["logits"].std()
+    assert difference <= LOGITS, divergence
+    assert divergence is None
 
 
-def training_step(network, classes, reference_step):
-    """Returns the numbers of a step of gradient descent, and takes it."""
-    store = network.store
-    trained = {k: v for k, v in store.named_variables.items() if store.records[k].trainable}
-    labels = tf.one_hot(reference_step["labels"], classes)
-    smoothing = reference_step["label_smoothing"]
-
-    @tf.function(autograph=False)
-    def step(images):
-        with tf.GradientTape() as tape, store.as_default():
-            logits, end_points = network.build(images)
-            cross_entropy = slim.losses.softmax_cross_entropy(
-                logits, labels, label_smoothing=smoothing
-            )
-            auxiliary = tf.zeros([])
-            if "AuxLogits" in end_points:
-                auxiliary = slim.losses.softmax_cross_entropy(
-                    end_points["AuxLogits"], labels, reference_step["aux_weight"], smoothing
-                )
-            penalty = tf.add_n(slim.losses.get_regularization_losses())
-            total = slim.losses.get_total_loss()
-        gradients = tape.gradient(total, trained)
-        for key, variable in trained.items():
-            variable.assign_sub(reference_step["learning_rate"] * gradients[key])
-        losses = {
-            "cross_entropy": cross_entropy,
-            "aux_loss": auxiliary,
-            "regularization_loss": penalty,
-            "total_loss": total,
-        }
-        return losses, {key: tf.norm(gradient) for key, gradient in gradients.items()}
-
-    return step(tf.constant(reference.images([reference_step["batch"], *network.images.shape[1:]])))
+def test_the_first_divergence_is_told():
+    golden = {"logits": np.zeros(1), "ep/a|b": np.array([0.0, 1.0, 2.0]), "ep/c": np.ones(3)}
+    same = {"a/b": [0.0, 1.0, 2.0], "c": [1.0, 1.0, 1.0]}
+    assert first_divergence(golden, same) is None
+    assert first_divergence(golden, {**same, "c": [1.0, 1.1, 1.0]}).startswith("first at c: ")
+    assert first_divergence(golden, {"a/b": [0.1, 1.0, 2.0], "c": [0.0] * 3}).startswith(
+        "first at a/b"
+    )
 
 
 @pytest.mark.parametrize(
@@ -82,22 +69,22 @@ def training_step(network, classes, reference_step):
         "test_training_step_equals_the_originals", "training", reference.names(reference.TRAINING)
     ),
 )
-def test_training_step_equals_the_originals(name):
-    wanted, layout = reference.training(name), reference.layout(name)
-    takes = inspect.signature(nets_factory.NETWORKS[name].build).parameters
-    no_dropout = {"dropout_keep_prob": 1.0} if "dropout_keep_prob" in takes else {}
-    network = builds.network(name, is_training=True, **no_dropout)
-    losses, norms = training_step(network, layout["num_classes"], wanted)
-    for key, loss in losses.items():
-        assert float(loss) == pytest.approx(wanted[key], rel=1e-4), key
-    assert set(norms) == set(wanted["gradient_norms"])
-    for key, norm in norms.items():
-        assert float(norm) == pytest.approx(wanted["gradient_norms"][key], rel=1e-2, abs=1e-6), key
+def test_training_step_equals_the_originals(name, worker):
+    wanted = reference.training(name)
+    ours = worker.submit(numbers.training, name).result()
+    for key in ("cross_entropy", "aux_loss", "regularization_loss", "total_loss"):
+        assert ours[key] == pytest.approx(wanted[key], rel=LOSSES), key
+    norms = wanted["gradient_norms"]
+    assert set(ours["gradient_norms"]) == set(norms)
+    for key, norm in ours["gradient_norms"].items():
+        assert norm == pytest.approx(norms[key], rel=GRADIENT_NORMS, abs=1e-6), key
     after = wanted["variables_after_step_mean_std"]
-    assert set(network.store.named_variables) == set(after)
-    for key, variable in network.store.named_variables.items():
-        mean, deviation = after[key]
-        scale = max(abs(mean), abs(deviation), 1e-3)
-        value = variable.numpy()
-        assert abs(value.mean() - mean) <= 1e-3 * scale, key
-        assert abs(value.std() - deviation) <= 1e-3 * scale, key
+    sizes = {row[0]: math.prod(row[1]) for row in reference.layout(name)["variables"]}
+    assert set(ours["variables_after_step_mean_std"]) == set(after)
+    for key, values in ours["variables_after_step_mean_std"].items():
+        tolerance = VARIABLES * max(*map(abs, after[key]), 1e-3)
+        if key in norms:
+            # What the gradient may be off by moves a trained variable too.
+            per_element = norms[key] / math.sqrt(sizes[key])
+            tolerance += wanted["learning_rate"] * GRADIENT_NORMS * per_element
+        np.testing.assert_allclose(values, after[key], atol=tolerance, rtol=0, err_msg=key)

@@ -121,7 +121,7 @@ def test_a_flag_that_contradicts_the_run_is_refused(trained, digits, flag, messa
 def test_an_export_that_differs_from_the_checkpoint_is_not_kept(
     trained, tmp_path, monkeypatch, name
 ):
-    # As if the exported network had another weight: the checkpoint's side is asked for other images.
+    # As if the exported network had another weight: it is asked for other images.
     compare = exporting._difference
     monkeypatch.setattr(
         exporting,

@@ -40,7 +40,7 @@ def wait_for_checkpoint(process, train_dir, seen, limit=120):
 
 
 def kill_after_next_checkpoint(train_dir, digits, delay):
-    """Starts the run, kills it some time after it has saved, and returns the checkpoints it left."""
+    """Starts the run, kills it a while after a save, and returns the checkpoints it left."""
     seen = checkpoints(train_dir)
     process = commands.start(
         "train_image_classifier", *commands.train_flags(train_dir, digits, STEPS, **RUN)

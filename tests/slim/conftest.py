@@ -24,4 +24,8 @@ def mirrored():
     """A MirroredStrategy over two logical CPU devices."""
     devices = [device.name for device in tf.config.list_logical_devices("CPU")]
     assert len(devices) == 2, f"{devices}: some module runs TensorFlow when it is imported"
-    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    # The default between CPUs, collective operations, keeps state per process: a second strategy
+    # on the same devices finds the shapes of the first one's.
+    return tf.distribute.MirroredStrategy(
+        ["CPU:0", "CPU:1"], cross_device_ops=tf.distribute.ReductionToOneDevice()
+    )

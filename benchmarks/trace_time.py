@@ -1,0 +1,189 @@
+"""Time to trace each network's training function, and the table of networks in docs/networks.md.
+
+    python benchmarks/trace_time.py [--networks A,B] [--rounds N] [--sizes | --check]
+
+A training function is forward, losses, gradients and the update with momentum, as `train_op` runs
+them; it is traced on the CPU and not run. Making the variables is not part of the time. Each round
+traces inception_v3 and the network in turn: the relative time is the median over the rounds.
+
+--sizes renews the other columns and keeps the times; --check only compares them with the networks.
+"""
+
+import argparse
+import gc
+import os
+import pathlib
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+
+import tensorflow as tf
+
+import slim
+from classifier import model
+from classifier.run_directory import ModelInfo
+from nets import nets_factory, published
+from nets import statistics as sizes
+
+TABLE = pathlib.Path(__file__).parents[1] / "docs" / "networks.md"
+BEGIN = "<!-- by benchmarks/trace_time.py: begin -->"
+END = "<!-- by benchmarks/trace_time.py: end -->"
+HEADINGS = (
+    "network", "image", "parameters, M", "multiply-adds, M", "published top-1, %", "trace, s",
+    "relative",
+)  # fmt: skip
+TIMES = 2  # the last columns
+BASE = "inception_v3"
+# What the original needs for building its graph, relative to inception_v3.
+LIMITS = {"nasnet_large": 8.5, "resnet_v2_200": 3.9}
+FRAMES = 16
+
+Row = tuple[str, ...]
+
+
+def size_columns(name: str) -> Row:
+    """Returns the columns of a network that are not times."""
+    spec = nets_factory.NETWORKS[name]
+    counted = sizes.count(name, spec.classes, num_frames=FRAMES)
+    accuracies = [row.top_1 for row in published.of_network(name) if row.top_1 is not None]
+    top_1 = ""
+    if accuracies:
+        low, high = min(accuracies), max(accuracies)
+        top_1 = f"{high}" if low == high else f"{low} to {high} ({len(accuracies)} files)"
+    parameters, multiply_adds = counted.parameters / 1e6, counted.multiply_adds / 1e6
+    return name, str(spec.image_size), f"{parameters:.2f}", f"{multiply_adds:,.0f}", top_1
+
+
+def tracer(name: str) -> Callable[[], None]:
+    """Makes the variables of a network and returns a function that traces its training step."""
+    spec = nets_factory.NETWORKS[name]
+    size = (spec.image_size, spec.image_size)
+    info = ModelInfo(
+        model_name=name, num_classes=spec.classes, image_size=size, num_channels=spec.channels,
+        preprocessing_name="",
+    )  # fmt: skip
+    train_op = slim.learning.create_train_op(
+        model.training_loss(info, weight_decay=4e-5, label_smoothing=0.1),
+        slim.optimizers.Momentum(learning_rate=0.01),
+        store=slim.VariableStore(seed=0),
+    )
+    frames = [FRAMES] if spec.input_rank == 5 else []
+    batch = {
+        "image": tf.TensorSpec([None, *frames, *size, spec.channels], tf.float32),
+        "label": tf.TensorSpec([None], tf.int64),
+    }
+    train_op.build(batch)
+    # Without the iterator, whose part is the same for all.
+    return lambda: tf.function(train_op._step, autograph=False).get_concrete_function(batch)
+
+
+def measure(names: Sequence[str], rounds: int) -> dict[str, tuple[float, float]]:
+    """Returns for each network the median seconds, and the median time relative to inception_v3.
+
+    Args:
+      names: the networks.
+      rounds: how often each is traced.
+    """
+    base = tracer(BASE)
+    base()  # what is loaded only once
+    found = {}
+    for name in names:
+        other = tracer(name)
+        pairs = [_pair(base, other, number) for number in range(rounds)]
+        relative = statistics.median(theirs / ours for ours, theirs in pairs)
+        found[name] = statistics.median(theirs for _, theirs in pairs), relative
+        print(f"{name:<34}{found[name][0]:>7.2f} s{found[name][1]:>7.2f}", flush=True)
+    return found
+
+
+def _pair(base: Callable[[], None], other: Callable[[], None], number: int) -> tuple[float, float]:
+    """Returns the seconds of both; every other round begins with the other."""
+    if number % 2:
+        theirs = _seconds(other)
+        return _seconds(base), theirs
+    return _seconds(base), _seconds(other)
+
+
+def _seconds(function: Callable[[], None]) -> float:
+    gc.collect()  # the graphs of earlier rounds
+    begun = time.perf_counter()
+    function()
+    return time.perf_counter() - begun
+
+
+def read_table(path: pathlib.Path = TABLE) -> dict[str, Row]:
+    """Returns the rows of the table by network; none if there is no table."""
+    if not path.exists():
+        return {}
+    _, _, rest = path.read_text("utf-8").partition(BEGIN)
+    lines = [line for line in rest.partition(END)[0].splitlines() if line.startswith("|")]
+    rows = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines[2:]]
+    return {row[0]: row for row in rows}
+
+
+def write_table(rows: Mapping[str, Row], path: pathlib.Path = TABLE) -> None:
+    """Puts the rows between the marks of the page."""
+    before, begin, rest = path.read_text("utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise SystemExit(f"{path} lacks the marks {BEGIN} and {END}")
+    rule = ["---"] + ["---:"] * (len(HEADINGS) - 1)
+    lines = ["| " + " | ".join(row) + " |" for row in (HEADINGS, rule, *rows.values())]
+    path.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{after}", "utf-8")
+
+
+def stale(names: Sequence[str], path: pathlib.Path = TABLE) -> list[str]:
+    """Returns a line for each network whose columns are not as in the table, the times aside."""
+    table, problems = read_table(path), []
+    for name in names:
+        expected, found = size_columns(name), table.get(name, ())[:-TIMES]
+        if found != expected:
+            problems.append(f"{name}: the table has {' | '.join(found) or 'no row'}, "
+                            f"the network {' | '.join(expected)}")  # fmt: skip
+    return problems
+
+
+def too_slow(rows: Mapping[str, Row]) -> list[str]:
+    """Returns a line for each network that was slower to trace than the original's is to build."""
+    return [
+        f"{name}: {rows[name][-1]} times {BASE}, the original {limit}"
+        for name, limit in LIMITS.items()
+        if name in rows and rows[name][-1] and float(rows[name][-1]) > limit
+    ]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measures, writes the table or checks it; returns 1 if something is not as it should be."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--networks", default="", help="separated by commas; default: all")
+    parser.add_argument("--rounds", type=int, default=4)
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--sizes", action="store_true", help="write all but the times")
+    mode.add_argument("--check", action="store_true", help="compare all but the times")
+    options = parser.parse_args(argv)
+    names = options.networks.split(",") if options.networks else sorted(nets_factory.NETWORKS)
+    unknown = [name for name in names if name not in nets_factory.NETWORKS]
+    if unknown:
+        parser.error(f"not a network: {', '.join(unknown)}")
+    if options.check:
+        problems = stale(names) + too_slow(read_table())
+    else:
+        table = read_table()
+        times = {} if options.sizes else measure(names, options.rounds)
+        for name in names:
+            old = table.get(name, ("",) * len(HEADINGS))[-TIMES:]
+            seconds, relative = times.get(name, (None, None))
+            new = old if seconds is None else (f"{seconds:.1f}", f"{relative:.2f}")
+            table[name] = (*size_columns(name), *new)
+        write_table(dict(sorted(table.items())))
+        problems = too_slow(table)
+    print("\n".join(problems), end="\n" if problems else "")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""The scripts in this process, and data for them."""
+
+import pytest
+
+from classifier import flags
+from classifier.config import TrainConfig
+from classifier.config_trained import EvalConfig
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory):
+    """A folder with the digits."""
+    from datasets import download_and_convert  # here, for it loads TensorFlow
+
+    folder = tmp_path_factory.mktemp("digits")
+    download_and_convert.convert("digits", str(folder))
+    return folder
+
+
+class Answer:
+    """How a command ended: `code`, and `out` and `err` as lists of lines."""
+
+    def __init__(self, code, captured):
+        self.code = int(code)
+        self.out = captured.out.splitlines()
+        self.err = [line for line in captured.err.splitlines() if not line.startswith("E0000")]
+
+
+@pytest.fixture
+def evaluate(capsys, digits):
+    """Runs the evaluation script on the digits; flags as keywords."""
+    from classifier import evaluating
+
+    def run(checkpoint_path, **more):
+        given = {
+            "checkpoint_path": checkpoint_path,
+            "dataset_dir": digits,
+            "dataset_split_name": "validation",
+        } | more
+        argv = ["eval", *(f"--{name}={value}" for name, value in given.items())]
+        return Answer(flags.main(EvalConfig, evaluating.run, "", argv), capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def train(capsys, digits):
+    """Runs the training script on the digits for some steps; flags as keywords."""
+    from classifier import training
+
+    def run(train_dir, **more):
+        given = {
+            "train_dir": train_dir,
+            "dataset_name": "digits",
+            "dataset_dir": digits,
+            "model_name": "lenet",
+            "batch_size": 8,
+            "max_number_of_steps": 2,
+            "optimizer": "momentum",
+            "save_summaries_secs": 0,
+        } | more
+        argv = ["train", *(f"--{name}={value}" for name, value in given.items())]
+        return Answer(flags.main(TrainConfig, training.run, "", argv), capsys.readouterr())
+
+    return run
