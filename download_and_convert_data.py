@@ -1,4 +1,4 @@
-"""Gets a dataset and converts it to TFRecord files."""
+"""Gets a dataset and converts it to TFRecord files, or verifies one."""
 
 import sys
 
@@ -8,7 +8,17 @@ from datasets import download_and_convert
 
 
 def _run(config: DataConfig) -> None:
-    download_and_convert.convert(config.dataset_name, config.dataset_dir)
+    download_and_convert.run(
+        config.dataset_name,
+        config.dataset_dir,
+        source_dir=config.source_dir,
+        validation_fraction=config.validation_fraction,
+        split_seed=config.split_seed,
+        on_bad_image=config.on_bad_image,
+        max_pixels=config.max_pixels,
+        small_object_area_threshold=config.small_object_area_threshold,
+        foreground_class_of_interest=config.foreground_class_of_interest,
+    )
 
 
 def main() -> int:

@@ -280,3 +280,12 @@ class DataConfig(Options):
     max_pixels: int | None = option(
         None, "Most pixels of a picture; without it, 89478485.", check=_positive
     )
+    small_object_area_threshold: float | None = option(
+        None,
+        "Share of the picture's area, 0 to 1, above which an object counts, for visualwakewords;"
+        " without it, 0.005.",
+        check=_fraction,
+    )
+    foreground_class_of_interest: str | None = option(
+        None, "Category of COCO to be recognized, for visualwakewords; without it, person."
+    )

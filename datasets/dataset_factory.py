@@ -12,17 +12,73 @@ from slim import _checks
 if TYPE_CHECKING:
     from slim.data import dataset
 
+_IMAGE_OPTIONS = ("on_bad_image", "max_pixels")
+
 DATASETS = {
     spec.name: spec
     for spec in (
+        splits.DatasetSpec(
+            name="cifar10",
+            module="datasets.cifar10",
+            file_pattern="cifar10_%s.tfrecord",
+            num_classes=10,
+            split_sizes={"train": 50_000, "test": 10_000},
+            options=("source_dir",),
+        ),
         splits.DatasetSpec(
             name="digits",
             module="datasets.digits",
             file_pattern="digits_%s-*.tfrecord",
             num_classes=10,
         ),
+        splits.DatasetSpec(
+            name="flowers",
+            module="datasets.flowers",
+            file_pattern="flowers_%s_*.tfrecord",
+            num_classes=5,
+            split_sizes={"train": 3_320, "validation": 350},
+            options=("source_dir", *_IMAGE_OPTIONS),
+        ),
+        splits.DatasetSpec(
+            name="folder",
+            module="datasets.folder",
+            file_pattern="folder_%s-*.tfrecord",
+            options=("source_dir", "validation_fraction", "split_seed", *_IMAGE_OPTIONS),
+        ),
+        splits.DatasetSpec(
+            name="imagenet",
+            module="datasets.imagenet",
+            file_pattern="%s-*",
+            num_classes=1001,
+            split_sizes={"train": 1_281_167, "validation": 50_000},
+            options=("source_dir", *_IMAGE_OPTIONS),
+        ),
+        splits.DatasetSpec(
+            name="mnist",
+            module="datasets.mnist",
+            file_pattern="mnist_%s.tfrecord",
+            num_classes=10,
+            split_sizes={"train": 60_000, "test": 10_000},
+            options=("source_dir",),
+        ),
+        splits.DatasetSpec(
+            name="visualwakewords",
+            module="datasets.visualwakewords",
+            file_pattern="%s.record-*",
+            num_classes=2,
+            split_sizes={"train": 82_783, "val": 40_504},
+            options=(
+                "source_dir",
+                "small_object_area_threshold",
+                "foreground_class_of_interest",
+                *_IMAGE_OPTIONS,
+            ),
+        ),
     )
 }
+
+# What can be done with a directory besides converting a dataset into it: name -> module with `run`.
+ACTIONS = {"verify": "datasets.verify"}
 
 
 def get_spec(name: str) -> splits.DatasetSpec:

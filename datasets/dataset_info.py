@@ -14,6 +14,7 @@ from slim import _checks
 
 FILE_NAME = "dataset_info.json"
 LABELS_FILE_NAME = "labels.txt"
+BAD_FILES_NAME = "bad_files.csv"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +38,10 @@ class SplitInfo:
 
 @dataclasses.dataclass(frozen=True)
 class DatasetInfo:
-    """A converted dataset: the position of a name in `classes` is its label."""
+    """A converted dataset: the position of a name in `classes` is its label.
+
+    `options` has what the user chose that decides what is in the records.
+    """
 
     name: str
     classes: tuple[str, ...]
@@ -45,6 +49,8 @@ class DatasetInfo:
     splits: Mapping[str, SplitInfo]
     source: str = ""
     attribution: str = ""
+    num_bad_files: int = 0
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def labels_to_names(self) -> dict[int, str]:
@@ -176,6 +182,8 @@ def _from_json(fields: dict[str, Any]) -> DatasetInfo:
         splits=splits,
         source=fields.get("source", ""),
         attribution=fields.get("attribution", ""),
+        num_bad_files=fields.get("num_bad_files", 0),
+        options=dict(fields.get("options", {})),
     )
 
 

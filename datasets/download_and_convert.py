@@ -1,20 +1,40 @@
-"""Makes a dataset: what `download_and_convert_data.py` calls.
+"""Makes a dataset, or verifies one: what `download_and_convert_data.py` calls.
 
-TensorFlow is loaded when the conversion starts.
+TensorFlow is loaded when the work starts.
 """
 
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
-from datasets import dataset_factory, dataset_info
+from datasets import dataset_factory, dataset_info, splits
 from slim import _checks
 
-Converter = Callable[[str], dataset_info.DatasetInfo]
+Converter = Callable[..., dataset_info.DatasetInfo]
+
+
+def run(
+    dataset_name: str,
+    dataset_dir: str,
+    report: Callable[[str], object] = print,
+    **options: Any,
+) -> None:
+    """Converts a dataset, or verifies one if `dataset_name` is "verify"; see there."""
+    if dataset_name not in dataset_factory.ACTIONS:
+        convert(dataset_name, dataset_dir, report, **options)
+        return
+    given = sorted(name for name, value in options.items() if value is not None)
+    if given:
+        raise _checks.UserError(f"{', '.join(given)} cannot be used with {dataset_name!r}")
+    importlib.import_module(dataset_factory.ACTIONS[dataset_name]).run(dataset_dir, report)
 
 
 def convert(
-    dataset_name: str, dataset_dir: str, report: Callable[[str], object] = print
+    dataset_name: str,
+    dataset_dir: str,
+    report: Callable[[str], object] = print,
+    **options: Any,
 ) -> dataset_info.DatasetInfo:
     """Converts a dataset to TFRecords, unless the directory already holds it.
 
@@ -22,15 +42,18 @@ def convert(
       dataset_name: a name of `dataset_factory.DATASETS`.
       dataset_dir: where to write; made if it is not there.
       report: takes each line about what was done.
+      **options: what the dataset's `convert` takes; None leaves its default.
 
     Returns:
       what the directory holds.
 
     Raises:
-      UserError: if the name is not known, the directory cannot be written or holds another dataset.
+      UserError: if the name is not known, an option is not the dataset's, the directory cannot be
+        written, or it holds another dataset or the same made with other options.
       RunError: if writing failed.
     """
     spec = dataset_factory.get_spec(dataset_name)
+    given = _given(spec, options)
     if os.path.exists(dataset_dir) and not os.path.isdir(dataset_dir):
         raise _checks.UserError(f"dataset_dir={dataset_dir!r} is a file; a directory is needed")
     info = dataset_info.read_complete(dataset_dir)
@@ -40,24 +63,59 @@ def convert(
                 f"dataset_dir={dataset_dir!r} holds the dataset {info.name!r},"
                 f" not {dataset_name!r}; choose another directory"
             )
+        _check_same(info, given, dataset_dir)
         report(f"{dataset_dir} is already complete: {_summary(info)}")
         return info
     converter: Converter = importlib.import_module(spec.module).convert
     try:
-        info = converter(dataset_dir)
+        info = converter(dataset_dir, **given)
     except OSError as error:
         raise _checks.RunError(f"{dataset_dir} could not be written: {error}") from error
-    report(f"Wrote {info.name} to {dataset_dir}: {_summary(info)}")
+    for line in _report(info, dataset_dir):
+        report(line)
+    return info
+
+
+def _given(spec: splits.DatasetSpec, options: Mapping[str, Any]) -> dict[str, Any]:
+    given = {name: value for name, value in options.items() if value is not None}
+    wrong = sorted(set(given) - set(spec.options))
+    if wrong:
+        known = f"it takes {', '.join(spec.options)}" if spec.options else "it takes none"
+        raise _checks.UserError(
+            f"{', '.join(wrong)} cannot be used with the dataset {spec.name!r}: {known}"
+        )
+    return given
+
+
+def _check_same(info: dataset_info.DatasetInfo, given: Mapping[str, Any], dataset_dir: str) -> None:
+    """Refuses a dataset that was made with other options than those asked for now."""
+    for name, value in given.items():
+        value = os.path.abspath(value) if name == "source_dir" else value
+        if name in info.options and info.options[name] != value:
+            raise _checks.UserError(
+                f"dataset_dir={dataset_dir!r} holds {info.name!r} made with"
+                f" {name}={info.options[name]!r}, not {value!r}; choose another directory"
+            )
+
+
+def _report(info: dataset_info.DatasetInfo, dataset_dir: str) -> Iterator[str]:
+    yield f"Wrote {info.name} to {dataset_dir}: {_summary(info)}"
     for name, split in info.splits.items():
         size = sum(shard.bytes for shard in split.shards)
-        files = ", ".join(shard.file for shard in split.shards)
-        report(f"  {name}: {split.num_samples} images, {size / 1e6:.1f} MB in {files}")
-    report(f"  {dataset_info.LABELS_FILE_NAME}, {dataset_info.FILE_NAME}")
+        files = [shard.file for shard in split.shards]
+        shown = ", ".join(files if len(files) < 4 else [files[0], "...", files[-1]])
+        yield f"  {name}: {split.num_samples} images, {size / 1e6:.1f} MB in {shown}"
+    yield f"  {dataset_info.LABELS_FILE_NAME}, {dataset_info.FILE_NAME}"
+    if info.num_bad_files:
+        listed = os.path.join(dataset_dir, dataset_info.BAD_FILES_NAME)
+        yield f"  {info.num_bad_files} bad files left out, listed in {listed}"
+    for label, name in info.labels_to_names.items():
+        if not any(split.per_class[label] for split in info.splits.values()):
+            yield f"  class {label} ({name}) has no image"
     if os.path.isdir(os.path.join(dataset_dir, "samples")):
-        report(f"  pictures to try: {os.path.join(dataset_dir, 'samples')}")
+        yield f"  pictures to try: {os.path.join(dataset_dir, 'samples')}"
     if info.attribution:
-        report(f"  {info.attribution}")
-    return info
+        yield f"  {info.attribution}"
 
 
 def _summary(info: dataset_info.DatasetInfo) -> str:

@@ -27,6 +27,7 @@ class DatasetSpec:
       file_pattern: the shards' names; `%s` stands for the split.
       num_classes: classes where the directory does not say; None if only the directory knows.
       split_sizes: records of each split as the original scripts wrote them.
+      options: what `convert` takes besides the directory.
     """
 
     name: str
@@ -34,6 +35,7 @@ class DatasetSpec:
     file_pattern: str
     num_classes: int | None = None
     split_sizes: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    options: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,9 +3,11 @@
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from datasets import dataset_info
@@ -18,11 +20,20 @@ ITEMS_TO_DESCRIPTIONS = {
     "image": "The picture, uint8 [height, width, channels].",
     "label": "Its class, from 0.",
     "filename": "The file it came from; empty if the record does not say.",
+    "label_text": "Its class in words.",
+    "object/bbox": "Boxes of objects, float32 [number, 4]: ymin, xmin, ymax, xmax, 0 to 1.",
+    "object/label": "Their classes, int64 [number].",
 }
+_BOXES = "image/object/bbox/"
+
+
+# A feature of a record; of a list, which may be empty, the dtype says what is in it.
+Value = bytes | str | int | np.ndarray
 
 
 class ImageRecord(NamedTuple):
-    """What goes into a record: encoded bytes, "png" or "jpeg", pixels, class, file name."""
+    """What goes into a record: encoded bytes, the format's name, pixels, class, file name, and
+    further features by key."""
 
     encoded: bytes
     format: str
@@ -30,6 +41,7 @@ class ImageRecord(NamedTuple):
     width: int
     label: int
     filename: str = ""
+    extra: Mapping[str, Value] = MappingProxyType({})
 
 
 def image_to_tfexample(
@@ -39,40 +51,60 @@ def image_to_tfexample(
     width: int,
     class_id: int,
     filename: str = "",
+    extra: Mapping[str, Value] = MappingProxyType({}),
 ) -> tf.train.Example:
     """Returns the Example of one encoded image; `filename` is left out if empty."""
-    features = {
-        "image/encoded": _bytes_feature(image_data),
-        "image/format": _bytes_feature(image_format),
-        "image/class/label": _int64_feature(class_id),
-        "image/height": _int64_feature(height),
-        "image/width": _int64_feature(width),
+    values = {
+        "image/encoded": image_data,
+        "image/format": image_format,
+        "image/class/label": class_id,
+        "image/height": height,
+        "image/width": width,
+        **({"image/filename": filename} if filename else {}),
+        **extra,
     }
-    if filename:
-        features["image/filename"] = _bytes_feature(filename)
+    features = {key: _feature(value) for key, value in values.items()}
     return tf.train.Example(features=tf.train.Features(feature=features))
 
 
-def image_decoder(num_channels: int) -> tfexample_decoder.TFExampleDecoder:
+def image_decoder(num_channels: int, *extras: str) -> tfexample_decoder.TFExampleDecoder:
     """Returns the decoder of such records: items "image", "label" and "filename".
 
     Args:
       num_channels: 1 or 3; pictures are converted to it.
+      *extras: further items, of `ITEMS_TO_DESCRIPTIONS`: "label_text", "object/bbox",
+        "object/label".
     """
     text = tf.io.FixedLenFeature([], tf.string, default_value="")
-    return tfexample_decoder.TFExampleDecoder(
-        {
-            "image/encoded": tf.io.FixedLenFeature([], tf.string),
-            "image/format": text,
-            "image/class/label": tf.io.FixedLenFeature([], tf.int64),
-            "image/filename": text,
-        },
-        {
-            "image": tfexample_decoder.Image(channels=num_channels),
-            "label": tfexample_decoder.Tensor("image/class/label"),
-            "filename": tfexample_decoder.Tensor("image/filename"),
-        },
-    )
+    features = {
+        "image/encoded": tf.io.FixedLenFeature([], tf.string),
+        "image/format": text,
+        "image/class/label": tf.io.FixedLenFeature([], tf.int64),
+        "image/filename": text,
+    }
+    handlers = {
+        "image": tfexample_decoder.Image(channels=num_channels),
+        "label": tfexample_decoder.Tensor("image/class/label"),
+        "filename": tfexample_decoder.Tensor("image/filename"),
+    }
+    if "label_text" in extras:
+        features["image/class/text"] = text
+        handlers["label_text"] = tfexample_decoder.Tensor("image/class/text")
+    if "object/bbox" in extras:
+        for side in ("ymin", "xmin", "ymax", "xmax"):
+            features[_BOXES + side] = tf.io.VarLenFeature(tf.float32)
+        handlers["object/bbox"] = tfexample_decoder.BoundingBox(prefix=_BOXES)
+    if "object/label" in extras:
+        features[_BOXES + "label"] = tf.io.VarLenFeature(tf.int64)
+        handlers["object/label"] = tfexample_decoder.Tensor(_BOXES + "label")
+    return tfexample_decoder.TFExampleDecoder(features, handlers)
+
+
+def box_features(boxes: Sequence[Sequence[float]]) -> dict[str, np.ndarray]:
+    """Returns the features of boxes [number, 4], in the order xmin, ymin, xmax, ymax, 0 to 1."""
+    columns = np.reshape(np.array(boxes, np.float32), (-1, 4)).T
+    names = ("xmin", "ymin", "xmax", "ymax")
+    return {_BOXES + name: column for name, column in zip(names, columns, strict=True)}
 
 
 def shard_name(dataset_name: str, split_name: str, shard: int, num_shards: int) -> str:
@@ -128,7 +160,8 @@ def write_shard(path: str, images: Iterable[ImageRecord]) -> dataset_info.ShardI
     with removed_on_error(temporary):
         with tf.io.TFRecordWriter(temporary) as writer:
             for image in images:
-                writer.write(image_to_tfexample(*image).SerializeToString())
+                # Else the order of the features would be another in each process.
+                writer.write(image_to_tfexample(*image).SerializeToString(deterministic=True))
                 count += 1
         with open(temporary, "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -178,10 +211,11 @@ def removed_on_error(path: str) -> Iterator[None]:
         raise
 
 
-def _int64_feature(value: int) -> tf.train.Feature:
-    return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
-
-
-def _bytes_feature(value: bytes | str) -> tf.train.Feature:
-    value = value.encode() if isinstance(value, str) else value
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+def _feature(value: Value) -> tf.train.Feature:
+    if isinstance(value, bytes | str):
+        encoded = value.encode() if isinstance(value, str) else value
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[encoded]))
+    numbers = np.atleast_1d(value)
+    if numbers.dtype.kind in "iu":
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=numbers))
+    return tf.train.Feature(float_list=tf.train.FloatList(value=numbers))

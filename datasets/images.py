@@ -1,0 +1,217 @@
+"""Pictures as people have them, made into pictures that train: decoded by content, turned upright,
+three or one channels of 8 bits. No TensorFlow, since this runs in worker processes.
+"""
+
+import contextlib
+import io
+import struct
+import warnings
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import PIL.Image
+
+# More than that and Pillow itself calls it a decompression bomb.
+MAX_PIXELS = 89_478_485
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
+_ORIENTATION = 0x0112  # in EXIF
+_UPRIGHT = {
+    2: PIL.Image.Transpose.FLIP_LEFT_RIGHT,
+    3: PIL.Image.Transpose.ROTATE_180,
+    4: PIL.Image.Transpose.FLIP_TOP_BOTTOM,
+    5: PIL.Image.Transpose.TRANSPOSE,
+    6: PIL.Image.Transpose.ROTATE_270,
+    7: PIL.Image.Transpose.TRANSVERSE,
+    8: PIL.Image.Transpose.ROTATE_90,
+}
+_JPEG_QUALITY = 95  # of what has to be encoded anew
+_PLAIN_FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive; the others are rare
+_OUR_KINDS = {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG": "PNG",
+    b"GIF8": "GIF",
+    b"BM": "BMP",
+    b"RIFF": "WebP",
+}
+_OTHER_KINDS = (
+    (b"\x00\x00\x00\x0cjP  ", "JPEG 2000"),
+    (b"\xff\x0a", "JPEG XL"),
+    (b"\x00\x00\x00\x0cJXL ", "JPEG XL"),
+    (b"II*\x00", "TIFF"),
+    (b"MM\x00*", "TIFF"),
+    (b"8BPS", "Photoshop"),
+    (b"%PDF", "PDF"),
+    (b"PK\x03\x04", "ZIP"),
+)
+
+
+class BadImage(ValueError):
+    """A file that cannot be used; the text is the reason."""
+
+
+class Prepared(NamedTuple):
+    """A picture ready for a record: `format` is "jpeg" or "png", sides in pixels."""
+
+    encoded: bytes
+    format: str
+    height: int
+    width: int
+
+
+class Rules(NamedTuple):
+    """What is done with a picture.
+
+    Attributes:
+      max_pixels: the most pixels, read from the header before memory is taken for them.
+      upright: turns what EXIF says is turned; decoders of records do not look at EXIF.
+      jpeg_only: makes a JPEG of what is none.
+    """
+
+    max_pixels: int = MAX_PIXELS
+    upright: bool = True
+    jpeg_only: bool = False
+
+
+@contextlib.contextmanager
+def pillow_settings() -> Iterator[None]:
+    """Lets `prepare` be the judge of sizes, and keeps Pillow's warnings, which name no file, quiet.
+
+    Not for threads: both settings are the process's.
+    """
+    before = PIL.Image.MAX_IMAGE_PIXELS
+    PIL.Image.MAX_IMAGE_PIXELS = None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        PIL.Image.MAX_IMAGE_PIXELS = before
+
+
+def prepare(data: bytes, rules: Rules | None = None) -> Prepared:
+    """Returns an encoded picture that every decoder reads alike.
+
+    JPEG and PNG bytes stay as they are if they hold 8-bit gray or RGB, upright. All else is decoded
+    and encoded anew: CMYK, palettes, 16 bits (the upper 8 stay), transparency (laid on white), GIF
+    (its first frame), BMP, WebP, and pictures that EXIF says are turned. JPEG and lossy WebP become
+    JPEG of quality 95, the others PNG.
+
+    Args:
+      data: a file's content.
+      rules: what is done with it; default: `Rules()`.
+
+    Raises:
+      BadImage: if it is no picture of a known kind, is damaged, or is too large.
+    """
+    rules = rules or Rules()
+    if not data:
+        raise BadImage("is empty (0 bytes)")
+    try:
+        with PIL.Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            width, height = image.size
+            if width * height > rules.max_pixels:
+                raise BadImage(
+                    f"has {width} x {height} pixels, more than max_pixels={rules.max_pixels}"
+                )
+            image.load()  # decodes all of it, so that damage shows
+            is_jpeg = image.format in ("JPEG", "MPO")
+            lossy = is_jpeg or rules.jpeg_only or _is_lossy_webp(data)
+            turn = _UPRIGHT.get(_orientation(image)) if rules.upright else None
+            if turn is None and is_jpeg >= rules.jpeg_only and _is_plain(image, data):
+                return Prepared(data, "jpeg" if lossy else "png", height, width)
+            plain = _as_8_bits(image)
+            return _encode(plain if turn is None else plain.transpose(turn), lossy)
+    except BadImage:
+        raise
+    except PIL.UnidentifiedImageError:
+        raise BadImage(_what(data)) from None
+    except Exception as error:  # decoders raise nearly anything on hostile bytes
+        raise BadImage(f"cannot be decoded: {str(error) or type(error).__name__}") from error
+
+
+def encode_pixels(pixels: bytes, height: int, width: int, channels: int) -> Prepared:
+    """Returns raw pixels, one plane a channel, as a PNG.
+
+    Raises:
+      BadImage: if there are more or fewer bytes than pixels.
+    """
+    if len(pixels) != height * width * channels:
+        raise BadImage(f"has {len(pixels)} bytes instead of {height * width * channels}")
+    planes = np.frombuffer(pixels, np.uint8).reshape(channels, height, width)
+    image = planes[0] if channels == 1 else planes.transpose(1, 2, 0)
+    return _encode(PIL.Image.fromarray(np.ascontiguousarray(image)), lossy=False)
+
+
+def _is_plain(image: PIL.Image.Image, data: bytes) -> bool:
+    if image.mode not in ("L", "RGB") or "transparency" in image.info:
+        return False
+    if image.format in ("JPEG", "MPO"):
+        return _jpeg_frame(data) in [(marker, 8) for marker in _PLAIN_FRAMES]
+    if image.format == "PNG":
+        # Of several frames, decoders take the first, or none.
+        return data[24] == 8 and not getattr(image, "is_animated", False)
+    return False
+
+
+def _jpeg_frame(data: bytes) -> tuple[int, int] | None:
+    """Returns the marker that says how a JPEG is coded, and the bits of a sample."""
+    at = 2
+    while at + 9 < len(data):
+        if data[at] != 0xFF:
+            return None
+        marker = data[at + 1]
+        if marker == 0xFF:
+            at += 1
+            continue
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            return marker, data[at + 4]
+        at += 2 + struct.unpack_from(">H", data, at + 2)[0]
+    return None
+
+
+def _orientation(image: PIL.Image.Image) -> int:
+    try:
+        found = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # EXIF that cannot be read turns nothing
+        return 1
+    return found if isinstance(found, int) else 1
+
+
+def _as_8_bits(image: PIL.Image.Image) -> PIL.Image.Image:
+    if image.mode.startswith("I"):
+        values = np.asarray(image).astype(np.uint32)
+        return PIL.Image.fromarray((values >> 8).astype(np.uint8))
+    if image.has_transparency_data:
+        laid = PIL.Image.new("RGBA", image.size, "white")
+        laid.alpha_composite(image.convert("RGBA"))
+        return laid.convert("L" if image.mode in ("1", "L", "LA") else "RGB")
+    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+
+
+def _encode(image: PIL.Image.Image, lossy: bool) -> Prepared:
+    buffer = io.BytesIO()
+    image.info = {}
+    if lossy:
+        image.save(buffer, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
+    else:
+        image.save(buffer, "PNG")
+    return Prepared(buffer.getvalue(), "jpeg" if lossy else "png", image.height, image.width)
+
+
+def _is_lossy_webp(data: bytes) -> bool:
+    return data[:4] == b"RIFF" and data[12:16] != b"VP8L"
+
+
+def _what(data: bytes) -> str:
+    """Returns what can be said of a file that Pillow does not know."""
+    for magic, ours in _OUR_KINDS.items():
+        if data.startswith(magic):
+            return f"cannot be decoded: its {ours} header is damaged"
+    kind = next((kind for magic, kind in _OTHER_KINDS if data.startswith(magic)), None)
+    if kind is None and data.lstrip()[:1] == b"<":
+        kind = "HTML or XML"
+    if kind is None and data[4:12] in (b"ftypavif", b"ftypheic"):
+        kind = "AVIF or HEIC"
+    found = kind or f"starts with {data[:8]!r}"
+    return f"is no {', '.join(FORMATS[:-1])} or WebP picture ({found})"

@@ -1,0 +1,100 @@
+"""Reads what is needed of a MATLAB 5 file: an array of structs of numbers and texts.
+
+The devkit of ILSVRC2012 keeps the names of its classes in one. Format: "MAT-File Format", The
+MathWorks. No TensorFlow, no SciPy.
+"""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+from slim import _checks
+
+_HEADER_BYTES = 128
+_MAX_BYTES = 100_000_000
+_ERRORS = (
+    struct.error,
+    zlib.error,
+    ValueError,
+    KeyError,
+    IndexError,
+    StopIteration,
+    RecursionError,
+)
+_MATRIX, _COMPRESSED = 14, 15
+_NUMBERS = {1: "b", 2: "B", 3: "h", 4: "H", 5: "i", 6: "I", 7: "f", 9: "d", 12: "q", 13: "Q"}
+_ENCODINGS = {1: "latin-1", 2: "latin-1", 4: "utf-16-le", 16: "utf-8", 17: "utf-16-le"}
+_STRUCT, _CHARS = 2, 4
+
+
+def read_structs(content: bytes, name: str) -> list[dict[str, Any]]:
+    """Returns the variable `name`, an array of structs, as one dict a struct.
+
+    Texts become str, numbers a list. Cells of other kinds, and structs in structs, become None.
+
+    Args:
+      content: of the file, little endian.
+      name: of the variable.
+
+    Raises:
+      RunError: if it is no such file, or holds no such variable.
+    """
+    try:
+        for kind, data in _elements(content[_HEADER_BYTES:]):
+            if kind == _COMPRESSED:
+                inflated = zlib.decompressobj().decompress(data, _MAX_BYTES)
+                ((kind, data),) = _elements(inflated)
+            if kind == _MATRIX:
+                found, structs = _read_matrix(data)
+                if found == name and all(isinstance(each, dict) for each in structs or [None]):
+                    return structs
+    except _ERRORS as error:
+        raise _checks.RunError(f"No MATLAB 5 file ({error or type(error).__name__})") from error
+    raise _checks.RunError(f"The MATLAB file has no array of structs {name!r}")
+
+
+def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:
+    at = 0
+    while at + 8 <= len(data):
+        kind, size = struct.unpack_from("<II", data, at)
+        if kind >> 16:  # short: kind, size and up to four bytes in one word of eight
+            kind, size, start = kind & 0xFFFF, kind >> 16, at + 4
+            after = at + 8
+        else:
+            start = at + 8
+            after = start + size + (0 if kind == _COMPRESSED else -size % 8)
+        if start + size > len(data):
+            raise ValueError("it ends inside an element")
+        yield kind, data[start : start + size]
+        at = after
+
+
+def _read_matrix(data: bytes) -> tuple[str, Any]:
+    """Returns name and value of a matrix."""
+    parts = _elements(data)
+    kind = next(parts, (0, b"\0"))[1][0]
+    next(parts)  # its shape
+    name = next(parts)[1].decode("latin-1")
+    if kind == _STRUCT:
+        return name, _read_structs(parts)
+    element, content = next(parts, (1, b""))
+    if kind == _CHARS:
+        return name, content.decode(_ENCODINGS[element])
+    if element in _NUMBERS:
+        code = _NUMBERS[element]
+        return name, list(struct.unpack(f"<{len(content) // struct.calcsize(code)}{code}", content))
+    return name, None
+
+
+def _read_structs(parts: Iterator[tuple[int, bytes]]) -> list[dict[str, Any]]:
+    (width,) = struct.unpack("<i", next(parts)[1])
+    raw = next(parts)[1]
+    names = [
+        raw[at : at + width].split(b"\0")[0].decode("latin-1") for at in range(0, len(raw), width)
+    ]
+    cells = [_read_matrix(data)[1] if data else None for _, data in parts]
+    return [
+        dict(zip(names, cells[at : at + len(names)], strict=True))
+        for at in range(0, len(cells), len(names))
+    ]

@@ -1,0 +1,84 @@
+"""Where the bytes of a picture are: a file, a part of a file, or a member of a zip.
+
+They are small values that a worker process is given and reads. No TensorFlow.
+"""
+
+import functools
+import os
+import stat
+import zipfile
+import zlib
+from typing import NamedTuple
+
+READ_ERRORS = (OSError, zipfile.BadZipFile, zlib.error, KeyError, EOFError)
+MAX_BYTES = 1 << 30  # of a file that is to be a picture
+
+
+class FileSource(NamedTuple):
+    """A whole file."""
+
+    path: str
+
+    @property
+    def name(self) -> str:
+        """How messages call it."""
+        return self.path
+
+    def read(self) -> bytes:
+        """Returns the content.
+
+        Raises:
+          OSError: if it is no regular file, which might never end, or has more than `MAX_BYTES`.
+        """
+        found = os.stat(self.path)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError("it is no regular file")
+        if found.st_size > MAX_BYTES:
+            raise OSError(f"it has {found.st_size} bytes, more than {MAX_BYTES}")
+        with open(self.path, "rb") as file:
+            return file.read()
+
+
+class RangeSource(NamedTuple):
+    """A part of a file, such as a member of an uncompressed tar, called `member`."""
+
+    path: str
+    offset: int
+    size: int
+    member: str
+
+    @property
+    def name(self) -> str:
+        """How messages call it."""
+        return f"{self.path}:{self.member}"
+
+    def read(self) -> bytes:
+        """Returns the content."""
+        with open(self.path, "rb") as file:
+            file.seek(self.offset)
+            return file.read(self.size)
+
+
+class ZipSource(NamedTuple):
+    """A member of a zip."""
+
+    path: str
+    member: str
+
+    @property
+    def name(self) -> str:
+        """How messages call it."""
+        return f"{self.path}:{self.member}"
+
+    def read(self) -> bytes:
+        """Returns the content."""
+        return _opened(self.path).read(self.member)
+
+
+Source = FileSource | RangeSource | ZipSource
+
+
+@functools.lru_cache(maxsize=4)
+def _opened(path: str) -> zipfile.ZipFile:
+    # Kept open: the directory of a zip with 80,000 members takes a second to read.
+    return zipfile.ZipFile(path)

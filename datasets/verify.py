@@ -1,0 +1,217 @@
+"""Reads every record of a dataset, decodes every picture, and tells what is wrong."""
+
+import collections
+import concurrent.futures
+import dataclasses
+import fnmatch
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+
+import tensorflow as tf
+
+from datasets import dataset_factory, dataset_info, progress
+from slim import _checks
+from slim.data import records
+
+_MOST_TOLD = 50
+
+
+@dataclasses.dataclass
+class Shard:
+    """What was found in a shard.
+
+    Attributes:
+      file: its name.
+      num_records: records that could be read.
+      bytes: its size.
+      labels: label -> records.
+      formats: what the records call their pictures -> records.
+      sides: least and greatest (height, width).
+      problems: a line each.
+    """
+
+    file: str
+    num_records: int = 0
+    bytes: int = 0
+    labels: collections.Counter = dataclasses.field(default_factory=collections.Counter)
+    formats: collections.Counter = dataclasses.field(default_factory=collections.Counter)
+    sides: list[tuple[int, int]] = dataclasses.field(default_factory=list)
+    problems: list[str] = dataclasses.field(default_factory=list)
+
+
+def run(dataset_dir: str, report: Callable[[str], object] = print) -> None:
+    """Verifies a dataset, of a converter here or of the original's.
+
+    Args:
+      dataset_dir: the directory.
+      report: takes each line about what was found.
+
+    Raises:
+      UserError: if there is no dataset in the directory.
+      RunError: if something is wrong; the problems are reported before.
+    """
+    if not os.path.isdir(dataset_dir):
+        raise _checks.UserError(f"dataset_dir={dataset_dir!r} is not a folder")
+    info = dataset_info.read(dataset_dir)
+    num_classes = len(info.classes) if info else None
+    files = _files(info, dataset_dir)
+    paths = [os.path.join(dataset_dir, file) for file in files]
+    total = sum(split.num_samples for split in info.splits.values()) if info else None
+    workers = os.cpu_count() or 1
+    with (
+        progress.bar(total, "img", "verify") as bar,
+        concurrent.futures.ThreadPoolExecutor(workers) as pool,
+    ):
+        found = dict(
+            zip(
+                files,
+                pool.map(lambda path: read_shard(path, num_classes, bar.update), paths),
+                strict=True,
+            )
+        )
+    problems = [problem for shard in found.values() for problem in shard.problems]
+    problems += _contradictions(info, found, dataset_dir) if info else []
+    for line in _summary(info, found):
+        report(line)
+    if problems:
+        for problem in problems[:_MOST_TOLD]:
+            report(f"  {problem}")
+        raise _checks.RunError(f"{dataset_dir} has {len(problems)} problem(s)")
+    report(f"{dataset_dir} is in order")
+
+
+def read_shard(
+    path: str, num_classes: int | None, on_record: Callable[[], object] = lambda: None
+) -> Shard:
+    """Reads every record of a file.
+
+    Args:
+      path: a TFRecord file.
+      num_classes: labels have to be below it; None if nobody knows.
+      on_record: called after each record.
+    """
+    shard = Shard(os.path.basename(path))
+    try:
+        shard.bytes = os.path.getsize(path)
+        expected = records.count_records(path)
+    except FileNotFoundError:
+        shard.problems.append(f"{shard.file} is missing")
+        return shard
+    except _checks.UserError as error:
+        shard.problems.append(str(error))
+        expected = None
+    try:
+        for serialized in tf.data.TFRecordDataset(path):
+            problem = _read_record(serialized.numpy(), shard, num_classes)
+            if problem:
+                shard.problems.append(f"{shard.file} record {shard.num_records}: {problem}")
+            shard.num_records += 1
+            on_record()
+    except tf.errors.DataLossError:
+        if expected is not None:
+            shard.problems.append(
+                f"{shard.file} record {shard.num_records}: its checksum is wrong; the"
+                f" {expected - shard.num_records} records from there on cannot be read"
+            )
+    return shard
+
+
+def _read_record(serialized: bytes, shard: Shard, num_classes: int | None) -> str | None:
+    """Adds a record to what was found; returns what is wrong with it, or None."""
+    try:
+        features = tf.train.Example.FromString(serialized).features.feature
+    except Exception as error:  # protobuf's own kind, whose name depends on its implementation
+        return f"is no tf.train.Example ({type(error).__name__})"
+    try:
+        encoded = features["image/encoded"].bytes_list.value[0]
+        label = features["image/class/label"].int64_list.value[0]
+    except IndexError:
+        return f"lacks image/encoded or image/class/label; it has {_checks.listed(features)}"
+    shard.labels[label] += 1
+    shard.formats.update(value.decode() for value in features["image/format"].bytes_list.value)
+    if not 0 <= label < (label + 1 if num_classes is None else num_classes):
+        return f"label {label} is outside 0..{(num_classes or 1) - 1}"
+    try:
+        image = tf.io.decode_image(encoded, expand_animations=False)
+    except tf.errors.OpError:
+        return f"the picture cannot be decoded (it starts with {encoded[:8]!r})"
+    height, width = (int(side) for side in image.shape[:2])
+    shard.sides = [min([*shard.sides, (height, width)]), max([*shard.sides, (height, width)])]
+    for key, side in (("image/height", height), ("image/width", width)):
+        said = list(features[key].int64_list.value)
+        if said and said != [side]:
+            return f"{key} says {said[0]}, the picture has {side}"
+    return None
+
+
+def _files(info: dataset_info.DatasetInfo | None, dataset_dir: str) -> list[str]:
+    if info:
+        return [shard.file for split in info.splits.values() for shard in split.shards]
+    patterns = {
+        spec.file_pattern.replace("%s", split)
+        for spec in dataset_factory.DATASETS.values()
+        for split in spec.split_sizes or ("train", "validation", "test")
+    }
+    names = sorted(os.listdir(dataset_dir))
+    files = [name for name in names if any(fnmatch.fnmatchcase(name, p) for p in patterns)]
+    files = [name for name in files if os.path.isfile(os.path.join(dataset_dir, name))]
+    if not files:
+        raise _checks.UserError(
+            f"No dataset in {dataset_dir}: neither {dataset_info.FILE_NAME} nor record files."
+            f" It holds: {_checks.listed(names, most=10) or 'nothing'}"
+        )
+    return files
+
+
+def _contradictions(
+    info: dataset_info.DatasetInfo, found: dict[str, Shard], dataset_dir: str
+) -> list[str]:
+    """Returns where the files are not what dataset_info.json says."""
+    problems = []
+    for name, split in info.splits.items():
+        labels: collections.Counter = collections.Counter()
+        for shard in split.shards:
+            here = found[shard.file]
+            labels += here.labels
+            if here.num_records != shard.num_samples:
+                problems.append(
+                    f"{shard.file} has {here.num_records} readable records,"
+                    f" {dataset_info.FILE_NAME} says {shard.num_samples}"
+                )
+            elif _sha256(os.path.join(dataset_dir, shard.file)) != shard.sha256:
+                problems.append(
+                    f"{shard.file} is not the file whose sha256 is in {dataset_info.FILE_NAME}"
+                )
+        counts = [labels[label] for label in range(len(info.classes))]
+        if counts != list(split.per_class):
+            problems.append(f"split {name!r} has other records of each class than is written down")
+    return problems
+
+
+def _sha256(path: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _summary(info: dataset_info.DatasetInfo | None, found: dict[str, Shard]) -> Iterator[str]:
+    groups = (
+        {name: [s.file for s in split.shards] for name, split in info.splits.items()}
+        if info
+        else {"all files": list(found)}
+    )
+    for name, files in groups.items():
+        shards = [found[file] for file in files]
+        count = sum(shard.num_records for shard in shards)
+        labels = {label for shard in shards for label in shard.labels}
+        formats = sum((shard.formats for shard in shards), collections.Counter())
+        sides = [side for shard in shards for side in shard.sides]
+        size = sum(shard.bytes for shard in shards) / 1e6
+        kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(formats.items()))
+        yield (
+            f"{name}: {count} records in {len(shards)} file(s), {size:.1f} MB;"
+            f" {len(labels)} different labels; {kinds or 'no format'}"
+        )
+        if sides:
+            low, high = min(sides), max(sides)
+            yield f"  from {low[0]} x {low[1]} to {high[0]} x {high[1]} pixels (height x width)"

@@ -1,0 +1,125 @@
+"""Processes that read and prepare pictures. No TensorFlow: they start in a fraction of a second.
+
+Processes and not threads: photographs of 500 x 375 are prepared 1.5 to 1.9 times as fast on two
+cores, and a decoder that crashes or warns does so elsewhere.
+"""
+
+import concurrent.futures
+import contextlib
+import itertools
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, NamedTuple
+
+from datasets import images, sources
+from slim import _checks
+
+_CHUNK = 32  # pictures that a worker is given at a time
+_MIN_FOR_WORKERS = 4 * _CHUNK
+
+_KEPT = contextlib.ExitStack()  # of a worker's settings, which end with it
+
+Result = images.Prepared | str
+
+
+class Item(NamedTuple):
+    """One picture to be converted.
+
+    Attributes:
+      source: where its bytes are.
+      label: its class.
+      filename: for the record; empty if there is none.
+      raw: (height, width, channels) if the bytes are pixels, one plane a channel.
+      extra: what further features of the record are made of; small, for there are millions.
+    """
+
+    source: sources.Source
+    label: int
+    filename: str = ""
+    raw: tuple[int, int, int] | None = None
+    extra: tuple[Any, ...] = ()
+
+
+@contextlib.contextmanager
+def prepared(
+    items: Sequence[Item], rules: images.Rules, num_workers: int | None = None
+) -> Iterator[Iterator[Result]]:
+    """Gives the prepared pictures in the order of the items, or for a bad one the reason.
+
+    Args:
+      items: the pictures.
+      rules: what is done with one.
+      num_workers: processes; 0 for none; default: one a core, none for a few pictures.
+
+    Raises:
+      RunError: if a process has died.
+    """
+    jobs = ((item.source, item.raw, rules) for item in items)
+    chunks = iter(lambda: list(itertools.islice(jobs, _CHUNK)), [])
+    if num_workers is None:
+        num_workers = 0 if len(items) < _MIN_FOR_WORKERS else os.cpu_count() or 1
+    if num_workers == 0:
+        with images.pillow_settings():
+            yield (result for chunk in chunks for result in prepare_chunk(chunk))
+        return
+    pool = concurrent.futures.ProcessPoolExecutor(
+        num_workers, multiprocessing.get_context("spawn"), initializer=_start
+    )
+    try:
+        yield _in_order(pool, chunks, ahead=3 * num_workers)
+    except BrokenProcessPool as error:
+        raise _checks.RunError(
+            "A process that prepares pictures has died (memory, or a crash of a decoder);"
+            " the same command again goes on after the last whole shard"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+Job = tuple[sources.Source, tuple[int, int, int] | None, images.Rules]
+
+
+def prepare_chunk(jobs: Iterable[Job]) -> list[Result]:
+    """Reads and prepares pictures; gives the reason where one is bad."""
+    return [_prepare(*job) for job in jobs]
+
+
+def _prepare(
+    source: sources.Source, raw: tuple[int, int, int] | None, rules: images.Rules
+) -> Result:
+    try:
+        data = source.read()
+        return images.encode_pixels(data, *raw) if raw else images.prepare(data, rules)
+    except images.BadImage as bad:
+        return str(bad)
+    except sources.READ_ERRORS as error:
+        return f"cannot be read: {getattr(error, 'strerror', None) or error}"
+
+
+def _in_order(
+    pool: concurrent.futures.Executor, chunks: Iterator[list[Job]], ahead: int
+) -> Iterator[Result]:
+    pending = deque(pool.submit(prepare_chunk, chunk) for chunk in itertools.islice(chunks, ahead))
+    while pending:
+        results = pending.popleft().result()
+        pending.extend(pool.submit(prepare_chunk, chunk) for chunk in itertools.islice(chunks, 1))
+        yield from results
+
+
+def _start() -> None:
+    _KEPT.enter_context(images.pillow_settings())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent sees to it
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    # A worker waits on a pipe whose other end it holds too, so it would outlive a killed parent.
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

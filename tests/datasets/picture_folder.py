@@ -1,0 +1,127 @@
+"""A folder of pictures such as people have: all formats, twelve broken ones, odd names."""
+
+import os
+import struct
+import zlib
+
+import numpy as np
+import PIL.Image
+
+from tests.datasets import archives_in_the_true_format as made
+
+
+def bmp_with_padded_rows(height=5, width=7):
+    """Returns a BMP whose rows, of 21 bytes, are filled up to 24."""
+    return made.encoded(PIL.Image.fromarray(made.photo(height, width)), "BMP")
+
+
+def good_pictures():
+    """Returns name -> bytes, one for each format that can be converted."""
+    picture = PIL.Image.fromarray(made.photo(24, 32))
+    turned = PIL.Image.Exif()
+    turned[0x0112] = 6
+    deep = PIL.Image.fromarray((np.arange(24 * 32).reshape(24, 32) * 85).astype(np.uint16))
+    gif = picture.convert("P")
+    return {
+        "plain.jpg": made.encoded(picture, "JPEG"),
+        "progressive.jpg": made.encoded(picture, "JPEG", progressive=True),
+        "gray.jpg": made.encoded(picture.convert("L"), "JPEG"),
+        "cmyk.jpg": made.encoded(picture.convert("CMYK"), "JPEG"),
+        "turned.jpg": made.encoded(picture, "JPEG", exif=turned),
+        "plain.png": made.encoded(picture, "PNG"),
+        "gray.png": made.encoded(picture.convert("L"), "PNG"),
+        "palette.png": made.encoded(gif, "PNG"),
+        "deep.png": made.encoded(deep, "PNG"),
+        "bits.png": made.encoded(picture.convert("1"), "PNG"),
+        "alpha.png": made.encoded(picture.convert("RGBA"), "PNG"),
+        "gray_alpha.png": made.encoded(picture.convert("LA"), "PNG"),
+        "transparent.png": made.encoded(picture, "PNG", transparency=(0, 0, 0)),
+        "moving.gif": made.encoded(gif, "GIF", save_all=True, append_images=[gif.rotate(180)]),
+        "padded.bmp": bmp_with_padded_rows(),
+        "lossy.webp": made.encoded(picture, "WEBP"),
+        "lossless.webp": made.encoded(picture, "WEBP", lossless=True),
+        "a png by content.jpg": made.encoded(picture, "PNG"),
+        "no_ending": made.encoded(picture, "JPEG"),
+        "größe 漢字.jpg": made.encoded(picture, "JPEG"),
+        " .jpg": made.encoded(picture, "JPEG"),
+    }
+
+
+def broken_pictures():
+    """Returns name -> (bytes or None for a link to nothing, a part of the reason)."""
+    jpeg = made.jpeg(60, 80)
+    png = made.encoded(PIL.Image.fromarray(made.photo(60, 80)), "PNG")
+    return {
+        "empty.jpg": (b"", "is empty (0 bytes)"),
+        "page.jpg": (b"<!DOCTYPE html><html></html>", "HTML or XML"),
+        "half.jpg": (jpeg[:-100], "truncated"),
+        "half.png": (png[: len(png) // 2], "cannot be decoded: "),
+        "header.png": (png[:20], "cannot be decoded: "),
+        "flipped.png": (png[:60] + bytes(20) + png[80:], "cannot be decoded"),
+        "huge.png": (huge_png(60_000, 60_000), "has 60000 x 60000 pixels, more than max_pixels="),
+        "liar.jpg": (liar(jpeg), "has 65500 x 65500 pixels, more than max_pixels="),
+        "tiff.jpg": (made.encoded(PIL.Image.fromarray(made.photo(9, 9)), "TIFF"), "(TIFF)"),
+        "text.txt": (b"these are my cats\n", "starts with b'these ar'"),
+        "avif.jpg": (made.encoded(PIL.Image.fromarray(made.photo(9, 9)), "AVIF"), "(AVIF or HEIC)"),
+        "gone.jpg": (None, "cannot be read: No such file or directory"),
+    }
+
+
+def huge_png(width, height):
+    """Returns a PNG of a few bytes that says it is huge."""
+
+    def chunk(kind, data):
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(bytes(1000)))
+        + chunk(b"IEND", b"")
+    )
+
+
+def liar(jpeg):
+    """Returns a JPEG whose header says 65500 x 65500."""
+    at = jpeg.index(b"\xff\xc0")
+    return jpeg[: at + 5] + struct.pack(">HH", 65500, 65500) + jpeg[at + 9 :]
+
+
+def write(folder, files):
+    """Writes {relative path: bytes, or None for a link to nothing}."""
+    for name, content in files.items():
+        path = os.path.join(folder, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        if content is None:
+            os.symlink("nowhere", path)
+        else:
+            with open(path, "wb") as file:
+                file.write(content)
+
+
+def mixed_200(folder):
+    """Writes 200 files, 12 of them broken, in three classes, and a fourth class that is empty.
+
+    Returns:
+      {path: part of the reason} of the broken ones.
+    """
+    good, broken = good_pictures(), broken_pictures()
+    classes = ("katze", "hund 犬", " ")
+    files = {}
+    for number, (name, content) in enumerate(good.items()):
+        files[f"{classes[number % 3]}/{name}"] = content
+    for number in range(200 - len(good) - len(broken)):
+        files[f"{classes[number % 3]}/photo_{number:03d}.jpg"] = made.jpeg(20, 30, number)
+    reasons = {}
+    for number, (name, (content, reason)) in enumerate(broken.items()):
+        path = f"{classes[number % 3]}/{name}"
+        files[path] = content
+        reasons[os.path.join(folder, path)] = reason
+    assert len(files) == 200
+    assert len(reasons) == 12
+    write(folder, files | {"katze/.hidden": b"left alone", "katze/Thumbs.db": b"too"})
+    os.makedirs(os.path.join(folder, "leer"))
+    return reasons

@@ -1,0 +1,267 @@
+"""Archives: good ones come out whole, hostile ones are refused by name. No TensorFlow."""
+
+import gzip
+import io
+import os
+import stat
+import tarfile
+import zipfile
+
+import pytest
+
+from datasets import archives
+from slim import _checks
+from tests.datasets import archives_in_the_true_format as made
+
+LIMITS = archives.Limits(members=100, bytes=1_000_000)
+GOOD = {"top/a.txt": b"alpha", "top/sub/ü b.bin": bytes(range(256)) * 300, "top/empty": b""}
+
+
+def written(tmp_path, content, name="x.tar"):
+    (tmp_path / name).write_bytes(content)
+    return str(tmp_path / name)
+
+
+def taken_out(tmp_path, content, limits=LIMITS):
+    return archives.extract(written(tmp_path, content), str(tmp_path / "out" / "deep"), limits)
+
+
+def everything_in(tmp_path):
+    return sorted(
+        os.path.relpath(os.path.join(root, name), tmp_path)
+        for root, _, names in os.walk(tmp_path)
+        for name in names
+    )
+
+
+PACKED = {
+    "tar": made.tar_bytes(GOOD, "w"),
+    "tgz": made.tar_bytes(GOOD, "w:gz"),
+    "pax": made.tar_bytes({"./" + name: content for name, content in GOOD.items()}),
+    "zip": made.zip_bytes(GOOD | {"top/": b""}),
+}
+
+
+@pytest.mark.parametrize("kind", PACKED)
+def test_good_ones(tmp_path, kind):
+    assert sorted(taken_out(tmp_path, PACKED[kind])) == sorted(GOOD)
+    for name, content in GOOD.items():
+        assert (tmp_path / "out" / "deep" / name).read_bytes() == content
+    assert archives.read_all(str(tmp_path / "x.tar"), LIMITS) == GOOD
+
+
+def test_nothing_is_written_over(tmp_path):
+    (tmp_path / "out" / "deep" / "top").mkdir(parents=True)
+    (tmp_path / "out" / "deep" / "top" / "a.txt").write_text("mine")
+    with pytest.raises(_checks.RunError, match="member 'top/a.txt': it is there twice"):
+        taken_out(tmp_path, PACKED["tgz"])
+    assert (tmp_path / "out" / "deep" / "top" / "a.txt").read_text() == "mine"
+
+
+def info(name, **fields):
+    entry = tarfile.TarInfo(name)
+    for field, value in fields.items():
+        setattr(entry, field, value)
+    return entry
+
+
+HOSTILE = {
+    "up": (info("../evil"), "'../evil': its path leads out of the archive"),
+    "up inside": (info("a/../../evil"), "leads out of the archive"),
+    "absolute": (info("/tmp/evil"), "'/tmp/evil': its path is absolute"),
+    "drive": (info("c:evil"), "its path is absolute"),
+    "backslash": (info("a\\..\\evil"), "a backslash or a control character"),
+    "nothing": (info("./"), "a backslash or a control character"),
+    "newline": (info("a\nb"), "a backslash or a control character"),
+    "folder up": (info("../up", type=tarfile.DIRTYPE), "member '../up': its path leads out of"),
+    "symlink": (
+        info("evil", type=tarfile.SYMTYPE, linkname="/etc/passwd"),
+        "'evil': it is a link to '/etc/passwd'",
+    ),
+    "hardlink": (info("evil", type=tarfile.LNKTYPE, linkname="a.txt"), "it is a link to 'a.txt'"),
+    "device": (info("evil", type=tarfile.CHRTYPE), "'evil': it is a device"),
+    "block device": (info("evil", type=tarfile.BLKTYPE), "it is a device"),
+    "pipe": (info("evil", type=tarfile.FIFOTYPE), "it is a device"),
+    "sparse": (info("evil", type=tarfile.GNUTYPE_SPARSE), "neither a regular file nor a folder"),
+    "unknown": (info("evil", type=b"Z"), "neither a regular file nor a folder"),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_hostile_tars(tmp_path, kind, mode):
+    entry, told = HOSTILE[kind]
+    content = b"" if entry.type != tarfile.REGTYPE else b"evil"
+    packed = made.tar_bytes([("good.txt", b"good"), (entry, content)], mode)
+    if kind == "unknown":  # tarfile takes kinds that it does not know for regular files
+        entry.type = b"V"
+        packed = made.tar_bytes([("good.txt", b"good"), (entry, b"")], mode)
+    with pytest.raises(_checks.RunError, match=told) as caught:
+        taken_out(tmp_path, packed)
+    assert "does not look like the real one" in str(caught.value)
+    assert set(everything_in(tmp_path)) <= {"x.tar", "out/deep/good.txt"}
+    with pytest.raises(_checks.RunError, match=told):
+        archives.read_all(str(tmp_path / "x.tar"), LIMITS)
+    if mode == "w":
+        with pytest.raises(_checks.RunError, match=told):
+            archives.list_tar(str(tmp_path / "x.tar"), LIMITS)
+
+
+def zip_info(name, mode=0o100644):
+    entry = zipfile.ZipInfo(name)
+    entry.external_attr = mode << 16
+    return entry
+
+
+@pytest.mark.parametrize(
+    "entry, told",
+    [
+        (zip_info("../evil"), "leads out of the archive"),
+        (zip_info("/evil"), "its path is absolute"),
+        (zip_info("evil", stat.S_IFLNK | 0o777), "'evil': it is a link"),
+        (zip_info("evil", stat.S_IFCHR | 0o666), "'evil': it is a device"),
+    ],
+)
+def test_hostile_zips(tmp_path, entry, told):
+    packed = made.zip_bytes([("good.txt", b"good"), (entry, b"x")])
+    with pytest.raises(_checks.RunError, match=told):
+        taken_out(tmp_path, packed)
+    with pytest.raises(_checks.RunError, match=told):
+        archives.list_zip(str(tmp_path / "x.tar"), LIMITS)
+    assert set(everything_in(tmp_path)) <= {"x.tar"}
+
+
+def test_an_encrypted_zip(tmp_path):
+    packed = bytearray(made.zip_bytes({"a": b"x"}))
+    directory = packed.index(b"PK\x01\x02")
+    packed[directory + 8] |= 1
+    with pytest.raises(_checks.RunError, match="member 'a': it is encrypted"):
+        taken_out(tmp_path, bytes(packed))
+
+
+def test_the_same_name_twice(tmp_path):
+    packed = made.tar_bytes([("a", b"1"), ("./a", b"2")])
+    with pytest.raises(_checks.RunError, match="member 'a': it is there twice"):
+        taken_out(tmp_path, packed)
+    with pytest.raises(_checks.RunError, match="member 'a': it is there twice"):
+        archives.read_all(str(tmp_path / "x.tar"), LIMITS)
+
+
+def many_members(count):
+    block = b"".join(info(f"{number:08d}").tobuf() for number in range(1000))
+    blocks = io.BytesIO()
+    with gzip.open(blocks, "wb", compresslevel=1) as file:
+        for _ in range(count // 1000):
+            file.write(block)
+    return blocks.getvalue()
+
+
+def test_100_000_members(tmp_path):
+    with pytest.raises(_checks.RunError, match="is refused: it has more than 100 members"):
+        archives.read_all(written(tmp_path, many_members(100_000)), LIMITS)
+
+
+def test_many_members_of_a_zip_and_of_a_plain_tar(tmp_path):
+    names = {f"{number}": b"" for number in range(101)}
+    with pytest.raises(_checks.RunError, match="it has more than 100 members"):
+        taken_out(tmp_path, made.zip_bytes(names))
+    with pytest.raises(_checks.RunError, match="it has more than 100 members"):
+        archives.list_tar(written(tmp_path, made.tar_bytes(names, "w")), LIMITS)
+
+
+def test_a_bomb(tmp_path):
+    zeros = bytes(20_000_000)
+    for packed in (made.tar_bytes({"zeros": zeros}), made.zip_bytes({"zeros": zeros})):
+        assert len(packed) < 50_000
+        with pytest.raises(_checks.RunError, match="it holds more than 1000000 bytes"):
+            archives.extract(written(tmp_path, packed), str(tmp_path / f"out{len(packed)}"), LIMITS)
+    sizes = [os.path.getsize(tmp_path / name) for name in everything_in(tmp_path)]
+    assert max(sizes) <= 1_000_001
+
+
+def test_a_bomb_in_a_header(tmp_path):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(info("x", pax_headers={"comment": "x" * 20_000_000}))
+    with pytest.raises(_checks.RunError, match="it holds more than 1000000 bytes"):
+        archives.read_all(written(tmp_path, buffer.getvalue()), LIMITS)
+
+
+def test_a_bomb_of_several_members_and_in_listings(tmp_path):
+    parts = {f"{number}": bytes(400_000) for number in range(3)}
+    for packed in (made.tar_bytes(parts), made.zip_bytes(parts)):
+        with pytest.raises(_checks.RunError, match="it holds more than 1000000 bytes"):
+            archives.read_all(written(tmp_path, packed), LIMITS)
+    with pytest.raises(_checks.RunError, match="it holds more than 1000000 bytes"):
+        archives.list_zip(str(tmp_path / "x.tar"), LIMITS)
+    with pytest.raises(_checks.RunError, match="it holds more than 1000000 bytes"):
+        archives.list_tar(written(tmp_path, made.tar_bytes(parts, "w")), LIMITS)
+
+
+@pytest.mark.parametrize("kind", ["tgz", "zip"])
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
+def test_damaged(tmp_path, kind, share):
+    packed = PACKED[kind]
+    with pytest.raises(_checks.RunError, match="is damaged .*: get it again"):
+        taken_out(tmp_path, packed[: int(len(packed) * share)])
+
+
+def test_damaged_inside(tmp_path):
+    packed = bytearray(PACKED["zip"])
+    packed[60:80] = bytes(20)
+    with pytest.raises(_checks.RunError, match="is damaged"):
+        taken_out(tmp_path, bytes(packed))
+    packed = bytearray(PACKED["tgz"])
+    packed[60:80] = bytes(20)
+    with pytest.raises(_checks.RunError, match="is damaged"):
+        taken_out(tmp_path, bytes(packed))
+    with pytest.raises(_checks.RunError, match="is damaged"):
+        archives.list_zip(written(tmp_path, b"PK\x03\x04"), LIMITS)
+
+
+# ---- places in a tar -----------------------------------------------------------------------------
+
+
+def test_list_tar_and_a_tar_in_it(tmp_path):
+    inner = made.tar_bytes(GOOD, "w")
+    outer = made.tar_bytes({"n01.tar": inner, "other.txt": b"other"}, "w")
+    path = written(tmp_path, outer)
+    members = archives.list_tar(path, LIMITS)
+    assert [member.name for member in members] == ["n01.tar", "other.txt"]
+    found = archives.list_tar(path, LIMITS, within=members[0])
+    assert {m.name: outer[m.offset : m.offset + m.size] for m in found} == GOOD
+
+
+def test_list_tar_wants_no_compression(tmp_path):
+    with pytest.raises(_checks.RunError, match="is damaged"):
+        archives.list_tar(written(tmp_path, PACKED["tgz"]), LIMITS)
+
+
+def test_list_zip(tmp_path):
+    assert sorted(archives.list_zip(written(tmp_path, PACKED["zip"]), LIMITS)) == sorted(GOOD)
+
+
+def test_gunzip(tmp_path):
+    path = written(tmp_path, gzip.compress(b"x" * 1000), "x.gz")
+    archives.gunzip(path, str(tmp_path / "x"), 1000)
+    assert (tmp_path / "x").read_bytes() == b"x" * 1000
+    with pytest.raises(_checks.RunError, match="it exists"):
+        archives.gunzip(path, str(tmp_path / "x"), 1000)
+    with pytest.raises(_checks.RunError, match="it holds more than 999 bytes"):
+        archives.gunzip(path, str(tmp_path / "y"), 999)
+    path = written(tmp_path, gzip.compress(b"x" * 1000)[:-9], "z.gz")
+    with pytest.raises(_checks.RunError, match="is damaged"):
+        archives.gunzip(path, str(tmp_path / "z"), 1000)
+
+
+def test_a_full_disk(tmp_path, monkeypatch):
+    def full(path, mode):
+        class File(io.BytesIO):
+            def write(self, data):
+                raise OSError(28, "No space left on device")
+
+        return File() if mode == "xb" else open(path, mode)
+
+    monkeypatch.setattr(archives, "open", full, raising=False)
+    with pytest.raises(_checks.RunError, match="could not be written: No space left on device"):
+        taken_out(tmp_path, PACKED["tgz"])

@@ -1,0 +1,344 @@
+"""Conversions that are killed, disturbed or short of room. They go on, or leave nothing."""
+
+import errno
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from datasets import (
+    conversion,
+    conversion_journal,
+    dataset_info,
+    download_and_convert,
+    folder,
+    images,
+    sources,
+    tfrecords,
+    workers,
+)
+from slim import _checks
+from tests.datasets import archives_in_the_true_format as made
+from tests.datasets import picture_folder
+
+COUNT = 40
+
+
+@pytest.fixture
+def source(tmp_path):
+    folder = tmp_path / "src"
+    picture_folder.write(
+        str(folder), {f"{'ab'[n % 2]}/{n:02d}.jpg": made.jpeg(8, 9, n) for n in range(COUNT)}
+    )
+    return str(folder)
+
+
+def plan(source, shards=8, **fields):
+    items = [
+        conversion.Item(
+            sources.FileSource(os.path.join(source, "ab"[n % 2], f"{n:02d}.jpg")), n % 2, f"{n:02d}"
+        )
+        for n in range(COUNT)
+    ]
+    settings = {
+        "name": "toy",
+        "classes": ("a", "b"),
+        "num_channels": 3,
+        "splits": {
+            "train": conversion.Split(
+                items=items,
+                shard_name="toy_train-{shard:05d}-of-{count:05d}.tfrecord",
+                num_shards=shards,
+            )
+        },
+        "inputs": conversion.inputs_of(item.source.path for item in items),
+    }
+    return conversion.Plan(**(settings | fields))
+
+
+def convert(source, out, shards=8, fields=None, **options):
+    with conversion.work_directory(str(out)) as work:
+        made_plan = plan(source, shards, **(fields or {}))
+        return conversion.run(made_plan, str(out), work, num_workers=0, **options)
+
+
+def dying_at(monkeypatch, number):
+    """Makes the conversion fail at that shard; returns the names of the shards that it writes."""
+    written, write = [], tfrecords.write_shard
+
+    def write_shard(path, records):
+        if len(written) == number:
+            raise KeyboardInterrupt
+        written.append(os.path.basename(path))
+        return write(path, records)
+
+    monkeypatch.setattr(tfrecords, "write_shard", write_shard)
+    return written
+
+
+def interrupted(source, out, monkeypatch, after=5, **options):
+    with monkeypatch.context() as patch:
+        dying_at(patch, after)
+        with pytest.raises(KeyboardInterrupt):
+            convert(source, out, **options)
+
+
+def shards_written(source, out, monkeypatch, **options):
+    with monkeypatch.context() as patch:
+        written = dying_at(patch, None)
+        convert(source, out, **options)
+    return written
+
+
+def test_nothing_is_seen_before_all_is_whole(source, tmp_path, monkeypatch):
+    interrupted(source, tmp_path / "out", monkeypatch)
+    assert os.listdir(tmp_path / "out") == [conversion.WORK]
+    convert(source, tmp_path / "out")
+    assert len(os.listdir(tmp_path / "out")) == 8 + 2
+
+
+def test_finished_shards_are_not_made_again(source, tmp_path, monkeypatch):
+    whole = convert(source, tmp_path / "whole")
+    interrupted(source, tmp_path / "out", monkeypatch, after=5)
+    written = shards_written(source, tmp_path / "out", monkeypatch)
+    assert written == [tfrecords.shard_name("toy", "train", n, 8) for n in (5, 6, 7)]
+    assert dataset_info.read(str(tmp_path / "out")) == dataset_info.read(str(tmp_path / "whole"))
+    assert dataset_info.read(str(tmp_path / "out")) == whole
+
+
+@pytest.mark.parametrize("times", [3])
+def test_killed_again_and_again(source, tmp_path, monkeypatch, times):
+    for _ in range(times):
+        interrupted(source, tmp_path / "out", monkeypatch, after=2)
+    assert len(shards_written(source, tmp_path / "out", monkeypatch)) == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["picture", "shards", "classes", "max_pixels"],
+)
+def test_another_conversion_begins_anew(source, tmp_path, monkeypatch, change):
+    interrupted(source, tmp_path / "out", monkeypatch)
+    options = {}
+    if change == "picture":
+        path = os.path.join(source, "a", "00.jpg")
+        os.utime(path, (1, 1))
+    elif change == "shards":
+        options["shards"] = 9
+    elif change == "classes":
+        options["fields"] = {"classes": ("a", "c")}
+    else:
+        options["max_pixels"] = 1000
+    written = shards_written(source, tmp_path / "out", monkeypatch, **options)
+    assert len(written) == options.get("shards", 8)
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone", "flipped"])
+def test_a_damaged_shard_is_made_again(source, tmp_path, monkeypatch, damage):
+    interrupted(source, tmp_path / "out", monkeypatch)
+    path = tmp_path / "out" / conversion.WORK / tfrecords.shard_name("toy", "train", 1, 8)
+    if damage == "gone":
+        os.remove(path)
+    elif damage == "cut":
+        os.truncate(path, 10)
+    else:
+        content = bytearray(path.read_bytes())
+        content[30] ^= 1
+        path.write_bytes(bytes(content))
+    written = shards_written(source, tmp_path / "out", monkeypatch)
+    assert written == [tfrecords.shard_name("toy", "train", n, 8) for n in (1, 5, 6, 7)]
+    assert dataset_info.is_complete(str(tmp_path / "out"))
+
+
+def test_a_line_of_the_journal_that_was_cut(source, tmp_path, monkeypatch):
+    interrupted(source, tmp_path / "out", monkeypatch, after=3)
+    journal = tmp_path / "out" / conversion.WORK / "journal.jsonl"
+    text = journal.read_text()
+    journal.write_text(text[:-20])
+    interrupted(source, tmp_path / "out", monkeypatch, after=2)
+    lines = journal.read_text().splitlines()
+    assert [json.loads(line)["file"][10:15] for line in lines[1:]] == [
+        f"{number:05d}" for number in range(4)
+    ]
+    journal.write_text("")
+    assert len(shards_written(source, tmp_path / "out", monkeypatch)) == 8
+
+
+def test_bad_files_of_finished_shards_are_not_forgotten(source, tmp_path, monkeypatch):
+    path = os.path.join(source, "a", "02.jpg")
+    with open(path, "wb"):
+        pass
+    interrupted(source, tmp_path / "out", monkeypatch, on_bad_image="skip")
+    info = convert(source, tmp_path / "out", on_bad_image="skip")
+    assert info.num_bad_files == 1
+    assert path in (tmp_path / "out" / "bad_files.csv").read_text()
+    assert info.splits["train"].per_class == (19, 20)
+
+
+def test_after_a_bad_file_nothing_more_is_written(source, tmp_path, monkeypatch):
+    for name in ("a/02.jpg", "b/39.jpg"):
+        with open(os.path.join(source, name), "wb"):
+            pass
+    written = dying_at(monkeypatch, None)
+    with pytest.raises(_checks.UserError, match="2 of 40 files cannot be used"):
+        convert(source, tmp_path / "out")
+    assert len(written) == 1, "the others are only looked at"
+    assert os.listdir(tmp_path / "out") == ["bad_files.csv"]
+
+
+def test_one_conversion_at_a_time(source, tmp_path):
+    work = tmp_path / conversion.WORK
+    work.mkdir()
+    with open(work / conversion_journal.LOCK, "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(_checks.UserError, match="Another conversion is at work in .*; wait"):
+            convert(source, tmp_path)
+
+
+def test_a_full_disk(source, tmp_path, monkeypatch):
+    def full(path, records):
+        next(iter(records))
+        raise _checks.RunError(f"{path} could not be written: {os.strerror(errno.ENOSPC)}")
+
+    monkeypatch.setattr(tfrecords, "write_shard", full)
+    with pytest.raises(_checks.RunError, match="could not be written: No space left on device"):
+        convert(source, tmp_path / "out")
+    assert not dataset_info.is_complete(str(tmp_path / "out"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
+def test_a_disk_that_is_really_full(source, tmp_path):
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", small])
+    if mounted.returncode:
+        pytest.skip("no mount here")
+    try:
+        with pytest.raises(_checks.RunError, match="could not be written: .*") as caught:
+            download_and_convert.run(
+                "folder", str(small / "out"), lambda line: None, source_dir=source
+            )
+        assert "\n" not in str(caught.value)
+        assert not dataset_info.is_complete(str(small / "out"))
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+# ---- processes -----------------------------------------------------------------------------------
+
+
+def items(source):
+    return [
+        workers.Item(sources.FileSource(os.path.join(source, "ab"[n % 2], f"{n:02d}.jpg")), 0)
+        for n in range(COUNT)
+    ]
+
+
+def test_workers_keep_the_order_and_the_reasons(source):
+    with open(os.path.join(source, "b", "07.jpg"), "wb"):
+        pass
+    several = items(source) * 10
+    with workers.prepared(several, images.Rules(), 2) as results:
+        found = list(results)
+    with workers.prepared(several, images.Rules(), 0) as results:
+        assert found == list(results)
+    assert len(found) == len(several)
+    assert [n for n, result in enumerate(found) if isinstance(result, str)] == list(
+        range(7, len(several), COUNT)
+    )
+
+
+class Deadly(sources.FileSource):
+    """A picture at which the process that reads it dies."""
+
+    __slots__ = ()
+
+    def read(self):
+        os._exit(3)
+
+
+def test_a_worker_that_dies_is_told(source):
+    several = [*items(source), workers.Item(Deadly("x"), 0)]
+    with pytest.raises(_checks.RunError, match="A process that prepares pictures has died"):
+        with workers.prepared(several, images.Rules(), 1) as results:
+            list(results)
+
+
+def test_few_pictures_need_no_process(source, monkeypatch):
+    def none(*args, **kwargs):
+        raise AssertionError
+
+    monkeypatch.setattr(workers.concurrent.futures, "ProcessPoolExecutor", none)
+    with workers.prepared(items(source), images.Rules()) as results:
+        assert len(list(results)) == COUNT
+
+
+def test_workers_load_no_tensorflow():
+    code = (
+        "import sys; from datasets import conversion_journal, workers;"
+        " assert 'tensorflow' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+KILLED = """
+import sys
+from datasets import folder, workers
+
+if __name__ == "__main__":
+    workers._MIN_FOR_WORKERS = 1
+    folder._SHARD_BYTES = 4000
+    folder.convert(sys.argv[1], source_dir=sys.argv[2])
+"""
+
+
+def children(pid):
+    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True)
+    return [int(line) for line in found.stdout.split()]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("pgrep") is None, reason="needs pgrep")
+def test_killed_in_the_middle_then_run_again(tmp_path, monkeypatch):
+    source, out = str(tmp_path / "src"), tmp_path / "out"
+    picture_folder.write(
+        source, {f"{'ab'[n % 2]}/{n}.jpg": made.jpeg(120, 160, n) for n in range(600)}
+    )
+    script = tmp_path / "convert.py"
+    script.write_text(KILLED)
+    environment = os.environ | {"PYTHONPATH": os.getcwd()}
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(out), source],
+        env=environment,
+        stderr=subprocess.DEVNULL,
+    )
+    journal = out / conversion.WORK / "journal.jsonl"
+    deadline = time.monotonic() + 120
+    while not (journal.exists() and len(journal.read_text().splitlines()) > 5):
+        assert process.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    helpers = children(process.pid)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert helpers
+    assert not dataset_info.is_complete(str(out))
+    finished = journal.read_text().split("\n")[1:-1]
+
+    monkeypatch.setattr(folder, "_SHARD_BYTES", 4000)
+    written = dying_at(monkeypatch, None)
+    info = folder.convert(str(out), source_dir=source)
+    total = sum(len(split.shards) for split in info.splits.values())
+    assert len(written) == total - len(finished), finished[-1]
+    assert sum(split.num_samples for split in info.splits.values()) == 600
+    whole = folder.convert(str(tmp_path / "whole"), source_dir=source)
+    assert info == whole
+    while any(os.path.exists(f"/proc/{helper}") for helper in helpers):
+        assert time.monotonic() < deadline, "its processes live on"
+        time.sleep(0.05)

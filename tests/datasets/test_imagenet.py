@@ -1,0 +1,411 @@
+"""ImageNet from archives and from folders, with names and boxes from whatever is there."""
+
+import base64
+import io
+import os
+import zlib
+
+import numpy as np
+import PIL.Image
+import pytest
+import tensorflow as tf
+
+from datasets import (
+    dataset_factory,
+    dataset_info,
+    download_and_convert,
+    imagenet,
+    imagenet_sources,
+    matlab,
+    verify,
+)
+from slim import _checks
+from tests.datasets import archives_in_the_true_format as made
+from tests.datasets import picture_folder
+
+SYNSETS = ("n01440764", "n02012849", "n02119789", "n03126707")
+# scipy.io.savemat of an array of structs "synsets", as in meta.mat of the devkit: numbers 1 to 4,
+# their ids and words, a matrix or nothing for "children"; and of an array "other" before it.
+META = (
+    bytes(124)
+    + b"\x00\x01IM"
+    + base64.b85decode(
+        "4*&oFG5`Poc%0*7U|<LUVm2V=0AfA{2w;Ws8G)D?N`u7mOEOZ6fHV&fOE4e+Ba~)>(g1<&0^1J&000*O"
+        "004NL<6~f8*ucWTzy_o_fS8E^0$8DZpcDfm6te?yab;d{YDqCro`r!ADsBP9o<6~0LC!`7hDPz8E)3y*"
+        "KmrcR^NUi7;k@LG%$$^>)I11}52_z#KOdU?j7S&+c#y<l`W=w;vtZHBiKJct%Fi<}GBmU_x3EMq$Af@5"
+        "5@_at_}Q5y3TgQjItpQ>IR&Z33b~2NMfoL}#US$xkj!JlVjcq$&57g=a>9cNNk4hvVQ6AvU~XnYf;l{B"
+        "=798+q~;}O=qR`s9o}|$ek!Ip*!;tU<{yw*%uxOdX3D|^W)21E1em5ROpw!w1p#wd(aZtylZz7bQYr8U"
+        "43Mjz1xY`7;b3fNWM*z)K1jj=0Isbw%>"
+    )
+)
+WORDS = {
+    "n01440764": "tench, Größe",
+    "n02012849": "crane",
+    "n02119789": "kit fox, Vulpes macrotis",
+    "n03126707": "crane",
+}
+
+
+def pictures(per_class=3):
+    """Returns class -> {file name: bytes}; one PNG, one CMYK and one turned JPEG among them."""
+    found = {
+        synset: {
+            f"{synset}_{number}.JPEG": made.jpeg(20, 30, 10 * place + number)
+            for number in range(per_class)
+        }
+        for place, synset in enumerate(SYNSETS)
+    }
+    good = picture_folder.good_pictures()
+    found["n01440764"]["n01440764_0.JPEG"] = good["plain.png"]
+    found["n02012849"]["n02012849_0.JPEG"] = good["cmyk.jpg"]
+    found["n02119789"]["n02119789_0.JPEG"] = good["turned.jpg"]
+    return found
+
+
+VALIDATION = [("n02119789", 0), ("n01440764", 1), ("n03126707", 2), ("n02119789", 3)]
+
+
+def validation_name(number):
+    return f"ILSVRC2012_val_{number + 1:08d}.JPEG"
+
+
+def write_archives(folder, devkit=True):
+    inner = {f"{synset}.tar": made.tar_bytes(files, "w") for synset, files in pictures().items()}
+    validation = {validation_name(n): made.jpeg(20, 30, 90 + n) for _, n in VALIDATION}
+    files = {
+        "ILSVRC2012_img_train.tar": made.tar_bytes(inner, "w"),
+        "ILSVRC2012_img_val.tar": made.tar_bytes(dict(reversed(validation.items())), "w"),
+    }
+    if devkit:
+        numbers = {"n02119789": 1, "n01440764": 2, "n02012849": 3, "n03126707": 4}
+        truth = "".join(f"{numbers[synset]}\n" for synset, _ in VALIDATION).encode()
+        files["ILSVRC2012_devkit_t12.tar.gz"] = made.tar_bytes(
+            {
+                "ILSVRC2012_devkit_t12/data/meta.mat": META,
+                "ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt": truth,
+                "ILSVRC2012_devkit_t12/readme.txt": b"read me",
+            }
+        )
+    picture_folder.write(str(folder), files)
+    return str(folder)
+
+
+def write_folders(folder, validation="validation"):
+    files = {
+        f"train/{synset}/{name}": content
+        for synset, photos in pictures().items()
+        for name, content in photos.items()
+    }
+    for synset, n in VALIDATION:
+        files[f"{validation}/{synset}/{validation_name(n)}"] = made.jpeg(20, 30, 90 + n)
+    picture_folder.write(str(folder), files)
+    return str(folder)
+
+
+def convert(source, out):
+    download_and_convert.run("imagenet", str(out), lambda line: None, source_dir=source)
+    verify.run(str(out), lambda line: None)
+    return dataset_info.read(str(out))
+
+
+def records(directory, split):
+    dataset = dataset_factory.get_dataset("imagenet", split, str(directory))
+    for serialized in tf.data.TFRecordDataset(list(dataset.data_sources)):
+        yield tf.train.Example.FromString(serialized.numpy()).features.feature
+
+
+def texts(features, key):
+    return [value.decode() for value in features[key].bytes_list.value]
+
+
+# From the list in the original's script.
+FEATURES = {
+    "image/height",
+    "image/width",
+    "image/colorspace",
+    "image/channels",
+    "image/class/label",
+    "image/class/synset",
+    "image/class/text",
+    "image/object/bbox/xmin",
+    "image/object/bbox/xmax",
+    "image/object/bbox/ymin",
+    "image/object/bbox/ymax",
+    "image/object/bbox/label",
+    "image/format",
+    "image/filename",
+    "image/encoded",
+}
+
+
+def test_archives(tmp_path):
+    info = convert(write_archives(tmp_path / "src"), tmp_path / "out")
+    assert info.classes == (
+        "background",
+        "tench, Größe",
+        "crane (n02012849)",
+        "kit fox, Vulpes macrotis",
+        "crane (n03126707)",
+    )
+    assert info.splits["train"].per_class == (0, 3, 3, 3, 3)
+    assert info.splits["validation"].per_class == (0, 1, 0, 2, 1)
+    assert info.splits["train"].shards[1].file == "train-00001-of-00012"
+    assert info.splits["validation"].shards[0].file == "validation-00000-of-00004"
+    originals = {name: data for files in pictures().values() for name, data in files.items()}
+    for features in records(tmp_path / "out", "train"):
+        assert set(features) == FEATURES
+        (name,) = texts(features, "image/filename")
+        (synset,) = texts(features, "image/class/synset")
+        assert name.startswith(synset)
+        assert features["image/class/label"].int64_list.value == [SYNSETS.index(synset) + 1]
+        assert texts(features, "image/class/text") == [WORDS[synset]]
+        assert texts(features, "image/format") == ["JPEG"]
+        assert texts(features, "image/colorspace") == ["RGB"]
+        assert features["image/channels"].int64_list.value == [3]
+        encoded = features["image/encoded"].bytes_list.value[0]
+        same = encoded == originals[name]
+        assert same == (name not in ("n01440764_0.JPEG", "n02012849_0.JPEG"))
+        with PIL.Image.open(io.BytesIO(encoded)) as image:
+            assert (image.format, image.mode) == ("JPEG", "RGB")
+    truth = {validation_name(n): synset for synset, n in VALIDATION}
+    for features in records(tmp_path / "out", "validation"):
+        (name,) = texts(features, "image/filename")
+        assert texts(features, "image/class/synset") == [truth[name]]
+
+
+@pytest.mark.parametrize("validation", ["validation", "val"])
+def test_folders(tmp_path, validation):
+    source = write_folders(tmp_path / "src", validation)
+    (tmp_path / "src" / "LOC_synset_mapping.txt").write_text(
+        "".join(f"{synset} {words}\n" for synset, words in WORDS.items())
+    )
+    by_folders = convert(source, tmp_path / "out")
+    by_archives = convert(write_archives(tmp_path / "archives"), tmp_path / "out2")
+    assert by_folders == by_archives
+
+
+def test_names_are_the_ids_where_nobody_says_them(tmp_path):
+    info = convert(write_folders(tmp_path / "src"), tmp_path / "out")
+    assert info.classes == ("background", *SYNSETS)
+    assert texts(next(records(tmp_path / "out", "train")), "image/class/text")[0] in SYNSETS
+
+
+def test_validation_labels_from_a_list(tmp_path):
+    source = write_archives(tmp_path / "src", devkit=False)
+    with pytest.raises(
+        _checks.UserError,
+        match="The classes of ILSVRC2012_img_val.tar are not in .*: it needs ILSVRC2012_devkit_t12",
+    ):
+        imagenet.convert(str(tmp_path / "out"), source_dir=source)
+    labels = tmp_path / "src" / imagenet_sources.VALIDATION_LABELS
+    labels.write_text("".join(f"{synset}\n" for synset, _ in VALIDATION))
+    info = convert(source, tmp_path / "out")
+    assert info.splits["validation"].per_class == (0, 1, 0, 2, 1)
+    labels.write_text("n02119789\n")
+    with pytest.raises(_checks.UserError, match="has 4 pictures, but there are 1 labels for them"):
+        imagenet.convert(str(tmp_path / "other"), source_dir=source)
+
+
+def test_one_split_alone(tmp_path):
+    source = write_folders(tmp_path / "src")
+    os.rename(tmp_path / "src" / "validation", tmp_path / "gone")
+    assert list(convert(source, tmp_path / "out").splits) == ["train"]
+
+
+# ---- boxes ---------------------------------------------------------------------------------------
+
+XML = """<annotation><filename>%s</filename><size><width>200</width><height>100</height></size>
+<object><name>n02119789</name><bndbox><xmin>20</xmin><ymin>10</ymin><xmax>100</xmax>
+<ymax>50</ymax></bndbox></object>
+<object><name>kit_fox</name><bndbox><xmin>300</xmin><ymin>90</ymin><xmax>150</xmax>
+<ymax>-9</ymax></bndbox></object>
+<object><name>n01440764</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>2</xmax>
+<ymax>2</ymax></bndbox></object>
+<object><name>n02119789</name><bndbox><xmin>250</xmin><ymin>1</ymin><xmax>260</xmax>
+<ymax>2</ymax></bndbox></object>
+</annotation>"""
+
+
+def boxes(features):
+    sides = [
+        features[f"image/object/bbox/{side}"].float_list.value
+        for side in ("xmin", "ymin", "xmax", "ymax")
+    ]
+    return np.array(sides, np.float64).T.round(4).tolist()
+
+
+def test_boxes_from_annotations(tmp_path):
+    source = write_archives(tmp_path / "src")
+    annotations = {
+        "n02119789/n02119789_1.xml": XML.encode(),
+        "n09999999/n09999999_1.xml": b"of no class that is here",
+    }
+    (tmp_path / "src" / "ILSVRC2012_bbox_train_v2.tar.gz").write_bytes(made.tar_bytes(annotations))
+    convert(source, tmp_path / "out")
+    found = {
+        texts(features, "image/filename")[0]: features
+        for features in records(tmp_path / "out", "train")
+    }
+    features = found["n02119789_1.JPEG"]
+    assert boxes(features) == [[0.1, 0.1, 0.5, 0.5], [0.75, 0.0, 1.0, 0.9]]
+    assert features["image/object/bbox/label"].int64_list.value == [3, 3]
+    assert boxes(found["n02119789_2.JPEG"]) == []
+    dataset = imagenet.get_split("train", str(tmp_path / "out"))
+    items = ["label_text", "object/bbox", "object/label"]
+    for record in tf.data.TFRecordDataset(list(dataset.data_sources)):
+        text, around, theirs = dataset.decoder.decode(record, items)
+        if text.numpy().decode().startswith("kit") and len(around):
+            assert around.numpy().astype(float).round(4).tolist() == [
+                [0.1, 0.1, 0.5, 0.5],
+                [0.0, 0.75, 0.9, 1.0],
+            ]
+            assert theirs.numpy().tolist() == [3, 3]
+        else:
+            assert around.shape == (0, 4)
+    assert set(dataset.items_to_descriptions) == {"image", "label", "filename", *items}
+
+
+def test_boxes_from_the_list_of_the_original(tmp_path):
+    source = write_folders(tmp_path / "src")
+    (tmp_path / "src" / imagenet_sources.BOXES_CSV).write_text(
+        "n01440764_1.JPEG,0.0060,0.2620,0.7545,0.9940\nn01440764_1.JPEG,0,0,1,1\n"
+    )
+    convert(source, tmp_path / "out")
+    found = [f for f in records(tmp_path / "out", "train") if boxes(f)]
+    assert [boxes(features) for features in found] == [
+        [[0.006, 0.262, 0.7545, 0.994], [0.0, 0.0, 1.0, 1.0]]
+    ]
+
+
+@pytest.mark.parametrize("content", [b"<annotation>", b"<annotation/>", XML.encode()[:200]])
+def test_boxes_that_cannot_be_read(tmp_path, content):
+    source = write_folders(tmp_path / "src")
+    (tmp_path / "src" / "ILSVRC2012_bbox_train_v2.tar.gz").write_bytes(
+        made.tar_bytes({"n01440764/n01440764_1.xml": content})
+    )
+    with pytest.raises(_checks.RunError, match="Boxes ILSVRC2012_bbox.*_1.xml cannot be read: "):
+        imagenet.convert(str(tmp_path / "out"), source_dir=source)
+
+
+# ---- what is not as it should be -----------------------------------------------------------------
+
+
+def test_no_source_dir(tmp_path):
+    with pytest.raises(_checks.UserError, match="'imagenet' needs source_dir: ImageNet cannot be"):
+        imagenet.convert(str(tmp_path / "out"))
+    with pytest.raises(
+        _checks.UserError, match="No ImageNet in source_dir=.*: it needs ILSVRC2012_img_train.tar"
+    ):
+        imagenet.convert(str(tmp_path / "out"), source_dir=str(tmp_path))
+
+
+def test_classes_of_validation_that_are_not_trained(tmp_path):
+    source = write_folders(tmp_path / "src")
+    picture_folder.write(source, {"validation/n00000001/x.JPEG": made.jpeg()})
+    with pytest.raises(
+        _checks.UserError, match="'validation' has classes that 'train' has not: n00000001"
+    ):
+        imagenet.convert(str(tmp_path / "out"), source_dir=source)
+
+
+def test_an_archive_of_something_else(tmp_path):
+    picture_folder.write(
+        str(tmp_path), {"ILSVRC2012_img_train.tar": made.tar_bytes({"cats.tar": b"x"}, "w")}
+    )
+    with pytest.raises(_checks.RunError, match="holds 'cats.tar'; only archives such as n01440764"):
+        imagenet.convert(str(tmp_path / "out"), source_dir=str(tmp_path))
+
+
+def test_a_devkit_without_its_files(tmp_path):
+    source = write_archives(tmp_path / "src")
+    (tmp_path / "src" / imagenet_sources.DEVKIT).write_bytes(made.tar_bytes({"a/b.txt": b"x"}))
+    with pytest.raises(_checks.RunError, match=r"lacks meta.mat or ILSVRC2012_validation_ground_"):
+        imagenet.convert(str(tmp_path / "out"), source_dir=source)
+
+
+def test_matlab():
+    found = matlab.read_structs(META, "synsets")
+    assert {each["WNID"]: each["words"] for each in found} == WORDS
+    assert [each["ILSVRC2012_ID"] for each in found] == [[1], [2], [3], [4]]
+    assert found[1]["children"] == [3, 1000]
+    with pytest.raises(_checks.RunError, match="has no array of structs 'classes'"):
+        matlab.read_structs(META, "classes")
+    with pytest.raises(_checks.RunError, match="has no array of structs 'other'"):
+        matlab.read_structs(META, "other")
+
+
+@pytest.mark.parametrize(
+    "damage, told",
+    [
+        (META[:300], "it ends inside an element"),
+        (bytes(128) + b"\x0f\0\0\0\x05\0\0\0hello", "Error -3 while decompressing"),
+        (bytes(128) + b"\x0e\0\0\0\x08\0\0\0" + bytes(8), "index out of range"),
+    ],
+)
+def test_matlab_that_is_damaged(damage, told):
+    with pytest.raises(_checks.RunError, match=rf"No MATLAB 5 file \({told}"):
+        matlab.read_structs(damage, "synsets")
+
+
+def test_matlab_that_was_mutated_ends():
+    rng = np.random.default_rng(0)
+    inflated = b"".join(_inflated(META))
+    for _ in range(300):
+        data = bytearray(META[:128] + inflated)
+        for at in rng.integers(128, len(data), 3):
+            data[at] = rng.integers(256)
+        try:
+            matlab.read_structs(bytes(data), "synsets")
+        except _checks.RunError:
+            continue
+
+
+def _inflated(content):
+    at = 128
+    while at < len(content):
+        size = int.from_bytes(content[at + 4 : at + 8], "little")
+        yield zlib.decompress(content[at + 8 : at + 8 + size])
+        at += 8 + size
+
+
+# ---- records as the original's script writes them ------------------------------------------------
+
+
+@pytest.mark.parametrize("num_boxes", [0, 2])
+def test_records_of_the_original_read_unchanged(tmp_path, num_boxes):
+    example = tf.train.Example()
+    feature = example.features.feature
+    for key, value in {
+        "image/colorspace": b"RGB",
+        "image/class/synset": b"n01440764",
+        "image/class/text": b"tench, Tinca tinca",
+        "image/format": b"JPEG",
+        "image/filename": b"n01440764_1.JPEG",
+        "image/encoded": made.jpeg(20, 30),
+    }.items():
+        feature[key].bytes_list.value.append(value)
+    for key, value in {
+        "image/height": 20,
+        "image/width": 30,
+        "image/channels": 3,
+        "image/class/label": 1,
+    }.items():
+        feature[key].int64_list.value.append(value)
+    for side, value in {"xmin": 0.1, "ymin": 0.2, "xmax": 0.3, "ymax": 0.4}.items():
+        feature[f"image/object/bbox/{side}"].float_list.value.extend([value] * num_boxes)
+    feature["image/object/bbox/label"].int64_list.value.extend([1] * num_boxes)
+    assert set(feature) == FEATURES
+    for number in range(128):
+        with tf.io.TFRecordWriter(str(tmp_path / f"validation-{number:05d}-of-00128")) as writer:
+            writer.write(example.SerializeToString())
+    dataset = dataset_factory.get_dataset("imagenet", "validation", str(tmp_path))
+    assert (dataset.num_samples, dataset.num_classes) == (50_000, 1001)
+    assert len(dataset.data_sources) == 128
+    record = next(iter(tf.data.TFRecordDataset(list(dataset.data_sources))))
+    image, label, name, text, around, theirs = dataset.decoder.decode(
+        record, ["image", "label", "filename", "label_text", "object/bbox", "object/label"]
+    )
+    assert image.shape == (20, 30, 3)
+    assert (int(label), name, text) == (1, b"n01440764_1.JPEG", b"tench, Tinca tinca")
+    assert around.numpy().astype(float).round(4).tolist() == [[0.2, 0.1, 0.4, 0.3]] * num_boxes
+    assert theirs.numpy().tolist() == [1] * num_boxes

@@ -1,0 +1,298 @@
+"""Pictures of every kind: what stays as it is, what is encoded anew, what is refused."""
+
+import io
+import os
+import struct
+import warnings
+
+import numpy as np
+import PIL.Image
+import pytest
+import tensorflow as tf
+
+from datasets import images, sources
+from tests.datasets import archives_in_the_true_format as made
+from tests.datasets import picture_folder
+
+GOOD = picture_folder.good_pictures()
+BROKEN = picture_folder.broken_pictures()
+UNCHANGED = {
+    "plain.jpg",
+    "progressive.jpg",
+    "gray.jpg",
+    "plain.png",
+    "gray.png",
+    "a png by content.jpg",
+    "no_ending",
+    "größe 漢字.jpg",
+    " .jpg",
+}
+PICTURE = made.photo(24, 32).astype(int)
+
+
+@pytest.fixture(autouse=True)
+def _settings():
+    with images.pillow_settings():
+        yield
+
+
+def decoded(prepared):
+    """Returns the pixels as the input pipeline sees them."""
+    return tf.io.decode_image(prepared.encoded, channels=3).numpy().astype(int)
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_every_kind_becomes_what_tensorflow_decodes(name):
+    prepared = images.prepare(GOOD[name])
+    pixels = decoded(prepared)
+    assert pixels.shape == (prepared.height, prepared.width, 3)
+    starts = {"jpeg": b"\xff\xd8", "png": b"\x89PNG"}
+    assert prepared.encoded.startswith(starts[prepared.format])
+    assert (prepared.encoded == GOOD[name]) == (name in UNCHANGED)
+
+
+@pytest.mark.parametrize(
+    "name, format, tolerance",
+    [
+        ("plain.jpg", "jpeg", 40),
+        ("cmyk.jpg", "jpeg", 40),
+        ("plain.png", "png", 0),
+        ("alpha.png", "png", 0),
+        ("lossy.webp", "jpeg", 40),
+        ("lossless.webp", "png", 0),
+        ("palette.png", "png", 100),
+        ("moving.gif", "png", 100),
+    ],
+)
+def test_colours_stay(name, format, tolerance):
+    prepared = images.prepare(GOOD[name])
+    assert prepared.format == format
+    assert np.abs(decoded(prepared) - PICTURE).max() <= tolerance
+    assert np.abs(decoded(prepared) - PICTURE).mean() <= tolerance / 5
+
+
+def test_gray_stays_gray():
+    for name in ("gray.jpg", "gray.png", "deep.png", "bits.png", "gray_alpha.png"):
+        prepared = images.prepare(GOOD[name])
+        assert tf.io.decode_image(prepared.encoded).shape[2] == 1, name
+
+
+def test_sixteen_bits_keep_the_upper_eight():
+    expected = (np.arange(24 * 32).reshape(24, 32) * 85) >> 8
+    pixels = decoded(images.prepare(GOOD["deep.png"]))
+    assert (pixels == expected[..., np.newaxis]).all()
+    assert (pixels == tf.io.decode_png(GOOD["deep.png"], channels=3).numpy()).all()
+
+
+def test_sixteen_bits_of_colour():
+    data = bytearray(made.encoded(PIL.Image.fromarray(made.photo(4, 4)), "PNG"))
+    data[24] = 16  # without a new checksum
+    with pytest.raises(images.BadImage, match="cannot be decoded: its PNG header is damaged"):
+        images.prepare(bytes(data))
+    deep = tf.io.encode_png(tf.cast(made.photo(4, 4), tf.uint16) * 257).numpy()
+    prepared = images.prepare(deep)
+    assert prepared.encoded != deep
+    assert (decoded(prepared) == made.photo(4, 4)).all()
+
+
+def test_what_is_transparent_becomes_white():
+    layers = np.zeros((2, 2, 4), np.uint8)
+    layers[0, 0] = (255, 0, 0, 255)
+    prepared = images.prepare(made.encoded(PIL.Image.fromarray(layers), "PNG"))
+    assert decoded(prepared).tolist() == [
+        [[255, 0, 0], [255] * 3],
+        [[255] * 3, [255] * 3],
+    ]
+    keyed = made.encoded(
+        PIL.Image.fromarray(np.zeros((2, 2, 3), np.uint8)), "PNG", transparency=(0, 0, 0)
+    )
+    assert (decoded(images.prepare(keyed)) == 255).all()
+
+
+def test_a_moving_picture_gives_its_first_frame():
+    first, second = (PIL.Image.new("RGB", (3, 2), colour) for colour in ("red", "blue"))
+    for format in ("GIF", "PNG", "WEBP"):
+        data = made.encoded(first, format, save_all=True, append_images=[second])
+        pixels = decoded(images.prepare(data))
+        assert (np.abs(pixels - (255, 0, 0)) < 10).all(), format
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_turns(format, orientation):
+    exif = PIL.Image.Exif()
+    exif[0x0112] = orientation
+    blocks = np.repeat(np.repeat([[0, 80], [160, 255], [40, 200]], 16, 0), 16, 1).astype(np.uint8)
+    gray = PIL.Image.fromarray(blocks).convert("RGB")
+    data = made.encoded(gray, format, exif=exif)
+    turned = {
+        1: blocks,
+        2: blocks[:, ::-1],
+        3: blocks[::-1, ::-1],
+        4: blocks[::-1],
+        5: blocks.T,
+        6: np.rot90(blocks, -1),
+        7: np.rot90(blocks, 2).T,
+        8: np.rot90(blocks),
+    }[orientation]
+    prepared = images.prepare(data)
+    assert (prepared.height, prepared.width) == turned.shape
+    assert np.abs(decoded(prepared)[..., 0] - turned.astype(int)).max() < 30
+    assert (prepared.encoded == data) == (orientation == 1 and format != "WEBP")
+    # A second look finds nothing to turn.
+    assert images.prepare(prepared.encoded).encoded == prepared.encoded
+
+
+def test_exif_may_be_left_alone():
+    rules = images.Rules(upright=False)
+    assert images.prepare(GOOD["turned.jpg"], rules).encoded == GOOD["turned.jpg"]
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_jpeg_only(name):
+    prepared = images.prepare(GOOD[name], images.Rules(jpeg_only=True))
+    assert prepared.format == "jpeg"
+    assert prepared.encoded.startswith(b"\xff\xd8")
+    unchanged = name in UNCHANGED and GOOD[name].startswith(b"\xff\xd8")
+    assert (prepared.encoded == GOOD[name]) == unchanged
+
+
+def test_exif_that_makes_no_sense_turns_nothing():
+    for exif in (b"Exif\x00\x00II*\x00\xff\xff\xff\x7f", b"Exif\x00\x00nonsense", b"x"):
+        data = made.jpeg(exif=exif)
+        assert images.prepare(data).encoded == data
+
+
+def test_padded_rows_of_a_bmp():
+    data = picture_folder.bmp_with_padded_rows(5, 7)
+    prepared = images.prepare(data)
+    assert prepared.format == "png"
+    assert (decoded(prepared) == made.photo(5, 7)).all()
+
+
+def test_a_jpeg_that_others_may_not_read_is_encoded_anew():
+    data = made.jpeg()
+    at = data.index(b"\xff\xc0")
+    assert images.prepare(b"\xff\xd8" + b"\xff" * 3 + data[3:]).format == "jpeg"
+    assert images._jpeg_frame(data) == (0xC0, 8)
+    assert images._jpeg_frame(data[: at + 1] + b"\xc9" + data[at + 2 :]) == (0xC9, 8)
+    assert images._jpeg_frame(b"\xff\xd8\x00\x00" + bytes(20)) is None
+    assert images._jpeg_frame(b"\xff\xd8") is None
+
+
+@pytest.mark.parametrize("name", [name for name, (data, _) in BROKEN.items() if data is not None])
+def test_broken_ones_are_refused_with_the_reason(name):
+    data, reason = BROKEN[name]
+    with pytest.raises(images.BadImage) as caught:
+        images.prepare(data)
+    assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "data, kind",
+    [
+        (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "(JPEG 2000)"),
+        (b"\xff\x0a" + bytes(20), "(JPEG XL)"),
+        (b"8BPS" + bytes(20), "(Photoshop)"),
+        (b"%PDF-1.7" + bytes(20), "(PDF)"),
+        (b"\x00\x00\x00\x18ftypheic", "(AVIF or HEIC)"),
+    ],
+)
+def test_other_kinds_are_named(data, kind):
+    with pytest.raises(images.BadImage) as caught:
+        images.prepare(data)
+    assert str(caught.value) == f"is no JPEG, PNG, GIF, BMP or WebP picture {kind}"
+
+
+@pytest.mark.parametrize("name", ["plain.jpg", "plain.png", "moving.gif", "lossy.webp"])
+def test_max_pixels_is_read_from_the_header(name):
+    assert images.prepare(GOOD[name], images.Rules(24 * 32))
+    with pytest.raises(images.BadImage, match="^has 32 x 24 pixels, more than max_pixels=767$"):
+        images.prepare(GOOD[name], images.Rules(24 * 32 - 1))
+
+
+def test_a_bomb_takes_no_memory():
+    before = peak_memory()
+    for size in (20_000, 60_000):
+        with pytest.raises(images.BadImage, match="more than max_pixels=89478485"):
+            images.prepare(picture_folder.huge_png(size, size))
+    assert peak_memory() - before < 100_000_000
+
+
+def peak_memory():
+    with open("/proc/self/status") as file:
+        (line,) = [line for line in file if line.startswith("VmHWM")]
+    return int(line.split()[1]) * 1024
+
+
+def test_a_gif_whose_frame_is_larger_than_it_says():
+    data = bytearray(made.encoded(PIL.Image.new("P", (3, 2)), "GIF"))
+    at = data.index(b"\x2c", 13)
+    data[at + 5 : at + 9] = struct.pack("<HH", 30_000, 30_000)
+    with pytest.raises(images.BadImage, match="30000 x 30000 pixels, more than|cannot be decoded"):
+        images.prepare(bytes(data))
+
+
+def test_settings_end():
+    limit = PIL.Image.MAX_IMAGE_PIXELS
+    assert limit is None
+    PIL.Image.MAX_IMAGE_PIXELS = 5
+    try:
+        with images.pillow_settings():
+            assert PIL.Image.MAX_IMAGE_PIXELS is None
+            warnings.warn("not seen", stacklevel=1)
+        assert PIL.Image.MAX_IMAGE_PIXELS == 5
+    finally:
+        PIL.Image.MAX_IMAGE_PIXELS = limit
+
+
+def test_raw_pixels():
+    planes = np.arange(24, dtype=np.uint8).reshape(3, 2, 4)
+    prepared = images.encode_pixels(planes.tobytes(), 2, 4, 3)
+    assert prepared[1:] == ("png", 2, 4)
+    assert (decoded(prepared) == planes.transpose(1, 2, 0)).all()
+    gray = images.encode_pixels(bytes(range(6)), 2, 3, 1)
+    with PIL.Image.open(io.BytesIO(gray.encoded)) as image:
+        assert (image.mode, list(image.tobytes())) == ("L", list(range(6)))
+    with pytest.raises(images.BadImage, match="has 5 bytes instead of 6"):
+        images.encode_pixels(bytes(5), 2, 3, 1)
+
+
+def test_sources(tmp_path):
+    path = str(tmp_path / "a.zip")
+    with open(path, "wb") as file:
+        file.write(made.zip_bytes({"x/y.jpg": b"inside"}))
+    assert sources.ZipSource(path, "x/y.jpg").read() == b"inside"
+    assert sources.ZipSource(path, "x/y.jpg").name == f"{path}:x/y.jpg"
+    part = sources.RangeSource(path, 0, 2, "head")
+    assert (part.read(), part.name) == (b"PK", f"{path}:head")
+
+
+def test_sources_that_would_not_end(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="it is no regular file"):
+        sources.FileSource(str(tmp_path / "pipe")).read()
+    with open(tmp_path / "long", "wb") as file:
+        os.truncate(file.fileno(), sources.MAX_BYTES + 1)
+    with pytest.raises(OSError, match=f"it has {sources.MAX_BYTES + 1} bytes, more than"):
+        sources.FileSource(str(tmp_path / "long")).read()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_mutated_pictures_are_prepared_or_refused(seed):
+    rng = np.random.default_rng(seed)
+    pictures = list(GOOD.values())
+    for number in range(150):
+        data = bytearray(pictures[number % len(pictures)])
+        for at in rng.integers(0, len(data), 1 + number % 7):
+            data[at] = rng.integers(256)
+        prepared = refused = None
+        try:
+            prepared = images.prepare(bytes(data))
+        except images.BadImage as bad:
+            refused = str(bad)
+        if prepared is None:
+            assert refused
+            continue
+        with PIL.Image.open(io.BytesIO(prepared.encoded)) as image:
+            assert image.mode in ("L", "RGB")
