@@ -40,14 +40,14 @@ def recorded_layout(name: str, num_classes: int = 1001, frames: int = 16) -> dic
         "variables": [[key, *row] for key, row in inference.variables.items()],
         "train_only_variables": train_only(inference, training),
         "non_model_variables": inference.outside_model,
-        "trainable_parameters": trainable_parameters(inference),
+        "trainable_parameters": trainable_parameters(training),
     }
 
 
 def train_only(inference: builds.Graph, training: builds.Graph) -> list[list[Any]]:
-    """Returns [name, regularized] of the variables that inference does not have, sorted."""
-    rows = training.variables.items()
-    return sorted([key, row[2]] for key, row in rows if key not in inference.variables)
+    """Returns [name, regularized] of the network's variables that inference lacks, sorted."""
+    known = {*inference.variables, *training.outside_model}
+    return sorted([key, row[2]] for key, row in training.variables.items() if key not in known)
 
 
 def trainable_parameters(graph: builds.Graph) -> int:

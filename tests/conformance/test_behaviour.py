@@ -7,9 +7,7 @@ import tensorflow as tf
 import slim
 from nets import nets_factory
 from slim import checkpoints
-from tests.conformance import builds, checks, reference
-
-TOLERANCE = 1e-4  # of the logits' standard deviation
+from tests.conformance import builds, checks, exemptions, reference
 
 
 def on_all(check):
@@ -35,8 +33,8 @@ def function_logits(name):
     return network.function(network.images)[0].numpy()
 
 
-def assert_close(ours, wanted):
-    assert np.abs(ours - wanted).max() <= TOLERANCE * wanted.std()
+def assert_close(name, ours, wanted):
+    assert np.abs(ours - wanted).max() <= exemptions.logits_tolerance(name) * wanted.std()
 
 
 @on_all
@@ -48,13 +46,13 @@ def test_any_number_of_images(name):
     assert logits.shape == [2, classes]
     assert list(end_points) == list(reference.layout(name)["end_points"])
     # An image's logits do not depend on its neighbours.
-    assert_close(network.function(network.images[1:])[0].numpy(), logits.numpy()[1:])
+    assert_close(name, network.function(network.images[1:])[0].numpy(), logits.numpy()[1:])
 
 
 @on_all
 def test_function_equals_eager(name):
     network = built(name)
-    assert_close(network.call(network.images)[0].numpy(), function_logits(name))
+    assert_close(name, network.call(network.images)[0].numpy(), function_logits(name))
 
 
 @on_all
@@ -67,7 +65,8 @@ def test_no_classes_give_features(name, is_training):
     heads = tuple(f"{head}/" for head in nets_factory.NETWORKS[name].heads)
     assert not [key for key in nothing.variables if key.startswith(heads)]
     rest = [row for row in layout["variables"] if row[0] in nothing.variables]
-    assert [[key, *row] for key, row in nothing.variables.items()] == rest
+    ours = [[key, *row] for key, row in nothing.variables.items()]
+    assert [row for row in ours if row[0] not in nothing.outside_model] == rest
     assert rest
     # Features of each image, of whatever rank.
     assert nothing.logits_shape[0] == 2
@@ -109,7 +108,7 @@ def test_exported_as_a_frozen_graph(name):
         graph_def = graph.as_graph_def()
         return tf.graph_util.import_graph_def(graph_def, {"input:0": images}, [output], name="")
 
-    assert_close(call(network.images)[0].numpy(), function_logits(name))
+    assert_close(name, call(network.images)[0].numpy(), function_logits(name))
 
 
 @on_all
