@@ -3,7 +3,7 @@
 import sys
 
 from classifier import flags
-from classifier.config import DataConfig
+from classifier.config.conversion import DataConfig
 from datasets import download_and_convert
 
 

@@ -3,7 +3,7 @@
 import sys
 
 from classifier import flags
-from classifier.config_trained import EvalConfig
+from classifier.config.trained import EvalConfig
 from classifier.exit_codes import ExitCode
 
 

@@ -3,7 +3,7 @@
 import sys
 
 from classifier import flags
-from classifier.config_trained import ExportConfig
+from classifier.config.export import ExportConfig
 from classifier.exit_codes import ExitCode
 
 

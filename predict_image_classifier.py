@@ -3,7 +3,7 @@
 import sys
 
 from classifier import flags
-from classifier.config_trained import PredictConfig
+from classifier.config.trained import PredictConfig
 from classifier.exit_codes import ExitCode
 
 

@@ -6,7 +6,7 @@
 import sys
 
 from classifier import flags
-from classifier.config import TrainConfig
+from classifier.config.training import TrainConfig
 from classifier.exit_codes import ExitCode
 
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 import slim
 from classifier import checkpoint_names, keras_weights
-from classifier.config_checkpoints import DiffConfig
+from classifier.config.checkpoints import DiffConfig
 from classifier.run_directory import ModelInfo, RunDirectory
 from nets import nets_factory
 from slim import _checks, checkpoints

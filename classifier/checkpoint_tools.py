@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from classifier import checkpoint_names, keras_weights
 from classifier.checkpoint_networks import Network, Source, Variables, advice, compare, whose
-from classifier.config_checkpoints import ConvertConfig, DiffConfig, InspectConfig
+from classifier.config.checkpoints import ConvertConfig, DiffConfig, InspectConfig
 from slim import _checks, checkpoints
 from slim.checkpoints import RestoreReport, SavedVariable
 

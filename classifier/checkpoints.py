@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from classifier import flags
-from classifier.config_checkpoints import ConvertConfig, DiffConfig, InspectConfig
+from classifier.config.checkpoints import ConvertConfig, DiffConfig, InspectConfig
 from classifier.exit_codes import ExitCode
 from slim import _checks
 

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from classifier import facts, images, inputs, model
-from classifier.config_trained import EvalConfig
+from classifier.config.trained import EvalConfig
 from classifier.exit_codes import ExitCode
 from classifier.resolve_trained import ResolvedEvaluation
 from classifier.run_directory import write_json

@@ -7,8 +7,9 @@ No TensorFlow: a wrong folder, split, shard or checkpoint is answered before it 
 from typing import TYPE_CHECKING
 
 from classifier import resolve, resolve_trained
-from classifier.config import TrainConfig
-from classifier.config_trained import EvalConfig, ExportConfig, PredictConfig
+from classifier.config.export import ExportConfig
+from classifier.config.trained import EvalConfig, PredictConfig
+from classifier.config.training import TrainConfig
 from classifier.run_directory import ModelInfo, RunDirectory
 from datasets import dataset_factory
 from nets import published

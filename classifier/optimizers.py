@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from classifier.config import OptimizerOptions
+from classifier.config.optimizer import OptimizerOptions
 from slim import _checks, optimizers
 
 _MAKERS: Mapping[

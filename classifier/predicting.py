@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from classifier import facts, images, model
-from classifier.config_trained import PredictConfig
+from classifier.config.trained import PredictConfig
 from classifier.exit_codes import ExitCode
 from slim import _checks, _paths
 

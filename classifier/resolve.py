@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from classifier import options
-from classifier.config import TrainConfig
+from classifier.config.training import TrainConfig
 from classifier.run_directory import ModelInfo
 from slim import _checks
 

@@ -8,7 +8,8 @@ import dataclasses
 from collections.abc import Iterator
 
 from classifier import resolve
-from classifier.config_trained import EvalConfig, ExportConfig, ModelOptions, PredictConfig
+from classifier.config.export import ExportConfig
+from classifier.config.trained import EvalConfig, ModelOptions, PredictConfig
 from classifier.resolve import DatasetFacts, Networks, PreprocessingOf
 from classifier.run_directory import ModelInfo
 from slim import _checks

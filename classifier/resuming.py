@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from classifier import options
-from classifier.config import TrainConfig
+from classifier.config.training import TrainConfig
 from classifier.resolve import ResolvedRun
 from slim import _checks
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from classifier.config import ScheduleOptions
+from classifier.config.optimizer import ScheduleOptions
 from slim import _checks
 
 Schedule = Callable[[tf.Tensor], tf.Tensor]

@@ -17,11 +17,11 @@ from classifier import (
     schedules,
     warm_start,
 )
-from classifier.config import TrainConfig
-from classifier.events import EventHook
+from classifier.config.training import TrainConfig
 from classifier.exit_codes import ExitCode
-from classifier.opening import Opening
-from classifier.progress import MetricsFile, Progress
+from classifier.hooks.events import EventHook
+from classifier.hooks.opening import Opening
+from classifier.hooks.progress import MetricsFile, Progress
 from classifier.run_directory import RunDirectory
 from deployment.model_deploy import DeploymentConfig
 from slim import learning

@@ -3,8 +3,8 @@
 import pytest
 
 from classifier import flags
-from classifier.config import TrainConfig
-from classifier.config_trained import EvalConfig
+from classifier.config.trained import EvalConfig
+from classifier.config.training import TrainConfig
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,15 @@
 import pytest
 
-from classifier import config, config_trained, options
+from classifier import options
+from classifier.config import conversion, export, trained, training
 from slim import _checks
 
 CONFIGS = [
-    config.TrainConfig,
-    config.DataConfig,
-    config_trained.EvalConfig,
-    config_trained.ExportConfig,
-    config_trained.PredictConfig,
+    training.TrainConfig,
+    conversion.DataConfig,
+    trained.EvalConfig,
+    export.ExportConfig,
+    trained.PredictConfig,
 ]
 
 # From the original's three scripts; places on disk had a folder in /tmp there and have none here.
@@ -57,12 +58,12 @@ ORIGINAL_TRAINING_DEFAULTS = {
 
 
 def train_config(**values):
-    return options.build(config.TrainConfig, train_dir="run", dataset_dir="data", **values)
+    return options.build(training.TrainConfig, train_dir="run", dataset_dir="data", **values)
 
 
 @pytest.mark.parametrize("name", ORIGINAL_TRAINING_DEFAULTS)
 def test_training_defaults_are_the_originals(name):
-    assert options.by_name(config.TrainConfig)[name].default == ORIGINAL_TRAINING_DEFAULTS[name]
+    assert options.by_name(training.TrainConfig)[name].default == ORIGINAL_TRAINING_DEFAULTS[name]
 
 
 @pytest.mark.parametrize("config_class", CONFIGS)
@@ -115,7 +116,7 @@ def test_groups_are_where_the_code_looks_for_them():
 def test_half_a_dataset_is_refused_for_export():
     with pytest.raises(_checks.UserError, match="dataset_name and dataset_dir belong together"):
         options.build(
-            config_trained.ExportConfig,
+            export.ExportConfig,
             checkpoint_path="run",
             output_dir="out",
             dataset_name="digits",

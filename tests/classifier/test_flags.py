@@ -4,8 +4,9 @@ import types
 import pytest
 
 from classifier import flags, options
-from classifier.config import DataConfig, TrainConfig
-from classifier.config_trained import EvalConfig, PredictConfig
+from classifier.config.conversion import DataConfig
+from classifier.config.trained import EvalConfig, PredictConfig
+from classifier.config.training import TrainConfig
 from classifier.exit_codes import ExitCode
 from slim import _checks
 

@@ -9,7 +9,8 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 
-from classifier import inputs, inputs_order
+from classifier import inputs
+from classifier.inputs import order as inputs_order
 from datasets import dataset_info, image_dataset, splits, tfrecords
 from preprocessing import preprocessing_factory
 from slim import _checks

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from classifier import options, resolve, resuming
-from classifier.config import TrainConfig
+from classifier.config.training import TrainConfig
 from slim import _checks
 from tests.classifier import facts
 

@@ -3,7 +3,8 @@ import dataclasses
 import pytest
 
 from classifier import options, resolve_trained
-from classifier.config_trained import EvalConfig, ExportConfig, PredictConfig
+from classifier.config.export import ExportConfig
+from classifier.config.trained import EvalConfig, PredictConfig
 from classifier.run_directory import ModelInfo
 from slim import _checks
 from tests.classifier import facts

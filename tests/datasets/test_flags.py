@@ -4,7 +4,8 @@ import pytest
 
 import download_and_convert_data
 from classifier import flags, options
-from classifier.config import DataConfig, TrainConfig
+from classifier.config.conversion import DataConfig
+from classifier.config.training import TrainConfig
 from datasets import dataset_factory, download_and_convert
 from slim import _checks
 

@@ -7,7 +7,7 @@ import commands
 import pytest
 
 from classifier import flags, training
-from classifier.config import TrainConfig
+from classifier.config.training import TrainConfig
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import pytest
 import tensorflow as tf
 
 from classifier import exporting, options
-from classifier.config_trained import ExportConfig
+from classifier.config.export import ExportConfig
+from classifier.exporting import formats
 from slim import _checks
 
 
@@ -122,9 +123,9 @@ def test_an_export_that_differs_from_the_checkpoint_is_not_kept(
     trained, tmp_path, monkeypatch, name
 ):
     # As if the exported network had another weight: it is asked for other images.
-    compare = exporting._difference
+    compare = formats._difference
     monkeypatch.setattr(
-        exporting,
+        formats,
         "_difference",
         lambda classifier, call, batch: compare(classifier, lambda x: call(x * 1.01), batch),
     )

@@ -1,4 +1,4 @@
-"""Stopping a pipeline on bad data, with a message that `inputs_diagnosis` finds again.
+"""Stopping a pipeline on bad data, with a message that `diagnosis` finds again.
 
 Inside a pipeline only an op can stop, and TensorFlow wraps its message into a page of context. So
 ours stands between marks.

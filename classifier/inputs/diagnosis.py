@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
-from classifier import inputs_errors, inputs_order
+from classifier.inputs import errors, order
 from slim import _checks
 from slim.data import dataset as dataset_lib
 from slim.data import records
@@ -57,7 +57,7 @@ def explain(
         # a string.
         found = _bad_record(dataset, upcoming) if b"IteratorGetNext" in error.object else None
         return _checks.RunError(found) if found else None
-    ours = inputs_errors.find_message(str(error.message))
+    ours = errors.find_message(str(error.message))
     if ours:
         kind, message = ours
         return (_checks.UserError if kind == "mistake" else _checks.RunError)(message)
@@ -95,8 +95,8 @@ def _bad_record(
     dataset: dataset_lib.Dataset, upcoming: Callable[[], tf.data.Dataset] | None
 ) -> str | None:
     """Finds the first record that cannot be decoded and says why."""
-    order = upcoming or (lambda: inputs_order.evaluation_records(dataset))
-    encoded = order().take(dataset.num_samples)
+    upcoming = upcoming or (lambda: order.evaluation_records(dataset))
+    encoded = upcoming().take(dataset.num_samples)
     decoded = encoded.map(
         # The sizes are asked for so that the decoding is not optimized away.
         lambda record: [

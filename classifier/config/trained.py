@@ -1,21 +1,12 @@
-"""The options of what is done with a trained model: evaluation, export, prediction.
+"""The options of what is done with a trained model: evaluation, prediction.
 
 What model_info.json beside the checkpoint says need not be said again; see `resolve_trained`.
 """
 
 import dataclasses
-import functools
-from collections.abc import Iterator
 
-from classifier.config import sides
+from classifier.config import bounds
 from classifier.options import Options, option, required
-from slim import _checks
-
-_positive = _checks.positive
-_non_negative = _checks.non_negative
-_fraction = functools.partial(_checks.in_range, 0, 1)
-
-FORMATS = ("frozen_pb", "saved_model")
 
 _MODEL_INFO = "default: what model_info.json beside the checkpoint says"
 
@@ -26,14 +17,14 @@ class ModelOptions(Options):
 
     model_name: str | None = option(None, f"Name of the network; {_MODEL_INFO}.", table="networks")
     labels_offset: int | None = option(
-        None, f"Subtracted from each label; {_MODEL_INFO}.", check=_non_negative
+        None, f"Subtracted from each label; {_MODEL_INFO}.", check=bounds.non_negative
     )
     use_grayscale: bool | None = option(None, f"Turn the images to one channel; {_MODEL_INFO}.")
     moving_average_decay: float | None = option(
         None,
         "Use the moving averages of the weights that training kept with this decay;"
         f" {_MODEL_INFO}.",
-        check=_fraction,
+        check=bounds.fraction,
     )
 
 
@@ -45,7 +36,7 @@ class EvaluatedModelOptions(ModelOptions):
         None, f"Preprocessing, by its name or a network's; {_MODEL_INFO}.", table="preprocessings"
     )
     eval_image_size: tuple[int, int] | None = option(
-        None, "Size of the images, in pixels; default: that of training.", check=sides
+        None, "Size of the images, in pixels; default: that of training.", check=bounds.sides
     )
 
 
@@ -60,9 +51,9 @@ class EvaluationOptions(Options):
         None, "Folder for events; default: `eval` beside the checkpoint.", path="new_folder"
     )
     eval_json: str | None = option(None, "File to write the results to, as JSON.", path="new_file")
-    batch_size: int = option(100, "Images of a step.", check=_positive)
+    batch_size: int = option(100, "Images of a step.", check=bounds.positive)
     max_num_batches: int | None = option(
-        None, "Most batches to evaluate; default: every image once.", check=_positive
+        None, "Most batches to evaluate; default: every image once.", check=bounds.positive
     )
 
 
@@ -77,7 +68,9 @@ class EvaluationDataOptions(Options):
     )
     dataset_split_name: str = option("test", "Split of the dataset to evaluate on.")
     dataset_dir: str = required("Folder with the dataset's files.", path="folder")
-    num_preprocessing_threads: int = option(4, "Images prepared side by side.", check=_positive)
+    num_preprocessing_threads: int = option(
+        4, "Images prepared side by side.", check=bounds.positive
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,47 +83,6 @@ class EvalConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ExportOptions(Options):
-    """Export."""
-
-    checkpoint_path: str = required(
-        "Folder of a run (its newest checkpoint is taken) or one checkpoint.", path="checkpoint"
-    )
-    output_dir: str = required("Folder to write to.", path="new_folder")
-    formats: tuple[str, ...] = option(FORMATS, "Formats to write.", choices=FORMATS)
-    image_size: tuple[int, int] | None = option(
-        None, "Size of the images, in pixels; default: that of training.", check=sides
-    )
-    batch_size: int | None = option(
-        None, "Images that the model takes at once; default: any number.", check=_positive
-    )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ExportDataOptions(Options):
-    """Classes, where model_info.json beside the checkpoint does not say them."""
-
-    dataset_name: str | None = option(
-        None, "Dataset whose classes the model knows.", table="datasets"
-    )
-    dataset_dir: str | None = option(None, "Folder with that dataset's files.", path="folder")
-
-    def conflicts(self) -> Iterator[str]:
-        """Yields the half that is missing."""
-        if (self.dataset_name is None) != (self.dataset_dir is None):
-            yield "dataset_name and dataset_dir belong together: give both or none"
-
-
-@dataclasses.dataclass(frozen=True)
-class ExportConfig:
-    """Options of `export_inference_graph.py`."""
-
-    run: ExportOptions
-    model: ModelOptions = ModelOptions()
-    data: ExportDataOptions = ExportDataOptions()
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class PredictConfig(Options):
     """Prediction."""
 
@@ -140,8 +92,8 @@ class PredictConfig(Options):
     images: str = required(
         "A picture, a folder of pictures, or a pattern such as 'a/*.png'.", path="images"
     )
-    top_k: int = option(5, "Classes to name for each picture.", check=_positive)
-    batch_size: int = option(32, "Pictures of a step.", check=_positive)
+    top_k: int = option(5, "Classes to name for each picture.", check=bounds.positive)
+    batch_size: int = option(32, "Pictures of a step.", check=bounds.positive)
     output_csv: str | None = option(
         None, "File to write the predictions to, as CSV.", path="new_file"
     )

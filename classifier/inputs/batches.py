@@ -1,7 +1,7 @@
 """Batches for training and evaluation.
 
 Batch k of a training run is a pure function of (seed, k), whatever the threads do: see
-`inputs_order`. Each picture's augmentation depends on (seed, epoch, place in the epoch) alone.
+`order`. Each picture's augmentation depends on (seed, epoch, place in the epoch) alone.
 """
 
 from collections.abc import Callable
@@ -9,12 +9,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from classifier import inputs_diagnosis, inputs_errors, inputs_order
+from classifier.inputs import diagnosis, errors, order
 from slim import _checks
 from slim.data import dataset as dataset_lib
 
-training_records = inputs_order.training_records
-translate_errors = inputs_diagnosis.translate_errors
+training_records = order.training_records
+translate_errors = diagnosis.translate_errors
 
 __all__ = ["evaluation_dataset", "training_dataset", "training_records", "translate_errors"]
 
@@ -64,14 +64,14 @@ def training_dataset(
     """
     num_classes = _checked(dataset, image_size, batch_size, labels_offset, num_classes)
     _checks.positive(num_preprocessing_threads=num_preprocessing_threads)
-    stream = inputs_order.fold(inputs_order.seed_pair(seed), inputs_order.AUGMENTATION_STREAM)
+    stream = order.fold(order.seed_pair(seed), order.AUGMENTATION_STREAM)
 
     def prepare(record: Example) -> Example:
         example = _decode(dataset, record, labels_offset)
-        own_seed = inputs_order.fold(inputs_order.fold(stream, record["epoch"]), record["index"])
+        own_seed = order.fold(order.fold(stream, record["epoch"]), record["index"])
         return example | {"image": preprocessing_fn(example["image"], *image_size, seed=own_seed)}
 
-    encoded = inputs_order.training_records(
+    encoded = order.training_records(
         dataset,
         seed=seed,
         start_index=start_index,
@@ -125,9 +125,9 @@ def evaluation_dataset(
         image = preprocessing_fn(example["image"], *image_size)
         return example | {"image": image, "mask": tf.constant(True)}
 
-    encoded = inputs_order.evaluation_records(dataset, num_readers=num_readers)
+    encoded = order.evaluation_records(dataset, num_readers=num_readers)
     examples = _map(encoded, prepare, num_preprocessing_threads)
-    batches = -(-sum(inputs_order.shard_counts(dataset)) // batch_size)
+    batches = -(-sum(order.shard_counts(dataset)) // batch_size)
     check = _label_check(dataset, labels_offset, num_classes)
     filled = examples.batch(batch_size).map(check).map(lambda batch: _fill(batch, batch_size))
     return _finish(filled.apply(tf.data.experimental.assert_cardinality(batches)))
@@ -177,7 +177,7 @@ def _label_check(
     def parts(batch: Example, is_bad: tf.Tensor) -> list[str | tf.Tensor]:
         bad = {key: value[tf.argmax(is_bad)] for key, value in batch.items() if key != "image"}
         return [
-            inputs_errors.MISTAKE,
+            errors.MISTAKE,
             "Label ",
             tf.strings.as_string(bad["label"] + labels_offset),
             *([" of '", bad["filename"], "'"] if "filename" in bad else []),
@@ -190,7 +190,7 @@ def _label_check(
 
     def check(batch: Example) -> Example:
         is_bad = (batch["label"] < 0) | (batch["label"] >= num_classes)
-        inputs_errors.refuse_if(tf.reduce_any(is_bad), lambda: parts(batch, is_bad))
+        errors.refuse_if(tf.reduce_any(is_bad), lambda: parts(batch, is_bad))
         return batch
 
     return check

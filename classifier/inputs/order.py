@@ -14,7 +14,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from classifier import inputs_errors
+from classifier.inputs import errors
 from slim import _checks
 from slim.data import dataset as dataset_lib
 from slim.data import records
@@ -207,10 +207,10 @@ def _read_segment(
     serialized = read.concatenate(tf.data.Dataset.from_tensors("")).batch(wanted + 1)
     serialized = serialized.get_single_element()[:-1]
     found = tf.size(serialized, tf.int64)
-    inputs_errors.refuse_if(
+    errors.refuse_if(
         found != count,
         lambda: [
-            inputs_errors.DAMAGED,
+            errors.DAMAGED,
             "Shard ",
             tf.gather(tf.constant(dataset.shard_names), shard),
             " has ",

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 import slim
 from classifier import facts, images, model
-from classifier.config_trained import ExportConfig
+from classifier.config.export import ExportConfig
 from classifier.exit_codes import ExitCode
 from slim import _checks, _paths
 

@@ -1,0 +1,22 @@
+"""Bounds of options that several groups share."""
+
+import functools
+import math
+
+from slim import _checks
+
+positive = _checks.positive
+non_negative = _checks.non_negative
+fraction = functools.partial(_checks.in_range, 0, 1)
+
+
+def sides(**sizes: tuple[int, int]) -> None:
+    """Raises UserError unless height and width are positive."""
+    for name, size in sizes.items():
+        for side in size:
+            positive(**{name: side})
+
+
+def not_above_zero(**values: float) -> None:
+    """Raises UserError for a value above zero."""
+    _checks.in_range(-math.inf, 0, **values)

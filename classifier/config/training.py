@@ -1,0 +1,28 @@
+"""The options of training: one class a concern, one field a flag.
+
+A new flag is a field of its group, and a reader of it (a test looks for one). The defaults are the
+original's; the places on disk, which had a folder in /tmp, have none.
+"""
+
+import dataclasses
+
+from classifier.config.data import TrainingDataOptions
+from classifier.config.finetuning import FinetuneOptions
+from classifier.config.network import LossOptions, NetworkOptions
+from classifier.config.optimizer import OptimizerOptions, ScheduleOptions
+from classifier.config.run import RunOptions, SavingOptions, StrategyOptions
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """Options of `train_image_classifier.py`."""
+
+    run: RunOptions
+    data: TrainingDataOptions
+    network: NetworkOptions = NetworkOptions()
+    loss: LossOptions = LossOptions()
+    optimizer: OptimizerOptions = OptimizerOptions()
+    schedule: ScheduleOptions = ScheduleOptions()
+    finetune: FinetuneOptions = FinetuneOptions()
+    strategy: StrategyOptions = StrategyOptions()
+    saving: SavingOptions = SavingOptions()
