@@ -1,4 +1,9 @@
-"""Writes a checkpoint in the formats that other programs run, and checks each against it."""
+"""Writes a checkpoint in the formats that other programs run, and checks each against it; or the
+graph of a network without weights, for TensorFlow's freeze_graph.
+
+  --checkpoint_path=TRAIN_DIR --output_dir=FOLDER
+  --model_name=inception_v3 --output_file=FILE.pb
+"""
 
 import sys
 

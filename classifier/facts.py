@@ -6,7 +6,7 @@ No TensorFlow: a wrong folder, split, shard or checkpoint is answered before it 
 
 from typing import TYPE_CHECKING
 
-from classifier import resolve, resolve_trained
+from classifier import resolve, resolve_graph, resolve_trained
 from classifier.config.export import ExportConfig
 from classifier.config.trained import EvalConfig, PredictConfig
 from classifier.config.training import TrainConfig
@@ -65,11 +65,29 @@ def export(config: ExportConfig) -> resolve_trained.ResolvedExport:
     Raises:
       UserError: if an option contradicts the model, or nobody says what it is.
     """
-    info, data = _model_info(config.run.checkpoint_path), config.data
+    resolve_graph.check_inference(config.run)
+    info, data = _model_info(str(config.run.checkpoint_path)), config.data
     facts = None
     if data.dataset_name is not None and data.dataset_dir is not None:
         facts = dataset_factory.get_facts(data.dataset_name, "train", data.dataset_dir)
     return resolve_trained.resolve_export(config, info, facts, NETWORKS, _preprocessing_of)
+
+
+def graph(config: ExportConfig) -> resolve_graph.ResolvedGraph:
+    """Returns the graph without weights that the options ask for; of a dataset without a folder,
+    what its table says.
+
+    Raises:
+      UserError: if the dataset is not there or an option does not fit it or the network.
+    """
+    resolve_graph.check_inference(config.run)
+    name = config.data.dataset_name or resolve_graph.DATASET_NAME
+    if config.data.dataset_dir is None:
+        classes = resolve_graph.Classes(name, dataset_factory.get_spec(name).num_classes)
+    else:
+        facts = dataset_factory.get_facts(name, "train", config.data.dataset_dir)
+        classes = resolve_graph.Classes(name, facts.num_classes, facts.num_channels)
+    return resolve_graph.resolve_graph(config, classes, NETWORKS)
 
 
 def prediction(config: PredictConfig) -> resolve_trained.ResolvedPrediction:

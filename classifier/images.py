@@ -29,16 +29,28 @@ def encoded_image_fn(
       From the bytes of a JPEG, PNG, BMP, WebP or GIF (its first frame) to float32 [height, width,
       channels].
     """
-    prepare = preprocessing_fn(info, is_training=False)
-    # A grayscale network reads colour and mixes it, so that any picture will do.
-    channels = 3 if info.use_grayscale else info.num_channels
+    prepare, channels = picture_fn(info, image_size), decoded_channels(info)
 
     def from_bytes(encoded: tf.Tensor) -> tf.Tensor:
         image = tf.io.decode_image(encoded, channels=channels, expand_animations=False)
         image.set_shape([None, None, channels])
-        return tf.ensure_shape(prepare(image, *image_size), [*image_size, info.num_channels])
+        return prepare(image)
 
     return from_bytes
+
+
+def decoded_channels(info: ModelInfo) -> int:
+    """Returns the channels of a picture before preprocessing."""
+    # A grayscale network reads colour and mixes it, so that any picture will do.
+    return 3 if info.use_grayscale else info.num_channels
+
+
+def picture_fn(info: ModelInfo, image_size: tuple[int, int]) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns the function that prepares one decoded picture as evaluation does: from uint8
+    [height, width, `decoded_channels`] to float32 [*image_size, channels]."""
+    prepare = preprocessing_fn(info, is_training=False)
+    shape = [*image_size, info.num_channels]
+    return lambda image: tf.ensure_shape(prepare(image, *image_size), shape)
 
 
 def encoded_batch_fn(
@@ -46,6 +58,18 @@ def encoded_batch_fn(
 ) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns `encoded_image_fn` for a batch: from strings [batch] to [batch, height, width,
     channels]."""
-    one = encoded_image_fn(info, image_size)
+    return _mapped(encoded_image_fn(info, image_size), info, image_size)
+
+
+def picture_batch_fn(
+    info: ModelInfo, image_size: tuple[int, int]
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns `picture_fn` for a batch of pictures of one size."""
+    return _mapped(picture_fn(info, image_size), info, image_size)
+
+
+def _mapped(
+    one: Callable[[tf.Tensor], tf.Tensor], info: ModelInfo, image_size: tuple[int, int]
+) -> Callable[[tf.Tensor], tf.Tensor]:
     spec = tf.TensorSpec([*image_size, info.num_channels], tf.float32)
-    return lambda encoded: tf.map_fn(one, encoded, fn_output_signature=spec)
+    return lambda batch: tf.map_fn(one, batch, fn_output_signature=spec)

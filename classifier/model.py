@@ -1,6 +1,6 @@
 """The network of a run: its loss in training, its restored self for everything after."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -62,6 +62,23 @@ def training_loss(
     return loss_fn
 
 
+def inference_network(name: str, num_classes: int | None) -> Callable[..., Any]:
+    """Returns a network in inference mode: from images to (logits, end points); without
+    classes, to (features, end points)."""
+    return nets_factory.get_network_fn(name, num_classes, is_training=False)
+
+
+def probabilities(logits: tf.Tensor, end_points: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """Returns a network's probabilities, [batch, classes].
+
+    The ResNets call that end point otherwise, and AlexNet, OverFeat and VGG have none.
+    """
+    for name in ("Predictions", "predictions"):
+        if name in end_points:
+            return end_points[name]
+    return tf.nn.softmax(logits, name="probabilities")
+
+
 class InferenceModel(tf.Module):
     """A network with the weights of a checkpoint.
 
@@ -84,9 +101,7 @@ class InferenceModel(tf.Module):
         self.used_averages = info.moving_average_decay is not None
         self.image_shape = (*(image_size or info.image_size), info.num_channels)
         self.store = slim.VariableStore(seed=0)
-        self.network = nets_factory.get_network_fn(
-            info.model_name, info.num_classes, is_training=False
-        )
+        self.network = inference_network(info.model_name, info.num_classes)
         self.store.build(self.network, tf.TensorSpec([None, *self.image_shape], tf.float32))
         self.step = self._restore()
 
@@ -137,7 +152,17 @@ class InferenceModel(tf.Module):
         """
         with self.store.as_default():
             logits, end_points = self.network(images)
-        return {"logits": logits, "probabilities": end_points["Predictions"]}
+        return {"logits": logits, "probabilities": probabilities(logits, end_points)}
+
+    def features(self, images: tf.Tensor) -> tf.Tensor:
+        """Returns what the network's last layer sees of preprocessed images, float32 [batch,
+        channels]: the means over height and width, where there is more than one place."""
+        network = inference_network(self.info.model_name, None)
+        with self.store.as_default():
+            found, _ = network(images)
+        if found.shape.rank == 4:
+            found = tf.reduce_mean(found, axis=[1, 2])
+        return found
 
     def values(self) -> dict[str, Any]:
         """Returns the weights by name, as arrays."""

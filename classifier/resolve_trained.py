@@ -107,6 +107,11 @@ def resolve_export(
 
     Without `info`, the `dataset` that the options name has to say what the classes are.
     """
+    data = config.data
+    if (data.dataset_name is None) != (data.dataset_dir is None):
+        raise _checks.UserError(
+            "dataset_name and dataset_dir belong together with checkpoint_path: give both or none"
+        )
     model = _model(config.model, info, dataset, networks, preprocessing_of, None)
     return ResolvedExport(config, model, config.run.image_size or model.image_size)
 

@@ -89,6 +89,7 @@ TENSORFLOW_FREE = (
     "classifier.options",
     "classifier.paths",
     "classifier.resolve",
+    "classifier.resolve_graph",
     "classifier.resolve_trained",
     "classifier.resuming",
     "classifier.run_directory",

@@ -5,26 +5,88 @@ from collections.abc import Iterator
 
 from classifier.config import bounds
 from classifier.config.trained import ModelOptions
-from classifier.options import Options, option, required
+from classifier.options import Options, option
 
 FORMATS = ("frozen_pb", "saved_model")
+INPUT_TYPES = ("float_image", "uint8_image", "encoded_image")
+DEFAULT_FORMATS = ("frozen_pb", "saved_model")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ExportOptions(Options):
-    """Export."""
+    """Export: of a checkpoint to output_dir, or of a network without weights to output_file."""
 
-    checkpoint_path: str = required(
-        "Folder of a run (its newest checkpoint is taken) or one checkpoint.", path="checkpoint"
+    checkpoint_path: str | None = option(
+        None,
+        "Folder of a run (its newest checkpoint is taken) or one checkpoint.",
+        path="checkpoint",
     )
-    output_dir: str = required("Folder to write to.", path="new_folder")
-    formats: tuple[str, ...] = option(FORMATS, "Formats to write.", choices=FORMATS)
+    output_dir: str | None = option(
+        None, "Folder to write the checkpoint's formats to.", path="new_folder"
+    )
+    formats: tuple[str, ...] | None = option(
+        None, f"Formats to write; default: {','.join(DEFAULT_FORMATS)}.", choices=FORMATS
+    )
+    input_type: str = option(
+        "float_image",
+        "What a frozen graph takes: preprocessed images, pictures of one size as uint8, or their"
+        " JPEG or PNG files.",
+        choices=INPUT_TYPES,
+    )
+    fold_batch_norm: bool = option(
+        True, "Make batch norm a part of the convolutions before it, in the frozen formats."
+    )
+    output_file: str | None = option(
+        None,
+        "File to write a GraphDef without weights to, for TensorFlow's freeze_graph; without"
+        " checkpoint_path.",
+        path="new_file",
+    )
+    write_text_graphdef: bool = option(False, "Write output_file as text.")
     image_size: tuple[int, int] | None = option(
-        None, "Size of the images, in pixels; default: that of training.", check=bounds.sides
+        None,
+        "Size of the images, in pixels; default: that of training, or else the network's.",
+        check=bounds.sides,
     )
     batch_size: int | None = option(
         None, "Images that the model takes at once; default: any number.", check=bounds.positive
     )
+    is_video_model: bool = option(False, "The network of output_file takes videos.")
+    num_frames: int | None = option(
+        None, "Frames of a video; default: any number.", check=bounds.positive
+    )
+    is_training: bool = option(False, "Refused: an export is for inference.")
+    quantize: bool = option(False, "Refused: graphs with fake quantization are not written.")
+
+    def conflicts(self) -> Iterator[str]:
+        """Yields what does not go together."""
+        if self.num_frames is not None and not self.is_video_model:
+            yield "num_frames needs is_video_model"
+        yield from self._without_weights() if self.checkpoint_path is None else self._trained()
+
+    def _without_weights(self) -> Iterator[str]:
+        if self.output_file is None:
+            yield (
+                "checkpoint_path with output_dir is required, or output_file for a graph without"
+                " weights"
+            )
+        if self.output_file is not None and self.input_type != "float_image":
+            yield "input_type needs checkpoint_path: output_file gets a graph for float_image"
+        for name in ("output_dir", "formats"):
+            if self.output_file is not None and getattr(self, name) is not None:
+                yield f"{name} needs checkpoint_path: output_file gets a graph without weights"
+
+    def _trained(self) -> Iterator[str]:
+        if self.output_file is not None:
+            yield (
+                "output_file gets a graph without weights: leave checkpoint_path out, or give"
+                " output_dir instead"
+            )
+        elif self.output_dir is None:
+            yield "output_dir is required with checkpoint_path"
+        for name in ("write_text_graphdef", "is_video_model"):
+            if getattr(self, name):
+                yield f"{name} is for output_file only; leave it out with checkpoint_path"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,14 +94,11 @@ class ExportDataOptions(Options):
     """Classes, where model_info.json beside the checkpoint does not say them."""
 
     dataset_name: str | None = option(
-        None, "Dataset whose classes the model knows.", table="datasets"
+        None,
+        "Dataset whose classes the model knows; default without checkpoint_path: imagenet.",
+        table="datasets",
     )
     dataset_dir: str | None = option(None, "Folder with that dataset's files.", path="folder")
-
-    def conflicts(self) -> Iterator[str]:
-        """Yields the half that is missing."""
-        if (self.dataset_name is None) != (self.dataset_dir is None):
-            yield "dataset_name and dataset_dir belong together: give both or none"
 
 
 @dataclasses.dataclass(frozen=True)

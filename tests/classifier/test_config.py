@@ -111,13 +111,3 @@ def test_groups_are_where_the_code_looks_for_them():
     assert made.strategy.num_clones == 2
     assert made.schedule.learning_rate == 0.5
     assert made.saving.max_to_keep == 1
-
-
-def test_half_a_dataset_is_refused_for_export():
-    with pytest.raises(_checks.UserError, match="dataset_name and dataset_dir belong together"):
-        options.build(
-            export.ExportConfig,
-            checkpoint_path="run",
-            output_dir="out",
-            dataset_name="digits",
-        )

@@ -117,6 +117,11 @@ def test_export_needs_nothing_beside_model_info():
     assert export(INFO, image_size=(32, 32)).image_size == (32, 32)
 
 
+def test_half_a_dataset_is_refused_for_export():
+    with pytest.raises(_checks.UserError, match="dataset_name and dataset_dir belong together"):
+        export(INFO, dataset_name="digits")
+
+
 def test_export_without_model_info_needs_network_and_dataset():
     with pytest.raises(_checks.UserError, match="dataset_name and dataset_dir are required: there"):
         export(None, model_name="lenet")

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from classifier import exporting, options
 from classifier.config.export import ExportConfig
-from classifier.exporting import formats
+from classifier.exporting import checks
 from slim import _checks
 
 
@@ -123,11 +123,11 @@ def test_an_export_that_differs_from_the_checkpoint_is_not_kept(
     trained, tmp_path, monkeypatch, name
 ):
     # As if the exported network had another weight: it is asked for other images.
-    compare = formats._difference
+    compare = checks.difference
     monkeypatch.setattr(
-        formats,
-        "_difference",
-        lambda classifier, call, batch: compare(classifier, lambda x: call(x * 1.01), batch),
+        checks,
+        "difference",
+        lambda classifier, call, *rest: compare(classifier, lambda x: call(x * 1.01), *rest),
     )
     config = options.build(
         ExportConfig, checkpoint_path=str(trained), output_dir=str(tmp_path), formats=(name,)

@@ -1,0 +1,125 @@
+"""What follows from the options when a network's graph is written without weights.
+
+Pure functions, as in `resolve`.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Protocol
+
+from classifier.config.export import ExportConfig, ExportOptions
+from slim import _checks
+
+# The original's defaults.
+MODEL_NAME = "inception_v3"
+DATASET_NAME = "imagenet"
+
+
+@dataclasses.dataclass(frozen=True)
+class Classes:
+    """What a graph has to know of its dataset.
+
+    Attributes:
+      name: the dataset.
+      num_classes: classes in the labels; None if only its folder knows.
+      num_channels: of the images; None if that is not known.
+    """
+
+    name: str
+    num_classes: int | None
+    num_channels: int | None = None
+
+
+class GraphNetwork(Protocol):
+    """What is used of `nets.nets_factory.NetworkSpec`."""
+
+    @property
+    def image_size(self) -> int: ...
+    @property
+    def input_rank(self) -> int: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class ResolvedGraph:
+    """A graph without weights, fully said.
+
+    Attributes:
+      model_name: the network.
+      num_classes: length of the logits.
+      input_shape: [batch, height, width, channels], for videos with frames second; None is any.
+      output_file: where to write it.
+      as_text: whether as text.
+    """
+
+    model_name: str
+    num_classes: int
+    input_shape: tuple[int | None, ...]
+    output_file: str
+    as_text: bool
+
+
+def check_inference(options: ExportOptions) -> None:
+    """Refuses the original's flags for graphs that are not for inference.
+
+    Raises:
+      UserError: if one of them is set.
+    """
+    if options.is_training:
+        raise _checks.UserError(
+            "is_training is refused: an export answers with the averages that batch norm kept and"
+            " without dropout; leave it out"
+        )
+    if options.quantize:
+        raise _checks.UserError(
+            "quantize is refused: graphs with fake quantization are not written; leave it out"
+        )
+
+
+def resolve_graph(
+    config: ExportConfig, dataset: Classes, networks: Mapping[str, GraphNetwork]
+) -> ResolvedGraph:
+    """Works out a graph.
+
+    Args:
+      config: the options; `output_file` is given.
+      dataset: its classes.
+      networks: name -> facts of the network.
+
+    Raises:
+      UserError: if an option does not fit the network or the dataset, or needs a checkpoint.
+    """
+    run, model = config.run, config.model
+    if model.moving_average_decay is not None:
+        raise _checks.UserError(
+            "moving_average_decay needs checkpoint_path: a graph without weights has no averages"
+        )
+    name = _checks.one_of("model_name", model.model_name or MODEL_NAME, networks)
+    network, offset = networks[name], model.labels_offset or 0
+    is_video = network.input_rank == 5
+    if is_video and not run.is_video_model:
+        raise _checks.UserError(
+            f"model_name={name!r} takes videos: give is_video_model, and num_frames if fixed"
+        )
+    if run.is_video_model and not is_video:
+        raise _checks.UserError(
+            f"model_name={name!r} takes images, not videos: leave is_video_model out"
+        )
+    if dataset.num_classes is None:
+        raise _checks.UserError(
+            f"dataset_dir is required: only the folder of {dataset.name!r} says its classes"
+        )
+    if offset >= dataset.num_classes:
+        raise _checks.UserError(
+            f"labels_offset={offset} leaves none of the {dataset.num_classes} classes"
+            f" of {dataset.name!r}"
+        )
+    size = run.image_size or (network.image_size, network.image_size)
+    frames = (run.num_frames,) if is_video else ()
+    channels = 1 if model.use_grayscale else dataset.num_channels or 3
+    return ResolvedGraph(
+        model_name=name,
+        num_classes=dataset.num_classes - offset,
+        input_shape=(run.batch_size, *frames, *size, channels),
+        output_file=str(run.output_file),
+        as_text=run.write_text_graphdef,
+    )
