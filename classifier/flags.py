@@ -24,8 +24,8 @@ _HELP = ("--help", "-help", "-h")
 # The mappings whose keys an option's values are names of.
 _TABLES: Mapping[options.Table, tuple[str, tuple[str, ...]]] = {
     "networks": ("nets.nets_factory", ("NETWORKS",)),
-    "datasets": ("datasets.dataset_factory", ("DATASETS",)),
-    "conversions": ("datasets.dataset_factory", ("DATASETS", "ACTIONS")),
+    "datasets": ("datasets.dataset_factory", ("DATASETS", "FAMILIES")),
+    "conversions": ("datasets.dataset_factory", ("DATASETS", "FAMILIES", "ACTIONS")),
     "preprocessings": (
         "preprocessing.preprocessing_factory",
         ("PREPROCESSINGS", "NETWORK_PREPROCESSINGS"),
@@ -188,11 +188,20 @@ def _outside(option: options.Option, value: Any) -> Iterator[str]:
     flag = f"--{option.name}"
     try:
         if value is not None and option.declared.table:
-            _checks.one_of(flag, value, known_names(option.declared.table))
+            _check_name(option.declared.table, flag, value)
         if value is not None and option.declared.path:
             paths.check(option.declared.path, flag, value)
     except _checks.UserError as error:
         yield str(error)
+
+
+def _check_name(table: options.Table, flag: str, name: str) -> None:
+    module_name, mappings = _TABLES[table]
+    module = importlib.import_module(module_name)
+    if "FAMILIES" not in mappings or not module.is_of_a_family(name):
+        _checks.one_of(flag, name, known_names(table))
+    elif table == "conversions":
+        module.check_convertible(name)
 
 
 def _as_flags(message: str, known: Iterable[str]) -> str:

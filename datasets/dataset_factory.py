@@ -4,6 +4,8 @@ A module is imported when its dataset is asked for, so the table loads no Tensor
 """
 
 import importlib
+import importlib.util
+import re
 from typing import TYPE_CHECKING
 
 from datasets import splits
@@ -77,6 +79,10 @@ DATASETS = {
     )
 }
 
+# Whole families of datasets: what their names begin with, and a stand-in for the rest.
+TFDS_PREFIX = "tfds:"
+FAMILIES = {f"{TFDS_PREFIX}NAME": "datasets.from_tfds"}
+
 # What can be done with a directory besides converting a dataset into it: name -> module with `run`.
 ACTIONS = {"verify": "datasets.verify"}
 
@@ -87,7 +93,44 @@ def get_spec(name: str) -> splits.DatasetSpec:
     Raises:
       UserError: if the name is not known; the message has the nearest and all known names.
     """
-    return DATASETS[_checks.one_of("dataset_name", name, DATASETS)]
+    if name.startswith(TFDS_PREFIX):
+        return _tfds_spec(name)
+    return DATASETS[_checks.one_of("dataset_name", name, (*DATASETS, *FAMILIES))]
+
+
+def is_of_a_family(name: str) -> bool:
+    """Says whether `get_spec` makes a row for such a name."""
+    return name.startswith(TFDS_PREFIX)
+
+
+def check_convertible(name: str) -> None:
+    """Refuses a dataset whose conversion needs an extra that is not installed.
+
+    Raises:
+      UserError: with the command that installs it, or if "tfds:" has no name behind it.
+    """
+    if is_of_a_family(name):
+        get_spec(name)
+        if importlib.util.find_spec("tensorflow_datasets") is None:
+            raise _checks.missing_extra("tensorflow-datasets", "tfds")
+
+
+def file_stem(tfds_name: str) -> str:
+    """Returns what the shards of a dataset of TFDS begin with: its name as files may have it."""
+    return re.sub(r"[^A-Za-z0-9]+", "_", tfds_name).strip("_")
+
+
+def _tfds_spec(name: str) -> splits.DatasetSpec:
+    tfds_name = name.removeprefix(TFDS_PREFIX)
+    if not file_stem(tfds_name):
+        raise _checks.UserError(f"dataset_name={name!r} needs a name of TFDS, as in tfds:mnist")
+    return splits.DatasetSpec(
+        name=name,
+        module="datasets.from_tfds",
+        file_pattern=f"{file_stem(tfds_name)}_%s-*.tfrecord",
+        options=("source_dir", *_IMAGE_OPTIONS),
+        arguments={"name": tfds_name},
+    )
 
 
 def get_facts(
@@ -106,7 +149,7 @@ def get_dataset(
     """Returns one split of a dataset.
 
     Args:
-      name: a name of `DATASETS`.
+      name: a name of `DATASETS`, or tfds:NAME.
       split_name: such as "train" or "validation".
       dataset_dir: where the TFRecord shards are.
       file_pattern: other file names than the dataset's own; `%s` stands for the split.

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from slim import _checks
+from slim import _checks, _paths
 
 FILE_NAME = "dataset_info.json"
 LABELS_FILE_NAME = "labels.txt"
@@ -99,10 +99,8 @@ def write(info: DatasetInfo, dataset_dir: str) -> None:
     problem = _problem(info)
     if problem:
         raise ValueError(f"dataset info of {info.name!r}: {problem}")
-    write_atomically(
-        path_in(dataset_dir),
-        json.dumps(dataclasses.asdict(info), indent=1, ensure_ascii=False) + "\n",
-    )
+    text = json.dumps(dataclasses.asdict(info), indent=1, ensure_ascii=False) + "\n"
+    _paths.write_atomically(path_in(dataset_dir), text.encode())
 
 
 def read_complete(dataset_dir: str) -> DatasetInfo | None:
@@ -129,7 +127,8 @@ def is_complete(dataset_dir: str) -> bool:
 def write_label_file(labels_to_names: Mapping[int, str], dataset_dir: str) -> None:
     """Writes labels.txt, one line `label:name` for each class."""
     lines = (f"{label}:{name}\n" for label, name in labels_to_names.items())
-    write_atomically(os.path.join(dataset_dir, LABELS_FILE_NAME), "".join(lines))
+    path = os.path.join(dataset_dir, LABELS_FILE_NAME)
+    _paths.write_atomically(path, "".join(lines).encode())
 
 
 def has_labels(dataset_dir: str) -> bool:
@@ -156,14 +155,6 @@ def read_label_file(dataset_dir: str) -> dict[int, str]:
                 )
             labels_to_names[int(label)] = name
     return labels_to_names
-
-
-def write_atomically(path: str, text: str) -> None:
-    """Writes a text file (UTF-8) under a temporary name, then renames it."""
-    temporary = f"{path}.incomplete"
-    with open(temporary, "w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-    os.replace(temporary, path)
 
 
 def _from_json(fields: dict[str, Any]) -> DatasetInfo:

@@ -11,6 +11,8 @@ from typing import Any
 from datasets import dataset_factory, dataset_info, splits
 from slim import _checks
 
+_IMBALANCE = 10  # times as many images in one class as in another, above which one is told
+
 Converter = Callable[..., dataset_info.DatasetInfo]
 
 
@@ -39,7 +41,7 @@ def convert(
     """Converts a dataset to TFRecords, unless the directory already holds it.
 
     Args:
-      dataset_name: a name of `dataset_factory.DATASETS`.
+      dataset_name: a name of `dataset_factory.DATASETS`, or tfds:NAME.
       dataset_dir: where to write; made if it is not there.
       report: takes each line about what was done.
       **options: what the dataset's `convert` takes; None leaves its default.
@@ -68,7 +70,7 @@ def convert(
         return info
     converter: Converter = importlib.import_module(spec.module).convert
     try:
-        info = converter(dataset_dir, **given)
+        info = converter(dataset_dir, **spec.arguments, **given)
     except OSError as error:
         raise _checks.RunError(f"{dataset_dir} could not be written: {error}") from error
     for line in _report(info, dataset_dir):
@@ -106,16 +108,31 @@ def _report(info: dataset_info.DatasetInfo, dataset_dir: str) -> Iterator[str]:
         shown = ", ".join(files if len(files) < 4 else [files[0], "...", files[-1]])
         yield f"  {name}: {split.num_samples} images, {size / 1e6:.1f} MB in {shown}"
     yield f"  {dataset_info.LABELS_FILE_NAME}, {dataset_info.FILE_NAME}"
+    yield from _imbalance(info)
     if info.num_bad_files:
         listed = os.path.join(dataset_dir, dataset_info.BAD_FILES_NAME)
         yield f"  {info.num_bad_files} bad files left out, listed in {listed}"
     for label, name in info.labels_to_names.items():
         if not any(split.per_class[label] for split in info.splits.values()):
             yield f"  class {label} ({name}) has no image"
+    for name in info.options.get("unlabelled_splits", ()):
+        yield f"  split {name} has no labels and was left out"
     if os.path.isdir(os.path.join(dataset_dir, "samples")):
         yield f"  pictures to try: {os.path.join(dataset_dir, 'samples')}"
     if info.attribution:
         yield f"  {info.attribution}"
+
+
+def _imbalance(info: dataset_info.DatasetInfo) -> Iterator[str]:
+    """Yields a warning for each split in which a class has far more images than another."""
+    for name, split in info.splits.items():
+        present = [(count, label) for label, count in enumerate(split.per_class) if count]
+        (least, rare), (most, frequent) = min(present), max(present)
+        if most > _IMBALANCE * least:
+            yield (
+                f"  warning: {name} is unbalanced: {info.classes[frequent]!r} has {most} images,"
+                f" {info.classes[rare]!r} has {least}"
+            )
 
 
 def _summary(info: dataset_info.DatasetInfo) -> str:

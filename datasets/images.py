@@ -4,8 +4,10 @@ three or one channels of 8 bits. No TensorFlow, since this runs in worker proces
 
 import contextlib
 import io
+import re
 import struct
 import warnings
+import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -27,6 +29,10 @@ _UPRIGHT = {
 }
 _JPEG_QUALITY = 95  # of what has to be encoded anew
 _PLAIN_FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive; the others are rare
+# In a scan, 0 after 0xFF is a byte of it, and D0 to D7 restart it.
+_JPEG_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]", re.S)
+_JPEG_END = 0xD9
+_JPEG_BARE = (0x01, 0xD8)  # markers without a length
 _OUR_KINDS = {
     b"\xff\xd8\xff": "JPEG",
     b"\x89PNG": "PNG",
@@ -115,6 +121,8 @@ def prepare(data: bytes, rules: Rules | None = None) -> Prepared:
                     f"has {width} x {height} pixels, more than max_pixels={rules.max_pixels}"
                 )
             image.load()  # decodes all of it, so that damage shows
+            if image.format == "PNG":
+                _check_chunks(data)
             is_jpeg = image.format in ("JPEG", "MPO")
             lossy = is_jpeg or rules.jpeg_only or _is_lossy_webp(data)
             turn = _UPRIGHT.get(_orientation(image)) if rules.upright else None
@@ -147,7 +155,8 @@ def _is_plain(image: PIL.Image.Image, data: bytes) -> bool:
     if image.mode not in ("L", "RGB") or "transparency" in image.info:
         return False
     if image.format in ("JPEG", "MPO"):
-        return _jpeg_frame(data) in [(marker, 8) for marker in _PLAIN_FRAMES]
+        is_known = _jpeg_frame(data) in [(marker, 8) for marker in _PLAIN_FRAMES]
+        return is_known and _has_jpeg_end(data)
     if image.format == "PNG":
         # Of several frames, decoders take the first, or none.
         return data[24] == 8 and not getattr(image, "is_animated", False)
@@ -168,6 +177,33 @@ def _jpeg_frame(data: bytes) -> tuple[int, int] | None:
             return marker, data[at + 4]
         at += 2 + struct.unpack_from(">H", data, at + 2)[0]
     return None
+
+
+def _has_jpeg_end(data: bytes) -> bool:
+    """Says whether there is an end marker: Pillow stops before it, other decoders do not."""
+    at = 2
+    while found := _JPEG_MARKER.search(data, at):
+        marker, at = found.group()[-1], found.end()
+        if marker == _JPEG_END:
+            return True
+        if marker not in _JPEG_BARE and at + 2 <= len(data):
+            at += struct.unpack_from(">H", data, at)[0]
+    return False
+
+
+def _check_chunks(data: bytes) -> None:
+    """Refuses what Pillow lets pass and other decoders do not: damage in what makes the picture."""
+    at, kind = 8, b""
+    while kind != b"IEND":
+        header = data[at : at + 8]
+        if len(header) < 8:
+            raise BadImage("cannot be decoded: it ends before the last chunk of a PNG")
+        size, kind = struct.unpack(">I4s", header)
+        checksum = data[at + 8 + size : at + 12 + size]
+        is_critical = kind[:1].isupper()
+        if is_critical and checksum != zlib.crc32(data[at + 4 : at + 8 + size]).to_bytes(4, "big"):
+            raise BadImage(f"cannot be decoded: the checksum of its chunk {kind!r} is wrong")
+        at += 12 + size
 
 
 def _orientation(image: PIL.Image.Image) -> int:

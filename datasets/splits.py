@@ -27,7 +27,8 @@ class DatasetSpec:
       file_pattern: the shards' names; `%s` stands for the split.
       num_classes: classes where the directory does not say; None if only the directory knows.
       split_sizes: records of each split as the original scripts wrote them.
-      options: what `convert` takes besides the directory.
+      options: what `convert` takes besides the directory, as the user chooses.
+      arguments: what `convert` is given besides, to tell it which dataset of its family is meant.
     """
 
     name: str
@@ -36,6 +37,7 @@ class DatasetSpec:
     num_classes: int | None = None
     split_sizes: Mapping[str, int] = dataclasses.field(default_factory=dict)
     options: tuple[str, ...] = ()
+    arguments: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

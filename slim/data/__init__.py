@@ -7,6 +7,7 @@ import importlib
 
 _HOMES = {
     "Dataset": "slim.data.dataset",
+    "DatasetDataProvider": "slim.data.dataset_data_provider",
     "BoundingBox": "slim.data.tfexample_decoder",
     "Image": "slim.data.tfexample_decoder",
     "ItemHandler": "slim.data.tfexample_decoder",
@@ -15,11 +16,18 @@ _HOMES = {
     "TFExampleDecoder": "slim.data.tfexample_decoder",
     "Tensor": "slim.data.tfexample_decoder",
 }
-_MODULES = ("dataset", "records", "tfexample_decoder")
+_MODULES = (
+    "dataset",
+    "dataset_data_provider",
+    "parallel_reader",
+    "records",
+    "tfexample_decoder",
+)
 
 __all__ = [
     "BoundingBox",
     "Dataset",
+    "DatasetDataProvider",
     "Image",
     "ItemHandler",
     "LookupTensor",
@@ -27,6 +35,8 @@ __all__ = [
     "TFExampleDecoder",
     "Tensor",
     "dataset",
+    "dataset_data_provider",
+    "parallel_reader",
     "records",
     "tfexample_decoder",
 ]

@@ -28,17 +28,32 @@ def count_records(path: str) -> int:
     size = os.path.getsize(path)
     if size == 0:
         raise _checks.UserError(f"Shard {path} is empty (0 bytes): {REPAIR}")
-    count = offset = 0
-    with open(path, "rb") as file:
-        while offset < size:
-            header = file.read(_HEADER.size)
-            if len(header) == _HEADER.size:
-                offset += _HEADER.size + _HEADER.unpack(header)[0] + _FOOTER_BYTES
-            if len(header) < _HEADER.size or offset > size:
-                raise _checks.UserError(
-                    f"Shard {path} is cut inside record {count}, or is no TFRecord file"
-                    f" ({size} bytes): {REPAIR}"
-                )
-            file.seek(offset)
-            count += 1
+    count, end = _walk(path, size)
+    if end != size:
+        raise _checks.UserError(
+            f"Shard {path} is cut inside record {count}, or is no TFRecord file"
+            f" ({size} bytes): {REPAIR}"
+        )
     return count
+
+
+def count_whole_records(path: str) -> int:
+    """Returns how many records lie whole in a file, before what is cut or has a wrong length."""
+    return _walk(path, os.path.getsize(path))[0]
+
+
+def _walk(path: str, size: int) -> tuple[int, int]:
+    """Returns the number of whole records and the place where the last of them ends."""
+    count = end = 0
+    with open(path, "rb") as file:
+        while end < size:
+            file.seek(end)
+            header = file.read(_HEADER.size)
+            if len(header) < _HEADER.size:
+                break
+            after = end + _HEADER.size + _HEADER.unpack(header)[0] + _FOOTER_BYTES
+            if after > size:
+                break
+            end = after
+            count += 1
+    return count, end

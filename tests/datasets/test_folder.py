@@ -337,6 +337,22 @@ def test_large_datasets_have_several_shards(tmp_path, monkeypatch):
     assert len(list(examples(tmp_path / "out", "train"))) == 18
 
 
+def test_an_unbalanced_split_is_told(tmp_path):
+    lines = {}
+    for count in (10, 11):
+        source = tree(tmp_path / f"src{count}", a=count, b=1)
+        lines[count] = []
+        download_and_convert.run(
+            "folder",
+            str(tmp_path / f"out{count}"),
+            lines[count].append,
+            source_dir=source,
+            validation_fraction=0.0,
+        )
+    assert not any("is unbalanced" in line for line in lines[10])
+    assert "  warning: train is unbalanced: 'a' has 11 images, 'b' has 1" in lines[11]
+
+
 # ---- through the front door ----------------------------------------------------------------------
 
 

@@ -1,0 +1,97 @@
+"""Examples of a dataset, one at a time, as the original's training scripts asked for them."""
+
+from collections.abc import Iterator, Sequence
+
+import tensorflow as tf
+
+from slim import _checks
+from slim.data import dataset as dataset_lib
+from slim.data import parallel_reader
+
+Item = tf.Tensor | tf.SparseTensor
+
+
+class DatasetDataProvider:
+    """Gives the next example's items at each `get`.
+
+    Example:
+      provider = DatasetDataProvider(dataset, num_readers=4, shuffle=True)
+      image, label = provider.get(["image", "label"])
+
+    In the original, `get` made tensors of a graph and each step of the session moved on; here each
+    call moves on. For a pipeline of batches, `dataset(items)` gives a `tf.data.Dataset`.
+
+    Of the original's arguments, `common_queue_capacity` is what the random order is drawn from;
+    `common_queue_min` has no counterpart, since the buffer is filled before the first record, and
+    with `reader_kwargs`, `record_key` and `scope` is not taken.
+    """
+
+    def __init__(
+        self,
+        dataset: dataset_lib.Dataset,
+        num_readers: int = 1,
+        shuffle: bool = True,
+        num_epochs: int | None = None,
+        common_queue_capacity: int = 256,
+        seed: int | None = None,
+    ) -> None:
+        """Initializes the provider.
+
+        Args:
+          dataset: the split.
+          num_readers: shards read at the same time.
+          shuffle: whether shards and records come in a random order.
+          num_epochs: how many times; None for without end.
+          common_queue_capacity: records that the random order is drawn from.
+          seed: gives the same order each time; None gives another one.
+
+        Raises:
+          UserError: if a number is out of range.
+        """
+        reader = parallel_reader.ParallelReader(
+            num_readers=num_readers, shuffle=shuffle, capacity=common_queue_capacity, seed=seed
+        )
+        self._dataset = dataset
+        self._records = reader.read(dataset.data_sources, num_epochs)
+        self._iterator: Iterator[tf.Tensor] | None = None
+
+    def list_items(self) -> list[str]:
+        """Returns the names of the items."""
+        return list(self._dataset.decoder.list_items())
+
+    def num_samples(self) -> int:
+        """Returns how many examples an epoch has."""
+        return self._dataset.num_samples
+
+    def get(self, items: Sequence[str]) -> list[Item]:
+        """Returns the items of the next example, in the order asked for.
+
+        Args:
+          items: names of `list_items()`; an unknown one does not use an example up.
+
+        Raises:
+          UserError: if an item is not known.
+          StopIteration: after the last example of the last epoch.
+        """
+        self._check(items)
+        if self._iterator is None:
+            self._iterator = iter(self._records)
+        return list(self._dataset.decoder.decode(next(self._iterator), list(items)))
+
+    def dataset(self, items: Sequence[str]) -> tf.data.Dataset:
+        """Returns all examples from the first on, as dicts of the items; `get` does not move.
+
+        Raises:
+          UserError: if an item is not known.
+        """
+        self._check(items)
+        names = list(items)
+
+        def decode(serialized: tf.Tensor) -> dict[str, Item]:
+            return dict(zip(names, self._dataset.decoder.decode(serialized, names), strict=True))
+
+        return self._records.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+    def _check(self, items: Sequence[str]) -> None:
+        for item in items:
+            _checks.one_of("item", item, self.list_items())

@@ -1,0 +1,178 @@
+"""Tries mutated files, in a process of its own: `fuzz_worker.py images|shards FIRST COUNT DIR`.
+
+Before each file its bytes are written to DIR, so that a crash leaves the file that caused it.
+Prints what became of the files as JSON: counts of the outcomes, and a line for each failure.
+"""
+
+import collections
+import faulthandler
+import json
+import os
+import random
+import sys
+import zlib
+
+import tensorflow as tf
+
+from classifier import inputs
+from datasets import dataset_factory, dataset_info, images, tfrecords, verify
+from slim import _checks
+from tests.datasets import mutations
+
+HANG_SECONDS = 60  # for one file
+MAX_PIXELS = 4_000_000
+
+
+def try_images(numbers, directory):
+    """Yields (outcome, message) for each mutated picture: what the converter and training do."""
+    pictures = list(mutations.small_pictures().items())
+    decoder = tfrecords.image_decoder(3)
+
+    @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
+    def decode(serialized):
+        return decoder.decode(serialized, ["image"])[0]
+
+    rules = images.Rules(max_pixels=MAX_PIXELS)
+    for number in numbers:
+        name, content = pictures[number % len(pictures)]
+        data = mutations.mutated(content, random.Random(number))
+        keep(directory, f"{number}_{name}", data)
+        try:
+            ready = images.prepare(data, rules)
+        except images.BadImage as bad:
+            yield ("refused", "") if str(bad) else ("failed", f"{number} {name}: no reason")
+            continue
+        except Exception as error:
+            yield "failed", f"{number} {name}: prepare raised {error!r}"
+            continue
+        example = tfrecords.image_to_tfexample(*ready, 1)
+        try:
+            shape = decode(example.SerializeToString()).shape
+        except tf.errors.OpError as error:
+            yield "failed", f"{number} {name}: accepted, not decodable: {error.message[-200:]}"
+            continue
+        right = tuple(shape) == (ready.height, ready.width, 3)
+        yield (
+            ("accepted", "") if right else ("failed", f"{number} {name}: {shape}, not {ready[2:]}")
+        )
+
+
+def try_shards(numbers, directory):
+    """Yields (outcome, message) for each mutated shard: what verify and the pipelines do."""
+    count = 5
+    path, whole = _make_dataset(directory, count)
+    dataset = dataset_factory.get_dataset("folder", "train", directory)
+    labels = [mutations.label_of(record) for record in mutations.split_records(whole)]
+
+    def preprocess(image, height, width, seed=None):
+        return tf.image.resize(image, [height, width])
+
+    shape = {"preprocessing_fn": preprocess, "image_size": (8, 8), "batch_size": count}
+    pipelines = {
+        "evaluation": inputs.evaluation_dataset(dataset, **shape),
+        "training": inputs.training_dataset(dataset, **shape, seed=0).take(1),
+    }
+    for number in numbers:
+        data = mutations.mutated_shard(whole, random.Random(number))
+        keep(directory, f"{number}.tfrecord", data)
+        with open(path, "wb") as file:
+            file.write(data)
+        records = mutations.split_records(data)
+        found = None if records is None else [mutations.label_of(record) for record in records]
+        problems = [_verify(path, found)]
+        if _has_a_huge_length(data):  # TensorFlow's reader crashes; what is not verified may do so
+            yield ("failed", f"{number}: {problems[0]}") if problems[0] else ("verified", "")
+            continue
+        # By turns, since opening a pipeline takes longer than all else.
+        name = ("evaluation", "training")[number % 2]
+        outcome, problem = _read(pipelines[name], dataset, found)
+        problems.append(problem and f"{name}: {problem}")
+        if data == whole and (found != labels or outcome == "refused"):
+            problems.append("the whole shard was refused")
+        problems = [f"{number}: {problem}" for problem in problems if problem]
+        yield ("failed", "; ".join(problems)) if problems else (outcome, "")
+
+
+def _make_dataset(directory, count):
+    pictures = mutations.small_pictures()
+    names = ("rgb.jpg", "rgb.png", "gray.jpg", "gray.png", "progressive.jpg")
+    ready = [images.prepare(pictures[name]) for name in names[:count]]
+    split = tfrecords.write_split(
+        [tfrecords.ImageRecord(*each, n, f"{n}.x") for n, each in enumerate(ready)],
+        dataset_dir=directory,
+        dataset_name="folder",
+        split_name="train",
+        num_classes=count,
+        num_shards=1,
+    )
+    classes = tuple(f"class {label}" for label in range(count))
+    info = dataset_info.DatasetInfo("folder", classes, 3, {"train": split})
+    dataset_info.write(info, directory)
+    path = os.path.join(directory, split.shards[0].file)
+    with open(path, "rb") as file:
+        return path, file.read()
+
+
+def _has_a_huge_length(data):
+    """Says whether a record with a right checksum of its length says that it is above 1 GB."""
+    at = 0
+    while (
+        at + 12 <= len(data) and mutations.masked_crc(data[at : at + 8]) == data[at + 8 : at + 12]
+    ):
+        size = int.from_bytes(data[at : at + 8], "little")
+        if size > 1 << 30:
+            return True
+        at += 16 + size
+    return False
+
+
+def _verify(path, labels):
+    """Returns what is wrong with the answer of verify: silence over a damaged file."""
+    shard = verify.read_shard(path, num_classes=5)
+    unreadable = labels is None or None in labels
+    if unreadable and not shard.problems:
+        return "verify says nothing"
+    if any(shard.file not in problem for problem in shard.problems):
+        return f"verify does not name the shard: {shard.problems}"
+    if not unreadable and shard.num_records != len(labels):
+        return f"verify has read {shard.num_records} of {len(labels)} records"
+    return ""
+
+
+def _read(pipeline, dataset, labels):
+    """Returns "intact" or "refused", and what is wrong with that."""
+    try:
+        with inputs.translate_errors(dataset):
+            found = [int(label) for batch in pipeline for label in batch["label"]]
+    except (_checks.UserError, _checks.RunError) as error:
+        return "refused", "" if dataset.shard_names[0] in str(error) else f"nameless: {error}"
+    except Exception as error:
+        return "refused", f"raised {type(error).__name__}: {str(error)[:300]}"
+    if labels is None or None in labels or sorted(found) != sorted(labels):
+        return "intact", f"gave the labels {found}, the shard has {labels}"
+    return "intact", ""
+
+
+def keep(directory, name, data):
+    """Writes the file that is tried next; the one before it goes."""
+    with open(os.path.join(directory, "trying.txt"), "w") as file:
+        file.write(f"{name} crc32={zlib.crc32(data):08x}")
+    with open(os.path.join(directory, "trying.bin"), "wb") as file:
+        file.write(data)
+    faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
+
+
+def main():
+    what, first, count, directory = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+    outcomes, failures = collections.Counter(), []
+    attempt = {"images": try_images, "shards": try_shards}[what]
+    with images.pillow_settings():
+        for outcome, message in attempt(range(first, first + count), directory):
+            outcomes[outcome] += 1
+            failures += [message] * bool(message)
+    print(json.dumps({"outcomes": outcomes, "failures": failures}), flush=True)
+    os._exit(0)  # endless pipelines that are still open may keep the interpreter from ending
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""Damaged pictures and shards by the thousand: nothing crashes, hangs or disappears in silence.
+
+Each worker is a process, so that a crash in native code is a failure that names its file.
+"""
+
+import collections
+import json
+import os
+import struct
+import subprocess
+import sys
+
+import pytest
+
+from datasets import images, verify
+from tests import source_tree
+from tests.datasets import mutations
+
+WORKERS = 2
+
+
+def fuzz(what, count, directory, first, workers):
+    """Returns outcome -> number of files, and what failed, of `count` mutated files."""
+    parts = []
+    for number in range(workers):
+        start, end = (first + count * (number + step) // workers for step in (0, 1))
+        folder = directory / f"worker{number}"
+        folder.mkdir()
+        command = [sys.executable, "-m", "tests.datasets.fuzz_worker", what]
+        with open(folder / "stdout", "wb") as stdout, open(folder / "stderr", "wb") as stderr:
+            process = subprocess.Popen(
+                [*command, str(start), str(end - start), str(folder)],
+                cwd=source_tree.ROOT,
+                stdout=stdout,
+                stderr=stderr,
+                env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+            )
+        parts.append((process, folder))
+    outcomes, failures = collections.Counter(), []
+    for process, folder in parts:
+        if process.wait() != 0:
+            tried = (folder / "trying.txt").read_text()
+            errors = (folder / "stderr").read_text(errors="replace")[-3000:]
+            failures.append(f"exit {process.returncode} at {tried}, in {folder}:\n{errors}")
+            continue
+        found = json.loads((folder / "stdout").read_text().splitlines()[-1])
+        outcomes.update(found["outcomes"])
+        failures += found["failures"]
+    return outcomes, failures
+
+
+def check(what, count, directory, first, workers=WORKERS):
+    outcomes, failures = fuzz(what, count, directory, first, workers)
+    assert not failures, f"{len(failures)} of {count}:\n" + "\n".join(failures[:20])
+    assert sum(outcomes.values()) == count, "each file has one outcome"
+    return outcomes
+
+
+def test_100_damaged_pictures(tmp_path):
+    check("images", 100, tmp_path, first=1_000_000, workers=1)
+
+
+@pytest.mark.slow
+def test_10_000_damaged_pictures(tmp_path):
+    outcomes = check("images", 10_000, tmp_path, first=0)
+    assert set(outcomes) == {"accepted", "refused"}
+    assert min(outcomes.values()) > 500, "the damages are neither all fatal nor all harmless"
+
+
+@pytest.mark.slow
+def test_2_000_damaged_shards(tmp_path):
+    outcomes = check("shards", 2_000, tmp_path, first=0)
+    assert outcomes["refused"] > 1_000
+
+
+def test_the_judge_of_shards_knows_the_format(tmp_path):
+    import tensorflow as tf
+
+    records = [b"", b"a", bytes(range(256)) * 3]
+    with tf.io.TFRecordWriter(str(tmp_path / "shard")) as writer:
+        for record in records:
+            writer.write(record)
+    content = (tmp_path / "shard").read_bytes()
+    assert content == mutations.join_records(records)
+    assert mutations.split_records(content) == records
+    assert mutations.split_records(content[:-1]) is None
+    assert mutations.split_records(content[:30] + b"x" + content[31:]) is None
+
+
+def test_damage_that_fuzzing_found(tmp_path):
+    pictures = mutations.small_pictures()
+    png = bytearray(pictures["gray.png"])
+    with pytest.raises(images.BadImage, match="cannot be decoded: it ends before the last chunk"):
+        images.prepare(bytes(png[:-12]))
+    png[-13] ^= 1  # the checksum of the pixels
+    with pytest.raises(images.BadImage, match="the checksum of its chunk b'IDAT' is wrong"):
+        images.prepare(bytes(png))
+    jpeg = pictures["gray.jpg"]
+    assert images.prepare(jpeg).encoded == jpeg
+    assert images.prepare(jpeg[:-2] + bytes(20)).encoded != jpeg, "without an end: encoded anew"
+
+    size = struct.pack("<Q", 1 << 40)
+    path = tmp_path / "shard"
+    path.write_bytes(mutations.join_records([b"x"]) + size + mutations.masked_crc(size) + bytes(9))
+    shard = verify.read_shard(str(path), num_classes=2)
+    assert shard.num_records == 1
+    assert "is cut inside record 1, or is no TFRecord file" in shard.problems[0]
