@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from preprocessing import channels
+from slim.data import pictures
 
 PADDING = 4
 MAX_BRIGHTNESS = 63
@@ -10,7 +11,7 @@ CONTRAST = (0.2, 1.8)
 
 
 def preprocess_for_train(
-    image: tf.Tensor,
+    image: tf.Tensor | pictures.EncodedPicture,
     height: int,
     width: int,
     *,
@@ -21,7 +22,7 @@ def preprocess_for_train(
     """Distorts one picture for training.
 
     Args:
-      image: `[height, width, channels]`, values 0 to 255.
+      image: `[height, width, channels]`, values 0 to 255; or an encoded picture.
       height: of the result; a smaller picture is padded to it first.
       width: of the result; a smaller picture is padded to it first.
       seed: int32 `[2]`; the result depends on it and the picture alone.
@@ -32,7 +33,7 @@ def preprocess_for_train(
       `[height, width, channels]` in float32 with mean 0 and variance 1.
     """
     crop_seed, flip_seed, brightness_seed, contrast_seed = tf.unstack(tf.random.split(seed, 4))
-    image = tf.cast(image, tf.float32)
+    image = tf.cast(pictures.whole(image), tf.float32)
     if use_grayscale:
         image = channels.as_grayscale(image)
     image = _at_least(image, height, width)

@@ -3,10 +3,11 @@
 import tensorflow as tf
 
 from preprocessing import channels
+from slim.data import pictures
 
 
 def preprocess_for_train(
-    image: tf.Tensor,
+    image: tf.Tensor | pictures.EncodedPicture,
     height: int,
     width: int,
     *,
@@ -16,7 +17,7 @@ def preprocess_for_train(
     """Prepares one picture for training: the same as for evaluation.
 
     Args:
-      image: `[height, width, channels]`, values 0 to 255.
+      image: `[height, width, channels]`, values 0 to 255; or an encoded picture.
       height: of the result.
       width: of the result.
       seed: taken because all training functions are called with one; nothing here is random.
@@ -26,6 +27,7 @@ def preprocess_for_train(
       `[height, width, channels]` in float32, values in [-1, 1).
     """
     del seed
+    image = pictures.whole(image)
     return preprocess_for_eval(image, height, width, use_grayscale=use_grayscale)
 
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from preprocessing import channels, legacy_resize
 from slim import _checks
+from slim.data import pictures
 
 MEANS = (123.68, 116.78, 103.94)
 RESIZE_SIDE_MIN = 256
@@ -16,24 +17,28 @@ RESIZE_SIDE_MAX = 512
 
 
 def preprocess_for_train(
-    image: tf.Tensor,
+    image: tf.Tensor | pictures.EncodedPicture,
     height: int,
     width: int,
     *,
     seed: tf.Tensor,
     resize_side_min: int = RESIZE_SIDE_MIN,
     resize_side_max: int = RESIZE_SIDE_MAX,
+    random_crop: bool = True,
+    random_flip: bool = True,
     use_grayscale: bool = False,
 ) -> tf.Tensor:
     """Cuts a random part out of the resized picture, and mirrors every other one.
 
     Args:
-      image: `[height, width, channels]`, values 0 to 255.
+      image: `[height, width, channels]`, values 0 to 255; or an encoded picture.
       height: of the result.
       width: of the result.
       seed: int32 `[2]`; the result depends on it and the picture alone.
       resize_side_min: the smallest side is resized to at least this, in pixels.
       resize_side_max: and to at most this.
+      random_crop: False cuts out the centre.
+      random_flip: False mirrors none.
       use_grayscale: gives one channel; else the result has three.
 
     Returns:
@@ -52,9 +57,14 @@ def preprocess_for_train(
     side = tf.random.stateless_uniform(
         [], side_seed, resize_side_min, resize_side_max + 1, tf.int32
     )
-    image = aspect_preserving_resize(image, side)
-    image = tf.image.stateless_random_crop(image, [height, width, image.shape[-1]], crop_seed)
-    image = tf.image.stateless_random_flip_left_right(image, flip_seed)
+    place = tf.random.stateless_uniform([2], crop_seed) if random_crop else None
+
+    def choose(picture: pictures.Picture) -> tf.Tensor:
+        return _part_of_resized(picture, side, place, height, width)
+
+    image = channels.as_wanted(pictures.cut(image, choose), use_grayscale=False)
+    if random_flip:
+        image = tf.image.stateless_random_flip_left_right(image, flip_seed)
     return subtract_means(image, use_grayscale)
 
 
@@ -97,6 +107,51 @@ def preprocess_image(
     return prepare(image, height, width, **kwargs)
 
 
+def _part_of_resized(
+    picture: pictures.Picture, side: tf.Tensor, place: tf.Tensor | None, height: int, width: int
+) -> tf.Tensor:
+    """Returns a part of the resized picture, made from those of its pixels alone that it needs.
+
+    Args:
+      picture: the picture.
+      side: its smallest side is resized to this, in pixels.
+      place: of the part among all that fit: from 0, top and left, to 1, float32 [2]; None
+        for the one in the middle.
+      height: of the part.
+      width: of the part.
+
+    Returns:
+      float32 `[height, width, channels]`: what resizing the whole picture by
+      `aspect_preserving_resize` and cutting gives, but for rounding.
+    """
+    sides, wanted = picture.shape()[:2], tf.constant([height, width])
+    resized = _resized_sides(sides, side)
+    begin, most = (resized - wanted) // 2, resized - wanted
+    if place is not None:
+        begin = tf.minimum(tf.cast(place * tf.cast(most + 1, tf.float32), tf.int32), most)
+    step = tf.cast(sides, tf.float32) / tf.cast(resized, tf.float32)
+    first = tf.cast(begin, tf.float32) * step
+    last = tf.cast(begin + wanted - 1, tf.float32) * step
+    top_left = tf.cast(tf.floor(first), tf.int32)
+    end = tf.minimum(tf.cast(tf.floor(last), tf.int32) + 2, sides)
+    window = picture.window(top_left, end - top_left)
+    # The last row and column once more: beyond its border a picture goes on as it ends.
+    window = tf.concat([window, window[-1:]], 0)
+    window = tf.concat([window, window[:, -1:]], 1)
+    origin, length = tf.cast(top_left, tf.float32), tf.cast(tf.shape(window)[:2] - 1, tf.float32)
+    box = tf.concat([(first - origin) / length, (last - origin) / length], 0)
+    return tf.image.crop_and_resize(window[tf.newaxis], box[tf.newaxis], [0], [height, width])[0]
+
+
+def _resized_sides(sides: tf.Tensor, smallest_side: int | tf.Tensor) -> tf.Tensor:
+    """Returns height and width, int32 [2], with the smaller one resized to a given length."""
+    sides, target = tf.cast(sides, tf.float32), tf.cast(smallest_side, tf.float32)
+    scale = target / tf.reduce_min(sides)
+    # The original cuts the fraction off, and float32 can land just under the target: never below
+    # it.
+    return tf.cast(tf.maximum(sides * scale, target), tf.int32)
+
+
 def aspect_preserving_resize(image: tf.Tensor, smallest_side: int | tf.Tensor) -> tf.Tensor:
     """Resizes a picture so that its smallest side has a given length.
 
@@ -108,14 +163,7 @@ def aspect_preserving_resize(image: tf.Tensor, smallest_side: int | tf.Tensor) -
       `[new height, new width, 3]` in float32.
     """
     image = channels.as_wanted(image, use_grayscale=False)
-    height, width = (tf.cast(side, tf.float32) for side in tf.unstack(tf.shape(image)[:2]))
-    target = tf.cast(smallest_side, tf.float32)
-    scale = target / tf.minimum(height, width)
-    # The original cuts the fraction off, and float32 can land just under the target: never below
-    # it.
-    new_height, new_width = (
-        tf.cast(tf.maximum(side * scale, target), tf.int32) for side in (height, width)
-    )
+    new_height, new_width = tf.unstack(_resized_sides(tf.shape(image)[:2], smallest_side))
     return legacy_resize.resize(image, new_height, new_width)
 
 

@@ -40,7 +40,8 @@ def training_dataset(
 
     Args:
       dataset: the split.
-      preprocessing_fn: `fn(image, height, width, seed=int32 [2])` gives a picture of that size.
+      preprocessing_fn: `fn(image, height, width, seed=int32 [2])` gives a picture of that size;
+        `image` is a `slim.data.pictures.EncodedPicture`, so that it decodes no more than it needs.
       image_size: height and width of the result, in pixels.
       batch_size: examples of a batch, over all clones.
       seed: of the run.
@@ -67,7 +68,7 @@ def training_dataset(
     stream = order.fold(order.seed_pair(seed), order.AUGMENTATION_STREAM)
 
     def prepare(record: Example) -> Example:
-        example = _decode(dataset, record, labels_offset)
+        example = _decode(dataset, record, labels_offset, images_encoded=True)
         own_seed = order.fold(order.fold(stream, record["epoch"]), record["index"])
         return example | {"image": preprocessing_fn(example["image"], *image_size, seed=own_seed)}
 
@@ -149,10 +150,15 @@ def _checked(
     return num_classes
 
 
-def _decode(dataset: dataset_lib.Dataset, record: Example, labels_offset: int) -> Example:
+def _decode(
+    dataset: dataset_lib.Dataset,
+    record: Example,
+    labels_offset: int,
+    images_encoded: bool = False,
+) -> Example:
     has_name = "filename" in dataset.decoder.list_items()
     items = ["image", "label"] + ["filename"] * has_name
-    decoded = dataset.decoder.decode(record["serialized"], items)
+    decoded = dataset.decoder.decode(record["serialized"], items, images_encoded=images_encoded)
     rest = {key: value for key, value in record.items() if key != "serialized"}
     example = dict(zip(items, decoded, strict=True)) | rest
     return example | {"label": tf.cast(example["label"], tf.int64) - labels_offset}

@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from slim import _checks
+from slim.data import pictures
 
 Features = Mapping[str, Any]
 
@@ -185,6 +186,14 @@ class Image(ItemHandler):
         image.set_shape(self._shape or (None, None, self._channels))
         return image
 
+    def picture(self, keys_to_tensors: Features) -> tf.Tensor | pictures.EncodedPicture:
+        """Returns the picture with its decoding put off, where the handler is able to."""
+        if self._shape is not None or self._dtype != tf.uint8:
+            return self.tensors_to_item(keys_to_tensors)
+        return pictures.EncodedPicture(
+            keys_to_tensors[self._image_key], self._channels, self.decode
+        )
+
     def decode(self, encoded: tf.Tensor) -> tf.Tensor:
         """Returns the picture `[height, width, channels]` of encoded bytes (a scalar string)."""
         image = tf.io.decode_image(
@@ -237,14 +246,19 @@ class TFExampleDecoder:
         return list(self.items_to_handlers)
 
     def decode(
-        self, serialized: tf.Tensor, items: Sequence[str] | None = None
-    ) -> list[tf.Tensor | tf.SparseTensor]:
+        self,
+        serialized: tf.Tensor,
+        items: Sequence[str] | None = None,
+        *,
+        images_encoded: bool = False,
+    ) -> list[tf.Tensor | tf.SparseTensor | pictures.EncodedPicture]:
         """Decodes one record.
 
         Args:
           serialized: a scalar string, the serialized `tf.train.Example`.
           items: what to decode; None for all of `list_items()`. Features that no named item needs
             are not parsed, so leaving out "image" also saves the decoding.
+          images_encoded: gives images as `pictures.EncodedPicture`, to be decoded in part.
 
         Returns:
           one tensor for each item, in their order.
@@ -259,7 +273,12 @@ class TFExampleDecoder:
         ]
         needed = {key: self.keys_to_features[key] for handler in handlers for key in handler.keys}
         parsed = tf.io.parse_single_example(serialized, needed)
-        return [handler.tensors_to_item(parsed) for handler in handlers]
+        return [
+            handler.picture(parsed)
+            if images_encoded and isinstance(handler, Image)
+            else handler.tensors_to_item(parsed)
+            for handler in handlers
+        ]
 
 
 def _dense(tensor: tf.Tensor | tf.SparseTensor) -> tf.Tensor:

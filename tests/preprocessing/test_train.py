@@ -235,3 +235,12 @@ def test_every_row_leads_to_a_module():
     assert len(preprocessing_factory.NETWORK_PREPROCESSINGS) == 40
     assert preprocessing_factory.resolve_name("mobilenet_v2_140") == "inception"
     assert preprocessing_factory.resolve_name("resnet_v1_50") == "vgg"
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.5, 1.0, 1.5, 4.0])
+def test_saturation_is_tensorflows(factor):
+    colors = np.random.RandomState(1).uniform(-0.2, 1.2, (40, 50, 3)).astype(np.float32)
+    colors[:3], colors[3], colors[4] = colors[:3, :, :1], 0.0, [1.0, 0.0, 0.5]
+    wanted = tf.image.adjust_saturation(colors, factor)
+    ours = inception_preprocessing.adjust_saturation(tf.constant(colors), factor)
+    np.testing.assert_allclose(ours, wanted, atol=1e-5)

@@ -1,0 +1,89 @@
+"""Pictures of which a part is wanted: decoding it alone is cheaper than decoding all and cutting.
+
+A function of a picture may get a decoded tensor or an `EncodedPicture`; `cut` and `whole` take
+either.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import tensorflow as tf
+
+
+class Picture(Protocol):
+    """Pixels of which parts can be had."""
+
+    def shape(self) -> tf.Tensor:
+        """Returns height, width and channels, int32 [3]."""
+
+    def window(self, begin: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+        """Returns the part that starts at `begin` (row, column), of `size` (height, width)."""
+
+
+class EncodedPicture:
+    """The bytes of a picture, not yet decoded; an operation that wants a tensor gets all of it.
+
+    Args:
+      contents: a scalar string.
+      channels: 1 or 3, which the picture is converted to.
+      decode: from the bytes to uint8 [height, width, channels], for formats other than JPEG.
+    """
+
+    def __init__(
+        self, contents: tf.Tensor, channels: int, decode: Callable[[tf.Tensor], tf.Tensor]
+    ) -> None:
+        self.contents = contents
+        self.channels = channels
+        self.decode = decode
+
+    def __tf_tensor__(self, dtype: tf.DType | None = None, name: str | None = None) -> tf.Tensor:
+        return tf.convert_to_tensor(self.decode(self.contents), dtype, name=name)
+
+
+class _Jpeg:
+    def __init__(self, contents: tf.Tensor, channels: int) -> None:
+        self._contents = contents
+        self._channels = channels
+
+    def shape(self) -> tf.Tensor:
+        sides = tf.image.extract_jpeg_shape(self._contents)[:2]
+        return tf.concat([sides, [self._channels]], 0)
+
+    def window(self, begin: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+        return tf.image.decode_and_crop_jpeg(
+            self._contents, tf.concat([begin, size], 0), channels=self._channels
+        )
+
+
+class _Decoded:
+    def __init__(self, image: tf.Tensor) -> None:
+        self._image = image
+
+    def shape(self) -> tf.Tensor:
+        return tf.shape(self._image)
+
+    def window(self, begin: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+        part = tf.slice(self._image, tf.concat([begin, [0]], 0), tf.concat([size, [-1]], 0))
+        return tf.ensure_shape(part, [None, None, self._image.shape[-1]])
+
+
+def cut(image: tf.Tensor | EncodedPicture, choose: Callable[[Picture], tf.Tensor]) -> tf.Tensor:
+    """Returns what `choose` makes of a picture, of which only the windows asked for are decoded.
+
+    Args:
+      image: `[height, width, channels]`, or an encoded picture: of a JPEG only the windows are
+        decoded, other formats are decoded wholly first.
+      choose: gives a tensor of the same type for any kind of picture.
+    """
+    if not isinstance(image, EncodedPicture):
+        return choose(_Decoded(image))
+    return tf.cond(
+        tf.io.is_jpeg(image.contents),
+        lambda: choose(_Jpeg(image.contents, image.channels)),
+        lambda: choose(_Decoded(image.decode(image.contents))),
+    )
+
+
+def whole(image: tf.Tensor | EncodedPicture) -> tf.Tensor:
+    """Returns the decoded picture, `[height, width, channels]`."""
+    return tf.convert_to_tensor(image)
