@@ -34,7 +34,11 @@ def training_run(config: TrainConfig) -> resolve.ResolvedRun:
     """
     data = config.data
     facts = dataset_factory.get_facts(data.dataset_name, data.dataset_split_name, data.dataset_dir)
-    return resolve.resolve_training(config, facts, NETWORKS, _preprocessing_of)
+    resolved = resolve.resolve_training(config, facts, NETWORKS, _preprocessing_of)
+    preprocessing_factory.check_switches(
+        resolved.model.preprocessing_name, resolve.preprocessing_switches(config)
+    )
+    return resolved
 
 
 def open_dataset(name: str, split_name: str, dataset_dir: str) -> "Dataset":

@@ -1,6 +1,8 @@
 """Pictures as a model wants them: its preprocessing, and the way there from encoded bytes."""
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -8,12 +10,15 @@ from classifier.run_directory import ModelInfo
 from preprocessing import preprocessing_factory
 
 
-def preprocessing_fn(info: ModelInfo, *, is_training: bool) -> Callable[..., tf.Tensor]:
+def preprocessing_fn(
+    info: ModelInfo, *, is_training: bool, **switches: Any
+) -> Callable[..., tf.Tensor]:
     """Returns the model's preprocessing: `fn(image, height, width)`, in training also with
-    `seed`."""
-    return preprocessing_factory.get_preprocessing(
+    `seed`; `switches` go to the training preprocessing."""
+    prepare = preprocessing_factory.get_preprocessing(
         info.preprocessing_name, is_training=is_training, use_grayscale=info.use_grayscale
     )
+    return functools.partial(prepare, **switches)
 
 
 def encoded_image_fn(

@@ -135,6 +135,18 @@ def resolve_training(
     )
 
 
+def preprocessing_switches(config: TrainConfig) -> dict[str, Any]:
+    """Returns the distortions that the options choose, as arguments of the training
+    preprocessing."""
+    chosen = config.augmentation
+    switches = {
+        "random_crop": chosen.random_crop,
+        "random_flip": chosen.random_flip,
+        "color_distortion": chosen.color_distortion,
+    }
+    return {name: value for name, value in switches.items() if value is not None}
+
+
 def _in_words(config: TrainConfig, steps_per_epoch: float, decay_steps: int) -> str:
     batch, clones, rate = config.data.batch_size, config.strategy.num_clones, config.schedule
     words = []

@@ -99,9 +99,10 @@ def make_batches(
 ) -> tf.data.Dataset:
     """Returns the batches of a run from a step on, for all clones together."""
     config, info = resolved.config, resolved.model
+    switches = resolve.preprocessing_switches(config)
     return inputs.training_dataset(
         dataset,
-        preprocessing_fn=images.preprocessing_fn(info, is_training=True),
+        preprocessing_fn=images.preprocessing_fn(info, is_training=True, **switches),
         image_size=info.image_size,
         batch_size=resolved.global_batch_size,
         seed=config.run.seed,

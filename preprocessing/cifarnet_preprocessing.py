@@ -17,6 +17,9 @@ def preprocess_for_train(
     *,
     seed: tf.Tensor,
     padding: int = PADDING,
+    random_crop: bool = True,
+    random_flip: bool = True,
+    color_distortion: str | None = None,
     use_grayscale: bool = False,
 ) -> tf.Tensor:
     """Distorts one picture for training.
@@ -27,6 +30,9 @@ def preprocess_for_train(
       width: of the result; a smaller picture is padded to it first.
       seed: int32 `[2]`; the result depends on it and the picture alone.
       padding: pixels of black added on every side before the crop.
+      random_crop: False crops or pads about the centre, as evaluation does.
+      random_flip: mirrors every other picture.
+      color_distortion: `none`, `fast` (brightness alone) or `full`, the default (contrast too).
       use_grayscale: converts to one channel.
 
     Returns:
@@ -36,12 +42,18 @@ def preprocess_for_train(
     image = tf.cast(pictures.whole(image), tf.float32)
     if use_grayscale:
         image = channels.as_grayscale(image)
-    image = _at_least(image, height, width)
-    image = tf.pad(image, [[padding, padding], [padding, padding], [0, 0]])
-    image = tf.image.stateless_random_crop(image, [height, width, image.shape[-1]], crop_seed)
-    image = tf.image.stateless_random_flip_left_right(image, flip_seed)
-    image = tf.image.stateless_random_brightness(image, MAX_BRIGHTNESS, brightness_seed)
-    image = tf.image.stateless_random_contrast(image, *CONTRAST, contrast_seed)
+    if random_crop:
+        image = _at_least(image, height, width)
+        image = tf.pad(image, [[padding, padding], [padding, padding], [0, 0]])
+        image = tf.image.stateless_random_crop(image, [height, width, image.shape[-1]], crop_seed)
+    else:
+        image = tf.image.resize_with_crop_or_pad(image, height, width)
+    if random_flip:
+        image = tf.image.stateless_random_flip_left_right(image, flip_seed)
+    if color_distortion != "none":
+        image = tf.image.stateless_random_brightness(image, MAX_BRIGHTNESS, brightness_seed)
+    if color_distortion in (None, "full"):
+        image = tf.image.stateless_random_contrast(image, *CONTRAST, contrast_seed)
     return tf.image.per_image_standardization(image)
 
 

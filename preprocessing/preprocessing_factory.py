@@ -4,7 +4,7 @@ A module is imported when it is asked for, so the tables load no TensorFlow.
 """
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from slim import _checks
@@ -14,6 +14,14 @@ PREPROCESSINGS = {
     "inception": "preprocessing.inception_preprocessing",
     "lenet": "preprocessing.lenet_preprocessing",
     "vgg": "preprocessing.vgg_preprocessing",
+}
+
+# What can be switched off in training; names of arguments of `preprocess_for_train`.
+SWITCHES = {
+    "cifarnet": ("random_crop", "random_flip", "color_distortion"),
+    "inception": ("random_crop", "random_flip", "color_distortion"),
+    "lenet": (),
+    "vgg": ("random_crop", "random_flip"),
 }
 
 _NETWORKS_OF = {
@@ -78,6 +86,26 @@ def resolve_name(name: str) -> str:
         return NETWORK_PREPROCESSINGS[name]
     known = sorted({*PREPROCESSINGS, *NETWORK_PREPROCESSINGS})
     return _checks.one_of("preprocessing_name", name, known)
+
+
+def check_switches(name: str, switches: Iterable[str]) -> None:
+    """Refuses the switches that a preprocessing does not have.
+
+    Args:
+      name: of a preprocessing or a network.
+      switches: names, as in `SWITCHES`.
+
+    Raises:
+      UserError: for the first that it does not have; the message names the preprocessings that do.
+    """
+    own = resolve_name(name)
+    for switch in switches:
+        if switch not in SWITCHES[own]:
+            having = [other for other, theirs in SWITCHES.items() if switch in theirs]
+            raise _checks.UserError(
+                f"{switch} cannot be chosen: preprocessing {own!r} has no such distortion;"
+                f" {', '.join(having)} have it"
+            )
 
 
 def get_preprocessing(

@@ -6,6 +6,7 @@ original's; the places on disk, which had a folder in /tmp, have none.
 
 import dataclasses
 
+from classifier.config.augmentation import AugmentationOptions
 from classifier.config.data import TrainingDataOptions
 from classifier.config.finetuning import FinetuneOptions
 from classifier.config.network import LossOptions, NetworkOptions
@@ -19,6 +20,7 @@ class TrainConfig:
 
     run: RunOptions
     data: TrainingDataOptions
+    augmentation: AugmentationOptions = AugmentationOptions()
     network: NetworkOptions = NetworkOptions()
     loss: LossOptions = LossOptions()
     optimizer: OptimizerOptions = OptimizerOptions()

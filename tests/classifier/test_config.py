@@ -91,6 +91,7 @@ def test_defaults_are_in_order(config_class):
         ({"label_smoothing": 1.5}, "label_smoothing=1.5 must lie between 0 and 1"),
         ({"ftrl_learning_rate_power": 0.5}, "ftrl_learning_rate_power=0.5 must lie between"),
         ({"optimizer": "adm"}, "optimizer='adm' is not known; did you mean 'adam'"),
+        ({"color_distortion": "slow"}, "color_distortion='slow' is not known.* none, fast, full"),
         ({"learning_rate_decay_type": "linear"}, "Known: fixed, exponential, polynomial"),
         ({"train_image_size": (28, 0)}, "train_image_size=0 must be positive"),
         ({"trainable_scopes": ("LeNet", "")}, "trainable_scopes='LeNet,' has an empty item"),
