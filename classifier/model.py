@@ -22,6 +22,7 @@ def training_loss(
     weight_decay: float,
     label_smoothing: float,
     trainable_scopes: Sequence[str] = (),
+    compute_dtype: str = "float32",
 ) -> Callable[..., Any]:
     """Returns the loss of a batch.
 
@@ -30,6 +31,7 @@ def training_loss(
       weight_decay: coefficient of the L2 penalty on the weights.
       label_smoothing: share of each label spread over all classes.
       trainable_scopes: if any, batch norm outside of them keeps to its moving averages.
+      compute_dtype: of the network's activations; its losses are float32.
 
     Returns:
       A function `(image, label, ...) -> (total loss, numbers to log)` of float32 images [batch,
@@ -47,7 +49,7 @@ def training_loss(
         image: tf.Tensor, label: tf.Tensor, **_: tf.Tensor
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         with slim.arg_scope([slim.batch_norm], frozen=frozen):
-            logits, end_points = network(image)
+            logits, end_points = network(tf.cast(image, compute_dtype))
         one_hot = slim.one_hot_encoding(label, info.num_classes)
         auxiliary = end_points.get("AuxLogits")
         if auxiliary is not None:
@@ -103,6 +105,15 @@ class InferenceModel(tf.Module):
         self.store = slim.VariableStore(seed=0)
         self.network = inference_network(info.model_name, info.num_classes)
         self.store.build(self.network, tf.TensorSpec([None, *self.image_shape], tf.float32))
+        self.step = self._restore()
+
+    def reload(self, checkpoint_path: str) -> None:
+        """Takes the weights of another checkpoint of the same run.
+
+        Raises:
+          UserError: if there is none, or it is not this network's.
+        """
+        self.prefix = checkpoints.find(checkpoint_path)
         self.step = self._restore()
 
     def _restore(self) -> int | None:

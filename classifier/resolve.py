@@ -55,7 +55,8 @@ class ResolvedRun:
       number_of_steps: where training ends; None: it does not.
       decay_steps: steps of one exponential step or of the whole polynomial decay.
       warmup_steps: steps over which the learning rate rises.
-      schedule: the same in words.
+      eval_every_steps: steps between two evaluations inside training, at least 1; 0: none.
+      schedule: the learning rate in words.
     """
 
     config: TrainConfig
@@ -66,6 +67,7 @@ class ResolvedRun:
     number_of_steps: int | None
     decay_steps: int
     warmup_steps: float
+    eval_every_steps: int
     schedule: str
 
     def to_dict(self) -> dict[str, Any]:
@@ -131,6 +133,7 @@ def resolve_training(
         number_of_steps=config.run.max_number_of_steps,
         decay_steps=decay_steps,
         warmup_steps=schedule.warmup_epochs * steps_per_epoch,
+        eval_every_steps=_every(config.validation.eval_every_epochs * steps_per_epoch),
         schedule=_in_words(config, steps_per_epoch, decay_steps),
     )
 
@@ -145,6 +148,10 @@ def preprocessing_switches(config: TrainConfig) -> dict[str, Any]:
         "color_distortion": chosen.color_distortion,
     }
     return {name: value for name, value in switches.items() if value is not None}
+
+
+def _every(steps: float) -> int:
+    return max(1, round(steps)) if steps else 0
 
 
 def _in_words(config: TrainConfig, steps_per_epoch: float, decay_steps: int) -> str:

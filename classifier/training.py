@@ -1,5 +1,6 @@
 """Training runs: from options to a run directory."""
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 
@@ -22,10 +23,12 @@ from classifier.exit_codes import ExitCode
 from classifier.hooks.events import EventHook
 from classifier.hooks.opening import Opening
 from classifier.hooks.progress import MetricsFile, Progress
+from classifier.hooks.validation import Validation
 from classifier.run_directory import RunDirectory
 from deployment.model_deploy import DeploymentConfig
-from slim import learning
+from slim import _checks, learning
 from slim.data.dataset import Dataset
+from slim.loss_scale import DynamicLossScale
 
 
 def run(config: TrainConfig) -> ExitCode | None:
@@ -63,6 +66,8 @@ def run(config: TrainConfig) -> ExitCode | None:
     except learning.NonFiniteError as error:
         where = _batch_in_words(resolved, dataset, error.step)
         raise learning.NonFiniteError(f"{error}. {where}", error.step) from None
+    except tf.errors.ResourceExhaustedError as error:
+        raise _checks.RunError(_out_of_memory(resolved, error)) from error
     if opening.is_complete:
         print(f"{directory.path} is already complete: {resolved.number_of_steps} steps")
     return None
@@ -73,9 +78,9 @@ def make_train_op(
 ) -> slim.learning.TrainOp:
     """Returns the training step of a run; its variables are made by the first batch."""
     config = resolved.config
-    scopes = config.finetune.trainable_scopes
+    scopes, dtype = config.finetune.trainable_scopes, config.network.compute_dtype
     loss_fn = model.training_loss(
-        resolved.model, config.loss.weight_decay, config.loss.label_smoothing, scopes
+        resolved.model, config.loss.weight_decay, config.loss.label_smoothing, scopes, dtype
     )
     rate = schedules.make_schedule(config.schedule, resolved.decay_steps, resolved.warmup_steps)
 
@@ -85,11 +90,12 @@ def make_train_op(
     return learning.create_train_op(
         loss_fn,
         optimizers.make_optimizer(config.optimizer, rate),
-        store=slim.VariableStore(seed=config.run.seed),
+        store=slim.VariableStore(seed=config.run.seed, keep_float32=True),
         strategy=strategy,
         variables_to_train=choose,
         clip_gradient_norm=config.optimizer.clip_gradient_norm,
         moving_average_decay=config.optimizer.moving_average_decay,
+        loss_scale=DynamicLossScale() if dtype == "float16" else None,
         seed=config.run.seed,
     )
 
@@ -155,6 +161,10 @@ def _recorders(resolved: resolve.ResolvedRun, directory: RunDirectory) -> list[l
     hooks: list[learning.Hook] = [Progress(resolved, saving.log_every_n_steps, metrics)]
     if saving.save_summaries_secs:
         hooks.append(EventHook(directory.path, saving.save_summaries_secs))
+    if resolved.eval_every_steps:
+        data, split = resolved.config.data, resolved.config.validation.eval_split_name
+        dataset = facts.open_dataset(data.dataset_name, split, data.dataset_dir)
+        hooks.append(Validation(resolved, dataset, metrics))
     return hooks
 
 
@@ -183,3 +193,17 @@ def _batch_in_words(resolved: resolve.ResolvedRun, dataset: Dataset, step: int) 
     ]
     low, high = (float(f(batch["image"])) for f in (tf.reduce_min, tf.reduce_max))
     return f"The batch began with {', '.join(names)}; its images range from {low:.4g} to {high:.4g}"
+
+
+def _out_of_memory(resolved: resolve.ResolvedRun, error: tf.errors.ResourceExhaustedError) -> str:
+    """Returns what did not fit and what to try, in a line."""
+    config, info = resolved.config, resolved.model
+    height, width = info.image_size
+    smaller = max(1, config.data.batch_size // 2)
+    tried = re.search(r"OOM when allocating tensor with shape\S*", str(error.message))
+    return (
+        f"out of memory with {info.model_name} at batch_size={config.data.batch_size}, "
+        f"{height}x{width} images"
+        f"{f' ({tried.group()})' if tried else ''}. Try --batch_size={smaller}, a smaller "
+        "--train_image_size, or --trainable_scopes; the last checkpoint is as it was"
+    )

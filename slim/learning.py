@@ -48,6 +48,7 @@ class Run:
       step: number of steps done.
       number_of_steps: at which the run ends, or None.
       restored: what the run was resumed from, or None for a fresh start.
+      stop_reason: why a hook wants the run to end before `number_of_steps`, or None.
     """
 
     train_op: TrainOp
@@ -55,10 +56,21 @@ class Run:
     step: int
     number_of_steps: int | None
     restored: Restored | None = None
+    stop_reason: str | None = None
+    _saved: tuple[int, str] | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is no step left to do."""
+        finished = self.number_of_steps is not None and self.step >= self.number_of_steps
+        return finished or self.stop_reason is not None
 
     def save(self) -> str:
-        """Writes a checkpoint of this step and returns its prefix."""
-        return self.checkpoints.save(self.step, self.train_op.store.named_variables)
+        """Writes a checkpoint of this step, unless this call has, and returns its prefix."""
+        if self._saved is None or self._saved[0] != self.step:
+            prefix = self.checkpoints.save(self.step, self.train_op.store.named_variables)
+            self._saved = self.step, prefix
+        return self._saved[1]
 
 
 class Hook:
@@ -200,7 +212,7 @@ def _steps(run: Run, batches: Any, steps_per_loop: int) -> Iterator[Mapping[str,
     dataset = batches(run.step) if callable(batches) else batches.skip(run.step)
     iterator = iter(strategy.experimental_distribute_dataset(dataset))
     loss = math.nan
-    while run.number_of_steps is None or run.step < run.number_of_steps:
+    while not run.is_over:
         left = steps_per_loop if run.number_of_steps is None else run.number_of_steps - run.step
         try:
             numbers = run.train_op.run(iterator, min(steps_per_loop, left))
@@ -261,8 +273,7 @@ def _save(run: Run, hooks: Iterable[Hook]) -> int:
 
 
 def _leave_if_asked(stop: StopRequest, run: Run) -> None:
-    finished = run.number_of_steps is not None and run.step >= run.number_of_steps
-    if stop and not finished:
+    if stop and not run.is_over:
         raise Preempted(
             f"stopped by {stop.signal.name} at step {run.step}, which is saved; "
             "the same command goes on from there"

@@ -31,6 +31,11 @@ class Mean:
         self._sum.assign_add(tf.reduce_sum(values * weights))
         self._weight.assign_add(tf.reduce_sum(weights))
 
+    def reset(self) -> None:
+        """Forgets all batches."""
+        self._sum.assign(0.0)
+        self._weight.assign(0.0)
+
     def result(self) -> float:
         """Returns the mean, or NaN of nothing."""
         return float(self._sum.numpy()) / self.count if self.count else float("nan")
@@ -113,6 +118,10 @@ class ConfusionMatrix:
                 dtype=tf.int64,
             )
         )
+
+    def reset(self) -> None:
+        """Forgets all batches."""
+        self._counts.assign(tf.zeros_like(self._counts))
 
     def result(self) -> np.ndarray:
         """Returns the counts, [true class, predicted class]."""

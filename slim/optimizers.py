@@ -72,6 +72,7 @@ class Optimizer:
         store: VariableStore,
         gradients: Mapping[str, tf.Tensor],
         learning_rate: tf.Tensor,
+        where: tf.Tensor | None = None,
     ) -> None:
         """Updates variables by gradients that are already equal on every replica.
 
@@ -79,9 +80,21 @@ class Optimizer:
           store: holds the variables and their slots.
           gradients: by the variable's name.
           learning_rate: float32 scalar.
+          where: a boolean scalar, equal on every replica; false leaves all as it is.
         """
         context = tf.distribute.get_replica_context()
-        context.merge_call(self._apply_everywhere, args=(store, dict(gradients), learning_rate))
+        arguments = (store, dict(gradients), learning_rate)
+        if where is None:
+            context.merge_call(self._apply_everywhere, args=arguments)
+        else:
+            context.merge_call(self._apply_where, args=(where, *arguments))
+
+    def _apply_where(self, strategy: tf.distribute.Strategy, where: Any, *arguments: Any) -> None:
+        def update() -> tf.Tensor:
+            self._apply_everywhere(strategy, *arguments)
+            return tf.constant(True)
+
+        tf.cond(strategy.experimental_local_results(where)[0], update, lambda: tf.constant(False))
 
     def _apply_everywhere(
         self,

@@ -86,10 +86,13 @@ class VariableStore(tf.Module):
 
     Args:
       seed: of the initial values; the same seed and name give the same value. None draws one.
+      keep_float32: keep variables that are asked for in half precision in float32, and hand out
+        their values in the precision asked for ("master weights").
     """
 
-    def __init__(self, seed: int | None = None) -> None:
+    def __init__(self, seed: int | None = None, keep_float32: bool = False) -> None:
         super().__init__(name="variable_store")
+        self._keep_float32 = keep_float32
         self.seed = random.SystemRandom().getrandbits(31) if seed is None else seed
         self._variables: dict[str, tf.Variable] = {}
         # Past tf.Module's tracking, which would take the records for a part of a SavedModel.
@@ -105,6 +108,11 @@ class VariableStore(tf.Module):
     def records(self) -> Mapping[str, Record]:
         """The record of each variable by name, in the order of creation."""
         return types.MappingProxyType(self._records)
+
+    def kept_dtype(self, dtype: tf.DType) -> tf.DType:
+        """Returns the type in which a variable is kept that is asked for as `dtype`."""
+        half = dtype in (tf.float16, tf.bfloat16)
+        return tf.float32 if half and self._keep_float32 else dtype
 
     def named_variable(self, name: str) -> tf.Variable | None:
         """Returns the variable called `name`, or None."""

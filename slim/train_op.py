@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from slim import _checks
+from slim.loss_scale import DynamicLossScale
 from slim.moving_averages import MovingAverages
 from slim.optimizers import Optimizer
 from slim.store import VariableStore, current_store
@@ -34,6 +35,7 @@ class TrainOp:
         choose: Callable[[Sequence[str]], Sequence[str]],
         transform_gradients: Callable[[Mapping[str, tf.Tensor]], Mapping[str, tf.Tensor]],
         averages: MovingAverages | None,
+        loss_scale: DynamicLossScale | None,
         seed: int,
     ) -> None:
         self.store = store
@@ -43,6 +45,7 @@ class TrainOp:
         self._optimizer = optimizer
         self._choose = choose
         self._transform_gradients = transform_gradients
+        self._loss_scale = loss_scale
         self._seed = seed
         self._built = False
 
@@ -81,6 +84,8 @@ class TrainOp:
             self._optimizer.build(self.store, variables)
             if self.averages is not None:
                 self.averages.build()
+            if self._loss_scale is not None:
+                self._loss_scale.build(self.store)
         self._built = True
 
     def run(self, batches: Any, steps: int = 1) -> dict[str, np.ndarray]:
@@ -145,9 +150,11 @@ class TrainOp:
         seed = tf.random.experimental.stateless_fold_in(tf.stack([self._seed, 0]), step)
         seed = tf.random.experimental.stateless_fold_in(seed, context.replica_id_in_sync_group)
         variables = self.variables_to_train
+        scaling = self._loss_scale
         with self.store.as_default(seed), tf.GradientTape() as tape:
             loss, numbers = _call(self._loss_fn, batch)
-        gradients = tape.gradient(loss, variables)
+            target = loss if scaling is None else scaling.scale(loss)
+        gradients = tape.gradient(target, variables)
         present = {n: tf.convert_to_tensor(g) for n, g in gradients.items() if g is not None}
         if not present:
             raise ValueError("the loss does not depend on any of the variables to train")
@@ -158,11 +165,24 @@ class TrainOp:
                 mean(loss),
                 mean(dict(numbers)) if numbers else {},
             )
-        norm = tf.linalg.global_norm(list(present.values()))
-        present = self._transform_gradients(present)
         rate = self._optimizer.learning_rate_at(step)
-        self._optimizer.apply(self.store, present, rate)
-        return {**numbers, "loss": loss, "gradient_norm": norm, "learning_rate": rate}
+        updated = self._update if scaling is None else self._update_scaled
+        return {**numbers, "loss": loss, "learning_rate": rate, **updated(present, rate)}
+
+    def _update(self, gradients: Mapping[str, tf.Tensor], rate: tf.Tensor) -> dict[str, tf.Tensor]:
+        norm = tf.linalg.global_norm(list(gradients.values()))
+        self._optimizer.apply(self.store, self._transform_gradients(gradients), rate)
+        return {"gradient_norm": norm}
+
+    def _update_scaled(
+        self, gradients: Mapping[str, tf.Tensor], rate: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Updates unless a gradient overflowed; that step then says a norm of 0."""
+        assert self._loss_scale is not None
+        gradients, finite = self._loss_scale.unscale(gradients)
+        norm = tf.where(finite, tf.linalg.global_norm(list(gradients.values())), 0.0)
+        self._optimizer.apply(self.store, self._transform_gradients(gradients), rate, finite)
+        return {"gradient_norm": norm, "loss_scale": self._loss_scale.update(finite)}
 
 
 def _call(loss_fn: LossFn, batch: Any) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
@@ -220,6 +240,7 @@ def create_train_op(
     clip_gradient_norm: float = 0.0,
     gradient_multipliers: Mapping[str, float] | None = None,
     moving_average_decay: float | None = None,
+    loss_scale: DynamicLossScale | None = None,
     seed: int = 0,
 ) -> TrainOp:
     """Makes a training step of a loss function.
@@ -245,6 +266,8 @@ def create_train_op(
       clip_gradient_norm: largest norm of each gradient; 0 does not clip.
       gradient_multipliers: factor by the variable's name.
       moving_average_decay: keep moving averages of the weights with this decay.
+      loss_scale: for losses that are computed in float16; a step whose gradients overflow changes
+        no weight.
       seed: from which dropout draws, with the number of the step.
 
     Raises:
@@ -267,4 +290,6 @@ def create_train_op(
         )
 
     averages = None if moving_average_decay is None else MovingAverages(moving_average_decay, store)
-    return TrainOp(loss_fn, optimizer, store, strategy, choose, transform, averages, seed)
+    return TrainOp(
+        loss_fn, optimizer, store, strategy, choose, transform, averages, loss_scale, seed
+    )

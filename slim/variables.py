@@ -151,6 +151,7 @@ def _get(
     _check_reuse(full_name, found, scope.reuse, full_name in one_pass.requested)
     regularizer = regularizer or scope.regularizer
     dtype = tf.as_dtype(dtype)
+    kept = store.kept_dtype(dtype)
     if found is None:
         record = Record(full_name, model, trainable, regularizer, frozenset(collections or ()))
         initializer = initializer if initializer is not None else scope.initializer
@@ -162,15 +163,13 @@ def _get(
         if shape is None and callable(initializer):
             raise ValueError(f"variable {full_name!r} is new and needs a shape")
         device = device(full_name) if callable(device) else device
-        found = store.create(
-            record, shape, dtype, initializer, device, synchronization, aggregation
-        )
+        found = store.create(record, shape, kept, initializer, device, synchronization, aggregation)
     else:
-        _check_same(full_name, found, shape, dtype)
+        _check_same(full_name, found, shape, kept)
     one_pass.requested.setdefault(full_name, found)
     if regularizer is not None:
         one_pass.regularizers.setdefault(full_name, (found, regularizer))
-    return found
+    return found if kept == dtype else tf.cast(found, dtype)
 
 
 def _check_reuse(name: str, found: Any, reuse: bool | Reuse | None, requested: bool) -> None:

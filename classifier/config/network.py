@@ -5,6 +5,8 @@ import dataclasses
 from classifier.config import bounds
 from classifier.options import Options, option
 
+COMPUTE_DTYPES = ("float32", "bfloat16", "float16")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class NetworkOptions(Options):
@@ -21,6 +23,12 @@ class NetworkOptions(Options):
         "Size of the training images, in pixels; default: the network's.",
         check=bounds.sides,
         resume="free",  # the size that follows from it is compared
+    )
+    compute_dtype: str = option(
+        "float32",
+        "What the network computes in; variables, batch norm's statistics and losses stay float32,"
+        " and float16 scales the loss.",
+        choices=COMPUTE_DTYPES,
     )
     use_grayscale: bool = option(False, "Turn the images to one channel.")
 

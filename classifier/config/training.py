@@ -12,6 +12,7 @@ from classifier.config.finetuning import FinetuneOptions
 from classifier.config.network import LossOptions, NetworkOptions
 from classifier.config.optimizer import OptimizerOptions, ScheduleOptions
 from classifier.config.run import RunOptions, SavingOptions, StrategyOptions
+from classifier.config.validation import ValidationOptions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,4 +28,5 @@ class TrainConfig:
     schedule: ScheduleOptions = ScheduleOptions()
     finetune: FinetuneOptions = FinetuneOptions()
     strategy: StrategyOptions = StrategyOptions()
+    validation: ValidationOptions = ValidationOptions()
     saving: SavingOptions = SavingOptions()

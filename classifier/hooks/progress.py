@@ -31,6 +31,13 @@ class MetricsFile:
         if kept != lines:
             _paths.write_atomically(self._path, "".join(kept).encode())
 
+    def read(self) -> list[dict[str, Any]]:
+        """Returns the lines, oldest first."""
+        if not os.path.exists(self._path):
+            return []
+        with open(self._path, encoding="utf-8") as file:
+            return [json.loads(line) for line in file]
+
     def append(self, values: Mapping[str, Any]) -> None:
         """Adds a line."""
         with open(self._path, "a", encoding="utf-8") as file:
@@ -116,6 +123,8 @@ class Progress(learning.Hook):
             "data_wait": wait,
             "time": time.time(),
         }
+        if "loss_scale" in numbers:
+            values["loss_scale"] = float(numbers["loss_scale"][-1])
         self._metrics.append(values)
         left = (
             None

@@ -5,6 +5,7 @@ import shutil
 
 import commands
 import pytest
+import tensorflow as tf
 
 from classifier import flags, training
 from classifier.config.training import TrainConfig
@@ -245,3 +246,23 @@ def test_starts_from_a_checkpoint_and_trains_one_scope(train, digits, two_checkp
         "LeNet/fc4/weights",
         "LeNet/fc4/biases",
     }
+
+
+def test_the_memory_is_not_enough(train, digits, tmp_path, monkeypatch):
+    make_loss = training.model.training_loss
+
+    def with_a_giant_tensor(*args, **kwargs):
+        loss_fn = make_loss(*args, **kwargs)
+
+        def giant(image, label, **rest):
+            loss, numbers = loss_fn(image, label, **rest)
+            return loss + tf.reduce_sum(tf.fill([1 << 23, 1 << 23], loss)), numbers
+
+        return giant
+
+    monkeypatch.setattr(training.model, "training_loss", with_a_giant_tensor)
+    code, _, errors = train(tmp_path / "run", digits)
+    assert code == 1
+    assert len(errors) == 1
+    assert "out of memory with lenet at batch_size=16, 28x28 images" in errors[0]
+    assert "Try --batch_size=8, a smaller --train_image_size" in errors[0]

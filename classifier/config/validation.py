@@ -1,0 +1,33 @@
+"""Options of evaluation inside training."""
+
+import dataclasses
+from collections.abc import Iterator
+
+from classifier.config import bounds
+from classifier.options import Options, option
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ValidationOptions(Options):
+    """Evaluation inside training."""
+
+    eval_every_epochs: float = option(
+        0.0,
+        "Epochs between two evaluations inside training; the best checkpoint is kept in `best`."
+        " 0: none.",
+        check=bounds.non_negative,
+    )
+    eval_split_name: str = option("validation", "Split that they evaluate on.")
+    early_stopping_patience: int = option(
+        0,
+        "Evaluations without a better accuracy after which training ends; 0: it goes on.",
+        check=bounds.non_negative,
+    )
+
+    def conflicts(self) -> Iterator[str]:
+        """Yields the option that has nothing to act on."""
+        if self.early_stopping_patience and not self.eval_every_epochs:
+            yield (
+                f"early_stopping_patience={self.early_stopping_patience} counts evaluations, and"
+                " there are none: set eval_every_epochs"
+            )

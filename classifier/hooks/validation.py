@@ -1,0 +1,128 @@
+"""Evaluation inside training: the best checkpoint, and an end when nothing gets better."""
+
+import dataclasses
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from classifier import images, inputs
+from classifier.hooks.progress import MetricsFile
+from classifier.measuring import Evaluation, Evaluator, tell
+from classifier.model import InferenceModel
+from classifier.resolve import ResolvedRun
+from classifier.run_directory import RunDirectory
+from slim import learning
+from slim.data.dataset import Dataset
+from slim.events import EventFile
+
+METRIC = "eval_accuracy"
+
+
+class Validation(learning.Hook):
+    """Evaluates what was trained so far, as `eval_image_classifier.py` would its checkpoint.
+
+    The step is saved first. So a run that is killed while it evaluates does so again when it is
+    resumed, and no evaluation is lost or counted twice.
+
+    Args:
+      resolved: the run.
+      dataset: the split to evaluate on.
+      metrics: where the findings are kept, and found again by a resumed run.
+    """
+
+    def __init__(
+        self,
+        resolved: ResolvedRun,
+        dataset: Dataset,
+        metrics: MetricsFile,
+    ) -> None:
+        self._resolved = resolved
+        self._dataset = dataset
+        self._metrics = metrics
+        self._options = resolved.config.validation
+        self._classifier: InferenceModel | None = None
+        self._evaluator: Evaluator | None = None
+
+    def begin(self, run: learning.Run) -> None:
+        """Makes up for an evaluation that a crash left out, and stops a run that was to stop."""
+        if run.restored is not None and self._is_due(run, self._last_evaluated()):
+            self._evaluate(run)
+        self._stop_if_nothing_improves(run)
+
+    def after_steps(self, run: learning.Run, numbers: Mapping[str, np.ndarray]) -> None:
+        """Evaluates when it is time, and at the end."""
+        if self._is_due(run, run.step - len(numbers["loss"])):
+            self._evaluate(run)
+            self._stop_if_nothing_improves(run)
+
+    def _is_due(self, run: learning.Run, before: int) -> bool:
+        every = self._resolved.eval_every_steps
+        is_last = run.step == run.number_of_steps and run.step > before
+        return run.step // every > before // every or is_last
+
+    def _last_evaluated(self) -> int:
+        return max((line["step"] for line in self._lines()), default=0)
+
+    def _evaluate(self, run: learning.Run) -> None:
+        found = self._measure(run.save())
+        values = {f"eval_{name}": value for name, value in dataclasses.asdict(found).items()}
+        best = run.checkpoints.save_best(
+            run.step, run.train_op.store.named_variables, METRIC, found.accuracy
+        )
+        if best is not None:
+            info = self._resolved.model.with_versions(tensorflow=tf.__version__)
+            RunDirectory(os.path.dirname(best)).write_model_info(info)
+        epoch = round(run.step / self._resolved.steps_per_epoch, 4)
+        self._metrics.append({"step": run.step, "epoch": epoch, **values, "time": time.time()})
+        events = EventFile(os.path.join(self._resolved.config.run.train_dir, "eval"))
+        split = self._options.eval_split_name
+        events.scalars(run.step, {f"{split}/{k}": v for k, v in dataclasses.asdict(found).items()})
+        events.close()
+        print(f"step {run.step}: {split}{', the best so far' if best else ''}")
+        tell(found, split, found.num_images)
+
+    def _measure(self, prefix: str) -> Evaluation:
+        if self._classifier is None or self._evaluator is None:
+            self._classifier = InferenceModel(self._resolved.model, prefix)
+            self._evaluator = Evaluator(self._classifier)
+        else:
+            self._classifier.reload(prefix)
+        batches = self._batches()
+        with inputs.translate_errors(self._dataset):
+            return self._evaluator(batches, int(batches.cardinality()))
+
+    def _batches(self) -> tf.data.Dataset:
+        data, info = self._resolved.config.data, self._resolved.model
+        return inputs.evaluation_dataset(
+            self._dataset,
+            preprocessing_fn=images.preprocessing_fn(info, is_training=False),
+            image_size=info.image_size,
+            batch_size=data.batch_size,
+            labels_offset=info.labels_offset,
+            num_classes=info.num_classes,
+            num_preprocessing_threads=data.num_preprocessing_threads,
+        )
+
+    def end(self, run: learning.Run) -> None:
+        """Says why the run ended early, if it did."""
+        if run.stop_reason is not None:
+            print(f"stopped early at step {run.step}: {run.stop_reason}", flush=True)
+
+    def _stop_if_nothing_improves(self, run: learning.Run) -> None:
+        patience, lines = self._options.early_stopping_patience, self._lines()
+        if not patience or not lines:
+            return
+        best = max(lines, key=lambda line: line[METRIC])  # the first of equal ones
+        since = sum(line["step"] > best["step"] for line in lines)
+        if since >= patience:
+            run.stop_reason = (
+                f"no better accuracy in {since} evaluations"
+                f" (best {best[METRIC]:.3f} at step {best['step']})"
+            )
+
+    def _lines(self) -> list[dict[str, Any]]:
+        return [line for line in self._metrics.read() if METRIC in line]
