@@ -33,8 +33,8 @@ class ParallelReader:
         Args:
           num_readers: files read at the same time.
           shuffle: whether files and records come in a random order, another one in each epoch.
-          capacity: records that the random order is drawn from, those of one epoch; of no use
-            without `shuffle`.
+          capacity: records that are held and put in a random order together, those of one epoch; of
+            no use without `shuffle`.
           seed: gives the same order each time; None gives another one.
 
         Raises:
@@ -64,19 +64,26 @@ class ParallelReader:
         return epochs.flat_map(lambda epoch: self._epoch(list(files), epoch))
 
     def _epoch(self, files: list[str], epoch: tf.Tensor) -> tf.data.Dataset:
-        sources = tf.data.Dataset.from_tensor_slices(files)
+        # Stateless, so that an order is the seed's alone, whatever `tf.random.set_seed` was given.
+        seed = tf.stack([tf.constant(self._seed, tf.int64), epoch])
+        order = tf.constant(files)
         if self._shuffle:
-            sources = sources.shuffle(len(files), seed=self._seed + epoch)
+            order = tf.random.experimental.stateless_shuffle(order, seed)
         readers = min(self._num_readers, len(files))
-        records = sources.interleave(
+        records = tf.data.Dataset.from_tensor_slices(order).interleave(
             tf.data.TFRecordDataset,
             cycle_length=readers,
             num_parallel_calls=readers,
             deterministic=True,
         )
-        return (
-            records.shuffle(self._capacity, seed=self._seed + epoch) if self._shuffle else records
-        )
+        return self._shuffled(records, seed) if self._shuffle else records
+
+    def _shuffled(self, records: tf.data.Dataset, seed: tf.Tensor) -> tf.data.Dataset:
+        def shuffle(number: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
+            own_seed = tf.random.experimental.stateless_fold_in(seed, number + 1)
+            return tf.random.experimental.stateless_shuffle(window, own_seed)
+
+        return records.batch(self._capacity).enumerate().map(shuffle).unbatch()
 
 
 def parallel_read(

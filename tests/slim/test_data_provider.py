@@ -173,3 +173,10 @@ def test_get_data_files(dataset, tmp_path):
         parallel_reader.get_data_files(str(tmp_path / "d-*"))
     with pytest.raises(_checks.UserError, match="data_sources has no files to read"):
         parallel_reader.parallel_read([])
+
+
+@pytest.mark.parametrize("global_seed", [0, 7])
+def test_the_order_is_not_that_of_tensorflows_own_seed(dataset, global_seed):
+    wanted = labels(slim.data.DatasetDataProvider(dataset, seed=3), TOTAL)
+    tf.random.set_seed(global_seed)
+    assert labels(slim.data.DatasetDataProvider(dataset, seed=3), TOTAL) == wanted
