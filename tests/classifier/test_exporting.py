@@ -63,13 +63,14 @@ PICTURES = np.random.default_rng(5).integers(0, 256, [3, 40, 33, 1]).astype(np.u
 
 
 @pytest.mark.parametrize(
-    "input_type, given",
+    "input_type, encode",
     [
-        ("uint8_image", tf.constant(PICTURES)),
-        ("encoded_image", tf.stack([tf.io.encode_png(each) for each in PICTURES])),
+        ("uint8_image", tf.constant),
+        ("encoded_image", lambda pictures: tf.stack([tf.io.encode_png(p) for p in pictures])),
     ],
 )
-def test_preprocessing_inside_a_frozen_graph(lenet, tmp_path, capsys, input_type, given):
+def test_preprocessing_inside_a_frozen_graph(lenet, tmp_path, capsys, input_type, encode):
+    given = encode(PICTURES)
     export_to(tmp_path, lenet, "frozen_pb", input_type=input_type)
     assert f"input input:0 {given.dtype.name} [None" in capsys.readouterr().out
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
