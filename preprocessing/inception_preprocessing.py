@@ -7,6 +7,8 @@ Deeper with Convolutions", section 6). Evaluation: the central 87.5 % of each si
 pixels to [-1, 1].
 """
 
+from collections.abc import Callable, Sequence
+
 import tensorflow as tf
 
 from preprocessing import channels, legacy_resize
@@ -26,27 +28,21 @@ CONTRAST = (0.5, 1.5)
 
 COLOR_DISTORTIONS = ("none", "fast", "full")
 
-_FAST_ORDERS = (
-    ("brightness", "saturation"),
-    ("saturation", "brightness"),
-    ("saturation", "brightness"),
-    ("saturation", "brightness"),
-)
-_FULL_ORDERS = (
-    ("brightness", "saturation", "hue", "contrast"),
-    ("saturation", "brightness", "contrast", "hue"),
-    ("contrast", "hue", "brightness", "saturation"),
-    ("hue", "saturation", "contrast", "brightness"),
-)
-_DISTORTIONS = {
-    "brightness": lambda image, seed: tf.image.stateless_random_brightness(
-        image, MAX_BRIGHTNESS, seed
+# In fast mode saturation comes first three times in four.
+_ORDERS = {
+    "none": ((),),
+    "fast": (
+        ("brightness", "saturation"),
+        ("saturation", "brightness"),
+        ("saturation", "brightness"),
+        ("saturation", "brightness"),
     ),
-    "saturation": lambda image, seed: adjust_saturation(
-        image, tf.random.stateless_uniform([], seed, *SATURATION)
+    "full": (
+        ("brightness", "saturation", "hue", "contrast"),
+        ("saturation", "brightness", "contrast", "hue"),
+        ("contrast", "hue", "brightness", "saturation"),
+        ("hue", "saturation", "contrast", "brightness"),
     ),
-    "hue": lambda image, seed: tf.image.stateless_random_hue(image, MAX_HUE, seed),
-    "contrast": lambda image, seed: tf.image.stateless_random_contrast(image, *CONTRAST, seed),
 }
 
 
@@ -68,6 +64,15 @@ def adjust_saturation(image: tf.Tensor, factor: tf.Tensor | float) -> tf.Tensor:
     return value - (value - image) * tf.maximum(ratio, 0.0)
 
 
+# What changes the picture, and the range its amount is drawn from.
+_DISTORTIONS = {
+    "brightness": (tf.add, (-MAX_BRIGHTNESS, MAX_BRIGHTNESS)),
+    "saturation": (adjust_saturation, SATURATION),
+    "hue": (tf.image.adjust_hue, (-MAX_HUE, MAX_HUE)),
+    "contrast": (tf.image.adjust_contrast, CONTRAST),
+}
+
+
 def distort_color(
     image: tf.Tensor, seed: tf.Tensor, color_ordering: int = 0, fast_mode: bool = True
 ) -> tf.Tensor:
@@ -87,14 +92,25 @@ def distort_color(
     """
     if color_ordering not in range(4):
         raise ValueError(f"color_ordering={color_ordering!r} must be 0, 1, 2 or 3")
-    order = (_FAST_ORDERS if fast_mode else _FULL_ORDERS)[color_ordering]
-    for name, own_seed in zip(order, tf.unstack(tf.random.split(seed, len(order))), strict=True):
-        image = _DISTORTIONS[name](image, own_seed)
-    return tf.clip_by_value(image, 0.0, 1.0)
+    order = _ORDERS["fast" if fast_mode else "full"][color_ordering]
+    amounts = tf.random.stateless_uniform([len(_DISTORTIONS)], seed)
+    return _changed_colors(image, order, amounts)
+
+
+def _changed_colors(image: tf.Tensor, order: Sequence[str], amounts: tf.Tensor) -> tf.Tensor:
+    """Changes the colours of a picture in [0, 1]; `amounts` in [0, 1], in `_DISTORTIONS`' order."""
+    drawn = dict(zip(_DISTORTIONS, tf.unstack(amounts), strict=True))
+    for name in order:
+        change, (low, high) = _DISTORTIONS[name]
+        image = change(image, low + drawn[name] * (high - low))
+    return tf.clip_by_value(image, 0.0, 1.0) if order else image
 
 
 def distorted_bounding_box_crop(
-    image: tf.Tensor | pictures.EncodedPicture, seed: tf.Tensor, bbox: tf.Tensor | None = None
+    image: tf.Tensor | pictures.EncodedPicture,
+    seed: tf.Tensor,
+    bbox: tf.Tensor | None = None,
+    wanted: tuple[int, int] | None = None,
 ) -> tf.Tensor:
     """Cuts out a random part that covers at least a tenth of one of the boxes.
 
@@ -103,6 +119,8 @@ def distorted_bounding_box_crop(
       seed: int32 `[2]`.
       bbox: `[1, number, 4]` in [0, 1] as ymin, xmin, ymax, xmax; None or no box stands for the
         whole picture.
+      wanted: height and width, in pixels, that the part will be resized to: a large part of an
+        encoded picture then comes smaller, as `pictures.Picture.window` says.
 
     Returns:
       the part, `[part height, part width, channels]`.
@@ -121,7 +139,7 @@ def distorted_bounding_box_crop(
             max_attempts=MAX_ATTEMPTS,
             use_image_if_no_bounding_boxes=True,
         )
-        return picture.window(begin[:2], size[:2])
+        return picture.window(begin[:2], size[:2], wanted)[0]
 
     return pictures.cut(image, choose)
 
@@ -162,26 +180,63 @@ def preprocess_for_train(
     """
     colors = color_distortion or ("fast" if fast_mode else "full")
     _checks.one_of("color_distortion", colors, COLOR_DISTORTIONS)
-    crop_seed, method_seed, flip_seed, order_seed, color_seed = tf.unstack(tf.random.split(seed, 5))
+    crop_seed, draw_seed = tf.unstack(tf.random.split(seed))
     if random_crop:
-        part = distorted_bounding_box_crop(image, crop_seed, bbox)
+        part = distorted_bounding_box_crop(image, crop_seed, bbox, (height, width))
     else:
         part = pictures.whole(image)
-    methods = legacy_resize.METHODS[:1] if fast_mode else legacy_resize.METHODS
-    # Bytes are resized as they are and scaled after: fewer pixels to convert.
     scale = 1.0 if part.dtype.is_floating else 1.0 / part.dtype.max
-    image = scale * _one_of(
-        [lambda m=m: legacy_resize.resize(part, height, width, m) for m in methods], method_seed
+    method, mirror, order, *amounts = tf.unstack(
+        tf.random.stateless_uniform([3 + len(_DISTORTIONS)], draw_seed)
     )
+    # TensorFlow resizes float32 faster than bytes.
+    part = tf.cast(part, tf.float32)
+    methods = legacy_resize.METHODS[:1] if fast_mode else legacy_resize.METHODS
+    resized = _one_of(
+        [lambda m=m: legacy_resize.resize(part, height, width, m) for m in methods], method
+    )
+    return _finish(
+        resized,
+        (mirror < 0.5) if random_flip else tf.constant(False),
+        order,
+        tf.stack(amounts),
+        scale=scale,
+        orders=_ORDERS[colors],
+        use_grayscale=use_grayscale,
+    )
+
+
+# Compiled, what follows the resizing is one pass over the pixels; as operations it is a dozen.
+@tf.function(jit_compile=True, autograph=False)
+def _finish(
+    image: tf.Tensor,
+    is_mirrored: tf.Tensor,
+    order: tf.Tensor,
+    amounts: tf.Tensor,
+    *,
+    scale: float,
+    orders: tuple[tuple[str, ...], ...],
+    use_grayscale: bool,
+) -> tf.Tensor:
+    """Mirrors, scales to [0, 1], changes the colours, and scales to [-1, 1].
+
+    Args:
+      image: `[height, width, channels]` in float32.
+      is_mirrored: whether to mirror it.
+      order: in [0, 1], which of `orders` to take.
+      amounts: of the changes, in [0, 1].
+      scale: of the pixels.
+      orders: of the changes of the colours.
+      use_grayscale: gives one channel; else the result has three.
+    """
     image = channels.as_wanted(image, False)
-    if random_flip:
-        image = tf.image.stateless_random_flip_left_right(image, flip_seed)
-    if colors != "none":
-        plain, fast = image, colors == "fast"
-        image = _one_of(
-            [lambda i=i: distort_color(plain, color_seed, i, fast) for i in range(4)], order_seed
-        )
-    return (channels.as_wanted(image, use_grayscale) - 0.5) * 2.0
+    image = tf.where(is_mirrored, image[:, ::-1], image) * scale
+
+    def changed(names: tuple[str, ...]) -> tf.Tensor:
+        colored = _changed_colors(image, names, amounts)
+        return (channels.as_wanted(colored, use_grayscale) - 0.5) * 2.0
+
+    return _one_of([lambda names=names: changed(names) for names in orders], order)
 
 
 def preprocess_for_eval(
@@ -219,9 +274,8 @@ def preprocess_image(
     return prepare(image, height, width, **kwargs)
 
 
-def _one_of(branches: list, seed: tf.Tensor) -> tf.Tensor:
-    """Runs one of the branches, each with the same chance."""
+def _one_of(branches: Sequence[Callable[[], tf.Tensor]], place: tf.Tensor) -> tf.Tensor:
+    """Runs the branch at a place, from 0 for the first up to 1, among all."""
     if len(branches) == 1:
         return branches[0]()
-    choice = tf.random.stateless_uniform([], seed, 0, len(branches), tf.int32)
-    return tf.switch_case(choice, branches)
+    return tf.switch_case(tf.cast(place * len(branches), tf.int32), branches)

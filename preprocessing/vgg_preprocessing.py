@@ -53,18 +53,18 @@ def preprocess_for_train(
         raise _checks.UserError(
             f"resize_side_max={resize_side_max} is smaller than resize_side_min={resize_side_min}"
         )
-    side_seed, crop_seed, flip_seed = tf.unstack(tf.random.split(seed, 3))
+    side_seed, draw_seed = tf.unstack(tf.random.split(seed))
     side = tf.random.stateless_uniform(
         [], side_seed, resize_side_min, resize_side_max + 1, tf.int32
     )
-    place = tf.random.stateless_uniform([2], crop_seed) if random_crop else None
+    draws = tf.random.stateless_uniform([3], draw_seed)
+    place = draws[:2] if random_crop else None
+    is_mirrored = (draws[2] < 0.5) if random_flip else tf.constant(False)
 
     def choose(picture: pictures.Picture) -> tf.Tensor:
-        return _part_of_resized(picture, side, place, height, width)
+        return _part_of_resized(picture, side, place, is_mirrored, height, width)
 
     image = channels.as_wanted(pictures.cut(image, choose), use_grayscale=False)
-    if random_flip:
-        image = tf.image.stateless_random_flip_left_right(image, flip_seed)
     return subtract_means(image, use_grayscale)
 
 
@@ -108,7 +108,12 @@ def preprocess_image(
 
 
 def _part_of_resized(
-    picture: pictures.Picture, side: tf.Tensor, place: tf.Tensor | None, height: int, width: int
+    picture: pictures.Picture,
+    side: tf.Tensor,
+    place: tf.Tensor | None,
+    is_mirrored: tf.Tensor,
+    height: int,
+    width: int,
 ) -> tf.Tensor:
     """Returns a part of the resized picture, made from those of its pixels alone that it needs.
 
@@ -117,6 +122,7 @@ def _part_of_resized(
       side: its smallest side is resized to this, in pixels.
       place: of the part among all that fit: from 0, top and left, to 1, float32 [2]; None
         for the one in the middle.
+      is_mirrored: whether to mirror the part.
       height: of the part.
       width: of the part.
 
@@ -134,13 +140,27 @@ def _part_of_resized(
     last = tf.cast(begin + wanted - 1, tf.float32) * step
     top_left = tf.cast(tf.floor(first), tf.int32)
     end = tf.minimum(tf.cast(tf.floor(last), tf.int32) + 2, sides)
-    window = picture.window(top_left, end - top_left)
-    # The last row and column once more: beyond its border a picture goes on as it ends.
-    window = tf.concat([window, window[-1:]], 0)
-    window = tf.concat([window, window[:, -1:]], 1)
-    origin, length = tf.cast(top_left, tf.float32), tf.cast(tf.shape(window)[:2] - 1, tf.float32)
-    box = tf.concat([(first - origin) / length, (last - origin) / length], 0)
+    window, scale = picture.window(top_left, end - top_left, (height, width))
+    # Where it is enlarged, a picture goes on beyond its border as it ends.
+    window = tf.cond(tf.reduce_all(step >= 1), lambda: window, lambda: _with_last_again(window))
+    # Pixel k of a part that came smaller by `scale` lies in the middle of that many of the
+    # picture's.
+    origin = tf.cast(top_left // scale, tf.float32)
+    length = tf.cast(tf.shape(window)[:2] - 1, tf.float32)
+    shrink = tf.cast(scale, tf.float32)
+    first, last = ((place - (shrink - 1) / 2) / shrink - origin for place in (first, last))
+    (top, left), (bottom, right) = (
+        tf.unstack(edge / length) for edge in (tf.maximum(first, 0.0), last)
+    )
+    left, right = tf.where(is_mirrored, right, left), tf.where(is_mirrored, left, right)
+    box = tf.stack([top, left, bottom, right])
     return tf.image.crop_and_resize(window[tf.newaxis], box[tf.newaxis], [0], [height, width])[0]
+
+
+def _with_last_again(image: tf.Tensor) -> tf.Tensor:
+    """Returns the picture with its last row and column once more."""
+    image = tf.concat([image, image[-1:]], 0)
+    return tf.concat([image, image[:, -1:]], 1)
 
 
 def _resized_sides(sides: tf.Tensor, smallest_side: int | tf.Tensor) -> tf.Tensor:

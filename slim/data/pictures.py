@@ -9,6 +9,11 @@ from typing import Protocol
 
 import tensorflow as tf
 
+# By how much libjpeg can scale a picture down while it decodes, and how many times as many pixels
+# as wanted stay in each direction.
+_SCALES = (1, 2, 4, 8)
+_KEPT = 2
+
 
 class Picture(Protocol):
     """Pixels of which parts can be had."""
@@ -16,8 +21,22 @@ class Picture(Protocol):
     def shape(self) -> tf.Tensor:
         """Returns height, width and channels, int32 [3]."""
 
-    def window(self, begin: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-        """Returns the part that starts at `begin` (row, column), of `size` (height, width)."""
+    def window(
+        self, begin: tf.Tensor, size: tf.Tensor, wanted: tuple[int, int] | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns a part of the picture, and how many of its pixels are one of the part's.
+
+        Args:
+          begin: its first row and column, int32 [2].
+          size: its height and width, int32 [2].
+          wanted: height and width that the part will be resized to; None takes it as it is.
+
+        Returns:
+          `(part, scale)`. `scale` is an int32 scalar: 1, and of a JPEG whose part is more than
+          four times as large as wanted, 2, 4 or 8: decoding it smaller spares work. The part stays
+          at least twice as large as wanted. It then holds the means of squares of pixels, from
+          the square of `begin` to that of the last pixel.
+        """
 
 
 class EncodedPicture:
@@ -49,10 +68,24 @@ class _Jpeg:
         sides = tf.image.extract_jpeg_shape(self._contents)[:2]
         return tf.concat([sides, [self._channels]], 0)
 
-    def window(self, begin: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-        return tf.image.decode_and_crop_jpeg(
-            self._contents, tf.concat([begin, size], 0), channels=self._channels
-        )
+    def window(
+        self, begin: tf.Tensor, size: tf.Tensor, wanted: tuple[int, int] | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        def at(scale: int) -> tf.Tensor:
+            first, last = begin // scale, (begin + size - 1) // scale
+            return tf.image.decode_and_crop_jpeg(
+                self._contents,
+                tf.concat([first, last - first + 1], 0),
+                channels=self._channels,
+                ratio=scale,
+            )
+
+        if wanted is None:
+            return at(1), tf.constant(1)
+        too_large = tf.reduce_min(size // (_KEPT * tf.constant(wanted)))
+        place = tf.reduce_sum(tf.cast(too_large >= _SCALES[1:], tf.int32))
+        part = tf.switch_case(place, [lambda scale=scale: at(scale) for scale in _SCALES])
+        return part, tf.gather(_SCALES, place)
 
 
 class _Decoded:
@@ -62,9 +95,11 @@ class _Decoded:
     def shape(self) -> tf.Tensor:
         return tf.shape(self._image)
 
-    def window(self, begin: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    def window(
+        self, begin: tf.Tensor, size: tf.Tensor, wanted: tuple[int, int] | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         part = tf.slice(self._image, tf.concat([begin, [0]], 0), tf.concat([size, [-1]], 0))
-        return tf.ensure_shape(part, [None, None, self._image.shape[-1]])
+        return tf.ensure_shape(part, [None, None, self._image.shape[-1]]), tf.constant(1)
 
 
 def cut(image: tf.Tensor | EncodedPicture, choose: Callable[[Picture], tf.Tensor]) -> tf.Tensor:

@@ -48,7 +48,8 @@ def test_windows_are_slices(kind):
     decoded = HANDLER.decode(tf.constant(contents)).numpy()
 
     def choose(picture):
-        part = picture.window(tf.constant([13, 21]), tf.constant([57, 40]))
+        part, scale = picture.window(tf.constant([13, 21]), tf.constant([57, 40]))
+        tf.debugging.assert_equal(scale, 1)
         return tf.concat(
             [tf.reshape(picture.shape(), [-1]), tf.cast(tf.reshape(part, [-1]), tf.int32)], 0
         )
@@ -60,6 +61,41 @@ def test_windows_are_slices(kind):
     assert np.abs(difference[1:-1, 1:-1]).max() == 0
     assert np.abs(difference).max() <= 8
     np.testing.assert_array_equal(pictures.whole(lazy(contents)), decoded)
+
+
+@pytest.mark.parametrize("wanted, scale", [((41, 41), 1), ((30, 40), 2), ((18, 9), 4), ((5, 5), 8)])
+def test_large_windows_come_smaller(wanted, scale):
+    contents = encoded(photograph(400, 300), quality=98, subsampling=0)
+    begin, size = np.array([53, 21], np.int32), np.array([161, 163], np.int32)
+
+    def choose(picture):
+        return picture.window(tf.constant(begin), tf.constant(size), wanted)
+
+    part, found = pictures.cut(lazy(contents), choose)
+    assert found == scale
+    first, last = begin // scale, (begin + size - 1) // scale
+    pixels = HANDLER.decode(tf.constant(contents)).numpy().astype(np.float32)
+    squares = pixels[: 400 // scale * scale, : 300 // scale * scale]
+    squares = squares.reshape(400 // scale, scale, 300 // scale, scale, 3).mean((1, 3))
+    means = squares[first[0] : last[0] + 1, first[1] : last[1] + 1]
+    assert part.shape == means.shape
+    assert np.abs(part.numpy().astype(np.float32) - means).max() <= 5
+
+
+# Inception's part begins on a whole square of pixels, so up to 4 of the picture's 1,200 off.
+@pytest.mark.parametrize("name, share", [("inception", 0.05), ("vgg", 0.005)])
+def test_a_large_jpeg_that_comes_smaller_is_the_same_picture(name, share):
+    options = {"color_distortion": "none"} if name == "inception" else {}
+    prepare = preprocessing_factory.get_preprocessing(name, is_training=True)
+    contents = tf.constant(encoded(photograph(1600, 1200), quality=98, subsampling=0))
+    for number in range(4):
+        seed = tf.constant([number, 1])
+        smaller, wanted = (
+            prepare(picture, 64, 64, seed=seed, **options)
+            for picture in (lazy(contents), HANDLER.decode(contents))
+        )
+        # The picture's waves are 70 pixels long, so that a shift by a pixel would show.
+        assert np.abs(smaller - wanted).mean() <= share * np.ptp(wanted)
 
 
 @pytest.mark.parametrize("name", sorted(preprocessing_factory.PREPROCESSINGS))
@@ -96,6 +132,7 @@ def test_a_part_of_the_resized_picture_is_cut_from_the_whole(height, width):
                     picture,
                     tf.constant(side),
                     None if place is None else tf.constant(place),
+                    tf.constant(False),
                     60,
                     64,
                 ),

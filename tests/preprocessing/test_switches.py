@@ -48,7 +48,7 @@ def test_the_flip_alone_mirrors(name):
     plain = train(name, **off(name))
     for number in range(8):
         result = train(name, number, **off(name, "random_flip"))
-        assert min(np.abs(result - plain).max(), np.abs(result - plain[:, ::-1]).max()) < 1e-4
+        assert min(np.abs(result - plain).max(), np.abs(result - plain[:, ::-1]).max()) < 2e-3
 
 
 def test_without_a_crop_inception_takes_the_whole_picture():
