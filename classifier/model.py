@@ -35,8 +35,9 @@ def training_loss(
 
     Returns:
       A function `(image, label, ...) -> (total loss, numbers to log)` of float32 images [batch,
-      height, width, channels] and int64 labels [batch]; further parts of the batch are not looked
-      at.
+      height, width, channels] and int64 labels [batch]. Mixed images come with `mixed_label` (int64
+      [batch]) and the share of `label`, `mix` (float32 [batch]). Further parts of the batch are not
+      looked at.
     """
     network = nets_factory.get_network_fn(
         info.model_name, info.num_classes, weight_decay, is_training=True
@@ -46,11 +47,18 @@ def training_loss(
         return bool(trainable_scopes) and not any(is_in(name, scope) for scope in trainable_scopes)
 
     def loss_fn(
-        image: tf.Tensor, label: tf.Tensor, **_: tf.Tensor
+        image: tf.Tensor,
+        label: tf.Tensor,
+        mixed_label: tf.Tensor | None = None,
+        mix: tf.Tensor | None = None,
+        **_: tf.Tensor,
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         with slim.arg_scope([slim.batch_norm], frozen=frozen):
             logits, end_points = network(tf.cast(image, compute_dtype))
         one_hot = slim.one_hot_encoding(label, info.num_classes)
+        if mixed_label is not None:
+            other = slim.one_hot_encoding(mixed_label, info.num_classes)
+            one_hot = other + mix[:, tf.newaxis] * (one_hot - other)
         auxiliary = end_points.get("AuxLogits")
         if auxiliary is not None:
             slim.losses.softmax_cross_entropy(

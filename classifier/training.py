@@ -108,7 +108,9 @@ def make_batches(
     switches = resolve.preprocessing_switches(config)
     return inputs.training_dataset(
         dataset,
-        preprocessing_fn=images.preprocessing_fn(info, is_training=True, **switches),
+        preprocessing_fn=images.preprocessing_fn(
+            info, is_training=True, distort=images.augmentation_fn(config.augmentation), **switches
+        ),
         image_size=info.image_size,
         batch_size=resolved.global_batch_size,
         seed=config.run.seed,
@@ -118,6 +120,19 @@ def make_batches(
         num_readers=config.data.num_readers,
         num_preprocessing_threads=config.data.num_preprocessing_threads,
         shuffle_buffer_mb=config.data.shuffle_buffer_mb,
+        mixing=_mixing(config),
+    )
+
+
+def _mixing(config: TrainConfig) -> inputs.Mixing | None:
+    options = config.augmentation
+    if not options.mixup_alpha and not options.cutmix_alpha:
+        return None
+    return inputs.Mixing(
+        seed=config.run.seed,
+        clones=config.strategy.num_clones,
+        mixup_alpha=options.mixup_alpha,
+        cutmix_alpha=options.cutmix_alpha,
     )
 
 

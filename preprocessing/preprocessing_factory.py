@@ -13,6 +13,7 @@ PREPROCESSINGS = {
     "cifarnet": "preprocessing.cifarnet_preprocessing",
     "inception": "preprocessing.inception_preprocessing",
     "lenet": "preprocessing.lenet_preprocessing",
+    "none": "preprocessing.none_preprocessing",
     "vgg": "preprocessing.vgg_preprocessing",
 }
 
@@ -21,6 +22,7 @@ SWITCHES = {
     "cifarnet": ("random_crop", "random_flip", "color_distortion"),
     "inception": ("random_crop", "random_flip", "color_distortion"),
     "lenet": (),
+    "none": (),
     "vgg": ("random_crop", "random_flip"),
 }
 
@@ -133,3 +135,9 @@ def get_preprocessing(
         return prepare(image, height, width, use_grayscale=use_grayscale, **kwargs)
 
     return preprocessing_fn
+
+
+def get_augmentation(**settings: Any) -> Callable[..., Any]:
+    """Returns `preprocessing.augmentation.Augmentation(**settings)`: distortions that go with any
+    preprocessing, as its training argument `distort`."""
+    return importlib.import_module("preprocessing.augmentation").Augmentation(**settings)

@@ -10,6 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from classifier.inputs import diagnosis, errors, order
+from classifier.inputs.mixing import Mixing
 from slim import _checks
 from slim.data import dataset as dataset_lib
 
@@ -35,6 +36,7 @@ def training_dataset(
     num_readers: int = 4,
     num_preprocessing_threads: int | None = None,
     shuffle_buffer_mb: int = 512,
+    mixing: Mixing | None = None,
 ) -> tf.data.Dataset:
     """Returns endless training batches; they run across the ends of epochs.
 
@@ -53,11 +55,12 @@ def training_dataset(
       num_preprocessing_threads: examples prepared at once, None for automatic; speed alone.
       shuffle_buffer_mb: bound on the encoded records held for shuffling, in 10^6 bytes. The order
         depends on it.
+      mixing: mixes the examples of each batch.
 
     Returns:
       dicts of `image` (float32 `[batch_size, height, width, channels]`), `label` (int64
       `[batch_size]`), and, to name an example in a message, `shard`, `record`, `epoch` and `index`
-      (all int64 `[batch_size]`).
+      (all int64 `[batch_size]`); with `mixing` also what it adds.
 
     Raises:
       UserError: if the dataset is empty, a shard is damaged or a number is out of range. Bad data
@@ -82,7 +85,10 @@ def training_dataset(
     examples = _map(encoded, prepare, num_preprocessing_threads)
     check = _label_check(dataset, labels_offset, num_classes)
     batches = examples.batch(batch_size, drop_remainder=True).map(check)
-    return _finish(batches.map(_without_filename))
+    batches = batches.map(_without_filename)
+    if mixing is not None:
+        batches = batches.enumerate(start_index // batch_size).map(mixing)
+    return _finish(batches)
 
 
 def evaluation_dataset(
