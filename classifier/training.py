@@ -8,6 +8,7 @@ import tensorflow as tf
 
 import slim
 from classifier import (
+    batch_norm,
     facts,
     images,
     inputs,
@@ -78,14 +79,20 @@ def make_train_op(
 ) -> slim.learning.TrainOp:
     """Returns the training step of a run; its variables are made by the first batch."""
     config = resolved.config
-    scopes, dtype = config.finetune.trainable_scopes, config.network.compute_dtype
+    name, dtype = resolved.model.model_name, config.network.compute_dtype
+    scopes = warm_start.trainable_scopes(config.finetune, name)
     loss_fn = model.training_loss(
-        resolved.model, config.loss.weight_decay, config.loss.label_smoothing, scopes, dtype
+        resolved.model,
+        config.loss.weight_decay,
+        config.loss.label_smoothing,
+        dtype,
+        frozen_batch_norm=batch_norm.frozen_rule(config.batch_norm, scopes),
+        batch_norm_decay=config.batch_norm.batch_norm_decay,
     )
     rate = schedules.make_schedule(config.schedule, resolved.decay_steps, resolved.warmup_steps)
 
     def choose(names: Sequence[str]) -> Sequence[str]:
-        return warm_start.in_scopes(names, scopes, "trainable_scopes") if scopes else names
+        return warm_start.variables_to_train(config.finetune, name, names)
 
     return learning.create_train_op(
         loss_fn,
