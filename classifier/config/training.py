@@ -11,7 +11,8 @@ from classifier.config.data import TrainingDataOptions
 from classifier.config.finetuning import BatchNormOptions, FinetuneOptions
 from classifier.config.network import LossOptions, NetworkOptions
 from classifier.config.optimizer import OptimizerOptions, ScheduleOptions
-from classifier.config.run import RunOptions, SavingOptions, StrategyOptions
+from classifier.config.run import RunOptions, SavingOptions
+from classifier.config.strategy import StrategyOptions
 from classifier.config.validation import ValidationOptions
 
 

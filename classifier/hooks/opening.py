@@ -67,11 +67,20 @@ class Opening(learning.Hook):
                 f"{info.preprocessing_name} preprocessing, {trained:,} trained parameters"
             ),
             resolved.schedule,
+            *self._of_workers(),
             *(f"changed since the last start: {change}" for change in self._changes),
             self._origin(run),
             *(f"warning: {warning}" for warning in self._warnings(run)),
         ]
         print("\n".join(lines), flush=True)
+
+    def _of_workers(self) -> Iterator[str]:
+        count = self._resolved.config.strategy.worker_replicas
+        if count > 1:
+            yield (
+                f"{count} workers take every step together, with or without sync_replicas; master "
+                "lists them all"
+            )
 
     def _warnings(self, run: learning.Run) -> list[str]:
         if run.restored is not None:

@@ -35,6 +35,7 @@ def training_dataset(
     num_readers: int = 4,
     num_preprocessing_threads: int | None = None,
     shuffle_buffer_mb: int = 512,
+    worker: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """Returns endless training batches; they run across the ends of epochs.
 
@@ -53,6 +54,7 @@ def training_dataset(
       num_preprocessing_threads: examples prepared at once, None for automatic; speed alone.
       shuffle_buffer_mb: bound on the encoded records held for shuffling, in 10^6 bytes. The order
         depends on it.
+      worker: number of this process and how many share each batch; it reads its part of them all.
 
     Returns:
       dicts of `image` (float32 `[batch_size, height, width, channels]`), `label` (int64
@@ -79,9 +81,12 @@ def training_dataset(
         num_readers=num_readers,
         shuffle_buffer_mb=shuffle_buffer_mb,
     )
+    index, count = worker
+    if count > 1:
+        encoded = _part_of_each_batch(encoded, batch_size, index, count)
     examples = _map(encoded, prepare, num_preprocessing_threads)
     check = _label_check(dataset, labels_offset, num_classes)
-    batches = examples.batch(batch_size, drop_remainder=True).map(check)
+    batches = examples.batch(batch_size // count, drop_remainder=True).map(check)
     return _finish(batches.map(_without_filename))
 
 
@@ -200,6 +205,16 @@ def _label_check(
         return batch
 
     return check
+
+
+def _part_of_each_batch(
+    records: tf.data.Dataset, batch_size: int, index: int, count: int
+) -> tf.data.Dataset:
+    """Returns every batch's records from its part `index` of `count`; no other is decoded."""
+    size = batch_size // count
+    numbered = records.enumerate()
+    own = numbered.filter(lambda number, _: number % batch_size // size == index)
+    return own.map(lambda _, record: record)
 
 
 def _map(

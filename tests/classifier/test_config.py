@@ -131,3 +131,23 @@ def test_groups_are_where_the_code_looks_for_them():
     assert made.strategy.num_clones == 2
     assert made.schedule.learning_rate == 0.5
     assert made.saving.max_to_keep == 1
+
+
+@pytest.mark.parametrize(
+    "values, problem",
+    [
+        ({"task": 1}, "task=1 is not below worker_replicas=1: tasks count from 0"),
+        ({"master": ("h:1",)}, "master is for several workers, and worker_replicas=1"),
+        (
+            {"worker_replicas": 2, "master": ("h:1",)},
+            "master has 1 addresses for worker_replicas=2",
+        ),
+        ({"worker_replicas": 2, "master": ("h", "h:2")}, "master: 'h' is not host:port"),
+        ({"worker_replicas": 2, "master": ("h:0", "h:2")}, "master: 'h:0' is not host:port"),
+        ({"worker_replicas": 2, "master": ("http://h:1", "h:2")}, "'http://h:1' is not host:port"),
+        ({"worker_replicas": 2, "num_clones": 2}, "num_clones=2 cannot be used with worker_repl"),
+    ],
+)
+def test_workers_that_cannot_be_are_refused(values, problem):
+    with pytest.raises(_checks.UserError, match=problem):
+        train_config(**values)
