@@ -67,7 +67,7 @@ def train(run, data, seed, steps=100, **more):
         "batch_norm_decay": 0.9,
         "batch_size": 32,
         "optimizer": "momentum",
-        "learning_rate": 0.02,
+        "learning_rate": 0.005,
         "learning_rate_decay_type": "fixed",
         "max_number_of_steps": steps,
         "save_summaries_secs": 0,
@@ -98,13 +98,13 @@ def pretrained(request, folders, tmp_path_factory):
 def test_a_pretrained_network_learns_other_digits_sooner(pretrained, folders, tmp_path, capsys):
     seed, origin = pretrained
     high = folders / "high"
-    train(tmp_path / "scratch", high, seed, learning_rate=0.005)
+    train(tmp_path / "scratch", high, seed, learning_rate=0.0005)
     train(
-        tmp_path / "all", high, seed, learning_rate=0.005, checkpoint_path=origin,
+        tmp_path / "all", high, seed, learning_rate=0.0005, checkpoint_path=origin,
         checkpoint_exclude_scopes="MobilenetV1/Logits",
     )  # fmt: skip
     train(
-        tmp_path / "part", high, seed, learning_rate=0.005, checkpoint_path=origin,
+        tmp_path / "part", high, seed, learning_rate=0.0005, checkpoint_path=origin,
         checkpoint_exclude_scopes="MobilenetV1/Logits", trainable_scopes=",".join(LAST),
     )  # fmt: skip
     found = {name: accuracy(tmp_path / name, high) for name in ("scratch", "all", "part")}
