@@ -13,7 +13,7 @@ REQUIRED = "required"
 ORIGINAL = {
     "train_image_classifier": {
         "master": "",
-        "train_dir": '"/tmp/tfmodel/"',
+        "train_dir": "/tmp/tfmodel/",
         "warmup_epochs": 0,
         "num_clones": 1,
         "clone_on_cpu": False,
@@ -68,8 +68,8 @@ ORIGINAL = {
         "batch_size": 100,
         "max_num_batches": None,
         "master": "",
-        "checkpoint_path": '"/tmp/tfmodel/"',
-        "eval_dir": '"/tmp/tfmodel/"',
+        "checkpoint_path": "/tmp/tfmodel/",
+        "eval_dir": "/tmp/tfmodel/",
         "num_preprocessing_threads": 4,
         "dataset_name": "imagenet",
         "dataset_split_name": "test",
