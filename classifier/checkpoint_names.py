@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from nets.nets_factory import NETWORKS
+from slim import _checks
 
 NETWORK, SLOT, AVERAGE, STEP = "network variable", "optimizer slot", "moving average", "global step"
 KINDS = (NETWORK, SLOT, AVERAGE, STEP)
@@ -85,3 +86,35 @@ def scopes_of(shapes: Mapping[str, Sequence[int]]) -> str:
         )
     found = networks_with(shapes)
     return f"Its scopes are those of {' or '.join(found)}" if found else ""
+
+
+def in_scopes(
+    names: Iterable[str], scopes: Sequence[str], argument: str, where: str = ""
+) -> list[str]:
+    """Returns the names that begin with one of the scopes.
+
+    Args:
+      names: names of variables.
+      scopes: as the user typed them.
+      argument: the option they came from, to be named in an error.
+      where: whose variables they are, for the error, with a blank before it.
+
+    Raises:
+      UserError: if a scope matches no name; the message has the nearest scopes.
+    """
+    names = list(names)
+    found: dict[str, None] = {}
+    for scope in scopes:
+        matching = [name for name in names if is_in(name, scope)]
+        if not matching:
+            known = sorted(_scopes(names))
+            near = _checks.suggest(scope, known) or f". Scopes are: {_checks.listed(known, 12)}"
+            raise _checks.UserError(f"{argument}: {scope!r} matches no variable{where}{near}")
+        found.update(dict.fromkeys(matching))
+    return list(found)
+
+
+def _scopes(names: Iterable[str]) -> set[str]:
+    """Returns every scope that the variables lie in, at every depth."""
+    parts = [name.split("/") for name in names]
+    return {"/".join(part[:depth]) for part in parts for depth in range(1, len(part))}

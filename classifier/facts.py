@@ -60,6 +60,7 @@ def evaluation(config: EvalConfig) -> tuple[resolve_trained.ResolvedEvaluation, 
     Raises:
       UserError: if the dataset is not there or an option contradicts the model.
     """
+    resolve_trained.check_evaluation(config.run)
     info = _model_info(config.run.checkpoint_path)
     name, data = resolve_trained.evaluated_dataset(config, info), config.data
     facts = dataset_factory.get_facts(name, data.dataset_split_name, data.dataset_dir)

@@ -50,7 +50,7 @@ class ResolvedRun:
       config: the options.
       model: for model_info.json, without versions.
       num_samples: images of the split.
-      global_batch_size: images a step, over all clones.
+      global_batch_size: images a step, over all clones and workers.
       steps_per_epoch: steps for as many images as the split has.
       number_of_steps: where training ends; None: it does not.
       decay_steps: steps of one exponential step or of the whole polynomial decay.
@@ -114,7 +114,8 @@ def resolve_training(
         moving_average_decay=config.optimizer.moving_average_decay,
         dataset_name=dataset.name,
     )
-    global_batch_size = config.data.batch_size * config.strategy.num_clones
+    strategy = config.strategy
+    global_batch_size = config.data.batch_size * strategy.num_clones * strategy.worker_replicas
     schedule = config.schedule
     decay_steps = int(dataset.num_samples * schedule.num_epochs_per_decay / global_batch_size)
     if decay_steps < 1 and schedule.learning_rate_decay_type != "fixed":
@@ -155,10 +156,11 @@ def _every(steps: float) -> int:
 
 
 def _in_words(config: TrainConfig, steps_per_epoch: float, decay_steps: int) -> str:
-    batch, clones, rate = config.data.batch_size, config.strategy.num_clones, config.schedule
+    batch, strategy, rate = config.data.batch_size, config.strategy, config.schedule
     words = []
-    if clones > 1:
-        words.append(f"global batch {batch * clones} = {clones} clones x {batch}")
+    for count, what in ((strategy.num_clones, "clones"), (strategy.worker_replicas, "workers")):
+        if count > 1:
+            words.append(f"global batch {batch * count} = {count} {what} x {batch}")
     words.append(f"1 epoch = {steps_per_epoch:.10g} steps")
     if rate.warmup_epochs:
         words.append(

@@ -32,16 +32,6 @@ class RunOptions(Options):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class StrategyOptions(Options):
-    """Devices."""
-
-    num_clones: int = option(
-        1, "Devices that train side by side, each on a batch of its own.", check=bounds.positive
-    )
-    clone_on_cpu: bool = option(False, "Train on the CPU though there are GPUs.")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class SavingOptions(Options):
     """Logging and saving."""
 

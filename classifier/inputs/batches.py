@@ -37,6 +37,7 @@ def training_dataset(
     num_preprocessing_threads: int | None = None,
     shuffle_buffer_mb: int = 512,
     mixing: Mixing | None = None,
+    worker: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """Returns endless training batches; they run across the ends of epochs.
 
@@ -56,6 +57,7 @@ def training_dataset(
       shuffle_buffer_mb: bound on the encoded records held for shuffling, in 10^6 bytes. The order
         depends on it.
       mixing: mixes the examples of each batch.
+      worker: number of this process and how many share each batch; it reads its part of them all.
 
     Returns:
       dicts of `image` (float32 `[batch_size, height, width, channels]`), `label` (int64
@@ -82,9 +84,12 @@ def training_dataset(
         num_readers=num_readers,
         shuffle_buffer_mb=shuffle_buffer_mb,
     )
+    index, count = worker
+    if count > 1:
+        encoded = _part_of_each_batch(encoded, batch_size, index, count)
     examples = _map(encoded, prepare, num_preprocessing_threads)
     check = _label_check(dataset, labels_offset, num_classes)
-    batches = examples.batch(batch_size, drop_remainder=True).map(check)
+    batches = examples.batch(batch_size // count, drop_remainder=True).map(check)
     batches = batches.map(_without_filename)
     if mixing is not None:
         batches = batches.enumerate(start_index // batch_size).map(mixing)
@@ -206,6 +211,16 @@ def _label_check(
         return batch
 
     return check
+
+
+def _part_of_each_batch(
+    records: tf.data.Dataset, batch_size: int, index: int, count: int
+) -> tf.data.Dataset:
+    """Returns every batch's records from its part `index` of `count`; no other is decoded."""
+    size = batch_size // count
+    numbered = records.enumerate()
+    own = numbered.filter(lambda number, _: number % batch_size // size == index)
+    return own.map(lambda _, record: record)
 
 
 def _map(
