@@ -82,7 +82,7 @@ def make_train_op(
     loss_fn = model.training_loss(
         resolved.model, config.loss.weight_decay, config.loss.label_smoothing, scopes, dtype
     )
-    rate = schedules.make_schedule(config.schedule, resolved.decay_steps, resolved.warmup_steps)
+    rate = schedules.make_schedule(config.schedule, resolved.schedule_steps)
 
     def choose(names: Sequence[str]) -> Sequence[str]:
         return warm_start.in_scopes(names, scopes, "trainable_scopes") if scopes else names

@@ -1,4 +1,4 @@
-"""Options of the optimizer and of the learning rate."""
+"""Options of the optimizer."""
 
 import dataclasses
 
@@ -6,7 +6,6 @@ from classifier.config import bounds
 from classifier.options import Options, option
 
 OPTIMIZERS = ("adadelta", "adagrad", "adam", "ftrl", "momentum", "rmsprop", "sgd")
-DECAYS = ("fixed", "exponential", "polynomial")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,28 +45,4 @@ class OptimizerOptions(Options):
         "Decay of moving averages of the weights, for evaluation; without it, none are kept.",
         check=bounds.fraction,
         resume="refused",
-    )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ScheduleOptions(Options):
-    """Learning rate."""
-
-    learning_rate: float = option(0.01, "Initial learning rate.", check=bounds.positive)
-    learning_rate_decay_type: str = option(
-        "exponential", "How the learning rate falls.", choices=DECAYS
-    )
-    end_learning_rate: float = option(
-        0.0001, "Last learning rate of the polynomial decay.", check=bounds.non_negative
-    )
-    learning_rate_decay_factor: float = option(
-        0.94, "Factor of each step of the exponential decay.", check=bounds.positive
-    )
-    num_epochs_per_decay: float = option(
-        2.0,
-        "Epochs, counted in global batches, of one exponential step or of the polynomial decay.",
-        check=bounds.positive,
-    )
-    warmup_epochs: float = option(
-        0.0, "Epochs over which the learning rate rises from 0.", check=bounds.non_negative
     )
