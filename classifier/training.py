@@ -89,7 +89,7 @@ def make_train_op(
 
     return learning.create_train_op(
         loss_fn,
-        optimizers.make_optimizer(config.optimizer, rate),
+        optimizers.make_optimizer(config.optimizer, rate, resolved.model.model_name),
         store=slim.VariableStore(seed=config.run.seed, keep_float32=True),
         strategy=strategy,
         variables_to_train=choose,

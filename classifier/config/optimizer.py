@@ -1,11 +1,16 @@
 """Options of the optimizer."""
 
 import dataclasses
+from collections.abc import Iterator
 
 from classifier.config import bounds
 from classifier.options import Options, option
 
-OPTIMIZERS = ("adadelta", "adagrad", "adam", "ftrl", "momentum", "rmsprop", "sgd")
+DECOUPLED = ("adafactor", "adamw", "lamb", "lion", "muon")
+OPTIMIZERS = (
+    *("adadelta", "adagrad", "adam", "ftrl", "momentum", "rmsprop", "sgd"),
+    *DECOUPLED,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -19,8 +24,38 @@ class OptimizerOptions(Options):
     adagrad_initial_accumulator_value: float = option(
         0.1, "Starting value of adagrad's accumulators.", check=bounds.positive
     )
-    adam_beta1: float = option(0.9, "Decay rate of adam's first moments.", check=bounds.fraction)
-    adam_beta2: float = option(0.999, "Decay rate of adam's second moments.", check=bounds.fraction)
+    adam_beta1: float = option(
+        0.9,
+        "Decay rate of the first moments of adam, adamw, lamb and muon.",
+        check=bounds.fraction,
+    )
+    adam_beta2: float = option(
+        0.999, "Decay rate of the second moments of the same.", check=bounds.fraction
+    )
+    adamw_epsilon: float = option(
+        1e-7, "Epsilon of adamw, lamb and muon.", check=bounds.non_negative
+    )
+    optimizer_weight_decay: float | None = option(
+        None,
+        "Weight decay of adafactor, adamw, lamb, lion and muon, beside the loss's L2 penalty;"
+        " default: 0.004 for adamw and muon, 0 for the others.",
+        check=bounds.non_negative,
+    )
+    lion_beta1: float = option(
+        0.9, "Share of past gradients in a step of lion.", check=bounds.fraction
+    )
+    lion_beta2: float = option(
+        0.99, "Decay rate of lion's mean of gradients.", check=bounds.fraction
+    )
+    muon_momentum: float = option(0.95, "Momentum of muon.", check=bounds.fraction)
+    adafactor_beta2_decay: float = option(
+        -0.8,
+        "Exponent of the step in the decay rate of adafactor's means; zero or less.",
+        check=bounds.not_above_zero,
+    )
+    adafactor_clip_threshold: float = option(
+        1.0, "Largest root mean square of a step of adafactor.", check=bounds.positive
+    )
     opt_epsilon: float = option(
         1.0, "Epsilon of adadelta, adam and rmsprop.", check=bounds.non_negative
     )
@@ -46,3 +81,11 @@ class OptimizerOptions(Options):
         check=bounds.fraction,
         resume="refused",
     )
+
+    def conflicts(self) -> Iterator[str]:
+        """Yields the option that has nothing to act on."""
+        if self.optimizer_weight_decay is not None and self.optimizer not in DECOUPLED:
+            yield (
+                f"optimizer_weight_decay is for {', '.join(DECOUPLED)}; for {self.optimizer} it is"
+                " weight_decay, the L2 penalty of the loss"
+            )

@@ -97,6 +97,7 @@ def test_defaults_are_in_order(config_class):
         ({"trainable_scopes": ("LeNet", "")}, "trainable_scopes='LeNet,' has an empty item"),
         ({"checkpoint_exclude_scopes": ("A",)}, "checkpoint_exclude_scopes needs checkpoint_path"),
         ({"ignore_missing_vars": True}, "ignore_missing_vars needs checkpoint_path"),
+        ({"optimizer_weight_decay": 0.1}, "optimizer_weight_decay is for adafactor, adamw, .*"),
         ({"piecewise_epochs": (3.0, 2.0)}, "piecewise_epochs: 2 must be above 3"),
         ({"piecewise_rates": (0.1, -1.0)}, "piecewise_rates=-1.0 must not be negative"),
         ({"warmup_epochs": 1.0, "warmup_steps": 5}, "warmup_epochs and warmup_steps say the same"),

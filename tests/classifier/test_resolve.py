@@ -82,8 +82,10 @@ def test_imagenet_on_eight_clones_is_said_in_words():
         ),
         (
             {"learning_rate_decay_type": "cosine", "decay_steps": 70, "warmup_steps": 7},
-            "1 epoch = 44.90625 steps; LR rises for 7 steps; LR 0.01 to 0.0001 by a cosine in"
-            + " 70 steps",
+            (
+                "1 epoch = 44.90625 steps; LR rises for 7 steps;"
+                " LR 0.01 to 0.0001 by a cosine in 70 steps"
+            ),
         ),
         (
             {
@@ -95,8 +97,10 @@ def test_imagenet_on_eight_clones_is_said_in_words():
         ),
         (
             {"decay_per_clone": True, "num_clones": 2},
-            "global batch 64 = 2 clones x 32; 1 epoch = 22.453125 steps; LR 0.01 x0.94 every"
-            + " 2 epochs = 89 steps (epochs of one clone's batches)",
+            (
+                "global batch 64 = 2 clones x 32; 1 epoch = 22.453125 steps; LR 0.01 x0.94 every"
+                " 2 epochs = 89 steps (epochs of one clone's batches)"
+            ),
         ),
     ],
 )

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import tensorflow as tf
 
 pytestmark = pytest.mark.slow
 
@@ -46,3 +47,14 @@ def test_evaluations_each_so_many_steps(train, tmp_path):
     text = (tmp_path / "metrics.jsonl").read_text()
     found = [json.loads(line) for line in text.splitlines() if "eval_accuracy" in line]
     assert [line["step"] for line in found] == [2, 3]
+
+
+def test_the_newer_optimizers(train, tmp_path):
+    losses = {}
+    for name in ("adamw", "lamb", "lion", "muon", "adafactor"):
+        folder = tmp_path / name
+        assert len(rates(train, folder, optimizer=name, learning_rate=0.001)) == 4
+        losses[name] = lines(folder)[-1]["loss"]
+        slots = {n for n, _ in tf.train.list_variables(str(folder)) if name in n.lower()}
+        assert slots, "no slots saved by name"
+    assert len(set(losses.values())) == 5
