@@ -15,7 +15,8 @@ KINDS = (NETWORK, SLOT, AVERAGE, STEP)
 # Of slim's own optimizers, and of others that the original's users trained with.
 _SLOT = re.compile(
     r"(/|^)(Adadelta|Adagrad|AdagradDA|Adam|AdaMax|Ftrl|LARS|Momentum|RMSProp)(_\d+)?$"
-    r"|^beta[12]_power(_\d+)?$"
+    r"|/(AdamW|Lamb|Lion|Muon|Adafactor)_(momentum|velocity|rows|columns)$"
+    r"|^beta[12]_power(_\d+)?$|^Adafactor_step$"
 )
 # Written by tf.train.Checkpoint: names are paths through Python objects, not those of variables.
 _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
@@ -32,7 +33,8 @@ def kind(name: str) -> str:
 
 def optimizers_of(names: Iterable[str]) -> list[str]:
     """Returns the optimizers whose slots are among the names."""
-    return sorted({match[2] for name in names if (match := _SLOT.search(name)) and match[2]})
+    found = (match for name in names if (match := _SLOT.search(name)))
+    return sorted({match[2] or match[4] for match in found} - {None})
 
 
 def is_in(name: str, scope: str) -> bool:

@@ -38,7 +38,7 @@ def training_run(config: TrainConfig) -> resolve.ResolvedRun:
     preprocessing_factory.check_switches(
         resolved.model.preprocessing_name, resolve.preprocessing_switches(config)
     )
-    if config.validation.eval_every_epochs:
+    if resolved.eval_every_steps:
         dataset_factory.get_facts(
             data.dataset_name, config.validation.eval_split_name, data.dataset_dir
         )

@@ -101,14 +101,14 @@ def make_train_op(
         frozen_batch_norm=batch_norm.frozen_rule(config.batch_norm, scopes),
         batch_norm_decay=config.batch_norm.batch_norm_decay,
     )
-    rate = schedules.make_schedule(config.schedule, resolved.decay_steps, resolved.warmup_steps)
+    rate = schedules.make_schedule(config.schedule, resolved.schedule_steps)
 
     def choose(names: Sequence[str]) -> Sequence[str]:
         return warm_start.variables_to_train(config.finetune, name, names)
 
     return learning.create_train_op(
         loss_fn,
-        optimizers.make_optimizer(config.optimizer, rate),
+        optimizers.make_optimizer(config.optimizer, rate, resolved.model.model_name),
         store=slim.VariableStore(seed=config.run.seed, keep_float32=True),
         strategy=strategy,
         variables_to_train=choose,

@@ -1,6 +1,7 @@
 """Bounds of options that several groups share."""
 
 import functools
+import itertools
 import math
 
 from slim import _checks
@@ -20,3 +21,20 @@ def sides(**sizes: tuple[int, int]) -> None:
 def not_above_zero(**values: float) -> None:
     """Raises UserError for a value above zero."""
     _checks.in_range(-math.inf, 0, **values)
+
+
+def each_non_negative(**lists: tuple[float, ...]) -> None:
+    """Raises UserError for a list with a number below zero."""
+    for name, numbers in lists.items():
+        for number in numbers:
+            non_negative(**{name: number})
+
+
+def rising(**lists: tuple[float, ...]) -> None:
+    """Raises UserError unless the numbers of a list are positive and each is above the last."""
+    for name, numbers in lists.items():
+        for before, number in itertools.pairwise((0, *numbers)):
+            if number <= before:
+                raise _checks.UserError(
+                    f"{name}: {number:g} must be above {before:g}, for the numbers have to rise"
+                )

@@ -10,8 +10,9 @@ from classifier.config.augmentation import AugmentationOptions
 from classifier.config.data import TrainingDataOptions
 from classifier.config.finetuning import BatchNormOptions, FinetuneOptions
 from classifier.config.network import LossOptions, NetworkOptions
-from classifier.config.optimizer import OptimizerOptions, ScheduleOptions
+from classifier.config.optimizer import OptimizerOptions
 from classifier.config.run import RunOptions, SavingOptions
+from classifier.config.schedule import ScheduleOptions
 from classifier.config.strategy import StrategyOptions
 from classifier.config.validation import ValidationOptions
 

@@ -92,7 +92,7 @@ def test_defaults_are_in_order(config_class):
         ({"ftrl_learning_rate_power": 0.5}, "ftrl_learning_rate_power=0.5 must lie between"),
         ({"optimizer": "adm"}, "optimizer='adm' is not known; did you mean 'adam'"),
         ({"color_distortion": "slow"}, "color_distortion='slow' is not known.* none, fast, full"),
-        ({"learning_rate_decay_type": "linear"}, "Known: fixed, exponential, polynomial"),
+        ({"learning_rate_decay_type": "linear"}, "Known: fixed, exponential, polynomial, cosine"),
         ({"train_image_size": (28, 0)}, "train_image_size=0 must be positive"),
         ({"trainable_scopes": ("LeNet", "")}, "trainable_scopes='LeNet,' has an empty item"),
         ({"checkpoint_exclude_scopes": ("A",)}, "checkpoint_exclude_scopes needs checkpoint_path"),
@@ -115,6 +115,28 @@ def test_defaults_are_in_order(config_class):
         (
             {"freeze_batch_norm": True, "batch_norm_decay": 0.9},
             "freeze_batch_norm leaves batch_norm_decay nothing to average",
+        ),
+        ({"optimizer_weight_decay": 0.1}, "optimizer_weight_decay is for adafactor, adamw, .*"),
+        ({"piecewise_epochs": (3.0, 2.0)}, "piecewise_epochs: 2 must be above 3"),
+        ({"piecewise_rates": (0.1, -1.0)}, "piecewise_rates=-1.0 must not be negative"),
+        ({"warmup_epochs": 1.0, "warmup_steps": 5}, "warmup_epochs and warmup_steps say the same"),
+        ({"learning_rate_decay_type": "piecewise"}, "piecewise needs piecewise_epochs"),
+        ({"piecewise_steps": (3,)}, "piecewise_rates need learning_rate_decay_type=piecewise"),
+        (
+            {
+                "learning_rate_decay_type": "piecewise",
+                "piecewise_steps": (3, 5),
+                "piecewise_rates": (0.1,),
+            },
+            "piecewise_rates has 1 rates for 2 changes",
+        ),
+        (
+            {"max_number_of_steps": 5, "max_number_of_epochs": 1.0},
+            "max_number_of_steps and max_number_of_epochs both say the end",
+        ),
+        (
+            {"eval_every_steps": 5, "eval_every_epochs": 1.0},
+            "eval_every_epochs and eval_every_steps say the same twice",
         ),
     ],
 )
