@@ -33,10 +33,13 @@ def run(config: ExportConfig) -> ExitCode | None:
         resolved.model, config.run.checkpoint_path, resolved.image_size
     )
     _paths.check_writable_directory(str(config.run.output_dir), "output_dir")
+    found: dict[str, checks.Exported] = {}
     for name in config.run.formats or DEFAULT_FORMATS:
-        exported = FORMATS[name](classifier, config.run)
+        exported = found[name] = FORMATS[name](classifier, config.run)
         print(f"{name} {exported.path} largest difference {exported.difference:.1e}", flush=True)
     labels_path = labels.write(resolved.model, str(config.run.output_dir))
     if labels_path:
         print(f"labels {labels_path}")
+    for exported in found.values():
+        print(f"\n{exported.usage}", flush=True)
     return None

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from classifier import images, model
 from classifier.config.export import ExportOptions
-from classifier.exporting import checks, warm_up
+from classifier.exporting import checks, usage, warm_up
 from slim import _checks, _paths
 
 
@@ -161,4 +161,4 @@ def write(classifier: model.InferenceModel, options: ExportOptions) -> checks.Ex
         os.makedirs(base, exist_ok=True)
         _move(temporary, path)
     print(f"{path}: {answered} warm-up requests, replayed")
-    return checks.Exported(path, difference)
+    return checks.Exported(path, difference, usage.saved_model(classifier, path, loaded))
