@@ -2,6 +2,7 @@
 
 import functools
 import math
+import re
 
 from slim import _checks
 
@@ -20,3 +21,10 @@ def sides(**sizes: tuple[int, int]) -> None:
 def not_above_zero(**values: float) -> None:
     """Raises UserError for a value above zero."""
     _checks.in_range(-math.inf, 0, **values)
+
+
+def license_name(**values: str) -> None:
+    """Raises UserError for what cannot be the short name of a license."""
+    for name, value in values.items():
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+-]*", value):
+            raise _checks.UserError(f"{name}={value!r} is not a short name such as apache-2.0")

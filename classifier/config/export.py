@@ -41,6 +41,17 @@ class ExportOptions(Options):
         "End point of the network that a frozen graph gives, and nothing after it; default: the"
         " logits and the probabilities.",
     )
+    license: str | None = option(
+        None,
+        "License of the model for its card, README.md, as Hugging Face writes it (apache-2.0,"
+        " cc-by-4.0, ...); default: unknown.",
+        check=bounds.license_name,
+    )
+    eval_json: str | None = option(
+        None,
+        "File that eval_image_classifier.py wrote of this checkpoint; its numbers go into the model"
+        " card, in place of those of the run's own evaluation.",
+    )
     output_file: str | None = option(
         None,
         "File to write a GraphDef without weights to, for TensorFlow's freeze_graph; without"
@@ -77,7 +88,7 @@ class ExportOptions(Options):
             )
         if self.output_file is not None and self.input_type != "float_image":
             yield "input_type needs checkpoint_path: output_file gets a graph for float_image"
-        for name in ("output_dir", "formats", "final_endpoint"):
+        for name in ("output_dir", "formats", "final_endpoint", "license", "eval_json"):
             if self.output_file is not None and getattr(self, name) is not None:
                 yield f"{name} needs checkpoint_path: output_file gets a graph without weights"
 

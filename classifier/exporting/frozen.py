@@ -1,9 +1,15 @@
-"""A frozen GraphDef: one file with the weights as constants and slim's own names."""
+"""A frozen GraphDef: one file with the weights as constants and slim's own names.
 
+`tf.compat.v1` is used because the file is for TensorFlow 1's sessions: one of them checks it, and
+its loops are ops as they were there. With loops as functions, importing the graph failed now and
+then in the process that had made it.
+"""
+
+import contextlib
 import dataclasses
 import functools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -35,7 +41,7 @@ def write(classifier: model.InferenceModel, options: ExportOptions) -> checks.Ex
     if options.fold_batch_norm:
         graph_def = folding.folded(graph_def, kept)
         ops = f"{len(graph_def.node)} ops ({ops} before folding)"
-    call = graph_function(graph_def, built.inputs.name, built.outputs[0].name, taken.spec)
+    call = graph_function(graph_def, built.inputs.name, built.outputs[0].name)
     wanted = functools.partial(classifier.output, options.final_endpoint)
     difference = checks.difference(classifier, call, taken.example, taken.prepare, wanted)
     path = os.path.join(str(options.output_dir), f"{classifier.info.model_name}.pb")
@@ -55,8 +61,7 @@ class _Built:
     """A graph with constants for weights.
 
     Attributes:
-      graph: it; kept until the check is over, for with it go its functions (the loop over a batch
-        of pictures), also for those who use their names in this process.
+      graph: it.
       inputs: its placeholder.
       outputs: the tensors to keep; the first is compared with the checkpoint's.
       described: those that the user is told of, by what they are.
@@ -74,7 +79,7 @@ def _built(
     final_endpoint: str | None,
 ) -> _Built:
     graph, store = tf.Graph(), slim.FrozenStore(classifier.values())
-    with graph.as_default():
+    with graph.as_default(), _without_functions():
         inputs = tf.raw_ops.Placeholder(
             dtype=taken.spec.dtype, shape=taken.spec.shape, name="input"
         )
@@ -89,15 +94,34 @@ def _built(
     return _Built(graph, inputs, [*described.values(), *end_points.values()], described)
 
 
-def graph_function(
-    graph_def: Any, input_name: str, output_name: str, spec: tf.TensorSpec
-) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns a GraphDef as a function from one of its tensors to another."""
+@contextlib.contextmanager
+def _without_functions() -> Iterator[None]:
+    """Makes loops and branches of a plain graph ops of the graph, as TensorFlow 1 did.
 
-    @tf.function(autograph=False, input_signature=[spec])
+    Otherwise they are functions, which a GraphDef carries in a library of its own: readers older
+    than them, and tools that rewrite nodes alone, do not know what to do with it.
+    """
+    if not tf.compat.v1.control_flow_v2_enabled():
+        yield
+        return
+    tf.compat.v1.disable_control_flow_v2()
+    try:
+        yield
+    finally:
+        tf.compat.v1.enable_control_flow_v2()
+
+
+def graph_function(
+    graph_def: Any, input_name: str, output_name: str
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns a GraphDef as a function from one of its tensors to another, run by a session."""
+
     def call(inputs: tf.Tensor) -> tf.Tensor:
-        return tf.graph_util.import_graph_def(
-            graph_def, input_map={input_name: inputs}, return_elements=[output_name], name=""
-        )[0]
+        # Read from its bytes, as its users will.
+        read = type(graph_def).FromString(graph_def.SerializeToString())
+        with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+            tf.graph_util.import_graph_def(read, name="")
+            found = session.run(output_name, {input_name: inputs.numpy()})
+        return tf.convert_to_tensor(found)
 
     return call

@@ -7,7 +7,6 @@ from typing import Any
 import tensorflow as tf
 
 from classifier import images, model
-from preprocessing import preprocessing_factory
 
 # Where TensorFlow Serving listens unless told otherwise.
 _REST_PORT = 8501
@@ -149,11 +148,10 @@ def saved_model(classifier: model.InferenceModel, path: str, signatures: Mapping
 def _values(classifier: model.InferenceModel, kind: str) -> str:
     """Returns what the values of an input mean."""
     info = classifier.info
-    preprocessing = preprocessing_factory.resolve_name(info.preprocessing_name)
     return _MEANINGS[kind].format(
         colour="RGB" if images.decoded_channels(info) == 3 else "grey",
-        name=preprocessing,
-        values=preprocessing_factory.VALUES[preprocessing],
+        name=info.preprocessing_name,
+        values=images.prepared_values(info),
     )
 
 

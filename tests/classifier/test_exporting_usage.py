@@ -95,11 +95,11 @@ def test_the_printed_curl_gives_the_checkpoints_answer(place, capsys, batch):
 def test_names_shapes_kinds_and_values_are_said(place, capsys):
     export_to(place, place / "run", "frozen_pb", "saved_model", batch_size=2)
     said = capsys.readouterr().out
+    images = "float32 [2, 28, 28, 1], preprocessed as `lenet`: -1 to 0.992"
+    answer = "`classes` string [2], `logits` float32 [2, 10], `probabilities` float32 [2, 10]"
     for line in (
-        "- `input:0`: float32 [2, 28, 28, 1], preprocessed as `lenet`: -1 to 0.992",
-        "- `Predictions/Reshape_1:0`: float32 [2, 10]",
-        "- `image_tensor`: `images` float32 [2, 28, 28, 1], preprocessed as `lenet`: -1 to 0.992;"
-        " gives `classes` string [2], `logits` float32 [2, 10], `probabilities` float32 [2, 10]",
+        f"- `input:0`: {images}\n- `Predictions/Reshape_1:0`: float32 [2, 10]",
+        f"- `image_tensor`: `images` {images}; gives {answer}",
         "- `tf_example`: `examples` string [2], serialized `tf.train.Example`s",
     ):
         assert line in said
