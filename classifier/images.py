@@ -64,6 +64,12 @@ def decoded_channels(info: ModelInfo) -> int:
     return 3 if info.use_grayscale else info.num_channels
 
 
+def prepared_values(info: ModelInfo) -> str:
+    """Returns in words what the values of a prepared image are."""
+    name = preprocessing_factory.resolve_name(info.preprocessing_name)
+    return preprocessing_factory.VALUES[name]
+
+
 def picture_fn(info: ModelInfo, image_size: tuple[int, int]) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns the function that prepares one decoded picture as evaluation does: from uint8
     [height, width, `decoded_channels`] to float32 [*image_size, channels]."""

@@ -173,6 +173,12 @@ class InferenceModel(tf.Module):
             logits, end_points = self.network(images)
         return {"logits": logits, "probabilities": probabilities(logits, end_points)}
 
+    def output(self, end_point: str | None, images: tf.Tensor) -> tf.Tensor:
+        """Returns an end point's value for preprocessed images; without a name, the logits."""
+        with self.store.as_default():
+            logits, end_points = self.network(images)
+        return logits if end_point is None else end_points[end_point]
+
     def features(self, images: tf.Tensor) -> tf.Tensor:
         """Returns what the network's last layer sees of preprocessed images, float32 [batch,
         channels]: the means over height and width, where there is more than one place."""

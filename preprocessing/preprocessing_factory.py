@@ -17,6 +17,14 @@ PREPROCESSINGS = {
     "vgg": "preprocessing.vgg_preprocessing",
 }
 
+# What the values of a prepared image are.
+VALUES = {
+    "cifarnet": "of each image mean 0 and deviation 1",
+    "inception": "-1 to 1",
+    "lenet": "-1 to 0.992",
+    "vgg": "0 to 255 less 123.68, 116.779 and 103.939 for red, green and blue",
+}
+
 # What can be switched off in training; names of arguments of `preprocess_for_train`.
 SWITCHES = {
     "cifarnet": ("random_crop", "random_flip", "color_distortion"),

@@ -3,6 +3,7 @@
 import functools
 import itertools
 import math
+import re
 
 from slim import _checks
 
@@ -38,3 +39,10 @@ def rising(**lists: tuple[float, ...]) -> None:
                 raise _checks.UserError(
                     f"{name}: {number:g} must be above {before:g}, for the numbers have to rise"
                 )
+
+
+def license_name(**values: str) -> None:
+    """Raises UserError for what cannot be the short name of a license."""
+    for name, value in values.items():
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+-]*", value):
+            raise _checks.UserError(f"{name}={value!r} is not a short name such as apache-2.0")
