@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 import slim
@@ -22,6 +23,7 @@ from classifier import (
 )
 from classifier.config.training import TrainConfig
 from classifier.exit_codes import ExitCode
+from classifier.hooks.contact_sheet import ContactSheet
 from classifier.hooks.events import EventHook
 from classifier.hooks.opening import Opening
 from classifier.hooks.progress import MetricsFile, Progress
@@ -68,7 +70,7 @@ def run(config: TrainConfig) -> ExitCode | None:
     dataset = facts.open_dataset(data.dataset_name, data.dataset_split_name, data.dataset_dir)
     train_op = make_train_op(resolved, strategy)
     opening = Opening(resolved, directory, changes, dataset, deployment.devices())
-    hooks = [opening, *(_recorders(resolved, directory) if workers.task == 0 else [])]
+    hooks = [opening, *(_recorders(resolved, directory, dataset) if workers.task == 0 else [])]
     try:
         with inputs.translate_errors(dataset, lambda: _upcoming(resolved, dataset, train_op)):
             init_fn = opening.warm_start(train_op.store)
@@ -195,7 +197,9 @@ def _changes(directory: RunDirectory, resolved: resolve.ResolvedRun) -> tuple[re
     return changes
 
 
-def _recorders(resolved: resolve.ResolvedRun, directory: RunDirectory) -> list[learning.Hook]:
+def _recorders(
+    resolved: resolve.ResolvedRun, directory: RunDirectory, dataset: Dataset
+) -> list[learning.Hook]:
     saving = resolved.config.saving
     metrics = MetricsFile(directory.metrics_path)
     hooks: list[learning.Hook] = [Progress(resolved, saving.log_every_n_steps, metrics)]
@@ -203,8 +207,16 @@ def _recorders(resolved: resolve.ResolvedRun, directory: RunDirectory) -> list[l
         hooks.append(EventHook(directory.path, saving.save_summaries_secs))
     if resolved.eval_every_steps:
         data, split = resolved.config.data, resolved.config.validation.eval_split_name
-        dataset = facts.open_dataset(data.dataset_name, split, data.dataset_dir)
-        hooks.append(Validation(resolved, dataset, metrics))
+        evaluated = facts.open_dataset(data.dataset_name, split, data.dataset_dir)
+        hooks.append(Validation(resolved, evaluated, metrics))
+    if saving.summarize_images:
+
+        def batch_at(step: int) -> dict[str, np.ndarray]:
+            batch = next(iter(make_batches(resolved, dataset, step)))
+            return {name: part.numpy() for name, part in batch.items()}
+
+        names = resolved.model.label_names or ()
+        hooks.append(ContactSheet(directory.path, batch_at, names, saving.save_summaries_secs))
     return hooks
 
 
