@@ -194,8 +194,10 @@ def test_the_same_global_batch_on_more_clones_is_no_other_run():
 
 def test_an_option_that_a_former_version_lacked_is_no_change():
     before = through_json(resolved())
-    del before["options"]["seed"], before["resolved"]["num_channels"]
-    assert resuming.changed_options(before, resolved(seed=3)) == ()
+    del before["options"]["mixup_alpha"], before["resolved"]["num_channels"]
+    assert resuming.changed_options(before, resolved()) == ()
+    (change,) = resuming.changed_options(before, resolved(mixup_alpha=0.5))
+    assert str(change) == "mixup_alpha: 0.0 -> 0.5"
 
 
 def test_a_long_value_is_cut():
