@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from nets.nets_factory import NETWORKS
+from slim import _checks
 
 NETWORK, SLOT, AVERAGE, STEP = "network variable", "optimizer slot", "moving average", "global step"
 KINDS = (NETWORK, SLOT, AVERAGE, STEP)
@@ -14,7 +15,8 @@ KINDS = (NETWORK, SLOT, AVERAGE, STEP)
 # Of slim's own optimizers, and of others that the original's users trained with.
 _SLOT = re.compile(
     r"(/|^)(Adadelta|Adagrad|AdagradDA|Adam|AdaMax|Ftrl|LARS|Momentum|RMSProp)(_\d+)?$"
-    r"|^beta[12]_power(_\d+)?$"
+    r"|/(AdamW|Lamb|Lion|Muon|Adafactor)_(momentum|velocity|rows|columns)$"
+    r"|^beta[12]_power(_\d+)?$|^Adafactor_step$"
 )
 # Written by tf.train.Checkpoint: names are paths through Python objects, not those of variables.
 _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
@@ -31,7 +33,8 @@ def kind(name: str) -> str:
 
 def optimizers_of(names: Iterable[str]) -> list[str]:
     """Returns the optimizers whose slots are among the names."""
-    return sorted({match[2] for name in names if (match := _SLOT.search(name)) and match[2]})
+    found = (match for name in names if (match := _SLOT.search(name)))
+    return sorted({match[2] or match[4] for match in found} - {None})
 
 
 def is_in(name: str, scope: str) -> bool:
@@ -85,3 +88,35 @@ def scopes_of(shapes: Mapping[str, Sequence[int]]) -> str:
         )
     found = networks_with(shapes)
     return f"Its scopes are those of {' or '.join(found)}" if found else ""
+
+
+def in_scopes(
+    names: Iterable[str], scopes: Sequence[str], argument: str, where: str = ""
+) -> list[str]:
+    """Returns the names that begin with one of the scopes.
+
+    Args:
+      names: names of variables.
+      scopes: as the user typed them.
+      argument: the option they came from, to be named in an error.
+      where: whose variables they are, for the error, with a blank before it.
+
+    Raises:
+      UserError: if a scope matches no name; the message has the nearest scopes.
+    """
+    names = list(names)
+    found: dict[str, None] = {}
+    for scope in scopes:
+        matching = [name for name in names if is_in(name, scope)]
+        if not matching:
+            known = sorted(_scopes(names))
+            near = _checks.suggest(scope, known) or f". Scopes are: {_checks.listed(known, 12)}"
+            raise _checks.UserError(f"{argument}: {scope!r} matches no variable{where}{near}")
+        found.update(dict.fromkeys(matching))
+    return list(found)
+
+
+def _scopes(names: Iterable[str]) -> set[str]:
+    """Returns every scope that the variables lie in, at every depth."""
+    parts = [name.split("/") for name in names]
+    return {"/".join(part[:depth]) for part in parts for depth in range(1, len(part))}

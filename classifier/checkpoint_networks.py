@@ -5,14 +5,13 @@ from collections.abc import Mapping, Sequence
 import tensorflow as tf
 
 import slim
-from classifier import checkpoint_names, keras_weights
+from classifier import checkpoint_names
 from classifier.config.checkpoints import DiffConfig
 from classifier.run_directory import ModelInfo, RunDirectory
 from nets import nets_factory
-from slim import _checks, checkpoints
-from slim.checkpoints import Mismatch, RestoreReport, SavedVariable
+from slim import _checks
+from slim.checkpoints import Mismatch, RestoreReport, SavedVariable, Source
 
-Source = checkpoints.Reader | keras_weights.WeightsFile
 Variables = Mapping[str, SavedVariable]
 
 # A checkpoint with a smaller share of a network's variables is likely another network's.

@@ -6,25 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from classifier import checkpoint_names, keras_weights
-from classifier.checkpoint_networks import Network, Source, Variables, advice, compare, whose
+from classifier.checkpoint_networks import Network, Variables, advice, compare, whose
+from classifier.checkpoint_sources import open_source
 from classifier.config.checkpoints import ConvertConfig, DiffConfig, InspectConfig
 from slim import _checks, checkpoints
 from slim.checkpoints import RestoreReport, SavedVariable
 
 # Names of a list that `diff` prints.
 _MOST = 20
-
-
-def open_source(path: str) -> Source:
-    """Returns the variables at a path: of a checkpoint, or of a `.weights.h5` file.
-
-    Raises:
-      UserError: if there is nothing of the kind.
-      RunError: if it cannot be read.
-    """
-    if path.endswith(keras_weights.SUFFIX):
-        return keras_weights.WeightsFile(path)
-    return checkpoints.read(checkpoints.find(path))
 
 
 def inspect(config: InspectConfig) -> None:

@@ -38,7 +38,7 @@ def training_run(config: TrainConfig) -> resolve.ResolvedRun:
     preprocessing_factory.check_switches(
         resolved.model.preprocessing_name, resolve.preprocessing_switches(config)
     )
-    if config.validation.eval_every_epochs:
+    if resolved.eval_every_steps:
         dataset_factory.get_facts(
             data.dataset_name, config.validation.eval_split_name, data.dataset_dir
         )
@@ -60,6 +60,7 @@ def evaluation(config: EvalConfig) -> tuple[resolve_trained.ResolvedEvaluation, 
     Raises:
       UserError: if the dataset is not there or an option contradicts the model.
     """
+    resolve_trained.check_evaluation(config.run)
     info = _model_info(config.run.checkpoint_path)
     name, data = resolve_trained.evaluated_dataset(config, info), config.data
     facts = dataset_factory.get_facts(name, data.dataset_split_name, data.dataset_dir)

@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from classifier.config.augmentation import AugmentationOptions
 from classifier.run_directory import ModelInfo
 from preprocessing import preprocessing_factory
 
@@ -19,6 +20,19 @@ def preprocessing_fn(
         info.preprocessing_name, is_training=is_training, use_grayscale=info.use_grayscale
     )
     return functools.partial(prepare, **switches)
+
+
+def augmentation_fn(options: AugmentationOptions) -> Callable[..., tf.Tensor] | None:
+    """Returns what distorts each training picture beside its preprocessing, if anything does:
+    from a picture with values 0 to 255 and a seed to such a picture."""
+    if options.auto_augment is None and options.rand_augment is None and not options.random_erasing:
+        return None
+    return preprocessing_factory.get_augmentation(
+        auto_augment=options.auto_augment,
+        rand_augment=options.rand_augment,
+        layers=options.rand_augment_layers,
+        random_erasing=options.random_erasing,
+    )
 
 
 def encoded_image_fn(
@@ -48,6 +62,12 @@ def decoded_channels(info: ModelInfo) -> int:
     """Returns the channels of a picture before preprocessing."""
     # A grayscale network reads colour and mixes it, so that any picture will do.
     return 3 if info.use_grayscale else info.num_channels
+
+
+def prepared_values(info: ModelInfo) -> str:
+    """Returns in words what the values of a prepared image are."""
+    name = preprocessing_factory.resolve_name(info.preprocessing_name)
+    return preprocessing_factory.VALUES[name]
 
 
 def picture_fn(info: ModelInfo, image_size: tuple[int, int]) -> Callable[[tf.Tensor], tf.Tensor]:

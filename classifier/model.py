@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import slim
 from classifier import warm_start
-from classifier.checkpoint_names import AVERAGE, heads_of, is_in, kind
+from classifier.checkpoint_names import AVERAGE, heads_of, kind
 from classifier.run_directory import ModelInfo
 from nets import nets_factory
 from slim import _checks, checkpoints
@@ -21,8 +21,9 @@ def training_loss(
     info: ModelInfo,
     weight_decay: float,
     label_smoothing: float,
-    trainable_scopes: Sequence[str] = (),
     compute_dtype: str = "float32",
+    frozen_batch_norm: bool | Callable[[str], bool] = False,
+    batch_norm_decay: float | None = None,
 ) -> Callable[..., Any]:
     """Returns the loss of a batch.
 
@@ -30,27 +31,34 @@ def training_loss(
       info: the network and its classes.
       weight_decay: coefficient of the L2 penalty on the weights.
       label_smoothing: share of each label spread over all classes.
-      trainable_scopes: if any, batch norm outside of them keeps to its moving averages.
       compute_dtype: of the network's activations; its losses are float32.
+      frozen_batch_norm: whether batch norm keeps to its moving averages, or which of it does, by
+        the scope's name.
+      batch_norm_decay: of those averages, instead of the network's own.
 
     Returns:
       A function `(image, label, ...) -> (total loss, numbers to log)` of float32 images [batch,
-      height, width, channels] and int64 labels [batch]; further parts of the batch are not looked
-      at.
+      height, width, channels] and int64 labels [batch]. Mixed images come with `mixed_label` (int64
+      [batch]) and the share of `label`, `mix` (float32 [batch]). Further parts of the batch are not
+      looked at.
     """
     network = nets_factory.get_network_fn(
-        info.model_name, info.num_classes, weight_decay, is_training=True
+        info.model_name, info.num_classes, weight_decay, True, batch_norm_decay
     )
 
-    def frozen(name: str) -> bool:
-        return bool(trainable_scopes) and not any(is_in(name, scope) for scope in trainable_scopes)
-
     def loss_fn(
-        image: tf.Tensor, label: tf.Tensor, **_: tf.Tensor
+        image: tf.Tensor,
+        label: tf.Tensor,
+        mixed_label: tf.Tensor | None = None,
+        mix: tf.Tensor | None = None,
+        **_: tf.Tensor,
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        with slim.arg_scope([slim.batch_norm], frozen=frozen):
+        with slim.arg_scope([slim.batch_norm], frozen=frozen_batch_norm):
             logits, end_points = network(tf.cast(image, compute_dtype))
         one_hot = slim.one_hot_encoding(label, info.num_classes)
+        if mixed_label is not None:
+            other = slim.one_hot_encoding(mixed_label, info.num_classes)
+            one_hot = other + mix[:, tf.newaxis] * (one_hot - other)
         auxiliary = end_points.get("AuxLogits")
         if auxiliary is not None:
             slim.losses.softmax_cross_entropy(
@@ -164,6 +172,12 @@ class InferenceModel(tf.Module):
         with self.store.as_default():
             logits, end_points = self.network(images)
         return {"logits": logits, "probabilities": probabilities(logits, end_points)}
+
+    def output(self, end_point: str | None, images: tf.Tensor) -> tf.Tensor:
+        """Returns an end point's value for preprocessed images; without a name, the logits."""
+        with self.store.as_default():
+            logits, end_points = self.network(images)
+        return logits if end_point is None else end_points[end_point]
 
     def features(self, images: tf.Tensor) -> tf.Tensor:
         """Returns what the network's last layer sees of preprocessed images, float32 [batch,

@@ -60,7 +60,8 @@ class Option:
 
     Attributes:
       name: of the field and of the flag.
-      kind: `bool`, `int`, `float`, `str`, `tuple[str, ...]` or `tuple[int, int]`.
+      kind: `bool`, `int`, `float`, `str`, a tuple of any number of one of the last three, or
+        `tuple[int, int]`.
       optional: whether None is a value.
       default: `dataclasses.MISSING` if it has to be given.
       declared: the rest.
@@ -101,7 +102,7 @@ class Option:
         """
         if not text and self.optional:
             return None
-        if not text and self.kind == tuple[str, ...]:
+        if not text and typing.get_args(self.kind)[1:] == (...,):
             return ()
         read, meaning = _READERS[self.kind]
         try:
@@ -245,6 +246,14 @@ def _read_list(text: str) -> tuple[str, ...]:
     return tuple(item.strip() for item in text.split(","))
 
 
+def _read_floats(text: str) -> tuple[float, ...]:
+    return tuple(map(_read_float, text.split(",")))
+
+
+def _read_ints(text: str) -> tuple[int, ...]:
+    return tuple(int(item, 10) for item in text.split(","))
+
+
 def _read_size(text: str) -> tuple[int, int]:
     height, *width = (int(side) for side in text.split(","))
     if len(width) > 1:
@@ -258,5 +267,7 @@ _READERS: Mapping[Any, tuple[Callable[[str], Any], str]] = {
     float: (_read_float, "a number"),
     str: (str, "a text"),
     tuple[str, ...]: (_read_list, "a list of names"),
+    tuple[float, ...]: (_read_floats, "a list of numbers separated by commas"),
+    tuple[int, ...]: (_read_ints, "a list of whole numbers separated by commas"),
     tuple[int, int]: (_read_size, "a size such as 224 or 224,192 (height,width)"),
 }

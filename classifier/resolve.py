@@ -5,11 +5,13 @@ function that gives a preprocessing's own name.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from classifier import options
 from classifier.config.training import TrainConfig
+from classifier.resolve_schedule import ScheduleSteps, resolve_schedule
 from classifier.run_directory import ModelInfo
 from slim import _checks
 
@@ -50,11 +52,10 @@ class ResolvedRun:
       config: the options.
       model: for model_info.json, without versions.
       num_samples: images of the split.
-      global_batch_size: images a step, over all clones.
+      global_batch_size: images a step, over all clones and workers.
       steps_per_epoch: steps for as many images as the split has.
       number_of_steps: where training ends; None: it does not.
-      decay_steps: steps of one exponential step or of the whole polynomial decay.
-      warmup_steps: steps over which the learning rate rises.
+      schedule_steps: the learning rate's durations in steps.
       eval_every_steps: steps between two evaluations inside training, at least 1; 0: none.
       schedule: the learning rate in words.
     """
@@ -65,8 +66,7 @@ class ResolvedRun:
     global_batch_size: int
     steps_per_epoch: float
     number_of_steps: int | None
-    decay_steps: int
-    warmup_steps: float
+    schedule_steps: ScheduleSteps
     eval_every_steps: int
     schedule: str
 
@@ -75,8 +75,9 @@ class ResolvedRun:
         resolved = {
             field.name: getattr(self, field.name)
             for field in dataclasses.fields(self)
-            if field.name not in ("config", "model")
+            if field.name not in ("config", "model", "schedule_steps")
         }
+        resolved |= dataclasses.asdict(self.schedule_steps)
         model = self.model.to_dict()
         del model["versions"]
         return {"options": options.flatten(self.config), "resolved": resolved | model}
@@ -114,15 +115,10 @@ def resolve_training(
         moving_average_decay=config.optimizer.moving_average_decay,
         dataset_name=dataset.name,
     )
-    global_batch_size = config.data.batch_size * config.strategy.num_clones
-    schedule = config.schedule
-    decay_steps = int(dataset.num_samples * schedule.num_epochs_per_decay / global_batch_size)
-    if decay_steps < 1 and schedule.learning_rate_decay_type != "fixed":
-        raise _checks.UserError(
-            f"num_epochs_per_decay={schedule.num_epochs_per_decay:g} is less than one step:"
-            f" {dataset.num_samples} images make {dataset.num_samples / global_batch_size:g} steps"
-            f" of {global_batch_size} images"
-        )
+    strategy = config.strategy
+    clones = strategy.num_clones * strategy.worker_replicas
+    global_batch_size = config.data.batch_size * clones
+    steps = resolve_schedule(config.schedule, dataset.num_samples, config.data.batch_size, clones)
     steps_per_epoch = dataset.num_samples / global_batch_size
     return ResolvedRun(
         config=config,
@@ -130,11 +126,11 @@ def resolve_training(
         num_samples=dataset.num_samples,
         global_batch_size=global_batch_size,
         steps_per_epoch=steps_per_epoch,
-        number_of_steps=config.run.max_number_of_steps,
-        decay_steps=decay_steps,
-        warmup_steps=schedule.warmup_epochs * steps_per_epoch,
-        eval_every_steps=_every(config.validation.eval_every_epochs * steps_per_epoch),
-        schedule=_in_words(config, steps_per_epoch, decay_steps),
+        number_of_steps=_end(config, steps_per_epoch),
+        schedule_steps=steps,
+        eval_every_steps=config.validation.eval_every_steps
+        or _every(config.validation.eval_every_epochs * steps_per_epoch),
+        schedule=_in_words(config, steps_per_epoch, steps),
     )
 
 
@@ -154,27 +150,19 @@ def _every(steps: float) -> int:
     return max(1, round(steps)) if steps else 0
 
 
-def _in_words(config: TrainConfig, steps_per_epoch: float, decay_steps: int) -> str:
-    batch, clones, rate = config.data.batch_size, config.strategy.num_clones, config.schedule
-    words = []
-    if clones > 1:
-        words.append(f"global batch {batch * clones} = {clones} clones x {batch}")
-    words.append(f"1 epoch = {steps_per_epoch:.10g} steps")
-    if rate.warmup_epochs:
-        words.append(
-            f"LR rises for {rate.warmup_epochs:g} epochs"
-            f" = {rate.warmup_epochs * steps_per_epoch:.10g} steps"
-        )
-    span = f"{rate.num_epochs_per_decay:g} epochs = {decay_steps} steps"
-    words.append(
-        {
-            "fixed": f"LR {rate.learning_rate:g}",
-            "exponential": f"LR {rate.learning_rate:g} x{rate.learning_rate_decay_factor:g}"
-            f" every {span}",
-            "polynomial": f"LR {rate.learning_rate:g} to {rate.end_learning_rate:g} in {span}",
-        }[rate.learning_rate_decay_type]
-    )
-    return "; ".join(words)
+def _end(config: TrainConfig, steps_per_epoch: float) -> int | None:
+    epochs = config.run.max_number_of_epochs
+    return config.run.max_number_of_steps if epochs is None else math.ceil(epochs * steps_per_epoch)
+
+
+def _in_words(config: TrainConfig, steps_per_epoch: float, steps: ScheduleSteps) -> str:
+    batch, strategy = config.data.batch_size, config.strategy
+    words = [
+        f"global batch {batch * count} = {count} {what} x {batch}"
+        for count, what in ((strategy.num_clones, "clones"), (strategy.worker_replicas, "workers"))
+        if count > 1
+    ]
+    return "; ".join([*words, f"1 epoch = {steps_per_epoch:.10g} steps", steps.words])
 
 
 def num_classes(dataset: DatasetFacts, labels_offset: int) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from classifier import resolve
 from classifier.config.export import ExportConfig
-from classifier.config.trained import EvalConfig, ModelOptions, PredictConfig
+from classifier.config.trained import EvalConfig, EvaluationOptions, ModelOptions, PredictConfig
 from classifier.resolve import DatasetFacts, Networks, PreprocessingOf
 from classifier.run_directory import ModelInfo
 from slim import _checks
@@ -37,6 +37,23 @@ class ResolvedEvaluation:
     def use_moving_averages(self) -> bool:
         """Whether the moving averages take the place of the weights."""
         return self.model.moving_average_decay is not None
+
+
+def check_evaluation(options: EvaluationOptions) -> None:
+    """Refuses the original's flags that have nothing to act on.
+
+    Raises:
+      UserError: if one of them is set.
+    """
+    if options.master:
+        raise _checks.UserError(
+            f"master={options.master!r} is refused: evaluation runs in its own process and needs no"
+            " server; leave it out"
+        )
+    if options.quantize:
+        raise _checks.UserError(
+            "quantize is refused: there is no fake quantization to evaluate with; leave it out"
+        )
 
 
 def evaluated_dataset(config: EvalConfig, info: ModelInfo | None) -> str:

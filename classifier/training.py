@@ -8,6 +8,8 @@ import tensorflow as tf
 
 import slim
 from classifier import (
+    batch_norm,
+    cluster,
     facts,
     images,
     inputs,
@@ -30,6 +32,8 @@ from slim import _checks, learning
 from slim.data.dataset import Dataset
 from slim.loss_scale import DynamicLossScale
 
+_ALONE = cluster.Cluster()
+
 
 def run(config: TrainConfig) -> ExitCode | None:
     """Trains, or goes on with the run in `train_dir`, until the last step or a signal.
@@ -47,19 +51,28 @@ def run(config: TrainConfig) -> ExitCode | None:
     resolved = facts.training_run(config)
     directory = RunDirectory(config.run.train_dir)
     changes = _changes(directory, resolved)
-    tf.keras.utils.set_random_seed(config.run.seed)
+    workers = cluster.resolve(config.strategy)
     deployment = DeploymentConfig(
-        num_clones=config.strategy.num_clones, clone_on_cpu=config.strategy.clone_on_cpu
+        num_clones=config.strategy.num_clones,
+        clone_on_cpu=config.strategy.clone_on_cpu,
+        replica_id=workers.task,
+        num_ps_tasks=config.strategy.num_ps_tasks,
+        worker_hosts=workers.hosts,
     )
-    devices = deployment.devices()
+    if workers.hosts:
+        print(f"worker {workers.task} of {', '.join(workers.hosts)}: waiting for all", flush=True)
+    # Before anything else that TensorFlow does, as several workers want it.
+    strategy = deployment.strategy()
+    tf.keras.utils.set_random_seed(config.run.seed)
     data = config.data
     dataset = facts.open_dataset(data.dataset_name, data.dataset_split_name, data.dataset_dir)
-    train_op = make_train_op(resolved, deployment.strategy())
-    opening = Opening(resolved, directory, changes, dataset, devices)
-    hooks = [opening, *_recorders(resolved, directory)]
+    train_op = make_train_op(resolved, strategy)
+    opening = Opening(resolved, directory, changes, dataset, deployment.devices())
+    hooks = [opening, *(_recorders(resolved, directory) if workers.task == 0 else [])]
     try:
         with inputs.translate_errors(dataset, lambda: _upcoming(resolved, dataset, train_op)):
-            _train(resolved, dataset, train_op, hooks, opening.warm_start(train_op.store))
+            init_fn = opening.warm_start(train_op.store)
+            _train(resolved, dataset, train_op, hooks, init_fn, workers)
     except learning.Preempted as stopped:
         print(stopped, file=sys.stderr)
         return ExitCode.PREEMPTED
@@ -78,18 +91,24 @@ def make_train_op(
 ) -> slim.learning.TrainOp:
     """Returns the training step of a run; its variables are made by the first batch."""
     config = resolved.config
-    scopes, dtype = config.finetune.trainable_scopes, config.network.compute_dtype
+    name, dtype = resolved.model.model_name, config.network.compute_dtype
+    scopes = warm_start.trainable_scopes(config.finetune, name)
     loss_fn = model.training_loss(
-        resolved.model, config.loss.weight_decay, config.loss.label_smoothing, scopes, dtype
+        resolved.model,
+        config.loss.weight_decay,
+        config.loss.label_smoothing,
+        dtype,
+        frozen_batch_norm=batch_norm.frozen_rule(config.batch_norm, scopes),
+        batch_norm_decay=config.batch_norm.batch_norm_decay,
     )
-    rate = schedules.make_schedule(config.schedule, resolved.decay_steps, resolved.warmup_steps)
+    rate = schedules.make_schedule(config.schedule, resolved.schedule_steps)
 
     def choose(names: Sequence[str]) -> Sequence[str]:
-        return warm_start.in_scopes(names, scopes, "trainable_scopes") if scopes else names
+        return warm_start.variables_to_train(config.finetune, name, names)
 
     return learning.create_train_op(
         loss_fn,
-        optimizers.make_optimizer(config.optimizer, rate),
+        optimizers.make_optimizer(config.optimizer, rate, resolved.model.model_name),
         store=slim.VariableStore(seed=config.run.seed, keep_float32=True),
         strategy=strategy,
         variables_to_train=choose,
@@ -101,14 +120,20 @@ def make_train_op(
 
 
 def make_batches(
-    resolved: resolve.ResolvedRun, dataset: Dataset, first_step: int
+    resolved: resolve.ResolvedRun,
+    dataset: Dataset,
+    first_step: int,
+    workers: cluster.Cluster = _ALONE,
 ) -> tf.data.Dataset:
-    """Returns the batches of a run from a step on, for all clones together."""
+    """Returns the batches of a run from a step on, for all clones together; of several workers,
+    one's part of them."""
     config, info = resolved.config, resolved.model
     switches = resolve.preprocessing_switches(config)
     return inputs.training_dataset(
         dataset,
-        preprocessing_fn=images.preprocessing_fn(info, is_training=True, **switches),
+        preprocessing_fn=images.preprocessing_fn(
+            info, is_training=True, distort=images.augmentation_fn(config.augmentation), **switches
+        ),
         image_size=info.image_size,
         batch_size=resolved.global_batch_size,
         seed=config.run.seed,
@@ -118,6 +143,20 @@ def make_batches(
         num_readers=config.data.num_readers,
         num_preprocessing_threads=config.data.num_preprocessing_threads,
         shuffle_buffer_mb=config.data.shuffle_buffer_mb,
+        mixing=_mixing(config),
+        worker=(workers.task, max(1, len(workers.hosts))),
+    )
+
+
+def _mixing(config: TrainConfig) -> inputs.Mixing | None:
+    options = config.augmentation
+    if not options.mixup_alpha and not options.cutmix_alpha:
+        return None
+    return inputs.Mixing(
+        seed=config.run.seed,
+        clones=config.strategy.num_clones,
+        mixup_alpha=options.mixup_alpha,
+        cutmix_alpha=options.cutmix_alpha,
     )
 
 
@@ -127,12 +166,13 @@ def _train(
     train_op: slim.learning.TrainOp,
     hooks: Sequence[learning.Hook],
     init_fn: Callable[[], None] | None,
+    workers: cluster.Cluster,
 ) -> None:
     config, saving = resolved.config, resolved.config.saving
     learning.train(
         train_op,
         config.run.train_dir,
-        lambda first_step: make_batches(resolved, dataset, first_step),
+        lambda first_step: make_batches(resolved, dataset, first_step, workers),
         number_of_steps=resolved.number_of_steps,
         steps_per_loop=config.run.steps_per_loop,
         init_fn=init_fn,

@@ -1,10 +1,16 @@
 """Fine-tuning: weights from another run's checkpoint, and the scopes that say which."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+import difflib
+from collections.abc import Mapping, Sequence
+
+import tensorflow as tf
 
 import slim
-from classifier.checkpoint_names import head_classes, heads_of, is_in, scopes_of
+from classifier import checkpoint_networks
+from classifier.checkpoint_names import head_classes, heads_of, in_scopes, scopes_of
+from classifier.checkpoint_sources import Moved, likely_move, open_source, scope_pairs
+from classifier.config.finetuning import AUTO, FinetuneOptions
 from classifier.run_directory import ModelInfo
 from nets.nets_factory import NETWORKS
 from slim import _checks, checkpoints
@@ -15,59 +21,129 @@ class WarmStart:
     """How a new run takes weights from another's checkpoint.
 
     Attributes:
-      checkpoint_path: the checkpoint.
+      options: which checkpoint, and what of it.
       info: the network of the new run, and its classes.
-      exclude_scopes: scopes of variables that start fresh.
-      ignore_missing: go on where the checkpoint lacks variables.
     """
 
-    checkpoint_path: str
+    options: FinetuneOptions
     info: ModelInfo
-    exclude_scopes: Sequence[str] = ()
-    ignore_missing: bool = False
 
     def __call__(self, store: slim.VariableStore) -> str:
-        """Restores the network's variables and returns a line that says what came of it.
+        """Restores the network's variables and returns lines that say what came of it.
 
         Raises:
           UserError: if a scope matches nothing, or the checkpoint does not fit.
         """
         model = {n: v for n, v in store.named_variables.items() if store.records[n].model}
-        excluded = in_scopes(model, self.exclude_scopes, "checkpoint_exclude_scopes")
-        wanted = {name: v for name, v in model.items() if name not in excluded}
-        prefix = checkpoints.find(self.checkpoint_path)
-        report = checkpoints.compare(prefix, wanted)
-        if wanted and len(report.missing) == len(wanted):
-            raise _checks.UserError(of_another_network(report, self.info))
-        if report.mismatched:
-            raise _checks.UserError(_mismatch_text(report, self.info, self.exclude_scopes))
-        if report.missing and not self.ignore_missing:
+        named = [scope for scope in self.options.checkpoint_exclude_scopes if scope != AUTO]
+        excluded = set(in_scopes(model, named, "checkpoint_exclude_scopes"))
+        source = self._source(model)
+        report = checkpoints.compare(
+            source, {name: v for name, v in model.items() if name not in excluded}
+        )
+        fresh = self._differing_heads(report)
+        self._check(report, source, fresh)
+        checkpoints.restore(source, {name: model[name] for name in report.restored})
+        return "\n".join(self._lines(report, [*fresh, *excluded]))
+
+    def _source(self, model: Mapping[str, tf.Variable]) -> checkpoints.Source:
+        """Returns the checkpoint under the names of the network."""
+        source = open_source(str(self.options.checkpoint_path))
+        pairs = scope_pairs(self.options.checkpoint_scope_map)
+        if not pairs:
+            return source
+        moved = Moved(source, pairs, "checkpoint_scope_map")
+        whose = f" of {self.info.model_name}"
+        in_scopes(model, [new for _, new in pairs], "checkpoint_scope_map", whose)
+        return moved
+
+    def _differing_heads(self, report: checkpoints.RestoreReport) -> list[str]:
+        """Returns the variables that start fresh though no scope names them."""
+        scopes = self.options.checkpoint_exclude_scopes
+        if scopes and AUTO not in scopes:
+            return []
+        heads = NETWORKS[self.info.model_name].heads
+        return [each.name for each in report.mismatched if heads_of([each.name], heads)]
+
+    def _check(
+        self, report: checkpoints.RestoreReport, source: checkpoints.Source, fresh: Sequence[str]
+    ) -> None:
+        wanted = len(report.restored) + len(report.mismatched) + len(report.missing)
+        if wanted and len(report.missing) == wanted:
+            raise _checks.UserError(of_another_network(report, self.info, source))
+        if len(report.mismatched) > len(fresh):
+            scopes = self.options.checkpoint_exclude_scopes
+            raise _checks.UserError(_mismatch_text(report, self.info, scopes, source))
+        if report.missing and not self.options.ignore_missing_vars:
             raise _checks.UserError(
-                f"Checkpoint {prefix} has {len(report.restored)} of the {len(wanted)} variables "
-                f"wanted. Missing: {_checks.listed(report.missing, 5)}. "
+                f"Checkpoint {report.prefix} has {wanted - len(report.missing)} of the {wanted} "
+                f"variables wanted. Missing: {_checks.listed(_with_near(report), 5)}. "
                 f"Unused: {_checks.listed(report.unused, 5) or 'none'}. "
                 "Add --ignore_missing_vars to go on without them, or exclude their scopes"
             )
-        checkpoints.restore(prefix, {name: wanted[name] for name in report.restored})
-        return (
-            f"restored {len(report.restored)}, skipped {len(excluded)}, "
-            f"missing {len(report.missing)}, unused {len(report.unused)} variables of {prefix}"
-        )
+
+    def _lines(self, report: checkpoints.RestoreReport, skipped: Sequence[str]) -> list[str]:
+        spec = NETWORKS[self.info.model_name]
+        heads = heads_of(skipped, spec.heads)
+        only_heads = all(heads_of([name], heads) for name in skipped)
+        what = "" if not skipped else " (head)" if only_heads else f" ({_scopes_in(skipped)})"
+        unused = [name for name in report.unused if name not in skipped]
+        counts = f"restored {len(report.restored)}, skipped {len(skipped)}{what}, "
+        counts += f"missing {len(report.missing)}, unused {len(unused)}"
+        lines = [f"{counts} variables of {report.prefix}"]
+        if report.mismatched:
+            fresh = heads_of([mismatch.name for mismatch in report.mismatched], spec.heads)
+            lines.append(
+                f"{head_text(report, self.info, fresh)}: starts fresh "
+                f"(checkpoint_exclude_scopes={AUTO})"
+            )
+        return lines
+
+
+def trainable_scopes(options: FinetuneOptions, model_name: str) -> Sequence[str]:
+    """Returns the scopes that the options choose to train; none: the whole network."""
+    if options.finetune == "head":
+        return NETWORKS[model_name].heads
+    return options.trainable_scopes
+
+
+def variables_to_train(
+    options: FinetuneOptions, model_name: str, names: Sequence[str]
+) -> Sequence[str]:
+    """Returns which of the trainable variables the options choose.
+
+    Raises:
+      UserError: if a scope matches none.
+    """
+    scopes = trainable_scopes(options, model_name)
+    if options.finetune == "head":
+        # A network without its auxiliary head has only the other.
+        scopes = heads_of(names, scopes)
+    return in_scopes(names, scopes, "trainable_scopes") if scopes else names
 
 
 def _mismatch_text(
-    report: checkpoints.RestoreReport, info: ModelInfo, excluded: Sequence[str]
+    report: checkpoints.RestoreReport,
+    info: ModelInfo,
+    excluded: Sequence[str],
+    source: checkpoints.Source,
 ) -> str:
     differing = [mismatch.name for mismatch in report.mismatched]
     heads = heads_of(differing, NETWORKS[info.model_name].heads)
     others = [m for m in report.mismatched if not heads_of([m.name], heads)]
     if others:
+        network = checkpoint_networks.Network(info.model_name, info.num_classes, info)
+        whose = checkpoint_networks.whose(report, source.variables(), network)
         return (
             f"Checkpoint {report.prefix} does not fit: {_checks.listed(others, 4)}. "
-            "`python -m classifier.checkpoints diff` compares it with networks"
+            + (f"{whose}. " if whose else "")
+            + "`python -m classifier.checkpoints diff` compares it with networks"
         )
-    scopes = ",".join([*excluded, *heads])
-    return f"{head_text(report, info, heads)}. Add --checkpoint_exclude_scopes={scopes}"
+    exact, automatic = (",".join([*excluded, *more]) for more in (heads, [AUTO]))
+    return (
+        f"{head_text(report, info, heads)}. Add --checkpoint_exclude_scopes={exact}, or "
+        f"={automatic}"
+    )
 
 
 def head_text(report: checkpoints.RestoreReport, info: ModelInfo, heads: Sequence[str]) -> str:
@@ -87,15 +163,23 @@ def head_text(report: checkpoints.RestoreReport, info: ModelInfo, heads: Sequenc
     )
 
 
-def of_another_network(report: checkpoints.RestoreReport, info: ModelInfo) -> str:
+def of_another_network(
+    report: checkpoints.RestoreReport, info: ModelInfo, source: checkpoints.Source | None = None
+) -> str:
     """Returns what to tell of a checkpoint without a single variable of the network.
 
     Args:
       report: of a comparison in which every variable was missing.
       info: the network.
+      source: the checkpoint, of which a new run would take its weights.
     """
-    saved = checkpoints.read(report.prefix).variables()
-    likely = scopes_of({name: variable.shape for name, variable in saved.items()})
+    saved = (source or checkpoints.read(report.prefix)).variables()
+    move = likely_move(report.missing, report.unused) if source else ""
+    likely = (
+        f"Add --checkpoint_scope_map={move}: that scope has variables of the same names"
+        if move
+        else scopes_of({name: variable.shape for name, variable in saved.items()})
+    )
     return (
         f"Checkpoint {report.prefix} has none of the {len(report.missing)} variables wanted of "
         f"{info.model_name}, such as {report.missing[0]}. "
@@ -103,30 +187,12 @@ def of_another_network(report: checkpoints.RestoreReport, info: ModelInfo) -> st
     )
 
 
-def in_scopes(names: Iterable[str], scopes: Sequence[str], argument: str) -> list[str]:
-    """Returns the names that begin with one of the scopes.
-
-    Args:
-      names: names of variables.
-      scopes: as the user typed them.
-      argument: the option they came from, to be named in an error.
-
-    Raises:
-      UserError: if a scope matches no name; the message has the nearest scopes.
-    """
-    names = list(names)
-    found: dict[str, None] = {}
-    for scope in scopes:
-        matching = [name for name in names if is_in(name, scope)]
-        if not matching:
-            known = sorted(_scopes(names))
-            near = _checks.suggest(scope, known) or f". Scopes are: {_checks.listed(known, 12)}"
-            raise _checks.UserError(f"{argument}: {scope!r} matches no variable{near}")
-        found.update(dict.fromkeys(matching))
-    return list(found)
+def _with_near(report: checkpoints.RestoreReport) -> list[str]:
+    """Returns the missing variables; the first with the nearest name that the checkpoint has."""
+    first, *rest = report.missing
+    near = difflib.get_close_matches(first, report.unused, n=1, cutoff=0.8)
+    return [f"{first} (it has {near[0]})" if near else first, *rest]
 
 
-def _scopes(names: Iterable[str]) -> set[str]:
-    """Returns every scope that the variables lie in, at every depth."""
-    parts = [name.split("/") for name in names]
-    return {"/".join(part[:depth]) for part in parts for depth in range(1, len(part))}
+def _scopes_in(names: Sequence[str]) -> str:
+    return _checks.listed(dict.fromkeys(name.rpartition("/")[0] for name in names), 3)

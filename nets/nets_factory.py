@@ -11,6 +11,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from slim import _checks, arg_scope
+from slim.arg_scope import Scope, arg_scope_func_key
+
+# Of `slim.batch_norm`, for a network that sets none.
+_BATCH_NORM_DECAY = 0.999
 
 
 @dataclasses.dataclass(frozen=True)
@@ -241,7 +245,11 @@ arg_scopes_map: Mapping[str, Callable[..., Any]] = _View(lambda spec: spec.build
 
 
 def get_network_fn(
-    name: str, num_classes: int | None, weight_decay: float = 0.0, is_training: bool = False
+    name: str,
+    num_classes: int | None,
+    weight_decay: float = 0.0,
+    is_training: bool = False,
+    batch_norm_decay: float | None = None,
 ) -> Callable[..., Any]:
     """Returns a network ready to be called on images.
 
@@ -250,6 +258,7 @@ def get_network_fn(
       num_classes: number of classes; 0 or None gives features instead of logits.
       weight_decay: coefficient of the L2 penalty on the weights.
       is_training: whether batch norm and dropout are in training mode.
+      batch_norm_decay: of batch norm's moving averages, instead of the network's own.
 
     Returns:
       A function `(images, **kwargs) -> (logits, end_points)`, with `default_image_size`. It enters
@@ -263,8 +272,35 @@ def get_network_fn(
 
     @functools.wraps(network)
     def network_fn(images: Any, **kwargs: Any) -> Any:
-        with arg_scope(spec.build_arg_scope(weight_decay=weight_decay)):
+        scope = spec.build_arg_scope(weight_decay=weight_decay)
+        if batch_norm_decay is not None:
+            scope = _with_batch_norm_decay(scope, batch_norm_decay)
+        with arg_scope(scope):
             return network(images, num_classes=num_classes, is_training=is_training, **kwargs)
 
     network_fn.default_image_size = spec.image_size  # type: ignore[attr-defined]
     return network_fn
+
+
+def batch_norm_decay(name: str) -> float:
+    """Returns the decay of batch norm's moving averages in a network, as its scope has it.
+
+    Args:
+      name: a name of `NETWORKS`.
+    """
+    scope = NETWORKS[name].build_arg_scope()
+    layers = [arguments.get("normalizer_params") or {} for arguments in scope.values()]
+    found = [each["decay"] for each in (*layers, *scope.values()) if "decay" in each]
+    return found[0] if found else _BATCH_NORM_DECAY
+
+
+def _with_batch_norm_decay(scope: Scope, decay: float) -> Scope:
+    """Returns a scope with this decay for batch norm, by itself and as a layer's normalizer."""
+    from slim import batch_norm  # here, for it loads TensorFlow
+
+    changed = {key: dict(arguments) for key, arguments in scope.items()}
+    for arguments in changed.values():
+        if "decay" in (arguments.get("normalizer_params") or {}):
+            arguments["normalizer_params"] = {**arguments["normalizer_params"], "decay": decay}
+    changed.setdefault(arg_scope_func_key(batch_norm), {})["decay"] = decay
+    return changed

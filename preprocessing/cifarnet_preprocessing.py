@@ -1,5 +1,7 @@
 """CIFAR-10 preprocessing: random crops of the padded picture, mirroring, brightness, contrast."""
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from preprocessing import channels
@@ -20,6 +22,7 @@ def preprocess_for_train(
     random_crop: bool = True,
     random_flip: bool = True,
     color_distortion: str | None = None,
+    distort: Callable[..., tf.Tensor] | None = None,
     use_grayscale: bool = False,
 ) -> tf.Tensor:
     """Distorts one picture for training.
@@ -33,6 +36,7 @@ def preprocess_for_train(
       random_crop: False crops or pads about the centre, as evaluation does.
       random_flip: mirrors every other picture.
       color_distortion: `none`, `fast` (brightness alone) or `full`, the default (contrast too).
+      distort: `fn(image, seed)` of the mirrored picture, such as `augmentation.Augmentation`.
       use_grayscale: converts to one channel.
 
     Returns:
@@ -50,6 +54,8 @@ def preprocess_for_train(
         image = tf.image.resize_with_crop_or_pad(image, height, width)
     if random_flip:
         image = tf.image.stateless_random_flip_left_right(image, flip_seed)
+    if distort is not None:
+        image = distort(image, seed)
     if color_distortion != "none":
         image = tf.image.stateless_random_brightness(image, MAX_BRIGHTNESS, brightness_seed)
     if color_distortion in (None, "full"):

@@ -155,6 +155,7 @@ def preprocess_for_train(
     random_crop: bool = True,
     random_flip: bool = True,
     color_distortion: str | None = None,
+    distort: Callable[..., tf.Tensor] | None = None,
     use_grayscale: bool = False,
 ) -> tf.Tensor:
     """Distorts one picture for training.
@@ -170,6 +171,8 @@ def preprocess_for_train(
       random_flip: False mirrors none.
       color_distortion: "none", "fast" (brightness and saturation) or "full" (hue and contrast
         too); None: as `fast_mode` says.
+      distort: `fn(image, seed)` of the resized picture with values 0 to 255, such as
+        `augmentation.Augmentation`.
       use_grayscale: gives one channel; else the result has three.
 
     Returns:
@@ -195,6 +198,9 @@ def preprocess_for_train(
     resized = _one_of(
         [lambda m=m: legacy_resize.resize(part, height, width, m) for m in methods], method
     )
+    if distort is not None:
+        resized = distort(channels.as_wanted(resized, False) * (255.0 * scale), seed)
+        scale = 1.0 / 255.0
     return _finish(
         resized,
         (mirror < 0.5) if random_flip else tf.constant(False),

@@ -1,5 +1,7 @@
 """LeNet's preprocessing: crop or pad to size, then scale the pixels to [-1, 1)."""
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from preprocessing import channels
@@ -12,6 +14,7 @@ def preprocess_for_train(
     width: int,
     *,
     seed: tf.Tensor | None = None,
+    distort: Callable[..., tf.Tensor] | None = None,
     use_grayscale: bool = False,
 ) -> tf.Tensor:
     """Prepares one picture for training: the same as for evaluation.
@@ -20,26 +23,23 @@ def preprocess_for_train(
       image: `[height, width, channels]`, values 0 to 255; or an encoded picture.
       height: of the result.
       width: of the result.
-      seed: taken because all training functions are called with one; nothing here is random.
+      seed: int32 `[2]`; only `distort` draws from it.
+      distort: `fn(image, seed)` of the picture with values 0 to 255, such as
+        `augmentation.Augmentation`.
       use_grayscale: converts to one channel.
 
     Returns:
       `[height, width, channels]` in float32, values in [-1, 1).
     """
-    del seed
-    image = pictures.whole(image)
-    return preprocess_for_eval(image, height, width, use_grayscale=use_grayscale)
+    image = _at_size(pictures.whole(image), height, width, use_grayscale)
+    return _scaled(image if distort is None else distort(image, seed))
 
 
 def preprocess_for_eval(
     image: tf.Tensor, height: int, width: int, *, use_grayscale: bool = False
 ) -> tf.Tensor:
     """Prepares one picture for evaluation; arguments and result as `preprocess_for_train`."""
-    image = tf.cast(image, tf.float32)
-    if use_grayscale:
-        image = channels.as_grayscale(image)
-    image = tf.image.resize_with_crop_or_pad(image, height, width)
-    return (image - 128.0) / 128.0
+    return _scaled(_at_size(image, height, width, use_grayscale))
 
 
 def preprocess_image(
@@ -48,3 +48,14 @@ def preprocess_image(
     """Prepares one picture; `kwargs` go to `preprocess_for_train` or `preprocess_for_eval`."""
     prepare = preprocess_for_train if is_training else preprocess_for_eval
     return prepare(image, height, width, **kwargs)
+
+
+def _at_size(image: tf.Tensor, height: int, width: int, use_grayscale: bool) -> tf.Tensor:
+    image = tf.cast(image, tf.float32)
+    if use_grayscale:
+        image = channels.as_grayscale(image)
+    return tf.image.resize_with_crop_or_pad(image, height, width)
+
+
+def _scaled(image: tf.Tensor) -> tf.Tensor:
+    return (image - 128.0) / 128.0

@@ -13,7 +13,16 @@ PREPROCESSINGS = {
     "cifarnet": "preprocessing.cifarnet_preprocessing",
     "inception": "preprocessing.inception_preprocessing",
     "lenet": "preprocessing.lenet_preprocessing",
+    "none": "preprocessing.none_preprocessing",
     "vgg": "preprocessing.vgg_preprocessing",
+}
+
+# What the values of a prepared image are.
+VALUES = {
+    "cifarnet": "of each image mean 0 and deviation 1",
+    "inception": "-1 to 1",
+    "lenet": "-1 to 0.992",
+    "vgg": "0 to 255 less 123.68, 116.779 and 103.939 for red, green and blue",
 }
 
 # What can be switched off in training; names of arguments of `preprocess_for_train`.
@@ -21,6 +30,7 @@ SWITCHES = {
     "cifarnet": ("random_crop", "random_flip", "color_distortion"),
     "inception": ("random_crop", "random_flip", "color_distortion"),
     "lenet": (),
+    "none": (),
     "vgg": ("random_crop", "random_flip"),
 }
 
@@ -133,3 +143,9 @@ def get_preprocessing(
         return prepare(image, height, width, use_grayscale=use_grayscale, **kwargs)
 
     return preprocessing_fn
+
+
+def get_augmentation(**settings: Any) -> Callable[..., Any]:
+    """Returns `preprocessing.augmentation.Augmentation(**settings)`: distortions that go with any
+    preprocessing, as its training argument `distort`."""
+    return importlib.import_module("preprocessing.augmentation").Augmentation(**settings)

@@ -5,6 +5,8 @@ jittering" of Simonyan and Zisserman, section 3.1), a part of the wanted size is
 mean colour of ImageNet is subtracted.
 """
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from preprocessing import channels, legacy_resize
@@ -26,6 +28,7 @@ def preprocess_for_train(
     resize_side_max: int = RESIZE_SIDE_MAX,
     random_crop: bool = True,
     random_flip: bool = True,
+    distort: Callable[..., tf.Tensor] | None = None,
     use_grayscale: bool = False,
 ) -> tf.Tensor:
     """Cuts a random part out of the resized picture, and mirrors every other one.
@@ -39,6 +42,7 @@ def preprocess_for_train(
       resize_side_max: and to at most this.
       random_crop: False cuts out the centre.
       random_flip: False mirrors none.
+      distort: `fn(image, seed)` of the part, such as `augmentation.Augmentation`.
       use_grayscale: gives one channel; else the result has three.
 
     Returns:
@@ -65,6 +69,8 @@ def preprocess_for_train(
         return _part_of_resized(picture, side, place, is_mirrored, height, width)
 
     image = channels.as_wanted(pictures.cut(image, choose), use_grayscale=False)
+    if distort is not None:
+        image = distort(image, seed)
     return subtract_means(image, use_grayscale)
 
 

@@ -19,6 +19,7 @@ from slim.checkpoints import Checkpoints, Restored
 from slim.run_lock import TrainDirLock
 from slim.signals import EXIT_CODE, Preempted, StopRequest, stop_on_signals
 from slim.train_op import TrainOp, clip_gradient_norms, create_train_op, multiply_gradients
+from slim.workers import Workers, translated
 
 __all__ = [
     "EXIT_CODE", "Hook", "NonFiniteError", "Preempted", "Run", "TrainOp", "clip_gradient_norms",
@@ -123,6 +124,9 @@ def train(
     The same call on the same directory resumes: variables, slots, averages and the step come from
     the newest readable checkpoint, and the data goes on where it stopped.
 
+    Under a strategy of several processes each makes this call, with its own share of the batches.
+    The first one alone reads and writes the directory and has hooks.
+
     Args:
       train_op: from `create_train_op`.
       logdir: directory of the run; checkpoints are `model.ckpt-STEP`.
@@ -153,28 +157,34 @@ def train(
     _checks.non_negative(
         save_interval_secs=save_interval_secs, save_interval_steps=save_interval_steps
     )
-    with TrainDirLock(logdir), stop_on_signals() as stop, contextlib.ExitStack() as stack:
+    workers = Workers(train_op.strategy)
+    lock = TrainDirLock(logdir) if workers.is_chief else contextlib.nullcontext()
+    hooks = hooks if workers.is_chief else ()
+    with lock, stop_on_signals() as stop, contextlib.ExitStack() as stack:
         checkpoints = Checkpoints(
             logdir, max_to_keep=max_to_keep, keep_every_n_hours=keep_checkpoint_every_n_hours
         )
-        run = _start(train_op, checkpoints, batches, number_of_steps, init_fn)
+        run = _start(train_op, checkpoints, batches, number_of_steps, init_fn, workers)
         for hook in hooks:
             hook.begin(run)
             stack.callback(hook.end, run)
         timer = _Timer(save_interval_secs, clock)
         loss, saved = math.nan, run.step if run.restored else -1
-        for numbers in _steps(run, batches, steps_per_loop):
+        for numbers in _steps(run, batches, steps_per_loop, workers):
             loss = float(numbers["loss"][-1])
             for hook in hooks:
                 hook.after_steps(run, numbers)
             by_steps = save_interval_steps and _crosses(
                 run.step, len(numbers["loss"]), save_interval_steps
             )
-            if by_steps or timer.is_due() or stop:
+            leave = workers.any(bool(stop))
+            if workers.is_chief and (by_steps or timer.is_due() or leave):
                 saved = _save(run, hooks)
-            _leave_if_asked(stop, run)
-        if saved != run.step:
+            if leave and not workers.any(run.is_over):
+                raise _preempted(stop, run)
+        if workers.is_chief and saved != run.step:
             _save(run, hooks)
+        workers.any(True)  # none ends before the chief has saved
         return loss
 
 
@@ -184,16 +194,19 @@ def _start(
     batches: Any,
     number_of_steps: int | None,
     init_fn: Callable[[], Any] | None,
+    workers: Workers,
 ) -> Run:
     """Makes the variables and gives them the values of the newest checkpoint, or their first
     ones."""
     train_op.build(_replica_spec(batches))
-    restored = checkpoints.restore_latest(train_op.store.named_variables)
+    variables = train_op.store.named_variables
+    restored = checkpoints.restore_latest(variables) if workers.is_chief else None
     if restored is None:
-        if init_fn is not None:
+        if init_fn is not None and workers.is_chief:
             init_fn()
         if train_op.averages is not None:
             train_op.averages.reset()
+    workers.take_from_chief(variables)
     step = int(train_op.global_step.numpy())
     return Run(train_op, checkpoints, step, number_of_steps, restored)
 
@@ -206,13 +219,14 @@ def _replica_spec(batches: Any) -> Any:
     )
 
 
-def _steps(run: Run, batches: Any, steps_per_loop: int) -> Iterator[Mapping[str, np.ndarray]]:
+def _steps(
+    run: Run, batches: Any, steps_per_loop: int, workers: Workers
+) -> Iterator[Mapping[str, np.ndarray]]:
     """Runs steps and yields their numbers, until the end of the run or of the data."""
-    strategy = run.train_op.strategy
     dataset = batches(run.step) if callable(batches) else batches.skip(run.step)
-    iterator = iter(strategy.experimental_distribute_dataset(dataset))
+    iterator = iter(workers.distribute(dataset))
     loss = math.nan
-    while not run.is_over:
+    while not workers.any(run.is_over):
         left = steps_per_loop if run.number_of_steps is None else run.number_of_steps - run.step
         try:
             numbers = run.train_op.run(iterator, min(steps_per_loop, left))
@@ -222,6 +236,8 @@ def _steps(run: Run, batches: Any, steps_per_loop: int) -> Iterator[Mapping[str,
                 _check_variables(run, done)
             run.step = done
             return
+        except tf.errors.OpError as error:
+            raise translated(error, workers) from error
         _check_finite(run.step, numbers, loss)
         loss = float(numbers["loss"][-1])
         run.step += len(numbers["loss"])
@@ -272,9 +288,8 @@ def _save(run: Run, hooks: Iterable[Hook]) -> int:
     return run.step
 
 
-def _leave_if_asked(stop: StopRequest, run: Run) -> None:
-    if stop and not run.is_over:
-        raise Preempted(
-            f"stopped by {stop.signal.name} at step {run.step}, which is saved; "
-            "the same command goes on from there"
-        )
+def _preempted(stop: StopRequest, run: Run) -> Preempted:
+    why = stop.signal.name if stop.signal else "a signal to another worker"
+    return Preempted(
+        f"stopped by {why} at step {run.step}, which is saved; the same command goes on from there"
+    )

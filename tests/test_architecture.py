@@ -90,6 +90,7 @@ TENSORFLOW_FREE = (
     "classifier.paths",
     "classifier.resolve",
     "classifier.resolve_graph",
+    "classifier.resolve_schedule",
     "classifier.resolve_trained",
     "classifier.resuming",
     "classifier.run_directory",

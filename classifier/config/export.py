@@ -36,6 +36,22 @@ class ExportOptions(Options):
     fold_batch_norm: bool = option(
         True, "Make batch norm a part of the convolutions before it, in the frozen formats."
     )
+    final_endpoint: str | None = option(
+        None,
+        "End point of the network that a frozen graph gives, and nothing after it; default: the"
+        " logits and the probabilities.",
+    )
+    license: str | None = option(
+        None,
+        "License of the model for its card, README.md, as Hugging Face writes it (apache-2.0,"
+        " cc-by-4.0, ...); default: unknown.",
+        check=bounds.license_name,
+    )
+    eval_json: str | None = option(
+        None,
+        "File that eval_image_classifier.py wrote of this checkpoint; its numbers go into the model"
+        " card, in place of those of the run's own evaluation.",
+    )
     output_file: str | None = option(
         None,
         "File to write a GraphDef without weights to, for TensorFlow's freeze_graph; without"
@@ -72,7 +88,7 @@ class ExportOptions(Options):
             )
         if self.output_file is not None and self.input_type != "float_image":
             yield "input_type needs checkpoint_path: output_file gets a graph for float_image"
-        for name in ("output_dir", "formats"):
+        for name in ("output_dir", "formats", "final_endpoint", "license", "eval_json"):
             if self.output_file is not None and getattr(self, name) is not None:
                 yield f"{name} needs checkpoint_path: output_file gets a graph without weights"
 
@@ -84,6 +100,8 @@ class ExportOptions(Options):
             )
         elif self.output_dir is None:
             yield "output_dir is required with checkpoint_path"
+        if self.final_endpoint is not None and self.formats != ("frozen_pb",):
+            yield "final_endpoint needs formats=frozen_pb: the other formats give the classes"
         for name in ("write_text_graphdef", "is_video_model"):
             if getattr(self, name):
                 yield f"{name} is for output_file only; leave it out with checkpoint_path"

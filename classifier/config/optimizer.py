@@ -1,12 +1,16 @@
-"""Options of the optimizer and of the learning rate."""
+"""Options of the optimizer."""
 
 import dataclasses
+from collections.abc import Iterator
 
 from classifier.config import bounds
 from classifier.options import Options, option
 
-OPTIMIZERS = ("adadelta", "adagrad", "adam", "ftrl", "momentum", "rmsprop", "sgd")
-DECAYS = ("fixed", "exponential", "polynomial")
+DECOUPLED = ("adafactor", "adamw", "lamb", "lion", "muon")
+OPTIMIZERS = (
+    *("adadelta", "adagrad", "adam", "ftrl", "momentum", "rmsprop", "sgd"),
+    *DECOUPLED,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,8 +24,38 @@ class OptimizerOptions(Options):
     adagrad_initial_accumulator_value: float = option(
         0.1, "Starting value of adagrad's accumulators.", check=bounds.positive
     )
-    adam_beta1: float = option(0.9, "Decay rate of adam's first moments.", check=bounds.fraction)
-    adam_beta2: float = option(0.999, "Decay rate of adam's second moments.", check=bounds.fraction)
+    adam_beta1: float = option(
+        0.9,
+        "Decay rate of the first moments of adam, adamw, lamb and muon.",
+        check=bounds.fraction,
+    )
+    adam_beta2: float = option(
+        0.999, "Decay rate of the second moments of the same.", check=bounds.fraction
+    )
+    adamw_epsilon: float = option(
+        1e-7, "Epsilon of adamw, lamb and muon.", check=bounds.non_negative
+    )
+    optimizer_weight_decay: float | None = option(
+        None,
+        "Weight decay of adafactor, adamw, lamb, lion and muon, beside the loss's L2 penalty;"
+        " default: 0.004 for adamw and muon, 0 for the others.",
+        check=bounds.non_negative,
+    )
+    lion_beta1: float = option(
+        0.9, "Share of past gradients in a step of lion.", check=bounds.fraction
+    )
+    lion_beta2: float = option(
+        0.99, "Decay rate of lion's mean of gradients.", check=bounds.fraction
+    )
+    muon_momentum: float = option(0.95, "Momentum of muon.", check=bounds.fraction)
+    adafactor_beta2_decay: float = option(
+        -0.8,
+        "Exponent of the step in the decay rate of adafactor's means; zero or less.",
+        check=bounds.not_above_zero,
+    )
+    adafactor_clip_threshold: float = option(
+        1.0, "Largest root mean square of a step of adafactor.", check=bounds.positive
+    )
     opt_epsilon: float = option(
         1.0, "Epsilon of adadelta, adam and rmsprop.", check=bounds.non_negative
     )
@@ -48,26 +82,10 @@ class OptimizerOptions(Options):
         resume="refused",
     )
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ScheduleOptions(Options):
-    """Learning rate."""
-
-    learning_rate: float = option(0.01, "Initial learning rate.", check=bounds.positive)
-    learning_rate_decay_type: str = option(
-        "exponential", "How the learning rate falls.", choices=DECAYS
-    )
-    end_learning_rate: float = option(
-        0.0001, "Last learning rate of the polynomial decay.", check=bounds.non_negative
-    )
-    learning_rate_decay_factor: float = option(
-        0.94, "Factor of each step of the exponential decay.", check=bounds.positive
-    )
-    num_epochs_per_decay: float = option(
-        2.0,
-        "Epochs, counted in global batches, of one exponential step or of the polynomial decay.",
-        check=bounds.positive,
-    )
-    warmup_epochs: float = option(
-        0.0, "Epochs over which the learning rate rises from 0.", check=bounds.non_negative
-    )
+    def conflicts(self) -> Iterator[str]:
+        """Yields the option that has nothing to act on."""
+        if self.optimizer_weight_decay is not None and self.optimizer not in DECOUPLED:
+            yield (
+                f"optimizer_weight_decay is for {', '.join(DECOUPLED)}; for {self.optimizer} it is"
+                " weight_decay, the L2 penalty of the loss"
+            )

@@ -1,6 +1,7 @@
 """Options of the run, its devices, and what it writes."""
 
 import dataclasses
+from collections.abc import Iterator
 
 from classifier.config import bounds
 from classifier.options import Options, option, required
@@ -20,6 +21,9 @@ class RunOptions(Options):
         "Training steps in all, resumed ones included; without it, until stopped.",
         check=bounds.positive,
     )
+    max_number_of_epochs: float | None = option(
+        None, "The same in epochs, instead of steps.", check=bounds.positive
+    )
     seed: int = option(
         0,
         "Seed of the variables, the order of the examples, augmentation and dropout.",
@@ -30,15 +34,10 @@ class RunOptions(Options):
         1, "Training steps between two looks of Python at the device.", check=bounds.positive
     )
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class StrategyOptions(Options):
-    """Devices."""
-
-    num_clones: int = option(
-        1, "Devices that train side by side, each on a batch of its own.", check=bounds.positive
-    )
-    clone_on_cpu: bool = option(False, "Train on the CPU though there are GPUs.")
+    def conflicts(self) -> Iterator[str]:
+        """Yields an end that is told twice."""
+        if self.max_number_of_steps is not None and self.max_number_of_epochs is not None:
+            yield "max_number_of_steps and max_number_of_epochs both say the end: give one of them"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

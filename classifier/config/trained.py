@@ -55,6 +55,10 @@ class EvaluationOptions(Options):
     max_num_batches: int | None = option(
         None, "Most batches to evaluate; default: every image once.", check=bounds.positive
     )
+    master: str | None = option(
+        None, "Refused: evaluation runs in its own process and needs no server."
+    )
+    quantize: bool = option(False, "Refused: there is no fake quantization to evaluate with.")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,12 @@ import dataclasses
 
 from classifier.config.augmentation import AugmentationOptions
 from classifier.config.data import TrainingDataOptions
-from classifier.config.finetuning import FinetuneOptions
+from classifier.config.finetuning import BatchNormOptions, FinetuneOptions
 from classifier.config.network import LossOptions, NetworkOptions
-from classifier.config.optimizer import OptimizerOptions, ScheduleOptions
-from classifier.config.run import RunOptions, SavingOptions, StrategyOptions
+from classifier.config.optimizer import OptimizerOptions
+from classifier.config.run import RunOptions, SavingOptions
+from classifier.config.schedule import ScheduleOptions
+from classifier.config.strategy import StrategyOptions
 from classifier.config.validation import ValidationOptions
 
 
@@ -27,6 +29,7 @@ class TrainConfig:
     optimizer: OptimizerOptions = OptimizerOptions()
     schedule: ScheduleOptions = ScheduleOptions()
     finetune: FinetuneOptions = FinetuneOptions()
+    batch_norm: BatchNormOptions = BatchNormOptions()
     strategy: StrategyOptions = StrategyOptions()
     validation: ValidationOptions = ValidationOptions()
     saving: SavingOptions = SavingOptions()

@@ -17,6 +17,9 @@ class ValidationOptions(Options):
         " 0: none.",
         check=bounds.non_negative,
     )
+    eval_every_steps: int = option(
+        0, "The same in steps, instead of epochs.", check=bounds.non_negative
+    )
     eval_split_name: str = option("validation", "Split that they evaluate on.")
     early_stopping_patience: int = option(
         0,
@@ -25,8 +28,10 @@ class ValidationOptions(Options):
     )
 
     def conflicts(self) -> Iterator[str]:
-        """Yields the option that has nothing to act on."""
-        if self.early_stopping_patience and not self.eval_every_epochs:
+        """Yields the option that has nothing to act on, and an interval told twice."""
+        if self.eval_every_epochs and self.eval_every_steps:
+            yield "eval_every_epochs and eval_every_steps say the same twice: give one of them"
+        if self.early_stopping_patience and not (self.eval_every_epochs or self.eval_every_steps):
             yield (
                 f"early_stopping_patience={self.early_stopping_patience} counts evaluations, and"
                 " there are none: set eval_every_epochs"

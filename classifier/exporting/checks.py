@@ -21,10 +21,12 @@ class Exported:
     Attributes:
       path: where it stands.
       difference: largest difference of a logit from the checkpoint's.
+      usage: how it is called, as Markdown.
     """
 
     path: str
     difference: float
+    usage: str = ""
 
 
 def random_images(classifier: model.InferenceModel, batch_size: int | None) -> tf.Tensor:
@@ -38,6 +40,7 @@ def difference(
     call: Callable[[tf.Tensor], tf.Tensor],
     given: tf.Tensor,
     prepare: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
+    output: Callable[[tf.Tensor], tf.Tensor] | None = None,
 ) -> float:
     """Returns the largest difference of a logit between the checkpoint and an export.
 
@@ -46,13 +49,14 @@ def difference(
       call: the export, from what it takes to logits.
       given: what the export takes.
       prepare: turns it into what the network takes, [batch, height, width, channels].
+      output: what the checkpoint makes of that; default: its logits.
 
     Raises:
       RunError: if it is above the tolerance.
     """
 
     def answer(x: tf.Tensor) -> tf.Tensor:
-        return classifier(prepare(x))["logits"]
+        return output(prepare(x)) if output else classifier(prepare(x))["logits"]
 
     wanted = tf.function(answer, autograph=False)(given).numpy()
     found = float(np.abs(call(given).numpy() - wanted).max())

@@ -1,7 +1,15 @@
-"""A frozen GraphDef: one file with the weights as constants and slim's own names."""
+"""A frozen GraphDef: one file with the weights as constants and slim's own names.
 
+`tf.compat.v1` is used because the file is for TensorFlow 1's sessions: one of them checks it, and
+its loops are ops as they were there. With loops as functions, importing the graph failed now and
+then in the process that had made it.
+"""
+
+import contextlib
+import dataclasses
+import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -9,8 +17,8 @@ import tensorflow as tf
 import slim
 from classifier import model
 from classifier.config.export import ExportOptions
-from classifier.exporting import checks, folding, input_types
-from slim import _paths
+from classifier.exporting import checks, folding, input_types, usage
+from slim import _checks, _paths
 
 
 def write(classifier: model.InferenceModel, options: ExportOptions) -> checks.Exported:
@@ -18,40 +26,60 @@ def write(classifier: model.InferenceModel, options: ExportOptions) -> checks.Ex
 
     Args:
       classifier: what to export.
-      options: `output_dir`, an existing folder, `batch_size`, `input_type` and
-        `fold_batch_norm`.
+      options: `output_dir`, an existing folder, `batch_size`, `input_type`,
+        `fold_batch_norm` and `final_endpoint`.
 
     Raises:
+      UserError: if the network has no such end point.
       RunError: if it does not give the checkpoint's logits.
     """
     taken = input_types.make(options.input_type, classifier, options.batch_size)
-    # Kept until the check is over: with the graph go its functions (the loop over a batch of
-    # pictures), also for those who use their names in this process.
-    graph, names = _built(classifier, taken)
-    kept = [name.removesuffix(":0") for name in names[1:]]
-    graph_def = folding.pruned(graph.as_graph_def(), kept)
+    built = _built(classifier, taken, options.final_endpoint)
+    kept = [tensor.op.name for tensor in built.outputs]
+    graph_def = folding.pruned(built.graph.as_graph_def(), kept)
     ops = f"{len(graph_def.node)} ops"
     if options.fold_batch_norm:
         graph_def = folding.folded(graph_def, kept)
         ops = f"{len(graph_def.node)} ops ({ops} before folding)"
-    call = graph_function(graph_def, names[0], names[1], taken.spec)
-    difference = checks.difference(classifier, call, taken.example, taken.prepare)
+    call = graph_function(graph_def, built.inputs.name, built.outputs[0].name)
+    wanted = functools.partial(classifier.output, options.final_endpoint)
+    difference = checks.difference(classifier, call, taken.example, taken.prepare, wanted)
     path = os.path.join(str(options.output_dir), f"{classifier.info.model_name}.pb")
     _paths.write_atomically(path, graph_def.SerializeToString(deterministic=True))
     print(
-        f"{path}: input {names[0]} {taken.spec.dtype.name} {taken.spec.shape.as_list()},"
-        f" logits {names[1]}, probabilities {names[2]}, {ops}"
+        f"{path}: input {built.inputs.name} {taken.spec.dtype.name} {taken.spec.shape.as_list()}, "
+        + ", ".join(f"{name} {tensor.name}" for name, tensor in built.described.items())
+        + f", {ops}"
     )
-    return checks.Exported(path, difference)
+    asked = built.described.get("probabilities", built.outputs[0])
+    called = usage.frozen(classifier, path, options.input_type, taken.spec, asked)
+    return checks.Exported(path, difference, called)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Built:
+    """A graph with constants for weights.
+
+    Attributes:
+      graph: it.
+      inputs: its placeholder.
+      outputs: the tensors to keep; the first is compared with the checkpoint's.
+      described: those that the user is told of, by what they are.
+    """
+
+    graph: tf.Graph
+    inputs: tf.Tensor
+    outputs: Sequence[tf.Tensor]
+    described: Mapping[str, tf.Tensor]
 
 
 def _built(
-    classifier: model.InferenceModel, taken: input_types.InputType
-) -> tuple[tf.Graph, Sequence[str]]:
-    """Returns the graph with constants, and its tensors: the input, the logits, the probabilities
-    and the other end points."""
+    classifier: model.InferenceModel,
+    taken: input_types.InputType,
+    final_endpoint: str | None,
+) -> _Built:
     graph, store = tf.Graph(), slim.FrozenStore(classifier.values())
-    with graph.as_default():
+    with graph.as_default(), _without_functions():
         inputs = tf.raw_ops.Placeholder(
             dtype=taken.spec.dtype, shape=taken.spec.shape, name="input"
         )
@@ -59,20 +87,41 @@ def _built(
             prepared = taken.prepare(inputs)
         with store.as_default():
             logits, end_points = classifier.network(prepared)
-        probabilities = model.probabilities(logits, end_points)
-    tensors = [inputs, logits, probabilities, *end_points.values()]
-    return graph, [tensor.name for tensor in tensors]
+        if final_endpoint is not None:
+            found = end_points[_checks.one_of("final_endpoint", final_endpoint, end_points)]
+            return _Built(graph, inputs, [found], {final_endpoint: found})
+        described = {"logits": logits, "probabilities": model.probabilities(logits, end_points)}
+    return _Built(graph, inputs, [*described.values(), *end_points.values()], described)
+
+
+@contextlib.contextmanager
+def _without_functions() -> Iterator[None]:
+    """Makes loops and branches of a plain graph ops of the graph, as TensorFlow 1 did.
+
+    Otherwise they are functions, which a GraphDef carries in a library of its own: readers older
+    than them, and tools that rewrite nodes alone, do not know what to do with it.
+    """
+    if not tf.compat.v1.control_flow_v2_enabled():
+        yield
+        return
+    tf.compat.v1.disable_control_flow_v2()
+    try:
+        yield
+    finally:
+        tf.compat.v1.enable_control_flow_v2()
 
 
 def graph_function(
-    graph_def: Any, input_name: str, output_name: str, spec: tf.TensorSpec
+    graph_def: Any, input_name: str, output_name: str
 ) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns a GraphDef as a function from one of its tensors to another."""
+    """Returns a GraphDef as a function from one of its tensors to another, run by a session."""
 
-    @tf.function(autograph=False, input_signature=[spec])
     def call(inputs: tf.Tensor) -> tf.Tensor:
-        return tf.graph_util.import_graph_def(
-            graph_def, input_map={input_name: inputs}, return_elements=[output_name], name=""
-        )[0]
+        # Read from its bytes, as its users will.
+        read = type(graph_def).FromString(graph_def.SerializeToString())
+        with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+            tf.graph_util.import_graph_def(read, name="")
+            found = session.run(output_name, {input_name: inputs.numpy()})
+        return tf.convert_to_tensor(found)
 
     return call

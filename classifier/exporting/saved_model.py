@@ -1,15 +1,15 @@
 """A SavedModel, laid out as TensorFlow Serving wants it."""
 
 import os
-import shutil
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from classifier import images, model
 from classifier.config.export import ExportOptions
-from classifier.exporting import checks
+from classifier.exporting import checks, usage, warm_up
 from slim import _checks, _paths
 
 
@@ -23,7 +23,7 @@ class Serving(tf.Module):
 
     def __init__(self, classifier: model.InferenceModel, batch_size: int | None) -> None:
         super().__init__(name="serving")
-        self.classifier = classifier
+        self.classifier, self.batch_size = classifier, batch_size
         names = classifier.info.label_names or tuple(map(str, range(classifier.info.num_classes)))
         self.labels = tf.constant(names)
         decode = images.encoded_batch_fn(classifier.info, classifier.image_shape[:2])
@@ -67,6 +67,26 @@ class Serving(tf.Module):
             "features": self.features,
         }
 
+    def warm_up_requests(self) -> list[warm_up.Request]:
+        """Returns a request for each signature, and for the default one of each kind of file."""
+        random, batch = np.random.default_rng(0), self.batch_size or 1
+        channels = images.decoded_channels(self.classifier.info)
+        size = self.classifier.image_shape[:2]
+        picture = tf.constant(random.integers(0, 256, [*size, channels]), tf.uint8)
+        jpeg, png = tf.io.encode_jpeg(picture).numpy(), tf.io.encode_png(picture).numpy()
+        prepared = checks.random_images(self.classifier, batch)
+        given = (
+            ("serving_default", "image_bytes", [jpeg] * batch),
+            ("serving_default", "image_bytes", [png] * batch),
+            ("tf_example", "examples", [_example(jpeg)] * batch),
+            ("image_tensor", "images", prepared),
+            ("features", "image_bytes", [jpeg] * batch),
+        )
+        return [
+            warm_up.Request(signature, {name: tf.constant(value)})
+            for signature, name, value in given
+        ]
+
     def _answer(self, prepared: tf.Tensor) -> Mapping[str, tf.Tensor]:
         answer = self.classifier(prepared)
         best = tf.argmax(answer["probabilities"], axis=-1)
@@ -77,6 +97,30 @@ def _encoded_images(examples: tf.Tensor) -> tf.Tensor:
     """Returns the pictures of serialized `tf.train.Example`s, as the datasets write them."""
     feature = {"image/encoded": tf.io.FixedLenFeature([], tf.string)}
     return tf.io.parse_example(examples, feature)["image/encoded"]
+
+
+def _example(encoded: bytes) -> bytes:
+    value = tf.train.Feature(bytes_list=tf.train.BytesList(value=[encoded]))
+    features = tf.train.Features(feature={"image/encoded": value})
+    return tf.train.Example(features=features).SerializeToString()
+
+
+def _move(temporary: str, path: str) -> None:
+    """Gives a folder its name at once, when what is in it is on the disk."""
+    for folder, _, files in os.walk(temporary):
+        for name in (".", *files):
+            _paths.flush_to_disk(os.path.join(folder, name))
+    try:
+        os.rename(temporary, path)
+    except OSError as error:
+        if not os.path.exists(path):
+            raise
+        raise _checks.UserError(_exists(path)) from error  # made since the export began
+    _paths.flush_to_disk(os.path.dirname(path))
+
+
+def _exists(path: str) -> str:
+    return f"{path} exists; remove it, or choose another output_dir"
 
 
 def write(classifier: model.InferenceModel, options: ExportOptions) -> checks.Exported:
@@ -100,18 +144,21 @@ def write(classifier: model.InferenceModel, options: ExportOptions) -> checks.Ex
     base = os.path.join(output_dir, "saved_model")
     path = os.path.join(base, str(classifier.step or 1))
     if os.path.exists(path):
-        raise _checks.UserError(f"{path} exists; remove it, or choose another output_dir")
+        raise _checks.UserError(_exists(path))
     serving = Serving(classifier, options.batch_size)
     # Beside the folder that a server polls, so that it never sees half a model.
     with _paths.scratch_directory(output_dir) as scratch:
         temporary = os.path.join(scratch, "model")
         tf.saved_model.save(serving, temporary, signatures=serving.by_signature())
-        loaded = tf.saved_model.load(temporary).signatures["image_tensor"]
+        warm_up.write(temporary, classifier.info.model_name, serving.warm_up_requests())
+        loaded = tf.saved_model.load(temporary).signatures
         difference = checks.difference(
             classifier,
-            lambda x: loaded(images=x)["logits"],
+            lambda x: loaded["image_tensor"](images=x)["logits"],
             checks.random_images(classifier, options.batch_size),
         )
+        answered = warm_up.replay(temporary, serving.by_signature(), loaded)
         os.makedirs(base, exist_ok=True)
-        shutil.move(temporary, path)
-    return checks.Exported(path, difference)
+        _move(temporary, path)
+    print(f"{path}: {answered} warm-up requests, replayed")
+    return checks.Exported(path, difference, usage.saved_model(classifier, path, loaded))

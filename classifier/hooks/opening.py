@@ -1,15 +1,14 @@
 """The first lines of a run: what was found, and where it starts from."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import tensorflow as tf
 
 import slim
-from classifier import facts
+from classifier import batch_norm, facts, warm_start
 from classifier.resolve import ResolvedRun
 from classifier.resuming import Change
 from classifier.run_directory import ModelInfo, RunDirectory
-from classifier.warm_start import WarmStart
 from slim import learning
 from slim.data.dataset import Dataset
 
@@ -43,12 +42,7 @@ class Opening(learning.Hook):
         options = self._resolved.config.finetune
         if options.checkpoint_path is None:
             return None
-        start = WarmStart(
-            options.checkpoint_path,
-            self._resolved.model,
-            options.checkpoint_exclude_scopes,
-            options.ignore_missing_vars,
-        )
+        start = warm_start.WarmStart(options, self._resolved.model)
 
         def init_fn() -> None:
             self._started_from = f"Starting at step 0: {start(store)}"
@@ -73,14 +67,38 @@ class Opening(learning.Hook):
                 f"{info.preprocessing_name} preprocessing, {trained:,} trained parameters"
             ),
             resolved.schedule,
+            *self._of_workers(),
             *(f"changed since the last start: {change}" for change in self._changes),
             self._origin(run),
             *(f"warning: {warning}" for warning in self._warnings(run)),
         ]
         print("\n".join(lines), flush=True)
 
+    def _of_workers(self) -> Iterator[str]:
+        count = self._resolved.config.strategy.worker_replicas
+        if count > 1:
+            yield (
+                f"{count} workers take every step together, with or without sync_replicas; master "
+                "lists them all"
+            )
+
     def _warnings(self, run: learning.Run) -> list[str]:
-        return facts.training_warnings(self._resolved) if run.restored is None else []
+        if run.restored is not None:
+            return []
+        return [*facts.training_warnings(self._resolved), *self._of_batch_norm(run)]
+
+    def _of_batch_norm(self, run: learning.Run) -> Iterator[str]:
+        config, name = self._resolved.config, self._resolved.model.model_name
+        scopes = warm_start.trainable_scopes(config.finetune, name)
+        frozen = batch_norm.frozen_rule(config.batch_norm, scopes)
+        averages = [
+            each.rpartition("/")[0]
+            for each in run.train_op.store.named_variables
+            if each.endswith("/moving_mean")
+        ]
+        if any(not (frozen(scope) if callable(frozen) else frozen) for scope in averages):
+            told = batch_norm.warning(config.batch_norm, name, run.number_of_steps)
+            yield from [told] if told else []
 
     def _origin(self, run: learning.Run) -> str:
         if run.restored is None:

@@ -2,6 +2,13 @@
 
 from classifier.inputs.batches import evaluation_dataset, training_dataset
 from classifier.inputs.diagnosis import translate_errors
+from classifier.inputs.mixing import Mixing
 from classifier.inputs.order import training_records
 
-__all__ = ["evaluation_dataset", "training_dataset", "training_records", "translate_errors"]
+__all__ = [
+    "Mixing",
+    "evaluation_dataset",
+    "training_dataset",
+    "training_records",
+    "translate_errors",
+]

@@ -10,6 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from classifier.inputs import diagnosis, errors, order
+from classifier.inputs.mixing import Mixing
 from slim import _checks
 from slim.data import dataset as dataset_lib
 
@@ -35,6 +36,8 @@ def training_dataset(
     num_readers: int = 4,
     num_preprocessing_threads: int | None = None,
     shuffle_buffer_mb: int = 512,
+    mixing: Mixing | None = None,
+    worker: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """Returns endless training batches; they run across the ends of epochs.
 
@@ -53,11 +56,13 @@ def training_dataset(
       num_preprocessing_threads: examples prepared at once, None for automatic; speed alone.
       shuffle_buffer_mb: bound on the encoded records held for shuffling, in 10^6 bytes. The order
         depends on it.
+      mixing: mixes the examples of each batch.
+      worker: number of this process and how many share each batch; it reads its part of them all.
 
     Returns:
       dicts of `image` (float32 `[batch_size, height, width, channels]`), `label` (int64
       `[batch_size]`), and, to name an example in a message, `shard`, `record`, `epoch` and `index`
-      (all int64 `[batch_size]`).
+      (all int64 `[batch_size]`); with `mixing` also what it adds.
 
     Raises:
       UserError: if the dataset is empty or a number is out of range.
@@ -80,10 +85,16 @@ def training_dataset(
         num_readers=num_readers,
         shuffle_buffer_mb=shuffle_buffer_mb,
     )
+    index, count = worker
+    if count > 1:
+        encoded = _part_of_each_batch(encoded, batch_size, index, count)
     examples = _map(encoded, prepare, num_preprocessing_threads)
     check = _label_check(dataset, labels_offset, num_classes)
-    batches = examples.batch(batch_size, drop_remainder=True).map(check)
-    return _finish(batches.map(_without_filename))
+    batches = examples.batch(batch_size // count, drop_remainder=True).map(check)
+    batches = batches.map(_without_filename)
+    if mixing is not None:
+        batches = batches.enumerate(start_index // batch_size).map(mixing)
+    return _finish(batches)
 
 
 def evaluation_dataset(
@@ -201,6 +212,16 @@ def _label_check(
         return batch
 
     return check
+
+
+def _part_of_each_batch(
+    records: tf.data.Dataset, batch_size: int, index: int, count: int
+) -> tf.data.Dataset:
+    """Returns every batch's records from its part `index` of `count`; no other is decoded."""
+    size = batch_size // count
+    numbered = records.enumerate()
+    own = numbered.filter(lambda number, _: number % batch_size // size == index)
+    return own.map(lambda _, record: record)
 
 
 def _map(

@@ -19,9 +19,10 @@ from slim import _checks
 from slim.data import dataset as dataset_lib
 from slim.data import records
 
-# What the seed is folded with, so that order and augmentation never share random numbers.
+# What the seed is folded with, so that order, augmentation and mixing never share random numbers.
 ORDER_STREAM = 0
 AUGMENTATION_STREAM = 1
+MIXING_STREAM = 2
 
 _FOREVER = np.iinfo(np.int64).max
 _EVALUATION_SEGMENT_BYTES = 16 << 20

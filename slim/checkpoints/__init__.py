@@ -15,6 +15,7 @@ _HOMES = {
     "RestoreReport": "_restore",
     "Restored": "_manager",
     "SavedVariable": "_reading",
+    "Source": "_restore",
     "assign_from_checkpoint": "_assign",
     "assign_from_checkpoint_fn": "_assign",
     "assign_from_values": "_assign",

@@ -3,12 +3,27 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
+import numpy as np
 import tensorflow as tf
 
 from slim import _checks
 from slim.checkpoints._reading import Reader, SavedVariable
+
+
+class Source(Protocol):
+    """Saved variables by name: a `Reader`, or whatever offers the same."""
+
+    prefix: str
+
+    def variables(self) -> dict[str, SavedVariable]:
+        """Returns name -> (shape, dtype)."""
+        ...
+
+    def get(self, name: str) -> np.ndarray:
+        """Returns the value of a variable."""
+        ...
 
 
 class Mismatch(NamedTuple):
@@ -52,18 +67,20 @@ class RestoreReport:
         )
 
 
-def compare(prefix: str | os.PathLike[str], variables: Mapping[str, tf.Variable]) -> RestoreReport:
+def compare(
+    source: str | os.PathLike[str] | Source, variables: Mapping[str, tf.Variable]
+) -> RestoreReport:
     """Returns what `restore` would do, changing nothing.
 
     Args:
-      prefix: a checkpoint (see `find`).
+      source: prefix of a checkpoint (see `find`), or an opened one.
       variables: name in the checkpoint -> variable.
     """
-    return _compared(Reader(prefix), variables)
+    return _compared(_opened(source), variables)
 
 
 def restore(
-    prefix: str | os.PathLike[str],
+    source: str | os.PathLike[str] | Source,
     variables: Mapping[str, tf.Variable],
     *,
     strict: bool = True,
@@ -75,7 +92,7 @@ def restore(
     A number type is converted within its kind (float16 to float32, int32 to int64).
 
     Args:
-      prefix: a checkpoint (see `find`).
+      source: prefix of a checkpoint (see `find`), or an opened one.
       variables: name in the checkpoint -> variable.
       strict: whether each variable has to be in the checkpoint; if not, it keeps its value.
       skip_mismatched: whether a variable of another shape keeps its value.
@@ -87,7 +104,7 @@ def restore(
       UserError: if names are missing, shapes or types differ, or no name matches at all.
       RunError: if the checkpoint cannot be read.
     """
-    reader = Reader(prefix)
+    reader = _opened(source)
     report = _compared(reader, variables)
     _check(report, len(variables), strict, skip_mismatched)
     values = [(variables[name], reader.get(name)) for name in report.restored]
@@ -107,7 +124,11 @@ def same_kind(saved: tf.DType, wanted: tf.DType) -> bool:
     return saved == wanted or any(getattr(saved, k) and getattr(wanted, k) for k in kinds)
 
 
-def _compared(reader: Reader, variables: Mapping[str, tf.Variable]) -> RestoreReport:
+def _opened(source: str | os.PathLike[str] | Source) -> Source:
+    return Reader(source) if isinstance(source, (str, os.PathLike)) else source
+
+
+def _compared(reader: Source, variables: Mapping[str, tf.Variable]) -> RestoreReport:
     saved = reader.variables()
     present = [name for name in variables if name in saved]
     mismatched = []

@@ -10,6 +10,7 @@ import tensorflow as tf
 from slim import _checks, _paths
 from slim.checkpoints import _listing
 from slim.checkpoints._reading import brief
+from slim.workers import local_value
 
 _log = logging.getLogger(__name__)
 
@@ -17,11 +18,10 @@ _log = logging.getLogger(__name__)
 def snapshot(tensors: Mapping[str, Any]) -> dict[str, tf.Tensor]:
     """Returns the present values by name, aggregated over the replicas, on the host.
 
-    With several workers each must call this, since a variable kept per replica is summed over all
-    of them; one then saves what it got.
+    With several workers, those of this worker: see `slim.workers.local_value`.
     """
     with tf.device("CPU:0"):
-        return {name: tf.identity(tensors[name]) for name in sorted(tensors)}
+        return {name: local_value(tensors[name]) for name in sorted(tensors)}
 
 
 def save(prefix: str | os.PathLike[str], tensors: Mapping[str, Any]) -> str:

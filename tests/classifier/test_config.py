@@ -92,11 +92,52 @@ def test_defaults_are_in_order(config_class):
         ({"ftrl_learning_rate_power": 0.5}, "ftrl_learning_rate_power=0.5 must lie between"),
         ({"optimizer": "adm"}, "optimizer='adm' is not known; did you mean 'adam'"),
         ({"color_distortion": "slow"}, "color_distortion='slow' is not known.* none, fast, full"),
-        ({"learning_rate_decay_type": "linear"}, "Known: fixed, exponential, polynomial"),
+        ({"learning_rate_decay_type": "linear"}, "Known: fixed, exponential, polynomial, cosine"),
         ({"train_image_size": (28, 0)}, "train_image_size=0 must be positive"),
         ({"trainable_scopes": ("LeNet", "")}, "trainable_scopes='LeNet,' has an empty item"),
         ({"checkpoint_exclude_scopes": ("A",)}, "checkpoint_exclude_scopes needs checkpoint_path"),
         ({"ignore_missing_vars": True}, "ignore_missing_vars needs checkpoint_path"),
+        ({"checkpoint_scope_map": ("a:b",)}, "checkpoint_scope_map needs checkpoint_path"),
+        ({"finetune": "head"}, "finetune=head needs checkpoint_path"),
+        (
+            {"finetune": "head", "checkpoint_path": "c", "trainable_scopes": ("A",)},
+            "finetune=head and trainable_scopes both say what to train",
+        ),
+        ({"checkpoint_scope_map": ("a",), "checkpoint_path": "c"}, "'a' is not CHECKPOINT:NETWORK"),
+        ({"checkpoint_scope_map": ("a:",), "checkpoint_path": "c"}, "'a:' is not CHECKPOINT"),
+        ({"checkpoint_scope_map": ("a:b:c",), "checkpoint_path": "c"}, "'a:b:c' is not"),
+        ({"checkpoint_scope_map": ("a:c", "b:c/")}, "'c' gets two scopes of the checkpoint"),
+        ({"batch_norm_decay": 1.0}, "batch_norm_decay=1 never changes the moving averages"),
+        (
+            {"freeze_batch_norm": True, "update_frozen_batch_norm": True},
+            "freeze_batch_norm and update_frozen_batch_norm contradict each other",
+        ),
+        (
+            {"freeze_batch_norm": True, "batch_norm_decay": 0.9},
+            "freeze_batch_norm leaves batch_norm_decay nothing to average",
+        ),
+        ({"optimizer_weight_decay": 0.1}, "optimizer_weight_decay is for adafactor, adamw, .*"),
+        ({"piecewise_epochs": (3.0, 2.0)}, "piecewise_epochs: 2 must be above 3"),
+        ({"piecewise_rates": (0.1, -1.0)}, "piecewise_rates=-1.0 must not be negative"),
+        ({"warmup_epochs": 1.0, "warmup_steps": 5}, "warmup_epochs and warmup_steps say the same"),
+        ({"learning_rate_decay_type": "piecewise"}, "piecewise needs piecewise_epochs"),
+        ({"piecewise_steps": (3,)}, "piecewise_rates need learning_rate_decay_type=piecewise"),
+        (
+            {
+                "learning_rate_decay_type": "piecewise",
+                "piecewise_steps": (3, 5),
+                "piecewise_rates": (0.1,),
+            },
+            "piecewise_rates has 1 rates for 2 changes",
+        ),
+        (
+            {"max_number_of_steps": 5, "max_number_of_epochs": 1.0},
+            "max_number_of_steps and max_number_of_epochs both say the end",
+        ),
+        (
+            {"eval_every_steps": 5, "eval_every_epochs": 1.0},
+            "eval_every_epochs and eval_every_steps say the same twice",
+        ),
     ],
 )
 def test_nonsense_is_refused(values, problem):
@@ -112,3 +153,23 @@ def test_groups_are_where_the_code_looks_for_them():
     assert made.strategy.num_clones == 2
     assert made.schedule.learning_rate == 0.5
     assert made.saving.max_to_keep == 1
+
+
+@pytest.mark.parametrize(
+    "values, problem",
+    [
+        ({"task": 1}, "task=1 is not below worker_replicas=1: tasks count from 0"),
+        ({"master": ("h:1",)}, "master is for several workers, and worker_replicas=1"),
+        (
+            {"worker_replicas": 2, "master": ("h:1",)},
+            "master has 1 addresses for worker_replicas=2",
+        ),
+        ({"worker_replicas": 2, "master": ("h", "h:2")}, "master: 'h' is not host:port"),
+        ({"worker_replicas": 2, "master": ("h:0", "h:2")}, "master: 'h:0' is not host:port"),
+        ({"worker_replicas": 2, "master": ("http://h:1", "h:2")}, "'http://h:1' is not host:port"),
+        ({"worker_replicas": 2, "num_clones": 2}, "num_clones=2 cannot be used with worker_repl"),
+    ],
+)
+def test_workers_that_cannot_be_are_refused(values, problem):
+    with pytest.raises(_checks.UserError, match=problem):
+        train_config(**values)

@@ -18,6 +18,8 @@ class Cooking(Options):
     tools: tuple[str, ...] = option((), "Tools.", choices=("pan", "pot"))
     tray: tuple[int, int] | None = option(None, "Centimetres.")
     lid: bool = option(False, "Cover it.")
+    turns: tuple[int, ...] = option((), "Minutes after which to turn it.")
+    shares: tuple[float, ...] = option((), "Of each spice.")
 
     def conflicts(self):
         if self.lid and self.tray:
@@ -35,6 +37,9 @@ class Cooking(Options):
         ("tray", "30,40", (30, 40)),
         ("tray", "", None),
         ("lid", "True", True),
+        ("turns", "3, 5", (3, 5)),
+        ("turns", "", ()),
+        ("shares", "0.5,2", (0.5, 2.0)),
         ("lid", "f", False),
         ("dish", "soup, hot", "soup, hot"),
     ],
@@ -51,6 +56,8 @@ def test_texts_become_values_of_the_declared_kind(name, text, value):
         ("heat", "nan", "'nan' is not a number"),
         ("heat", "inf", "'inf' is not a number"),
         ("tray", "1,2,3", "'1,2,3' is not a size such as 224"),
+        ("turns", "3,x", "'3,x' is not a list of whole numbers"),
+        ("shares", "1,,2", "'1,,2' is not a list of numbers"),
         ("lid", "yes please", "'yes please' is not true or false"),
     ],
 )
@@ -85,7 +92,14 @@ def test_build_names_unknown_and_missing_options():
 
 
 def test_flatten_undoes_build():
-    values = {"dish": "soup", "tray": [1, 2], "tools": ["pan"], "lid": False}
+    values = {
+        "dish": "soup",
+        "tray": [1, 2],
+        "tools": ["pan"],
+        "lid": False,
+        "turns": [],
+        "shares": [],
+    }
     made = options.build(Cooking, dish="soup", tray=(1, 2), tools=("pan",))
     assert options.flatten(made) == {"minutes": 10, "heat": 0.5, **values}
 

@@ -61,7 +61,7 @@ def test_imagenet_on_eight_clones_is_said_in_words():
     run = resolved(facts.Dataset(num_samples=1281167), num_clones=8, num_epochs_per_decay=2.0)
     assert run.global_batch_size == 256
     assert run.steps_per_epoch == 1281167 / 256
-    assert run.decay_steps == 10009
+    assert run.schedule_steps.decay_steps == 10009
     assert run.schedule == (
         "global batch 256 = 8 clones x 32; 1 epoch = 5004.558594 steps;"
         " LR 0.01 x0.94 every 2 epochs = 10009 steps"
@@ -80,6 +80,28 @@ def test_imagenet_on_eight_clones_is_said_in_words():
             {"learning_rate_decay_type": "fixed", "warmup_epochs": 2.0},
             "1 epoch = 44.90625 steps; LR rises for 2 epochs = 89.8125 steps; LR 0.01",
         ),
+        (
+            {"learning_rate_decay_type": "cosine", "decay_steps": 70, "warmup_steps": 7},
+            (
+                "1 epoch = 44.90625 steps; LR rises for 7 steps;"
+                " LR 0.01 to 0.0001 by a cosine in 70 steps"
+            ),
+        ),
+        (
+            {
+                "learning_rate_decay_type": "piecewise",
+                "piecewise_epochs": (2.0, 3.0),
+                "learning_rate_decay_factor": 0.1,
+            },
+            "1 epoch = 44.90625 steps; LR 0.01, 0.001 after step 90, 0.0001 after step 135",
+        ),
+        (
+            {"decay_per_clone": True, "num_clones": 2},
+            (
+                "global batch 64 = 2 clones x 32; 1 epoch = 22.453125 steps; LR 0.01 x0.94 every"
+                " 2 epochs = 89 steps (epochs of one clone's batches)"
+            ),
+        ),
     ],
 )
 def test_schedules_are_said_in_words(values, words):
@@ -89,7 +111,29 @@ def test_schedules_are_said_in_words(values, words):
 def test_a_decay_of_less_than_a_step_is_refused_where_it_acts():
     with pytest.raises(_checks.UserError, match=r"num_epochs_per_decay=0.01 is less than one step"):
         resolved(num_epochs_per_decay=0.01)
-    assert resolved(num_epochs_per_decay=0.01, learning_rate_decay_type="fixed").decay_steps == 0
+    run = resolved(num_epochs_per_decay=0.01, learning_rate_decay_type="fixed")
+    assert run.schedule_steps.decay_steps == 0
+
+
+def test_piecewise_boundaries_within_a_step_are_refused():
+    with pytest.raises(_checks.UserError, match="piecewise_epochs are less than one step apart"):
+        resolved(learning_rate_decay_type="piecewise", piecewise_epochs=(1.0, 1.001))
+
+
+def test_an_epoch_of_one_clone_is_as_many_times_longer():
+    globally = resolved(num_clones=4, warmup_epochs=1.0).schedule_steps
+    of_one = resolved(num_clones=4, warmup_epochs=1.0, decay_per_clone=True).schedule_steps
+    # The original: int(num_samples / batch_size * num_epochs_per_decay), of one clone's batch.
+    assert of_one.decay_steps == int(1437 * 2 / 32) == 89
+    assert globally.decay_steps == int(1437 * 2 / 128)
+    assert of_one.warmup_steps == 4 * globally.warmup_steps
+
+
+def test_the_end_and_the_evaluations_in_epochs_or_in_steps():
+    assert resolved(max_number_of_epochs=2.0).number_of_steps == 90
+    assert resolved(max_number_of_steps=7).number_of_steps == 7
+    assert resolved(eval_every_epochs=2.0).eval_every_steps == 90
+    assert resolved(eval_every_steps=7).eval_every_steps == 7
 
 
 def test_a_network_that_is_not_there_is_named():

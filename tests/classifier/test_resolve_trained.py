@@ -4,7 +4,7 @@ import pytest
 
 from classifier import options, resolve_trained
 from classifier.config.export import ExportConfig
-from classifier.config.trained import EvalConfig, PredictConfig
+from classifier.config.trained import EvalConfig, EvaluationOptions, PredictConfig
 from classifier.run_directory import ModelInfo
 from slim import _checks
 from tests.classifier import facts
@@ -137,3 +137,16 @@ def test_prediction_needs_model_info():
     config = options.build(PredictConfig, checkpoint_path="run", images="a")
     with pytest.raises(_checks.UserError, match=r"'run' has no model_info\.json beside it"):
         resolve_trained.resolve_prediction(config, None)
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ({"master": "grpc://a:1"}, "master='grpc://a:1' is refused: evaluation runs in its own"),
+        ({"quantize": True}, "quantize is refused: there is no fake quantization to evaluate with"),
+    ],
+)
+def test_flags_with_nothing_to_act_on_are_refused(values, message):
+    given = EvaluationOptions(checkpoint_path="run", **values)
+    with pytest.raises(_checks.UserError, match=message):
+        resolve_trained.check_evaluation(given)

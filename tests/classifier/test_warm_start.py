@@ -1,9 +1,19 @@
 """What is told of checkpoints that do not fit, in training and in evaluation."""
 
+import glob
+import shutil
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
+import slim
+from classifier import keras_weights, warm_start
+from classifier.checkpoint_sources import Moved, open_source
+from classifier.config.finetuning import FinetuneOptions
+from classifier.run_directory import ModelInfo
+from nets import nets_factory
+from slim import _checks, checkpoints
 from tests.classifier import originals
 
 
@@ -46,23 +56,156 @@ def one_line(told):
     return told.err[0].partition(": ")[2]
 
 
-def test_a_head_of_other_classes_names_the_flag(train, eleven, tmp_path):
-    message = one_line(train(tmp_path / "run", checkpoint_path=eleven))
-    assert message == (
-        "Checkpoint head has 11 classes, dataset 'digits' has 10 (LeNet/fc4). "
-        "Add --checkpoint_exclude_scopes=LeNet/fc4"
-    )
-    flag = message.rpartition(" --")[2].split("=")
-    told = train(tmp_path / "run", checkpoint_path=eleven, **dict([flag]))
-    assert told.code == 0
-    assert "restored 6, skipped 2, missing 0, unused 2 variables" in "\n".join(told.out)
+def start_of(told):
+    """Returns the lines that say where a run started from."""
+    assert told.code == 0, told.err
+    at = next(i for i, line in enumerate(told.out) if line.startswith("Starting at step 0"))
+    return told.out[at : at + 2]
 
 
-def test_scopes_that_are_excluded_already_stay(train, eleven, tmp_path):
-    message = one_line(
-        train(tmp_path / "run", checkpoint_path=eleven, checkpoint_exclude_scopes="LeNet/conv1")
+def test_a_head_of_other_classes_starts_fresh(train, eleven, tmp_path):
+    told = train(tmp_path / "run", checkpoint_path=eleven)
+    origin, head = start_of(told)
+    assert origin == (
+        "Starting at step 0: restored 6, skipped 2 (head), missing 0, unused 0 variables of "
+        f"{eleven}"
     )
-    assert message.endswith("Add --checkpoint_exclude_scopes=LeNet/conv1,LeNet/fc4")
+    assert head == (
+        "Checkpoint head has 11 classes, dataset 'digits' has 10 (LeNet/fc4): starts fresh "
+        "(checkpoint_exclude_scopes=auto)"
+    )
+    assert near(values(tmp_path / "run", "conv1/weights"), lenet()["LeNet/conv1/weights"])
+    assert not near(values(tmp_path / "run", "fc4/weights"), 1.0)
+
+
+def values(run, name):
+    reader = checkpoints.read(checkpoints.find(run))
+    return reader.get(f"LeNet/{name}")
+
+
+def near(values, wanted):
+    """Returns whether values are those wanted, but for two small steps of training."""
+    return np.abs(values - wanted).max() < 0.05
+
+
+@pytest.fixture
+def restored():
+    """Restores a LeNet of ten classes by options: returns the lines, and the values by name."""
+
+    def restore(**flags):
+        info = ModelInfo(
+            model_name="lenet", num_classes=10, image_size=(28, 28), preprocessing_name="lenet",
+            num_channels=1,
+        )  # fmt: skip
+        store = slim.VariableStore(seed=0)
+        network = nets_factory.get_network_fn("lenet", 10)
+        store.build(network, tf.TensorSpec([1, 28, 28, 1]))
+        lines = warm_start.WarmStart(FinetuneOptions(**flags), info)(store).splitlines()
+        return lines, {name: v.numpy() for name, v in store.named_variables.items()}
+
+    return restore
+
+
+def test_an_explicit_list_is_all_that_is_excluded(train, eleven, tmp_path):
+    flags = {"checkpoint_path": eleven, "checkpoint_exclude_scopes": "LeNet/conv1"}
+    assert one_line(train(tmp_path / "run", **flags)) == (
+        "Checkpoint head has 11 classes, dataset 'digits' has 10 (LeNet/fc4). Add "
+        "--checkpoint_exclude_scopes=LeNet/conv1,LeNet/fc4, or =LeNet/conv1,auto"
+    )
+
+
+@pytest.mark.parametrize("last", ["LeNet/fc4", "auto"])
+def test_scopes_and_auto_are_excluded_together(restored, eleven, last):
+    lines, _ = restored(checkpoint_path=eleven, checkpoint_exclude_scopes=("LeNet/conv1", last))
+    assert lines[0].startswith("restored 4, skipped 4 (LeNet/")
+    for scope in ("LeNet/conv1", "LeNet/fc4"):
+        assert scope in lines[0].partition("missing")[0]
+
+
+def test_auto_takes_a_head_of_the_same_classes(restored, folder):
+    ten = originals.write(folder / "ten" / "model.ckpt-1", lenet(10))
+    lines, _ = restored(checkpoint_path=ten, checkpoint_exclude_scopes=("auto",))
+    assert lines == [f"restored 8, skipped 0, missing 0, unused 0 variables of {ten}"]
+
+
+def test_an_excluded_scope_that_matches_nothing(restored, eleven):
+    nearest = "did you mean 'LeNet/fc4' or 'LeNet/fc3' or 'LeNet'"
+    with pytest.raises(_checks.UserError, match=f"'LeNet/fc5' matches no variable; {nearest}"):
+        restored(checkpoint_path=eleven, checkpoint_exclude_scopes=("LeNet/fc5",))
+
+
+@pytest.mark.parametrize("part", [".index", ".data-00000-of-00001", ".meta", "", "folder"])
+def test_any_part_of_a_checkpoint_will_do(restored, eleven, tmp_path, part):
+    for path in glob.glob(f"{eleven}*"):
+        shutil.copy(path, tmp_path)
+    (tmp_path / "model.ckpt-1.meta").touch()
+    path = tmp_path if part == "folder" else f"{tmp_path}/model.ckpt-1{part}"
+    lines, values = restored(checkpoint_path=str(path))
+    assert lines[0].endswith(f"unused 0 variables of {tmp_path}/model.ckpt-1")
+    np.testing.assert_array_equal(values["LeNet/fc3/biases"], lenet()["LeNet/fc3/biases"])
+
+
+def test_a_run_may_start_from_weights_of_keras(train, folder, tmp_path):
+    path = str(folder / "net.weights.h5")
+    keras_weights.save(path, lenet(11))
+    told = train(tmp_path / "run", checkpoint_path=path)
+    counts = "restored 6, skipped 2 (head), missing 0, unused 0 variables"
+    assert start_of(told)[0].endswith(f"{counts} of {path}")
+    assert near(values(tmp_path / "run", "fc3/weights"), lenet()["LeNet/fc3/weights"])
+
+
+@pytest.fixture(scope="module")
+def elsewhere(folder):
+    """LeNet under another scope, with slots."""
+    values = {n.replace("LeNet", "old/net"): v for n, v in lenet(10).items()}
+    values["old/net/fc4/weights/Momentum"] = np.ones([1024, 10], np.float32)
+    return originals.write(folder / "elsewhere" / "model.ckpt-1", values)
+
+
+def test_a_scope_of_the_checkpoint_stands_for_one_of_the_network(train, elsewhere, tmp_path):
+    told = train(tmp_path / "run", checkpoint_path=elsewhere, checkpoint_scope_map="old/net:LeNet")
+    assert "restored 8, skipped 0, missing 0, unused 1 variables" in start_of(told)[0]
+    assert near(values(tmp_path / "run", "fc3/weights"), lenet()["LeNet/fc3/weights"])
+
+
+def test_scopes_are_moved_one_by_one(restored, folder):
+    saved = lenet(10)
+    parts = {n.replace("fc3", "dense").replace("LeNet/fc4", "top"): v for n, v in saved.items()}
+    path = originals.write(folder / "parts" / "model.ckpt-1", parts)
+    pairs = ("LeNet/dense:LeNet/fc3", "top:LeNet/fc4/")
+    lines, values = restored(checkpoint_path=path, checkpoint_scope_map=pairs)
+    assert lines == [f"restored 8, skipped 0, missing 0, unused 0 variables of {path}"]
+    for name, value in saved.items():
+        np.testing.assert_array_equal(values[name], value)
+
+
+@pytest.mark.parametrize(
+    "pairs, message",
+    [
+        ("old/nest:LeNet", "'old/nest' matches no variable of {path}; did you mean 'old/net' or"),
+        ("old/net:LeNt", "'LeNt' matches no variable of lenet; did you mean 'LeNet' or"),
+    ],
+)
+def test_a_mapped_scope_that_matches_nothing(restored, elsewhere, pairs, message):
+    with pytest.raises(_checks.UserError) as told:
+        restored(checkpoint_path=elsewhere, checkpoint_scope_map=(pairs,))
+    assert str(told.value).startswith(f"checkpoint_scope_map: {message.format(path=elsewhere)}")
+
+
+def test_the_scope_map_is_proposed_where_it_would_do(restored, folder):
+    moved = {n.replace("LeNet", "backbone"): v for n, v in lenet(10).items()}
+    path = originals.write(folder / "moved" / "model.ckpt-1", moved)
+    with pytest.raises(_checks.UserError, match="none of the 8.*scope_map=backbone:LeNet: that"):
+        restored(checkpoint_path=path)
+
+
+def test_one_scope_of_the_checkpoint_serves_two_of_a_network(folder):
+    saved = {"a/w": np.ones([1], np.float32), "b/w": np.zeros([2], np.float32)}
+    source = open_source(originals.write(folder / "two" / "m", saved))
+    moved = Moved(source, [("a", "x"), ("a", "y")], "scopes")
+    assert {name: list(moved.get(name)) for name in moved.variables()} == {
+        "b/w": [0, 0], "x/w": [1], "y/w": [1],
+    }  # fmt: skip
 
 
 def test_shapes_that_differ_outside_the_head(train, folder, tmp_path):
@@ -82,6 +225,13 @@ def test_a_checkpoint_of_another_network(train, other, tmp_path):
     )
 
 
+def test_a_checkpoint_of_another_width(train, folder, tmp_path):
+    values = {n: v if "fc4" in n else v[..., :3] for n, v in lenet().items()}
+    thin = originals.write(folder / "thin" / "model.ckpt-1", values)
+    message = one_line(train(tmp_path / "run", checkpoint_path=thin))
+    assert "Most shapes differ: it is likely of another width of lenet. `python -m" in message
+
+
 def test_a_checkpoint_of_no_network(train, folder, tmp_path):
     strange = originals.write(folder / "strange" / "m", {"layer/kernel": np.ones([2], np.float32)})
     message = one_line(train(tmp_path / "run", checkpoint_path=strange))
@@ -97,9 +247,9 @@ def test_a_checkpoint_of_keras(train, tmp_path):
 def test_missing_variables_name_the_flag(train, headless, tmp_path):
     message = one_line(train(tmp_path / "run", checkpoint_path=headless))
     assert message == (
-        f"Checkpoint {headless} has 6 of the 8 variables wanted. Missing: LeNet/fc4/weights, "
-        "LeNet/fc4/biases. Unused: LeNet/fc5/weights. Add --ignore_missing_vars to go on without "
-        "them, or exclude their scopes"
+        f"Checkpoint {headless} has 6 of the 8 variables wanted. Missing: LeNet/fc4/weights (it "
+        "has LeNet/fc5/weights), LeNet/fc4/biases. Unused: LeNet/fc5/weights. "
+        "Add --ignore_missing_vars to go on without them, or exclude their scopes"
     )
     told = train(tmp_path / "run", checkpoint_path=headless, ignore_missing_vars=True)
     assert told.code == 0
@@ -154,3 +304,18 @@ def test_a_folder_without_a_checkpoint(evaluate, tmp_path):
     (tmp_path / "a.txt").touch()
     message = one_line(evaluate(tmp_path, model_name="lenet", dataset_name="digits"))
     assert "holds no checkpoint, expected model.ckpt-*.index; it holds: a.txt" in message
+
+
+def test_finetune_head_trains_the_head_alone(train, eleven, tmp_path):
+    told = train(tmp_path / "run", checkpoint_path=eleven, finetune="head", learning_rate=0.1)
+    assert told.code == 0, told.err
+    for name, value in lenet(11).items():
+        after = values(tmp_path / "run", name.removeprefix("LeNet/"))
+        assert np.array_equal(after, value) == ("fc4" not in name), name
+    assert any("10,250 trained parameters" in line for line in told.out)
+
+
+def test_a_trainable_scope_that_matches_nothing(train, tmp_path):
+    assert one_line(train(tmp_path / "run", trainable_scopes="LeNet/fc5")).startswith(
+        "trainable_scopes: 'LeNet/fc5' matches no variable; did you mean 'LeNet/fc4'"
+    )

@@ -105,3 +105,19 @@ def test_two_clones_of_16_images_train_as_one_of_32():
     assert list(one[1]) == list(two[1])
     for name, value in one[1].items():
         np.testing.assert_allclose(two[1][name], value, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ({"num_ps_tasks": 1}, "num_ps_tasks=1 is not for this program: there are no parameter"),
+        ({"num_clones": 2, "worker_hosts": ("a:1", "b:2")}, "num_clones=2 cannot be used with 2"),
+        (
+            {"replica_id": 2, "worker_hosts": ("a:1", "b:2")},
+            "replica_id=2 must lie between 0 and 1",
+        ),
+    ],
+)
+def test_workers_that_cannot_be(values, message):
+    with pytest.raises(_checks.UserError, match=message):
+        model_deploy.DeploymentConfig(**values)

@@ -230,7 +230,7 @@ def test_starts_from_a_checkpoint_and_trains_one_scope(train, digits, two_checkp
         trainable_scopes="LeNet/fc4",
     )
     assert code == 0
-    assert "restored 6, skipped 2, missing 0" in out
+    assert "restored 6, skipped 2 (head), missing 0" in out
     from slim import checkpoints
 
     ours, theirs = (

@@ -1,0 +1,213 @@
+"""The model card: README.md beside an export, in the form of Hugging Face.
+
+See https://huggingface.co/docs/hub/model-cards. The front matter is YAML; its strings are written
+as JSON has them, which YAML reads alike.
+"""
+
+import dataclasses
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from classifier import images, model
+from classifier.config.export import ExportOptions
+from classifier.exporting.checks import Exported
+from classifier.run_directory import RunDirectory, read_json
+from slim import _checks, _paths
+
+FILE_NAME = "README.md"
+MARK = "<!-- Written by export_inference_graph.py. Without this line, no export changes it. -->"
+_SHOWN_CLASSES = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """How good the checkpoint is.
+
+    Attributes:
+      split: of the dataset.
+      num_images: images counted.
+      metrics: number by name.
+    """
+
+    split: str
+    num_images: int
+    metrics: Mapping[str, float]
+
+
+def measured(options: ExportOptions, step: int | None) -> Measured | None:
+    """Returns what is known of a checkpoint's accuracy, or None.
+
+    Args:
+      options: `eval_json`, or else `checkpoint_path` with the evaluations of its run.
+      step: of the checkpoint.
+
+    Raises:
+      UserError: if `eval_json` is not there, damaged, or of another checkpoint.
+    """
+    if options.eval_json is not None:
+        found = read_json(options.eval_json)
+        if found is None or not {"accuracy", "num_images", "step", "split"} <= set(found):
+            raise _checks.UserError(
+                f"eval_json={options.eval_json!r} is not a file that eval_image_classifier.py wrote"
+            )
+        if found["step"] != (step or 0):
+            raise _checks.UserError(
+                f"eval_json={options.eval_json!r} is of step {found['step']}, the checkpoint of"
+                f" step {step}: evaluate the one that is exported"
+            )
+        return _measured(found["split"], found)
+    run = _run_of(str(options.checkpoint_path))
+    for line in reversed(_evaluations(run.metrics_path)):
+        if line["step"] == step:
+            config = (run.read_config() or {}).get("options", {})
+            values = {key.removeprefix("eval_"): value for key, value in line.items()}
+            return _measured(config.get("eval_split_name", "validation"), values)
+    return None
+
+
+def write(
+    classifier: model.InferenceModel,
+    options: ExportOptions,
+    found: Mapping[str, Exported],
+    numbers: Measured | None,
+) -> str | None:
+    """Writes README.md.
+
+    Args:
+      classifier: what was exported.
+      options: `output_dir`, `checkpoint_path` and `license`.
+      found: what was written, by format.
+      numbers: from `measured`.
+
+    Returns:
+      The path, or None where there is one that the user has taken over.
+    """
+    path = os.path.join(str(options.output_dir), FILE_NAME)
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as file:
+            if MARK not in file.read():
+                return None
+    sections = [
+        _front_matter(classifier, options, numbers),
+        f"{MARK}\n\n# {classifier.info.model_name}\n",
+        *_sections(classifier, options, found, numbers),
+    ]
+    _paths.write_atomically(path, "\n".join(sections).encode())
+    return path
+
+
+def _front_matter(
+    classifier: model.InferenceModel, options: ExportOptions, numbers: Measured | None
+) -> str:
+    info = classifier.info
+    about: dict[str, Any] = {
+        "license": (options.license or "unknown").lower(),
+        "library_name": "tensorflow",
+        "pipeline_tag": "image-classification",
+        "tags": ["image-classification", "tf-slim", info.model_name],
+    }
+    if info.dataset_name:
+        about["datasets"] = [info.dataset_name]
+    if numbers is not None:
+        about["metrics"] = list(numbers.metrics)
+        about["model-index"] = [_model_index(info.model_name, info.dataset_name, numbers)]
+    lines = (f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in about.items())
+    return "\n".join(["---", *lines, "---"])
+
+
+def _model_index(name: str, dataset: str | None, numbers: Measured) -> dict[str, Any]:
+    dataset = dataset or "unknown"
+    metrics = [{"type": key, "value": value} for key, value in numbers.metrics.items()]
+    result = {
+        "task": {"type": "image-classification"},
+        "dataset": {"name": dataset, "type": dataset, "split": numbers.split},
+        "metrics": metrics,
+    }
+    return {"name": name, "results": [result]}
+
+
+def _sections(
+    classifier: model.InferenceModel,
+    options: ExportOptions,
+    found: Mapping[str, Exported],
+    numbers: Measured | None,
+) -> Iterator[str]:
+    info = classifier.info
+    weights = "the moving averages of the weights" if classifier.used_averages else "the weights"
+    step = "" if classifier.step is None else f" of step {classifier.step}"
+    yield f"An image classifier of {info.num_classes} classes: {weights}{step}.\n"
+    yield "\n".join(["## Data\n", *_data(info.dataset_name, str(options.checkpoint_path)), ""])
+    if numbers is not None:
+        rows = [f"| {name} | {value:.4f} |" for name, value in numbers.metrics.items()]
+        counted = f"On {numbers.num_images} images of the split `{numbers.split}`, each once:\n"
+        yield "\n".join(["## Accuracy\n", counted, "| | |", "|---|---|", *rows, ""])
+    else:
+        yield "## Accuracy\n\nNot measured.\n"
+    height, width, channels = classifier.image_shape
+    grey = ", after colours are mixed to grey" if info.use_grayscale else ""
+    yield (
+        f"## Preprocessing\n\n`{info.preprocessing_name}`, as in evaluation: {height} by {width}"
+        f" pixels, {channels} channel{'s' * (channels > 1)}{grey}; values"
+        f" {images.prepared_values(info)}.\n"
+    )
+    if info.label_names:
+        yield _classes(info.label_names)
+    base = os.path.abspath(str(options.output_dir)) + os.sep
+    rows = [
+        f"| {name} | `{os.path.abspath(each.path).removeprefix(base)}` | {each.difference:.1e} |"
+        for name, each in found.items()
+    ]
+    head = [
+        "| format | file | largest difference from the checkpoint |",
+        "|---|---|---|",
+    ]
+    yield "\n".join(["## Formats\n", *head, *rows, ""])
+    calls = [each.usage.replace(base, "") for each in found.values() if each.usage]
+    if calls:
+        yield "\n\n".join(["## How to call them", *calls]) + "\n"
+
+
+def _classes(names: tuple[str, ...]) -> str:
+    shown = [f"{index}. {' '.join(name.split())}" for index, name in enumerate(names)]
+    more = len(shown) - _SHOWN_CLASSES
+    rest = [f"\n... and {more} more: see `labels.txt`."] if more > 0 else []
+    return "\n".join(["## Classes\n", *shown[:_SHOWN_CLASSES], *rest, ""])
+
+
+def _data(name: str | None, checkpoint_path: str) -> Iterator[str]:
+    """Yields what is known of the data that the model was trained on."""
+    given = (_run_of(checkpoint_path).read_config() or {}).get("options", {})
+    split = given.get("dataset_split_name")
+    yield f"Trained on `{name or 'unknown'}`" + (f", split `{split}`." if split else ".")
+    folder = given.get("dataset_dir")
+    about = read_json(os.path.join(folder, "dataset_info.json")) if folder else None
+    for key, said in (("attribution", "By"), ("source", "From")):
+        if about and about.get(key):
+            yield f"{said}: {about[key]}"
+
+
+def _run_of(checkpoint_path: str) -> RunDirectory:
+    """Returns the run of a checkpoint; `best` is a folder of a run."""
+    run = RunDirectory.of_checkpoint(checkpoint_path)
+    if not os.path.exists(run.metrics_path) and os.path.basename(run.path.rstrip("/")) == "best":
+        return RunDirectory(os.path.dirname(os.path.abspath(run.path)))
+    return run
+
+
+def _evaluations(metrics_path: str) -> list[dict[str, Any]]:
+    if not os.path.exists(metrics_path):
+        return []
+    with open(metrics_path, encoding="utf-8") as file:
+        lines = [json.loads(line) for line in file if line.endswith("}\n")]
+    return [line for line in lines if "eval_accuracy" in line]
+
+
+def _measured(split: str, values: Mapping[str, Any]) -> Measured:
+    recall = {f"recall_at_{values['k']}": values["recall_at_k"]} if "k" in values else {}
+    rest = {name: values[name] for name in ("macro_recall", "loss") if name in values}
+    metrics = {"accuracy": values["accuracy"], **recall, **rest}
+    finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
+    return Measured(split, values["num_images"], finite)

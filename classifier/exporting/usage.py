@@ -1,0 +1,165 @@
+"""What the user of an export has to know to call it, as Markdown with code to copy."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from classifier import images, model
+
+# Where TensorFlow Serving listens unless told otherwise.
+_REST_PORT = 8501
+
+# What the code calls `given`, by input type.
+_GIVEN = {
+    "float_image": '    given = np.load("images.npy")  # preprocessed, {shape}',
+    "uint8_image": """\
+    with open("picture.jpg", "rb") as file:
+        picture = tf.io.decode_image(file.read(), channels={channels}, expand_animations=False)
+    given = np.stack([picture.numpy()] * {batch})""",
+    "encoded_image": """\
+    with open("picture.jpg", "rb") as file:
+        given = np.array([file.read()] * {batch}, object)""",
+}
+# What the values of an input mean.
+_MEANINGS = {
+    "float_image": "preprocessed as `{name}`: {values}",
+    "uint8_image": "pictures of one size, {colour}, 0 to 255",
+    "encoded_image": "bytes of JPEG, PNG, BMP, WebP or GIF files",
+    "tf_example": "serialized `tf.train.Example`s with `image/encoded`",
+}
+# Signatures that do not take the bytes of pictures.
+_KINDS = {"image_tensor": "float_image", "tf_example": "tf_example"}
+_FROZEN = """\
+```python
+import numpy as np
+import tensorflow as tf
+
+graph_def = tf.compat.v1.GraphDef()
+with open("{path}", "rb") as file:
+    graph_def.ParseFromString(file.read())
+
+
+def inputs():
+{given}
+    return given
+
+
+def answer(given):
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        tf.graph_util.import_graph_def(graph_def, name="")
+        return session.run("{output}", {{"input:0": given}})
+
+
+for row in answer(inputs()):
+    print(row.argmax(), row.max())
+```"""
+_SAVED_MODEL = """\
+```python
+import tensorflow as tf
+
+classify = tf.saved_model.load("{path}").signatures["serving_default"]
+with open("picture.jpg", "rb") as file:
+    answer = classify(image_bytes=tf.constant([file.read()] * {batch}))
+for name, row in zip(answer["classes"].numpy(), answer["probabilities"].numpy()):
+    print(name.decode(), row.max())
+```
+
+With TensorFlow Serving:
+
+```bash
+tensorflow_model_server --rest_api_port={port} --model_name={name} --model_base_path={base}
+```
+
+```bash
+picture=$(base64 < picture.jpg | tr -d '\\n')
+printf '{{"instances": [{instances}]}}' {pictures} |
+  curl --fail-with-body --data @- http://localhost:{port}/v1/models/{name}:predict
+```"""
+
+
+def frozen(
+    classifier: model.InferenceModel,
+    path: str,
+    input_type: str,
+    spec: tf.TensorSpec,
+    output: tf.Tensor,
+) -> str:
+    """Returns how a frozen graph is called.
+
+    Args:
+      classifier: what was exported.
+      path: the file.
+      input_type: one of `classifier.config.export.INPUT_TYPES`.
+      spec: what it takes.
+      output: what to ask it for.
+    """
+    given = _GIVEN[input_type].format(
+        shape=f"{spec.dtype.name} {_shape(spec)}",
+        channels=images.decoded_channels(classifier.info),
+        batch=spec.shape[0] or 1,
+    )
+    code = _FROZEN.format(path=os.path.abspath(path), given=given, output=output.name)
+    return "\n".join(
+        [
+            f"### {os.path.basename(path)}\n",
+            f"- `input:0`: {spec.dtype.name} {_shape(spec)}, " + _values(classifier, input_type),
+            f"- `{output.name}`: {output.dtype.name} {_shape(output)}",
+            "",
+            code,
+        ]
+    )
+
+
+def saved_model(classifier: model.InferenceModel, path: str, signatures: Mapping[str, Any]) -> str:
+    """Returns how a SavedModel is called, by Python and through TensorFlow Serving.
+
+    Args:
+      classifier: what was exported.
+      path: the folder of the version.
+      signatures: what was loaded from there.
+    """
+    path, name = os.path.abspath(path), classifier.info.model_name
+    batch = _taken(signatures["serving_default"]).shape[0] or 1
+    code = _SAVED_MODEL.format(
+        path=path,
+        batch=batch,
+        name=name,
+        base=os.path.dirname(path),
+        port=_REST_PORT,
+        instances=", ".join(['{"b64": "%s"}'] * batch),
+        pictures=" ".join(['"$picture"'] * batch),
+    )
+    rows = [f"### saved_model/{os.path.basename(path)}\n"]
+    for key, signature in sorted(signatures.items()):
+        taken = _taken(signature)
+        gives = ", ".join(
+            f"`{each}` {spec.dtype.name} {_shape(spec)}"
+            for each, spec in sorted(signature.structured_outputs.items())
+        )
+        rows.append(
+            f"- `{key}`: `{taken.name}` {taken.dtype.name} {_shape(taken)}, "
+            f"{_values(classifier, _KINDS.get(key, 'encoded_image'))}; gives {gives}"
+        )
+    return "\n".join([*rows, "", code])
+
+
+def _values(classifier: model.InferenceModel, kind: str) -> str:
+    """Returns what the values of an input mean."""
+    info = classifier.info
+    return _MEANINGS[kind].format(
+        colour="RGB" if images.decoded_channels(info) == 3 else "grey",
+        name=info.preprocessing_name,
+        values=images.prepared_values(info),
+    )
+
+
+def _taken(signature: Any) -> tf.TensorSpec:
+    (spec,) = signature.structured_input_signature[1].values()
+    return spec
+
+
+def _shape(spec: tf.TensorSpec | tf.Tensor) -> str:
+    sides = ("any" if side is None else str(side) for side in spec.shape)
+    return f"[{', '.join(sides)}]"

@@ -1,0 +1,52 @@
+"""No preprocessing but resizing: for networks that scale their input themselves."""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from preprocessing import channels, legacy_resize
+from slim.data import pictures
+
+
+def preprocess_for_train(
+    image: tf.Tensor | pictures.EncodedPicture,
+    height: int,
+    width: int,
+    *,
+    seed: tf.Tensor,
+    distort: Callable[..., tf.Tensor] | None = None,
+    use_grayscale: bool = False,
+) -> tf.Tensor:
+    """Resizes one picture for training.
+
+    Args:
+      image: `[height, width, channels]`, values 0 to 255; or an encoded picture.
+      height: of the result.
+      width: of the result.
+      seed: int32 `[2]`; only `distort` draws from it.
+      distort: `fn(image, seed)` of the resized picture, such as `augmentation.Augmentation`.
+      use_grayscale: converts to one channel.
+
+    Returns:
+      `[height, width, channels]` in float32, values 0 to 255.
+    """
+    image = preprocess_for_eval(pictures.whole(image), height, width, use_grayscale=use_grayscale)
+    return image if distort is None else distort(image, seed)
+
+
+def preprocess_for_eval(
+    image: tf.Tensor, height: int, width: int, *, use_grayscale: bool = False
+) -> tf.Tensor:
+    """Resizes one picture for evaluation; arguments and result as `preprocess_for_train`."""
+    image = tf.cast(image, tf.float32)
+    if use_grayscale:
+        image = channels.as_grayscale(image)
+    return legacy_resize.resize(image, height, width)
+
+
+def preprocess_image(
+    image: tf.Tensor, height: int, width: int, is_training: bool = False, **kwargs: object
+) -> tf.Tensor:
+    """Prepares one picture; `kwargs` go to `preprocess_for_train` or `preprocess_for_eval`."""
+    prepare = preprocess_for_train if is_training else preprocess_for_eval
+    return prepare(image, height, width, **kwargs)

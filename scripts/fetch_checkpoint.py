@@ -1,0 +1,53 @@
+"""Gets a published checkpoint and prints its path.
+
+    fetch_checkpoint.py ARCHIVE FOLDER [SOURCE_DIR]
+
+ARCHIVE is a file of the table in docs/checkpoints.md, such as inception_v1_2016_08_28.tar.gz. It is
+taken from SOURCE_DIR if given, else downloaded, and unpacked to FOLDER unless that was done before.
+"""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from datasets import archives, download
+from nets import published
+from slim import _checks
+
+_LIMITS = archives.Limits(members=100, bytes=4_000_000_000)
+
+
+def unpacked(folder: str) -> str | None:
+    """Returns the checkpoint in a folder: a prefix, or a V1 file."""
+    for parent, _, names in sorted(os.walk(folder)):
+        for name in sorted(names):
+            if name.endswith((".ckpt", ".ckpt.index")):
+                return os.path.join(parent, name.removesuffix(".index"))
+    return None
+
+
+def fetch(name: str, folder: str, source_dir: str | None) -> str:
+    """Returns the path of the checkpoint, after getting it if need be."""
+    known = {each.file: each for each in published.checkpoints()}
+    _checks.one_of("archive", name, known)
+    place = os.path.join(folder, known[name].stem)
+    if not os.path.isdir(place):
+        file = download.RemoteFile(name, (known[name].url,))
+        report = lambda line: print(line, file=sys.stderr)  # noqa: E731
+        paths = download.Downloader(report=report).fetch(
+            [file], folder, dataset_name=known[name].network, source_dir=source_dir
+        )
+        archives.extract(paths[name], f"{place}.part", _LIMITS)
+        os.rename(f"{place}.part", place)
+    found = unpacked(place)
+    if found is None:
+        raise _checks.RunError(f"{place} holds no .ckpt")
+    return found
+
+
+if __name__ == "__main__":
+    try:
+        print(fetch(*sys.argv[1:3], sys.argv[3] if len(sys.argv) > 3 else None))
+    except (_checks.UserError, _checks.RunError) as error:
+        sys.exit(f"fetch_checkpoint.py: {error}")

@@ -1,0 +1,22 @@
+"""Optimizers: the original's seven, and five newer ones that equal those of Keras 3.
+
+Their slots are variables of the store, so that a checkpoint holds them by name. Gradients are to be
+averaged over the replicas of a `tf.distribute` strategy before they come here.
+"""
+
+from slim.optimizers.base import LearningRate, Optimizer, Scalar, Slot
+from slim.optimizers.newer import Adafactor, AdamW, Lamb, Lion, Muon
+from slim.optimizers.original import (
+    Adadelta,
+    Adagrad,
+    Adam,
+    Ftrl,
+    GradientDescent,
+    Momentum,
+    RMSProp,
+)
+
+__all__ = [
+    "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Ftrl", "GradientDescent", "Lamb",
+    "LearningRate", "Lion", "Momentum", "Muon", "Optimizer", "RMSProp", "Scalar", "Slot",
+]  # fmt: skip

@@ -1,0 +1,89 @@
+"""Several processes that train one network in step: what they agree on, and who writes."""
+
+import tensorflow as tf
+
+from slim import _checks
+
+
+class Workers:
+    """The processes of a strategy, as one of them sees them.
+
+    Every method that talks to the others has to be called by all of them, in the same order; with
+    one process it does nothing.
+
+    Args:
+      strategy: of any kind; MultiWorkerMirrored has several processes.
+
+    Attributes:
+      count: number of processes.
+      index: number of this one, from 0.
+    """
+
+    def __init__(self, strategy: tf.distribute.Strategy) -> None:
+        self._strategy = strategy
+        resolver = strategy.cluster_resolver
+        hosts = resolver.cluster_spec().as_dict().get("worker", []) if resolver else []
+        self.count = max(1, len(hosts))
+        self.index = int(resolver.task_id or 0) if hosts else 0
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this process writes what the run leaves behind."""
+        return self.index == 0
+
+    def any(self, flag: bool) -> bool:
+        """Returns whether the flag is set in any process."""
+        if self.count == 1:
+            return flag
+        return bool(self._sums([tf.constant(float(flag))])[0] > 0)
+
+    def take_from_chief(self, variables: dict[str, tf.Variable]) -> None:
+        """Gives variables the values that they have in the first process."""
+        if self.count == 1:
+            return
+        mine = [local_value(variable) for variable in variables.values()]
+        # Numbers are summed, and only the chief's are not zero.
+        common = self._sums(mine if self.is_chief else [tf.zeros_like(value) for value in mine])
+        for variable, value in zip(variables.values(), common, strict=True):
+            variable.assign(value)
+
+    def distribute(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
+        """Returns the dataset in the parts that the replicas take.
+
+        Args:
+          dataset: batches for all replicas of this process; each process has its own share.
+        """
+        if self.count == 1:
+            return self._strategy.experimental_distribute_dataset(dataset)
+        return self._strategy.distribute_datasets_from_function(lambda _: dataset)
+
+    @tf.function(autograph=False)
+    def _sums(self, values: list[tf.Tensor]) -> list[tf.Tensor]:
+        parts = self._strategy.run(lambda values: values, args=(values,))
+        return [self._strategy.reduce(tf.distribute.ReduceOp.SUM, p, axis=None) for p in parts]
+
+
+def local_value(variable: tf.Variable) -> tf.Tensor:
+    """Returns the value of a variable, aggregated over the replicas of this process.
+
+    A variable kept per replica is not read from the other processes, since they would have to take
+    part: this process's is as good as theirs.
+    """
+    strategy = getattr(variable, "distribute_strategy", None)
+    if strategy is None:
+        return tf.identity(variable)
+    local = strategy.experimental_local_results(variable)
+    if len(local) == strategy.num_replicas_in_sync:
+        return tf.identity(variable)
+    return tf.identity(local[0])
+
+
+def translated(error: tf.errors.OpError, workers: Workers) -> Exception:
+    """Returns the error to raise for one that came while workers trained together."""
+    lost = (tf.errors.UnavailableError, tf.errors.CancelledError, tf.errors.AbortedError)
+    if workers.count == 1 or not isinstance(error, lost):
+        return error
+    return _checks.RunError(
+        f"worker {workers.index} of {workers.count} lost the others: one of them ended "
+        "or cannot be reached. The last checkpoint is as it was; the same commands go on from there"
+    )

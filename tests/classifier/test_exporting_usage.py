@@ -1,0 +1,127 @@
+"""What is printed on how to call an export, done as it says: in a fresh process, and by curl."""
+
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from preprocessing import preprocessing_factory
+from tests.classifier.test_exporting import NAMES, classifier_of, export_to, make_run
+from tests.model_server import ModelServer
+
+PICTURE = np.random.default_rng(4).integers(0, 256, [28, 28, 1]).astype(np.uint8)
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A folder with a run, and with a picture as the printed code calls it."""
+    (tmp_path / "picture.jpg").write_bytes(tf.io.encode_jpeg(PICTURE).numpy())
+    make_run(tmp_path / "run")
+    return tmp_path
+
+
+def prepared(place):
+    decoded = tf.io.decode_jpeg((place / "picture.jpg").read_bytes()).numpy()
+    return (decoded[None].astype(np.float32) - 128) / 128
+
+
+def wanted(place):
+    """Returns the checkpoint's best class and its probability."""
+    (row,) = classifier_of(place / "run")(prepared(place))["probabilities"].numpy()
+    return int(row.argmax()), float(row.max())
+
+
+def blocks(text, language):
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("batch", [None, 2])
+def test_the_printed_code_gives_the_checkpoints_answer(place, capsys, batch):
+    export_to(place / "s", place / "run", "saved_model", batch_size=batch)
+    for kind in ("float_image", "uint8_image", "encoded_image"):
+        export_to(place / kind, place / "run", "frozen_pb", input_type=kind, batch_size=batch)
+    np.save(place / "images.npy", np.repeat(prepared(place), batch or 1, axis=0))
+    codes = blocks(capsys.readouterr().out, "python")
+    assert len(codes) == 4
+    program = "".join(f"exec({code!r}, {{}})\nprint('next')\n" for code in codes)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=place,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    best, probability = wanted(place)
+    for index, said in enumerate(done.stdout.split("next\n")[:-1]):
+        rows = said.splitlines()
+        assert len(rows) == (batch or 1)
+        for row in rows:
+            name, value = row.rsplit(" ", 1)
+            assert name == (NAMES[best] if index == 0 else str(best))
+            assert float(value) == pytest.approx(probability, abs=1e-5)
+
+
+@pytest.mark.parametrize("batch", [None, 2])
+def test_the_printed_curl_gives_the_checkpoints_answer(place, capsys, batch):
+    if not shutil.which("curl"):
+        pytest.skip("there is no curl")
+    export_to(place, place / "run", "saved_model", batch_size=batch)
+    start, ask = blocks(capsys.readouterr().out, "bash")
+    flags = dict(re.findall(r"--(\w+)=(\S+)", start))
+    assert flags["rest_api_port"] == "8501"
+    with ModelServer(flags["model_name"], flags["model_base_path"]) as server:
+        done = subprocess.run(
+            ["bash", "-ec", ask.replace("localhost:8501", f"127.0.0.1:{server.server_port}")],
+            cwd=place,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    best, probability = wanted(place)
+    assert done.stdout.count(f'"classes": "{NAMES[best]}"') == (batch or 1)
+    (value, *_) = re.findall(r'"probabilities": \[(.*?)\]', done.stdout)
+    assert max(map(float, value.split(","))) == pytest.approx(probability, abs=1e-5)
+
+
+def test_names_shapes_kinds_and_values_are_said(place, capsys):
+    export_to(place, place / "run", "frozen_pb", "saved_model", batch_size=2)
+    said = capsys.readouterr().out
+    images = "float32 [2, 28, 28, 1], preprocessed as `lenet`: -1 to 0.992"
+    answer = "`classes` string [2], `logits` float32 [2, 10], `probabilities` float32 [2, 10]"
+    for line in (
+        f"- `input:0`: {images}\n- `Predictions/Reshape_1:0`: float32 [2, 10]",
+        f"- `image_tensor`: `images` {images}; gives {answer}",
+        "- `tf_example`: `examples` string [2], serialized `tf.train.Example`s",
+    ):
+        assert line in said
+
+
+@pytest.mark.parametrize(
+    "name, low, high", [("inception", -1, 1), ("lenet", -1, 0.992), ("vgg", -123.68, 151.06)]
+)
+def test_the_values_of_each_preprocessing(name, low, high):
+    assert preprocessing_factory.VALUES.keys() == preprocessing_factory.PREPROCESSINGS.keys()
+    prepare = preprocessing_factory.get_preprocessing(name, is_training=False)
+    black, white = (prepare(tf.fill([32, 32, 3], tf.cast(v, tf.uint8)), 32, 32) for v in (0, 255))
+    assert float(tf.reduce_min(black)) == pytest.approx(low, abs=1e-3)
+    assert float(tf.reduce_max(white)) == pytest.approx(high, abs=1e-3)
+    for number in (abs(low), high):
+        text = {1: "1", 0.992: "0.992", 123.68: "123.68", 151.06: "103.939"}[number]
+        assert text in preprocessing_factory.VALUES[name]
+
+
+def test_cifarnets_values_are_standardized():
+    assert "mean 0 and deviation 1" in preprocessing_factory.VALUES["cifarnet"]
+    prepare = preprocessing_factory.get_preprocessing("cifarnet", is_training=False)
+    image = prepare(np.random.default_rng(0).integers(0, 256, [32, 32, 3]).astype("uint8"), 32, 32)
+    assert float(tf.reduce_mean(image)) == pytest.approx(0, abs=1e-4)
+    assert float(tf.math.reduce_std(image)) == pytest.approx(1, abs=1e-3)

@@ -1,0 +1,78 @@
+"""Each option of an optimizer reaches it."""
+
+import pytest
+
+from classifier import checkpoint_names, optimizers
+from classifier.config.optimizer import DECOUPLED, OPTIMIZERS, OptimizerOptions
+from slim import _checks
+
+# Option -> the optimizers it is for, the attribute it sets.
+REACHES = {
+    "adam_beta1": ("adam adamw lamb muon", "beta1"),
+    "adam_beta2": ("adam adamw lamb muon", "beta2"),
+    "adamw_epsilon": ("adamw lamb muon", "epsilon"),
+    "opt_epsilon": ("adadelta adam rmsprop", "epsilon"),
+    "optimizer_weight_decay": (" ".join(DECOUPLED), "weight_decay"),
+    "lion_beta1": ("lion", "beta1"),
+    "lion_beta2": ("lion", "beta2"),
+    "muon_momentum": ("muon", "momentum"),
+    "adafactor_clip_threshold": ("adafactor", "clip_threshold"),
+    "adadelta_rho": ("adadelta", "rho"),
+    "adagrad_initial_accumulator_value": ("adagrad", "initial_accumulator_value"),
+    "ftrl_initial_accumulator_value": ("ftrl", "initial_accumulator_value"),
+    "ftrl_l1": ("ftrl", "l1"),
+    "ftrl_l2": ("ftrl", "l2"),
+    "momentum": ("momentum", "momentum"),
+    "rmsprop_momentum": ("rmsprop", "momentum"),
+    "rmsprop_decay": ("rmsprop", "decay"),
+}
+
+
+def made(name, **values):
+    return optimizers.make_optimizer(OptimizerOptions(optimizer=name, **values), 0.1, "lenet")
+
+
+@pytest.mark.parametrize("option", REACHES)
+def test_an_option_reaches_its_optimizers(option):
+    names, attribute = REACHES[option]
+    for name in names.split():
+        assert getattr(made(name, **{option: 0.625}), attribute) == 0.625
+        assert getattr(made(name), attribute) != 0.625
+
+
+def test_exponents_reach_theirs():
+    assert made("adafactor", adafactor_beta2_decay=-0.5).beta2_decay == -0.5
+    assert made("ftrl", ftrl_learning_rate_power=-0.7).learning_rate_power == -0.7
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_each_name_makes_an_optimizer_of_its_own(name):
+    assert made(name).learning_rate == 0.1
+    assert type(made(name)) not in {type(made(other)) for other in OPTIMIZERS if other != name}
+
+
+def test_the_decays_of_keras_are_the_defaults():
+    decays = {name: made(name).weight_decay for name in DECOUPLED}
+    assert decays == {"adafactor": 0, "adamw": 0.004, "lamb": 0, "lion": 0, "muon": 0.004}
+
+
+def test_muon_leaves_the_head_to_adam():
+    assert made("muon").exclude_scopes == ("LeNet/fc4",)
+
+
+def test_a_name_that_is_not_known():
+    options = OptimizerOptions()
+    object.__setattr__(options, "optimizer", "adm")
+    with pytest.raises(_checks.UserError, match="optimizer='adm' is not known; did you mean"):
+        optimizers.make_optimizer(options, 0.1, "lenet")
+
+
+@pytest.mark.parametrize("name", DECOUPLED)
+def test_slots_are_told_from_weights(name):
+    slots = made(name).slots("A/weights", (2, 3))
+    for name_of_slot in (slot.name for slot in slots):
+        assert checkpoint_names.kind(name_of_slot) == checkpoint_names.SLOT
+    for scalar in made(name).scalars():
+        assert checkpoint_names.kind(scalar) == checkpoint_names.SLOT
+    (found,) = checkpoint_names.optimizers_of([slot.name for slot in slots])
+    assert found.lower() == name

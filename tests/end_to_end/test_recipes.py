@@ -1,0 +1,163 @@
+"""Every recipe, offline, as its users run it, on small archives in the true format."""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import commands
+import pytest
+
+from tests.classifier import originals
+from tests.datasets import archives_in_the_true_format as made
+
+SCRIPTS = commands.ROOT / "scripts"
+FLOWERS = {
+    "inception_v1": ("inception_v1_2016_08_28.tar.gz", "inception_v1.ckpt", 64),
+    "inception_v3": ("inception_v3_2016_08_28.tar.gz", "inception_v3.ckpt", 96),
+    "inception_resnet_v2": (
+        "inception_resnet_v2_2016_08_30.tar.gz",
+        "inception_resnet_v2_2016_08_30.ckpt",
+        96,
+    ),
+    "resnet_v1_50": ("resnet_v1_50_2016_08_28.tar.gz", "resnet_v1_50.ckpt", 64),
+}
+TRAINED = {"train_lenet_on_mnist": 28, "train_cifarnet_on_cifar10": 32}
+RECIPES = {*TRAINED, *(f"finetune_{name}_on_flowers" for name in FLOWERS), "finetune_on_folder"}
+
+
+def lines_of(recipe):
+    return (SCRIPTS / f"{recipe}.sh").read_text("utf-8").splitlines()
+
+
+def test_every_recipe_is_tested():
+    found = {path.stem for path in SCRIPTS.glob("*_on_*.sh")}
+    assert found == RECIPES
+
+
+@pytest.mark.parametrize("recipe", sorted(RECIPES))
+def test_the_header_says_command_hardware_time_and_result(recipe):
+    header = "\n".join(line for line in lines_of(recipe) if line.startswith("#"))
+    assert f"scripts/{recipe}.sh " in header
+    for what in ("Hardware: ", "Time: ", "Result: ", "Verified"):
+        assert what.lower() in header.lower()
+    assert os.access(SCRIPTS / f"{recipe}.sh", os.X_OK)
+    assert max(map(len, lines_of(recipe))) <= 125
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    """The environment of a recipe: this interpreter, and archives that need not be the published
+    ones."""
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "sitecustomize.py").write_text(
+        "from datasets import download\ndownload._problem = lambda file, path: None\n"
+    )
+    path = os.pathsep.join([str(folder), str(commands.ROOT)])
+    return {"PYTHON": sys.executable, "PYTHONPATH": path, "BATCH_SIZE": "4"}
+
+
+def run(recipe, *arguments, **environment):
+    """Runs a recipe to its end and returns what it printed."""
+    done = subprocess.run(
+        ["bash", str(SCRIPTS / f"{recipe}.sh"), *map(str, arguments)],
+        capture_output=True, text=True, timeout=900, check=False, env=os.environ | environment,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout
+
+
+def check(told, folder, splits):
+    """Checks that a recipe evaluated, exported, and predicted with the export."""
+    for run_name, split in splits:
+        found = json.loads((folder / run_name / f"{split}.json").read_text())
+        assert 0 <= found["accuracy"] <= 1
+    assert list((folder / "export").glob("*.pb"))
+    assert list((folder / "export" / "saved_model").iterdir())
+    by_export = dict(re.findall(r"pb: (\S+) is (\S+) \(it is", told))
+    by_checkpoint = dict(re.findall(r"^(\S+): (\S+) [01]\.\d+$", told, re.MULTILINE))
+    assert len(by_export) == 8
+    assert by_export == by_checkpoint
+
+
+@pytest.mark.slow
+def test_lenet_on_mnist(environment, tmp_path):
+    files, _ = made.mnist_files(40, 20)
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    told = run(
+        "train_lenet_on_mnist", tmp_path / "out", **environment, SOURCE_DIR=str(tmp_path), STEPS="3"
+    )
+    check(told, tmp_path / "out", [("run", "test")])
+    # Again: there is nothing left to train.
+    told = run(
+        "train_lenet_on_mnist", tmp_path / "out", **environment, SOURCE_DIR=str(tmp_path), STEPS="3"
+    )
+    assert "is already complete: 3 steps" in told
+
+
+@pytest.mark.slow
+def test_cifarnet_on_cifar10(environment, tmp_path):
+    (tmp_path / "cifar-10-binary.tar.gz").write_bytes(made.cifar10_archive()[0])
+    told = run(
+        "train_cifarnet_on_cifar10",
+        tmp_path / "out",
+        **environment,
+        SOURCE_DIR=str(tmp_path),
+        STEPS="3",
+    )
+    check(told, tmp_path / "out", [("run", "test")])
+
+
+@pytest.fixture(scope="module")
+def flowers(tmp_path_factory):
+    """flower_photos.tgz, with just enough pictures."""
+    path = tmp_path_factory.mktemp("flowers") / "flower_photos.tgz"
+    path.write_bytes(made.flowers_archive(per_class=72)[0])
+    return path
+
+
+def pack(name, folder):
+    """Writes a network's published archive, with a checkpoint of format V1, to a folder."""
+    archive, member, _ = FLOWERS[name]
+    path = pathlib.Path(
+        originals.write(folder / "v1" / member, originals.network_values(name), "V1")
+    )
+    (folder / archive).write_bytes(made.tar_bytes({member: path.read_bytes()}))
+    path.unlink()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FLOWERS)
+def test_a_pretrained_network_on_flowers(environment, flowers, tmp_path, name):
+    (tmp_path / flowers.name).symlink_to(flowers)
+    pack(name, tmp_path)
+    told = run(
+        f"finetune_{name}_on_flowers", tmp_path / "out", **environment, SOURCE_DIR=str(tmp_path),
+        HEAD_STEPS="2", ALL_STEPS="1", IMAGE_SIZE=str(FLOWERS[name][2]),
+    )  # fmt: skip
+    check(told, tmp_path / "out", [("head", "validation"), ("all", "validation")])
+    starts = [line for line in told.splitlines() if line.startswith("Starting at step 0: ")]
+    assert re.search(r"restored \d+, skipped \d+ \(.*\), missing 0, unused", starts[0])
+    assert re.search(r"restored \d+, skipped 0, missing 0, unused", starts[1])
+
+
+@pytest.mark.slow
+def test_a_network_on_a_folder(environment, digits, tmp_path):
+    for number, place in enumerate(sorted((digits / "samples").iterdir())):
+        kind = tmp_path / "pictures" / ("even" if number % 2 else "odd")
+        kind.mkdir(parents=True, exist_ok=True)
+        for copy in range(4):
+            (kind / f"{number}{copy}.png").write_bytes(place.read_bytes())
+    checkpoint = originals.write(
+        tmp_path / "pretrained" / "model.ckpt-1", originals.network_values("mobilenet_v1_025")
+    )
+    told = run(
+        "finetune_on_folder", tmp_path / "pictures", tmp_path / "out", **environment,
+        MODEL_NAME="mobilenet_v1_025", CHECKPOINT=checkpoint, IMAGE_SIZE="32", HEAD_STEPS="2",
+        ALL_STEPS="2",
+    )  # fmt: skip
+    check(told, tmp_path / "out", [("head", "validation"), ("all", "validation")])
+    assert "Checkpoint head has 1001 classes, dataset 'folder' has 2 (MobilenetV1/Logits)" in told

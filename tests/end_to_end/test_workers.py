@@ -1,0 +1,141 @@
+"""Several workers, each a process, train as one process with as many clones does."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import commands
+import numpy as np
+import pytest
+
+from slim import checkpoints
+
+pytestmark = pytest.mark.slow
+
+
+def free_ports(count):
+    """Returns ports of the loopback interface that nobody listens at."""
+    with_each = [socket.socket() for _ in range(count)]
+    try:
+        for each in with_each:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in with_each]
+    finally:
+        for each in with_each:
+            each.close()
+
+
+def start(flags, **environment):
+    """Starts the training script and returns the process."""
+    return subprocess.Popen(
+        commands.command("train_image_classifier", *flags),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | environment,
+    )
+
+
+def finish(processes, code=0):
+    """Waits for processes, checks how they ended and returns what they printed."""
+    told = []
+    for process in processes:
+        out, err = process.communicate(timeout=200)
+        assert process.returncode == code, f"{process.returncode}\n{out}\n{err}"
+        told.append((out, err))
+    return told
+
+
+def workers(train_dir, digits, steps, **more):
+    """Starts two workers."""
+    master = ",".join(f"127.0.0.1:{port}" for port in free_ports(2))
+    flags = commands.train_flags(
+        train_dir, digits, steps, worker_replicas=2, master=master, batch_size=8,
+        log_every_n_steps=1, **more,
+    )  # fmt: skip
+    return [start([*flags, f"--task={task}"]) for task in (0, 1)]
+
+
+def losses(train_dir):
+    lines = (train_dir / "metrics.jsonl").read_text().splitlines()
+    return np.array([json.loads(line)["loss"] for line in lines])
+
+
+def variables(train_dir):
+    reader = checkpoints.read(checkpoints.find(train_dir))
+    return {name: reader.get(name) for name in reader.variables()}
+
+
+@pytest.fixture(scope="module")
+def of_clones(digits, tmp_path_factory):
+    """A run of ten steps in one process, with two clones on two logical devices."""
+    run = tmp_path_factory.mktemp("clones") / "run"
+    flags = commands.train_flags(
+        run, digits, 10, num_clones=2, batch_size=8, log_every_n_steps=1, moving_average_decay=0.9
+    )
+    code = (
+        "import sys; from deployment import model_deploy; model_deploy.split_cpu(2);"
+        "import train_image_classifier as script; sys.exit(script.main())"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code, *flags], cwd=commands.ROOT, check=True, capture_output=True
+    )
+    return run
+
+
+def test_two_workers_train_as_two_clones(digits, of_clones, tmp_path):
+    run = tmp_path / "run"
+    chief, other = finish(workers(run, digits, 10, moving_average_decay=0.9))
+    np.testing.assert_allclose(losses(run), losses(of_clones), rtol=1e-5)
+    ours, theirs = variables(run), variables(of_clones)
+    assert sorted(ours) == sorted(theirs)
+    for name, value in theirs.items():
+        np.testing.assert_allclose(ours[name], value, atol=1e-5, err_msg=name)
+    assert "2 workers take every step together, with or without sync_replicas" in chief[0]
+    assert "global batch 16 = 2 workers x 8" in chief[0]
+    # The other one says that it waits, and writes nothing.
+    assert other[0].splitlines()[0].startswith("worker 1 of 127.0.0.1:")
+    assert "step 1/10" not in other[0]
+    assert sorted(path.name for path in run.iterdir() if path.is_dir()) == []
+
+
+def test_workers_stop_on_a_signal_to_any_and_go_on(digits, of_clones, tmp_path):
+    run = tmp_path / "run"
+    processes = workers(run, digits, 100_000, moving_average_decay=0.9)
+    while not (run / "metrics.jsonl").exists():
+        assert processes[0].poll() is None
+        time.sleep(0.1)
+    processes[1].send_signal(signal.SIGTERM)
+    told = finish(processes, code=75)
+    assert "stopped by a signal to another worker at step" in told[0][1]
+    assert "stopped by SIGTERM at step" in told[1][1]
+    done = len(losses(run))
+    finish(workers(run, digits, done + 3, moving_average_decay=0.9))
+    assert len(losses(run)) == done + 3
+    both = min(10, done + 3)
+    np.testing.assert_allclose(losses(run)[:both], losses(of_clones)[:both], rtol=1e-5)
+
+
+def test_workers_may_be_named_by_tf_config(digits, tmp_path):
+    ports = free_ports(2)
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
+    flags = commands.train_flags(
+        tmp_path / "run", digits, 2, worker_replicas=2, model_name="cifarnet",
+        sync_replicas=True, replicas_to_aggregate=2,
+    )  # fmt: skip
+    told = finish(
+        [
+            start(
+                flags,
+                TF_CONFIG=json.dumps(
+                    {"cluster": cluster, "task": {"type": "worker", "index": index}}
+                ),
+            )
+            for index in (0, 1)
+        ]
+    )
+    assert "step 2/2" in told[0][0]
