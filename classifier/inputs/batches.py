@@ -65,8 +65,9 @@ def training_dataset(
       (all int64 `[batch_size]`); with `mixing` also what it adds.
 
     Raises:
-      UserError: if the dataset is empty, a shard is damaged or a number is out of range. Bad data
-        found later stop the iteration; iterate inside `translate_errors`.
+      UserError: if the dataset is empty or a number is out of range.
+      RunError: if a shard is cut inside a record. Bad data found later stop the iteration; iterate
+        inside `translate_errors`.
     """
     num_classes = _checked(dataset, image_size, batch_size, labels_offset, num_classes)
     _checks.positive(num_preprocessing_threads=num_preprocessing_threads)
@@ -127,7 +128,7 @@ def evaluation_dataset(
       dataset has it), `shard` and `record` (int64 `[batch_size]`).
 
     Raises:
-      UserError: as `training_dataset`.
+      UserError, RunError: as `training_dataset`.
     """
     num_classes = _checked(dataset, image_size, batch_size, labels_offset, num_classes)
     _checks.positive(num_preprocessing_threads=num_preprocessing_threads)

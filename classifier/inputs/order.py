@@ -51,8 +51,11 @@ def shard_counts(dataset: dataset_lib.Dataset) -> list[int]:
     """Returns the records of each shard, counted where they are not recorded.
 
     Raises:
-      UserError: if a shard is damaged, or there are no records at all.
+      UserError: if a shard whose records are not recorded is damaged, or there are no records.
+      RunError: if a record of another shard reaches beyond its file.
     """
+    recorded = zip(dataset.data_sources, dataset.shard_counts, strict=True)
+    records.check_lengths([path for path, count in recorded if count is not None])
     counts = [
         records.count_records(path) if count is None else count
         for path, count in zip(dataset.data_sources, dataset.shard_counts, strict=True)
