@@ -15,12 +15,12 @@ from tests.datasets import archives_in_the_true_format as made
 
 SCRIPTS = commands.ROOT / "scripts"
 FLOWERS = {
-    "inception_v1": ("inception_v1_2016_08_28.tar.gz", "inception_v1.ckpt", 64),
-    "inception_v3": ("inception_v3_2016_08_28.tar.gz", "inception_v3.ckpt", 96),
+    "inception_v1": ("inception_v1_2016_08_28.tar.gz", "inception_v1.ckpt", 224),
+    "inception_v3": ("inception_v3_2016_08_28.tar.gz", "inception_v3.ckpt", 139),
     "inception_resnet_v2": (
         "inception_resnet_v2_2016_08_30.tar.gz",
         "inception_resnet_v2_2016_08_30.ckpt",
-        96,
+        139,
     ),
     "resnet_v1_50": ("resnet_v1_50_2016_08_28.tar.gz", "resnet_v1_50.ckpt", 64),
 }
@@ -100,7 +100,7 @@ def test_lenet_on_mnist(environment, tmp_path):
 
 @pytest.mark.slow
 def test_cifarnet_on_cifar10(environment, tmp_path):
-    (tmp_path / "cifar-10-binary.tar.gz").write_bytes(made.cifar10_archive()[0])
+    (tmp_path / "cifar-10-binary.tar.gz").write_bytes(made.cifar10_archive(per_batch=10)[0])
     told = run(
         "train_cifarnet_on_cifar10",
         tmp_path / "out",
