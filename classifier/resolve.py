@@ -52,7 +52,7 @@ class ResolvedRun:
       config: the options.
       model: for model_info.json, without versions.
       num_samples: images of the split.
-      global_batch_size: images a step, over all clones.
+      global_batch_size: images a step, over all clones and all that they accumulate.
       steps_per_epoch: steps for as many images as the split has.
       number_of_steps: where training ends; None: it does not.
       schedule_steps: the learning rate's durations in steps.
@@ -115,10 +115,10 @@ def resolve_training(
         moving_average_decay=config.optimizer.moving_average_decay,
         dataset_name=dataset.name,
     )
-    global_batch_size = config.data.batch_size * config.strategy.num_clones
-    steps = resolve_schedule(
-        config.schedule, dataset.num_samples, config.data.batch_size, config.strategy.num_clones
-    )
+    batch_size, clones = config.data.batch_size, config.strategy.num_clones
+    of_a_clone = batch_size * config.step.accumulate_steps
+    global_batch_size = of_a_clone * clones
+    steps = resolve_schedule(config.schedule, dataset.num_samples, of_a_clone, clones)
     steps_per_epoch = dataset.num_samples / global_batch_size
     return ResolvedRun(
         config=config,
@@ -157,7 +157,10 @@ def _end(config: TrainConfig, steps_per_epoch: float) -> int | None:
 
 def _in_words(config: TrainConfig, steps_per_epoch: float, steps: ScheduleSteps) -> str:
     batch, clones = config.data.batch_size, config.strategy.num_clones
-    words = [f"global batch {batch * clones} = {clones} clones x {batch}"] if clones > 1 else []
+    parts = config.step.accumulate_steps
+    factors = [f"{clones} clones"] * (clones > 1) + [f"{parts} accumulated"] * (parts > 1)
+    product = " x ".join([*factors, str(batch)])
+    words = [f"global batch {batch * clones * parts} = {product}"] if factors else []
     return "; ".join([*words, f"1 epoch = {steps_per_epoch:.10g} steps", steps.words])
 
 

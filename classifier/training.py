@@ -1,5 +1,6 @@
 """Training runs: from options to a run directory."""
 
+import functools
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -48,6 +49,8 @@ def run(config: TrainConfig) -> ExitCode | None:
     directory = RunDirectory(config.run.train_dir)
     changes = _changes(directory, resolved)
     tf.keras.utils.set_random_seed(config.run.seed)
+    if config.step.deterministic:
+        tf.config.experimental.enable_op_determinism()
     deployment = DeploymentConfig(
         num_clones=config.strategy.num_clones, clone_on_cpu=config.strategy.clone_on_cpu
     )
@@ -97,7 +100,27 @@ def make_train_op(
         moving_average_decay=config.optimizer.moving_average_decay,
         loss_scale=DynamicLossScale() if dtype == "float16" else None,
         seed=config.run.seed,
+        learning_rate_multipliers=functools.partial(
+            _multipliers, config.schedule.learning_rate_multipliers
+        ),
+        accumulate_steps=config.step.accumulate_steps,
+        jit_compile=_is_compiled(config.step.jit_compile, strategy),
     )
+
+
+def _multipliers(items: Sequence[str], names: Sequence[str]) -> dict[str, float]:
+    """Returns the factor of each variable's learning rate, the longest scope's that it lies in."""
+    factors: dict[str, float] = {}
+    for item in sorted(items, key=lambda item: len(item.rpartition(":")[0])):
+        scope, _, factor = item.rpartition(":")
+        inside = warm_start.in_scopes(names, [scope], "learning_rate_multipliers")
+        factors |= dict.fromkeys(inside, float(factor))
+    return factors
+
+
+def _is_compiled(choice: str, strategy: tf.distribute.Strategy) -> bool:
+    on_gpu = any("GPU" in device for device in strategy.extended.worker_devices)
+    return {"auto": on_gpu, "true": True, "false": False}[choice]
 
 
 def make_batches(
@@ -200,10 +223,12 @@ def _out_of_memory(resolved: resolve.ResolvedRun, error: tf.errors.ResourceExhau
     config, info = resolved.config, resolved.model
     height, width = info.image_size
     smaller = max(1, config.data.batch_size // 2)
+    parts = config.step.accumulate_steps * 2
     tried = re.search(r"OOM when allocating tensor with shape\S*", str(error.message))
     return (
         f"out of memory with {info.model_name} at batch_size={config.data.batch_size}, "
         f"{height}x{width} images"
-        f"{f' ({tried.group()})' if tried else ''}. Try --batch_size={smaller}, a smaller "
+        f"{f' ({tried.group()})' if tried else ''}. Try --batch_size={smaller}, which with "
+        f"--accumulate_steps={parts} makes the same global batch, a smaller "
         "--train_image_size, or --trainable_scopes; the last checkpoint is as it was"
     )
