@@ -23,6 +23,7 @@ def training_loss(
     label_smoothing: float,
     trainable_scopes: Sequence[str] = (),
     compute_dtype: str = "float32",
+    class_weights: Sequence[float] = (),
 ) -> Callable[..., Any]:
     """Returns the loss of a batch.
 
@@ -32,6 +33,7 @@ def training_loss(
       label_smoothing: share of each label spread over all classes.
       trainable_scopes: if any, batch norm outside of them keeps to its moving averages.
       compute_dtype: of the network's activations; its losses are float32.
+      class_weights: factor of an image's cross entropy for each class; without, 1.
 
     Returns:
       A function `(image, label, ...) -> (total loss, numbers to log)` of float32 images [batch,
@@ -51,12 +53,13 @@ def training_loss(
         with slim.arg_scope([slim.batch_norm], frozen=frozen):
             logits, end_points = network(tf.cast(image, compute_dtype))
         one_hot = slim.one_hot_encoding(label, info.num_classes)
+        weights = tf.gather(tf.constant(class_weights), label) if class_weights else 1.0
         auxiliary = end_points.get("AuxLogits")
         if auxiliary is not None:
             slim.losses.softmax_cross_entropy(
-                auxiliary, one_hot, AUXILIARY_WEIGHT, label_smoothing, scope="aux_loss"
+                auxiliary, one_hot, AUXILIARY_WEIGHT * weights, label_smoothing, scope="aux_loss"
             )
-        slim.losses.softmax_cross_entropy(logits, one_hot, label_smoothing=label_smoothing)
+        slim.losses.softmax_cross_entropy(logits, one_hot, weights, label_smoothing)
         total = slim.losses.get_total_loss()
         correct = tf.equal(tf.argmax(logits, axis=-1), label)
         return total, {"accuracy": tf.reduce_mean(tf.cast(correct, tf.float32))}

@@ -58,6 +58,7 @@ class ResolvedRun:
       schedule_steps: the learning rate's durations in steps.
       eval_every_steps: steps between two evaluations inside training, at least 1; 0: none.
       schedule: the learning rate in words.
+      class_weights: how much each class counts in the loss; empty: all the same.
     """
 
     config: TrainConfig
@@ -69,6 +70,7 @@ class ResolvedRun:
     schedule_steps: ScheduleSteps
     eval_every_steps: int
     schedule: str
+    class_weights: tuple[float, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Returns it as config.json has it: the options by name, and what follows from them."""

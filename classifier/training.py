@@ -51,9 +51,7 @@ def run(config: TrainConfig) -> ExitCode | None:
     tf.keras.utils.set_random_seed(config.run.seed)
     if config.step.deterministic:
         tf.config.experimental.enable_op_determinism()
-    deployment = DeploymentConfig(
-        num_clones=config.strategy.num_clones, clone_on_cpu=config.strategy.clone_on_cpu
-    )
+    deployment = _deployment(config)
     devices = deployment.devices()
     data = config.data
     dataset = facts.open_dataset(data.dataset_name, data.dataset_split_name, data.dataset_dir)
@@ -83,7 +81,12 @@ def make_train_op(
     config = resolved.config
     scopes, dtype = config.finetune.trainable_scopes, config.network.compute_dtype
     loss_fn = model.training_loss(
-        resolved.model, config.loss.weight_decay, config.loss.label_smoothing, scopes, dtype
+        resolved.model,
+        config.loss.weight_decay,
+        config.loss.label_smoothing,
+        scopes,
+        dtype,
+        resolved.class_weights,
     )
     rate = schedules.make_schedule(config.schedule, resolved.schedule_steps)
 
@@ -104,7 +107,7 @@ def make_train_op(
             _multipliers, config.schedule.learning_rate_multipliers
         ),
         accumulate_steps=config.step.accumulate_steps,
-        jit_compile=_is_compiled(config.step.jit_compile, strategy),
+        jit_compile=_is_compiled(config),
     )
 
 
@@ -118,9 +121,14 @@ def _multipliers(items: Sequence[str], names: Sequence[str]) -> dict[str, float]
     return factors
 
 
-def _is_compiled(choice: str, strategy: tf.distribute.Strategy) -> bool:
-    on_gpu = any("GPU" in device for device in strategy.extended.worker_devices)
-    return {"auto": on_gpu, "true": True, "false": False}[choice]
+def _deployment(config: TrainConfig) -> DeploymentConfig:
+    options = config.strategy
+    return DeploymentConfig(num_clones=options.num_clones, clone_on_cpu=options.clone_on_cpu)
+
+
+def _is_compiled(config: TrainConfig) -> bool:
+    on_gpu = "GPU" in _deployment(config).devices()[0]
+    return {"auto": on_gpu, "true": True, "false": False}[config.step.jit_compile]
 
 
 def make_batches(
@@ -141,6 +149,7 @@ def make_batches(
         num_readers=config.data.num_readers,
         num_preprocessing_threads=config.data.num_preprocessing_threads,
         shuffle_buffer_mb=config.data.shuffle_buffer_mb,
+        balanced=config.data.balanced_sampling,
     )
 
 
@@ -202,6 +211,7 @@ def _upcoming(
         start_index=done * resolved.global_batch_size,
         num_readers=resolved.config.data.num_readers,
         shuffle_buffer_mb=resolved.config.data.shuffle_buffer_mb,
+        balanced=resolved.config.data.balanced_sampling,
     )
 
 

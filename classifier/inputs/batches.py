@@ -10,10 +10,10 @@ from typing import Any
 import tensorflow as tf
 
 from classifier.inputs import diagnosis, errors, order
+from classifier.inputs.balanced import training_records
 from slim import _checks
 from slim.data import dataset as dataset_lib
 
-training_records = order.training_records
 translate_errors = diagnosis.translate_errors
 
 __all__ = ["evaluation_dataset", "training_dataset", "training_records", "translate_errors"]
@@ -35,6 +35,7 @@ def training_dataset(
     num_readers: int = 4,
     num_preprocessing_threads: int | None = None,
     shuffle_buffer_mb: int = 512,
+    balanced: bool = False,
 ) -> tf.data.Dataset:
     """Returns endless training batches; they run across the ends of epochs.
 
@@ -53,6 +54,7 @@ def training_dataset(
       num_preprocessing_threads: examples prepared at once, None for automatic; speed alone.
       shuffle_buffer_mb: bound on the encoded records held for shuffling, in 10^6 bytes. The order
         depends on it.
+      balanced: draw every class as often as the others.
 
     Returns:
       dicts of `image` (float32 `[batch_size, height, width, channels]`), `label` (int64
@@ -72,12 +74,13 @@ def training_dataset(
         own_seed = order.fold(order.fold(stream, record["epoch"]), record["index"])
         return example | {"image": preprocessing_fn(example["image"], *image_size, seed=own_seed)}
 
-    encoded = order.training_records(
+    encoded = training_records(
         dataset,
         seed=seed,
         start_index=start_index,
         num_readers=num_readers,
         shuffle_buffer_mb=shuffle_buffer_mb,
+        balanced=balanced,
     )
     examples = _map(encoded, prepare, num_preprocessing_threads)
     check = _label_check(dataset, labels_offset, num_classes)

@@ -15,7 +15,7 @@ def lines(folder):
 
 
 def rates(train, folder, steps=4, **more):
-    told = train(folder, log_every_n_steps=1, max_number_of_steps=steps, **more)
+    told = train(folder, log_every_n_steps=1, **more | {"max_number_of_steps": steps})
     assert (told.code, told.err) == (0, [])
     return [line["learning_rate"] for line in lines(folder)]
 
@@ -126,3 +126,30 @@ def test_xla_and_determinism_are_asked_for(train, tmp_path, monkeypatch):
     told = train(tmp_path / "both", deterministic=True, jit_compile="true")
     assert (told.code, told.err) == (0, [])
     assert asked == ["determinism", "xla"]
+
+
+def test_class_weights_and_balanced_sampling_change_the_run(train, tmp_path):
+    weights_file = tmp_path / "weights.json"
+    names = "zero one two three four five six seven eight nine".split()
+    weights_file.write_text(json.dumps({name: i + 1 for i, name in enumerate(names)}))
+    losses = {}
+    for name, more in {
+        "plain": {},
+        "auto": {"class_weights": "auto"},
+        "file": {"class_weights": weights_file},
+        "balanced": {"balanced_sampling": True},
+    }.items():
+        assert len(rates(train, tmp_path / name, **SAME | more)) == 4
+        losses[name] = lines(tmp_path / name)[-1]["loss"]
+    assert len(set(losses.values())) == 4, losses
+    told = train(tmp_path / "balanced", max_number_of_steps=5)
+    assert told.code == 2
+    assert "balanced_sampling: True -> False" in told.err[0]
+
+
+def test_balanced_runs_resume_bit_for_bit(train, tmp_path):
+    train(tmp_path / "whole", balanced_sampling=True, max_number_of_steps=4)
+    train(tmp_path / "halves", balanced_sampling=True, max_number_of_steps=2)
+    train(tmp_path / "halves", balanced_sampling=True, max_number_of_steps=4)
+    wanted, found = weights(tmp_path / "whole"), weights(tmp_path / "halves")
+    assert all(value.tobytes() == found[name].tobytes() for name, value in wanted.items())
