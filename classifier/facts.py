@@ -4,9 +4,10 @@ disk, and tells where options contradict what is known of a published checkpoint
 No TensorFlow: a wrong folder, split, shard or checkpoint is answered before it is loaded.
 """
 
+import dataclasses
 from typing import TYPE_CHECKING
 
-from classifier import resolve, resolve_graph, resolve_trained
+from classifier import class_weights, resolve, resolve_graph, resolve_trained
 from classifier.config.export import ExportConfig
 from classifier.config.trained import EvalConfig, PredictConfig
 from classifier.config.training import TrainConfig
@@ -15,7 +16,7 @@ from datasets import dataset_factory
 from nets import published
 from nets.nets_factory import NETWORKS
 from preprocessing import preprocessing_factory
-from slim import checkpoints
+from slim import _checks, checkpoints
 
 if TYPE_CHECKING:
     from slim.data.dataset import Dataset
@@ -42,7 +43,24 @@ def training_run(config: TrainConfig) -> resolve.ResolvedRun:
         dataset_factory.get_facts(
             data.dataset_name, config.validation.eval_split_name, data.dataset_dir
         )
-    return resolved
+    weights = _class_weights(config.loss.class_weights, resolved.model, facts.per_class)
+    return dataclasses.replace(resolved, class_weights=weights)
+
+
+def _class_weights(
+    choice: str | None, model: ModelInfo, per_class: tuple[int, ...]
+) -> tuple[float, ...]:
+    if choice is None:
+        return ()
+    if choice != "auto":
+        names = model.label_names or tuple(map(str, range(model.num_classes)))
+        return class_weights.read(choice, names)
+    if not per_class:
+        raise _checks.UserError(
+            f"class_weights=auto needs the number of images of each class of {model.dataset_name!r}, which"
+            " only dataset_info.json has, and there is none; give a file"
+        )
+    return class_weights.by_frequency(per_class[model.labels_offset :])
 
 
 def open_dataset(name: str, split_name: str, dataset_dir: str) -> "Dataset":

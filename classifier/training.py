@@ -1,5 +1,6 @@
 """Training runs: from options to a run directory."""
 
+import functools
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -54,18 +55,14 @@ def run(config: TrainConfig) -> ExitCode | None:
     directory = RunDirectory(config.run.train_dir)
     changes = _changes(directory, resolved)
     workers = cluster.resolve(config.strategy)
-    deployment = DeploymentConfig(
-        num_clones=config.strategy.num_clones,
-        clone_on_cpu=config.strategy.clone_on_cpu,
-        replica_id=workers.task,
-        num_ps_tasks=config.strategy.num_ps_tasks,
-        worker_hosts=workers.hosts,
-    )
+    deployment = _deployment(config, workers)
     if workers.hosts:
         print(f"worker {workers.task} of {', '.join(workers.hosts)}: waiting for all", flush=True)
     # Before anything else that TensorFlow does, as several workers want it.
     strategy = deployment.strategy()
     tf.keras.utils.set_random_seed(config.run.seed)
+    if config.step.deterministic:
+        tf.config.experimental.enable_op_determinism()
     data = config.data
     dataset = facts.open_dataset(data.dataset_name, data.dataset_split_name, data.dataset_dir)
     train_op = make_train_op(resolved, strategy)
@@ -100,6 +97,7 @@ def make_train_op(
         config.loss.weight_decay,
         config.loss.label_smoothing,
         dtype,
+        resolved.class_weights,
         frozen_batch_norm=batch_norm.frozen_rule(config.batch_norm, scopes),
         batch_norm_decay=config.batch_norm.batch_norm_decay,
     )
@@ -118,7 +116,37 @@ def make_train_op(
         moving_average_decay=config.optimizer.moving_average_decay,
         loss_scale=DynamicLossScale() if dtype == "float16" else None,
         seed=config.run.seed,
+        learning_rate_multipliers=functools.partial(
+            _multipliers, config.schedule.learning_rate_multipliers
+        ),
+        accumulate_steps=config.step.accumulate_steps,
+        jit_compile=_is_compiled(config),
     )
+
+
+def _multipliers(items: Sequence[str], names: Sequence[str]) -> dict[str, float]:
+    """Returns the factor of each variable's learning rate, the longest scope's that it lies in."""
+    factors: dict[str, float] = {}
+    for item in sorted(items, key=lambda item: len(item.rpartition(":")[0])):
+        scope, _, factor = item.rpartition(":")
+        inside = warm_start.in_scopes(names, [scope], "learning_rate_multipliers")
+        factors |= dict.fromkeys(inside, float(factor))
+    return factors
+
+
+def _deployment(config: TrainConfig, workers: cluster.Cluster = _ALONE) -> DeploymentConfig:
+    return DeploymentConfig(
+        num_clones=config.strategy.num_clones,
+        clone_on_cpu=config.strategy.clone_on_cpu,
+        replica_id=workers.task,
+        num_ps_tasks=config.strategy.num_ps_tasks,
+        worker_hosts=workers.hosts,
+    )
+
+
+def _is_compiled(config: TrainConfig) -> bool:
+    on_gpu = "GPU" in _deployment(config).devices()[0]
+    return {"auto": on_gpu, "true": True, "false": False}[config.step.jit_compile]
 
 
 def make_batches(
@@ -145,6 +173,7 @@ def make_batches(
         num_readers=config.data.num_readers,
         num_preprocessing_threads=config.data.num_preprocessing_threads,
         shuffle_buffer_mb=config.data.shuffle_buffer_mb,
+        balanced=config.data.balanced_sampling,
         mixing=_mixing(config),
         worker=(workers.task, max(1, len(workers.hosts))),
     )
@@ -231,6 +260,7 @@ def _upcoming(
         start_index=done * resolved.global_batch_size,
         num_readers=resolved.config.data.num_readers,
         shuffle_buffer_mb=resolved.config.data.shuffle_buffer_mb,
+        balanced=resolved.config.data.balanced_sampling,
     )
 
 
@@ -252,10 +282,12 @@ def _out_of_memory(resolved: resolve.ResolvedRun, error: tf.errors.ResourceExhau
     config, info = resolved.config, resolved.model
     height, width = info.image_size
     smaller = max(1, config.data.batch_size // 2)
+    parts = config.step.accumulate_steps * 2
     tried = re.search(r"OOM when allocating tensor with shape\S*", str(error.message))
     return (
         f"out of memory with {info.model_name} at batch_size={config.data.batch_size}, "
         f"{height}x{width} images"
-        f"{f' ({tried.group()})' if tried else ''}. Try --batch_size={smaller}, a smaller "
+        f"{f' ({tried.group()})' if tried else ''}. Try --batch_size={smaller}, which with "
+        f"--accumulate_steps={parts} makes the same global batch, a smaller "
         "--train_image_size, or --trainable_scopes; the last checkpoint is as it was"
     )

@@ -31,3 +31,8 @@ class TrainingDataOptions(Options):
         check=bounds.positive,
         resume="refused",
     )
+    balanced_sampling: bool = option(
+        False,
+        "Draw every class as often as the others, repeating the images of those with few.",
+        resume="refused",
+    )

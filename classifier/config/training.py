@@ -13,6 +13,7 @@ from classifier.config.network import LossOptions, NetworkOptions
 from classifier.config.optimizer import OptimizerOptions
 from classifier.config.run import RunOptions, SavingOptions
 from classifier.config.schedule import ScheduleOptions
+from classifier.config.step import StepOptions
 from classifier.config.strategy import StrategyOptions
 from classifier.config.validation import ValidationOptions
 
@@ -28,6 +29,7 @@ class TrainConfig:
     loss: LossOptions = LossOptions()
     optimizer: OptimizerOptions = OptimizerOptions()
     schedule: ScheduleOptions = ScheduleOptions()
+    step: StepOptions = StepOptions()
     finetune: FinetuneOptions = FinetuneOptions()
     batch_norm: BatchNormOptions = BatchNormOptions()
     strategy: StrategyOptions = StrategyOptions()

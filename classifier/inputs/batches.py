@@ -10,11 +10,11 @@ from typing import Any
 import tensorflow as tf
 
 from classifier.inputs import diagnosis, errors, order
+from classifier.inputs.balanced import training_records
 from classifier.inputs.mixing import Mixing
 from slim import _checks
 from slim.data import dataset as dataset_lib
 
-training_records = order.training_records
 translate_errors = diagnosis.translate_errors
 
 __all__ = ["evaluation_dataset", "training_dataset", "training_records", "translate_errors"]
@@ -38,6 +38,7 @@ def training_dataset(
     shuffle_buffer_mb: int = 512,
     mixing: Mixing | None = None,
     worker: tuple[int, int] = (0, 1),
+    balanced: bool = False,
 ) -> tf.data.Dataset:
     """Returns endless training batches; they run across the ends of epochs.
 
@@ -58,6 +59,7 @@ def training_dataset(
         depends on it.
       mixing: mixes the examples of each batch.
       worker: number of this process and how many share each batch; it reads its part of them all.
+      balanced: draw every class as often as the others.
 
     Returns:
       dicts of `image` (float32 `[batch_size, height, width, channels]`), `label` (int64
@@ -78,12 +80,13 @@ def training_dataset(
         own_seed = order.fold(order.fold(stream, record["epoch"]), record["index"])
         return example | {"image": preprocessing_fn(example["image"], *image_size, seed=own_seed)}
 
-    encoded = order.training_records(
+    encoded = training_records(
         dataset,
         seed=seed,
         start_index=start_index,
         num_readers=num_readers,
         shuffle_buffer_mb=shuffle_buffer_mb,
+        balanced=balanced,
     )
     index, count = worker
     if count > 1:
