@@ -15,7 +15,7 @@ from datasets import dataset_factory
 from nets import published
 from nets.nets_factory import NETWORKS
 from preprocessing import preprocessing_factory
-from slim import checkpoints
+from slim import _checks, checkpoints
 
 if TYPE_CHECKING:
     from slim.data.dataset import Dataset
@@ -71,14 +71,22 @@ def export(config: ExportConfig) -> resolve_trained.ResolvedExport:
     """Returns an export, fully said.
 
     Raises:
-      UserError: if an option contradicts the model, or nobody says what it is.
+      UserError: if an option contradicts the model, nobody says what it is, or it takes videos.
     """
     resolve_graph.check_inference(config.run)
     info, data = _model_info(str(config.run.checkpoint_path)), config.data
     facts = None
     if data.dataset_name is not None and data.dataset_dir is not None:
         facts = dataset_factory.get_facts(data.dataset_name, "train", data.dataset_dir)
-    return resolve_trained.resolve_export(config, info, facts, NETWORKS, _preprocessing_of)
+    resolved = resolve_trained.resolve_export(config, info, facts, NETWORKS, _preprocessing_of)
+    name = resolved.model.model_name
+    if NETWORKS[name].input_rank == 5:
+        raise _checks.UserError(
+            f"model_name={name!r} takes videos, which no format of a checkpoint does: write its"
+            " graph with output_file and is_video_model, and freeze that with TensorFlow's"
+            " freeze_graph"
+        )
+    return resolved
 
 
 def graph(config: ExportConfig) -> resolve_graph.ResolvedGraph:
