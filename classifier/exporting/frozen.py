@@ -1,6 +1,5 @@
 """A frozen GraphDef: one file with the weights as constants and slim's own names."""
 
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,55 +7,52 @@ import tensorflow as tf
 
 import slim
 from classifier import model
-from classifier.config.export import ExportOptions
 from classifier.exporting import checks, folding, input_types
+from classifier.exporting.job import Job
 from slim import _paths
 
 
-def write(classifier: model.InferenceModel, options: ExportOptions) -> checks.Exported:
+def write(job: Job) -> checks.Exported:
     """Writes `MODEL.pb`.
 
     Args:
-      classifier: what to export.
-      options: `output_dir`, an existing folder, `batch_size`, `input_type` and
-        `fold_batch_norm`.
+      job: the checkpoint, the folder, `batch_size`, `input_type` and `fold_batch_norm`.
 
     Raises:
       RunError: if it does not give the checkpoint's logits.
     """
-    taken = input_types.make(options.input_type, classifier, options.batch_size)
+    classifier, options = job.classifier, job.options
+    trial = input_types.make(options.input_type, classifier, options.batch_size, job.real)
     # Kept until the check is over: with the graph go its functions (the loop over a batch of
     # pictures), also for those who use their names in this process.
-    graph, names = _built(classifier, taken)
+    graph, names = _built(classifier, trial)
     kept = [name.removesuffix(":0") for name in names[1:]]
     graph_def = folding.pruned(graph.as_graph_def(), kept)
     ops = f"{len(graph_def.node)} ops"
     if options.fold_batch_norm:
         graph_def = folding.folded(graph_def, kept)
         ops = f"{len(graph_def.node)} ops ({ops} before folding)"
-    call = graph_function(graph_def, names[0], names[1], taken.spec)
-    difference = checks.difference(classifier, call, taken.example, taken.prepare)
-    path = os.path.join(str(options.output_dir), f"{classifier.info.model_name}.pb")
+    call = graph_function(graph_def, names[0], names[1], trial.spec)
+    found = checks.check(checks.compare(classifier, call, trial), classifier)
+    path = job.target("frozen_pb")
     _paths.write_atomically(path, graph_def.SerializeToString(deterministic=True))
     print(
-        f"{path}: input {names[0]} {taken.spec.dtype.name} {taken.spec.shape.as_list()},"
+        f"{path}: input {names[0]} {trial.spec.dtype.name} {trial.spec.shape.as_list()},"
         f" logits {names[1]}, probabilities {names[2]}, {ops}"
     )
-    return checks.Exported(path, difference)
+    return checks.Exported(path, found)
 
 
-def _built(
-    classifier: model.InferenceModel, taken: input_types.InputType
-) -> tuple[tf.Graph, Sequence[str]]:
+def _built(classifier: model.InferenceModel, trial: checks.Trial) -> tuple[tf.Graph, Sequence[str]]:
     """Returns the graph with constants, and its tensors: the input, the logits, the probabilities
     and the other end points."""
     graph, store = tf.Graph(), slim.FrozenStore(classifier.values())
     with graph.as_default():
         inputs = tf.raw_ops.Placeholder(
-            dtype=taken.spec.dtype, shape=taken.spec.shape, name="input"
+            dtype=trial.spec.dtype, shape=trial.spec.shape, name="input"
         )
         with tf.name_scope("preprocessing"):
-            prepared = taken.prepare(inputs)
+            prepared = trial.prepare(inputs)
         with store.as_default():
             logits, end_points = classifier.network(prepared)
         probabilities = model.probabilities(logits, end_points)

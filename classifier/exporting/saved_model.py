@@ -8,9 +8,9 @@ from typing import Any
 import tensorflow as tf
 
 from classifier import images, model
-from classifier.config.export import ExportOptions
-from classifier.exporting import checks
-from slim import _checks, _paths
+from classifier.exporting import checks, input_types
+from classifier.exporting.job import Job
+from slim import _paths
 
 
 class Serving(tf.Module):
@@ -79,7 +79,7 @@ def _encoded_images(examples: tf.Tensor) -> tf.Tensor:
     return tf.io.parse_example(examples, feature)["image/encoded"]
 
 
-def write(classifier: model.InferenceModel, options: ExportOptions) -> checks.Exported:
+def write(job: Job) -> checks.Exported:
     """Writes `saved_model/VERSION`, where the version is the training step, as TensorFlow Serving
     wants it.
 
@@ -89,29 +89,23 @@ def write(classifier: model.InferenceModel, options: ExportOptions) -> checks.Ex
     last layer sees.
 
     Args:
-      classifier: what to export.
-      options: `output_dir`, an existing folder, and `batch_size`.
+      job: the checkpoint, the folder and `batch_size`.
 
     Raises:
       UserError: if the version exists.
       RunError: if it does not give the checkpoint's logits.
     """
-    output_dir = str(options.output_dir)
-    base = os.path.join(output_dir, "saved_model")
-    path = os.path.join(base, str(classifier.step or 1))
-    if os.path.exists(path):
-        raise _checks.UserError(f"{path} exists; remove it, or choose another output_dir")
-    serving = Serving(classifier, options.batch_size)
+    classifier, batch_size = job.classifier, job.options.batch_size
+    path = job.target("saved_model")
+    serving = Serving(classifier, batch_size)
     # Beside the folder that a server polls, so that it never sees half a model.
-    with _paths.scratch_directory(output_dir) as scratch:
+    with _paths.scratch_directory(str(job.options.output_dir)) as scratch:
         temporary = os.path.join(scratch, "model")
         tf.saved_model.save(serving, temporary, signatures=serving.by_signature())
         loaded = tf.saved_model.load(temporary).signatures["image_tensor"]
-        difference = checks.difference(
-            classifier,
-            lambda x: loaded(images=x)["logits"],
-            checks.random_images(classifier, options.batch_size),
-        )
-        os.makedirs(base, exist_ok=True)
+        trial = input_types.make("float_image", classifier, batch_size, job.real)
+        found = checks.compare(classifier, lambda x: loaded(images=x)["logits"], trial)
+        checks.check(found, classifier)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
         shutil.move(temporary, path)
-    return checks.Exported(path, difference)
+    return checks.Exported(path, found)
