@@ -27,6 +27,7 @@ class FormatFacts:
 
 
 _LITERT = {"ai_edge_litert": "ai-edge-litert"}
+_ONNX = {"tf2onnx": "tf2onnx", "onnxruntime": "onnxruntime"}
 
 FORMATS: Mapping[str, FormatFacts] = {
     "frozen_pb": FormatFacts(file="{model}.pb"),
@@ -50,4 +51,5 @@ FORMATS: Mapping[str, FormatFacts] = {
         packages=_LITERT,
         extra="litert",
     ),
+    "onnx": FormatFacts(file="{model}.onnx", packages=_ONNX, extra="onnx"),
 }

@@ -6,7 +6,16 @@ from classifier import facts, model
 from classifier.config import formats as config_formats
 from classifier.config.export import ExportConfig
 from classifier.exit_codes import ExitCode
-from classifier.exporting import checks, frozen, graph_def, labels, samples, saved_model, tflite
+from classifier.exporting import (
+    checks,
+    frozen,
+    graph_def,
+    labels,
+    onnx,
+    samples,
+    saved_model,
+    tflite,
+)
 from classifier.exporting.job import Job
 from classifier.resolve_trained import ResolvedExport
 from slim import _paths
@@ -18,6 +27,7 @@ FORMATS: Mapping[str, Callable[[Job], checks.Exported]] = {
     "tflite_float16": tflite.write_float16,
     "tflite_dynamic": tflite.write_dynamic,
     "tflite_int8": tflite.write_int8,
+    "onnx": onnx.write,
 }
 
 # Enough to see whether the answers are the same, and to see a loss of one point.

@@ -10,28 +10,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from classifier import model, native_log
+from classifier import native_log
 from classifier.exporting import checks, input_types, samples
 from classifier.exporting.job import Job
+from classifier.exporting.signature import Signature
 from slim import _paths
 
 # Weights of 16 bits keep 11 of them; the rest adds up over the layers.
 _FLOAT16_TOLERANCE = 1e-2
-
-
-class _Signature(tf.Module):
-    """The function that is converted."""
-
-    def __init__(self, classifier: model.InferenceModel, spec: tf.TensorSpec) -> None:
-        super().__init__(name="lite")
-        self.classifier = classifier
-        named = tf.TensorSpec(spec.shape, spec.dtype, name="images")
-
-        @tf.function(autograph=False, input_signature=[named])
-        def classify(images: tf.Tensor) -> Mapping[str, tf.Tensor]:
-            return self.classifier(images)
-
-        self.classify = classify
 
 
 class Lite:
@@ -144,7 +130,7 @@ def _write(
     job: Job, name: str, settings: Callable[[Any], None], tolerance: float | None
 ) -> checks.Exported:
     trial = input_types.make("float_image", job.classifier, job.options.batch_size or 1, job.real)
-    module = _Signature(job.classifier, trial.spec)
+    module = Signature(job.classifier, trial.spec)
     function = module.classify.get_concrete_function()
     with native_log.held_back():
         converter = tf.lite.TFLiteConverter.from_concrete_functions([function], module)
