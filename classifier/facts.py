@@ -4,10 +4,14 @@ disk, and tells where options contradict what is known of a published checkpoint
 No TensorFlow: a wrong folder, split, shard or checkpoint is answered before it is loaded.
 """
 
+import contextlib
+import importlib.util
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from classifier import resolve, resolve_graph, resolve_trained
 from classifier.config.export import ExportConfig
+from classifier.config.formats import FORMATS, FormatFacts
 from classifier.config.trained import EvalConfig, PredictConfig
 from classifier.config.training import TrainConfig
 from classifier.run_directory import ModelInfo, RunDirectory
@@ -22,6 +26,9 @@ if TYPE_CHECKING:
 
 # Its labels are those that the published checkpoints were trained with.
 _PUBLISHED_DATASET = "imagenet"
+
+# Where to look for images that training has not seen.
+_SPLITS = ("validation", "test", "val", "train")
 
 _preprocessing_of = preprocessing_factory.resolve_name
 
@@ -74,10 +81,12 @@ def export(config: ExportConfig) -> resolve_trained.ResolvedExport:
       UserError: if an option contradicts the model, nobody says what it is, or it takes videos.
     """
     resolve_graph.check_inference(config.run)
+    for name in config.run.formats or ():
+        _check_installed(FORMATS[name])
     info, data = _model_info(str(config.run.checkpoint_path)), config.data
-    facts = None
-    if data.dataset_name is not None and data.dataset_dir is not None:
-        facts = dataset_factory.get_facts(data.dataset_name, "train", data.dataset_dir)
+    dataset_name, facts = resolve_trained.exported_dataset(config, info), None
+    if dataset_name is not None and data.dataset_dir is not None:
+        facts = _held_out(dataset_name, data.dataset_split_name, data.dataset_dir)
     resolved = resolve_trained.resolve_export(config, info, facts, NETWORKS, _preprocessing_of)
     name = resolved.model.model_name
     if NETWORKS[name].input_rank == 5:
@@ -87,6 +96,21 @@ def export(config: ExportConfig) -> resolve_trained.ResolvedExport:
             " freeze_graph"
         )
     return resolved
+
+
+def _check_installed(facts: FormatFacts) -> None:
+    for module, package in facts.packages.items():
+        if importlib.util.find_spec(module) is None:
+            raise _checks.missing_extra(package, facts.extra)
+
+
+def _held_out(name: str, split_name: str | None, dataset_dir: str) -> resolve.DatasetFacts:
+    """Returns the facts of a split, or of the first of the usual ones that the folder has."""
+    *others, last = (split_name,) if split_name else _SPLITS
+    for each in others:
+        with contextlib.suppress(_checks.UserError):
+            return dataset_factory.get_facts(name, each, dataset_dir)
+    return dataset_factory.get_facts(name, last, dataset_dir)
 
 
 def graph(config: ExportConfig) -> resolve_graph.ResolvedGraph:
@@ -113,6 +137,11 @@ def prediction(config: PredictConfig) -> resolve_trained.ResolvedPrediction:
       UserError: if the model is not known.
     """
     return resolve_trained.resolve_prediction(config, _model_info(config.checkpoint_path))
+
+
+def example_pictures(count: int) -> tuple[str, Sequence[bytes]]:
+    """Returns what the project's own pictures are called, and the first of them as PNG files."""
+    return dataset_factory.example_pictures(count)
 
 
 def training_warnings(resolved: resolve.ResolvedRun) -> list[str]:
