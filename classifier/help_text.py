@@ -12,6 +12,8 @@ _KINDS = {
     float: "NUMBER",
     str: "TEXT",
     tuple[str, ...]: "A,B",
+    tuple[int, ...]: "INT,INT",
+    tuple[float, ...]: "NUMBER,NUMBER",
     tuple[int, int]: "SIZE",
 }
 
