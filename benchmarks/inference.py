@@ -104,13 +104,9 @@ def of_tflite(path: pathlib.Path) -> Call:
 
     interpreter = Interpreter(str(path), num_threads=os.cpu_count())
     (taken,) = interpreter.get_input_details()
-    allocated: list[tuple[int, ...]] = []
+    interpreter.allocate_tensors()
 
     def run(images: np.ndarray) -> np.ndarray:
-        if allocated != [images.shape]:
-            interpreter.resize_tensor_input(taken["index"], images.shape)
-            interpreter.allocate_tensors()
-            allocated[:] = [images.shape]
         interpreter.set_tensor(taken["index"], images)
         interpreter.invoke()
         return probabilities(
@@ -135,7 +131,7 @@ def probabilities(outputs: Iterable[np.ndarray]) -> np.ndarray:
     return found
 
 
-def contestants(run: pathlib.Path, folder: pathlib.Path, name: str) -> dict[str, Call]:
+def contestants(run: pathlib.Path, folder: pathlib.Path, name: str, batch: int) -> dict[str, Call]:
     """Exports a run to each format that can be run here; returns them as functions by name."""
     calls = {}
     for fold in (True, False):
@@ -149,7 +145,7 @@ def contestants(run: pathlib.Path, folder: pathlib.Path, name: str) -> dict[str,
     calls["SavedModel"] = of_saved_model(folder / "saved" / "saved_model" / "1")
     for key, (runtime, runner) in EXTRAS.items():
         if key in exporting.FORMATS and importlib.util.find_spec(runtime):
-            export(run, folder / key, key)
+            export(run, folder / key, key, batch_size=batch)
             calls[key] = runner(folder / key / f"{name}.{key}")
     return calls
 
@@ -169,8 +165,8 @@ def measure(name: str, rounds: int, size: int | None = None) -> dict[int, Found]
         run = make_run(folder, name, size)
         shape = RunDirectory(str(run)).read_model_info()
         sides = (*shape.image_size, shape.num_channels)
-        calls = contestants(run, folder, name)
         for batch in BATCHES:
+            calls = contestants(run, folder / str(batch), name, batch)
             images = np.random.default_rng(0).uniform(-1, 1, (batch, *sides)).astype(np.float32)
             check_same(calls, images)
             timed = {key: functools.partial(call, images) for key, call in calls.items()}

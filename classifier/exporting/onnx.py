@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from classifier import native_log
-from classifier.exporting import checks, input_types
+from classifier.exporting import checks, input_types, usage
 from classifier.exporting.job import Job
 from classifier.exporting.signature import Signature
 from slim import _paths
@@ -50,7 +50,8 @@ def write(job: Job) -> checks.Exported:
     _paths.write_atomically(path, content)
     shape = ["batch" if side is None else side for side in trial.spec.shape]
     print(f"{path}: takes images float32 {shape}, gives logits, probabilities, opset {_OPSET}")
-    return checks.Exported(path, found)
+    called = usage.loaded("onnx", job.classifier, path, job.options.batch_size)
+    return checks.Exported(path, found, called)
 
 
 def _converted(signature: Signature, spec: tf.TensorSpec) -> bytes:

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from classifier import native_log
-from classifier.exporting import checks, input_types, samples
+from classifier.exporting import checks, input_types, samples, usage
 from classifier.exporting.job import Job
 from classifier.exporting.signature import Signature
 from slim import _paths
@@ -142,4 +142,6 @@ def _write(
     path = job.target(name)
     _paths.write_atomically(path, content)
     print(f"{path}: {lite.description()}, {len(content)} bytes")
-    return checks.Exported(path, found)
+    kind = "tflite_int8" if lite.input["dtype"] == np.int8 else "tflite"
+    called = usage.loaded(kind, job.classifier, path, job.options.batch_size or 1)
+    return checks.Exported(path, found, called)

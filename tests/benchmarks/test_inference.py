@@ -1,10 +1,15 @@
 """The benchmark of the formats, on small networks; and that folding pays."""
 
+import importlib.util
+
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from benchmarks import inference
+
+
+def is_there(package):
+    return importlib.util.find_spec(package) is not None
 
 
 @pytest.mark.slow
@@ -13,7 +18,8 @@ def test_every_format_is_timed_at_both_batches(capsys):
     said = capsys.readouterr().out
     for batch in inference.BATCHES:
         assert f"lenet, batch {batch}\n" in said
-    for name in ("frozen, folded", "frozen, not folded", "SavedModel"):
+    extras = [name for name, (package, _) in inference.EXTRAS.items() if is_there(package)]
+    for name in ("frozen, folded", "frozen, not folded", "SavedModel", *extras):
         assert said.count(f"  {name}") == 2
 
 
@@ -28,21 +34,6 @@ def test_formats_that_answer_otherwise_are_not_compared():
 def test_probabilities_are_the_output_that_sums_to_one():
     logits, shares = np.array([[1.0, 2.0]]), np.array([[0.25, 0.75]])
     assert inference.probabilities([logits, shares]) is shares
-
-
-def test_litert_runs_a_file_at_any_batch(tmp_path):
-    pytest.importorskip("ai_edge_litert")
-
-    @tf.function(input_signature=[tf.TensorSpec([None, 4])])
-    def classify(images):
-        return {"probabilities": tf.nn.softmax(images), "logits": images * 2}
-
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([classify.get_concrete_function()])
-    (tmp_path / "a.tflite").write_bytes(converter.convert())
-    call = inference.of_tflite(tmp_path / "a.tflite")
-    for batch in (1, 16, 1):
-        images = np.random.default_rng(batch).normal(size=[batch, 4]).astype(np.float32)
-        np.testing.assert_allclose(call(images), tf.nn.softmax(images), atol=1e-6)
 
 
 @pytest.mark.slow
