@@ -41,8 +41,9 @@ def training_loss(
     Returns:
       A function `(image, label, ...) -> (total loss, numbers to log)` of float32 images [batch,
       height, width, channels] and int64 labels [batch]. Mixed images come with `mixed_label` (int64
-      [batch]) and the share of `label`, `mix` (float32 [batch]). Further parts of the batch are not
-      looked at.
+      [batch]) and the share of `label`, `mix` (float32 [batch]). `weight` (float32 [batch]), if
+      there is one, is 0 for images that do not count. Further parts of the batch are not looked
+      at.
     """
     network = nets_factory.get_network_fn(
         info.model_name, info.num_classes, weight_decay, True, batch_norm_decay
@@ -53,6 +54,7 @@ def training_loss(
         label: tf.Tensor,
         mixed_label: tf.Tensor | None = None,
         mix: tf.Tensor | None = None,
+        weight: tf.Tensor | float = 1.0,
         **_: tf.Tensor,
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         with slim.arg_scope([slim.batch_norm], frozen=frozen_batch_norm):
@@ -61,7 +63,9 @@ def training_loss(
         if mixed_label is not None:
             other = slim.one_hot_encoding(mixed_label, info.num_classes)
             one_hot = other + mix[:, tf.newaxis] * (one_hot - other)
-        weights = tf.gather(tf.constant(class_weights), label) if class_weights else 1.0
+        weights = weight
+        if class_weights:
+            weights = weight * tf.gather(tf.constant(class_weights), label)
         auxiliary = end_points.get("AuxLogits")
         if auxiliary is not None:
             slim.losses.softmax_cross_entropy(
@@ -69,8 +73,10 @@ def training_loss(
             )
         slim.losses.softmax_cross_entropy(logits, one_hot, weights, label_smoothing)
         total = slim.losses.get_total_loss()
-        correct = tf.equal(tf.argmax(logits, axis=-1), label)
-        return total, {"accuracy": tf.reduce_mean(tf.cast(correct, tf.float32))}
+        correct = tf.cast(tf.equal(tf.argmax(logits, axis=-1), label), tf.float32)
+        counted = weight * tf.ones_like(correct)
+        accuracy = tf.math.divide_no_nan(tf.reduce_sum(counted * correct), tf.reduce_sum(counted))
+        return total, {"accuracy": accuracy}
 
     return loss_fn
 

@@ -24,6 +24,7 @@ from classifier import (
 )
 from classifier.config.training import TrainConfig
 from classifier.exit_codes import ExitCode
+from classifier.hooks.bad_images import BadImagesLog
 from classifier.hooks.contact_sheet import ContactSheet
 from classifier.hooks.events import EventHook
 from classifier.hooks.opening import Opening
@@ -55,6 +56,8 @@ def run(config: TrainConfig) -> ExitCode | None:
     directory = RunDirectory(config.run.train_dir)
     changes = _changes(directory, resolved)
     workers = cluster.resolve(config.strategy)
+    if config.bad_images.is_skipping and len(workers.hosts) > 1:
+        raise _checks.UserError("on_bad_image=skip is for one worker: none sees the others' images")
     deployment = _deployment(config, workers)
     if workers.hosts:
         print(f"worker {workers.task} of {', '.join(workers.hosts)}: waiting for all", flush=True)
@@ -68,10 +71,18 @@ def run(config: TrainConfig) -> ExitCode | None:
     train_op = make_train_op(resolved, strategy)
     opening = Opening(resolved, directory, changes, dataset, deployment.devices())
     hooks = [opening, *(_recorders(resolved, directory, dataset) if workers.task == 0 else [])]
+    bad_images = inputs.BadImages() if config.bad_images.is_skipping else None
+    if bad_images is not None:
+        limit = config.bad_images.max_bad_fraction
+        hooks.append(BadImagesLog(bad_images, dataset, directory.path, limit))
+
+    def batches(first_step: int) -> tf.data.Dataset:
+        return make_batches(resolved, dataset, first_step, workers, bad_images)
+
     try:
         with inputs.translate_errors(dataset, lambda: _upcoming(resolved, dataset, train_op)):
             init_fn = opening.warm_start(train_op.store)
-            _train(resolved, dataset, train_op, hooks, init_fn, workers)
+            _train(resolved, batches, train_op, hooks, init_fn)
     except learning.Preempted as stopped:
         print(stopped, file=sys.stderr)
         return ExitCode.PREEMPTED
@@ -154,9 +165,12 @@ def make_batches(
     dataset: Dataset,
     first_step: int,
     workers: cluster.Cluster = _ALONE,
+    bad_images: inputs.BadImages | None = None,
 ) -> tf.data.Dataset:
     """Returns the batches of a run from a step on, for all clones together; of several workers,
-    one's part of them."""
+    one's part of them. Where bad images are left out, `bad_images` remembers which."""
+    if resolved.config.bad_images.is_skipping and bad_images is None:
+        bad_images = inputs.BadImages()
     config, info = resolved.config, resolved.model
     switches = resolve.preprocessing_switches(config)
     return inputs.training_dataset(
@@ -175,6 +189,7 @@ def make_batches(
         shuffle_buffer_mb=config.data.shuffle_buffer_mb,
         balanced=config.data.balanced_sampling,
         mixing=_mixing(config),
+        skipped=bad_images,
         worker=(workers.task, max(1, len(workers.hosts))),
     )
 
@@ -193,17 +208,16 @@ def _mixing(config: TrainConfig) -> inputs.Mixing | None:
 
 def _train(
     resolved: resolve.ResolvedRun,
-    dataset: Dataset,
+    batches: Callable[[int], tf.data.Dataset],
     train_op: slim.learning.TrainOp,
     hooks: Sequence[learning.Hook],
     init_fn: Callable[[], None] | None,
-    workers: cluster.Cluster,
 ) -> None:
     config, saving = resolved.config, resolved.config.saving
     learning.train(
         train_op,
         config.run.train_dir,
-        lambda first_step: make_batches(resolved, dataset, first_step, workers),
+        batches,
         number_of_steps=resolved.number_of_steps,
         steps_per_loop=config.run.steps_per_loop,
         init_fn=init_fn,

@@ -22,8 +22,10 @@ class TrainingDataOptions(Options):
     )
     batch_size: int = option(32, "Images of a step and clone.", check=bounds.positive)
     num_readers: int = option(4, "Shards read side by side.", check=bounds.positive)
-    num_preprocessing_threads: int = option(
-        4, "Images prepared side by side.", check=bounds.positive
+    num_preprocessing_threads: int | None = option(
+        None,
+        "Images prepared side by side; without it, as many as the machine does best.",
+        check=bounds.positive,
     )
     shuffle_buffer_mb: int = option(
         512,

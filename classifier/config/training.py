@@ -7,6 +7,7 @@ original's; the places on disk, which had a folder in /tmp, have none.
 import dataclasses
 
 from classifier.config.augmentation import AugmentationOptions
+from classifier.config.bad_images import BadImageOptions
 from classifier.config.data import TrainingDataOptions
 from classifier.config.finetuning import BatchNormOptions, FinetuneOptions
 from classifier.config.network import LossOptions, NetworkOptions
@@ -24,6 +25,7 @@ class TrainConfig:
 
     run: RunOptions
     data: TrainingDataOptions
+    bad_images: BadImageOptions = BadImageOptions()
     augmentation: AugmentationOptions = AugmentationOptions()
     network: NetworkOptions = NetworkOptions()
     loss: LossOptions = LossOptions()

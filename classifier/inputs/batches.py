@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from classifier.inputs import diagnosis, errors, order
+from classifier.inputs import bad_images, diagnosis, errors, order
 from classifier.inputs.balanced import training_records
 from classifier.inputs.mixing import Mixing
 from slim import _checks
@@ -37,6 +37,7 @@ def training_dataset(
     num_preprocessing_threads: int | None = None,
     shuffle_buffer_mb: int = 512,
     mixing: Mixing | None = None,
+    skipped: bad_images.BadImages | None = None,
     worker: tuple[int, int] = (0, 1),
     balanced: bool = False,
 ) -> tf.data.Dataset:
@@ -58,13 +59,15 @@ def training_dataset(
       shuffle_buffer_mb: bound on the encoded records held for shuffling, in 10^6 bytes. The order
         depends on it.
       mixing: mixes the examples of each batch.
+      skipped: remembers the pictures that cannot be decoded, which then do not stop the iteration.
       worker: number of this process and how many share each batch; it reads its part of them all.
       balanced: draw every class as often as the others.
 
     Returns:
       dicts of `image` (float32 `[batch_size, height, width, channels]`), `label` (int64
       `[batch_size]`), and, to name an example in a message, `shard`, `record`, `epoch` and `index`
-      (all int64 `[batch_size]`); with `mixing` also what it adds.
+      (all int64 `[batch_size]`); with `mixing` also what it adds; with `skipped` also
+      `weight` (float32 `[batch_size]`): 0 where another example stands in for a bad one, else 1.
 
     Raises:
       UserError: if the dataset is empty or a number is out of range.
@@ -78,7 +81,13 @@ def training_dataset(
     def prepare(record: Example) -> Example:
         example = _decode(dataset, record, labels_offset, images_encoded=True)
         own_seed = order.fold(order.fold(stream, record["epoch"]), record["index"])
-        return example | {"image": preprocessing_fn(example["image"], *image_size, seed=own_seed)}
+
+        def make_image() -> tf.Tensor:
+            return preprocessing_fn(example["image"], *image_size, seed=own_seed)
+
+        if skipped is not None:
+            return skipped.attempt(example, make_image)
+        return example | {"image": make_image()}
 
     encoded = training_records(
         dataset,
@@ -95,6 +104,8 @@ def training_dataset(
     check = _label_check(dataset, labels_offset, num_classes)
     batches = examples.batch(batch_size // count, drop_remainder=True).map(check)
     batches = batches.map(_without_filename)
+    if skipped is not None:
+        batches = batches.map(bad_images.stand_in)
     if mixing is not None:
         batches = batches.enumerate(start_index // batch_size).map(mixing)
     return _finish(batches)

@@ -18,7 +18,6 @@ ORIGINAL_TRAINING_DEFAULTS = {
     "num_clones": 1,
     "clone_on_cpu": False,
     "num_readers": 4,
-    "num_preprocessing_threads": 4,
     "log_every_n_steps": 10,
     "save_summaries_secs": 600,
     "save_interval_secs": 600,
@@ -64,6 +63,12 @@ def train_config(**values):
 @pytest.mark.parametrize("name", ORIGINAL_TRAINING_DEFAULTS)
 def test_training_defaults_are_the_originals(name):
     assert options.by_name(training.TrainConfig)[name].default == ORIGINAL_TRAINING_DEFAULTS[name]
+
+
+def test_threads_are_chosen_by_the_machine():
+    # The original's default is 4, whatever the machine.
+    for config_class in (training.TrainConfig, trained.EvalConfig):
+        assert options.by_name(config_class)["num_preprocessing_threads"].default is None
 
 
 @pytest.mark.parametrize("config_class", CONFIGS)
