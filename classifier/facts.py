@@ -57,8 +57,9 @@ def _class_weights(
         return class_weights.read(choice, names)
     if not per_class:
         raise _checks.UserError(
-            f"class_weights=auto needs the number of images of each class of {model.dataset_name!r}, which"
-            " only dataset_info.json has, and there is none; give a file"
+            "class_weights=auto needs the number of images of each class of"
+            f" {model.dataset_name!r}, which only dataset_info.json has, and there is none; give a"
+            " file"
         )
     return class_weights.by_frequency(per_class[model.labels_offset :])
 

@@ -130,7 +130,7 @@ def test_xla_and_determinism_are_asked_for(train, tmp_path, monkeypatch):
 
 def test_class_weights_and_balanced_sampling_change_the_run(train, tmp_path):
     weights_file = tmp_path / "weights.json"
-    names = "zero one two three four five six seven eight nine".split()
+    names = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
     weights_file.write_text(json.dumps({name: i + 1 for i, name in enumerate(names)}))
     losses = {}
     for name, more in {
