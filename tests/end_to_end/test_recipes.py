@@ -63,7 +63,7 @@ def run(recipe, *arguments, **environment):
     """Runs a recipe to its end and returns what it printed."""
     done = subprocess.run(
         ["bash", str(SCRIPTS / f"{recipe}.sh"), *map(str, arguments)],
-        capture_output=True, text=True, timeout=900, check=False, env=os.environ | environment,
+        capture_output=True, text=True, timeout=1800, check=False, env=os.environ | environment,
     )  # fmt: skip
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done.stdout
@@ -91,11 +91,6 @@ def test_lenet_on_mnist(environment, tmp_path):
         "train_lenet_on_mnist", tmp_path / "out", **environment, SOURCE_DIR=str(tmp_path), STEPS="3"
     )
     check(told, tmp_path / "out", [("run", "test")])
-    # Again: there is nothing left to train.
-    told = run(
-        "train_lenet_on_mnist", tmp_path / "out", **environment, SOURCE_DIR=str(tmp_path), STEPS="3"
-    )
-    assert "is already complete: 3 steps" in told
 
 
 @pytest.mark.slow
