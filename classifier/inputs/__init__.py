@@ -2,6 +2,7 @@
 
 from classifier.inputs.bad_images import BadImages
 from classifier.inputs.batches import evaluation_dataset, training_dataset
+from classifier.inputs.cache import Cache
 from classifier.inputs.diagnosis import BadImage, describe_bad_image, translate_errors
 from classifier.inputs.mixing import Mixing
 from classifier.inputs.order import training_records
@@ -9,6 +10,7 @@ from classifier.inputs.order import training_records
 __all__ = [
     "BadImage",
     "BadImages",
+    "Cache",
     "Mixing",
     "describe_bad_image",
     "evaluation_dataset",
