@@ -56,6 +56,10 @@ def run(config: TrainConfig) -> ExitCode | None:
     directory = RunDirectory(config.run.train_dir)
     changes = _changes(directory, resolved)
     workers = cluster.resolve(config.strategy)
+    if config.bad_images.is_skipping and config.data.data_service is not None:
+        raise _checks.UserError(
+            "on_bad_image=skip needs the batches to be made here, without data_service"
+        )
     if config.bad_images.is_skipping and len(workers.hosts) > 1:
         raise _checks.UserError("on_bad_image=skip is for one worker: none sees the others' images")
     deployment = _deployment(config, workers)
@@ -76,8 +80,10 @@ def run(config: TrainConfig) -> ExitCode | None:
         limit = config.bad_images.max_bad_fraction
         hooks.append(BadImagesLog(bad_images, dataset, directory.path, limit))
 
+    cache = inputs.Cache(dataset, data.cache)
+
     def batches(first_step: int) -> tf.data.Dataset:
-        return make_batches(resolved, dataset, first_step, workers, bad_images)
+        return make_batches(resolved, dataset, first_step, workers, bad_images, cache)
 
     try:
         with inputs.translate_errors(dataset, lambda: _upcoming(resolved, dataset, train_op)):
@@ -166,6 +172,7 @@ def make_batches(
     first_step: int,
     workers: cluster.Cluster = _ALONE,
     bad_images: inputs.BadImages | None = None,
+    cache: inputs.Cache | None = None,
 ) -> tf.data.Dataset:
     """Returns the batches of a run from a step on, for all clones together; of several workers,
     one's part of them. Where bad images are left out, `bad_images` remembers which."""
@@ -190,6 +197,8 @@ def make_batches(
         balanced=config.data.balanced_sampling,
         mixing=_mixing(config),
         skipped=bad_images,
+        cache=cache,
+        data_service=config.data.data_service,
         worker=(workers.task, max(1, len(workers.hosts))),
     )
 

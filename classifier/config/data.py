@@ -1,6 +1,7 @@
 """Options of the training data."""
 
 import dataclasses
+from collections.abc import Iterator
 
 from classifier.config import bounds
 from classifier.options import Options, option, required
@@ -27,6 +28,18 @@ class TrainingDataOptions(Options):
         "Images prepared side by side; without it, as many as the machine does best.",
         check=bounds.positive,
     )
+    cache: str = option(
+        "none",
+        "Where to copy the shards before the first step, to read them from there: memory, or a"
+        " folder on a faster disk, where the next start finds them; none does not.",
+        resume="free",
+    )
+    data_service: str | None = option(
+        None,
+        "Address, grpc://host:port, of a tf.data service whose one worker makes the training"
+        " batches; it has to find the files at the same paths.",
+        resume="free",
+    )
     shuffle_buffer_mb: int = option(
         512,
         "Most memory for encoded images waiting to be drawn in random order, in MB.",
@@ -38,3 +51,10 @@ class TrainingDataOptions(Options):
         "Draw every class as often as the others, repeating the images of those with few.",
         resume="refused",
     )
+
+    def conflicts(self) -> Iterator[str]:
+        """Yields copies of files that another process reads."""
+        if self.data_service is not None and self.cache != "none":
+            yield "cache is of this process, and with data_service another one reads the files"
+        if self.data_service is not None and self.balanced_sampling:
+            yield "balanced_sampling is drawn in this process, and data_service reads in another one"

@@ -3,12 +3,14 @@
 from classifier.inputs.bad_images import BadImages
 from classifier.inputs.balanced import training_records
 from classifier.inputs.batches import evaluation_dataset, training_dataset
+from classifier.inputs.cache import Cache
 from classifier.inputs.diagnosis import BadImage, describe_bad_image, translate_errors
 from classifier.inputs.mixing import Mixing
 
 __all__ = [
     "BadImage",
     "BadImages",
+    "Cache",
     "Mixing",
     "describe_bad_image",
     "evaluation_dataset",

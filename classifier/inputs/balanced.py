@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from classifier.inputs import order
+from classifier.inputs.cache import Cache
 from slim import _checks
 from slim.data import dataset as dataset_lib
 
@@ -48,6 +49,7 @@ def training_records(
     start_index: int = 0,
     num_readers: int = 4,
     shuffle_buffer_mb: int = 512,
+    cache: Cache | None = None,
     balanced: bool = False,
 ) -> tf.data.Dataset:
     """Returns `order.training_records`, or, if `balanced`, records with every class as often as the
@@ -63,10 +65,12 @@ def training_records(
             start_index=start_index,
             num_readers=num_readers,
             shuffle_buffer_mb=shuffle_buffer_mb,
+            cache=cache,
         )
     _checks.non_negative(start_index=start_index)
     _checks.positive(num_readers=num_readers)
     index = _index_of(dataset)
+    paths = cache.paths if cache else dataset.data_sources
     signature = {
         name: tf.TensorSpec([None], tf.int64)
         for name in ("shard", "record", "offset", "length", "left", "epoch", "index")
@@ -87,7 +91,7 @@ def training_records(
             }
 
     def read(row: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        path = tf.gather(tf.constant(dataset.data_sources), row["shard"])
+        path = tf.gather(tf.constant(paths), row["shard"])
         one = tf.data.FixedLengthRecordDataset(
             path, row["length"], header_bytes=row["offset"], footer_bytes=row["left"]
         )

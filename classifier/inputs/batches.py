@@ -9,8 +9,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from classifier.inputs import bad_images, diagnosis, errors, order
+from classifier.inputs import bad_images, diagnosis, errors, order, service
 from classifier.inputs.balanced import training_records
+from classifier.inputs.cache import Cache
 from classifier.inputs.mixing import Mixing
 from slim import _checks
 from slim.data import dataset as dataset_lib
@@ -38,6 +39,8 @@ def training_dataset(
     shuffle_buffer_mb: int = 512,
     mixing: Mixing | None = None,
     skipped: bad_images.BadImages | None = None,
+    cache: Cache | None = None,
+    data_service: str | None = None,
     worker: tuple[int, int] = (0, 1),
     balanced: bool = False,
 ) -> tf.data.Dataset:
@@ -60,6 +63,8 @@ def training_dataset(
         depends on it.
       mixing: mixes the examples of each batch.
       skipped: remembers the pictures that cannot be decoded, which then do not stop the iteration.
+      cache: copies of the shards to be read instead of them.
+      data_service: address of the `tf.data` service whose worker makes the batches; see `service`.
       worker: number of this process and how many share each batch; it reads its part of them all.
       balanced: draw every class as often as the others.
 
@@ -96,6 +101,7 @@ def training_dataset(
         num_readers=num_readers,
         shuffle_buffer_mb=shuffle_buffer_mb,
         balanced=balanced,
+        cache=cache,
     )
     index, count = worker
     if count > 1:
@@ -108,6 +114,8 @@ def training_dataset(
         batches = batches.map(bad_images.stand_in)
     if mixing is not None:
         batches = batches.enumerate(start_index // batch_size).map(mixing)
+    if data_service is not None:
+        batches = service.made_by(_finish(batches), data_service)
     return _finish(batches)
 
 

@@ -163,14 +163,13 @@ def describe_bad_image(dataset: dataset_lib.Dataset, shard: int, record: int) ->
       shard: index into its `data_sources`.
       record: number of the record in the shard.
     """
-    read = tf.data.TFRecordDataset(dataset.data_sources[shard]).skip(record).take(1)
-    serialized = read.get_single_element()
+    serialized = records.read_record(dataset.data_sources[shard], record)
     message = "the part of it that was wanted is damaged"
     try:
-        dataset.decoder.decode(serialized, ["image"])
+        dataset.decoder.decode(tf.constant(serialized), ["image"])
     except tf.errors.InvalidArgumentError as error:
         message = _message(error)
-    example = tf.train.Example.FromString(serialized.numpy())
+    example = tf.train.Example.FromString(serialized)
     return _bad_image(example, dataset.shard_names[shard], record, message)
 
 

@@ -78,6 +78,23 @@ def count_whole_records(path: str) -> int:
     return _walk(path, os.path.getsize(path))[0]
 
 
+def read_record(path: str, number: int) -> bytes:
+    """Returns one record of a whole TFRecord file, found by walking over those before it.
+
+    Raises:
+      ValueError: if the file has no such record.
+    """
+    with open(path, "rb") as file:
+        for before in range(number + 1):
+            header = file.read(_HEADER.size)
+            if len(header) < _HEADER.size:
+                raise ValueError(f"number={number}: {path} has {before} records")
+            size = _HEADER.unpack(header)[0]
+            if before < number:
+                file.seek(size + _FOOTER_BYTES, os.SEEK_CUR)
+        return file.read(size)
+
+
 def _walk(path: str, size: int) -> tuple[int, int]:
     """Returns the number of whole records and the place where the last of them ends."""
     count = end = 0

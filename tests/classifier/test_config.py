@@ -121,6 +121,10 @@ def test_defaults_are_in_order(config_class):
             {"freeze_batch_norm": True, "batch_norm_decay": 0.9},
             "freeze_batch_norm leaves batch_norm_decay nothing to average",
         ),
+        (
+            {"data_service": "grpc://h:1", "balanced_sampling": True},
+            "balanced_sampling is drawn in",
+        ),
         ({"accumulate_steps": 0}, "accumulate_steps=0 must be positive"),
         ({"jit_compile": "yes"}, "jit_compile='yes' is not known. Known: auto, true, false"),
         ({"learning_rate_multipliers": ("A",)}, "'A' is not a scope and a factor"),

@@ -80,7 +80,7 @@ def try_training(numbers, directory):
             dataset_info.DatasetInfo("folder", labels, 3, {"train": split}), directory
         )
         with open(os.path.join(directory, split.shards[0].file), "rb") as file:
-            keep(directory, f"shard of {part[0]} to {part[-1]}", file.read())
+            keep(directory, f"shard of {part[0]} to {part[-1]}", file.read(), HANG_SECONDS * 5)
         left_out, problem = _train_over(dataset_factory.get_dataset("folder", "train", directory))
         for place, number in enumerate(part):
             outcome = "left out" if place in left_out else "used"
@@ -214,13 +214,13 @@ def _read(opening, dataset, labels):
     return "intact", ""
 
 
-def keep(directory, name, data):
+def keep(directory, name, data, seconds=HANG_SECONDS):
     """Writes the file that is tried next; the one before it goes."""
     with open(os.path.join(directory, "trying.txt"), "w") as file:
         file.write(f"{name} crc32={zlib.crc32(data):08x}")
     with open(os.path.join(directory, "trying.bin"), "wb") as file:
         file.write(data)
-    faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
+    faulthandler.dump_traceback_later(seconds, exit=True)
 
 
 def main():
