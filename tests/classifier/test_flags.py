@@ -107,7 +107,7 @@ def test_all_problems_are_told_at_once(given):
         "--use_grayscale='perhaps' is not true or false",
     ]
     assert told[4].startswith(
-        "--optimizer='adm' is not known; did you mean 'adam'? Known: adadelta"
+        "--optimizer='adm' is not known; did you mean 'adam' or 'adamw'? Known: adadelta"
     )
     assert told[5] == "--learning_rate='high' is not a number"
     assert told[6].startswith("--train_dir is required: ")
