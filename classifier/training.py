@@ -138,6 +138,7 @@ def make_train_op(
         ),
         accumulate_steps=config.step.accumulate_steps,
         jit_compile=_is_compiled(config),
+        recompute_gradients=config.step.recompute_gradients,
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from slim import _checks
 from slim.loss_scale import DynamicLossScale
 from slim.store import VariableStore
 
@@ -22,6 +23,7 @@ class Backward:
       accumulate_steps: equal parts of a batch that are computed one after the other; losses and
         gradients are the means over them.
       jit_compile: compile it with XLA.
+      recompute: compute the insides of the network's segments again for the gradients.
     """
 
     def __init__(
@@ -32,6 +34,7 @@ class Backward:
         loss_scale: DynamicLossScale | None,
         accumulate_steps: int = 1,
         jit_compile: bool = False,
+        recompute: bool = False,
     ) -> None:
         self._loss_fn = loss_fn
         self._store = store
@@ -39,6 +42,7 @@ class Backward:
         self._loss_scale = loss_scale
         self._parts = accumulate_steps
         self._jit_compile = jit_compile
+        self._recompute = recompute
 
     def __call__(self, batch: Any, seed: tf.Tensor) -> dict[str, Any]:
         """Returns "loss", "numbers" (by name) and "gradients" (by the variable's name).
@@ -49,6 +53,7 @@ class Backward:
 
         Raises:
           ValueError: if the loss depends on no variable, or the parts of the batch are not equal.
+          UserError: if a network without segments is to be recomputed.
         """
         if self._parts == 1 and not self._jit_compile:
             return self._once(batch, seed)
@@ -58,8 +63,12 @@ class Backward:
 
     def _once(self, batch: Any, seed: tf.Tensor) -> dict[str, Any]:
         variables, scaling = self._variables(), self._loss_scale
-        with self._store.as_default(seed), tf.GradientTape() as tape:
+        with self._store.as_default(seed, self._recompute) as one_pass, tf.GradientTape() as tape:
             loss, numbers = call(self._loss_fn, batch)
+            if self._recompute and not one_pass.num_segments:
+                raise _checks.UserError(
+                    "recompute_gradients has nothing to act on: the network has no segments"
+                )
             target = loss if scaling is None else scaling.scale(loss)
         gradients = tape.gradient(target, dict(variables))
         present = {n: tf.convert_to_tensor(g) for n, g in gradients.items() if g is not None}

@@ -41,6 +41,7 @@ class TrainOp:
         multipliers: Multipliers,
         accumulate_steps: int,
         jit_compile: bool,
+        recompute_gradients: bool,
     ) -> None:
         self.store = store
         self.strategy = strategy
@@ -60,6 +61,7 @@ class TrainOp:
             loss_scale,
             accumulate_steps,
             jit_compile,
+            recompute_gradients,
         )
         self._built = False
 
@@ -262,6 +264,7 @@ def create_train_op(
     learning_rate_multipliers: Multipliers | None = None,
     accumulate_steps: int = 1,
     jit_compile: bool = False,
+    recompute_gradients: bool = False,
 ) -> TrainOp:
     """Makes a training step of a loss function.
 
@@ -295,6 +298,8 @@ def create_train_op(
         then comes one update by the mean of their gradients. Batch norm sees each part alone, and
         its averages move with each.
       jit_compile: compile the network's forward and backward pass with XLA.
+      recompute_gradients: spare memory for time: compute the insides of the network's segments
+        again for the gradients, see `slim.recompute`.
 
     Raises:
       UserError: if a number is out of range.
@@ -330,4 +335,5 @@ def create_train_op(
         learning_rate_multipliers or {},
         accumulate_steps,
         jit_compile,
+        recompute_gradients,
     )

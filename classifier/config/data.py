@@ -57,4 +57,4 @@ class TrainingDataOptions(Options):
         if self.data_service is not None and self.cache != "none":
             yield "cache is of this process, and with data_service another one reads the files"
         if self.data_service is not None and self.balanced_sampling:
-            yield "balanced_sampling is drawn in this process, and data_service reads in another one"
+            yield "balanced_sampling is drawn in this process, and data_service reads elsewhere"

@@ -25,3 +25,8 @@ class StepOptions(Options):
         False,
         "Use only kernels that give the same bits each time, on GPUs too, where they are slower.",
     )
+    recompute_gradients: bool = option(
+        False,
+        "Spare memory for time: keep only the outputs of the network's blocks, and compute their"
+        " insides again for the gradients.",
+    )

@@ -153,3 +153,14 @@ def test_balanced_runs_resume_bit_for_bit(train, tmp_path):
     train(tmp_path / "halves", balanced_sampling=True, max_number_of_steps=4)
     wanted, found = weights(tmp_path / "whole"), weights(tmp_path / "halves")
     assert all(value.tobytes() == found[name].tobytes() for name, value in wanted.items())
+
+
+def test_recomputing_gradients(train, tmp_path):
+    told = train(tmp_path / "lenet", recompute_gradients=True)
+    assert told.code == 2
+    assert "recompute_gradients has nothing to act on: the network has no segments" in told.err[0]
+    more = SAME | {"model_name": "mobilenet_v1_025", "train_image_size": 32}
+    for name, choice in {"plain": False, "recomputed": True}.items():
+        assert len(rates(train, tmp_path / name, **more, recompute_gradients=choice)) == 4
+    losses = [[line["loss"] for line in lines(tmp_path / n)] for n in ("plain", "recomputed")]
+    np.testing.assert_allclose(*losses, rtol=1e-4)
