@@ -9,6 +9,7 @@ import dataclasses
 from classifier.config.augmentation import AugmentationOptions
 from classifier.config.data import TrainingDataOptions
 from classifier.config.finetuning import BatchNormOptions, FinetuneOptions
+from classifier.config.incidents import IncidentOptions
 from classifier.config.network import LossOptions, NetworkOptions
 from classifier.config.optimizer import OptimizerOptions
 from classifier.config.run import RunOptions, SavingOptions
@@ -32,4 +33,5 @@ class TrainConfig:
     batch_norm: BatchNormOptions = BatchNormOptions()
     strategy: StrategyOptions = StrategyOptions()
     validation: ValidationOptions = ValidationOptions()
+    incidents: IncidentOptions = IncidentOptions()
     saving: SavingOptions = SavingOptions()
