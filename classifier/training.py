@@ -30,6 +30,7 @@ from classifier.hooks.events import EventHook
 from classifier.hooks.opening import Opening
 from classifier.hooks.progress import MetricsFile, Progress
 from classifier.hooks.validation import Validation
+from classifier.hooks.watchdog import Watchdog
 from classifier.run_directory import RunDirectory
 from deployment.model_deploy import DeploymentConfig
 from slim import _checks, learning
@@ -93,7 +94,7 @@ def run(config: TrainConfig) -> ExitCode | None:
         print(stopped, file=sys.stderr)
         return ExitCode.PREEMPTED
     except learning.NonFiniteError as error:
-        where = _batch_in_words(resolved, dataset, error.step)
+        where = _batch_in_words(resolved, dataset, error.batch)
         raise learning.NonFiniteError(f"{error}. {where}", error.step) from None
     except tf.errors.ResourceExhaustedError as error:
         raise _checks.RunError(_out_of_memory(resolved, error)) from error
@@ -235,6 +236,7 @@ def _train(
         save_interval_steps=saving.save_interval_steps,
         max_to_keep=saving.max_to_keep,
         keep_checkpoint_every_n_hours=saving.keep_checkpoint_every_n_hours or None,
+        max_nan_restores=config.incidents.nan_restores,
         hooks=hooks,
     )
 
@@ -256,6 +258,8 @@ def _recorders(
     saving = resolved.config.saving
     metrics = MetricsFile(directory.metrics_path)
     hooks: list[learning.Hook] = [Progress(resolved, saving.log_every_n_steps, metrics)]
+    if resolved.config.incidents.watchdog_minutes:
+        hooks.append(Watchdog(resolved.config.incidents.watchdog_minutes))
     if saving.save_summaries_secs:
         hooks.append(EventHook(directory.path, saving.save_summaries_secs))
     if resolved.eval_every_steps:
@@ -278,19 +282,20 @@ def _upcoming(
 ) -> tf.data.Dataset:
     """Returns the encoded records that the run was about to read, to find a bad one among them."""
     done = int(train_op.global_step.numpy())
+    skipped = learning.NanRestores(resolved.config.run.train_dir, 0).skipped(done)
     return inputs.training_records(
         dataset,
         seed=resolved.config.run.seed,
-        start_index=done * resolved.global_batch_size,
+        start_index=(done + skipped) * resolved.global_batch_size,
         num_readers=resolved.config.data.num_readers,
         shuffle_buffer_mb=resolved.config.data.shuffle_buffer_mb,
         balanced=resolved.config.data.balanced_sampling,
     )
 
 
-def _batch_in_words(resolved: resolve.ResolvedRun, dataset: Dataset, step: int) -> str:
-    """Returns which examples the batch of a step held, and the range of its images."""
-    batch = next(iter(make_batches(resolved, dataset, step)))
+def _batch_in_words(resolved: resolve.ResolvedRun, dataset: Dataset, number: int) -> str:
+    """Returns which examples a batch held, and the range of its images."""
+    batch = next(iter(make_batches(resolved, dataset, number)))
     names = [
         f"{dataset.shard_names[shard]} record {record}"
         for shard, record in zip(

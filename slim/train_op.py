@@ -64,6 +64,17 @@ class TrainOp:
             recompute_gradients,
         )
         self._built = False
+        # Odd while a step computes; on the host, so that a thread can ask while a device is busy.
+        self._pulse: tf.Variable | None = None
+        self._tracing = False
+
+    @property
+    def activity(self) -> str:
+        """What `run` is at, for another thread to ask: "building", "waiting" for data or
+        "computing"."""
+        if self._tracing or self._pulse is None:
+            return "building"
+        return "computing" if int(self._pulse.numpy()) % 2 else "waiting"
 
     @property
     def global_step(self) -> tf.Variable:
@@ -117,6 +128,9 @@ class TrainOp:
           Numbers by name, each of shape [steps]: "loss" (with regularization), "learning_rate",
           "gradient_norm", "data_wait" (seconds), and what the loss function gave besides.
         """
+        if self._pulse is None:
+            with tf.device("CPU:0"):
+                self._pulse = tf.Variable(0, dtype=tf.int64, trainable=False, name="pulse")
         return {name: values.numpy() for name, values in self._loop(steps)(batches).items()}
 
     @functools.lru_cache(maxsize=8)  # noqa: B019 - as long-lived as the run itself
@@ -127,7 +141,18 @@ class TrainOp:
                 batch = next(batches)
             with tf.control_dependencies(_components(batch)):
                 waited = tf.timestamp() - started
-            return {**self._step(batch), "data_wait": tf.cast(waited, tf.float32)}
+                beat = self._pulse.assign_add(1)
+            result = self._step(batch)
+            with tf.control_dependencies([beat, *result.values()]):
+                self._pulse.assign_add(1)
+            return {**result, "data_wait": tf.cast(waited, tf.float32)}
+
+        def traced(function: Callable[[Any], dict[str, tf.Tensor]], batches: Any) -> Any:
+            self._tracing = True
+            try:
+                return function(batches)
+            finally:
+                self._tracing = False
 
         def many(batches: Any) -> dict[str, tf.Tensor]:
             results = [one(batches)]
@@ -144,7 +169,8 @@ class TrainOp:
         def single(batches: Any) -> dict[str, tf.Tensor]:
             return {name: value[tf.newaxis] for name, value in one(batches).items()}
 
-        return tf.function(single if steps == 1 else many, autograph=False)
+        function = functools.partial(traced, single if steps == 1 else many)
+        return tf.function(function, autograph=False)
 
     def _step(self, batch: Any) -> dict[str, tf.Tensor]:
         step = self.global_step

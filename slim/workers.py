@@ -42,6 +42,12 @@ class Workers:
         except tf.errors.OpError as error:
             raise translated(error, self) from error
 
+    def of_chief(self, number: int) -> int:
+        """Returns the number that the first process gives."""
+        if self.count == 1:
+            return number
+        return int(self._sums([tf.constant(number if self.is_chief else 0, tf.int64)])[0])
+
     def take_from_chief(self, variables: dict[str, tf.Variable]) -> None:
         """Gives variables the values that they have in the first process."""
         if self.count == 1:

@@ -10,6 +10,7 @@ from classifier.config.augmentation import AugmentationOptions
 from classifier.config.bad_images import BadImageOptions
 from classifier.config.data import TrainingDataOptions
 from classifier.config.finetuning import BatchNormOptions, FinetuneOptions
+from classifier.config.incidents import IncidentOptions
 from classifier.config.network import LossOptions, NetworkOptions
 from classifier.config.optimizer import OptimizerOptions
 from classifier.config.run import RunOptions, SavingOptions
@@ -36,4 +37,5 @@ class TrainConfig:
     batch_norm: BatchNormOptions = BatchNormOptions()
     strategy: StrategyOptions = StrategyOptions()
     validation: ValidationOptions = ValidationOptions()
+    incidents: IncidentOptions = IncidentOptions()
     saving: SavingOptions = SavingOptions()
