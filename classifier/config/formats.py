@@ -52,4 +52,6 @@ FORMATS: Mapping[str, FormatFacts] = {
         extra="litert",
     ),
     "onnx": FormatFacts(file="{model}.onnx", packages=_ONNX, extra="onnx"),
+    "keras": FormatFacts(file="{model}.keras"),
+    "weights_h5": FormatFacts(file="{model}.weights.h5"),
 }

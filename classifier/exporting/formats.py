@@ -10,6 +10,7 @@ from classifier.exporting import (
     checks,
     frozen,
     graph_def,
+    keras_files,
     labels,
     model_card,
     onnx,
@@ -29,6 +30,8 @@ FORMATS: Mapping[str, Callable[[Job], checks.Exported]] = {
     "tflite_dynamic": tflite.write_dynamic,
     "tflite_int8": tflite.write_int8,
     "onnx": onnx.write,
+    "keras": keras_files.write_model,
+    "weights_h5": keras_files.write_weights,
 }
 
 # Enough to see whether the answers are the same, and to see a loss of one point.
