@@ -316,7 +316,8 @@ def _out_of_memory(resolved: resolve.ResolvedRun, error: tf.errors.ResourceExhau
     return (
         f"out of memory with {info.model_name} at batch_size={config.data.batch_size}, "
         f"{height}x{width} images"
-        f"{f' ({tried.group()})' if tried else ''}. Try --batch_size={smaller}, which with "
-        f"--accumulate_steps={parts} makes the same global batch, a smaller "
-        "--train_image_size, or --trainable_scopes; the last checkpoint is as it was"
+        f"{f' ({tried.group()})' if tried else ''}. Try --batch_size={smaller}, a smaller "
+        "--train_image_size, --recompute_gradients, or --trainable_scopes"
+        f" (--batch_size={smaller} --accumulate_steps={parts} goes on with the same global batch); "
+        "the last checkpoint is as it was"
     )

@@ -266,3 +266,4 @@ def test_the_memory_is_not_enough(train, digits, tmp_path, monkeypatch):
     assert len(errors) == 1
     assert "out of memory with lenet at batch_size=16, 28x28 images" in errors[0]
     assert "Try --batch_size=8, a smaller --train_image_size" in errors[0]
+    assert "--batch_size=8 --accumulate_steps=2 goes on with the same global batch" in errors[0]

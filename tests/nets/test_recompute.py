@@ -9,7 +9,7 @@ from nets import nets_factory
 
 SIZES = {
     "mobilenet_v1_025": 32, "mobilenet_v2_035": 32, "mobilenet_v3_small": 32, "resnet_v1_50": 32,
-    "resnet_v2_50": 32, "inception_v3": 79,
+    "resnet_v2_50": 32, "inception_v3": 107,
 }  # fmt: skip
 
 
