@@ -24,6 +24,7 @@ def training_loss(
     compute_dtype: str = "float32",
     frozen_batch_norm: bool | Callable[[str], bool] = False,
     batch_norm_decay: float | None = None,
+    class_weights: Sequence[float] = (),
 ) -> Callable[..., Any]:
     """Returns the loss of a batch.
 
@@ -35,12 +36,14 @@ def training_loss(
       frozen_batch_norm: whether batch norm keeps to its moving averages, or which of it does, by
         the scope's name.
       batch_norm_decay: of those averages, instead of the network's own.
+      class_weights: factor of an image's cross entropy for each class; without, 1.
 
     Returns:
       A function `(image, label, ...) -> (total loss, numbers to log)` of float32 images [batch,
       height, width, channels] and int64 labels [batch]. Mixed images come with `mixed_label` (int64
-      [batch]) and the share of `label`, `mix` (float32 [batch]). Further parts of the batch are not
-      looked at.
+      [batch]) and the share of `label`, `mix` (float32 [batch]). `weight` (float32 [batch]), if
+      there is one, is 0 for images that do not count. Further parts of the batch are not looked
+      at.
     """
     network = nets_factory.get_network_fn(
         info.model_name, info.num_classes, weight_decay, True, batch_norm_decay
@@ -51,6 +54,7 @@ def training_loss(
         label: tf.Tensor,
         mixed_label: tf.Tensor | None = None,
         mix: tf.Tensor | None = None,
+        weight: tf.Tensor | float = 1.0,
         **_: tf.Tensor,
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         with slim.arg_scope([slim.batch_norm], frozen=frozen_batch_norm):
@@ -59,15 +63,20 @@ def training_loss(
         if mixed_label is not None:
             other = slim.one_hot_encoding(mixed_label, info.num_classes)
             one_hot = other + mix[:, tf.newaxis] * (one_hot - other)
+        weights = weight
+        if class_weights:
+            weights = weight * tf.gather(tf.constant(class_weights), label)
         auxiliary = end_points.get("AuxLogits")
         if auxiliary is not None:
             slim.losses.softmax_cross_entropy(
-                auxiliary, one_hot, AUXILIARY_WEIGHT, label_smoothing, scope="aux_loss"
+                auxiliary, one_hot, AUXILIARY_WEIGHT * weights, label_smoothing, scope="aux_loss"
             )
-        slim.losses.softmax_cross_entropy(logits, one_hot, label_smoothing=label_smoothing)
+        slim.losses.softmax_cross_entropy(logits, one_hot, weights, label_smoothing)
         total = slim.losses.get_total_loss()
-        correct = tf.equal(tf.argmax(logits, axis=-1), label)
-        return total, {"accuracy": tf.reduce_mean(tf.cast(correct, tf.float32))}
+        correct = tf.cast(tf.equal(tf.argmax(logits, axis=-1), label), tf.float32)
+        counted = weight * tf.ones_like(correct)
+        accuracy = tf.math.divide_no_nan(tf.reduce_sum(counted * correct), tf.reduce_sum(counted))
+        return total, {"accuracy": accuracy}
 
     return loss_fn
 

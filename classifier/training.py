@@ -1,9 +1,11 @@
 """Training runs: from options to a run directory."""
 
+import functools
 import re
 import sys
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 import slim
@@ -22,6 +24,8 @@ from classifier import (
 )
 from classifier.config.training import TrainConfig
 from classifier.exit_codes import ExitCode
+from classifier.hooks.bad_images import BadImagesLog
+from classifier.hooks.contact_sheet import ContactSheet
 from classifier.hooks.events import EventHook
 from classifier.hooks.opening import Opening
 from classifier.hooks.progress import MetricsFile, Progress
@@ -53,27 +57,39 @@ def run(config: TrainConfig) -> ExitCode | None:
     directory = RunDirectory(config.run.train_dir)
     changes = _changes(directory, resolved)
     workers = cluster.resolve(config.strategy)
-    deployment = DeploymentConfig(
-        num_clones=config.strategy.num_clones,
-        clone_on_cpu=config.strategy.clone_on_cpu,
-        replica_id=workers.task,
-        num_ps_tasks=config.strategy.num_ps_tasks,
-        worker_hosts=workers.hosts,
-    )
+    if config.bad_images.is_skipping and config.data.data_service is not None:
+        raise _checks.UserError(
+            "on_bad_image=skip needs the batches to be made here, without data_service"
+        )
+    if config.bad_images.is_skipping and len(workers.hosts) > 1:
+        raise _checks.UserError("on_bad_image=skip is for one worker: none sees the others' images")
+    deployment = _deployment(config, workers)
     if workers.hosts:
         print(f"worker {workers.task} of {', '.join(workers.hosts)}: waiting for all", flush=True)
     # Before anything else that TensorFlow does, as several workers want it.
     strategy = deployment.strategy()
     tf.keras.utils.set_random_seed(config.run.seed)
+    if config.step.deterministic:
+        tf.config.experimental.enable_op_determinism()
     data = config.data
     dataset = facts.open_dataset(data.dataset_name, data.dataset_split_name, data.dataset_dir)
     train_op = make_train_op(resolved, strategy)
     opening = Opening(resolved, directory, changes, dataset, deployment.devices())
-    hooks = [opening, *(_recorders(resolved, directory) if workers.task == 0 else [])]
+    hooks = [opening, *(_recorders(resolved, directory, dataset) if workers.task == 0 else [])]
+    bad_images = inputs.BadImages() if config.bad_images.is_skipping else None
+    if bad_images is not None:
+        limit = config.bad_images.max_bad_fraction
+        hooks.append(BadImagesLog(bad_images, dataset, directory.path, limit))
+
+    cache = inputs.Cache(dataset, data.cache)
+
+    def batches(first_step: int) -> tf.data.Dataset:
+        return make_batches(resolved, dataset, first_step, workers, bad_images, cache)
+
     try:
         with inputs.translate_errors(dataset, lambda: _upcoming(resolved, dataset, train_op)):
             init_fn = opening.warm_start(train_op.store)
-            _train(resolved, dataset, train_op, hooks, init_fn, workers)
+            _train(resolved, batches, train_op, hooks, init_fn)
     except learning.Preempted as stopped:
         print(stopped, file=sys.stderr)
         return ExitCode.PREEMPTED
@@ -99,6 +115,7 @@ def make_train_op(
         config.loss.weight_decay,
         config.loss.label_smoothing,
         dtype,
+        resolved.class_weights,
         frozen_batch_norm=batch_norm.frozen_rule(config.batch_norm, scopes),
         batch_norm_decay=config.batch_norm.batch_norm_decay,
     )
@@ -117,7 +134,38 @@ def make_train_op(
         moving_average_decay=config.optimizer.moving_average_decay,
         loss_scale=DynamicLossScale() if dtype == "float16" else None,
         seed=config.run.seed,
+        learning_rate_multipliers=functools.partial(
+            _multipliers, config.schedule.learning_rate_multipliers
+        ),
+        accumulate_steps=config.step.accumulate_steps,
+        jit_compile=_is_compiled(config),
+        recompute_gradients=config.step.recompute_gradients,
     )
+
+
+def _multipliers(items: Sequence[str], names: Sequence[str]) -> dict[str, float]:
+    """Returns the factor of each variable's learning rate, the longest scope's that it lies in."""
+    factors: dict[str, float] = {}
+    for item in sorted(items, key=lambda item: len(item.rpartition(":")[0])):
+        scope, _, factor = item.rpartition(":")
+        inside = warm_start.in_scopes(names, [scope], "learning_rate_multipliers")
+        factors |= dict.fromkeys(inside, float(factor))
+    return factors
+
+
+def _deployment(config: TrainConfig, workers: cluster.Cluster = _ALONE) -> DeploymentConfig:
+    return DeploymentConfig(
+        num_clones=config.strategy.num_clones,
+        clone_on_cpu=config.strategy.clone_on_cpu,
+        replica_id=workers.task,
+        num_ps_tasks=config.strategy.num_ps_tasks,
+        worker_hosts=workers.hosts,
+    )
+
+
+def _is_compiled(config: TrainConfig) -> bool:
+    on_gpu = "GPU" in _deployment(config).devices()[0]
+    return {"auto": on_gpu, "true": True, "false": False}[config.step.jit_compile]
 
 
 def make_batches(
@@ -125,9 +173,13 @@ def make_batches(
     dataset: Dataset,
     first_step: int,
     workers: cluster.Cluster = _ALONE,
+    bad_images: inputs.BadImages | None = None,
+    cache: inputs.Cache | None = None,
 ) -> tf.data.Dataset:
     """Returns the batches of a run from a step on, for all clones together; of several workers,
-    one's part of them."""
+    one's part of them. Where bad images are left out, `bad_images` remembers which."""
+    if resolved.config.bad_images.is_skipping and bad_images is None:
+        bad_images = inputs.BadImages()
     config, info = resolved.config, resolved.model
     switches = resolve.preprocessing_switches(config)
     return inputs.training_dataset(
@@ -144,7 +196,11 @@ def make_batches(
         num_readers=config.data.num_readers,
         num_preprocessing_threads=config.data.num_preprocessing_threads,
         shuffle_buffer_mb=config.data.shuffle_buffer_mb,
+        balanced=config.data.balanced_sampling,
         mixing=_mixing(config),
+        skipped=bad_images,
+        cache=cache,
+        data_service=config.data.data_service,
         worker=(workers.task, max(1, len(workers.hosts))),
     )
 
@@ -163,17 +219,16 @@ def _mixing(config: TrainConfig) -> inputs.Mixing | None:
 
 def _train(
     resolved: resolve.ResolvedRun,
-    dataset: Dataset,
+    batches: Callable[[int], tf.data.Dataset],
     train_op: slim.learning.TrainOp,
     hooks: Sequence[learning.Hook],
     init_fn: Callable[[], None] | None,
-    workers: cluster.Cluster,
 ) -> None:
     config, saving = resolved.config, resolved.config.saving
     learning.train(
         train_op,
         config.run.train_dir,
-        lambda first_step: make_batches(resolved, dataset, first_step, workers),
+        batches,
         number_of_steps=resolved.number_of_steps,
         steps_per_loop=config.run.steps_per_loop,
         init_fn=init_fn,
@@ -197,7 +252,9 @@ def _changes(directory: RunDirectory, resolved: resolve.ResolvedRun) -> tuple[re
     return changes
 
 
-def _recorders(resolved: resolve.ResolvedRun, directory: RunDirectory) -> list[learning.Hook]:
+def _recorders(
+    resolved: resolve.ResolvedRun, directory: RunDirectory, dataset: Dataset
+) -> list[learning.Hook]:
     saving = resolved.config.saving
     metrics = MetricsFile(directory.metrics_path)
     hooks: list[learning.Hook] = [Progress(resolved, saving.log_every_n_steps, metrics)]
@@ -207,8 +264,16 @@ def _recorders(resolved: resolve.ResolvedRun, directory: RunDirectory) -> list[l
         hooks.append(EventHook(directory.path, saving.save_summaries_secs))
     if resolved.eval_every_steps:
         data, split = resolved.config.data, resolved.config.validation.eval_split_name
-        dataset = facts.open_dataset(data.dataset_name, split, data.dataset_dir)
-        hooks.append(Validation(resolved, dataset, metrics))
+        evaluated = facts.open_dataset(data.dataset_name, split, data.dataset_dir)
+        hooks.append(Validation(resolved, evaluated, metrics))
+    if saving.summarize_images:
+
+        def batch_at(step: int) -> dict[str, np.ndarray]:
+            batch = next(iter(make_batches(resolved, dataset, step)))
+            return {name: part.numpy() for name, part in batch.items()}
+
+        names = resolved.model.label_names or ()
+        hooks.append(ContactSheet(directory.path, batch_at, names, saving.save_summaries_secs))
     return hooks
 
 
@@ -224,6 +289,7 @@ def _upcoming(
         start_index=(done + skipped) * resolved.global_batch_size,
         num_readers=resolved.config.data.num_readers,
         shuffle_buffer_mb=resolved.config.data.shuffle_buffer_mb,
+        balanced=resolved.config.data.balanced_sampling,
     )
 
 
@@ -245,10 +311,12 @@ def _out_of_memory(resolved: resolve.ResolvedRun, error: tf.errors.ResourceExhau
     config, info = resolved.config, resolved.model
     height, width = info.image_size
     smaller = max(1, config.data.batch_size // 2)
+    parts = config.step.accumulate_steps * 2
     tried = re.search(r"OOM when allocating tensor with shape\S*", str(error.message))
     return (
         f"out of memory with {info.model_name} at batch_size={config.data.batch_size}, "
         f"{height}x{width} images"
-        f"{f' ({tried.group()})' if tried else ''}. Try --batch_size={smaller}, a smaller "
+        f"{f' ({tried.group()})' if tried else ''}. Try --batch_size={smaller}, which with "
+        f"--accumulate_steps={parts} makes the same global batch, a smaller "
         "--train_image_size, or --trainable_scopes; the last checkpoint is as it was"
     )

@@ -11,6 +11,7 @@ from typing import Any
 from datasets import dataset_factory, dataset_info, splits
 from slim import _checks
 
+_LISTED_CLASSES = 20  # more are told in part
 _IMBALANCE = 10  # times as many images in one class as in another, above which one is told
 
 Converter = Callable[..., dataset_info.DatasetInfo]
@@ -108,6 +109,7 @@ def _report(info: dataset_info.DatasetInfo, dataset_dir: str) -> Iterator[str]:
         shown = ", ".join(files if len(files) < 4 else [files[0], "...", files[-1]])
         yield f"  {name}: {split.num_samples} images, {size / 1e6:.1f} MB in {shown}"
     yield f"  {dataset_info.LABELS_FILE_NAME}, {dataset_info.FILE_NAME}"
+    yield from _table(info)
     yield from _imbalance(info)
     if info.num_bad_files:
         listed = os.path.join(dataset_dir, dataset_info.BAD_FILES_NAME)
@@ -121,6 +123,25 @@ def _report(info: dataset_info.DatasetInfo, dataset_dir: str) -> Iterator[str]:
         yield f"  pictures to try: {os.path.join(dataset_dir, 'samples')}"
     if info.attribution:
         yield f"  {info.attribution}"
+
+
+def _table(info: dataset_info.DatasetInfo) -> Iterator[str]:
+    """Yields the images of each class and split, in columns."""
+    splits = list(info.splits.values())
+    rows = [
+        (f"{label} {name}", *(str(split.per_class[label]) for split in splits))
+        for label, name in info.labels_to_names.items()
+    ]
+    if len(rows) > _LISTED_CLASSES:
+        left = len(rows) - _LISTED_CLASSES + 1
+        text = f"... {left} more in {dataset_info.FILE_NAME}"
+        rows[_LISTED_CLASSES - 1 :] = [(text, *("" for _ in splits))]
+    rows = [("class", *info.splits), *rows]
+    rows.append(("all", *(str(split.num_samples) for split in splits)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for name, *counts in rows:
+        cells = [count.rjust(width) for count, width in zip(counts, widths[1:], strict=True)]
+        yield "    " + "  ".join([name.ljust(widths[0]), *cells]).rstrip()
 
 
 def _imbalance(info: dataset_info.DatasetInfo) -> Iterator[str]:

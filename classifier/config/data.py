@@ -1,6 +1,7 @@
 """Options of the training data."""
 
 import dataclasses
+from collections.abc import Iterator
 
 from classifier.config import bounds
 from classifier.options import Options, option, required
@@ -22,8 +23,22 @@ class TrainingDataOptions(Options):
     )
     batch_size: int = option(32, "Images of a step and clone.", check=bounds.positive)
     num_readers: int = option(4, "Shards read side by side.", check=bounds.positive)
-    num_preprocessing_threads: int = option(
-        4, "Images prepared side by side.", check=bounds.positive
+    num_preprocessing_threads: int | None = option(
+        None,
+        "Images prepared side by side; without it, as many as the machine does best.",
+        check=bounds.positive,
+    )
+    cache: str = option(
+        "none",
+        "Where to copy the shards before the first step, to read them from there: memory, or a"
+        " folder on a faster disk, where the next start finds them; none does not.",
+        resume="free",
+    )
+    data_service: str | None = option(
+        None,
+        "Address, grpc://host:port, of a tf.data service whose one worker makes the training"
+        " batches; it has to find the files at the same paths.",
+        resume="free",
     )
     shuffle_buffer_mb: int = option(
         512,
@@ -31,3 +46,15 @@ class TrainingDataOptions(Options):
         check=bounds.positive,
         resume="refused",
     )
+    balanced_sampling: bool = option(
+        False,
+        "Draw every class as often as the others, repeating the images of those with few.",
+        resume="refused",
+    )
+
+    def conflicts(self) -> Iterator[str]:
+        """Yields copies of files that another process reads."""
+        if self.data_service is not None and self.cache != "none":
+            yield "cache is of this process, and with data_service another one reads the files"
+        if self.data_service is not None and self.balanced_sampling:
+            yield "balanced_sampling is drawn in this process, and data_service reads elsewhere"

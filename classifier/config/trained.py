@@ -72,8 +72,10 @@ class EvaluationDataOptions(Options):
     )
     dataset_split_name: str = option("test", "Split of the dataset to evaluate on.")
     dataset_dir: str = required("Folder with the dataset's files.", path="folder")
-    num_preprocessing_threads: int = option(
-        4, "Images prepared side by side.", check=bounds.positive
+    num_preprocessing_threads: int | None = option(
+        None,
+        "Images prepared side by side; without it, as many as the machine does best.",
+        check=bounds.positive,
     )
 
 

@@ -7,6 +7,7 @@ original's; the places on disk, which had a folder in /tmp, have none.
 import dataclasses
 
 from classifier.config.augmentation import AugmentationOptions
+from classifier.config.bad_images import BadImageOptions
 from classifier.config.data import TrainingDataOptions
 from classifier.config.finetuning import BatchNormOptions, FinetuneOptions
 from classifier.config.incidents import IncidentOptions
@@ -14,6 +15,7 @@ from classifier.config.network import LossOptions, NetworkOptions
 from classifier.config.optimizer import OptimizerOptions
 from classifier.config.run import RunOptions, SavingOptions
 from classifier.config.schedule import ScheduleOptions
+from classifier.config.step import StepOptions
 from classifier.config.strategy import StrategyOptions
 from classifier.config.validation import ValidationOptions
 
@@ -24,11 +26,13 @@ class TrainConfig:
 
     run: RunOptions
     data: TrainingDataOptions
+    bad_images: BadImageOptions = BadImageOptions()
     augmentation: AugmentationOptions = AugmentationOptions()
     network: NetworkOptions = NetworkOptions()
     loss: LossOptions = LossOptions()
     optimizer: OptimizerOptions = OptimizerOptions()
     schedule: ScheduleOptions = ScheduleOptions()
+    step: StepOptions = StepOptions()
     finetune: FinetuneOptions = FinetuneOptions()
     batch_norm: BatchNormOptions = BatchNormOptions()
     strategy: StrategyOptions = StrategyOptions()

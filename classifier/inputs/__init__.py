@@ -1,12 +1,18 @@
 """Batches for training and evaluation, in an order that resuming can rely on."""
 
+from classifier.inputs.bad_images import BadImages
+from classifier.inputs.balanced import training_records
 from classifier.inputs.batches import evaluation_dataset, training_dataset
-from classifier.inputs.diagnosis import translate_errors
+from classifier.inputs.cache import Cache
+from classifier.inputs.diagnosis import BadImage, describe_bad_image, translate_errors
 from classifier.inputs.mixing import Mixing
-from classifier.inputs.order import training_records
 
 __all__ = [
+    "BadImage",
+    "BadImages",
+    "Cache",
     "Mixing",
+    "describe_bad_image",
     "evaluation_dataset",
     "training_dataset",
     "training_records",

@@ -9,12 +9,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from classifier.inputs import diagnosis, errors, order
+from classifier.inputs import bad_images, diagnosis, errors, order, service
+from classifier.inputs.balanced import training_records
+from classifier.inputs.cache import Cache
 from classifier.inputs.mixing import Mixing
 from slim import _checks
 from slim.data import dataset as dataset_lib
 
-training_records = order.training_records
 translate_errors = diagnosis.translate_errors
 
 __all__ = ["evaluation_dataset", "training_dataset", "training_records", "translate_errors"]
@@ -37,7 +38,11 @@ def training_dataset(
     num_preprocessing_threads: int | None = None,
     shuffle_buffer_mb: int = 512,
     mixing: Mixing | None = None,
+    skipped: bad_images.BadImages | None = None,
+    cache: Cache | None = None,
+    data_service: str | None = None,
     worker: tuple[int, int] = (0, 1),
+    balanced: bool = False,
 ) -> tf.data.Dataset:
     """Returns endless training batches; they run across the ends of epochs.
 
@@ -57,16 +62,22 @@ def training_dataset(
       shuffle_buffer_mb: bound on the encoded records held for shuffling, in 10^6 bytes. The order
         depends on it.
       mixing: mixes the examples of each batch.
+      skipped: remembers the pictures that cannot be decoded, which then do not stop the iteration.
+      cache: copies of the shards to be read instead of them.
+      data_service: address of the `tf.data` service whose worker makes the batches; see `service`.
       worker: number of this process and how many share each batch; it reads its part of them all.
+      balanced: draw every class as often as the others.
 
     Returns:
       dicts of `image` (float32 `[batch_size, height, width, channels]`), `label` (int64
       `[batch_size]`), and, to name an example in a message, `shard`, `record`, `epoch` and `index`
-      (all int64 `[batch_size]`); with `mixing` also what it adds.
+      (all int64 `[batch_size]`); with `mixing` also what it adds; with `skipped` also
+      `weight` (float32 `[batch_size]`): 0 where another example stands in for a bad one, else 1.
 
     Raises:
-      UserError: if the dataset is empty, a shard is damaged or a number is out of range. Bad data
-        found later stop the iteration; iterate inside `translate_errors`.
+      UserError: if the dataset is empty or a number is out of range.
+      RunError: if a shard is cut inside a record. Bad data found later stop the iteration; iterate
+        inside `translate_errors`.
     """
     num_classes = _checked(dataset, image_size, batch_size, labels_offset, num_classes)
     _checks.positive(num_preprocessing_threads=num_preprocessing_threads)
@@ -75,14 +86,22 @@ def training_dataset(
     def prepare(record: Example) -> Example:
         example = _decode(dataset, record, labels_offset, images_encoded=True)
         own_seed = order.fold(order.fold(stream, record["epoch"]), record["index"])
-        return example | {"image": preprocessing_fn(example["image"], *image_size, seed=own_seed)}
 
-    encoded = order.training_records(
+        def make_image() -> tf.Tensor:
+            return preprocessing_fn(example["image"], *image_size, seed=own_seed)
+
+        if skipped is not None:
+            return skipped.attempt(example, make_image)
+        return example | {"image": make_image()}
+
+    encoded = training_records(
         dataset,
         seed=seed,
         start_index=start_index,
         num_readers=num_readers,
         shuffle_buffer_mb=shuffle_buffer_mb,
+        balanced=balanced,
+        cache=cache,
     )
     index, count = worker
     if count > 1:
@@ -91,8 +110,12 @@ def training_dataset(
     check = _label_check(dataset, labels_offset, num_classes)
     batches = examples.batch(batch_size // count, drop_remainder=True).map(check)
     batches = batches.map(_without_filename)
+    if skipped is not None:
+        batches = batches.map(bad_images.stand_in)
     if mixing is not None:
         batches = batches.enumerate(start_index // batch_size).map(mixing)
+    if data_service is not None:
+        batches = service.made_by(_finish(batches), data_service)
     return _finish(batches)
 
 
@@ -127,7 +150,7 @@ def evaluation_dataset(
       dataset has it), `shard` and `record` (int64 `[batch_size]`).
 
     Raises:
-      UserError: as `training_dataset`.
+      UserError, RunError: as `training_dataset`.
     """
     num_classes = _checked(dataset, image_size, batch_size, labels_offset, num_classes)
     _checks.positive(num_preprocessing_threads=num_preprocessing_threads)

@@ -1,6 +1,7 @@
 """What went wrong with the data: always which file, shard and record, in one line."""
 
 import contextlib
+import dataclasses
 import re
 from collections.abc import Callable, Iterator
 
@@ -124,18 +125,69 @@ def _describe(dataset: dataset_lib.Dataset, record: dict[str, tf.Tensor], error:
     except Exception:  # protobuf's DecodeError, which has no public home here
         return f"{where} is no tf.train.Example: {records.REPAIR}"
     features = example.features.feature
-    message = str(getattr(error, "message", error))
+    message = _message(error)
     missing = re.search(r"Feature: (\S+) .*required but could not be found", message)
     if missing:
         has = _checks.listed(sorted(features)) or "none"
         return f"{where} has no feature {missing.group(1)!r}; it has: {has}"
+    shard = dataset.shard_names[int(record["shard"])]
+    return str(_bad_image(example, shard, int(record["record"]), message))
+
+
+@dataclasses.dataclass(frozen=True)
+class BadImage:
+    """A picture that cannot be decoded.
+
+    Attributes:
+      file: that it came from, or empty.
+      shard: file name of the shard.
+      record: its number in the shard.
+      reason: what it looks like, and what the decoder says.
+    """
+
+    file: str
+    shard: str
+    record: int
+    reason: str
+
+    def __str__(self) -> str:
+        named = f" {self.file!r}" if self.file else ""
+        return f"Cannot decode image{named} ({self.shard}, record {self.record}): {self.reason}"
+
+
+def describe_bad_image(dataset: dataset_lib.Dataset, shard: int, record: int) -> BadImage:
+    """Returns what is wrong with the picture of a record.
+
+    Args:
+      dataset: the split.
+      shard: index into its `data_sources`.
+      record: number of the record in the shard.
+    """
+    serialized = records.read_record(dataset.data_sources[shard], record)
+    message = "the part of it that was wanted is damaged"
+    try:
+        dataset.decoder.decode(tf.constant(serialized), ["image"])
+    except tf.errors.InvalidArgumentError as error:
+        message = _message(error)
+    example = tf.train.Example.FromString(serialized)
+    return _bad_image(example, dataset.shard_names[shard], record, message)
+
+
+def _bad_image(example: tf.train.Example, shard: str, record: int, message: str) -> BadImage:
+    features = example.features.feature
     name = features["image/filename"].bytes_list.value
     image = features["image/encoded"].bytes_list.value
-    named = f" {name[0].decode(errors='replace')!r}" if name else ""
-    reason = re.sub(r"\{\{.*?\}\} ?", "", message.split("\n")[0]).split(" [Op:")[0]
-    return (
-        f"Cannot decode image{named} ({where}): {_looks_like(image[0] if image else b'')}; {reason}"
+    said = re.sub(r"\{\{.*?\}\} ?", "", message.split("\n")[0]).split(" [Op:")[0]
+    return BadImage(
+        file=name[0].decode(errors="replace") if name else "",
+        shard=shard,
+        record=record,
+        reason=f"{_looks_like(image[0] if image else b'')}; {said}",
     )
+
+
+def _message(error: Exception) -> str:
+    return str(getattr(error, "message", error))
 
 
 def _looks_like(encoded: bytes) -> str:

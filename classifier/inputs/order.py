@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from classifier.inputs import errors
+from classifier.inputs.cache import Cache
 from slim import _checks
 from slim.data import dataset as dataset_lib
 from slim.data import records
@@ -51,8 +52,11 @@ def shard_counts(dataset: dataset_lib.Dataset) -> list[int]:
     """Returns the records of each shard, counted where they are not recorded.
 
     Raises:
-      UserError: if a shard is damaged, or there are no records at all.
+      UserError: if a shard whose records are not recorded is damaged, or there are no records.
+      RunError: if a record of another shard reaches beyond its file.
     """
+    recorded = zip(dataset.data_sources, dataset.shard_counts, strict=True)
+    records.check_lengths([path for path, count in recorded if count is not None])
     counts = [
         records.count_records(path) if count is None else count
         for path, count in zip(dataset.data_sources, dataset.shard_counts, strict=True)
@@ -85,6 +89,7 @@ def training_records(
     start_index: int = 0,
     num_readers: int = 4,
     shuffle_buffer_mb: int = 512,
+    cache: Cache | None = None,
 ) -> tf.data.Dataset:
     """Returns the endless sequence of encoded records in training order.
 
@@ -95,6 +100,7 @@ def training_records(
       num_readers: segments read at the same time.
       shuffle_buffer_mb: bound on the encoded records held for shuffling, in 10^6 bytes. The order
         depends on it.
+      cache: copies of the shards to be read instead of them.
 
     Returns:
       dicts of scalars: `serialized` (string), `shard` (index into `data_sources`), `record` (its
@@ -119,7 +125,7 @@ def training_records(
 
     def load(window: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         read = tf.data.Dataset.from_tensor_slices(window["segments"]).map(
-            lambda segment: _read_segment(dataset, segments, segment),
+            lambda segment: _read_segment(dataset, segments, segment, cache),
             num_parallel_calls=num_readers,
             deterministic=True,
         )
@@ -193,7 +199,10 @@ def _windows(
 
 
 def _read_segment(
-    dataset: dataset_lib.Dataset, segments: Segments, segment: tf.Tensor
+    dataset: dataset_lib.Dataset,
+    segments: Segments,
+    segment: tf.Tensor,
+    cache: Cache | None = None,
 ) -> dict[str, tf.Tensor]:
     """Reads a segment whole; refuses it if the shard has fewer or more records than it should."""
     shard = tf.gather(segments.shard, segment)
@@ -201,7 +210,7 @@ def _read_segment(
     count = tf.gather(segments.count, segment)
     # One more than expected is asked for at the end of a shard, to notice if there is one.
     wanted = count + tf.gather(segments.is_last, segment)
-    path = tf.gather(tf.constant(dataset.data_sources), shard)
+    path = tf.gather(tf.constant(cache.paths if cache else dataset.data_sources), shard)
     read = tf.data.TFRecordDataset(path).skip(first).take(wanted)
     # The empty string stands behind the records, since a dataset without elements has no single
     # element.

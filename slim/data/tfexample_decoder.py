@@ -141,8 +141,8 @@ class BoundingBox(ItemHandler):
 class Image(ItemHandler):
     """An encoded picture, decoded by its content and never by its name.
 
-    JPEG, PNG, BMP and the first frame of a GIF are told apart by their first bytes. The format
-    feature matters only when it says "raw": then the bytes are the pixels themselves.
+    JPEG, PNG, BMP, WebP and the first frame of a GIF are told apart by their first bytes. The
+    format feature matters only when it says "raw": then the bytes are the pixels themselves.
     """
 
     def __init__(

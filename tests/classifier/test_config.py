@@ -18,7 +18,6 @@ ORIGINAL_TRAINING_DEFAULTS = {
     "num_clones": 1,
     "clone_on_cpu": False,
     "num_readers": 4,
-    "num_preprocessing_threads": 4,
     "log_every_n_steps": 10,
     "save_summaries_secs": 600,
     "save_interval_secs": 600,
@@ -64,6 +63,12 @@ def train_config(**values):
 @pytest.mark.parametrize("name", ORIGINAL_TRAINING_DEFAULTS)
 def test_training_defaults_are_the_originals(name):
     assert options.by_name(training.TrainConfig)[name].default == ORIGINAL_TRAINING_DEFAULTS[name]
+
+
+def test_threads_are_chosen_by_the_machine():
+    # The original's default is 4, whatever the machine.
+    for config_class in (training.TrainConfig, trained.EvalConfig):
+        assert options.by_name(config_class)["num_preprocessing_threads"].default is None
 
 
 @pytest.mark.parametrize("config_class", CONFIGS)
@@ -116,6 +121,15 @@ def test_defaults_are_in_order(config_class):
             {"freeze_batch_norm": True, "batch_norm_decay": 0.9},
             "freeze_batch_norm leaves batch_norm_decay nothing to average",
         ),
+        (
+            {"data_service": "grpc://h:1", "balanced_sampling": True},
+            "balanced_sampling is drawn in",
+        ),
+        ({"accumulate_steps": 0}, "accumulate_steps=0 must be positive"),
+        ({"jit_compile": "yes"}, "jit_compile='yes' is not known. Known: auto, true, false"),
+        ({"learning_rate_multipliers": ("A",)}, "'A' is not a scope and a factor"),
+        ({"learning_rate_multipliers": ("A:x",)}, "'A:x' is not a scope and a factor"),
+        ({"learning_rate_multipliers": ("A:1", "A:2")}, "'A' has more than one factor"),
         ({"optimizer_weight_decay": 0.1}, "optimizer_weight_decay is for adafactor, adamw, .*"),
         ({"piecewise_epochs": (3.0, 2.0)}, "piecewise_epochs: 2 must be above 3"),
         ({"piecewise_rates": (0.1, -1.0)}, "piecewise_rates=-1.0 must not be negative"),

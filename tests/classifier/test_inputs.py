@@ -3,6 +3,12 @@
 import dataclasses
 import io
 import itertools
+import os
+import struct
+import subprocess
+import sys
+import threading
+import time
 
 import numpy as np
 import PIL.Image
@@ -14,6 +20,9 @@ from classifier.inputs import order as inputs_order
 from datasets import dataset_info, image_dataset, splits, tfrecords
 from preprocessing import preprocessing_factory
 from slim import _checks
+from slim.data import records
+from tests import source_tree
+from tests.datasets import mutations
 
 NUM_CLASSES = 6
 SHARD_SIZES = (13, 30, 17)
@@ -144,6 +153,29 @@ def test_threads_do_not_change_the_batches(toy, readers, threads):
     assert_same(
         plain, first(training(toy, num_readers=readers, num_preprocessing_threads=threads), 12)
     )
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_as_many_examples_are_prepared_at_once_as_asked_for(toy, threads):
+    running, most, lock = 0, 0, threading.Lock()
+
+    def count():
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.02)
+        with lock:
+            running -= 1
+        return np.float32(0)
+
+    def preprocess(image, height, width, seed):
+        busy = tf.ensure_shape(tf.numpy_function(count, [], tf.float32), [])
+        return tf.zeros([height, width, 3]) + busy
+
+    settings = {"preprocessing_fn": preprocess, "num_preprocessing_threads": threads}
+    first(training(toy, **settings), 4)
+    assert most == min(threads, os.cpu_count()), "TensorFlow has a thread for each core"
 
 
 @pytest.mark.parametrize("start", [0, 1, 12, 13, 59, 60, 61, 119, 120, 199])
@@ -335,6 +367,51 @@ def test_shard_cut_inside_a_record(tmp_path, kind):
         _checks.RunError, match=f"{SHARD} is cut inside record 7, .*re-copy or rebuild"
     ):
         run(dataset, kind)
+
+
+@pytest.mark.slow
+def test_a_length_beyond_the_file_is_refused_before_it_is_read(tmp_path):
+    """TensorFlow's reader asks for the memory first: without the check the process aborts."""
+    write(tmp_path)
+    content = (tmp_path / SHARD).read_bytes()
+    size = struct.pack("<Q", 1 << 40)
+    at = boundaries(tmp_path / SHARD)[6]
+    lying = content[:at] + size + mutations.masked_crc(size) + content[at + 12 :]
+    assert len(lying) == len(content)
+    (tmp_path / SHARD).write_bytes(lying)
+    code = (
+        "import sys; from tests.classifier import test_inputs as t\n"
+        "for kind in ('training', 'evaluation'):\n"
+        "    try: t.run(t.load(sys.argv[1]), kind)\n"
+        "    except t._checks.RunError as error: print(kind, error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        cwd=source_tree.ROOT,
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    told = f"Shard {tmp_path}/{SHARD} is cut inside record 7, or is no TFRecord file"
+    assert [line.split(" (")[0] for line in done.stdout.splitlines()] == [
+        f"training {told}",
+        f"evaluation {told}",
+    ]
+
+
+def test_lengths_are_walked_again_only_when_a_file_has_changed(tmp_path, monkeypatch):
+    dataset, walked = load(write(tmp_path)), []
+    count = records.count_records
+    monkeypatch.setattr(records, "count_records", lambda path: walked.append(path) or count(path))
+    inputs_order.shard_counts(dataset)
+    assert sorted(walked) == sorted(dataset.data_sources)
+    inputs_order.shard_counts(dataset)
+    assert len(walked) == 3
+    (tmp_path / SHARD).write_bytes((tmp_path / SHARD).read_bytes()[:-1])
+    with pytest.raises(_checks.RunError, match=f"{SHARD} is cut inside record 29, or is no TFR"):
+        inputs_order.shard_counts(dataset)
+    assert len(walked) == 4
 
 
 @both

@@ -117,13 +117,16 @@ _PLACE = "a place on disk is named by the user: /tmp/tfmodel/ silently resumed s
 _INFO = "model_info.json beside the checkpoint says it"
 _NONE = "None stands for the original's empty text"
 _LIST = "an empty list stands for the original's None or empty text"
+_MACHINE = "as many as the machine does best, where the original takes 4"
 _OTHERS = "without it, the converter's own default, so that other datasets can refuse the flag"
 DIFFERENT = {
     ("train_image_classifier", "train_dir"): (REQUIRED, _PLACE),
     ("train_image_classifier", "dataset_dir"): (REQUIRED, "the original required it too"),
+    ("train_image_classifier", "num_preprocessing_threads"): (None, _MACHINE),
     ("train_image_classifier", "master"): ((), _LIST),
     ("train_image_classifier", "checkpoint_exclude_scopes"): ((), _LIST),
     ("train_image_classifier", "trainable_scopes"): ((), _LIST),
+    ("eval_image_classifier", "num_preprocessing_threads"): (None, _MACHINE),
     ("eval_image_classifier", "master"): (None, _NONE),
     ("eval_image_classifier", "checkpoint_path"): (REQUIRED, _PLACE),
     ("eval_image_classifier", "eval_dir"): (None, "`eval` beside the checkpoint"),

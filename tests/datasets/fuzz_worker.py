@@ -1,4 +1,5 @@
-"""Tries mutated files, in a process of its own: `fuzz_worker.py images|shards FIRST COUNT DIR`.
+"""Tries mutated files, in a process of its own: `fuzz_worker.py images|training|shards FIRST COUNT
+DIR`.
 
 Before each file its bytes are written to DIR, so that a crash leaves the file that caused it.
 Prints what became of the files as JSON: counts of the outcomes, and a line for each failure.
@@ -12,15 +13,18 @@ import random
 import sys
 import zlib
 
+import numpy as np
 import tensorflow as tf
 
 from classifier import inputs
 from datasets import dataset_factory, dataset_info, images, tfrecords, verify
+from preprocessing import preprocessing_factory
 from slim import _checks
 from tests.datasets import mutations
 
 HANG_SECONDS = 60  # for one file
 MAX_PIXELS = 4_000_000
+SHARD_PICTURES = 100
 
 
 def try_images(numbers, directory):
@@ -57,6 +61,63 @@ def try_images(numbers, directory):
         )
 
 
+def try_training(numbers, directory):
+    """Yields (outcome, message) for each mutated picture, written into records as it is: what
+    verify, training that leaves out and evaluation that stops do with shards of them."""
+    numbers = list(numbers)
+    pictures = list(mutations.small_pictures().items())
+    labels = tuple(f"class {label}" for label in range(5))
+    for start in range(0, len(numbers), SHARD_PICTURES):
+        part = numbers[start : start + SHARD_PICTURES]
+        records = []
+        for number in part:
+            name, content = pictures[number % len(pictures)]
+            data = mutations.mutated(content, random.Random(number))
+            records.append(tfrecords.ImageRecord(data, "x", 1, 1, number % 5, f"{number}_{name}"))
+        made = {"dataset_dir": directory, "dataset_name": "folder", "split_name": "train"}
+        split = tfrecords.write_split(records, **made, num_classes=5, num_shards=1)
+        dataset_info.write(
+            dataset_info.DatasetInfo("folder", labels, 3, {"train": split}), directory
+        )
+        with open(os.path.join(directory, split.shards[0].file), "rb") as file:
+            keep(directory, f"shard of {part[0]} to {part[-1]}", file.read(), HANG_SECONDS * 5)
+        left_out, problem = _train_over(dataset_factory.get_dataset("folder", "train", directory))
+        for place, number in enumerate(part):
+            outcome = "left out" if place in left_out else "used"
+            yield ("failed", f"{number}: {problem}") if problem else (outcome, "")
+
+
+def _train_over(dataset):
+    """Returns the records that an epoch of training leaves out, and what is wrong with that."""
+    count, skipped = dataset.num_samples, inputs.BadImages()
+    shape = {"image_size": (16, 16), "batch_size": count}
+    preprocess = preprocessing_factory.get_preprocessing("inception", is_training=True)
+    batches = inputs.training_dataset(
+        dataset, preprocessing_fn=preprocess, **shape, seed=1, skipped=skipped
+    )
+    batch = next(iter(batches.take(1)))
+    seen = list(zip(batch["record"].numpy().tolist(), batch["weight"].numpy() > 0, strict=True))
+    left_out = {record for record, is_good in seen if not is_good}
+    if sorted(record for record, _ in seen) != list(range(count)):
+        return left_out, "training did not read each record once"
+    if {record for _, record in skipped.take_new()} != left_out:
+        return left_out, "what is left out is not what is remembered"
+    if not np.isfinite(batch["image"].numpy()).all():
+        return left_out, "the images have values that are no numbers"
+    told = [str(inputs.describe_bad_image(dataset, 0, record)) for record in left_out]
+    if any("\n" in text or dataset.shard_names[0] not in text for text in told):
+        return left_out, f"not in a line that names the shard: {told}"
+    problems = verify.read_shard(dataset.data_sources[0], num_classes=5).problems
+    if left_out and not problems:
+        return left_out, "verify says nothing"
+    plain = preprocessing_factory.get_preprocessing("inception")
+    evaluated = inputs.evaluation_dataset(dataset, preprocessing_fn=plain, **shape)
+    outcome, problem = _read(lambda: evaluated, dataset, [number % 5 for number in range(count)])
+    if problem and outcome == "refused":
+        return left_out, f"evaluation: {problem}"
+    return left_out, "" if outcome == "refused" or not left_out else "evaluation says nothing"
+
+
 def try_shards(numbers, directory):
     """Yields (outcome, message) for each mutated shard: what verify and the pipelines do."""
     count = 5
@@ -68,10 +129,11 @@ def try_shards(numbers, directory):
         return tf.image.resize(image, [height, width])
 
     shape = {"preprocessing_fn": preprocess, "image_size": (8, 8), "batch_size": count}
-    pipelines = {
-        "evaluation": inputs.evaluation_dataset(dataset, **shape),
-        "training": inputs.training_dataset(dataset, **shape, seed=0).take(1),
+    openings = {
+        "evaluation": lambda: inputs.evaluation_dataset(dataset, **shape),
+        "training": lambda: inputs.training_dataset(dataset, **shape, seed=0).take(1),
     }
+    opened = {name: opening() for name, opening in openings.items()}
     for number in numbers:
         data = mutations.mutated_shard(whole, random.Random(number))
         keep(directory, f"{number}.tfrecord", data)
@@ -80,12 +142,11 @@ def try_shards(numbers, directory):
         records = mutations.split_records(data)
         found = None if records is None else [mutations.label_of(record) for record in records]
         problems = [_verify(path, found)]
-        if _has_a_huge_length(data):  # TensorFlow's reader crashes; what is not verified may do so
-            yield ("failed", f"{number}: {problems[0]}") if problems[0] else ("verified", "")
-            continue
-        # By turns, since opening a pipeline takes longer than all else.
+        # By turns, since opening a pipeline takes longer than all else. What TensorFlow's reader
+        # crashes on is found when it is opened.
         name = ("evaluation", "training")[number % 2]
-        outcome, problem = _read(pipelines[name], dataset, found)
+        opening = openings[name] if _has_a_huge_length(data) else lambda name=name: opened[name]
+        outcome, problem = _read(opening, dataset, found)
         problems.append(problem and f"{name}: {problem}")
         if data == whole and (found != labels or outcome == "refused"):
             problems.append("the whole shard was refused")
@@ -139,11 +200,11 @@ def _verify(path, labels):
     return ""
 
 
-def _read(pipeline, dataset, labels):
+def _read(opening, dataset, labels):
     """Returns "intact" or "refused", and what is wrong with that."""
     try:
         with inputs.translate_errors(dataset):
-            found = [int(label) for batch in pipeline for label in batch["label"]]
+            found = [int(label) for batch in opening() for label in batch["label"]]
     except (_checks.UserError, _checks.RunError) as error:
         return "refused", "" if dataset.shard_names[0] in str(error) else f"nameless: {error}"
     except Exception as error:
@@ -153,19 +214,19 @@ def _read(pipeline, dataset, labels):
     return "intact", ""
 
 
-def keep(directory, name, data):
+def keep(directory, name, data, seconds=HANG_SECONDS):
     """Writes the file that is tried next; the one before it goes."""
     with open(os.path.join(directory, "trying.txt"), "w") as file:
         file.write(f"{name} crc32={zlib.crc32(data):08x}")
     with open(os.path.join(directory, "trying.bin"), "wb") as file:
         file.write(data)
-    faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
+    faulthandler.dump_traceback_later(seconds, exit=True)
 
 
 def main():
     what, first, count, directory = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
     outcomes, failures = collections.Counter(), []
-    attempt = {"images": try_images, "shards": try_shards}[what]
+    attempt = {"images": try_images, "training": try_training, "shards": try_shards}[what]
     with images.pillow_settings():
         for outcome, message in attempt(range(first, first + count), directory):
             outcomes[outcome] += 1

@@ -161,6 +161,18 @@ def test_100_000_members(tmp_path):
         archives.read_all(written(tmp_path, many_members(100_000)), LIMITS)
 
 
+@pytest.mark.slow
+def test_100_000_members_of_a_zip_and_of_a_plain_tar(tmp_path):
+    path = written(tmp_path, gzip.decompress(many_members(100_000)))
+    for read in (archives.read_all, archives.list_tar):
+        with pytest.raises(_checks.RunError, match="is refused: it has more than 100 members"):
+            read(path, LIMITS)
+    path = written(tmp_path, made.zip_bytes({f"{number}": b"" for number in range(100_000)}))
+    for read in (archives.read_all, archives.list_zip):
+        with pytest.raises(_checks.RunError, match="is refused: it has more than 100 members"):
+            read(path, LIMITS)
+
+
 def test_many_members_of_a_zip_and_of_a_plain_tar(tmp_path):
     names = {f"{number}": b"" for number in range(101)}
     with pytest.raises(_checks.RunError, match="it has more than 100 members"):

@@ -68,8 +68,16 @@ def test_10_000_damaged_pictures(tmp_path):
 
 
 @pytest.mark.slow
+def test_10_000_damaged_pictures_in_training(tmp_path):
+    outcomes = check("training", 10_000, tmp_path, first=0)
+    assert set(outcomes) == {"used", "left out"}
+    assert min(outcomes.values()) > 500
+
+
+@pytest.mark.slow
 def test_2_000_damaged_shards(tmp_path):
     outcomes = check("shards", 2_000, tmp_path, first=0)
+    assert set(outcomes) == {"intact", "refused"}
     assert outcomes["refused"] > 1_000
 
 

@@ -35,6 +35,8 @@ PICTURES = {
     "png": encoded(photograph(150, 200), "PNG"),
     "gif": encoded(photograph(150, 200), "GIF"),
     "bmp": encoded(photograph(150, 200), "BMP"),
+    "webp": encoded(photograph(150, 200), "WEBP"),
+    "lossless webp": encoded(photograph(150, 200), "WEBP", lossless=True),
 }
 
 
