@@ -23,6 +23,7 @@ _ACT = "classifier/test_flags_act.py"
 _BAD = "end_to_end/test_bad_input.py"
 _BATCH_NORM = "classifier/test_batch_norm.py"
 _CARD = "classifier/test_exporting_model_card.py"
+_CHECKS = "classifier/test_exporting_checks.py"
 _CLUSTER = "classifier/test_cluster.py"
 _GRAPH = "classifier/test_exporting_graph.py"
 _INPUTS = "classifier/test_inputs.py"
@@ -59,6 +60,18 @@ PROOFS: dict[str, dict[str, str]] = {
         f"{_TRAINING}::test_the_end_in_epochs": "max_number_of_epochs batch_size log_every_n_steps",
         f"{_TRAINING}::test_evaluations_each_so_many_steps": "eval_every_steps",
         f"{_TRAINING}::test_the_newer_optimizers": "optimizer",
+        f"{_TRAINING}::test_four_batches_of_8_are_one_of_32": "accumulate_steps",
+        f"{_TRAINING}::test_multipliers_by_scope": "learning_rate_multipliers",
+        f"{_TRAINING}::test_xla_and_determinism_are_asked_for": "jit_compile deterministic",
+        f"{_TRAINING}::test_class_weights_and_balanced_sampling_change_the_run": (
+            "class_weights balanced_sampling"
+        ),
+        f"{_TRAINING}::test_recomputing_gradients": "recompute_gradients",
+        "classifier/test_bad_images.py::test_a_run_leaves_them_out_and_names_them": "on_bad_image",
+        "classifier/test_bad_images.py::test_too_many_stop_the_run": "max_bad_fraction",
+        "classifier/test_cache.py::test_a_run_reads_the_copies": "cache",
+        "classifier/test_data_service.py::test_a_run_trains_on_them": "data_service",
+        "classifier/test_contact_sheet.py::test_a_run_shows_its_images": "summarize_images",
         "classifier/test_schedules.py::test_durations_in_epochs_are_those_in_steps": (
             "num_epochs_per_decay piecewise_epochs warmup_epochs"
         ),
@@ -145,6 +158,13 @@ PROOFS: dict[str, dict[str, str]] = {
         ),
         f"{_CARD}::test_the_card_of_a_run_that_evaluated_itself": "license",
         f"{_CARD}::test_an_evaluation_by_the_script_comes_first": "eval_json",
+        f"{_CHECKS}::test_the_images_are_of_the_split_that_the_options_say": (
+            "check_images dataset_split_name"
+        ),
+        f"{_CHECKS}::test_accuracy_may_fall_by_max_drop": "max_drop",
+        "classifier/test_exporting_tflite.py::test_more_images_calibrate_a_wider_range": (
+            "calibration_images"
+        ),
         f"{_PIPELINE}::test_exports_and_predicts": "checkpoint_path output_dir",
         f"{_PIPELINE}::test_the_frozen_graph_answers_by_slims_names": "formats",
     },
