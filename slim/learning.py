@@ -23,8 +23,8 @@ from slim.train_op import TrainOp, clip_gradient_norms, create_train_op, multipl
 from slim.workers import Workers, translated
 
 __all__ = [
-    "EXIT_CODE", "Hook", "NanRestores", "NonFiniteError", "Preempted", "Run", "TrainOp", "clip_gradient_norms",
-    "create_train_op", "multiply_gradients", "train",
+    "EXIT_CODE", "Hook", "NanRestores", "NonFiniteError", "Preempted", "Run", "TrainOp",
+    "clip_gradient_norms", "create_train_op", "multiply_gradients", "train",
 ]  # fmt: skip
 
 

@@ -15,28 +15,38 @@ from slim import learning
 _ADVICE = {
     "building": (
         "building the step",
-        "large networks take minutes for it; more than that and the machine has too little memory "
-        "or too many other processes",
+        (
+            "large networks take minutes for it; beyond that, the machine has too little memory "
+            "or too many other processes"
+        ),
     ),
     "waiting": (
         "waiting for data",
-        "a disk or a network file system does not answer, or pictures take long to decode: copy "
-        "--dataset_dir to a local disk, raise --num_preprocessing_threads",
+        (
+            "a disk or a network file system does not answer, or pictures decode slowly: copy "
+            "--dataset_dir to a local disk, raise --num_preprocessing_threads"
+        ),
     ),
     "computing": (
         "computing a step",
-        "a device or another worker does not answer, or the step is large: look at the device, "
-        "lower --batch_size or --steps_per_loop",
+        (
+            "a device or another worker does not answer, or the step is large: look at the device, "
+            "lower --batch_size or --steps_per_loop"
+        ),
     ),
     "saving": (
         "saving a checkpoint",
-        "the disk of --train_dir is slow, full, or does not answer; a killed run goes on from the "
-        "checkpoint before",
+        (
+            "the disk of --train_dir is slow, full, or does not answer; a killed run goes on from "
+            "the checkpoint before"
+        ),
     ),
     "Validation": (
         "evaluating",
-        "the split is large, or its files do not answer: evaluate less often, or raise "
-        "--watchdog_minutes",
+        (
+            "the split is large, or its files do not answer: evaluate less often, or raise "
+            "--watchdog_minutes"
+        ),
     ),
 }
 _LOOKS = 10  # in the time without progress after which it speaks

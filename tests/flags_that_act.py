@@ -1,0 +1,249 @@
+"""Which test proves that a flag acts; and docs/flags.md, which is made of it.
+
+    python -m tests.flags_that_act
+
+writes that page. A new flag is a word in the text behind the test that changes it and sees the
+difference, or a new line with that test.
+"""
+
+import ast
+import pathlib
+import sys
+from collections.abc import Iterator
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+
+from classifier import options
+from tests import source_tree
+from tests.classifier import test_original_flags as originals
+
+PAGE = source_tree.ROOT / "docs" / "flags.md"
+_TRAINING = "classifier/test_training_options.py"
+_ACT = "classifier/test_flags_act.py"
+_BAD = "end_to_end/test_bad_input.py"
+_BATCH_NORM = "classifier/test_batch_norm.py"
+_CARD = "classifier/test_exporting_model_card.py"
+_CHECKS = "classifier/test_exporting_checks.py"
+_CLUSTER = "classifier/test_cluster.py"
+_GRAPH = "classifier/test_exporting_graph.py"
+_INPUTS = "classifier/test_inputs.py"
+_PIPELINE = "end_to_end/test_pipeline.py"
+_RESOLVE = "classifier/test_resolve.py"
+_TRAINED = "classifier/test_resolve_trained.py"
+_VALIDATION = "end_to_end/test_validation.py"
+_WARM = "classifier/test_warm_start.py"
+
+# Script -> test -> the flags that it proves to act.
+PROOFS: dict[str, dict[str, str]] = {
+    "train_image_classifier": {
+        f"{_ACT}::test_a_number_of_an_optimizer_changes_its_updates": (
+            "adadelta_rho adagrad_initial_accumulator_value adam_beta1 adam_beta2 opt_epsilon"
+            " ftrl_learning_rate_power ftrl_initial_accumulator_value ftrl_l1 ftrl_l2 momentum"
+            " rmsprop_momentum rmsprop_decay adamw_epsilon optimizer_weight_decay lion_beta1"
+            " lion_beta2 muon_momentum adafactor_beta2_decay adafactor_clip_threshold"
+        ),
+        f"{_ACT}::test_an_option_of_the_step_changes_its_weights": (
+            "weight_decay label_smoothing clip_gradient_norm moving_average_decay"
+        ),
+        f"{_ACT}::test_the_batches_are_those_of_split_seed_and_preprocessing": (
+            "dataset_split_name seed preprocessing_name train_image_size"
+        ),
+        f"{_ACT}::test_the_options_of_the_loop_reach_it": (
+            "steps_per_loop save_interval_secs max_to_keep keep_checkpoint_every_n_hours"
+        ),
+        f"{_ACT}::test_events_are_written_if_asked_for": "save_summaries_secs",
+        f"{_ACT}::test_the_factor_of_the_decay": "learning_rate_decay_factor",
+        f"{_TRAINING}::test_the_learning_rate_follows_its_flags": (
+            "learning_rate learning_rate_decay_type end_learning_rate decay_steps piecewise_steps"
+            " piecewise_rates warmup_steps"
+        ),
+        f"{_TRAINING}::test_the_end_in_epochs": "max_number_of_epochs batch_size log_every_n_steps",
+        f"{_TRAINING}::test_evaluations_each_so_many_steps": "eval_every_steps",
+        f"{_TRAINING}::test_the_newer_optimizers": "optimizer",
+        f"{_TRAINING}::test_four_batches_of_8_are_one_of_32": "accumulate_steps",
+        f"{_TRAINING}::test_multipliers_by_scope": "learning_rate_multipliers",
+        f"{_TRAINING}::test_xla_and_determinism_are_asked_for": "jit_compile deterministic",
+        f"{_TRAINING}::test_class_weights_and_balanced_sampling_change_the_run": (
+            "class_weights balanced_sampling"
+        ),
+        f"{_TRAINING}::test_recomputing_gradients": "recompute_gradients",
+        "classifier/test_bad_images.py::test_a_run_leaves_them_out_and_names_them": "on_bad_image",
+        "classifier/test_bad_images.py::test_too_many_stop_the_run": "max_bad_fraction",
+        "classifier/test_cache.py::test_a_run_reads_the_copies": "cache",
+        "classifier/test_data_service.py::test_a_run_trains_on_them": "data_service",
+        "classifier/test_contact_sheet.py::test_a_run_shows_its_images": "summarize_images",
+        "classifier/test_schedules.py::test_durations_in_epochs_are_those_in_steps": (
+            "num_epochs_per_decay piecewise_epochs warmup_epochs"
+        ),
+        f"{_RESOLVE}::test_an_epoch_of_one_clone_is_as_many_times_longer": "decay_per_clone",
+        f"{_RESOLVE}::test_channels": "use_grayscale",
+        f"{_INPUTS}::test_threads_do_not_change_the_batches": (
+            "num_readers num_preprocessing_threads"
+        ),
+        f"{_INPUTS}::test_a_window_holds_only_what_the_buffer_allows": "shuffle_buffer_mb",
+        "classifier/test_mixing.py::test_the_flags_change_a_run": "mixup_alpha cutmix_alpha",
+        "classifier/test_mixing.py::test_each_option_changes_the_images": (
+            "auto_augment rand_augment rand_augment_layers random_erasing"
+        ),
+        "preprocessing/test_switches.py::test_each_alone_is_random": (
+            "random_crop random_flip color_distortion"
+        ),
+        f"{_WARM}::test_finetune_head_trains_the_head_alone": "finetune",
+        f"{_WARM}::test_missing_variables_name_the_flag": "ignore_missing_vars",
+        f"{_WARM}::test_scopes_are_moved_one_by_one": "checkpoint_scope_map",
+        f"{_BATCH_NORM}::test_frozen_batch_norm_keeps_its_averages_and_trains_the_rest": (
+            "freeze_batch_norm"
+        ),
+        f"{_BATCH_NORM}::test_the_decay_of_the_options_and_updates_outside_of_the_trainable_scopes": (  # noqa: E501
+            "batch_norm_decay update_frozen_batch_norm"
+        ),
+        f"{_CLUSTER}::test_a_step_is_of_one_gradient_of_each_worker": (
+            "sync_replicas replicas_to_aggregate"
+        ),
+        f"{_CLUSTER}::test_the_flags_win": "master task",
+        "classifier/test_config.py::test_workers_that_cannot_be_are_refused": "num_ps_tasks",
+        "classifier/test_on_nan.py::test_a_run_that_explodes_goes_back_so_often_and_stops": (
+            "on_nan max_nan_restores"
+        ),
+        "classifier/test_watchdog.py::test_the_flag_acts": "watchdog_minutes",
+        "deployment/test_model_deploy.py::test_one_clone_on_the_cpu_beside_gpus": "clone_on_cpu",
+        "end_to_end/test_workers.py::test_two_workers_train_as_two_clones": (
+            "num_clones worker_replicas"
+        ),
+        f"{_BAD}::test_starts_from_a_checkpoint_and_trains_one_scope": (
+            "checkpoint_path checkpoint_exclude_scopes trainable_scopes"
+        ),
+        f"{_BAD}::test_a_label_is_out_of_range": "labels_offset dataset_dir",
+        f"{_BAD}::test_another_network_in_the_same_folder": "model_name",
+        "end_to_end/test_compute_dtype.py::test_a_short_run_in_float16_says_its_scale": (
+            "compute_dtype"
+        ),
+        "end_to_end/test_resume.py::test_killed_twice_in_one_run": "train_dir save_interval_steps",
+        "end_to_end/test_resume.py::test_a_finished_run_says_so": "max_number_of_steps",
+        f"{_VALIDATION}::test_it_evaluates_on_time_and_at_the_end": "eval_every_epochs",
+        f"{_VALIDATION}::test_patience_needs_evaluations_and_a_split": "eval_split_name",
+        f"{_VALIDATION}::test_early_stopping_ends_the_run_and_holds_when_it_is_called_again": (
+            "early_stopping_patience"
+        ),
+        "datasets/test_from_tfds.py::test_train_and_evaluate": "dataset_name",
+    },
+    "eval_image_classifier": {
+        f"{_VALIDATION}::test_the_numbers_are_those_of_the_evaluation_script": (
+            "checkpoint_path dataset_split_name eval_json"
+        ),
+        "datasets/test_from_tfds.py::test_train_and_evaluate": "dataset_name dataset_dir eval_dir",
+        f"{_INPUTS}::test_evaluation_gives_every_record_once_in_file_order": (
+            "batch_size num_preprocessing_threads"
+        ),
+        f"{_TRAINED}::test_at_most_so_many_batches": "max_num_batches",
+        f"{_TRAINED}::test_the_image_size_is_free": "eval_image_size",
+        f"{_TRAINED}::test_flags_with_nothing_to_act_on_are_refused": "master quantize",
+        f"{_TRAINED}::test_without_model_info_the_flags_and_the_dataset_say_it": (
+            "model_name preprocessing_name use_grayscale labels_offset"
+        ),
+        f"{_WARM}::test_evaluation_without_averages": "moving_average_decay",
+    },
+    "export_inference_graph": {
+        f"{_GRAPH}::test_the_originals_options": (
+            "model_name labels_offset use_grayscale image_size batch_size num_frames is_video_model"
+            " write_text_graphdef"
+        ),
+        f"{_GRAPH}::test_what_is_not_inference_is_refused": "is_training quantize",
+        f"{_GRAPH}::test_a_graph_of_a_dataset_in_a_folder": "dataset_name dataset_dir output_file",
+        f"{_WARM}::test_evaluation_without_averages": "moving_average_decay",
+        "classifier/test_exporting.py::test_preprocessing_inside_a_frozen_graph": "input_type",
+        "classifier/test_exporting.py::test_frozen_graphs_count_their_ops": "fold_batch_norm",
+        "classifier/test_exporting_endpoint.py::test_a_frozen_graph_ends_at_an_end_point": (
+            "final_endpoint"
+        ),
+        f"{_CARD}::test_the_card_of_a_run_that_evaluated_itself": "license",
+        f"{_CARD}::test_an_evaluation_by_the_script_comes_first": "eval_json",
+        f"{_CHECKS}::test_the_images_are_of_the_split_that_the_options_say": (
+            "check_images dataset_split_name"
+        ),
+        f"{_CHECKS}::test_accuracy_may_fall_by_max_drop": "max_drop",
+        "classifier/test_exporting_tflite.py::test_more_images_calibrate_a_wider_range": (
+            "calibration_images"
+        ),
+        f"{_PIPELINE}::test_exports_and_predicts": "checkpoint_path output_dir",
+        f"{_PIPELINE}::test_the_frozen_graph_answers_by_slims_names": "formats",
+    },
+    "download_and_convert_data": {
+        "datasets/test_flags.py::test_every_option_reaches_the_converters": (
+            "dataset_name dataset_dir"
+        ),
+        "datasets/test_downloaded_datasets.py::test_mnist_from_a_folder": "source_dir",
+        "datasets/test_folder.py::test_stratified_and_repeatable": "validation_fraction split_seed",
+        "datasets/test_folder.py::test_max_pixels_acts": "max_pixels",
+        "datasets/test_folder.py::test_workers_and_no_workers_make_the_same": "on_bad_image",
+        "datasets/test_visualwakewords.py::test_the_flags_act": (
+            "small_object_area_threshold foreground_class_of_interest"
+        ),
+    },
+}
+
+
+def proofs(script: str) -> dict[str, str]:
+    """Returns the test of each flag of a script."""
+    return {flag: test for test, flags in PROOFS[script].items() for flag in flags.split()}
+
+
+def readers() -> dict[str, list[str]]:
+    """Returns the modules that read an attribute of each name; the declarations are left out."""
+    found: dict[str, set[str]] = {}
+    for folder in ("classifier", "datasets"):
+        for path in sorted((source_tree.ROOT / folder).rglob("*.py")):
+            relative = path.relative_to(source_tree.ROOT)
+            for node in ast.walk(source_tree.tree(path)) if "config" not in relative.parts else ():
+                if isinstance(node, ast.Attribute):
+                    module = ".".join(relative.with_suffix("").parts)
+                    found.setdefault(node.attr, set()).add(module)
+    return {name: sorted(modules) for name, modules in found.items()}
+
+
+def _shown(value: object) -> str:
+    if value == originals.REQUIRED:
+        return "required"
+    return "none" if value is None or value in ((), "") else f"`{options.Option.shown(value)}`"
+
+
+def rows(script: str) -> Iterator[tuple[str, str, str, str, str]]:
+    """Yields flag, original default, ours, where it acts, and the test, of each flag."""
+    tests, modules, known = proofs(script), readers(), originals.ORIGINAL[script]
+    for name in options.by_name(originals.CONFIGS[script]):
+        original = _shown(known[name]) if name in known else "-"
+        ours = _shown(originals.default_of(script, name))
+        # Some are read by their group itself, or handed over by their names.
+        where = ", ".join(f"`{m}`" for m in modules.get(name, [])[:2]) or "`classifier.config`"
+        yield f"`--{name}`", original, ours, where, f"`{tests[name]}`"
+
+
+def render() -> str:
+    """Returns docs/flags.md."""
+    lines = [
+        "# Flags",
+        "",
+        "Every flag of the original's four scripts, and ours: the original's default (`-`: it had",
+        "no such flag), the default here, modules that read it, and the test below `tests/` that",
+        "shows that it acts. Written by `python -m tests.flags_that_act`; `--help` says what each",
+        "flag means.",
+    ]
+    for script in PROOFS:
+        lines += ["", f"## {script}.py", "", "| flag | original | here | acts in | shown by |"]
+        lines += ["|---|---|---|---|---|"]
+        lines += [f"| {' | '.join(row)} |" for row in rows(script)]
+    return "\n".join(lines) + "\n"
+
+
+def missing(test: str) -> bool:
+    """Returns whether there is no such test, `file::name` below tests/."""
+    file, _, name = test.partition("::")
+    path = source_tree.ROOT / "tests" / file
+    if not path.is_file():
+        return True
+    nodes = ast.walk(source_tree.tree(path))
+    return name not in {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render(), encoding="utf-8")
