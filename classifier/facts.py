@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # Its labels are those that the published checkpoints were trained with.
 _PUBLISHED_DATASET = "imagenet"
 
+_PICTURES_RANK = 4  # batch, height, width, channels
+
 # Where to look for images that training has not seen.
 _SPLITS = ("validation", "test", "val", "train")
 
@@ -87,7 +89,14 @@ def export(config: ExportConfig) -> resolve_trained.ResolvedExport:
     dataset_name, facts = resolve_trained.exported_dataset(config, info), None
     if dataset_name is not None and data.dataset_dir is not None:
         facts = _held_out(dataset_name, data.dataset_split_name, data.dataset_dir)
-    return resolve_trained.resolve_export(config, info, facts, NETWORKS, _preprocessing_of)
+    resolved = resolve_trained.resolve_export(config, info, facts, NETWORKS, _preprocessing_of)
+    name = resolved.model.model_name
+    if NETWORKS[name].input_rank > _PICTURES_RANK:
+        raise _checks.UserError(
+            f"model_name={name!r} takes videos, and checkpoints are exported with the preprocessing"
+            " of pictures: output_file writes its graph, for freeze_graph"
+        )
+    return resolved
 
 
 def _check_installed(facts: FormatFacts) -> None:
