@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 # Its labels are those that the published checkpoints were trained with.
 _PUBLISHED_DATASET = "imagenet"
 
+_PICTURES_RANK = 4  # batch, height, width, channels
+
 # Where to look for images that training has not seen.
 _SPLITS = ("validation", "test", "val", "train")
 
@@ -109,7 +111,7 @@ def export(config: ExportConfig) -> resolve_trained.ResolvedExport:
         facts = _held_out(dataset_name, data.dataset_split_name, data.dataset_dir)
     resolved = resolve_trained.resolve_export(config, info, facts, NETWORKS, _preprocessing_of)
     name = resolved.model.model_name
-    if NETWORKS[name].input_rank == 5:
+    if NETWORKS[name].input_rank > _PICTURES_RANK:
         raise _checks.UserError(
             f"model_name={name!r} takes videos, which no format of a checkpoint does: write its"
             " graph with output_file and is_video_model, and freeze that with TensorFlow's"
