@@ -4,10 +4,15 @@ disk, and tells where options contradict what is known of a published checkpoint
 No TensorFlow: a wrong folder, split, shard or checkpoint is answered before it is loaded.
 """
 
+import contextlib
+import dataclasses
+import importlib.util
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from classifier import resolve, resolve_graph, resolve_trained
+from classifier import class_weights, resolve, resolve_graph, resolve_trained
 from classifier.config.export import ExportConfig
+from classifier.config.formats import FORMATS, FormatFacts
 from classifier.config.trained import EvalConfig, PredictConfig
 from classifier.config.training import TrainConfig
 from classifier.run_directory import ModelInfo, RunDirectory
@@ -15,13 +20,16 @@ from datasets import dataset_factory
 from nets import published
 from nets.nets_factory import NETWORKS
 from preprocessing import preprocessing_factory
-from slim import checkpoints
+from slim import _checks, checkpoints
 
 if TYPE_CHECKING:
     from slim.data.dataset import Dataset
 
 # Its labels are those that the published checkpoints were trained with.
 _PUBLISHED_DATASET = "imagenet"
+
+# Where to look for images that training has not seen.
+_SPLITS = ("validation", "test", "val", "train")
 
 _preprocessing_of = preprocessing_factory.resolve_name
 
@@ -42,7 +50,25 @@ def training_run(config: TrainConfig) -> resolve.ResolvedRun:
         dataset_factory.get_facts(
             data.dataset_name, config.validation.eval_split_name, data.dataset_dir
         )
-    return resolved
+    weights = _class_weights(config.loss.class_weights, resolved.model, facts.per_class)
+    return dataclasses.replace(resolved, class_weights=weights)
+
+
+def _class_weights(
+    choice: str | None, model: ModelInfo, per_class: tuple[int, ...]
+) -> tuple[float, ...]:
+    if choice is None:
+        return ()
+    if choice != "auto":
+        names = model.label_names or tuple(map(str, range(model.num_classes)))
+        return class_weights.read(choice, names)
+    if not per_class:
+        raise _checks.UserError(
+            "class_weights=auto needs the number of images of each class of"
+            f" {model.dataset_name!r}, which only dataset_info.json has, and there is none; give"
+            " a file"
+        )
+    return class_weights.by_frequency(per_class[model.labels_offset :])
 
 
 def open_dataset(name: str, split_name: str, dataset_dir: str) -> "Dataset":
@@ -72,14 +98,39 @@ def export(config: ExportConfig) -> resolve_trained.ResolvedExport:
     """Returns an export, fully said.
 
     Raises:
-      UserError: if an option contradicts the model, or nobody says what it is.
+      UserError: if an option contradicts the model, nobody says what it is, or it takes videos.
     """
     resolve_graph.check_inference(config.run)
+    for name in config.run.formats or ():
+        _check_installed(FORMATS[name])
     info, data = _model_info(str(config.run.checkpoint_path)), config.data
-    facts = None
-    if data.dataset_name is not None and data.dataset_dir is not None:
-        facts = dataset_factory.get_facts(data.dataset_name, "train", data.dataset_dir)
-    return resolve_trained.resolve_export(config, info, facts, NETWORKS, _preprocessing_of)
+    dataset_name, facts = resolve_trained.exported_dataset(config, info), None
+    if dataset_name is not None and data.dataset_dir is not None:
+        facts = _held_out(dataset_name, data.dataset_split_name, data.dataset_dir)
+    resolved = resolve_trained.resolve_export(config, info, facts, NETWORKS, _preprocessing_of)
+    name = resolved.model.model_name
+    if NETWORKS[name].input_rank == 5:
+        raise _checks.UserError(
+            f"model_name={name!r} takes videos, which no format of a checkpoint does: write its"
+            " graph with output_file and is_video_model, and freeze that with TensorFlow's"
+            " freeze_graph"
+        )
+    return resolved
+
+
+def _check_installed(facts: FormatFacts) -> None:
+    for module, package in facts.packages.items():
+        if importlib.util.find_spec(module) is None:
+            raise _checks.missing_extra(package, facts.extra)
+
+
+def _held_out(name: str, split_name: str | None, dataset_dir: str) -> resolve.DatasetFacts:
+    """Returns the facts of a split, or of the first of the usual ones that the folder has."""
+    *others, last = (split_name,) if split_name else _SPLITS
+    for each in others:
+        with contextlib.suppress(_checks.UserError):
+            return dataset_factory.get_facts(name, each, dataset_dir)
+    return dataset_factory.get_facts(name, last, dataset_dir)
 
 
 def graph(config: ExportConfig) -> resolve_graph.ResolvedGraph:
@@ -106,6 +157,11 @@ def prediction(config: PredictConfig) -> resolve_trained.ResolvedPrediction:
       UserError: if the model is not known.
     """
     return resolve_trained.resolve_prediction(config, _model_info(config.checkpoint_path))
+
+
+def example_pictures(count: int) -> tuple[str, Sequence[bytes]]:
+    """Returns what the project's own pictures are called, and the first of them as PNG files."""
+    return dataset_factory.example_pictures(count)
 
 
 def training_warnings(resolved: resolve.ResolvedRun) -> list[str]:

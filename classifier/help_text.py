@@ -12,6 +12,8 @@ _KINDS = {
     float: "NUMBER",
     str: "TEXT",
     tuple[str, ...]: "A,B",
+    tuple[int, ...]: "1,2",
+    tuple[float, ...]: "0.1,0.2",
     tuple[int, int]: "SIZE",
 }
 

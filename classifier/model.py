@@ -24,6 +24,7 @@ def training_loss(
     compute_dtype: str = "float32",
     frozen_batch_norm: bool | Callable[[str], bool] = False,
     batch_norm_decay: float | None = None,
+    class_weights: Sequence[float] = (),
 ) -> Callable[..., Any]:
     """Returns the loss of a batch.
 
@@ -35,6 +36,7 @@ def training_loss(
       frozen_batch_norm: whether batch norm keeps to its moving averages, or which of it does, by
         the scope's name.
       batch_norm_decay: of those averages, instead of the network's own.
+      class_weights: factor of an image's cross entropy for each class; without, 1.
 
     Returns:
       A function `(image, label, ...) -> (total loss, numbers to log)` of float32 images [batch,
@@ -61,16 +63,19 @@ def training_loss(
         if mixed_label is not None:
             other = slim.one_hot_encoding(mixed_label, info.num_classes)
             one_hot = other + mix[:, tf.newaxis] * (one_hot - other)
+        weights = weight
+        if class_weights:
+            weights = weight * tf.gather(tf.constant(class_weights), label)
         auxiliary = end_points.get("AuxLogits")
         if auxiliary is not None:
             slim.losses.softmax_cross_entropy(
-                auxiliary, one_hot, AUXILIARY_WEIGHT * weight, label_smoothing, scope="aux_loss"
+                auxiliary, one_hot, AUXILIARY_WEIGHT * weights, label_smoothing, scope="aux_loss"
             )
-        slim.losses.softmax_cross_entropy(logits, one_hot, weight, label_smoothing)
+        slim.losses.softmax_cross_entropy(logits, one_hot, weights, label_smoothing)
         total = slim.losses.get_total_loss()
         correct = tf.cast(tf.equal(tf.argmax(logits, axis=-1), label), tf.float32)
-        weights = weight * tf.ones_like(correct)
-        accuracy = tf.math.divide_no_nan(tf.reduce_sum(weights * correct), tf.reduce_sum(weights))
+        counted = weight * tf.ones_like(correct)
+        accuracy = tf.math.divide_no_nan(tf.reduce_sum(counted * correct), tf.reduce_sum(counted))
         return total, {"accuracy": accuracy}
 
     return loss_fn

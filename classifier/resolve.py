@@ -52,12 +52,13 @@ class ResolvedRun:
       config: the options.
       model: for model_info.json, without versions.
       num_samples: images of the split.
-      global_batch_size: images a step, over all clones and workers.
+      global_batch_size: images a step, over all clones and workers and all that they accumulate.
       steps_per_epoch: steps for as many images as the split has.
       number_of_steps: where training ends; None: it does not.
       schedule_steps: the learning rate's durations in steps.
       eval_every_steps: steps between two evaluations inside training, at least 1; 0: none.
       schedule: the learning rate in words.
+      class_weights: how much each class counts in the loss; empty: all the same.
     """
 
     config: TrainConfig
@@ -69,6 +70,7 @@ class ResolvedRun:
     schedule_steps: ScheduleSteps
     eval_every_steps: int
     schedule: str
+    class_weights: tuple[float, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Returns it as config.json has it: the options by name, and what follows from them."""
@@ -117,8 +119,9 @@ def resolve_training(
     )
     strategy = config.strategy
     clones = strategy.num_clones * strategy.worker_replicas
-    global_batch_size = config.data.batch_size * clones
-    steps = resolve_schedule(config.schedule, dataset.num_samples, config.data.batch_size, clones)
+    of_a_clone = config.data.batch_size * config.step.accumulate_steps
+    global_batch_size = of_a_clone * clones
+    steps = resolve_schedule(config.schedule, dataset.num_samples, of_a_clone, clones)
     steps_per_epoch = dataset.num_samples / global_batch_size
     return ResolvedRun(
         config=config,
@@ -157,11 +160,15 @@ def _end(config: TrainConfig, steps_per_epoch: float) -> int | None:
 
 def _in_words(config: TrainConfig, steps_per_epoch: float, steps: ScheduleSteps) -> str:
     batch, strategy = config.data.batch_size, config.strategy
-    words = [
-        f"global batch {batch * count} = {count} {what} x {batch}"
-        for count, what in ((strategy.num_clones, "clones"), (strategy.worker_replicas, "workers"))
-        if count > 1
-    ]
+    counts = {
+        "workers": strategy.worker_replicas,
+        "clones": strategy.num_clones,
+        "accumulated": config.step.accumulate_steps,
+    }
+    factors = [f"{count} {what}" for what, count in counts.items() if count > 1]
+    product = " x ".join([*factors, str(batch)])
+    total = batch * math.prod(counts.values())
+    words = [f"global batch {total} = {product}"] if factors else []
     return "; ".join([*words, f"1 epoch = {steps_per_epoch:.10g} steps", steps.words])
 
 

@@ -8,7 +8,8 @@ import dataclasses
 from collections.abc import Iterator
 
 from classifier import resolve
-from classifier.config.export import ExportConfig
+from classifier.config.export import DEFAULT_FORMATS, ExportConfig
+from classifier.config.formats import FORMATS
 from classifier.config.trained import EvalConfig, EvaluationOptions, ModelOptions, PredictConfig
 from classifier.resolve import DatasetFacts, Networks, PreprocessingOf
 from classifier.run_directory import ModelInfo
@@ -106,11 +107,39 @@ def resolve_evaluation(
 
 @dataclasses.dataclass(frozen=True)
 class ResolvedExport:
-    """An export, fully said: the options, the model, and the images' height and width in pixels."""
+    """An export, fully said.
+
+    Attributes:
+      config: the options.
+      model: what is exported.
+      image_size: height and width of the images, in pixels.
+      formats: names of what is written.
+      dataset: whose images the formats are compared on, name and split; None for the digits that
+        the project has inside.
+    """
 
     config: ExportConfig
     model: ModelInfo
     image_size: tuple[int, int]
+    formats: tuple[str, ...]
+    dataset: tuple[str, str] | None
+
+
+def exported_dataset(config: ExportConfig, info: ModelInfo | None) -> str | None:
+    """Returns the name of the dataset in `dataset_dir`, or None without a folder.
+
+    Raises:
+      UserError: if options say half of it.
+    """
+    data = config.data
+    name = data.dataset_name or (info.dataset_name if info and data.dataset_dir else None)
+    if (name is None) != (data.dataset_dir is None):
+        raise _checks.UserError(
+            "dataset_name and dataset_dir belong together with checkpoint_path: give both or none"
+        )
+    if data.dataset_dir is None and data.dataset_split_name is not None:
+        raise _checks.UserError("dataset_split_name needs dataset_dir")
+    return name
 
 
 def resolve_export(
@@ -124,13 +153,22 @@ def resolve_export(
 
     Without `info`, the `dataset` that the options name has to say what the classes are.
     """
-    data = config.data
-    if (data.dataset_name is None) != (data.dataset_dir is None):
-        raise _checks.UserError(
-            "dataset_name and dataset_dir belong together with checkpoint_path: give both or none"
-        )
+    exported_dataset(config, info)
     model = _model(config.model, info, dataset, networks, preprocessing_of, None)
-    return ResolvedExport(config, model, config.run.image_size or model.image_size)
+    formats = config.run.formats or DEFAULT_FORMATS
+    for name in formats:
+        if FORMATS[name].measured and dataset is None:
+            raise _checks.UserError(
+                f"formats={name} needs dataset_dir: its accuracy is measured on real images"
+                + (", and its ranges come from the training split" * FORMATS[name].calibrated)
+            )
+    return ResolvedExport(
+        config=config,
+        model=model,
+        image_size=config.run.image_size or model.image_size,
+        formats=formats,
+        dataset=(dataset.name, dataset.split_name) if dataset else None,
+    )
 
 
 @dataclasses.dataclass(frozen=True)

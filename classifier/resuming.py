@@ -58,7 +58,9 @@ def changed_options(old: Mapping[str, Any], new: ResolvedRun) -> tuple[Change, .
         # Compared above by what follows from it: typing the default is no change.
         if name in changes or name in _REFUSED or each.declared.resume == "free":
             continue
-        before = old["options"].get(name, after["options"][name])
+        # A run of a version that lacked the option did what its default does.
+        absent = after["options"][name] if each.required else json.loads(json.dumps(each.default))
+        before = old["options"].get(name, absent)
         if before != after["options"][name]:
             refused = each.declared.resume == "refused"
             changes[name] = Change(name, before, after["options"][name], refused)

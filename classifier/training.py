@@ -1,9 +1,11 @@
 """Training runs: from options to a run directory."""
 
+import functools
 import re
 import sys
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 import slim
@@ -23,10 +25,12 @@ from classifier import (
 from classifier.config.training import TrainConfig
 from classifier.exit_codes import ExitCode
 from classifier.hooks.bad_images import BadImagesLog
+from classifier.hooks.contact_sheet import ContactSheet
 from classifier.hooks.events import EventHook
 from classifier.hooks.opening import Opening
 from classifier.hooks.progress import MetricsFile, Progress
 from classifier.hooks.validation import Validation
+from classifier.hooks.watchdog import Watchdog
 from classifier.run_directory import RunDirectory
 from deployment.model_deploy import DeploymentConfig
 from slim import _checks, learning
@@ -59,23 +63,19 @@ def run(config: TrainConfig) -> ExitCode | None:
         )
     if config.bad_images.is_skipping and len(workers.hosts) > 1:
         raise _checks.UserError("on_bad_image=skip is for one worker: none sees the others' images")
-    deployment = DeploymentConfig(
-        num_clones=config.strategy.num_clones,
-        clone_on_cpu=config.strategy.clone_on_cpu,
-        replica_id=workers.task,
-        num_ps_tasks=config.strategy.num_ps_tasks,
-        worker_hosts=workers.hosts,
-    )
+    deployment = _deployment(config, workers)
     if workers.hosts:
         print(f"worker {workers.task} of {', '.join(workers.hosts)}: waiting for all", flush=True)
     # Before anything else that TensorFlow does, as several workers want it.
     strategy = deployment.strategy()
     tf.keras.utils.set_random_seed(config.run.seed)
+    if config.step.deterministic:
+        tf.config.experimental.enable_op_determinism()
     data = config.data
     dataset = facts.open_dataset(data.dataset_name, data.dataset_split_name, data.dataset_dir)
     train_op = make_train_op(resolved, strategy)
     opening = Opening(resolved, directory, changes, dataset, deployment.devices())
-    hooks = [opening, *(_recorders(resolved, directory) if workers.task == 0 else [])]
+    hooks = [opening, *(_recorders(resolved, directory, dataset) if workers.task == 0 else [])]
     bad_images = inputs.BadImages() if config.bad_images.is_skipping else None
     if bad_images is not None:
         limit = config.bad_images.max_bad_fraction
@@ -94,7 +94,7 @@ def run(config: TrainConfig) -> ExitCode | None:
         print(stopped, file=sys.stderr)
         return ExitCode.PREEMPTED
     except learning.NonFiniteError as error:
-        where = _batch_in_words(resolved, dataset, error.step)
+        where = _batch_in_words(resolved, dataset, error.batch)
         raise learning.NonFiniteError(f"{error}. {where}", error.step) from None
     except tf.errors.ResourceExhaustedError as error:
         raise _checks.RunError(_out_of_memory(resolved, error)) from error
@@ -115,6 +115,7 @@ def make_train_op(
         config.loss.weight_decay,
         config.loss.label_smoothing,
         dtype,
+        resolved.class_weights,
         frozen_batch_norm=batch_norm.frozen_rule(config.batch_norm, scopes),
         batch_norm_decay=config.batch_norm.batch_norm_decay,
     )
@@ -133,7 +134,38 @@ def make_train_op(
         moving_average_decay=config.optimizer.moving_average_decay,
         loss_scale=DynamicLossScale() if dtype == "float16" else None,
         seed=config.run.seed,
+        learning_rate_multipliers=functools.partial(
+            _multipliers, config.schedule.learning_rate_multipliers
+        ),
+        accumulate_steps=config.step.accumulate_steps,
+        jit_compile=_is_compiled(config),
+        recompute_gradients=config.step.recompute_gradients,
     )
+
+
+def _multipliers(items: Sequence[str], names: Sequence[str]) -> dict[str, float]:
+    """Returns the factor of each variable's learning rate, the longest scope's that it lies in."""
+    factors: dict[str, float] = {}
+    for item in sorted(items, key=lambda item: len(item.rpartition(":")[0])):
+        scope, _, factor = item.rpartition(":")
+        inside = warm_start.in_scopes(names, [scope], "learning_rate_multipliers")
+        factors |= dict.fromkeys(inside, float(factor))
+    return factors
+
+
+def _deployment(config: TrainConfig, workers: cluster.Cluster = _ALONE) -> DeploymentConfig:
+    return DeploymentConfig(
+        num_clones=config.strategy.num_clones,
+        clone_on_cpu=config.strategy.clone_on_cpu,
+        replica_id=workers.task,
+        num_ps_tasks=config.strategy.num_ps_tasks,
+        worker_hosts=workers.hosts,
+    )
+
+
+def _is_compiled(config: TrainConfig) -> bool:
+    on_gpu = "GPU" in _deployment(config).devices()[0]
+    return {"auto": on_gpu, "true": True, "false": False}[config.step.jit_compile]
 
 
 def make_batches(
@@ -164,6 +196,7 @@ def make_batches(
         num_readers=config.data.num_readers,
         num_preprocessing_threads=config.data.num_preprocessing_threads,
         shuffle_buffer_mb=config.data.shuffle_buffer_mb,
+        balanced=config.data.balanced_sampling,
         mixing=_mixing(config),
         skipped=bad_images,
         cache=cache,
@@ -203,6 +236,7 @@ def _train(
         save_interval_steps=saving.save_interval_steps,
         max_to_keep=saving.max_to_keep,
         keep_checkpoint_every_n_hours=saving.keep_checkpoint_every_n_hours or None,
+        max_nan_restores=config.incidents.nan_restores,
         hooks=hooks,
     )
 
@@ -218,16 +252,28 @@ def _changes(directory: RunDirectory, resolved: resolve.ResolvedRun) -> tuple[re
     return changes
 
 
-def _recorders(resolved: resolve.ResolvedRun, directory: RunDirectory) -> list[learning.Hook]:
+def _recorders(
+    resolved: resolve.ResolvedRun, directory: RunDirectory, dataset: Dataset
+) -> list[learning.Hook]:
     saving = resolved.config.saving
     metrics = MetricsFile(directory.metrics_path)
     hooks: list[learning.Hook] = [Progress(resolved, saving.log_every_n_steps, metrics)]
+    if resolved.config.incidents.watchdog_minutes:
+        hooks.append(Watchdog(resolved.config.incidents.watchdog_minutes))
     if saving.save_summaries_secs:
         hooks.append(EventHook(directory.path, saving.save_summaries_secs))
     if resolved.eval_every_steps:
         data, split = resolved.config.data, resolved.config.validation.eval_split_name
-        dataset = facts.open_dataset(data.dataset_name, split, data.dataset_dir)
-        hooks.append(Validation(resolved, dataset, metrics))
+        evaluated = facts.open_dataset(data.dataset_name, split, data.dataset_dir)
+        hooks.append(Validation(resolved, evaluated, metrics))
+    if saving.summarize_images:
+
+        def batch_at(step: int) -> dict[str, np.ndarray]:
+            batch = next(iter(make_batches(resolved, dataset, step)))
+            return {name: part.numpy() for name, part in batch.items()}
+
+        names = resolved.model.label_names or ()
+        hooks.append(ContactSheet(directory.path, batch_at, names, saving.save_summaries_secs))
     return hooks
 
 
@@ -236,18 +282,20 @@ def _upcoming(
 ) -> tf.data.Dataset:
     """Returns the encoded records that the run was about to read, to find a bad one among them."""
     done = int(train_op.global_step.numpy())
+    skipped = learning.NanRestores(resolved.config.run.train_dir, 0).skipped(done)
     return inputs.training_records(
         dataset,
         seed=resolved.config.run.seed,
-        start_index=done * resolved.global_batch_size,
+        start_index=(done + skipped) * resolved.global_batch_size,
         num_readers=resolved.config.data.num_readers,
         shuffle_buffer_mb=resolved.config.data.shuffle_buffer_mb,
+        balanced=resolved.config.data.balanced_sampling,
     )
 
 
-def _batch_in_words(resolved: resolve.ResolvedRun, dataset: Dataset, step: int) -> str:
-    """Returns which examples the batch of a step held, and the range of its images."""
-    batch = next(iter(make_batches(resolved, dataset, step)))
+def _batch_in_words(resolved: resolve.ResolvedRun, dataset: Dataset, number: int) -> str:
+    """Returns which examples a batch held, and the range of its images."""
+    batch = next(iter(make_batches(resolved, dataset, number)))
     names = [
         f"{dataset.shard_names[shard]} record {record}"
         for shard, record in zip(
@@ -263,10 +311,12 @@ def _out_of_memory(resolved: resolve.ResolvedRun, error: tf.errors.ResourceExhau
     config, info = resolved.config, resolved.model
     height, width = info.image_size
     smaller = max(1, config.data.batch_size // 2)
+    parts = config.step.accumulate_steps * 2
     tried = re.search(r"OOM when allocating tensor with shape\S*", str(error.message))
     return (
         f"out of memory with {info.model_name} at batch_size={config.data.batch_size}, "
         f"{height}x{width} images"
-        f"{f' ({tried.group()})' if tried else ''}. Try --batch_size={smaller}, a smaller "
+        f"{f' ({tried.group()})' if tried else ''}. Try --batch_size={smaller}, which with "
+        f"--accumulate_steps={parts} makes the same global batch, a smaller "
         "--train_image_size, or --trainable_scopes; the last checkpoint is as it was"
     )

@@ -6,6 +6,7 @@ A module is imported when its dataset is asked for, so the table loads no Tensor
 import importlib
 import importlib.util
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from datasets import splits
@@ -161,3 +162,16 @@ def get_dataset(
     module = importlib.import_module(get_spec(name).module)
     split: dataset.Dataset = module.get_split(split_name, dataset_dir, file_pattern)
     return split
+
+
+def example_pictures(count: int) -> tuple[str, Sequence[bytes]]:
+    """Returns real pictures that are there without any folder.
+
+    Args:
+      count: how many at most.
+
+    Returns:
+      what they are, for messages, and PNG files of one channel.
+    """
+    module = importlib.import_module(DATASETS["digits"].module)
+    return "digits", [image.encoded for image in module.read_images()[:count]]

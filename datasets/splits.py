@@ -53,6 +53,7 @@ class SplitFacts:
       num_classes: classes in the labels.
       labels_to_names: label -> class name; empty if the directory does not say.
       num_channels: 1 or 3 where recorded, else None.
+      per_class: records of each class, by label, where recorded; else empty.
     """
 
     name: str
@@ -63,6 +64,7 @@ class SplitFacts:
     num_classes: int
     labels_to_names: Mapping[int, str]
     num_channels: int | None = None
+    per_class: tuple[int, ...] = ()
 
 
 def read_facts(
@@ -111,6 +113,7 @@ def read_facts(
         num_channels=info.num_channels if info else None,
         num_classes=num_classes,
         labels_to_names=labels_to_names,
+        per_class=split.per_class if split is not None else (),
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 import tensorflow as tf
 
 from slim import _checks
+from slim.recompute import segment
 
 
 class EndPoints:
@@ -36,6 +37,8 @@ def run_layers(
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Applies layers in order, up to and with `final_endpoint`, and records the output of each.
 
+    Each is a segment of `slim.recompute`.
+
     Args:
       net: input of the first layer.
       layers: a function of the previous output by the name of its end point.
@@ -49,7 +52,7 @@ def run_layers(
     """
     end_points = EndPoints(layers, final_endpoint)
     for name, layer in layers.items():
-        net = layer(net)
+        net = segment(layer, net)
         if end_points.add(name, net):
             break
     return net, end_points.tensors

@@ -9,6 +9,7 @@ form, and an `output_stride` is easier to reason about.
 """
 
 import contextlib
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ import tensorflow as tf
 import slim
 from nets._outputs import collected_outputs, squeeze_space
 from slim import _checks
+from slim.recompute import segment
 
 ROOT_STRIDE = 4
 # Units per block: Table 1 of [1]; 200 layers: section 4 of [2].
@@ -158,7 +160,8 @@ def stack_blocks_dense(
             for number, (unit, stride) in enumerate(zip(block.args, strides, strict=True), 1):
                 with slim.variable_scope(f"unit_{number}"):
                     applied, unit_rate = split(stride)
-                    net = block.unit_fn(net, rate=unit_rate, **{**unit, "stride": applied})
+                    arguments = {**unit, "rate": unit_rate, "stride": applied}
+                    net = segment(functools.partial(block.unit_fn, **arguments), net)
             net = slim.collect_named_outputs(outputs_collections, sc.name, net)
             net = subsample(net, split(delayed)[0])
     return net

@@ -7,6 +7,7 @@ taken from SOURCE_DIR if given, else downloaded, and unpacked to FOLDER unless t
 """
 
 import os
+import shutil
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -38,6 +39,7 @@ def fetch(name: str, folder: str, source_dir: str | None) -> str:
         paths = download.Downloader(report=report).fetch(
             [file], folder, dataset_name=known[name].network, source_dir=source_dir
         )
+        shutil.rmtree(f"{place}.part", ignore_errors=True)  # of a run that was killed
         archives.extract(paths[name], f"{place}.part", _LIMITS)
         os.rename(f"{place}.part", place)
     found = unpacked(place)

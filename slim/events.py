@@ -1,7 +1,8 @@
-"""Scalars for TensorBoard, written without having TensorBoard installed.
+"""Scalars and pictures for TensorBoard, written without having TensorBoard installed.
 
-`tf.summary.scalar` needs that package; the general `tf.summary.write` does not. `tf.compat.v1` is
-used for the one message class that it takes, `SummaryMetadata`, which has no other public name.
+`tf.summary.scalar` and its like need that package; the general `tf.summary.write` does not.
+`tf.compat.v1` is used for the one message class that it takes, `SummaryMetadata`, which has no
+other public name.
 """
 
 from collections.abc import Mapping
@@ -21,11 +22,17 @@ class EventFile:
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Writes numbers by name, at a training step."""
-        metadata = tf.compat.v1.SummaryMetadata()
-        metadata.plugin_data.plugin_name = "scalars"
         with self._writer.as_default(step=step):
             for name, value in values.items():
-                tf.summary.write(name, tf.constant(value, tf.float32), metadata=metadata)
+                data = tf.constant(value, tf.float32)
+                tf.summary.write(name, data, metadata=_metadata("scalars"))
+
+    def picture(self, step: int, name: str, png: bytes, size: tuple[int, int]) -> None:
+        """Writes the PNG file of a picture of `size` (width, height), at a training step."""
+        width, height = (str(side).encode() for side in size)
+        with self._writer.as_default(step=step):
+            data = tf.constant([width, height, png])
+            tf.summary.write(name, data, metadata=_metadata("images"))
 
     def flush(self) -> None:
         """Brings what was written to the disk."""
@@ -34,3 +41,9 @@ class EventFile:
     def close(self) -> None:
         """Flushes and closes the file."""
         self._writer.close()
+
+
+def _metadata(plugin: str) -> tf.compat.v1.SummaryMetadata:
+    metadata = tf.compat.v1.SummaryMetadata()
+    metadata.plugin_data.plugin_name = plugin
+    return metadata

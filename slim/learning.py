@@ -16,13 +16,14 @@ import tensorflow as tf
 
 from slim import _checks
 from slim.checkpoints import Checkpoints, Restored
+from slim.nan_restores import NanRestores
 from slim.run_lock import TrainDirLock
 from slim.signals import EXIT_CODE, Preempted, StopRequest, stop_on_signals
 from slim.train_op import TrainOp, clip_gradient_norms, create_train_op, multiply_gradients
 from slim.workers import Workers, translated
 
 __all__ = [
-    "EXIT_CODE", "Hook", "NonFiniteError", "Preempted", "Run", "TrainOp", "clip_gradient_norms",
+    "EXIT_CODE", "Hook", "NanRestores", "NonFiniteError", "Preempted", "Run", "TrainOp", "clip_gradient_norms",
     "create_train_op", "multiply_gradients", "train",
 ]  # fmt: skip
 
@@ -32,11 +33,14 @@ class NonFiniteError(_checks.RunError):
 
     Attributes:
       step: number of steps done before the one that failed.
+      what: the message's first part: what is no number, and where.
+      batch: number of the batch that it failed on, counted from the data's beginning.
     """
 
-    def __init__(self, message: str, step: int) -> None:
+    def __init__(self, message: str, step: int, what: str = "") -> None:
         super().__init__(message)
-        self.step = step
+        self.step = self.batch = step
+        self.what = what or message
 
 
 @dataclasses.dataclass
@@ -50,6 +54,7 @@ class Run:
       number_of_steps: at which the run ends, or None.
       restored: what the run was resumed from, or None for a fresh start.
       stop_reason: why a hook wants the run to end before `number_of_steps`, or None.
+      doing: what the run is busy with: "steps", "saving", or the name of a hook's class.
     """
 
     train_op: TrainOp
@@ -58,6 +63,7 @@ class Run:
     number_of_steps: int | None
     restored: Restored | None = None
     stop_reason: str | None = None
+    doing: str = "steps"
     _saved: tuple[int, str] | None = None
 
     @property
@@ -65,6 +71,10 @@ class Run:
         """Whether there is no step left to do."""
         finished = self.number_of_steps is not None and self.step >= self.number_of_steps
         return finished or self.stop_reason is not None
+
+    def went_back_to(self, step: int) -> None:
+        """Notes that the variables are an older step's again."""
+        self.step, self._saved = step, None
 
     def save(self) -> str:
         """Writes a checkpoint of this step, unless this call has, and returns its prefix."""
@@ -86,6 +96,10 @@ class Hook:
 
     def after_save(self, run: Run, prefix: str) -> None:
         """Called after a checkpoint was written."""
+
+    def after_return(self, run: Run, reason: str) -> None:
+        """Called when the run went back to a checkpoint, `run.step`, for a loss that is no
+        number."""
 
     def end(self, run: Run) -> None:
         """Called once after the last step, also when the run is stopped or fails."""
@@ -116,6 +130,7 @@ def train(
     save_interval_steps: int = 0,
     max_to_keep: int | None = 5,
     keep_checkpoint_every_n_hours: float | None = None,
+    max_nan_restores: int = 0,
     hooks: Sequence[Hook] = (),
     clock: Callable[[], float] = time.monotonic,
 ) -> float:
@@ -141,6 +156,10 @@ def train(
       save_interval_steps: likewise in steps.
       max_to_keep: number of newest checkpoints that stay.
       keep_checkpoint_every_n_hours: besides, one per so many hours stays.
+      max_nan_restores: how often, over all resumptions, a loss or gradient that is no number sends
+        the run back to its last checkpoint. It then goes on with the batch behind the one that
+        failed, so those since the checkpoint are left out; `batches` should then be a function,
+        as a dataset may shuffle itself anew when it is read again.
       hooks: see `Hook`.
       clock: seconds that never go back.
 
@@ -150,12 +169,15 @@ def train(
     Raises:
       UserError: if the directory cannot be used or another trainer uses it.
       RunError: if no checkpoint of the run can be read.
-      NonFiniteError: if a loss or gradient is no number; nothing is saved then.
+      NonFiniteError: if a loss or gradient is no number once more than `max_nan_restores` allows;
+        nothing is saved then.
       Preempted: after SIGTERM or SIGINT, when the state is saved.
     """
     _checks.positive(number_of_steps=number_of_steps, steps_per_loop=steps_per_loop)
     _checks.non_negative(
-        save_interval_secs=save_interval_secs, save_interval_steps=save_interval_steps
+        save_interval_secs=save_interval_secs,
+        save_interval_steps=save_interval_steps,
+        max_nan_restores=max_nan_restores,
     )
     workers = Workers(train_op.strategy)
     lock = TrainDirLock(logdir) if workers.is_chief else contextlib.nullcontext()
@@ -165,15 +187,20 @@ def train(
             logdir, max_to_keep=max_to_keep, keep_every_n_hours=keep_checkpoint_every_n_hours
         )
         run = _start(train_op, checkpoints, batches, number_of_steps, init_fn, workers)
+        returns = NanRestores(logdir, max_nan_restores)
         for hook in hooks:
-            hook.begin(run)
+            with _busy(run, type(hook).__name__):
+                hook.begin(run)
             stack.callback(hook.end, run)
         timer = _Timer(save_interval_secs, clock)
         loss, saved = math.nan, run.step if run.restored else -1
-        for numbers in _steps(run, batches, steps_per_loop, workers):
+        if max_nan_restores and saved < 0 and workers.is_chief:
+            saved = _save(run, hooks)  # something to go back to
+        for numbers in _with_returns(run, batches, steps_per_loop, workers, returns, hooks):
             loss = float(numbers["loss"][-1])
             for hook in hooks:
-                hook.after_steps(run, numbers)
+                with _busy(run, type(hook).__name__):
+                    hook.after_steps(run, numbers)
             by_steps = save_interval_steps and _crosses(
                 run.step, len(numbers["loss"]), save_interval_steps
             )
@@ -219,11 +246,51 @@ def _replica_spec(batches: Any) -> Any:
     )
 
 
+def _with_returns(
+    run: Run,
+    batches: Any,
+    steps_per_loop: int,
+    workers: Workers,
+    returns: NanRestores,
+    hooks: Iterable[Hook],
+) -> Iterator[Mapping[str, np.ndarray]]:
+    """Runs steps like `_steps`, and goes back and on where one fails and that is allowed."""
+    while True:
+        skipped = workers.of_chief(returns.skipped(run.step))
+        try:
+            yield from _steps(run, batches, steps_per_loop, workers, run.step + skipped)
+            return
+        except NonFiniteError as error:
+            error.batch = error.step + skipped
+            if workers.of_chief(returns.count) >= returns.most:
+                raise
+            reason = _return_to_checkpoint(run, workers, returns, error)
+        for hook in hooks:
+            hook.after_return(run, reason)
+
+
+def _return_to_checkpoint(
+    run: Run, workers: Workers, returns: NanRestores, error: NonFiniteError
+) -> str:
+    """Takes the values of the last checkpoint, and returns what happened, in a line."""
+    variables = run.train_op.store.named_variables
+    if workers.is_chief:
+        run.checkpoints.restore_latest(variables)
+    workers.take_from_chief(variables)
+    run.went_back_to(int(run.train_op.global_step.numpy()))
+    new = returns.add(run.step, error.step) if workers.is_chief else None
+    skipped = new.skipped if new else 0
+    return (
+        f"{error.what}: back to step {run.step} and on without the {skipped} batch(es) since then "
+        f"(return {returns.count} of {returns.most})"
+    )
+
+
 def _steps(
-    run: Run, batches: Any, steps_per_loop: int, workers: Workers
+    run: Run, batches: Any, steps_per_loop: int, workers: Workers, first_batch: int
 ) -> Iterator[Mapping[str, np.ndarray]]:
     """Runs steps and yields their numbers, until the end of the run or of the data."""
-    dataset = batches(run.step) if callable(batches) else batches.skip(run.step)
+    dataset = batches(first_batch) if callable(batches) else batches.skip(first_batch)
     iterator = iter(workers.distribute(dataset))
     loss = math.nan
     while not workers.any(run.is_over):
@@ -254,13 +321,15 @@ def _check_finite(first: int, numbers: Mapping[str, np.ndarray], before: float) 
     name = names[int(np.argmax(bad[:, at]))]
     before = numbers["loss"][at - 1] if at else before
     history = "" if math.isnan(before) else f", loss before {before:.4g}"
+    what = f"{name} is {numbers[name][at]} at step {first + at + 1}"
     raise NonFiniteError(
-        f"{name} is {numbers[name][at]} at step {first + at + 1} "
+        f"{what} "
         f"(learning rate {numbers['learning_rate'][at]:.3g}, loss {numbers['loss'][at]:.4g}"
         f"{history}). Nothing was saved over the last good checkpoint. "
         "Likely causes, in this order: a learning rate that is too high (try a tenth, or clip "
         "the gradients), labels or images out of range, an optimizer epsilon that is too small",
         step=first + at,
+        what=what,
     )
 
 
@@ -282,10 +351,20 @@ def _crosses(step: int, steps: int, every: int) -> bool:
 
 
 def _save(run: Run, hooks: Iterable[Hook]) -> int:
-    prefix = run.save()
-    for hook in hooks:
-        hook.after_save(run, prefix)
+    with _busy(run, "saving"):
+        prefix = run.save()
+        for hook in hooks:
+            hook.after_save(run, prefix)
     return run.step
+
+
+@contextlib.contextmanager
+def _busy(run: Run, what: str) -> Iterator[None]:
+    before, run.doing = run.doing, what
+    try:
+        yield
+    finally:
+        run.doing = before
 
 
 def _preempted(stop: StopRequest, run: Run) -> Preempted:

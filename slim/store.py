@@ -14,6 +14,7 @@ are stacked per thread.
 """
 
 import contextlib
+import copy
 import dataclasses
 import random
 import threading
@@ -59,9 +60,14 @@ class Pass:
       regularizers: name -> (variable, regularizer) of the variables asked for with one.
       losses: (name, scalar) of each loss added.
       outputs: collection -> {alias: tensor}.
+      recompute: whether `slim.recompute` computes its segments again for the gradients.
+      num_segments: how many such segments there were.
+      is_replay: whether this is such a second time, which changes nothing.
     """
 
-    def __init__(self, store: "VariableStore", seed: tf.Tensor | None = None) -> None:
+    def __init__(
+        self, store: "VariableStore", seed: tf.Tensor | None = None, recompute: bool = False
+    ) -> None:
         self.store = store
         self.seed = seed
         self.names = ScopeNames()
@@ -69,7 +75,19 @@ class Pass:
         self.regularizers: dict[str, tuple[tf.Variable, Regularizer]] = {}
         self.losses: list[tuple[str, tf.Tensor]] = []
         self.outputs: dict[str, dict[str, tf.Tensor]] = {}
+        self.recompute = recompute
+        self.num_segments = 0
+        self.is_replay = False
         self._draws: dict[str, int] = {}
+
+    def copied(self) -> "Pass":
+        """Returns a pass for doing again what comes next in this one."""
+        other = Pass(self.store, self.seed)
+        other.names = copy.deepcopy(self.names)
+        other.requested = dict(self.requested)
+        other._draws = dict(self._draws)
+        other.is_replay = True
+        return other
 
     def draw_seed(self, name: str) -> tf.Tensor | None:
         """Returns a seed [2] for the next random choice of the layer `name`, or None without a
@@ -123,7 +141,7 @@ class VariableStore(tf.Module):
         return self._names.get(id(variable))
 
     @contextlib.contextmanager
-    def as_default(self, seed: tf.Tensor | None = None) -> Iterator[Pass]:
+    def as_default(self, seed: tf.Tensor | None = None, recompute: bool = False) -> Iterator[Pass]:
         """Makes this the current store and starts a pass.
 
         Inside a `tf.function`, enter it within that function: TensorFlow traces a function that
@@ -131,16 +149,13 @@ class VariableStore(tf.Module):
 
         Args:
           seed: int32 tensor of shape [2]; dropout then depends on it and on the layer's name alone.
+          recompute: spare memory, see `slim.recompute`.
 
         Yields:
           The pass.
         """
-        outer = _current.one_pass, _current.scope
-        _current.one_pass, _current.scope = Pass(self, seed), ROOT
-        try:
-            yield _current.one_pass
-        finally:
-            _current.one_pass, _current.scope = outer
+        with pass_as_current(Pass(self, seed, recompute), ROOT) as one_pass:
+            yield one_pass
 
     def build(self, fn: Callable[..., Any], *specs: Any) -> Pass:
         """Creates the variables of `fn` by tracing it once, without computing anything.
@@ -239,6 +254,17 @@ _default_pass = Pass(VariableStore())
 def current_pass() -> Pass:
     """Returns the pass in force: the innermost `store.as_default()`, or the default store's."""
     return _current.one_pass or _default_pass
+
+
+@contextlib.contextmanager
+def pass_as_current(one_pass: Pass, scope: VariableScope) -> Iterator[Pass]:
+    """Makes a pass and a variable scope those in force."""
+    outer = _current.one_pass, _current.scope
+    _current.one_pass, _current.scope = one_pass, scope
+    try:
+        yield one_pass
+    finally:
+        _current.one_pass, _current.scope = outer
 
 
 def current_store() -> VariableStore:

@@ -1,20 +1,21 @@
 """One training step: loss function, gradients, update, over a `tf.distribute` strategy."""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from slim import _checks
+from slim.gradients import Backward, LossFn, call
 from slim.loss_scale import DynamicLossScale
 from slim.moving_averages import MovingAverages
 from slim.optimizers import Optimizer
 from slim.store import VariableStore, current_store
 from slim.variables import get_or_create_global_step
 
-LossFn = Callable[..., tf.Tensor | tuple[tf.Tensor, Mapping[str, tf.Tensor]]]
+Multipliers = Mapping[str, float] | Callable[[Sequence[str]], Mapping[str, float]]
 
 
 class TrainOp:
@@ -37,6 +38,10 @@ class TrainOp:
         averages: MovingAverages | None,
         loss_scale: DynamicLossScale | None,
         seed: int,
+        multipliers: Multipliers,
+        accumulate_steps: int,
+        jit_compile: bool,
+        recompute_gradients: bool,
     ) -> None:
         self.store = store
         self.strategy = strategy
@@ -47,7 +52,29 @@ class TrainOp:
         self._transform_gradients = transform_gradients
         self._loss_scale = loss_scale
         self._seed = seed
+        self._multipliers = multipliers
+        self._rate_multipliers: Mapping[str, float] = {}
+        self._backward = Backward(
+            loss_fn,
+            store,
+            lambda: self.variables_to_train,
+            loss_scale,
+            accumulate_steps,
+            jit_compile,
+            recompute_gradients,
+        )
         self._built = False
+        # Odd while a step computes; on the host, so that a thread can ask while a device is busy.
+        self._pulse: tf.Variable | None = None
+        self._tracing = False
+
+    @property
+    def activity(self) -> str:
+        """What `run` is at, for another thread to ask: "building", "waiting" for data or
+        "computing"."""
+        if self._tracing or self._pulse is None:
+            return "building"
+        return "computing" if int(self._pulse.numpy()) % 2 else "waiting"
 
     @property
     def global_step(self) -> tf.Variable:
@@ -74,13 +101,14 @@ class TrainOp:
             return
         with self.strategy.scope():
             _ = self.global_step
-            self.store.build(lambda batch: _call(self._loss_fn, batch), batch_spec)
+            self.store.build(lambda batch: call(self._loss_fn, batch), batch_spec)
             variables = self.variables_to_train
             if not variables:
                 raise _checks.UserError(
                     "no variables to train; the network has: "
                     + _checks.listed(self.store.named_variables, most=10)
                 )
+            self._rate_multipliers = _multipliers_of(self._multipliers, variables)
             self._optimizer.build(self.store, variables)
             if self.averages is not None:
                 self.averages.build()
@@ -100,6 +128,9 @@ class TrainOp:
           Numbers by name, each of shape [steps]: "loss" (with regularization), "learning_rate",
           "gradient_norm", "data_wait" (seconds), and what the loss function gave besides.
         """
+        if self._pulse is None:
+            with tf.device("CPU:0"):
+                self._pulse = tf.Variable(0, dtype=tf.int64, trainable=False, name="pulse")
         return {name: values.numpy() for name, values in self._loop(steps)(batches).items()}
 
     @functools.lru_cache(maxsize=8)  # noqa: B019 - as long-lived as the run itself
@@ -110,7 +141,18 @@ class TrainOp:
                 batch = next(batches)
             with tf.control_dependencies(_components(batch)):
                 waited = tf.timestamp() - started
-            return {**self._step(batch), "data_wait": tf.cast(waited, tf.float32)}
+                beat = self._pulse.assign_add(1)
+            result = self._step(batch)
+            with tf.control_dependencies([beat, *result.values()]):
+                self._pulse.assign_add(1)
+            return {**result, "data_wait": tf.cast(waited, tf.float32)}
+
+        def traced(function: Callable[[Any], dict[str, tf.Tensor]], batches: Any) -> Any:
+            self._tracing = True
+            try:
+                return function(batches)
+            finally:
+                self._tracing = False
 
         def many(batches: Any) -> dict[str, tf.Tensor]:
             results = [one(batches)]
@@ -127,7 +169,8 @@ class TrainOp:
         def single(batches: Any) -> dict[str, tf.Tensor]:
             return {name: value[tf.newaxis] for name, value in one(batches).items()}
 
-        return tf.function(single if steps == 1 else many, autograph=False)
+        function = functools.partial(traced, single if steps == 1 else many)
+        return tf.function(function, autograph=False)
 
     def _step(self, batch: Any) -> dict[str, tf.Tensor]:
         step = self.global_step
@@ -149,29 +192,19 @@ class TrainOp:
         context = tf.distribute.get_replica_context()
         seed = tf.random.experimental.stateless_fold_in(tf.stack([self._seed, 0]), step)
         seed = tf.random.experimental.stateless_fold_in(seed, context.replica_id_in_sync_group)
-        variables = self.variables_to_train
-        scaling = self._loss_scale
-        with self.store.as_default(seed), tf.GradientTape() as tape:
-            loss, numbers = _call(self._loss_fn, batch)
-            target = loss if scaling is None else scaling.scale(loss)
-        gradients = tape.gradient(target, variables)
-        present = {n: tf.convert_to_tensor(g) for n, g in gradients.items() if g is not None}
-        if not present:
-            raise ValueError("the loss does not depend on any of the variables to train")
+        found = self._backward(batch, seed)
+        loss, numbers, present = found["loss"], found["numbers"], found["gradients"]
         mean = functools.partial(context.all_reduce, tf.distribute.ReduceOp.MEAN)
         if context.num_replicas_in_sync > 1:
-            present, loss, numbers = (
-                mean(present),
-                mean(loss),
-                mean(dict(numbers)) if numbers else {},
-            )
+            present, loss = mean(present), mean(loss)
+            numbers = mean(numbers) if numbers else {}
         rate = self._optimizer.learning_rate_at(step)
-        updated = self._update if scaling is None else self._update_scaled
+        updated = self._update if self._loss_scale is None else self._update_scaled
         return {**numbers, "loss": loss, "learning_rate": rate, **updated(present, rate)}
 
     def _update(self, gradients: Mapping[str, tf.Tensor], rate: tf.Tensor) -> dict[str, tf.Tensor]:
         norm = tf.linalg.global_norm(list(gradients.values()))
-        self._optimizer.apply(self.store, self._transform_gradients(gradients), rate)
+        self._apply(gradients, rate, None)
         return {"gradient_norm": norm}
 
     def _update_scaled(
@@ -181,16 +214,28 @@ class TrainOp:
         assert self._loss_scale is not None
         gradients, finite = self._loss_scale.unscale(gradients)
         norm = tf.where(finite, tf.linalg.global_norm(list(gradients.values())), 0.0)
-        self._optimizer.apply(self.store, self._transform_gradients(gradients), rate, finite)
+        self._apply(gradients, rate, finite)
         return {"gradient_norm": norm, "loss_scale": self._loss_scale.update(finite)}
 
+    def _apply(
+        self, gradients: Mapping[str, tf.Tensor], rate: tf.Tensor, where: tf.Tensor | None
+    ) -> None:
+        gradients = self._transform_gradients(gradients)
+        self._optimizer.apply(self.store, gradients, rate, where, self._rate_multipliers)
 
-def _call(loss_fn: LossFn, batch: Any) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
-    if isinstance(batch, Mapping):
-        result = loss_fn(**batch)
-    else:
-        result = loss_fn(*batch) if isinstance(batch, tuple) else loss_fn(batch)
-    return result if isinstance(result, tuple) else (result, {})
+
+def _multipliers_of(given: Multipliers, trained: Mapping[str, Any]) -> Mapping[str, float]:
+    multipliers = given(list(trained)) if callable(given) else given
+    _check_trained("learning_rate_multipliers", multipliers, trained)
+    return multipliers
+
+
+def _check_trained(argument: str, names: Iterable[str], trained: Iterable[str]) -> None:
+    trained = list(trained)
+    for name in names:
+        if name not in trained:
+            hint = _checks.suggest(name, trained) or "."
+            raise ValueError(f"{argument}: {name!r} is not trained{hint}")
 
 
 def _components(batch: Any) -> list[tf.Tensor]:
@@ -214,7 +259,10 @@ def clip_gradient_norms(
 def multiply_gradients(
     gradients: Mapping[str, tf.Tensor], multipliers: Mapping[str, float]
 ) -> dict[str, tf.Tensor]:
-    """Multiplies the gradients of the named variables, which sets a learning rate of their own.
+    """Multiplies the gradients of the named variables.
+
+    With gradient descent, momentum or not, that is a learning rate of their own; Adam and others
+    divide by the gradients' size, and want `learning_rate_multipliers` instead.
 
     Args:
       gradients: by the variable's name.
@@ -223,10 +271,7 @@ def multiply_gradients(
     Raises:
       ValueError: if a multiplier names no variable that is trained.
     """
-    for name in multipliers:
-        if name not in gradients:
-            hint = _checks.suggest(name, gradients) or "."
-            raise ValueError(f"gradient_multipliers: {name!r} is not trained{hint}")
+    _check_trained("gradient_multipliers", multipliers, gradients)
     return {name: gradient * multipliers.get(name, 1.0) for name, gradient in gradients.items()}
 
 
@@ -242,6 +287,10 @@ def create_train_op(
     moving_average_decay: float | None = None,
     loss_scale: DynamicLossScale | None = None,
     seed: int = 0,
+    learning_rate_multipliers: Multipliers | None = None,
+    accumulate_steps: int = 1,
+    jit_compile: bool = False,
+    recompute_gradients: bool = False,
 ) -> TrainOp:
     """Makes a training step of a loss function.
 
@@ -269,11 +318,20 @@ def create_train_op(
       loss_scale: for losses that are computed in float16; a step whose gradients overflow changes
         no weight.
       seed: from which dropout draws, with the number of the step.
+      learning_rate_multipliers: factor of the learning rate by the variable's name, or a function
+        that gives them for the names of the variables to train.
+      accumulate_steps: equal parts in which each replica computes its batch, one after the other;
+        then comes one update by the mean of their gradients. Batch norm sees each part alone, and
+        its averages move with each.
+      jit_compile: compile the network's forward and backward pass with XLA.
+      recompute_gradients: spare memory for time: compute the insides of the network's segments
+        again for the gradients, see `slim.recompute`.
 
     Raises:
-      UserError: if `clip_gradient_norm` or the decay is out of range.
+      UserError: if a number is out of range.
     """
     _checks.non_negative(clip_gradient_norm=clip_gradient_norm)
+    _checks.positive(accumulate_steps=accumulate_steps)
     store = current_store() if store is None else store
     strategy = tf.distribute.get_strategy() if strategy is None else strategy
     if callable(variables_to_train):
@@ -291,5 +349,17 @@ def create_train_op(
 
     averages = None if moving_average_decay is None else MovingAverages(moving_average_decay, store)
     return TrainOp(
-        loss_fn, optimizer, store, strategy, choose, transform, averages, loss_scale, seed
+        loss_fn,
+        optimizer,
+        store,
+        strategy,
+        choose,
+        transform,
+        averages,
+        loss_scale,
+        seed,
+        learning_rate_multipliers or {},
+        accumulate_steps,
+        jit_compile,
+        recompute_gradients,
     )

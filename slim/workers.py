@@ -4,6 +4,8 @@ import tensorflow as tf
 
 from slim import _checks
 
+_ABORTED = "Collective ops is aborted"
+
 
 class Workers:
     """The processes of a strategy, as one of them sees them.
@@ -35,7 +37,16 @@ class Workers:
         """Returns whether the flag is set in any process."""
         if self.count == 1:
             return flag
-        return bool(self._sums([tf.constant(float(flag))])[0] > 0)
+        try:
+            return bool(self._sums([tf.constant(float(flag))])[0] > 0)
+        except tf.errors.OpError as error:
+            raise translated(error, self) from error
+
+    def of_chief(self, number: int) -> int:
+        """Returns the number that the first process gives."""
+        if self.count == 1:
+            return number
+        return int(self._sums([tf.constant(number if self.is_chief else 0, tf.int64)])[0])
 
     def take_from_chief(self, variables: dict[str, tf.Variable]) -> None:
         """Gives variables the values that they have in the first process."""
@@ -81,7 +92,7 @@ def local_value(variable: tf.Variable) -> tf.Tensor:
 def translated(error: tf.errors.OpError, workers: Workers) -> Exception:
     """Returns the error to raise for one that came while workers trained together."""
     lost = (tf.errors.UnavailableError, tf.errors.CancelledError, tf.errors.AbortedError)
-    if workers.count == 1 or not isinstance(error, lost):
+    if workers.count == 1 or not (isinstance(error, lost) or _ABORTED in str(error)):
         return error
     return _checks.RunError(
         f"worker {workers.index} of {workers.count} lost the others: one of them ended "

@@ -80,6 +80,7 @@ TENSORFLOW_FREE = (
     "classifier.checkpoints",
     "classifier.config",
     "classifier.config.checkpoints",
+    "classifier.class_weights",
     "classifier.config.trained",
     "classifier.exit_codes",
     "classifier.facts",

@@ -46,3 +46,24 @@ def license_name(**values: str) -> None:
     for name, value in values.items():
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+-]*", value):
             raise _checks.UserError(f"{name}={value!r} is not a short name such as apache-2.0")
+
+
+def scope_factors(**lists: tuple[str, ...]) -> None:
+    """Raises UserError unless each item of a list is `scope:factor`, of one scope each."""
+    for name, items in lists.items():
+        scopes = [item.rpartition(":")[0] for item in items]
+        for item, scope in zip(items, scopes, strict=True):
+            if not scope.strip() or not _is_factor(item.rpartition(":")[2]):
+                raise _checks.UserError(
+                    f"{name}: {item!r} is not a scope and a factor of zero or more, such as"
+                    " InceptionV3/Logits:10"
+                )
+            if scopes.count(scope) > 1:
+                raise _checks.UserError(f"{name}: {scope!r} has more than one factor")
+
+
+def _is_factor(text: str) -> bool:
+    try:
+        return 0 <= float(text) < math.inf
+    except ValueError:
+        return False

@@ -46,8 +46,15 @@ class TrainingDataOptions(Options):
         check=bounds.positive,
         resume="refused",
     )
+    balanced_sampling: bool = option(
+        False,
+        "Draw every class as often as the others, repeating the images of those with few.",
+        resume="refused",
+    )
 
     def conflicts(self) -> Iterator[str]:
         """Yields copies of files that another process reads."""
         if self.data_service is not None and self.cache != "none":
             yield "cache is of this process, and with data_service another one reads the files"
+        if self.data_service is not None and self.balanced_sampling:
+            yield "balanced_sampling is drawn in this process, and data_service reads elsewhere"

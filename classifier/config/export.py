@@ -4,12 +4,13 @@ import dataclasses
 from collections.abc import Iterator
 
 from classifier.config import bounds
+from classifier.config.formats import FORMATS
 from classifier.config.trained import ModelOptions
 from classifier.options import Options, option
 
-FORMATS = ("frozen_pb", "saved_model")
 INPUT_TYPES = ("float_image", "uint8_image", "encoded_image")
 DEFAULT_FORMATS = ("frozen_pb", "saved_model")
+_CHECKS = ("check_images", "max_drop", "calibration_images")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,7 +26,24 @@ class ExportOptions(Options):
         None, "Folder to write the checkpoint's formats to.", path="new_folder"
     )
     formats: tuple[str, ...] | None = option(
-        None, f"Formats to write; default: {','.join(DEFAULT_FORMATS)}.", choices=FORMATS
+        None, f"Formats to write; default: {','.join(DEFAULT_FORMATS)}.", choices=tuple(FORMATS)
+    )
+    check_images: int | None = option(
+        None,
+        "Real images that each format is compared with the checkpoint on; default: 16, and 100"
+        " with a format of 8 bits.",
+        check=bounds.positive,
+    )
+    max_drop: float | None = option(
+        None,
+        "Most that a quantized format may lose of the checkpoint's accuracy on these images, in"
+        " percentage points; default: 1.",
+        check=bounds.non_negative,
+    )
+    calibration_images: int | None = option(
+        None,
+        "Images of the training split that set the ranges of tflite_int8; default: 200.",
+        check=bounds.positive,
     )
     input_type: str = option(
         "float_image",
@@ -65,7 +83,9 @@ class ExportOptions(Options):
         check=bounds.sides,
     )
     batch_size: int | None = option(
-        None, "Images that the model takes at once; default: any number.", check=bounds.positive
+        None,
+        "Images that the model takes at once; default: any number, and 1 for TFLite.",
+        check=bounds.positive,
     )
     is_video_model: bool = option(False, "The network of output_file takes videos.")
     num_frames: int | None = option(
@@ -88,7 +108,8 @@ class ExportOptions(Options):
             )
         if self.output_file is not None and self.input_type != "float_image":
             yield "input_type needs checkpoint_path: output_file gets a graph for float_image"
-        for name in ("output_dir", "formats", "final_endpoint", "license", "eval_json"):
+        needing = ("output_dir", "formats", "final_endpoint", "license", "eval_json", *_CHECKS)
+        for name in needing:
             if self.output_file is not None and getattr(self, name) is not None:
                 yield f"{name} needs checkpoint_path: output_file gets a graph without weights"
 
@@ -105,18 +126,32 @@ class ExportOptions(Options):
         for name in ("write_text_graphdef", "is_video_model"):
             if getattr(self, name):
                 yield f"{name} is for output_file only; leave it out with checkpoint_path"
+        wanted = [FORMATS[name] for name in self.formats or DEFAULT_FORMATS]
+        if self.max_drop is not None and not any(each.quantized for each in wanted):
+            yield "max_drop needs a quantized format, such as formats=tflite_int8"
+        if self.calibration_images is not None and not any(each.calibrated for each in wanted):
+            yield "calibration_images needs formats=tflite_int8"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ExportDataOptions(Options):
-    """Classes, where model_info.json beside the checkpoint does not say them."""
+    """Data: classes, where model_info.json beside the checkpoint does not say them, and images."""
 
     dataset_name: str | None = option(
         None,
         "Dataset whose classes the model knows; default without checkpoint_path: imagenet.",
         table="datasets",
     )
-    dataset_dir: str | None = option(None, "Folder with that dataset's files.", path="folder")
+    dataset_dir: str | None = option(
+        None,
+        "Folder with that dataset's files; the formats are then compared on its images too.",
+        path="folder",
+    )
+    dataset_split_name: str | None = option(
+        None,
+        "Split with the images to compare on; default: validation, test, val or train, the first"
+        " that there is.",
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -43,3 +43,8 @@ class LossOptions(Options):
     label_smoothing: float = option(
         0.0, "Share of each label spread evenly over all classes, 0 to 1.", check=bounds.fraction
     )
+    class_weights: str | None = option(
+        None,
+        "How much the images of each class count in the loss: `auto`, inverse to their number in"
+        " the split; or a file with a weight for each class's name, JSON or CSV.",
+    )

@@ -50,6 +50,11 @@ class SavingOptions(Options):
         "Seconds between two summaries for TensorBoard; 0 writes none.",
         check=bounds.non_negative,
     )
+    summarize_images: bool = option(
+        False,
+        "Write some training images, as the network gets them, to `images` in train_dir and, with"
+        " each summary, for TensorBoard.",
+    )
     save_interval_secs: int = option(
         600, "Seconds between two checkpoints; 0 does not save by time.", check=bounds.non_negative
     )

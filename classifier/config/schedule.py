@@ -53,6 +53,12 @@ class ScheduleOptions(Options):
     warmup_steps: int = option(
         0, "The same in steps, instead of epochs.", check=bounds.non_negative
     )
+    learning_rate_multipliers: tuple[str, ...] = option(
+        (),
+        "Factors of the learning rate by scope, such as InceptionV3/Logits:10,InceptionV3:0.1; of"
+        " scopes that a variable lies in, the longest counts.",
+        check=bounds.scope_factors,
+    )
     decay_per_clone: bool = option(
         False,
         "Count the epochs of the learning rate in the batches of one clone, as the original does,"

@@ -10,10 +10,12 @@ from classifier.config.augmentation import AugmentationOptions
 from classifier.config.bad_images import BadImageOptions
 from classifier.config.data import TrainingDataOptions
 from classifier.config.finetuning import BatchNormOptions, FinetuneOptions
+from classifier.config.incidents import IncidentOptions
 from classifier.config.network import LossOptions, NetworkOptions
 from classifier.config.optimizer import OptimizerOptions
 from classifier.config.run import RunOptions, SavingOptions
 from classifier.config.schedule import ScheduleOptions
+from classifier.config.step import StepOptions
 from classifier.config.strategy import StrategyOptions
 from classifier.config.validation import ValidationOptions
 
@@ -30,8 +32,10 @@ class TrainConfig:
     loss: LossOptions = LossOptions()
     optimizer: OptimizerOptions = OptimizerOptions()
     schedule: ScheduleOptions = ScheduleOptions()
+    step: StepOptions = StepOptions()
     finetune: FinetuneOptions = FinetuneOptions()
     batch_norm: BatchNormOptions = BatchNormOptions()
     strategy: StrategyOptions = StrategyOptions()
     validation: ValidationOptions = ValidationOptions()
+    incidents: IncidentOptions = IncidentOptions()
     saving: SavingOptions = SavingOptions()

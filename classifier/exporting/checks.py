@@ -1,17 +1,73 @@
-"""What an export has to pass before it is kept: the checkpoint's logits on the same images."""
+"""What an export has to pass before it is kept: the checkpoint's answers to the same images."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from classifier import model
+from classifier.exporting.samples import Samples
 from slim import _checks
 
 # Largest difference of a logit between checkpoint and export, as a share of the largest logit.
 TOLERANCE = 1e-5
-CHECKED_IMAGES = 8
+RANDOM_IMAGES = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """What an export is given.
+
+    Attributes:
+      spec: of a batch.
+      prepare: from a batch to preprocessed images.
+      random: batches of noise.
+      real: batches with the samples.
+      rows: of the answers to `real`, one for each sample; the others only fill batches up.
+      samples: the real images.
+    """
+
+    spec: tf.TensorSpec
+    prepare: Callable[[tf.Tensor], tf.Tensor]
+    random: Sequence[tf.Tensor]
+    real: Sequence[tf.Tensor]
+    rows: np.ndarray
+    samples: Samples
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """How the answers of an export and of its checkpoint differ.
+
+    Attributes:
+      difference: largest difference of a logit.
+      scale: largest logit of the checkpoint.
+      agreed: images for which both have the same class on top.
+      num_random: random images.
+      samples: the real images.
+      accuracies: share of the real images that the checkpoint and the export get right; None if
+        that is not known.
+    """
+
+    difference: float
+    scale: float
+    agreed: int
+    num_random: int
+    samples: Samples
+    accuracies: tuple[float, float] | None
+
+    def __str__(self) -> str:
+        num_real = len(self.samples.pictures)
+        text = (
+            f"largest difference {self.difference:.1e} at logits up to {self.scale:.3g}, same class"
+            f" for {self.agreed} of {self.num_random + num_real} images ({self.num_random} random,"
+            f" {num_real} of {self.samples.name})"
+        )
+        if self.accuracies:
+            checkpoint, export = (f"{100 * each:.1f} %" for each in self.accuracies)
+            text += f", accuracy {export} (checkpoint {checkpoint})"
+        return text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,50 +76,102 @@ class Exported:
 
     Attributes:
       path: where it stands.
-      difference: largest difference of a logit from the checkpoint's.
-      usage: how it is called, as Markdown.
+      comparison: with the checkpoint.
+      usage: how it is called, as Markdown; empty if that is not said.
     """
 
     path: str
-    difference: float
+    comparison: Comparison
     usage: str = ""
 
 
-def random_images(classifier: model.InferenceModel, batch_size: int | None) -> tf.Tensor:
-    """Returns preprocessed images that are always the same noise; 8 where any number will do."""
-    shape = [batch_size or CHECKED_IMAGES, *classifier.image_shape]
-    return tf.constant(np.random.default_rng(0).uniform(-1, 1, shape), tf.float32)
+def batches_of(
+    items: np.ndarray | tf.Tensor, batch_size: int | None
+) -> tuple[list[tf.Tensor], np.ndarray]:
+    """Returns items in batches, and the row of each in their concatenation; the last batch is
+    filled up if a size is given."""
+    count = len(items)
+    size = batch_size or RANDOM_IMAGES
+    padded = -(-count // size) * size if batch_size else count
+    order = np.arange(padded) % count
+    batches = [tf.gather(items, order[start : start + size]) for start in range(0, padded, size)]
+    return batches, np.arange(count)
 
 
-def difference(
+def compare(
     classifier: model.InferenceModel,
     call: Callable[[tf.Tensor], tf.Tensor],
-    given: tf.Tensor,
-    prepare: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
-    output: Callable[[tf.Tensor], tf.Tensor] | None = None,
-) -> float:
-    """Returns the largest difference of a logit between the checkpoint and an export.
+    trial: Trial,
+    end_point: str | None = None,
+) -> Comparison:
+    """Compares the logits of the checkpoint and of an export.
 
     Args:
       classifier: the checkpoint.
       call: the export, from what it takes to logits.
-      given: what the export takes.
-      prepare: turns it into what the network takes, [batch, height, width, channels].
-      output: what the checkpoint makes of that; default: its logits.
-
-    Raises:
-      RunError: if it is above the tolerance.
+      trial: what it is given.
+      end_point: what is compared in place of the logits.
     """
 
-    def answer(x: tf.Tensor) -> tf.Tensor:
-        return output(prepare(x)) if output else classifier(prepare(x))["logits"]
+    def answer(given: tf.Tensor) -> tf.Tensor:
+        return classifier.output(end_point, trial.prepare(given))
 
-    wanted = tf.function(answer, autograph=False)(given).numpy()
-    found = float(np.abs(call(given).numpy() - wanted).max())
-    scale = max(1.0, float(np.abs(wanted).max()))
-    if not found <= TOLERANCE * scale:
+    checkpoint = tf.function(answer, autograph=False, input_signature=[trial.spec])
+
+    def logits(function: Callable[[tf.Tensor], tf.Tensor]) -> np.ndarray:
+        def row_each(batch: tf.Tensor) -> np.ndarray:
+            return np.reshape(function(batch), [len(batch), -1])
+
+        random = [row_each(batch) for batch in trial.random]
+        real = np.concatenate([row_each(batch) for batch in trial.real])
+        return np.concatenate([*random, real[trial.rows]])
+
+    wanted, found = logits(checkpoint), logits(call)
+    num_random = len(wanted) - len(trial.rows)
+    best = wanted.argmax(axis=1), found.argmax(axis=1)
+    labels = trial.samples.labels
+    accuracies = None
+    if labels is not None and end_point is None:
+        accuracies = tuple(float(np.mean(each[num_random:] == labels)) for each in best)
+    return Comparison(
+        difference=float(np.abs(found - wanted).max()),
+        scale=max(1.0, float(np.abs(wanted).max())),
+        agreed=int(np.sum(best[0] == best[1])),
+        num_random=num_random,
+        samples=trial.samples,
+        accuracies=accuracies,
+    )
+
+
+def check(
+    found: Comparison,
+    classifier: model.InferenceModel,
+    tolerance: float | None = TOLERANCE,
+    max_drop: float | None = None,
+) -> Comparison:
+    """Returns a comparison that is good enough.
+
+    Args:
+      found: the comparison.
+      classifier: the checkpoint.
+      tolerance: largest difference of a logit, as a share of the largest one; None for any.
+      max_drop: most that the accuracy may fall, in percentage points; None for any.
+
+    Raises:
+      RunError: if it is not.
+    """
+    allowed = np.inf if tolerance is None else tolerance * found.scale
+    if not (np.isfinite(found.difference) and found.difference <= allowed):
         raise _checks.RunError(
-            f"the export differs from {classifier.prefix} by {found:.1e} at logits up to "
-            f"{scale:.3g}; at most {TOLERANCE * scale:.1e} is allowed, so it was not kept"
+            f"the export differs from {classifier.prefix} by {found.difference:.1e} at logits up to"
+            f" {found.scale:.3g}; at most {allowed:.1e} is allowed, so it was not kept"
         )
+    if max_drop is not None and found.accuracies is not None:
+        checkpoint, export = (100 * each for each in found.accuracies)
+        if checkpoint - export > max_drop + 1e-9:
+            raise _checks.RunError(
+                f"the export gets {export:.1f} % of {len(found.samples.pictures)} images of"
+                f" {found.samples.name} right and {classifier.prefix} {checkpoint:.1f} %: it may"
+                f" lose max_drop={max_drop:g} points, so it was not kept"
+            )
     return found

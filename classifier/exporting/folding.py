@@ -38,7 +38,7 @@ def pruned(graph_def: Any, outputs: Iterable[str]) -> Any:
         name = waiting.pop()
         if name not in wanted:
             wanted.add(name)
-            waiting += map(_node_name, nodes[name].input)
+            waiting += map(node_name, nodes[name].input)
     return _like(graph_def, (node for node in graph_def.node if node.name in wanted))
 
 
@@ -50,9 +50,7 @@ def folded(graph_def: Any, outputs: Collection[str]) -> Any:
       outputs: names of the nodes whose values are asked for; they keep them.
     """
     nodes = {node.name: node for node in graph_def.node}
-    readers = collections.Counter(
-        _node_name(each) for node in graph_def.node for each in node.input
-    )
+    readers = collections.Counter(node_name(each) for node in graph_def.node for each in node.input)
     readers.update(outputs)
     constants = _constants(graph_def)
     replaced: dict[str, list[Any]] = {}
@@ -62,9 +60,9 @@ def folded(graph_def: Any, outputs: Collection[str]) -> Any:
             continue
         biased = nodes[scaling.source]
         bias, convolution = np.zeros_like(scaling.scale), biased
-        if biased.op == "BiasAdd" and _node_name(biased.input[1]) in constants:
-            bias = constants[_node_name(biased.input[1])].astype(np.float64)
-            convolution = nodes[_node_name(biased.input[0])]
+        if biased.op == "BiasAdd" and node_name(biased.input[1]) in constants:
+            bias = constants[node_name(biased.input[1])].astype(np.float64)
+            convolution = nodes[node_name(biased.input[0])]
         # Another reader of the convolution wants what it gives without batch norm.
         if readers[biased.name] > 1 or readers[convolution.name] > 1:
             continue
@@ -80,7 +78,7 @@ def _scaling(node: Any, constants: Mapping[str, np.ndarray]) -> _Scaling | None:
         return None
     if node.attr["data_format"].s not in (b"", b"NHWC"):
         return None
-    names = [_node_name(each) for each in node.input]
+    names = [node_name(each) for each in node.input]
     if not all(name in constants for name in names[1:5]):
         return None
     gamma, beta, mean, variance = (constants[name].astype(np.float64) for name in names[1:5])
@@ -93,7 +91,7 @@ def _can_take(convolution: Any, constants: Mapping[str, np.ndarray], channels: i
         return False
     if convolution.attr["data_format"].s not in (b"", b"NHWC", b"NDHWC"):
         return False
-    weights = constants.get(_node_name(convolution.input[1]))
+    weights = constants.get(node_name(convolution.input[1]))
     last = _CONVOLUTIONS[convolution.op]
     return weights is not None and int(np.prod(weights.shape[-last:])) == channels
 
@@ -102,7 +100,7 @@ def _merged(
     scaling: _Scaling, convolution: Any, bias: np.ndarray, constants: Mapping[str, np.ndarray]
 ) -> dict[str, list[Any]]:
     """Returns what takes the place of the convolution and of the batch norm, by their names."""
-    weights = constants[_node_name(convolution.input[1])].astype(np.float64)
+    weights = constants[node_name(convolution.input[1])].astype(np.float64)
     channels = weights.shape[-_CONVOLUTIONS[convolution.op] :]
     weights_node = _constant(
         f"{convolution.name}/folded_weights", weights * scaling.scale.reshape(channels)
@@ -129,22 +127,35 @@ def _constant(name: str, value: np.ndarray) -> Any:
 
 def _constants(graph_def: Any) -> dict[str, np.ndarray]:
     """Returns the values that the parameters of convolutions and batch norms have, by node."""
-    nodes = {node.name: node for node in graph_def.node}
-    fixed: dict[str, bool] = {}
-    for node in graph_def.node:  # in the order in which they were made, so inputs come first
-        inputs = [fixed.get(_node_name(each), False) for each in node.input]
-        fixed[node.name] = node.op == "Const" or (bool(inputs) and all(inputs))
+    fixed = _fixed(graph_def)
     wanted = {
-        _node_name(name)
+        node_name(name)
         for node in graph_def.node
         if node.op in (*_CONVOLUTIONS, "FusedBatchNormV3", "BiasAdd")
         for name in node.input[1:]
-        if fixed[_node_name(name)]
     }
+    return _values(graph_def, wanted & fixed)
+
+
+def all_constants(graph_def: Any) -> dict[str, np.ndarray]:
+    """Returns the values of all nodes that depend on nothing that is put in, by node."""
+    return _values(graph_def, _fixed(graph_def))
+
+
+def _fixed(graph_def: Any) -> set[str]:
+    fixed: set[str] = set()
+    for node in graph_def.node:  # in the order in which they were made, so inputs come first
+        inputs = [node_name(each) in fixed for each in node.input]
+        if node.op == "Const" or (inputs and all(inputs)):
+            fixed.add(node.name)
+    return fixed
+
+
+def _values(graph_def: Any, wanted: set[str]) -> dict[str, np.ndarray]:
     values = {
-        name: tf.make_ndarray(nodes[name].attr["value"].tensor)
-        for name in wanted
-        if nodes[name].op == "Const"
+        node.name: tf.make_ndarray(node.attr["value"].tensor)
+        for node in graph_def.node
+        if node.name in wanted and node.op == "Const"
     }
     # `tf.ones` of many channels is no constant but a Fill.
     return values | _computed(graph_def, sorted(wanted - set(values)))
@@ -162,7 +173,8 @@ def _computed(graph_def: Any, names: Sequence[str]) -> dict[str, np.ndarray]:
     return {name: value.numpy() for name, value in zip(names, found, strict=True)}
 
 
-def _node_name(tensor_name: str) -> str:
+def node_name(tensor_name: str) -> str:
+    """Returns the name of the node that gives a tensor."""
     return tensor_name.removeprefix("^").partition(":")[0]
 
 

@@ -3,15 +3,40 @@
 from collections.abc import Callable, Mapping
 
 from classifier import facts, model
-from classifier.config.export import DEFAULT_FORMATS, ExportConfig, ExportOptions
+from classifier.config import formats as config_formats
+from classifier.config.export import ExportConfig
 from classifier.exit_codes import ExitCode
-from classifier.exporting import checks, frozen, graph_def, labels, model_card, saved_model
+from classifier.exporting import (
+    checks,
+    frozen,
+    graph_def,
+    keras_files,
+    labels,
+    model_card,
+    onnx,
+    samples,
+    saved_model,
+    tflite,
+)
+from classifier.exporting.job import Job
+from classifier.resolve_trained import ResolvedExport
 from slim import _paths
 
-FORMATS: Mapping[str, Callable[[model.InferenceModel, ExportOptions], checks.Exported]] = {
+FORMATS: Mapping[str, Callable[[Job], checks.Exported]] = {
     "frozen_pb": frozen.write,
     "saved_model": saved_model.write,
+    "tflite": tflite.write_float,
+    "tflite_float16": tflite.write_float16,
+    "tflite_dynamic": tflite.write_dynamic,
+    "tflite_int8": tflite.write_int8,
+    "onnx": onnx.write,
+    "keras": keras_files.write_model,
+    "weights_h5": keras_files.write_weights,
 }
+
+# Enough to see whether the answers are the same, and to see a loss of one point.
+_CHECK_IMAGES, _MEASURED_IMAGES = 16, 100
+_CALIBRATION_IMAGES = 200
 
 
 def run(config: ExportConfig) -> ExitCode | None:
@@ -21,9 +46,10 @@ def run(config: ExportConfig) -> ExitCode | None:
       config: the options of `export_inference_graph.py`.
 
     Raises:
-      UserError: if the checkpoint is not the model's, a version folder exists, options do not fit
-        each other, or `eval_json` is of another checkpoint.
-      RunError: if an export does not give the checkpoint's logits; it is not kept.
+      UserError: if the checkpoint is not the model's, a version folder exists, an extra is not
+        installed, options do not fit each other, or `eval_json` is of another checkpoint; nothing
+        is written then.
+      RunError: if an export does not give the checkpoint's answers; it is not kept.
     """
     if config.run.checkpoint_path is None:
         graph_def.write(facts.graph(config))
@@ -34,15 +60,35 @@ def run(config: ExportConfig) -> ExitCode | None:
     )
     numbers = model_card.measured(config.run, classifier.step)
     _paths.check_writable_directory(str(config.run.output_dir), "output_dir")
+    job = _job(resolved, classifier)
+    for name in resolved.formats:
+        job.target(name)  # all of them, before the first is written
     found: dict[str, checks.Exported] = {}
-    for name in config.run.formats or DEFAULT_FORMATS:
-        exported = found[name] = FORMATS[name](classifier, config.run)
-        print(f"{name} {exported.path} largest difference {exported.difference:.1e}", flush=True)
+    for name in resolved.formats:
+        exported = found[name] = FORMATS[name](job)
+        print(f"{name} {exported.path} {exported.comparison}", flush=True)
     labels_path = labels.write(resolved.model, str(config.run.output_dir))
     if labels_path:
         print(f"labels {labels_path}")
     card_path = model_card.write(classifier, config.run, found, numbers)
     print(f"model card {card_path}" if card_path else "model card: yours is left as it is")
     for exported in found.values():
-        print(f"\n{exported.usage}", flush=True)
+        print(f"\n{exported.usage}" if exported.usage else "", flush=True)
     return None
+
+
+def _job(resolved: ResolvedExport, classifier: model.InferenceModel) -> Job:
+    """Reads the images that the formats need."""
+    options, info = resolved.config.run, resolved.model
+    wanted = [config_formats.FORMATS[name] for name in resolved.formats]
+    usual = _MEASURED_IMAGES if any(each.measured for each in wanted) else _CHECK_IMAGES
+    folder, count = str(resolved.config.data.dataset_dir), options.check_images or usual
+    if resolved.dataset is None:
+        return Job(classifier, options, samples.embedded(info, count))
+    name, split_name = resolved.dataset
+    real = samples.drawn(facts.open_dataset(name, split_name, folder), info, count)
+    if not any(each.calibrated for each in wanted):
+        return Job(classifier, options, real)
+    training = facts.open_dataset(name, "train", folder)
+    count = options.calibration_images or _CALIBRATION_IMAGES
+    return Job(classifier, options, real, samples.drawn(training, info, count))

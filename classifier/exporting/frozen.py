@@ -7,8 +7,6 @@ then in the process that had made it.
 
 import contextlib
 import dataclasses
-import functools
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,25 +14,25 @@ import tensorflow as tf
 
 import slim
 from classifier import model
-from classifier.config.export import ExportOptions
 from classifier.exporting import checks, folding, input_types, usage
+from classifier.exporting.job import Job
 from slim import _checks, _paths
 
 
-def write(classifier: model.InferenceModel, options: ExportOptions) -> checks.Exported:
+def write(job: Job) -> checks.Exported:
     """Writes `MODEL.pb`.
 
     Args:
-      classifier: what to export.
-      options: `output_dir`, an existing folder, `batch_size`, `input_type`,
-        `fold_batch_norm` and `final_endpoint`.
+      job: the checkpoint, the folder, `batch_size`, `input_type`, `fold_batch_norm` and
+        `final_endpoint`.
 
     Raises:
       UserError: if the network has no such end point.
       RunError: if it does not give the checkpoint's logits.
     """
-    taken = input_types.make(options.input_type, classifier, options.batch_size)
-    built = _built(classifier, taken, options.final_endpoint)
+    classifier, options = job.classifier, job.options
+    trial = input_types.make(options.input_type, classifier, options.batch_size, job.real)
+    built = _built(classifier, trial, options.final_endpoint)
     kept = [tensor.op.name for tensor in built.outputs]
     graph_def = folding.pruned(built.graph.as_graph_def(), kept)
     ops = f"{len(graph_def.node)} ops"
@@ -42,18 +40,18 @@ def write(classifier: model.InferenceModel, options: ExportOptions) -> checks.Ex
         graph_def = folding.folded(graph_def, kept)
         ops = f"{len(graph_def.node)} ops ({ops} before folding)"
     call = graph_function(graph_def, built.inputs.name, built.outputs[0].name)
-    wanted = functools.partial(classifier.output, options.final_endpoint)
-    difference = checks.difference(classifier, call, taken.example, taken.prepare, wanted)
-    path = os.path.join(str(options.output_dir), f"{classifier.info.model_name}.pb")
+    found = checks.compare(classifier, call, trial, options.final_endpoint)
+    checks.check(found, classifier)
+    path = job.target("frozen_pb")
     _paths.write_atomically(path, graph_def.SerializeToString(deterministic=True))
     print(
-        f"{path}: input {built.inputs.name} {taken.spec.dtype.name} {taken.spec.shape.as_list()}, "
+        f"{path}: input {built.inputs.name} {trial.spec.dtype.name} {trial.spec.shape.as_list()}, "
         + ", ".join(f"{name} {tensor.name}" for name, tensor in built.described.items())
         + f", {ops}"
     )
     asked = built.described.get("probabilities", built.outputs[0])
-    called = usage.frozen(classifier, path, options.input_type, taken.spec, asked)
-    return checks.Exported(path, difference, called)
+    called = usage.frozen(classifier, path, options.input_type, trial.spec, asked)
+    return checks.Exported(path, found, called)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,16 +73,16 @@ class _Built:
 
 def _built(
     classifier: model.InferenceModel,
-    taken: input_types.InputType,
+    trial: checks.Trial,
     final_endpoint: str | None,
 ) -> _Built:
     graph, store = tf.Graph(), slim.FrozenStore(classifier.values())
     with graph.as_default(), _without_functions():
         inputs = tf.raw_ops.Placeholder(
-            dtype=taken.spec.dtype, shape=taken.spec.shape, name="input"
+            dtype=trial.spec.dtype, shape=trial.spec.shape, name="input"
         )
         with tf.name_scope("preprocessing"):
-            prepared = taken.prepare(inputs)
+            prepared = trial.prepare(inputs)
         with store.as_default():
             logits, end_points = classifier.network(prepared)
         if final_endpoint is not None:

@@ -1,80 +1,99 @@
-"""What a frozen graph takes, and how it comes from there to what the network takes."""
+"""What an export takes, how it comes from there to what the network takes, and what it is tried
+with."""
 
-import dataclasses
 from collections.abc import Callable, Mapping
 
 import numpy as np
 import tensorflow as tf
 
 from classifier import images, model
-from classifier.exporting import checks
+from classifier.exporting import checks, samples
+from classifier.exporting.samples import Samples
 
-Prepare = Callable[[tf.Tensor], tf.Tensor]
-
-
-@dataclasses.dataclass(frozen=True)
-class InputType:
-    """One kind of input.
-
-    Attributes:
-      spec: of a batch.
-      prepare: from that to preprocessed images.
-      example: a batch to check an export with.
-    """
-
-    spec: tf.TensorSpec
-    prepare: Prepare
-    example: tf.Tensor
+_Maker = Callable[[model.InferenceModel, int | None, Samples], checks.Trial]
 
 
-def _float_image(classifier: model.InferenceModel, batch: int | None) -> InputType:
-    spec = tf.TensorSpec([batch, *classifier.image_shape], tf.float32)
-    return InputType(spec, _as_it_is, checks.random_images(classifier, batch))
-
-
-def _as_it_is(prepared: tf.Tensor) -> tf.Tensor:
-    return prepared  # and not `tf.identity`, which would be one op more
-
-
-def _uint8_image(classifier: model.InferenceModel, batch: int | None) -> InputType:
-    channels = images.decoded_channels(classifier.info)
-    return InputType(
-        tf.TensorSpec([batch, None, None, channels], tf.uint8),
-        images.picture_batch_fn(classifier.info, classifier.image_shape[:2]),
-        _pictures(classifier, batch),
-    )
-
-
-def _encoded_image(classifier: model.InferenceModel, batch: int | None) -> InputType:
-    files = [tf.io.encode_png(picture) for picture in _pictures(classifier, batch)]
-    return InputType(
-        tf.TensorSpec([batch], tf.string),
-        images.encoded_batch_fn(classifier.info, classifier.image_shape[:2]),
-        tf.stack(files),
-    )
-
-
-def _pictures(classifier: model.InferenceModel, batch: int | None) -> tf.Tensor:
-    # Not of the network's size, so that resizing takes part.
-    height, width = (side + side // 4 + 1 for side in classifier.image_shape[:2])
-    channels = images.decoded_channels(classifier.info)
-    shape = [batch or checks.CHECKED_IMAGES, height, width, channels]
-    return tf.constant(np.random.default_rng(0).integers(0, 256, shape), tf.uint8)
-
-
-_MAKERS: Mapping[str, Callable[[model.InferenceModel, int | None], InputType]] = {
-    "float_image": _float_image,
-    "uint8_image": _uint8_image,
-    "encoded_image": _encoded_image,
-}
-
-
-def make(name: str, classifier: model.InferenceModel, batch_size: int | None) -> InputType:
+def make(
+    name: str, classifier: model.InferenceModel, batch_size: int | None, real: Samples
+) -> checks.Trial:
     """Returns an input type of `classifier.config.export.INPUT_TYPES`.
 
     Args:
       name: of the type.
       classifier: whose preprocessing and image size it has.
       batch_size: images at once; None for any number.
+      real: images to try it with.
     """
-    return _MAKERS[name](classifier, batch_size)
+    return _MAKERS[name](classifier, batch_size, real)
+
+
+def _float_image(
+    classifier: model.InferenceModel, batch_size: int | None, real: Samples
+) -> checks.Trial:
+    shape = _num_random(batch_size), *classifier.image_shape
+    random = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
+    batches, rows = checks.batches_of(samples.prepared(real, classifier), batch_size)
+    return checks.Trial(
+        spec=tf.TensorSpec([batch_size, *classifier.image_shape], tf.float32),
+        prepare=_as_it_is,
+        random=checks.batches_of(random, batch_size)[0],
+        real=batches,
+        rows=rows,
+        samples=real,
+    )
+
+
+def _as_it_is(prepared: tf.Tensor) -> tf.Tensor:
+    return prepared  # and not `tf.identity`, which would be one op more
+
+
+def _uint8_image(
+    classifier: model.InferenceModel, batch_size: int | None, real: Samples
+) -> checks.Trial:
+    channels, copies = images.decoded_channels(classifier.info), batch_size or 1
+    return checks.Trial(
+        spec=tf.TensorSpec([batch_size, None, None, channels], tf.uint8),
+        prepare=images.picture_batch_fn(classifier.info, classifier.image_shape[:2]),
+        random=checks.batches_of(_noise(classifier, batch_size), batch_size)[0],
+        # The pictures of a batch are of one size, and these may each have their own.
+        real=[tf.constant(np.stack([picture] * copies)) for picture in real.pictures],
+        rows=np.arange(len(real.pictures)) * copies,
+        samples=real,
+    )
+
+
+def _encoded_image(
+    classifier: model.InferenceModel, batch_size: int | None, real: Samples
+) -> checks.Trial:
+    def encoded(pictures: object) -> tf.Tensor:
+        return tf.stack([tf.io.encode_png(picture) for picture in pictures])
+
+    batches, rows = checks.batches_of(encoded(real.pictures), batch_size)
+    return checks.Trial(
+        spec=tf.TensorSpec([batch_size], tf.string),
+        prepare=images.encoded_batch_fn(classifier.info, classifier.image_shape[:2]),
+        random=checks.batches_of(encoded(_noise(classifier, batch_size)), batch_size)[0],
+        real=batches,
+        rows=rows,
+        samples=real,
+    )
+
+
+def _num_random(batch_size: int | None) -> int:
+    size = batch_size or checks.RANDOM_IMAGES
+    return -(-checks.RANDOM_IMAGES // size) * size
+
+
+def _noise(classifier: model.InferenceModel, batch_size: int | None) -> np.ndarray:
+    # Not of the network's size, so that resizing takes part.
+    height, width = (side + side // 4 + 1 for side in classifier.image_shape[:2])
+    channels = images.decoded_channels(classifier.info)
+    shape = [_num_random(batch_size), height, width, channels]
+    return np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+
+
+_MAKERS: Mapping[str, _Maker] = {
+    "float_image": _float_image,
+    "uint8_image": _uint8_image,
+    "encoded_image": _encoded_image,
+}

@@ -157,11 +157,11 @@ def _sections(
         yield _classes(info.label_names)
     base = os.path.abspath(str(options.output_dir)) + os.sep
     rows = [
-        f"| {name} | `{os.path.abspath(each.path).removeprefix(base)}` | {each.difference:.1e} |"
+        f"| {name} | `{os.path.abspath(each.path).removeprefix(base)}` | {each.comparison} |"
         for name, each in found.items()
     ]
     head = [
-        "| format | file | largest difference from the checkpoint |",
+        "| format | file | compared with the checkpoint |",
         "|---|---|---|",
     ]
     yield "\n".join(["## Formats\n", *head, *rows, ""])

@@ -1,15 +1,15 @@
 """A SavedModel, laid out as TensorFlow Serving wants it."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from classifier import images, model
-from classifier.config.export import ExportOptions
-from classifier.exporting import checks, usage, warm_up
+from classifier.exporting import checks, input_types, usage, warm_up
+from classifier.exporting.job import Job
 from slim import _checks, _paths
 
 
@@ -74,7 +74,7 @@ class Serving(tf.Module):
         size = self.classifier.image_shape[:2]
         picture = tf.constant(random.integers(0, 256, [*size, channels]), tf.uint8)
         jpeg, png = tf.io.encode_jpeg(picture).numpy(), tf.io.encode_png(picture).numpy()
-        prepared = checks.random_images(self.classifier, batch)
+        prepared = tf.zeros([batch, *self.classifier.image_shape])
         given = (
             ("serving_default", "image_bytes", [jpeg] * batch),
             ("serving_default", "image_bytes", [png] * batch),
@@ -115,15 +115,14 @@ def _move(temporary: str, path: str) -> None:
     except OSError as error:
         if not os.path.exists(path):
             raise
-        raise _checks.UserError(_exists(path)) from error  # made since the export began
+        # Made since the export began.
+        raise _checks.UserError(
+            f"{path} exists; remove it, or choose another output_dir"
+        ) from error
     _paths.flush_to_disk(os.path.dirname(path))
 
 
-def _exists(path: str) -> str:
-    return f"{path} exists; remove it, or choose another output_dir"
-
-
-def write(classifier: model.InferenceModel, options: ExportOptions) -> checks.Exported:
+def write(job: Job) -> checks.Exported:
     """Writes `saved_model/VERSION`, where the version is the training step, as TensorFlow Serving
     wants it.
 
@@ -133,32 +132,30 @@ def write(classifier: model.InferenceModel, options: ExportOptions) -> checks.Ex
     last layer sees.
 
     Args:
-      classifier: what to export.
-      options: `output_dir`, an existing folder, and `batch_size`.
+      job: the checkpoint, the folder and `batch_size`.
 
     Raises:
       UserError: if the version exists.
       RunError: if it does not give the checkpoint's logits.
     """
-    output_dir = str(options.output_dir)
-    base = os.path.join(output_dir, "saved_model")
-    path = os.path.join(base, str(classifier.step or 1))
-    if os.path.exists(path):
-        raise _checks.UserError(_exists(path))
-    serving = Serving(classifier, options.batch_size)
+    classifier, batch_size = job.classifier, job.options.batch_size
+    path = job.target("saved_model")
+    serving = Serving(classifier, batch_size)
     # Beside the folder that a server polls, so that it never sees half a model.
-    with _paths.scratch_directory(output_dir) as scratch:
+    with _paths.scratch_directory(str(job.options.output_dir)) as scratch:
         temporary = os.path.join(scratch, "model")
         tf.saved_model.save(serving, temporary, signatures=serving.by_signature())
         warm_up.write(temporary, classifier.info.model_name, serving.warm_up_requests())
         loaded = tf.saved_model.load(temporary).signatures
-        difference = checks.difference(
-            classifier,
-            lambda x: loaded["image_tensor"](images=x)["logits"],
-            checks.random_images(classifier, options.batch_size),
-        )
+        trial = input_types.make("float_image", classifier, batch_size, job.real)
+        found = checks.compare(classifier, _logits(loaded["image_tensor"]), trial)
+        checks.check(found, classifier)
         answered = warm_up.replay(temporary, serving.by_signature(), loaded)
-        os.makedirs(base, exist_ok=True)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
         _move(temporary, path)
     print(f"{path}: {answered} warm-up requests, replayed")
-    return checks.Exported(path, difference, usage.saved_model(classifier, path, loaded))
+    return checks.Exported(path, found, usage.saved_model(classifier, path, loaded))
+
+
+def _logits(signature: Callable[..., Mapping[str, tf.Tensor]]) -> Callable[[tf.Tensor], tf.Tensor]:
+    return lambda images: signature(images=images)["logits"]

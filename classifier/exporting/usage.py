@@ -1,4 +1,7 @@
-"""What the user of an export has to know to call it, as Markdown with code to copy."""
+"""What the user of an export has to know to call it, as Markdown with code to copy.
+
+`tf.compat.v1` stands in the code for frozen graphs, which are read by TensorFlow 1's means.
+"""
 
 import os
 from collections.abc import Mapping
@@ -55,6 +58,35 @@ def answer(given):
 for row in answer(inputs()):
     print(row.argmax(), row.max())
 ```"""
+_LOADED = """\
+```python
+import numpy as np
+{load}
+
+images = np.load("images.npy")  # preprocessed, float32 {shape}
+{ask}
+for row in rows:
+    print(row.argmax(), row.max())
+```"""
+_LITERT = """\
+from ai_edge_litert.interpreter import Interpreter
+
+classify = Interpreter("{path}").get_signature_runner()"""
+_OF_INTEGERS = """\
+scale, zero = classify.get_input_details()["images"]["quantization"]
+images = np.clip(np.rint(images / scale + zero), -128, 127).astype(np.int8)
+scale, zero = classify.get_output_details()["probabilities"]["quantization"]
+rows = (classify(images=images)["probabilities"].astype(np.float32) - zero) * scale"""
+_ONNX = """\
+import onnxruntime
+
+session = onnxruntime.InferenceSession("{path}")"""
+# Kind of file -> how it is loaded, and how it is asked for probabilities.
+_RUNTIMES = {
+    "tflite": (_LITERT, 'rows = classify(images=images)["probabilities"]'),
+    "tflite_int8": (_LITERT, _OF_INTEGERS),
+    "onnx": (_ONNX, '(rows,) = session.run(["probabilities"], {{"images": images}})'),
+}
 _SAVED_MODEL = """\
 ```python
 import tensorflow as tf
@@ -143,6 +175,29 @@ def saved_model(classifier: model.InferenceModel, path: str, signatures: Mapping
             f"{_values(classifier, _KINDS.get(key, 'encoded_image'))}; gives {gives}"
         )
     return "\n".join([*rows, "", code])
+
+
+def loaded(kind: str, classifier: model.InferenceModel, path: str, batch_size: int | None) -> str:
+    """Returns how a file of another runtime is called.
+
+    Args:
+      kind: a key of `_RUNTIMES`.
+      classifier: what was exported.
+      path: the file.
+      batch_size: images at once; None for any number.
+    """
+    shape = _shape(tf.TensorSpec([batch_size, *classifier.image_shape]))
+    answer = f"[{batch_size or 'any'}, {classifier.info.num_classes}]"
+    load, ask = (each.format(path=os.path.abspath(path)) for each in _RUNTIMES[kind])
+    dtype, rounded = ("int8", ", rounded") if kind == "tflite_int8" else ("float32", "")
+    rows = [
+        f"### {os.path.basename(path)}\n",
+        f"- `images`: {dtype} {shape}, {_values(classifier, 'float_image')}{rounded}",
+        f"- `logits`, `probabilities`: {dtype} {answer}",
+        "",
+        _LOADED.format(load=load, ask=ask, shape=shape),
+    ]
+    return "\n".join(rows)
 
 
 def _values(classifier: model.InferenceModel, kind: str) -> str:

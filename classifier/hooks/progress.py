@@ -100,6 +100,16 @@ class Progress(learning.Hook):
         if run.step // self._every > (run.step - steps) // self._every or last:
             self._tell(run)
 
+    def after_return(self, run: learning.Run, reason: str) -> None:
+        """Says so, and drops the numbers of the steps that are done anew."""
+        print(reason, file=sys.stderr, flush=True)
+        self._metrics.rewind(run.step)
+        self._numbers.clear()
+        self._since = self._clock()
+        if self._bar is not None:
+            self._bar.n = run.step
+            self._bar.refresh()
+
     def end(self, run: learning.Run) -> None:
         """Closes the bar."""
         if self._bar is not None:

@@ -1,11 +1,11 @@
 """Batches for training and evaluation, in an order that resuming can rely on."""
 
 from classifier.inputs.bad_images import BadImages
+from classifier.inputs.balanced import training_records
 from classifier.inputs.batches import evaluation_dataset, training_dataset
 from classifier.inputs.cache import Cache
 from classifier.inputs.diagnosis import BadImage, describe_bad_image, translate_errors
 from classifier.inputs.mixing import Mixing
-from classifier.inputs.order import training_records
 
 __all__ = [
     "BadImage",

@@ -10,12 +10,12 @@ from typing import Any
 import tensorflow as tf
 
 from classifier.inputs import bad_images, diagnosis, errors, order, service
+from classifier.inputs.balanced import training_records
 from classifier.inputs.cache import Cache
 from classifier.inputs.mixing import Mixing
 from slim import _checks
 from slim.data import dataset as dataset_lib
 
-training_records = order.training_records
 translate_errors = diagnosis.translate_errors
 
 __all__ = ["evaluation_dataset", "training_dataset", "training_records", "translate_errors"]
@@ -42,6 +42,7 @@ def training_dataset(
     cache: Cache | None = None,
     data_service: str | None = None,
     worker: tuple[int, int] = (0, 1),
+    balanced: bool = False,
 ) -> tf.data.Dataset:
     """Returns endless training batches; they run across the ends of epochs.
 
@@ -65,6 +66,7 @@ def training_dataset(
       cache: copies of the shards to be read instead of them.
       data_service: address of the `tf.data` service whose worker makes the batches; see `service`.
       worker: number of this process and how many share each batch; it reads its part of them all.
+      balanced: draw every class as often as the others.
 
     Returns:
       dicts of `image` (float32 `[batch_size, height, width, channels]`), `label` (int64
@@ -92,12 +94,13 @@ def training_dataset(
             return skipped.attempt(example, make_image)
         return example | {"image": make_image()}
 
-    encoded = order.training_records(
+    encoded = training_records(
         dataset,
         seed=seed,
         start_index=start_index,
         num_readers=num_readers,
         shuffle_buffer_mb=shuffle_buffer_mb,
+        balanced=balanced,
         cache=cache,
     )
     index, count = worker

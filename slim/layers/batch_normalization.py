@@ -9,6 +9,7 @@ from slim.arg_scope import add_arg_scope
 from slim.initializers import ones_initializer, zeros_initializer
 from slim.layers import _common as common
 from slim.outputs import collect_named_outputs
+from slim.store import current_pass
 from slim.variables import model_variable, variable_scope
 
 _INITIALIZERS = {
@@ -104,6 +105,8 @@ def batch_norm(
             outputs, batch_mean, batch_variance = normalize(
                 inputs, gamma, beta, averages, epsilon, axis, True
             )
+            if current_pass().is_replay:
+                return outputs
             for average, value in zip(averages, (batch_mean, batch_variance), strict=True):
                 average.assign_sub((average - value) * (1.0 - decay))
             return outputs

@@ -87,6 +87,7 @@ class Optimizer:
         gradients: Mapping[str, tf.Tensor],
         learning_rate: tf.Tensor,
         where: tf.Tensor | None = None,
+        multipliers: Mapping[str, float] | None = None,
     ) -> None:
         """Updates variables by gradients that are already equal on every replica.
 
@@ -95,9 +96,10 @@ class Optimizer:
           gradients: by the variable's name.
           learning_rate: float32 scalar.
           where: a boolean scalar, equal on every replica; false leaves all as it is.
+          multipliers: factor of the learning rate by the variable's name.
         """
         context = tf.distribute.get_replica_context()
-        arguments = (store, dict(gradients), learning_rate)
+        arguments = (store, dict(gradients), learning_rate, dict(multipliers or {}))
         if where is None:
             context.merge_call(self._apply_everywhere, args=arguments)
         else:
@@ -116,17 +118,23 @@ class Optimizer:
         store: VariableStore,
         gradients: Mapping[str, Any],
         learning_rate: Any,
+        multipliers: Mapping[str, float],
     ) -> None:
         scalars = [store.named_variable(name) for name in self.scalars()]
         for name, gradient in gradients.items():
             variable = store.named_variable(name)
             shape = tuple(variable.shape)
             slots = [store.named_variable(slot.name) for slot in self.slots(name, shape)]
-            arguments = (gradient, learning_rate, slots, scalars)
-            strategy.extended.update(variable, self.update, args=arguments, group=False)
+            arguments = (gradient, learning_rate, slots, scalars, multipliers.get(name, 1.0))
+            strategy.extended.update(variable, self._update, args=arguments, group=False)
         for variable, scalar in zip(scalars, self.scalars().values(), strict=True):
             arguments = (scalar.factor, scalar.addend)
             strategy.extended.update(variable, _advance, args=arguments, group=False)
+
+    def _update(self, variable: tf.Variable, gradient: tf.Tensor, learning_rate: tf.Tensor,
+                slots: Any, scalars: Any, multiplier: float) -> None:  # fmt: skip
+        rate = learning_rate if multiplier == 1.0 else learning_rate * multiplier
+        self.update(variable, gradient, rate, slots, scalars)
 
 
 def _create(store: VariableStore, name: str, shape: Any, dtype: tf.DType, value: float) -> None:

@@ -17,6 +17,25 @@ def digits(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session")
+def lenet_run(tmp_path_factory):
+    """A folder as training leaves it: LeNet of the digits, with the recipe's weights."""
+    from tests.classifier.test_exporting import make_run
+
+    names = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+    folder = tmp_path_factory.mktemp("lenet_run")
+    return make_run(folder, label_names=names, dataset_name="digits")
+
+
+@pytest.fixture(scope="session")
+def lenet_classifier(lenet_run):
+    """The model of `lenet_run`."""
+    from classifier import model
+    from classifier.run_directory import RunDirectory
+
+    return model.InferenceModel(RunDirectory(str(lenet_run)).read_model_info(), str(lenet_run))
+
+
 class Answer:
     """How a command ended: `code`, and `out` and `err` as lists of lines."""
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from classifier import exporting, model, options
-from classifier.config import export
+from classifier.config import formats
 from classifier.config.export import ExportConfig
 from classifier.run_directory import ModelInfo, RunDirectory
 from slim import _checks, checkpoints
@@ -56,7 +56,7 @@ def read(path):
 
 
 def test_the_options_and_the_table_have_the_same_formats():
-    assert tuple(exporting.FORMATS) == export.FORMATS
+    assert tuple(exporting.FORMATS) == tuple(formats.FORMATS)
 
 
 PICTURES = np.random.default_rng(5).integers(0, 256, [3, 40, 33, 1]).astype(np.uint8)

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from preprocessing import preprocessing_factory
+from tests.classifier.exports import needs
 from tests.classifier.test_exporting import NAMES, classifier_of, export_to, make_run
 from tests.model_server import ModelServer
 
@@ -66,6 +67,38 @@ def test_the_printed_code_gives_the_checkpoints_answer(place, capsys, batch):
             name, value = row.rsplit(" ", 1)
             assert name == (NAMES[best] if index == 0 else str(best))
             assert float(value) == pytest.approx(probability, abs=1e-5)
+
+
+@pytest.mark.slow
+def test_the_printed_code_of_other_runtimes_gives_the_checkpoints_answer(
+    lenet_run, digits, tmp_path, capsys
+):
+    kinds = ("tflite", "tflite_float16", "tflite_dynamic", "tflite_int8", "onnx")
+    for name in kinds:
+        needs(name)
+    data = {"dataset_name": "digits", "dataset_dir": str(digits), "max_drop": 100.0}
+    export_to(tmp_path, lenet_run, *kinds, **data)
+    classifier = classifier_of(lenet_run)
+    images = np.random.default_rng(1).uniform(-1, 1, [1, 28, 28, 1]).astype(np.float32)
+    np.save(tmp_path / "images.npy", images)
+    codes = blocks(capsys.readouterr().out, "python")
+    assert len(codes) == len(kinds)
+    (wanted_row,) = classifier(images)["probabilities"].numpy()
+    program = "".join(f"exec({code!r}, {{}})\n" for code in codes)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    for name, row in zip(kinds, done.stdout.splitlines(), strict=True):
+        best, value = row.split()
+        near = 0.1 if name in ("tflite_dynamic", "tflite_int8") else 1e-2
+        assert float(value) == pytest.approx(wanted_row.max(), abs=near)
+        assert wanted_row[int(best)] == pytest.approx(wanted_row.max(), abs=near)
 
 
 @pytest.mark.parametrize("batch", [None, 2])

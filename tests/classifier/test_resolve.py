@@ -115,6 +115,15 @@ def test_a_decay_of_less_than_a_step_is_refused_where_it_acts():
     assert run.schedule_steps.decay_steps == 0
 
 
+def test_accumulated_batches_are_one_step():
+    run = resolved(accumulate_steps=4, batch_size=8, num_clones=2)
+    assert run.global_batch_size == 64
+    assert run.schedule.startswith("global batch 64 = 2 clones x 4 accumulated x 8; 1 epoch = 22.4")
+    assert run.schedule_steps == resolved(num_clones=2).schedule_steps
+    of_one = resolved(accumulate_steps=4, batch_size=8, num_clones=2, decay_per_clone=True)
+    assert of_one.schedule_steps == resolved(num_clones=2, decay_per_clone=True).schedule_steps
+
+
 def test_piecewise_boundaries_within_a_step_are_refused():
     with pytest.raises(_checks.UserError, match="piecewise_epochs are less than one step apart"):
         resolved(learning_rate_decay_type="piecewise", piecewise_epochs=(1.0, 1.001))
@@ -171,6 +180,7 @@ def test_harmless_changes_are_listed():
         ({"seed": 1}, "seed: 0 -> 1"),
         ({"batch_size": 16}, "global_batch_size: 32 -> 16"),
         ({"num_clones": 2}, "global_batch_size: 32 -> 64"),
+        ({"accumulate_steps": 2}, "global_batch_size: 32 -> 64"),
         ({"model_name": "inception_v3"}, "model_name: lenet -> inception_v3"),
         ({"dataset_name": "mnist"}, "dataset_name: imagenet -> mnist"),
         ({"dataset": facts.Dataset(num_samples=9999)}, "num_samples: 1437 -> 9999"),
@@ -194,8 +204,10 @@ def test_the_same_global_batch_on_more_clones_is_no_other_run():
 
 def test_an_option_that_a_former_version_lacked_is_no_change():
     before = through_json(resolved())
-    del before["options"]["seed"], before["resolved"]["num_channels"]
-    assert resuming.changed_options(before, resolved(seed=3)) == ()
+    del before["options"]["mixup_alpha"], before["resolved"]["num_channels"]
+    assert resuming.changed_options(before, resolved()) == ()
+    (change,) = resuming.changed_options(before, resolved(mixup_alpha=0.5))
+    assert str(change) == "mixup_alpha: 0.0 -> 0.5"
 
 
 def test_a_long_value_is_cut():

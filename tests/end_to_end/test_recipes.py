@@ -15,12 +15,12 @@ from tests.datasets import archives_in_the_true_format as made
 
 SCRIPTS = commands.ROOT / "scripts"
 FLOWERS = {
-    "inception_v1": ("inception_v1_2016_08_28.tar.gz", "inception_v1.ckpt", 64),
-    "inception_v3": ("inception_v3_2016_08_28.tar.gz", "inception_v3.ckpt", 96),
+    "inception_v1": ("inception_v1_2016_08_28.tar.gz", "inception_v1.ckpt", 224),
+    "inception_v3": ("inception_v3_2016_08_28.tar.gz", "inception_v3.ckpt", 139),
     "inception_resnet_v2": (
         "inception_resnet_v2_2016_08_30.tar.gz",
         "inception_resnet_v2_2016_08_30.ckpt",
-        96,
+        139,
     ),
     "resnet_v1_50": ("resnet_v1_50_2016_08_28.tar.gz", "resnet_v1_50.ckpt", 64),
 }
@@ -63,7 +63,7 @@ def run(recipe, *arguments, **environment):
     """Runs a recipe to its end and returns what it printed."""
     done = subprocess.run(
         ["bash", str(SCRIPTS / f"{recipe}.sh"), *map(str, arguments)],
-        capture_output=True, text=True, timeout=900, check=False, env=os.environ | environment,
+        capture_output=True, text=True, timeout=1800, check=False, env=os.environ | environment,
     )  # fmt: skip
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done.stdout
@@ -91,16 +91,11 @@ def test_lenet_on_mnist(environment, tmp_path):
         "train_lenet_on_mnist", tmp_path / "out", **environment, SOURCE_DIR=str(tmp_path), STEPS="3"
     )
     check(told, tmp_path / "out", [("run", "test")])
-    # Again: there is nothing left to train.
-    told = run(
-        "train_lenet_on_mnist", tmp_path / "out", **environment, SOURCE_DIR=str(tmp_path), STEPS="3"
-    )
-    assert "is already complete: 3 steps" in told
 
 
 @pytest.mark.slow
 def test_cifarnet_on_cifar10(environment, tmp_path):
-    (tmp_path / "cifar-10-binary.tar.gz").write_bytes(made.cifar10_archive()[0])
+    (tmp_path / "cifar-10-binary.tar.gz").write_bytes(made.cifar10_archive(per_batch=10)[0])
     told = run(
         "train_cifarnet_on_cifar10",
         tmp_path / "out",

@@ -139,3 +139,18 @@ def test_workers_may_be_named_by_tf_config(digits, tmp_path):
         ]
     )
     assert "step 2/2" in told[0][0]
+
+
+def test_a_worker_that_dies_ends_the_others_in_a_line(digits, tmp_path):
+    run = tmp_path / "run"
+    chief, other = workers(run, digits, 100_000, save_interval_steps=1)
+    while not checkpoints.latest(run):
+        assert chief.poll() is None
+        time.sleep(0.1)
+    other.kill()
+    finish([other], code=-signal.SIGKILL)
+    ((_, err),) = finish([chief], code=1)
+    told = [line for line in err.splitlines() if line.startswith("train_image_classifier.py: ")]
+    assert len(told) == 1
+    assert "worker 0 of 2 lost the others: one of them ended or cannot be reached" in told[0]
+    assert checkpoints.verify(checkpoints.find(run)) > 8

@@ -28,5 +28,7 @@ def test_a_lost_worker_is_told(alone):
     told = translated(lost, alone)
     assert isinstance(told, _checks.RunError)
     assert str(told).startswith("worker 0 of 2 lost the others: one of them ended or cannot be")
+    aborted = tf.errors.InternalError(None, None, "Collective ops is aborted by: reset by peer")
+    assert isinstance(translated(aborted, alone), _checks.RunError)
     wrong = tf.errors.InvalidArgumentError(None, None, "shape")
     assert translated(wrong, alone) is wrong

@@ -1,0 +1,65 @@
+"""How much each class counts in the loss; no TensorFlow."""
+
+import csv
+import json
+import math
+from collections.abc import Sequence
+
+from slim import _checks
+
+
+def by_frequency(counts: Sequence[int]) -> tuple[float, ...]:
+    """Returns weights inverse to the classes' numbers of images; their mean over the images is 1.
+
+    Args:
+      counts: images of each class. A class without any gets the weight 0.
+    """
+    present = sum(count > 0 for count in counts)
+    return tuple(sum(counts) / (present * count) if count else 0.0 for count in counts)
+
+
+def read(path: str, names: Sequence[str]) -> tuple[float, ...]:
+    """Returns the weights that a file has for the classes, as they stand there.
+
+    Args:
+      path: JSON, an object of numbers by the class's name; or CSV, a name and a number a line,
+        after `class,weight` or not.
+      names: of the classes, in the order of the labels.
+
+    Raises:
+      UserError: if it cannot be read, lacks a class, or has one that is not known.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+    except OSError as error:
+        raise _checks.UserError(
+            f"class_weights={path!r} is neither `auto` nor a file to read: {error.strerror}"
+        ) from None
+    weights = _parse(path, text)
+    for name in weights:
+        if name not in names:
+            near = _checks.suggest(name, names) or f". Classes are: {_checks.listed(names, 12)}"
+            raise _checks.UserError(f"class_weights: {path} has {name!r}, which is no class{near}")
+    missing = [name for name in names if name not in weights]
+    if missing:
+        raise _checks.UserError(f"class_weights: {path} lacks {_checks.listed(missing, 5)}")
+    return tuple(weights[name] for name in names)
+
+
+def _parse(path: str, text: str) -> dict[str, float]:
+    try:
+        if path.endswith(".json"):
+            pairs = list(json.loads(text).items())
+        else:
+            pairs = [row for row in csv.reader(text.splitlines()) if row]
+            pairs = pairs[1:] if pairs and pairs[0] == ["class", "weight"] else pairs
+        weights = {str(name).strip(): float(weight) for name, weight in pairs}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise _checks.UserError(
+            f"class_weights: {path} is not a list of names and numbers, JSON or CSV: {error}"
+        ) from None
+    for name, weight in weights.items():
+        if not 0 <= weight < math.inf:
+            raise _checks.UserError(f"class_weights: {path} gives {name!r} the weight {weight}")
+    return weights

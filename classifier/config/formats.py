@@ -1,0 +1,57 @@
+"""The formats of export: what each of them is, before TensorFlow is loaded."""
+
+import dataclasses
+from collections.abc import Mapping
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FormatFacts:
+    """One format.
+
+    Attributes:
+      file: path below the folder of the export; `{model}` and `{version}` stand for the network and
+        the training step.
+      quantized: whether weights or activations are rounded, so that answers may differ.
+      measured: whether it is judged by its accuracy on a dataset, so that it needs one.
+      calibrated: whether it needs images of the training split.
+      packages: import name -> name to install, of what the check needs.
+      extra: the extra that has them.
+    """
+
+    file: str
+    quantized: bool = False
+    measured: bool = False
+    calibrated: bool = False
+    packages: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    extra: str = ""
+
+
+_LITERT = {"ai_edge_litert": "ai-edge-litert"}
+_ONNX = {"tf2onnx": "tf2onnx", "onnxruntime": "onnxruntime"}
+
+FORMATS: Mapping[str, FormatFacts] = {
+    "frozen_pb": FormatFacts(file="{model}.pb"),
+    "saved_model": FormatFacts(file="saved_model/{version}"),
+    "tflite": FormatFacts(file="{model}.tflite", packages=_LITERT, extra="litert"),
+    "tflite_float16": FormatFacts(
+        file="{model}_float16.tflite", quantized=True, packages=_LITERT, extra="litert"
+    ),
+    "tflite_dynamic": FormatFacts(
+        file="{model}_dynamic.tflite",
+        quantized=True,
+        measured=True,
+        packages=_LITERT,
+        extra="litert",
+    ),
+    "tflite_int8": FormatFacts(
+        file="{model}_int8.tflite",
+        quantized=True,
+        measured=True,
+        calibrated=True,
+        packages=_LITERT,
+        extra="litert",
+    ),
+    "onnx": FormatFacts(file="{model}.onnx", packages=_ONNX, extra="onnx"),
+    "keras": FormatFacts(file="{model}.keras"),
+    "weights_h5": FormatFacts(file="{model}.weights.h5"),
+}

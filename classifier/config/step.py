@@ -1,0 +1,32 @@
+"""Options of how a training step is computed."""
+
+import dataclasses
+
+from classifier.config import bounds
+from classifier.options import Options, option
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StepOptions(Options):
+    """Training step."""
+
+    accumulate_steps: int = option(
+        1,
+        "Batches of batch_size that each clone computes one after the other for one update, by the"
+        " mean of their gradients: the memory of one, the batch of all.",
+        check=bounds.positive,
+    )
+    jit_compile: str = option(
+        "auto",
+        "Compile the network's forward and backward pass with XLA; auto: on GPUs.",
+        choices=("auto", "true", "false"),
+    )
+    deterministic: bool = option(
+        False,
+        "Use only kernels that give the same bits each time, on GPUs too, where they are slower.",
+    )
+    recompute_gradients: bool = option(
+        False,
+        "Spare memory for time: keep only the outputs of the network's blocks, and compute their"
+        " insides again for the gradients.",
+    )

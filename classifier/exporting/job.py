@@ -1,0 +1,48 @@
+"""What every format is written from."""
+
+import dataclasses
+import os
+
+from classifier import model
+from classifier.config.export import ExportOptions
+from classifier.config.formats import FORMATS
+from classifier.exporting.samples import Samples
+from slim import _checks
+
+MAX_DROP = 1.0  # percentage points
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """An export of several formats.
+
+    Attributes:
+      classifier: what is exported.
+      options: of the export; `output_dir` is an existing folder.
+      real: images that each format is compared on.
+      calibration: images of the training split; None where no format needs them.
+    """
+
+    classifier: model.InferenceModel
+    options: ExportOptions
+    real: Samples
+    calibration: Samples | None = None
+
+    @property
+    def max_drop(self) -> float:
+        """Most that a quantized format may lose, in percentage points."""
+        return MAX_DROP if self.options.max_drop is None else self.options.max_drop
+
+    def target(self, name: str) -> str:
+        """Returns the path that a format is written to.
+
+        Raises:
+          UserError: if a folder is there, which nothing is written over.
+        """
+        file = FORMATS[name].file.format(
+            model=self.classifier.info.model_name, version=self.classifier.step or 1
+        )
+        path = os.path.join(str(self.options.output_dir), *file.split("/"))
+        if os.path.isdir(path):
+            raise _checks.UserError(f"{path} exists; remove it, or choose another output_dir")
+        return path

@@ -1,0 +1,78 @@
+"""An ONNX file, made by tf2onnx and checked with onnxruntime."""
+
+import logging
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from classifier import native_log
+from classifier.exporting import checks, input_types, usage
+from classifier.exporting.job import Job
+from classifier.exporting.signature import Signature
+from slim import _paths
+
+# Of 2022, so that older runtimes read it; nothing here needs a later one.
+_OPSET = 17
+
+
+class Runtime:
+    """An ONNX file from `images` to `logits` and `probabilities`.
+
+    Args:
+      content: of the file.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        import onnxruntime  # an extra
+
+        self.session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+
+    def __call__(self, images: tf.Tensor) -> np.ndarray:
+        """Returns the logits of preprocessed images, float32 [batch, classes]."""
+        return self.session.run(["logits"], {"images": np.asarray(images)})[0]
+
+
+def write(job: Job) -> checks.Exported:
+    """Writes `MODEL.onnx`.
+
+    Args:
+      job: the checkpoint, the folder and `batch_size`.
+
+    Raises:
+      RunError: if it does not give the checkpoint's logits.
+    """
+    trial = input_types.make("float_image", job.classifier, job.options.batch_size, job.real)
+    content = _converted(Signature(job.classifier, trial.spec), trial.spec)
+    found = checks.compare(job.classifier, Runtime(content), trial)
+    checks.check(found, job.classifier)
+    path = job.target("onnx")
+    _paths.write_atomically(path, content)
+    shape = ["batch" if side is None else side for side in trial.spec.shape]
+    print(f"{path}: takes images float32 {shape}, gives logits, probabilities, opset {_OPSET}")
+    called = usage.loaded("onnx", job.classifier, path, job.options.batch_size)
+    return checks.Exported(path, found, called)
+
+
+def _converted(signature: Signature, spec: tf.TensorSpec) -> bytes:
+    import tf2onnx  # an extra
+
+    logger = logging.getLogger("tf2onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with native_log.held_back():
+            proto, _ = tf2onnx.convert.from_function(
+                signature.classify, [signature.images], opset=_OPSET
+            )
+    finally:
+        logger.setLevel(level)
+    if spec.shape[0] is None:
+        _name_batch(proto.graph)
+    return proto.SerializeToString()
+
+
+def _name_batch(graph: Any) -> None:
+    """Gives the first side of inputs and outputs the name `batch`, where it has one by number."""
+    for value in (*graph.input, *graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"

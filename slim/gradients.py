@@ -1,0 +1,118 @@
+"""Loss and gradients of one replica's batch, at once or over several parts of it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from slim import _checks
+from slim.loss_scale import DynamicLossScale
+from slim.store import VariableStore
+
+LossFn = Callable[..., tf.Tensor | tuple[tf.Tensor, Mapping[str, tf.Tensor]]]
+
+
+class Backward:
+    """Runs a loss function forward and backward.
+
+    Args:
+      loss_fn: see `slim.learning.create_train_op`.
+      store: the variables.
+      variables: gives those to differentiate by, by name.
+      loss_scale: a factor on the loss that is differentiated, or None.
+      accumulate_steps: equal parts of a batch that are computed one after the other; losses and
+        gradients are the means over them.
+      jit_compile: compile it with XLA.
+      recompute: compute the insides of the network's segments again for the gradients.
+    """
+
+    def __init__(
+        self,
+        loss_fn: LossFn,
+        store: VariableStore,
+        variables: Callable[[], Mapping[str, tf.Variable]],
+        loss_scale: DynamicLossScale | None,
+        accumulate_steps: int = 1,
+        jit_compile: bool = False,
+        recompute: bool = False,
+    ) -> None:
+        self._loss_fn = loss_fn
+        self._store = store
+        self._variables = variables
+        self._loss_scale = loss_scale
+        self._parts = accumulate_steps
+        self._jit_compile = jit_compile
+        self._recompute = recompute
+
+    def __call__(self, batch: Any, seed: tf.Tensor) -> dict[str, Any]:
+        """Returns "loss", "numbers" (by name) and "gradients" (by the variable's name).
+
+        Args:
+          batch: the arguments of the loss function.
+          seed: int32 [2], from which dropout draws.
+
+        Raises:
+          ValueError: if the loss depends on no variable, or the parts of the batch are not equal.
+          UserError: if a network without segments is to be recomputed.
+        """
+        if self._parts == 1 and not self._jit_compile:
+            return self._once(batch, seed)
+        # A function of its own, which XLA can compile and of which the graph has one copy.
+        once = tf.function(self._once, autograph=False, jit_compile=self._jit_compile or None)
+        return once(batch, seed) if self._parts == 1 else self._mean(once, batch, seed)
+
+    def _once(self, batch: Any, seed: tf.Tensor) -> dict[str, Any]:
+        variables, scaling = self._variables(), self._loss_scale
+        with self._store.as_default(seed, self._recompute) as one_pass, tf.GradientTape() as tape:
+            loss, numbers = call(self._loss_fn, batch)
+            if self._recompute and not one_pass.num_segments:
+                raise _checks.UserError(
+                    "recompute_gradients has nothing to act on: the network has no segments"
+                )
+            target = loss if scaling is None else scaling.scale(loss)
+        gradients = tape.gradient(target, dict(variables))
+        present = {n: tf.convert_to_tensor(g) for n, g in gradients.items() if g is not None}
+        if not present:
+            raise ValueError("the loss does not depend on any of the variables to train")
+        return {"loss": loss, "numbers": dict(numbers), "gradients": present}
+
+    def _mean(self, once: Callable[..., Any], batch: Any, seed: tf.Tensor) -> dict[str, Any]:
+        """Returns the mean of the results over the parts, of which one is held at a time."""
+        parts = tf.nest.map_structure(self._cut, batch)
+
+        def result(part: int | tf.Tensor) -> Any:
+            own_seed = tf.random.experimental.stateless_fold_in(seed, part)
+            return once(tf.nest.map_structure(lambda value: value[part], parts), own_seed)
+
+        first = result(0)
+
+        def add(part: tf.Tensor, *sums: tf.Tensor) -> list[tf.Tensor]:
+            values = tf.nest.flatten(result(part))
+            return [part + 1, *(total + value for total, value in zip(sums, values, strict=True))]
+
+        _, *sums = tf.while_loop(
+            lambda part, *_: part < self._parts,
+            add,
+            [tf.constant(1), *tf.nest.flatten(first)],
+            parallel_iterations=1,
+        )
+        return tf.nest.pack_sequence_as(first, [total / self._parts for total in sums])
+
+    def _cut(self, value: tf.Tensor) -> tf.Tensor:
+        """Returns [parts, batch / parts, ...] of [batch, ...]."""
+        size = value.shape[0]
+        if size is not None and size % self._parts:
+            raise ValueError(
+                f"accumulate_steps={self._parts} does not divide a batch of {size} examples"
+            )
+        rows = tf.shape(value)[0] // self._parts if size is None else size // self._parts
+        return tf.reshape(value, [self._parts, rows, *value.shape[1:]])
+
+
+def call(loss_fn: LossFn, batch: Any) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
+    """Returns the loss of a batch, and the numbers beside it."""
+    if isinstance(batch, Mapping):
+        result = loss_fn(**batch)
+    else:
+        result = loss_fn(*batch) if isinstance(batch, tuple) else loss_fn(batch)
+    return result if isinstance(result, tuple) else (result, {})

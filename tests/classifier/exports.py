@@ -1,0 +1,19 @@
+"""Options of an export in one line."""
+
+import pytest
+
+from classifier import options
+from classifier.config.export import ExportConfig
+from classifier.config.formats import FORMATS
+
+
+def config(run, folder, **values):
+    """Returns the options of an export from `run` to `folder`."""
+    given = {"checkpoint_path": str(run), "output_dir": str(folder)}
+    return options.build(ExportConfig, **given | values)
+
+
+def needs(name):
+    """Skips a test if what a format needs is not installed."""
+    for package in FORMATS[name].packages:
+        pytest.importorskip(package)

@@ -1,0 +1,112 @@
+"""Weights of the classes: from counts, from files, and in the loss."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import slim
+from classifier import class_weights, facts, model, options
+from classifier.config.training import TrainConfig
+from classifier.run_directory import ModelInfo
+from slim import _checks
+
+NAMES = ("rose", "tulip", "daisy")
+
+
+def test_by_frequency():
+    counts = (30, 10, 0, 20)
+    weights = class_weights.by_frequency(counts)
+    assert weights == (60 / (3 * 30), 60 / (3 * 10), 0.0, 60 / (3 * 20))
+    assert np.dot(weights, counts) / sum(counts) == pytest.approx(1.0)
+    # Every class that is there counts the same in all.
+    assert weights[0] * 30 == pytest.approx(weights[1] * 10) == pytest.approx(weights[3] * 20)
+
+
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        ("w.json", '{"daisy": 1, "rose": 2.5, "tulip": 0}'),
+        ("w.csv", "rose,2.5\ntulip,0\n\ndaisy,1\n"),
+        ("w.csv", "class,weight\ndaisy, 1\nrose,2.5\ntulip,0\n"),
+    ],
+)
+def test_files(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    assert class_weights.read(str(tmp_path / name), NAMES) == (2.5, 0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    "text, problem",
+    [
+        ("rose,1\ntulip,2", "w.csv lacks daisy"),
+        ("rose,1\ntulp,2\ndaisy,1", "w.csv has 'tulp', which is no class; did you mean 'tulip'"),
+        ("rose,1\nx,2\ndaisy,1", "w.csv has 'x', which is no class. Classes are: rose, tulip"),
+        ("rose,1\ntulip,heavy\ndaisy,1", "w.csv is not a list of names and numbers"),
+        ("rose,1,2", "w.csv is not a list of names and numbers"),
+        ("rose,-1\ntulip,1\ndaisy,1", "w.csv gives 'rose' the weight -1.0"),
+        ("rose,nan\ntulip,1\ndaisy,1", "w.csv gives 'rose' the weight nan"),
+    ],
+)
+def test_files_that_do_not_fit(tmp_path, text, problem):
+    (tmp_path / "w.csv").write_text(text)
+    with pytest.raises(_checks.UserError, match=problem):
+        class_weights.read(str(tmp_path / "w.csv"), NAMES)
+
+
+def test_a_file_that_is_not_there():
+    with pytest.raises(_checks.UserError, match="'atuo' is neither `auto` nor a file to read"):
+        class_weights.read("atuo", NAMES)
+
+
+def resolved(digits, **more):
+    config = options.build(
+        TrainConfig,
+        train_dir="run",
+        dataset_name="digits",
+        dataset_dir=str(digits),
+        model_name="lenet",
+        **more,
+    )
+    return facts.training_run(config)
+
+
+def test_auto_takes_the_counts_of_the_split(digits):
+    counts = json.loads((digits / "dataset_info.json").read_text())["splits"]["train"]["per_class"]
+    found = resolved(digits, class_weights="auto").class_weights
+    assert found == pytest.approx([1437 / (10 * count) for count in counts])
+    without_first = resolved(digits, class_weights="auto", labels_offset=1).class_weights
+    rest = sum(counts[1:])
+    assert without_first == pytest.approx([rest / (9 * count) for count in counts[1:]])
+    assert resolved(digits).class_weights == ()
+
+
+def test_auto_needs_counts(digits, tmp_path):
+    for path in digits.glob("*.tfrecord"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    with pytest.raises(_checks.UserError, match="class_weights=auto needs the number of images"):
+        resolved(tmp_path, class_weights="auto")
+
+
+def test_the_loss_is_the_weighted_mean():
+    info = ModelInfo(model_name="lenet", num_classes=3, image_size=(28, 28), num_channels=1,
+                     preprocessing_name="lenet")  # fmt: skip
+    images = np.random.RandomState(0).uniform(-1, 1, [4, 28, 28, 1]).astype(np.float32)
+    labels = tf.constant([0, 1, 2, 1], tf.int64)
+    weights = (0.5, 2.0, 1.0)
+    store = slim.VariableStore(seed=0)
+
+    def loss(at, given):
+        with store.as_default(tf.constant([1, 2])):
+            fn = model.training_loss(info, 0.0, 0.0, class_weights=given)
+            return float(fn(images[at], tf.gather(labels, at))[0])
+
+    # Dropout makes an image's loss depend on its place; it is the same for the same batch.
+    everything = list(range(4))
+    alone = [loss(everything, [float(i == c) for i in range(3)]) for c in range(3)]
+    # A class's own loss is the mean over its images: those with no weight do not count.
+    counts = [1, 2, 1]
+    wanted = sum(w * mean * n for w, mean, n in zip(weights, alone, counts, strict=True)) / 4
+    assert loss(everything, weights) == pytest.approx(wanted, rel=1e-5)
+    assert loss(everything, ()) == pytest.approx(loss(everything, (1.0, 1.0, 1.0)), rel=1e-6)

@@ -1,0 +1,38 @@
+"""--on_nan: stop, or go back and on, at most so often."""
+
+import json
+
+import pytest
+
+from classifier import options
+from classifier.config.incidents import IncidentOptions
+from slim import _checks
+
+
+@pytest.mark.slow
+def test_a_run_that_explodes_goes_back_so_often_and_stops(train, tmp_path):
+    # A learning rate that makes NaN of any weights within a few steps.
+    huge = {"learning_rate": 1e30, "max_number_of_steps": 9, "log_every_n_steps": 1}
+    told = train(tmp_path / "stop", **huge)
+    assert told.code == 1
+    assert not (tmp_path / "stop" / "nan_restores.json").exists()
+    told = train(tmp_path / "restore", **huge, on_nan="restore", max_nan_restores=2)
+    assert told.code == 1
+    *returns, last = told.err
+    assert len(returns) == 2
+    for number, line in enumerate(returns, 1):
+        assert "back to step 0 and on without the " in line
+        assert line.endswith(f"(return {number} of 2)")
+    assert "Likely causes, in this order" in last
+    notes = json.loads((tmp_path / "restore" / "nan_restores.json").read_text())
+    assert [note["step"] for note in notes] == [0, 0]
+    again = train(tmp_path / "restore", **huge, on_nan="restore", max_nan_restores=2)
+    assert (again.code, len(again.err)) == (1, 1), "the count is the run's, not the command's"
+
+
+def test_how_often():
+    assert IncidentOptions().nan_restores == 0
+    assert IncidentOptions(on_nan="restore").nan_restores == 3
+    assert IncidentOptions(on_nan="restore", max_nan_restores=7).nan_restores == 7
+    with pytest.raises(_checks.UserError, match="max_nan_restores=7 needs on_nan=restore"):
+        options.build(IncidentOptions, max_nan_restores=7)

@@ -1,0 +1,127 @@
+"""kill -9 at 50 random instants: every run, resumed, ends as the one that nobody disturbed.
+
+The run has all that could lose its place: Adam's slots, moving averages, augmentation, dropout,
+accumulated gradients, evaluation that keeps the best checkpoint.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import commands
+import pytest
+
+pytestmark = pytest.mark.slow
+
+STEPS = 60
+RUN = {
+    "model_name": "cifarnet",  # random crops, flips and colours; dropout
+    "optimizer": "adam",
+    "learning_rate": 0.001,
+    "moving_average_decay": 0.9,
+    "accumulate_steps": 2,
+    "eval_every_steps": 20,
+    "save_interval_steps": 5,
+    "log_every_n_steps": 5,
+}
+
+
+@dataclasses.dataclass
+class Started:
+    """A run that has been started: its process and its output."""
+
+    process: int
+    output: pathlib.Path
+
+
+class Trainer:
+    """Starts runs in forks of a process with TensorFlow loaded; see fork_server.py."""
+
+    def __init__(self, server, digits):
+        self._server, self._digits = server, digits
+
+    def _ask(self, question):
+        print(json.dumps(question), file=self._server.stdin, flush=True)
+        return int(self._server.stdout.readline())
+
+    def start(self, train_dir):
+        output = train_dir.with_suffix(".txt")
+        flags = commands.train_flags(train_dir, self._digits, STEPS, **RUN)
+        return Started(self._ask({"arguments": flags, "output": str(output)}), output)
+
+    def wait(self, started):
+        return self._ask(started.process)
+
+    def run(self, train_dir):
+        started = self.start(train_dir)
+        code = self.wait(started)
+        said = started.output.read_text()
+        assert code == 0, said
+        return said
+
+
+@pytest.fixture(scope="module")
+def trainer(digits):
+    path = pathlib.Path(__file__).with_name("fork_server.py")
+    with subprocess.Popen(
+        [sys.executable, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as server:
+        yield Trainer(server, digits)
+        server.stdin.close()
+
+
+def final_bytes(train_dir):
+    """Returns the files of the last and of the best checkpoint."""
+    files = [*train_dir.glob(f"model.ckpt-{STEPS}.*"), *train_dir.glob("best/*")]
+    assert len(files) >= 5
+    return {str(file.relative_to(train_dir)): file.read_bytes() for file in files}
+
+
+def names(train_dir):
+    """Returns the files of a run but for events, which have the time in their names."""
+    files = (path.relative_to(train_dir) for path in train_dir.rglob("*") if path.is_file())
+    return {str(path) for path in files if not path.name.startswith("events.")}
+
+
+def numbers(train_dir):
+    """Returns what does not depend on the clock in metrics.jsonl."""
+    timed = {"time", "images_per_second", "data_wait"}
+    lines = map(json.loads, (train_dir / "metrics.jsonl").read_text().splitlines())
+    return [
+        {k: v for k, v in line.items() if k not in timed and "second" not in k} for line in lines
+    ]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, trainer):
+    """A run that nobody disturbed, and the seconds that it took."""
+    train_dir = tmp_path_factory.mktemp("undisturbed") / "run"
+    begun = time.monotonic()
+    trainer.run(train_dir)
+    return train_dir, time.monotonic() - begun
+
+
+@pytest.mark.parametrize("moment", range(50))
+def test_killed_at_a_random_instant(tmp_path, trainer, undisturbed, moment):
+    wanted, seconds = undisturbed
+    train_dir = tmp_path / "run"
+    started = trainer.start(train_dir)
+    time.sleep(random.Random(moment).uniform(0.1, 1.0) * seconds)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(started.process, signal.SIGKILL)
+    trainer.wait(started)
+    saved = list(train_dir.glob("model.ckpt-*.index"))
+    said = trainer.run(train_dir)
+    assert f"Resuming {train_dir} from step" in said or not saved, "started from scratch"
+    assert final_bytes(train_dir) == final_bytes(wanted)
+    assert names(train_dir) == names(wanted)
+    assert [line["step"] for line in numbers(train_dir)] == [
+        line["step"] for line in numbers(wanted)
+    ]
