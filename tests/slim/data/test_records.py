@@ -1,5 +1,6 @@
 """Counting records without TensorFlow."""
 
+import os
 import subprocess
 import sys
 
@@ -60,3 +61,26 @@ def test_needs_no_tensorflow():
         " p.resolve_name('vgg_16'); assert 'tensorflow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_one_record_is_read(tmp_path):
+    path = str(tmp_path / "shard")
+    contents = [b"first", b"", bytes(range(256))]
+    with tf.io.TFRecordWriter(path) as writer:
+        for content in contents:
+            writer.write(content)
+    assert [records.read_record(path, number) for number in range(3)] == contents
+    with pytest.raises(ValueError, match="number=3: .*shard has 3 records"):
+        records.read_record(path, 3)
+
+
+def test_lengths_of_whole_files_pass_and_others_are_named(tmp_path):
+    paths = [str(tmp_path / name) for name in ("good", "empty", "cut")]
+    for path in paths:
+        with tf.io.TFRecordWriter(path) as writer:
+            writer.write(b"something")
+    os.truncate(paths[1], 0)
+    os.truncate(paths[2], 20)
+    records.check_lengths(paths[:2])
+    with pytest.raises(_checks.RunError, match="cut is cut inside record 0, or is no TFRecord"):
+        records.check_lengths(paths)
