@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 # Its labels are those that the published checkpoints were trained with.
 _PUBLISHED_DATASET = "imagenet"
 
-_PICTURES_RANK = 4  # batch, height, width, channels
 
 # Where to look for images that training has not seen.
 _SPLITS = ("validation", "test", "val", "train")
@@ -100,7 +99,8 @@ def export(config: ExportConfig) -> resolve_trained.ResolvedExport:
     """Returns an export, fully said.
 
     Raises:
-      UserError: if an option contradicts the model, nobody says what it is, or it takes videos.
+      UserError: if an option contradicts the model, nobody says what it is, or options
+        do not fit its input.
     """
     resolve_graph.check_inference(config.run)
     for name in config.run.formats or ():
@@ -110,13 +110,7 @@ def export(config: ExportConfig) -> resolve_trained.ResolvedExport:
     if dataset_name is not None and data.dataset_dir is not None:
         facts = _held_out(dataset_name, data.dataset_split_name, data.dataset_dir)
     resolved = resolve_trained.resolve_export(config, info, facts, NETWORKS, _preprocessing_of)
-    name = resolved.model.model_name
-    if NETWORKS[name].input_rank > _PICTURES_RANK:
-        raise _checks.UserError(
-            f"model_name={name!r} takes videos, which no format of a checkpoint does: write its"
-            " graph with output_file and is_video_model, and freeze that with TensorFlow's"
-            " freeze_graph"
-        )
+    resolve_graph.check_videos(resolved.model.model_name, NETWORKS, config.run)
     return resolved
 
 

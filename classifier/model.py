@@ -15,6 +15,7 @@ from slim.moving_averages import average_name
 
 # Weight of the auxiliary classifier's loss, as the original trains Inception and NASNet.
 AUXILIARY_WEIGHT = 0.4
+_USUAL_FRAMES = 16
 
 
 def training_loss(
@@ -106,23 +107,39 @@ class InferenceModel(tf.Module):
       prefix: the checkpoint.
       step: the training step it was written at, or None if it does not say.
       used_averages: whether the weights are the moving averages.
+      image_size: height and width of the images, in pixels.
+      is_video: whether the network takes videos.
+      image_shape: of one image, or of one video: [frames, height, width, channels], where None is
+        any number of frames.
 
     Raises:
       UserError: if there is no checkpoint, or it is not this network's.
     """
 
     def __init__(
-        self, info: ModelInfo, checkpoint_path: str, image_size: Sequence[int] | None = None
+        self,
+        info: ModelInfo,
+        checkpoint_path: str,
+        image_size: Sequence[int] | None = None,
+        num_frames: int | None = None,
     ) -> None:
         super().__init__(name="classifier")
         self.info = info
         self.prefix = checkpoints.find(checkpoint_path)
         self.used_averages = info.moving_average_decay is not None
-        self.image_shape = (*(image_size or info.image_size), info.num_channels)
+        self.image_size = tuple(image_size or info.image_size)
+        self.is_video = nets_factory.NETWORKS[info.model_name].input_rank == 5
+        frames = (num_frames,) if self.is_video else ()
+        self.image_shape = (*frames, *self.image_size, info.num_channels)
         self.store = slim.VariableStore(seed=0)
         self.network = inference_network(info.model_name, info.num_classes)
         self.store.build(self.network, tf.TensorSpec([None, *self.image_shape], tf.float32))
         self.step = self._restore()
+
+    @property
+    def example_shape(self) -> tuple[int, ...]:
+        """`image_shape`, with a usual number of frames where any will do."""
+        return tuple(side or _USUAL_FRAMES for side in self.image_shape)
 
     def reload(self, checkpoint_path: str) -> None:
         """Takes the weights of another checkpoint of the same run.

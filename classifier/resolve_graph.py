@@ -13,6 +13,8 @@ from slim import _checks
 # The original's defaults.
 MODEL_NAME = "inception_v3"
 DATASET_NAME = "imagenet"
+# TFLite has no three-dimensional max pooling, and ONNX was not tried.
+_VIDEO_FORMATS = ("frozen_pb", "saved_model")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +77,35 @@ def check_inference(options: ExportOptions) -> None:
         )
 
 
+def check_videos(name: str, networks: Mapping[str, GraphNetwork], run: ExportOptions) -> bool:
+    """Returns whether a network takes videos.
+
+    Raises:
+      UserError: if the options say otherwise, or want pictures to be prepared for it.
+    """
+    is_video = networks[name].input_rank == 5
+    if is_video and not run.is_video_model:
+        raise _checks.UserError(
+            f"model_name={name!r} takes videos: give is_video_model, and num_frames if fixed"
+        )
+    if run.is_video_model and not is_video:
+        raise _checks.UserError(
+            f"model_name={name!r} takes images, not videos: leave is_video_model out"
+        )
+    if is_video and run.input_type != "float_image":
+        raise _checks.UserError(
+            f"input_type={run.input_type!r} is for images: model_name={name!r} takes preprocessed"
+            " videos"
+        )
+    others = [each for each in run.formats or () if each not in _VIDEO_FORMATS]
+    if is_video and others:
+        raise _checks.UserError(
+            f"formats={','.join(others)} is for images: model_name={name!r} takes videos, which"
+            f" {' and '.join(_VIDEO_FORMATS)} do"
+        )
+    return is_video
+
+
 def resolve_graph(
     config: ExportConfig, dataset: Classes, networks: Mapping[str, GraphNetwork]
 ) -> ResolvedGraph:
@@ -95,15 +126,7 @@ def resolve_graph(
         )
     name = _checks.one_of("model_name", model.model_name or MODEL_NAME, networks)
     network, offset = networks[name], model.labels_offset or 0
-    is_video = network.input_rank == 5
-    if is_video and not run.is_video_model:
-        raise _checks.UserError(
-            f"model_name={name!r} takes videos: give is_video_model, and num_frames if fixed"
-        )
-    if run.is_video_model and not is_video:
-        raise _checks.UserError(
-            f"model_name={name!r} takes images, not videos: leave is_video_model out"
-        )
+    is_video = check_videos(name, networks, run)
     if dataset.num_classes is None:
         raise _checks.UserError(
             f"dataset_dir is required: only the folder of {dataset.name!r} says its classes"

@@ -87,7 +87,7 @@ class ExportOptions(Options):
         "Images that the model takes at once; default: any number, and 1 for TFLite.",
         check=bounds.positive,
     )
-    is_video_model: bool = option(False, "The network of output_file takes videos.")
+    is_video_model: bool = option(False, "The network takes videos.")
     num_frames: int | None = option(
         None, "Frames of a video; default: any number.", check=bounds.positive
     )
@@ -123,9 +123,8 @@ class ExportOptions(Options):
             yield "output_dir is required with checkpoint_path"
         if self.final_endpoint is not None and self.formats != ("frozen_pb",):
             yield "final_endpoint needs formats=frozen_pb: the other formats give the classes"
-        for name in ("write_text_graphdef", "is_video_model"):
-            if getattr(self, name):
-                yield f"{name} is for output_file only; leave it out with checkpoint_path"
+        if self.write_text_graphdef:
+            yield "write_text_graphdef is for output_file only; leave it out with checkpoint_path"
         wanted = [FORMATS[name] for name in self.formats or DEFAULT_FORMATS]
         if self.max_drop is not None and not any(each.quantized for each in wanted):
             yield "max_drop needs a quantized format, such as formats=tflite_int8"

@@ -56,7 +56,7 @@ def run(config: ExportConfig) -> ExitCode | None:
         return None
     resolved = facts.export(config)
     classifier = model.InferenceModel(
-        resolved.model, config.run.checkpoint_path, resolved.image_size
+        resolved.model, config.run.checkpoint_path, resolved.image_size, config.run.num_frames
     )
     numbers = model_card.measured(config.run, classifier.step)
     _paths.check_writable_directory(str(config.run.output_dir), "output_dir")

@@ -30,7 +30,7 @@ def make(
 def _float_image(
     classifier: model.InferenceModel, batch_size: int | None, real: Samples
 ) -> checks.Trial:
-    shape = _num_random(batch_size), *classifier.image_shape
+    shape = _num_random(batch_size), *classifier.example_shape
     random = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
     batches, rows = checks.batches_of(samples.prepared(real, classifier), batch_size)
     return checks.Trial(
@@ -53,7 +53,7 @@ def _uint8_image(
     channels, copies = images.decoded_channels(classifier.info), batch_size or 1
     return checks.Trial(
         spec=tf.TensorSpec([batch_size, None, None, channels], tf.uint8),
-        prepare=images.picture_batch_fn(classifier.info, classifier.image_shape[:2]),
+        prepare=images.picture_batch_fn(classifier.info, classifier.image_size),
         random=checks.batches_of(_noise(classifier, batch_size), batch_size)[0],
         # The pictures of a batch are of one size, and these may each have their own.
         real=[tf.constant(np.stack([picture] * copies)) for picture in real.pictures],
@@ -71,7 +71,7 @@ def _encoded_image(
     batches, rows = checks.batches_of(encoded(real.pictures), batch_size)
     return checks.Trial(
         spec=tf.TensorSpec([batch_size], tf.string),
-        prepare=images.encoded_batch_fn(classifier.info, classifier.image_shape[:2]),
+        prepare=images.encoded_batch_fn(classifier.info, classifier.image_size),
         random=checks.batches_of(encoded(_noise(classifier, batch_size)), batch_size)[0],
         real=batches,
         rows=rows,
@@ -86,7 +86,7 @@ def _num_random(batch_size: int | None) -> int:
 
 def _noise(classifier: model.InferenceModel, batch_size: int | None) -> np.ndarray:
     # Not of the network's size, so that resizing takes part.
-    height, width = (side + side // 4 + 1 for side in classifier.image_shape[:2])
+    height, width = (side + side // 4 + 1 for side in classifier.image_size)
     channels = images.decoded_channels(classifier.info)
     shape = [_num_random(batch_size), height, width, channels]
     return np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)

@@ -103,26 +103,27 @@ def _front_matter(
     classifier: model.InferenceModel, options: ExportOptions, numbers: Measured | None
 ) -> str:
     info = classifier.info
+    task = "video-classification" if classifier.is_video else "image-classification"
     about: dict[str, Any] = {
         "license": (options.license or "unknown").lower(),
         "library_name": "tensorflow",
-        "pipeline_tag": "image-classification",
-        "tags": ["image-classification", "tf-slim", info.model_name],
+        "pipeline_tag": task,
+        "tags": [task, "tf-slim", info.model_name],
     }
     if info.dataset_name:
         about["datasets"] = [info.dataset_name]
     if numbers is not None:
         about["metrics"] = list(numbers.metrics)
-        about["model-index"] = [_model_index(info.model_name, info.dataset_name, numbers)]
+        about["model-index"] = [_model_index(info.model_name, info.dataset_name, task, numbers)]
     lines = (f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in about.items())
     return "\n".join(["---", *lines, "---"])
 
 
-def _model_index(name: str, dataset: str | None, numbers: Measured) -> dict[str, Any]:
+def _model_index(name: str, dataset: str | None, task: str, numbers: Measured) -> dict[str, Any]:
     dataset = dataset or "unknown"
     metrics = [{"type": key, "value": value} for key, value in numbers.metrics.items()]
     result = {
-        "task": {"type": "image-classification"},
+        "task": {"type": task},
         "dataset": {"name": dataset, "type": dataset, "split": numbers.split},
         "metrics": metrics,
     }
@@ -138,7 +139,8 @@ def _sections(
     info = classifier.info
     weights = "the moving averages of the weights" if classifier.used_averages else "the weights"
     step = "" if classifier.step is None else f" of step {classifier.step}"
-    yield f"An image classifier of {info.num_classes} classes: {weights}{step}.\n"
+    kind = "A video classifier" if classifier.is_video else "An image classifier"
+    yield f"{kind} of {info.num_classes} classes: {weights}{step}.\n"
     yield "\n".join(["## Data\n", *_data(info.dataset_name, str(options.checkpoint_path)), ""])
     if numbers is not None:
         rows = [f"| {name} | {value:.4f} |" for name, value in numbers.metrics.items()]
@@ -146,7 +148,7 @@ def _sections(
         yield "\n".join(["## Accuracy\n", counted, "| | |", "|---|---|", *rows, ""])
     else:
         yield "## Accuracy\n\nNot measured.\n"
-    height, width, channels = classifier.image_shape
+    height, width, channels = *classifier.image_size, info.num_channels
     grey = ", after colours are mixed to grey" if info.use_grayscale else ""
     yield (
         f"## Preprocessing\n\n`{info.preprocessing_name}`, as in evaluation: {height} by {width}"

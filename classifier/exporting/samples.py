@@ -67,11 +67,15 @@ def drawn(dataset: Dataset, info: ModelInfo, count: int) -> Samples:
 
 
 def prepared(samples: Samples, classifier: model.InferenceModel) -> np.ndarray:
-    """Returns the pictures as the network takes them, float32 [n, height, width, channels]."""
-    prepare = images.picture_fn(classifier.info, classifier.image_shape[:2])
+    """Returns the pictures as the network takes them, float32 [n, height, width, channels]; as
+    videos in which nothing moves, [n, frames, height, width, channels], where it takes those."""
+    prepare = images.picture_fn(classifier.info, classifier.image_size)
     spec = tf.TensorSpec([None, None, images.decoded_channels(classifier.info)], tf.uint8)
     function = tf.function(prepare, autograph=False, input_signature=[spec])
-    return np.stack([function(picture).numpy() for picture in samples.pictures])
+    found = np.stack([function(picture).numpy() for picture in samples.pictures])
+    if classifier.is_video:
+        return np.repeat(found[:, None], classifier.example_shape[0], axis=1)
+    return found
 
 
 def _undistorted(image: Any, height: int, width: int, seed: tf.Tensor) -> tf.Tensor:

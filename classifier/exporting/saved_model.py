@@ -26,52 +26,58 @@ class Serving(tf.Module):
         self.classifier, self.batch_size = classifier, batch_size
         names = classifier.info.label_names or tuple(map(str, range(classifier.info.num_classes)))
         self.labels = tf.constant(names)
-        decode = images.encoded_batch_fn(classifier.info, classifier.image_shape[:2])
-
-        @tf.function(
-            autograph=False,
-            input_signature=[tf.TensorSpec([batch_size], tf.string, name="image_bytes")],
-        )
-        def from_bytes(image_bytes: tf.Tensor) -> Mapping[str, tf.Tensor]:
-            return self._answer(decode(image_bytes))
-
         spec = tf.TensorSpec([batch_size, *classifier.image_shape], tf.float32, name="images")
 
         @tf.function(autograph=False, input_signature=[spec])
         def from_images(images: tf.Tensor) -> Mapping[str, tf.Tensor]:
             return self._answer(images)
 
-        @tf.function(
-            autograph=False,
-            input_signature=[tf.TensorSpec([batch_size], tf.string, name="examples")],
-        )
-        def from_examples(examples: tf.Tensor) -> Mapping[str, tf.Tensor]:
-            return self._answer(decode(_encoded_images(examples)))
-
-        @tf.function(
-            autograph=False,
-            input_signature=[tf.TensorSpec([batch_size], tf.string, name="image_bytes")],
-        )
-        def features(image_bytes: tf.Tensor) -> Mapping[str, tf.Tensor]:
-            return {"features": self.classifier.features(decode(image_bytes))}
-
-        self.from_bytes, self.from_images = from_bytes, from_images
-        self.from_examples, self.features = from_examples, features
+        self.from_images = from_images
+        # A SavedModel holds every function that is an attribute.
+        self.others = self._of_videos(spec) if classifier.is_video else self._of_pictures()
 
     def by_signature(self) -> Mapping[str, Any]:
         """Returns the functions by the names of their signatures."""
-        return {
-            "serving_default": self.from_bytes,
-            "image_tensor": self.from_images,
-            "tf_example": self.from_examples,
-            "features": self.features,
-        }
+        default = {"serving_default": self.from_images, "image_tensor": self.from_images}
+        return default | dict(self.others)
+
+    def _of_videos(self, spec: tf.TensorSpec) -> Mapping[str, Any]:
+        """Returns the signature that is not `from_images`; there are no files of videos."""
+
+        @tf.function(autograph=False, input_signature=[spec])
+        def features(images: tf.Tensor) -> Mapping[str, tf.Tensor]:
+            return {"features": self.classifier.features(images)}
+
+        return {"features": features}
+
+    def _of_pictures(self) -> Mapping[str, Any]:
+        """Returns the signatures that take files of pictures."""
+        decode = images.encoded_batch_fn(self.classifier.info, self.classifier.image_size)
+        files = tf.TensorSpec([self.batch_size], tf.string, name="image_bytes")
+        serialized = tf.TensorSpec([self.batch_size], tf.string, name="examples")
+
+        @tf.function(autograph=False, input_signature=[files])
+        def from_bytes(image_bytes: tf.Tensor) -> Mapping[str, tf.Tensor]:
+            return self._answer(decode(image_bytes))
+
+        @tf.function(autograph=False, input_signature=[serialized])
+        def from_examples(examples: tf.Tensor) -> Mapping[str, tf.Tensor]:
+            return self._answer(decode(_encoded_images(examples)))
+
+        @tf.function(autograph=False, input_signature=[files])
+        def features(image_bytes: tf.Tensor) -> Mapping[str, tf.Tensor]:
+            return {"features": self.classifier.features(decode(image_bytes))}
+
+        return {"serving_default": from_bytes, "tf_example": from_examples, "features": features}
 
     def warm_up_requests(self) -> list[warm_up.Request]:
         """Returns a request for each signature, and for the default one of each kind of file."""
+        if self.classifier.is_video:
+            videos = tf.zeros([self.batch_size or 1, *self.classifier.example_shape])
+            return [warm_up.Request(key, {"images": videos}) for key in self.by_signature()]
         random, batch = np.random.default_rng(0), self.batch_size or 1
         channels = images.decoded_channels(self.classifier.info)
-        size = self.classifier.image_shape[:2]
+        size = self.classifier.image_size
         picture = tf.constant(random.integers(0, 256, [*size, channels]), tf.uint8)
         jpeg, png = tf.io.encode_jpeg(picture).numpy(), tf.io.encode_png(picture).numpy()
         prepared = tf.zeros([batch, *self.classifier.image_shape])
@@ -129,7 +135,7 @@ def write(job: Job) -> checks.Exported:
     The signatures are `serving_default` (bytes of pictures, [batch]), `tf_example` (serialized
     examples with `image/encoded`) and `image_tensor` (preprocessed images), which give `classes`
     (names), `probabilities` and `logits`; and `features` (bytes of pictures), which gives what the
-    last layer sees.
+    last layer sees. Of a network of videos, all of them take `images`: preprocessed videos.
 
     Args:
       job: the checkpoint, the folder and `batch_size`.

@@ -87,6 +87,16 @@ _RUNTIMES = {
     "tflite_int8": (_LITERT, _OF_INTEGERS),
     "onnx": (_ONNX, '(rows,) = session.run(["probabilities"], {{"images": images}})'),
 }
+_VIDEOS = """\
+```python
+import numpy as np
+import tensorflow as tf
+
+classify = tf.saved_model.load("{path}").signatures["serving_default"]
+answer = classify(images=tf.constant(np.load("images.npy")))  # preprocessed, float32 {shape}
+for name, row in zip(answer["classes"].numpy(), answer["probabilities"].numpy()):
+    print(name.decode(), row.max())
+```"""
 _SAVED_MODEL = """\
 ```python
 import tensorflow as tf
@@ -153,8 +163,10 @@ def saved_model(classifier: model.InferenceModel, path: str, signatures: Mapping
       signatures: what was loaded from there.
     """
     path, name = os.path.abspath(path), classifier.info.model_name
-    batch = _taken(signatures["serving_default"]).shape[0] or 1
-    code = _SAVED_MODEL.format(
+    default = _taken(signatures["serving_default"])
+    batch = default.shape[0] or 1
+    code = (_VIDEOS if classifier.is_video else _SAVED_MODEL).format(
+        shape=_shape(default),
         path=path,
         batch=batch,
         name=name,
@@ -166,13 +178,14 @@ def saved_model(classifier: model.InferenceModel, path: str, signatures: Mapping
     rows = [f"### saved_model/{os.path.basename(path)}\n"]
     for key, signature in sorted(signatures.items()):
         taken = _taken(signature)
+        kind = "float_image" if classifier.is_video else _KINDS.get(key, "encoded_image")
         gives = ", ".join(
             f"`{each}` {spec.dtype.name} {_shape(spec)}"
             for each, spec in sorted(signature.structured_outputs.items())
         )
         rows.append(
             f"- `{key}`: `{taken.name}` {taken.dtype.name} {_shape(taken)}, "
-            f"{_values(classifier, _KINDS.get(key, 'encoded_image'))}; gives {gives}"
+            f"{_values(classifier, kind)}; gives {gives}"
         )
     return "\n".join([*rows, "", code])
 

@@ -10,7 +10,6 @@ from classifier import exporting, facts, model, options
 from classifier.config.export import DEFAULT_FORMATS, ExportConfig
 from classifier.config.formats import FORMATS
 from classifier.exporting import checks, input_types, samples
-from classifier.run_directory import ModelInfo, RunDirectory
 from slim import _checks
 from tests.classifier.exports import config, needs
 
@@ -161,12 +160,3 @@ def test_options_of_the_comparison_that_do_not_go_together(lenet_run, tmp_path, 
 def test_a_graph_without_weights_is_compared_with_nothing(name):
     with pytest.raises(_checks.UserError, match=f"{name} needs checkpoint_path"):
         options.build(ExportConfig, output_file="f", **{name: 3})
-
-
-def test_a_checkpoint_of_a_video_network_is_refused(tmp_path):
-    info = ModelInfo(
-        model_name="i3d", num_classes=9, image_size=(224, 224), preprocessing_name="inception"
-    )
-    RunDirectory(str(tmp_path)).write_model_info(info)
-    with pytest.raises(_checks.UserError, match="model_name='i3d' takes videos, which no format"):
-        facts.export(config(tmp_path, tmp_path / "out"))

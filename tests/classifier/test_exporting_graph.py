@@ -172,10 +172,6 @@ def test_what_does_not_fit_the_network_is_refused(values, message):
             {"checkpoint_path": "run", "output_dir": "o", "write_text_graphdef": True},
             "write_text_graphdef is for output_file only",
         ),
-        (
-            {"checkpoint_path": "run", "output_dir": "o", "is_video_model": True},
-            "is_video_model is for output_file only",
-        ),
         ({"output_file": "f", "output_dir": "o"}, "output_dir needs checkpoint_path"),
         ({"output_file": "f", "formats": ("frozen_pb",)}, "formats needs checkpoint_path"),
         ({"output_file": "f", "num_frames": 3}, "num_frames needs is_video_model"),
