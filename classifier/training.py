@@ -22,6 +22,7 @@ from classifier import (
     schedules,
     warm_start,
 )
+from classifier.config.incidents import IncidentOptions
 from classifier.config.training import TrainConfig
 from classifier.exit_codes import ExitCode
 from classifier.hooks.bad_images import BadImagesLog
@@ -115,9 +116,9 @@ def make_train_op(
         config.loss.weight_decay,
         config.loss.label_smoothing,
         dtype,
-        resolved.class_weights,
         frozen_batch_norm=batch_norm.frozen_rule(config.batch_norm, scopes),
         batch_norm_decay=config.batch_norm.batch_norm_decay,
+        class_weights=resolved.class_weights,
     )
     rate = schedules.make_schedule(config.schedule, resolved.schedule_steps)
 
@@ -236,9 +237,16 @@ def _train(
         save_interval_steps=saving.save_interval_steps,
         max_to_keep=saving.max_to_keep,
         keep_checkpoint_every_n_hours=saving.keep_checkpoint_every_n_hours or None,
-        max_nan_restores=config.incidents.nan_restores,
+        max_nan_restores=nan_restores(config.incidents),
         hooks=hooks,
     )
+
+
+def nan_restores(options: IncidentOptions) -> int:
+    """Returns how often a run may go back to its last checkpoint."""
+    if options.on_nan == "stop":
+        return 0
+    return 3 if options.max_nan_restores is None else options.max_nan_restores
 
 
 def _changes(directory: RunDirectory, resolved: resolve.ResolvedRun) -> tuple[resuming.Change, ...]:

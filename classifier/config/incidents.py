@@ -30,13 +30,6 @@ class IncidentOptions(Options):
         resume="free",
     )
 
-    @property
-    def nan_restores(self) -> int:
-        """How often the run may go back; 0 if it may not."""
-        if self.on_nan == "stop":
-            return 0
-        return 3 if self.max_nan_restores is None else self.max_nan_restores
-
     def conflicts(self) -> Iterator[str]:
         """Yields the option that has nothing to act on."""
         if self.max_nan_restores is not None and self.on_nan == "stop":

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from classifier import options
+from classifier import options, training
 from classifier.config.incidents import IncidentOptions
 from slim import _checks
 
@@ -31,8 +31,9 @@ def test_a_run_that_explodes_goes_back_so_often_and_stops(train, tmp_path):
 
 
 def test_how_often():
-    assert IncidentOptions().nan_restores == 0
-    assert IncidentOptions(on_nan="restore").nan_restores == 3
-    assert IncidentOptions(on_nan="restore", max_nan_restores=7).nan_restores == 7
+    for wanted, given in ((0, {}), (3, {"on_nan": "restore"})):
+        assert training.nan_restores(IncidentOptions(**given)) == wanted
+    seven = IncidentOptions(on_nan="restore", max_nan_restores=7)
+    assert training.nan_restores(seven) == 7
     with pytest.raises(_checks.UserError, match="max_nan_restores=7 needs on_nan=restore"):
         options.build(IncidentOptions, max_nan_restores=7)
