@@ -18,6 +18,9 @@ class Cluster(NamedTuple):
     task: int = 0
 
 
+ALONE = Cluster()
+
+
 def resolve(options: StrategyOptions, environment: Mapping[str, str] = os.environ) -> Cluster:
     """Returns the workers and which of them this process is.
 

@@ -10,6 +10,9 @@ from classifier import options as options_lib
 from classifier.config.training import TrainConfig
 from classifier.hooks.events import EventHook
 from classifier.run_directory import RunDirectory
+from classifier.training_batches import TrainingBatches
+from classifier.training_hooks import make_hooks
+from classifier.training_step import make_train_op
 from slim import learning
 
 
@@ -78,7 +81,7 @@ STEP = {
 
 
 def values_after_two_steps(run):
-    op = training.make_train_op(run, tf.distribute.get_strategy())
+    op = make_train_op(run, tf.distribute.get_strategy())
     random = np.random.RandomState(0)
     batch = {
         "image": tf.constant(random.uniform(-1, 1, [4, 28, 28, 1]), tf.float32),
@@ -107,7 +110,7 @@ def test_the_batches_are_those_of_split_seed_and_preprocessing(resolved):
         run = resolved(**values)
         data = run.config.data
         dataset = facts.open_dataset("digits", data.dataset_split_name, data.dataset_dir)
-        return next(iter(training.make_batches(run, dataset, 0)))["image"].numpy()
+        return next(iter(TrainingBatches(run, dataset)(0)))["image"].numpy()
 
     plain = batch()
     np.testing.assert_array_equal(plain, batch())
@@ -135,7 +138,8 @@ def test_the_options_of_the_loop_reach_it(resolved, monkeypatch):
 def test_events_are_written_if_asked_for(resolved, tmp_path):
     for seconds, wanted in ((0, False), (600, True)):
         run = resolved(save_summaries_secs=seconds)
-        hooks = training._recorders(run, RunDirectory(str(tmp_path)))
+        dataset = facts.open_dataset("digits", "train", run.config.data.dataset_dir)
+        hooks = make_hooks(run, RunDirectory(str(tmp_path)), TrainingBatches(run, dataset))
         assert any(isinstance(hook, EventHook) for hook in hooks) is wanted
 
 

@@ -5,9 +5,10 @@ import pytest
 import scipy.stats
 import tensorflow as tf
 
-from classifier import facts, options, training
+from classifier import facts, options
 from classifier.config.training import TrainConfig
 from classifier.inputs import Mixing
+from classifier.training_batches import TrainingBatches
 from slim import _checks
 
 IMAGE = np.arange(8, dtype=np.float32)[:, None, None, None] * np.ones([8, 16, 20, 3], np.float32)
@@ -73,8 +74,8 @@ def test_resuming_mixes_the_batches_that_were_to_come(digits):
     )
     resolved = facts.training_run(config)
     dataset = facts.open_dataset("digits", "train", str(digits))
-    whole = list(training.make_batches(resolved, dataset, 0).take(5))
-    rest = list(training.make_batches(resolved, dataset, 3).take(2))
+    whole = list(TrainingBatches(resolved, dataset)(0).take(5))
+    rest = list(TrainingBatches(resolved, dataset)(3).take(2))
     for ours, wanted in zip(rest, whole[3:], strict=True):
         for name in ("image", "label", "mixed_label", "mix"):
             np.testing.assert_array_equal(ours[name], wanted[name])
@@ -101,7 +102,7 @@ def test_each_option_changes_the_images(digits, changed):
     for more in (less, changed):
         resolved = facts.training_run(options.build(TrainConfig, **given, **more))
         dataset = facts.open_dataset("digits", "train", str(digits))
-        first.append(next(iter(training.make_batches(resolved, dataset, 0)))["image"].numpy())
+        first.append(next(iter(TrainingBatches(resolved, dataset)(0)))["image"].numpy())
     assert np.abs(first[0] - first[1]).max() > 0.1
 
 

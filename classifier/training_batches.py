@@ -1,0 +1,118 @@
+"""The batches of a run."""
+
+import numpy as np
+import tensorflow as tf
+
+from classifier import cluster, images, inputs, resolve
+from classifier.config.training import TrainConfig
+from slim import _checks, learning
+from slim.data.dataset import Dataset
+
+
+class TrainingBatches:
+    """The batches of a run: called with a step, gives those from that step on, for all clones
+    together; of several workers, one's part of them.
+
+    Args:
+      resolved: the run.
+      dataset: its split.
+      workers: who shares each batch.
+
+    Attributes:
+      bad_images: those that were left out, where bad images are, or None.
+
+    Raises:
+      UserError: if bad images cannot be left out, or there is no room for the cache.
+    """
+
+    def __init__(
+        self,
+        resolved: resolve.ResolvedRun,
+        dataset: Dataset,
+        workers: cluster.Cluster = cluster.ALONE,
+    ) -> None:
+        config = resolved.config
+        _check_skipping(config, workers)
+        self.bad_images = inputs.BadImages() if config.bad_images.is_skipping else None
+        self._resolved = resolved
+        self._dataset = dataset
+        self._worker = (workers.task, max(1, len(workers.hosts)))
+        self._cache = inputs.Cache(dataset, config.data.cache)
+
+    def __call__(self, first_step: int) -> tf.data.Dataset:
+        """Returns the batches from a step on."""
+        resolved = self._resolved
+        config, info = resolved.config, resolved.model
+        prepare = images.preprocessing_fn(
+            info,
+            is_training=True,
+            distort=images.augmentation_fn(config.augmentation),
+            **resolve.preprocessing_switches(config),
+        )
+        return inputs.training_dataset(
+            self._dataset,
+            preprocessing_fn=prepare,
+            image_size=info.image_size,
+            batch_size=resolved.global_batch_size,
+            seed=config.run.seed,
+            start_index=first_step * resolved.global_batch_size,
+            labels_offset=info.labels_offset,
+            num_classes=info.num_classes,
+            num_readers=config.data.num_readers,
+            num_preprocessing_threads=config.data.num_preprocessing_threads,
+            shuffle_buffer_mb=config.data.shuffle_buffer_mb,
+            balanced=config.data.balanced_sampling,
+            mixing=_mixing(config),
+            skipped=self.bad_images,
+            cache=self._cache,
+            data_service=config.data.data_service,
+            worker=self._worker,
+        )
+
+    def batch(self, step: int) -> dict[str, np.ndarray]:
+        """Returns the batch of one step."""
+        return {name: part.numpy() for name, part in next(iter(self(step))).items()}
+
+    def upcoming(self, steps_done: int) -> tf.data.Dataset:
+        """Returns the encoded records that come after so many steps, to find a bad one there."""
+        config = self._resolved.config
+        skipped = learning.NanRestores(config.run.train_dir, 0).skipped(steps_done)
+        return inputs.training_records(
+            self._dataset,
+            seed=config.run.seed,
+            start_index=(steps_done + skipped) * self._resolved.global_batch_size,
+            num_readers=config.data.num_readers,
+            shuffle_buffer_mb=config.data.shuffle_buffer_mb,
+            balanced=config.data.balanced_sampling,
+        )
+
+    def in_words(self, number: int) -> str:
+        """Returns which examples a batch holds, and the range of its images."""
+        batch = self.batch(number)
+        names = [
+            f"{self._dataset.shard_names[shard]} record {record}"
+            for shard, record in zip(batch["shard"][:4], batch["record"][:4], strict=True)
+        ]
+        low, high = float(batch["image"].min()), float(batch["image"].max())
+        return f"The batch began with {', '.join(names)}; its images range from {low:.4g} to {high:.4g}"
+
+
+def _check_skipping(config: TrainConfig, workers: cluster.Cluster) -> None:
+    if config.bad_images.is_skipping and config.data.data_service is not None:
+        raise _checks.UserError(
+            "on_bad_image=skip needs the batches to be made here, without data_service"
+        )
+    if config.bad_images.is_skipping and len(workers.hosts) > 1:
+        raise _checks.UserError("on_bad_image=skip is for one worker: none sees the others' images")
+
+
+def _mixing(config: TrainConfig) -> inputs.Mixing | None:
+    options = config.augmentation
+    if not options.mixup_alpha and not options.cutmix_alpha:
+        return None
+    return inputs.Mixing(
+        seed=config.run.seed,
+        clones=config.strategy.num_clones,
+        mixup_alpha=options.mixup_alpha,
+        cutmix_alpha=options.cutmix_alpha,
+    )

@@ -1,0 +1,34 @@
+"""What happens beside the steps of a run."""
+
+from classifier import facts
+from classifier.hooks.contact_sheet import ContactSheet
+from classifier.hooks.events import EventHook
+from classifier.hooks.progress import MetricsFile, Progress
+from classifier.hooks.validation import Validation
+from classifier.hooks.watchdog import Watchdog
+from classifier.resolve import ResolvedRun
+from classifier.run_directory import RunDirectory
+from classifier.training_batches import TrainingBatches
+from slim import learning
+
+
+def make_hooks(
+    resolved: ResolvedRun, directory: RunDirectory, batches: TrainingBatches
+) -> list[learning.Hook]:
+    """Returns the hooks that a run's options ask for; the first worker alone has them."""
+    saving = resolved.config.saving
+    metrics = MetricsFile(directory.metrics_path)
+    hooks: list[learning.Hook] = [Progress(resolved, saving.log_every_n_steps, metrics)]
+    if resolved.config.incidents.watchdog_minutes:
+        hooks.append(Watchdog(resolved.config.incidents.watchdog_minutes))
+    if saving.save_summaries_secs:
+        hooks.append(EventHook(directory.path, saving.save_summaries_secs))
+    if resolved.eval_every_steps:
+        data, split = resolved.config.data, resolved.config.validation.eval_split_name
+        evaluated = facts.open_dataset(data.dataset_name, split, data.dataset_dir)
+        hooks.append(Validation(resolved, evaluated, metrics))
+    if saving.summarize_images:
+        names = resolved.model.label_names or ()
+        seconds = saving.save_summaries_secs
+        hooks.append(ContactSheet(directory.path, batches.batch, names, seconds))
+    return hooks

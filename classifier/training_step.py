@@ -1,0 +1,81 @@
+"""The training step of a run, and the devices it runs on."""
+
+import functools
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+import slim
+from classifier import batch_norm, cluster, model, optimizers, resolve, schedules, warm_start
+from classifier.config.training import TrainConfig
+from deployment.model_deploy import DeploymentConfig
+from slim import learning
+from slim.loss_scale import DynamicLossScale
+
+
+def make_train_op(
+    resolved: resolve.ResolvedRun, strategy: tf.distribute.Strategy
+) -> slim.learning.TrainOp:
+    """Returns the training step of a run; its variables are made by the first batch."""
+    config = resolved.config
+    name, dtype = resolved.model.model_name, config.network.compute_dtype
+    scopes = warm_start.trainable_scopes(config.finetune, name)
+    loss_fn = model.training_loss(
+        resolved.model,
+        config.loss.weight_decay,
+        config.loss.label_smoothing,
+        dtype,
+        frozen_batch_norm=batch_norm.frozen_rule(config.batch_norm, scopes),
+        batch_norm_decay=config.batch_norm.batch_norm_decay,
+        class_weights=resolved.class_weights,
+    )
+    rate = schedules.make_schedule(config.schedule, resolved.schedule_steps)
+
+    def choose(names: Sequence[str]) -> Sequence[str]:
+        return warm_start.variables_to_train(config.finetune, name, names)
+
+    return learning.create_train_op(
+        loss_fn,
+        optimizers.make_optimizer(config.optimizer, rate, resolved.model.model_name),
+        store=slim.VariableStore(seed=config.run.seed, keep_float32=True),
+        strategy=strategy,
+        variables_to_train=choose,
+        clip_gradient_norm=config.optimizer.clip_gradient_norm,
+        moving_average_decay=config.optimizer.moving_average_decay,
+        loss_scale=DynamicLossScale() if dtype == "float16" else None,
+        seed=config.run.seed,
+        learning_rate_multipliers=functools.partial(
+            _multipliers, config.schedule.learning_rate_multipliers
+        ),
+        accumulate_steps=config.step.accumulate_steps,
+        jit_compile=_is_compiled(config),
+        recompute_gradients=config.step.recompute_gradients,
+    )
+
+
+def _multipliers(items: Sequence[str], names: Sequence[str]) -> dict[str, float]:
+    """Returns the factor of each variable's learning rate, the longest scope's that it lies in."""
+    factors: dict[str, float] = {}
+    for item in sorted(items, key=lambda item: len(item.rpartition(":")[0])):
+        scope, _, factor = item.rpartition(":")
+        inside = warm_start.in_scopes(names, [scope], "learning_rate_multipliers")
+        factors |= dict.fromkeys(inside, float(factor))
+    return factors
+
+
+def deployment_config(
+    config: TrainConfig, workers: cluster.Cluster = cluster.ALONE
+) -> DeploymentConfig:
+    """Returns which devices the options name, on which of the workers."""
+    return DeploymentConfig(
+        num_clones=config.strategy.num_clones,
+        clone_on_cpu=config.strategy.clone_on_cpu,
+        replica_id=workers.task,
+        num_ps_tasks=config.strategy.num_ps_tasks,
+        worker_hosts=workers.hosts,
+    )
+
+
+def _is_compiled(config: TrainConfig) -> bool:
+    on_gpu = "GPU" in deployment_config(config).devices()[0]
+    return {"auto": on_gpu, "true": True, "false": False}[config.step.jit_compile]
