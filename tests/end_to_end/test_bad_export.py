@@ -95,7 +95,7 @@ WRONG = {
     "no evaluation": ("--eval_json=/nowhere.json", "is not a file that eval_image_classifier.py"),
     "wrong input type": ("--input_type=float", "did you mean 'float_image'"),
     "video network": (a_video_network, "takes videos"),
-    "video flag": ("--is_video_model", "takes images, not videos: leave --is_video_model out"),
+    "video flag": ("--is_video_model", "takes images, not videos: leave is_video_model out"),
 }
 
 
