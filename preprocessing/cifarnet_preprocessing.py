@@ -47,20 +47,19 @@ def preprocess_for_train(
     if use_grayscale:
         image = channels.as_grayscale(image)
     if random_crop:
-        image = _at_least(image, height, width)
-        image = tf.pad(image, [[padding, padding], [padding, padding], [0, 0]])
-        image = tf.image.stateless_random_crop(image, [height, width, image.shape[-1]], crop_seed)
+        image = _padded(image, height, width, padding)
+        image = _cropped(image, height, width, crop_seed)
     else:
         image = tf.image.resize_with_crop_or_pad(image, height, width)
     if random_flip:
-        image = tf.image.stateless_random_flip_left_right(image, flip_seed)
+        image = _flipped(image, flip_seed)
     if distort is not None:
         image = distort(image, seed)
     if color_distortion != "none":
         image = tf.image.stateless_random_brightness(image, MAX_BRIGHTNESS, brightness_seed)
     if color_distortion in (None, "full"):
         image = tf.image.stateless_random_contrast(image, *CONTRAST, contrast_seed)
-    return tf.image.per_image_standardization(image)
+    return _standardized(tf.ensure_shape(image, [height, width, image.shape[-1]]))
 
 
 def preprocess_for_eval(
@@ -82,8 +81,34 @@ def preprocess_image(
     return prepare(image, height, width, **kwargs)
 
 
-def _at_least(image: tf.Tensor, height: int, width: int) -> tf.Tensor:
-    shape = tf.shape(image)
-    return tf.image.resize_with_crop_or_pad(
-        image, tf.maximum(shape[0], height), tf.maximum(shape[1], width)
-    )
+# What follows gives the bits of TensorFlow's functions with a fraction of their operations, which
+# take most of the time that pictures as small as these need.
+def _padded(image: tf.Tensor, height: int, width: int, padding: int) -> tf.Tensor:
+    """Returns the picture about the centre of one of at least that size, with a border around."""
+    lacking = tf.maximum(tf.constant([height, width, 0]) - tf.shape(image), 0)
+    before = lacking // 2
+    border = tf.constant([padding, padding, 0])
+    padded = tf.pad(image, tf.stack([border + before, border + lacking - before], axis=1))
+    return tf.ensure_shape(padded, [None, None, image.shape[-1]])
+
+
+def _cropped(image: tf.Tensor, height: int, width: int, seed: tf.Tensor) -> tf.Tensor:
+    """Equals `tf.image.stateless_random_crop` of a picture that is large enough."""
+    size = tf.constant([height, width, image.shape[-1]])
+    number = tf.random.stateless_uniform([3], seed, 0, tf.int32.max, tf.int32)
+    begin = number % (tf.shape(image) - size + 1)
+    return tf.ensure_shape(tf.slice(image, begin, size), [height, width, image.shape[-1]])
+
+
+def _flipped(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Equals `tf.image.stateless_random_flip_left_right`, without its branches."""
+    mirror = tf.random.stateless_uniform([], seed) < 0.5
+    flipped = tf.raw_ops.Reverse(tensor=image, dims=tf.stack([False, mirror, False]))
+    return tf.ensure_shape(flipped, image.shape)
+
+
+def _standardized(image: tf.Tensor) -> tf.Tensor:
+    """Equals `tf.image.per_image_standardization` of a picture whose size is known."""
+    image = image - tf.reduce_mean(image, keepdims=True)
+    deviation = tf.sqrt(tf.reduce_mean(tf.square(image), keepdims=True))
+    return image / tf.maximum(deviation, tf.math.rsqrt(float(image.shape.num_elements())))

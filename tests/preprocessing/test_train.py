@@ -120,6 +120,24 @@ def test_cifarnet_shifts_by_at_most_the_padding_and_mirrors():
     assert 60 < mirrored < 140
 
 
+@pytest.mark.parametrize("size", [(32, 32), (8, 8), (40, 31), (5, 50)])
+def test_cifarnet_gives_the_bits_of_tensorflows_functions(size):
+    picture = tf.constant(np.random.default_rng(0).integers(0, 256, [*size, 3]), tf.uint8)
+    for number in range(4):
+        crop, flip, brightness, contrast = tf.unstack(tf.random.split(seed(number), 4))
+        image = tf.image.resize_with_crop_or_pad(
+            tf.cast(picture, tf.float32), max(24, size[0]), max(30, size[1])
+        )
+        image = tf.pad(image, [[4, 4], [4, 4], [0, 0]])
+        image = tf.image.stateless_random_crop(image, [24, 30, 3], crop)
+        image = tf.image.stateless_random_flip_left_right(image, flip)
+        image = tf.image.stateless_random_brightness(image, 63, brightness)
+        image = tf.image.stateless_random_contrast(image, 0.2, 1.8, contrast)
+        wanted = tf.image.per_image_standardization(image)
+        found = cifarnet_preprocessing.preprocess_for_train(picture, 24, 30, seed=seed(number))
+        np.testing.assert_array_equal(found, wanted)
+
+
 def test_cifarnet_pads_a_picture_that_is_too_small():
     assert train("cifarnet", PICTURE[:8, :8]).shape == (32, 32, 3)
 
