@@ -94,7 +94,8 @@ class TrainingBatches:
             for shard, record in zip(batch["shard"][:4], batch["record"][:4], strict=True)
         ]
         low, high = float(batch["image"].min()), float(batch["image"].max())
-        return f"The batch began with {', '.join(names)}; its images range from {low:.4g} to {high:.4g}"
+        begins = ", ".join(names)
+        return f"The batch began with {begins}; its images range from {low:.4g} to {high:.4g}"
 
 
 def _check_skipping(config: TrainConfig, workers: cluster.Cluster) -> None:
