@@ -18,6 +18,34 @@ AUXILIARY_WEIGHT = 0.4
 _USUAL_FRAMES = 16
 
 
+def training_network(
+    info: ModelInfo,
+    weight_decay: float,
+    compute_dtype: str = "float32",
+    frozen_batch_norm: bool | Callable[[str], bool] = False,
+    batch_norm_decay: float | None = None,
+) -> Callable[[tf.Tensor], tuple[tf.Tensor, dict[str, tf.Tensor]]]:
+    """Returns a network in training mode: from float32 images to (logits, end points).
+
+    Args:
+      info: the network and its classes.
+      weight_decay: coefficient of the L2 penalty on the weights.
+      compute_dtype: of the activations.
+      frozen_batch_norm: whether batch norm keeps to its moving averages, or which of it does, by
+        the scope's name.
+      batch_norm_decay: of those averages, instead of the network's own.
+    """
+    network = nets_factory.get_network_fn(
+        info.model_name, info.num_classes, weight_decay, True, batch_norm_decay
+    )
+
+    def run(image: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        with slim.arg_scope([slim.batch_norm], frozen=frozen_batch_norm):
+            return network(tf.cast(image, compute_dtype))
+
+    return run
+
+
 def training_loss(
     info: ModelInfo,
     weight_decay: float,
@@ -46,8 +74,8 @@ def training_loss(
       there is one, is 0 for images that do not count. Further parts of the batch are not looked
       at.
     """
-    network = nets_factory.get_network_fn(
-        info.model_name, info.num_classes, weight_decay, True, batch_norm_decay
+    network = training_network(
+        info, weight_decay, compute_dtype, frozen_batch_norm, batch_norm_decay
     )
 
     def loss_fn(
@@ -58,8 +86,7 @@ def training_loss(
         weight: tf.Tensor | float = 1.0,
         **_: tf.Tensor,
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        with slim.arg_scope([slim.batch_norm], frozen=frozen_batch_norm):
-            logits, end_points = network(tf.cast(image, compute_dtype))
+        logits, end_points = network(image)
         one_hot = slim.one_hot_encoding(label, info.num_classes)
         if mixed_label is not None:
             other = slim.one_hot_encoding(mixed_label, info.num_classes)

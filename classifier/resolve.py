@@ -100,7 +100,8 @@ def resolve_training(
       preprocessing_of: gives the preprocessing's own name for it or a network.
 
     Raises:
-      UserError: if a name is not known, no class is left, or a decay is shorter than a step.
+      UserError: if a name is not known, no class is left, a decay is shorter than a step, or steps
+        behind the end are to be profiled.
     """
     name = _checks.one_of("model_name", config.network.model_name, networks)
     offset = config.data.labels_offset
@@ -123,18 +124,27 @@ def resolve_training(
     global_batch_size = of_a_clone * clones
     steps = resolve_schedule(config.schedule, dataset.num_samples, of_a_clone, clones)
     steps_per_epoch = dataset.num_samples / global_batch_size
+    end = _end(config, steps_per_epoch)
+    _check_profiled(config.reporting.profile_steps, end)
     return ResolvedRun(
         config=config,
         model=model,
         num_samples=dataset.num_samples,
         global_batch_size=global_batch_size,
         steps_per_epoch=steps_per_epoch,
-        number_of_steps=_end(config, steps_per_epoch),
+        number_of_steps=end,
         schedule_steps=steps,
         eval_every_steps=config.validation.eval_every_steps
         or _every(config.validation.eval_every_epochs * steps_per_epoch),
         schedule=_in_words(config, steps_per_epoch, steps),
     )
+
+
+def _check_profiled(steps: tuple[int, ...] | None, end: int | None) -> None:
+    if steps is not None and end is not None and steps[1] > end:
+        raise _checks.UserError(
+            f"profile_steps={steps[0]},{steps[1]} goes beyond the run's {end} steps"
+        )
 
 
 def preprocessing_switches(config: TrainConfig) -> dict[str, Any]:

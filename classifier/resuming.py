@@ -68,13 +68,21 @@ def changed_options(old: Mapping[str, Any], new: ResolvedRun) -> tuple[Change, .
 
 
 def refuse_changes(changes: tuple[Change, ...], train_dir: str) -> None:
-    """Raises UserError if a run cannot be resumed with these changes."""
-    refused = [str(change) for change in changes if change.refused]
-    if refused:
-        raise _checks.UserError(
-            f"train_dir={train_dir!r} holds a run that was started with other options"
-            f" ({'; '.join(refused)}); use those, or another folder"
+    """Raises UserError if a run cannot be resumed with these changes; it says the ways out."""
+    refused = [change for change in changes if change.refused]
+    if not refused:
+        return
+    ways = ["give the old ones to go on with it", "another --train_dir to start anew"]
+    # Another network has no use for the weights.
+    if all(change.name != "model_name" for change in refused):
+        ways.append(
+            f"or another --train_dir with --checkpoint_path={train_dir} to go on from its weights "
+            "with the new ones"
         )
+    raise _checks.UserError(
+        f"train_dir={train_dir!r} holds a run that was started with other options"
+        f" ({'; '.join(map(str, refused))}): {', '.join(ways)}"
+    )
 
 
 def _short(value: Any, most: int = 60) -> str:

@@ -1,14 +1,18 @@
 """What happens beside the steps of a run."""
 
 from classifier import facts
+from classifier.hooks.activations import Activations
 from classifier.hooks.contact_sheet import ContactSheet
+from classifier.hooks.curves import Curves
 from classifier.hooks.events import EventHook
+from classifier.hooks.profile import Profile
 from classifier.hooks.progress import MetricsFile, Progress
 from classifier.hooks.validation import Validation
 from classifier.hooks.watchdog import Watchdog
 from classifier.resolve import ResolvedRun
 from classifier.run_directory import RunDirectory
 from classifier.training_batches import TrainingBatches
+from classifier.training_step import make_training_network
 from slim import learning
 
 
@@ -22,11 +26,24 @@ def make_hooks(
     if resolved.config.incidents.watchdog_minutes:
         hooks.append(Watchdog(resolved.config.incidents.watchdog_minutes))
     if saving.save_summaries_secs:
-        hooks.append(EventHook(directory.path, saving.save_summaries_secs))
+        activations = Activations(
+            make_training_network(resolved),
+            batches.batch,
+            resolved.config.data.batch_size,
+            resolved.config.run.seed,
+        )
+        hooks.append(EventHook(directory.path, saving.save_summaries_secs, activations))
     if resolved.eval_every_steps:
         data, split = resolved.config.data, resolved.config.validation.eval_split_name
         evaluated = facts.open_dataset(data.dataset_name, split, data.dataset_dir)
         hooks.append(Validation(resolved, evaluated, metrics))
+    reporting = resolved.config.reporting
+    if reporting.plot_curves:  # behind Validation, whose numbers it draws
+        hooks.append(Curves(resolved, directory.path, metrics))
+    if reporting.profile_steps is not None:
+        first, last = reporting.profile_steps
+        steps_per_loop = resolved.config.run.steps_per_loop
+        hooks.append(Profile(directory.path, first, last, steps_per_loop))
     if saving.summarize_images:
         names = resolved.model.label_names or ()
         seconds = saving.save_summaries_secs

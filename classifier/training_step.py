@@ -1,7 +1,7 @@
 """The training step of a run, and the devices it runs on."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -19,13 +19,12 @@ def make_train_op(
     """Returns the training step of a run; its variables are made by the first batch."""
     config = resolved.config
     name, dtype = resolved.model.model_name, config.network.compute_dtype
-    scopes = warm_start.trainable_scopes(config.finetune, name)
     loss_fn = model.training_loss(
         resolved.model,
         config.loss.weight_decay,
         config.loss.label_smoothing,
         dtype,
-        frozen_batch_norm=batch_norm.frozen_rule(config.batch_norm, scopes),
+        frozen_batch_norm=_frozen_batch_norm(config, name),
         batch_norm_decay=config.batch_norm.batch_norm_decay,
         class_weights=resolved.class_weights,
     )
@@ -51,6 +50,25 @@ def make_train_op(
         jit_compile=_is_compiled(config),
         recompute_gradients=config.step.recompute_gradients,
     )
+
+
+def make_training_network(
+    resolved: resolve.ResolvedRun,
+) -> Callable[[tf.Tensor], tuple[tf.Tensor, dict[str, tf.Tensor]]]:
+    """Returns the network as a run trains it, from images to (logits, end points)."""
+    config = resolved.config
+    return model.training_network(
+        resolved.model,
+        config.loss.weight_decay,
+        config.network.compute_dtype,
+        _frozen_batch_norm(config, resolved.model.model_name),
+        config.batch_norm.batch_norm_decay,
+    )
+
+
+def _frozen_batch_norm(config: TrainConfig, model_name: str) -> bool | Callable[[str], bool]:
+    scopes = warm_start.trainable_scopes(config.finetune, model_name)
+    return batch_norm.frozen_rule(config.batch_norm, scopes)
 
 
 def _multipliers(items: Sequence[str], names: Sequence[str]) -> dict[str, float]:

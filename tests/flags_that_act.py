@@ -72,6 +72,8 @@ PROOFS: dict[str, dict[str, str]] = {
         "classifier/test_cache.py::test_a_run_reads_the_copies": "cache",
         "classifier/test_data_service.py::test_a_run_trains_on_them": "data_service",
         "classifier/test_contact_sheet.py::test_a_run_shows_its_images": "summarize_images",
+        "classifier/test_profile.py::test_a_run_leaves_a_trace": "profile_steps",
+        "classifier/test_curves.py::test_a_run_draws_its_curves": "plot_curves",
         "classifier/test_schedules.py::test_durations_in_epochs_are_those_in_steps": (
             "num_epochs_per_decay piecewise_epochs warmup_epochs"
         ),

@@ -41,6 +41,20 @@ def rising(**lists: tuple[float, ...]) -> None:
                 )
 
 
+def step_range(**ranges: tuple[int, ...]) -> None:
+    """Raises UserError unless a list is a first step and a last one that is not before it."""
+    for name, steps in ranges.items():
+        shown = ",".join(map(str, steps))
+        if len(steps) != 2:
+            raise _checks.UserError(
+                f"{name}={shown!r} has to be the first and the last step: 10,20"
+            )
+        if steps[0] < 1:
+            raise _checks.UserError(f"{name}={shown!r}: the first step of a run is 1")
+        if steps[1] < steps[0]:
+            raise _checks.UserError(f"{name}={shown!r} ends before it begins")
+
+
 def license_name(**values: str) -> None:
     """Raises UserError for what cannot be the short name of a license."""
     for name, value in values.items():

@@ -13,6 +13,7 @@ from classifier.config.finetuning import BatchNormOptions, FinetuneOptions
 from classifier.config.incidents import IncidentOptions
 from classifier.config.network import LossOptions, NetworkOptions
 from classifier.config.optimizer import OptimizerOptions
+from classifier.config.reporting import ReportingOptions
 from classifier.config.run import RunOptions, SavingOptions
 from classifier.config.schedule import ScheduleOptions
 from classifier.config.step import StepOptions
@@ -39,3 +40,4 @@ class TrainConfig:
     validation: ValidationOptions = ValidationOptions()
     incidents: IncidentOptions = IncidentOptions()
     saving: SavingOptions = SavingOptions()
+    reporting: ReportingOptions = ReportingOptions()

@@ -5,24 +5,32 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from classifier.hooks.activations import Activations
 from slim import learning
-from slim.events import EventFile
+from slim.events import EventFile, histogram
 
 
 class EventHook(learning.Hook):
-    """Writes a step's numbers every so many seconds.
+    """Writes a step's numbers every so many seconds, and histograms of the network's variables and
+    of its activations.
 
     Args:
       directory: where to.
       seconds: between two points.
+      activations: what is computed of the next step's batch.
       clock: seconds that never go back.
     """
 
     def __init__(
-        self, directory: str, seconds: float, clock: Callable[[], float] = time.monotonic
+        self,
+        directory: str,
+        seconds: float,
+        activations: Activations,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._directory = directory
         self._seconds = seconds
+        self._activations = activations
         self._clock = clock
         self._file: EventFile | None = None
         self._last = 0.0
@@ -37,12 +45,26 @@ class EventHook(learning.Hook):
         now = self._clock()
         if now - self._last < self._seconds and run.step != run.number_of_steps:
             return
-        self._last = now
         assert self._file is not None
         self._file.scalars(
             run.step, {f"train/{name}": values[-1] for name, values in numbers.items()}
         )
+        self._write_histograms(self._file, run)
         self._file.flush()
+        self._last = self._clock()
+
+    def _write_histograms(self, file: EventFile, run: learning.Run) -> None:
+        """Writes them under the names that the original gives them."""
+        store = run.train_op.store
+        variables = {
+            name: histogram(store.named_variable(name))
+            for name, record in store.records.items()
+            if record.model
+        }
+        found = self._activations(store, run.step)
+        activations = {f"activations/{name}": buckets for name, (buckets, _) in found.items()}
+        file.histograms(run.step, variables | activations)
+        file.scalars(run.step, {f"sparsity/{name}": zeros for name, (_, zeros) in found.items()})
 
     def end(self, run: learning.Run) -> None:
         """Closes the file."""

@@ -195,6 +195,28 @@ def test_changes_that_make_another_run_are_refused(values, change):
         resuming.refuse_changes(changes, "run")
 
 
+def refusal(**values):
+    changes = resuming.changed_options(through_json(resolved()), resolved(**values))
+    with pytest.raises(_checks.UserError, match="give the old ones to go on with it") as refused:
+        resuming.refuse_changes(changes, "run")
+    return str(refused.value)
+
+
+def test_a_refusal_says_how_to_override_it():
+    said = refusal(seed=1)
+    assert "another --train_dir to start anew" in said
+    assert said.endswith(
+        "or another --train_dir with --checkpoint_path=run to go on from its weights with the new"
+        " ones"
+    )
+
+
+def test_another_network_cannot_go_on_from_the_weights():
+    said = refusal(model_name="inception_v3")
+    assert "another --train_dir to start anew" in said
+    assert "checkpoint_path" not in said
+
+
 def test_the_same_global_batch_on_more_clones_is_no_other_run():
     after = resolved(batch_size=16, num_clones=2)
     changes = resuming.changed_options(through_json(resolved()), after)

@@ -1,0 +1,115 @@
+"""What a run writes for TensorBoard: histograms of variables and activations, and sparsity."""
+
+import glob
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from classifier import facts, model, options
+from classifier.config.training import TrainConfig
+from classifier.hooks.activations import Activations
+from classifier.run_directory import RunDirectory
+from classifier.training_batches import TrainingBatches
+from slim import checkpoints
+from slim.events import histogram
+from tests.slim.small_net import built, images, small_net
+
+
+def summaries(directory):
+    """Returns {(name, step): (plugin, array)} of the event files in a directory."""
+    return {
+        (value.tag, event.step): (
+            value.metadata.plugin_data.plugin_name,
+            tf.make_ndarray(value.tensor),
+        )
+        for path in glob.glob(f"{directory}/events*")
+        for record in tf.data.TFRecordDataset(path)
+        for event in [tf.compat.v1.Event.FromString(record.numpy())]
+        for value in event.summary.value
+    }
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.random.default_rng(0).normal(size=[40, 5]).astype(np.float32),
+        np.arange(301, dtype=np.float32) ** 2,
+    ],
+)
+def test_a_histogram_equals_numpys(values):
+    counts, edges = np.histogram(values, 30)
+    found = histogram(values).numpy()
+    np.testing.assert_allclose(found[:, 0], edges[:-1], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found[:, 1], edges[1:], rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(found[:, 2], counts)
+
+
+def test_a_histogram_of_equal_of_half_and_of_no_values():
+    found = histogram(tf.fill([7], 3.0)).numpy()
+    assert found[:, 2].sum() == 7
+    assert (found[0, 0], found[-1, 1]) == (2.5, 3.5)
+    assert histogram(tf.constant([1, 2], tf.bfloat16)).numpy()[:, 2].sum() == 2
+    bad = histogram([np.nan, np.inf, 1.0, 2.0]).numpy()
+    assert (bad[0, 0], bad[-1, 1], bad[:, 2].sum()) == (1, 2, 2)
+    assert histogram([np.nan]).numpy()[:, 2].sum() == 0
+
+
+def test_a_run_writes_what_the_original_does(train, tmp_path, digits):
+    assert train(tmp_path, save_summaries_secs=600).code == 0
+    found = summaries(tmp_path)
+    info = RunDirectory(str(tmp_path)).read_model_info()
+    reader = checkpoints.read(str(tmp_path / "model.ckpt-2"))
+    classifier = model.InferenceModel(info, str(tmp_path))
+    for name, value in classifier.values().items():
+        plugin, buckets = found[name, 2]
+        assert plugin == "histograms"
+        assert buckets[:, 2].sum() == value.size
+        assert buckets[0, 0] == pytest.approx(reader.get(name).min())
+        assert buckets[-1, 1] == pytest.approx(reader.get(name).max())
+    run = facts.training_run(
+        options.build(
+            TrainConfig,
+            train_dir=str(tmp_path),
+            dataset_name="digits",
+            dataset_dir=str(digits),
+            model_name="lenet",
+            batch_size=8,
+        )
+    )
+    dataset = facts.open_dataset("digits", "train", str(digits))
+    batch = TrainingBatches(run, dataset).batch(2)["image"]
+    relu = classifier.output("conv1", tf.constant(batch)).numpy()
+    plugin, buckets = found["activations/conv1", 2]
+    assert plugin == "histograms"
+    assert buckets[:, 2].sum() == relu.size
+    assert buckets[-1, 1] == pytest.approx(relu.max(), rel=1e-4)
+    plugin, sparsity = found["sparsity/conv1", 2]
+    assert plugin == "scalars"
+    assert 0.05 < sparsity == pytest.approx((relu == 0).mean(), abs=1e-3)
+    logits = classifier.output("Logits", tf.constant(batch)).numpy()
+    assert found["activations/Logits", 2][1][:, 2].sum() == logits.size
+    assert found["train/loss", 2][0] == "scalars"
+
+
+def test_activations_are_those_of_training_and_move_nothing():
+    store = built()
+    before = {name: value.numpy() for name, value in store.named_variables.items()}
+
+    def network(pictures):
+        return None, {"out": small_net(pictures)}
+
+    batch = images(6)
+    found = Activations(network, lambda step: {"image": batch}, 4)(store, 3)
+    for name, value in store.named_variables.items():
+        np.testing.assert_array_equal(before[name], value.numpy())
+    with store.as_default():
+        wanted = small_net(tf.constant(batch[:4]), is_training=True).numpy()
+    buckets, zeros = found["out"]
+    assert buckets.numpy()[:, 2].sum() == wanted.size
+    assert float(buckets[0, 0]) == pytest.approx(wanted.min(), rel=1e-4)
+    assert float(buckets[-1, 1]) == pytest.approx(wanted.max(), rel=1e-4)
+    assert float(zeros) == 0
+    # The oracle's own pass moved them, so the comparison above could have failed.
+    moved = store.named_variable("Net/conv1/BatchNorm/moving_mean").numpy()
+    assert (moved != before["Net/conv1/BatchNorm/moving_mean"]).any()
