@@ -14,7 +14,7 @@ from classifier.exit_codes import ExitCode
 from classifier.hooks.bad_images import BadImagesLog
 from classifier.hooks.opening import Opening
 from classifier.run_directory import RunDirectory
-from classifier.training_batches import TrainingBatches
+from classifier.training_batches import TrainingBatches, check_bad_images
 from classifier.training_hooks import make_hooks
 from classifier.training_step import deployment_config, make_train_op
 from slim import _checks, learning
@@ -37,6 +37,7 @@ def run(config: TrainConfig) -> ExitCode | None:
     directory = RunDirectory(config.run.train_dir)
     changes = _changes(directory, resolved)
     workers = cluster.resolve(config.strategy)
+    check_bad_images(config, workers)
     deployment = deployment_config(config, workers)
     if workers.hosts:
         print(f"worker {workers.task} of {', '.join(workers.hosts)}: waiting for all", flush=True)

@@ -22,7 +22,7 @@ class TrainingBatches:
       bad_images: those that were left out, where bad images are, or None.
 
     Raises:
-      UserError: if bad images cannot be left out, or there is no room for the cache.
+      UserError: if there is no room for the cache.
     """
 
     def __init__(
@@ -32,7 +32,6 @@ class TrainingBatches:
         workers: cluster.Cluster = cluster.ALONE,
     ) -> None:
         config = resolved.config
-        _check_skipping(config, workers)
         self.bad_images = inputs.BadImages() if config.bad_images.is_skipping else None
         self._resolved = resolved
         self._dataset = dataset
@@ -94,10 +93,12 @@ class TrainingBatches:
             for shard, record in zip(batch["shard"][:4], batch["record"][:4], strict=True)
         ]
         low, high = float(batch["image"].min()), float(batch["image"].max())
-        return f"The batch began with {', '.join(names)}; its images range from {low:.4g} to {high:.4g}"
+        begins = ", ".join(names)
+        return f"The batch began with {begins}; its images range from {low:.4g} to {high:.4g}"
 
 
-def _check_skipping(config: TrainConfig, workers: cluster.Cluster) -> None:
+def check_bad_images(config: TrainConfig, workers: cluster.Cluster) -> None:
+    """Raises UserError if bad images are to be left out where their reader would not know."""
     if config.bad_images.is_skipping and config.data.data_service is not None:
         raise _checks.UserError(
             "on_bad_image=skip needs the batches to be made here, without data_service"

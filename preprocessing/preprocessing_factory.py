@@ -22,6 +22,7 @@ VALUES = {
     "cifarnet": "of each image mean 0 and deviation 1",
     "inception": "-1 to 1",
     "lenet": "-1 to 0.992",
+    "none": "0 to 255",
     "vgg": "0 to 255 less 123.68, 116.779 and 103.939 for red, green and blue",
 }
 

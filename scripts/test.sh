@@ -15,4 +15,6 @@ fi
 "$PYTHON" -m ruff check .
 "$PYTHON" -m ruff format --check .
 "$PYTHON" -m mypy
-TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-3}" "$PYTHON" -m pytest ${marks[@]+"${marks[@]}"} "$@"
+# A process for each core, at most four for the memory's sake; a file's tests stay in one, for what they share.
+TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-3}" "$PYTHON" -m pytest -n auto --maxprocesses=4 --dist=loadfile \
+  ${marks[@]+"${marks[@]}"} "$@"

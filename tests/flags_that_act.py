@@ -85,10 +85,8 @@ PROOFS: dict[str, dict[str, str]] = {
         f"{_INPUTS}::test_a_window_holds_only_what_the_buffer_allows": "shuffle_buffer_mb",
         "classifier/test_mixing.py::test_the_flags_change_a_run": "mixup_alpha cutmix_alpha",
         "classifier/test_mixing.py::test_each_option_changes_the_images": (
-            "auto_augment rand_augment rand_augment_layers random_erasing"
-        ),
-        "preprocessing/test_switches.py::test_each_alone_is_random": (
-            "random_crop random_flip color_distortion"
+            "auto_augment rand_augment rand_augment_layers random_erasing random_crop random_flip"
+            " color_distortion"
         ),
         f"{_WARM}::test_finetune_head_trains_the_head_alone": "finetune",
         f"{_WARM}::test_missing_variables_name_the_flag": "ignore_missing_vars",

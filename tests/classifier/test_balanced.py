@@ -1,6 +1,7 @@
 """Balanced sampling: how often, in which order, and after resuming."""
 
 import collections
+import functools
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from tests.classifier import test_inputs as toys
 COUNTS = (40, 9, 4, 2, 4, 1)
 
 
+@functools.cache
 def unequal():
     """60 pictures of six classes, in no order."""
     labels = np.random.RandomState(0).permutation(np.repeat(np.arange(6), COUNTS))

@@ -38,6 +38,7 @@ def test_loops_are_ops_and_the_answer_the_checkpoints(tmp_path, preprocessing):
     assert tf.compat.v1.control_flow_v2_enabled()
 
 
+@pytest.mark.slow
 def test_an_export_where_functions_were_off_leaves_them_off(tmp_path):
     run = make_run(tmp_path / "run")
     tf.compat.v1.disable_control_flow_v2()

@@ -31,6 +31,7 @@ print([each.name for each in model.layers if each.weights])
 """
 
 
+@pytest.mark.slow
 def test_plain_keras_loads_the_model_and_trains_it(lenet_run, lenet_classifier, tmp_path, capsys):
     exporting.run(exports.config(lenet_run, tmp_path, formats=("keras",), check_images=2))
     assert "gives logits, 4 layers with weights" in capsys.readouterr().out

@@ -145,6 +145,7 @@ def test_the_best_checkpoint_has_its_runs_numbers(run):
         assert model_card.measured(given, 5) is None
 
 
+@pytest.mark.slow
 def test_a_card_that_the_user_took_over_stays(run, tmp_path, capsys):
     out = tmp_path / "out"
     export_to(out, run, "frozen_pb")

@@ -125,6 +125,7 @@ def test_the_printed_curl_gives_the_checkpoints_answer(place, capsys, batch):
     assert max(map(float, value.split(","))) == pytest.approx(probability, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_names_shapes_kinds_and_values_are_said(place, capsys):
     export_to(place, place / "run", "frozen_pb", "saved_model", batch_size=2)
     said = capsys.readouterr().out

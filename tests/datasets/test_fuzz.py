@@ -77,7 +77,7 @@ def test_10_000_damaged_pictures_in_training(tmp_path):
 @pytest.mark.slow
 def test_2_000_damaged_shards(tmp_path):
     outcomes = check("shards", 2_000, tmp_path, first=0)
-    assert set(outcomes) == {"intact", "refused"}
+    assert set(outcomes) <= {"intact", "refused"}
     assert outcomes["refused"] > 1_000
 
 
