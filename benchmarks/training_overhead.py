@@ -41,7 +41,7 @@ from slim import learning
 
 Times = tuple[float, float]  # seconds by the clock, and of the processor
 TARGET = 0.95
-NETWORKS = {"cifarnet": (32, 1000), "mobilenet_v1": (64, 200)}  # image size, steps of a stretch
+NETWORKS = {"cifarnet": (32, 300), "mobilenet_v1": (96, 100)}  # image size, steps of a stretch
 _WARM_UP = 5  # steps that do not count
 _INTERVAL = 600  # seconds between two summaries or checkpoints
 
