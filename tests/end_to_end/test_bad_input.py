@@ -7,7 +7,7 @@ import commands
 import pytest
 import tensorflow as tf
 
-from classifier import flags, training
+from classifier import flags, model, training
 from classifier.config.training import TrainConfig
 
 
@@ -249,7 +249,7 @@ def test_starts_from_a_checkpoint_and_trains_one_scope(train, digits, two_checkp
 
 
 def test_the_memory_is_not_enough(train, digits, tmp_path, monkeypatch):
-    make_loss = training.model.training_loss
+    make_loss = model.training_loss
 
     def with_a_giant_tensor(*args, **kwargs):
         loss_fn = make_loss(*args, **kwargs)
@@ -260,7 +260,7 @@ def test_the_memory_is_not_enough(train, digits, tmp_path, monkeypatch):
 
         return giant
 
-    monkeypatch.setattr(training.model, "training_loss", with_a_giant_tensor)
+    monkeypatch.setattr(model, "training_loss", with_a_giant_tensor)
     code, _, errors = train(tmp_path / "run", digits)
     assert code == 1
     assert len(errors) == 1
