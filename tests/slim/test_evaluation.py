@@ -53,16 +53,17 @@ def by_hand(prefix, average=False):
 
 
 def scalars(folder):
-    """Returns (step, name, value) of all event files in a folder."""
-    found = []
-    for path in sorted(folder.glob("events*")):
-        for record in tf.data.TFRecordDataset(str(path)):
-            event = tf.compat.v1.Event.FromString(record.numpy())
-            found += [
-                (event.step, value.tag, float(tf.make_ndarray(value.tensor)))
-                for value in event.summary.value
-            ]
-    return found
+    """Returns (step, name, value) of all event files in a folder, in the order of their writing."""
+    events = [
+        tf.compat.v1.Event.FromString(record.numpy())
+        for path in folder.glob("events*")
+        for record in tf.data.TFRecordDataset(str(path))
+    ]
+    return [
+        (event.step, value.tag, float(tf.make_ndarray(value.tensor)))
+        for event in sorted(events, key=lambda event: event.wall_time)
+        for value in event.summary.value
+    ]
 
 
 def test_each_example_counts_once_whatever_the_batches(run):
