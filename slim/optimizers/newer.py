@@ -12,7 +12,7 @@ from typing import ClassVar
 import tensorflow as tf
 
 from slim.optimizers.base import Optimizer, Scalar, Slot
-from slim.optimizers.original import beta_powers
+from slim.optimizers.original import apply_adam, beta_powers
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,18 +49,7 @@ class AdamW(Decoupled):
         return beta_powers(self.beta1, self.beta2)
 
     def move(self, variable, gradient, learning_rate, slots, scalars):
-        tf.raw_ops.ResourceApplyAdam(
-            var=variable.handle,
-            m=slots[0].handle,
-            v=slots[1].handle,
-            beta1_power=scalars[0],
-            beta2_power=scalars[1],
-            lr=learning_rate,
-            beta1=self.beta1,
-            beta2=self.beta2,
-            epsilon=self.epsilon,
-            grad=gradient,
-        )
+        apply_adam(self, variable, gradient, learning_rate, slots, scalars)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

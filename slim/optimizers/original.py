@@ -5,7 +5,8 @@ either side can resume the other's run.
 """
 
 import dataclasses
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import tensorflow as tf
 
@@ -89,18 +90,7 @@ class Adam(Optimizer):
         return beta_powers(self.beta1, self.beta2)
 
     def update(self, variable, gradient, learning_rate, slots, scalars):
-        tf.raw_ops.ResourceApplyAdam(
-            var=variable.handle,
-            m=slots[0].handle,
-            v=slots[1].handle,
-            beta1_power=scalars[0],
-            beta2_power=scalars[1],
-            lr=learning_rate,
-            beta1=self.beta1,
-            beta2=self.beta2,
-            epsilon=self.epsilon,
-            grad=gradient,
-        )
+        apply_adam(self, variable, gradient, learning_rate, slots, scalars)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -171,3 +161,27 @@ class Ftrl(Optimizer):
 def beta_powers(beta1: float, beta2: float) -> dict[str, Scalar]:
     """Returns the powers of Adam's decay rates, by the names of TensorFlow 1."""
     return {"beta1_power": Scalar(beta1, beta1), "beta2_power": Scalar(beta2, beta2)}
+
+
+def apply_adam(
+    options: Any,
+    variable: tf.Variable,
+    gradient: tf.Tensor,
+    learning_rate: tf.Tensor,
+    slots: Sequence[tf.Variable],
+    powers: Sequence[tf.Tensor],
+) -> None:
+    """Updates a variable and its two moments as Adam does, with the `beta1`, `beta2` and `epsilon`
+    of an optimizer and its `beta_powers`."""
+    tf.raw_ops.ResourceApplyAdam(
+        var=variable.handle,
+        m=slots[0].handle,
+        v=slots[1].handle,
+        beta1_power=powers[0],
+        beta2_power=powers[1],
+        lr=learning_rate,
+        beta1=options.beta1,
+        beta2=options.beta2,
+        epsilon=options.epsilon,
+        grad=gradient,
+    )
