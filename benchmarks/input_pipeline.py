@@ -106,7 +106,7 @@ def decode_whole(dataset: Dataset, name: str) -> tf.data.Dataset:
 
 
 def plain_inception(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Distorts a decoded picture in the original's order, which the guides have too: floats first."""
+    """Distorts a decoded picture in the order of the original and the guides: floats first."""
     image = tf.image.convert_image_dtype(image, tf.float32)
     begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
         tf.shape(image),

@@ -155,6 +155,12 @@ def test_threads_do_not_change_the_batches(toy, readers, threads):
     )
 
 
+def test_small_pictures_prepared_several_at_once_are_those_prepared_alone(toy, monkeypatch):
+    together = first(training(toy), 12)
+    monkeypatch.setattr(inputs.batches, "_SMALL", 0)
+    assert_same(first(training(toy), 12), together)
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_as_many_examples_are_prepared_at_once_as_asked_for(toy, threads):
     running, most, lock = 0, 0, threading.Lock()

@@ -65,7 +65,9 @@ def test_windows_are_slices(kind):
     np.testing.assert_array_equal(pictures.whole(lazy(contents)), decoded)
 
 
-@pytest.mark.parametrize("wanted, scale", [((81, 82), 1), ((60, 80), 2), ((36, 18), 4), ((20, 20), 8)])
+@pytest.mark.parametrize(
+    "wanted, scale", [((81, 82), 1), ((60, 80), 2), ((36, 18), 4), ((20, 20), 8)]
+)
 def test_large_windows_come_smaller(wanted, scale):
     contents = encoded(photograph(400, 300), quality=98, subsampling=0)
     begin, size = np.array([53, 21], np.int32), np.array([161, 163], np.int32)
