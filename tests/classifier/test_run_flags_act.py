@@ -126,9 +126,7 @@ def first_batch(run):
 
 
 # TensorFlow has a thread for each core, and the digits have two shards.
-side_by_side = pytest.mark.parametrize(
-    "asked, wanted", [(1, 1), (2, min(2, os.cpu_count() or 1))]
-)
+side_by_side = pytest.mark.parametrize("asked, wanted", [(1, 1), (2, min(2, os.cpu_count() or 1))])
 
 
 @side_by_side
