@@ -206,6 +206,17 @@ def test_resuming_at_every_index_gives_the_same_tail(toy, threads):
         assert_same(whole[start:], first(resumed, 240 - start))
 
 
+def test_more_workers_than_shards_make_the_batches_of_one(tmp_path):
+    dataset = load(write(tmp_path, (20,)))
+    settings = {"preprocessing_fn": noisy, "batch_size": 6}
+    parts = [first(training(dataset, **settings, worker=(index, 3)), 7) for index in range(3)]
+    joined = [
+        {key: np.concatenate([part[key] for part in batch]) for key in batch[0]}
+        for batch in zip(*parts, strict=True)
+    ]
+    assert_same(first(training(dataset, **settings), 7), joined)
+
+
 def test_batches_run_across_the_end_of_an_epoch(toy):
     batch = first(training(toy), 9)[8]
     assert batch["epoch"].tolist() == [0] * 4 + [1] * 3
