@@ -199,7 +199,8 @@ def _fixed(graph_def: Any) -> set[str]:
     fixed: set[str] = set()
     for node in graph_def.node:  # in the order in which they were made, so inputs come first
         inputs = [node_name(each) in fixed for each in node.input]
-        if node.op == "Const" or (inputs and all(inputs)):
+        # A constant of a loop waits for the loop.
+        if all(inputs) if inputs else node.op == "Const":
             fixed.add(node.name)
     return fixed
 
