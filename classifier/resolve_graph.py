@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from classifier.config.export import ExportConfig, ExportOptions
+from classifier.config.formats import FORMATS
 from slim import _checks
 
 # The original's defaults.
 MODEL_NAME = "inception_v3"
 DATASET_NAME = "imagenet"
-# TFLite has no three-dimensional max pooling, and ONNX was not tried.
-_VIDEO_FORMATS = ("frozen_pb", "saved_model")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,11 +96,11 @@ def check_videos(name: str, networks: Mapping[str, GraphNetwork], run: ExportOpt
             f"input_type={run.input_type!r} is for images: model_name={name!r} takes preprocessed"
             " videos"
         )
-    others = [each for each in run.formats or () if each not in _VIDEO_FORMATS]
+    others = [each for each in run.formats or () if FORMATS[each].no_videos]
     if is_video and others:
         raise _checks.UserError(
-            f"formats={','.join(others)} is for images: model_name={name!r} takes videos, which"
-            f" {' and '.join(_VIDEO_FORMATS)} do"
+            f"formats={','.join(others)} is for images: model_name={name!r} takes videos, and"
+            f" {FORMATS[others[0]].no_videos}"
         )
     return is_video
 

@@ -16,6 +16,7 @@ class FormatFacts:
       calibrated: whether it needs images of the training split.
       packages: import name -> name to install, of what the check needs.
       extra: the extra that has them.
+      no_videos: why it cannot take a network of videos; empty if it can.
     """
 
     file: str
@@ -24,17 +25,25 @@ class FormatFacts:
     calibrated: bool = False
     packages: Mapping[str, str] = dataclasses.field(default_factory=dict)
     extra: str = ""
+    no_videos: str = ""
 
 
 _LITERT = {"ai_edge_litert": "ai-edge-litert"}
+_NO_POOLING = "TensorFlow Lite has no three-dimensional pooling"
 _ONNX = {"tf2onnx": "tf2onnx", "onnxruntime": "onnxruntime"}
 
 FORMATS: Mapping[str, FormatFacts] = {
     "frozen_pb": FormatFacts(file="{model}.pb"),
     "saved_model": FormatFacts(file="saved_model/{version}"),
-    "tflite": FormatFacts(file="{model}.tflite", packages=_LITERT, extra="litert"),
+    "tflite": FormatFacts(
+        file="{model}.tflite", packages=_LITERT, extra="litert", no_videos=_NO_POOLING
+    ),
     "tflite_float16": FormatFacts(
-        file="{model}_float16.tflite", quantized=True, packages=_LITERT, extra="litert"
+        file="{model}_float16.tflite",
+        quantized=True,
+        packages=_LITERT,
+        extra="litert",
+        no_videos=_NO_POOLING,
     ),
     "tflite_dynamic": FormatFacts(
         file="{model}_dynamic.tflite",
@@ -42,6 +51,7 @@ FORMATS: Mapping[str, FormatFacts] = {
         measured=True,
         packages=_LITERT,
         extra="litert",
+        no_videos=_NO_POOLING,
     ),
     "tflite_int8": FormatFacts(
         file="{model}_int8.tflite",
@@ -50,6 +60,7 @@ FORMATS: Mapping[str, FormatFacts] = {
         calibrated=True,
         packages=_LITERT,
         extra="litert",
+        no_videos=_NO_POOLING,
     ),
     "onnx": FormatFacts(file="{model}.onnx", packages=_ONNX, extra="onnx"),
     "keras": FormatFacts(file="{model}.keras"),

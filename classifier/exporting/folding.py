@@ -4,7 +4,7 @@ In inference batch norm is `x * scale + offset` for each channel, and a convolut
 that scaled weights and a bias do the same (Jacob et al., https://arxiv.org/abs/1712.05877, section
 3.2). The batch norm's node becomes that bias and keeps its name, so nobody who reads its output
 sees a difference. What does not follow a convolution directly, or shares it with another reader,
-stays as it is.
+stays as it is. Transposed convolutions and fully connected layers count as convolutions.
 """
 
 import collections
@@ -15,18 +15,40 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-# A convolution's op -> number of last axes of its weights that are the output channels.
-_CONVOLUTIONS = {"Conv2D": 1, "Conv3D": 1, "DepthwiseConv2dNative": 2}
+# A convolution's op -> axes of its weights that are the output channels.
+_CONVOLUTIONS = {
+    "Conv2D": (-1,),
+    "Conv3D": (-1,),
+    "DepthwiseConv2dNative": (-2, -1),
+    "Conv2DBackpropInput": (-2,),
+    "Conv3DBackpropInputV2": (-2,),
+    "MatMul": (-1,),
+}
+_WITH_PARAMETERS = {*_CONVOLUTIONS, "FusedBatchNormV3", "BiasAdd", "Mul", "AddV2"}
+_CHANNELS_LAST = (b"", b"NHWC", b"NDHWC")
+# `[:, tf.newaxis, tf.newaxis, :]`, by which the fused kernel is given rows of features.
+_ROWS_AS_IMAGES = {"begin_mask": 9, "end_mask": 9, "new_axis_mask": 6, "shrink_axis_mask": 0}
 
 
 @dataclasses.dataclass(frozen=True)
 class _Scaling:
-    """A node that gives `source * scale + offset`, with float64 vectors of a length."""
+    """A node that gives `source * scale + offset`, with float64 vectors of a length.
+
+    Attributes:
+      node: it.
+      source: name of the node that is scaled.
+      scale: for each channel.
+      offset: for each channel.
+      product: name of the node that is `source * scale`, if that is one of its own.
+      reshaped: name of the node through which the source is read, if there is one.
+    """
 
     node: Any
     source: str
     scale: np.ndarray
     offset: np.ndarray
+    product: str = ""
+    reshaped: str = ""
 
 
 def pruned(graph_def: Any, outputs: Iterable[str]) -> Any:
@@ -50,21 +72,26 @@ def folded(graph_def: Any, outputs: Collection[str]) -> Any:
       outputs: names of the nodes whose values are asked for; they keep them.
     """
     nodes = {node.name: node for node in graph_def.node}
-    readers = collections.Counter(node_name(each) for node in graph_def.node for each in node.input)
+    # The shape stays what it is.
+    readers = collections.Counter(
+        node_name(each) for node in graph_def.node if node.op != "Shape" for each in node.input
+    )
     readers.update(outputs)
     constants = _constants(graph_def)
     replaced: dict[str, list[Any]] = {}
     for node in graph_def.node:
-        scaling = _scaling(node, constants)
+        scaling = _scaling(node, nodes, constants)
         if scaling is None:
             continue
         biased = nodes[scaling.source]
         bias, convolution = np.zeros_like(scaling.scale), biased
-        if biased.op == "BiasAdd" and node_name(biased.input[1]) in constants:
-            bias = constants[node_name(biased.input[1])].astype(np.float64)
+        given = node_name(biased.input[1]) if biased.op == "BiasAdd" else ""
+        if given in constants and not scaling.reshaped:
+            bias = constants[given].astype(np.float64)
             convolution = nodes[node_name(biased.input[0])]
         # Another reader of the convolution wants what it gives without batch norm.
-        if readers[biased.name] > 1 or readers[convolution.name] > 1:
+        between = (biased.name, convolution.name, scaling.product, scaling.reshaped)
+        if any(readers[name] > 1 for name in between):
             continue
         if _can_take(convolution, constants, len(scaling.scale)):
             replaced |= _merged(scaling, convolution, bias, constants)
@@ -72,28 +99,53 @@ def folded(graph_def: Any, outputs: Collection[str]) -> Any:
     return pruned(_like(graph_def, merged), outputs)
 
 
-def _scaling(node: Any, constants: Mapping[str, np.ndarray]) -> _Scaling | None:
+def _scaling(
+    node: Any, nodes: Mapping[str, Any], constants: Mapping[str, np.ndarray]
+) -> _Scaling | None:
     """Returns a batch norm's node as a scaling, or None if it is none or has unknown parameters."""
+    if node.op == "AddV2":
+        return _plain_scaling(node, nodes, constants)
     if node.op != "FusedBatchNormV3" or node.attr["is_training"].b:
         return None
-    if node.attr["data_format"].s not in (b"", b"NHWC"):
+    if node.attr["data_format"].s not in _CHANNELS_LAST:
         return None
     names = [node_name(each) for each in node.input]
     if not all(name in constants for name in names[1:5]):
         return None
     gamma, beta, mean, variance = (constants[name].astype(np.float64) for name in names[1:5])
     scale = gamma / np.sqrt(variance + node.attr["epsilon"].f)
-    return _Scaling(node, names[0], scale, beta - mean * scale)
+    vectors, source = (scale, beta - mean * scale), nodes[names[0]]
+    masks = {name: source.attr[name].i for name in _ROWS_AS_IMAGES}
+    if source.op == "StridedSlice" and masks == _ROWS_AS_IMAGES:
+        rows = nodes[node_name(source.input[0])]
+        return _Scaling(node, rows.name, *vectors, reshaped=source.name)
+    return _Scaling(node, source.name, *vectors)
+
+
+def _plain_scaling(
+    node: Any, nodes: Mapping[str, Any], constants: Mapping[str, np.ndarray]
+) -> _Scaling | None:
+    """Returns `x * scale + offset` in ops of their own, as batch norm of videos is, or None."""
+    product, offset = nodes[node_name(node.input[0])], constants.get(node_name(node.input[1]))
+    if product.op != "Mul" or offset is None:
+        return None
+    scale = constants.get(node_name(product.input[1]))
+    if scale is None or scale.ndim != 1 or scale.shape != offset.shape:
+        return None
+    vectors = map(np.float64, (scale, offset))
+    return _Scaling(node, node_name(product.input[0]), *vectors, product=product.name)
 
 
 def _can_take(convolution: Any, constants: Mapping[str, np.ndarray], channels: int) -> bool:
     if convolution.op not in _CONVOLUTIONS or not convolution.input[1:]:
         return False
-    if convolution.attr["data_format"].s not in (b"", b"NHWC", b"NDHWC"):
+    if convolution.attr["data_format"].s not in _CHANNELS_LAST:
+        return False
+    if convolution.attr["transpose_b"].b:
         return False
     weights = constants.get(node_name(convolution.input[1]))
-    last = _CONVOLUTIONS[convolution.op]
-    return weights is not None and int(np.prod(weights.shape[-last:])) == channels
+    axes = _CONVOLUTIONS[convolution.op]
+    return weights is not None and int(np.prod([weights.shape[axis] for axis in axes])) == channels
 
 
 def _merged(
@@ -101,19 +153,20 @@ def _merged(
 ) -> dict[str, list[Any]]:
     """Returns what takes the place of the convolution and of the batch norm, by their names."""
     weights = constants[node_name(convolution.input[1])].astype(np.float64)
-    channels = weights.shape[-_CONVOLUTIONS[convolution.op] :]
+    channels = np.ones(weights.ndim, int)
+    for axis in _CONVOLUTIONS[convolution.op]:
+        channels[axis] = weights.shape[axis]
     weights_node = _constant(
         f"{convolution.name}/folded_weights", weights * scaling.scale.reshape(channels)
     )
     bias_node = _constant(
         f"{scaling.node.name}/folded_biases", bias * scaling.scale + scaling.offset
     )
+    at = scaling.reshaped or convolution.name
     scaled = type(convolution)()
     scaled.CopyFrom(convolution)
     scaled.input[1] = weights_node.name
-    added = type(convolution)(
-        name=scaling.node.name, op="BiasAdd", input=[convolution.name, bias_node.name]
-    )
+    added = type(convolution)(name=scaling.node.name, op="BiasAdd", input=[at, bias_node.name])
     added.attr["T"].type = tf.float32.as_datatype_enum
     added.attr["data_format"].s = b"NHWC"
     return {convolution.name: [weights_node, scaled], scaling.node.name: [bias_node, added]}
@@ -131,7 +184,7 @@ def _constants(graph_def: Any) -> dict[str, np.ndarray]:
     wanted = {
         node_name(name)
         for node in graph_def.node
-        if node.op in (*_CONVOLUTIONS, "FusedBatchNormV3", "BiasAdd")
+        if node.op in _WITH_PARAMETERS
         for name in node.input[1:]
     }
     return _values(graph_def, wanted & fixed)
@@ -146,7 +199,8 @@ def _fixed(graph_def: Any) -> set[str]:
     fixed: set[str] = set()
     for node in graph_def.node:  # in the order in which they were made, so inputs come first
         inputs = [node_name(each) in fixed for each in node.input]
-        if node.op == "Const" or (inputs and all(inputs)):
+        # A constant of a loop waits for the loop.
+        if all(inputs) if inputs else node.op == "Const":
             fixed.add(node.name)
     return fixed
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 import slim
 from classifier import model
-from classifier.exporting import checks, folding, input_types, usage
+from classifier.exporting import checks, folding, usage
 from classifier.exporting.job import Job
 from slim import _checks, _paths
 
@@ -31,7 +31,7 @@ def write(job: Job) -> checks.Exported:
       RunError: if it does not give the checkpoint's logits.
     """
     classifier, options = job.classifier, job.options
-    trial = input_types.make(options.input_type, classifier, options.batch_size, job.real)
+    trial = job.trial(options.batch_size, options.input_type)
     built = _built(classifier, trial, options.final_endpoint)
     kept = [tensor.op.name for tensor in built.outputs]
     graph_def = folding.pruned(built.graph.as_graph_def(), kept)
@@ -45,7 +45,8 @@ def write(job: Job) -> checks.Exported:
     path = job.target("frozen_pb")
     _paths.write_atomically(path, graph_def.SerializeToString(deterministic=True))
     print(
-        f"{path}: input {built.inputs.name} {trial.spec.dtype.name} {trial.spec.shape.as_list()}, "
+        f"{path}: input {built.inputs.name} {trial.spec.dtype.name}"
+        f" {usage.shape_text(trial.spec)}, "
         + ", ".join(f"{name} {tensor.name}" for name, tensor in built.described.items())
         + f", {ops}"
     )
@@ -114,12 +115,9 @@ def graph_function(
 ) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns a GraphDef as a function from one of its tensors to another, run by a session."""
 
-    def call(inputs: tf.Tensor) -> tf.Tensor:
-        # Read from its bytes, as its users will.
-        read = type(graph_def).FromString(graph_def.SerializeToString())
-        with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-            tf.graph_util.import_graph_def(read, name="")
-            found = session.run(output_name, {input_name: inputs.numpy()})
-        return tf.convert_to_tensor(found)
-
-    return call
+    # Read from its bytes, as its users will.
+    read = type(graph_def).FromString(graph_def.SerializeToString())
+    with tf.Graph().as_default() as graph:
+        tf.graph_util.import_graph_def(read, name="")
+    session = tf.compat.v1.Session(graph=graph)
+    return lambda inputs: session.run(output_name, {input_name: inputs.numpy()})

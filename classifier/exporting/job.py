@@ -6,6 +6,7 @@ import os
 from classifier import model
 from classifier.config.export import ExportOptions
 from classifier.config.formats import FORMATS
+from classifier.exporting import checks, input_types
 from classifier.exporting.samples import Samples
 from slim import _checks
 
@@ -27,11 +28,24 @@ class Job:
     options: ExportOptions
     real: Samples
     calibration: Samples | None = None
+    _trials: dict[tuple[str, int | None], checks.Trial] = dataclasses.field(default_factory=dict)
 
     @property
     def max_drop(self) -> float:
         """Most that a quantized format may lose, in percentage points."""
         return MAX_DROP if self.options.max_drop is None else self.options.max_drop
+
+    def trial(self, batch_size: int | None, input_type: str = "float_image") -> checks.Trial:
+        """Returns what formats that take the same are tried with.
+
+        Args:
+          batch_size: images at once; None for any number.
+          input_type: one of `classifier.config.export.INPUT_TYPES`.
+        """
+        key = input_type, batch_size
+        if key not in self._trials:
+            self._trials[key] = input_types.make(input_type, self.classifier, batch_size, self.real)
+        return self._trials[key]
 
     def target(self, name: str) -> str:
         """Returns the path that a format is written to.

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 import slim
 from classifier import keras_weights, model
-from classifier.exporting import checks, folding, input_types, keras_graph
+from classifier.exporting import checks, folding, keras_graph, usage
 from classifier.exporting.job import Job
 from slim import _paths
 
@@ -22,7 +22,7 @@ def write_model(job: Job) -> checks.Exported:
     Raises:
       RunError: if it does not give the checkpoint's logits.
     """
-    trial = input_types.make("float_image", job.classifier, job.options.batch_size, job.real)
+    trial = job.trial(job.options.batch_size)
     path = job.target("keras")
     with _paths.scratch_directory(str(job.options.output_dir)) as scratch:
         fresh = os.path.join(scratch, os.path.basename(path))
@@ -36,9 +36,10 @@ def write_model(job: Job) -> checks.Exported:
         _paths.flush_to_disk(fresh)
         os.replace(fresh, path)
     count = sum(len(layer.weights) > 0 for layer in loaded.layers)
-    shape = trial.spec.shape.as_list()
+    shape = usage.shape_text(trial.spec)
     print(f"{path}: takes images float32 {shape}, gives logits, {count} layers with weights")
-    return checks.Exported(path, found)
+    called = usage.loaded("keras", job.classifier, path, job.options.batch_size)
+    return checks.Exported(path, found, called)
 
 
 def functional(classifier: model.InferenceModel, spec: tf.TensorSpec) -> Any:
@@ -70,7 +71,7 @@ def write_weights(job: Job) -> checks.Exported:
       RunError: if it does not give the checkpoint's logits.
     """
     classifier = job.classifier
-    trial = input_types.make("float_image", classifier, job.options.batch_size, job.real)
+    trial = job.trial(job.options.batch_size)
     path = job.target("weights_h5")
     with _paths.scratch_directory(str(job.options.output_dir)) as scratch:
         fresh = os.path.join(scratch, os.path.basename(path))
@@ -89,4 +90,4 @@ def write_weights(job: Job) -> checks.Exported:
         found = checks.check(checks.compare(classifier, call, trial), classifier)
         os.replace(fresh, path)
     print(f"{path}: {len(file.variables())} variables")
-    return checks.Exported(path, found)
+    return checks.Exported(path, found, usage.weights(path))

@@ -25,7 +25,7 @@ class Translation:
 
     Args:
       graph_def: frozen, with nodes in the order in which they were made.
-      variables: names of the nodes that are slim's variables.
+      variables: slim's variables, by the names of their nodes.
       output: name of the node that is asked for.
     """
 
@@ -123,35 +123,57 @@ class Translation:
         self._weights.append((layer, [*[gamma] * scale, *[beta] * center, mean, variance]))
         return layer(self.tensor(node))
 
+    def sum(self, node: Any) -> Any:
+        """Adds; or makes batch norm where the sum is the end of its plain formula."""
+        scope, ends, _ = node.name.partition("/batchnorm/add_1")
+        mean = f"{scope}/moving_mean"
+        if not ends or mean not in self._variables:
+            return _elementwise(keras.ops.add)(self, node)
+        given = {leaf: self._variables.get(f"{scope}/{leaf}") for leaf in ("gamma", "beta")}
+        layer = keras.layers.BatchNormalization(
+            epsilon=float(self._constants[f"{scope}/batchnorm/add/y"]),
+            scale=given["gamma"] is not None,
+            center=given["beta"] is not None,
+            name=_layer_name(scope),
+        )
+        averages = [self._variables[mean], self._variables[f"{scope}/moving_variance"]]
+        kept = [each for each in given.values() if each is not None]
+        self._weights.append((layer, [*kept, *averages]))
+        return layer(self.tensor(self._nodes[folding.node_name(node.input[0])]))
+
 
 def _layer_name(name: str) -> str:
     return name.replace("/", ".")
 
 
-def _pair(values: Any) -> tuple[int, int]:
-    return tuple(int(each) for each in values.list.i)[1:3]
+def _inner(values: Any) -> tuple[int, ...]:
+    """Returns what is said of the axes between batch and channels."""
+    return tuple(int(each) for each in values.list.i)[1:-1]
 
 
 def _window(node: Any) -> dict[str, Any]:
     padding = node.attr["padding"].s.decode().lower()
-    return {"strides": _pair(node.attr["strides"]), "padding": padding}
+    return {"strides": _inner(node.attr["strides"]), "padding": padding}
 
 
-def _conv(graph: Translation, node: Any) -> Any:
-    weights = graph.constant(node, 1)
-    *kernel, _, filters = weights.shape
-    settings = _window(node) | {"dilation_rate": _pair(node.attr["dilations"])}
+def _conv(kind: Any) -> Callable[[Translation, Any], Any]:
+    def translated(graph: Translation, node: Any) -> Any:
+        weights = graph.constant(node, 1)
+        *kernel, _, filters = weights.shape
+        settings = _window(node) | {"dilation_rate": _inner(node.attr["dilations"])}
 
-    def make(**more: Any) -> Any:
-        return keras.layers.Conv2D(filters, tuple(kernel), **settings, **more)
+        def make(**more: Any) -> Any:
+            return kind(filters, tuple(kernel), **settings, **more)
 
-    return graph.with_bias(node, make, weights)
+        return graph.with_bias(node, make, weights)
+
+    return translated
 
 
 def _depthwise(graph: Translation, node: Any) -> Any:
     weights = graph.constant(node, 1)
     *kernel, _, multiplier = weights.shape
-    settings = _window(node) | {"dilation_rate": _pair(node.attr["dilations"])}
+    settings = _window(node) | {"dilation_rate": _inner(node.attr["dilations"])}
 
     def make(**more: Any) -> Any:
         return keras.layers.DepthwiseConv2D(
@@ -172,7 +194,7 @@ def _dense(graph: Translation, node: Any) -> Any:
 
 def _pool(kind: Any) -> Callable[[Translation, Any], Any]:
     def make(graph: Translation, node: Any) -> Any:
-        size = _pair(node.attr["ksize"])
+        size = _inner(node.attr["ksize"])
         return kind(size, name=_layer_name(node.name), **_window(node))(graph.tensor(node))
 
     return make
@@ -249,16 +271,19 @@ _MAKERS: Mapping[str, Callable[[Translation, Any], Any]] = {
     "Identity": Translation.tensor,
     "BiasAdd": Translation.bias,
     "FusedBatchNormV3": Translation.batch_norm,
-    "Conv2D": _conv,
+    "Conv2D": _conv(keras.layers.Conv2D),
+    "Conv3D": _conv(keras.layers.Conv3D),
     "DepthwiseConv2dNative": _depthwise,
     "MatMul": _dense,
     "Relu": _activation(),
     "Relu6": _activation(max_value=6.0),
-    "AddV2": _elementwise(keras.ops.add),
+    "AddV2": Translation.sum,
     "Mul": _elementwise(keras.ops.multiply),
     "ConcatV2": _concatenated,
     "AvgPool": _pool(keras.layers.AveragePooling2D),
+    "AvgPool3D": _pool(keras.layers.AveragePooling3D),
     "MaxPool": _pool(keras.layers.MaxPooling2D),
+    "MaxPool3D": _pool(keras.layers.MaxPooling3D),
     "Mean": _mean,
     "Pad": _padded,
     "StridedSlice": _every_other,

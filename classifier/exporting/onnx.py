@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from classifier import native_log
-from classifier.exporting import checks, input_types, usage
+from classifier.exporting import checks, usage
 from classifier.exporting.job import Job
 from classifier.exporting.signature import Signature
 from slim import _paths
@@ -42,13 +42,13 @@ def write(job: Job) -> checks.Exported:
     Raises:
       RunError: if it does not give the checkpoint's logits.
     """
-    trial = input_types.make("float_image", job.classifier, job.options.batch_size, job.real)
+    trial = job.trial(job.options.batch_size)
     content = _converted(Signature(job.classifier, trial.spec), trial.spec)
     found = checks.compare(job.classifier, Runtime(content), trial)
     checks.check(found, job.classifier)
     path = job.target("onnx")
     _paths.write_atomically(path, content)
-    shape = ["batch" if side is None else side for side in trial.spec.shape]
+    shape = usage.shape_text(trial.spec)
     print(f"{path}: takes images float32 {shape}, gives logits, probabilities, opset {_OPSET}")
     called = usage.loaded("onnx", job.classifier, path, job.options.batch_size)
     return checks.Exported(path, found, called)

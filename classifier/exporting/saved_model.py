@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from classifier import images, model
-from classifier.exporting import checks, input_types, usage, warm_up
+from classifier.exporting import checks, usage, warm_up
 from classifier.exporting.job import Job
 from slim import _checks, _paths
 
@@ -28,9 +28,12 @@ class Serving(tf.Module):
         self.labels = tf.constant(names)
         spec = tf.TensorSpec([batch_size, *classifier.image_shape], tf.float32, name="images")
 
+        # The others call it, so that the network is traced and written once.
         @tf.function(autograph=False, input_signature=[spec])
         def from_images(images: tf.Tensor) -> Mapping[str, tf.Tensor]:
-            return self._answer(images)
+            answer = self.classifier(images)
+            best = tf.argmax(answer["probabilities"], axis=-1)
+            return {**answer, "classes": tf.gather(self.labels, best)}
 
         self.from_images = from_images
         # A SavedModel holds every function that is an attribute.
@@ -58,11 +61,11 @@ class Serving(tf.Module):
 
         @tf.function(autograph=False, input_signature=[files])
         def from_bytes(image_bytes: tf.Tensor) -> Mapping[str, tf.Tensor]:
-            return self._answer(decode(image_bytes))
+            return self.from_images(decode(image_bytes))
 
         @tf.function(autograph=False, input_signature=[serialized])
         def from_examples(examples: tf.Tensor) -> Mapping[str, tf.Tensor]:
-            return self._answer(decode(_encoded_images(examples)))
+            return self.from_images(decode(_encoded_images(examples)))
 
         @tf.function(autograph=False, input_signature=[files])
         def features(image_bytes: tf.Tensor) -> Mapping[str, tf.Tensor]:
@@ -92,11 +95,6 @@ class Serving(tf.Module):
             warm_up.Request(signature, {name: tf.constant(value)})
             for signature, name, value in given
         ]
-
-    def _answer(self, prepared: tf.Tensor) -> Mapping[str, tf.Tensor]:
-        answer = self.classifier(prepared)
-        best = tf.argmax(answer["probabilities"], axis=-1)
-        return {**answer, "classes": tf.gather(self.labels, best)}
 
 
 def _encoded_images(examples: tf.Tensor) -> tf.Tensor:
@@ -153,7 +151,7 @@ def write(job: Job) -> checks.Exported:
         tf.saved_model.save(serving, temporary, signatures=serving.by_signature())
         warm_up.write(temporary, classifier.info.model_name, serving.warm_up_requests())
         loaded = tf.saved_model.load(temporary).signatures
-        trial = input_types.make("float_image", classifier, batch_size, job.real)
+        trial = job.trial(batch_size)
         found = checks.compare(classifier, _logits(loaded["image_tensor"]), trial)
         checks.check(found, classifier)
         answered = warm_up.replay(temporary, serving.by_signature(), loaded)

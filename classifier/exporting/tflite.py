@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from classifier import native_log
-from classifier.exporting import checks, input_types, samples, usage
+from classifier.exporting import checks, samples, usage
 from classifier.exporting.job import Job
 from classifier.exporting.signature import Signature
 from slim import _paths
@@ -129,7 +129,7 @@ def _calibration(job: Job) -> Iterator[list[tf.Tensor]]:
 def _write(
     job: Job, name: str, settings: Callable[[Any], None], tolerance: float | None
 ) -> checks.Exported:
-    trial = input_types.make("float_image", job.classifier, job.options.batch_size or 1, job.real)
+    trial = job.trial(job.options.batch_size or 1)
     module = Signature(job.classifier, trial.spec)
     function = module.classify.get_concrete_function()
     with native_log.held_back():

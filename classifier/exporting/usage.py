@@ -77,15 +77,33 @@ scale, zero = classify.get_input_details()["images"]["quantization"]
 images = np.clip(np.rint(images / scale + zero), -128, 127).astype(np.int8)
 scale, zero = classify.get_output_details()["probabilities"]["quantization"]
 rows = (classify(images=images)["probabilities"].astype(np.float32) - zero) * scale"""
+_KERAS = """\
+import keras
+
+model = keras.models.load_model("{path}")"""
+_OF_LOGITS = """\
+logits = model.predict(images, verbose=0)
+rows = keras.ops.convert_to_numpy(keras.ops.softmax(logits))"""
+_WEIGHTS = """\
+```python
+import h5py
+
+with h5py.File("{path}") as file:
+    for scope, layer in file.items():
+        for name, values in layer.get("vars", {{}}).items():
+            print(scope.replace(".", "/") + "/" + name, values.shape)
+```"""
 _ONNX = """\
 import onnxruntime
 
 session = onnxruntime.InferenceSession("{path}")"""
-# Kind of file -> how it is loaded, and how it is asked for probabilities.
+_BOTH = "`logits`, `probabilities`"
+# Kind of file -> how it is loaded, how it is asked for probabilities, and what it gives.
 _RUNTIMES = {
-    "tflite": (_LITERT, 'rows = classify(images=images)["probabilities"]'),
-    "tflite_int8": (_LITERT, _OF_INTEGERS),
-    "onnx": (_ONNX, '(rows,) = session.run(["probabilities"], {{"images": images}})'),
+    "tflite": (_LITERT, 'rows = classify(images=images)["probabilities"]', _BOTH),
+    "tflite_int8": (_LITERT, _OF_INTEGERS, _BOTH),
+    "onnx": (_ONNX, '(rows,) = session.run(["probabilities"], {{"images": images}})', _BOTH),
+    "keras": (_KERAS, _OF_LOGITS, "logits"),
 }
 _VIDEOS = """\
 ```python
@@ -138,7 +156,7 @@ def frozen(
       output: what to ask it for.
     """
     given = _GIVEN[input_type].format(
-        shape=f"{spec.dtype.name} {_shape(spec)}",
+        shape=f"{spec.dtype.name} {shape_text(spec)}",
         channels=images.decoded_channels(classifier.info),
         batch=spec.shape[0] or 1,
     )
@@ -146,8 +164,9 @@ def frozen(
     return "\n".join(
         [
             f"### {os.path.basename(path)}\n",
-            f"- `input:0`: {spec.dtype.name} {_shape(spec)}, " + _values(classifier, input_type),
-            f"- `{output.name}`: {output.dtype.name} {_shape(output)}",
+            f"- `input:0`: {spec.dtype.name} {shape_text(spec)}, "
+            + _values(classifier, input_type),
+            f"- `{output.name}`: {output.dtype.name} {shape_text(output)}",
             "",
             code,
         ]
@@ -166,7 +185,7 @@ def saved_model(classifier: model.InferenceModel, path: str, signatures: Mapping
     default = _taken(signatures["serving_default"])
     batch = default.shape[0] or 1
     code = (_VIDEOS if classifier.is_video else _SAVED_MODEL).format(
-        shape=_shape(default),
+        shape=shape_text(default),
         path=path,
         batch=batch,
         name=name,
@@ -180,11 +199,11 @@ def saved_model(classifier: model.InferenceModel, path: str, signatures: Mapping
         taken = _taken(signature)
         kind = "float_image" if classifier.is_video else _KINDS.get(key, "encoded_image")
         gives = ", ".join(
-            f"`{each}` {spec.dtype.name} {_shape(spec)}"
+            f"`{each}` {spec.dtype.name} {shape_text(spec)}"
             for each, spec in sorted(signature.structured_outputs.items())
         )
         rows.append(
-            f"- `{key}`: `{taken.name}` {taken.dtype.name} {_shape(taken)}, "
+            f"- `{key}`: `{taken.name}` {taken.dtype.name} {shape_text(taken)}, "
             f"{_values(classifier, kind)}; gives {gives}"
         )
     return "\n".join([*rows, "", code])
@@ -199,18 +218,24 @@ def loaded(kind: str, classifier: model.InferenceModel, path: str, batch_size: i
       path: the file.
       batch_size: images at once; None for any number.
     """
-    shape = _shape(tf.TensorSpec([batch_size, *classifier.image_shape]))
+    shape = shape_text(tf.TensorSpec([batch_size, *classifier.image_shape]))
     answer = f"[{batch_size or 'any'}, {classifier.info.num_classes}]"
-    load, ask = (each.format(path=os.path.abspath(path)) for each in _RUNTIMES[kind])
+    load, ask, given = (each.format(path=os.path.abspath(path)) for each in _RUNTIMES[kind])
     dtype, rounded = ("int8", ", rounded") if kind == "tflite_int8" else ("float32", "")
     rows = [
         f"### {os.path.basename(path)}\n",
         f"- `images`: {dtype} {shape}, {_values(classifier, 'float_image')}{rounded}",
-        f"- `logits`, `probabilities`: {dtype} {answer}",
+        f"- {given}: {dtype} {answer}",
         "",
         _LOADED.format(load=load, ask=ask, shape=shape),
     ]
     return "\n".join(rows)
+
+
+def weights(path: str) -> str:
+    """Returns how a file of weights alone is read."""
+    code = _WEIGHTS.format(path=os.path.abspath(path))
+    return f"### {os.path.basename(path)}\n\n- weights under slim's names\n\n{code}"
 
 
 def _values(classifier: model.InferenceModel, kind: str) -> str:
@@ -228,6 +253,7 @@ def _taken(signature: Any) -> tf.TensorSpec:
     return spec
 
 
-def _shape(spec: tf.TensorSpec | tf.Tensor) -> str:
+def shape_text(spec: tf.TensorSpec | tf.Tensor) -> str:
+    """Returns a shape as it is printed: `[any, 28, 28, 1]`."""
     sides = ("any" if side is None else str(side) for side in spec.shape)
     return f"[{', '.join(sides)}]"

@@ -1,6 +1,8 @@
 """Frozen graphs with preprocessing inside hold a loop: as ops, which any session reads anywhere."""
 
 import gc
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -10,6 +12,29 @@ from tests.classifier.test_exporting import classifier_of, export_to, make_run, 
 
 PICTURES = np.random.default_rng(6).integers(0, 256, [2, 40, 33, 3]).astype(np.uint8)
 LOOP = {"Enter", "NextIteration", "Exit"}
+FRESH = """
+import pathlib, sys
+import numpy as np
+import tensorflow as tf
+given, rows = np.load(sys.argv[1], allow_pickle=True), []
+for path in sys.argv[3:]:
+    graph_def = tf.compat.v1.GraphDef.FromString(pathlib.Path(path).read_bytes())
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        tf.graph_util.import_graph_def(graph_def, name="")
+        rows.append(session.run("Predictions/Reshape_1:0", {"input:0": given}))
+np.save(sys.argv[2], rows)
+"""
+
+
+def check_no_functions(graph_def):
+    """Asserts that no node is or names a function, in a library or out of it."""
+    assert not graph_def.library.function
+    assert not [
+        (node.name, name)
+        for node in graph_def.node
+        for name, value in node.attr.items()
+        if value.HasField("func") or value.list.func
+    ]
 
 
 def answer(graph_def, images):
@@ -27,7 +52,7 @@ def test_loops_are_ops_and_the_answer_the_checkpoints(tmp_path, preprocessing):
     )
     export_to(tmp_path, run, "frozen_pb", input_type="uint8_image")
     graph_def = read(tmp_path / "mobilenet_v1_025.pb")
-    assert not graph_def.library.function
+    check_no_functions(graph_def)
     assert {node.op for node in graph_def.node} >= LOOP
     classifier = classifier_of(run)
     prepare = images.picture_fn(classifier.info, (224, 224))
@@ -51,19 +76,23 @@ def test_an_export_where_functions_were_off_leaves_them_off(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("input_type", ["uint8_image", "encoded_image"])
-def test_twenty_exports_are_imported_where_they_were_made(tmp_path, input_type):
+def test_twenty_exports_are_imported_where_they_were_made_and_elsewhere(tmp_path, input_type):
     run = make_run(tmp_path / "run")
     pictures = PICTURES[..., :1]
     given = pictures
     if input_type == "encoded_image":
         given = np.array([tf.io.encode_png(each).numpy() for each in pictures], object)
-    found = []
-    for number in range(20):
-        export_to(tmp_path / str(number), run, "frozen_pb", input_type=input_type)
-        graph_def = read(tmp_path / str(number) / "lenet.pb")
+    found, paths = [], [tmp_path / str(number) / "lenet.pb" for number in range(20)]
+    for path in paths:
+        export_to(path.parent, run, "frozen_pb", input_type=input_type)
+        graph_def = read(path)
+        check_no_functions(graph_def)
         gc.collect()
         with tf.Graph().as_default(), tf.compat.v1.Session() as session:
             tf.graph_util.import_graph_def(graph_def, name="")
             found.append(session.run("Predictions/Reshape_1:0", {"input:0": given}))
-    for each in found[1:]:
+    np.save(tmp_path / "given.npy", given)
+    names = [str(path) for path in (tmp_path / "given.npy", tmp_path / "rows.npy", *paths)]
+    subprocess.run([sys.executable, "-c", FRESH, *names], check=True, timeout=200)
+    for each in (*found, *np.load(tmp_path / "rows.npy")):
         np.testing.assert_array_equal(each, found[0])

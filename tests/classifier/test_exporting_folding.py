@@ -18,6 +18,7 @@ NETWORKS = [
     "nasnet_cifar",
     "resnet_v1_50",
     "resnet_v2_50",
+    "s3dg",
 ]
 # Batch norms that follow no convolution: in NASNet a concatenation, in ResNet v2 the sum of a unit.
 LEFT = {"nasnet_cifar": 2, "resnet_v2_50": 17}
@@ -44,12 +45,16 @@ def network_graph(name, network):
 
 
 def ops(graph_def):
-    return collections.Counter(node.op for node in graph_def.node)
+    """Returns how often each op is there; batch norm of any rank is `FusedBatchNormV3`."""
+    plain = [node for node in graph_def.node if node.name.endswith("/batchnorm/add_1")]
+    kinds = collections.Counter(node.op for node in graph_def.node)
+    kinds["FusedBatchNormV3"] += sum(node.op == "AddV2" for node in plain)
+    return kinds
 
 
 def answers(graph_def, names, images):
     return [
-        frozen.graph_function(graph_def, "input:0", f"{name}:0")(tf.constant(images)).numpy()
+        frozen.graph_function(graph_def, "input:0", f"{name}:0")(tf.constant(images))
         for name in names
     ]
 
@@ -102,6 +107,14 @@ def normalized(layer, *arguments, scale=True, **more):
     return lambda images: [layer(images, *arguments, **more)]
 
 
+def of_videos(build):
+    return lambda images: build(tf.stack([images, images * 2, images + 1], axis=1))
+
+
+def of_rows(build):
+    return lambda images: build(tf.reshape(images, [-1, 90]))
+
+
 @pytest.mark.parametrize(
     "build",
     [
@@ -110,6 +123,12 @@ def normalized(layer, *arguments, scale=True, **more):
         normalized(slim.conv2d, 1100, 1, scale=False),
         normalized(slim.separable_conv2d, None, 3, depth_multiplier=2),
         normalized(slim.separable_conv2d, 4, 3, depth_multiplier=1),
+        normalized(slim.conv2d_transpose, 4, 3, stride=2),
+        of_videos(normalized(slim.conv3d, 4, 3)),
+        of_videos(normalized(slim.conv3d, 4, 3, scale=False, activation_fn=None)),
+        of_videos(normalized(slim.conv3d_transpose, 4, 3, stride=2)),
+        of_rows(normalized(slim.fully_connected, 4)),
+        of_rows(normalized(slim.fully_connected, 7, activation_fn=None, scale=False)),
     ],
 )
 def test_layers_fold(build):
@@ -119,14 +138,37 @@ def test_layers_fold(build):
     assert after.total() < before.total()
 
 
-def test_biases_before_batch_norm_are_taken_in():
+@pytest.mark.parametrize("fused", [True, False])
+def test_biases_before_batch_norm_are_taken_in(fused):
     def build(images):
         convolved = slim.conv2d(images, 4, 3, activation_fn=None)
-        return [slim.batch_norm(convolved, scale=True, is_training=False)]
+        return [slim.batch_norm(convolved, scale=True, is_training=False, fused=fused)]
 
     before, after = folded_by_hand(build)
     assert (before["BiasAdd"], before["FusedBatchNormV3"]) == (1, 1)
     assert (after["BiasAdd"], after["FusedBatchNormV3"]) == (1, 0)
+
+
+def test_biases_of_a_fully_connected_layer_stay():
+    def build(images):
+        rows = slim.fully_connected(tf.reshape(images, [-1, 90]), 4, activation_fn=None)
+        return [slim.batch_norm(rows, scale=True, is_training=False)]
+
+    assert folded_by_hand(build)[1]["FusedBatchNormV3"] == 1
+
+
+@pytest.mark.parametrize("given", ["a number", "a vector", "a product"])
+def test_other_products_and_sums(given):
+    """What is no batch norm is folded where it is the same, and left alone elsewhere."""
+    vector = np.arange(1, 5, dtype=np.float32)
+
+    def build(images):
+        convolved = slim.conv2d(images, 4, 3, activation_fn=None, biases_initializer=None)
+        scaled = convolved * (3.0 if given == "a number" else vector)
+        return [scaled + vector, scaled] if given == "a product" else [scaled + vector]
+
+    _, after = folded_by_hand(build)
+    assert (after["Mul"], after["BiasAdd"]) == ((0, 1) if given == "a vector" else (1, 0))
 
 
 def test_a_convolution_that_is_also_read_elsewhere_stays():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import slim
 from classifier import exporting, keras_weights
 from classifier.exporting import keras_files, keras_graph
 from classifier.model import InferenceModel
@@ -14,6 +15,11 @@ from classifier.run_directory import RunDirectory
 from tests.classifier import exports
 from tests.classifier.test_exporting import make_run
 
+VIDEO_NORM = {
+    "a/norm/beta": np.arange(5, dtype=np.float32),
+    "a/norm/moving_mean": np.arange(5, 10, dtype=np.float32),
+    "a/norm/moving_variance": np.arange(1, 6, dtype=np.float32),
+}
 ALONE = """
 import sys
 import keras, numpy as np
@@ -70,6 +76,20 @@ def test_batch_norm_is_kept_and_can_be_trained(tmp_path):
     for weight, leaf in ((layer.gamma, "gamma"), (layer.moving_mean, "moving_mean")):
         np.testing.assert_array_equal(weight.numpy(), values[f"{scope}/{leaf}"])
     assert len(model.weights) == len(values)
+
+
+def test_batch_norm_of_any_rank_is_a_layer():
+    with tf.Graph().as_default() as graph:
+        taken = tf.raw_ops.Placeholder(dtype=tf.float32, shape=[None, 2, 3, 4, 5], name="images")
+        store = slim.FrozenStore(VIDEO_NORM)
+        with store.as_default():
+            normal = slim.batch_norm(taken, is_training=False, epsilon=0.1, scope="a/norm")
+    model = keras_graph.Translation(graph.as_graph_def(), VIDEO_NORM, normal.op.name).model("m")
+    videos = np.random.default_rng(1).normal(size=[2, 2, 3, 4, 5]).astype(np.float32)
+    mean, variance = VIDEO_NORM["a/norm/moving_mean"], VIDEO_NORM["a/norm/moving_variance"]
+    wanted = (videos - mean) / np.sqrt(variance + 0.1) + VIDEO_NORM["a/norm/beta"]
+    np.testing.assert_allclose(model(videos), wanted, atol=1e-5)
+    assert len(model.get_layer("a.norm").trainable_weights) == 1
 
 
 def test_an_operation_without_a_counterpart_is_named():

@@ -73,7 +73,7 @@ def test_the_printed_code_gives_the_checkpoints_answer(place, capsys, batch):
 def test_the_printed_code_of_other_runtimes_gives_the_checkpoints_answer(
     lenet_run, digits, tmp_path, capsys
 ):
-    kinds = ("tflite", "tflite_float16", "tflite_dynamic", "tflite_int8", "onnx")
+    kinds = ("tflite", "tflite_float16", "tflite_dynamic", "tflite_int8", "onnx", "keras")
     for name in kinds:
         needs(name)
     data = {"dataset_name": "digits", "dataset_dir": str(digits), "max_drop": 100.0}
@@ -99,6 +99,15 @@ def test_the_printed_code_of_other_runtimes_gives_the_checkpoints_answer(
         near = 0.1 if name in ("tflite_dynamic", "tflite_int8") else 1e-2
         assert float(value) == pytest.approx(wanted_row.max(), abs=near)
         assert wanted_row[int(best)] == pytest.approx(wanted_row.max(), abs=near)
+
+
+def test_the_printed_code_reads_the_weights(place, capsys):
+    export_to(place, place / "run", "weights_h5")
+    (code,) = blocks(capsys.readouterr().out, "python")
+    exec(code, {})
+    values = classifier_of(place / "run").values()
+    said = sorted(capsys.readouterr().out.splitlines())
+    assert said == sorted(f"{name} {value.shape}" for name, value in values.items())
 
 
 @pytest.mark.parametrize("batch", [None, 2])

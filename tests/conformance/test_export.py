@@ -1,33 +1,35 @@
-"""Every network in every format that keeps its weights as they are.
+"""Every network in every format that keeps its weights as they are, as `docs/export.md` says.
 
 The export itself compares the answers: a difference above 1e-5 of the largest logit is an error.
 """
+
+import pathlib
+import re
 
 import pytest
 import tensorflow as tf
 
 import slim
-from classifier import exporting
+from classifier import exporting, resolve_graph
 from classifier.config.formats import FORMATS
+from classifier.exporting import checks
 from nets.nets_factory import NETWORKS
-from slim import checkpoints
+from slim import _checks, checkpoints
 from tests.classifier import exports
 from tests.classifier.test_exporting import make_run
-from tests.conformance import builds, reference
-
-pytestmark = pytest.mark.slow
+from tests.conformance import builds, exemptions, reference
 
 EXACT = [name for name, each in FORMATS.items() if not each.quantized]
-# Checkpoints are exported with the preprocessing of pictures.
-VIDEOS = {name for name, spec in NETWORKS.items() if spec.input_rank == 5}
 # With the recipe's weights its last gates saturate, so that rounding shows (see `exemptions`): it
 # gets those of a new network.
 NEW_WEIGHTS = {"mobilenet_v3_large"}
+DIFFERENCE = re.compile(
+    r"^(\w+) \S+ largest difference (\S+) at logits up to (\S+), ", re.MULTILINE
+)
 
 
-@pytest.fixture(scope="module", params=[name for name in NETWORKS if name not in VIDEOS])
-def run(request, tmp_path_factory):
-    name, folder = request.param, tmp_path_factory.mktemp(request.param)
+def run_of(folder, name):
+    """Writes what training leaves; returns the folder."""
     shape = reference.layout(name)["input_shape"]
     make_run(folder, name, shape[-1], label_names=())
     if name in NEW_WEIGHTS:
@@ -37,8 +39,40 @@ def run(request, tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("format_name", EXACT)
-def test_every_network_in_every_format(run, tmp_path, format_name):
-    exports.needs(format_name)
-    exporting.run(exports.config(run, tmp_path, formats=(format_name,), check_images=2))
-    assert list(tmp_path.iterdir())
+def config(run, folder, name, formats):
+    is_video = NETWORKS[name].input_rank == 5
+    more = {"check_images": 2, "is_video_model": is_video}
+    return exports.config(run, folder, formats=tuple(formats), **more)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_in_every_format(name, tmp_path, capsys):
+    wanted = [each for each in EXACT if (name, each) not in exemptions.EXPORT]
+    for each in wanted:
+        exports.needs(each)
+    exporting.run(config(run_of(tmp_path / "run", name), tmp_path / "out", name, wanted))
+    said = capsys.readouterr().out
+    found = {each: (float(off), float(of)) for each, off, of in DIFFERENCE.findall(said)}
+    for each, (off, of) in found.items():
+        print(f"{name} {each} {off:.1e} {of:.3g} {off / of:.1e}")
+    assert list(found) == wanted
+    assert all(off <= checks.TOLERANCE * of for off, of in found.values())
+
+
+def test_an_excepted_pair_is_refused_with_its_reason():
+    for (name, format_name), reason in exemptions.EXPORT.items():
+        assert format_name in EXACT
+        asked = config("run", "out", name, [format_name])
+        with pytest.raises(_checks.UserError, match=rf"formats={format_name} .*{reason}") as caught:
+            resolve_graph.check_videos(name, NETWORKS, asked.run)
+        assert "\n" not in str(caught.value)
+
+
+def test_what_is_refused_is_listed():
+    videos = [name for name, spec in NETWORKS.items() if spec.input_rank == 5]
+    refused = {(name, each) for name in videos for each in EXACT if FORMATS[each].no_videos}
+    assert refused == set(exemptions.EXPORT)
+    text = " ".join((pathlib.Path(__file__).parents[2] / "docs" / "export.md").read_text().split())
+    for (name, format_name), reason in exemptions.EXPORT.items():
+        assert f"| `{name}` | `{format_name}` | {reason} |" in text
