@@ -28,6 +28,7 @@ _CLUSTER = "classifier/test_cluster.py"
 _GRAPH = "classifier/test_exporting_graph.py"
 _INPUTS = "classifier/test_inputs.py"
 _PIPELINE = "end_to_end/test_pipeline.py"
+_QUANTIZE = "classifier/test_quantize_delay.py"
 _RESOLVE = "classifier/test_resolve.py"
 _TRAINED = "classifier/test_resolve_trained.py"
 _VALIDATION = "end_to_end/test_validation.py"
@@ -67,6 +68,7 @@ PROOFS: dict[str, dict[str, str]] = {
             "class_weights balanced_sampling"
         ),
         f"{_TRAINING}::test_recomputing_gradients": "recompute_gradients",
+        f"{_QUANTIZE}::test_rounding_begins_after_the_delay": "quantize_delay",
         "classifier/test_bad_images.py::test_a_run_leaves_them_out_and_names_them": "on_bad_image",
         "classifier/test_bad_images.py::test_too_many_stop_the_run": "max_bad_fraction",
         "classifier/test_cache.py::test_a_run_reads_the_copies": "cache",
@@ -137,7 +139,8 @@ PROOFS: dict[str, dict[str, str]] = {
         ),
         f"{_TRAINED}::test_at_most_so_many_batches": "max_num_batches",
         f"{_TRAINED}::test_the_image_size_is_free": "eval_image_size",
-        f"{_TRAINED}::test_flags_with_nothing_to_act_on_are_refused": "master quantize",
+        f"{_TRAINED}::test_flags_with_nothing_to_act_on_are_refused": "master",
+        f"{_QUANTIZE}::test_evaluation_inside_training_rounds": "quantize",
         f"{_TRAINED}::test_without_model_info_the_flags_and_the_dataset_say_it": (
             "model_name preprocessing_name use_grayscale labels_offset"
         ),
@@ -148,7 +151,8 @@ PROOFS: dict[str, dict[str, str]] = {
             "model_name labels_offset use_grayscale image_size batch_size num_frames is_video_model"
             " write_text_graphdef"
         ),
-        f"{_GRAPH}::test_what_is_not_inference_is_refused": "is_training quantize",
+        f"{_GRAPH}::test_what_is_not_inference_is_refused": "is_training",
+        f"{_QUANTIZE}::test_a_graph_without_weights_rounds_what_freeze_graph_puts_in": "quantize",
         f"{_GRAPH}::test_a_graph_of_a_dataset_in_a_folder": "dataset_name dataset_dir output_file",
         f"{_WARM}::test_evaluation_without_averages": "moving_average_decay",
         "classifier/test_exporting.py::test_preprocessing_inside_a_frozen_graph": "input_type",

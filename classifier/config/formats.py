@@ -14,6 +14,7 @@ class FormatFacts:
       quantized: whether weights or activations are rounded, so that answers may differ.
       measured: whether it is judged by its accuracy on a dataset, so that it needs one.
       calibrated: whether it needs images of the training split.
+      rounds: whether it can hold the rounding of a quantized run.
       packages: import name -> name to install, of what the check needs.
       extra: the extra that has them.
     """
@@ -22,6 +23,7 @@ class FormatFacts:
     quantized: bool = False
     measured: bool = False
     calibrated: bool = False
+    rounds: bool = False
     packages: Mapping[str, str] = dataclasses.field(default_factory=dict)
     extra: str = ""
 
@@ -30,9 +32,9 @@ _LITERT = {"ai_edge_litert": "ai-edge-litert"}
 _ONNX = {"tf2onnx": "tf2onnx", "onnxruntime": "onnxruntime"}
 
 FORMATS: Mapping[str, FormatFacts] = {
-    "frozen_pb": FormatFacts(file="{model}.pb"),
-    "saved_model": FormatFacts(file="saved_model/{version}"),
-    "tflite": FormatFacts(file="{model}.tflite", packages=_LITERT, extra="litert"),
+    "frozen_pb": FormatFacts(file="{model}.pb", rounds=True),
+    "saved_model": FormatFacts(file="saved_model/{version}", rounds=True),
+    "tflite": FormatFacts(file="{model}.tflite", rounds=True, packages=_LITERT, extra="litert"),
     "tflite_float16": FormatFacts(
         file="{model}_float16.tflite", quantized=True, packages=_LITERT, extra="litert"
     ),
@@ -48,10 +50,11 @@ FORMATS: Mapping[str, FormatFacts] = {
         quantized=True,
         measured=True,
         calibrated=True,
+        rounds=True,
         packages=_LITERT,
         extra="litert",
     ),
     "onnx": FormatFacts(file="{model}.onnx", packages=_ONNX, extra="onnx"),
     "keras": FormatFacts(file="{model}.keras"),
-    "weights_h5": FormatFacts(file="{model}.weights.h5"),
+    "weights_h5": FormatFacts(file="{model}.weights.h5", rounds=True),
 }

@@ -12,6 +12,9 @@ from slim import _checks
 
 # Largest difference of a logit between checkpoint and export, as a share of the largest logit.
 TOLERANCE = 1e-5
+# The same where layers round their outputs: what lies between two of the 256 values by a hair falls
+# to either, and folding or another kernel moves it by less than a hair.
+ROUNDED_TOLERANCE = 0.1
 RANDOM_IMAGES = 8
 
 
@@ -154,12 +157,15 @@ def check(
     Args:
       found: the comparison.
       classifier: the checkpoint.
-      tolerance: largest difference of a logit, as a share of the largest one; None for any.
+      tolerance: largest difference of a logit, as a share of the largest one; None for any. Of a
+        quantized checkpoint it is `ROUNDED_TOLERANCE` at least.
       max_drop: most that the accuracy may fall, in percentage points; None for any.
 
     Raises:
       RunError: if it is not.
     """
+    if tolerance is not None and classifier.info.quantized:
+        tolerance = max(tolerance, ROUNDED_TOLERANCE)
     allowed = np.inf if tolerance is None else tolerance * found.scale
     if not (np.isfinite(found.difference) and found.difference <= allowed):
         raise _checks.RunError(
