@@ -17,6 +17,8 @@ from slim.variables import model_variable, variable_scope
 
 # Scope of a layer's range below its own, as in the original's quantized checkpoints.
 SCOPE = "act_quant"
+# Of a weight as an integer.
+_LARGEST = 127
 # Share of the older batches that a step keeps of a range.
 _DECAY = 0.999
 # Of a range that nothing has moved.
@@ -82,7 +84,9 @@ def quantized_weights(weights: tf.Variable | tf.Tensor, axes: Sequence[int] = (-
         one_pass.quantized[name] = tuple(axes)
     if not one_pass.quantization.weights:
         return weights
-    return _rounded_if_due(weights, lambda values: _round_channels(values, axes))
+    return _rounded_if_due(
+        weights, lambda values: values + tf.stop_gradient(_round_channels(values, axes) - values)
+    )
 
 
 def quantized_activations(outputs: tf.Tensor) -> tf.Tensor:
@@ -112,21 +116,12 @@ def _rounded_if_due(tensor: tf.Tensor, rounded: Callable[[tf.Tensor], tf.Tensor]
 
 
 def _round_channels(weights: tf.Tensor, axes: Sequence[int]) -> tf.Tensor:
-    rank = weights.shape.rank
-    channels = [axis % rank for axis in axes]
-    order = [axis for axis in range(rank) if axis not in channels] + channels
-    turned = weights if order == sorted(order) else tf.transpose(weights, order)
-    # The kernel has the channels on the last axis, and knows these ranks alone.
-    flat = turned
-    if len(axes) > 1 or rank not in (2, 4):
-        flat = tf.reshape(turned, [-1, math.prod(weights.shape[axis] for axis in channels)])
-    others = list(range(flat.shape.rank - 1))
-    most = tf.stop_gradient(tf.reduce_max(tf.abs(flat), axis=others))
-    found = tf.quantization.fake_quant_with_min_max_vars_per_channel(
-        flat, -most, most, narrow_range=True
-    )
-    found = found if flat is turned else tf.reshape(found, turned.shape)
-    return found if turned is weights else tf.transpose(found, tf.argsort(order))
+    # `fake_quant_with_min_max_vars_per_channel` gives the same, in a hundred times the time
+    # on a CPU.
+    channels = [axis % weights.shape.rank for axis in axes]
+    others = [axis for axis in range(weights.shape.rank) if axis not in channels]
+    scale = tf.reduce_max(tf.abs(weights), axis=others, keepdims=True) / _LARGEST
+    return tf.round(tf.math.divide_no_nan(weights, scale)) * scale
 
 
 def _bound(name: str) -> tf.Variable:

@@ -28,6 +28,7 @@ _EVAL = "classifier/test_eval_flags_act.py"
 _GRAPH = "classifier/test_exporting_graph.py"
 _INPUTS = "classifier/test_inputs.py"
 _PIPELINE = "end_to_end/test_pipeline.py"
+_QUANTIZE = "classifier/test_quantize_delay.py"
 _RESOLVE = "classifier/test_resolve.py"
 _RUN = "classifier/test_run_flags_act.py"
 _VALIDATION = "end_to_end/test_validation.py"
@@ -69,6 +70,7 @@ PROOFS: dict[str, dict[str, str]] = {
             "class_weights balanced_sampling"
         ),
         f"{_TRAINING}::test_recomputing_gradients": "recompute_gradients",
+        f"{_QUANTIZE}::test_rounding_begins_after_the_delay": "quantize_delay",
         "classifier/test_bad_images.py::test_a_run_leaves_them_out_and_names_them": "on_bad_image",
         "classifier/test_bad_images.py::test_too_many_stop_the_run": "max_bad_fraction",
         "classifier/test_cache.py::test_a_run_reads_the_copies": "cache",
@@ -138,16 +140,15 @@ PROOFS: dict[str, dict[str, str]] = {
         f"{_EVAL}::test_where_events_go": "eval_dir",
         f"{_EVAL}::test_images_are_prepared_side_by_side": "num_preprocessing_threads",
         f"{_EVAL}::test_a_server_is_refused": "master",
-        "classifier/test_resolve_trained.py::test_flags_with_nothing_to_act_on_are_refused": (
-            "quantize"
-        ),
+        f"{_QUANTIZE}::test_evaluation_inside_training_rounds": "quantize",
     },
     "export_inference_graph": {
         f"{_GRAPH}::test_the_originals_options": (
             "model_name labels_offset use_grayscale image_size batch_size num_frames is_video_model"
             " write_text_graphdef"
         ),
-        f"{_GRAPH}::test_what_is_not_inference_is_refused": "is_training quantize",
+        f"{_GRAPH}::test_what_is_not_inference_is_refused": "is_training",
+        f"{_QUANTIZE}::test_a_graph_without_weights_rounds_what_freeze_graph_puts_in": "quantize",
         f"{_GRAPH}::test_a_graph_of_a_dataset_in_a_folder": "dataset_name dataset_dir output_file",
         f"{_WARM}::test_evaluation_without_averages": "moving_average_decay",
         "classifier/test_exporting.py::test_preprocessing_inside_a_frozen_graph": "input_type",
