@@ -13,7 +13,7 @@ from classifier.config.training import TrainConfig
 from classifier.inputs.bad_images import stand_in
 from slim import _checks
 from tests import source_tree
-from tests.classifier import test_inputs as toys
+from tests.classifier import toys
 
 BAD = (2, 20, 21, 59)  # places in the files; three kinds of damage
 

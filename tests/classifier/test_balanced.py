@@ -9,7 +9,7 @@ import pytest
 from classifier import inputs
 from classifier.inputs import balanced
 from slim import _checks
-from tests.classifier import test_inputs as toys
+from tests.classifier import toys
 
 COUNTS = (40, 9, 4, 2, 4, 1)
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 from classifier import inputs
 from classifier.inputs import cache as cache_lib
 from slim import _checks
-from tests.classifier import test_inputs as toys
+from tests.classifier import toys
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from classifier import inputs, options
 from classifier.config.training import TrainConfig
 from classifier.inputs import service
 from slim import _checks
-from tests.classifier import test_inputs as toys
+from tests.classifier import toys
 
 # A process that knows nothing of this project.
 SERVER = """
