@@ -26,6 +26,7 @@ _CARD = "classifier/test_exporting_model_card.py"
 _CHECKS = "classifier/test_exporting_checks.py"
 _EVAL = "classifier/test_eval_flags_act.py"
 _GRAPH = "classifier/test_exporting_graph.py"
+_GRAPH_OPTIONS = "classifier/test_exporting_options.py"
 _PIPELINE = "end_to_end/test_pipeline.py"
 _RUN = "classifier/test_run_flags_act.py"
 _VALIDATION = "end_to_end/test_validation.py"
@@ -140,12 +141,13 @@ PROOFS: dict[str, dict[str, str]] = {
         ),
     },
     "export_inference_graph": {
-        f"{_GRAPH}::test_the_originals_options": (
-            "model_name labels_offset use_grayscale image_size batch_size num_frames is_video_model"
-            " write_text_graphdef"
+        f"{_GRAPH_OPTIONS}::test_classes_and_channels": (
+            "dataset_name dataset_dir labels_offset use_grayscale"
         ),
+        f"{_GRAPH_OPTIONS}::test_network_and_images": "model_name image_size batch_size",
+        f"{_GRAPH_OPTIONS}::test_text": "write_text_graphdef output_file",
+        f"{_GRAPH_OPTIONS}::test_videos": "is_video_model num_frames",
         f"{_GRAPH}::test_what_is_not_inference_is_refused": "is_training quantize",
-        f"{_GRAPH}::test_a_graph_of_a_dataset_in_a_folder": "dataset_name dataset_dir output_file",
         "classifier/test_exporting_averages.py::test_the_averages_take_the_place_of_the_weights": (
             "moving_average_decay"
         ),
