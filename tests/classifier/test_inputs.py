@@ -7,8 +7,6 @@ import os
 import struct
 import subprocess
 import sys
-import threading
-import time
 
 import numpy as np
 import PIL.Image
@@ -22,6 +20,7 @@ from preprocessing import preprocessing_factory
 from slim import _checks
 from slim.data import records
 from tests import source_tree
+from tests.classifier import at_once
 from tests.datasets import mutations
 
 NUM_CLASSES = 6
@@ -157,25 +156,10 @@ def test_threads_do_not_change_the_batches(toy, readers, threads):
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_as_many_examples_are_prepared_at_once_as_asked_for(toy, threads):
-    running, most, lock = 0, 0, threading.Lock()
-
-    def count():
-        nonlocal running, most
-        with lock:
-            running += 1
-            most = max(most, running)
-        time.sleep(0.02)
-        with lock:
-            running -= 1
-        return np.float32(0)
-
-    def preprocess(image, height, width, seed):
-        busy = tf.ensure_shape(tf.numpy_function(count, [], tf.float32), [])
-        return tf.zeros([height, width, 3]) + busy
-
-    settings = {"preprocessing_fn": preprocess, "num_preprocessing_threads": threads}
+    counter = at_once.Counter()
+    settings = {"preprocessing_fn": counter.wrapped(noisy), "num_preprocessing_threads": threads}
     first(training(toy, **settings), 4)
-    assert most == min(threads, os.cpu_count()), "TensorFlow has a thread for each core"
+    assert counter.most == min(threads, os.cpu_count()), "TensorFlow has a thread for each core"
 
 
 @pytest.mark.parametrize("start", [0, 1, 12, 13, 59, 60, 61, 119, 120, 199])
