@@ -26,10 +26,9 @@ _CARD = "classifier/test_exporting_model_card.py"
 _CHECKS = "classifier/test_exporting_checks.py"
 _EVAL = "classifier/test_eval_flags_act.py"
 _GRAPH = "classifier/test_exporting_graph.py"
-_INPUTS = "classifier/test_inputs.py"
+_GRAPH_OPTIONS = "classifier/test_exporting_options.py"
 _PIPELINE = "end_to_end/test_pipeline.py"
 _QUANTIZE = "classifier/test_quantize_delay.py"
-_RESOLVE = "classifier/test_resolve.py"
 _RUN = "classifier/test_run_flags_act.py"
 _VALIDATION = "end_to_end/test_validation.py"
 _WORKERS = "end_to_end/test_workers.py"
@@ -78,15 +77,14 @@ PROOFS: dict[str, dict[str, str]] = {
         "classifier/test_contact_sheet.py::test_a_run_shows_its_images": "summarize_images",
         "classifier/test_profile.py::test_a_run_leaves_a_trace": "profile_steps",
         "classifier/test_curves.py::test_a_run_draws_its_curves": "plot_curves",
-        "classifier/test_schedules.py::test_durations_in_epochs_are_those_in_steps": (
-            "num_epochs_per_decay piecewise_epochs warmup_epochs"
+        f"{_RUN}::test_durations_in_epochs": (
+            "num_epochs_per_decay piecewise_epochs warmup_epochs decay_per_clone"
         ),
-        f"{_RESOLVE}::test_an_epoch_of_one_clone_is_as_many_times_longer": "decay_per_clone",
         f"{_RUN}::test_data_and_network": "dataset_name use_grayscale model_name",
         f"{_RUN}::test_labels_that_begin_at_one": "labels_offset dataset_dir",
         f"{_RUN}::test_shards_are_read_side_by_side": "num_readers",
         f"{_RUN}::test_images_are_prepared_side_by_side": "num_preprocessing_threads",
-        f"{_INPUTS}::test_a_window_holds_only_what_the_buffer_allows": "shuffle_buffer_mb",
+        f"{_RUN}::test_the_shuffle_buffer_changes_the_order": "shuffle_buffer_mb",
         "classifier/test_mixing.py::test_the_flags_change_a_run": "mixup_alpha cutmix_alpha",
         "classifier/test_mixing.py::test_each_option_changes_the_images": (
             "auto_augment rand_augment rand_augment_layers random_erasing random_crop random_flip"
@@ -143,14 +141,17 @@ PROOFS: dict[str, dict[str, str]] = {
         f"{_QUANTIZE}::test_evaluation_inside_training_rounds": "quantize",
     },
     "export_inference_graph": {
-        f"{_GRAPH}::test_the_originals_options": (
-            "model_name labels_offset use_grayscale image_size batch_size num_frames is_video_model"
-            " write_text_graphdef"
+        f"{_GRAPH_OPTIONS}::test_classes_and_channels": (
+            "dataset_name dataset_dir labels_offset use_grayscale"
         ),
+        f"{_GRAPH_OPTIONS}::test_network_and_images": "model_name image_size batch_size",
+        f"{_GRAPH_OPTIONS}::test_text": "write_text_graphdef output_file",
+        f"{_GRAPH_OPTIONS}::test_videos": "is_video_model num_frames",
         f"{_GRAPH}::test_what_is_not_inference_is_refused": "is_training",
         f"{_QUANTIZE}::test_a_graph_without_weights_rounds_what_freeze_graph_puts_in": "quantize",
-        f"{_GRAPH}::test_a_graph_of_a_dataset_in_a_folder": "dataset_name dataset_dir output_file",
-        f"{_WARM}::test_evaluation_without_averages": "moving_average_decay",
+        "classifier/test_exporting_averages.py::test_the_averages_take_the_place_of_the_weights": (
+            "moving_average_decay"
+        ),
         "classifier/test_exporting.py::test_preprocessing_inside_a_frozen_graph": "input_type",
         "classifier/test_exporting.py::test_frozen_graphs_count_their_ops": "fold_batch_norm",
         "classifier/test_exporting_endpoint.py::test_a_frozen_graph_ends_at_an_end_point": (

@@ -3,8 +3,6 @@
 import io
 import itertools
 import os
-import threading
-import time
 
 import numpy as np
 import PIL.Image
@@ -14,7 +12,7 @@ import tensorflow as tf
 from classifier import inputs
 from classifier.inputs import order as inputs_order
 from datasets import dataset_info
-from tests.classifier import toys
+from tests.classifier import at_once, toys
 
 
 @pytest.fixture(scope="module")
@@ -79,25 +77,13 @@ def test_small_pictures_prepared_several_at_once_are_those_prepared_alone(toy, m
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_as_many_examples_are_prepared_at_once_as_asked_for(toy, threads):
-    running, most, lock = 0, 0, threading.Lock()
-
-    def count():
-        nonlocal running, most
-        with lock:
-            running += 1
-            most = max(most, running)
-        time.sleep(0.02)
-        with lock:
-            running -= 1
-        return np.float32(0)
-
-    def preprocess(image, height, width, seed):
-        busy = tf.ensure_shape(tf.numpy_function(count, [], tf.float32), [])
-        return tf.zeros([height, width, 3]) + busy
-
-    settings = {"preprocessing_fn": preprocess, "num_preprocessing_threads": threads}
+    counter = at_once.Counter()
+    settings = {
+        "preprocessing_fn": counter.wrapped(toys.noisy),
+        "num_preprocessing_threads": threads,
+    }
     toys.first(toys.training(toy, **settings), 4)
-    assert most == min(threads, os.cpu_count()), "TensorFlow has a thread for each core"
+    assert counter.most == min(threads, os.cpu_count()), "TensorFlow has a thread for each core"
 
 
 @pytest.mark.parametrize("start", [0, 1, 12, 13, 59, 60, 61, 119, 120, 199])

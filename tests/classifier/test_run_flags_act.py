@@ -4,10 +4,11 @@ import itertools
 import json
 import os
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
-from classifier import facts, images
+from classifier import facts, images, schedules
 from classifier import options as options_lib
 from classifier.config.training import TrainConfig
 from classifier.inputs import order
@@ -125,7 +126,44 @@ def first_batch(run):
     return next(iter(TrainingBatches(run, dataset)(0)))
 
 
-# TensorFlow has a thread for each core, and the digits have two shards.
+def test_the_shuffle_buffer_changes_the_order(resolved):
+    """The digits are 0.8 MB: one window of 512 MB's, several of 1 MB's."""
+    orders = {
+        megabytes: first_batch(
+            resolved(model_name="lenet", batch_size=64, shuffle_buffer_mb=megabytes)
+        )["record"].numpy()
+        for megabytes in (512, 1)
+    }
+    assert (orders[512] != orders[1]).any()
+    # A window's images come from a stretch of the files, not from all of them.
+    assert np.ptp(orders[1]) < np.ptp(orders[512])
+
+
+# What a run does without the option, the option, and the learning rate at a step of each. An epoch
+# of the digits is 1437 / 32 = 45 steps, and half of that with two clones.
+EXPONENTIAL = {"learning_rate_decay_factor": 0.5, "learning_rate": 0.5}
+PIECEWISE = EXPONENTIAL | {"learning_rate_decay_type": "piecewise", "piecewise_rates": (0.25,)}
+DURATIONS = {
+    "num_epochs_per_decay": (EXPONENTIAL, 1.0, 45, (0.5, 0.25)),
+    "decay_per_clone": (EXPONENTIAL | {"num_clones": 2}, True, 45, (0.25, 0.5)),
+    "warmup_epochs": (EXPONENTIAL, 1.0, 0, (0.5, 0.0)),
+    "piecewise_epochs": (PIECEWISE | {"piecewise_steps": (10,)}, (1.0,), 40, (0.25, 0.5)),
+}
+
+
+@pytest.mark.parametrize("name", DURATIONS)
+def test_durations_in_epochs(resolved, name):
+    common, value, step, wanted = DURATIONS[name]
+    with_it = {key: each for key, each in common.items() if key != "piecewise_steps"}
+    runs = (resolved(model_name="lenet", **each) for each in (common, with_it | {name: value}))
+    found = [
+        float(schedules.make_schedule(run.config.schedule, run.schedule_steps)(tf.constant(step)))
+        for run in runs
+    ]
+    assert found == pytest.approx(wanted)
+
+
+# TensorFlow has a thread for each core.
 side_by_side = pytest.mark.parametrize("asked, wanted", [(1, 1), (2, min(2, os.cpu_count() or 1))])
 
 
@@ -133,7 +171,8 @@ side_by_side = pytest.mark.parametrize("asked, wanted", [(1, 1), (2, min(2, os.c
 def test_shards_are_read_side_by_side(resolved, monkeypatch, asked, wanted):
     counter = at_once.Counter()
     monkeypatch.setattr(order, "_read_segment", counter.wrapped(order._read_segment))
-    first_batch(resolved(model_name="lenet", batch_size=4, num_readers=asked))
+    few_at_once = {"shuffle_buffer_mb": 1, "num_readers": asked}  # some ten segments of the shards
+    first_batch(resolved(model_name="lenet", batch_size=4, **few_at_once))
     assert counter.most == wanted
 
 
