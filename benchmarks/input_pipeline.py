@@ -94,7 +94,7 @@ def ours(dataset: Dataset, name: str) -> tf.data.Dataset:
 
 
 def decode_whole(dataset: Dataset, name: str) -> tf.data.Dataset:
-    """Returns what TensorFlow's guides would have one write: whole pictures and its own ops."""
+    """Returns what TensorFlow's guides have one write: whole pictures and its own ops."""
 
     def example(number: tf.Tensor, record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         image, label = dataset.decoder.decode(record, ["image", "label"])
@@ -106,7 +106,8 @@ def decode_whole(dataset: Dataset, name: str) -> tf.data.Dataset:
 
 
 def plain_inception(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Distorts a decoded picture as Inception's training does."""
+    """Distorts a decoded picture in the order of the original and the guides: floats first."""
+    image = tf.image.convert_image_dtype(image, tf.float32)
     begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
         tf.shape(image),
         tf.constant([[[0.0, 0.0, 1.0, 1.0]]]),
@@ -116,8 +117,8 @@ def plain_inception(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         area_range=(0.05, 1.0),
         use_image_if_no_bounding_boxes=True,
     )
-    image = tf.image.convert_image_dtype(tf.slice(image, begin, size), tf.float32)
-    image = tf.ensure_shape(tf.image.resize(image, SIZE), [*SIZE, 3])
+    image = tf.image.resize(tf.slice(image, begin, size), SIZE)
+    image = tf.ensure_shape(image, [*SIZE, 3])
     image = tf.image.stateless_random_flip_left_right(image, seed)
     image = tf.image.stateless_random_brightness(image, 32 / 255, seed)
     image = tf.image.stateless_random_saturation(image, 0.5, 1.5, seed)

@@ -10,7 +10,8 @@ from nets.nets_factory import NETWORKS
 from slim import _checks
 
 NETWORK, SLOT, AVERAGE, STEP = "network variable", "optimizer slot", "moving average", "global step"
-KINDS = (NETWORK, SLOT, AVERAGE, STEP)
+RANGE = "range of 8 bits"
+KINDS = (NETWORK, SLOT, AVERAGE, RANGE, STEP)
 
 # Of slim's own optimizers, and of others that the original's users trained with.
 _SLOT = re.compile(
@@ -18,6 +19,8 @@ _SLOT = re.compile(
     r"|/(AdamW|Lamb|Lion|Muon|Adafactor)_(momentum|velocity|rows|columns)$"
     r"|^beta[12]_power(_\d+)?$|^Adafactor_step$"
 )
+# Of ours, and of the original's training with quantization.
+_RANGE = re.compile(r"/(act|weights)_quant/(min|max)$")
 # Written by tf.train.Checkpoint: names are paths through Python objects, not those of variables.
 _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
@@ -28,7 +31,9 @@ def kind(name: str) -> str:
         return STEP
     if _SLOT.search(name):
         return SLOT
-    return AVERAGE if name.endswith("/ExponentialMovingAverage") else NETWORK
+    if name.endswith("/ExponentialMovingAverage"):
+        return AVERAGE
+    return RANGE if _RANGE.search(name) else NETWORK
 
 
 def optimizers_of(names: Iterable[str]) -> list[str]:

@@ -6,7 +6,6 @@ No TensorFlow: a wrong folder, split, shard or checkpoint is answered before it 
 
 import contextlib
 import dataclasses
-import importlib.util
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -116,8 +115,7 @@ def export(config: ExportConfig) -> resolve_trained.ResolvedExport:
 
 def _check_installed(facts: FormatFacts) -> None:
     for module, package in facts.packages.items():
-        if importlib.util.find_spec(module) is None:
-            raise _checks.missing_extra(package, facts.extra)
+        _checks.installed(module, package, facts.extra)
 
 
 def _held_out(name: str, split_name: str | None, dataset_dir: str) -> resolve.DatasetFacts:

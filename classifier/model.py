@@ -1,5 +1,6 @@
 """The network of a run: its loss in training, its restored self for everything after."""
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -7,10 +8,10 @@ import tensorflow as tf
 
 import slim
 from classifier import warm_start
-from classifier.checkpoint_names import AVERAGE, heads_of, kind
+from classifier.checkpoint_names import AVERAGE, RANGE, heads_of, kind
 from classifier.run_directory import ModelInfo
 from nets import nets_factory
-from slim import _checks, checkpoints
+from slim import _checks, checkpoints, quantization
 from slim.moving_averages import average_name
 
 # Weight of the auxiliary classifier's loss, as the original trains Inception and NASNet.
@@ -24,6 +25,7 @@ def training_network(
     compute_dtype: str = "float32",
     frozen_batch_norm: bool | Callable[[str], bool] = False,
     batch_norm_decay: float | None = None,
+    quantize_delay: int = 0,
 ) -> Callable[[tf.Tensor], tuple[tf.Tensor, dict[str, tf.Tensor]]]:
     """Returns a network in training mode: from float32 images to (logits, end points).
 
@@ -34,13 +36,17 @@ def training_network(
       frozen_batch_norm: whether batch norm keeps to its moving averages, or which of it does, by
         the scope's name.
       batch_norm_decay: of those averages, instead of the network's own.
+      quantize_delay: steps before a quantized network rounds.
     """
     network = nets_factory.get_network_fn(
         info.model_name, info.num_classes, weight_decay, True, batch_norm_decay
     )
 
     def run(image: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        with slim.arg_scope([slim.batch_norm], frozen=frozen_batch_norm):
+        with (
+            slim.arg_scope([slim.batch_norm], frozen=frozen_batch_norm),
+            _rounding(info.quantized, quantize_delay),
+        ):
             return network(tf.cast(image, compute_dtype))
 
     return run
@@ -54,6 +60,7 @@ def training_loss(
     frozen_batch_norm: bool | Callable[[str], bool] = False,
     batch_norm_decay: float | None = None,
     class_weights: Sequence[float] = (),
+    quantize_delay: int = 0,
 ) -> Callable[..., Any]:
     """Returns the loss of a batch.
 
@@ -66,6 +73,7 @@ def training_loss(
         the scope's name.
       batch_norm_decay: of those averages, instead of the network's own.
       class_weights: factor of an image's cross entropy for each class; without, 1.
+      quantize_delay: steps before a quantized network rounds.
 
     Returns:
       A function `(image, label, ...) -> (total loss, numbers to log)` of float32 images [batch,
@@ -75,7 +83,7 @@ def training_loss(
       at.
     """
     network = training_network(
-        info, weight_decay, compute_dtype, frozen_batch_norm, batch_norm_decay
+        info, weight_decay, compute_dtype, frozen_batch_norm, batch_norm_decay, quantize_delay
     )
 
     def loss_fn(
@@ -109,10 +117,32 @@ def training_loss(
     return loss_fn
 
 
-def inference_network(name: str, num_classes: int | None) -> Callable[..., Any]:
-    """Returns a network in inference mode: from images to (logits, end points); without
-    classes, to (features, end points)."""
-    return nets_factory.get_network_fn(name, num_classes, is_training=False)
+def inference_network(
+    name: str, num_classes: int | None, quantized: bool = False, weights: bool = True
+) -> Callable[..., Any]:
+    """Returns a network in inference mode: from images to (logits, end points).
+
+    Args:
+      name: of the network.
+      num_classes: length of the logits; None: it gives (features, end points).
+      quantized: whether its layers round.
+      weights: whether they round their weights too, or outputs alone.
+    """
+    network = nets_factory.get_network_fn(name, num_classes, is_training=False)
+
+    def run(images: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        with _rounding(quantized, 0, weights):
+            return network(images)
+
+    return run
+
+
+def _rounding(
+    quantized: bool, delay: int, weights: bool = True
+) -> contextlib.AbstractContextManager[None]:
+    if not quantized:
+        return contextlib.nullcontext()
+    return quantization.fake_quantization(delay, weights)
 
 
 def probabilities(logits: tf.Tensor, end_points: Mapping[str, tf.Tensor]) -> tf.Tensor:
@@ -159,9 +189,16 @@ class InferenceModel(tf.Module):
         frames = (num_frames,) if self.is_video else ()
         self.image_shape = (*frames, *self.image_size, info.num_channels)
         self.store = slim.VariableStore(seed=0)
-        self.network = inference_network(info.model_name, info.num_classes)
-        self.store.build(self.network, tf.TensorSpec([None, *self.image_shape], tf.float32))
+        self.network = self._network(info.num_classes)
+        spec = tf.TensorSpec([None, *self.image_shape], tf.float32)
+        self._rounded = self.store.build(self.network, spec).quantized
         self.step = self._restore()
+
+    def _network(self, num_classes: int | None) -> Callable[..., Any]:
+        # Its weights are rounded when they are restored.
+        return inference_network(
+            self.info.model_name, num_classes, self.info.quantized, weights=False
+        )
 
     @property
     def example_shape(self) -> tuple[int, ...]:
@@ -186,6 +223,7 @@ class InferenceModel(tf.Module):
         if report.missing or report.mismatched:
             raise _checks.UserError(self._unfit(report))
         checkpoints.restore(self.prefix, named)
+        quantization.round_weights(variables, self._rounded)
         reader = checkpoints.read(self.prefix)
         return int(reader.get("global_step")) if "global_step" in reader else None
 
@@ -195,6 +233,11 @@ class InferenceModel(tf.Module):
             return (
                 f"Checkpoint {self.prefix} has no moving averages of the weights: "
                 f"moving_average_decay={info.moving_average_decay} has nothing to use"
+            )
+        if missing and all(kind(name) == RANGE for name in missing):
+            return (
+                f"Checkpoint {self.prefix} has no ranges of {len(missing) // 2} layers: quantize"
+                " needs a run with quantize_delay"
             )
         if len(missing) == len(self.store.named_variables):
             return warm_start.of_another_network(report, info)
@@ -235,7 +278,7 @@ class InferenceModel(tf.Module):
     def features(self, images: tf.Tensor) -> tf.Tensor:
         """Returns what the network's last layer sees of preprocessed images, float32 [batch,
         channels]: the means over height and width, where there is more than one place."""
-        network = inference_network(self.info.model_name, None)
+        network = self._network(None)
         with self.store.as_default():
             found, _ = network(images)
         if found.shape.rank == 4:

@@ -116,6 +116,7 @@ def resolve_training(
         preprocessing_name=preprocessing_of(config.network.preprocessing_name or name),
         use_grayscale=gray,
         moving_average_decay=config.optimizer.moving_average_decay,
+        quantized=config.step.quantize_delay >= 0,
         dataset_name=dataset.name,
     )
     strategy = config.strategy

@@ -50,6 +50,7 @@ class ResolvedGraph:
       input_shape: [batch, height, width, channels], for videos with frames second; None is any.
       output_file: where to write it.
       as_text: whether as text.
+      quantized: whether its layers round.
     """
 
     model_name: str
@@ -57,6 +58,7 @@ class ResolvedGraph:
     input_shape: tuple[int | None, ...]
     output_file: str
     as_text: bool
+    quantized: bool = False
 
 
 def check_inference(options: ExportOptions) -> None:
@@ -69,10 +71,6 @@ def check_inference(options: ExportOptions) -> None:
         raise _checks.UserError(
             "is_training is refused: an export answers with the averages that batch norm kept and"
             " without dropout; leave it out"
-        )
-    if options.quantize:
-        raise _checks.UserError(
-            "quantize is refused: graphs with fake quantization are not written; leave it out"
         )
 
 
@@ -144,4 +142,5 @@ def resolve_graph(
         input_shape=(run.batch_size, *frames, *size, channels),
         output_file=str(run.output_file),
         as_text=run.write_text_graphdef,
+        quantized=bool(model.quantize),
     )

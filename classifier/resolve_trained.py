@@ -51,10 +51,6 @@ def check_evaluation(options: EvaluationOptions) -> None:
             f"master={options.master!r} is refused: evaluation runs in its own process and needs no"
             " server; leave it out"
         )
-    if options.quantize:
-        raise _checks.UserError(
-            "quantize is refused: there is no fake quantization to evaluate with; leave it out"
-        )
 
 
 def evaluated_dataset(config: EvalConfig, info: ModelInfo | None) -> str:
@@ -162,6 +158,12 @@ def resolve_export(
                 f"formats={name} needs dataset_dir: its accuracy is measured on real images"
                 + (", and its ranges come from the training split" * FORMATS[name].calibrated)
             )
+    without = [name for name in formats if model.quantized and not FORMATS[name].rounds]
+    if without:
+        raise _checks.UserError(
+            f"formats={','.join(without)} cannot hold the rounding of a run with quantize_delay:"
+            " add quantize=false, which writes the weights unrounded"
+        )
     return ResolvedExport(
         config=config,
         model=model,
@@ -221,10 +223,16 @@ def _model(
         for name, value in wanted.items()
         if value is not None and value != getattr(info, name)
     ]
+    if given.quantize and not info.quantized:
+        problems.append(
+            "quantize needs a run with quantize_delay: by model_info.json beside the checkpoint,"
+            " this one has learned no ranges; leave it out"
+        )
     problems = problems or list(_other_classes(info, dataset))
     if problems:
         raise _checks.UserError("\n".join(problems))
-    return info
+    # The weights as they were trained are an answer too.
+    return dataclasses.replace(info, quantized=info.quantized and given.quantize is not False)
 
 
 def _described(
@@ -250,6 +258,7 @@ def _described(
         preprocessing_name=preprocessing_name or preprocessing_of(name),
         use_grayscale=bool(given.use_grayscale),
         moving_average_decay=given.moving_average_decay,
+        quantized=bool(given.quantize),
         dataset_name=dataset.name,
     )
 

@@ -27,6 +27,7 @@ class ModelInfo:
       preprocessing_name: a name of the preprocessing table.
       use_grayscale: whether images are turned to one channel.
       moving_average_decay: of the weights' moving averages; None if the run keeps none.
+      quantized: whether its layers round their weights and outputs in ranges that it learned.
       dataset_name: what it was trained on; None if not known.
       versions: program -> version that wrote this.
     """
@@ -40,6 +41,7 @@ class ModelInfo:
     preprocessing_name: str
     use_grayscale: bool = False
     moving_average_decay: float | None = None
+    quantized: bool = False
     dataset_name: str | None = None
     versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 import slim
 from classifier import cluster, facts, inputs, resolve, resuming
-from classifier.config.incidents import IncidentOptions
+from classifier.config.incidents import DEFAULT_NAN_RESTORES, IncidentOptions
 from classifier.config.training import TrainConfig
 from classifier.exit_codes import ExitCode
 from classifier.hooks.bad_images import BadImagesLog
@@ -103,7 +103,8 @@ def nan_restores(options: IncidentOptions) -> int:
     """Returns how often a run may go back to its last checkpoint."""
     if options.on_nan == "stop":
         return 0
-    return 3 if options.max_nan_restores is None else options.max_nan_restores
+    most = options.max_nan_restores
+    return DEFAULT_NAN_RESTORES if most is None else most
 
 
 def _changes(directory: RunDirectory, resolved: resolve.ResolvedRun) -> tuple[resuming.Change, ...]:

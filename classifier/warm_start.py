@@ -8,7 +8,7 @@ import tensorflow as tf
 
 import slim
 from classifier import checkpoint_networks
-from classifier.checkpoint_names import head_classes, heads_of, in_scopes, scopes_of
+from classifier.checkpoint_names import RANGE, head_classes, heads_of, in_scopes, kind, scopes_of
 from classifier.checkpoint_sources import Moved, likely_move, open_source, scope_pairs
 from classifier.config.finetuning import AUTO, FinetuneOptions
 from classifier.run_directory import ModelInfo
@@ -31,10 +31,16 @@ class WarmStart:
     def __call__(self, store: slim.VariableStore) -> str:
         """Restores the network's variables and returns lines that say what came of it.
 
+        Ranges of 8 bits are learned anew, for they are those of other images.
+
         Raises:
           UserError: if a scope matches nothing, or the checkpoint does not fit.
         """
-        model = {n: v for n, v in store.named_variables.items() if store.records[n].model}
+        model = {
+            name: variable
+            for name, variable in store.named_variables.items()
+            if store.records[name].model and kind(name) != RANGE
+        }
         named = [scope for scope in self.options.checkpoint_exclude_scopes if scope != AUTO]
         excluded = set(in_scopes(model, named, "checkpoint_exclude_scopes"))
         source = self._source(model)

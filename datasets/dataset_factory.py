@@ -4,7 +4,6 @@ A module is imported when its dataset is asked for, so the table loads no Tensor
 """
 
 import importlib
-import importlib.util
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -112,8 +111,7 @@ def check_convertible(name: str) -> None:
     """
     if is_of_a_family(name):
         get_spec(name)
-        if importlib.util.find_spec("tensorflow_datasets") is None:
-            raise _checks.missing_extra("tensorflow-datasets", "tfds")
+        _checks.installed("tensorflow_datasets", "tensorflow-datasets", "tfds")
 
 
 def file_stem(tfds_name: str) -> str:

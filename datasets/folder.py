@@ -125,7 +125,7 @@ def class_folders(folder: str) -> list[str]:
     return sorted(
         entry.name
         for entry in os.scandir(folder)
-        if entry.is_dir() and not entry.name.startswith(".")
+        if os.path.isdir(entry.path) and not entry.name.startswith(".")
     )
 
 
@@ -223,7 +223,7 @@ def _files(folder: str, above: set[str]) -> Iterator[str]:
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if entry.name.startswith(".") or entry.name in _IGNORED:
             continue
-        if not entry.is_dir():
+        if not os.path.isdir(entry.path):
             yield entry.path
         elif os.path.realpath(entry.path) not in above | {here}:
             yield from _files(entry.path, above | {here})
@@ -233,7 +233,9 @@ def _loose_files(folder: str) -> list[str]:
     return sorted(
         entry.name
         for entry in os.scandir(folder)
-        if not entry.is_dir() and not entry.name.startswith(".") and entry.name not in _IGNORED
+        if not os.path.isdir(entry.path)
+        and not entry.name.startswith(".")
+        and entry.name not in _IGNORED
     )
 
 

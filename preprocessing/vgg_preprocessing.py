@@ -155,9 +155,9 @@ def _part_of_resized(
     length = tf.cast(tf.shape(window)[:2] - 1, tf.float32)
     shrink = tf.cast(scale, tf.float32)
     first, last = ((place - (shrink - 1) / 2) / shrink - origin for place in (first, last))
-    (top, left), (bottom, right) = (
-        tf.unstack(edge / length) for edge in (tf.maximum(first, 0.0), last)
-    )
+    # What lies beyond the part would be black.
+    inside = tf.maximum(first, 0.0), tf.minimum(last, length)
+    (top, left), (bottom, right) = (tf.unstack(edge / length) for edge in inside)
     left, right = tf.where(is_mirrored, right, left), tf.where(is_mirrored, left, right)
     box = tf.stack([top, left, bottom, right])
     return tf.image.crop_and_resize(window[tf.newaxis], box[tf.newaxis], [0], [height, width])[0]

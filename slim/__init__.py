@@ -33,6 +33,7 @@ _MODULES = [
     "losses",
     "metrics",
     "optimizers",
+    "quantization",
 ]
 _NAMES = {
     "slim.checkpoints": """

@@ -4,6 +4,7 @@ No TensorFlow here: flags and tables are checked before TensorFlow is loaded.
 """
 
 import difflib
+import importlib.util
 from collections.abc import Iterable
 from typing import TypeVar
 
@@ -68,6 +69,7 @@ def in_range(low: float, high: float, **values: float | None) -> None:
             raise UserError(f"{name}={value!r} must lie between {low} and {high}")
 
 
-def missing_extra(package: str, extra: str) -> UserError:
-    """Returns the error for an optional package that is not installed."""
-    return UserError(f"{package} is not installed; install it with: pip install 'slim[{extra}]'")
+def installed(module: str, package: str, extra: str) -> None:
+    """Raises UserError unless the module of an extra's package is there; imports nothing."""
+    if importlib.util.find_spec(module) is None:
+        raise UserError(f"{package} is not installed; install it with: pip install 'slim[{extra}]'")

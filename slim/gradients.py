@@ -1,5 +1,6 @@
 """Loss and gradients of one replica's batch, at once or over several parts of it."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -44,26 +45,29 @@ class Backward:
         self._jit_compile = jit_compile
         self._recompute = recompute
 
-    def __call__(self, batch: Any, seed: tf.Tensor) -> dict[str, Any]:
+    def __call__(self, batch: Any, seed: tf.Tensor, step: tf.Tensor) -> dict[str, Any]:
         """Returns "loss", "numbers" (by name) and "gradients" (by the variable's name).
 
         Args:
           batch: the arguments of the loss function.
           seed: int32 [2], from which dropout draws.
+          step: number of steps done, an integer.
 
         Raises:
           ValueError: if the loss depends on no variable, or the parts of the batch are not equal.
           UserError: if a network without segments is to be recomputed.
         """
         if self._parts == 1 and not self._jit_compile:
-            return self._once(batch, seed)
+            return self._once(batch, seed, step)
         # A function of its own, which XLA can compile and of which the graph has one copy.
         once = tf.function(self._once, autograph=False, jit_compile=self._jit_compile or None)
+        once = functools.partial(once, step=step)
         return once(batch, seed) if self._parts == 1 else self._mean(once, batch, seed)
 
-    def _once(self, batch: Any, seed: tf.Tensor) -> dict[str, Any]:
+    def _once(self, batch: Any, seed: tf.Tensor, step: tf.Tensor) -> dict[str, Any]:
         variables, scaling = self._variables(), self._loss_scale
-        with self._store.as_default(seed, self._recompute) as one_pass, tf.GradientTape() as tape:
+        entered = self._store.as_default(seed, self._recompute, step)
+        with entered as one_pass, tf.GradientTape() as tape:
             loss, numbers = call(self._loss_fn, batch)
             if self._recompute and not one_pass.num_segments:
                 raise _checks.UserError(

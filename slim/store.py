@@ -50,12 +50,26 @@ class Record:
     collections: frozenset[str]
 
 
+@dataclasses.dataclass(frozen=True)
+class Quantization:
+    """How layers round, as `slim.quantization.fake_quantization` was told.
+
+    Attributes:
+      delay: number of training steps before values are rounded.
+      weights: whether weights are rounded, or outputs alone.
+    """
+
+    delay: int
+    weights: bool
+
+
 class Pass:
     """One run of a network through a store.
 
     Attributes:
       store: the variables.
       seed: int32 tensor [2] from which dropout draws, or None for TensorFlow's own random state.
+      step: number of training steps done, a tensor, or None where nobody says it.
       requested: name -> variable, in the order in which this pass asked for them.
       regularizers: name -> (variable, regularizer) of the variables asked for with one.
       losses: (name, scalar) of each loss added.
@@ -63,13 +77,20 @@ class Pass:
       recompute: whether `slim.recompute` computes its segments again for the gradients.
       num_segments: how many such segments there were.
       is_replay: whether this is such a second time, which changes nothing.
+      quantization: how layers round now, or None if they do not.
+      quantized: name -> axes of the output channels, of the weights that are to be rounded.
     """
 
     def __init__(
-        self, store: "VariableStore", seed: tf.Tensor | None = None, recompute: bool = False
+        self,
+        store: "VariableStore",
+        seed: tf.Tensor | None = None,
+        recompute: bool = False,
+        step: tf.Tensor | None = None,
     ) -> None:
         self.store = store
         self.seed = seed
+        self.step = step
         self.names = ScopeNames()
         self.requested: dict[str, tf.Variable] = {}
         self.regularizers: dict[str, tuple[tf.Variable, Regularizer]] = {}
@@ -78,15 +99,18 @@ class Pass:
         self.recompute = recompute
         self.num_segments = 0
         self.is_replay = False
+        self.quantization: Quantization | None = None
+        self.quantized: dict[str, tuple[int, ...]] = {}
         self._draws: dict[str, int] = {}
 
     def copied(self) -> "Pass":
         """Returns a pass for doing again what comes next in this one."""
-        other = Pass(self.store, self.seed)
+        other = Pass(self.store, self.seed, step=self.step)
         other.names = copy.deepcopy(self.names)
         other.requested = dict(self.requested)
         other._draws = dict(self._draws)
         other.is_replay = True
+        other.quantization = self.quantization
         return other
 
     def draw_seed(self, name: str) -> tf.Tensor | None:
@@ -141,7 +165,12 @@ class VariableStore(tf.Module):
         return self._names.get(id(variable))
 
     @contextlib.contextmanager
-    def as_default(self, seed: tf.Tensor | None = None, recompute: bool = False) -> Iterator[Pass]:
+    def as_default(
+        self,
+        seed: tf.Tensor | None = None,
+        recompute: bool = False,
+        step: tf.Tensor | None = None,
+    ) -> Iterator[Pass]:
         """Makes this the current store and starts a pass.
 
         Inside a `tf.function`, enter it within that function: TensorFlow traces a function that
@@ -150,11 +179,12 @@ class VariableStore(tf.Module):
         Args:
           seed: int32 tensor of shape [2]; dropout then depends on it and on the layer's name alone.
           recompute: spare memory, see `slim.recompute`.
+          step: number of training steps done, an integer tensor.
 
         Yields:
           The pass.
         """
-        with pass_as_current(Pass(self, seed, recompute), ROOT) as one_pass:
+        with pass_as_current(Pass(self, seed, recompute, step), ROOT) as one_pass:
             yield one_pass
 
     def build(self, fn: Callable[..., Any], *specs: Any) -> Pass:

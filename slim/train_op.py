@@ -192,7 +192,7 @@ class TrainOp:
         context = tf.distribute.get_replica_context()
         seed = tf.random.experimental.stateless_fold_in(tf.stack([self._seed, 0]), step)
         seed = tf.random.experimental.stateless_fold_in(seed, context.replica_id_in_sync_group)
-        found = self._backward(batch, seed)
+        found = self._backward(batch, seed, step)
         loss, numbers, present = found["loss"], found["numbers"], found["gradients"]
         mean = functools.partial(context.all_reduce, tf.distribute.ReduceOp.MEAN)
         if context.num_replicas_in_sync > 1:

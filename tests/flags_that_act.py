@@ -24,13 +24,15 @@ _BAD = "end_to_end/test_bad_input.py"
 _BATCH_NORM = "classifier/test_batch_norm.py"
 _CARD = "classifier/test_exporting_model_card.py"
 _CHECKS = "classifier/test_exporting_checks.py"
-_CLUSTER = "classifier/test_cluster.py"
+_EVAL = "classifier/test_eval_flags_act.py"
 _GRAPH = "classifier/test_exporting_graph.py"
 _INPUTS = "classifier/test_inputs.py"
 _PIPELINE = "end_to_end/test_pipeline.py"
+_QUANTIZE = "classifier/test_quantize_delay.py"
 _RESOLVE = "classifier/test_resolve.py"
-_TRAINED = "classifier/test_resolve_trained.py"
+_RUN = "classifier/test_run_flags_act.py"
 _VALIDATION = "end_to_end/test_validation.py"
+_WORKERS = "end_to_end/test_workers.py"
 _WARM = "classifier/test_warm_start.py"
 
 # Script -> test -> the flags that it proves to act.
@@ -48,8 +50,9 @@ PROOFS: dict[str, dict[str, str]] = {
         f"{_ACT}::test_the_batches_are_those_of_split_seed_and_preprocessing": (
             "dataset_split_name seed preprocessing_name train_image_size"
         ),
-        f"{_ACT}::test_the_options_of_the_loop_reach_it": (
-            "steps_per_loop save_interval_secs max_to_keep keep_checkpoint_every_n_hours"
+        f"{_RUN}::test_which_checkpoints_are_left": (
+            "steps_per_loop save_interval_secs save_interval_steps max_to_keep"
+            " keep_checkpoint_every_n_hours"
         ),
         f"{_ACT}::test_events_are_written_if_asked_for": "save_summaries_secs",
         f"{_ACT}::test_the_factor_of_the_decay": "learning_rate_decay_factor",
@@ -67,6 +70,7 @@ PROOFS: dict[str, dict[str, str]] = {
             "class_weights balanced_sampling"
         ),
         f"{_TRAINING}::test_recomputing_gradients": "recompute_gradients",
+        f"{_QUANTIZE}::test_rounding_begins_after_the_delay": "quantize_delay",
         "classifier/test_bad_images.py::test_a_run_leaves_them_out_and_names_them": "on_bad_image",
         "classifier/test_bad_images.py::test_too_many_stop_the_run": "max_bad_fraction",
         "classifier/test_cache.py::test_a_run_reads_the_copies": "cache",
@@ -78,10 +82,10 @@ PROOFS: dict[str, dict[str, str]] = {
             "num_epochs_per_decay piecewise_epochs warmup_epochs"
         ),
         f"{_RESOLVE}::test_an_epoch_of_one_clone_is_as_many_times_longer": "decay_per_clone",
-        f"{_RESOLVE}::test_channels": "use_grayscale",
-        f"{_INPUTS}::test_threads_do_not_change_the_batches": (
-            "num_readers num_preprocessing_threads"
-        ),
+        f"{_RUN}::test_data_and_network": "dataset_name use_grayscale model_name",
+        f"{_RUN}::test_labels_that_begin_at_one": "labels_offset dataset_dir",
+        f"{_RUN}::test_shards_are_read_side_by_side": "num_readers",
+        f"{_RUN}::test_images_are_prepared_side_by_side": "num_preprocessing_threads",
         f"{_INPUTS}::test_a_window_holds_only_what_the_buffer_allows": "shuffle_buffer_mb",
         "classifier/test_mixing.py::test_the_flags_change_a_run": "mixup_alpha cutmix_alpha",
         "classifier/test_mixing.py::test_each_option_changes_the_images": (
@@ -97,58 +101,54 @@ PROOFS: dict[str, dict[str, str]] = {
         f"{_BATCH_NORM}::test_the_decay_of_the_options_and_updates_outside_of_the_trainable_scopes": (  # noqa: E501
             "batch_norm_decay update_frozen_batch_norm"
         ),
-        f"{_CLUSTER}::test_a_step_is_of_one_gradient_of_each_worker": (
+        f"{_WORKERS}::test_workers_may_be_named_by_tf_config": (
             "sync_replicas replicas_to_aggregate"
         ),
-        f"{_CLUSTER}::test_the_flags_win": "master task",
-        "classifier/test_config.py::test_workers_that_cannot_be_are_refused": "num_ps_tasks",
+        f"{_RUN}::test_parameter_servers_are_refused": "num_ps_tasks",
         "classifier/test_on_nan.py::test_a_run_that_explodes_goes_back_so_often_and_stops": (
             "on_nan max_nan_restores"
         ),
         "classifier/test_watchdog.py::test_the_flag_acts": "watchdog_minutes",
-        "deployment/test_model_deploy.py::test_one_clone_on_the_cpu_beside_gpus": "clone_on_cpu",
-        "end_to_end/test_workers.py::test_two_workers_train_as_two_clones": (
-            "num_clones worker_replicas"
+        f"{_RUN}::test_clones_on_the_cpu": "clone_on_cpu",
+        f"{_WORKERS}::test_two_workers_train_as_two_clones": (
+            "num_clones worker_replicas master task"
         ),
         f"{_BAD}::test_starts_from_a_checkpoint_and_trains_one_scope": (
             "checkpoint_path checkpoint_exclude_scopes trainable_scopes"
         ),
-        f"{_BAD}::test_a_label_is_out_of_range": "labels_offset dataset_dir",
-        f"{_BAD}::test_another_network_in_the_same_folder": "model_name",
         "end_to_end/test_compute_dtype.py::test_a_short_run_in_float16_says_its_scale": (
             "compute_dtype"
         ),
-        "end_to_end/test_resume.py::test_killed_twice_in_one_run": "train_dir save_interval_steps",
+        "end_to_end/test_resume.py::test_killed_twice_in_one_run": "train_dir",
         "end_to_end/test_resume.py::test_a_finished_run_says_so": "max_number_of_steps",
         f"{_VALIDATION}::test_it_evaluates_on_time_and_at_the_end": "eval_every_epochs",
-        f"{_VALIDATION}::test_patience_needs_evaluations_and_a_split": "eval_split_name",
+        f"{_RUN}::test_which_split_is_evaluated": "eval_split_name",
         f"{_VALIDATION}::test_early_stopping_ends_the_run_and_holds_when_it_is_called_again": (
             "early_stopping_patience"
         ),
-        "datasets/test_from_tfds.py::test_train_and_evaluate": "dataset_name",
     },
     "eval_image_classifier": {
-        f"{_VALIDATION}::test_the_numbers_are_those_of_the_evaluation_script": (
-            "checkpoint_path dataset_split_name eval_json"
+        f"{_VALIDATION}::test_the_numbers_are_those_of_the_evaluation_script": "eval_json",
+        f"{_EVAL}::test_what_is_evaluated": "checkpoint_path dataset_split_name",
+        f"{_EVAL}::test_how_many_images": "batch_size max_num_batches",
+        f"{_EVAL}::test_another_dataset_and_its_colours": "dataset_name use_grayscale",
+        f"{_EVAL}::test_labels_that_begin_at_one": "dataset_dir labels_offset",
+        f"{_EVAL}::test_the_model_where_nothing_describes_it": (
+            "model_name preprocessing_name moving_average_decay"
         ),
-        "datasets/test_from_tfds.py::test_train_and_evaluate": "dataset_name dataset_dir eval_dir",
-        f"{_INPUTS}::test_evaluation_gives_every_record_once_in_file_order": (
-            "batch_size num_preprocessing_threads"
-        ),
-        f"{_TRAINED}::test_at_most_so_many_batches": "max_num_batches",
-        f"{_TRAINED}::test_the_image_size_is_free": "eval_image_size",
-        f"{_TRAINED}::test_flags_with_nothing_to_act_on_are_refused": "master quantize",
-        f"{_TRAINED}::test_without_model_info_the_flags_and_the_dataset_say_it": (
-            "model_name preprocessing_name use_grayscale labels_offset"
-        ),
-        f"{_WARM}::test_evaluation_without_averages": "moving_average_decay",
+        f"{_EVAL}::test_the_image_size": "eval_image_size",
+        f"{_EVAL}::test_where_events_go": "eval_dir",
+        f"{_EVAL}::test_images_are_prepared_side_by_side": "num_preprocessing_threads",
+        f"{_EVAL}::test_a_server_is_refused": "master",
+        f"{_QUANTIZE}::test_evaluation_inside_training_rounds": "quantize",
     },
     "export_inference_graph": {
         f"{_GRAPH}::test_the_originals_options": (
             "model_name labels_offset use_grayscale image_size batch_size num_frames is_video_model"
             " write_text_graphdef"
         ),
-        f"{_GRAPH}::test_what_is_not_inference_is_refused": "is_training quantize",
+        f"{_GRAPH}::test_what_is_not_inference_is_refused": "is_training",
+        f"{_QUANTIZE}::test_a_graph_without_weights_rounds_what_freeze_graph_puts_in": "quantize",
         f"{_GRAPH}::test_a_graph_of_a_dataset_in_a_folder": "dataset_name dataset_dir output_file",
         f"{_WARM}::test_evaluation_without_averages": "moving_average_decay",
         "classifier/test_exporting.py::test_preprocessing_inside_a_frozen_graph": "input_type",

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from classifier.config import bounds
 from classifier.options import Options, option
 
+DEFAULT_MAX_FRACTION = 0.01
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BadImageOptions(Options):
@@ -19,7 +21,8 @@ class BadImageOptions(Options):
     )
     max_bad_fraction: float | None = option(
         None,
-        "Share of the split's images above which left out ones stop the run; without it, 0.01.",
+        "Share of the split's images above which left out ones stop the run; without it,"
+        f" {DEFAULT_MAX_FRACTION}.",
         check=bounds.fraction,
     )
 

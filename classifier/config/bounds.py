@@ -10,6 +10,7 @@ from slim import _checks
 positive = _checks.positive
 non_negative = _checks.non_negative
 fraction = functools.partial(_checks.in_range, 0, 1)
+at_least_minus_one = functools.partial(_checks.in_range, -1, math.inf)
 
 
 def sides(**sizes: tuple[int, int]) -> None:

@@ -92,7 +92,6 @@ class ExportOptions(Options):
         None, "Frames of a video; default: any number.", check=bounds.positive
     )
     is_training: bool = option(False, "Refused: an export is for inference.")
-    quantize: bool = option(False, "Refused: graphs with fake quantization are not written.")
 
     def conflicts(self) -> Iterator[str]:
         """Yields what does not go together."""

@@ -14,6 +14,7 @@ class FormatFacts:
       quantized: whether weights or activations are rounded, so that answers may differ.
       measured: whether it is judged by its accuracy on a dataset, so that it needs one.
       calibrated: whether it needs images of the training split.
+      rounds: whether it can hold the rounding of a quantized run.
       packages: import name -> name to install, of what the check needs.
       extra: the extra that has them.
       no_videos: why it cannot take a network of videos; empty if it can.
@@ -23,6 +24,7 @@ class FormatFacts:
     quantized: bool = False
     measured: bool = False
     calibrated: bool = False
+    rounds: bool = False
     packages: Mapping[str, str] = dataclasses.field(default_factory=dict)
     extra: str = ""
     no_videos: str = ""
@@ -33,10 +35,14 @@ _NO_POOLING = "TensorFlow Lite has no three-dimensional pooling"
 _ONNX = {"tf2onnx": "tf2onnx", "onnxruntime": "onnxruntime"}
 
 FORMATS: Mapping[str, FormatFacts] = {
-    "frozen_pb": FormatFacts(file="{model}.pb"),
-    "saved_model": FormatFacts(file="saved_model/{version}"),
+    "frozen_pb": FormatFacts(file="{model}.pb", rounds=True),
+    "saved_model": FormatFacts(file="saved_model/{version}", rounds=True),
     "tflite": FormatFacts(
-        file="{model}.tflite", packages=_LITERT, extra="litert", no_videos=_NO_POOLING
+        file="{model}.tflite",
+        rounds=True,
+        packages=_LITERT,
+        extra="litert",
+        no_videos=_NO_POOLING,
     ),
     "tflite_float16": FormatFacts(
         file="{model}_float16.tflite",
@@ -58,11 +64,12 @@ FORMATS: Mapping[str, FormatFacts] = {
         quantized=True,
         measured=True,
         calibrated=True,
+        rounds=True,
         packages=_LITERT,
         extra="litert",
         no_videos=_NO_POOLING,
     ),
     "onnx": FormatFacts(file="{model}.onnx", packages=_ONNX, extra="onnx"),
     "keras": FormatFacts(file="{model}.keras"),
-    "weights_h5": FormatFacts(file="{model}.weights.h5"),
+    "weights_h5": FormatFacts(file="{model}.weights.h5", rounds=True),
 }

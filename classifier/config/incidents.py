@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from classifier.config import bounds
 from classifier.options import Options, option
 
+DEFAULT_NAN_RESTORES = 3
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class IncidentOptions(Options):
@@ -19,7 +21,8 @@ class IncidentOptions(Options):
     )
     max_nan_restores: int | None = option(
         None,
-        "How often on_nan=restore may do so in all, resumed runs included; default: 3.",
+        "How often on_nan=restore may do so in all, resumed runs included; without it,"
+        f" {DEFAULT_NAN_RESTORES}.",
         check=bounds.positive,
     )
     watchdog_minutes: float = option(

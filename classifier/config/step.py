@@ -30,3 +30,10 @@ class StepOptions(Options):
         "Spare memory for time: keep only the outputs of the network's blocks, and compute their"
         " insides again for the gradients.",
     )
+    quantize_delay: int = option(
+        -1,
+        "Steps after which weights and activations are rounded as 8-bit inference rounds them, in"
+        " ranges that are learned from the start; -1: never.",
+        check=bounds.at_least_minus_one,
+        resume="refused",
+    )

@@ -26,6 +26,11 @@ class ModelOptions(Options):
         f" {_MODEL_INFO}.",
         check=bounds.fraction,
     )
+    quantize: bool | None = option(
+        None,
+        "Round weights and activations to 8 bits, in the ranges that training with quantize_delay"
+        f" kept; {_MODEL_INFO}.",
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,7 +63,6 @@ class EvaluationOptions(Options):
     master: str | None = option(
         None, "Refused: evaluation runs in its own process and needs no server."
     )
-    quantize: bool = option(False, "Refused: there is no fake quantization to evaluate with.")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

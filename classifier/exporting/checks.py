@@ -13,6 +13,9 @@ from slim import _checks
 # Largest difference of a logit between checkpoint and export, as a share of the largest logit, or
 # of 1 if that is more.
 TOLERANCE = 1e-5
+# The same where layers round their outputs: what lies between two of the 256 values by a hair falls
+# to either, and folding or another kernel moves it by less than a hair.
+ROUNDED_TOLERANCE = 0.1
 RANDOM_IMAGES = 8
 
 
@@ -165,12 +168,14 @@ def check(
       found: the comparison.
       classifier: the checkpoint.
       tolerance: largest difference of a logit, as a share of the largest one, or of 1 if that is
-        more; None for any.
+        more; None for any. Of a quantized checkpoint it is `ROUNDED_TOLERANCE` at least.
       max_drop: most that the accuracy may fall, in percentage points; None for any.
 
     Raises:
       RunError: if it is not.
     """
+    if tolerance is not None and classifier.info.quantized:
+        tolerance = max(tolerance, ROUNDED_TOLERANCE)
     # Logits far below 1 are a new network's, and no class is any surer for them.
     allowed = np.inf if tolerance is None else tolerance * max(1.0, found.scale)
     if not (np.isfinite(found.difference) and found.difference <= allowed):

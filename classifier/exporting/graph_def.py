@@ -20,7 +20,7 @@ def write(resolved: ResolvedGraph) -> None:
     Args:
       resolved: the network, its input and the file.
     """
-    network = model.inference_network(resolved.model_name, resolved.num_classes)
+    network = model.inference_network(resolved.model_name, resolved.num_classes, resolved.quantized)
     graph, store = tf.Graph(), slim.VariableStore(seed=0)
     with graph.as_default():
         inputs = tf.raw_ops.Placeholder(dtype=tf.float32, shape=resolved.input_shape, name="input")

@@ -47,7 +47,7 @@ class Activations:
             spec = tf.TensorSpec([None, *images.shape[1:]], images.dtype)
 
             def measure(images: tf.Tensor, seed: tf.Tensor) -> dict[str, tuple]:
-                with store.as_default(seed) as one_pass:
+                with store.as_default(seed, step=seed[1]) as one_pass:
                     one_pass.is_replay = True
                     _, end_points = self._network(images)
                 return {name: _in_small(tensor) for name, tensor in end_points.items()}

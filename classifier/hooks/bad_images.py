@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from classifier import inputs
+from classifier.config.bad_images import DEFAULT_MAX_FRACTION
 from slim import _checks, learning
 from slim.data.dataset import Dataset
 
-DEFAULT_MAX_FRACTION = 0.01
 _COLUMNS = ("path", "shard", "record", "reason")
 
 
@@ -21,7 +21,8 @@ class BadImagesLog(learning.Hook):
       bad_images: where the run's batches leave their traces.
       dataset: the split.
       train_dir: where bad_files.csv is written.
-      max_fraction: share of the split's pictures above which the run is stopped; None for 0.01.
+      max_fraction: share of the split's pictures above which the run is stopped; None for
+        `DEFAULT_MAX_FRACTION`.
     """
 
     def __init__(

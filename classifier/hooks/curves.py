@@ -1,6 +1,5 @@
 """The curves of a run as a picture, drawn from metrics.jsonl."""
 
-import importlib.util
 import io
 import os
 from collections.abc import Mapping, Sequence
@@ -34,8 +33,7 @@ class Curves(learning.Hook):
     """
 
     def __init__(self, resolved: ResolvedRun, directory: str, metrics: MetricsFile) -> None:
-        if importlib.util.find_spec("matplotlib") is None:
-            raise _checks.missing_extra("matplotlib", "plots")
+        _checks.installed("matplotlib", "matplotlib", "plots")
         evaluations = (resolved.eval_every_steps,) if resolved.eval_every_steps else ()
         self._every = (resolved.steps_per_epoch, *evaluations)
         self._path = os.path.join(directory, FILE)

@@ -9,10 +9,8 @@ from typing import Protocol
 
 import tensorflow as tf
 
-# By how much libjpeg can scale a picture down while it decodes, and how many times as many pixels
-# as wanted stay in each direction.
+# By how much libjpeg can scale a picture down while it decodes.
 _SCALES = (1, 2, 4, 8)
-_KEPT = 2
 
 
 class Picture(Protocol):
@@ -32,10 +30,10 @@ class Picture(Protocol):
           wanted: height and width that the part will be resized to; None takes it as it is.
 
         Returns:
-          `(part, scale)`. `scale` is an int32 scalar: 1, and of a JPEG whose part is more than
-          four times as large as wanted, 2, 4 or 8: decoding it smaller spares work. The part stays
-          at least twice as large as wanted. It then holds the means of squares of pixels, from
-          the square of `begin` to that of the last pixel.
+          `(part, scale)`. `scale` is an int32 scalar: 1, and of a JPEG whose part is at least
+          twice as large as wanted, 2, 4 or 8: decoding it smaller spares work. The part stays at
+          least as large as wanted. It then holds the means of squares of pixels, from the square
+          of `begin` to that of the last pixel.
         """
 
 
@@ -82,7 +80,7 @@ class _Jpeg:
 
         if wanted is None:
             return at(1), tf.constant(1)
-        too_large = tf.reduce_min(size // (_KEPT * tf.constant(wanted)))
+        too_large = tf.reduce_min(size // tf.constant(wanted))
         place = tf.reduce_sum(tf.cast(too_large >= _SCALES[1:], tf.int32))
         part = tf.switch_case(place, [lambda scale=scale: at(scale) for scale in _SCALES])
         return part, tf.gather(_SCALES, place)

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from slim.initializers import xavier_initializer, zeros_initializer
 from slim.outputs import collect_named_outputs
+from slim.quantization import quantized_activations
 from slim.scopes import VariableScope
 from slim.store import current_pass, current_scope
 from slim.variables import model_variable
@@ -145,6 +146,7 @@ def finish(
         outputs = add_bias(outputs, biases, data_format)
     if activation_fn is not None:
         outputs = activation_fn(outputs)
+    outputs = quantized_activations(outputs)
     return collect_named_outputs(outputs_collections, scope.name, outputs)
 
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from slim.arg_scope import add_arg_scope
 from slim.layers import _common as common
+from slim.quantization import quantized_weights
 from slim.variables import model_variable, variable_scope
 
 _OP_NAMES = {3: "conv1d", 4: "Conv2D", 5: "Conv3D"}
@@ -86,6 +87,7 @@ def _convolution(
             trainable,
             common.collections_of(variables_collections, "weights"),
         )
+        weights = quantized_weights(weights)
 
         def convolve(x: tf.Tensor, layout: str) -> tf.Tensor:
             return tf.nn.convolution(

@@ -10,6 +10,7 @@ from slim import _checks
 from slim.arg_scope import add_arg_scope
 from slim.layers import _common as common
 from slim.outputs import collect_named_outputs
+from slim.quantization import quantized_weights
 from slim.store import current_pass
 from slim.variables import model_variable, variable_scope
 
@@ -70,6 +71,7 @@ def fully_connected(
             trainable,
             common.collections_of(variables_collections, "weights"),
         )
+        weights = quantized_weights(weights)
         if inputs.shape.rank == 2:
             outputs = tf.matmul(inputs, weights, name="MatMul")
         else:

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from slim.arg_scope import add_arg_scope
 from slim.layers import _common as common
+from slim.quantization import quantized_weights
 from slim.variables import model_variable, variable_scope
 
 
@@ -80,21 +81,22 @@ def separable_convolution2d(
     first = common.channels_first(data_format, 4)
     channels = common.static_channels(inputs, 1 if first else -1)
 
-    def weights(name: str, shape: Sequence[int], initializer: Any) -> tf.Variable:
+    def weights(name: str, shape: Sequence[int], initializer: Any, axes: Sequence[int]) -> Any:
         collections = common.collections_of(variables_collections, name)
-        return model_variable(
+        variable = model_variable(
             name, shape, inputs.dtype, initializer, weights_regularizer, trainable, collections
         )
+        return quantized_weights(variable, axes)
 
     with variable_scope(scope, "SeparableConv2d", reuse=reuse) as sc:
         depth = channels * depth_multiplier
-        depthwise = weights(
-            "depthwise_weights", [*kernel, channels, depth_multiplier], weights_initializer
-        )
+        shape = [*kernel, channels, depth_multiplier]
+        depthwise = weights("depthwise_weights", shape, weights_initializer, (-2, -1))
         pointwise = None
         if num_outputs is not None:
             initializer = pointwise_initializer or weights_initializer
-            pointwise = weights("pointwise_weights", [1, 1, depth, num_outputs], initializer)
+            shape = [1, 1, depth, num_outputs]
+            pointwise = weights("pointwise_weights", shape, initializer, (-1,))
 
         def convolve(x: tf.Tensor, layout: str) -> tf.Tensor:
             steps = [1, *strides, 1] if layout == "NHWC" else [1, 1, *strides]
@@ -179,6 +181,7 @@ def convolution2d_in_plane(
             trainable,
             common.collections_of(variables_collections, "weights"),
         )
+        weights = quantized_weights(weights)
         # Every channel as an image of its own: unlike a depthwise kernel, this takes any stride.
         images = tf.transpose(inputs, [0, 3, 1, 2])
         shape = tf.shape(images)

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from slim.arg_scope import add_arg_scope
 from slim.layers import _common as common
+from slim.quantization import quantized_weights
 from slim.variables import model_variable, variable_scope
 
 
@@ -44,6 +45,7 @@ def _transposed(
             trainable,
             common.collections_of(variables_collections, "weights"),
         )
+        weights = quantized_weights(weights, axes=(-2,))
 
         def convolve(x: tf.Tensor, layout: str) -> tf.Tensor:
             start = 2 if layout.startswith("NC") else 1

@@ -1,5 +1,6 @@
 """--plot_curves."""
 
+import importlib.util
 import json
 
 import numpy as np
@@ -52,9 +53,9 @@ def test_only_what_is_there_is_drawn():
 
 
 def test_without_matplotlib_the_run_does_not_start(train, tmp_path, monkeypatch):
-    find = curves.importlib.util.find_spec
+    find = importlib.util.find_spec
     monkeypatch.setattr(
-        curves.importlib.util,
+        importlib.util,
         "find_spec",
         lambda name: None if name == "matplotlib" else find(name),
     )

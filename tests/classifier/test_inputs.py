@@ -155,6 +155,12 @@ def test_threads_do_not_change_the_batches(toy, readers, threads):
     )
 
 
+def test_small_pictures_prepared_several_at_once_are_those_prepared_alone(toy, monkeypatch):
+    together = first(training(toy), 12)
+    monkeypatch.setattr(inputs.batches, "_SMALL", 0)
+    assert_same(first(training(toy), 12), together)
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_as_many_examples_are_prepared_at_once_as_asked_for(toy, threads):
     running, most, lock = 0, 0, threading.Lock()
@@ -198,6 +204,17 @@ def test_resuming_at_every_index_gives_the_same_tail(toy, threads):
             num_preprocessing_threads=threads,
         )
         assert_same(whole[start:], first(resumed, 240 - start))
+
+
+def test_more_workers_than_shards_make_the_batches_of_one(tmp_path):
+    dataset = load(write(tmp_path, (20,)))
+    settings = {"preprocessing_fn": noisy, "batch_size": 6}
+    parts = [first(training(dataset, **settings, worker=(index, 3)), 7) for index in range(3)]
+    joined = [
+        {key: np.concatenate([part[key] for part in batch]) for key in batch[0]}
+        for batch in zip(*parts, strict=True)
+    ]
+    assert_same(first(training(dataset, **settings), 7), joined)
 
 
 def test_batches_run_across_the_end_of_an_epoch(toy):

@@ -139,14 +139,33 @@ def test_prediction_needs_model_info():
         resolve_trained.resolve_prediction(config, None)
 
 
-@pytest.mark.parametrize(
-    "values, message",
-    [
-        ({"master": "grpc://a:1"}, "master='grpc://a:1' is refused: evaluation runs in its own"),
-        ({"quantize": True}, "quantize is refused: there is no fake quantization to evaluate with"),
-    ],
-)
-def test_flags_with_nothing_to_act_on_are_refused(values, message):
-    given = EvaluationOptions(checkpoint_path="run", **values)
-    with pytest.raises(_checks.UserError, match=message):
+def test_flags_with_nothing_to_act_on_are_refused():
+    given = EvaluationOptions(checkpoint_path="run", master="grpc://a:1")
+    with pytest.raises(_checks.UserError, match="master='grpc://a:1' is refused: evaluation runs"):
         resolve_trained.check_evaluation(given)
+
+
+@pytest.mark.parametrize("resolved", [evaluation, export])
+def test_a_run_with_ranges_is_rounded_unless_one_says_no(resolved):
+    quantized = dataclasses.replace(INFO, quantized=True)
+    for given, wanted in (({}, True), ({"quantize": True}, True), ({"quantize": False}, False)):
+        assert resolved(quantized, **given).model.quantized is wanted
+        if not given.get("quantize"):
+            assert resolved(INFO, **given).model == INFO
+    with pytest.raises(_checks.UserError, match="quantize needs a run with quantize_delay: by mod"):
+        resolved(INFO, quantize=True)
+
+
+def test_without_model_info_the_flag_says_whether_there_are_ranges():
+    assert not evaluation(None, model_name="lenet").model.quantized
+    assert evaluation(None, model_name="lenet", quantize=True).model.quantized
+
+
+def test_formats_that_cannot_round():
+    quantized = dataclasses.replace(INFO, quantized=True)
+    given = {"formats": ("frozen_pb", "tflite_float16"), "dataset_name": None}
+    message = "formats=tflite_float16 cannot hold the rounding .*: add quantize=false"
+    with pytest.raises(_checks.UserError, match=message):
+        export(quantized, **given)
+    assert export(quantized, **given, quantize=False).formats == given["formats"]
+    assert export(INFO, **given).formats == given["formats"]

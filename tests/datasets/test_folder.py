@@ -267,6 +267,29 @@ def test_pipes_and_unreadable_files_are_bad_files(tmp_path):
         folder.convert(str(tmp_path / "out"), source_dir=source)
 
 
+def test_empty_classes_hidden_files_and_links_in_a_circle(tmp_path):
+    source = tree(tmp_path / "src", a=6, alone=1, empty=0, **{".thumbnails": 2})
+    (tmp_path / "src" / ".DS_Store").write_bytes(b"no picture")
+    (tmp_path / "src" / "a" / ".hidden.jpg").write_bytes(b"no picture")
+    os.symlink(tmp_path / "src", tmp_path / "src" / "a" / "round")
+    loop = tmp_path / "src" / "a" / "loop"
+    os.symlink(loop, loop)
+    with pytest.raises(_checks.UserError) as caught:
+        folder.convert(str(tmp_path / "out"), source_dir=source)
+    assert str(caught.value).splitlines()[1:] == [
+        f"{loop}: cannot be read: Too many levels of symbolic links",
+        "Class 'empty' has 0 readable images",
+    ]
+    loop.unlink()
+    (tmp_path / "src" / "empty").rmdir()
+    (tmp_path / "src" / "a" / "round").unlink()
+    info = folder.convert(str(tmp_path / "out"), source_dir=source)
+    assert info.classes == ("a", "alone")
+    assert info.splits["validation"].num_samples == 1
+    found = [name for split in info.splits for name in filenames(tmp_path / "out", split)]
+    assert sorted(found) == [*(f"a/{number}.jpg" for number in range(6)), "alone/0.jpg"]
+
+
 def test_names_that_are_no_utf8(tmp_path):
     source = tree(tmp_path / "src", a=2)
     strange = os.path.join(os.fsencode(source), b"a", b"caf\xe9.jpg")

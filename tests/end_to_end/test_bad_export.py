@@ -89,7 +89,7 @@ WRONG = {
     "output is a file": (file_in_the_way, "is a file, not a folder"),
     "unknown format": ("--formats=frozen_bp", "did you mean 'frozen_pb'"),
     "training": ("--is_training", "is_training is refused"),
-    "quantize": ("--quantize", "quantize is refused"),
+    "quantize": ("--quantize", "quantize needs a run with quantize_delay"),
     "existing version": (existing_version, "saved_model/60 exists; remove it, or choose another"),
     "unknown end point": ("--formats=frozen_pb --final_endpoint=con2", "did you mean 'conv2'"),
     "no evaluation": ("--eval_json=/nowhere.json", "is not a file that eval_image_classifier.py"),

@@ -144,7 +144,7 @@ def test_a_network_on_a_folder(environment, digits, tmp_path):
     for number, place in enumerate(sorted((digits / "samples").iterdir())):
         kind = tmp_path / "pictures" / ("even" if number % 2 else "odd")
         kind.mkdir(parents=True, exist_ok=True)
-        for copy in range(4):
+        for copy in range(8):  # eight pictures are held out
             (kind / f"{number}{copy}.png").write_bytes(place.read_bytes())
     checkpoint = originals.write(
         tmp_path / "pretrained" / "model.ckpt-1", originals.network_values("mobilenet_v1_025")

@@ -120,12 +120,13 @@ def test_workers_stop_on_a_signal_to_any_and_go_on(digits, of_clones, tmp_path):
     np.testing.assert_allclose(losses(run)[:both], losses(of_clones)[:both], rtol=1e-5)
 
 
-def test_workers_may_be_named_by_tf_config(digits, tmp_path):
+def test_workers_may_be_named_by_tf_config(digits, of_clones, tmp_path):
+    """And `sync_replicas` with all of them is what they do anyway."""
     ports = free_ports(2)
     cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
     flags = commands.train_flags(
-        tmp_path / "run", digits, 2, worker_replicas=2, model_name="cifarnet",
-        sync_replicas=True, replicas_to_aggregate=2,
+        tmp_path / "run", digits, 2, worker_replicas=2, batch_size=8, log_every_n_steps=1,
+        moving_average_decay=0.9, sync_replicas=True, replicas_to_aggregate=2,
     )  # fmt: skip
     told = finish(
         [
@@ -139,6 +140,61 @@ def test_workers_may_be_named_by_tf_config(digits, tmp_path):
         ]
     )
     assert "step 2/2" in told[0][0]
+    np.testing.assert_allclose(losses(tmp_path / "run"), losses(of_clones)[:2], rtol=1e-5)
+    failed = finish([start([*flags, "--replicas_to_aggregate=1"])], code=2)
+    assert "replicas_to_aggregate=1 has to be worker_replicas=2" in failed[0][1]
+
+
+def test_more_workers_than_shards(digits, tmp_path):
+    finish(workers(tmp_path / "run", digits, 2, dataset_split_name="validation"))
+    assert len(losses(tmp_path / "run")) == 2
+
+
+POISONED = """
+import sys
+import tensorflow as tf
+from classifier import training
+from deployment import model_deploy
+
+class Poisoned(training.TrainingBatches):
+    # Batch 3 has images that are no numbers, on whatever worker.
+    def __call__(self, first):
+        def poison(number, batch):
+            factor = tf.where(number == 3, tf.constant(float("nan")), 1.0)
+            return batch | {"image": batch["image"] * factor}
+        return super().__call__(first).enumerate(first).map(poison)
+
+training.TrainingBatches = Poisoned
+if not any(argument.startswith("--worker_replicas") for argument in sys.argv):
+    model_deploy.split_cpu(2)
+import train_image_classifier as script
+sys.exit(script.main())
+"""
+
+
+def test_workers_go_back_together_after_a_loss_that_is_no_number(digits, tmp_path):
+    def poisoned(run, most, **more):
+        flags = commands.train_flags(
+            tmp_path / run, digits, 5, batch_size=8, log_every_n_steps=1, save_interval_steps=2,
+            on_nan="restore", max_nan_restores=most, moving_average_decay=0.9, **more,
+        )  # fmt: skip
+        return subprocess.Popen(
+            [sys.executable, "-c", POISONED, *flags],
+            cwd=commands.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    finish([poisoned("clones", 1, num_clones=2)])
+    master = ",".join(f"127.0.0.1:{port}" for port in free_ports(2))
+    given = {"worker_replicas": 2, "master": master}
+    chief, _ = finish([poisoned("workers", 1, **given, task=task) for task in (0, 1)])
+    assert "back to step 2 and on without the 2 batch(es) since then (return 1 of 1)" in chief[1]
+    notes = json.loads((tmp_path / "workers" / "nan_restores.json").read_text())
+    assert notes == [{"step": 2, "failed_step": 3, "skipped": 2}]
+    assert len(losses(tmp_path / "workers")) == 5
+    np.testing.assert_allclose(losses(tmp_path / "workers"), losses(tmp_path / "clones"), rtol=1e-5)
+    ours, theirs = variables(tmp_path / "workers"), variables(tmp_path / "clones")
+    for name, value in theirs.items():
+        np.testing.assert_allclose(ours[name], value, atol=1e-5, err_msg=name)
 
 
 def test_a_worker_that_dies_ends_the_others_in_a_line(digits, tmp_path):

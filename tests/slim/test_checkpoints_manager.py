@@ -206,12 +206,28 @@ def test_every_one_damaged_is_an_error_and_nothing_is_renamed(tmp_path, manager,
     assert variables["global_step"].numpy() == -1
 
 
-@pytest.mark.parametrize("content", [None, b"", b"garbage"])
+# As it was when the last save had written its data.
+OLDER = b"\n".join(
+    [
+        b'model_checkpoint_path: "model.ckpt-20"',
+        b'all_model_checkpoint_paths: "model.ckpt-10"',
+        b'all_model_checkpoint_paths: "model.ckpt-20"',
+    ]
+)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"garbage", OLDER])
 def test_the_state_file_is_not_needed(tmp_path, manager, variables, content):
     (tmp_path / "checkpoint").unlink()
     if content is not None:
         (tmp_path / "checkpoint").write_bytes(content)
-    assert checkpoints.Checkpoints(tmp_path).restore_latest(variables).step == 30
+    again = checkpoints.Checkpoints(tmp_path)
+    assert again.restore_latest(variables).step == 30
+    # And the next save speaks of them all again.
+    again.save(40, values(40))
+    state = tf.train.get_checkpoint_state(str(tmp_path))
+    wanted = [str(tmp_path / f"model.ckpt-{step}") for step in (10, 20, 30, 40)]
+    assert list(state.all_model_checkpoint_paths) == wanted
 
 
 @pytest.mark.parametrize("traces", ["checkpoint", "model.ckpt-1.index.unreadable", "two"])

@@ -1,0 +1,23 @@
+"""Folders whose names have blanks, other alphabets, and what a shell or a pattern reads into."""
+
+import shutil
+
+import pytest
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["with two  blanks", "Gewichte é 重み", "a[1]*b?{c}"])
+def test_a_run_from_data_to_evaluation(train, evaluate, digits, tmp_path, name):
+    data, run = tmp_path / f"data {name}", tmp_path / "runs" / name
+    shutil.copytree(digits, data)
+    told = train(run, dataset_dir=data, max_number_of_steps=1, eval_every_steps=1)
+    assert (told.code, told.err) == (0, [])
+    told = train(run, dataset_dir=data, max_number_of_steps=2, eval_every_steps=1)
+    assert f"Resuming {run} from step 1 ({run / 'model.ckpt-1'})" in told.out
+    told = evaluate(run, dataset_dir=data)
+    assert told.code == 0
+    assert f"weights of {run / 'model.ckpt-2'} on" in told.out[0]
+    assert {path.name for path in (tmp_path / "runs").iterdir()} == {name}
+    told = train(tmp_path / "next", checkpoint_path=run)
+    assert told.code == 0
+    assert "restored 8, skipped 0, missing 0" in "".join(told.out)

@@ -1,0 +1,40 @@
+"""Evaluation of models whose logits say nothing: all equal, or no numbers."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.classifier import originals
+
+GIVEN = {"model_name": "lenet", "dataset_name": "digits"}
+
+
+@pytest.fixture
+def lenet(tmp_path):
+    """Returns checkpoints of LeNet that gives every class the same logit."""
+
+    def write(logit):
+        values = originals.network_values("lenet")
+        values["LeNet/fc4/weights"] = np.zeros([1024, 10], np.float32)
+        values["LeNet/fc4/biases"] = np.full([10], logit, np.float32)
+        return originals.write(tmp_path / "model.ckpt-1", values)
+
+    return write
+
+
+def test_equal_logits_are_right_for_the_lowest_class_alone(evaluate, lenet, tmp_path):
+    told = evaluate(lenet(1.0), eval_json=tmp_path / "found.json", **GIVEN)
+    assert told.code == 0
+    found = json.loads((tmp_path / "found.json").read_text())
+    # The split has 36, 37, 35, 37, 36 images of the first five classes, and 360 in all.
+    assert (found["accuracy"], found["recall_at_k"]) == pytest.approx((36 / 360, 181 / 360))
+    assert found["macro_recall"] == pytest.approx(1 / 10)
+    assert "hardly better than chance" in "".join(told.out)
+
+
+def test_logits_that_are_no_numbers_fail(evaluate, lenet, tmp_path):
+    told = evaluate(lenet(np.nan), eval_json=tmp_path / "found.json", **GIVEN)
+    assert (told.code, len(told.err)) == (1, 1)
+    assert "the logits of batch 0 are not all finite numbers" in told.err[0]
+    assert not (tmp_path / "found.json").exists()

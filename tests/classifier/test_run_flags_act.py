@@ -1,0 +1,158 @@
+"""Options of the data, the devices and the checkpoints: each changes what a run does."""
+
+import itertools
+import json
+import os
+
+import pytest
+import tensorflow as tf
+
+from classifier import facts, images
+from classifier import options as options_lib
+from classifier.config.training import TrainConfig
+from classifier.inputs import order
+from classifier.training_batches import TrainingBatches
+from classifier.training_step import deployment_config
+from datasets import download, download_and_convert
+from slim import learning
+from tests.classifier import at_once, shifted_labels
+from tests.datasets import archives_in_the_true_format as made
+
+
+def metrics(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def shapes(folder):
+    return dict(tf.train.list_variables(str(folder)))
+
+
+def saved_steps(folder):
+    return sorted(int(path.stem.partition("-")[2]) for path in folder.glob("model.ckpt-*.index"))
+
+
+@pytest.fixture(scope="module")
+def coloured(tmp_path_factory):
+    """Coloured pictures: those of CIFAR-10, in its true format."""
+    folder = tmp_path_factory.mktemp("coloured")
+    (folder / "cifar-10-binary.tar.gz").write_bytes(made.cifar10_archive(per_batch=10)[0])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(download, "_problem", lambda file, path: None)  # not the published archive
+        download_and_convert.convert("cifar10", str(folder / "data"), source_dir=str(folder))
+    return folder / "data"
+
+
+@pytest.mark.slow
+def test_data_and_network(train, digits, coloured, tmp_path):
+    for name, channels in (("colour", 3), ("gray", 1)):
+        told = train(
+            tmp_path / name, dataset_name="cifar10", dataset_dir=coloured,
+            use_grayscale=channels == 1,
+        )  # fmt: skip
+        assert (told.code, told.err) == (0, [])
+        assert "cifar10 train: 50 images, 10 classes, 1 shard(s)" in told.out
+        assert f"lenet at 28x28x{channels}, " in "".join(told.out)
+        assert shapes(tmp_path / name)["LeNet/conv1/weights"] == [5, 5, channels, 32]
+    told = train(tmp_path / "cifarnet", model_name="cifarnet")
+    assert told.code == 0
+    assert "CifarNet/conv1/weights" in shapes(tmp_path / "cifarnet")
+
+
+@pytest.mark.slow
+def test_labels_that_begin_at_one(train, digits, tmp_path):
+    shifted = shifted_labels.write(digits, tmp_path / "shifted")
+    each = {"log_every_n_steps": 1, "max_number_of_steps": 2}
+    train(tmp_path / "plain", **each)
+    told = train(tmp_path / "shifted_run", **each, dataset_dir=shifted, labels_offset=1)
+    assert (told.code, told.err) == (0, [])
+    wanted, found = metrics(tmp_path / "plain"), metrics(tmp_path / "shifted_run")
+    assert [line["loss"] for line in found] == [line["loss"] for line in wanted]
+    train(tmp_path / "background", **each, dataset_dir=shifted)
+    assert shapes(tmp_path / "background")["LeNet/fc4/biases"] == [11]
+
+
+@pytest.mark.slow
+def test_which_split_is_evaluated(train, tmp_path):
+    for split, images_of_it in (("validation", 360), ("train", 1437)):
+        told = train(tmp_path / split, eval_every_steps=2, eval_split_name=split)
+        assert (told.code, told.err) == (0, [])
+        (found,) = (line for line in metrics(tmp_path / split) if "eval_accuracy" in line)
+        assert found["eval_num_images"] == images_of_it
+
+
+EACH_STEP = {"save_interval_secs": 0, "save_interval_steps": 1}
+LEFT = {
+    "end": ({"save_interval_secs": 0}, [4]),
+    "seconds": ({"save_interval_secs": 2}, [2, 4]),
+    "newest": (EACH_STEP | {"max_to_keep": 2}, [3, 4]),
+    "hours": (EACH_STEP | {"max_to_keep": 1, "keep_checkpoint_every_n_hours": 1e-9}, [1, 2, 3, 4]),
+    "loops": (EACH_STEP | {"steps_per_loop": 2}, [2, 4]),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LEFT)
+def test_which_checkpoints_are_left(train, tmp_path, monkeypatch, name):
+    more, wanted = LEFT[name]
+    seconds = itertools.count()  # one goes by at each look
+    monkeypatch.setitem(learning.train.__kwdefaults__, "clock", lambda: float(next(seconds)))
+    told = train(tmp_path, max_number_of_steps=4, **more)
+    assert (told.code, told.err) == (0, [])
+    assert saved_steps(tmp_path) == wanted
+
+
+def test_parameter_servers_are_refused(train, tmp_path):
+    told = train(tmp_path / "run", num_ps_tasks=1)
+    assert (told.code, len(told.err)) == (2, 1)
+    assert "num_ps_tasks=1 is not for this program: there are no parameter servers" in told.err[0]
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture
+def resolved(digits, tmp_path):
+    """Returns runs of LeNet on the digits, by their options."""
+
+    def resolve(**values):
+        given = {"train_dir": str(tmp_path), "dataset_name": "digits", "dataset_dir": str(digits)}
+        return facts.training_run(options_lib.build(TrainConfig, **given, **values))
+
+    return resolve
+
+
+def first_batch(run):
+    data = run.config.data
+    dataset = facts.open_dataset(data.dataset_name, data.dataset_split_name, data.dataset_dir)
+    return next(iter(TrainingBatches(run, dataset)(0)))
+
+
+# TensorFlow has a thread for each core, and the digits have two shards.
+side_by_side = pytest.mark.parametrize("asked, wanted", [(1, 1), (2, min(2, os.cpu_count() or 1))])
+
+
+@side_by_side
+def test_shards_are_read_side_by_side(resolved, monkeypatch, asked, wanted):
+    counter = at_once.Counter()
+    monkeypatch.setattr(order, "_read_segment", counter.wrapped(order._read_segment))
+    first_batch(resolved(model_name="lenet", batch_size=4, num_readers=asked))
+    assert counter.most == wanted
+
+
+@side_by_side
+def test_images_are_prepared_side_by_side(resolved, monkeypatch, asked, wanted):
+    counter, prepare = at_once.Counter(), images.preprocessing_fn
+    monkeypatch.setattr(
+        images, "preprocessing_fn", lambda *a, **more: counter.wrapped(prepare(*a, **more))
+    )
+    first_batch(resolved(model_name="lenet", batch_size=8, num_preprocessing_threads=asked))
+    assert counter.most == wanted
+
+
+def test_clones_on_the_cpu(resolved, monkeypatch):
+    real = tf.config.list_logical_devices
+    gpu = tf.config.LogicalDevice("/device:GPU:0", "GPU")
+    monkeypatch.setattr(
+        tf.config, "list_logical_devices", lambda kind=None: [gpu] if kind == "GPU" else real(kind)
+    )
+    for on_cpu, kind in ((False, "GPU"), (True, "CPU")):
+        run = resolved(model_name="lenet", clone_on_cpu=on_cpu)
+        assert f":{kind}:0" in deployment_config(run.config).devices()[0]
