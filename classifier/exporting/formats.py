@@ -63,6 +63,7 @@ def run(config: ExportConfig) -> ExitCode | None:
     job = _job(resolved, classifier)
     for name in resolved.formats:
         job.target(name)  # all of them, before the first is written
+    print(f"{resolved.model.model_name} {classifier.prefix} {model_card.summary(classifier)}")
     found: dict[str, checks.Exported] = {}
     for name in resolved.formats:
         exported = found[name] = FORMATS[name](job)

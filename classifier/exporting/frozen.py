@@ -35,10 +35,12 @@ def write(job: Job) -> checks.Exported:
     built = _built(classifier, trial, options.final_endpoint)
     kept = [tensor.op.name for tensor in built.outputs]
     graph_def = folding.pruned(built.graph.as_graph_def(), kept)
-    ops = f"{len(graph_def.node)} ops"
+    unfolded = len(graph_def.node)
     if options.fold_batch_norm:
         graph_def = folding.folded(graph_def, kept)
-        ops = f"{len(graph_def.node)} ops ({ops} before folding)"
+    ops = f"{len(graph_def.node)} ops"
+    if len(graph_def.node) < unfolded:
+        ops += f" ({unfolded} before folding)"
     call = graph_function(graph_def, built.inputs.name, built.outputs[0].name)
     found = checks.compare(classifier, call, trial, options.final_endpoint)
     checks.check(found, classifier)

@@ -68,6 +68,14 @@ def measured(options: ExportOptions, step: int | None) -> Measured | None:
     return None
 
 
+def summary(classifier: model.InferenceModel) -> str:
+    """Returns in one sentence what is exported, without its dot."""
+    weights = "the moving averages of the weights" if classifier.used_averages else "the weights"
+    step = "" if classifier.step is None else f" of step {classifier.step}"
+    kind = "A video classifier" if classifier.is_video else "An image classifier"
+    return f"{kind} of {classifier.info.num_classes} classes: {weights}{step}"
+
+
 def write(
     classifier: model.InferenceModel,
     options: ExportOptions,
@@ -137,10 +145,7 @@ def _sections(
     numbers: Measured | None,
 ) -> Iterator[str]:
     info = classifier.info
-    weights = "the moving averages of the weights" if classifier.used_averages else "the weights"
-    step = "" if classifier.step is None else f" of step {classifier.step}"
-    kind = "A video classifier" if classifier.is_video else "An image classifier"
-    yield f"{kind} of {info.num_classes} classes: {weights}{step}.\n"
+    yield f"{summary(classifier)}.\n"
     yield "\n".join(["## Data\n", *_data(info.dataset_name, str(options.checkpoint_path)), ""])
     if numbers is not None:
         rows = [f"| {name} | {value:.4f} |" for name, value in numbers.metrics.items()]

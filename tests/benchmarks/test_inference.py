@@ -1,6 +1,7 @@
 """The benchmark of the formats, on small networks; and that folding pays."""
 
 import importlib.util
+import re
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ def test_every_format_is_timed_at_both_batches(capsys):
         assert f"lenet, batch {batch}\n" in said
     extras = [name for name, (package, _) in inference.EXTRAS.items() if is_there(package)]
     for name in ("frozen, folded", "frozen, not folded", "SavedModel", *extras):
-        assert said.count(f"  {name}") == 2
+        assert len(re.findall(rf"^  {name}\b", said, re.MULTILINE)) == 2
 
 
 def test_formats_that_answer_otherwise_are_not_compared():

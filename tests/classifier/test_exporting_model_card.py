@@ -2,15 +2,18 @@
 
 import json
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
-from classifier import options
+from classifier import keras_weights, options
 from classifier.config.export import ExportConfig
 from classifier.exporting import model_card
 from classifier.run_directory import RunDirectory
 from slim import _checks, checkpoints
+from slim.moving_averages import average_name
 from tests.classifier.test_exporting import NAMES, classifier_of, export_to, make_run
+from tests.conformance import builds
 
 EVALUATION = {"accuracy": 0.9, "recall_at_k": 0.99, "k": 5, "macro_recall": 0.89, "loss": 0.3}
 EVALUATION |= {"num_images": 360, "step": 7, "split": "test", "checkpoint": "model.ckpt-7"}
@@ -82,6 +85,22 @@ def test_the_card_of_a_run_that_evaluated_itself(run, tmp_path, capsys):
     ):
         assert line in text, line
     assert f"model card {tmp_path / 'out' / 'README.md'}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("decay", [None, 0.9])
+def test_moving_averages_take_the_place_of_the_weights_and_this_is_said(tmp_path, capsys, decay):
+    run = make_run(tmp_path / "run", moving_average_decay=decay)
+    variables = builds.network("lenet").store.named_variables
+    averages = {average_name(name): tf.Variable(each + 1) for name, each in variables.items()}
+    checkpoints.save(run / "model.ckpt-7", variables | averages)
+    export_to(tmp_path / "out", run, "weights_h5")
+    file = keras_weights.WeightsFile(tmp_path / "out" / "lenet.weights.h5")
+    for name, variable in variables.items():
+        np.testing.assert_array_equal(file.get(name), variable + (decay is not None))
+    kind = "the moving averages of the weights" if decay else "the weights"
+    sentence = f"An image classifier of 10 classes: {kind}"
+    assert f"lenet {run / 'model.ckpt-7'} {sentence}" in capsys.readouterr().out
+    assert f"{sentence}.\n" in (tmp_path / "out" / "README.md").read_text()
 
 
 def test_hugging_face_reads_the_card(run, tmp_path):
