@@ -8,6 +8,8 @@ import pytest
 import tensorflow as tf
 
 from classifier import exporting, model, options, resolve, resuming
+from classifier.checkpoint_tools import inspect
+from classifier.config.checkpoints import InspectConfig
 from classifier.config.export import ExportConfig
 from classifier.config.training import TrainConfig
 from classifier.run_directory import RunDirectory
@@ -197,6 +199,13 @@ def test_a_checkpoint_without_ranges_is_told(lenet_run, lenet_classifier):
     info = dataclasses.replace(lenet_classifier.info, quantized=True)
     with pytest.raises(_checks.UserError, match="has no ranges of 4 layers: quantize needs a run"):
         model.InferenceModel(info, str(lenet_run))
+
+
+def test_ranges_are_no_variables_of_a_network(quantized_run, capsys):
+    inspect(InspectConfig(checkpoint_path=str(quantized_run)))
+    said = capsys.readouterr().out
+    assert "network variables: 8, " in said
+    assert "quantization ranges: 8, 8 numbers" in said
 
 
 @pytest.mark.slow
