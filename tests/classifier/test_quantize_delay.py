@@ -129,7 +129,8 @@ def test_a_float_run_is_fine_tuned_with_fresh_ranges(train, tmp_path):
 
 @pytest.mark.slow
 def test_evaluation_inside_training_rounds(train, evaluate, tmp_path):
-    trained(train, tmp_path, quantize_delay=0, max_number_of_steps=20, eval_every_steps=20)
+    more = {"quantize_delay": 0, "moving_average_decay": 0.9, "eval_every_steps": 20}
+    trained(train, tmp_path, max_number_of_steps=20, **more)
     lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
     (inside,) = [json.loads(line) for line in lines if "eval_loss" in line]
     found = {}
