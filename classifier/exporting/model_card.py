@@ -140,7 +140,8 @@ def _sections(
     weights = "the moving averages of the weights" if classifier.used_averages else "the weights"
     step = "" if classifier.step is None else f" of step {classifier.step}"
     kind = "A video classifier" if classifier.is_video else "An image classifier"
-    yield f"{kind} of {info.num_classes} classes: {weights}{step}.\n"
+    rounded = ", rounded to 8 bits as in training, and so are its layers' outputs"
+    yield f"{kind} of {info.num_classes} classes: {weights}{step}{rounded * info.quantized}.\n"
     yield "\n".join(["## Data\n", *_data(info.dataset_name, str(options.checkpoint_path)), ""])
     if numbers is not None:
         rows = [f"| {name} | {value:.4f} |" for name, value in numbers.metrics.items()]

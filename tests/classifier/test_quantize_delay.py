@@ -120,6 +120,7 @@ def test_a_float_run_is_fine_tuned_with_fresh_ranges(train, tmp_path):
     trained(train, tmp_path / "float")
     start = {"checkpoint_path": tmp_path / "float", "quantize_delay": 0, "max_number_of_steps": 1}
     told = trained(train, tmp_path / "fine", **start)
+    assert "weights and outputs rounded to 8 bits, after 0 steps" in told.out
     assert any("restored 8, skipped 0, missing 0, unused" in line for line in told.out), told.out
     # Of a run with ranges it takes the weights alone.
     start["checkpoint_path"] = tmp_path / "fine"
@@ -142,6 +143,7 @@ def test_evaluation_inside_training_rounds(train, evaluate, tmp_path):
         told = evaluate(tmp_path, eval_json=tmp_path / f"{name}.json", **more)
         assert (told.code, told.err) == (0, [])
         found[name] = json.loads((tmp_path / f"{name}.json").read_text())["loss"]
+        assert ("rounded to 8 bits" in told.out[0]) is (name != "not")
     assert found["plain"] == found["rounded"] == inside["eval_loss"] != found["not"]
 
 
@@ -235,6 +237,7 @@ def test_a_frozen_graph_rounds(quantized_run, tmp_path, capsys):
     ops = [node.op for node in graph.node]
     assert ops.count("FakeQuantWithMinMaxVars") == len(RANGES)
     assert "Round" not in ops, "the weights are rounded already"
+    assert "10 classes: the weights, rounded to 8 bits" in (tmp_path / "README.md").read_text()
 
 
 @pytest.mark.slow
