@@ -233,6 +233,16 @@ def test_replicas_keep_the_mean_of_their_ranges(mirrored):
     np.testing.assert_allclose(average.numpy(), 0.9 * found, rtol=1e-5)
 
 
+def test_replicas_wait_for_the_delay(mirrored):
+    losses = []
+    for loss in (lambda *batch: tiny.loss_fn(*batch)[0], quantized_loss(1)):
+        op = tiny.built_op(loss=loss, strategy=mirrored)
+        batches = mirrored.experimental_distribute_dataset(tiny.batches())
+        losses.append(op.run(iter(batches), 2)["loss"])
+    assert losses[0][0] == losses[1][0]
+    assert losses[0][1] != losses[1][1]
+
+
 @pytest.mark.parametrize("dtype", [tf.float16, tf.bfloat16])
 def test_half_precision_keeps_its_type_and_float32_ranges(dtype):
     store = slim.VariableStore(seed=1, keep_float32=True)
