@@ -10,7 +10,7 @@ from nets.nets_factory import NETWORKS
 from slim import _checks
 
 NETWORK, SLOT, AVERAGE, STEP = "network variable", "optimizer slot", "moving average", "global step"
-RANGE = "range of 8 bits"
+RANGE = "quantization range"
 KINDS = (NETWORK, SLOT, AVERAGE, RANGE, STEP)
 
 # Of slim's own optimizers, and of others that the original's users trained with.

@@ -37,6 +37,8 @@ def run(config: EvalConfig) -> ExitCode | None:
         resolved.model, config.run.checkpoint_path, resolved.image_size
     )
     weights = "moving averages of the weights" if classifier.used_averages else "weights"
+    if classifier.info.quantized:
+        weights += ", rounded to 8 bits,"
     where = f"{dataset_name} {data.dataset_split_name}"
     print(f"Evaluating the {weights} of {classifier.prefix} on {where}")
     for warning in facts.evaluation_warnings(resolved):

@@ -16,7 +16,7 @@ def segment(layer: Callable[[tf.Tensor], tf.Tensor], inputs: tf.Tensor) -> tf.Te
 
     In a pass that recomputes (`store.as_default(seed, recompute=True)`) only the inputs and the
     output are kept for the gradients. The second time sees the same variables, names, arguments
-    and dropout as the first, and moves no average of batch norm.
+    and dropout as the first, and moves no average of batch norm and no range of quantization.
 
     Args:
       layer: a function of one floating tensor; what else it uses must not depend on variables.

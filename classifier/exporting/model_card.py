@@ -145,7 +145,8 @@ def _sections(
     numbers: Measured | None,
 ) -> Iterator[str]:
     info = classifier.info
-    yield f"{summary(classifier)}.\n"
+    rounded = ", rounded to 8 bits as in training, and so are its layers' outputs"
+    yield f"{summary(classifier)}{rounded * info.quantized}.\n"
     yield "\n".join(["## Data\n", *_data(info.dataset_name, str(options.checkpoint_path)), ""])
     if numbers is not None:
         rows = [f"| {name} | {value:.4f} |" for name, value in numbers.metrics.items()]

@@ -66,6 +66,7 @@ class Opening(learning.Hook):
                 f"{info.model_name} at {_size(info)}, "
                 f"{info.preprocessing_name} preprocessing, {trained:,} trained parameters"
             ),
+            *self._of_rounding(),
             resolved.schedule,
             *self._of_workers(),
             *(f"changed since the last start: {change}" for change in self._changes),
@@ -80,6 +81,13 @@ class Opening(learning.Hook):
             yield (
                 f"{count} workers take every step together, with or without sync_replicas; master "
                 "lists them all"
+            )
+
+    def _of_rounding(self) -> Iterator[str]:
+        if self._resolved.model.quantized:
+            yield (
+                "weights and outputs rounded to 8 bits, after"
+                f" {self._resolved.config.step.quantize_delay} steps"
             )
 
     def _warnings(self, run: learning.Run) -> list[str]:

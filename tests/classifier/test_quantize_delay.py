@@ -8,6 +8,8 @@ import pytest
 import tensorflow as tf
 
 from classifier import exporting, model, options, resolve, resuming
+from classifier.checkpoint_tools import inspect
+from classifier.config.checkpoints import InspectConfig
 from classifier.config.export import ExportConfig
 from classifier.config.training import TrainConfig
 from classifier.run_directory import RunDirectory
@@ -118,6 +120,7 @@ def test_a_float_run_is_fine_tuned_with_fresh_ranges(train, tmp_path):
     trained(train, tmp_path / "float")
     start = {"checkpoint_path": tmp_path / "float", "quantize_delay": 0, "max_number_of_steps": 1}
     told = trained(train, tmp_path / "fine", **start)
+    assert "weights and outputs rounded to 8 bits, after 0 steps" in told.out
     assert any("restored 8, skipped 0, missing 0, unused" in line for line in told.out), told.out
     # Of a run with ranges it takes the weights alone.
     start["checkpoint_path"] = tmp_path / "fine"
@@ -127,7 +130,8 @@ def test_a_float_run_is_fine_tuned_with_fresh_ranges(train, tmp_path):
 
 @pytest.mark.slow
 def test_evaluation_inside_training_rounds(train, evaluate, tmp_path):
-    trained(train, tmp_path, quantize_delay=0, max_number_of_steps=20, eval_every_steps=20)
+    more = {"quantize_delay": 0, "moving_average_decay": 0.9, "eval_every_steps": 20}
+    trained(train, tmp_path, max_number_of_steps=20, **more)
     lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
     (inside,) = [json.loads(line) for line in lines if "eval_loss" in line]
     found = {}
@@ -139,6 +143,7 @@ def test_evaluation_inside_training_rounds(train, evaluate, tmp_path):
         told = evaluate(tmp_path, eval_json=tmp_path / f"{name}.json", **more)
         assert (told.code, told.err) == (0, [])
         found[name] = json.loads((tmp_path / f"{name}.json").read_text())["loss"]
+        assert ("rounded to 8 bits" in told.out[0]) is (name != "not")
     assert found["plain"] == found["rounded"] == inside["eval_loss"] != found["not"]
 
 
@@ -199,6 +204,13 @@ def test_a_checkpoint_without_ranges_is_told(lenet_run, lenet_classifier):
         model.InferenceModel(info, str(lenet_run))
 
 
+def test_ranges_are_no_variables_of_a_network(quantized_run, capsys):
+    inspect(InspectConfig(checkpoint_path=str(quantized_run)))
+    said = capsys.readouterr().out
+    assert "network variables: 8, " in said
+    assert "quantization ranges: 8, 8 numbers" in said
+
+
 @pytest.mark.slow
 def test_ranges_reach_the_int8_file(quantized_run, digits, tmp_path):
     interpreter = pytest.importorskip("ai_edge_litert.interpreter")
@@ -225,6 +237,7 @@ def test_a_frozen_graph_rounds(quantized_run, tmp_path, capsys):
     ops = [node.op for node in graph.node]
     assert ops.count("FakeQuantWithMinMaxVars") == len(RANGES)
     assert "Round" not in ops, "the weights are rounded already"
+    assert "10 classes: the weights, rounded to 8 bits" in (tmp_path / "README.md").read_text()
 
 
 @pytest.mark.slow

@@ -220,7 +220,7 @@ def test_segments_that_are_computed_again_round_and_move_no_range(more):
 
 
 def test_replicas_keep_the_mean_of_their_ranges(mirrored):
-    op = tiny.built_op(loss=quantized_loss(0), strategy=mirrored)
+    op = tiny.built_op(loss=quantized_loss(0), strategy=mirrored, moving_average_decay=0.9)
     images = np.ones([2, tiny.FEATURES], np.float32) * [[1], [3]]
     batch = tf.data.Dataset.from_tensors((images.astype(np.float32), np.zeros([2], np.int64)))
     weights = op.store.named_variables["tiny/hidden/weights"].numpy()
@@ -228,6 +228,19 @@ def test_replicas_keep_the_mean_of_their_ranges(mirrored):
     high = np.maximum(np.sum([rounded_channel(w) for w in weights.T], axis=1), 0).max()
     found = op.store.named_variables["tiny/hidden/act_quant/max"].numpy()
     np.testing.assert_allclose(found, 2 * high, rtol=1e-5)
+    # The average of a weight or a range begins at 0 here and keeps a tenth of it at the first step.
+    average = op.store.named_variables["tiny/hidden/act_quant/max/ExponentialMovingAverage"]
+    np.testing.assert_allclose(average.numpy(), 0.9 * found, rtol=1e-5)
+
+
+def test_replicas_wait_for_the_delay(mirrored):
+    losses = []
+    for loss in (lambda *batch: tiny.loss_fn(*batch)[0], quantized_loss(1)):
+        op = tiny.built_op(loss=loss, strategy=mirrored)
+        batches = mirrored.experimental_distribute_dataset(tiny.batches())
+        losses.append(op.run(iter(batches), 2)["loss"])
+    assert losses[0][0] == losses[1][0]
+    assert losses[0][1] != losses[1][1]
 
 
 @pytest.mark.parametrize("dtype", [tf.float16, tf.bfloat16])
