@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 import slim
+from classifier import model
 from classifier.exporting import folding, frozen
 from nets import nets_factory
 from tests.conformance import builds, reference
@@ -75,6 +76,25 @@ def test_networks_fold_where_a_convolution_comes_first(name):
     (found,) = answers(smaller, outputs[:1], network.images)
     wanted = network.function(network.images)[0].numpy()
     assert np.abs(found - wanted).max() <= 1e-5 * np.abs(wanted).max()
+
+
+def test_networks_that_round_fold_too():
+    network = builds.network("mobilenet_v1_025")
+    store, images = network.store, network.images
+    values = {key: value.numpy() for key, value in store.named_variables.items()}
+    fn = model.inference_network("mobilenet_v1_025", 1001, quantized=True)
+    fresh = slim.VariableStore(seed=0)
+    fresh.build(fn, tf.TensorSpec(images.shape, tf.float32))
+    ranges = {key: value.numpy() for key, value in fresh.named_variables.items()}
+    plain, outputs = graph_of(lambda x: [fn(x)[0]], images.shape[1:], ranges | values)
+    smaller = folding.folded(folding.pruned(plain, outputs), outputs)
+    assert ops(smaller)["FusedBatchNormV3"] == 0
+    assert ops(smaller)["FakeQuantWithMinMaxVars"] == ops(plain)["FakeQuantWithMinMaxVars"] == 28
+    found, wanted = (answers(each, outputs, images)[0] for each in (smaller, plain))
+    assert len(np.unique(wanted)) > 10
+    step = 12 / 255  # between two of the values of the logits
+    assert np.abs(found - wanted).max() < 2.5 * step
+    assert np.mean(np.abs(found - wanted) < 1e-4) > 0.5
 
 
 def test_no_batch_norm_no_change():
