@@ -5,6 +5,7 @@ The export itself compares the answers: a difference above 1e-5 of the largest l
 
 import pathlib
 import re
+import tempfile
 
 import pytest
 import tensorflow as tf
@@ -49,13 +50,20 @@ def config(run, folder, name, formats):
     return exports.config(run, folder, formats=tuple(formats), **more)
 
 
+@pytest.fixture
+def folder():
+    """A folder that goes with the test: pytest would keep the weights of all networks."""
+    with tempfile.TemporaryDirectory() as path:
+        yield pathlib.Path(path)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
-def test_every_network_in_every_format(name, tmp_path, capsys):
+def test_every_network_in_every_format(name, folder, capsys):
     wanted = [each for each in EXACT if (name, each) not in exemptions.EXPORT]
     for each in wanted:
         exports.needs(each)
-    exporting.run(config(run_of(tmp_path / "run", name), tmp_path / "out", name, wanted))
+    exporting.run(config(run_of(folder / "run", name), folder / "out", name, wanted))
     said = capsys.readouterr().out
     found = {each: (float(off), float(of)) for each, off, of in DIFFERENCE.findall(said)}
     for each, (off, of) in found.items():
