@@ -19,7 +19,7 @@ def run(script: str, *flags: str, code: int = 0, **environment: str) -> subproce
         command(script, *flags),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,  # of a machine that does much else
         check=False,
         env=os.environ | environment,
     )
