@@ -31,8 +31,6 @@ _PUBLISHED_DATASET = "imagenet"
 # Where to look for images that training has not seen.
 _SPLITS = ("validation", "test", "val", "train")
 
-_preprocessing_of = preprocessing_factory.resolve_name
-
 
 def training_run(config: TrainConfig) -> resolve.ResolvedRun:
     """Returns a training run, fully said.
@@ -42,7 +40,7 @@ def training_run(config: TrainConfig) -> resolve.ResolvedRun:
     """
     data = config.data
     facts = dataset_factory.get_facts(data.dataset_name, data.dataset_split_name, data.dataset_dir)
-    resolved = resolve.resolve_training(config, facts, NETWORKS, _preprocessing_of)
+    resolved = resolve.resolve_training(config, facts, NETWORKS, preprocessing_factory)
     preprocessing_factory.check_switches(
         resolved.model.preprocessing_name, resolve.preprocessing_switches(config)
     )
@@ -90,7 +88,9 @@ def evaluation(config: EvalConfig) -> tuple[resolve_trained.ResolvedEvaluation, 
     info = _model_info(config.run.checkpoint_path)
     name, data = resolve_trained.evaluated_dataset(config, info), config.data
     facts = dataset_factory.get_facts(name, data.dataset_split_name, data.dataset_dir)
-    resolved = resolve_trained.resolve_evaluation(config, info, facts, NETWORKS, _preprocessing_of)
+    resolved = resolve_trained.resolve_evaluation(
+        config, info, facts, NETWORKS, preprocessing_factory
+    )
     return resolved, name
 
 
@@ -108,7 +108,7 @@ def export(config: ExportConfig) -> resolve_trained.ResolvedExport:
     dataset_name, facts = resolve_trained.exported_dataset(config, info), None
     if dataset_name is not None and data.dataset_dir is not None:
         facts = _held_out(dataset_name, data.dataset_split_name, data.dataset_dir)
-    resolved = resolve_trained.resolve_export(config, info, facts, NETWORKS, _preprocessing_of)
+    resolved = resolve_trained.resolve_export(config, info, facts, NETWORKS, preprocessing_factory)
     resolve_graph.check_videos(resolved.model.model_name, NETWORKS, config.run)
     return resolved
 
@@ -141,7 +141,7 @@ def graph(config: ExportConfig) -> resolve_graph.ResolvedGraph:
     else:
         facts = dataset_factory.get_facts(name, "train", config.data.dataset_dir)
         classes = resolve_graph.Classes(name, facts.num_classes, facts.num_channels)
-    return resolve_graph.resolve_graph(config, classes, NETWORKS)
+    return resolve_graph.resolve_graph(config, classes, NETWORKS, preprocessing_factory)
 
 
 def prediction(config: PredictConfig) -> resolve_trained.ResolvedPrediction:

@@ -6,7 +6,7 @@ function that gives a preprocessing's own name.
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from classifier import options
@@ -41,7 +41,13 @@ class NetworkFacts(Protocol):
 
 
 Networks = Mapping[str, NetworkFacts]
-PreprocessingOf = Callable[[str], str]
+
+
+class Preprocessings(Protocol):
+    """What is used of `preprocessing.preprocessing_factory`."""
+
+    def resolve_name(self, name: str) -> str: ...
+    def prepared_channels(self, name: str, channels: int, use_grayscale: bool) -> int: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +95,7 @@ def resolve_training(
     config: TrainConfig,
     dataset: DatasetFacts,
     networks: Networks,
-    preprocessing_of: PreprocessingOf,
+    preprocessings: Preprocessings,
 ) -> ResolvedRun:
     """Works out a training run.
 
@@ -97,7 +103,7 @@ def resolve_training(
       config: the options.
       dataset: the facts of the split.
       networks: name -> facts of the network.
-      preprocessing_of: gives the preprocessing's own name for it or a network.
+      preprocessings: the table of preprocessings.
 
     Raises:
       UserError: if a name is not known, no class is left, a decay is shorter than a step, or steps
@@ -106,14 +112,17 @@ def resolve_training(
     name = _checks.one_of("model_name", config.network.model_name, networks)
     offset = config.data.labels_offset
     gray = config.network.use_grayscale
+    preprocessing = preprocessings.resolve_name(config.network.preprocessing_name or name)
     model = ModelInfo(
         model_name=name,
         num_classes=num_classes(dataset, offset),
         label_names=label_names(dataset, offset),
         labels_offset=offset,
         image_size=config.network.train_image_size or square(networks[name]),
-        num_channels=1 if gray else dataset.num_channels or 3,
-        preprocessing_name=preprocessing_of(config.network.preprocessing_name or name),
+        num_channels=preprocessings.prepared_channels(
+            preprocessing, dataset.num_channels or 3, gray
+        ),
+        preprocessing_name=preprocessing,
         use_grayscale=gray,
         moving_average_decay=config.optimizer.moving_average_decay,
         quantized=config.step.quantize_delay >= 0,

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from classifier.config.export import ExportConfig, ExportOptions
 from classifier.config.formats import FORMATS
+from classifier.resolve import Preprocessings
 from slim import _checks
 
 # The original's defaults.
@@ -104,7 +105,10 @@ def check_videos(name: str, networks: Mapping[str, GraphNetwork], run: ExportOpt
 
 
 def resolve_graph(
-    config: ExportConfig, dataset: Classes, networks: Mapping[str, GraphNetwork]
+    config: ExportConfig,
+    dataset: Classes,
+    networks: Mapping[str, GraphNetwork],
+    preprocessings: Preprocessings,
 ) -> ResolvedGraph:
     """Works out a graph.
 
@@ -112,6 +116,7 @@ def resolve_graph(
       config: the options; `output_file` is given.
       dataset: its classes.
       networks: name -> facts of the network.
+      preprocessings: the table of preprocessings.
 
     Raises:
       UserError: if an option does not fit the network or the dataset, or needs a checkpoint.
@@ -135,7 +140,8 @@ def resolve_graph(
         )
     size = run.image_size or (network.image_size, network.image_size)
     frames = (run.num_frames,) if is_video else ()
-    channels = 1 if model.use_grayscale else dataset.num_channels or 3
+    gray = bool(model.use_grayscale)
+    channels = preprocessings.prepared_channels(name, dataset.num_channels or 3, gray)
     return ResolvedGraph(
         model_name=name,
         num_classes=dataset.num_classes - offset,

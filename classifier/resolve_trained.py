@@ -11,7 +11,7 @@ from classifier import resolve
 from classifier.config.export import DEFAULT_FORMATS, ExportConfig
 from classifier.config.formats import FORMATS
 from classifier.config.trained import EvalConfig, EvaluationOptions, ModelOptions, PredictConfig
-from classifier.resolve import DatasetFacts, Networks, PreprocessingOf
+from classifier.resolve import DatasetFacts, Networks, Preprocessings
 from classifier.run_directory import ModelInfo
 from slim import _checks
 
@@ -70,7 +70,7 @@ def resolve_evaluation(
     info: ModelInfo | None,
     dataset: DatasetFacts,
     networks: Networks,
-    preprocessing_of: PreprocessingOf,
+    preprocessings: Preprocessings,
 ) -> ResolvedEvaluation:
     """Works out an evaluation.
 
@@ -79,7 +79,7 @@ def resolve_evaluation(
       info: what model_info.json says, if the checkpoint has one.
       dataset: the facts of the split.
       networks: name -> facts of the network.
-      preprocessing_of: gives the preprocessing's own name for it or a network.
+      preprocessings: the table of preprocessings.
 
     Raises:
       UserError: if an option contradicts `info`, nobody says what the network is, or the classes of
@@ -87,7 +87,12 @@ def resolve_evaluation(
     """
     wanted = config.model.preprocessing_name
     model = _model(
-        config.model, info, dataset, networks, preprocessing_of, wanted and preprocessing_of(wanted)
+        config.model,
+        info,
+        dataset,
+        networks,
+        preprocessings,
+        wanted and preprocessings.resolve_name(wanted),
     )
     most = config.run.max_num_batches
     batch_size = config.run.batch_size
@@ -143,14 +148,14 @@ def resolve_export(
     info: ModelInfo | None,
     dataset: DatasetFacts | None,
     networks: Networks,
-    preprocessing_of: PreprocessingOf,
+    preprocessings: Preprocessings,
 ) -> ResolvedExport:
     """Works out an export; arguments and errors as in `resolve_evaluation`.
 
     Without `info`, the `dataset` that the options name has to say what the classes are.
     """
     exported_dataset(config, info)
-    model = _model(config.model, info, dataset, networks, preprocessing_of, None)
+    model = _model(config.model, info, dataset, networks, preprocessings, None)
     formats = config.run.formats or DEFAULT_FORMATS
     for name in formats:
         if FORMATS[name].measured and dataset is None:
@@ -204,12 +209,12 @@ def _model(
     info: ModelInfo | None,
     dataset: DatasetFacts | None,
     networks: Networks,
-    preprocessing_of: PreprocessingOf,
+    preprocessings: Preprocessings,
     preprocessing_name: str | None,
 ) -> ModelInfo:
     """Returns what the model is, by its own information or else by the options and the dataset."""
     if info is None:
-        return _described(given, dataset, networks, preprocessing_of, preprocessing_name)
+        return _described(given, dataset, networks, preprocessings, preprocessing_name)
     wanted = {
         "model_name": given.model_name,
         "labels_offset": given.labels_offset,
@@ -239,7 +244,7 @@ def _described(
     given: ModelOptions,
     dataset: DatasetFacts | None,
     networks: Networks,
-    preprocessing_of: PreprocessingOf,
+    preprocessings: Preprocessings,
     preprocessing_name: str | None,
 ) -> ModelInfo:
     if given.model_name is None:
@@ -247,16 +252,19 @@ def _described(
     if dataset is None:
         raise _checks.UserError(f"dataset_name and dataset_dir are required: {_NO_INFO}")
     name = _checks.one_of("model_name", given.model_name, networks)
-    offset = given.labels_offset or 0
+    offset, gray = given.labels_offset or 0, bool(given.use_grayscale)
+    preprocessing = preprocessing_name or preprocessings.resolve_name(name)
     return ModelInfo(
         model_name=name,
         num_classes=resolve.num_classes(dataset, offset),
         label_names=resolve.label_names(dataset, offset),
         labels_offset=offset,
         image_size=resolve.square(networks[name]),
-        num_channels=1 if given.use_grayscale else dataset.num_channels or 3,
-        preprocessing_name=preprocessing_name or preprocessing_of(name),
-        use_grayscale=bool(given.use_grayscale),
+        num_channels=preprocessings.prepared_channels(
+            preprocessing, dataset.num_channels or 3, gray
+        ),
+        preprocessing_name=preprocessing,
+        use_grayscale=gray,
         moving_average_decay=given.moving_average_decay,
         quantized=bool(given.quantize),
         dataset_name=dataset.name,

@@ -35,6 +35,9 @@ SWITCHES = {
     "vgg": ("random_crop", "random_flip"),
 }
 
+# Those that give three channels of pictures with one too, unless one is asked for.
+_ALWAYS_IN_COLOR = ("inception", "vgg")
+
 _NETWORKS_OF = {
     "cifarnet": ("cifarnet",),
     "inception": (
@@ -97,6 +100,22 @@ def resolve_name(name: str) -> str:
         return NETWORK_PREPROCESSINGS[name]
     known = sorted({*PREPROCESSINGS, *NETWORK_PREPROCESSINGS})
     return _checks.one_of("preprocessing_name", name, known)
+
+
+def prepared_channels(name: str, channels: int, use_grayscale: bool = False) -> int:
+    """Returns the channels of a prepared image.
+
+    Args:
+      name: of a preprocessing or a network.
+      channels: of the pictures, 1 or 3.
+      use_grayscale: whether one channel is asked for.
+
+    Raises:
+      UserError: if the name is not known.
+    """
+    if use_grayscale:
+        return 1
+    return 3 if resolve_name(name) in _ALWAYS_IN_COLOR else channels
 
 
 def check_switches(name: str, switches: Iterable[str]) -> None:

@@ -22,7 +22,3 @@ class Network:
 
 
 NETWORKS = {"lenet": Network(28), "inception_v3": Network(299)}
-
-
-def preprocessing_of(name: str) -> str:
-    return {"inception_v3": "inception"}.get(name, name)

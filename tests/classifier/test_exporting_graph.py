@@ -12,6 +12,7 @@ from classifier import exporting, facts, options, resolve_graph
 from classifier.config.export import ExportConfig
 from classifier.exporting import graph_def
 from nets.nets_factory import NETWORKS
+from preprocessing import preprocessing_factory
 from slim import _checks, checkpoints
 from tests.conformance import builds, reference
 
@@ -39,7 +40,9 @@ def config(**values):
 
 def resolve(classes=1001, channels=None, **values):
     dataset = resolve_graph.Classes("imagenet", classes, channels)
-    return resolve_graph.resolve_graph(config(output_file="f.pb", **values), dataset, NETWORKS)
+    return resolve_graph.resolve_graph(
+        config(output_file="f.pb", **values), dataset, NETWORKS, preprocessing_factory
+    )
 
 
 def written(name, path, as_text=False):
@@ -135,7 +138,9 @@ def test_the_originals_options():
     assert found.num_classes == 9
     assert found.input_shape == (4, 32, 30, 1)
     assert found.as_text
-    assert resolve(channels=1).input_shape[-1] == 1
+    assert resolve(model_name="lenet", channels=1).input_shape[-1] == 1
+    # Its preprocessing gives colour.
+    assert resolve(model_name="inception_v3", channels=1).input_shape[-1] == 3
     video = resolve(model_name="i3d", is_video_model=True, num_frames=16)
     assert video.input_shape == (None, 16, 224, 224, 3)
 
@@ -192,5 +197,6 @@ def test_what_is_not_inference_is_refused(place):
 
 
 def test_a_graph_of_a_dataset_in_a_folder(digits):
-    found = facts.graph(config(output_file="f", dataset_name="digits", dataset_dir=str(digits)))
+    data = {"dataset_name": "digits", "dataset_dir": str(digits)}
+    found = facts.graph(config(output_file="f", model_name="lenet", **data))
     assert (found.num_classes, found.input_shape[-1]) == (10, 1)

@@ -13,6 +13,7 @@ from classifier.config.checkpoints import InspectConfig
 from classifier.config.export import ExportConfig
 from classifier.config.training import TrainConfig
 from classifier.run_directory import RunDirectory
+from preprocessing import preprocessing_factory
 from slim import _checks, checkpoints
 from tests.classifier import facts
 from tests.classifier.exports import config, needs
@@ -28,7 +29,7 @@ def resolved(**values):
         options.build(TrainConfig, **given | values),
         facts.Dataset(),
         facts.NETWORKS,
-        facts.preprocessing_of,
+        preprocessing_factory,
     )
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from classifier import options, resolve, resuming
 from classifier.config.training import TrainConfig
+from preprocessing import preprocessing_factory
 from slim import _checks
 from tests.classifier import facts
 
@@ -14,7 +15,7 @@ def resolved(dataset=None, **values):
         options.build(TrainConfig, **values),
         dataset or facts.Dataset(),
         facts.NETWORKS,
-        facts.preprocessing_of,
+        preprocessing_factory,
     )
 
 

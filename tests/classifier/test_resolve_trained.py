@@ -6,6 +6,7 @@ from classifier import options, resolve_trained
 from classifier.config.export import ExportConfig
 from classifier.config.trained import EvalConfig, EvaluationOptions, PredictConfig
 from classifier.run_directory import ModelInfo
+from preprocessing import preprocessing_factory
 from slim import _checks
 from tests.classifier import facts
 
@@ -23,7 +24,7 @@ INFO = ModelInfo(
 def evaluation(info=INFO, dataset=None, **values):
     config = options.build(EvalConfig, checkpoint_path="run", dataset_dir="data", **values)
     return resolve_trained.resolve_evaluation(
-        config, info, dataset or facts.Dataset(), facts.NETWORKS, facts.preprocessing_of
+        config, info, dataset or facts.Dataset(), facts.NETWORKS, preprocessing_factory
     )
 
 
@@ -107,7 +108,7 @@ def test_the_dataset_defaults_to_that_of_training():
 def export(info, dataset=None, **values):
     config = options.build(ExportConfig, checkpoint_path="run", output_dir="out", **values)
     return resolve_trained.resolve_export(
-        config, info, dataset, facts.NETWORKS, facts.preprocessing_of
+        config, info, dataset, facts.NETWORKS, preprocessing_factory
     )
 
 

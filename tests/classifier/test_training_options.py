@@ -164,3 +164,11 @@ def test_recomputing_gradients(train, tmp_path):
         assert len(rates(train, tmp_path / name, **more, recompute_gradients=choice)) == 4
     losses = [[line["loss"] for line in lines(tmp_path / n)] for n in ("plain", "recomputed")]
     np.testing.assert_allclose(*losses, rtol=1e-4)
+
+
+def test_pictures_of_one_channel_for_a_preprocessing_in_color(train, evaluate, tmp_path):
+    run = tmp_path / "run"
+    assert train(run, preprocessing_name="inception").code == 0
+    assert json.loads((run / "model_info.json").read_text())["num_channels"] == 3
+    done = evaluate(run)
+    assert done.code == 0, done.err

@@ -13,7 +13,7 @@ from preprocessing import (
 )
 from slim import _checks
 
-SIZES = {"cifarnet": 32, "inception": 40, "lenet": 28, "vgg": 64}
+SIZES = {"cifarnet": 32, "inception": 40, "lenet": 28, "none": 40, "vgg": 64}
 RNG = np.random.RandomState(0)
 PICTURE = tf.constant(RNG.randint(0, 256, (50, 60, 3), np.uint8))
 
@@ -41,7 +41,7 @@ def test_a_pure_function_of_the_seed_eager_or_traced(name):
         np.testing.assert_array_equal(eager, train(name, number=number))
         np.testing.assert_allclose(traced(PICTURE, seed(number)), eager, atol=1e-3)
         results.append(eager.tobytes())
-    assert len(set(results)) == (1 if name == "lenet" else 4)
+    assert len(set(results)) == (1 if name in ("lenet", "none") else 4)
 
 
 @pytest.mark.parametrize("name", sorted(SIZES))
@@ -54,8 +54,9 @@ def test_channels(name, channels, is_training):
     gray = preprocessing_factory.get_preprocessing(name, is_training, use_grayscale=True)
     assert gray(image, size, size, **kwargs).shape == (size, size, 1)
     plain = preprocessing_factory.get_preprocessing(name, is_training)
-    kept = channels if name in ("lenet", "cifarnet") else 3
+    kept = preprocessing_factory.prepared_channels(name, channels)
     assert plain(image, size, size, **kwargs).shape == (size, size, kept)
+    assert preprocessing_factory.prepared_channels(name, channels, use_grayscale=True) == 1
 
 
 @pytest.mark.parametrize("is_training", [True, False])
