@@ -1,6 +1,7 @@
 """An ONNX file, made by tf2onnx and checked with onnxruntime."""
 
 import logging
+import os
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,8 @@ def write(job: Job) -> checks.Exported:
 def _converted(signature: Signature, spec: tf.TensorSpec) -> bytes:
     import tf2onnx  # an extra
 
+    # Or else it copies the whole graph, weights and all, before each of its passes.
+    os.environ.setdefault(tf2onnx.constants.ENV_TF2ONNX_CATCH_ERRORS, "FALSE")
     logger = logging.getLogger("tf2onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

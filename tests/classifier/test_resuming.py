@@ -1,0 +1,47 @@
+"""A run that is resumed by another command than it was begun with."""
+
+import subprocess
+import sys
+
+import pytest
+
+from slim import checkpoints
+from tests import source_tree
+
+
+@pytest.fixture
+def begun(train, tmp_path):
+    """A run of two steps, eight images each."""
+    assert train(tmp_path / "run").code == 0
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize("change", [{"optimizer": "adam"}, {"batch_size": 16}])
+def test_another_optimizer_or_batch_is_refused_and_nothing_is_touched(train, begun, change):
+    before = {path: path.read_bytes() for path in begun.iterdir() if path.is_file()}
+    done = train(begun, max_number_of_steps=3, **change)
+    assert done.code == 2
+    assert len(done.err) == 1
+    assert next(iter(change)) in done.err[0]
+    assert {path: path.read_bytes() for path in begun.iterdir() if path.is_file()} == before
+
+
+@pytest.mark.slow
+def test_as_many_images_on_more_clones_go_on(begun, digits):
+    code = (
+        "import sys, train_image_classifier\n"
+        "from deployment import model_deploy\n"
+        "model_deploy.split_cpu(2)\n"
+        "sys.exit(train_image_classifier.main())"
+    )
+    given = {
+        "train_dir": begun, "dataset_name": "digits", "dataset_dir": digits, "model_name": "lenet",
+        "optimizer": "momentum", "save_summaries_secs": 0, "max_number_of_steps": 3,
+        "num_clones": 2, "batch_size": 4,
+    }  # fmt: skip
+    flags = [f"--{name}={value}" for name, value in given.items()]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *flags], cwd=source_tree.ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert checkpoints.read(checkpoints.latest(begun)).get("global_step") == 3
