@@ -1,7 +1,9 @@
 """An ONNX file, made by tf2onnx and checked with onnxruntime."""
 
+import contextlib
 import logging
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -64,7 +66,7 @@ def _converted(signature: Signature, spec: tf.TensorSpec) -> bytes:
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        with native_log.held_back():
+        with native_log.held_back(), _constants_written_once():
             proto, _ = tf2onnx.convert.from_function(
                 signature.classify, [signature.images], opset=_OPSET
             )
@@ -73,6 +75,29 @@ def _converted(signature: Signature, spec: tf.TensorSpec) -> bytes:
     if spec.shape[0] is None:
         _name_batch(proto.graph)
     return proto.SerializeToString()
+
+
+@contextlib.contextmanager
+def _constants_written_once() -> Iterator[None]:
+    """Makes tf2onnx leave constants alone until it writes the file.
+
+    After each of its passes it fills the protocol buffers of all nodes anew, and protobuf keeps the
+    memory of what was in them: that of the weights some forty times. Nothing reads a constant's
+    buffer, for a file gets its value from the node.
+    """
+    from tf2onnx.graph import Node  # an extra
+
+    update = Node.update_proto
+
+    def update_others(node: Any, *arguments: Any, **named: Any) -> None:
+        if not node.is_const():
+            update(node, *arguments, **named)
+
+    Node.update_proto = update_others
+    try:
+        yield
+    finally:
+        Node.update_proto = update
 
 
 def _name_batch(graph: Any) -> None:

@@ -27,7 +27,7 @@ Example = dict[str, tf.Tensor]
 # A call from tf.data costs a third of what preparing a picture of 32 x 32 does, so small ones are
 # prepared several a call; larger ones would lose more by being copied once more.
 _SMALL = 64 * 64  # pixels
-_AT_ONCE = 4
+_AT_ONCE = 8
 
 
 def training_dataset(
@@ -114,7 +114,10 @@ def training_dataset(
         encoded = _part_of_each_batch(encoded, batch_size, index, count)
     per_worker = batch_size // count
     if math.prod(image_size) <= _SMALL:
-        examples = _map(encoded.batch(_AT_ONCE), _several(prepare), num_preprocessing_threads)
+        # A bad example must not fail a batch that it is not part of.
+        at_once = math.gcd(per_worker, _AT_ONCE)
+        several = _several(prepare, at_once)
+        examples = _map(encoded.batch(at_once), several, num_preprocessing_threads)
         batches = examples.rebatch(per_worker, drop_remainder=True)
     else:
         examples = _map(encoded, prepare, num_preprocessing_threads)
@@ -264,13 +267,14 @@ def _map(
     return records.map(prepare, num_parallel_calls=calls, deterministic=True)
 
 
-def _several(prepare: Callable[[Example], Example]) -> Callable[[Example], Example]:
-    """Returns the function of `_AT_ONCE` records, stacked, that prepares each."""
+def _several(prepare: Callable[[Example], Example], count: int) -> Callable[[Example], Example]:
+    """Returns the function of so many records, stacked, that prepares each."""
+    traced_once = tf.function(prepare, autograph=False)
 
     def prepare_all(records: Example) -> Example:
         prepared = [
-            prepare({key: values[place] for key, values in records.items()})
-            for place in range(_AT_ONCE)
+            traced_once({key: values[place] for key, values in records.items()})
+            for place in range(count)
         ]
         return {key: tf.stack([example[key] for example in prepared]) for key in prepared[0]}
 

@@ -23,18 +23,7 @@ def toy(tmp_path_factory):
     return toys.load(toys.write(tmp_path_factory.mktemp("toy")))
 
 
-def run(dataset, kind, **kwargs):
-    made = (
-        toys.training(dataset, **kwargs)
-        if kind == "training"
-        else toys.evaluation(dataset, **kwargs)
-    )
-    with inputs.translate_errors(dataset):
-        toys.first(made, 10)
-
-
 both = pytest.mark.parametrize("kind", ["training", "evaluation"])
-SHARD = "toy_train-00001-of-00003.tfrecord"
 
 
 @both
@@ -43,9 +32,10 @@ def test_label_out_of_range_is_named(tmp_path, kind):
     bad[13 + 4] = bad[13 + 4]._replace(label=6)
     dataset = toys.load(toys.write(tmp_path, records=bad))
     with pytest.raises(_checks.UserError) as caught:
-        run(dataset, kind)
+        toys.run(dataset, kind)
     assert str(caught.value) == (
-        f"Label 6 of 'café/017.png' ({SHARD}, record 4) is out of range: the model has 6 classes,"
+        f"Label 6 of 'café/017.png' ({toys.SHARD}, record 4) is out of range: the model has 6"
+        " classes,"
         " so with labels_offset=0 labels must be 0 to 5."
         " If the labels start at 1, set labels_offset=1"
     )
@@ -54,7 +44,7 @@ def test_label_out_of_range_is_named(tmp_path, kind):
 @both
 def test_label_below_the_offset_is_named(toy, kind):
     with pytest.raises(_checks.UserError, match=r"^Label 0 of .* set labels_offset=0$"):
-        run(toy, kind, labels_offset=1)
+        toys.run(toy, kind, labels_offset=1)
 
 
 def test_the_error_passes_through_a_tf_function(toy):
@@ -81,45 +71,48 @@ def boundaries(path):
 @both
 def test_shard_cut_at_a_record_boundary(tmp_path, kind):
     dataset = toys.load(toys.write(tmp_path))
-    path = tmp_path / SHARD
+    path = tmp_path / toys.SHARD
     path.write_bytes(path.read_bytes()[: boundaries(path)[6]])
     with pytest.raises(_checks.RunError) as caught:
-        run(dataset, kind)
+        toys.run(dataset, kind)
     assert str(caught.value) == (
-        f"Shard {SHARD} has only 7 records where 30 are recorded: re-copy or rebuild this shard"
+        f"Shard {toys.SHARD} has only 7 records where 30 are recorded: re-copy or rebuild this"
+        " shard"
     )
 
 
 @both
 def test_shard_with_too_many_records(tmp_path, kind):
     dataset = toys.load(toys.write(tmp_path))
-    path = tmp_path / SHARD
+    path = tmp_path / toys.SHARD
     path.write_bytes(path.read_bytes() * 2)
-    with pytest.raises(_checks.RunError, match=f"^Shard {SHARD} has more than 30 records where 30"):
-        run(dataset, kind)
+    with pytest.raises(
+        _checks.RunError, match=f"^Shard {toys.SHARD} has more than 30 records where 30"
+    ):
+        toys.run(dataset, kind)
 
 
 @both
 def test_shard_cut_inside_a_record(tmp_path, kind):
     dataset = toys.load(toys.write(tmp_path))
-    path = tmp_path / SHARD
+    path = tmp_path / toys.SHARD
     path.write_bytes(path.read_bytes()[: boundaries(path)[6] + 20])
     with pytest.raises(
-        _checks.RunError, match=f"{SHARD} is cut inside record 7, .*re-copy or rebuild"
+        _checks.RunError, match=f"{toys.SHARD} is cut inside record 7, .*re-copy or rebuild"
     ):
-        run(dataset, kind)
+        toys.run(dataset, kind)
 
 
 @pytest.mark.slow
 def test_a_length_beyond_the_file_is_refused_before_it_is_read(tmp_path):
     """TensorFlow's reader asks for the memory first: without the check the process aborts."""
     toys.write(tmp_path)
-    content = (tmp_path / SHARD).read_bytes()
+    content = (tmp_path / toys.SHARD).read_bytes()
     size = struct.pack("<Q", 1 << 40)
-    at = boundaries(tmp_path / SHARD)[6]
+    at = boundaries(tmp_path / toys.SHARD)[6]
     lying = content[:at] + size + mutations.masked_crc(size) + content[at + 12 :]
     assert len(lying) == len(content)
-    (tmp_path / SHARD).write_bytes(lying)
+    (tmp_path / toys.SHARD).write_bytes(lying)
     code = (
         "import sys; from tests.classifier import test_inputs as t\n"
         "for kind in ('training', 'evaluation'):\n"
@@ -134,7 +127,7 @@ def test_a_length_beyond_the_file_is_refused_before_it_is_read(tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    told = f"Shard {tmp_path}/{SHARD} is cut inside record 7, or is no TFRecord file"
+    told = f"Shard {tmp_path}/{toys.SHARD} is cut inside record 7, or is no TFRecord file"
     assert [line.split(" (")[0] for line in done.stdout.splitlines()] == [
         f"training {told}",
         f"evaluation {told}",
@@ -149,8 +142,10 @@ def test_lengths_are_walked_again_only_when_a_file_has_changed(tmp_path, monkeyp
     assert sorted(walked) == sorted(dataset.data_sources)
     inputs_order.shard_counts(dataset)
     assert len(walked) == 3
-    (tmp_path / SHARD).write_bytes((tmp_path / SHARD).read_bytes()[:-1])
-    with pytest.raises(_checks.RunError, match=f"{SHARD} is cut inside record 29, or is no TFR"):
+    (tmp_path / toys.SHARD).write_bytes((tmp_path / toys.SHARD).read_bytes()[:-1])
+    with pytest.raises(
+        _checks.RunError, match=f"{toys.SHARD} is cut inside record 29, or is no TFR"
+    ):
         inputs_order.shard_counts(dataset)
     assert len(walked) == 4
 
@@ -158,26 +153,26 @@ def test_lengths_are_walked_again_only_when_a_file_has_changed(tmp_path, monkeyp
 @both
 def test_flipped_bit(tmp_path, kind):
     dataset = toys.load(toys.write(tmp_path))
-    path = tmp_path / SHARD
+    path = tmp_path / toys.SHARD
     data = bytearray(path.read_bytes())
     data[boundaries(path)[6] + 40] ^= 1
     path.write_bytes(data)
     with pytest.raises(
-        _checks.RunError, match=f"^Shard {SHARD} is damaged at record 7 .*rebuild this shard$"
+        _checks.RunError, match=f"^Shard {toys.SHARD} is damaged at record 7 .*rebuild this shard$"
     ):
-        run(dataset, kind)
+        toys.run(dataset, kind)
 
 
 @both
 def test_shard_emptied_or_removed_after_the_start(tmp_path, kind):
     dataset = toys.load(toys.write(tmp_path))
     made = toys.training(dataset) if kind == "training" else toys.evaluation(dataset)
-    (tmp_path / SHARD).write_bytes(b"")
-    with pytest.raises(_checks.RunError, match=f"^Shard {SHARD} has only 0 records where 30"):
+    (tmp_path / toys.SHARD).write_bytes(b"")
+    with pytest.raises(_checks.RunError, match=f"^Shard {toys.SHARD} has only 0 records where 30"):
         with inputs.translate_errors(dataset):
             toys.first(made, 10)
-    (tmp_path / SHARD).unlink()
-    with pytest.raises(_checks.RunError, match=f"^Shard {SHARD} has disappeared$"):
+    (tmp_path / toys.SHARD).unlink()
+    with pytest.raises(_checks.RunError, match=f"^Shard {toys.SHARD} has disappeared$"):
         with inputs.translate_errors(dataset):
             toys.first(made, 10)
 
@@ -197,9 +192,9 @@ def test_bad_image_is_named(tmp_path, kind, encoded, reason):
     bad[20] = bad[20]._replace(encoded=encoded)
     dataset = toys.load(toys.write(tmp_path, records=bad))
     with pytest.raises(_checks.RunError) as caught:
-        run(dataset, kind)
+        toys.run(dataset, kind)
     assert str(caught.value).startswith(
-        f"Cannot decode image 'café/020.png' ({SHARD}, record 7): {reason}; "
+        f"Cannot decode image 'café/020.png' ({toys.SHARD}, record 7): {reason}; "
     )
     assert "\n" not in str(caught.value)
 
@@ -224,29 +219,29 @@ def test_bad_image_is_looked_for_where_the_run_was(tmp_path):
 @both
 def test_missing_feature_is_named(tmp_path, kind):
     dataset = toys.load(toys.write(tmp_path))
-    path = tmp_path / SHARD
+    path = tmp_path / toys.SHARD
     example = tf.train.Example()
     example.features.feature["image/encoded"].bytes_list.value.append(toys.png(0))
     with tf.io.TFRecordWriter(str(path)) as writer:
         for _ in range(30):
             writer.write(example.SerializeToString())
     with pytest.raises(_checks.RunError) as caught:
-        run(dataset, kind)
+        toys.run(dataset, kind)
     assert str(caught.value) == (
-        f"{SHARD}, record 0 has no feature 'image/class/label'; it has: image/encoded"
+        f"{toys.SHARD}, record 0 has no feature 'image/class/label'; it has: image/encoded"
     )
 
 
 @both
 def test_record_that_is_no_example(tmp_path, kind):
     dataset = toys.load(toys.write(tmp_path))
-    with tf.io.TFRecordWriter(str(tmp_path / SHARD)) as writer:
+    with tf.io.TFRecordWriter(str(tmp_path / toys.SHARD)) as writer:
         for _ in range(30):
             writer.write(b"\xff\xff\xff")
     with pytest.raises(
-        _checks.RunError, match=f"^{SHARD}, record 0 is no tf.train.Example: re-copy"
+        _checks.RunError, match=f"^{toys.SHARD}, record 0 is no tf.train.Example: re-copy"
     ):
-        run(dataset, kind)
+        toys.run(dataset, kind)
 
 
 def test_errors_that_are_not_the_datas_pass(toy):

@@ -13,6 +13,7 @@ from preprocessing import preprocessing_factory
 
 NUM_CLASSES = 6
 SHARD_SIZES = (13, 30, 17)
+SHARD = "toy_train-00001-of-00003.tfrecord"
 SPEC = splits.DatasetSpec("toy", "unused", "toy_%s-*.tfrecord")
 
 
@@ -84,3 +85,9 @@ def assert_same(batches, others):
 
 def identities(records):
     return [(int(r["shard"]), int(r["record"])) for r in records]
+
+
+def run(dataset, kind, **kwargs):
+    made = training(dataset, **kwargs) if kind == "training" else evaluation(dataset, **kwargs)
+    with inputs.translate_errors(dataset):
+        first(made, 10)
