@@ -37,7 +37,7 @@ def test_every_flagfile_is_expected():
 def test_a_flagfile_is_read_and_gives_the_schedule(name, tmp_path):
     argv = ["t.py", f"--flagfile={FOLDER}/{name}.flags", f"--train_dir={tmp_path}/run"]
     config = flags.parse(TrainConfig, [*argv, f"--dataset_dir={tmp_path}"])
-    run = resolve.resolve_training(config, IMAGENET, NETWORKS, preprocessing_factory.resolve_name)
+    run = resolve.resolve_training(config, IMAGENET, NETWORKS, preprocessing_factory)
     per_epoch, decay, warmup, epochs = EXPECTED[name]
     assert run.model.model_name == name
     assert run.steps_per_epoch == per_epoch
