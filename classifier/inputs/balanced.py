@@ -50,6 +50,7 @@ def training_records(
     num_readers: int = 4,
     shuffle_buffer_mb: int = 512,
     cache: Cache | None = None,
+    at_once: int | None = None,
     balanced: bool = False,
 ) -> tf.data.Dataset:
     """Returns `order.training_records`, or, if `balanced`, records with every class as often as the
@@ -66,9 +67,10 @@ def training_records(
             num_readers=num_readers,
             shuffle_buffer_mb=shuffle_buffer_mb,
             cache=cache,
+            at_once=at_once,
         )
     _checks.non_negative(start_index=start_index)
-    _checks.positive(num_readers=num_readers)
+    _checks.positive(num_readers=num_readers, at_once=at_once)
     index = _index_of(dataset)
     paths = cache.paths if cache else dataset.data_sources
     signature = {
@@ -99,7 +101,8 @@ def training_records(
         return {"serialized": one.get_single_element(), **kept}
 
     drawn = tf.data.Dataset.from_generator(rows, output_signature=signature)
-    return drawn.unbatch().map(read, num_parallel_calls=num_readers, deterministic=True)
+    found = drawn.unbatch().map(read, num_parallel_calls=num_readers, deterministic=True)
+    return found if at_once is None else found.batch(at_once, drop_remainder=True)
 
 
 # The one made last: a run asks for its dataset more than once.

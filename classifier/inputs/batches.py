@@ -4,30 +4,25 @@ Batch k of a training run is a pure function of (seed, k), whatever the threads 
 `order`. Each picture's augmentation depends on (seed, epoch, place in the epoch) alone.
 """
 
-import math
+import os
 from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
-from classifier.inputs import bad_images, diagnosis, errors, order, service
+from classifier.inputs import bad_images, diagnosis, errors, order, preparation, service
 from classifier.inputs.balanced import training_records
 from classifier.inputs.cache import Cache
 from classifier.inputs.mixing import Mixing
+from classifier.inputs.preparation import Example, Preparation, PreprocessingFn
 from slim import _checks
 from slim.data import dataset as dataset_lib
+
+_AHEAD = 2  # batches, where that is not tuned
 
 translate_errors = diagnosis.translate_errors
 
 __all__ = ["evaluation_dataset", "training_dataset", "training_records", "translate_errors"]
-
-PreprocessingFn = Callable[..., tf.Tensor]
-Example = dict[str, tf.Tensor]
-
-# A call from tf.data costs a third of what preparing a picture of 32 x 32 does, so small ones are
-# prepared several a call; larger ones would lose more by being copied once more.
-_SMALL = 64 * 64  # pixels
-_AT_ONCE = 8
 
 
 def training_dataset(
@@ -87,19 +82,8 @@ def training_dataset(
     """
     num_classes = _checked(dataset, image_size, batch_size, labels_offset, num_classes)
     _checks.positive(num_preprocessing_threads=num_preprocessing_threads)
-    stream = order.fold(order.seed_pair(seed), order.AUGMENTATION_STREAM)
-
-    def prepare(record: Example) -> Example:
-        example = _decode(dataset, record, labels_offset, images_encoded=True)
-        own_seed = order.fold(order.fold(stream, record["epoch"]), record["index"])
-
-        def make_image() -> tf.Tensor:
-            return preprocessing_fn(example["image"], *image_size, seed=own_seed)
-
-        if skipped is not None:
-            return skipped.attempt(example, make_image)
-        return example | {"image": make_image()}
-
+    index, count = worker
+    at_once = preparation.how_many_at_once(image_size, batch_size // count)
     encoded = training_records(
         dataset,
         seed=seed,
@@ -108,20 +92,21 @@ def training_dataset(
         shuffle_buffer_mb=shuffle_buffer_mb,
         balanced=balanced,
         cache=cache,
+        at_once=at_once,
     )
-    index, count = worker
     if count > 1:
-        encoded = _part_of_each_batch(encoded, batch_size, index, count)
-    per_worker = batch_size // count
-    if math.prod(image_size) <= _SMALL:
-        # A bad example must not fail a batch that it is not part of.
-        at_once = math.gcd(per_worker, _AT_ONCE)
-        several = _several(prepare, at_once)
-        examples = _map(encoded.batch(at_once), several, num_preprocessing_threads)
-        batches = examples.rebatch(per_worker, drop_remainder=True)
+        encoded = _part_of_each_batch(encoded, batch_size // (at_once or 1), index, count)
+    prepare = Preparation(
+        dataset, preprocessing_fn, image_size, labels_offset, seed=seed, skipped=skipped
+    )
+    if at_once:
+        # Autotuning takes a tenth of the time that so short calls do, and finds no better number.
+        threads = num_preprocessing_threads or 2 * (os.cpu_count() or 1)
+        examples = _map(encoded, prepare.several, threads)
+        batches = examples.rebatch(batch_size // count, drop_remainder=True)
     else:
-        examples = _map(encoded, prepare, num_preprocessing_threads)
-        batches = examples.batch(per_worker, drop_remainder=True)
+        examples = _map(encoded, prepare.one, num_preprocessing_threads)
+        batches = examples.batch(batch_size // count, drop_remainder=True)
     batches = batches.map(_label_check(dataset, labels_offset, num_classes))
     batches = batches.map(_without_filename)
     if skipped is not None:
@@ -129,8 +114,8 @@ def training_dataset(
     if mixing is not None:
         batches = batches.enumerate(start_index // batch_size).map(mixing)
     if data_service is not None:
-        batches = service.made_by(_finish(batches), data_service)
-    return _finish(batches)
+        batches = service.made_by(_finish(batches, autotune=not at_once), data_service)
+    return _finish(batches, autotune=not at_once)
 
 
 def evaluation_dataset(
@@ -169,13 +154,9 @@ def evaluation_dataset(
     num_classes = _checked(dataset, image_size, batch_size, labels_offset, num_classes)
     _checks.positive(num_preprocessing_threads=num_preprocessing_threads)
 
-    def prepare(record: Example) -> Example:
-        example = _decode(dataset, record, labels_offset)
-        image = preprocessing_fn(example["image"], *image_size)
-        return example | {"image": image, "mask": tf.constant(True)}
-
+    prepare = Preparation(dataset, preprocessing_fn, image_size, labels_offset)
     encoded = order.evaluation_records(dataset, num_readers=num_readers)
-    examples = _map(encoded, prepare, num_preprocessing_threads)
+    examples = _map(encoded, prepare.one, num_preprocessing_threads)
     batches = -(-sum(order.shard_counts(dataset)) // batch_size)
     check = _label_check(dataset, labels_offset, num_classes)
     filled = examples.batch(batch_size).map(check).map(lambda batch: _fill(batch, batch_size))
@@ -196,20 +177,6 @@ def _checked(
     num_classes = dataset.num_classes - labels_offset if num_classes is None else num_classes
     _checks.positive(num_classes=num_classes)
     return num_classes
-
-
-def _decode(
-    dataset: dataset_lib.Dataset,
-    record: Example,
-    labels_offset: int,
-    images_encoded: bool = False,
-) -> Example:
-    has_name = "filename" in dataset.decoder.list_items()
-    items = ["image", "label"] + ["filename"] * has_name
-    decoded = dataset.decoder.decode(record["serialized"], items, images_encoded=images_encoded)
-    rest = {key: value for key, value in record.items() if key != "serialized"}
-    example = dict(zip(items, decoded, strict=True)) | rest
-    return example | {"label": tf.cast(example["label"], tf.int64) - labels_offset}
 
 
 def _label_check(
@@ -251,12 +218,12 @@ def _label_check(
 
 
 def _part_of_each_batch(
-    records: tf.data.Dataset, batch_size: int, index: int, count: int
+    records: tf.data.Dataset, length: int, index: int, count: int
 ) -> tf.data.Dataset:
-    """Returns every batch's records from its part `index` of `count`; no other is decoded."""
-    size = batch_size // count
+    """Returns part `index` of `count` of every so many elements; no other is decoded."""
+    size = length // count
     numbered = records.enumerate()
-    own = numbered.filter(lambda number, _: number % batch_size // size == index)
+    own = numbered.filter(lambda number, _: number % length // size == index)
     return own.map(lambda _, record: record)
 
 
@@ -267,27 +234,14 @@ def _map(
     return records.map(prepare, num_parallel_calls=calls, deterministic=True)
 
 
-def _several(prepare: Callable[[Example], Example], count: int) -> Callable[[Example], Example]:
-    """Returns the function of so many records, stacked, that prepares each."""
-    traced_once = tf.function(prepare, autograph=False)
-
-    def prepare_all(records: Example) -> Example:
-        prepared = [
-            traced_once({key: values[place] for key, values in records.items()})
-            for place in range(count)
-        ]
-        return {key: tf.stack([example[key] for example in prepared]) for key in prepared[0]}
-
-    return prepare_all
-
-
 def _without_filename(batch: Example) -> Example:
     # A training batch goes to the devices, and a GPU takes no strings.
     return {key: value for key, value in batch.items() if key != "filename"}
 
 
 def _fill(batch: Example, batch_size: int) -> Example:
-    """Fills the last batch up; its `mask` becomes false there."""
+    """Fills the last batch up; `mask`, which all get, is false there."""
+    batch = batch | {"mask": tf.ones_like(batch["label"], tf.bool)}
     missing = batch_size - tf.shape(batch["label"])[0]
 
     def fill(value: tf.Tensor) -> tf.Tensor:
@@ -302,10 +256,11 @@ def _zero(value: tf.Tensor) -> Any:
     return "" if value.dtype == tf.string else tf.zeros([], value.dtype)
 
 
-def _finish(batches: tf.data.Dataset) -> tf.data.Dataset:
+def _finish(batches: tf.data.Dataset, *, autotune: bool = True) -> tf.data.Dataset:
     options = tf.data.Options()
     options.deterministic = True
+    options.autotune.enabled = autotune
     # Every worker reads the same batches and takes its part: sharding by file would break the order
     # contract.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    return batches.prefetch(tf.data.AUTOTUNE).with_options(options)
+    return batches.prefetch(tf.data.AUTOTUNE if autotune else _AHEAD).with_options(options)

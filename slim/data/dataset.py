@@ -15,7 +15,7 @@ class Dataset:
       split_name: the split's name, such as "train".
       data_sources: paths of the TFRecord shards, in the order of their numbers.
       shard_counts: records of each shard; None where nobody has recorded the number.
-      decoder: an object with `list_items()` and `decode(serialized, items=None)`.
+      decoder: a `TFExampleDecoder`, or an object with its methods.
       num_samples: records of all shards together.
       num_classes: classes in the labels, the background class included if there is one.
       labels_to_names: label -> class name.

@@ -1,0 +1,80 @@
+"""From an encoded record to an example: its picture decoded and preprocessed, and its label."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from classifier.inputs import bad_images, order
+from slim.data import dataset as dataset_lib
+
+PreprocessingFn = Callable[..., tf.Tensor]
+Example = dict[str, tf.Tensor]
+
+# A call from tf.data costs a third of what preparing a picture of 32 x 32 does, so small ones are
+# prepared several a call; larger ones would lose more by being copied once more.
+_SMALL = 64 * 64  # pixels
+_AT_ONCE = 8
+
+
+def how_many_at_once(image_size: tuple[int, int], batch_size: int) -> int | None:
+    """Returns how many records to prepare a call, or None for one by one.
+
+    They divide the batch: a bad example must not fail a batch that it is not part of.
+    """
+    return math.gcd(batch_size, _AT_ONCE) if math.prod(image_size) <= _SMALL else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Preparation:
+    """Makes examples out of encoded records.
+
+    Attributes:
+      dataset: the split.
+      preprocessing_fn: `fn(image, height, width, seed=int32 [2])`, the seed in training alone.
+      image_size: height and width of the result, in pixels.
+      labels_offset: is subtracted from the labels.
+      seed: of the run, in training; an example's own also depends on its place there.
+      skipped: remembers the pictures that cannot be decoded, which then do not stop the iteration.
+    """
+
+    dataset: dataset_lib.Dataset
+    preprocessing_fn: PreprocessingFn
+    image_size: tuple[int, int]
+    labels_offset: int
+    seed: int | None = None
+    skipped: bad_images.BadImages | None = None
+
+    def one(self, record: Example) -> Example:
+        """Returns the example of a record as `order` gives it; `serialized` makes way for `image`,
+        `label` and, where the dataset has it, `filename`; with `skipped` also `weight`."""
+        decoder = self.dataset.decoder
+        items = ["image", "label"] + ["filename"] * ("filename" in decoder.list_items())
+        numbers = dict(record)
+        serialized = numbers.pop("serialized")
+        in_training = self.seed is not None
+        decoded = decoder.decode(serialized, items, images_encoded=in_training)
+        example = dict(zip(items, decoded, strict=True)) | numbers
+        example["label"] = tf.cast(example["label"], tf.int64) - self.labels_offset
+        seed = {"seed": self._seed_of(record)} if in_training else {}
+
+        def make_image() -> tf.Tensor:
+            return self.preprocessing_fn(example["image"], *self.image_size, **seed)
+
+        if self.skipped is not None:
+            return self.skipped.attempt(example, make_image)
+        return example | {"image": make_image()}
+
+    def several(self, records: Example) -> Example:
+        """Returns the same of records that are stacked, in a number that is known."""
+        traced_once = tf.function(self.one, autograph=False)
+        rows = zip(*map(tf.unstack, records.values()), strict=True)
+        made = [traced_once(dict(zip(records, row, strict=True))) for row in rows]
+        kept = {key: value for key, value in records.items() if key != "serialized"}
+        new = [key for key in made[0] if key not in kept]
+        return kept | {key: tf.stack([example[key] for example in made]) for key in new}
+
+    def _seed_of(self, record: Example) -> tf.Tensor:
+        stream = order.fold(order.seed_pair(self.seed), order.AUGMENTATION_STREAM)
+        return order.fold(order.fold(stream, record["epoch"]), record["index"])
