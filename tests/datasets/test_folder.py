@@ -209,10 +209,37 @@ def test_a_folder_with_splits(tmp_path, val):
         "test": (0, 2),
     }
     assert sorted(filenames(tmp_path / "out", "test")) == ["test/bee/0.jpg", "test/bee/1.jpg"]
-    with pytest.raises(_checks.UserError, match="validation_fraction has no use: .* has the spl"):
+    with pytest.raises(
+        _checks.UserError, match="no use: .* has the splits.*convert source_dir=.*/train'"
+    ):
         folder.convert(
             str(tmp_path / "o"), source_dir=str(tmp_path / "src"), validation_fraction=0.1
         )
+
+
+def test_files_that_are_no_pictures_beside_the_classes_of_a_split(tmp_path):
+    tree(tmp_path / "src" / "train", ant=3, bee=2)
+    tree(tmp_path / "src" / "test", bee=2)
+    (tmp_path / "src" / "train" / "labels.csv").write_text("x,y")
+    info = folder.convert(str(tmp_path / "out"), source_dir=str(tmp_path / "src"))
+    assert info.classes == ("ant", "bee")
+    assert list(info.splits) == ["train", "test"]
+    (tmp_path / "src" / "train" / "lost.jpg").write_bytes(made.jpeg())
+    with pytest.raises(_checks.UserError, match="train has 1 images outside the class folders"):
+        folder.convert(str(tmp_path / "other"), source_dir=str(tmp_path / "src"))
+
+
+@pytest.mark.parametrize(
+    "names", [("Test", "Train"), ("test", "validation"), ("training", "valid"), ("TRAIN",)]
+)
+def test_splits_are_never_taken_for_classes(tmp_path, names):
+    for name in names:
+        tree(tmp_path / "src" / name, ant=3, bee=2)
+    with pytest.raises(
+        _checks.UserError,
+        match=f"has {', '.join(names)}, which hold folders and no images: splits are called train",
+    ):
+        folder.convert(str(tmp_path / "out"), source_dir=str(tmp_path / "src"))
 
 
 def test_classes_may_be_called_like_splits(tmp_path):
