@@ -7,12 +7,13 @@ are left alone.
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from datasets import (
     conversion,
     dataset_factory,
     dataset_info,
+    folder_files,
     image_dataset,
     images,
     sources,
@@ -25,7 +26,6 @@ SPLIT_FOLDERS = {"train": "train", "validation": "validation", "val": "validatio
 # What others call such folders, in small letters.
 _LIKE_SPLITS = {*SPLIT_FOLDERS, "training", "valid", "testing"}
 _SHARD_BYTES = 64_000_000
-_IGNORED = ("Thumbs.db", "desktop.ini")
 _IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp")
 
 
@@ -103,6 +103,7 @@ def convert(
                 item.source.path for part in parts.values() for item in part
             ),
             source=source,
+            source_files=folder_files.summary(source_dir),
             options={"source_dir": source, "split_seed": split_seed, **chosen},
         )
         return conversion.run(
@@ -120,7 +121,7 @@ def find_class(folder: str, label: int, base: str) -> list[conversion.Item]:
     """
     return [
         conversion.Item(sources.FileSource(path), label, _text(os.path.relpath(path, base)))
-        for path in _files(folder, set())
+        for path in folder_files.find(folder)
     ]
 
 
@@ -231,18 +232,6 @@ def _split(name: str, items: list[conversion.Item]) -> conversion.Split:
         shard_name=f"folder_{name}-{{shard:05d}}-of-{{count:05d}}.tfrecord",
         num_shards=math.ceil(total / _SHARD_BYTES),
     )
-
-
-def _files(folder: str, above: set[str]) -> Iterator[str]:
-    """Yields what is no folder, sorted; a folder that a link leads back to is entered once."""
-    here = os.path.realpath(folder)
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        if entry.name.startswith(".") or entry.name in _IGNORED:
-            continue
-        if not os.path.isdir(entry.path):
-            yield entry.path
-        elif os.path.realpath(entry.path) not in above | {here}:
-            yield from _files(entry.path, above | {here})
 
 
 def _loose_images(folder: str) -> list[str]:

@@ -420,6 +420,52 @@ def test_a_second_run_with_other_options_is_refused(tmp_path):
         download_and_convert.run("folder", out, lines.append, source_dir=other)
 
 
+@pytest.mark.parametrize("change", ["more", "fewer", "another size", "another class"])
+def test_a_second_run_with_other_pictures_is_refused(tmp_path, change):
+    source = tree(tmp_path / "src", a=4, b=4)
+    (tmp_path / "src" / "notes.txt").write_text("no picture")
+    out = str(tmp_path / "out")
+    lines = []
+    download_and_convert.run("folder", out, lines.append, source_dir=source)
+    os.utime(tmp_path / "src" / "a" / "1.jpg")
+    (tmp_path / "src" / "notes.txt").write_text("no picture either")
+    download_and_convert.run("folder", out, lines.append, source_dir=source)
+    assert "already complete" in lines[-1]
+    count = 8
+    if change == "more":
+        (tmp_path / "src" / "a" / "new.jpg").write_bytes(made.jpeg(8, 9, 50))
+        count = 9
+    elif change == "fewer":
+        (tmp_path / "src" / "a" / "1.jpg").unlink()
+        count = 7
+    elif change == "another size":
+        (tmp_path / "src" / "a" / "1.jpg").write_bytes(made.jpeg(18, 19, 50))
+    else:
+        os.rename(tmp_path / "src" / "a", tmp_path / "src" / "fox")
+    told = f"src' has changed: it has {count} files, dataset_dir='.*out' was made of 8 and not"
+    with pytest.raises(_checks.UserError, match=told):
+        download_and_convert.run("folder", out, lines.append, source_dir=source)
+
+
+def test_a_second_run_with_other_rules_for_pictures_is_refused(tmp_path):
+    source = tree(tmp_path / "src", a=4, b=4)
+    out = str(tmp_path / "out")
+
+    def run(**options):
+        download_and_convert.run("folder", out, lambda line: None, source_dir=source, **options)
+
+    run()
+    run(on_bad_image="skip")  # there was none
+    with pytest.raises(_checks.UserError, match="made with max_pixels=.*, not 9; choose another"):
+        run(max_pixels=9)
+    (tmp_path / "src" / "a" / "bad.jpg").write_bytes(b"")
+    out = str(tmp_path / "other")
+    run(on_bad_image="skip")
+    run()
+    with pytest.raises(_checks.UserError, match="made with on_bad_image='skip', not 'error'"):
+        run(on_bad_image="error")
+
+
 def test_options_of_other_datasets_are_refused(tmp_path):
     with pytest.raises(
         _checks.UserError,
