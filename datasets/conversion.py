@@ -159,11 +159,15 @@ def run(
       num_workers: processes that prepare pictures; default: one a core, none for a few pictures.
 
     Raises:
-      UserError: if pictures are bad or a class or a split has none, and that is an error.
+      UserError: if a split has no picture, or pictures are bad or a class has none, and that is an
+        error.
       RunError: if a file cannot be written, or a worker has died.
     """
     _checks.one_of("on_bad_image", on_bad_image, ON_BAD_IMAGE)
     _checks.positive(max_pixels=max_pixels)
+    for name, split in plan.splits.items():
+        if not split.items:
+            raise _checks.UserError(f"Split {name!r} has no images in {plan.source}")
     rules = images.Rules(max_pixels, plan.upright, plan.jpeg_only)
     journal = Journal(work, _fingerprint(plan, rules))
     outcomes = _convert(plan, work, journal, rules, on_bad_image, num_workers)
