@@ -42,23 +42,26 @@ def preprocess_for_train(
     Returns:
       `[height, width, channels]` in float32 with mean 0 and variance 1.
     """
-    crop_seed, flip_seed, brightness_seed, contrast_seed = tf.unstack(tf.random.split(seed, 4))
+    # All random numbers at once: each call costs as much as a change to so small a picture.
+    numbers = tf.random.stateless_uniform([5], seed)
+    _, _, mirror, brightness, contrast = tf.unstack(numbers)
     image = tf.cast(pictures.whole(image), tf.float32)
     if use_grayscale:
         image = channels.as_grayscale(image)
     if random_crop:
         image = _padded(image, height, width, padding)
-        image = _cropped(image, height, width, crop_seed)
+        image = _cropped(image, height, width, numbers[:2])
     else:
         image = tf.image.resize_with_crop_or_pad(image, height, width)
     if random_flip:
-        image = _flipped(image, flip_seed)
+        image = _flipped(image, mirror < 0.5)
     if distort is not None:
         image = distort(image, seed)
     if color_distortion != "none":
-        image = tf.image.stateless_random_brightness(image, MAX_BRIGHTNESS, brightness_seed)
+        image = image + MAX_BRIGHTNESS * (2 * brightness - 1)
     if color_distortion in (None, "full"):
-        image = tf.image.stateless_random_contrast(image, *CONTRAST, contrast_seed)
+        low, high = CONTRAST
+        image = tf.image.adjust_contrast(image, low + (high - low) * contrast)
     return _standardized(tf.ensure_shape(image, [height, width, image.shape[-1]]))
 
 
@@ -92,17 +95,16 @@ def _padded(image: tf.Tensor, height: int, width: int, padding: int) -> tf.Tenso
     return tf.ensure_shape(padded, [None, None, image.shape[-1]])
 
 
-def _cropped(image: tf.Tensor, height: int, width: int, seed: tf.Tensor) -> tf.Tensor:
-    """Equals `tf.image.stateless_random_crop` of a picture that is large enough."""
-    size = tf.constant([height, width, image.shape[-1]])
-    number = tf.random.stateless_uniform([3], seed, 0, tf.int32.max, tf.int32)
-    begin = number % (tf.shape(image) - size + 1)
-    return tf.ensure_shape(tf.slice(image, begin, size), [height, width, image.shape[-1]])
+def _cropped(image: tf.Tensor, height: int, width: int, place: tf.Tensor) -> tf.Tensor:
+    """Returns the part at `place`, of which 0 is the top or left and 1 the bottom or right."""
+    room = tf.shape(image)[:2] - tf.constant([height, width]) + 1
+    begin = tf.cast(place * tf.cast(room, tf.float32), tf.int32)
+    cropped = tf.slice(image, tf.concat([begin, [0]], 0), [height, width, -1])
+    return tf.ensure_shape(cropped, [height, width, image.shape[-1]])
 
 
-def _flipped(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Equals `tf.image.stateless_random_flip_left_right`, without its branches."""
-    mirror = tf.random.stateless_uniform([], seed) < 0.5
+def _flipped(image: tf.Tensor, mirror: tf.Tensor) -> tf.Tensor:
+    """Equals `tf.image.flip_left_right` where `mirror` is true, without a branch."""
     flipped = tf.raw_ops.Reverse(tensor=image, dims=tf.stack([False, mirror, False]))
     return tf.ensure_shape(flipped, image.shape)
 

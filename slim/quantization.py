@@ -15,6 +15,8 @@ from slim.initializers import constant_initializer
 from slim.store import Quantization, current_pass
 from slim.variables import model_variable, variable_scope
 
+__all__ = ["fake_quantization", "round_weights"]
+
 # Scope of a layer's range below its own, as in the original's quantized checkpoints.
 SCOPE = "act_quant"
 # Of a weight as an integer.
@@ -144,6 +146,3 @@ def _move(bounds: Sequence[tf.Variable], outputs: tf.Tensor, step: tf.Tensor) ->
     share = tf.cast((1 - _DECAY) / -tf.math.expm1(batches * math.log(_DECAY)), tf.float32)
     for bound, value in zip(bounds, now, strict=True):
         bound.assign_sub((bound - tf.stop_gradient(value)) * share)
-
-
-__all__ = ["fake_quantization", "round_weights"]

@@ -125,15 +125,16 @@ def test_cifarnet_shifts_by_at_most_the_padding_and_mirrors():
 def test_cifarnet_gives_the_bits_of_tensorflows_functions(size):
     picture = tf.constant(np.random.default_rng(0).integers(0, 256, [*size, 3]), tf.uint8)
     for number in range(4):
-        crop, flip, brightness, contrast = tf.unstack(tf.random.split(seed(number), 4))
+        top, left, mirror, brightness, contrast = tf.random.stateless_uniform([5], seed(number))
         image = tf.image.resize_with_crop_or_pad(
             tf.cast(picture, tf.float32), max(24, size[0]), max(30, size[1])
         )
         image = tf.pad(image, [[4, 4], [4, 4], [0, 0]])
-        image = tf.image.stateless_random_crop(image, [24, 30, 3], crop)
-        image = tf.image.stateless_random_flip_left_right(image, flip)
-        image = tf.image.stateless_random_brightness(image, 63, brightness)
-        image = tf.image.stateless_random_contrast(image, 0.2, 1.8, contrast)
+        place = int(top * (image.shape[0] - 23)), int(left * (image.shape[1] - 29))
+        image = tf.image.crop_to_bounding_box(image, *place, 24, 30)
+        image = tf.image.flip_left_right(image) if mirror < 0.5 else image
+        image = tf.image.adjust_brightness(image, 63 * (2 * brightness - 1))
+        image = tf.image.adjust_contrast(image, 0.2 + 1.6 * contrast)
         wanted = tf.image.per_image_standardization(image)
         found = cifarnet_preprocessing.preprocess_for_train(picture, 24, 30, seed=seed(number))
         np.testing.assert_array_equal(found, wanted)
