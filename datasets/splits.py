@@ -79,11 +79,16 @@ def read_facts(
       file_pattern: other names than the dataset's own; `%s` stands for the split.
 
     Raises:
-      UserError: if the directory, the split or a shard is missing, empty or of another size than
-        recorded.
+      UserError: if the directory holds another dataset, or it, the split or a shard is missing,
+        empty or of another size than recorded.
     """
     _check_directory(spec, dataset_dir)
     info = dataset_info.read(dataset_dir)
+    if info and info.name != spec.name:
+        raise _checks.UserError(
+            f"dataset_dir={dataset_dir!r} holds the dataset {info.name!r}, not {spec.name!r}:"
+            f" choose dataset_name={info.name!r} or another directory"
+        )
     pattern = file_pattern or spec.file_pattern
     files = _matching(pattern, split_name, dataset_dir)
     split = info.splits.get(split_name) if info and not file_pattern else None

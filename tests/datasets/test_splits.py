@@ -50,6 +50,17 @@ def test_facts_from_dataset_info(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("pattern", [None, "toy_%s-*"])
+def test_another_dataset_than_the_directorys_is_refused(tmp_path, pattern):
+    spec = dataclasses.replace(SPEC, name="imagenet")
+    refused(
+        make(tmp_path),
+        f"dataset_dir='{tmp_path}' holds the dataset 'toy', not 'imagenet': choose dataset_name='to",
+        spec=spec,
+        file_pattern=pattern,
+    )
+
+
 def test_facts_of_the_originals_records(tmp_path):
     make(tmp_path, with_info=False)
     found = facts(tmp_path)
