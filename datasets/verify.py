@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
-from datasets import dataset_factory, dataset_info, progress, splits
+from datasets import dataset_factory, dataset_info, progress, splits, workers
 from slim import _checks
 from slim.data import records
 
@@ -58,10 +58,9 @@ def run(dataset_dir: str, report: Callable[[str], object] = print) -> None:
     num_classes = len(info.classes) if info else _num_classes(files, dataset_dir)
     paths = [os.path.join(dataset_dir, file) for file in files]
     total = sum(split.num_samples for split in info.splits.values()) if info else None
-    workers = os.cpu_count() or 1
     with (
         progress.bar(total, "img", "verify") as bar,
-        concurrent.futures.ThreadPoolExecutor(workers) as pool,
+        concurrent.futures.ThreadPoolExecutor(workers.cores()) as pool,
     ):
         found = dict(
             zip(
