@@ -114,10 +114,10 @@ def test_a_length_beyond_the_file_is_refused_before_it_is_read(tmp_path):
     assert len(lying) == len(content)
     (tmp_path / toys.SHARD).write_bytes(lying)
     code = (
-        "import sys; from tests.classifier import test_inputs as t\n"
+        "import sys; from slim import _checks; from tests.classifier import toys as t\n"
         "for kind in ('training', 'evaluation'):\n"
         "    try: t.run(t.load(sys.argv[1]), kind)\n"
-        "    except t._checks.RunError as error: print(kind, error)"
+        "    except _checks.RunError as error: print(kind, error)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)],
