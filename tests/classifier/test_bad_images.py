@@ -1,6 +1,7 @@
 """Pictures that cannot be decoded, left out of training: its batches and its runs."""
 
 import csv
+import dataclasses
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ import tensorflow as tf
 from classifier import inputs, options, training
 from classifier.config.training import TrainConfig
 from classifier.inputs.bad_images import stand_in
+from datasets import dataset_info
 from slim import _checks
 from tests import source_tree
 from tests.classifier import toys
@@ -152,6 +154,8 @@ def folder(tmp_path_factory):
     """The broken dataset where the scripts find it."""
     directory = tmp_path_factory.mktemp("folder")
     damaged(directory)
+    info = dataset_info.read(str(directory))
+    dataset_info.write(dataclasses.replace(info, name="folder"), str(directory))
     return directory
 
 
