@@ -64,6 +64,7 @@ class Plan:
       inputs: the files that it is made from: a changed one is seen by its size and time.
       formats: how the records call "jpeg" and "png".
       source: an address or a folder.
+      source_files: of a folder, what `folder_files.summary` says.
       attribution: whose work it is.
       options: what the user chose that decides what is in the records.
       background: whether class 0 stands for no class at all and is not missed.
@@ -82,6 +83,7 @@ class Plan:
         default_factory=lambda: {"jpeg": "jpeg", "png": "png"}
     )
     source: str = ""
+    source_files: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     attribution: str = ""
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     background: bool = False
@@ -157,11 +159,15 @@ def run(
       num_workers: processes that prepare pictures; default: one a core, none for a few pictures.
 
     Raises:
-      UserError: if pictures are bad or a class or a split has none, and that is an error.
+      UserError: if a split has no picture, or pictures are bad or a class has none, and that is an
+        error.
       RunError: if a file cannot be written, or a worker has died.
     """
     _checks.one_of("on_bad_image", on_bad_image, ON_BAD_IMAGE)
     _checks.positive(max_pixels=max_pixels)
+    for name, split in plan.splits.items():
+        if not split.items:
+            raise _checks.UserError(f"Split {name!r} has no images in {plan.source}")
     rules = images.Rules(max_pixels, plan.upright, plan.jpeg_only)
     journal = Journal(work, _fingerprint(plan, rules))
     outcomes = _convert(plan, work, journal, rules, on_bad_image, num_workers)
@@ -188,9 +194,14 @@ def run(
             for name, parts in outcomes.items()
         },
         source=plan.source,
+        source_files=plan.source_files,
         attribution=plan.attribution,
         num_bad_files=len(bad),
-        options=plan.options,
+        options={
+            **plan.options,
+            "max_pixels": max_pixels,
+            **({"on_bad_image": on_bad_image} if bad else {}),
+        },
     )
     dataset_info.write_label_file(info.labels_to_names, dataset_dir)
     dataset_info.write(info, dataset_dir)

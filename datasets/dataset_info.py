@@ -40,7 +40,8 @@ class SplitInfo:
 class DatasetInfo:
     """A converted dataset: the position of a name in `classes` is its label.
 
-    `options` has what the user chose that decides what is in the records.
+    `options` has what the user chose that decides what is in the records, `source_files` what
+    `folder_files.summary` said of the pictures' folder.
     """
 
     name: str
@@ -51,6 +52,7 @@ class DatasetInfo:
     attribution: str = ""
     num_bad_files: int = 0
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    source_files: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def labels_to_names(self) -> dict[int, str]:
@@ -175,6 +177,7 @@ def _from_json(fields: dict[str, Any]) -> DatasetInfo:
         attribution=fields.get("attribution", ""),
         num_bad_files=fields.get("num_bad_files", 0),
         options=dict(fields.get("options", {})),
+        source_files=dict(fields.get("source_files", {})),
     )
 
 

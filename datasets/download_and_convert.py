@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from datasets import dataset_factory, dataset_info, splits
+from datasets import dataset_factory, dataset_info, folder_files, splits
 from slim import _checks
 
 _LISTED_CLASSES = 20  # more are told in part
@@ -52,7 +52,7 @@ def convert(
 
     Raises:
       UserError: if the name is not known, an option is not the dataset's, the directory cannot be
-        written, or it holds another dataset or the same made with other options.
+        written, or it holds another dataset or the same made with other options or of other files.
       RunError: if writing failed.
     """
     spec = dataset_factory.get_spec(dataset_name)
@@ -67,6 +67,7 @@ def convert(
                 f" not {dataset_name!r}; choose another directory"
             )
         _check_same(info, given, dataset_dir)
+        _check_source(info, given.get("source_dir"), dataset_dir)
         report(f"{dataset_dir} is already complete: {_summary(info)}")
         return info
     converter: Converter = importlib.import_module(spec.module).convert
@@ -99,6 +100,19 @@ def _check_same(info: dataset_info.DatasetInfo, given: Mapping[str, Any], datase
                 f"dataset_dir={dataset_dir!r} holds {info.name!r} made with"
                 f" {name}={info.options[name]!r}, not {value!r}; choose another directory"
             )
+
+
+def _check_source(info: dataset_info.DatasetInfo, source_dir: str | None, dataset_dir: str) -> None:
+    """Refuses a dataset whose folder of pictures has others by now."""
+    if not info.source_files or source_dir is None or not os.path.isdir(source_dir):
+        return
+    found = folder_files.summary(source_dir)
+    if found != info.source_files:
+        raise _checks.UserError(
+            f"source_dir={source_dir!r} has changed: it has {found['count']} files,"
+            f" dataset_dir={dataset_dir!r} was made of {info.source_files['count']} and not of"
+            f" the same; remove {dataset_dir!r} to convert anew, or choose another directory"
+        )
 
 
 def _report(info: dataset_info.DatasetInfo, dataset_dir: str) -> Iterator[str]:

@@ -7,12 +7,13 @@ are left alone.
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from datasets import (
     conversion,
     dataset_factory,
     dataset_info,
+    folder_files,
     image_dataset,
     images,
     sources,
@@ -22,8 +23,9 @@ from slim import _checks
 from slim.data import dataset
 
 SPLIT_FOLDERS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
+# What others call such folders, in small letters.
+_LIKE_SPLITS = {*SPLIT_FOLDERS, "training", "valid", "testing"}
 _SHARD_BYTES = 64_000_000
-_IGNORED = ("Thumbs.db", "desktop.ini")
 _IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp")
 
 
@@ -80,7 +82,9 @@ def convert(
     else:
         if validation_fraction is not None:
             raise _checks.UserError(
-                f"validation_fraction has no use: {source_dir!r} has the splits {', '.join(found)}"
+                f"validation_fraction has no use: {source_dir!r} has the splits {', '.join(found)};"
+                f" to hold out pictures of train alone, convert"
+                f" source_dir={os.path.join(source_dir, 'train')!r}"
             )
         classes, parts = _read_splits(found, source_dir)
         chosen = {}
@@ -99,6 +103,7 @@ def convert(
                 item.source.path for part in parts.values() for item in part
             ),
             source=source,
+            source_files=folder_files.summary(source_dir),
             options={"source_dir": source, "split_seed": split_seed, **chosen},
         )
         return conversion.run(
@@ -116,7 +121,7 @@ def find_class(folder: str, label: int, base: str) -> list[conversion.Item]:
     """
     return [
         conversion.Item(sources.FileSource(path), label, _text(os.path.relpath(path, base)))
-        for path in _files(folder, set())
+        for path in folder_files.find(folder)
     ]
 
 
@@ -131,7 +136,7 @@ def class_folders(folder: str) -> list[str]:
 
 def _find_classes(folder: str, base: str) -> tuple[list[str], list[conversion.Item]]:
     classes = class_folders(folder)
-    loose = [name for name in _loose_files(folder) if name.lower().endswith(_IMAGE_ENDINGS)]
+    loose = _loose_images(folder)
     if not classes:
         raise _checks.UserError(
             f"No class folders in {folder} (found 0 sub-folders, {len(loose)} images)."
@@ -154,15 +159,27 @@ def _find_splits(source_dir: str) -> dict[str, str] | None:
     """Returns split -> folder, or None if the sub-folders are classes.
 
     Raises:
-      UserError: if there is a folder "train" of classes beside folders that are no splits, or no
-        folder at all.
+      UserError: if there is a folder "train" of classes beside folders that are no splits, if
+        folders called like splits hold nothing but folders, or if there is no folder at all.
     """
     if not os.path.isdir(source_dir):
         raise _checks.UserError(f"source_dir={source_dir!r} is not a folder")
     names = class_folders(source_dir)
-    train = os.path.join(source_dir, "train")
-    if "train" not in names or not class_folders(train) or _loose_files(train):
+    # A class may be called so too, but has pictures of its own.
+    of_classes = [
+        name
+        for name in names
+        if class_folders(os.path.join(source_dir, name))
+        and not _loose_images(os.path.join(source_dir, name))
+    ]
+    like_splits = [name for name in of_classes if name.lower() in _LIKE_SPLITS]
+    if not like_splits:
         return None
+    if "train" not in names or not class_folders(os.path.join(source_dir, "train")):
+        raise _checks.UserError(
+            f"{source_dir} has {_checks.listed(like_splits)}, which hold folders and no images:"
+            " splits are called train, validation (or val) and test, and train has to be among them"
+        )
     others = [name for name in names if name not in SPLIT_FOLDERS]
     if others or {"val", "validation"} <= set(names):
         raise _checks.UserError(
@@ -217,25 +234,13 @@ def _split(name: str, items: list[conversion.Item]) -> conversion.Split:
     )
 
 
-def _files(folder: str, above: set[str]) -> Iterator[str]:
-    """Yields what is no folder, sorted; a folder that a link leads back to is entered once."""
-    here = os.path.realpath(folder)
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        if entry.name.startswith(".") or entry.name in _IGNORED:
-            continue
-        if not os.path.isdir(entry.path):
-            yield entry.path
-        elif os.path.realpath(entry.path) not in above | {here}:
-            yield from _files(entry.path, above | {here})
-
-
-def _loose_files(folder: str) -> list[str]:
+def _loose_images(folder: str) -> list[str]:
     return sorted(
         entry.name
         for entry in os.scandir(folder)
-        if not os.path.isdir(entry.path)
+        if entry.name.lower().endswith(_IMAGE_ENDINGS)
         and not entry.name.startswith(".")
-        and entry.name not in _IGNORED
+        and not os.path.isdir(entry.path)
     )
 
 

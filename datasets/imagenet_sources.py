@@ -4,15 +4,14 @@ Nothing of it can be downloaded without an account at https://image-net.org, and
 classes is kept here: their ids are the names of the folders, or of the archives in the archive.
 """
 
-import csv
 import io
 import os
 import re
 import xml.etree.ElementTree
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
-from datasets import archives, folder, matlab, sources
+from datasets import archives, folder, folder_files, matlab, sources
 from slim import _checks
 
 TARS = {"train": "ILSVRC2012_img_train.tar", "validation": "ILSVRC2012_img_val.tar"}
@@ -31,6 +30,8 @@ _LIMITS = archives.Limits(members=2_000_000, bytes=400_000_000_000)
 _DEVKIT_LIMITS = archives.Limits(members=1_000, bytes=100_000_000)
 _BOXES_LIMITS = archives.Limits(members=2_000_000, bytes=4_000_000_000)
 
+T = TypeVar("T")
+
 Box = tuple[float, float, float, float]  # xmin, ymin, xmax, ymax, 0 to 1
 
 
@@ -47,10 +48,11 @@ def find_pictures(source_dir: str) -> dict[str, list[Picture]]:
 
     Args:
       source_dir: a folder with the archives of ILSVRC2012, or with train/<id>/ and
-        validation/<id>/ (or val/<id>/).
+        validation/<id>/ (or val/<id>/), or with the pictures of validation in one folder.
 
     Raises:
-      UserError: if there is neither, or the classes of the validation archive are not said.
+      UserError: if there is neither, a folder has no picture, or the classes of the pictures of
+        validation are not said.
       RunError: if an archive is damaged.
     """
     found = {}
@@ -59,7 +61,7 @@ def find_pictures(source_dir: str) -> dict[str, list[Picture]]:
         path = os.path.join(source_dir, tar)
         tree = next(filter(os.path.isdir, folders), None)
         if tree is not None:
-            found[split] = _in_folders(tree)
+            found[split] = _in_folders(tree) or _in_folder(tree, split, source_dir)
         elif os.path.isfile(path):
             found[split] = _in_tar_of_tars(path) if split == "train" else _in_tar(path, source_dir)
     if not found:
@@ -75,13 +77,16 @@ def find_pictures(source_dir: str) -> dict[str, list[Picture]]:
 
 
 def read_names(source_dir: str, synsets: Iterable[str]) -> dict[str, str]:
-    """Returns class -> its name in words, from a list of names or the devkit; else the class."""
+    """Returns class -> its name in words, from a list of names or the devkit; else the class.
+
+    Raises:
+      UserError: if a line of the list is not so.
+    """
     known: dict[str, str] = {}
     for name in NAMES:
         path = os.path.join(source_dir, name)
         if not known and os.path.isfile(path):
-            with open(path, encoding="utf-8") as file:
-                known = dict(re.split(r"[\t ]", line.strip(), maxsplit=1) for line in file)
+            known = dict(_read_lines(path, "an id and a name", _name_of))
     if not known and os.path.isfile(os.path.join(source_dir, DEVKIT)):
         known = {each["WNID"]: each["words"] for each in _devkit(source_dir)[0]}
     return {synset: known.get(synset, synset) for synset in synsets}
@@ -95,17 +100,14 @@ def read_boxes(source_dir: str, synsets: Mapping[str, str]) -> dict[str, list[Bo
       synsets: picture, without ".JPEG" -> class. A box of another of these classes is left out.
 
     Raises:
+      UserError: if a line of the list is not so.
       RunError: if an archive is damaged or an annotation cannot be read.
     """
     found: dict[str, list[Box]] = {}
     path = os.path.join(source_dir, BOXES_CSV)
     if os.path.isfile(path):
-        with open(path, encoding="utf-8", newline="") as file:
-            for row in csv.reader(file):
-                name, *sides = row
-                found.setdefault(name.removesuffix(".JPEG"), []).append(
-                    tuple(map(float, sides))  # type: ignore[arg-type]
-                )
+        for picture, box in _read_lines(path, "a picture and xmin, ymin, xmax, ymax", _box_of):
+            found.setdefault(picture, []).append(box)
         return found
     classes = set(synsets.values())
     for name in BOXES_TARS:
@@ -122,11 +124,48 @@ def read_boxes(source_dir: str, synsets: Mapping[str, str]) -> dict[str, list[Bo
     return found
 
 
+def _read_lines(path: str, content: str, parse: Callable[[str], T]) -> Iterator[T]:
+    """Yields what `parse` makes of the lines that are not blank."""
+    with open(path, encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                if line.strip():
+                    yield parse(line.strip())
+            except ValueError:
+                raise _checks.UserError(
+                    f"{path}, line {number}: {line.strip()!r} is not {content}"
+                ) from None
+
+
+def _name_of(line: str) -> tuple[str, str]:
+    synset, name = re.split(r"[\t ]", line, maxsplit=1)
+    return synset, name
+
+
+def _box_of(line: str) -> tuple[str, Box]:
+    name, *sides = line.split(",")
+    xmin, ymin, xmax, ymax = map(float, sides)
+    return name.removesuffix(".JPEG"), (xmin, ymin, xmax, ymax)
+
+
 def _in_folders(tree: str) -> list[Picture]:
     return [
         Picture(item.source, name, os.path.basename(item.source.path))
         for name in folder.class_folders(tree)
         for item in folder.find_class(os.path.join(tree, name), 0, tree)
+    ]
+
+
+def _in_folder(tree: str, split: str, source_dir: str) -> list[Picture]:
+    """Returns the pictures of a folder without classes, as the archive of validation unpacks."""
+    paths = list(folder_files.find(tree))
+    if split == "train" or not paths:
+        raise _checks.UserError(
+            f"{tree} has no pictures in folders of their class, such as n01440764"
+        )
+    return [
+        Picture(sources.FileSource(path), synset, os.path.basename(path))
+        for path, synset in zip(paths, _labels_of(len(paths), tree, source_dir), strict=True)
     ]
 
 
@@ -146,14 +185,9 @@ def _in_tar_of_tars(path: str) -> list[Picture]:
 
 def _in_tar(path: str, source_dir: str) -> list[Picture]:
     places = sorted(archives.list_tar(path, _LIMITS))
-    labels = _validation_labels(source_dir)
-    if len(labels) != len(places):
-        raise _checks.UserError(
-            f"{path} has {len(places)} pictures, but there are {len(labels)} labels for them"
-        )
     return [
         Picture(_range(path, place), synset, os.path.basename(place.name))
-        for place, synset in zip(places, labels, strict=True)
+        for place, synset in zip(places, _labels_of(len(places), path, source_dir), strict=True)
     ]
 
 
@@ -161,7 +195,17 @@ def _range(path: str, place: archives.Range) -> sources.RangeSource:
     return sources.RangeSource(path, place.offset, place.size, place.name)
 
 
-def _validation_labels(source_dir: str) -> list[str]:
+def _labels_of(count: int, path: str, source_dir: str) -> list[str]:
+    """Returns the classes of the pictures of validation, in the order of their names."""
+    labels = _validation_labels(path, source_dir)
+    if len(labels) != count:
+        raise _checks.UserError(
+            f"{path} has {count} pictures, but there are {len(labels)} labels for them"
+        )
+    return labels
+
+
+def _validation_labels(pictures: str, source_dir: str) -> list[str]:
     path = os.path.join(source_dir, VALIDATION_LABELS)
     if os.path.isfile(path):
         with open(path, encoding="utf-8") as file:
@@ -171,8 +215,8 @@ def _validation_labels(source_dir: str) -> list[str]:
         by_id = {int(each["ILSVRC2012_ID"][0]): each["WNID"] for each in classes}
         return [by_id[number] for number in truth]
     raise _checks.UserError(
-        f"The classes of {TARS['validation']} are not in {source_dir!r}: it needs {DEVKIT}, or"
-        f" {VALIDATION_LABELS} with one class a line"
+        f"The classes of {os.path.basename(pictures)} are not in {source_dir!r}: it needs {DEVKIT},"
+        f" or {VALIDATION_LABELS} with one class a line"
     )
 
 

@@ -10,6 +10,7 @@ only how fast this happens.
 import dataclasses
 import itertools
 import os
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -27,6 +28,7 @@ MIXING_STREAM = 2
 
 _FOREVER = np.iinfo(np.int64).max
 _EVALUATION_SEGMENT_BYTES = 16 << 20
+_READER_BYTES = 256 << 10  # as `tf.data.TFRecordDataset` reads at once
 # Records that are taken out of a window by a call, which costs more than what it does.
 _AT_ONCE = 64
 
@@ -39,6 +41,7 @@ class Segments:
       shard: index into the dataset's `data_sources`.
       first: number of the segment's first record in its shard.
       count: its records.
+      begin: the byte of the shard at which it begins.
       bytes: its share of the shard's size.
       is_last: whether the shard ends with it.
     """
@@ -46,6 +49,7 @@ class Segments:
     shard: np.ndarray
     first: np.ndarray
     count: np.ndarray
+    begin: np.ndarray
     bytes: np.ndarray
     is_last: np.ndarray
 
@@ -54,32 +58,42 @@ def shard_counts(dataset: dataset_lib.Dataset) -> list[int]:
     """Returns the records of each shard, counted where they are not recorded.
 
     Raises:
-      UserError: if a shard whose records are not recorded is damaged, or there are no records.
-      RunError: if a record of another shard reaches beyond its file.
+      UserError: if a shard whose records are not recorded is empty, or there are no records.
+      RunError: if a record of a shard reaches beyond its file.
     """
-    recorded = zip(dataset.data_sources, dataset.shard_counts, strict=True)
-    records.check_lengths([path for path, count in recorded if count is not None])
-    counts = [
-        records.count_records(path) if count is None else count
-        for path, count in zip(dataset.data_sources, dataset.shard_counts, strict=True)
+    return [count for count, _ in _find_records(dataset)]
+
+
+def _find_records(dataset: dataset_lib.Dataset) -> list[tuple[int, Sequence[int]]]:
+    """Returns each shard's records as recorded, and where those that it has begin and end."""
+    sources = dataset.data_sources
+    found = [
+        (len(places) - 1 if count is None else count, places)
+        for count, places in zip(
+            dataset.shard_counts, records.find_all_records(sources), strict=True
+        )
     ]
-    if not sum(counts):
+    for path, count, (number, _) in zip(sources, dataset.shard_counts, found, strict=True):
+        if count is None and not number:
+            records.count_records(path)  # which says that it is empty
+    if not sum(number for number, _ in found):
         raise _checks.UserError(
             f"Split {dataset.split_name!r} of dataset {dataset.name!r} has no records"
         )
-    return counts
+    return found
 
 
 def cut_into_segments(dataset: dataset_lib.Dataset, max_bytes: int) -> Segments:
     """Cuts the shards into segments of about `max_bytes` at most; smaller shards stay whole."""
     rows = []
-    for shard, count in enumerate(shard_counts(dataset)):
+    for shard, (count, places) in enumerate(_find_records(dataset)):
         size = os.path.getsize(dataset.data_sources[shard])
         pieces = max(1, min(count, -(-size // max(max_bytes, 1))))
         edges = [count * piece // pieces for piece in range(pieces + 1)]
         for first, end in itertools.pairwise(edges):
+            begin = places[min(first, len(places) - 1)]
             share = size * (end - first) // max(count, 1)
-            rows.append((shard, first, end - first, share, end == count))
+            rows.append((shard, first, end - first, begin, share, end == count))
     columns = zip(*rows, strict=True)
     return Segments(*(np.array(column, np.int64) for column in columns))
 
@@ -217,7 +231,7 @@ def _read_segment(
     # One more than expected is asked for at the end of a shard, to notice if there is one.
     wanted = count + tf.gather(segments.is_last, segment)
     path = tf.gather(tf.constant(cache.paths if cache else dataset.data_sources), shard)
-    read = tf.data.TFRecordDataset(path).skip(first).take(wanted)
+    read = _from_byte(path, tf.gather(segments.begin, segment)).take(wanted)
     # The empty string stands behind the records, since a dataset without elements has no single
     # element.
     serialized = read.concatenate(tf.data.Dataset.from_tensors("")).batch(wanted + 1)
@@ -242,6 +256,14 @@ def _read_segment(
         "shard": tf.fill([found], shard),
         "record": first + tf.range(found),
     }
+
+
+def _from_byte(path: tf.Tensor, begin: tf.Tensor) -> tf.data.Dataset:
+    """Returns the records of a file from a byte on; `skip` would read what it leaves out."""
+    made = tf.raw_ops.TFRecordDatasetV2(
+        filenames=[path], compression_type="", buffer_size=_READER_BYTES, byte_offsets=[begin]
+    )
+    return tf.data.experimental.from_variant(made, tf.TensorSpec([], tf.string))
 
 
 def _totals(segments: Segments) -> np.ndarray:

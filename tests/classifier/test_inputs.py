@@ -1,5 +1,6 @@
 """The order contract and the exact counts of the input pipeline."""
 
+import dataclasses
 import io
 import itertools
 import os
@@ -12,6 +13,9 @@ import tensorflow as tf
 from classifier import inputs
 from classifier.inputs import order as inputs_order
 from datasets import dataset_info
+from slim import _checks
+from slim.data import records
+from tests import disk_reads
 from tests.classifier import at_once, toys
 
 
@@ -58,6 +62,45 @@ def test_a_window_holds_only_what_the_buffer_allows(tmp_path):
         for k in range(c)
     }
     assert len({spans[divmod(r, 1000)] for r in window}) <= 5
+
+
+@pytest.fixture(scope="module")
+def cut(tmp_path_factory):
+    """A dataset whose shards are cut: of 12 and 8 MB, in records of 50 kB."""
+    big = [image._replace(encoded=image.encoded + bytes(50_000)) for image in toys.images(400)]
+    return toys.load(toys.write(tmp_path_factory.mktemp("cut"), (240, 160), big))
+
+
+def test_records_of_segments_are_those_of_their_numbers(cut):
+    found = toys.first(inputs.training_records(cut, seed=0, shuffle_buffer_mb=1), 400)
+    for example in found:
+        path = cut.data_sources[example["shard"]]
+        assert example["serialized"] == records.read_record(path, int(example["record"]))
+
+
+@disk_reads.counted
+@pytest.mark.parametrize("kind", ["training", "evaluation"])
+def test_no_byte_is_read_twice(cut, kind, monkeypatch):
+    """What is before a segment in its shard is left out without being read."""
+    monkeypatch.setattr(inputs_order, "_EVALUATION_SEGMENT_BYTES", 1 << 20)
+    before = disk_reads.so_far()
+    if kind == "training":
+        settings = {"seed": 0, "shuffle_buffer_mb": 12, "num_readers": 1}
+        toys.first(inputs.training_records(cut, **settings), 400)
+    else:
+        toys.first(inputs_order.evaluation_records(cut, num_readers=1), 400)
+    # The reader reads on a little, and the training's into the next epoch: two windows of 4 MB.
+    assert disk_reads.so_far() - before < 1.8 * sum(map(os.path.getsize, cut.data_sources))
+
+
+@pytest.mark.parametrize("counts,said", [((290, 160), "only 240"), ((190, 160), "more than 190")])
+def test_wrong_counts_of_a_cut_shard_are_refused(cut, counts, said, monkeypatch):
+    monkeypatch.setattr(inputs_order, "_EVALUATION_SEGMENT_BYTES", 1 << 20)
+    wrong = dataclasses.replace(cut, shard_counts=counts, num_samples=sum(counts))
+    made = inputs_order.evaluation_records(wrong, num_readers=1)
+    with pytest.raises(_checks.RunError, match=f"has {said} records where {counts[0]} are"):
+        with inputs.translate_errors(wrong):
+            toys.first(made, sum(counts))
 
 
 @pytest.mark.parametrize("readers,threads", [(1, 1), (2, 2), (8, 8), (4, None)])

@@ -136,8 +136,8 @@ def test_a_length_beyond_the_file_is_refused_before_it_is_read(tmp_path):
 
 def test_lengths_are_walked_again_only_when_a_file_has_changed(tmp_path, monkeypatch):
     dataset, walked = toys.load(toys.write(tmp_path)), []
-    count = records.count_records
-    monkeypatch.setattr(records, "count_records", lambda path: walked.append(path) or count(path))
+    find = records.find_records
+    monkeypatch.setattr(records, "find_records", lambda path: walked.append(path) or find(path))
     inputs_order.shard_counts(dataset)
     assert sorted(walked) == sorted(dataset.data_sources)
     inputs_order.shard_counts(dataset)

@@ -209,10 +209,46 @@ def test_a_folder_with_splits(tmp_path, val):
         "test": (0, 2),
     }
     assert sorted(filenames(tmp_path / "out", "test")) == ["test/bee/0.jpg", "test/bee/1.jpg"]
-    with pytest.raises(_checks.UserError, match="validation_fraction has no use: .* has the spl"):
+    with pytest.raises(
+        _checks.UserError, match="no use: .* has the splits.*convert source_dir=.*/train'"
+    ):
         folder.convert(
             str(tmp_path / "o"), source_dir=str(tmp_path / "src"), validation_fraction=0.1
         )
+
+
+def test_a_split_without_files_is_refused_before_any_is_read(tmp_path):
+    tree(tmp_path / "src" / "train", ant=3)
+    tree(tmp_path / "src" / "test", ant=0)
+    (tmp_path / "src" / "train" / "ant" / "bad.jpg").write_bytes(b"")
+    with pytest.raises(_checks.UserError, match=r"^Split 'test' has no images in .*src$"):
+        folder.convert(str(tmp_path / "out"), source_dir=str(tmp_path / "src"))
+    assert os.listdir(tmp_path / "out") == []
+
+
+def test_files_that_are_no_pictures_beside_the_classes_of_a_split(tmp_path):
+    tree(tmp_path / "src" / "train", ant=3, bee=2)
+    tree(tmp_path / "src" / "test", bee=2)
+    (tmp_path / "src" / "train" / "labels.csv").write_text("x,y")
+    info = folder.convert(str(tmp_path / "out"), source_dir=str(tmp_path / "src"))
+    assert info.classes == ("ant", "bee")
+    assert list(info.splits) == ["train", "test"]
+    (tmp_path / "src" / "train" / "lost.jpg").write_bytes(made.jpeg())
+    with pytest.raises(_checks.UserError, match="train has 1 images outside the class folders"):
+        folder.convert(str(tmp_path / "other"), source_dir=str(tmp_path / "src"))
+
+
+@pytest.mark.parametrize(
+    "names", [("Test", "Train"), ("test", "validation"), ("training", "valid"), ("TRAIN",)]
+)
+def test_splits_are_never_taken_for_classes(tmp_path, names):
+    for name in names:
+        tree(tmp_path / "src" / name, ant=3, bee=2)
+    with pytest.raises(
+        _checks.UserError,
+        match=f"has {', '.join(names)}, which hold folders and no images: splits are called train",
+    ):
+        folder.convert(str(tmp_path / "out"), source_dir=str(tmp_path / "src"))
 
 
 def test_classes_may_be_called_like_splits(tmp_path):
@@ -391,6 +427,52 @@ def test_a_second_run_with_other_options_is_refused(tmp_path):
     other = tree(tmp_path / "other", a=4)
     with pytest.raises(_checks.UserError, match="made with source_dir='.*src', not '.*other'"):
         download_and_convert.run("folder", out, lines.append, source_dir=other)
+
+
+@pytest.mark.parametrize("change", ["more", "fewer", "another size", "another class"])
+def test_a_second_run_with_other_pictures_is_refused(tmp_path, change):
+    source = tree(tmp_path / "src", a=4, b=4)
+    (tmp_path / "src" / "notes.txt").write_text("no picture")
+    out = str(tmp_path / "out")
+    lines = []
+    download_and_convert.run("folder", out, lines.append, source_dir=source)
+    os.utime(tmp_path / "src" / "a" / "1.jpg")
+    (tmp_path / "src" / "notes.txt").write_text("no picture either")
+    download_and_convert.run("folder", out, lines.append, source_dir=source)
+    assert "already complete" in lines[-1]
+    count = 8
+    if change == "more":
+        (tmp_path / "src" / "a" / "new.jpg").write_bytes(made.jpeg(8, 9, 50))
+        count = 9
+    elif change == "fewer":
+        (tmp_path / "src" / "a" / "1.jpg").unlink()
+        count = 7
+    elif change == "another size":
+        (tmp_path / "src" / "a" / "1.jpg").write_bytes(made.jpeg(18, 19, 50))
+    else:
+        os.rename(tmp_path / "src" / "a", tmp_path / "src" / "fox")
+    told = f"src' has changed: it has {count} files, dataset_dir='.*out' was made of 8 and not"
+    with pytest.raises(_checks.UserError, match=told):
+        download_and_convert.run("folder", out, lines.append, source_dir=source)
+
+
+def test_a_second_run_with_other_rules_for_pictures_is_refused(tmp_path):
+    source = tree(tmp_path / "src", a=4, b=4)
+    out = str(tmp_path / "out")
+
+    def run(**options):
+        download_and_convert.run("folder", out, lambda line: None, source_dir=source, **options)
+
+    run()
+    run(on_bad_image="skip")  # there was none
+    with pytest.raises(_checks.UserError, match="made with max_pixels=.*, not 9; choose another"):
+        run(max_pixels=9)
+    (tmp_path / "src" / "a" / "bad.jpg").write_bytes(b"")
+    out = str(tmp_path / "other")
+    run(on_bad_image="skip")
+    run()
+    with pytest.raises(_checks.UserError, match="made with on_bad_image='skip', not 'error'"):
+        run(on_bad_image="error")
 
 
 def test_options_of_other_datasets_are_refused(tmp_path):

@@ -184,6 +184,58 @@ def test_folders(tmp_path, validation):
     assert by_folders == by_archives
 
 
+@pytest.mark.parametrize("validation", ["validation", "val"])
+def test_a_folder_as_the_archive_of_validation_unpacks(tmp_path, validation):
+    source = write_folders(tmp_path / "src")
+    for _, n in VALIDATION:
+        (name,) = (tmp_path / "src" / "validation").glob(f"*/{validation_name(n)}")
+        os.renames(name, tmp_path / "src" / "flat" / validation_name(n))
+    os.rename(tmp_path / "src" / "flat", tmp_path / "src" / validation)
+    with pytest.raises(
+        _checks.UserError, match=f"The classes of {validation} are not in .*: it needs ILSVRC2012_d"
+    ):
+        imagenet.convert(str(tmp_path / "out"), source_dir=source)
+    labels = tmp_path / "src" / imagenet_sources.VALIDATION_LABELS
+    labels.write_text("".join(f"{synset}\n" for synset, _ in VALIDATION))
+    by_folder = convert(source, tmp_path / "out")
+    archives = write_archives(tmp_path / "archives", devkit=False)
+    (tmp_path / "archives" / imagenet_sources.VALIDATION_LABELS).write_text(labels.read_text())
+    assert by_folder == convert(archives, tmp_path / "out2")
+    labels.write_text("n02119789\n")
+    with pytest.raises(_checks.UserError, match="has 4 pictures, but there are 1 labels for them"):
+        imagenet.convert(str(tmp_path / "other"), source_dir=source)
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_a_folder_without_pictures_is_refused_before_any_is_read(tmp_path, split):
+    source = write_folders(tmp_path / "src")
+    os.rename(tmp_path / "src" / split, tmp_path / "gone")
+    (tmp_path / "src" / split).mkdir()
+    with pytest.raises(_checks.UserError, match=f"{split} has no pictures in folders of their cl"):
+        imagenet.convert(str(tmp_path / "out"), source_dir=source)
+    assert not (tmp_path / "out").exists()
+
+
+def test_lists_may_have_blank_lines_and_wrong_ones_are_named(tmp_path):
+    source = write_folders(tmp_path / "src")
+    names = tmp_path / "src" / "LOC_synset_mapping.txt"
+    names.write_text("".join(f"{synset} {words}\n\n" for synset, words in WORDS.items()))
+    listed = tmp_path / "src" / imagenet_sources.BOXES_CSV
+    listed.write_text("\nn01440764_1.JPEG,0,0,1,1\n\n")
+    info = convert(source, tmp_path / "out")
+    assert info.classes[1] == WORDS["n01440764"]
+    assert sum(len(boxes(features)) for features in records(tmp_path / "out", "train")) == 1
+    listed.write_text("n01440764_1.JPEG,0,0,1,1\n\nn01440764_1.JPEG,0,0,1\n")
+    with pytest.raises(_checks.UserError, match=r"boxes.csv, line 3: 'n0.*,0,1' is not a picture"):
+        imagenet.convert(str(tmp_path / "other"), source_dir=source)
+    listed.write_text("image,xmin,ymin,xmax,ymax\n")
+    with pytest.raises(_checks.UserError, match="boxes.csv, line 1: 'image,xmin"):
+        imagenet.convert(str(tmp_path / "other"), source_dir=source)
+    names.write_text("n01440764 tench\nn02012849\n")
+    with pytest.raises(_checks.UserError, match="mapping.txt, line 2: 'n02012849' is not an id"):
+        imagenet.convert(str(tmp_path / "other"), source_dir=source)
+
+
 def test_names_are_the_ids_where_nobody_says_them(tmp_path):
     info = convert(write_folders(tmp_path / "src"), tmp_path / "out")
     assert info.classes == ("background", *SYNSETS)

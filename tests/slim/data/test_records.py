@@ -1,6 +1,7 @@
 """Counting records without TensorFlow."""
 
 import os
+import struct
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import tensorflow as tf
 
 from slim import _checks
 from slim.data import records
+from tests import disk_reads
 
 
 def write(path, sizes):
@@ -22,6 +24,25 @@ def write(path, sizes):
 def test_counts_what_tensorflow_reads(tmp_path, sizes):
     path = write(tmp_path / "a", sizes)
     assert records.count_records(path) == len(list(tf.data.TFRecordDataset(path))) == len(sizes)
+
+
+@pytest.mark.parametrize("size", [0, 1, 300, 4080, 4081, 5000])
+def test_records_are_found_where_they_are(tmp_path, size):
+    path = write(tmp_path / "a", [size, 3, 7, size, size, 0] * 30)
+    places = records.find_records(path)
+    content = (tmp_path / "a").read_bytes()
+    lengths = [struct.unpack_from("<Q", content, begin)[0] for begin in places[:-1]]
+    assert lengths == [size, 3, 7, size, size, 0] * 30
+    assert places[-1] == len(content)
+
+
+@disk_reads.counted
+@pytest.mark.parametrize("size,most", [(0, 40), (100, 160), (100_000, 40)])
+def test_the_walk_reads_the_lengths_and_little_more(tmp_path, size, most):
+    path = write(tmp_path / "a", [size] * 200)
+    before = disk_reads.so_far()
+    records.count_records(path)
+    assert (disk_reads.so_far() - before) / 200 < most
 
 
 def test_empty_file(tmp_path):
@@ -81,6 +102,7 @@ def test_lengths_of_whole_files_pass_and_others_are_named(tmp_path):
             writer.write(b"something")
     os.truncate(paths[1], 0)
     os.truncate(paths[2], 20)
-    records.check_lengths(paths[:2])
+    places = records.find_all_records(paths[:2])
+    assert [list(each) for each in places] == [[0, 12 + 9 + 4], [0]]
     with pytest.raises(_checks.RunError, match="cut is cut inside record 0, or is no TFRecord"):
-        records.check_lengths(paths)
+        records.find_all_records(paths)
