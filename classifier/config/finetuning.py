@@ -18,6 +18,7 @@ class FinetuneOptions(Options):
         None,
         "Checkpoint, folder of checkpoints or .weights.h5 file that a new run starts from.",
         path="checkpoint",
+        path_unless_begun="train_dir",
     )
     checkpoint_exclude_scopes: tuple[str, ...] = option(
         (),
