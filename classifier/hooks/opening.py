@@ -52,7 +52,7 @@ class Opening(learning.Hook):
     def begin(self, run: learning.Run) -> None:
         """Says what was found and writes config.json and model_info.json."""
         resolved, info = self._resolved, self._resolved.model
-        self.is_complete = run.step == resolved.number_of_steps
+        self.is_complete = run.is_over
         self._directory.write_config(resolved.to_dict())
         self._directory.write_model_info(info.with_versions(tensorflow=tf.__version__))
         trained = sum(v.shape.num_elements() for v in run.train_op.variables_to_train.values())
