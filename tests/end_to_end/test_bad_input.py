@@ -248,6 +248,7 @@ def test_starts_from_a_checkpoint_and_trains_one_scope(train, digits, two_checkp
     }
 
 
+SAME = "--batch_size=8 --accumulate_steps=2 goes on with the same global batch"
 OTHERS = "a smaller --train_image_size, --recompute_gradients, or --trainable_scopes"
 
 
@@ -256,8 +257,7 @@ OTHERS = "a smaller --train_image_size, --recompute_gradients, or --trainable_sc
     [
         (
             16,
-            f"Try --batch_size=8, {OTHERS} (--batch_size=8 --accumulate_steps=2 goes on with the"
-            " same global batch); the last checkpoint",
+            f"Try --batch_size=8, {OTHERS} ({SAME}); the last checkpoint",
         ),
         # No two equal batches make 33 images, and one image is no batch to make smaller.
         (33, f"Try --batch_size=16, {OTHERS}; the last checkpoint"),
