@@ -49,6 +49,21 @@ def test_an_end_that_has_passed_is_complete(train, begun):
     assert done.out[-1] == f"{begun} is already complete: 2 steps"
 
 
+def test_a_run_killed_between_the_best_checkpoint_and_its_description_makes_up_for_it(
+    train, tmp_path
+):
+    evaluated = {"eval_every_steps": 2}
+    assert train(tmp_path, **evaluated).code == 0
+    described = tmp_path / "best" / "model_info.json"
+    wanted = described.read_bytes()
+    described.unlink()
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines(keepends=True)
+    kept = [line for line in lines if "eval_accuracy" not in line]
+    (tmp_path / "metrics.jsonl").write_text("".join(kept))
+    assert train(tmp_path, **evaluated).code == 0
+    assert described.read_bytes() == wanted
+
+
 @pytest.mark.slow
 def test_as_many_images_on_more_clones_go_on(begun, digits):
     code = (
