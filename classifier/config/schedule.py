@@ -62,7 +62,8 @@ class ScheduleOptions(Options):
     decay_per_clone: bool = option(
         False,
         "Count the epochs of the learning rate in the batches of one clone, as the original does,"
-        " not in global ones: they then last as many times longer as there are clones.",
+        " not in global ones: they then last as many times longer as there are clones. With"
+        " sync_replicas, it counts those of replicas_to_aggregate workers.",
     )
 
     def conflicts(self) -> Iterator[str]:
