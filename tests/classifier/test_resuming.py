@@ -49,6 +49,7 @@ def test_an_end_that_has_passed_is_complete(train, begun):
     assert done.out[-1] == f"{begun} is already complete: 2 steps"
 
 
+@pytest.mark.slow
 def test_a_run_killed_between_the_best_checkpoint_and_its_description_makes_up_for_it(
     train, tmp_path
 ):
