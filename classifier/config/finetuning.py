@@ -23,7 +23,8 @@ class FinetuneOptions(Options):
     checkpoint_exclude_scopes: tuple[str, ...] = option(
         (),
         "Scopes of the variables that are not taken from that checkpoint, separated by commas; * is"
-        " any part of a name, and auto stands for the heads that have other classes there, and is the default when they have.",
+        " any part of a name, and auto stands for the heads that have other classes there, and is"
+        " the default when they have.",
     )
     checkpoint_scope_map: tuple[str, ...] = option(
         (),
@@ -38,8 +39,8 @@ class FinetuneOptions(Options):
     )
     trainable_scopes: tuple[str, ...] = option(
         (),
-        "Scopes of the variables to train, such as resnet_v1_50/block*; without it, all. Batch norm outside of them keeps to its"
-        " moving averages.",
+        "Scopes of the variables to train, such as resnet_v1_50/block*; without it, all. Batch norm"
+        " outside of them keeps to its moving averages.",
         resume="refused",
     )
     ignore_missing_vars: bool = option(
@@ -72,7 +73,7 @@ class FinetuneOptions(Options):
                     " resnet_v1_50:backbone"
                 )
             if "*" in pair:
-                yield f"checkpoint_scope_map: {pair!r} has a *, which only scopes to choose may have"
+                yield f"checkpoint_scope_map: {pair!r} has a *, and a name has to be a whole one"
             targets.append(new)
         for target in sorted({each for each in targets if each and targets.count(each) > 1}):
             yield f"checkpoint_scope_map: {target!r} gets two scopes of the checkpoint"

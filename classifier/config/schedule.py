@@ -55,8 +55,8 @@ class ScheduleOptions(Options):
     )
     learning_rate_multipliers: tuple[str, ...] = option(
         (),
-        "Factors of the learning rate by scope, such as InceptionV3/Logits:10,InceptionV3/Mixed_*:2;"
-        " of scopes that a variable lies in, the longest counts.",
+        "Factors of the learning rate by scope, such as InceptionV3/Logits:10,InceptionV3/Mixed_*:2"
+        "; of scopes that a variable lies in, the longest counts.",
         check=bounds.scope_factors,
     )
     decay_per_clone: bool = option(

@@ -84,8 +84,8 @@ class Validation(learning.Hook):
         tell(found, split, found.num_images)
 
     def _describe_best(self, run: learning.Run, is_new: bool) -> None:
-        """Writes model_info.json beside the best checkpoint; also if a killed run left it out, whose
-        repeated evaluation is no better than itself."""
+        """Writes model_info.json beside the best checkpoint; also if a killed run left it out,
+        whose repeated evaluation is no better than itself."""
         directory = run.checkpoints.directory
         folder = RunDirectory(os.path.join(directory, "best"))
         is_there = checkpoints.best(directory) is not None

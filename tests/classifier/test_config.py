@@ -160,6 +160,18 @@ def test_defaults_are_in_order(config_class):
             "piecewise_rates has 1 rates for 2 changes",
         ),
         (
+            {"optimizer": "adamw", "opt_epsilon": 0.1},
+            "opt_epsilon is for adadelta, adam, rmsprop; for adamw it is adamw_epsilon",
+        ),
+        (
+            {"optimizer": "adam", "adamw_epsilon": 0.1},
+            "adamw_epsilon is for adamw, lamb, muon; for adam it is opt_epsilon",
+        ),
+        (
+            {"balanced_sampling": True, "shuffle_buffer_mb": 100},
+            "shuffle_buffer_mb has nothing to act on",
+        ),
+        (
             {"max_number_of_steps": 5, "max_number_of_epochs": 1.0},
             "max_number_of_steps and max_number_of_epochs both say the end",
         ),
