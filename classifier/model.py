@@ -13,6 +13,7 @@ from classifier.run_directory import ModelInfo
 from nets import nets_factory
 from slim import _checks, checkpoints, quantization
 from slim.moving_averages import average_name
+from slim.store import current_pass
 
 # Weight of the auxiliary classifier's loss, as the original trains Inception and NASNet.
 AUXILIARY_WEIGHT = 0.4
@@ -112,9 +113,20 @@ def training_loss(
         correct = tf.cast(tf.equal(tf.argmax(logits, axis=-1), label), tf.float32)
         counted = weight * tf.ones_like(correct)
         accuracy = tf.math.divide_no_nan(tf.reduce_sum(counted * correct), tf.reduce_sum(counted))
-        return total, {"accuracy": accuracy}
+        return total, {"accuracy": accuracy, **_parts_of(total)}
 
     return loss_fn
+
+
+def _parts_of(total: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Returns the parts of the total loss under the names that the original gives them."""
+    found = current_pass()
+    of_data = tf.add_n([loss for _, loss in found.losses])
+    parts = {f"losses/{name}/value": loss for name, loss in found.losses}
+    parts["Losses/clone_loss"] = of_data
+    if found.regularizers:
+        parts["Losses/regularization_loss"] = total - of_data
+    return parts
 
 
 def inference_network(

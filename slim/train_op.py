@@ -193,12 +193,15 @@ class TrainOp:
     def _update_scaled(
         self, gradients: Mapping[str, tf.Tensor], rate: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        """Updates unless a gradient overflowed; that step then says a norm of 0."""
+        """Updates unless a gradient overflowed; that step then says a norm of 0, unless no lower
+        scale is left to try."""
         assert self._loss_scale is not None
         gradients, finite = self._loss_scale.unscale(gradients)
-        norm = tf.where(finite, tf.linalg.global_norm(list(gradients.values())), 0.0)
+        norm = tf.linalg.global_norm(list(gradients.values()))
         self._apply(gradients, rate, finite)
-        return {"gradient_norm": norm, "loss_scale": self._loss_scale.update(finite)}
+        scale = self._loss_scale.update(finite)
+        hidden = tf.logical_and(tf.logical_not(finite), scale > self._loss_scale.lowest)
+        return {"gradient_norm": tf.where(hidden, 0.0, norm), "loss_scale": scale}
 
     def _apply(
         self, gradients: Mapping[str, tf.Tensor], rate: tf.Tensor, where: tf.Tensor | None

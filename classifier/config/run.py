@@ -27,7 +27,7 @@ class RunOptions(Options):
     seed: int = option(
         0,
         "Seed of the variables, the order of the examples, augmentation and dropout.",
-        check=bounds.non_negative,
+        check=bounds.seed,
         resume="refused",
     )
     steps_per_loop: int = option(

@@ -12,6 +12,11 @@ from classifier.run_directory import ModelInfo, RunDirectory
 from slim import learning
 from slim.data.dataset import Dataset
 
+_TWICE = (
+    "class_weights=auto and balanced_sampling both make up for classes with few images: together"
+    " they count these too much"
+)
+
 
 class Opening(learning.Hook):
     """The beginning of a run: says what was found, and writes what the run is.
@@ -52,7 +57,7 @@ class Opening(learning.Hook):
     def begin(self, run: learning.Run) -> None:
         """Says what was found and writes config.json and model_info.json."""
         resolved, info = self._resolved, self._resolved.model
-        self.is_complete = run.step == resolved.number_of_steps
+        self.is_complete = run.is_over
         self._directory.write_config(resolved.to_dict())
         self._directory.write_model_info(info.with_versions(tensorflow=tf.__version__))
         trained = sum(v.shape.num_elements() for v in run.train_op.variables_to_train.values())
@@ -93,7 +98,13 @@ class Opening(learning.Hook):
     def _warnings(self, run: learning.Run) -> list[str]:
         if run.restored is not None:
             return []
-        return [*facts.training_warnings(self._resolved), *self._of_batch_norm(run)]
+        config = self._resolved.config
+        twice = config.loss.class_weights == "auto" and config.data.balanced_sampling
+        return [
+            *facts.training_warnings(self._resolved),
+            *self._of_batch_norm(run),
+            *([_TWICE] if twice else ()),
+        ]
 
     def _of_batch_norm(self, run: learning.Run) -> Iterator[str]:
         config, name = self._resolved.config, self._resolved.model.model_name
@@ -104,6 +115,11 @@ class Opening(learning.Hook):
             for each in run.train_op.store.named_variables
             if each.endswith("/moving_mean")
         ]
+        given = ", ".join(each for each, value in vars(config.batch_norm).items() if value)
+        if given and not averages:
+            yield f"{given} has nothing to act on: {name} has no batch norm"
+        elif config.batch_norm.update_frozen_batch_norm and not scopes:
+            yield "update_frozen_batch_norm has nothing to act on: there are no trainable_scopes"
         if any(not (frozen(scope) if callable(frozen) else frozen) for scope in averages):
             told = batch_norm.warning(config.batch_norm, name, run.number_of_steps)
             yield from [told] if told else []

@@ -57,6 +57,29 @@ def test_batch_norm_outside_of_the_trainable_scopes_keeps_its_averages(saved):
     assert means(reader, LAST).any()
 
 
+def test_options_without_anything_to_act_on_are_told(train, tmp_path):
+    done = train(tmp_path / "a", freeze_batch_norm=True, max_number_of_steps=1)
+    told = "warning: freeze_batch_norm has nothing to act on: lenet has no batch norm"
+    assert told in done.out
+
+
+@pytest.mark.slow
+def test_options_that_do_nothing_or_too_much_are_told(train, tmp_path):
+    done = train(
+        tmp_path,
+        **NETWORK,
+        max_number_of_steps=1,
+        update_frozen_batch_norm=True,
+        class_weights="auto",
+        balanced_sampling=True,
+    )
+    told = "warning: update_frozen_batch_norm has nothing to act on: there are no trainable_scopes"
+    assert told in done.out
+    assert [
+        line for line in done.out if line.startswith("warning: class_weights=auto and balanced")
+    ]
+
+
 @pytest.mark.parametrize("steps, told", [(None, ""), (10_000, ""), (500, "0.99,"), (9, "0.9,")])
 def test_a_run_too_short_for_the_averages_is_told(steps, told):
     text = batch_norm.warning(BatchNormOptions(), "inception_v3", steps)
