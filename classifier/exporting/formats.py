@@ -64,6 +64,8 @@ def run(config: ExportConfig) -> ExitCode | None:
     for name in resolved.formats:
         job.target(name)  # all of them, before the first is written
     print(f"{resolved.model.model_name} {classifier.prefix} {model_card.summary(classifier)}")
+    for warning in facts.export_warnings(resolved):
+        print(f"warning: {warning}", flush=True)
     found: dict[str, checks.Exported] = {}
     for name in resolved.formats:
         exported = found[name] = FORMATS[name](job)
