@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from classifier import checkpoint_names, class_weights, resolve, resolve_graph, resolve_trained
 from classifier.config.export import ExportConfig
-from classifier.config.formats import FORMATS, FormatFacts
+from classifier.config.formats import FORMATS
 from classifier.config.trained import EvalConfig, PredictConfig
 from classifier.config.training import TrainConfig
 from classifier.run_directory import ModelInfo, RunDirectory
@@ -103,7 +103,7 @@ def export(config: ExportConfig) -> resolve_trained.ResolvedExport:
     """
     resolve_graph.check_inference(config.run)
     for name in config.run.formats or ():
-        _check_installed(FORMATS[name])
+        _checks.installed(FORMATS[name].packages)
     info, data = _model_info(str(config.run.checkpoint_path)), config.data
     dataset_name = resolve_trained.exported_dataset(config, info)
     facts: resolve.DatasetFacts | resolve_graph.Classes = resolve_graph.Classes()
@@ -127,11 +127,6 @@ def _classes(config: ExportConfig, dataset_name: str | None) -> resolve_graph.Cl
     shapes = {name: variable.shape for name, variable in saved.items()}
     head = checkpoint_names.head_classes(shapes, spec.heads)
     return resolve_graph.Classes(None, head or spec.classes, spec.channels)
-
-
-def _check_installed(facts: FormatFacts) -> None:
-    for module, package in facts.packages.items():
-        _checks.installed(module, package, facts.extra)
 
 
 def _held_out(name: str, split_name: str | None, dataset_dir: str) -> resolve.DatasetFacts:
