@@ -13,6 +13,7 @@ from typing import Any
 
 from classifier import images, model
 from classifier.config.export import ExportOptions
+from classifier.exporting import usage
 from classifier.exporting.checks import Exported
 from classifier.run_directory import RunDirectory, read_json
 from slim import _checks, _paths
@@ -173,7 +174,8 @@ def _sections(
         "|---|---|---|",
     ]
     yield "\n".join(["## Formats\n", *head, *rows, ""])
-    calls = [each.usage.replace(base, "") for each in found.values() if each.usage]
+    folder = str(options.output_dir)
+    calls = [usage.from_folder(each.usage, folder) for each in found.values() if each.usage]
     if calls:
         yield "\n\n".join(["## How to call them", *calls]) + "\n"
 

@@ -4,6 +4,7 @@
 """
 
 import os
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -115,6 +116,7 @@ answer = classify(images=tf.constant(np.load("images.npy")))  # preprocessed, fl
 for name, row in zip(answer["classes"].numpy(), answer["probabilities"].numpy()):
     print(name.decode(), row.max())
 ```"""
+_BASE = "--model_base_path="
 _SAVED_MODEL = """\
 ```python
 import tensorflow as tf
@@ -129,7 +131,7 @@ for name, row in zip(answer["classes"].numpy(), answer["probabilities"].numpy())
 With TensorFlow Serving:
 
 ```bash
-tensorflow_model_server --rest_api_port={port} --model_name={name} --model_base_path={base}
+tensorflow_model_server --rest_api_port={port} --model_name={name} {base}
 ```
 
 ```bash
@@ -189,7 +191,7 @@ def saved_model(classifier: model.InferenceModel, path: str, signatures: Mapping
         path=path,
         batch=batch,
         name=name,
-        base=os.path.dirname(path),
+        base=_BASE + shlex.quote(os.path.dirname(path)),
         port=_REST_PORT,
         instances=", ".join(['{"b64": "%s"}'] * batch),
         pictures=" ".join(['"$picture"'] * batch),
@@ -207,6 +209,19 @@ def saved_model(classifier: model.InferenceModel, path: str, signatures: Mapping
             f"{_values(classifier, kind)}; gives {gives}"
         )
     return "\n".join([*rows, "", code])
+
+
+def from_folder(text: str, folder: str) -> str:
+    """Returns what one of these functions gave, for somebody whose working directory is a folder.
+
+    Args:
+      text: from here.
+      folder: with what was exported.
+    """
+    base = os.path.abspath(folder)
+    # TensorFlow Serving takes absolute paths alone.
+    served = _BASE + shlex.quote(os.path.join(base, "saved_model"))
+    return text.replace(served, f'{_BASE}"$PWD/saved_model"').replace(base + os.sep, "")
 
 
 def loaded(kind: str, classifier: model.InferenceModel, path: str, batch_size: int | None) -> str:
