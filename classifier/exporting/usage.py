@@ -184,7 +184,7 @@ def saved_model(classifier: model.InferenceModel, path: str, signatures: Mapping
       signatures: what was loaded from there.
     """
     path, name = os.path.abspath(path), classifier.info.model_name
-    default = _taken(signatures["serving_default"])
+    default = taken(signatures["serving_default"])
     batch = default.shape[0] or 1
     code = (_VIDEOS if classifier.is_video else _SAVED_MODEL).format(
         shape=shape_text(default),
@@ -198,14 +198,14 @@ def saved_model(classifier: model.InferenceModel, path: str, signatures: Mapping
     )
     rows = [f"### saved_model/{os.path.basename(path)}\n"]
     for key, signature in sorted(signatures.items()):
-        taken = _taken(signature)
+        spec = taken(signature)
         kind = "float_image" if classifier.is_video else _KINDS.get(key, "encoded_image")
         gives = ", ".join(
-            f"`{each}` {spec.dtype.name} {shape_text(spec)}"
-            for each, spec in sorted(signature.structured_outputs.items())
+            f"`{each}` {given.dtype.name} {shape_text(given)}"
+            for each, given in sorted(signature.structured_outputs.items())
         )
         rows.append(
-            f"- `{key}`: `{taken.name}` {taken.dtype.name} {shape_text(taken)}, "
+            f"- `{key}`: `{spec.name}` {spec.dtype.name} {shape_text(spec)}, "
             f"{_values(classifier, kind)}; gives {gives}"
         )
     return "\n".join([*rows, "", code])
@@ -263,7 +263,8 @@ def _values(classifier: model.InferenceModel, kind: str) -> str:
     )
 
 
-def _taken(signature: Any) -> tf.TensorSpec:
+def taken(signature: Any) -> tf.TensorSpec:
+    """Returns what a signature of a SavedModel takes."""
     (spec,) = signature.structured_input_signature[1].values()
     return spec
 
