@@ -58,13 +58,14 @@ def run(config: ExportConfig) -> ExitCode | None:
     classifier = model.InferenceModel(
         resolved.model, config.run.checkpoint_path, resolved.image_size, config.run.num_frames
     )
-    numbers = model_card.measured(config.run, classifier.step)
+    numbers = model_card.measured(config.run, classifier.prefix, classifier.step)
     _paths.check_writable_directory(str(config.run.output_dir), "output_dir")
     job = _job(resolved, classifier)
     for name in resolved.formats:
         job.target(name)  # all of them, before the first is written
     print(f"{resolved.model.model_name} {classifier.prefix} {model_card.summary(classifier)}")
-    for warning in facts.export_warnings(resolved):
+    doubts = [numbers.doubt] if numbers and numbers.doubt else []
+    for warning in (*facts.export_warnings(resolved), *doubts):
         print(f"warning: {warning}", flush=True)
     found: dict[str, checks.Exported] = {}
     for name in resolved.formats:
