@@ -187,6 +187,22 @@ def export_warnings(resolved: resolve_trained.ResolvedExport) -> list[str]:
     return _contradictions(path, resolved.model, resolved.image_size)
 
 
+def averages_warnings(checkpoint_path: str, are_left: bool) -> list[str]:
+    """Returns what to say of moving averages that only an option could have asked for.
+
+    Args:
+      checkpoint_path: of the checkpoint.
+      are_left: whether it has some that are not used.
+    """
+    if not are_left or not is_described_by_options(checkpoint_path):
+        return []
+    told = (
+        "the checkpoint has moving averages of its weights, which are left out: give"
+        " moving_average_decay=0.9999 to use them (they are as they were kept, whatever the number)"
+    )
+    return [told]
+
+
 def is_described_by_options(checkpoint_path: str) -> bool:
     """Returns whether only the options say what a checkpoint's network, images and labels are."""
     return _model_info(checkpoint_path) is None

@@ -1,6 +1,6 @@
 """The formats by name, and the export that the options ask for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from classifier import facts, model
 from classifier.config import formats as config_formats
@@ -64,8 +64,7 @@ def run(config: ExportConfig) -> ExitCode | None:
     for name in resolved.formats:
         job.target(name)  # all of them, before the first is written
     print(f"{resolved.model.model_name} {classifier.prefix} {model_card.summary(classifier)}")
-    doubts = [numbers.doubt] if numbers and numbers.doubt else []
-    for warning in (*facts.export_warnings(resolved), *doubts):
+    for warning in _warnings(resolved, classifier, numbers):
         print(f"warning: {warning}", flush=True)
     found: dict[str, checks.Exported] = {}
     for name in resolved.formats:
@@ -79,6 +78,18 @@ def run(config: ExportConfig) -> ExitCode | None:
     for exported in found.values():
         print(f"\n{exported.usage}" if exported.usage else "", flush=True)
     return None
+
+
+def _warnings(
+    resolved: ResolvedExport,
+    classifier: model.InferenceModel,
+    numbers: model_card.Measured | None,
+) -> Iterator[str]:
+    yield from facts.export_warnings(resolved)
+    path = str(resolved.config.run.checkpoint_path)
+    yield from facts.averages_warnings(path, classifier.left_averages)
+    if numbers is not None and numbers.doubt:
+        yield numbers.doubt
 
 
 def _job(resolved: ResolvedExport, classifier: model.InferenceModel) -> Job:

@@ -40,6 +40,21 @@ def test_the_network_is_enough(checkpoint, tmp_path, capsys):
     )
 
 
+@pytest.mark.parametrize("decay", [None, 0.9])
+def test_averages_are_used_or_told(tmp_path, capsys, decay):
+    path = originals.write(tmp_path / "run" / "model.ckpt-1234", originals.run_values("lenet"))
+    config = exports.config(
+        path, tmp_path / "out", formats=("weights_h5",), model_name="lenet",
+        moving_average_decay=decay,
+    )  # fmt: skip
+    exporting.run(config)
+    said = capsys.readouterr().out
+    kind = "the moving averages of the weights" if decay else "the weights"
+    assert f"classes: {kind} of step 1234\n" in said
+    told = "warning: the checkpoint has moving averages of its weights, which are left out: give"
+    assert (told in said) == (decay is None)
+
+
 @pytest.mark.parametrize("name", ["lenet", "cifarnet"])
 def test_the_preprocessing_that_the_options_name(checkpoint, tmp_path, capsys, name):
     from preprocessing import preprocessing_factory
