@@ -176,6 +176,7 @@ class InferenceModel(tf.Module):
       prefix: the checkpoint.
       step: the training step it was written at, or None if it does not say.
       used_averages: whether the weights are the moving averages.
+      left_averages: whether the checkpoint has moving averages that are not used.
       image_size: height and width of the images, in pixels.
       is_video: whether the network takes videos.
       image_shape: of one image, or of one video: [frames, height, width, channels], where None is
@@ -235,6 +236,7 @@ class InferenceModel(tf.Module):
         if report.missing or report.mismatched:
             raise _checks.UserError(self._unfit(report))
         checkpoints.restore(self.prefix, named)
+        self.left_averages = not self.used_averages and AVERAGE in map(kind, report.unused)
         quantization.round_weights(variables, self._rounded)
         reader = checkpoints.read(self.prefix)
         return int(reader.get("global_step")) if "global_step" in reader else None

@@ -27,6 +27,7 @@ _CHECKS = "classifier/test_exporting_checks.py"
 _EVAL = "classifier/test_eval_flags_act.py"
 _GRAPH = "classifier/test_exporting_graph.py"
 _GRAPH_OPTIONS = "classifier/test_exporting_options.py"
+_ORIGINALS = "classifier/test_exporting_originals.py"
 _PIPELINE = "end_to_end/test_pipeline.py"
 _QUANTIZE = "classifier/test_quantize_delay.py"
 _RUN = "classifier/test_run_flags_act.py"
@@ -153,6 +154,7 @@ PROOFS: dict[str, dict[str, str]] = {
             "moving_average_decay"
         ),
         "classifier/test_exporting.py::test_preprocessing_inside_a_frozen_graph": "input_type",
+        f"{_ORIGINALS}::test_the_preprocessing_that_the_options_name": "preprocessing_name",
         "classifier/test_exporting.py::test_frozen_graphs_count_their_ops": "fold_batch_norm",
         "classifier/test_exporting_endpoint.py::test_a_frozen_graph_ends_at_an_end_point": (
             "final_endpoint"

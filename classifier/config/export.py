@@ -137,7 +137,8 @@ class ExportDataOptions(Options):
 
     dataset_name: str | None = option(
         None,
-        "Dataset whose classes the model knows; default without checkpoint_path: imagenet.",
+        "Dataset whose classes the model knows; default: that of model_info.json, or else the"
+        " classes of the checkpoint's last layer, and imagenet without checkpoint_path.",
         table="datasets",
     )
     dataset_dir: str | None = option(

@@ -1,6 +1,6 @@
 """The formats by name, and the export that the options ask for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from classifier import facts, model
 from classifier.config import formats as config_formats
@@ -58,12 +58,14 @@ def run(config: ExportConfig) -> ExitCode | None:
     classifier = model.InferenceModel(
         resolved.model, config.run.checkpoint_path, resolved.image_size, config.run.num_frames
     )
-    numbers = model_card.measured(config.run, classifier.step)
+    numbers = model_card.measured(config.run, classifier.prefix, classifier.step)
     _paths.check_writable_directory(str(config.run.output_dir), "output_dir")
     job = _job(resolved, classifier)
     for name in resolved.formats:
         job.target(name)  # all of them, before the first is written
     print(f"{resolved.model.model_name} {classifier.prefix} {model_card.summary(classifier)}")
+    for warning in _warnings(resolved, classifier, numbers):
+        print(f"warning: {warning}", flush=True)
     found: dict[str, checks.Exported] = {}
     for name in resolved.formats:
         exported = found[name] = FORMATS[name](job)
@@ -76,6 +78,18 @@ def run(config: ExportConfig) -> ExitCode | None:
     for exported in found.values():
         print(f"\n{exported.usage}" if exported.usage else "", flush=True)
     return None
+
+
+def _warnings(
+    resolved: ResolvedExport,
+    classifier: model.InferenceModel,
+    numbers: model_card.Measured | None,
+) -> Iterator[str]:
+    yield from facts.export_warnings(resolved)
+    path = str(resolved.config.run.checkpoint_path)
+    yield from facts.averages_warnings(path, classifier.left_averages)
+    if numbers is not None and numbers.doubt:
+        yield numbers.doubt
 
 
 def _job(resolved: ResolvedExport, classifier: model.InferenceModel) -> Job:

@@ -4,6 +4,7 @@
 """
 
 import os
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -115,6 +116,7 @@ answer = classify(images=tf.constant(np.load("images.npy")))  # preprocessed, fl
 for name, row in zip(answer["classes"].numpy(), answer["probabilities"].numpy()):
     print(name.decode(), row.max())
 ```"""
+_BASE = "--model_base_path="
 _SAVED_MODEL = """\
 ```python
 import tensorflow as tf
@@ -129,7 +131,7 @@ for name, row in zip(answer["classes"].numpy(), answer["probabilities"].numpy())
 With TensorFlow Serving:
 
 ```bash
-tensorflow_model_server --rest_api_port={port} --model_name={name} --model_base_path={base}
+tensorflow_model_server --rest_api_port={port} --model_name={name} {base}
 ```
 
 ```bash
@@ -182,31 +184,44 @@ def saved_model(classifier: model.InferenceModel, path: str, signatures: Mapping
       signatures: what was loaded from there.
     """
     path, name = os.path.abspath(path), classifier.info.model_name
-    default = _taken(signatures["serving_default"])
+    default = taken(signatures["serving_default"])
     batch = default.shape[0] or 1
     code = (_VIDEOS if classifier.is_video else _SAVED_MODEL).format(
         shape=shape_text(default),
         path=path,
         batch=batch,
         name=name,
-        base=os.path.dirname(path),
+        base=_BASE + shlex.quote(os.path.dirname(path)),
         port=_REST_PORT,
         instances=", ".join(['{"b64": "%s"}'] * batch),
         pictures=" ".join(['"$picture"'] * batch),
     )
     rows = [f"### saved_model/{os.path.basename(path)}\n"]
     for key, signature in sorted(signatures.items()):
-        taken = _taken(signature)
+        spec = taken(signature)
         kind = "float_image" if classifier.is_video else _KINDS.get(key, "encoded_image")
         gives = ", ".join(
-            f"`{each}` {spec.dtype.name} {shape_text(spec)}"
-            for each, spec in sorted(signature.structured_outputs.items())
+            f"`{each}` {given.dtype.name} {shape_text(given)}"
+            for each, given in sorted(signature.structured_outputs.items())
         )
         rows.append(
-            f"- `{key}`: `{taken.name}` {taken.dtype.name} {shape_text(taken)}, "
+            f"- `{key}`: `{spec.name}` {spec.dtype.name} {shape_text(spec)}, "
             f"{_values(classifier, kind)}; gives {gives}"
         )
     return "\n".join([*rows, "", code])
+
+
+def from_folder(text: str, folder: str) -> str:
+    """Returns what one of these functions gave, for somebody whose working directory is a folder.
+
+    Args:
+      text: from here.
+      folder: with what was exported.
+    """
+    base = os.path.abspath(folder)
+    # TensorFlow Serving takes absolute paths alone.
+    served = _BASE + shlex.quote(os.path.join(base, "saved_model"))
+    return text.replace(served, f'{_BASE}"$PWD/saved_model"').replace(base + os.sep, "")
 
 
 def loaded(kind: str, classifier: model.InferenceModel, path: str, batch_size: int | None) -> str:
@@ -248,7 +263,8 @@ def _values(classifier: model.InferenceModel, kind: str) -> str:
     )
 
 
-def _taken(signature: Any) -> tf.TensorSpec:
+def taken(signature: Any) -> tf.TensorSpec:
+    """Returns what a signature of a SavedModel takes."""
     (spec,) = signature.structured_input_signature[1].values()
     return spec
 

@@ -134,6 +134,22 @@ def test_the_printed_curl_gives_the_checkpoints_answer(place, capsys, batch):
     assert max(map(float, value.split(","))) == pytest.approx(probability, abs=1e-5)
 
 
+def test_the_server_is_told_an_absolute_folder(place, capsys):
+    out = place / "my export"
+    export_to(out, place / "run", "saved_model")
+    # TensorFlow Serving takes no other, and a card may be read wherever its folder has gone.
+    gone = (place / "elsewhere").resolve()
+    for text, folder in ((capsys.readouterr().out, out), ((out / "README.md").read_text(), gone)):
+        if folder is gone:
+            out.rename(gone)
+        start, _ = blocks(text, "bash")
+        shown = 'tensorflow_model_server() { printf "%s\\n" "$@"; }\n'
+        done = subprocess.run(
+            ["bash", "-ec", shown + start], cwd=folder, capture_output=True, text=True, check=True
+        )
+        assert f"--model_base_path={folder / 'saved_model'}" in done.stdout.splitlines()
+
+
 @pytest.mark.slow
 def test_names_shapes_kinds_and_values_are_said(place, capsys):
     export_to(place, place / "run", "frozen_pb", "saved_model", batch_size=2)
