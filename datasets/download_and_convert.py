@@ -125,6 +125,7 @@ def _report(info: dataset_info.DatasetInfo, dataset_dir: str) -> Iterator[str]:
     yield f"  {dataset_info.LABELS_FILE_NAME}, {dataset_info.FILE_NAME}"
     yield from _table(info)
     yield from _imbalance(info)
+    yield from _absent(info)
     if info.num_bad_files:
         listed = os.path.join(dataset_dir, dataset_info.BAD_FILES_NAME)
         yield f"  {info.num_bad_files} bad files left out, listed in {listed}"
@@ -167,6 +168,19 @@ def _imbalance(info: dataset_info.DatasetInfo) -> Iterator[str]:
             yield (
                 f"  warning: {name} is unbalanced: {info.classes[frequent]!r} has {most} images,"
                 f" {info.classes[rare]!r} has {least}"
+            )
+
+
+def _absent(info: dataset_info.DatasetInfo) -> Iterator[str]:
+    """Yields a warning for each split that lacks classes which another has."""
+    counts = [split.per_class for split in info.splits.values()]
+    present = [label for label in range(len(info.classes)) if any(each[label] for each in counts)]
+    for name, split in info.splits.items():
+        absent = [info.classes[label] for label in present if not split.per_class[label]]
+        if absent:
+            yield (
+                f"  warning: {name} has no image of {len(absent)} of {len(present)} classes:"
+                f" {_checks.listed(absent, most=5)}"
             )
 
 

@@ -236,7 +236,15 @@ def _encode(image: PIL.Image.Image, lossy: bool) -> Prepared:
 
 
 def _is_lossy_webp(data: bytes) -> bool:
-    return data[:4] == b"RIFF" and data[12:16] != b"VP8L"
+    """Says whether the first frame of a WebP is lossy: of its chunks the first with pixels says."""
+    at = 12
+    while data[:4] == b"RIFF" and at + 8 <= len(data):
+        kind, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
+        if kind in (b"VP8 ", b"VP8L"):
+            return kind == b"VP8 "
+        # A frame of an animation holds chunks of its own, behind 16 bytes.
+        at += 8 + (16 if kind == b"ANMF" else size + size % 2)
+    return False
 
 
 def _what(data: bytes) -> str:

@@ -79,11 +79,16 @@ def read_facts(
       file_pattern: other names than the dataset's own; `%s` stands for the split.
 
     Raises:
-      UserError: if the directory, the split or a shard is missing, empty or of another size than
-        recorded.
+      UserError: if the directory holds another dataset, or it, the split or a shard is missing,
+        empty or of another size than recorded.
     """
     _check_directory(spec, dataset_dir)
     info = dataset_info.read(dataset_dir)
+    if info and info.name != spec.name:
+        raise _checks.UserError(
+            f"dataset_dir={dataset_dir!r} holds the dataset {info.name!r}, not {spec.name!r}:"
+            f" choose dataset_name={info.name!r} or another directory"
+        )
     pattern = file_pattern or spec.file_pattern
     files = _matching(pattern, split_name, dataset_dir)
     split = info.splits.get(split_name) if info and not file_pattern else None
@@ -123,7 +128,7 @@ def stratified_split(
     """Divides examples so that every class is held out in the same proportion.
 
     Seats are given by largest remainder, so the classes' shares differ from the ideal by less than
-    one example.
+    one example; the seed decides between equal remainders.
 
     Args:
       labels: the class of each example.
@@ -147,11 +152,31 @@ def stratified_split(
         c: len(members) * num_held_out / max(len(labels), 1) for c, members in by_class.items()
     }
     seats = {c: int(share) for c, share in ideal.items()}
-    by_remainder = sorted(ideal, key=lambda c: (seats[c] - ideal[c], c))
+    ties = {c: rng.random() for c in sorted(ideal)}
+    by_remainder = sorted(ideal, key=lambda c: (seats[c] - ideal[c], ties[c]))
     for c in by_remainder[: num_held_out - sum(seats.values())]:
         seats[c] += 1
     held_out = {index for c, members in by_class.items() for index in members[: seats[c]]}
     return [i for i in range(len(labels)) if i not in held_out], sorted(held_out)
+
+
+def missing_shards(files: Sequence[str], dataset_dir: str) -> list[str]:
+    """Returns the shards that are not in the directory, of these and of those numbered with them.
+
+    Args:
+      files: names of shards, such as train-00001-of-00005.
+      dataset_dir: the directory.
+    """
+    present = set(os.listdir(dataset_dir))
+    missing = {file for file in files if file not in present}
+    series = {}
+    for match in filter(None, map(_SHARD_NUMBER.search, files)):
+        start, end = match.span(1)
+        series[match.string[:start], match.string[end:]] = end - start, int(match.group(2))
+    for (before, after), (width, total) in series.items():
+        names = (f"{before}{number:0{width}d}{after}" for number in range(min(total, 100_000)))
+        missing.update(name for name in names if name not in present)
+    return sorted(missing)
 
 
 def _check_directory(spec: DatasetSpec, dataset_dir: str) -> None:
@@ -198,19 +223,10 @@ def _splits_on_disk(pattern: str, dataset_dir: str) -> list[str]:
 
 def _check_shards(files: Sequence[str], dataset_dir: str) -> None:
     """Refuses missing and empty shards, all named at once."""
-    present = set(os.listdir(dataset_dir))
-    missing = [file for file in files if file not in present]
-    for match in filter(None, map(_SHARD_NUMBER.search, files)):
-        width, total = len(match.group(1)), int(match.group(2))
-        for number in range(min(total, 100_000)):
-            start, end = match.span(1)
-            sibling = match.string[:start] + f"{number:0{width}d}" + match.string[end:]
-            if sibling not in present and sibling not in missing:
-                missing.append(sibling)
-        break
+    missing = missing_shards(files, dataset_dir)
     if missing:
         raise _checks.UserError(
-            f"{_checks.listed(sorted(missing), most=5)} missing in {dataset_dir}:"
+            f"{_checks.listed(missing, most=5)} missing in {dataset_dir}:"
             " copy the shard, or convert the dataset again"
         )
     empty = [file for file in files if os.path.getsize(os.path.join(dataset_dir, file)) == 0]

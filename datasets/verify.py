@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
-from datasets import dataset_factory, dataset_info, progress
+from datasets import dataset_factory, dataset_info, progress, splits, workers
 from slim import _checks
 from slim.data import records
 
@@ -54,14 +54,13 @@ def run(dataset_dir: str, report: Callable[[str], object] = print) -> None:
     if not os.path.isdir(dataset_dir):
         raise _checks.UserError(f"dataset_dir={dataset_dir!r} is not a folder")
     info = dataset_info.read(dataset_dir)
-    num_classes = len(info.classes) if info else None
     files = _files(info, dataset_dir)
+    num_classes = len(info.classes) if info else _num_classes(files, dataset_dir)
     paths = [os.path.join(dataset_dir, file) for file in files]
     total = sum(split.num_samples for split in info.splits.values()) if info else None
-    workers = os.cpu_count() or 1
     with (
         progress.bar(total, "img", "verify") as bar,
-        concurrent.futures.ThreadPoolExecutor(workers) as pool,
+        concurrent.futures.ThreadPoolExecutor(workers.cores()) as pool,
     ):
         found = dict(
             zip(
@@ -71,6 +70,11 @@ def run(dataset_dir: str, report: Callable[[str], object] = print) -> None:
             )
         )
     problems = [problem for shard in found.values() for problem in shard.problems]
+    problems += [
+        f"{file} is missing"
+        for file in splits.missing_shards(files, dataset_dir)
+        if file not in found
+    ]
     problems += _contradictions(info, found, dataset_dir) if info else []
     for line in _summary(info, found):
         report(line)
@@ -132,8 +136,10 @@ def _read_record(serialized: bytes, shard: Shard, num_classes: int | None) -> st
         return f"lacks image/encoded or image/class/label; it has {_checks.listed(features)}"
     shard.labels[label] += 1
     shard.formats.update(value.decode() for value in features["image/format"].bytes_list.value)
-    if not 0 <= label < (label + 1 if num_classes is None else num_classes):
-        return f"label {label} is outside 0..{(num_classes or 1) - 1}"
+    if label < 0 and num_classes is None:
+        return f"label {label} is negative"
+    if num_classes is not None and not 0 <= label < num_classes:
+        return f"label {label} is outside 0..{num_classes - 1}"
     try:
         image = tf.io.decode_image(encoded, expand_animations=False)
     except tf.errors.OpError:
@@ -150,20 +156,40 @@ def _read_record(serialized: bytes, shard: Shard, num_classes: int | None) -> st
 def _files(info: dataset_info.DatasetInfo | None, dataset_dir: str) -> list[str]:
     if info:
         return [shard.file for split in info.splits.values() for shard in split.shards]
-    patterns = {
-        spec.file_pattern.replace("%s", split)
-        for spec in dataset_factory.DATASETS.values()
-        for split in spec.split_sizes or ("train", "validation", "test")
-    }
     names = sorted(os.listdir(dataset_dir))
-    files = [name for name in names if any(fnmatch.fnmatchcase(name, p) for p in patterns)]
-    files = [name for name in files if os.path.isfile(os.path.join(dataset_dir, name))]
+    files = [
+        name
+        for name in names
+        if any(_is_shard_of(spec, name) for spec in dataset_factory.DATASETS.values())
+        and os.path.isfile(os.path.join(dataset_dir, name))
+    ]
     if not files:
         raise _checks.UserError(
             f"No dataset in {dataset_dir}: neither {dataset_info.FILE_NAME} nor record files."
             f" It holds: {_checks.listed(names, most=10) or 'nothing'}"
         )
     return files
+
+
+def _is_shard_of(spec: splits.DatasetSpec, name: str) -> bool:
+    return any(
+        fnmatch.fnmatchcase(name, spec.file_pattern.replace("%s", split))
+        for split in spec.split_sizes or ("train", "validation", "test")
+    )
+
+
+def _num_classes(files: list[str], dataset_dir: str) -> int | None:
+    """Returns how many classes labels.txt, or else the table of datasets, says; None if neither."""
+    has_labels = dataset_info.has_labels(dataset_dir)
+    names = dataset_info.read_label_file(dataset_dir) if has_labels else {}
+    if names:
+        return max(names) + 1
+    known = {
+        spec.num_classes
+        for spec in dataset_factory.DATASETS.values()
+        if any(_is_shard_of(spec, file) for file in files)
+    }
+    return known.pop() if len(known) == 1 else None
 
 
 def _contradictions(

@@ -45,6 +45,13 @@ class Item(NamedTuple):
     extra: tuple[Any, ...] = ()
 
 
+def cores() -> int:
+    """Returns how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # a container or a batch system may give fewer
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 @contextlib.contextmanager
 def prepared(
     items: Sequence[Item], rules: images.Rules, num_workers: int | None = None
@@ -62,7 +69,7 @@ def prepared(
     jobs = ((item.source, item.raw, rules) for item in items)
     chunks = iter(lambda: list(itertools.islice(jobs, _CHUNK)), [])
     if num_workers is None:
-        num_workers = 0 if len(items) < _MIN_FOR_WORKERS else os.cpu_count() or 1
+        num_workers = 0 if len(items) < _MIN_FOR_WORKERS else cores()
     if num_workers == 0:
         with images.pillow_settings():
             yield (result for chunk in chunks for result in prepare_chunk(chunk))

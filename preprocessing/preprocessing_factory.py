@@ -23,7 +23,7 @@ VALUES = {
     "inception": "-1 to 1",
     "lenet": "-1 to 0.992",
     "none": "0 to 255",
-    "vgg": "0 to 255 less 123.68, 116.779 and 103.939 for red, green and blue",
+    "vgg": "0 to 255 less 123.68, 116.78 and 103.94 for red, green and blue",
 }
 
 # What can be switched off in training; names of arguments of `preprocess_for_train`.

@@ -106,11 +106,23 @@ def preprocess_for_eval(
 
 
 def preprocess_image(
-    image: tf.Tensor, height: int, width: int, is_training: bool = False, **kwargs: object
+    image: tf.Tensor,
+    height: int,
+    width: int,
+    is_training: bool = False,
+    resize_side_min: int = RESIZE_SIDE_MIN,
+    resize_side_max: int = RESIZE_SIDE_MAX,
+    **kwargs: object,
 ) -> tf.Tensor:
-    """Prepares one picture; `kwargs` go to `preprocess_for_train` or `preprocess_for_eval`."""
-    prepare = preprocess_for_train if is_training else preprocess_for_eval
-    return prepare(image, height, width, **kwargs)
+    """Prepares one picture; `kwargs` go to `preprocess_for_train` or `preprocess_for_eval`.
+
+    In evaluation the smallest side is resized to `resize_side_min`, and `resize_side_max` has no
+    use, as in the original.
+    """
+    if is_training:
+        sides = {"resize_side_min": resize_side_min, "resize_side_max": resize_side_max}
+        return preprocess_for_train(image, height, width, **sides, **kwargs)
+    return preprocess_for_eval(image, height, width, resize_side=resize_side_min, **kwargs)
 
 
 def _part_of_resized(

@@ -35,6 +35,8 @@ _MODULES = [
     "optimizers",
     "quantization",
 ]
+# Modules of `slim.data`, where the original had them.
+_OF_DATA = ["dataset", "dataset_data_provider", "parallel_reader", "tfexample_decoder"]
 _NAMES = {
     "slim.checkpoints": """
         assign_from_checkpoint assign_from_checkpoint_fn assign_from_values assign_from_values_fn
@@ -75,6 +77,7 @@ __all__ = [  # noqa: PLE0604 - the tables above are its one source
     "current_arg_scope",
     "has_arg_scope",
     *_MODULES,
+    *_OF_DATA,
     *_HOMES,
 ]
 
@@ -82,6 +85,8 @@ __all__ = [  # noqa: PLE0604 - the tables above are its one source
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f"slim.{name}")
+    if name in _OF_DATA:
+        return importlib.import_module(f"slim.data.{name}")
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'slim' has no attribute {name!r}")

@@ -2,19 +2,23 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from slim.data import files
 
-@dataclasses.dataclass(frozen=True)
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Dataset:
     """One split of a dataset, ready to be read.
 
     Attributes:
       name: the dataset's name, such as "digits".
       split_name: the split's name, such as "train".
-      data_sources: paths of the TFRecord shards, in the order of their numbers.
-      shard_counts: records of each shard; None where nobody has recorded the number.
+      data_sources: paths of the TFRecord shards, in the order of their numbers; what is given may
+        also be one path or pattern, see `files.get_data_files`.
+      shard_counts: records of each shard; None where nobody has recorded the number, as for all
+        without it.
       decoder: a `TFExampleDecoder`, or an object with its methods.
       num_samples: records of all shards together.
       num_classes: classes in the labels, the background class included if there is one.
@@ -22,10 +26,10 @@ class Dataset:
       items_to_descriptions: item of the decoder -> one line about it.
     """
 
-    name: str
-    split_name: str
-    data_sources: tuple[str, ...]
-    shard_counts: tuple[int | None, ...]
+    name: str = "unnamed"
+    split_name: str = "unnamed"
+    data_sources: Sequence[str]
+    shard_counts: Sequence[int | None] = ()
     decoder: Any
     num_samples: int
     num_classes: int
@@ -33,6 +37,10 @@ class Dataset:
     items_to_descriptions: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if isinstance(self.data_sources, str):
+            object.__setattr__(self, "data_sources", tuple(files.get_data_files(self.data_sources)))
+        if not self.shard_counts:
+            object.__setattr__(self, "shard_counts", (None,) * len(self.data_sources))
         if len(self.shard_counts) != len(self.data_sources):
             raise ValueError(
                 f"{self.name}/{self.split_name}: {len(self.data_sources)} data_sources"

@@ -22,8 +22,7 @@ class DatasetDataProvider:
     call moves on. For a pipeline of batches, `dataset(items)` gives a `tf.data.Dataset`.
 
     Of the original's arguments, `common_queue_capacity` is what the random order is drawn from;
-    `common_queue_min` has no counterpart, since the buffer is filled before the first record, and
-    with `reader_kwargs`, `record_key` and `scope` is not taken.
+    `reader_kwargs`, `record_key` and `scope` are not taken.
     """
 
     def __init__(
@@ -33,6 +32,7 @@ class DatasetDataProvider:
         shuffle: bool = True,
         num_epochs: int | None = None,
         common_queue_capacity: int = 256,
+        common_queue_min: int | None = None,
         seed: int | None = None,
     ) -> None:
         """Initializes the provider.
@@ -43,11 +43,15 @@ class DatasetDataProvider:
           shuffle: whether shards and records come in a random order.
           num_epochs: how many times; None for without end.
           common_queue_capacity: records that the random order is drawn from.
+          common_queue_min: how many of them there have to be at least, in the original. Here the
+            buffer is filled before the first record, so it is checked and changes nothing.
           seed: gives the same order each time; None gives another one.
 
         Raises:
           UserError: if a number is out of range.
         """
+        if common_queue_min is not None:
+            _checks.in_range(0, common_queue_capacity, common_queue_min=common_queue_min)
         reader = parallel_reader.ParallelReader(
             num_readers=num_readers, shuffle=shuffle, capacity=common_queue_capacity, seed=seed
         )

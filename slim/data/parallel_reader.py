@@ -4,14 +4,13 @@ The names are those of the original's module. It returned tensors that a queue f
 function returns a `tf.data.Dataset` of serialized records.
 """
 
-import glob
-import os
 from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from slim import _checks
+from slim.data.files import get_data_files
 
 
 class ParallelReader:
@@ -118,23 +117,3 @@ def single_pass_read(data_sources: str | Sequence[str]) -> tf.data.Dataset:
       UserError: if there are no files.
     """
     return parallel_read(data_sources, num_epochs=1, num_readers=1, shuffle=False)
-
-
-def get_data_files(data_sources: str | Sequence[str]) -> list[str]:
-    """Returns the paths of files.
-
-    Args:
-      data_sources: a path or a pattern with `*`, `?` or `[`, or a sequence of them. A path that is
-        there is taken as it is, so that brackets in a folder's name do no harm.
-
-    Raises:
-      UserError: if one of them matches no file.
-    """
-    if not isinstance(data_sources, str):
-        return [path for source in data_sources for path in get_data_files(source)]
-    if os.path.isfile(data_sources):
-        return [data_sources]
-    found = sorted(path for path in glob.glob(data_sources) if os.path.isfile(path))
-    if not found:
-        raise _checks.UserError(f"data_sources={data_sources!r} matches no file")
-    return found

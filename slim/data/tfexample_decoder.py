@@ -37,6 +37,7 @@ class Tensor(ItemHandler):
     def __init__(
         self,
         tensor_key: str,
+        shape_keys: str | Sequence[str] | None = None,
         shape: Sequence[int] | None = None,
         default_value: Any = 0,
     ) -> None:
@@ -44,10 +45,17 @@ class Tensor(ItemHandler):
 
         Args:
           tensor_key: the feature.
-          shape: the item's shape; None leaves the feature's own.
+          shape_keys: features with the item's shape: one with all of it, or one for each side.
+          shape: the item's shape; with neither, the feature's own.
           default_value: fills the gaps of a sparse feature.
+
+        Raises:
+          ValueError: if both `shape_keys` and `shape` are given.
         """
-        super().__init__(tensor_key)
+        if shape_keys is not None and shape is not None:
+            raise ValueError("shape_keys and shape of a Tensor exclude each other")
+        self._shape_keys = (shape_keys,) if isinstance(shape_keys, str) else tuple(shape_keys or ())
+        super().__init__((tensor_key, *self._shape_keys))
         self._key = tensor_key
         self._shape = shape
         self._default_value = default_value
@@ -57,7 +65,11 @@ class Tensor(ItemHandler):
         if isinstance(tensor, tf.SparseTensor):
             default = "" if tensor.dtype == tf.string else self._default_value
             tensor = tf.sparse.to_dense(tensor, default_value=default)
-        return tensor if self._shape is None else tf.reshape(tensor, self._shape)
+        shape = self._shape
+        if self._shape_keys:
+            sides = [tf.reshape(_dense(keys_to_tensors[key]), [-1]) for key in self._shape_keys]
+            shape = tf.concat(sides, 0)
+        return tensor if shape is None else tf.reshape(tensor, shape)
 
 
 class LookupTensor(Tensor):
@@ -71,7 +83,7 @@ class LookupTensor(Tensor):
         default_value: Any = 0,
     ) -> None:
         """Initializes the handler; `table` has a method `lookup(keys)`."""
-        super().__init__(tensor_key, shape, default_value)
+        super().__init__(tensor_key, shape=shape, default_value=default_value)
         self._table = table
 
     def tensors_to_item(self, keys_to_tensors: Features) -> tf.Tensor:
@@ -85,6 +97,7 @@ class SparseTensor(ItemHandler):
         self,
         indices_key: str = "indices",
         values_key: str = "values",
+        shape_key: str | None = None,
         shape: Sequence[int] | None = None,
         densify: bool = False,
         default_value: Any = 0,
@@ -94,18 +107,27 @@ class SparseTensor(ItemHandler):
         Args:
           indices_key: feature of int64 indices along the single axis.
           values_key: feature of as many values.
-          shape: `[length]`; None takes the largest index plus one.
+          shape_key: feature with the `[length]`.
+          shape: `[length]`; with neither, the largest index plus one.
           densify: returns a dense tensor instead.
           default_value: fills the gaps when `densify`.
+
+        Raises:
+          ValueError: if both `shape_key` and `shape` are given.
         """
-        super().__init__((indices_key, values_key))
+        if shape_key is not None and shape is not None:
+            raise ValueError("shape_key and shape of a SparseTensor exclude each other")
+        super().__init__((indices_key, values_key, *((shape_key,) if shape_key else ())))
+        self._shape_key = shape_key
         self._shape = shape
         self._densify = densify
         self._default_value = default_value
 
     def tensors_to_item(self, keys_to_tensors: Features) -> tf.Tensor | tf.SparseTensor:
-        indices, values = (_dense(keys_to_tensors[key]) for key in self.keys)
-        if self._shape is None:
+        indices, values = (_dense(keys_to_tensors[key]) for key in self.keys[:2])
+        if self._shape_key:
+            shape = tf.cast(tf.reshape(_dense(keys_to_tensors[self._shape_key]), [1]), tf.int64)
+        elif self._shape is None:
             shape = tf.reduce_max(tf.concat([indices, [-1]], 0))[tf.newaxis] + 1
         else:
             shape = tf.constant(self._shape, tf.int64)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from preprocessing import preprocessing_factory
+from preprocessing import preprocessing_factory, vgg_preprocessing
 from tests.classifier.exports import needs
 from tests.classifier.test_exporting import NAMES, classifier_of, export_to, make_run
 from tests.model_server import ModelServer
@@ -174,8 +174,13 @@ def test_the_values_of_each_preprocessing(name, low, high):
     assert float(tf.reduce_min(black)) == pytest.approx(low, abs=1e-3)
     assert float(tf.reduce_max(white)) == pytest.approx(high, abs=1e-3)
     for number in (abs(low), high):
-        text = {1: "1", 0.992: "0.992", 123.68: "123.68", 151.06: "103.939"}[number]
+        text = {1: "1", 0.992: "0.992", 123.68: "123.68", 151.06: "103.94 "}[number]
         assert text in preprocessing_factory.VALUES[name]
+
+
+def test_the_means_that_are_told_are_those_subtracted():
+    told = re.findall(r"\d+\.\d+", preprocessing_factory.VALUES["vgg"])
+    assert tuple(map(float, told)) == vgg_preprocessing.MEANS
 
 
 def test_cifarnets_values_are_standardized():

@@ -412,6 +412,17 @@ def test_an_unbalanced_split_is_told(tmp_path):
     assert "  warning: train is unbalanced: 'a' has 11 images, 'b' has 1" in lines[11]
 
 
+def test_classes_that_a_split_lacks_are_told(tmp_path):
+    lines = []
+    source = tree(tmp_path / "src", a=5, b=5, c=5)
+    out = str(tmp_path / "out")
+    download_and_convert.run("folder", out, lines.append, source_dir=source)
+    assert len(filenames(out, "validation")) == 2
+    (absent,) = set("abc") - {name[0] for name in filenames(out, "validation")}
+    assert f"  warning: validation has no image of 1 of 3 classes: {absent}" in lines
+    assert not any("train has no image" in line for line in lines)
+
+
 # ---- through the front door ----------------------------------------------------------------------
 
 

@@ -117,6 +117,26 @@ def test_a_moving_picture_gives_its_first_frame():
         assert (np.abs(pixels - (255, 0, 0)) < 10).all(), format
 
 
+@pytest.mark.parametrize("lossless", [True, False])
+@pytest.mark.parametrize("extended", ["plain", "exif", "alpha", "moving"])
+def test_webp_without_loss_stays_without(lossless, extended):
+    pixels = np.random.default_rng(0).integers(0, 256, [8, 9, 3]).astype("uint8")
+    image, more = PIL.Image.fromarray(pixels), {}
+    if extended == "exif":
+        more["exif"] = PIL.Image.Exif()
+        more["exif"][0x010E] = "a description of odd length"
+    elif extended == "alpha":
+        image.putalpha(PIL.Image.new("L", image.size, 255))
+    elif extended == "moving":
+        more = {"save_all": True, "append_images": [image.rotate(180)]}
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", lossless=lossless, **more)
+    prepared = images.prepare(buffer.getvalue())
+    assert prepared.format == ("png" if lossless else "jpeg")
+    if lossless:
+        assert (np.array(PIL.Image.open(io.BytesIO(prepared.encoded))) == pixels).all()
+
+
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_turns(format, orientation):

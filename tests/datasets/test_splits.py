@@ -50,6 +50,17 @@ def test_facts_from_dataset_info(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("pattern", [None, "toy_%s-*"])
+def test_another_dataset_than_the_directorys_is_refused(tmp_path, pattern):
+    spec = dataclasses.replace(SPEC, name="imagenet")
+    refused(
+        make(tmp_path),
+        f"dataset_dir='{tmp_path}' holds the dataset 'toy', not 'imagenet': choose dataset_name=",
+        spec=spec,
+        file_pattern=pattern,
+    )
+
+
 def test_facts_of_the_originals_records(tmp_path):
     make(tmp_path, with_info=False)
     found = facts(tmp_path)
@@ -246,6 +257,18 @@ def test_stratified_split_is_a_division_in_proportion(held_out):
     for label in set(labels):
         share = sum(labels[i] == label for i in held)
         assert abs(share - labels.count(label) * held_out / 100) < 1
+
+
+def test_the_seed_decides_which_of_equal_classes_are_held_out():
+    labels = [index // 5 for index in range(1000)]
+    chosen = []
+    for seed in range(20):
+        _, held = splits.stratified_split(labels, 100, seed)
+        chosen.append({labels[index] for index in held})
+        assert len(chosen[-1]) == 100
+    assert len({frozenset(classes) for classes in chosen}) == 20
+    # Of 2,000 draws of one half, each half of the classes gets 1,000 +- 22.
+    assert 900 < sum(label < 100 for classes in chosen for label in classes) < 1100
 
 
 def test_stratified_split_depends_on_the_seed_alone():

@@ -134,7 +134,21 @@ def test_without_info(directory):
     verify.run(str(directory), lines.append)
     assert lines[0].startswith("all files: 6 records in 2 file(s)")
     rewrite(directory, record(0, label=-3))
-    assert problems(directory) == [f"{SHARD} record 0: label -3 is outside 0..0"]
+    assert problems(directory) == [f"{SHARD} record 0: label -3 is negative"]
+    (directory / "labels.txt").write_text("0:a\n1:b\n")
+    assert problems(directory) == [f"{SHARD} record 0: label -3 is outside 0..1"]
+
+
+def test_missing_shards_and_too_large_labels_without_info(tmp_path):
+    for number in (1, 4):
+        path = tmp_path / f"flowers_train_{number:05d}-of-00005.tfrecord"
+        tfrecords.write_shard(str(path), [record(0, label=number), record(1, label=number + 1)])
+    path = tmp_path / "flowers_validation_00000-of-00001.tfrecord"
+    tfrecords.write_shard(str(path), [record(0, label=0)])
+    assert problems(tmp_path) == [
+        "flowers_train_00004-of-00005.tfrecord record 1: label 5 is outside 0..4",
+        *(f"flowers_train_{number:05d}-of-00005.tfrecord is missing" for number in (0, 2, 3)),
+    ]
 
 
 def test_nothing_to_verify(tmp_path):

@@ -88,6 +88,19 @@ def test_preprocess_image_is_the_originals_entry():
         )
 
 
+def test_vggs_preprocess_image_takes_the_sides_in_evaluation_too():
+    prepare = vgg_preprocessing.preprocess_image
+    sides = {"resize_side_min": 40, "resize_side_max": 50}
+    np.testing.assert_array_equal(
+        prepare(PICTURE, 24, 24, **sides),
+        vgg_preprocessing.preprocess_for_eval(PICTURE, 24, 24, resize_side=40),
+    )
+    np.testing.assert_array_equal(
+        prepare(PICTURE, 24, 24, is_training=True, seed=seed(3), **sides),
+        vgg_preprocessing.preprocess_for_train(PICTURE, 24, 24, seed=seed(3), **sides),
+    )
+
+
 # ---- lenet and cifarnet --------------------------------------------------------------------------
 
 

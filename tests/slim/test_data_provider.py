@@ -126,6 +126,7 @@ def test_as_a_pipeline(dataset):
         ({"num_readers": 0}, "num_readers=0 must be positive"),
         ({"num_epochs": 0}, "num_epochs=0 must be positive"),
         ({"common_queue_capacity": 0}, "capacity=0 must be positive"),
+        ({"common_queue_min": 257}, "common_queue_min=257 must lie between 0 and 256"),
         ({"seed": -1}, "seed=-1 must"),
     ],
 )
@@ -134,10 +135,31 @@ def test_numbers_out_of_range(dataset, argument, told):
         slim.data.DatasetDataProvider(dataset, **argument)
 
 
-@pytest.mark.parametrize("argument", ["reader_kwargs", "common_queue_min", "record_key", "scope"])
+@pytest.mark.parametrize("argument", ["reader_kwargs", "record_key", "scope"])
 def test_arguments_of_queues_are_refused(dataset, argument):
     with pytest.raises(TypeError, match=argument):
         slim.data.DatasetDataProvider(dataset, **{argument: None})
+
+
+def test_a_dataset_and_its_provider_as_the_originals_scripts_make_them(dataset):
+    made = slim.dataset.Dataset(
+        data_sources=dataset.data_sources[0][:-1].replace("[", "[[]") + "*",
+        decoder=slim.tfexample_decoder.TFExampleDecoder(
+            {"label": tf.io.FixedLenFeature([], tf.int64)},
+            {"label": slim.tfexample_decoder.Tensor("label")},
+        ),
+        num_samples=TOTAL,
+        items_to_descriptions={},
+        num_classes=TOTAL,
+        labels_to_names=None,
+    )
+    assert made.data_sources == dataset.data_sources
+    assert made.shard_counts == (None, None, None)
+    settings = {"common_queue_capacity": 20, "seed": 1}
+    provider = slim.dataset_data_provider.DatasetDataProvider(made, common_queue_min=10, **settings)
+    found = labels(provider, TOTAL)
+    assert sorted(found) == list(range(TOTAL))
+    assert found == labels(slim.data.DatasetDataProvider(made, **settings), TOTAL)
 
 
 # ---- the reader ----------------------------------------------------------------------------------

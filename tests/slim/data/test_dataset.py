@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 
 import slim.data
+from slim import _checks
 
 
 def make(**kwargs):
@@ -32,6 +33,19 @@ def test_a_count_for_each_shard():
         ValueError, match="toy/train: 2 data_sources but 1 shard_counts; give one count"
     ):
         make(shard_counts=(1,))
+
+
+def test_what_may_be_left_out(tmp_path):
+    facts = {"decoder": None, "num_samples": 2, "num_classes": 3}
+    paths = ("/d/a", "/d/b")
+    dataset = slim.data.Dataset(data_sources=paths, **facts)
+    assert (dataset.data_sources, dataset.shard_counts) == (paths, (None, None))
+    for name in ("b", "a"):
+        (tmp_path / name).touch()
+    dataset = slim.data.Dataset(data_sources=str(tmp_path / "*"), **facts)
+    assert dataset.shard_names == ("a", "b")
+    with pytest.raises(_checks.UserError, match="data_sources='/no/.*' matches no file"):
+        slim.data.Dataset(data_sources="/no/*", **facts)
 
 
 def test_public_names_resolve():

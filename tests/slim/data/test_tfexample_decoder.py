@@ -132,9 +132,29 @@ def decode_one(handler, features, **values):
 def test_tensor_dense_sparse_and_reshaped():
     ints = {"x": tf.io.VarLenFeature(tf.int64)}
     assert decode_one(decoders.Tensor("x"), ints, x=[1, 2]).numpy().tolist() == [1, 2]
-    assert decode_one(decoders.Tensor("x", [2, 1]), ints, x=[1, 2]).numpy().tolist() == [[1], [2]]
+    item = decode_one(decoders.Tensor("x", shape=[2, 1]), ints, x=[1, 2])
+    assert item.numpy().tolist() == [[1], [2]]
     text = {"x": tf.io.VarLenFeature(tf.string)}
     assert decode_one(decoders.Tensor("x"), text, x=[b"a"]).numpy().tolist() == [b"a"]
+
+
+@pytest.mark.parametrize("kind", [tf.io.VarLenFeature, lambda t: tf.io.FixedLenFeature([], t)])
+def test_a_shape_that_the_record_says(kind):
+    features = {"x": tf.io.VarLenFeature(tf.int64), "h": kind(tf.int64), "w": kind(tf.int64)}
+    handler = decoders.Tensor("x", shape_keys=["h", "w"])
+    item = decode_one(handler, features, x=range(6), h=2, w=3)
+    assert item.numpy().tolist() == [[0, 1, 2], [3, 4, 5]]
+    features = {"x": tf.io.VarLenFeature(tf.int64), "s": tf.io.VarLenFeature(tf.int64)}
+    item = decode_one(decoders.Tensor("x", shape_keys="s"), features, x=range(6), s=[3, 1, 2])
+    assert item.shape == (3, 1, 2)
+    features = {"i": tf.io.VarLenFeature(tf.int64), "v": tf.io.VarLenFeature(tf.float32)}
+    handler = decoders.SparseTensor("i", "v", shape_key="n", densify=True)
+    item = decode_one(handler, features | {"n": kind(tf.int64)}, i=[1], v=[2.0], n=4)
+    assert item.numpy().tolist() == [0, 2, 0, 0]
+    with pytest.raises(ValueError, match="shape_keys and shape of a Tensor exclude each other"):
+        decoders.Tensor("x", shape_keys="s", shape=[1])
+    with pytest.raises(ValueError, match="shape_key and shape of a SparseTensor exclude each oth"):
+        decoders.SparseTensor("i", "v", shape_key="n", shape=[1])
 
 
 def test_lookup_tensor():

@@ -1,0 +1,71 @@
+"""What those see who wait for a conversion."""
+
+import os
+import pty
+import subprocess
+import sys
+import termios
+
+import pytest
+
+from datasets import progress, workers
+
+CODE = """
+import time
+from datasets import progress
+progress._SECONDS = 0.3
+with progress.bar(30, "img", "digits") as bar:
+    for _ in range(30):
+        time.sleep({pause})
+        bar.update()
+"""
+
+
+def run(pause, stderr):
+    return subprocess.run(
+        [sys.executable, "-c", CODE.format(pause=pause)], stderr=stderr, text=True, timeout=60
+    )
+
+
+def test_a_log_gets_lines():
+    lines = run(0.03, subprocess.PIPE).stderr.split("\n")
+    assert 2 <= len(lines) - 1 <= 5
+    assert lines[-1] == ""
+    for line in lines[:-1]:
+        assert line.startswith("digits: ")
+        assert "/30 [" in line
+        assert "img/s]" in line
+        assert line.isprintable()
+
+
+def test_a_log_gets_nothing_of_what_is_short():
+    assert run(0.0, subprocess.PIPE).stderr == ""
+
+
+def test_a_terminal_gets_a_bar():
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    assert run(0.0, theirs).returncode == 0
+    shown = os.read(ours, 10_000).decode()
+    os.close(ours)
+    os.close(theirs)
+    assert "digits: 100%" in shown
+    assert "30/30" in shown
+
+
+def test_bytes_without_a_total(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "_SECONDS", 0.0)
+    with progress.bar(None, "B", "archive.zip") as bar:
+        bar.update(2_000_000)
+    assert "archive.zip: 2.00MB [" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux gives cores to processes")
+def test_only_cores_that_may_be_used_get_a_worker():
+    allowed = os.sched_getaffinity(0)
+    assert workers.cores() == len(allowed)
+    os.sched_setaffinity(0, [min(allowed)])
+    try:
+        assert workers.cores() == 1
+    finally:
+        os.sched_setaffinity(0, allowed)
