@@ -64,6 +64,10 @@ def changed_options(old: Mapping[str, Any], new: ResolvedRun) -> tuple[Change, .
         if before != after["options"][name]:
             refused = each.declared.resume == "refused"
             changes[name] = Change(name, before, after["options"][name], refused)
+    name = "class_weights"  # the file may have changed, and its name not
+    before = old["resolved"].get(name, after["resolved"][name])
+    if name not in changes and before != after["resolved"][name]:
+        changes[name] = Change(name, before, after["resolved"][name], refused=False)
     return tuple(changes.values())
 
 
