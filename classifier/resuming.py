@@ -76,7 +76,10 @@ def refuse_changes(changes: tuple[Change, ...], train_dir: str) -> None:
     refused = [change for change in changes if change.refused]
     if not refused:
         return
-    ways = ["give the old ones to go on with it", "another --train_dir to start anew"]
+    ways = [
+        "give the old ones to go on with it",
+        "another --train_dir to start anew, or --restart, which sets that run aside",
+    ]
     # Another network has no use for the weights.
     if all(change.name != "model_name" for change in refused):
         ways.append(
