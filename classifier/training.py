@@ -38,7 +38,8 @@ def run(config: TrainConfig) -> ExitCode | None:
     workers = cluster.resolve(config.strategy)
     if config.run.restart and workers.task == 0:
         _restart(config)
-    changes = _changes(directory, resolved)
+    # Of several workers, the first may not have moved the old run yet.
+    changes = () if config.run.restart else _changes(directory, resolved)
     check_bad_images(config, workers)
     deployment = deployment_config(config, workers)
     if workers.hosts:
@@ -115,9 +116,8 @@ def _restart(config: TrainConfig) -> None:
         paths.check("checkpoint", "checkpoint_path", config.finetune.checkpoint_path)
     folder = set_aside.move(config)
     if folder is not None:
-        print(
-            f"set aside the run of {config.run.train_dir}: {folder} (the next start goes on if restart is left out)"
-        )
+        where = config.run.train_dir
+        print(f"set aside the run of {where}: {folder} (without restart, the next start goes on)")
 
 
 def _changes(directory: RunDirectory, resolved: resolve.ResolvedRun) -> tuple[resuming.Change, ...]:
