@@ -73,7 +73,8 @@ def training_loss(
       frozen_batch_norm: whether batch norm keeps to its moving averages, or which of it does, by
         the scope's name.
       batch_norm_decay: of those averages, instead of the network's own.
-      class_weights: factor of an image's cross entropy for each class; without, 1.
+      class_weights: factor of an image's cross entropy for each class; without, 1. A mixed image's
+        is the mean of both, by their shares.
       quantize_delay: steps before a quantized network rounds.
 
     Returns:
@@ -102,7 +103,11 @@ def training_loss(
             one_hot = other + mix[:, tf.newaxis] * (one_hot - other)
         weights = weight
         if class_weights:
-            weights = weight * tf.gather(tf.constant(class_weights), label)
+            of_labels = tf.gather(tf.constant(class_weights), label)
+            if mixed_label is not None:
+                of_others = tf.gather(tf.constant(class_weights), mixed_label)
+                of_labels = of_others + mix * (of_labels - of_others)
+            weights = weight * of_labels
         auxiliary = end_points.get("AuxLogits")
         if auxiliary is not None:
             slim.losses.softmax_cross_entropy(

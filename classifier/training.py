@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 import slim
-from classifier import cluster, facts, inputs, resolve, resuming
+from classifier import cluster, facts, inputs, paths, resolve, resuming, set_aside
 from classifier.config.incidents import DEFAULT_NAN_RESTORES, IncidentOptions
 from classifier.config.training import TrainConfig
 from classifier.exit_codes import ExitCode
@@ -35,8 +35,11 @@ def run(config: TrainConfig) -> ExitCode | None:
     """
     resolved = facts.training_run(config)
     directory = RunDirectory(config.run.train_dir)
-    changes = _changes(directory, resolved)
     workers = cluster.resolve(config.strategy)
+    if config.run.restart and workers.task == 0:
+        _restart(config)
+    # Of several workers, the first may not have moved the old run yet.
+    changes = () if config.run.restart else _changes(directory, resolved)
     check_bad_images(config, workers)
     deployment = deployment_config(config, workers)
     if workers.hosts:
@@ -105,6 +108,16 @@ def nan_restores(options: IncidentOptions) -> int:
         return 0
     most = options.max_nan_restores
     return DEFAULT_NAN_RESTORES if most is None else most
+
+
+def _restart(config: TrainConfig) -> None:
+    """Makes room for a new run in a directory that has one."""
+    if config.finetune.checkpoint_path is not None:
+        paths.check("checkpoint", "checkpoint_path", config.finetune.checkpoint_path)
+    folder = set_aside.move(config)
+    if folder is not None:
+        where = config.run.train_dir
+        print(f"set aside the run of {where}: {folder} (without restart, the next start goes on)")
 
 
 def _changes(directory: RunDirectory, resolved: resolve.ResolvedRun) -> tuple[resuming.Change, ...]:

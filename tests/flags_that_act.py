@@ -119,6 +119,7 @@ PROOFS: dict[str, dict[str, str]] = {
             "compute_dtype"
         ),
         "end_to_end/test_resume.py::test_killed_twice_in_one_run": "train_dir",
+        "classifier/test_set_aside.py::test_a_run_begins_anew_and_nothing_is_lost": "restart",
         "end_to_end/test_resume.py::test_a_finished_run_says_so": "max_number_of_steps",
         f"{_VALIDATION}::test_it_evaluates_on_time_and_at_the_end": "eval_every_epochs",
         f"{_RUN}::test_which_split_is_evaluated": "eval_split_name",

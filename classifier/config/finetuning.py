@@ -50,11 +50,7 @@ class FinetuneOptions(Options):
     def conflicts(self) -> Iterator[str]:
         """Yields what does not go together, and scope pairs that are none."""
         if self.checkpoint_path is None:
-            for name in (
-                "checkpoint_exclude_scopes",
-                "checkpoint_scope_map",
-                "ignore_missing_vars",
-            ):
+            for name in _OF_A_CHECKPOINT:
                 if getattr(self, name):
                     yield f"{name} needs checkpoint_path: it says what to take from that checkpoint"
             if self.finetune == "head":

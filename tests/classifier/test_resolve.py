@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import pytest
@@ -247,6 +248,14 @@ def test_an_option_that_a_former_version_lacked_is_no_change():
     assert resuming.changed_options(before, resolved()) == ()
     (change,) = resuming.changed_options(before, resolved(mixup_alpha=0.5))
     assert str(change) == "mixup_alpha: 0.0 -> 0.5"
+
+
+def test_other_weights_in_the_same_file_are_listed():
+    given = resolved(class_weights="weights.csv")
+    old, new = (dataclasses.replace(given, class_weights=each) for each in ((1.0, 2.0), (1.0, 3.0)))
+    (change,) = resuming.changed_options(through_json(old), new)
+    assert (str(change), change.refused) == ("class_weights: [1.0, 2.0] -> [1.0, 3.0]", False)
+    assert resuming.changed_options(through_json(old), old) == ()
 
 
 def test_a_long_value_is_cut():
