@@ -1,7 +1,7 @@
 """The network of a run: its loss in training, its restored self for everything after."""
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -154,6 +154,30 @@ def inference_network(
     return run
 
 
+@contextlib.contextmanager
+def of_image_size(model_name: str, image_size: Sequence[int]) -> Iterator[None]:
+    """Says where a network is built for images of a size that it cannot take.
+
+    Args:
+      model_name: the network.
+      image_size: height and width of its images, in pixels.
+
+    Raises:
+      UserError: if it cannot.
+    """
+    own = nets_factory.NETWORKS[model_name].image_size
+    try:
+        yield
+    except ValueError as error:
+        if all(side == own for side in image_size):
+            raise
+        shown = ",".join(map(str, image_size))
+        raise _checks.UserError(
+            f"image_size={shown} does not fit {model_name}, whose own is {own}: choose that, or one"
+            " nearer to it"
+        ) from error
+
+
 def _rounding(
     quantized: bool, delay: int, weights: bool = True
 ) -> contextlib.AbstractContextManager[None]:
@@ -209,7 +233,8 @@ class InferenceModel(tf.Module):
         self.store = slim.VariableStore(seed=0)
         self.network = self._network(info.num_classes)
         spec = tf.TensorSpec([None, *self.image_shape], tf.float32)
-        self._rounded = self.store.build(self.network, spec).quantized
+        with of_image_size(info.model_name, self.image_size):
+            self._rounded = self.store.build(self.network, spec).quantized
         self.step = self._restore()
 
     def _network(self, num_classes: int | None) -> Callable[..., Any]:

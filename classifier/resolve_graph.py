@@ -148,6 +148,11 @@ def resolve_graph(
         raise _checks.UserError(
             "moving_average_decay needs checkpoint_path: a graph without weights has no averages"
         )
+    if config.data.dataset_split_name is not None:
+        raise _checks.UserError(
+            "dataset_split_name needs checkpoint_path: a graph without weights is compared with"
+            " nothing"
+        )
     name = _checks.one_of("model_name", model.model_name or MODEL_NAME, networks)
     network = networks[name]
     is_video = check_videos(name, networks, run)

@@ -162,6 +162,8 @@ def resolve_export(
                 f"formats={name} needs dataset_dir: its accuracy is measured on real images"
                 + (", and its ranges come from the training split" * FORMATS[name].calibrated)
             )
+    if config.run.max_drop is not None and images is None:
+        raise _checks.UserError("max_drop needs dataset_dir: accuracy is measured on real images")
     without = [name for name in formats if model.quantized and not FORMATS[name].rounds]
     if without:
         raise _checks.UserError(

@@ -30,6 +30,23 @@ class StopRequest:
 
 
 @contextlib.contextmanager
+def termination_as_interrupt() -> Iterator[None]:
+    """Makes SIGTERM raise KeyboardInterrupt, as SIGINT does, so that what is half done is removed.
+
+    The former handler comes back at the end. Outside the main thread, where Python allows no
+    handlers, nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+@contextlib.contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
     """Turns the first SIGTERM or SIGINT into a request; a second one acts as usual, and ends the
     process where that cannot be, as Python waits for a step or for data.

@@ -8,7 +8,7 @@ import dataclasses
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from classifier import images, model
@@ -100,6 +100,7 @@ def write(
     options: ExportOptions,
     found: Mapping[str, Exported],
     numbers: Measured | None,
+    others: Sequence[str] = (),
 ) -> str | None:
     """Writes README.md.
 
@@ -108,6 +109,7 @@ def write(
       options: `output_dir`, `checkpoint_path` and `license`.
       found: what was written, by format.
       numbers: from `measured`.
+      others: files of earlier exports that are still there.
 
     Returns:
       The path, or None where there is one that the user has taken over.
@@ -121,6 +123,7 @@ def write(
         _front_matter(classifier, options, numbers),
         f"{MARK}\n\n# {classifier.info.model_name}\n",
         *_sections(classifier, options, found, numbers),
+        *_of_earlier_exports(others),
     ]
     _paths.write_atomically(path, "\n".join(sections).encode())
     return path
@@ -196,6 +199,12 @@ def _sections(
     calls = [usage.from_folder(each.usage, folder) for each in found.values() if each.usage]
     if calls:
         yield "\n\n".join(["## How to call them", *calls]) + "\n"
+
+
+def _of_earlier_exports(files: Sequence[str]) -> Iterator[str]:
+    if files:
+        shown = ", ".join(f"`{file}`" for file in files)
+        yield f"## Of earlier exports\n\nThis card says nothing of {shown}, which may differ.\n"
 
 
 def _classes(names: tuple[str, ...]) -> str:

@@ -145,6 +145,10 @@ def test_a_folder_in_the_way_is_seen_before_anything_is_written(lenet_run, tmp_p
     "values, message",
     [
         ({"max_drop": 2.0}, "max_drop needs a quantized format"),
+        (
+            {"max_drop": 2.0, "formats": ("tflite_float16",)},
+            "max_drop needs dataset_dir: accuracy is measured on real images",
+        ),
         ({"calibration_images": 9}, "calibration_images needs formats=tflite_int8"),
         ({"formats": ("tflit",)}, "formats='tflit' is not known; did you mean 'tflite"),
         ({"dataset_split_name": "train"}, "dataset_split_name needs dataset_dir"),
