@@ -163,6 +163,8 @@ def get_dataset(
       UserError: if the name, the split or the directory is not there, or a shard is missing or
         damaged.
     """
+    if is_of_a_family(name):
+        get_facts(name, split_name, dataset_dir, file_pattern)  # its module knows no name
     module = importlib.import_module(get_spec(name).module)
     split: dataset.Dataset = module.get_split(split_name, dataset_dir, file_pattern)
     return split

@@ -16,6 +16,7 @@ from datasets import (
     dataset_info,
     image_dataset,
     images,
+    progress,
     sources,
 )
 from slim import _checks
@@ -143,11 +144,13 @@ def _extract(builder: Any, split: str, folder: str) -> list[conversion.Item]:
     """Copies the encoded pictures of a split into one file, of which workers can read parts."""
     path = os.path.join(folder, f"{split}.pictures")
     items = []
-    with open(path, "wb") as file:
+    total = builder.info.splits[split].num_examples
+    with open(path, "wb") as file, progress.bar(total, "img", f"{split} of TFDS") as bar:
         for number, (encoded, label) in enumerate(_examples(builder, split)):
             source = sources.RangeSource(path, file.tell(), len(encoded), f"{split} {number}")
             items.append(conversion.Item(source, label))
             file.write(encoded)
+            bar.update()
     return items
 
 

@@ -1,10 +1,9 @@
 """Inception's preprocessing, used by the Inception, MobileNet and NASNet families.
 
 Training: a random part of the picture (area 5 to 100 %, aspect ratio 3/4 to 4/3), resized
-  regardless of its aspect
-ratio, mirrored at random, with its colours distorted in one of four orders (Szegedy et al., "Going
-Deeper with Convolutions", section 6). Evaluation: the central 87.5 % of each side. Both scale the
-pixels to [-1, 1].
+regardless of its aspect ratio, mirrored at random, with its colours distorted in one of four orders
+(Szegedy et al., "Going Deeper with Convolutions", section 6). Evaluation: the central 87.5 % of
+each side. Both scale the pixels to [-1, 1].
 """
 
 from collections.abc import Callable, Sequence
@@ -111,8 +110,13 @@ def distorted_bounding_box_crop(
     seed: tf.Tensor,
     bbox: tf.Tensor | None = None,
     wanted: tuple[int, int] | None = None,
+    *,
+    min_object_covered: float = MIN_OBJECT_COVERED,
+    aspect_ratio_range: tuple[float, float] = ASPECT_RATIO_RANGE,
+    area_range: tuple[float, float] = AREA_RANGE,
+    max_attempts: int = MAX_ATTEMPTS,
 ) -> tf.Tensor:
-    """Cuts out a random part that covers at least a tenth of one of the boxes.
+    """Cuts out a random part that covers so much of one of the boxes.
 
     Args:
       image: `[height, width, channels]`, or a picture of which only the part is decoded.
@@ -121,6 +125,10 @@ def distorted_bounding_box_crop(
         whole picture.
       wanted: height and width, in pixels, that the part will be resized to: a large part of an
         encoded picture then comes smaller, as `pictures.Picture.window` says.
+      min_object_covered: share of a box that the part covers at least.
+      aspect_ratio_range: of the part, width to height.
+      area_range: of the part, as a share of the picture.
+      max_attempts: after so many draws that do not do, the whole picture is taken.
 
     Returns:
       the part, `[part height, part width, channels]`.
@@ -133,10 +141,10 @@ def distorted_bounding_box_crop(
             picture.shape(),
             bbox,
             seed,
-            min_object_covered=MIN_OBJECT_COVERED,
-            aspect_ratio_range=ASPECT_RATIO_RANGE,
-            area_range=AREA_RANGE,
-            max_attempts=MAX_ATTEMPTS,
+            min_object_covered=min_object_covered,
+            aspect_ratio_range=aspect_ratio_range,
+            area_range=area_range,
+            max_attempts=max_attempts,
             use_image_if_no_bounding_boxes=True,
         )
         return picture.window(begin[:2], size[:2], wanted)[0]
@@ -153,6 +161,8 @@ def preprocess_for_train(
     bbox: tf.Tensor | None = None,
     fast_mode: bool = True,
     random_crop: bool = True,
+    aspect_ratio_range: tuple[float, float] = ASPECT_RATIO_RANGE,
+    area_range: tuple[float, float] = AREA_RANGE,
     random_flip: bool = True,
     color_distortion: str | None = None,
     distort: Callable[..., tf.Tensor] | None = None,
@@ -168,6 +178,8 @@ def preprocess_for_train(
       bbox: as in `distorted_bounding_box_crop`.
       fast_mode: bilinear resizing alone, no changes of hue and contrast.
       random_crop: False takes the whole picture.
+      aspect_ratio_range: as in `distorted_bounding_box_crop`.
+      area_range: as in `distorted_bounding_box_crop`.
       random_flip: False mirrors none.
       color_distortion: "none", "fast" (brightness and saturation) or "full" (hue and contrast
         too); None: as `fast_mode` says.
@@ -185,7 +197,14 @@ def preprocess_for_train(
     _checks.one_of("color_distortion", colors, COLOR_DISTORTIONS)
     crop_seed, draw_seed = tf.unstack(tf.random.split(seed))
     if random_crop:
-        part = distorted_bounding_box_crop(image, crop_seed, bbox, (height, width))
+        part = distorted_bounding_box_crop(
+            image,
+            crop_seed,
+            bbox,
+            (height, width),
+            aspect_ratio_range=aspect_ratio_range,
+            area_range=area_range,
+        )
     else:
         part = pictures.whole(image)
     scale = 1.0 if part.dtype.is_floating else 1.0 / part.dtype.max

@@ -96,6 +96,11 @@ def resolve_name(name: str) -> str:
     Raises:
       UserError: if it is neither; the message has the nearest and all known names.
     """
+    if name == "ssd_vgg":
+        raise _checks.UserError(
+            "preprocessing_name='ssd_vgg' prepares boxes too, which a classifier has not: detectors"
+            " call preprocessing.ssd_vgg_preprocessing themselves"
+        )
     if name in NETWORK_PREPROCESSINGS:
         return NETWORK_PREPROCESSINGS[name]
     known = sorted({*PREPROCESSINGS, *NETWORK_PREPROCESSINGS})

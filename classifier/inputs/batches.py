@@ -114,7 +114,13 @@ def training_dataset(
     if mixing is not None:
         batches = batches.enumerate(start_index // batch_size).map(mixing)
     if data_service is not None:
-        batches = service.made_by(_finish(batches, autotune=not at_once), data_service)
+        batches = service.made_by(
+            _finish(batches, autotune=not at_once),
+            data_service,
+            records=sum(order.shard_counts(dataset)),
+            first=start_index + index * (batch_size // count),
+            step=batch_size,
+        )
     return _finish(batches, autotune=not at_once)
 
 

@@ -4,20 +4,29 @@ import socket
 
 import tensorflow as tf
 
+from classifier.inputs import errors
 from slim import _checks
 
 _SCHEME = "grpc://"
 _SECONDS = 10
+_REMEDY = "start its dispatcher and one worker anew; several would make each batch several times"
 
 
-def made_by(batches: tf.data.Dataset, address: str) -> tf.data.Dataset:
+def made_by(
+    batches: tf.data.Dataset, address: str, *, records: int, first: int, step: int
+) -> tf.data.Dataset:
     """Returns the same batches, made by the worker of a `tf.data` service, in the same order.
 
-    With several workers, each makes all the batches and they come mixed; so there has to be one.
+    Each of several workers makes all the batches, and so does one that has been started anew. So
+    the iteration stops with `errors.MISTAKE` at the first batch whose place is not its own.
 
     Args:
-      batches: of a dataset whose files the worker finds at the same paths.
+      batches: dicts with `epoch` and `index` of the examples, of a dataset whose files the worker
+        finds at the same paths.
       address: of the dispatcher: grpc://host:port.
+      records: of an epoch.
+      first: place of the first example of the first batch, over all epochs.
+      step: from there to that of the next batch.
 
     Raises:
       UserError: if nobody answers there.
@@ -31,7 +40,14 @@ def made_by(batches: tf.data.Dataset, address: str) -> tf.data.Dataset:
         ) from None
     service = tf.data.experimental.service
     made = service.distribute(processing_mode=service.ShardingPolicy.OFF, service=address)
-    return batches.apply(made)
+    message = f"data_service={address!r} gave batches twice or not in their order: {_REMEDY}"
+
+    def check(number: tf.Tensor, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        place = batch["epoch"][0] * records + batch["index"][0]
+        errors.refuse_if(place != first + number * step, lambda: [errors.MISTAKE, message])
+        return batch
+
+    return batches.apply(made).enumerate().map(check)
 
 
 def split_address(address: str) -> tuple[str, int]:

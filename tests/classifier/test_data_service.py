@@ -1,5 +1,6 @@
 """Batches from the worker of a tf.data service on the loopback interface."""
 
+import contextlib
 import json
 import socket
 import subprocess
@@ -21,17 +22,18 @@ import tensorflow as tf
 service = tf.data.experimental.service
 dispatcher = service.DispatchServer()
 address = dispatcher.target.removeprefix("grpc://")
-worker = service.WorkerServer(service.WorkerConfig(dispatcher_address=address))
+config = service.WorkerConfig(dispatcher_address=address)
+workers = [service.WorkerServer(config) for _ in range(int(sys.argv[1]))]
 print("grpc://" + address, flush=True)
 sys.stdin.read()
 """
 
 
-@pytest.fixture(scope="module")
-def address(tmp_path_factory):
+@contextlib.contextmanager
+def served(folder, workers):
     process = subprocess.Popen(
-        [sys.executable, "-c", SERVER],
-        cwd=tmp_path_factory.mktemp("elsewhere"),
+        [sys.executable, "-c", SERVER, str(workers)],
+        cwd=folder,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -40,6 +42,12 @@ def address(tmp_path_factory):
     yield process.stdout.readline().strip()
     process.kill()
     process.communicate()
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    with served(tmp_path_factory.mktemp("elsewhere"), 1) as target:
+        yield target
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +61,21 @@ def test_the_batches_are_the_same_in_the_same_order(toy, address, start):
     settings = {"start_index": start, "mixing": inputs.Mixing(seed=5, clones=1, mixup_alpha=0.2)}
     found = toys.first(toys.training(toy, data_service=address, **settings), 18)
     toys.assert_same(found, toys.first(toys.training(toy, **settings), 18))
+
+
+@pytest.mark.slow
+def test_one_workers_parts_of_the_batches_are_in_their_order(toy, address):
+    settings = {"start_index": 80, "worker": (1, 2), "batch_size": 8}
+    found = toys.first(toys.training(toy, data_service=address, **settings), 18)
+    toys.assert_same(found, toys.first(toys.training(toy, **settings), 18))
+
+
+@pytest.mark.slow
+def test_two_workers_are_refused(toy, tmp_path):
+    with served(tmp_path, 2) as target:
+        told = f"^data_service='{target}' gave batches twice or not in their order: start its disp"
+        with pytest.raises(_checks.UserError, match=told), inputs.translate_errors(toy):
+            toys.first(toys.training(toy, data_service=target), 200)
 
 
 @pytest.mark.slow

@@ -125,6 +125,8 @@ def test_again_and_with_another(converted, data_dir):
     assert "already complete" in lines[0]
     with pytest.raises(_checks.UserError, match="holds the dataset 'tfds:tiny_pictures', not 'tfd"):
         download_and_convert.run("tfds:other", converted[0], lines.append)
+    with pytest.raises(_checks.UserError, match="holds the dataset 'tfds:tiny_pictures', not 'tfd"):
+        dataset_factory.get_dataset("tfds:other", "train", converted[0])
 
 
 def test_a_dataset_without_pictures(data_dir, tmp_path):

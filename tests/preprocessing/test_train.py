@@ -1,5 +1,7 @@
 """Training preprocessing: a pure function of its seed, within the original's bounds."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -183,6 +185,44 @@ def test_inception_crops_within_the_originals_bounds():
     assert 1.2 < max(aspects) < 1.37
 
 
+def test_inceptions_crops_follow_the_ranges_given():
+    image = tf.zeros([200, 300, 3])
+    ranges = {"aspect_ratio_range": (1.9, 2.1), "area_range": (0.3, 0.4)}
+    for number in range(50):
+        height, width, _ = inception_preprocessing.distorted_bounding_box_crop(
+            image, seed(number), **ranges
+        ).shape
+        assert 0.29 < height * width / 60_000 < 0.41
+        assert 1.88 < width / height < 2.12
+    settings = {"random_flip": False, "color_distortion": "none"}
+    whole = {"aspect_ratio_range": (1.2, 1.2), "area_range": (1.0, 1.0)}  # of 50 x 60 pixels
+    np.testing.assert_array_equal(
+        train("inception", **settings, **whole), train("inception", **settings, random_crop=False)
+    )
+    assert np.any(train("inception", **settings) != train("inception", **settings, **whole))
+
+
+def test_inceptions_crops_cover_as_much_as_is_asked_for():
+    box = tf.constant([[[0.0, 0.0, 0.5, 0.5]]])
+    image = tf.zeros([100, 100, 1])
+    crop = functools.partial(
+        inception_preprocessing.distorted_bounding_box_crop, image, bbox=box, area_range=(0.1, 1)
+    )
+    areas = [
+        [tf.size(crop(seed(number), min_object_covered=share)) for number in range(50)]
+        for share in (0.1, 0.9)
+    ]
+    assert min(areas[0]) < 2000
+    assert min(areas[1]) >= 2200
+    # Parts of this area seldom fit: the whole picture is taken if no draw does.
+    narrow = {"aspect_ratio_range": (0.1, 10.0), "area_range": (0.9, 0.95)}
+    few, many = (
+        sum(crop(seed(number), max_attempts=most, **narrow).shape[0] == 100 for number in range(30))
+        for most in (1, 100)
+    )
+    assert few > many + 10
+
+
 def test_inception_covers_the_box():
     box = tf.constant([[[0.0, 0.0, 0.2, 0.2]]])
     ramp = tf.reshape(tf.range(100 * 100, dtype=tf.float32), [100, 100, 1])
@@ -257,6 +297,11 @@ def test_unknown_name():
         _checks.UserError, match="preprocessing_name='incepton' is not known; did you mean"
     ):
         preprocessing_factory.get_preprocessing("incepton")
+
+
+def test_the_preprocessing_of_detectors_is_not_one_of_classifiers():
+    with pytest.raises(_checks.UserError, match="'ssd_vgg' prepares boxes too, which a classifier"):
+        preprocessing_factory.resolve_name("ssd_vgg")
 
 
 def test_every_row_leads_to_a_module():
