@@ -5,9 +5,10 @@
 A checkpoint of random weights and ten classes is exported by `export_inference_graph.py`'s own
 code, calibrated on the embedded digits, and each file is run by its own runtime: a TensorFlow
 session for frozen graphs, with and without batch norm folded, TensorFlow's functions for the
-SavedModel, LiteRT and ONNX Runtime where they are installed. All take the same preprocessed images,
-the file of integers rounded ones, and may use all cores. Times are medians of rounds in which each
-has its turn; their ratios are to the first one in the same round.
+SavedModel, Keras for its own file, LiteRT and ONNX Runtime where they are installed. All take the
+same preprocessed images, the file of integers rounded ones, and may use all cores. Times are
+medians of rounds in which each has its turn, in an order that changes; their ratios are to the
+first one in the same round.
 """
 
 import argparse
@@ -137,6 +138,20 @@ def of_onnx(path: pathlib.Path) -> Call:
     return lambda images: probabilities(session.run(None, {taken.name: images}))
 
 
+def of_keras(path: pathlib.Path) -> Call:
+    """Returns a Keras model, which gives logits, as a function."""
+    import keras
+
+    model = keras.models.load_model(path)
+
+    def run(images: np.ndarray) -> np.ndarray:
+        logits = model.predict_on_batch(images)
+        shares = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        return shares / shares.sum(axis=-1, keepdims=True)
+
+    return run
+
+
 def probabilities(outputs: Iterable[np.ndarray]) -> np.ndarray:
     """Returns the one of some outputs whose rows sum to one, roundings of 8 bits apart."""
     (found, *_) = (
@@ -186,6 +201,7 @@ EXTRAS: Mapping[str, tuple[str, Callable[[pathlib.Path], Call]]] = {
     "tflite_dynamic": ("ai_edge_litert", of_tflite),
     "tflite_int8": ("ai_edge_litert", of_tflite),
     "onnx": ("onnxruntime", of_onnx),
+    "keras": ("keras", of_keras),
 }
 
 

@@ -1,5 +1,7 @@
-"""Side-by-side timing on a noisy machine: each round times every contestant once, in turn."""
+"""Side-by-side timing on a noisy machine: each round times every contestant once, in an order drawn
+for it."""
 
+import random
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -9,6 +11,9 @@ def medians(
     contestants: Mapping[str, Callable[[], object]], rounds: int = 15, warm_up: int = 2
 ) -> dict[str, tuple[float, float]]:
     """Times functions against the first of them.
+
+    The order of a round is drawn, always alike: what one leaves behind (caches, threads that wait
+    for more) would otherwise be paid by the same one each time.
 
     Args:
       contestants: functions by name; one that returns a float tells its seconds itself.
@@ -20,10 +25,11 @@ def medians(
       first one's in the same round: a drift of the machine's speed hits both alike.
     """
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    order, names = random.Random(0), list(contestants)
     for number in range(warm_up + rounds):
-        for name, function in contestants.items():
+        for name in order.sample(names, len(names)):
             begun = time.perf_counter()
-            told = function()
+            told = contestants[name]()
             taken = told if isinstance(told, float) else time.perf_counter() - begun
             if number >= warm_up:
                 seconds[name].append(taken)

@@ -3,6 +3,7 @@
 No TensorFlow here, and no network is built.
 """
 
+import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -43,8 +44,16 @@ def optimizers_of(names: Iterable[str]) -> list[str]:
 
 
 def is_in(name: str, scope: str) -> bool:
-    """Returns whether the variable or scope `name` is `scope` or lies below it."""
+    """Returns whether the variable or scope `name` is `scope` or lies below it; a `*` in `scope`
+    stands for any letters but a slash."""
+    if "*" in scope:
+        return _pattern(scope).match(f"{name}/") is not None
     return f"{name}/".startswith(f"{scope.rstrip('/')}/")
+
+
+@functools.cache
+def _pattern(scope: str) -> re.Pattern[str]:
+    return re.compile("[^/]*".join(map(re.escape, scope.rstrip("/").split("*"))) + "/")
 
 
 def heads_of(names: Iterable[str], heads: Sequence[str]) -> list[str]:
@@ -98,7 +107,7 @@ def scopes_of(shapes: Mapping[str, Sequence[int]]) -> str:
 def in_scopes(
     names: Iterable[str], scopes: Sequence[str], argument: str, where: str = ""
 ) -> list[str]:
-    """Returns the names that begin with one of the scopes.
+    """Returns the names that lie in one of the scopes, see `is_in`.
 
     Args:
       names: names of variables.
@@ -115,7 +124,13 @@ def in_scopes(
         matching = [name for name in names if is_in(name, scope)]
         if not matching:
             known = sorted(_scopes(names))
-            near = _checks.suggest(scope, known) or f". Scopes are: {_checks.listed(known, 12)}"
+            longer = not where and any(name.startswith(scope) for name in names)
+            near = f"; {scope + '*'!r} stands for all that begin so" if longer else ""
+            near = (
+                near
+                or _checks.suggest(scope, known)
+                or f". Scopes are: {_checks.listed(known, 12)}"
+            )
             raise _checks.UserError(f"{argument}: {scope!r} matches no variable{where}{near}")
         found.update(dict.fromkeys(matching))
     return list(found)

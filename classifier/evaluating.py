@@ -41,7 +41,8 @@ def run(config: EvalConfig) -> ExitCode | None:
         weights += ", rounded to 8 bits,"
     where = f"{dataset_name} {data.dataset_split_name}"
     print(f"Evaluating the {weights} of {classifier.prefix} on {where}")
-    for warning in facts.evaluation_warnings(resolved):
+    averages = facts.averages_warnings(config.run.checkpoint_path, classifier.left_averages)
+    for warning in (*facts.evaluation_warnings(resolved), *averages):
         print(f"warning: {warning}", flush=True)
     with inputs.translate_errors(dataset):
         found = measuring.Evaluator(classifier)(_batches(resolved, dataset), resolved.num_batches)

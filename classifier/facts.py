@@ -9,9 +9,9 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from classifier import class_weights, resolve, resolve_graph, resolve_trained
+from classifier import checkpoint_names, class_weights, resolve, resolve_graph, resolve_trained
 from classifier.config.export import ExportConfig
-from classifier.config.formats import FORMATS, FormatFacts
+from classifier.config.formats import FORMATS
 from classifier.config.trained import EvalConfig, PredictConfig
 from classifier.config.training import TrainConfig
 from classifier.run_directory import ModelInfo, RunDirectory
@@ -103,19 +103,30 @@ def export(config: ExportConfig) -> resolve_trained.ResolvedExport:
     """
     resolve_graph.check_inference(config.run)
     for name in config.run.formats or ():
-        _check_installed(FORMATS[name])
+        _checks.installed(FORMATS[name].packages)
     info, data = _model_info(str(config.run.checkpoint_path)), config.data
-    dataset_name, facts = resolve_trained.exported_dataset(config, info), None
+    dataset_name = resolve_trained.exported_dataset(config, info)
+    facts: resolve.DatasetFacts | resolve_graph.Classes = resolve_graph.Classes()
     if dataset_name is not None and data.dataset_dir is not None:
         facts = _held_out(dataset_name, data.dataset_split_name, data.dataset_dir)
+    elif info is None:
+        facts = _classes(config, dataset_name)
     resolved = resolve_trained.resolve_export(config, info, facts, NETWORKS, preprocessing_factory)
     resolve_graph.check_videos(resolved.model.model_name, NETWORKS, config.run)
     return resolved
 
 
-def _check_installed(facts: FormatFacts) -> None:
-    for module, package in facts.packages.items():
-        _checks.installed(module, package, facts.extra)
+def _classes(config: ExportConfig, dataset_name: str | None) -> resolve_graph.Classes:
+    """Returns the classes of a checkpoint that comes with neither model_info.json nor images: those
+    of the dataset's row, or else those of the checkpoint's head."""
+    spec = NETWORKS[resolve_trained.described_network(config.model, NETWORKS)]
+    if dataset_name is not None:
+        known = dataset_factory.get_spec(dataset_name).num_classes
+        return resolve_graph.Classes(dataset_name, known, spec.channels)
+    saved = checkpoints.read(checkpoints.find(str(config.run.checkpoint_path))).variables()
+    shapes = {name: variable.shape for name, variable in saved.items()}
+    head = checkpoint_names.head_classes(shapes, spec.heads)
+    return resolve_graph.Classes(None, head or spec.classes, spec.channels)
 
 
 def _held_out(name: str, split_name: str | None, dataset_dir: str) -> resolve.DatasetFacts:
@@ -168,6 +179,28 @@ def training_warnings(resolved: resolve.ResolvedRun) -> list[str]:
 def evaluation_warnings(resolved: resolve_trained.ResolvedEvaluation) -> list[str]:
     """Returns what contradicts the checkpoint that is evaluated, if it is a published one."""
     return _contradictions(resolved.config.run.checkpoint_path, resolved.model, resolved.image_size)
+
+
+def export_warnings(resolved: resolve_trained.ResolvedExport) -> list[str]:
+    """Returns what contradicts the checkpoint that is exported, if it is a published one."""
+    path = str(resolved.config.run.checkpoint_path)
+    return _contradictions(path, resolved.model, resolved.image_size)
+
+
+def averages_warnings(checkpoint_path: str, are_left: bool) -> list[str]:
+    """Returns what to say of moving averages that only an option could have asked for.
+
+    Args:
+      checkpoint_path: of the checkpoint.
+      are_left: whether it has some that are not used.
+    """
+    if not are_left or not is_described_by_options(checkpoint_path):
+        return []
+    told = (
+        "the checkpoint has moving averages of its weights, which are left out: give"
+        " moving_average_decay=0.9999 to use them (they are as they were kept, whatever the number)"
+    )
+    return [told]
 
 
 def is_described_by_options(checkpoint_path: str) -> bool:

@@ -95,14 +95,14 @@ def parse(config_class: type[C], argv: Sequence[str]) -> C:
     values: dict[str, Any] = {}
     for name, text in texts.items():
         try:
-            values[name] = _value(known[name], text)
+            values[name] = _value(known[name], text, texts)
         except _checks.UserError as error:
             problems.append(str(error))
     problems += [
         problem
         for name, option in known.items()
         if name not in texts and isinstance(option.default, str)
-        for problem in _outside(option, option.default)
+        for problem in _outside(option, option.default, texts)
     ]
     received = shlex.join(argv[1:]) or "none"
     problems += [
@@ -167,7 +167,7 @@ def _leftovers(rest: Iterable[str], known: Mapping[str, options.Option]) -> Iter
             )
 
 
-def _value(option: options.Option, text: str) -> Any:
+def _value(option: options.Option, text: str, texts: Mapping[str, str]) -> Any:
     flag = f"--{option.name}"
     if text.startswith("--"):
         raise _checks.UserError(f"{flag} has no value: the next argument is {text!r}")
@@ -178,18 +178,19 @@ def _value(option: options.Option, text: str) -> Any:
     problems = list(option.problems(value, flag))
     if problems:
         raise _checks.UserError("\n".join(problems))
-    for problem in _outside(option, value):
+    for problem in _outside(option, value, texts):
         raise _checks.UserError(problem)
     return value
 
 
-def _outside(option: options.Option, value: Any) -> Iterator[str]:
-    """Yields what is wrong with a value in view of the tables and the disk."""
+def _outside(option: options.Option, value: Any, texts: Mapping[str, str]) -> Iterator[str]:
+    """Yields what is wrong with a value in view of the tables, the disk and the other flags."""
     flag = f"--{option.name}"
     try:
         if value is not None and option.declared.table:
             _check_name(option.declared.table, flag, value)
-        if value is not None and option.declared.path:
+        begun = paths.holds_run(texts.get(option.declared.path_unless_begun or "", ""))
+        if value is not None and option.declared.path and not begun:
             paths.check(option.declared.path, flag, value)
     except _checks.UserError as error:
         yield str(error)

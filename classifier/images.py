@@ -66,8 +66,12 @@ def decoded_channels(info: ModelInfo) -> int:
 
 def prepared_values(info: ModelInfo) -> str:
     """Returns in words what the values of a prepared image are."""
-    name = preprocessing_factory.resolve_name(info.preprocessing_name)
-    return preprocessing_factory.VALUES[name]
+    return preprocessing_factory.VALUES[own_preprocessing(info)]
+
+
+def own_preprocessing(info: ModelInfo) -> str:
+    """Returns the preprocessing's own name, where the model may have it by a network's."""
+    return preprocessing_factory.resolve_name(info.preprocessing_name)
 
 
 def picture_fn(info: ModelInfo, image_size: tuple[int, int]) -> Callable[[tf.Tensor], tf.Tensor]:

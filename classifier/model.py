@@ -1,7 +1,7 @@
 """The network of a run: its loss in training, its restored self for everything after."""
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -13,6 +13,7 @@ from classifier.run_directory import ModelInfo
 from nets import nets_factory
 from slim import _checks, checkpoints, quantization
 from slim.moving_averages import average_name
+from slim.store import current_pass
 
 # Weight of the auxiliary classifier's loss, as the original trains Inception and NASNet.
 AUXILIARY_WEIGHT = 0.4
@@ -72,7 +73,8 @@ def training_loss(
       frozen_batch_norm: whether batch norm keeps to its moving averages, or which of it does, by
         the scope's name.
       batch_norm_decay: of those averages, instead of the network's own.
-      class_weights: factor of an image's cross entropy for each class; without, 1.
+      class_weights: factor of an image's cross entropy for each class; without, 1. A mixed image's
+        is the mean of both, by their shares.
       quantize_delay: steps before a quantized network rounds.
 
     Returns:
@@ -101,7 +103,11 @@ def training_loss(
             one_hot = other + mix[:, tf.newaxis] * (one_hot - other)
         weights = weight
         if class_weights:
-            weights = weight * tf.gather(tf.constant(class_weights), label)
+            of_labels = tf.gather(tf.constant(class_weights), label)
+            if mixed_label is not None:
+                of_others = tf.gather(tf.constant(class_weights), mixed_label)
+                of_labels = of_others + mix * (of_labels - of_others)
+            weights = weight * of_labels
         auxiliary = end_points.get("AuxLogits")
         if auxiliary is not None:
             slim.losses.softmax_cross_entropy(
@@ -112,9 +118,20 @@ def training_loss(
         correct = tf.cast(tf.equal(tf.argmax(logits, axis=-1), label), tf.float32)
         counted = weight * tf.ones_like(correct)
         accuracy = tf.math.divide_no_nan(tf.reduce_sum(counted * correct), tf.reduce_sum(counted))
-        return total, {"accuracy": accuracy}
+        return total, {"accuracy": accuracy, **_parts_of(total)}
 
     return loss_fn
+
+
+def _parts_of(total: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Returns the parts of the total loss under the names that the original gives them."""
+    found = current_pass()
+    of_data = tf.add_n([loss for _, loss in found.losses])
+    parts = {f"losses/{name}/value": loss for name, loss in found.losses}
+    parts["Losses/clone_loss"] = of_data
+    if found.regularizers:
+        parts["Losses/regularization_loss"] = total - of_data
+    return parts
 
 
 def inference_network(
@@ -135,6 +152,30 @@ def inference_network(
             return network(images)
 
     return run
+
+
+@contextlib.contextmanager
+def of_image_size(model_name: str, image_size: Sequence[int]) -> Iterator[None]:
+    """Says where a network is built for images of a size that it cannot take.
+
+    Args:
+      model_name: the network.
+      image_size: height and width of its images, in pixels.
+
+    Raises:
+      UserError: if it cannot.
+    """
+    own = nets_factory.NETWORKS[model_name].image_size
+    try:
+        yield
+    except ValueError as error:
+        if all(side == own for side in image_size):
+            raise
+        shown = ",".join(map(str, image_size))
+        raise _checks.UserError(
+            f"image_size={shown} does not fit {model_name}, whose own is {own}: choose that, or one"
+            " nearer to it"
+        ) from error
 
 
 def _rounding(
@@ -164,6 +205,7 @@ class InferenceModel(tf.Module):
       prefix: the checkpoint.
       step: the training step it was written at, or None if it does not say.
       used_averages: whether the weights are the moving averages.
+      left_averages: whether the checkpoint has moving averages that are not used.
       image_size: height and width of the images, in pixels.
       is_video: whether the network takes videos.
       image_shape: of one image, or of one video: [frames, height, width, channels], where None is
@@ -191,7 +233,8 @@ class InferenceModel(tf.Module):
         self.store = slim.VariableStore(seed=0)
         self.network = self._network(info.num_classes)
         spec = tf.TensorSpec([None, *self.image_shape], tf.float32)
-        self._rounded = self.store.build(self.network, spec).quantized
+        with of_image_size(info.model_name, self.image_size):
+            self._rounded = self.store.build(self.network, spec).quantized
         self.step = self._restore()
 
     def _network(self, num_classes: int | None) -> Callable[..., Any]:
@@ -223,6 +266,7 @@ class InferenceModel(tf.Module):
         if report.missing or report.mismatched:
             raise _checks.UserError(self._unfit(report))
         checkpoints.restore(self.prefix, named)
+        self.left_averages = not self.used_averages and AVERAGE in map(kind, report.unused)
         quantization.round_weights(variables, self._rounded)
         reader = checkpoints.read(self.prefix)
         return int(reader.get("global_step")) if "global_step" in reader else None

@@ -31,6 +31,7 @@ class Declaration:
     check: Callable[..., None] | None = None
     table: Table | None = None
     path: PathKind | None = None
+    path_unless_begun: str | None = None
     resume: Resume = "listed"
 
 
@@ -42,7 +43,8 @@ def option(default: Any, help: str, **declaration: Any) -> Any:
       help: one or two sentences, with the unit.
       **declaration: the other fields of `Declaration`: `choices` (of a string or of each item of a
         list), `check` (a function of `slim._checks` that takes the value by name), `table` (the
-        value is a name of that table), `path` (what has to be on the disk) and `resume`.
+        value is a name of that table), `path` (what has to be on the disk), `path_unless_begun` (an
+        option whose folder holds a run's checkpoints where that is no longer needed) and `resume`.
     """
     return dataclasses.field(
         default=default, metadata={"option": Declaration(help=help, **declaration)}

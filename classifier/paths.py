@@ -27,6 +27,14 @@ def check(kind: PathKind, name: str, path: str) -> None:
         _CHECKS[kind](name, path)
 
 
+def holds_run(folder: str) -> bool:
+    """Returns whether a folder is there and has checkpoints."""
+    try:
+        return checkpoints.latest(folder) is not None
+    except OSError:
+        return False
+
+
 def _folder(name: str, path: str) -> None:
     if os.path.isfile(path):
         raise _checks.UserError(f"{name}={path!r} is a file, not a folder")

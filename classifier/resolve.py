@@ -132,7 +132,8 @@ def resolve_training(
     clones = strategy.num_clones * strategy.worker_replicas
     of_a_clone = config.data.batch_size * config.step.accumulate_steps
     global_batch_size = of_a_clone * clones
-    steps = resolve_schedule(config.schedule, dataset.num_samples, of_a_clone, clones)
+    aggregated = strategy.replicas_to_aggregate if strategy.sync_replicas else 1
+    steps = resolve_schedule(config.schedule, dataset.num_samples, of_a_clone, clones, aggregated)
     steps_per_epoch = dataset.num_samples / global_batch_size
     end = _end(config, steps_per_epoch)
     _check_profiled(config.reporting.profile_steps, end)

@@ -19,17 +19,39 @@ DATASET_NAME = "imagenet"
 
 @dataclasses.dataclass(frozen=True)
 class Classes:
-    """What a graph has to know of its dataset.
+    """What is known of a dataset without its folder.
 
     Attributes:
-      name: the dataset.
+      name: the dataset; None if that is not known.
       num_classes: classes in the labels; None if only its folder knows.
       num_channels: of the images; None if that is not known.
     """
 
-    name: str
-    num_classes: int | None
+    name: str | None = None
+    num_classes: int | None = None
     num_channels: int | None = None
+
+    def logits(self, labels_offset: int) -> int:
+        """Returns the length of the logits.
+
+        Raises:
+          UserError: if only the folder knows it, or the offset leaves no class or has no dataset.
+        """
+        if self.num_classes is None:
+            raise _checks.UserError(
+                f"dataset_dir is required: only the folder of {self.name!r} says its classes"
+            )
+        if labels_offset and self.name is None:
+            raise _checks.UserError(
+                "labels_offset needs dataset_name: without it the classes are those of the"
+                " checkpoint's last layer"
+            )
+        if labels_offset >= self.num_classes:
+            raise _checks.UserError(
+                f"labels_offset={labels_offset} leaves none of the {self.num_classes} classes"
+                f" of {self.name!r}"
+            )
+        return self.num_classes - labels_offset
 
 
 class GraphNetwork(Protocol):
@@ -126,25 +148,23 @@ def resolve_graph(
         raise _checks.UserError(
             "moving_average_decay needs checkpoint_path: a graph without weights has no averages"
         )
+    if config.data.dataset_split_name is not None:
+        raise _checks.UserError(
+            "dataset_split_name needs checkpoint_path: a graph without weights is compared with"
+            " nothing"
+        )
     name = _checks.one_of("model_name", model.model_name or MODEL_NAME, networks)
-    network, offset = networks[name], model.labels_offset or 0
+    network = networks[name]
     is_video = check_videos(name, networks, run)
-    if dataset.num_classes is None:
-        raise _checks.UserError(
-            f"dataset_dir is required: only the folder of {dataset.name!r} says its classes"
-        )
-    if offset >= dataset.num_classes:
-        raise _checks.UserError(
-            f"labels_offset={offset} leaves none of the {dataset.num_classes} classes"
-            f" of {dataset.name!r}"
-        )
+    num_classes = dataset.logits(model.labels_offset or 0)
     size = run.image_size or (network.image_size, network.image_size)
     frames = (run.num_frames,) if is_video else ()
     gray = bool(model.use_grayscale)
-    channels = preprocessings.prepared_channels(name, dataset.num_channels or 3, gray)
+    preprocessing = preprocessings.resolve_name(model.preprocessing_name or name)
+    channels = preprocessings.prepared_channels(preprocessing, dataset.num_channels or 3, gray)
     return ResolvedGraph(
         model_name=name,
-        num_classes=dataset.num_classes - offset,
+        num_classes=num_classes,
         input_shape=(run.batch_size, *frames, *size, channels),
         output_file=str(run.output_file),
         as_text=run.write_text_graphdef,

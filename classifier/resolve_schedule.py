@@ -30,7 +30,7 @@ class ScheduleSteps:
 
 
 def resolve_schedule(
-    options: ScheduleOptions, num_samples: int, batch_size: int, clones: int
+    options: ScheduleOptions, num_samples: int, batch_size: int, clones: int, aggregated: int = 1
 ) -> ScheduleSteps:
     """Works out a schedule.
 
@@ -39,11 +39,12 @@ def resolve_schedule(
       num_samples: images of the split.
       batch_size: images of a step on one clone.
       clones: how many there are.
+      aggregated: workers whose batches decay_per_clone counts together.
 
     Raises:
       UserError: if a decay is shorter than a step.
     """
-    counted = batch_size if options.decay_per_clone else batch_size * clones
+    counted = batch_size * (aggregated if options.decay_per_clone else clones)
     decay_steps = options.decay_steps or int(num_samples * options.num_epochs_per_decay / counted)
     if decay_steps < 1 and options.learning_rate_decay_type not in ("fixed", "piecewise"):
         raise _checks.UserError(

@@ -12,6 +12,7 @@ from classifier.config.export import DEFAULT_FORMATS, ExportConfig
 from classifier.config.formats import FORMATS
 from classifier.config.trained import EvalConfig, EvaluationOptions, ModelOptions, PredictConfig
 from classifier.resolve import DatasetFacts, Networks, Preprocessings
+from classifier.resolve_graph import Classes
 from classifier.run_directory import ModelInfo
 from slim import _checks
 
@@ -85,15 +86,7 @@ def resolve_evaluation(
       UserError: if an option contradicts `info`, nobody says what the network is, or the classes of
         the dataset are not the model's.
     """
-    wanted = config.model.preprocessing_name
-    model = _model(
-        config.model,
-        info,
-        dataset,
-        networks,
-        preprocessings,
-        wanted and preprocessings.resolve_name(wanted),
-    )
+    model = _model(config.model, info, dataset, networks, preprocessings)
     most = config.run.max_num_batches
     batch_size = config.run.batch_size
     num_images = min(dataset.num_samples, most * batch_size if most else dataset.num_samples)
@@ -127,42 +120,50 @@ class ResolvedExport:
 
 
 def exported_dataset(config: ExportConfig, info: ModelInfo | None) -> str | None:
-    """Returns the name of the dataset in `dataset_dir`, or None without a folder.
+    """Returns the name of the dataset whose classes the model knows, or None if nobody says it.
 
     Raises:
       UserError: if options say half of it.
     """
     data = config.data
-    name = data.dataset_name or (info.dataset_name if info and data.dataset_dir else None)
-    if (name is None) != (data.dataset_dir is None):
-        raise _checks.UserError(
-            "dataset_name and dataset_dir belong together with checkpoint_path: give both or none"
-        )
-    if data.dataset_dir is None and data.dataset_split_name is not None:
-        raise _checks.UserError("dataset_split_name needs dataset_dir")
+    if data.dataset_dir is None:
+        if data.dataset_split_name is not None:
+            raise _checks.UserError("dataset_split_name needs dataset_dir")
+        if info is not None and data.dataset_name is not None:
+            raise _checks.UserError(
+                "dataset_name needs dataset_dir: model_info.json beside the checkpoint says the"
+                " classes"
+            )
+        return data.dataset_name
+    name = data.dataset_name or (info.dataset_name if info else None)
+    if name is None:
+        raise _checks.UserError("dataset_name is required with dataset_dir: nothing else says it")
     return name
 
 
 def resolve_export(
     config: ExportConfig,
     info: ModelInfo | None,
-    dataset: DatasetFacts | None,
+    dataset: DatasetFacts | Classes,
     networks: Networks,
     preprocessings: Preprocessings,
 ) -> ResolvedExport:
     """Works out an export; arguments and errors as in `resolve_evaluation`.
 
-    Without `info`, the `dataset` that the options name has to say what the classes are.
+    Without a folder of images `dataset` is what is known all the same, if there is no `info`.
     """
     exported_dataset(config, info)
-    model = _model(config.model, info, dataset, networks, preprocessings, None)
+    model = _model(config.model, info, dataset, networks, preprocessings)
+    images = None if isinstance(dataset, Classes) else dataset
     formats = config.run.formats or DEFAULT_FORMATS
     for name in formats:
-        if FORMATS[name].measured and dataset is None:
+        if FORMATS[name].measured and images is None:
             raise _checks.UserError(
                 f"formats={name} needs dataset_dir: its accuracy is measured on real images"
                 + (", and its ranges come from the training split" * FORMATS[name].calibrated)
             )
+    if config.run.max_drop is not None and images is None:
+        raise _checks.UserError("max_drop needs dataset_dir: accuracy is measured on real images")
     without = [name for name in formats if model.quantized and not FORMATS[name].rounds]
     if without:
         raise _checks.UserError(
@@ -174,7 +175,7 @@ def resolve_export(
         model=model,
         image_size=config.run.image_size or model.image_size,
         formats=formats,
-        dataset=(dataset.name, dataset.split_name) if dataset else None,
+        dataset=(images.name, images.split_name) if images else None,
     )
 
 
@@ -207,20 +208,20 @@ _NO_INFO = "there is no model_info.json beside the checkpoint"
 def _model(
     given: ModelOptions,
     info: ModelInfo | None,
-    dataset: DatasetFacts | None,
+    dataset: DatasetFacts | Classes,
     networks: Networks,
     preprocessings: Preprocessings,
-    preprocessing_name: str | None,
 ) -> ModelInfo:
     """Returns what the model is, by its own information or else by the options and the dataset."""
     if info is None:
-        return _described(given, dataset, networks, preprocessings, preprocessing_name)
+        return _described(given, dataset, networks, preprocessings)
+    preprocessing = given.preprocessing_name
     wanted = {
         "model_name": given.model_name,
         "labels_offset": given.labels_offset,
         "use_grayscale": given.use_grayscale,
         "moving_average_decay": given.moving_average_decay,
-        "preprocessing_name": preprocessing_name,
+        "preprocessing_name": preprocessing and preprocessings.resolve_name(preprocessing),
     }
     problems = [
         f"{name}={value!r} contradicts {getattr(info, name)!r} in model_info.json beside the"
@@ -240,24 +241,36 @@ def _model(
     return dataclasses.replace(info, quantized=info.quantized and given.quantize is not False)
 
 
-def _described(
-    given: ModelOptions,
-    dataset: DatasetFacts | None,
-    networks: Networks,
-    preprocessings: Preprocessings,
-    preprocessing_name: str | None,
-) -> ModelInfo:
+def described_network(given: ModelOptions, networks: Networks) -> str:
+    """Returns the network of a checkpoint that only the options describe.
+
+    Raises:
+      UserError: if they do not name one, or none that is known.
+    """
     if given.model_name is None:
         raise _checks.UserError(f"model_name is required: {_NO_INFO}")
-    if dataset is None:
-        raise _checks.UserError(f"dataset_name and dataset_dir are required: {_NO_INFO}")
-    name = _checks.one_of("model_name", given.model_name, networks)
+    return _checks.one_of("model_name", given.model_name, networks)
+
+
+def _described(
+    given: ModelOptions,
+    dataset: DatasetFacts | Classes,
+    networks: Networks,
+    preprocessings: Preprocessings,
+) -> ModelInfo:
+    name = described_network(given, networks)
     offset, gray = given.labels_offset or 0, bool(given.use_grayscale)
-    preprocessing = preprocessing_name or preprocessings.resolve_name(name)
+    preprocessing = preprocessings.resolve_name(given.preprocessing_name or name)
+    label_names: tuple[str, ...] = ()
+    if isinstance(dataset, Classes):
+        num_classes = dataset.logits(offset)
+    else:
+        num_classes = resolve.num_classes(dataset, offset)
+        label_names = resolve.label_names(dataset, offset)
     return ModelInfo(
         model_name=name,
-        num_classes=resolve.num_classes(dataset, offset),
-        label_names=resolve.label_names(dataset, offset),
+        num_classes=num_classes,
+        label_names=label_names,
         labels_offset=offset,
         image_size=resolve.square(networks[name]),
         num_channels=preprocessings.prepared_channels(
@@ -271,8 +284,8 @@ def _described(
     )
 
 
-def _other_classes(info: ModelInfo, dataset: DatasetFacts | None) -> Iterator[str]:
-    if dataset is None:
+def _other_classes(info: ModelInfo, dataset: DatasetFacts | Classes) -> Iterator[str]:
+    if isinstance(dataset, Classes):
         return
     num_classes = resolve.num_classes(dataset, info.labels_offset)
     if num_classes != info.num_classes:

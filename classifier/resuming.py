@@ -64,6 +64,10 @@ def changed_options(old: Mapping[str, Any], new: ResolvedRun) -> tuple[Change, .
         if before != after["options"][name]:
             refused = each.declared.resume == "refused"
             changes[name] = Change(name, before, after["options"][name], refused)
+    name = "class_weights"  # the file may have changed, and its name not
+    before = old["resolved"].get(name, after["resolved"][name])
+    if name not in changes and before != after["resolved"][name]:
+        changes[name] = Change(name, before, after["resolved"][name], refused=False)
     return tuple(changes.values())
 
 
@@ -72,7 +76,10 @@ def refuse_changes(changes: tuple[Change, ...], train_dir: str) -> None:
     refused = [change for change in changes if change.refused]
     if not refused:
         return
-    ways = ["give the old ones to go on with it", "another --train_dir to start anew"]
+    ways = [
+        "give the old ones to go on with it",
+        "another --train_dir to start anew, or --restart, which sets that run aside",
+    ]
     # Another network has no use for the weights.
     if all(change.name != "model_name" for change in refused):
         ways.append(

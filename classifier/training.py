@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 import slim
-from classifier import cluster, facts, inputs, resolve, resuming
+from classifier import cluster, facts, inputs, paths, resolve, resuming, set_aside
 from classifier.config.incidents import DEFAULT_NAN_RESTORES, IncidentOptions
 from classifier.config.training import TrainConfig
 from classifier.exit_codes import ExitCode
@@ -35,8 +35,11 @@ def run(config: TrainConfig) -> ExitCode | None:
     """
     resolved = facts.training_run(config)
     directory = RunDirectory(config.run.train_dir)
-    changes = _changes(directory, resolved)
     workers = cluster.resolve(config.strategy)
+    if config.run.restart and workers.task == 0:
+        _restart(config)
+    # Of several workers, the first may not have moved the old run yet.
+    changes = () if config.run.restart else _changes(directory, resolved)
     check_bad_images(config, workers)
     deployment = deployment_config(config, workers)
     if workers.hosts:
@@ -71,7 +74,7 @@ def run(config: TrainConfig) -> ExitCode | None:
     except tf.errors.ResourceExhaustedError as error:
         raise _checks.RunError(_out_of_memory(resolved, error)) from error
     if opening.is_complete:
-        print(f"{directory.path} is already complete: {resolved.number_of_steps} steps")
+        print(f"{directory.path} is already complete: {train_op.global_step.numpy()} steps")
     return None
 
 
@@ -107,11 +110,21 @@ def nan_restores(options: IncidentOptions) -> int:
     return DEFAULT_NAN_RESTORES if most is None else most
 
 
+def _restart(config: TrainConfig) -> None:
+    """Makes room for a new run in a directory that has one."""
+    if config.finetune.checkpoint_path is not None:
+        paths.check("checkpoint", "checkpoint_path", config.finetune.checkpoint_path)
+    folder = set_aside.move(config)
+    if folder is not None:
+        where = config.run.train_dir
+        print(f"set aside the run of {where}: {folder} (without restart, the next start goes on)")
+
+
 def _changes(directory: RunDirectory, resolved: resolve.ResolvedRun) -> tuple[resuming.Change, ...]:
     """Returns what the command changes of the run in the directory, after refusing what it may
-    not."""
+    not; a run that ended before its first checkpoint has nothing to go on with."""
     old = directory.read_config()
-    if old is None:
+    if old is None or slim.checkpoints.latest(directory.path) is None:
         return ()
     changes = resuming.changed_options(old, resolved)
     resuming.refuse_changes(changes, directory.path)
@@ -122,14 +135,19 @@ def _out_of_memory(resolved: resolve.ResolvedRun, error: tf.errors.ResourceExhau
     """Returns what did not fit and what to try, in a line."""
     config, info = resolved.config, resolved.model
     height, width = info.image_size
-    smaller = max(1, config.data.batch_size // 2)
-    parts = config.step.accumulate_steps * 2
+    batch_size = config.data.batch_size
+    smaller, rest = divmod(batch_size, 2)
+    advice = "a smaller --train_image_size, --recompute_gradients, or --trainable_scopes"
+    if smaller:
+        advice = f"--batch_size={smaller}, {advice}"
+    if not rest:
+        parts = config.step.accumulate_steps * 2
+        advice += (
+            f" (--batch_size={smaller} --accumulate_steps={parts} goes on with the same global"
+            " batch)"
+        )
     tried = re.search(r"OOM when allocating tensor with shape\S*", str(error.message))
     return (
-        f"out of memory with {info.model_name} at batch_size={config.data.batch_size}, "
-        f"{height}x{width} images"
-        f"{f' ({tried.group()})' if tried else ''}. Try --batch_size={smaller}, a smaller "
-        "--train_image_size, --recompute_gradients, or --trainable_scopes"
-        f" (--batch_size={smaller} --accumulate_steps={parts} goes on with the same global batch); "
-        "the last checkpoint is as it was"
+        f"out of memory with {info.model_name} at batch_size={batch_size}, {height}x{width} images"
+        f"{f' ({tried.group()})' if tried else ''}. Try {advice}; the last checkpoint is as it was"
     )

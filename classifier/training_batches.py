@@ -68,22 +68,30 @@ class TrainingBatches:
             worker=self._worker,
         )
 
-    def batch(self, step: int) -> dict[str, np.ndarray]:
-        """Returns the batch of one step."""
-        return {name: part.numpy() for name, part in next(iter(self(step))).items()}
+    def batch(self, number: int) -> dict[str, np.ndarray]:
+        """Returns a batch by its number, which is the step's unless a run left batches out."""
+        return {name: part.numpy() for name, part in next(iter(self(number))).items()}
+
+    def batch_of_step(self, step: int) -> dict[str, np.ndarray]:
+        """Returns the batch that the run takes, or took, after so many steps."""
+        return self.batch(step + self._skipped(step))
 
     def upcoming(self, steps_done: int) -> tf.data.Dataset:
         """Returns the encoded records that come after so many steps, to find a bad one there."""
         config = self._resolved.config
-        skipped = learning.NanRestores(config.run.train_dir, 0).skipped(steps_done)
+        number = steps_done + self._skipped(steps_done)
         return inputs.training_records(
             self._dataset,
             seed=config.run.seed,
-            start_index=(steps_done + skipped) * self._resolved.global_batch_size,
+            start_index=number * self._resolved.global_batch_size,
             num_readers=config.data.num_readers,
             shuffle_buffer_mb=config.data.shuffle_buffer_mb,
             balanced=config.data.balanced_sampling,
         )
+
+    def _skipped(self, step: int) -> int:
+        directory = self._resolved.config.run.train_dir
+        return learning.NanRestores(directory, 0).skipped(step)
 
     def in_words(self, number: int) -> str:
         """Returns which examples a batch holds, and the range of its images."""

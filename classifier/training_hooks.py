@@ -28,7 +28,7 @@ def make_hooks(
     if saving.save_summaries_secs:
         activations = Activations(
             make_training_network(resolved),
-            batches.batch,
+            batches.batch_of_step,
             resolved.config.data.batch_size,
             resolved.config.run.seed,
         )
@@ -47,5 +47,5 @@ def make_hooks(
     if saving.summarize_images:
         names = resolved.model.label_names or ()
         seconds = saving.save_summaries_secs
-        hooks.append(ContactSheet(directory.path, batches.batch, names, seconds))
+        hooks.append(ContactSheet(directory.path, batches.batch_of_step, names, seconds))
     return hooks

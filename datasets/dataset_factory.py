@@ -83,6 +83,12 @@ DATASETS = {
 TFDS_PREFIX = "tfds:"
 FAMILIES = {f"{TFDS_PREFIX}NAME": "datasets.from_tfds"}
 
+# The second is asked for by the first, which forgets to say so.
+_TFDS_PACKAGES = {
+    "tensorflow_datasets": "tensorflow-datasets",
+    "importlib_resources": "importlib_resources",
+}
+
 # What can be done with a directory besides converting a dataset into it: name -> module with `run`.
 ACTIONS = {"verify": "datasets.verify"}
 
@@ -111,7 +117,7 @@ def check_convertible(name: str) -> None:
     """
     if is_of_a_family(name):
         get_spec(name)
-        _checks.installed("tensorflow_datasets", "tensorflow-datasets", "tfds")
+        _checks.installed(_TFDS_PACKAGES)
 
 
 def file_stem(tfds_name: str) -> str:

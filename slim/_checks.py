@@ -5,7 +5,7 @@ No TensorFlow here: flags and tables are checked before TensorFlow is loaded.
 
 import difflib
 import importlib.util
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -69,7 +69,18 @@ def in_range(low: float, high: float, **values: float | None) -> None:
             raise UserError(f"{name}={value!r} must lie between {low} and {high}")
 
 
-def installed(module: str, package: str, extra: str) -> None:
-    """Raises UserError unless the module of an extra's package is there; imports nothing."""
-    if importlib.util.find_spec(module) is None:
-        raise UserError(f"{package} is not installed; install it with: pip install 'slim[{extra}]'")
+def installed(packages: Mapping[str, str]) -> None:
+    """Looks whether packages that not everybody needs are there; imports nothing.
+
+    Args:
+      packages: name to import -> name to install, of what is needed together.
+
+    Raises:
+      UserError: for the first that is missing; the message has the command for all of them.
+    """
+    for module, package in packages.items():
+        if importlib.util.find_spec(module) is None:
+            raise UserError(
+                f"{package} is not installed; install it with: pip install"
+                f" {' '.join(packages.values())}"
+            )

@@ -1,7 +1,7 @@
 """Loss and gradients of one replica's batch, at once or over several parts of it."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -19,7 +19,7 @@ class Backward:
     Args:
       loss_fn: see `slim.learning.create_train_op`.
       store: the variables.
-      variables: gives those to differentiate by, by name.
+      choose: the names of those to differentiate by, from the names of all trainable ones.
       loss_scale: a factor on the loss that is differentiated, or None.
       accumulate_steps: equal parts of a batch that are computed one after the other; losses and
         gradients are the means over them.
@@ -31,19 +31,25 @@ class Backward:
         self,
         loss_fn: LossFn,
         store: VariableStore,
-        variables: Callable[[], Mapping[str, tf.Variable]],
+        choose: Callable[[Sequence[str]], Sequence[str]],
         loss_scale: DynamicLossScale | None,
         accumulate_steps: int = 1,
         jit_compile: bool = False,
         recompute: bool = False,
     ) -> None:
-        self._loss_fn = loss_fn
-        self._store = store
-        self._variables = variables
-        self._loss_scale = loss_scale
+        self.loss_fn = loss_fn
+        self.store = store
+        self.loss_scale = loss_scale
+        self._choose = choose
         self._parts = accumulate_steps
         self._jit_compile = jit_compile
         self._recompute = recompute
+
+    @property
+    def variables(self) -> dict[str, tf.Variable]:
+        """Those to differentiate by, by name."""
+        trainable = [name for name, record in self.store.records.items() if record.trainable]
+        return {name: self.store.named_variable(name) for name in self._choose(trainable)}
 
     def __call__(self, batch: Any, seed: tf.Tensor, step: tf.Tensor) -> dict[str, Any]:
         """Returns "loss", "numbers" (by name) and "gradients" (by the variable's name).
@@ -65,10 +71,10 @@ class Backward:
         return once(batch, seed) if self._parts == 1 else self._mean(once, batch, seed)
 
     def _once(self, batch: Any, seed: tf.Tensor, step: tf.Tensor) -> dict[str, Any]:
-        variables, scaling = self._variables(), self._loss_scale
-        entered = self._store.as_default(seed, self._recompute, step)
+        variables, scaling = self.variables, self.loss_scale
+        entered = self.store.as_default(seed, self._recompute, step)
         with entered as one_pass, tf.GradientTape() as tape:
-            loss, numbers = call(self._loss_fn, batch)
+            loss, numbers = call(self.loss_fn, batch)
             if self._recompute and not one_pass.num_segments:
                 raise _checks.UserError(
                     "recompute_gradients has nothing to act on: the network has no segments"

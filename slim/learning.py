@@ -55,6 +55,7 @@ class Run:
       restored: what the run was resumed from, or None for a fresh start.
       stop_reason: why a hook wants the run to end before `number_of_steps`, or None.
       doing: what the run is busy with: "steps", "saving", or the name of a hook's class.
+      seconds_beside: how long hooks and saving have taken so far, between the steps.
     """
 
     train_op: TrainOp
@@ -64,6 +65,7 @@ class Run:
     restored: Restored | None = None
     stop_reason: str | None = None
     doing: str = "steps"
+    seconds_beside: float = 0.0
     _saved: tuple[int, str] | None = None
 
     @property
@@ -361,10 +363,12 @@ def _save(run: Run, hooks: Iterable[Hook]) -> int:
 @contextlib.contextmanager
 def _busy(run: Run, what: str) -> Iterator[None]:
     before, run.doing = run.doing, what
+    begun = time.monotonic()
     try:
         yield
     finally:
         run.doing = before
+        run.seconds_beside += time.monotonic() - begun
 
 
 def _preempted(stop: StopRequest, run: Run) -> Preempted:

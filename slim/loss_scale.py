@@ -19,7 +19,12 @@ class DynamicLossScale:
     Args:
       initial: the first factor.
       growth_steps: steps without overflow after which it is doubled.
+
+    Attributes:
+      lowest: the factor is not halved below it; a gradient that overflows even so is no number.
     """
+
+    lowest = 1.0
 
     def __init__(self, initial: float = 2.0**15, growth_steps: int = 2000) -> None:
         self._initial = initial
@@ -47,7 +52,7 @@ class DynamicLossScale:
         grows = good >= self._growth_steps
         with tf.control_dependencies([used]):
             factor = tf.where(finite, tf.where(grows, 2.0, 1.0), 0.5)
-            self._scale.assign(tf.maximum(used * factor, 1.0))
+            self._scale.assign(tf.maximum(used * factor, self.lowest))
             self._good_steps.assign(tf.where(grows, 0.0, good))
         return used
 

@@ -29,40 +29,24 @@ class TrainOp:
 
     def __init__(
         self,
-        loss_fn: LossFn,
+        backward: Backward,
         optimizer: Optimizer,
-        store: VariableStore,
         strategy: tf.distribute.Strategy,
-        choose: Callable[[Sequence[str]], Sequence[str]],
         transform_gradients: Callable[[Mapping[str, tf.Tensor]], Mapping[str, tf.Tensor]],
         averages: MovingAverages | None,
-        loss_scale: DynamicLossScale | None,
         seed: int,
         multipliers: Multipliers,
-        accumulate_steps: int,
-        jit_compile: bool,
-        recompute_gradients: bool,
     ) -> None:
-        self.store = store
+        self.store = backward.store
         self.strategy = strategy
         self.averages = averages
-        self._loss_fn = loss_fn
+        self._backward = backward
         self._optimizer = optimizer
-        self._choose = choose
         self._transform_gradients = transform_gradients
-        self._loss_scale = loss_scale
+        self._loss_scale = backward.loss_scale
         self._seed = seed
         self._multipliers = multipliers
         self._rate_multipliers: Mapping[str, float] = {}
-        self._backward = Backward(
-            loss_fn,
-            store,
-            lambda: self.variables_to_train,
-            loss_scale,
-            accumulate_steps,
-            jit_compile,
-            recompute_gradients,
-        )
         self._built = False
         # Odd while a step computes; on the host, so that a thread can ask while a device is busy.
         self._pulse: tf.Variable | None = None
@@ -85,8 +69,7 @@ class TrainOp:
     @property
     def variables_to_train(self) -> dict[str, tf.Variable]:
         """The variables that the step updates, by name."""
-        trainable = [name for name, record in self.store.records.items() if record.trainable]
-        return {name: self.store.named_variable(name) for name in self._choose(trainable)}
+        return self._backward.variables
 
     def build(self, batch_spec: Any) -> None:
         """Makes all variables, by tracing the loss once.
@@ -101,7 +84,7 @@ class TrainOp:
             return
         with self.strategy.scope():
             _ = self.global_step
-            self.store.build(lambda batch: call(self._loss_fn, batch), batch_spec)
+            self.store.build(lambda batch: call(self._backward.loss_fn, batch), batch_spec)
             variables = self.variables_to_train
             if not variables:
                 raise _checks.UserError(
@@ -210,12 +193,15 @@ class TrainOp:
     def _update_scaled(
         self, gradients: Mapping[str, tf.Tensor], rate: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        """Updates unless a gradient overflowed; that step then says a norm of 0."""
+        """Updates unless a gradient overflowed; that step then says a norm of 0, unless no lower
+        scale is left to try."""
         assert self._loss_scale is not None
         gradients, finite = self._loss_scale.unscale(gradients)
-        norm = tf.where(finite, tf.linalg.global_norm(list(gradients.values())), 0.0)
+        norm = tf.linalg.global_norm(list(gradients.values()))
         self._apply(gradients, rate, finite)
-        return {"gradient_norm": norm, "loss_scale": self._loss_scale.update(finite)}
+        scale = self._loss_scale.update(finite)
+        hidden = tf.logical_and(tf.logical_not(finite), scale > self._loss_scale.lowest)
+        return {"gradient_norm": tf.where(hidden, 0.0, norm), "loss_scale": scale}
 
     def _apply(
         self, gradients: Mapping[str, tf.Tensor], rate: tf.Tensor, where: tf.Tensor | None
@@ -348,18 +334,8 @@ def create_train_op(
         )
 
     averages = None if moving_average_decay is None else MovingAverages(moving_average_decay, store)
-    return TrainOp(
-        loss_fn,
-        optimizer,
-        store,
-        strategy,
-        choose,
-        transform,
-        averages,
-        loss_scale,
-        seed,
-        learning_rate_multipliers or {},
-        accumulate_steps,
-        jit_compile,
-        recompute_gradients,
+    backward = Backward(
+        loss_fn, store, choose, loss_scale, accumulate_steps, jit_compile, recompute_gradients
     )
+    multipliers = learning_rate_multipliers or {}
+    return TrainOp(backward, optimizer, strategy, transform, averages, seed, multipliers)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
 from classifier import options
-from tests import source_tree
+from tests import flag_readers, source_tree
 from tests.classifier import test_original_flags as originals
 
 PAGE = source_tree.ROOT / "docs" / "flags.md"
@@ -27,6 +27,7 @@ _CHECKS = "classifier/test_exporting_checks.py"
 _EVAL = "classifier/test_eval_flags_act.py"
 _GRAPH = "classifier/test_exporting_graph.py"
 _GRAPH_OPTIONS = "classifier/test_exporting_options.py"
+_ORIGINALS = "classifier/test_exporting_originals.py"
 _PIPELINE = "end_to_end/test_pipeline.py"
 _QUANTIZE = "classifier/test_quantize_delay.py"
 _RUN = "classifier/test_run_flags_act.py"
@@ -118,6 +119,7 @@ PROOFS: dict[str, dict[str, str]] = {
             "compute_dtype"
         ),
         "end_to_end/test_resume.py::test_killed_twice_in_one_run": "train_dir",
+        "classifier/test_set_aside.py::test_a_run_begins_anew_and_nothing_is_lost": "restart",
         "end_to_end/test_resume.py::test_a_finished_run_says_so": "max_number_of_steps",
         f"{_VALIDATION}::test_it_evaluates_on_time_and_at_the_end": "eval_every_epochs",
         f"{_RUN}::test_which_split_is_evaluated": "eval_split_name",
@@ -153,6 +155,7 @@ PROOFS: dict[str, dict[str, str]] = {
             "moving_average_decay"
         ),
         "classifier/test_exporting.py::test_preprocessing_inside_a_frozen_graph": "input_type",
+        f"{_ORIGINALS}::test_the_preprocessing_that_the_options_name": "preprocessing_name",
         "classifier/test_exporting.py::test_frozen_graphs_count_their_ops": "fold_batch_norm",
         "classifier/test_exporting_endpoint.py::test_a_frozen_graph_ends_at_an_end_point": (
             "final_endpoint"
@@ -189,19 +192,6 @@ def proofs(script: str) -> dict[str, str]:
     return {flag: test for test, flags in PROOFS[script].items() for flag in flags.split()}
 
 
-def readers() -> dict[str, list[str]]:
-    """Returns the modules that read an attribute of each name; the declarations are left out."""
-    found: dict[str, set[str]] = {}
-    for folder in ("classifier", "datasets"):
-        for path in sorted((source_tree.ROOT / folder).rglob("*.py")):
-            relative = path.relative_to(source_tree.ROOT)
-            for node in ast.walk(source_tree.tree(path)) if "config" not in relative.parts else ():
-                if isinstance(node, ast.Attribute):
-                    module = ".".join(relative.with_suffix("").parts)
-                    found.setdefault(node.attr, set()).add(module)
-    return {name: sorted(modules) for name, modules in found.items()}
-
-
 def _shown(value: object) -> str:
     if value == originals.REQUIRED:
         return "required"
@@ -210,12 +200,16 @@ def _shown(value: object) -> str:
 
 def rows(script: str) -> Iterator[tuple[str, str, str, str, str]]:
     """Yields flag, original default, ours, where it acts, and the test, of each flag."""
-    tests, modules, known = proofs(script), readers(), originals.ORIGINAL[script]
-    for name in options.by_name(originals.CONFIGS[script]):
+    config_class, tests, known = (
+        originals.CONFIGS[script],
+        proofs(script),
+        originals.ORIGINAL[script],
+    )
+    modules = flag_readers.readers(script, config_class)
+    for name in options.by_name(config_class):
         original = _shown(known[name]) if name in known else "-"
         ours = _shown(originals.default_of(script, name))
-        # Some are read by their group itself, or handed over by their names.
-        where = ", ".join(f"`{m}`" for m in modules.get(name, [])[:2]) or "`classifier.config`"
+        where = ", ".join(f"`{module}`" for module in modules[name])
         yield f"`--{name}`", original, ours, where, f"`{tests[name]}`"
 
 
@@ -225,9 +219,9 @@ def render() -> str:
         "# Flags",
         "",
         "Every flag of the original's four scripts, and ours: the original's default (`-`: it had",
-        "no such flag), the default here, modules that read it, and the test below `tests/` that",
-        "shows that it acts. Written by `python -m tests.flags_that_act`; `--help` says what each",
-        "flag means.",
+        "no such flag), the default here, the modules that read it, and the test below `tests/`",
+        "that shows that it acts. Written by `python -m tests.flags_that_act`; `--help` says what",
+        "each flag means.",
     ]
     for script in PROOFS:
         lines += ["", f"## {script}.py", "", "| flag | original | here | acts in | shown by |"]

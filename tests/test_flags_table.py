@@ -3,7 +3,7 @@
 import pytest
 
 from classifier import options
-from tests import flags_that_act
+from tests import flag_readers, flags_that_act
 from tests.classifier import test_original_flags as originals
 
 
@@ -28,6 +28,31 @@ def test_a_flag_is_proven_in_one_place():
     for tests in flags_that_act.PROOFS.values():
         flags = [flag for text in tests.values() for flag in text.split()]
         assert len(flags) == len(set(flags))
+
+
+@pytest.mark.parametrize("script", flags_that_act.PROOFS)
+def test_each_flag_is_read_by_what_its_script_loads(script):
+    config_class = originals.CONFIGS[script]
+    found = flag_readers.readers(script, config_class)
+    assert not [name for name in options.by_name(config_class) if not found.get(name)]
+
+
+def test_readers_are_those_of_the_group_and_not_of_a_namesake():
+    found = flag_readers.readers(
+        "train_image_classifier", originals.CONFIGS["train_image_classifier"]
+    )
+    every = {module for modules in found.values() for module in modules}
+    assert not [
+        module
+        for module in every
+        if module.startswith(("classifier.exporting", "classifier.evaluating"))
+    ]
+    # tf.data.Options has a `deterministic` too, and ModelInfo a `model_name`.
+    assert found["deterministic"] == ["classifier.training"]
+    assert found["model_name"] == ["classifier.resolve"]
+    assert "classifier.training_batches" in found["on_bad_image"], "read by a property"
+    assert found["adam_beta1"] == ["classifier.optimizers"], "read in a table of lambdas"
+    assert "classifier.hooks.validation" in found["early_stopping_patience"], "read of an attribute"
 
 
 def test_the_page_is_current():

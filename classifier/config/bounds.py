@@ -11,6 +11,16 @@ positive = _checks.positive
 non_negative = _checks.non_negative
 fraction = functools.partial(_checks.in_range, 0, 1)
 at_least_minus_one = functools.partial(_checks.in_range, -1, math.inf)
+# Random numbers are drawn from pairs of int32.
+seed = functools.partial(_checks.in_range, 0, 2**31 - 1)
+
+
+def below_one(**values: float) -> None:
+    """Raises UserError for a value that is not in [0, 1)."""
+    non_negative(**values)
+    for name, value in values.items():
+        if value >= 1:
+            raise _checks.UserError(f"{name}={value!r} must be below 1")
 
 
 def sides(**sizes: tuple[int, int]) -> None:

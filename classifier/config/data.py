@@ -58,3 +58,5 @@ class TrainingDataOptions(Options):
             yield "cache is of this process, and with data_service another one reads the files"
         if self.data_service is not None and self.balanced_sampling:
             yield "balanced_sampling is drawn in this process, and data_service reads elsewhere"
+        if self.balanced_sampling and self.shuffle_buffer_mb != type(self).shuffle_buffer_mb:
+            yield "shuffle_buffer_mb has nothing to act on: balanced_sampling needs no buffer"

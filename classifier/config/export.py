@@ -107,6 +107,8 @@ class ExportOptions(Options):
             )
         if self.output_file is not None and self.input_type != "float_image":
             yield "input_type needs checkpoint_path: output_file gets a graph for float_image"
+        if self.output_file is not None and not self.fold_batch_norm:
+            yield "fold_batch_norm=false needs checkpoint_path: without weights nothing is folded"
         needing = ("output_dir", "formats", "final_endpoint", "license", "eval_json", *_CHECKS)
         for name in needing:
             if self.output_file is not None and getattr(self, name) is not None:
@@ -122,6 +124,11 @@ class ExportOptions(Options):
             yield "output_dir is required with checkpoint_path"
         if self.final_endpoint is not None and self.formats != ("frozen_pb",):
             yield "final_endpoint needs formats=frozen_pb: the other formats give the classes"
+        if "frozen_pb" not in (self.formats or DEFAULT_FORMATS):
+            if self.input_type != "float_image":
+                yield f"input_type={self.input_type} needs formats=frozen_pb"
+            if not self.fold_batch_norm:
+                yield "fold_batch_norm=false needs formats=frozen_pb"
         if self.write_text_graphdef:
             yield "write_text_graphdef is for output_file only; leave it out with checkpoint_path"
         wanted = [FORMATS[name] for name in self.formats or DEFAULT_FORMATS]
@@ -137,7 +144,8 @@ class ExportDataOptions(Options):
 
     dataset_name: str | None = option(
         None,
-        "Dataset whose classes the model knows; default without checkpoint_path: imagenet.",
+        "Dataset whose classes the model knows; default: that of model_info.json, or else the"
+        " classes of the checkpoint's last layer, and imagenet without checkpoint_path.",
         table="datasets",
     )
     dataset_dir: str | None = option(

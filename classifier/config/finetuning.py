@@ -18,11 +18,13 @@ class FinetuneOptions(Options):
         None,
         "Checkpoint, folder of checkpoints or .weights.h5 file that a new run starts from.",
         path="checkpoint",
+        path_unless_begun="train_dir",
     )
     checkpoint_exclude_scopes: tuple[str, ...] = option(
         (),
-        "Scopes of the variables that are not taken from that checkpoint, separated by commas; auto"
-        " stands for the heads that have other classes there, and is the default when they have.",
+        "Scopes of the variables that are not taken from that checkpoint, separated by commas; * is"
+        " any part of a name, and auto stands for the heads that have other classes there, and is"
+        " the default when they have.",
     )
     checkpoint_scope_map: tuple[str, ...] = option(
         (),
@@ -37,8 +39,8 @@ class FinetuneOptions(Options):
     )
     trainable_scopes: tuple[str, ...] = option(
         (),
-        "Scopes of the variables to train; without it, all. Batch norm outside of them keeps to its"
-        " moving averages.",
+        "Scopes of the variables to train, such as resnet_v1_50/block*; without it, all. Batch norm"
+        " outside of them keeps to its moving averages.",
         resume="refused",
     )
     ignore_missing_vars: bool = option(
@@ -48,11 +50,7 @@ class FinetuneOptions(Options):
     def conflicts(self) -> Iterator[str]:
         """Yields what does not go together, and scope pairs that are none."""
         if self.checkpoint_path is None:
-            for name in (
-                "checkpoint_exclude_scopes",
-                "checkpoint_scope_map",
-                "ignore_missing_vars",
-            ):
+            for name in _OF_A_CHECKPOINT:
                 if getattr(self, name):
                     yield f"{name} needs checkpoint_path: it says what to take from that checkpoint"
             if self.finetune == "head":
@@ -70,6 +68,8 @@ class FinetuneOptions(Options):
                     f"checkpoint_scope_map: {pair!r} is not CHECKPOINT:NETWORK, such as"
                     " resnet_v1_50:backbone"
                 )
+            if "*" in pair:
+                yield f"checkpoint_scope_map: {pair!r} has a *, and a name has to be a whole one"
             targets.append(new)
         for target in sorted({each for each in targets if each and targets.count(each) > 1}):
             yield f"checkpoint_scope_map: {target!r} gets two scopes of the checkpoint"

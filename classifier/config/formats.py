@@ -16,7 +16,6 @@ class FormatFacts:
       calibrated: whether it needs images of the training split.
       rounds: whether it can hold the rounding of a quantized run.
       packages: import name -> name to install, of what the check needs.
-      extra: the extra that has them.
       no_videos: why it cannot take a network of videos; empty if it can.
     """
 
@@ -26,7 +25,6 @@ class FormatFacts:
     calibrated: bool = False
     rounds: bool = False
     packages: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    extra: str = ""
     no_videos: str = ""
 
 
@@ -41,14 +39,12 @@ FORMATS: Mapping[str, FormatFacts] = {
         file="{model}.tflite",
         rounds=True,
         packages=_LITERT,
-        extra="litert",
         no_videos=_NO_POOLING,
     ),
     "tflite_float16": FormatFacts(
         file="{model}_float16.tflite",
         quantized=True,
         packages=_LITERT,
-        extra="litert",
         no_videos=_NO_POOLING,
     ),
     "tflite_dynamic": FormatFacts(
@@ -56,7 +52,6 @@ FORMATS: Mapping[str, FormatFacts] = {
         quantized=True,
         measured=True,
         packages=_LITERT,
-        extra="litert",
         no_videos=_NO_POOLING,
     ),
     "tflite_int8": FormatFacts(
@@ -66,10 +61,9 @@ FORMATS: Mapping[str, FormatFacts] = {
         calibrated=True,
         rounds=True,
         packages=_LITERT,
-        extra="litert",
         no_videos=_NO_POOLING,
     ),
-    "onnx": FormatFacts(file="{model}.onnx", packages=_ONNX, extra="onnx"),
+    "onnx": FormatFacts(file="{model}.onnx", packages=_ONNX),
     "keras": FormatFacts(file="{model}.keras"),
     "weights_h5": FormatFacts(file="{model}.weights.h5", rounds=True),
 }

@@ -29,6 +29,7 @@ class NetworkOptions(Options):
         "What the network computes in; variables, batch norm's statistics and losses stay float32,"
         " and float16 scales the loss.",
         choices=COMPUTE_DTYPES,
+        resume="refused",
     )
     use_grayscale: bool = option(False, "Turn the images to one channel.")
 
@@ -41,7 +42,7 @@ class LossOptions(Options):
         0.00004, "Coefficient of the L2 penalty on the weights.", check=bounds.non_negative
     )
     label_smoothing: float = option(
-        0.0, "Share of each label spread evenly over all classes, 0 to 1.", check=bounds.fraction
+        0.0, "Share of each label spread evenly over all classes, below 1.", check=bounds.below_one
     )
     class_weights: str | None = option(
         None,

@@ -13,6 +13,13 @@ OPTIMIZERS = (
 )
 
 
+# Two flags that are easily taken for each other, and whose they are.
+_EPSILONS = {
+    "opt_epsilon": ("adadelta", "adam", "rmsprop"),
+    "adamw_epsilon": ("adamw", "lamb", "muon"),
+}
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OptimizerOptions(Options):
     """Optimizer."""
@@ -89,3 +96,8 @@ class OptimizerOptions(Options):
                 f"optimizer_weight_decay is for {', '.join(DECOUPLED)}; for {self.optimizer} it is"
                 " weight_decay, the L2 penalty of the loss"
             )
+        right = next((name for name, of in _EPSILONS.items() if self.optimizer in of), None)
+        for name, of in _EPSILONS.items():
+            is_set = getattr(self, name) != getattr(type(self), name)
+            if right not in (None, name) and is_set:
+                yield f"{name} is for {', '.join(of)}; for {self.optimizer} it is {right}"

@@ -16,6 +16,12 @@ class RunOptions(Options):
         path="new_folder",
         resume="free",
     )
+    restart: bool = option(
+        False,
+        "Begin anew though train_dir has a run: its files are moved to `set_aside` there. Leave it"
+        " out to go on.",
+        resume="free",
+    )
     max_number_of_steps: int | None = option(
         None,
         "Training steps in all, resumed ones included; without it, until stopped.",
@@ -27,7 +33,7 @@ class RunOptions(Options):
     seed: int = option(
         0,
         "Seed of the variables, the order of the examples, augmentation and dropout.",
-        check=bounds.non_negative,
+        check=bounds.seed,
         resume="refused",
     )
     steps_per_loop: int = option(

@@ -55,14 +55,15 @@ class ScheduleOptions(Options):
     )
     learning_rate_multipliers: tuple[str, ...] = option(
         (),
-        "Factors of the learning rate by scope, such as InceptionV3/Logits:10,InceptionV3:0.1; of"
-        " scopes that a variable lies in, the longest counts.",
+        "Factors of the learning rate by scope, such as InceptionV3/Logits:10,InceptionV3/Mixed_*:2"
+        "; of scopes that a variable lies in, the longest counts.",
         check=bounds.scope_factors,
     )
     decay_per_clone: bool = option(
         False,
         "Count the epochs of the learning rate in the batches of one clone, as the original does,"
-        " not in global ones: they then last as many times longer as there are clones.",
+        " not in global ones: they then last as many times longer as there are clones. With"
+        " sync_replicas, it counts those of replicas_to_aggregate workers.",
     )
 
     def conflicts(self) -> Iterator[str]:

@@ -33,13 +33,14 @@ class StrategyOptions(Options):
         resume="free",
     )
     sync_replicas: bool = option(
-        False, "Workers take each step together: they do so anyway.", resume="free"
+        False,
+        "Workers take each step together: they do so anyway; with decay_per_clone, epochs count the"
+        " batches of replicas_to_aggregate workers.",
     )
     replicas_to_aggregate: int = option(
         1,
         "With sync_replicas: workers whose gradients make a step; it has to be all.",
         check=bounds.positive,
-        resume="free",
     )
     num_ps_tasks: int = option(
         0, "Refused but for 0: every worker keeps the variables.", check=bounds.non_negative

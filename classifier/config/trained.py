@@ -16,6 +16,9 @@ class ModelOptions(Options):
     """Model, where model_info.json beside the checkpoint does not say it."""
 
     model_name: str | None = option(None, f"Name of the network; {_MODEL_INFO}.", table="networks")
+    preprocessing_name: str | None = option(
+        None, f"Preprocessing, by its name or a network's; {_MODEL_INFO}.", table="preprocessings"
+    )
     labels_offset: int | None = option(
         None, f"Subtracted from each label; {_MODEL_INFO}.", check=bounds.non_negative
     )
@@ -37,9 +40,6 @@ class ModelOptions(Options):
 class EvaluatedModelOptions(ModelOptions):
     """Model, where model_info.json beside the checkpoint does not say it."""
 
-    preprocessing_name: str | None = option(
-        None, f"Preprocessing, by its name or a network's; {_MODEL_INFO}.", table="preprocessings"
-    )
     eval_image_size: tuple[int, int] | None = option(
         None, "Size of the images, in pixels; default: that of training.", check=bounds.sides
     )

@@ -1,6 +1,6 @@
 """The formats by name, and the export that the options ask for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from classifier import facts, model
 from classifier.config import formats as config_formats
@@ -20,7 +20,7 @@ from classifier.exporting import (
 )
 from classifier.exporting.job import Job
 from classifier.resolve_trained import ResolvedExport
-from slim import _paths
+from slim import _paths, signals
 
 FORMATS: Mapping[str, Callable[[Job], checks.Exported]] = {
     "frozen_pb": frozen.write,
@@ -49,7 +49,8 @@ def run(config: ExportConfig) -> ExitCode | None:
       UserError: if the checkpoint is not the model's, a version folder exists, an extra is not
         installed, options do not fit each other, or `eval_json` is of another checkpoint; nothing
         is written then.
-      RunError: if an export does not give the checkpoint's answers; it is not kept.
+      RunError: if an export does not give the checkpoint's answers; it is not kept, while the
+        formats before it are, with labels and model card.
     """
     if config.run.checkpoint_path is None:
         graph_def.write(facts.graph(config))
@@ -58,24 +59,53 @@ def run(config: ExportConfig) -> ExitCode | None:
     classifier = model.InferenceModel(
         resolved.model, config.run.checkpoint_path, resolved.image_size, config.run.num_frames
     )
-    numbers = model_card.measured(config.run, classifier.step)
-    _paths.check_writable_directory(str(config.run.output_dir), "output_dir")
+    numbers = model_card.measured(config.run, classifier.prefix, classifier.step)
+    output_dir = _paths.check_writable_directory(str(config.run.output_dir), "output_dir")
+    _paths.sweep_scratch(output_dir)
     job = _job(resolved, classifier)
     for name in resolved.formats:
         job.target(name)  # all of them, before the first is written
     print(f"{resolved.model.model_name} {classifier.prefix} {model_card.summary(classifier)}")
+    for warning in _warnings(resolved, classifier, numbers):
+        print(f"warning: {warning}", flush=True)
     found: dict[str, checks.Exported] = {}
-    for name in resolved.formats:
-        exported = found[name] = FORMATS[name](job)
-        print(f"{name} {exported.path} {exported.comparison}", flush=True)
-    labels_path = labels.write(resolved.model, str(config.run.output_dir))
+    try:
+        with signals.termination_as_interrupt():
+            for name in resolved.formats:
+                exported = found[name] = FORMATS[name](job)
+                print(f"{name} {exported.path} {exported.comparison}", flush=True)
+    finally:
+        if found:  # what was kept is to be used, whatever became of the rest
+            _finish(job, found, numbers)
+    return None
+
+
+def _finish(
+    job: Job, found: Mapping[str, checks.Exported], numbers: model_card.Measured | None
+) -> None:
+    """Writes labels and model card beside the formats, and prints how these are called."""
+    labels_path = labels.write(job.classifier.info, str(job.options.output_dir))
     if labels_path:
         print(f"labels {labels_path}")
-    card_path = model_card.write(classifier, config.run, found, numbers)
+    others = tuple(job.present(but=found))
+    if others:
+        print(f"of an earlier export, and left as they are: {', '.join(others)}")
+    card_path = model_card.write(job.classifier, job.options, found, numbers, others)
     print(f"model card {card_path}" if card_path else "model card: yours is left as it is")
     for exported in found.values():
         print(f"\n{exported.usage}" if exported.usage else "", flush=True)
-    return None
+
+
+def _warnings(
+    resolved: ResolvedExport,
+    classifier: model.InferenceModel,
+    numbers: model_card.Measured | None,
+) -> Iterator[str]:
+    yield from facts.export_warnings(resolved)
+    path = str(resolved.config.run.checkpoint_path)
+    yield from facts.averages_warnings(path, classifier.left_averages)
+    if numbers is not None and numbers.doubt:
+        yield numbers.doubt
 
 
 def _job(resolved: ResolvedExport, classifier: model.InferenceModel) -> Job:

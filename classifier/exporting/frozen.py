@@ -53,7 +53,9 @@ def write(job: Job) -> checks.Exported:
         + f", {ops}"
     )
     asked = built.described.get("probabilities", built.outputs[0])
-    called = usage.frozen(classifier, path, options.input_type, trial.spec, asked)
+    called = usage.frozen(
+        classifier, path, options.input_type, trial.spec, asked, options.final_endpoint is None
+    )
     return checks.Exported(path, found, called)
 
 

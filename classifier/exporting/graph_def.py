@@ -19,12 +19,15 @@ def write(resolved: ResolvedGraph) -> None:
 
     Args:
       resolved: the network, its input and the file.
+
+    Raises:
+      UserError: if the network cannot take images of this size.
     """
     network = model.inference_network(resolved.model_name, resolved.num_classes, resolved.quantized)
     graph, store = tf.Graph(), slim.VariableStore(seed=0)
     with graph.as_default():
         inputs = tf.raw_ops.Placeholder(dtype=tf.float32, shape=resolved.input_shape, name="input")
-        with store.as_default():
+        with store.as_default(), model.of_image_size(resolved.model_name, inputs.shape[-3:-1]):
             logits, end_points = network(inputs)
     found = graph.as_graph_def()
     if resolved.as_text:

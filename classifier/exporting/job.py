@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from collections.abc import Collection, Iterator
 
 from classifier import model
 from classifier.config.export import ExportOptions
@@ -53,10 +54,24 @@ class Job:
         Raises:
           UserError: if a folder is there, which nothing is written over.
         """
-        file = FORMATS[name].file.format(
-            model=self.classifier.info.model_name, version=self.classifier.step or 1
-        )
-        path = os.path.join(str(self.options.output_dir), *file.split("/"))
+        path = os.path.join(str(self.options.output_dir), *self._parts(name))
         if os.path.isdir(path):
             raise _checks.UserError(f"{path} exists; remove it, or choose another output_dir")
         return path
+
+    def present(self, but: Collection[str]) -> Iterator[str]:
+        """Yields the names in `output_dir` of the formats that are there already.
+
+        Args:
+          but: formats that are left out.
+        """
+        for first, *_ in (self._parts(name) for name in FORMATS if name not in but):
+            if os.path.exists(os.path.join(str(self.options.output_dir), first)):
+                yield first
+
+    def _parts(self, name: str) -> list[str]:
+        """Returns the path of a format below `output_dir`, piece by piece."""
+        file = FORMATS[name].file.format(
+            model=self.classifier.info.model_name, version=self.classifier.step or 1
+        )
+        return file.split("/")

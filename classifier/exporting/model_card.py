@@ -8,11 +8,12 @@ import dataclasses
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from classifier import images, model
 from classifier.config.export import ExportOptions
+from classifier.exporting import usage
 from classifier.exporting.checks import Exported
 from classifier.run_directory import RunDirectory, read_json
 from slim import _checks, _paths
@@ -20,6 +21,8 @@ from slim import _checks, _paths
 FILE_NAME = "README.md"
 MARK = "<!-- Written by export_inference_graph.py. Without this line, no export changes it. -->"
 _SHOWN_CLASSES = 100
+# Of an evaluation's file.
+_KEYS = {"accuracy", "checkpoint", "num_images", "split", "step"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,18 +33,21 @@ class Measured:
       split: of the dataset.
       num_images: images counted.
       metrics: number by name.
+      doubt: why it may be another checkpoint's all the same; empty if it is not.
     """
 
     split: str
     num_images: int
     metrics: Mapping[str, float]
+    doubt: str = ""
 
 
-def measured(options: ExportOptions, step: int | None) -> Measured | None:
+def measured(options: ExportOptions, prefix: str, step: int | None) -> Measured | None:
     """Returns what is known of a checkpoint's accuracy, or None.
 
     Args:
       options: `eval_json`, or else `checkpoint_path` with the evaluations of its run.
+      prefix: of the checkpoint.
       step: of the checkpoint.
 
     Raises:
@@ -49,7 +55,7 @@ def measured(options: ExportOptions, step: int | None) -> Measured | None:
     """
     if options.eval_json is not None:
         found = read_json(options.eval_json)
-        if found is None or not {"accuracy", "num_images", "step", "split"} <= set(found):
+        if found is None or not set(found) >= _KEYS:
             raise _checks.UserError(
                 f"eval_json={options.eval_json!r} is not a file that eval_image_classifier.py wrote"
             )
@@ -58,7 +64,20 @@ def measured(options: ExportOptions, step: int | None) -> Measured | None:
                 f"eval_json={options.eval_json!r} is of step {found['step']}, the checkpoint of"
                 f" step {step}: evaluate the one that is exported"
             )
-        return _measured(found["split"], found)
+        theirs = str(found["checkpoint"])
+        if os.path.basename(theirs) != os.path.basename(prefix):
+            raise _checks.UserError(
+                f"eval_json={options.eval_json!r} is of {theirs}, which is not the checkpoint"
+                f" {prefix}: evaluate the one that is exported"
+            )
+        numbers = _measured(found["split"], found)
+        if os.path.realpath(theirs) == os.path.realpath(prefix):
+            return numbers
+        doubt = (
+            f"eval_json={options.eval_json!r} is of {theirs}: its numbers go into the model card as"
+            f" those of {prefix}"
+        )
+        return dataclasses.replace(numbers, doubt=doubt)
     run = _run_of(str(options.checkpoint_path))
     for line in reversed(_evaluations(run.metrics_path)):
         if line["step"] == step:
@@ -81,6 +100,7 @@ def write(
     options: ExportOptions,
     found: Mapping[str, Exported],
     numbers: Measured | None,
+    others: Sequence[str] = (),
 ) -> str | None:
     """Writes README.md.
 
@@ -89,6 +109,7 @@ def write(
       options: `output_dir`, `checkpoint_path` and `license`.
       found: what was written, by format.
       numbers: from `measured`.
+      others: files of earlier exports that are still there.
 
     Returns:
       The path, or None where there is one that the user has taken over.
@@ -102,6 +123,7 @@ def write(
         _front_matter(classifier, options, numbers),
         f"{MARK}\n\n# {classifier.info.model_name}\n",
         *_sections(classifier, options, found, numbers),
+        *_of_earlier_exports(others),
     ]
     _paths.write_atomically(path, "\n".join(sections).encode())
     return path
@@ -173,9 +195,16 @@ def _sections(
         "|---|---|---|",
     ]
     yield "\n".join(["## Formats\n", *head, *rows, ""])
-    calls = [each.usage.replace(base, "") for each in found.values() if each.usage]
+    folder = str(options.output_dir)
+    calls = [usage.from_folder(each.usage, folder) for each in found.values() if each.usage]
     if calls:
         yield "\n\n".join(["## How to call them", *calls]) + "\n"
+
+
+def _of_earlier_exports(files: Sequence[str]) -> Iterator[str]:
+    if files:
+        shown = ", ".join(f"`{file}`" for file in files)
+        yield f"## Of earlier exports\n\nThis card says nothing of {shown}, which may differ.\n"
 
 
 def _classes(names: tuple[str, ...]) -> str:

@@ -151,9 +151,7 @@ def write(job: Job) -> checks.Exported:
         tf.saved_model.save(serving, temporary, signatures=serving.by_signature())
         warm_up.write(temporary, classifier.info.model_name, serving.warm_up_requests())
         loaded = tf.saved_model.load(temporary).signatures
-        trial = job.trial(batch_size)
-        found = checks.compare(classifier, _logits(loaded["image_tensor"]), trial)
-        checks.check(found, classifier)
+        found = _compare(job, loaded)
         answered = warm_up.replay(temporary, serving.by_signature(), loaded)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         _move(temporary, path)
@@ -161,5 +159,39 @@ def write(job: Job) -> checks.Exported:
     return checks.Exported(path, found, usage.saved_model(classifier, path, loaded))
 
 
-def _logits(signature: Callable[..., Mapping[str, tf.Tensor]]) -> Callable[[tf.Tensor], tf.Tensor]:
-    return lambda images: signature(images=images)["logits"]
+def _compare(job: Job, signatures: Mapping[str, Callable[..., Any]]) -> checks.Comparison:
+    """Compares the signatures that classify with the checkpoint, and returns how the one of
+    preprocessed images does.
+
+    Raises:
+      RunError: if one gives other logits, or names other classes.
+    """
+    kinds = [("image_tensor", "float_image")]
+    if not job.classifier.is_video:
+        kinds += [("serving_default", "encoded_image"), ("tf_example", "encoded_image")]
+    found = []
+    for name, input_type in kinds:
+        trial = job.trial(job.options.batch_size, input_type)
+        call = _logits(job.classifier, name, signatures[name])
+        found.append(checks.check(checks.compare(job.classifier, call, trial), job.classifier))
+    return found[0]
+
+
+def _logits(
+    classifier: model.InferenceModel, name: str, signature: Callable[..., Any]
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns a signature's logits as a function, which looks at its classes too."""
+    taken = usage.taken(signature).name
+
+    def call(batch: tf.Tensor) -> tf.Tensor:
+        given = tf.constant(list(map(_example, batch.numpy()))) if name == "tf_example" else batch
+        answer = signature(**{taken: given})
+        best = answer["probabilities"].numpy().argmax(axis=-1)
+        if [classifier.class_name(i).encode() for i in best] != answer["classes"].numpy().tolist():
+            raise _checks.RunError(
+                f"signature {name!r} of the export names other classes than those of the largest"
+                " probabilities, so it was not kept"
+            )
+        return answer["logits"]
+
+    return call

@@ -4,19 +4,22 @@
 """
 
 import os
+import shlex
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
 
 from classifier import images, model
+from classifier.exporting import picture_code
 
 # Where TensorFlow Serving listens unless told otherwise.
 _REST_PORT = 8501
 
 # What the code calls `given`, by input type.
 _GIVEN = {
-    "float_image": '    given = np.load("images.npy")  # preprocessed, {shape}',
+    "float_image": "    {images}\n    given = images",
     "uint8_image": """\
     with open("picture.jpg", "rb") as file:
         picture = tf.io.decode_image(file.read(), channels={channels}, expand_animations=False)
@@ -37,7 +40,7 @@ _KINDS = {"image_tensor": "float_image", "tf_example": "tf_example"}
 _FROZEN = """\
 ```python
 import numpy as np
-import tensorflow as tf
+import tensorflow as tf{pillow}
 
 graph_def = tf.compat.v1.GraphDef()
 with open("{path}", "rb") as file:
@@ -55,19 +58,28 @@ def answer(given):
         return session.run("{output}", {{"input:0": given}})
 
 
-for row in answer(inputs()):
-    print(row.argmax(), row.max())
+rows = answer(inputs())
+{told}
 ```"""
 _LOADED = """\
 ```python
-import numpy as np
+import numpy as np{pillow}
 {load}
 
-images = np.load("images.npy")  # preprocessed, float32 {shape}
+{images}
 {ask}
-for row in rows:
-    print(row.argmax(), row.max())
+{told}
 ```"""
+_PILLOW = "\nfrom PIL import Image"
+_FRAMES = 'images = np.load("images.npy")  # frames prepared as `{name}` does, float32 {shape}'
+_NAMES = """\
+with open("{path}", encoding="utf-8") as file:
+    names = file.read().splitlines()
+for row in rows:
+    print(names[row.argmax()], row.max())"""
+_NUMBERS = """\
+for row in rows:
+    print(row.argmax(), row.max())"""
 _LITERT = """\
 from ai_edge_litert.interpreter import Interpreter
 
@@ -111,10 +123,12 @@ import numpy as np
 import tensorflow as tf
 
 classify = tf.saved_model.load("{path}").signatures["serving_default"]
-answer = classify(images=tf.constant(np.load("images.npy")))  # preprocessed, float32 {shape}
+{images}
+answer = classify(images=tf.constant(images))
 for name, row in zip(answer["classes"].numpy(), answer["probabilities"].numpy()):
     print(name.decode(), row.max())
 ```"""
+_BASE = "--model_base_path="
 _SAVED_MODEL = """\
 ```python
 import tensorflow as tf
@@ -129,7 +143,7 @@ for name, row in zip(answer["classes"].numpy(), answer["probabilities"].numpy())
 With TensorFlow Serving:
 
 ```bash
-tensorflow_model_server --rest_api_port={port} --model_name={name} --model_base_path={base}
+tensorflow_model_server --rest_api_port={port} --model_name={name} {base}
 ```
 
 ```bash
@@ -145,6 +159,7 @@ def frozen(
     input_type: str,
     spec: tf.TensorSpec,
     output: tf.Tensor,
+    classifies: bool,
 ) -> str:
     """Returns how a frozen graph is called.
 
@@ -154,13 +169,20 @@ def frozen(
       input_type: one of `classifier.config.export.INPUT_TYPES`.
       spec: what it takes.
       output: what to ask it for.
+      classifies: whether that is a score for each class.
     """
     given = _GIVEN[input_type].format(
-        shape=f"{spec.dtype.name} {shape_text(spec)}",
+        images=textwrap.indent(_images(classifier, spec), "    ").lstrip(),
         channels=images.decoded_channels(classifier.info),
         batch=spec.shape[0] or 1,
     )
-    code = _FROZEN.format(path=os.path.abspath(path), given=given, output=output.name)
+    code = _FROZEN.format(
+        path=os.path.abspath(path),
+        pillow=_PILLOW * ("Image." in given),
+        given=given,
+        output=output.name,
+        told=_told(classifier, path) if classifies else "print(rows.shape)",
+    )
     return "\n".join(
         [
             f"### {os.path.basename(path)}\n",
@@ -182,31 +204,44 @@ def saved_model(classifier: model.InferenceModel, path: str, signatures: Mapping
       signatures: what was loaded from there.
     """
     path, name = os.path.abspath(path), classifier.info.model_name
-    default = _taken(signatures["serving_default"])
+    default = taken(signatures["serving_default"])
     batch = default.shape[0] or 1
     code = (_VIDEOS if classifier.is_video else _SAVED_MODEL).format(
-        shape=shape_text(default),
+        images=_images(classifier, default) if classifier.is_video else "",
         path=path,
         batch=batch,
         name=name,
-        base=os.path.dirname(path),
+        base=_BASE + shlex.quote(os.path.dirname(path)),
         port=_REST_PORT,
         instances=", ".join(['{"b64": "%s"}'] * batch),
         pictures=" ".join(['"$picture"'] * batch),
     )
     rows = [f"### saved_model/{os.path.basename(path)}\n"]
     for key, signature in sorted(signatures.items()):
-        taken = _taken(signature)
+        spec = taken(signature)
         kind = "float_image" if classifier.is_video else _KINDS.get(key, "encoded_image")
         gives = ", ".join(
-            f"`{each}` {spec.dtype.name} {shape_text(spec)}"
-            for each, spec in sorted(signature.structured_outputs.items())
+            f"`{each}` {given.dtype.name} {shape_text(given)}"
+            for each, given in sorted(signature.structured_outputs.items())
         )
         rows.append(
-            f"- `{key}`: `{taken.name}` {taken.dtype.name} {shape_text(taken)}, "
+            f"- `{key}`: `{spec.name}` {spec.dtype.name} {shape_text(spec)}, "
             f"{_values(classifier, kind)}; gives {gives}"
         )
     return "\n".join([*rows, "", code])
+
+
+def from_folder(text: str, folder: str) -> str:
+    """Returns what one of these functions gave, for somebody whose working directory is a folder.
+
+    Args:
+      text: from here.
+      folder: with what was exported.
+    """
+    base = os.path.abspath(folder)
+    # TensorFlow Serving takes absolute paths alone.
+    served = _BASE + shlex.quote(os.path.join(base, "saved_model"))
+    return text.replace(served, f'{_BASE}"$PWD/saved_model"').replace(base + os.sep, "")
 
 
 def loaded(kind: str, classifier: model.InferenceModel, path: str, batch_size: int | None) -> str:
@@ -218,16 +253,23 @@ def loaded(kind: str, classifier: model.InferenceModel, path: str, batch_size: i
       path: the file.
       batch_size: images at once; None for any number.
     """
-    shape = shape_text(tf.TensorSpec([batch_size, *classifier.image_shape]))
+    spec = tf.TensorSpec([batch_size, *classifier.image_shape])
+    code = _images(classifier, spec)
     answer = f"[{batch_size or 'any'}, {classifier.info.num_classes}]"
     load, ask, given = (each.format(path=os.path.abspath(path)) for each in _RUNTIMES[kind])
     dtype, rounded = ("int8", ", rounded") if kind == "tflite_int8" else ("float32", "")
     rows = [
         f"### {os.path.basename(path)}\n",
-        f"- `images`: {dtype} {shape}, {_values(classifier, 'float_image')}{rounded}",
+        f"- `images`: {dtype} {shape_text(spec)}, {_values(classifier, 'float_image')}{rounded}",
         f"- {given}: {dtype} {answer}",
         "",
-        _LOADED.format(load=load, ask=ask, shape=shape),
+        _LOADED.format(
+            pillow=_PILLOW * ("Image." in code),
+            load=load,
+            images=code,
+            ask=ask,
+            told=_told(classifier, path),
+        ),
     ]
     return "\n".join(rows)
 
@@ -236,6 +278,20 @@ def weights(path: str) -> str:
     """Returns how a file of weights alone is read."""
     code = _WEIGHTS.format(path=os.path.abspath(path))
     return f"### {os.path.basename(path)}\n\n- weights under slim's names\n\n{code}"
+
+
+def _images(classifier: model.InferenceModel, spec: tf.TensorSpec) -> str:
+    """Returns code that makes `images`: of a picture, or of frames that somebody has saved."""
+    if not classifier.is_video:
+        return picture_code.prepared(classifier, spec.shape[0] or 1)
+    return _FRAMES.format(name=classifier.info.preprocessing_name, shape=shape_text(spec))
+
+
+def _told(classifier: model.InferenceModel, path: str) -> str:
+    """Returns code that prints the best class of each of `rows`, by its name if it has one."""
+    if not classifier.info.label_names:
+        return _NUMBERS
+    return _NAMES.format(path=os.path.join(os.path.dirname(os.path.abspath(path)), "labels.txt"))
 
 
 def _values(classifier: model.InferenceModel, kind: str) -> str:
@@ -248,7 +304,8 @@ def _values(classifier: model.InferenceModel, kind: str) -> str:
     )
 
 
-def _taken(signature: Any) -> tf.TensorSpec:
+def taken(signature: Any) -> tf.TensorSpec:
+    """Returns what a signature of a SavedModel takes."""
     (spec,) = signature.structured_input_signature[1].values()
     return spec
 

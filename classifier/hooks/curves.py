@@ -33,7 +33,7 @@ class Curves(learning.Hook):
     """
 
     def __init__(self, resolved: ResolvedRun, directory: str, metrics: MetricsFile) -> None:
-        _checks.installed("matplotlib", "matplotlib", "plots")
+        _checks.installed({"matplotlib": "matplotlib"})
         evaluations = (resolved.eval_every_steps,) if resolved.eval_every_steps else ()
         self._every = (resolved.steps_per_epoch, *evaluations)
         self._path = os.path.join(directory, FILE)

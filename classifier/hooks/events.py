@@ -9,6 +9,9 @@ from classifier.hooks.activations import Activations
 from slim import learning
 from slim.events import EventFile, histogram
 
+# Other numbers are ours alone.
+_ORIGINAL_NAMES = {"loss": "total_loss", "learning_rate": "learning_rate"}
+
 
 class EventHook(learning.Hook):
     """Writes a step's numbers every so many seconds, and histograms of the network's variables and
@@ -33,12 +36,12 @@ class EventHook(learning.Hook):
         self._activations = activations
         self._clock = clock
         self._file: EventFile | None = None
-        self._last = 0.0
+        self._last, self._last_step = 0.0, 0
 
     def begin(self, run: learning.Run) -> None:
         """Opens the file."""
         self._file = EventFile(self._directory)
-        self._last = self._clock()
+        self._last, self._last_step = self._clock(), run.step
 
     def after_steps(self, run: learning.Run, numbers: Mapping[str, np.ndarray]) -> None:
         """Writes the last step's numbers if it is time, or the run is over."""
@@ -46,12 +49,12 @@ class EventHook(learning.Hook):
         if now - self._last < self._seconds and run.step != run.number_of_steps:
             return
         assert self._file is not None
-        self._file.scalars(
-            run.step, {f"train/{name}": values[-1] for name, values in numbers.items()}
-        )
+        scalars = {_shown(name): values[-1] for name, values in numbers.items()}
+        scalars["global_step/sec"] = (run.step - self._last_step) / max(now - self._last, 1e-9)
+        self._file.scalars(run.step, scalars)
         self._write_histograms(self._file, run)
         self._file.flush()
-        self._last = self._clock()
+        self._last, self._last_step = self._clock(), run.step
 
     def _write_histograms(self, file: EventFile, run: learning.Run) -> None:
         """Writes them under the names that the original gives them."""
@@ -70,3 +73,7 @@ class EventHook(learning.Hook):
         """Closes the file."""
         if self._file is not None:
             self._file.close()
+
+
+def _shown(name: str) -> str:
+    return _ORIGINAL_NAMES.get(name, name if "/" in name else f"train/{name}")

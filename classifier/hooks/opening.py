@@ -1,6 +1,6 @@
 """The first lines of a run: what was found, and where it starts from."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import tensorflow as tf
 
@@ -9,8 +9,13 @@ from classifier import batch_norm, facts, warm_start
 from classifier.resolve import ResolvedRun
 from classifier.resuming import Change
 from classifier.run_directory import ModelInfo, RunDirectory
-from slim import learning
+from slim import _checks, learning
 from slim.data.dataset import Dataset
+
+_TWICE = (
+    "class_weights=auto and balanced_sampling both make up for classes with few images: together"
+    " they count these too much"
+)
 
 
 class Opening(learning.Hook):
@@ -52,12 +57,12 @@ class Opening(learning.Hook):
     def begin(self, run: learning.Run) -> None:
         """Says what was found and writes config.json and model_info.json."""
         resolved, info = self._resolved, self._resolved.model
-        self.is_complete = run.step == resolved.number_of_steps
+        self.is_complete = run.is_over
         self._directory.write_config(resolved.to_dict())
         self._directory.write_model_info(info.with_versions(tensorflow=tf.__version__))
         trained = sum(v.shape.num_elements() for v in run.train_op.variables_to_train.values())
         lines = [
-            f"{len(self._devices)} clone(s) on {_short(self._devices)}",
+            f"{len(self._devices)} clone(s) on {in_words(self._devices)}",
             (
                 f"{self._dataset.name} {self._dataset.split_name}: {resolved.num_samples} images, "
                 f"{info.num_classes} classes, {len(self._dataset.data_sources)} shard(s)"
@@ -66,6 +71,7 @@ class Opening(learning.Hook):
                 f"{info.model_name} at {_size(info)}, "
                 f"{info.preprocessing_name} preprocessing, {trained:,} trained parameters"
             ),
+            *self._of_scopes(run),
             *self._of_rounding(),
             resolved.schedule,
             *self._of_workers(),
@@ -83,6 +89,15 @@ class Opening(learning.Hook):
                 "lists them all"
             )
 
+    def _of_scopes(self, run: learning.Run) -> Iterator[str]:
+        config = self._resolved.config
+        scopes = warm_start.trainable_scopes(config.finetune, self._resolved.model.model_name)
+        if scopes:
+            names = run.train_op.store.named_variables
+            kept = not config.batch_norm.update_frozen_batch_norm and _averages(names)
+            rest = "; batch norm outside keeps to its moving averages, which the original moves"
+            yield f"trained alone: {_checks.listed(scopes, 5)}{rest if kept else ''}"
+
     def _of_rounding(self) -> Iterator[str]:
         if self._resolved.model.quantized:
             yield (
@@ -93,17 +108,24 @@ class Opening(learning.Hook):
     def _warnings(self, run: learning.Run) -> list[str]:
         if run.restored is not None:
             return []
-        return [*facts.training_warnings(self._resolved), *self._of_batch_norm(run)]
+        config = self._resolved.config
+        twice = config.loss.class_weights == "auto" and config.data.balanced_sampling
+        return [
+            *facts.training_warnings(self._resolved),
+            *self._of_batch_norm(run),
+            *([_TWICE] if twice else ()),
+        ]
 
     def _of_batch_norm(self, run: learning.Run) -> Iterator[str]:
         config, name = self._resolved.config, self._resolved.model.model_name
         scopes = warm_start.trainable_scopes(config.finetune, name)
         frozen = batch_norm.frozen_rule(config.batch_norm, scopes)
-        averages = [
-            each.rpartition("/")[0]
-            for each in run.train_op.store.named_variables
-            if each.endswith("/moving_mean")
-        ]
+        averages = _averages(run.train_op.store.named_variables)
+        given = ", ".join(each for each, value in vars(config.batch_norm).items() if value)
+        if given and not averages:
+            yield f"{given} has nothing to act on: {name} has no batch norm"
+        elif config.batch_norm.update_frozen_batch_norm and not scopes:
+            yield "update_frozen_batch_norm has nothing to act on: there are no trainable_scopes"
         if any(not (frozen(scope) if callable(frozen) else frozen) for scope in averages):
             told = batch_norm.warning(config.batch_norm, name, run.number_of_steps)
             yield from [told] if told else []
@@ -120,11 +142,18 @@ class Opening(learning.Hook):
         )
 
 
-def _short(devices: Sequence[str]) -> str:
-    """Returns `GPU:0, GPU:1` for the full names of devices."""
+def _averages(names: Iterable[str]) -> list[str]:
+    """Returns the scopes of batch norm."""
+    return [name.rpartition("/")[0] for name in names if name.endswith("/moving_mean")]
+
+
+def in_words(devices: Sequence[str]) -> str:
+    """Returns `GPU:0, GPU:1` for the full names of devices, and says if there are no GPUs."""
     specs = [tf.DeviceSpec.from_string(device) for device in devices]
     found = ", ".join(f"{spec.device_type}:{spec.device_index}" for spec in specs)
-    return found if "GPU" in found else f"{found} (TensorFlow {tf.__version__} sees no GPU)"
+    if tf.config.list_physical_devices("GPU"):
+        return found
+    return f"{found} (TensorFlow {tf.__version__} sees no GPU)"
 
 
 def _size(info: ModelInfo) -> str:

@@ -56,7 +56,8 @@ class Progress(learning.Hook):
 
     Args:
       resolved: the run.
-      every: steps between two log lines; the numbers are means over the steps since the last one.
+      every: steps between two log lines; the numbers are means over the steps since the last one,
+        and the speed is that of the steps alone.
       metrics: where they are kept.
       clock: seconds that never go back.
     """
@@ -74,12 +75,12 @@ class Progress(learning.Hook):
         self._clock = clock
         self._bar: tqdm.tqdm | None = None
         self._numbers: dict[str, list[np.ndarray]] = {}
-        self._since = 0.0
+        self._since, self._beside = 0.0, 0.0
 
     def begin(self, run: learning.Run) -> None:
         """Starts the clock, and a bar if this is a terminal."""
         self._metrics.rewind(run.step)
-        self._since = self._clock()
+        self._restart(run)
         if sys.stdout.isatty():
             self._bar = tqdm.tqdm(
                 total=run.number_of_steps,
@@ -105,7 +106,7 @@ class Progress(learning.Hook):
         print(reason, file=sys.stderr, flush=True)
         self._metrics.rewind(run.step)
         self._numbers.clear()
-        self._since = self._clock()
+        self._restart(run)
         if self._bar is not None:
             self._bar.n = run.step
             self._bar.refresh()
@@ -115,9 +116,14 @@ class Progress(learning.Hook):
         if self._bar is not None:
             self._bar.close()
 
+    def _restart(self, run: learning.Run) -> float:
+        """Returns the seconds since the last call that steps took, without what was done beside."""
+        since, beside = self._since, self._beside
+        self._since, self._beside = self._clock(), run.seconds_beside
+        return max(self._since - since - (self._beside - beside), 1e-9)
+
     def _tell(self, run: learning.Run) -> None:
-        now = self._clock()
-        seconds, self._since = max(now - self._since, 1e-9), now
+        seconds = self._restart(run)
         numbers = {name: np.concatenate(values) for name, values in self._numbers.items()}
         self._numbers.clear()
         steps = len(numbers["loss"])

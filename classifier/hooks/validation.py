@@ -15,7 +15,7 @@ from classifier.measuring import Evaluation, Evaluator, tell
 from classifier.model import InferenceModel
 from classifier.resolve import ResolvedRun
 from classifier.run_directory import RunDirectory
-from slim import learning
+from slim import checkpoints, learning
 from slim.data.dataset import Dataset
 from slim.events import EventFile
 
@@ -73,9 +73,7 @@ class Validation(learning.Hook):
         best = run.checkpoints.save_best(
             run.step, run.train_op.store.named_variables, METRIC, found.accuracy
         )
-        if best is not None:
-            info = self._resolved.model.with_versions(tensorflow=tf.__version__)
-            RunDirectory(os.path.dirname(best)).write_model_info(info)
+        self._describe_best(run, is_new=best is not None)
         epoch = round(run.step / self._resolved.steps_per_epoch, 4)
         self._metrics.append({"step": run.step, "epoch": epoch, **values, "time": time.time()})
         events = EventFile(os.path.join(self._resolved.config.run.train_dir, "eval"))
@@ -84,6 +82,15 @@ class Validation(learning.Hook):
         events.close()
         print(f"step {run.step}: {split}{', the best so far' if best else ''}")
         tell(found, split, found.num_images)
+
+    def _describe_best(self, run: learning.Run, is_new: bool) -> None:
+        """Writes model_info.json beside the best checkpoint; also if a killed run left it out,
+        whose repeated evaluation is no better than itself."""
+        directory = run.checkpoints.directory
+        folder = RunDirectory(os.path.join(directory, "best"))
+        is_there = checkpoints.best(directory) is not None
+        if is_new or (is_there and folder.read_model_info() is None):
+            folder.write_model_info(self._resolved.model.with_versions(tensorflow=tf.__version__))
 
     def _measure(self, prefix: str) -> Evaluation:
         if self._classifier is None or self._evaluator is None:

@@ -25,6 +25,11 @@ def run_values(name: str) -> dict[str, np.ndarray]:
     return {**values, **slots, **averages, "global_step": np.int64(1234)}
 
 
+def published(folder: pathlib.Path, values: Mapping[str, np.ndarray]) -> str:
+    """Writes variables under the name of a published checkpoint, whose network it need not be."""
+    return write(folder / "resnet_v2_50_2017_04_14" / "resnet_v2_50.ckpt", values)
+
+
 def write(prefix: pathlib.Path, values: Mapping[str, np.ndarray], version: str = "V2") -> str:
     """Writes variables with TensorFlow 1's Saver and returns the checkpoint's prefix.
 

@@ -52,9 +52,36 @@ def test_frozen_batch_norm_keeps_its_averages_and_trains_the_rest(saved):
 
 
 def test_batch_norm_outside_of_the_trainable_scopes_keeps_its_averages(saved):
-    reader, _ = saved(trainable_scopes=LAST_LAYER, max_number_of_steps=1)
+    reader, told = saved(trainable_scopes=LAST_LAYER, max_number_of_steps=1)
+    assert (
+        f"trained alone: {LAST_LAYER}; batch norm outside keeps to its moving averages, which the"
+        " original moves"
+    ) in told
     assert not means(reader).any()
     assert means(reader, LAST).any()
+
+
+def test_options_without_anything_to_act_on_are_told(train, tmp_path):
+    done = train(tmp_path / "a", freeze_batch_norm=True, max_number_of_steps=1)
+    told = "warning: freeze_batch_norm has nothing to act on: lenet has no batch norm"
+    assert told in done.out
+
+
+@pytest.mark.slow
+def test_options_that_do_nothing_or_too_much_are_told(train, tmp_path):
+    done = train(
+        tmp_path,
+        **NETWORK,
+        max_number_of_steps=1,
+        update_frozen_batch_norm=True,
+        class_weights="auto",
+        balanced_sampling=True,
+    )
+    told = "warning: update_frozen_batch_norm has nothing to act on: there are no trainable_scopes"
+    assert told in done.out
+    assert [
+        line for line in done.out if line.startswith("warning: class_weights=auto and balanced")
+    ]
 
 
 @pytest.mark.parametrize("steps, told", [(None, ""), (10_000, ""), (500, "0.99,"), (9, "0.9,")])

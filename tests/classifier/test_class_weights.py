@@ -110,3 +110,20 @@ def test_the_loss_is_the_weighted_mean():
     wanted = sum(w * mean * n for w, mean, n in zip(weights, alone, counts, strict=True)) / 4
     assert loss(everything, weights) == pytest.approx(wanted, rel=1e-5)
     assert loss(everything, ()) == pytest.approx(loss(everything, (1.0, 1.0, 1.0)), rel=1e-6)
+
+
+def test_a_mixed_image_counts_by_the_shares_of_its_classes():
+    info = ModelInfo(model_name="lenet", num_classes=3, image_size=(28, 28), num_channels=1,
+                     preprocessing_name="lenet")  # fmt: skip
+    images = np.random.RandomState(0).uniform(-1, 1, [4, 28, 28, 1]).astype(np.float32)
+    labels, others = tf.fill([4], tf.constant(0, tf.int64)), tf.fill([4], tf.constant(2, tf.int64))
+    store = slim.VariableStore(seed=0)
+
+    def loss(weights, share):
+        with store.as_default(tf.constant([1, 2])):
+            fn = model.training_loss(info, 0.0, 0.0, class_weights=weights)
+            return float(fn(images, labels, others, tf.fill([4], share))[0])
+
+    for share, weight in ((1.0, 5.0), (0.0, 1.0), (0.25, 2.0)):
+        wanted = weight * loss((), share)
+        assert loss((5.0, 9.0, 1.0), share) == pytest.approx(wanted, rel=1e-5)

@@ -65,6 +65,21 @@ def test_training_defaults_are_the_originals(name):
     assert options.by_name(training.TrainConfig)[name].default == ORIGINAL_TRAINING_DEFAULTS[name]
 
 
+@pytest.mark.parametrize(
+    "name, value, message",
+    [
+        ("seed", 2**31, "seed=2147483648 must lie between 0 and 2147483647"),
+        ("seed", -1, "seed=-1 must lie between"),
+        ("label_smoothing", 1.0, "label_smoothing=1.0 must be below 1"),
+        ("label_smoothing", -0.1, "label_smoothing=-0.1 must not be negative"),
+    ],
+)
+def test_numbers_that_no_run_could_use_are_refused(name, value, message):
+    with pytest.raises(_checks.UserError, match=message):
+        train_config(**{name: value})
+    assert train_config(seed=2**31 - 1, label_smoothing=0.99).run.seed == 2**31 - 1
+
+
 def test_threads_are_chosen_by_the_machine():
     # The original's default is 4, whatever the machine.
     for config_class in (training.TrainConfig, trained.EvalConfig):
@@ -93,7 +108,7 @@ def test_defaults_are_in_order(config_class):
     [
         ({"batch_size": 0}, "batch_size=0 must be positive"),
         ({"labels_offset": -1}, "labels_offset=-1 must not be negative"),
-        ({"label_smoothing": 1.5}, "label_smoothing=1.5 must lie between 0 and 1"),
+        ({"label_smoothing": 1.5}, "label_smoothing=1.5 must be below 1"),
         ({"ftrl_learning_rate_power": 0.5}, "ftrl_learning_rate_power=0.5 must lie between"),
         ({"optimizer": "adm"}, "optimizer='adm' is not known; did you mean 'adam'"),
         ({"color_distortion": "slow"}, "color_distortion='slow' is not known.* none, fast, full"),
@@ -143,6 +158,18 @@ def test_defaults_are_in_order(config_class):
                 "piecewise_rates": (0.1,),
             },
             "piecewise_rates has 1 rates for 2 changes",
+        ),
+        (
+            {"optimizer": "adamw", "opt_epsilon": 0.1},
+            "opt_epsilon is for adadelta, adam, rmsprop; for adamw it is adamw_epsilon",
+        ),
+        (
+            {"optimizer": "adam", "adamw_epsilon": 0.1},
+            "adamw_epsilon is for adamw, lamb, muon; for adam it is opt_epsilon",
+        ),
+        (
+            {"balanced_sampling": True, "shuffle_buffer_mb": 100},
+            "shuffle_buffer_mb has nothing to act on",
         ),
         (
             {"max_number_of_steps": 5, "max_number_of_epochs": 1.0},

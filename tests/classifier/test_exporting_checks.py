@@ -124,8 +124,9 @@ def test_what_is_measured_needs_a_dataset(lenet_run, tmp_path, name):
 @pytest.mark.parametrize("name", [each for each in FORMATS if FORMATS[each].packages])
 def test_an_extra_that_is_not_installed(lenet_run, tmp_path, monkeypatch, name):
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    extra = FORMATS[name].extra
-    with pytest.raises(_checks.UserError, match=rf"is not installed.*slim\[{extra}\]") as caught:
+    packages = " ".join(FORMATS[name].packages.values())
+    message = f"is not installed; install it with: pip install {packages}$"
+    with pytest.raises(_checks.UserError, match=message) as caught:
         exporting.run(config(lenet_run, tmp_path / "out", formats=("frozen_pb", name)))
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
@@ -144,10 +145,14 @@ def test_a_folder_in_the_way_is_seen_before_anything_is_written(lenet_run, tmp_p
     "values, message",
     [
         ({"max_drop": 2.0}, "max_drop needs a quantized format"),
+        (
+            {"max_drop": 2.0, "formats": ("tflite_float16",)},
+            "max_drop needs dataset_dir: accuracy is measured on real images",
+        ),
         ({"calibration_images": 9}, "calibration_images needs formats=tflite_int8"),
         ({"formats": ("tflit",)}, "formats='tflit' is not known; did you mean 'tflite"),
         ({"dataset_split_name": "train"}, "dataset_split_name needs dataset_dir"),
-        ({"dataset_name": "digits"}, "belong together with checkpoint_path: give both or none"),
+        ({"dataset_name": "digits"}, "dataset_name needs dataset_dir: model_info.json beside"),
     ],
 )
 def test_options_of_the_comparison_that_do_not_go_together(lenet_run, tmp_path, values, message):

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from google.protobuf import text_format
 
-from classifier import exporting, facts, options, resolve_graph
+from classifier import exporting, facts, model, options, resolve_graph
 from classifier.config.export import ExportConfig
 from classifier.exporting import graph_def
 from nets.nets_factory import NETWORKS
@@ -30,6 +30,7 @@ SLOW = [
     "s3dg",
     "vgg_a",
 ]
+H5 = {"checkpoint_path": "run", "output_dir": "o", "formats": ("weights_h5",)}
 FAST = ["lenet", "cifarnet", "mobilenet_v1_025"]
 FAMILIES = FAST + [pytest.param(name, marks=pytest.mark.slow) for name in SLOW]
 
@@ -149,6 +150,7 @@ def test_the_originals_options():
     "values, message",
     [
         ({"moving_average_decay": 0.9}, "moving_average_decay needs checkpoint_path"),
+        ({"dataset_split_name": "a"}, "dataset_split_name needs checkpoint_path: a graph without"),
         ({"model_name": "i3d"}, "model_name='i3d' takes videos: give is_video_model"),
         (
             {"model_name": "lenet", "is_video_model": True},
@@ -179,6 +181,12 @@ def test_what_does_not_fit_the_network_is_refused(values, message):
         ),
         ({"output_file": "f", "output_dir": "o"}, "output_dir needs checkpoint_path"),
         ({"output_file": "f", "formats": ("frozen_pb",)}, "formats needs checkpoint_path"),
+        (
+            {"output_file": "f", "fold_batch_norm": False},
+            "fold_batch_norm=false needs checkpoint_path: without weights",
+        ),
+        (H5 | {"fold_batch_norm": False}, "fold_batch_norm=false needs formats=frozen_pb"),
+        (H5 | {"input_type": "uint8_image"}, "input_type=uint8_image needs formats=frozen_pb"),
         ({"output_file": "f", "num_frames": 3}, "num_frames needs is_video_model"),
     ],
 )
@@ -200,3 +208,8 @@ def test_a_graph_of_a_dataset_in_a_folder(digits):
     data = {"dataset_name": "digits", "dataset_dir": str(digits)}
     found = facts.graph(config(output_file="f", model_name="lenet", **data))
     assert (found.num_classes, found.input_shape[-1]) == (10, 1)
+
+
+def test_other_mistakes_are_not_taken_for_the_images_size():
+    with pytest.raises(ValueError, match="^another$"), model.of_image_size("lenet", (28, 28)):
+        raise ValueError("another")

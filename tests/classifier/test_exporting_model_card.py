@@ -126,10 +126,14 @@ def test_the_card_of_a_bare_checkpoint(tmp_path):
     assert "Not measured." in text
 
 
-def test_an_evaluation_by_the_script_comes_first(run, tmp_path):
+@pytest.mark.parametrize("place", ["run", "copied/run"])
+def test_an_evaluation_by_the_script_comes_first(run, tmp_path, capsys, place):
     path = tmp_path / "eval.json"
-    path.write_text(json.dumps(EVALUATION))
+    evaluated = tmp_path / place / "model.ckpt-7"
+    path.write_text(json.dumps(EVALUATION | {"checkpoint": str(evaluated)}))
     export_to(tmp_path / "out", run, "frozen_pb", eval_json=str(path))
+    told = f"warning: eval_json={str(path)!r} is of {evaluated}: its numbers go into"
+    assert (told in capsys.readouterr().out) == (place != "run")
     front, _ = card(tmp_path / "out")
     (result,) = front["model-index"][0]["results"]
     assert result["dataset"]["split"] == "test"
@@ -141,6 +145,10 @@ def test_an_evaluation_by_the_script_comes_first(run, tmp_path):
     [
         (None, "eval.json' is not a file that eval_image_classifier.py wrote"),
         ({"accuracy": 1.0}, "is not a file that eval_image_classifier.py wrote"),
+        (
+            EVALUATION | {"checkpoint": "/else/net.ckpt"},
+            "is of /else/net.ckpt, which is not the checkpoint .*/run/model.ckpt-7: evaluate the",
+        ),
         (EVALUATION | {"step": 6}, "is of step 6, the checkpoint of step 7: evaluate the one"),
     ],
 )
@@ -160,8 +168,9 @@ def test_the_best_checkpoint_has_its_runs_numbers(run):
     best.mkdir()
     for place in (best, f"{best}/", best / "model.ckpt-7"):
         given = options.build(ExportConfig, checkpoint_path=str(place), output_dir="out").run
-        assert model_card.measured(given, 7).metrics["accuracy"] == 0.75
-        assert model_card.measured(given, 5) is None
+        prefix = str(best / "model.ckpt-7")
+        assert model_card.measured(given, prefix, 7).metrics["accuracy"] == 0.75
+        assert model_card.measured(given, prefix, 5) is None
 
 
 @pytest.mark.slow

@@ -43,6 +43,9 @@ def test_classes_and_channels(graph, digits):
     shape, variables = graph(use_grayscale=True)
     assert shape == [-1, 28, 28, 1]
     assert variables["LeNet/conv1/weights"] == [5, 5, 1, 32]
+    # This preprocessing gives colour, of digits too.
+    digits = {"dataset_name": "digits", "dataset_dir": str(digits)}
+    assert graph(**digits, preprocessing_name="vgg")[0] == [-1, 28, 28, 3]
 
 
 def test_network_and_images(graph, tmp_path):

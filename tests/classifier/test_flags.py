@@ -143,6 +143,16 @@ def test_names_and_places_are_checked(given, flag, problem):
     assert told.startswith(problem)
 
 
+def test_a_run_that_has_begun_needs_its_origin_no_more(given, tmp_path):
+    moved = "--checkpoint_path=/nowhere/m"
+    given = [each for each in given if not each.startswith("--train_dir")]
+    run = f"--train_dir={tmp_path}"
+    assert len(problems(TrainConfig, [*given, run, moved])) == 1
+    (tmp_path / "model.ckpt-1.index").touch()
+    config = flags.parse(TrainConfig, [*given, run, moved])
+    assert config.finetune.checkpoint_path == "/nowhere/m"
+
+
 def test_a_default_that_is_no_name_here_is_told(given, monkeypatch):
     monkeypatch.setattr(flags, "known_names", lambda table: ("lenet", "digits"))
     (told,) = problems(TrainConfig, given[:4])

@@ -4,9 +4,11 @@ import json
 
 import pytest
 
-from classifier import options, training
+from classifier import facts, options, training
 from classifier.config.incidents import IncidentOptions
-from slim import _checks
+from classifier.config.training import TrainConfig
+from classifier.training_batches import TrainingBatches
+from slim import _checks, learning
 
 
 @pytest.mark.slow
@@ -37,3 +39,13 @@ def test_how_often():
     assert training.nan_restores(seven) == 7
     with pytest.raises(_checks.UserError, match="max_nan_restores=7 needs on_nan=restore"):
         options.build(IncidentOptions, max_nan_restores=7)
+
+
+def test_a_step_behind_a_return_has_the_batch_that_it_was_trained_on(tmp_path, digits):
+    learning.NanRestores(str(tmp_path), 3).add(4, 6)
+    given = {"train_dir": str(tmp_path), "dataset_dir": str(digits), "dataset_name": "digits"}
+    run = facts.training_run(options.build(TrainConfig, **given, model_name="lenet", batch_size=8))
+    batches = TrainingBatches(run, facts.open_dataset("digits", "train", str(digits)))
+    for step, number in ((3, 3), (4, 7), (5, 8)):
+        found, wanted = batches.batch_of_step(step), batches.batch(number)
+        assert found["record"].tolist() == wanted["record"].tolist()

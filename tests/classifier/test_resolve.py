@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import pytest
@@ -139,6 +140,14 @@ def test_an_epoch_of_one_clone_is_as_many_times_longer():
     assert of_one.warmup_steps == 4 * globally.warmup_steps
 
 
+def test_with_sync_replicas_an_epoch_of_one_clone_is_of_the_workers_that_are_aggregated():
+    workers = {"worker_replicas": 3, "decay_per_clone": True}
+    synced = resolved(**workers, sync_replicas=True, replicas_to_aggregate=3).schedule_steps
+    # The original: num_samples / batch_size * num_epochs_per_decay, over replicas_to_aggregate.
+    assert synced.decay_steps == int(1437 * 2 / 32 / 3) == 29
+    assert resolved(**workers).schedule_steps.decay_steps == int(1437 * 2 / 32) == 89
+
+
 def test_the_end_and_the_evaluations_in_epochs_or_in_steps():
     assert resolved(max_number_of_epochs=2.0).number_of_steps == 90
     assert resolved(max_number_of_steps=7).number_of_steps == 7
@@ -153,6 +162,14 @@ def test_a_network_that_is_not_there_is_named():
 
 def through_json(run):
     return json.loads(json.dumps(run.to_dict()))
+
+
+def test_what_decides_the_schedule_is_listed():
+    workers = {"worker_replicas": 3, "decay_per_clone": True}
+    old, new = resolved(**workers), resolved(**workers, sync_replicas=True, replicas_to_aggregate=3)
+    changes = resuming.changed_options(through_json(old), new)
+    names = ["sync_replicas", "replicas_to_aggregate"]
+    assert [(each.name, each.refused) for each in changes] == [(name, False) for name in names]
 
 
 def test_the_same_command_has_no_changes():
@@ -231,6 +248,14 @@ def test_an_option_that_a_former_version_lacked_is_no_change():
     assert resuming.changed_options(before, resolved()) == ()
     (change,) = resuming.changed_options(before, resolved(mixup_alpha=0.5))
     assert str(change) == "mixup_alpha: 0.0 -> 0.5"
+
+
+def test_other_weights_in_the_same_file_are_listed():
+    given = resolved(class_weights="weights.csv")
+    old, new = (dataclasses.replace(given, class_weights=each) for each in ((1.0, 2.0), (1.0, 3.0)))
+    (change,) = resuming.changed_options(through_json(old), new)
+    assert (str(change), change.refused) == ("class_weights: [1.0, 2.0] -> [1.0, 3.0]", False)
+    assert resuming.changed_options(through_json(old), old) == ()
 
 
 def test_a_long_value_is_cut():

@@ -5,6 +5,7 @@ import pytest
 from classifier import options, resolve_trained
 from classifier.config.export import ExportConfig
 from classifier.config.trained import EvalConfig, EvaluationOptions, PredictConfig
+from classifier.resolve_graph import Classes
 from classifier.run_directory import ModelInfo
 from preprocessing import preprocessing_factory
 from slim import _checks
@@ -105,7 +106,7 @@ def test_the_dataset_defaults_to_that_of_training():
     assert resolve_trained.evaluated_dataset(config, INFO) == "mnist"
 
 
-def export(info, dataset=None, **values):
+def export(info, dataset=Classes(), **values):  # noqa: B008, it is frozen
     config = options.build(ExportConfig, checkpoint_path="run", output_dir="out", **values)
     return resolve_trained.resolve_export(
         config, info, dataset, facts.NETWORKS, preprocessing_factory
@@ -119,14 +120,43 @@ def test_export_needs_nothing_beside_model_info():
 
 
 def test_half_a_dataset_is_refused_for_export():
-    with pytest.raises(_checks.UserError, match="dataset_name and dataset_dir belong together"):
+    with pytest.raises(_checks.UserError, match="dataset_name needs dataset_dir: model_info.json"):
         export(INFO, dataset_name="digits")
+    with pytest.raises(_checks.UserError, match="dataset_name is required with dataset_dir"):
+        export(None, dataset_dir="data", model_name="lenet")
 
 
-def test_export_without_model_info_needs_network_and_dataset():
-    with pytest.raises(_checks.UserError, match="dataset_name and dataset_dir are required: there"):
-        export(None, model_name="lenet")
+def test_export_without_model_info_needs_the_network_alone():
+    with pytest.raises(_checks.UserError, match="model_name is required: there is no model_info"):
+        export(None)
     assert export(None, facts.Dataset(), model_name="lenet").model.num_classes == 10
+    bare = export(None, Classes(None, 12, 1), model_name="lenet")
+    assert (bare.model.num_classes, bare.model.label_names, bare.dataset) == (12, (), None)
+    assert (bare.model.num_channels, bare.model.preprocessing_name) == (1, "lenet")
+    cifar10 = Classes("cifar10", 10)
+    shifted = export(None, cifar10, model_name="lenet", labels_offset=1, dataset_name="cifar10")
+    assert (shifted.model.num_classes, shifted.model.dataset_name) == (9, "cifar10")
+
+
+@pytest.mark.parametrize(
+    "classes, values, problem",
+    [
+        (Classes(None, 10), {"labels_offset": 1}, "labels_offset needs dataset_name: without it"),
+        (Classes("folder"), {}, "dataset_dir is required: only the folder of 'folder' says"),
+        (Classes("a", 3), {"labels_offset": 3}, "labels_offset=3 leaves none of the 3 classes"),
+        (Classes(None, 10), {"preprocessing_name": "vg"}, "preprocessing_name='vg' is not known"),
+    ],
+)
+def test_classes_without_a_folder(classes, values, problem):
+    with pytest.raises(_checks.UserError, match=problem):
+        export(None, classes, model_name="lenet", **values)
+
+
+def test_the_preprocessing_of_an_export():
+    given = {"model_name": "inception_v3", "preprocessing_name": "vgg_16"}
+    assert export(None, facts.Dataset(), **given).model.preprocessing_name == "vgg"
+    with pytest.raises(_checks.UserError, match="preprocessing_name='vgg' contradicts 'lenet' in"):
+        export(INFO, preprocessing_name="vgg_16")
 
 
 def test_prediction_names_no_more_classes_than_there_are():

@@ -26,6 +26,45 @@ def test_another_optimizer_or_batch_is_refused_and_nothing_is_touched(train, beg
     assert {path: path.read_bytes() for path in begun.iterdir() if path.is_file()} == before
 
 
+def test_a_run_without_a_checkpoint_begins_anew(train, tmp_path):
+    failed = train(tmp_path, labels_offset=1)
+    assert failed.code == 2
+    assert "labels_offset=0" in failed.err[0]
+    assert (tmp_path / "config.json").exists()
+    done = train(tmp_path, labels_offset=0, batch_size=4)
+    assert (done.code, done.err) == (0, [])
+    assert "Starting at step 0 with fresh weights" in done.out
+    assert not [line for line in done.out if "changed since" in line]
+
+
+def test_another_compute_dtype_is_refused(train, begun):
+    done = train(begun, max_number_of_steps=3, compute_dtype="float16")
+    assert done.code == 2
+    assert "compute_dtype: float32 -> float16" in done.err[0]
+
+
+def test_an_end_that_has_passed_is_complete(train, begun):
+    done = train(begun, max_number_of_steps=1)
+    assert (done.code, done.err) == (0, [])
+    assert done.out[-1] == f"{begun} is already complete: 2 steps"
+
+
+@pytest.mark.slow
+def test_a_run_killed_between_the_best_checkpoint_and_its_description_makes_up_for_it(
+    train, tmp_path
+):
+    evaluated = {"eval_every_steps": 2}
+    assert train(tmp_path, **evaluated).code == 0
+    described = tmp_path / "best" / "model_info.json"
+    wanted = described.read_bytes()
+    described.unlink()
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines(keepends=True)
+    kept = [line for line in lines if "eval_accuracy" not in line]
+    (tmp_path / "metrics.jsonl").write_text("".join(kept))
+    assert train(tmp_path, **evaluated).code == 0
+    assert described.read_bytes() == wanted
+
+
 @pytest.mark.slow
 def test_as_many_images_on_more_clones_go_on(begun, digits):
     code = (

@@ -1,15 +1,17 @@
 """What a run writes for TensorBoard: histograms of variables and activations, and sparsity."""
 
 import glob
+import json
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+import slim
 from classifier import facts, model, options
 from classifier.config.training import TrainConfig
 from classifier.hooks.activations import Activations
-from classifier.run_directory import RunDirectory
+from classifier.run_directory import ModelInfo, RunDirectory
 from classifier.training_batches import TrainingBatches
 from slim import checkpoints
 from slim.events import histogram
@@ -89,7 +91,49 @@ def test_a_run_writes_what_the_original_does(train, tmp_path, digits):
     assert 0.05 < sparsity == pytest.approx((relu == 0).mean(), abs=1e-3)
     logits = classifier.output("Logits", tf.constant(batch)).numpy()
     assert found["activations/Logits", 2][1][:, 2].sum() == logits.size
-    assert found["train/loss", 2][0] == "scalars"
+    line = json.loads((tmp_path / "metrics.jsonl").read_text())
+    last = {
+        name: float(value) for (name, step), (kind, value) in found.items() if kind == "scalars"
+    }
+    assert last["learning_rate"] == pytest.approx(line["learning_rate"])
+    cross_entropy = last["losses/softmax_cross_entropy_loss/value"]
+    assert last["Losses/clone_loss"] == cross_entropy
+    assert last["total_loss"] == pytest.approx(cross_entropy + last["Losses/regularization_loss"])
+    weights = [value for name, value in classifier.values().items() if name.endswith("/weights")]
+    penalty = sum(0.00004 * (value**2).sum() / 2 for value in weights)
+    assert last["Losses/regularization_loss"] == pytest.approx(penalty, rel=0.01)
+    assert last["global_step/sec"] > 0
+    assert {name for name in last if name.startswith("train/")} == {
+        "train/accuracy",
+        "train/data_wait",
+        "train/gradient_norm",
+    }
+
+
+@pytest.mark.slow
+def test_the_auxiliary_loss_has_a_scalar_of_its_own():
+    info = ModelInfo(
+        model_name="inception_v3",
+        num_classes=3,
+        image_size=(107, 107),
+        preprocessing_name="inception",
+    )
+    loss = model.training_loss(info, weight_decay=0.0, label_smoothing=0.0)
+    specs = (tf.TensorSpec([2, 107, 107, 3]), tf.TensorSpec([2], tf.int64))
+    numbers = {}
+
+    def traced(pictures, labels):
+        total, found = loss(pictures, labels)
+        numbers.update(found)
+        return total
+
+    slim.VariableStore(seed=0).build(traced, *specs)
+    assert set(numbers) == {
+        "accuracy",
+        "losses/aux_loss/value",
+        "losses/softmax_cross_entropy_loss/value",
+        "Losses/clone_loss",
+    }
 
 
 def test_activations_are_those_of_training_and_move_nothing():

@@ -96,7 +96,7 @@ def test_accumulated_steps_resume_bit_for_bit(train, tmp_path):
 
 
 def test_multipliers_by_scope(train, tmp_path):
-    more = SAME | {"learning_rate_multipliers": "LeNet:0,LeNet/fc4:1", "weight_decay": 0}
+    more = SAME | {"learning_rate_multipliers": "LeNet:0,LeNet/*4:1", "weight_decay": 0}
     told = train(tmp_path / "a", **more | {"max_number_of_steps": 1})
     assert (told.code, told.err) == (0, [])
     train(tmp_path / "a", **more)

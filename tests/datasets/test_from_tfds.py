@@ -210,7 +210,8 @@ def test_without_the_package(tmp_path):
     )
     assert done.stdout == "2 False\n", done.stderr
     assert done.stderr == (
-        "d.py: tensorflow-datasets is not installed; install it with: pip install 'slim[tfds]'\n"
+        "d.py: tensorflow-datasets is not installed; install it with: pip install"
+        " tensorflow-datasets importlib_resources\n"
     )
 
 

@@ -95,6 +95,7 @@ WRONG = {
     "no evaluation": ("--eval_json=/nowhere.json", "is not a file that eval_image_classifier.py"),
     "wrong input type": ("--input_type=float", "did you mean 'float_image'"),
     "video network": (a_video_network, "takes videos"),
+    "small images": ("--image_size=2", "image_size=2,2 does not fit lenet, whose own is 28"),
     "video flag": ("--is_video_model", "takes images, not videos: leave is_video_model out"),
 }
 
@@ -113,6 +114,16 @@ def test_a_wrong_export_is_one_line_and_writes_nothing(case, run, tmp_path, expo
     assert files(tmp_path) | files(run) == before
 
 
+@pytest.mark.parametrize("name, size", [("alexnet_v2", 300), ("alexnet_v2", 30)])
+def test_a_graph_of_a_wrong_size_is_one_line(name, size, tmp_path, export):
+    code, errors = export(
+        f"--model_name={name}", f"--image_size={size}", f"--output_file={tmp_path / 'net.pb'}"
+    )
+    assert (code, len(errors)) == (2, 1)
+    assert f"image_size={size},{size} does not fit alexnet_v2, whose own is 224" in errors[0]
+    assert not files(tmp_path)
+
+
 @pytest.mark.parametrize("name, package", [("onnx", "tf2onnx")])
 def test_a_missing_extra_is_one_line(name, package, run, tmp_path, export, monkeypatch):
     if name not in FORMATS:
@@ -123,5 +134,5 @@ def test_a_missing_extra_is_one_line(name, package, run, tmp_path, export, monke
     )
     assert code == 2
     (line,) = errors
-    assert f"pip install 'slim[{name}]'" in line
+    assert f"pip install {package} onnxruntime" in line
     assert not files(tmp_path)

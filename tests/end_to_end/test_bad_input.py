@@ -248,7 +248,23 @@ def test_starts_from_a_checkpoint_and_trains_one_scope(train, digits, two_checkp
     }
 
 
-def test_the_memory_is_not_enough(train, digits, tmp_path, monkeypatch):
+SAME = "--batch_size=8 --accumulate_steps=2 goes on with the same global batch"
+OTHERS = "a smaller --train_image_size, --recompute_gradients, or --trainable_scopes"
+
+
+@pytest.mark.parametrize(
+    "batch_size, advice",
+    [
+        (
+            16,
+            f"Try --batch_size=8, {OTHERS} ({SAME}); the last checkpoint",
+        ),
+        # No two equal batches make 33 images, and one image is no batch to make smaller.
+        (33, f"Try --batch_size=16, {OTHERS}; the last checkpoint"),
+        (1, f"Try {OTHERS}; the last checkpoint"),
+    ],
+)
+def test_the_memory_is_not_enough(train, digits, tmp_path, monkeypatch, batch_size, advice):
     make_loss = model.training_loss
 
     def with_a_giant_tensor(*args, **kwargs):
@@ -261,9 +277,8 @@ def test_the_memory_is_not_enough(train, digits, tmp_path, monkeypatch):
         return giant
 
     monkeypatch.setattr(model, "training_loss", with_a_giant_tensor)
-    code, _, errors = train(tmp_path / "run", digits)
+    code, _, errors = train(tmp_path / "run", digits, batch_size=batch_size)
     assert code == 1
     assert len(errors) == 1
-    assert "out of memory with lenet at batch_size=16, 28x28 images" in errors[0]
-    assert "Try --batch_size=8, a smaller --train_image_size" in errors[0]
-    assert "--batch_size=8 --accumulate_steps=2 goes on with the same global batch" in errors[0]
+    assert f"out of memory with lenet at batch_size={batch_size}, 28x28 images" in errors[0]
+    assert advice in errors[0]

@@ -72,10 +72,11 @@ def test_in_range_holds_its_ends():
 
 
 def test_a_missing_extra_comes_with_its_command():
-    _checks.installed("tensorflow", "tensorflow", "plots")
-    message = "^no-such is not installed; install it with: pip install 'slim\\[plots\\]'$"
+    _checks.installed({"tensorflow": "tensorflow"})
+    # By the names of packages: `slim` is somebody else's on the index.
+    message = "^no-such is not installed; install it with: pip install tensorflow no-such$"
     with pytest.raises(_checks.UserError, match=message):
-        _checks.installed("no_such", "no-such", "plots")
+        _checks.installed({"tensorflow": "tensorflow", "no_such": "no-such"})
 
 
 def test_a_mistake_is_a_value_error_and_a_failed_run_is_not():

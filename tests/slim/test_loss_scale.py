@@ -67,6 +67,19 @@ def test_an_overflow_changes_no_weight_and_halves_the_scale():
     assert until["gradient_norm"][-1] > 0, "the scale never came down"
 
 
+def test_gradients_that_no_scale_makes_finite_stop_the_run(tmp_path):
+    def broken(images, labels):
+        return half(images, labels) * np.float32("inf")
+
+    op = op_of(broken, initial=4.0)
+    numbers = op.run(iter(tiny.batches()), 4)
+    assert list(numbers["loss_scale"]) == [4, 2, 1, 1]
+    assert list(numbers["gradient_norm"][:2]) == [0, 0]
+    assert not np.isfinite(numbers["gradient_norm"][2:]).any()
+    # The weights are as they were.
+    assert all(np.isfinite(value).all() for value in weights(op).values())
+
+
 def test_good_steps_double_the_scale():
     numbers = op_of(half, initial=4.0, growth_steps=3).run(iter(tiny.batches()), 7)
     assert list(numbers["loss_scale"]) == [4, 4, 4, 8, 8, 8, 16]

@@ -1,0 +1,73 @@
+"""A run that begins anew in a directory that has one: what is there is set aside, not removed."""
+
+import fnmatch
+import os
+
+from classifier.config.training import TrainConfig
+from slim import _checks
+from slim.run_lock import TrainDirLock
+
+FOLDER = "set_aside"
+# What runs write, and evaluations of them; all else in the directory is the user's.
+_OF_A_RUN = (
+    *("checkpoint", "model.ckpt-*", "best", "config.json", "model_info.json", "metrics.jsonl"),
+    *("events.out.tfevents.*", "eval", "images", "plugins", "curves.png", "bad_files.csv"),
+    "nan_restores.json",
+)
+
+
+def move(config: TrainConfig) -> str | None:
+    """Moves what a run has left in `train_dir` to a folder inside of it.
+
+    Args:
+      config: the options of the run that is to begin anew.
+
+    Returns:
+      The folder, or None if there was nothing to move.
+
+    Raises:
+      UserError: if a trainer is at work there, or the new run reads what would be moved.
+    """
+    directory = config.run.train_dir
+    names = _of_a_run(directory)
+    if not names:
+        return None
+    _check_unused(config, [os.path.join(directory, name) for name in names])
+    with TrainDirLock(directory):
+        above = os.path.join(directory, FOLDER)
+        os.makedirs(above, exist_ok=True)
+        number = 1 + max((int(name) for name in os.listdir(above) if name.isdecimal()), default=0)
+        folder = os.path.join(above, str(number))
+        os.mkdir(folder)
+        for name in names:
+            os.rename(os.path.join(directory, name), os.path.join(folder, name))
+    return folder
+
+
+def _of_a_run(directory: str) -> list[str]:
+    try:
+        names = sorted(os.listdir(directory))
+    except FileNotFoundError:
+        return []
+    return [name for name in names if any(fnmatch.fnmatchcase(name, each) for each in _OF_A_RUN)]
+
+
+def _check_unused(config: TrainConfig, moved: list[str]) -> None:
+    read = {
+        "checkpoint_path": config.finetune.checkpoint_path,
+        "dataset_dir": config.data.dataset_dir,
+        "class_weights": config.loss.class_weights,
+    }
+    for name, path in read.items():
+        real = os.path.realpath(path or os.devnull)
+        holds_run = name == "checkpoint_path" and real == os.path.realpath(config.run.train_dir)
+        inside = [each for each in moved if _holds(os.path.realpath(each), real)]
+        if holds_run or inside:
+            raise _checks.UserError(
+                f"restart would move what {name}={path!r} names: give another train_dir"
+            )
+
+
+def _holds(moved: str, path: str) -> bool:
+    """Returns whether a path lies in what is moved, or is the prefix of a checkpoint of it."""
+    return f"{path}/".startswith(f"{moved}/") or moved.startswith(f"{path}.")

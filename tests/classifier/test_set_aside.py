@@ -1,0 +1,84 @@
+"""--restart: a new run where there is one."""
+
+import os
+
+import pytest
+
+from classifier import options, set_aside
+from classifier.config.training import TrainConfig
+from slim import _checks
+from slim.run_lock import LOCK_FILE, TrainDirLock
+
+
+def files(folder):
+    found = (path for path in folder.rglob("*") if path.is_file() and path.name != LOCK_FILE)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+
+
+@pytest.mark.slow
+def test_a_run_begins_anew_and_nothing_is_lost(train, tmp_path):
+    run = tmp_path / "run"
+    everything = {"summarize_images": True, "plot_curves": True, "eval_every_steps": 1,
+                  "save_summaries_secs": 600, "profile_steps": "1,2", "on_bad_image": "skip",
+                  "on_nan": "restore"}  # fmt: skip
+    assert train(run, **everything).code == 0
+    (run / "notes.txt").write_text("the user's")
+    before = files(run)
+    assert train(run, optimizer="adam").code == 2
+    done = train(run, optimizer="adam", restart=True)
+    assert (done.code, done.err) == (0, [])
+    assert any(
+        line.startswith(f"set aside the run of {run}: {run}/set_aside/1") for line in done.out
+    )
+    assert "Starting at step 0 with fresh weights" in done.out
+    assert (run / "notes.txt").exists()
+    del before["notes.txt"]
+    # The list of what a run writes is complete: nothing of the first one was left behind.
+    assert files(run / "set_aside" / "1") == before
+    assert any("Adam" in name for name in _saved(run))
+    assert train(run, optimizer="sgd", restart=True).code == 0
+    assert sorted(os.listdir(run / "set_aside")) == ["1", "2"]
+
+
+def _saved(run):
+    from slim import checkpoints
+
+    return checkpoints.read(checkpoints.find(run)).variables()
+
+
+def config(run, **values):
+    return options.build(TrainConfig, train_dir=str(run), **{"dataset_dir": "data"} | values)
+
+
+def test_a_folder_without_a_run_is_left_alone(tmp_path):
+    (tmp_path / "notes.txt").touch()
+    assert set_aside.move(config(tmp_path)) is None
+    assert set_aside.move(config(tmp_path / "new")) is None
+    assert os.listdir(tmp_path) == ["notes.txt"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"checkpoint_path": "{run}"},
+        {"checkpoint_path": "{run}/model.ckpt-5"},
+        {"checkpoint_path": "{run}/best"},
+        {"dataset_dir": "{run}/images/data"},
+    ],
+)
+def test_what_the_new_run_reads_is_not_moved(tmp_path, values):
+    (tmp_path / "best").mkdir()
+    (tmp_path / "images" / "data").mkdir(parents=True)
+    (tmp_path / "model.ckpt-5.index").touch()
+    (name,) = values
+    given = {name: text.format(run=tmp_path) for name, text in values.items()}
+    with pytest.raises(_checks.UserError, match=f"restart would move what {name}='{tmp_path}"):
+        set_aside.move(config(tmp_path, **given))
+    assert sorted(os.listdir(tmp_path)) == ["best", "images", "model.ckpt-5.index"]
+
+
+def test_a_trainer_at_work_is_not_disturbed(tmp_path):
+    (tmp_path / "model.ckpt-5.index").touch()
+    with TrainDirLock(tmp_path), pytest.raises(_checks.UserError, match="train"):
+        set_aside.move(config(tmp_path))
+    assert (tmp_path / "model.ckpt-5.index").exists()

@@ -1,0 +1,27 @@
+"""The packages that not everybody needs are asked for by their own names: on the index, `slim` is
+another project."""
+
+import re
+import tomllib
+
+from classifier.config.formats import FORMATS
+from datasets import dataset_factory
+from tests import source_tree
+
+
+def test_the_packages_of_an_extra_are_those_of_the_messages():
+    project = tomllib.loads((source_tree.ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    named = {
+        "onnx": FORMATS["onnx"].packages.values(),
+        "litert": FORMATS["tflite"].packages.values(),
+        "tfds": dataset_factory._TFDS_PACKAGES.values(),
+    }
+    for extra, packages in named.items():
+        assert set(packages) <= {re.split("[<>=]", each)[0] for each in extras[extra]}
+
+
+def test_no_page_and_no_message_names_the_projects_own_package():
+    pages = (*source_tree.ROOT.glob("docs/*.md"), source_tree.ROOT / "README.md")
+    texts = (*pages, *source_tree.files())
+    assert not [path for path in texts if "slim[" in path.read_text(encoding="utf-8")]
