@@ -36,6 +36,10 @@ def test_a_run_begins_anew_and_nothing_is_lost(train, tmp_path):
     # The list of what a run writes is complete: nothing of the first one was left behind.
     assert files(run / "set_aside" / "1") == before
     assert any("Adam" in name for name in _saved(run))
+    refused = train(run, restart=True, checkpoint_path=tmp_path / "gone")
+    assert refused.code == 2
+    assert "does not exist" in refused.err[0]
+    assert os.listdir(run / "set_aside") == ["1"]
     assert train(run, optimizer="sgd", restart=True).code == 0
     assert sorted(os.listdir(run / "set_aside")) == ["1", "2"]
 
