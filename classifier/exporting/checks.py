@@ -51,7 +51,7 @@ class Comparison:
     Attributes:
       difference: largest difference of a logit.
       scale: largest logit of the checkpoint.
-      agreed: images for which both have the same class on top.
+      agreed: images for which both have the same class on top; None of what is no classes.
       num_random: random images.
       samples: the real images.
       accuracies: share of the real images that the checkpoint and the export get right; None if
@@ -60,17 +60,23 @@ class Comparison:
 
     difference: float
     scale: float
-    agreed: int
+    agreed: int | None
     num_random: int
     samples: Samples
     accuracies: tuple[float, float] | None
 
     def __str__(self) -> str:
         num_real = len(self.samples.pictures)
+        images = (
+            f"{self.num_random + num_real} images ({self.num_random} random, {num_real} of"
+            f" {self.samples.name})"
+        )
+        what, told = "values", "for"
+        if self.agreed is not None:
+            what, told = "logits", f"same class for {self.agreed} of"
         text = (
-            f"largest difference {self.difference:.1e} at logits up to {self.scale:.3g}, same class"
-            f" for {self.agreed} of {self.num_random + num_real} images ({self.num_random} random,"
-            f" {num_real} of {self.samples.name})"
+            f"largest difference {self.difference:.1e} at {what} up to {self.scale:.3g}, {told}"
+            f" {images}"
         )
         if self.accuracies:
             checkpoint, export = (f"{100 * each:.1f} %" for each in self.accuracies)
@@ -138,7 +144,7 @@ def compare(
     return Comparison(
         difference=float(np.abs(found - wanted).max()),
         scale=float(np.abs(wanted).max()),
-        agreed=int(np.sum(best[0] == best[1])),
+        agreed=int(np.sum(best[0] == best[1])) if end_point is None else None,
         num_random=num_random,
         samples=trial.samples,
         accuracies=accuracies,

@@ -65,7 +65,8 @@ def run(config: ExportConfig) -> ExitCode | None:
     job = _job(resolved, classifier)
     for name in resolved.formats:
         job.target(name)  # all of them, before the first is written
-    print(f"{resolved.model.model_name} {classifier.prefix} {model_card.summary(classifier)}")
+    said = model_card.summary(classifier, config.run.final_endpoint)
+    print(f"{resolved.model.model_name} {classifier.prefix} {said}")
     for warning in _warnings(resolved, classifier, numbers):
         print(f"warning: {warning}", flush=True)
     found: dict[str, checks.Exported] = {}
@@ -84,9 +85,10 @@ def _finish(
     job: Job, found: Mapping[str, checks.Exported], numbers: model_card.Measured | None
 ) -> None:
     """Writes labels and model card beside the formats, and prints how these are called."""
-    labels_path = labels.write(job.classifier.info, str(job.options.output_dir))
-    if labels_path:
-        print(f"labels {labels_path}")
+    if job.options.final_endpoint is None:
+        labels_path = labels.write(job.classifier.info, str(job.options.output_dir))
+        if labels_path:
+            print(f"labels {labels_path}")
     others = tuple(job.present(but=found))
     if others:
         print(f"of an earlier export, and left as they are: {', '.join(others)}")

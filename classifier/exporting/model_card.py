@@ -87,12 +87,13 @@ def measured(options: ExportOptions, prefix: str, step: int | None) -> Measured 
     return None
 
 
-def summary(classifier: model.InferenceModel) -> str:
+def summary(classifier: model.InferenceModel, final_endpoint: str | None = None) -> str:
     """Returns in one sentence what is exported, without its dot."""
     weights = "the moving averages of the weights" if classifier.used_averages else "the weights"
     step = "" if classifier.step is None else f" of step {classifier.step}"
     kind = "A video classifier" if classifier.is_video else "An image classifier"
-    return f"{kind} of {classifier.info.num_classes} classes: {weights}{step}"
+    cut = f", cut behind its end point {final_endpoint!r}" if final_endpoint else ""
+    return f"{kind} of {classifier.info.num_classes} classes{cut}: {weights}{step}"
 
 
 def write(
@@ -168,7 +169,7 @@ def _sections(
 ) -> Iterator[str]:
     info = classifier.info
     rounded = ", rounded to 8 bits as in training, and so are its layers' outputs"
-    yield f"{summary(classifier)}{rounded * info.quantized}.\n"
+    yield f"{summary(classifier, options.final_endpoint)}{rounded * info.quantized}.\n"
     yield "\n".join(["## Data\n", *_data(info.dataset_name, str(options.checkpoint_path)), ""])
     if numbers is not None:
         rows = [f"| {name} | {value:.4f} |" for name, value in numbers.metrics.items()]

@@ -29,6 +29,19 @@ def test_a_frozen_graph_ends_at_an_end_point(tmp_path, capsys, fold):
     np.testing.assert_allclose(found, wanted, atol=1e-5 * max(1, wanted.max()))
 
 
+def test_what_is_said_of_an_end_point_is_not_of_classes(lenet_run, tmp_path, capsys):
+    export_to(tmp_path, lenet_run, "frozen_pb", final_endpoint="conv2")
+    said = capsys.readouterr().out
+    assert (
+        "An image classifier of 10 classes, cut behind its end point 'conv2': the weights" in said
+    )
+    assert " for 24 images (8 random, 16 of digits)" in said
+    assert "same class" not in said
+    assert "rows.shape" in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "lenet.pb"]
+    assert "cut behind its end point 'conv2'" in (tmp_path / "README.md").read_text()
+
+
 def test_an_unknown_end_point_is_refused_with_the_nearest(tmp_path):
     run = make_run(tmp_path / "run")
     message = (

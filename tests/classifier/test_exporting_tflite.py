@@ -114,3 +114,17 @@ def test_int8_of_a_trained_lenet_loses_at_most_a_point(train, digits, tmp_path, 
     assert accuracy > 90
     assert os.path.exists(tmp_path / "out" / "lenet_int8.tflite")
     assert json.loads((run_dir / "model_info.json").read_text())["model_name"] == "lenet"
+
+
+@pytest.mark.slow
+def test_int8_of_a_trained_network_with_batch_norm_loses_little(train, digits, tmp_path, capsys):
+    run_dir = tmp_path / "run"
+    more = {"model_name": "mobilenet_v1_025", "train_image_size": 32, "batch_norm_decay": 0.9}
+    train(run_dir, max_number_of_steps=400, batch_size=32, optimizer="adam", opt_epsilon=1e-7,
+          learning_rate=0.005, random_flip=False, random_crop=False, **more)  # fmt: skip
+    given = {"formats": ("tflite_int8",), "dataset_dir": str(digits), "check_images": 360}
+    exporting.run(config(run_dir, tmp_path / "out", **given, max_drop=3.0))
+    said = capsys.readouterr().out
+    print(said)
+    assert float(said.split("(checkpoint ")[1].split(" %")[0]) > 80
+    assert os.path.exists(tmp_path / "out" / "mobilenet_v1_025_int8.tflite")
