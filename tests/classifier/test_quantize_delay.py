@@ -43,7 +43,7 @@ def test_the_run_knows_whether_it_rounds():
 
 @pytest.mark.parametrize("before, after", [({}, 0), ({"quantize_delay": 5}, -1)])
 def test_a_run_does_not_change_it_when_it_is_resumed(before, after):
-    old = resolved(**before).to_dict()
+    old = json.loads(json.dumps(resolved(**before).to_dict()))  # as config.json has it
     changes = resuming.changed_options(old, resolved(quantize_delay=after))
     with pytest.raises(_checks.UserError, match=r"quantize_delay: (-1 -> 0|5 -> -1)"):
         resuming.refuse_changes(changes, "run")

@@ -1,9 +1,11 @@
 """Signals while Python cannot look at them."""
 
+import pathlib
 import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -21,8 +23,9 @@ with stop_on_signals():
     library.pthread_mutex_lock(mutex)
 """
 PATIENT = """
-import time
+import signal, time
 from slim.signals import stop_on_signals
+signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs of a shell may ignore it
 with stop_on_signals() as stop:
     print("waiting", flush=True)
     while not stop:
@@ -32,21 +35,44 @@ with stop_on_signals() as stop:
 """
 
 
-def started(code):
-    process = subprocess.Popen(
-        [sys.executable, "-c", code],
-        cwd=source_tree.ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout.readline() == "waiting\n"
-    return process
+@pytest.fixture
+def started():
+    """Starts Python code that says that it is waiting."""
+    processes = []
+
+    def start(code):
+        process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            cwd=source_tree.ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        processes.append(process)
+        assert process.stdout.readline() == "waiting\n"
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        process.stderr.close()
+
+
+def wait_until_asleep(process):
+    """Returns when the main thread sleeps, at five looks in a row: then it waits for the lock."""
+    looks = 0
+    while looks < 5:
+        status = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/stat").read_text()
+        looks = looks + 1 if status.rpartition(")")[2].split()[0] == "S" else 0
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_second_signal_ends_what_python_waits_for(number):
+def test_a_second_signal_ends_what_python_waits_for(started, number):
     process = started(BLOCKED)
+    wait_until_asleep(process)
     process.send_signal(number)
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(timeout=0.3)
@@ -56,7 +82,7 @@ def test_a_second_signal_ends_what_python_waits_for(number):
     assert error == f"ended by a second signal, {number.name}; nothing was saved for it\n"
 
 
-def test_a_second_signal_acts_as_usual_where_it_can():
+def test_a_second_signal_acts_as_usual_where_it_can(started):
     process = started(PATIENT)
     process.send_signal(signal.SIGINT)
     assert process.stdout.readline() == "SIGINT\n"
