@@ -31,6 +31,7 @@ def means(reader, scope=FIRST):
     return reader.get(f"{scope}/moving_mean")
 
 
+@pytest.mark.slow
 def test_the_decay_of_the_options_and_updates_outside_of_the_trainable_scopes(saved):
     half, _ = saved(max_number_of_steps=1, batch_norm_decay=0.5)
     own, told = saved(

@@ -61,6 +61,7 @@ def test_the_flags_change_a_run(train, tmp_path):
     ).read_text().split('"time"')[0]
 
 
+@pytest.mark.slow
 def test_resuming_mixes_the_batches_that_were_to_come(digits):
     config = options.build(
         TrainConfig,
@@ -86,7 +87,7 @@ def test_resuming_mixes_the_batches_that_were_to_come(digits):
     [
         {"auto_augment": "cifar10"},
         {"rand_augment": 9},
-        {"rand_augment": 9, "rand_augment_layers": 4},
+        pytest.param({"rand_augment": 9, "rand_augment_layers": 4}, marks=pytest.mark.slow),
         {"random_erasing": 1},
         {"mixup_alpha": 1},
         {"cutmix_alpha": 1},

@@ -263,6 +263,7 @@ class Deadly(sources.FileSource):
         os._exit(3)
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_is_told(source):
     several = [*items(source), workers.Item(Deadly("x"), 0)]
     with pytest.raises(_checks.RunError, match="A process that prepares pictures has died"):

@@ -31,6 +31,7 @@ def test_the_accuracy_is_that_of_float32(tmp_path, digits):
     assert wanted > 0.95
 
 
+@pytest.mark.slow
 def test_a_short_run_in_float16_says_its_scale(tmp_path, digits):
     more = {"compute_dtype": "float16", "log_every_n_steps": 1}
     commands.run("train_image_classifier", *commands.train_flags(tmp_path, digits, 3, **more))

@@ -70,6 +70,7 @@ def test_the_best_checkpoint_needs_no_flags_again(validated, digits):
     assert f"validation accuracy {record['value']:.3f} (360 of 360 images)" in done.stdout
 
 
+@pytest.mark.slow
 def test_an_evaluation_that_a_crash_left_out_is_made_up_for(validated, digits):
     train_dir, _ = validated
     wanted = evaluations(train_dir)[50]
@@ -81,6 +82,7 @@ def test_an_evaluation_that_a_crash_left_out_is_made_up_for(validated, digits):
     assert {**found, "time": 0} == {**wanted, "time": 0}
 
 
+@pytest.mark.slow
 def test_early_stopping_ends_the_run_and_holds_when_it_is_called_again(tmp_path, digits):
     more = {"learning_rate": 1e-30, "early_stopping_patience": 2, "moving_average_decay": ""}
     said = train(tmp_path, digits, 500, **more)

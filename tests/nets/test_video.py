@@ -29,7 +29,10 @@ def built(fn, *shape, arg_scope=None):
 
 
 @pytest.mark.parametrize("base", [s3dg.s3dg_base, i3d.i3d_base])
-@pytest.mark.parametrize("final_endpoint", ["Conv2d_1a_7x7", "Conv2d_2c_3x3", "Mixed_4c"])
+@pytest.mark.parametrize(
+    "final_endpoint",
+    ["Conv2d_1a_7x7", "Conv2d_2c_3x3", pytest.param("Mixed_4c", marks=pytest.mark.slow)],
+)
 def test_the_network_ends_at_the_final_endpoint(base, final_endpoint):
     net, end_points, _ = built(
         lambda x: base(x, final_endpoint=final_endpoint), *(None, 8, 64, 64, 3)
