@@ -145,9 +145,7 @@ def of_keras(path: pathlib.Path) -> Call:
     model = keras.models.load_model(path)
 
     def run(images: np.ndarray) -> np.ndarray:
-        logits = model.predict_on_batch(images)
-        shares = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        return shares / shares.sum(axis=-1, keepdims=True)
+        return tf.nn.softmax(model.predict_on_batch(images)).numpy()
 
     return run
 

@@ -4,6 +4,7 @@ Nothing of it can be downloaded without an account at https://image-net.org, and
 classes is kept here: their ids are the names of the folders, or of the archives in the archive.
 """
 
+import csv
 import io
 import os
 import re
@@ -143,7 +144,7 @@ def _name_of(line: str) -> tuple[str, str]:
 
 
 def _box_of(line: str) -> tuple[str, Box]:
-    name, *sides = line.split(",")
+    name, *sides = next(csv.reader([line]))
     xmin, ymin, xmax, ymax = map(float, sides)
     return name.removesuffix(".JPEG"), (xmin, ymin, xmax, ymax)
 
