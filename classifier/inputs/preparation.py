@@ -49,15 +49,28 @@ class Preparation:
     def one(self, record: Example) -> Example:
         """Returns the example of a record as `order` gives it; `serialized` makes way for `image`,
         `label` and, where the dataset has it, `filename`; with `skipped` also `weight`."""
+        return self._example(record, {} if self.seed is None else {"seed": self._seeds(record)})
+
+    def several(self, records: Example) -> Example:
+        """Returns the same of records that are stacked, in a number that is known; in training."""
+        traced_once = tf.function(self._example, autograph=False)
+        rows = zip(*map(tf.unstack, records.values()), strict=True)
+        made = [
+            traced_once(dict(zip(records, row, strict=True)), {"seed": seed})
+            for row, seed in zip(rows, tf.unstack(self._seeds(records)), strict=True)
+        ]
+        kept = {key: value for key, value in records.items() if key != "serialized"}
+        new = [key for key in made[0] if key not in kept]
+        return kept | {key: tf.stack([example[key] for example in made]) for key in new}
+
+    def _example(self, record: Example, seed: dict[str, tf.Tensor]) -> Example:
         decoder = self.dataset.decoder
         items = ["image", "label"] + ["filename"] * ("filename" in decoder.list_items())
         numbers = dict(record)
         serialized = numbers.pop("serialized")
-        in_training = self.seed is not None
-        decoded = decoder.decode(serialized, items, images_encoded=in_training)
+        decoded = decoder.decode(serialized, items, images_encoded=bool(seed))
         example = dict(zip(items, decoded, strict=True)) | numbers
         example["label"] = tf.cast(example["label"], tf.int64) - self.labels_offset
-        seed = {"seed": self._seed_of(record)} if in_training else {}
 
         def make_image() -> tf.Tensor:
             return self.preprocessing_fn(example["image"], *self.image_size, **seed)
@@ -66,15 +79,9 @@ class Preparation:
             return self.skipped.attempt(example, make_image)
         return example | {"image": make_image()}
 
-    def several(self, records: Example) -> Example:
-        """Returns the same of records that are stacked, in a number that is known."""
-        traced_once = tf.function(self.one, autograph=False)
-        rows = zip(*map(tf.unstack, records.values()), strict=True)
-        made = [traced_once(dict(zip(records, row, strict=True))) for row in rows]
-        kept = {key: value for key, value in records.items() if key != "serialized"}
-        new = [key for key in made[0] if key not in kept]
-        return kept | {key: tf.stack([example[key] for example in made]) for key in new}
-
-    def _seed_of(self, record: Example) -> tf.Tensor:
+    def _seeds(self, records: Example) -> tf.Tensor:
+        """Returns the seed `[2]` of a record, or `[number, 2]` of stacked ones."""
+        # Folding in the place costs as much as all that is done to a small picture. The operations
+        # hash their seeds, so it is enough that these differ.
         stream = order.fold(order.seed_pair(self.seed), order.AUGMENTATION_STREAM)
-        return order.fold(order.fold(stream, record["epoch"]), record["index"])
+        return tf.stack([order.fold(stream, 0)[0] + records["epoch"], records["index"]], axis=-1)
