@@ -2,11 +2,12 @@
 
 import dataclasses
 import os
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import tensorflow as tf
 
-from classifier import facts, images, inputs, measuring, model
+from classifier import facts, images, inputs, measuring, model, recalibrating
 from classifier.config.trained import EvalConfig
 from classifier.exit_codes import ExitCode
 from classifier.resolve_trained import ResolvedEvaluation
@@ -17,6 +18,14 @@ _USUAL_CAUSES = (
     "this is hardly better than chance. The usual causes: another preprocessing or image size than "
     "in training (preprocessing_name, eval_image_size), labels shifted by one (labels_offset), "
     "classes in another order than in training"
+)
+
+_TRAINING_SPLIT = "train"
+# Within so much, the accuracy with other statistics is the same.
+_SETTLED = 0.02
+_UNSETTLED = (
+    "batch norm's moving averages are what is wrong: they have not settled. Train longer, or with a"
+    " lower batch_norm_decay; when fine-tuning, with freeze_batch_norm"
 )
 
 
@@ -36,22 +45,79 @@ def run(config: EvalConfig) -> ExitCode | None:
     classifier = model.InferenceModel(
         resolved.model, config.run.checkpoint_path, resolved.image_size
     )
-    weights = "moving averages of the weights" if classifier.used_averages else "weights"
-    if classifier.info.quantized:
-        weights += ", rounded to 8 bits,"
-    where = f"{dataset_name} {data.dataset_split_name}"
-    print(f"Evaluating the {weights} of {classifier.prefix} on {where}")
+    recalibrate = _recalibration(resolved, dataset_name, classifier)
+    _tell_model(classifier, f"{dataset_name} {data.dataset_split_name}")
     averages = facts.averages_warnings(config.run.checkpoint_path, classifier.left_averages)
     for warning in (*facts.evaluation_warnings(resolved), *averages):
         print(f"warning: {warning}", flush=True)
-    with inputs.translate_errors(dataset):
-        found = measuring.Evaluator(classifier)(_batches(resolved, dataset), resolved.num_batches)
+    evaluator = measuring.Evaluator(classifier)
+
+    def evaluate() -> measuring.Evaluation:
+        with inputs.translate_errors(dataset):
+            return evaluator(_batches(resolved, dataset), resolved.num_batches)
+
+    found = evaluate()
     measuring.tell(found, data.dataset_split_name, resolved.num_images)
     described = facts.is_described_by_options(config.run.checkpoint_path)
     if described and _is_chance(found.accuracy, classifier.info.num_classes):
         print(f"warning: {_USUAL_CAUSES}", flush=True)
-    _keep(found, config, classifier)
+    values = dataclasses.asdict(found)
+    if recalibrate is not None:
+        recalibrate()
+        other = evaluate()
+        _tell_recalibrated(other, found, resolved)
+        values |= {
+            f"recalibrated_{name}": value for name, value in dataclasses.asdict(other).items()
+        }
+    _keep(values, config, classifier)
     return None
+
+
+def _tell_model(classifier: model.InferenceModel, where: str) -> None:
+    weights = "moving averages of the weights" if classifier.used_averages else "weights"
+    if classifier.info.quantized:
+        weights += ", rounded to 8 bits,"
+    print(f"Evaluating the {weights} of {classifier.prefix} on {where}")
+
+
+def _recalibration(
+    resolved: ResolvedEvaluation, dataset_name: str, classifier: model.InferenceModel
+) -> Callable[[], None] | None:
+    """Returns what gives the model the statistics of training images, if that is asked for."""
+    config, info = resolved.config, resolved.model
+    if not config.run.recalibrate_batch_norm:
+        return None
+    recalibration = recalibrating.Recalibration(classifier)
+    dataset = facts.open_dataset(dataset_name, _TRAINING_SPLIT, config.data.dataset_dir)
+    batches = inputs.training_dataset(
+        dataset,
+        preprocessing_fn=images.preprocessing_fn(info, is_training=True),
+        image_size=resolved.image_size,
+        batch_size=config.run.batch_size,
+        seed=0,
+        labels_offset=info.labels_offset,
+        num_classes=info.num_classes,
+        num_preprocessing_threads=config.data.num_preprocessing_threads,
+    )
+
+    def recalibrate() -> None:
+        with inputs.translate_errors(dataset):
+            recalibration(batches.take(config.run.recalibrate_batch_norm))
+
+    return recalibrate
+
+
+def _tell_recalibrated(
+    found: measuring.Evaluation, before: measuring.Evaluation, resolved: ResolvedEvaluation
+) -> None:
+    options = resolved.config.run
+    print(
+        f"With batch norm's statistics of {options.recalibrate_batch_norm} batches of"
+        f" {options.batch_size} images of {_TRAINING_SPLIT} instead of its moving averages:"
+    )
+    measuring.tell(found, resolved.config.data.dataset_split_name, resolved.num_images)
+    if found.accuracy - before.accuracy > _SETTLED:
+        print(f"warning: {_UNSETTLED}", flush=True)
 
 
 def _is_chance(accuracy: float, num_classes: int) -> bool:
@@ -73,10 +139,9 @@ def _batches(resolved: ResolvedEvaluation, dataset: Any) -> tf.data.Dataset:
 
 
 def _keep(
-    found: measuring.Evaluation, config: EvalConfig, classifier: model.InferenceModel
+    values: Mapping[str, float], config: EvalConfig, classifier: model.InferenceModel
 ) -> None:
     """Writes the findings as events, and as JSON if asked for."""
-    values = dataclasses.asdict(found)
     step = classifier.step or 0
     beside = (
         classifier.prefix
@@ -89,4 +154,4 @@ def _keep(
     events.close()
     if config.run.eval_json is not None:
         about = {"checkpoint": classifier.prefix, "step": step, "split": split}
-        write_json(config.run.eval_json, about | values)
+        write_json(config.run.eval_json, {**about, **values})

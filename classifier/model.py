@@ -248,13 +248,19 @@ class InferenceModel(tf.Module):
         """`image_shape`, with a usual number of frames where any will do."""
         return tuple(side or _USUAL_FRAMES for side in self.image_shape)
 
-    def reload(self, checkpoint_path: str) -> None:
+    def reload(self, checkpoint_path: str, use_averages: bool | None = None) -> None:
         """Takes the weights of another checkpoint of the same run.
+
+        Args:
+          checkpoint_path: the checkpoint.
+          use_averages: whether to take the moving averages of the weights; None: as before.
 
         Raises:
           UserError: if there is none, or it is not this network's.
         """
         self.prefix = checkpoints.find(checkpoint_path)
+        if use_averages is not None:
+            self.used_averages = use_averages
         self.step = self._restore()
 
     def _restore(self) -> int | None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from classifier import options
+from classifier.config.step import StepOptions
 from classifier.config.training import TrainConfig
 from classifier.resolve_schedule import ScheduleSteps, resolve_schedule
 from classifier.run_directory import ModelInfo
@@ -63,6 +64,8 @@ class ResolvedRun:
       number_of_steps: where training ends; None: it does not.
       schedule_steps: the learning rate's durations in steps.
       eval_every_steps: steps between two evaluations inside training, at least 1; 0: none.
+      save_every_steps: steps between two checkpoints; 0: they are not saved by steps.
+      quantize_delay: steps before a network that rounds does so; -1: it never does.
       schedule: the learning rate in words.
       class_weights: how much each class counts in the loss; empty: all the same.
     """
@@ -75,6 +78,8 @@ class ResolvedRun:
     number_of_steps: int | None
     schedule_steps: ScheduleSteps
     eval_every_steps: int
+    save_every_steps: int
+    quantize_delay: int
     schedule: str
     class_weights: tuple[float, ...] = ()
 
@@ -110,6 +115,12 @@ def resolve_training(
         behind the end are to be profiled.
     """
     name = _checks.one_of("model_name", config.network.model_name, networks)
+    strategy = config.strategy
+    clones = strategy.num_clones * strategy.worker_replicas
+    of_a_clone = config.data.batch_size * config.step.accumulate_steps
+    global_batch_size = of_a_clone * clones
+    steps_per_epoch = dataset.num_samples / global_batch_size
+    quantize_delay = _quantize_delay(config.step, steps_per_epoch)
     offset = config.data.labels_offset
     gray = config.network.use_grayscale
     preprocessing = preprocessings.resolve_name(config.network.preprocessing_name or name)
@@ -125,16 +136,11 @@ def resolve_training(
         preprocessing_name=preprocessing,
         use_grayscale=gray,
         moving_average_decay=config.optimizer.moving_average_decay,
-        quantized=config.step.quantize_delay >= 0,
+        quantized=quantize_delay >= 0,
         dataset_name=dataset.name,
     )
-    strategy = config.strategy
-    clones = strategy.num_clones * strategy.worker_replicas
-    of_a_clone = config.data.batch_size * config.step.accumulate_steps
-    global_batch_size = of_a_clone * clones
     aggregated = strategy.replicas_to_aggregate if strategy.sync_replicas else 1
     steps = resolve_schedule(config.schedule, dataset.num_samples, of_a_clone, clones, aggregated)
-    steps_per_epoch = dataset.num_samples / global_batch_size
     end = _end(config, steps_per_epoch)
     _check_profiled(config.reporting.profile_steps, end)
     return ResolvedRun(
@@ -147,6 +153,9 @@ def resolve_training(
         schedule_steps=steps,
         eval_every_steps=config.validation.eval_every_steps
         or _every(config.validation.eval_every_epochs * steps_per_epoch),
+        save_every_steps=config.saving.save_interval_steps
+        or _every(config.saving.save_interval_epochs * steps_per_epoch),
+        quantize_delay=quantize_delay,
         schedule=_in_words(config, steps_per_epoch, steps),
     )
 
@@ -172,6 +181,11 @@ def preprocessing_switches(config: TrainConfig) -> dict[str, Any]:
 
 def _every(steps: float) -> int:
     return max(1, round(steps)) if steps else 0
+
+
+def _quantize_delay(step: StepOptions, steps_per_epoch: float) -> int:
+    epochs = step.quantize_delay_epochs
+    return step.quantize_delay if epochs is None else round(epochs * steps_per_epoch)
 
 
 def _end(config: TrainConfig, steps_per_epoch: float) -> int | None:

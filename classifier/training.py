@@ -94,7 +94,7 @@ def _train(
         steps_per_loop=config.run.steps_per_loop,
         init_fn=init_fn,
         save_interval_secs=saving.save_interval_secs,
-        save_interval_steps=saving.save_interval_steps,
+        save_interval_steps=resolved.save_every_steps,
         max_to_keep=saving.max_to_keep,
         keep_checkpoint_every_n_hours=saving.keep_checkpoint_every_n_hours or None,
         max_nan_restores=nan_restores(config.incidents),

@@ -27,7 +27,7 @@ def make_train_op(
         frozen_batch_norm=_frozen_batch_norm(config, name),
         batch_norm_decay=config.batch_norm.batch_norm_decay,
         class_weights=resolved.class_weights,
-        quantize_delay=config.step.quantize_delay,
+        quantize_delay=resolved.quantize_delay,
     )
     rate = schedules.make_schedule(config.schedule, resolved.schedule_steps)
 
@@ -64,7 +64,7 @@ def make_training_network(
         config.network.compute_dtype,
         _frozen_batch_norm(config, resolved.model.model_name),
         config.batch_norm.batch_norm_decay,
-        config.step.quantize_delay,
+        resolved.quantize_delay,
     )
 
 

@@ -51,7 +51,7 @@ PROOFS: dict[str, dict[str, str]] = {
             "dataset_split_name seed preprocessing_name train_image_size"
         ),
         f"{_RUN}::test_which_checkpoints_are_left": (
-            "steps_per_loop save_interval_secs save_interval_steps max_to_keep"
+            "steps_per_loop save_interval_secs save_interval_steps save_interval_epochs max_to_keep"
             " keep_checkpoint_every_n_hours"
         ),
         f"{_ACT}::test_events_are_written_if_asked_for": "save_summaries_secs",
@@ -70,7 +70,9 @@ PROOFS: dict[str, dict[str, str]] = {
             "class_weights balanced_sampling"
         ),
         f"{_TRAINING}::test_recomputing_gradients": "recompute_gradients",
-        f"{_QUANTIZE}::test_rounding_begins_after_the_delay": "quantize_delay",
+        f"{_QUANTIZE}::test_rounding_begins_after_the_delay": (
+            "quantize_delay quantize_delay_epochs"
+        ),
         "classifier/test_bad_images.py::test_a_run_leaves_them_out_and_names_them": "on_bad_image",
         "classifier/test_bad_images.py::test_too_many_stop_the_run": "max_bad_fraction",
         "classifier/test_cache.py::test_a_run_reads_the_copies": "cache",
@@ -141,6 +143,7 @@ PROOFS: dict[str, dict[str, str]] = {
         f"{_EVAL}::test_images_are_prepared_side_by_side": "num_preprocessing_threads",
         f"{_EVAL}::test_a_server_is_refused": "master",
         f"{_QUANTIZE}::test_evaluation_inside_training_rounds": "quantize",
+        "classifier/test_recalibrating.py::test_the_evaluation_says_both": "recalibrate_batch_norm",
     },
     "export_inference_graph": {
         f"{_GRAPH_OPTIONS}::test_classes_and_channels": (

@@ -67,6 +67,9 @@ class SavingOptions(Options):
     save_interval_steps: int = option(
         0, "Steps between two checkpoints; 0 does not save by steps.", check=bounds.non_negative
     )
+    save_interval_epochs: float = option(
+        0.0, "The same in epochs, instead of steps.", check=bounds.non_negative
+    )
     max_to_keep: int = option(
         5, "Newest checkpoints to keep; 0 keeps all.", check=bounds.non_negative
     )
@@ -75,3 +78,10 @@ class SavingOptions(Options):
         "Hours of training after which one more checkpoint is kept for good; 0: none.",
         check=bounds.non_negative,
     )
+
+    def conflicts(self) -> Iterator[str]:
+        """Yields an interval that is told twice."""
+        if self.save_interval_steps and self.save_interval_epochs:
+            yield (
+                "save_interval_steps and save_interval_epochs say the same twice: give one of them"
+            )

@@ -1,6 +1,7 @@
 """Options of how a training step is computed."""
 
 import dataclasses
+from collections.abc import Iterator
 
 from classifier.config import bounds
 from classifier.options import Options, option
@@ -37,3 +38,14 @@ class StepOptions(Options):
         check=bounds.at_least_minus_one,
         resume="refused",
     )
+    quantize_delay_epochs: float | None = option(
+        None,
+        "The same in epochs, instead of steps.",
+        check=bounds.non_negative,
+        resume="refused",
+    )
+
+    def conflicts(self) -> Iterator[str]:
+        """Yields a delay that is told twice."""
+        if self.quantize_delay >= 0 and self.quantize_delay_epochs is not None:
+            yield "quantize_delay and quantize_delay_epochs say the same twice: give one of them"

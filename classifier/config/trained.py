@@ -60,6 +60,13 @@ class EvaluationOptions(Options):
     max_num_batches: int | None = option(
         None, "Most batches to evaluate; default: every image once.", check=bounds.positive
     )
+    recalibrate_batch_norm: int = option(
+        0,
+        "Batches of the split `train` that estimate batch norm's statistics anew, for a second"
+        " evaluation with them: where it is far better, the moving averages have not settled."
+        " 0: none.",
+        check=bounds.non_negative,
+    )
     master: str | None = option(
         None, "Refused: evaluation runs in its own process and needs no server."
     )

@@ -102,7 +102,7 @@ class Opening(learning.Hook):
         if self._resolved.model.quantized:
             yield (
                 "weights and outputs rounded to 8 bits, after"
-                f" {self._resolved.config.step.quantize_delay} steps"
+                f" {self._resolved.quantize_delay} steps"
             )
 
     def _warnings(self, run: learning.Run) -> list[str]:

@@ -68,20 +68,28 @@ class Validation(learning.Hook):
         return max((line["step"] for line in self._lines()), default=0)
 
     def _evaluate(self, run: learning.Run) -> None:
-        found = self._measure(run.save())
-        values = {f"eval_{name}": value for name, value in dataclasses.asdict(found).items()}
+        prefix = run.save()
+        has_averages = self._resolved.model.moving_average_decay is not None
+        found = self._measure(prefix, use_averages=has_averages)
+        raw = self._measure(prefix, use_averages=False) if has_averages else None
+        values = dataclasses.asdict(found)
+        if raw is not None:
+            values |= {"raw_accuracy": raw.accuracy, "raw_loss": raw.loss}
         best = run.checkpoints.save_best(
             run.step, run.train_op.store.named_variables, METRIC, found.accuracy
         )
         self._describe_best(run, is_new=best is not None)
         epoch = round(run.step / self._resolved.steps_per_epoch, 4)
-        self._metrics.append({"step": run.step, "epoch": epoch, **values, "time": time.time()})
+        evaluated = {f"eval_{name}": value for name, value in values.items()}
+        self._metrics.append({"step": run.step, "epoch": epoch, **evaluated, "time": time.time()})
         events = EventFile(os.path.join(self._resolved.config.run.train_dir, "eval"))
         split = self._options.eval_split_name
-        events.scalars(run.step, {f"{split}/{k}": v for k, v in dataclasses.asdict(found).items()})
+        events.scalars(run.step, {f"{split}/{name}": value for name, value in values.items()})
         events.close()
         print(f"step {run.step}: {split}{', the best so far' if best else ''}")
         tell(found, split, found.num_images)
+        if raw is not None:
+            print(f"without averaging the weights: accuracy {raw.accuracy:.3f}", flush=True)
 
     def _describe_best(self, run: learning.Run, is_new: bool) -> None:
         """Writes model_info.json beside the best checkpoint; also if a killed run left it out,
@@ -92,12 +100,11 @@ class Validation(learning.Hook):
         if is_new or (is_there and folder.read_model_info() is None):
             folder.write_model_info(self._resolved.model.with_versions(tensorflow=tf.__version__))
 
-    def _measure(self, prefix: str) -> Evaluation:
+    def _measure(self, prefix: str, use_averages: bool) -> Evaluation:
         if self._classifier is None or self._evaluator is None:
             self._classifier = InferenceModel(self._resolved.model, prefix)
             self._evaluator = Evaluator(self._classifier)
-        else:
-            self._classifier.reload(prefix)
+        self._classifier.reload(prefix, use_averages)
         batches = self._batches()
         with inputs.translate_errors(self._dataset):
             return self._evaluator(batches, int(batches.cardinality()))

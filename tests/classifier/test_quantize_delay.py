@@ -83,6 +83,9 @@ def test_rounding_begins_after_the_delay(train, tmp_path, more):
     for step, loss in found[-1].items():
         assert (found[2][step] == loss) is (step <= 2)
         assert found[0][step] != loss
+    epochs = 2 * 8 * more.get("accumulate_steps", 1) / 1437
+    trained(train, tmp_path / "e", max_number_of_steps=4, quantize_delay_epochs=epochs, **more)
+    assert losses(tmp_path / "e") == found[2]
     ranges = {name: value for name, value in saved(tmp_path / "2").items() if "act_quant" in name}
     assert set(ranges) == {
         f"LeNet/{each}/act_quant/{end}" for each in RANGES for end in ("min", "max")

@@ -148,11 +148,28 @@ def test_with_sync_replicas_an_epoch_of_one_clone_is_of_the_workers_that_are_agg
     assert resolved(**workers).schedule_steps.decay_steps == int(1437 * 2 / 32) == 89
 
 
-def test_the_end_and_the_evaluations_in_epochs_or_in_steps():
+def test_the_end_and_intervals_in_epochs_or_in_steps():
     assert resolved(max_number_of_epochs=2.0).number_of_steps == 90
     assert resolved(max_number_of_steps=7).number_of_steps == 7
     assert resolved(eval_every_epochs=2.0).eval_every_steps == 90
     assert resolved(eval_every_steps=7).eval_every_steps == 7
+    assert resolved(save_interval_epochs=0.5).save_every_steps == 22
+    assert resolved(save_interval_steps=7).save_every_steps == 7
+    assert resolved().save_every_steps == 0
+
+
+def test_when_rounding_begins_in_epochs_or_in_steps():
+    found = {delay: resolved(quantize_delay_epochs=delay) for delay in (None, 0.0, 2.0)}
+    assert [run.quantize_delay for run in found.values()] == [-1, 0, 90]
+    assert [run.model.quantized for run in found.values()] == [False, True, True]
+    assert resolved(quantize_delay=7).quantize_delay == 7
+
+
+@pytest.mark.parametrize("name, value", [("quantize_delay", 3), ("save_interval_steps", 3)])
+def test_a_duration_is_told_once(name, value):
+    epochs = f"{name.removesuffix('_steps')}_epochs"
+    with pytest.raises(_checks.UserError, match=f"{name} and {epochs} say the same twice"):
+        resolved(**{name: value, epochs: 1.0})
 
 
 def test_a_network_that_is_not_there_is_named():

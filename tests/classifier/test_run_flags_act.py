@@ -85,6 +85,7 @@ EACH_STEP = {"save_interval_secs": 0, "save_interval_steps": 1}
 LEFT = {
     "end": ({"save_interval_secs": 0}, [4]),
     "seconds": ({"save_interval_secs": 2}, [2, 4]),
+    "epochs": ({"save_interval_secs": 0, "save_interval_epochs": 2 * 8 / 1437}, [2, 4]),
     "newest": (EACH_STEP | {"max_to_keep": 2}, [3, 4]),
     "hours": (EACH_STEP | {"max_to_keep": 1, "keep_checkpoint_every_n_hours": 1e-9}, [1, 2, 3, 4]),
     "loops": (EACH_STEP | {"steps_per_loop": 2}, [2, 4]),

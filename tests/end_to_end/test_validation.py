@@ -1,6 +1,7 @@
 """Evaluation inside training: the numbers, the best checkpoint, early stopping, resuming."""
 
 import json
+import shutil
 
 import commands
 import pytest
@@ -47,6 +48,27 @@ def test_the_numbers_are_those_of_the_evaluation_script(validated, digits, tmp_p
     wanted, found = json.loads(report.read_text()), evaluations(train_dir)[50]
     assert found["eval_accuracy"] == wanted["accuracy"]
     assert found["eval_loss"] == pytest.approx(wanted["loss"], rel=1e-5)
+
+
+def test_the_accuracy_without_averaging_stands_beside_it(validated, digits, tmp_path):
+    train_dir, said = validated
+    for suffix in (".index", ".data-00000-of-00001"):
+        shutil.copy(f"{train_dir}/model.ckpt-50{suffix}", tmp_path)
+    info = json.loads((train_dir / "model_info.json").read_text())
+    (tmp_path / "model_info.json").write_text(json.dumps(info | {"moving_average_decay": None}))
+    report = tmp_path / "eval.json"
+    commands.run(
+        "eval_image_classifier",
+        f"--checkpoint_path={tmp_path}/model.ckpt-50",
+        "--dataset_split_name=validation",
+        f"--dataset_dir={digits}",
+        f"--eval_json={report}",
+    )
+    wanted, found = json.loads(report.read_text()), evaluations(train_dir)[50]
+    assert found["eval_raw_accuracy"] == wanted["accuracy"]
+    assert found["eval_raw_loss"] == pytest.approx(wanted["loss"], rel=1e-5)
+    assert found["eval_raw_loss"] != found["eval_loss"]
+    assert f"without averaging the weights: accuracy {wanted['accuracy']:.3f}" in said
 
 
 def test_the_best_checkpoint_is_kept(validated):
