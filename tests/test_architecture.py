@@ -110,6 +110,7 @@ TENSORFLOW_FREE = (
     "preprocessing.preprocessing_factory",
     "slim",
     "slim._checks",
+    "slim._cores",
     "slim._paths",
     "slim.arg_scope",
 )

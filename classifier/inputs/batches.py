@@ -4,7 +4,6 @@ Batch k of a training run is a pure function of (seed, k), whatever the threads 
 `order`. Each picture's augmentation depends on (seed, epoch, place in the epoch) alone.
 """
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +14,7 @@ from classifier.inputs.balanced import training_records
 from classifier.inputs.cache import Cache
 from classifier.inputs.mixing import Mixing
 from classifier.inputs.preparation import Example, Preparation, PreprocessingFn
-from slim import _checks
+from slim import _checks, _cores
 from slim.data import dataset as dataset_lib
 
 _AHEAD = 2  # batches, where that is not tuned
@@ -101,7 +100,7 @@ def training_dataset(
     )
     if at_once:
         # Autotuning takes a tenth of the time that so short calls do, and finds no better number.
-        threads = num_preprocessing_threads or 2 * (os.cpu_count() or 1)
+        threads = num_preprocessing_threads or 2 * _cores.usable_cores()
         examples = _map(encoded, prepare.several, threads)
         batches = examples.rebatch(batch_size // count, drop_remainder=True)
     else:
