@@ -39,7 +39,7 @@ from classifier.run_directory import ModelInfo, RunDirectory
 from datasets import download_and_convert
 from nets import nets_factory
 from preprocessing import preprocessing_factory
-from slim import checkpoints
+from slim import _cores, checkpoints
 
 BATCHES = (1, 16)
 CLASSES = 10
@@ -108,7 +108,7 @@ def of_tflite(path: pathlib.Path) -> Call:
     """Returns a TFLite file as a function, run by LiteRT."""
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(str(path), num_threads=os.cpu_count())
+    interpreter = Interpreter(str(path), num_threads=_cores.usable_cores())
     (taken,) = interpreter.get_input_details()
     interpreter.allocate_tensors()
 

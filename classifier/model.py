@@ -155,27 +155,41 @@ def inference_network(
 
 
 @contextlib.contextmanager
-def of_image_size(model_name: str, image_size: Sequence[int]) -> Iterator[None]:
+def of_image_size(
+    model_name: str, network: Callable[[tf.Tensor], Any], shape: Sequence[int | None]
+) -> Iterator[None]:
     """Says where a network is built for images of a size that it cannot take.
 
     Args:
       model_name: the network.
-      image_size: height and width of its images, in pixels.
+      network: itself.
+      shape: of what it takes: [..., height, width, channels].
 
     Raises:
-      UserError: if it cannot.
+      UserError: if it cannot be built for them, but for images of its own size it can.
     """
-    own = nets_factory.NETWORKS[model_name].image_size
     try:
         yield
     except ValueError as error:
-        if all(side == own for side in image_size):
+        own = nets_factory.NETWORKS[model_name].image_size
+        *first, height, width, channels = shape
+        if not _can_be_built(network, [*first, own, own, channels]):
             raise
-        shown = ",".join(map(str, image_size))
+        shown = f"{height},{width}"
         raise _checks.UserError(
             f"image_size={shown} does not fit {model_name}, whose own is {own}: choose that, or one"
             " nearer to it"
         ) from error
+
+
+def _can_be_built(network: Callable[[tf.Tensor], Any], shape: Sequence[int | None]) -> bool:
+    # In a graph no weight gets a value.
+    with tf.Graph().as_default(), slim.VariableStore(seed=0).as_default():
+        try:
+            network(tf.raw_ops.Placeholder(dtype=tf.float32, shape=shape))
+        except ValueError:
+            return False
+    return True
 
 
 def _rounding(
@@ -233,7 +247,7 @@ class InferenceModel(tf.Module):
         self.store = slim.VariableStore(seed=0)
         self.network = self._network(info.num_classes)
         spec = tf.TensorSpec([None, *self.image_shape], tf.float32)
-        with of_image_size(info.model_name, self.image_size):
+        with of_image_size(info.model_name, self.network, spec.shape):
             self._rounded = self.store.build(self.network, spec).quantized
         self.step = self._restore()
 

@@ -5,14 +5,11 @@ TensorFlow is loaded when the work starts.
 
 import importlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from datasets import dataset_factory, dataset_info, folder_files, splits
+from datasets import conversion_report, dataset_factory, dataset_info, folder_files, splits
 from slim import _checks
-
-_LISTED_CLASSES = 20  # more are told in part
-_IMBALANCE = 10  # times as many images in one class as in another, above which one is told
 
 Converter = Callable[..., dataset_info.DatasetInfo]
 
@@ -68,14 +65,14 @@ def convert(
             )
         _check_same(info, given, dataset_dir)
         _check_source(info, given.get("source_dir"), dataset_dir)
-        report(f"{dataset_dir} is already complete: {_summary(info)}")
+        report(f"{dataset_dir} is already complete: {conversion_report.summary(info)}")
         return info
     converter: Converter = importlib.import_module(spec.module).convert
     try:
         info = converter(dataset_dir, **spec.arguments, **given)
     except OSError as error:
         raise _checks.RunError(f"{dataset_dir} could not be written: {error}") from error
-    for line in _report(info, dataset_dir):
+    for line in conversion_report.lines(info, dataset_dir):
         report(line)
     return info
 
@@ -113,77 +110,3 @@ def _check_source(info: dataset_info.DatasetInfo, source_dir: str | None, datase
             f" dataset_dir={dataset_dir!r} was made of {info.source_files['count']} and not of"
             f" the same; remove {dataset_dir!r} to convert anew, or choose another directory"
         )
-
-
-def _report(info: dataset_info.DatasetInfo, dataset_dir: str) -> Iterator[str]:
-    yield f"Wrote {info.name} to {dataset_dir}: {_summary(info)}"
-    for name, split in info.splits.items():
-        size = sum(shard.bytes for shard in split.shards)
-        files = [shard.file for shard in split.shards]
-        shown = ", ".join(files if len(files) < 4 else [files[0], "...", files[-1]])
-        yield f"  {name}: {split.num_samples} images, {size / 1e6:.1f} MB in {shown}"
-    yield f"  {dataset_info.LABELS_FILE_NAME}, {dataset_info.FILE_NAME}"
-    yield from _table(info)
-    yield from _imbalance(info)
-    yield from _absent(info)
-    if info.num_bad_files:
-        listed = os.path.join(dataset_dir, dataset_info.BAD_FILES_NAME)
-        yield f"  {info.num_bad_files} bad files left out, listed in {listed}"
-    for label, name in info.labels_to_names.items():
-        if not any(split.per_class[label] for split in info.splits.values()):
-            yield f"  class {label} ({name}) has no image"
-    for name in info.options.get("unlabelled_splits", ()):
-        yield f"  split {name} has no labels and was left out"
-    if os.path.isdir(os.path.join(dataset_dir, "samples")):
-        yield f"  pictures to try: {os.path.join(dataset_dir, 'samples')}"
-    if info.attribution:
-        yield f"  {info.attribution}"
-
-
-def _table(info: dataset_info.DatasetInfo) -> Iterator[str]:
-    """Yields the images of each class and split, in columns."""
-    splits = list(info.splits.values())
-    rows = [
-        (f"{label} {name}", *(str(split.per_class[label]) for split in splits))
-        for label, name in info.labels_to_names.items()
-    ]
-    if len(rows) > _LISTED_CLASSES:
-        left = len(rows) - _LISTED_CLASSES + 1
-        text = f"... {left} more in {dataset_info.FILE_NAME}"
-        rows[_LISTED_CLASSES - 1 :] = [(text, *("" for _ in splits))]
-    rows = [("class", *info.splits), *rows]
-    rows.append(("all", *(str(split.num_samples) for split in splits)))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for name, *counts in rows:
-        cells = [count.rjust(width) for count, width in zip(counts, widths[1:], strict=True)]
-        yield "    " + "  ".join([name.ljust(widths[0]), *cells]).rstrip()
-
-
-def _imbalance(info: dataset_info.DatasetInfo) -> Iterator[str]:
-    """Yields a warning for each split in which a class has far more images than another."""
-    for name, split in info.splits.items():
-        present = [(count, label) for label, count in enumerate(split.per_class) if count]
-        (least, rare), (most, frequent) = min(present), max(present)
-        if most > _IMBALANCE * least:
-            yield (
-                f"  warning: {name} is unbalanced: {info.classes[frequent]!r} has {most} images,"
-                f" {info.classes[rare]!r} has {least}"
-            )
-
-
-def _absent(info: dataset_info.DatasetInfo) -> Iterator[str]:
-    """Yields a warning for each split that lacks classes which another has."""
-    counts = [split.per_class for split in info.splits.values()]
-    present = [label for label in range(len(info.classes)) if any(each[label] for each in counts)]
-    for name, split in info.splits.items():
-        absent = [info.classes[label] for label in present if not split.per_class[label]]
-        if absent:
-            yield (
-                f"  warning: {name} has no image of {len(absent)} of {len(present)} classes:"
-                f" {_checks.listed(absent, most=5)}"
-            )
-
-
-def _summary(info: dataset_info.DatasetInfo) -> str:
-    splits = ", ".join(f"{split.num_samples} {name}" for name, split in info.splits.items())
-    return f"{splits} images of {len(info.classes)} classes"

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
-from datasets import dataset_factory, dataset_info, progress, splits, workers
-from slim import _checks
+from datasets import dataset_factory, dataset_info, progress, splits
+from slim import _checks, _cores
 from slim.data import records
 
 _MOST_TOLD = 50
@@ -60,7 +60,7 @@ def run(dataset_dir: str, report: Callable[[str], object] = print) -> None:
     total = sum(split.num_samples for split in info.splits.values()) if info else None
     with (
         progress.bar(total, "img", "verify") as bar,
-        concurrent.futures.ThreadPoolExecutor(workers.cores()) as pool,
+        concurrent.futures.ThreadPoolExecutor(_cores.usable_cores()) as pool,
     ):
         found = dict(
             zip(

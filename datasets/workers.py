@@ -17,7 +17,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, NamedTuple
 
 from datasets import images, sources
-from slim import _checks
+from slim import _checks, _cores
 
 _CHUNK = 32  # pictures that a worker is given at a time
 _MIN_FOR_WORKERS = 4 * _CHUNK
@@ -45,13 +45,6 @@ class Item(NamedTuple):
     extra: tuple[Any, ...] = ()
 
 
-def cores() -> int:
-    """Returns how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # a container or a batch system may give fewer
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 @contextlib.contextmanager
 def prepared(
     items: Sequence[Item], rules: images.Rules, num_workers: int | None = None
@@ -69,7 +62,7 @@ def prepared(
     jobs = ((item.source, item.raw, rules) for item in items)
     chunks = iter(lambda: list(itertools.islice(jobs, _CHUNK)), [])
     if num_workers is None:
-        num_workers = 0 if len(items) < _MIN_FOR_WORKERS else cores()
+        num_workers = 0 if len(items) < _MIN_FOR_WORKERS else _cores.usable_cores()
     if num_workers == 0:
         with images.pillow_settings():
             yield (result for chunk in chunks for result in prepare_chunk(chunk))

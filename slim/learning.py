@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from slim import _checks
+from slim._timer import Timer
 from slim.checkpoints import Checkpoints, Restored
 from slim.nan_restores import NanRestores
 from slim.run_lock import TrainDirLock
@@ -107,19 +108,6 @@ class Hook:
         """Called once after the last step, also when the run is stopped or fails."""
 
 
-class _Timer:
-    """Says when something that happens every so many seconds is due."""
-
-    def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
-        self._seconds, self._clock, self._last = seconds, clock, clock()
-
-    def is_due(self) -> bool:
-        if self._seconds <= 0 or self._clock() - self._last < self._seconds:
-            return False
-        self._last = self._clock()
-        return True
-
-
 def train(
     train_op: TrainOp,
     logdir: str,
@@ -194,7 +182,7 @@ def train(
             with _busy(run, type(hook).__name__):
                 hook.begin(run)
             stack.callback(hook.end, run)
-        timer = _Timer(save_interval_secs, clock)
+        timer = Timer(save_interval_secs, clock)
         loss, saved = math.nan, run.step if run.restored else -1
         if max_nan_restores and saved < 0 and workers.is_chief:
             saved = _save(run, hooks)  # something to go back to
@@ -206,8 +194,11 @@ def train(
             by_steps = save_interval_steps and _crosses(
                 run.step, len(numbers["loss"]), save_interval_steps
             )
+            by_time = not by_steps and timer.is_due()
+            if by_time:
+                timer.restart()
             leave = workers.any(bool(stop))
-            if workers.is_chief and (by_steps or timer.is_due() or leave):
+            if workers.is_chief and (by_steps or by_time or leave):
                 saved = _save(run, hooks)
             if leave and not workers.any(run.is_over):
                 raise _preempted(stop, run)

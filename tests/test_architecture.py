@@ -97,6 +97,7 @@ TENSORFLOW_FREE = (
     "classifier.run_directory",
     "datasets.archives",
     "datasets.conversion_journal",
+    "datasets.conversion_report",
     "datasets.dataset_factory",
     "datasets.download",
     "datasets.download_and_convert",
@@ -110,6 +111,7 @@ TENSORFLOW_FREE = (
     "preprocessing.preprocessing_factory",
     "slim",
     "slim._checks",
+    "slim._cores",
     "slim._paths",
     "slim.arg_scope",
 )

@@ -27,7 +27,7 @@ def write(resolved: ResolvedGraph) -> None:
     graph, store = tf.Graph(), slim.VariableStore(seed=0)
     with graph.as_default():
         inputs = tf.raw_ops.Placeholder(dtype=tf.float32, shape=resolved.input_shape, name="input")
-        with store.as_default(), model.of_image_size(resolved.model_name, inputs.shape[-3:-1]):
+        with store.as_default(), model.of_image_size(resolved.model_name, network, inputs.shape):
             logits, end_points = network(inputs)
     found = graph.as_graph_def()
     if resolved.as_text:

@@ -10,6 +10,7 @@ import PIL.Image
 import PIL.ImageDraw
 
 from slim import _paths, learning
+from slim._timer import Timer
 from slim.events import EventFile
 
 COLUMNS, MOST = 8, 32
@@ -40,9 +41,8 @@ class ContactSheet(learning.Hook):
         self._directory = directory
         self._batch_at = batch_at
         self._label_names = label_names
-        self._seconds = seconds
-        self._clock = clock
-        self._last = 0.0
+        self._in_events = seconds > 0
+        self._timer = Timer(seconds, clock)
 
     def begin(self, run: learning.Run) -> None:
         """Writes the first sheet, unless there is no step left to do."""
@@ -51,7 +51,7 @@ class ContactSheet(learning.Hook):
 
     def after_steps(self, run: learning.Run, numbers: Mapping[str, np.ndarray]) -> None:
         """Writes a sheet if it is time."""
-        if self._seconds and self._clock() - self._last >= self._seconds and not run.is_over:
+        if self._timer.is_due() and not run.is_over:
             self._write(run.step)
 
     def _write(self, step: int) -> None:
@@ -62,11 +62,11 @@ class ContactSheet(learning.Hook):
         folder = os.path.join(self._directory, "images")
         os.makedirs(folder, exist_ok=True)
         _paths.write_atomically(os.path.join(folder, f"step-{step}.png"), png.getvalue())
-        if self._seconds:
+        if self._in_events:
             events = EventFile(self._directory)
             events.picture(step, "train/images", png.getvalue(), sheet.size)
             events.close()
-        self._last = self._clock()
+        self._timer.restart()
 
     def _captions(self, batch: Mapping[str, np.ndarray]) -> list[str]:
         def name(label: int) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 
 from classifier.hooks.activations import Activations
 from slim import learning
+from slim._timer import Timer
 from slim.events import EventFile, histogram
 
 # Other numbers are ours alone.
@@ -32,29 +33,32 @@ class EventHook(learning.Hook):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._directory = directory
-        self._seconds = seconds
         self._activations = activations
-        self._clock = clock
+        self._timer = Timer(seconds, clock)
         self._file: EventFile | None = None
-        self._last, self._last_step = 0.0, 0
+        self._last_step = 0
 
     def begin(self, run: learning.Run) -> None:
         """Opens the file."""
         self._file = EventFile(self._directory)
-        self._last, self._last_step = self._clock(), run.step
+        self._restart(run)
 
     def after_steps(self, run: learning.Run, numbers: Mapping[str, np.ndarray]) -> None:
         """Writes the last step's numbers if it is time, or the run is over."""
-        now = self._clock()
-        if now - self._last < self._seconds and run.step != run.number_of_steps:
+        if not self._timer.is_due() and run.step != run.number_of_steps:
             return
+        seconds = max(self._timer.elapsed, 1e-9)
         assert self._file is not None
         scalars = {_shown(name): values[-1] for name, values in numbers.items()}
-        scalars["global_step/sec"] = (run.step - self._last_step) / max(now - self._last, 1e-9)
+        scalars["global_step/sec"] = (run.step - self._last_step) / seconds
         self._file.scalars(run.step, scalars)
         self._write_histograms(self._file, run)
         self._file.flush()
-        self._last, self._last_step = self._clock(), run.step
+        self._restart(run)
+
+    def _restart(self, run: learning.Run) -> None:
+        self._timer.restart()
+        self._last_step = run.step
 
     def _write_histograms(self, file: EventFile, run: learning.Run) -> None:
         """Writes them under the names that the original gives them."""

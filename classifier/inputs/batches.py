@@ -4,7 +4,6 @@ Batch k of a training run is a pure function of (seed, k), whatever the threads 
 `order`. Each picture's augmentation depends on (seed, epoch, place in the epoch) alone.
 """
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -83,7 +82,8 @@ def training_dataset(
     num_classes = _checked(dataset, image_size, batch_size, labels_offset, num_classes)
     _checks.positive(num_preprocessing_threads=num_preprocessing_threads)
     index, count = worker
-    at_once = preparation.how_many_at_once(image_size, batch_size // count)
+    own_size = batch_size // count
+    at_once = preparation.how_many_at_once(image_size, own_size)
     encoded = training_records(
         dataset,
         seed=seed,
@@ -99,29 +99,24 @@ def training_dataset(
     prepare = Preparation(
         dataset, preprocessing_fn, image_size, labels_offset, seed=seed, skipped=skipped
     )
-    if at_once:
-        # Autotuning takes a tenth of the time that so short calls do, and finds no better number.
-        threads = num_preprocessing_threads or 2 * (os.cpu_count() or 1)
-        examples = _map(encoded, prepare.several, threads)
-        batches = examples.rebatch(batch_size // count, drop_remainder=True)
-    else:
-        examples = _map(encoded, prepare.one, num_preprocessing_threads)
-        batches = examples.batch(batch_size // count, drop_remainder=True)
+    batches = prepare.batches(encoded, own_size, num_preprocessing_threads, drop_remainder=True)
     batches = batches.map(_label_check(dataset, labels_offset, num_classes))
     batches = batches.map(_without_filename)
     if skipped is not None:
         batches = batches.map(bad_images.stand_in)
     if mixing is not None:
         batches = batches.enumerate(start_index // batch_size).map(mixing)
-    if data_service is not None:
-        batches = service.made_by(
-            _finish(batches, autotune=not at_once),
-            data_service,
-            records=sum(order.shard_counts(dataset)),
-            first=start_index + index * (batch_size // count),
-            step=batch_size,
-        )
-    return _finish(batches, autotune=not at_once)
+    batches = _finish(batches, autotune=not at_once)
+    if data_service is None:
+        return batches
+    received = service.made_by(
+        batches,
+        data_service,
+        records=sum(order.shard_counts(dataset)),
+        first=start_index + index * own_size,
+        step=batch_size,
+    )
+    return _finish(received, autotune=not at_once)
 
 
 def evaluation_dataset(
@@ -162,11 +157,11 @@ def evaluation_dataset(
 
     prepare = Preparation(dataset, preprocessing_fn, image_size, labels_offset)
     encoded = order.evaluation_records(dataset, num_readers=num_readers)
-    examples = _map(encoded, prepare.one, num_preprocessing_threads)
-    batches = -(-sum(order.shard_counts(dataset)) // batch_size)
-    check = _label_check(dataset, labels_offset, num_classes)
-    filled = examples.batch(batch_size).map(check).map(lambda batch: _fill(batch, batch_size))
-    return _finish(filled.apply(tf.data.experimental.assert_cardinality(batches)))
+    batches = prepare.batches(encoded, batch_size, num_preprocessing_threads)
+    batches = batches.map(_label_check(dataset, labels_offset, num_classes))
+    batches = batches.map(lambda batch: _fill(batch, batch_size))
+    number = -(-sum(order.shard_counts(dataset)) // batch_size)
+    return _finish(batches.apply(tf.data.experimental.assert_cardinality(number)))
 
 
 def _checked(
@@ -231,13 +226,6 @@ def _part_of_each_batch(
     numbered = records.enumerate()
     own = numbered.filter(lambda number, _: number % length // size == index)
     return own.map(lambda _, record: record)
-
-
-def _map(
-    records: tf.data.Dataset, prepare: Callable[[Example], Example], threads: int | None
-) -> tf.data.Dataset:
-    calls = tf.data.AUTOTUNE if threads is None else threads
-    return records.map(prepare, num_parallel_calls=calls, deterministic=True)
 
 
 def _without_filename(batch: Example) -> Example:

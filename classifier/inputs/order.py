@@ -66,16 +66,12 @@ def shard_counts(dataset: dataset_lib.Dataset) -> list[int]:
 
 def _find_records(dataset: dataset_lib.Dataset) -> list[tuple[int, Sequence[int]]]:
     """Returns each shard's records as recorded, and where those that it has begin and end."""
-    sources = dataset.data_sources
+    counts = dataset.shard_counts
+    all_places = records.find_all_records(dataset.data_sources, counts)
     found = [
         (len(places) - 1 if count is None else count, places)
-        for count, places in zip(
-            dataset.shard_counts, records.find_all_records(sources), strict=True
-        )
+        for count, places in zip(counts, all_places, strict=True)
     ]
-    for path, count, (number, _) in zip(sources, dataset.shard_counts, found, strict=True):
-        if count is None and not number:
-            records.count_records(path)  # which says that it is empty
     if not sum(number for number, _ in found):
         raise _checks.UserError(
             f"Split {dataset.split_name!r} of dataset {dataset.name!r} has no records"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from classifier.inputs import bad_images, order
+from slim import _cores
 from slim.data import dataset as dataset_lib
 
 PreprocessingFn = Callable[..., tf.Tensor]
@@ -45,6 +46,34 @@ class Preparation:
     labels_offset: int
     seed: int | None = None
     skipped: bad_images.BadImages | None = None
+
+    def batches(
+        self,
+        records: tf.data.Dataset,
+        batch_size: int,
+        threads: int | None = None,
+        *,
+        drop_remainder: bool = False,
+    ) -> tf.data.Dataset:
+        """Returns batches of examples in the order of the records.
+
+        Args:
+          records: as `order` gives them, one by one or several an element.
+          batch_size: examples of a batch.
+          threads: calls at the same time; None for automatic.
+          drop_remainder: whether a last batch that is not full is left out.
+        """
+
+        def prepared(prepare: Callable[[Example], Example], calls: int) -> tf.data.Dataset:
+            return records.map(prepare, num_parallel_calls=calls, deterministic=True)
+
+        if records.element_spec["serialized"].shape.rank:
+            # Autotuning takes a tenth of the time that so short calls do, and finds no better
+            # number.
+            examples = prepared(self.several, threads or 2 * _cores.usable_cores())
+            return examples.rebatch(batch_size, drop_remainder=drop_remainder)
+        examples = prepared(self.one, threads or tf.data.AUTOTUNE)
+        return examples.batch(batch_size, drop_remainder=drop_remainder)
 
     def one(self, record: Example) -> Example:
         """Returns the example of a record as `order` gives it; `serialized` makes way for `image`,

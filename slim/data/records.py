@@ -40,8 +40,7 @@ def find_records(path: str) -> Sequence[int]:
     Takes and raises what `count_records` does.
     """
     size = os.path.getsize(path)
-    if size == 0:
-        raise _checks.UserError(f"Shard {path} is empty (0 bytes): {REPAIR}")
+    _refuse_empty(path, size)
     places = _walk(path, size)
     if places[-1] != size:
         raise _checks.UserError(
@@ -51,7 +50,7 @@ def find_records(path: str) -> Sequence[int]:
     return places
 
 
-def find_all_records(paths: Sequence[str]) -> list[Sequence[int]]:
+def find_all_records(paths: Sequence[str], counts: Sequence[int | None]) -> list[Sequence[int]]:
     """Returns `find_records` of each file; refuses one with a record longer than what is left.
 
     TensorFlow's reader asks for as much memory as a record's length says before it reads on, and
@@ -59,17 +58,22 @@ def find_all_records(paths: Sequence[str]) -> list[Sequence[int]]:
 
     Args:
       paths: uncompressed TFRecord files. Those that have not changed since the last call are not
-        looked at again. An empty one has no records.
+        looked at again.
+      counts: records of each as recorded, or None where they are not: a file may only be empty with
+        a number.
 
     Raises:
+      UserError: if a file whose records are not recorded is empty; the message names it.
       RunError: if a file is cut inside a record or is no TFRecord file; the message names it.
     """
     with futures.ThreadPoolExecutor(_WALKERS) as pool:
-        return list(pool.map(_find_known_records, paths))
+        return list(pool.map(_find_known_records, paths, counts))
 
 
-def _find_known_records(path: str) -> Sequence[int]:
+def _find_known_records(path: str, count: int | None) -> Sequence[int]:
     status = os.stat(path)
+    if count is None:
+        _refuse_empty(path, status.st_size)
     if not status.st_size:
         return [0]
     try:
@@ -81,6 +85,11 @@ def _find_known_records(path: str) -> Sequence[int]:
 @functools.lru_cache(maxsize=100_000)
 def _find_unchanged(path: str, _size: int, _changed: int) -> Sequence[int]:
     return find_records(path)
+
+
+def _refuse_empty(path: str, size: int) -> None:
+    if size == 0:
+        raise _checks.UserError(f"Shard {path} is empty (0 bytes): {REPAIR}")
 
 
 def count_whole_records(path: str) -> int:

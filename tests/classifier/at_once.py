@@ -6,6 +6,13 @@ import time
 import numpy as np
 import tensorflow as tf
 
+from slim import _cores
+
+
+def possible(asked):
+    """Returns how many of so many run side by side: TensorFlow has a thread for each core."""
+    return min(asked, _cores.usable_cores())
+
 
 class Counter:
     """Counts how often a function runs at the same time.

@@ -8,6 +8,7 @@ import PIL.Image
 import tensorflow as tf
 
 from classifier.hooks import contact_sheet
+from slim import learning
 
 
 def events(directory):
@@ -45,6 +46,19 @@ def test_without_summaries_there_is_the_file_alone(train, tmp_path):
     assert not pictures(tmp_path / "run")
     assert train(tmp_path / "other").code == 0
     assert not (tmp_path / "other" / "images").exists()
+
+
+def test_sheets_are_written_every_so_many_seconds(tmp_path):
+    now = [0.0]
+    batch = {"image": np.zeros([2, 4, 4, 3], np.float32), "label": np.array([0, 1])}
+    hook = contact_sheet.ContactSheet(str(tmp_path), lambda _: batch, (), 10, lambda: now[0])
+    run = learning.Run(None, None, 0, 9)
+    hook.begin(run)
+    for step in range(1, 10):
+        run.step, now[0] = step, 4.0 * step
+        hook.after_steps(run, {})
+    written = {path.name for path in (tmp_path / "images").iterdir()}
+    assert written == {"step-0.png", "step-3.png", "step-6.png"}, "none is due at the end"
 
 
 def test_images_stand_where_they_belong():

@@ -210,6 +210,24 @@ def test_a_graph_of_a_dataset_in_a_folder(digits):
     assert (found.num_classes, found.input_shape[-1]) == (10, 1)
 
 
-def test_other_mistakes_are_not_taken_for_the_images_size():
-    with pytest.raises(ValueError, match="^another$"), model.of_image_size("lenet", (28, 28)):
+def test_images_that_are_too_small_are_refused(tmp_path):
+    too_small = resolve_graph.ResolvedGraph(
+        "lenet", 10, (None, 3, 2, 1), str(tmp_path / "f"), False
+    )
+    with pytest.raises(
+        _checks.UserError, match="image_size=3,2 does not fit lenet, whose own is 28"
+    ):
+        graph_def.write(too_small)
+
+
+@pytest.mark.parametrize("side", [2, 28, 32])
+def test_other_mistakes_are_not_taken_for_the_images_size(tmp_path, monkeypatch, side):
+    def mistaken(images):
         raise ValueError("another")
+
+    monkeypatch.setattr(model, "inference_network", lambda *_: mistaken)
+    resolved = resolve_graph.ResolvedGraph(
+        "lenet", 10, (None, side, side, 1), str(tmp_path / "f"), False
+    )
+    with pytest.raises(ValueError, match="^another$"):
+        graph_def.write(resolved)

@@ -2,6 +2,7 @@
 
 import glob
 import json
+import types
 
 import numpy as np
 import pytest
@@ -11,9 +12,10 @@ import slim
 from classifier import facts, model, options
 from classifier.config.training import TrainConfig
 from classifier.hooks.activations import Activations
+from classifier.hooks.events import EventHook
 from classifier.run_directory import ModelInfo, RunDirectory
 from classifier.training_batches import TrainingBatches
-from slim import checkpoints
+from slim import checkpoints, learning
 from slim.events import histogram
 from tests.slim.small_net import built, images, small_net
 
@@ -108,6 +110,31 @@ def test_a_run_writes_what_the_original_does(train, tmp_path, digits):
         "train/data_wait",
         "train/gradient_norm",
     }
+
+
+def test_points_are_written_every_so_many_seconds_and_at_the_end(tmp_path):
+    now = [0.0]
+
+    def activations(store, step):
+        now[0] += 5  # the time that writing takes is not the steps'
+        return {}
+
+    hook = EventHook(str(tmp_path), 10, activations, lambda: now[0])
+    run = learning.Run(types.SimpleNamespace(store=slim.VariableStore(seed=0)), None, 0, 8)
+    hook.begin(run)
+    for step in range(1, 9):
+        run.step = step
+        now[0] += 4
+        hook.after_steps(run, {"loss": np.array([float(step)])})
+    hook.end(run)
+    found = summaries(tmp_path)
+    assert {step: float(value) for (name, step), (_, value) in found.items() if "loss" in name} == {
+        3: 3.0,
+        6: 6.0,
+        8: 8.0,
+    }
+    rates = [float(value) for (name, _), (_, value) in found.items() if "sec" in name]
+    assert rates == [0.25] * 3
 
 
 @pytest.mark.slow

@@ -346,35 +346,3 @@ def test_killed_in_the_middle_then_run_again(tmp_path, monkeypatch):
 
 
 # ---- the report ----------------------------------------------------------------------------------
-
-
-def report_of(counts):
-    """Returns the lines about a dataset with the images of each class, by split."""
-    shard = dataset_info.ShardInfo("a.tfrecord", 1, 1, "")
-    splits = {
-        name: dataset_info.SplitInfo(sum(numbers), tuple(numbers), (shard,))
-        for name, numbers in counts.items()
-    }
-    classes = tuple(f"class {label}" for label in range(len(counts["train"])))
-    info = dataset_info.DatasetInfo("toy", classes, 3, splits)
-    return [line for line in download_and_convert._report(info, "out") if line.startswith("    ")]
-
-
-def test_images_of_each_class_and_split_are_told_in_columns():
-    assert report_of({"train": (1437, 9), "validation": (0, 3)}) == [
-        "    class      train  validation",
-        "    0 class 0   1437           0",
-        "    1 class 1      9           3",
-        "    all         1446           3",
-    ]
-
-
-def test_of_many_classes_the_first_are_told():
-    assert len(report_of({"train": (1,) * 20})) == 22
-    lines = report_of({"train": (7,) * 1000})
-    assert len(lines) == 22
-    assert lines[19:] == [
-        "    18 class 18                            7",
-        "    ... 981 more in dataset_info.json",
-        "    all                                 7000",
-    ]

@@ -6,9 +6,7 @@ import subprocess
 import sys
 import termios
 
-import pytest
-
-from datasets import progress, workers
+from datasets import progress
 
 CODE = """
 import time
@@ -58,14 +56,3 @@ def test_bytes_without_a_total(capsys, monkeypatch):
     with progress.bar(None, "B", "archive.zip") as bar:
         bar.update(2_000_000)
     assert "archive.zip: 2.00MB [" in capsys.readouterr().err
-
-
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux gives cores to processes")
-def test_only_cores_that_may_be_used_get_a_worker():
-    allowed = os.sched_getaffinity(0)
-    assert workers.cores() == len(allowed)
-    os.sched_setaffinity(0, [min(allowed)])
-    try:
-        assert workers.cores() == 1
-    finally:
-        os.sched_setaffinity(0, allowed)

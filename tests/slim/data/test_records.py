@@ -102,7 +102,9 @@ def test_lengths_of_whole_files_pass_and_others_are_named(tmp_path):
             writer.write(b"something")
     os.truncate(paths[1], 0)
     os.truncate(paths[2], 20)
-    places = records.find_all_records(paths[:2])
+    places = records.find_all_records(paths[:2], [None, 0])
     assert [list(each) for each in places] == [[0, 12 + 9 + 4], [0]]
     with pytest.raises(_checks.RunError, match="cut is cut inside record 0, or is no TFRecord"):
-        records.find_all_records(paths)
+        records.find_all_records(paths, [None, 0, None])
+    with pytest.raises(_checks.UserError, match=r"Shard .*empty is empty \(0 bytes\): re-copy or"):
+        records.find_all_records(paths[:2], [1, None])

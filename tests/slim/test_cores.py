@@ -1,0 +1,25 @@
+"""Counting the cores that a process may use."""
+
+import os
+
+import pytest
+
+from slim import _cores
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux gives cores to processes")
+def test_only_cores_that_may_be_used_count():
+    allowed = os.sched_getaffinity(0)
+    assert _cores.usable_cores() == len(allowed)
+    os.sched_setaffinity(0, [min(allowed)])
+    try:
+        assert _cores.usable_cores() == 1
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+def test_a_system_that_gives_all_cores_to_all(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    assert _cores.usable_cores() == os.cpu_count()
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert _cores.usable_cores() == 1

@@ -1,0 +1,32 @@
+"""Things that happen every so many seconds."""
+
+import time
+
+from slim._timer import Timer
+
+
+def test_it_is_due_from_its_seconds_on_until_restarted():
+    now = [100.0]
+    timer = Timer(5, lambda: now[0])
+    found = []
+    for second in range(100, 113):
+        now[0] = float(second)
+        found.append(timer.is_due())
+        assert timer.elapsed == second - (100 if second <= 107 else 107)
+        if second == 107:
+            timer.restart()
+    assert found == [False] * 5 + [True] * 3 + [False] * 4 + [True]
+
+
+def test_of_no_seconds_it_is_never_due():
+    now = [0.0]
+    timer = Timer(0, lambda: now[0])
+    now[0] = 1e9
+    assert not timer.is_due()
+
+
+def test_it_has_a_clock():
+    timer = Timer(0.01)
+    time.sleep(0.02)
+    assert timer.is_due()
+    assert 0.02 <= timer.elapsed < 60
