@@ -189,6 +189,14 @@ def test_images_of_a_size_that_the_network_cannot_take(train, digits, tmp_path):
     assert "image_size=2,2 does not fit lenet, whose own is 28: choose that" in errors[0]
 
 
+def test_images_of_a_size_that_the_preprocessing_cannot_give(train, digits, tmp_path):
+    code, _, errors = train(
+        tmp_path / "run", digits, preprocessing_name="vgg", train_image_size=299
+    )
+    assert (code, len(errors)) == (2, 1)
+    assert "choose at most 256 pixels, or preprocessing_name=inception; a call from" in errors[0]
+
+
 def test_a_network_of_videos(train, digits, tmp_path):
     code, _, errors = train(tmp_path / "run", digits, model_name="s3dg")
     assert (code, len(errors)) == (2, 1)
