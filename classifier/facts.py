@@ -170,10 +170,12 @@ def example_pictures(count: int) -> tuple[str, Sequence[bytes]]:
 
 
 def training_warnings(resolved: resolve.ResolvedRun) -> list[str]:
-    """Returns what contradicts the checkpoint that a new run starts from, if it is a published
-    one."""
-    path = resolved.config.finetune.checkpoint_path
-    return [] if path is None else _contradictions(path, resolved.model, resolved.model.image_size)
+    """Returns which options have nothing to act on, and what contradicts the checkpoint that a new
+    run starts from, if it is a published one."""
+    config, info = resolved.config, resolved.model
+    idle = [*config.optimizer.without_effect(), *config.schedule.without_effect()]
+    path = config.finetune.checkpoint_path
+    return idle if path is None else [*idle, *_contradictions(path, info, info.image_size)]
 
 
 def evaluation_warnings(resolved: resolve_trained.ResolvedEvaluation) -> list[str]:

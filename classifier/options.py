@@ -137,6 +137,10 @@ class Options:
         """Yields what is wrong between options that are each in order."""
         return iter(())
 
+    def is_changed(self, name: str) -> bool:
+        """Returns whether an option has another value than its default."""
+        return bool(getattr(self, name) != getattr(type(self), name))
+
 
 @dataclasses.dataclass(frozen=True)
 class Group:

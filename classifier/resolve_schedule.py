@@ -103,5 +103,6 @@ def _words(options: ScheduleOptions, steps: ScheduleSteps) -> list[str]:
         "cosine": lambda: f"{rate} to {end} by a cosine in {span}",
         "piecewise": lambda: f"{rate}, {changes}",
     }
-    per_clone = " (epochs of one clone's batches)" if options.decay_per_clone else ""
+    is_counted = options.decay_per_clone and options.is_in_epochs
+    per_clone = " (epochs of one clone's batches)" if is_counted else ""
     return [*words, texts[options.learning_rate_decay_type]() + per_clone]

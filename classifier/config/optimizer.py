@@ -1,23 +1,46 @@
 """Options of the optimizer."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from classifier.config import bounds
 from classifier.options import Options, option
 
+_ORIGINALS = ("adadelta", "adagrad", "adam", "ftrl", "momentum", "rmsprop", "sgd")
 DECOUPLED = ("adafactor", "adamw", "lamb", "lion", "muon")
-OPTIMIZERS = (
-    *("adadelta", "adagrad", "adam", "ftrl", "momentum", "rmsprop", "sgd"),
-    *DECOUPLED,
-)
+OPTIMIZERS = (*_ORIGINALS, *DECOUPLED)
 
-
-# Two flags that are easily taken for each other, and whose they are.
-_EPSILONS = {
+_LIKE_ADAMW = ("adamw", "lamb", "muon")
+# Which optimizers read an option.
+READ_BY: Mapping[str, tuple[str, ...]] = {
+    "adadelta_rho": ("adadelta",),
+    "adagrad_initial_accumulator_value": ("adagrad",),
+    "adam_beta1": ("adam", *_LIKE_ADAMW),
+    "adam_beta2": ("adam", *_LIKE_ADAMW),
+    "adamw_epsilon": _LIKE_ADAMW,
+    "optimizer_weight_decay": DECOUPLED,
+    "lion_beta1": ("lion",),
+    "lion_beta2": ("lion",),
+    "muon_momentum": ("muon",),
+    "adafactor_beta2_decay": ("adafactor",),
+    "adafactor_clip_threshold": ("adafactor",),
     "opt_epsilon": ("adadelta", "adam", "rmsprop"),
-    "adamw_epsilon": ("adamw", "lamb", "muon"),
+    "ftrl_learning_rate_power": ("ftrl",),
+    "ftrl_initial_accumulator_value": ("ftrl",),
+    "ftrl_l1": ("ftrl",),
+    "ftrl_l2": ("ftrl",),
+    "momentum": ("momentum",),
+    "rmsprop_momentum": ("rmsprop",),
+    "rmsprop_decay": ("rmsprop",),
 }
+# Options that are easily taken for each other.
+_ALIKE = (
+    ("opt_epsilon", "adamw_epsilon"),
+    ("momentum", "rmsprop_momentum", "muon_momentum"),
+    ("adam_beta1", "lion_beta1"),
+    ("adam_beta2", "lion_beta2"),
+    ("adagrad_initial_accumulator_value", "ftrl_initial_accumulator_value"),
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -90,14 +113,37 @@ class OptimizerOptions(Options):
     )
 
     def conflicts(self) -> Iterator[str]:
-        """Yields the option that has nothing to act on."""
-        if self.optimizer_weight_decay is not None and self.optimizer not in DECOUPLED:
-            yield (
-                f"optimizer_weight_decay is for {', '.join(DECOUPLED)}; for {self.optimizer} it is"
-                " weight_decay, the L2 penalty of the loss"
-            )
-        right = next((name for name, of in _EPSILONS.items() if self.optimizer in of), None)
-        for name, of in _EPSILONS.items():
-            is_set = getattr(self, name) != getattr(type(self), name)
-            if right not in (None, name) and is_set:
-                yield f"{name} is for {', '.join(of)}; for {self.optimizer} it is {right}"
+        """Yields the options that have nothing to act on, where no command of the original's has
+        them together with the optimizer."""
+        for name in self._idle():
+            if not self._is_of_original(name):
+                yield f"{name} is for {', '.join(READ_BY[name])}; {self._instead(name)}"
+
+    def without_effect(self) -> Iterator[str]:
+        """Yields the others that have nothing to act on: the original takes them silently."""
+        for name in self._idle():
+            if self._is_of_original(name):
+                yield (
+                    f"{name}={getattr(self, name):g} has nothing to act on:"
+                    f" optimizer={self.optimizer}; {self._instead(name)}"
+                )
+
+    def _idle(self) -> Iterator[str]:
+        for name, optimizers in READ_BY.items():
+            if self.optimizer not in optimizers and self.is_changed(name):
+                yield name
+
+    def _is_of_original(self, name: str) -> bool:
+        return self.optimizer in _ORIGINALS and not set(READ_BY[name]).isdisjoint(_ORIGINALS)
+
+    def _instead(self, name: str) -> str:
+        """Returns what the optimizer has instead of an option."""
+        if name == "optimizer_weight_decay":
+            return f"for {self.optimizer} it is weight_decay, the L2 penalty of the loss"
+        own = [other for other, optimizers in READ_BY.items() if self.optimizer in optimizers]
+        alike = next(
+            (other for group in _ALIKE if name in group for other in group if other in own), None
+        )
+        if alike:
+            return f"for {self.optimizer} it is {alike}"
+        return f"{self.optimizer} has {', '.join(own) or 'none of its own'}"

@@ -1,12 +1,21 @@
 """Options of the learning rate. Every duration is told in epochs or in steps."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from classifier.config import bounds
 from classifier.options import Options, option
 
 DECAYS = ("fixed", "exponential", "polynomial", "cosine", "piecewise")
+_GRADUAL = ("exponential", "polynomial", "cosine")
+
+# Which decays read an option.
+_READ_BY: Mapping[str, tuple[str, ...]] = {
+    "end_learning_rate": ("polynomial", "cosine"),
+    "learning_rate_decay_factor": ("exponential", "piecewise"),
+    "num_epochs_per_decay": _GRADUAL,
+    "decay_steps": _GRADUAL,
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -88,3 +97,29 @@ class ScheduleOptions(Options):
                 f"piecewise_rates has {len(self.piecewise_rates)} rates for"
                 f" {len(boundaries)} changes; the first rate of all is learning_rate"
             )
+
+    @property
+    def is_in_epochs(self) -> bool:
+        """Whether a duration that acts is told in epochs."""
+        decay = self.learning_rate_decay_type in _GRADUAL and self.decay_steps is None
+        return bool(decay or self.piecewise_epochs or self.warmup_epochs)
+
+    def without_effect(self) -> Iterator[str]:
+        """Yields the options that have nothing to act on."""
+        kind = self.learning_rate_decay_type
+        idle = {
+            name: f"learning_rate_decay_type={kind}"
+            for name, decays in _READ_BY.items()
+            if kind not in decays
+        }
+        if self.piecewise_rates:
+            idle["learning_rate_decay_factor"] = "piecewise_rates say the learning rates"
+        if self.decay_steps is not None:
+            idle.setdefault("num_epochs_per_decay", f"decay_steps={self.decay_steps}")
+        if not self.is_in_epochs:
+            idle["decay_per_clone"] = "no duration of the learning rate is in epochs"
+        for name, why in idle.items():
+            if self.is_changed(name):
+                value = getattr(self, name)
+                shown = name if value is True else f"{name}={value:g}"
+                yield f"{shown} has nothing to act on: {why}"

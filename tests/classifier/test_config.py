@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from classifier import options
@@ -172,6 +174,14 @@ def test_defaults_are_in_order(config_class):
             "adamw_epsilon is for adamw, lamb, muon; for adam it is opt_epsilon",
         ),
         (
+            {"optimizer": "adam", "lion_beta1": 0.1},
+            "lion_beta1 is for lion; for adam it is adam_beta1",
+        ),
+        (
+            {"optimizer": "lion", "momentum": 0.1},
+            "momentum is for momentum; lion has optimizer_weight_decay, lion_beta1, lion_beta2",
+        ),
+        (
             {"balanced_sampling": True, "shuffle_buffer_mb": 100},
             "shuffle_buffer_mb has nothing to act on",
         ),
@@ -188,6 +198,71 @@ def test_defaults_are_in_order(config_class):
 def test_nonsense_is_refused(values, problem):
     with pytest.raises(_checks.UserError, match=problem):
         train_config(**values)
+
+
+@pytest.mark.parametrize(
+    "values, told",
+    [
+        (
+            {"momentum": 0.1},
+            "momentum=0.1 has nothing to act on: optimizer=rmsprop; for rmsprop it",
+        ),
+        ({"optimizer": "sgd", "ftrl_l1": 0.1}, "ftrl_l1=0.1 has .*=sgd; sgd has none of its own"),
+        ({"optimizer": "adagrad", "ftrl_l2": 2.0}, "ftrl_l2=2 .*; adagrad has adagrad_initial_acc"),
+        (
+            {"learning_rate_decay_type": "fixed", "learning_rate_decay_factor": 0.5},
+            "learning_rate_decay_factor=0.5 has nothing to act on: learning_rate_decay_type=fixed",
+        ),
+        ({"end_learning_rate": 0.5}, "end_learning_rate=0.5 has .*: learning_rate_decay_type=expo"),
+        (
+            {"num_epochs_per_decay": 3.0, "decay_steps": 5},
+            "num_epochs_per_decay=3 .*: decay_steps=",
+        ),
+        (
+            {"learning_rate_decay_type": "fixed", "decay_steps": 5},
+            "decay_steps=5 has nothing to act on: learning_rate_decay_type=fixed",
+        ),
+        (
+            {
+                "learning_rate_decay_type": "piecewise",
+                "piecewise_steps": (3,),
+                "piecewise_rates": (0.1,),
+                "learning_rate_decay_factor": 0.5,
+            },
+            "learning_rate_decay_factor=0.5 has .*: piecewise_rates say the learning rates",
+        ),
+        (
+            {"decay_per_clone": True, "decay_steps": 5},
+            "decay_per_clone has nothing to act on: no duration of the learning rate is in epochs",
+        ),
+    ],
+)
+def test_what_the_original_takes_silently_is_told(values, told):
+    made = train_config(**values)
+    (found,) = [*made.optimizer.without_effect(), *made.schedule.without_effect()]
+    assert re.match(told, found)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"optimizer": "momentum", "momentum": 0.1},
+        {"optimizer": "adam", "momentum": 0.9, "adam_beta1": 0.1},
+        {"decay_per_clone": True},
+        {"learning_rate_decay_type": "fixed", "decay_per_clone": True, "warmup_epochs": 1.0},
+        {"learning_rate_decay_type": "cosine", "end_learning_rate": 0.1, "decay_steps": 5},
+        {
+            "learning_rate_decay_type": "piecewise",
+            "piecewise_epochs": (3.0,),
+            "learning_rate_decay_factor": 0.5,
+            "decay_per_clone": True,
+        },
+    ],
+)
+def test_nothing_is_told_of_what_acts(values):
+    made = train_config(**values)
+    assert not [*made.optimizer.without_effect(), *made.schedule.without_effect()]
 
 
 def test_groups_are_where_the_code_looks_for_them():

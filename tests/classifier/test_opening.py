@@ -1,4 +1,4 @@
-"""What the first lines of a run say of its devices."""
+"""What the first lines of a run say."""
 
 import pytest
 import tensorflow as tf
@@ -18,3 +18,12 @@ from classifier.hooks import opening
 def test_devices_in_words(monkeypatch, gpus, devices, words):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus)
     assert opening.in_words(devices) == words
+
+
+def test_options_that_have_nothing_to_act_on(train, tmp_path):
+    given = {"optimizer": "adam", "momentum": 0.8, "decay_steps": 5, "decay_per_clone": True}
+    told = train(tmp_path, max_number_of_steps=1, **given)
+    assert told.code == 0, told.err
+    idle, schedule = [line for line in told.out if line.startswith("warning: ")]
+    assert idle.startswith("warning: momentum=0.8 has nothing to act on: optimizer=adam; adam has ")
+    assert schedule.startswith("warning: decay_per_clone has nothing to act on: no duration of the")

@@ -1,9 +1,11 @@
 """Each option of an optimizer reaches it."""
 
+import dataclasses
+
 import pytest
 
 from classifier import checkpoint_names, optimizers
-from classifier.config.optimizer import DECOUPLED, OPTIMIZERS, OptimizerOptions
+from classifier.config.optimizer import DECOUPLED, OPTIMIZERS, READ_BY, OptimizerOptions
 from slim import _checks
 
 # Option -> the optimizers it is for, the attribute it sets.
@@ -38,6 +40,22 @@ def test_an_option_reaches_its_optimizers(option):
     for name in names.split():
         assert getattr(made(name, **{option: 0.625}), attribute) == 0.625
         assert getattr(made(name), attribute) != 0.625
+
+
+# What is not the optimizer's alone.
+FOR_ALL = {"optimizer", "clip_gradient_norm", "moving_average_decay"}
+
+
+def test_it_is_known_which_optimizers_read_an_option():
+    for name in {field.name for field in dataclasses.fields(OptimizerOptions)} - FOR_ALL:
+        value = -0.3 if name in ("adafactor_beta2_decay", "ftrl_learning_rate_power") else 0.625
+        readers = set()
+        for optimizer in OPTIMIZERS:
+            options = OptimizerOptions(optimizer=optimizer)
+            object.__setattr__(options, name, value)  # which by itself may be refused
+            if optimizers.make_optimizer(options, 0.1, "lenet") != made(optimizer):
+                readers.add(optimizer)
+        assert readers == set(READ_BY[name]), name
 
 
 def test_exponents_reach_theirs():

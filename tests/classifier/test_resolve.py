@@ -109,6 +109,14 @@ def test_imagenet_on_eight_clones_is_said_in_words():
                 " 2 epochs = 89 steps (epochs of one clone's batches)"
             ),
         ),
+        (
+            {"decay_per_clone": True, "learning_rate_decay_type": "fixed"},
+            "1 epoch = 44.90625 steps; LR 0.01",
+        ),
+        (
+            {"decay_per_clone": True, "decay_steps": 10},
+            "1 epoch = 44.90625 steps; LR 0.01 x0.94 every 10 steps",
+        ),
     ],
 )
 def test_schedules_are_said_in_words(values, words):
