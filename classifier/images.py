@@ -101,4 +101,6 @@ def _mapped(
     one: Callable[[tf.Tensor], tf.Tensor], info: ModelInfo, image_size: tuple[int, int]
 ) -> Callable[[tf.Tensor], tf.Tensor]:
     spec = tf.TensorSpec([*image_size, info.num_channels], tf.float32)
+    # AutoGraph would turn the errors of a preprocessing into its own.
+    one = tf.autograph.experimental.do_not_convert(one)
     return lambda batch: tf.map_fn(one, batch, fn_output_signature=spec)

@@ -9,8 +9,9 @@ import sys
 import pytest
 import tensorflow as tf
 
-from classifier import inputs
+from classifier import images, inputs
 from classifier.inputs import order as inputs_order
+from classifier.run_directory import ModelInfo
 from preprocessing import preprocessing_factory
 from slim import _checks
 from slim.data import records
@@ -252,6 +253,23 @@ def test_what_a_preprocessing_refuses(toy, kind):
     given = {"skipped": inputs.BadImages()} if more else {}
     with pytest.raises(_checks.UserError, match="^a picture of height=257, width=256 cannot be"):
         toys.run(toy, kind, preprocessing_fn=prepare, image_size=(257, 256), **given)
+
+
+@pytest.mark.parametrize(
+    "make, dtype",
+    [(images.encoded_batch_fn, tf.string), (images.picture_batch_fn, tf.uint8)],
+)
+def test_what_a_preprocessing_refuses_in_a_graph(make, dtype):
+    info = ModelInfo(
+        model_name="vgg_16", num_classes=10, image_size=(224, 224), preprocessing_name="vgg"
+    )
+    prepare = make(info, (257, 256))
+    shape = [2] if dtype is tf.string else [2, 8, 8, 3]
+    with (
+        tf.Graph().as_default(),
+        pytest.raises(_checks.UserError, match="^a picture of height=257, width=256 cannot be"),
+    ):
+        prepare(tf.raw_ops.Placeholder(dtype=dtype, shape=shape))
 
 
 def test_errors_that_are_not_the_datas_pass(toy):
