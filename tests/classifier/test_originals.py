@@ -9,6 +9,8 @@ import pytest
 import tensorflow as tf
 
 from classifier import facts, model
+from classifier.config.optimizer import OptimizerOptions
+from classifier.config.schedule import ScheduleOptions
 from classifier.run_directory import ModelInfo
 from tests.classifier import originals
 
@@ -148,7 +150,11 @@ def test_the_offset_of_the_labels_is_compared_on_imagenet_alone(tmp_path, datase
         image_size=(224, 224),
     )
     start = types.SimpleNamespace(
-        config=types.SimpleNamespace(finetune=types.SimpleNamespace(checkpoint_path=path)),
+        config=types.SimpleNamespace(
+            finetune=types.SimpleNamespace(checkpoint_path=path),
+            optimizer=OptimizerOptions(),
+            schedule=ScheduleOptions(),
+        ),
         model=info,
     )
     for warnings in (facts.evaluation_warnings(evaluation), facts.training_warnings(start)):
