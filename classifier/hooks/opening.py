@@ -1,5 +1,8 @@
 """The first lines of a run: what was found, and where it starts from."""
 
+import datetime
+import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import tensorflow as tf
@@ -74,12 +77,20 @@ class Opening(learning.Hook):
             *self._of_scopes(run),
             *self._of_rounding(),
             resolved.schedule,
+            *self._of_threads(),
             *self._of_workers(),
             *(f"changed since the last start: {change}" for change in self._changes),
             self._origin(run),
             *(f"warning: {warning}" for warning in self._warnings(run)),
         ]
         print("\n".join(lines), flush=True)
+
+    def _of_threads(self) -> Iterator[str]:
+        if self._resolved.config.data.num_preprocessing_threads is None:
+            yield (
+                "images prepared side by side: as many as the machine does best"
+                " (num_preprocessing_threads; 4 in the original)"
+            )
 
     def _of_workers(self) -> Iterator[str]:
         count = self._resolved.config.strategy.worker_replicas
@@ -133,12 +144,15 @@ class Opening(learning.Hook):
     def _origin(self, run: learning.Run) -> str:
         if run.restored is None:
             return self._started_from
+        prefix = run.restored.prefix
+        age = datetime.timedelta(seconds=round(time.time() - os.path.getmtime(f"{prefix}.index")))
+        origin = f"Resuming {self._directory.path} from step {run.step} ({prefix}, saved {age} ago)"
         ignored = self._resolved.config.finetune.checkpoint_path
-        warning = (
-            f"; checkpoint_path={ignored} is not used, for the run has begun" if ignored else ""
-        )
+        if ignored is None:
+            return origin
         return (
-            f"Resuming {self._directory.path} from step {run.step} ({run.restored.prefix}){warning}"
+            f"{origin}; checkpoint_path={ignored} is not used, for the run has begun (restart"
+            " begins it anew)"
         )
 
 

@@ -121,6 +121,19 @@ def test_the_first_good_one_stands_in():
     assert found["record"].numpy().tolist() == [0, 1, 2, 3]
 
 
+def test_evaluation_counts_the_good_ones(clean, broken):
+    skipped = inputs.BadImages()
+    found = list(toys.evaluation(broken, skipped=skipped).as_numpy_iterator())
+    places = iter(range(60))
+    for batch, whole in zip(found, toys.evaluation(clean).as_numpy_iterator(), strict=True):
+        assert batch.keys() == whole.keys()
+        bad = np.array([next(places, -1) in BAD for _ in whole["mask"]])
+        np.testing.assert_array_equal(batch["mask"], whole["mask"] & ~bad)
+        np.testing.assert_array_equal(batch["image"][~bad], whole["image"][~bad])
+        np.testing.assert_array_equal(batch["label"], whole["label"])
+    assert set(skipped.take_new()) == identities()
+
+
 def test_a_bad_picture_is_described(broken):
     bad = inputs.describe_bad_image(broken, 1, 7)
     assert (bad.file, bad.shard, bad.record) == ("café/020.png", toys.SHARD, 7)
@@ -182,6 +195,15 @@ def test_a_run_leaves_them_out_and_names_them(tmp_path, folder, capsys):
     assert "left out: " not in said, "they are known from the first start"
     assert "4 bad images left out" in said
     assert len(listed(tmp_path / "run")) == 4
+
+
+@pytest.mark.slow
+def test_evaluation_inside_training_leaves_them_out_too(tmp_path, folder, capsys):
+    given = {"eval_every_steps": 2, "eval_split_name": "train", "on_bad_image": "skip"}
+    train(folder, tmp_path / "run", 4, max_bad_fraction=0.1, **given)
+    said = capsys.readouterr().out
+    assert said.count("train accuracy") == said.count(" (56 of 60 images)") == 2
+    assert said.count("left out of the evaluation: Cannot decode image 'café/0") == 4, "each once"
 
 
 def test_too_many_stop_the_run(tmp_path, folder):

@@ -1,5 +1,7 @@
 """What the first lines of a run say of its devices."""
 
+import re
+
 import pytest
 import tensorflow as tf
 
@@ -18,3 +20,17 @@ from classifier.hooks import opening
 def test_devices_in_words(monkeypatch, gpus, devices, words):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus)
     assert opening.in_words(devices) == words
+
+
+def test_a_begun_run_says_what_it_leaves_unused(train, tmp_path):
+    told = train(tmp_path / "run", max_number_of_steps=1)
+    (threads,) = [line for line in told.out if line.startswith("images prepared side by side")]
+    assert threads.endswith("(num_preprocessing_threads; 4 in the original)")
+    gone = tmp_path / "gone"
+    told = train(
+        tmp_path / "run", max_number_of_steps=2, checkpoint_path=gone, num_preprocessing_threads=2
+    )
+    assert not any(line.startswith("images prepared side by side") for line in told.out)
+    (origin,) = [line for line in told.out if line.startswith("Resuming ")]
+    assert re.search(r"model\.ckpt-1, saved 0:0\d:\d\d ago\); checkpoint_path=", origin)
+    assert origin.endswith(f"={gone} is not used, for the run has begun (restart begins it anew)")
