@@ -19,6 +19,8 @@ _TWICE = (
     "class_weights=auto and balanced_sampling both make up for classes with few images: together"
     " they count these too much"
 )
+# An epsilon of rmsprop, and a learning rate, that do not go together.
+_SMALL, _LARGE = 0.1, 0.01
 
 
 class Opening(learning.Hook):
@@ -123,9 +125,20 @@ class Opening(learning.Hook):
         twice = config.loss.class_weights == "auto" and config.data.balanced_sampling
         return [
             *facts.training_warnings(self._resolved),
+            *self._of_epsilon(),
             *self._of_batch_norm(run),
             *([_TWICE] if twice else ()),
         ]
+
+    def _of_epsilon(self) -> Iterator[str]:
+        config = self._resolved.config
+        optimizer, rate = config.optimizer, config.schedule.learning_rate
+        if optimizer.optimizer == "rmsprop" and optimizer.opt_epsilon <= _SMALL and rate >= _LARGE:
+            yield (
+                f"with opt_epsilon={optimizer.opt_epsilon:g}, rmsprop divides each gradient by its"
+                f" usual size, which 1.0 does not: learning_rate={rate:g} may be far too high; try"
+                " a tenth"
+            )
 
     def _of_batch_norm(self, run: learning.Run) -> Iterator[str]:
         config, name = self._resolved.config, self._resolved.model.model_name

@@ -34,3 +34,16 @@ def test_a_begun_run_says_what_it_leaves_unused(train, tmp_path):
     (origin,) = [line for line in told.out if line.startswith("Resuming ")]
     assert re.search(r"model\.ckpt-1, saved 0:0\d:\d\d ago\); checkpoint_path=", origin)
     assert origin.endswith(f"={gone} is not used, for the run has begun (restart begins it anew)")
+
+
+@pytest.mark.slow
+def test_rmsprop_with_a_small_epsilon_and_a_large_learning_rate(train, tmp_path):
+    def warnings(name, **more):
+        told = train(tmp_path / name, max_number_of_steps=1, optimizer="rmsprop", **more)
+        return [line for line in told.out if line.startswith("warning: with opt_epsilon")]
+
+    (told,) = warnings("both", opt_epsilon=1e-8, learning_rate=0.01)
+    assert "opt_epsilon=1e-08, rmsprop divides" in told
+    assert told.endswith("learning_rate=0.01 may be far too high; try a tenth")
+    assert warnings("original", learning_rate=0.01) == []
+    assert warnings("small", opt_epsilon=1e-8, learning_rate=0.001) == []
