@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 import slim
-from classifier import cluster, facts, inputs, paths, resolve, resuming, set_aside
+from classifier import cluster, facts, inputs, paths, resolve, resuming, set_aside, write_errors
 from classifier.config.incidents import DEFAULT_NAN_RESTORES, IncidentOptions
 from classifier.config.training import TrainConfig
 from classifier.exit_codes import ExitCode
@@ -33,6 +33,11 @@ def run(config: TrainConfig) -> ExitCode | None:
       UserError: if an option, the data or the folder is not as it has to be.
       RunError: if the run fails.
     """
+    with write_errors.translated(config.run.train_dir):
+        return _run(config)
+
+
+def _run(config: TrainConfig) -> ExitCode | None:
     resolved = facts.training_run(config)
     directory = RunDirectory(config.run.train_dir)
     workers = cluster.resolve(config.strategy)
@@ -72,6 +77,8 @@ def run(config: TrainConfig) -> ExitCode | None:
         where = batches.in_words(error.batch)
         raise learning.NonFiniteError(f"{error}. {where}", error.step) from None
     except tf.errors.ResourceExhaustedError as error:
+        if write_errors.number_of(error) is not None:
+            raise
         raise _checks.RunError(_out_of_memory(resolved, error)) from error
     if opening.is_complete:
         print(f"{directory.path} is already complete: {train_op.global_step.numpy()} steps")

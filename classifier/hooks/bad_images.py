@@ -8,7 +8,7 @@ import numpy as np
 
 from classifier import inputs
 from classifier.config.bad_images import DEFAULT_MAX_FRACTION
-from slim import _checks, learning
+from slim import _checks, _paths, learning
 from slim.data.dataset import Dataset
 
 _COLUMNS = ("path", "shard", "record", "reason")
@@ -74,7 +74,10 @@ class BadImagesLog(learning.Hook):
 
     def _write(self, bad: list[inputs.BadImage]) -> None:
         is_new = not os.path.exists(self._path)
-        with open(self._path, "a", encoding="utf-8", newline="") as file:
+        with (
+            _paths.named_in_errors(self._path),
+            open(self._path, "a", encoding="utf-8", newline="") as file,
+        ):
             writer = csv.writer(file)
             if is_new:
                 writer.writerow(_COLUMNS)
