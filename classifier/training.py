@@ -34,15 +34,19 @@ def run(config: TrainConfig) -> ExitCode | None:
       RunError: if the run fails.
     """
     with write_errors.translated(config.run.train_dir):
-        return _run(config)
+        resolved = facts.training_run(config)
+        workers = cluster.resolve(config.strategy)
+        if not config.run.restart or workers.task:
+            return _run(resolved, workers)
+        if config.finetune.checkpoint_path is not None:
+            paths.check("checkpoint", "checkpoint_path", config.finetune.checkpoint_path)
+        with set_aside.during(config):
+            return _run(resolved, workers)
 
 
-def _run(config: TrainConfig) -> ExitCode | None:
-    resolved = facts.training_run(config)
+def _run(resolved: resolve.ResolvedRun, workers: cluster.Cluster) -> ExitCode | None:
+    config = resolved.config
     directory = RunDirectory(config.run.train_dir)
-    workers = cluster.resolve(config.strategy)
-    if config.run.restart and workers.task == 0:
-        _restart(config)
     # Of several workers, the first may not have moved the old run yet.
     changes = () if config.run.restart else _changes(directory, resolved)
     check_bad_images(config, workers)
@@ -115,16 +119,6 @@ def nan_restores(options: IncidentOptions) -> int:
         return 0
     most = options.max_nan_restores
     return DEFAULT_NAN_RESTORES if most is None else most
-
-
-def _restart(config: TrainConfig) -> None:
-    """Makes room for a new run in a directory that has one."""
-    if config.finetune.checkpoint_path is not None:
-        paths.check("checkpoint", "checkpoint_path", config.finetune.checkpoint_path)
-    folder = set_aside.move(config)
-    if folder is not None:
-        where = config.run.train_dir
-        print(f"set aside the run of {where}: {folder} (without restart, the next start goes on)")
 
 
 def _changes(directory: RunDirectory, resolved: resolve.ResolvedRun) -> tuple[resuming.Change, ...]:
