@@ -12,7 +12,7 @@ from classifier.config.incidents import DEFAULT_NAN_RESTORES, IncidentOptions
 from classifier.config.training import TrainConfig
 from classifier.exit_codes import ExitCode
 from classifier.hooks.bad_images import BadImagesLog
-from classifier.hooks.opening import Opening
+from classifier.hooks.opening import Opening, RunFiles
 from classifier.run_directory import RunDirectory
 from classifier.training_batches import TrainingBatches, check_bad_images
 from classifier.training_hooks import make_hooks
@@ -69,6 +69,7 @@ def _run(resolved: resolve.ResolvedRun, workers: cluster.Cluster) -> ExitCode | 
     if batches.bad_images is not None:
         limit = config.bad_images.max_bad_fraction
         hooks.append(BadImagesLog(batches.bad_images, dataset, directory.path, limit))
+    hooks.append(RunFiles(resolved, directory))
     try:
         with inputs.translate_errors(
             dataset, lambda: batches.upcoming(int(train_op.global_step.numpy()))

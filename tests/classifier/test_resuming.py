@@ -49,6 +49,45 @@ def test_an_end_that_has_passed_is_complete(train, begun):
     assert done.out[-1] == f"{begun} is already complete: 2 steps"
 
 
+def everything(folder):
+    """Returns the paths below a folder, with content and time of each file."""
+    return {
+        str(path): path.is_file() and (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in folder.rglob("*")
+    }
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        pytest.param(
+            {
+                "eval_every_steps": 1,
+                "early_stopping_patience": 1,
+                "max_number_of_steps": 9,
+                "summarize_images": True,
+                "plot_curves": True,
+            },
+            marks=pytest.mark.slow,
+        ),
+    ],
+    ids=["ended", "stopped early"],
+)
+def test_a_complete_run_is_not_changed(train, tmp_path, given):
+    if "plot_curves" in given:
+        pytest.importorskip("matplotlib")
+    run = tmp_path / "run"
+    given = {"optimizer": "sgd", "save_summaries_secs": 600, "learning_rate": 1e-9} | given
+    assert train(run, **given).code == 0
+    before = everything(run)
+    assert any("events.out" in path for path in before)
+    done = train(run, **given | {"learning_rate": 0.5})
+    assert (done.code, done.err) == (0, [])
+    assert "complete" in done.out[-1] or "stopped early" in done.out[-1]
+    assert everything(run) == before
+
+
 @pytest.mark.slow
 def test_a_run_killed_between_the_best_checkpoint_and_its_description_makes_up_for_it(
     train, tmp_path
