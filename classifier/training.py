@@ -1,5 +1,6 @@
 """Training runs: from options to a run directory."""
 
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -81,6 +82,10 @@ def _run(resolved: resolve.ResolvedRun, workers: cluster.Cluster) -> ExitCode | 
     except learning.NonFiniteError as error:
         where = batches.in_words(error.batch)
         raise learning.NonFiniteError(f"{error}. {where}", error.step) from None
+    except slim.checkpoints.UnfitError as error:
+        if error.report.prefix.startswith(os.path.join(directory.path, "model.ckpt-")):
+            raise _checks.UserError(_unfit(error.report, directory.path)) from None
+        raise
     except tf.errors.ResourceExhaustedError as error:
         if write_errors.number_of(error) is not None:
             raise
@@ -131,6 +136,21 @@ def _changes(directory: RunDirectory, resolved: resolve.ResolvedRun) -> tuple[re
     changes = resuming.changed_options(old, resolved)
     resuming.refuse_changes(changes, directory.path)
     return changes
+
+
+def _unfit(report: slim.checkpoints.RestoreReport, train_dir: str) -> str:
+    """Returns why a run that does not say its options cannot be resumed, and the ways out."""
+    differences = []
+    if report.missing:
+        instead = _checks.listed(report.unused, 3) or "nothing"
+        differences.append(f"lacks {_checks.listed(report.missing, 3)} and has {instead} instead")
+    differences += [str(each) for each in report.mismatched[:3]]
+    return (
+        f"train_dir={train_dir!r} holds a run of another network, optimizer or dataset:"
+        f" {report.prefix} {'; '.join(differences)}. Give the options it was started with to go on "
+        f"with it, another --train_dir with --checkpoint_path={train_dir} to go on from its weights"
+        " with these, or --restart, which sets that run aside"
+    )
 
 
 def _out_of_memory(resolved: resolve.ResolvedRun, error: tf.errors.ResourceExhaustedError) -> str:

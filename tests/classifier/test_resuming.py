@@ -37,6 +37,33 @@ def test_a_run_without_a_checkpoint_begins_anew(train, tmp_path):
     assert not [line for line in done.out if "changed since" in line]
 
 
+@pytest.mark.parametrize(
+    "change, differing",
+    [
+        (
+            {"optimizer": "adam"},
+            ("lacks LeNet/conv1/weights/Adam, ", "and has LeNet/conv1/biases/Momentum, "),
+        ),
+        ({"model_name": "cifarnet"}, ("lacks CifarNet/", "LeNet/conv1/")),
+        ({"train_image_size": 32}, ("LeNet/fc3/weights has shape [3136, 1024] in it and [4096,",)),
+    ],
+    ids=lambda value: "".join(value) if isinstance(value, dict) else "",
+)
+def test_without_config_json_the_weights_tell_that_it_is_another_run(
+    train, begun, change, differing
+):
+    (begun / "config.json").unlink()
+    done = train(begun, max_number_of_steps=3, **change)
+    (line,) = done.err
+    assert done.code == 2
+    assert f"holds a run of another network, optimizer or dataset: {begun}/model.ckpt-2 " in line
+    assert all(words in line for words in differing)
+    assert f"--checkpoint_path={begun} " in line
+    assert "--restart" in line
+    assert "strict" not in line
+    assert "skip_mismatched" not in line
+
+
 def test_another_compute_dtype_is_refused(train, begun):
     done = train(begun, max_number_of_steps=3, compute_dtype="float16")
     assert done.code == 2
