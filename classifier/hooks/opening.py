@@ -24,7 +24,7 @@ _SMALL, _LARGE = 0.1, 0.01
 
 
 class Opening(learning.Hook):
-    """The beginning of a run: says what was found, and writes what the run is.
+    """The beginning of a run: says what was found.
 
     Attributes:
       is_complete: whether there was no step left to do.
@@ -60,11 +60,9 @@ class Opening(learning.Hook):
         return init_fn
 
     def begin(self, run: learning.Run) -> None:
-        """Says what was found and writes config.json and model_info.json."""
+        """Says what was found."""
         resolved, info = self._resolved, self._resolved.model
         self.is_complete = run.is_over
-        self._directory.write_config(resolved.to_dict())
-        self._directory.write_model_info(info.with_versions(tensorflow=tf.__version__))
         trained = sum(v.shape.num_elements() for v in run.train_op.variables_to_train.values())
         lines = [
             f"{len(self._devices)} clone(s) on {in_words(self._devices)}",
@@ -167,6 +165,24 @@ class Opening(learning.Hook):
             f"{origin}; checkpoint_path={ignored} is not used, for the run has begun (restart"
             " begins it anew)"
         )
+
+
+class RunFiles(learning.Hook):
+    """Writes what a run is, if there is a step left to do: config.json and model_info.json.
+
+    It comes behind the hooks that may end a run before its first step.
+    """
+
+    def __init__(self, resolved: ResolvedRun, directory: RunDirectory) -> None:
+        self._resolved = resolved
+        self._directory = directory
+
+    def begin(self, run: learning.Run) -> None:
+        """Writes both."""
+        if not run.is_over:
+            self._directory.write_config(self._resolved.to_dict())
+            info = self._resolved.model.with_versions(tensorflow=tf.__version__)
+            self._directory.write_model_info(info)
 
 
 def _averages(names: Iterable[str]) -> list[str]:

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 from classifier import inputs, options, training
 from classifier.config.training import TrainConfig
+from classifier.hooks.bad_images import BadImagesLog
 from classifier.inputs.bad_images import stand_in
 from datasets import dataset_info
 from slim import _checks
@@ -215,6 +217,26 @@ def test_too_many_stop_the_run(tmp_path, folder):
         f"{count} of 60 images of folder/train cannot be decoded, which is more than"
         f" max_bad_fraction=0.01; {tmp_path / 'run' / 'bad_files.csv'} lists them"
     )
+
+
+def hook(dataset, train_dir, *left_out):
+    """Returns the hook of a run that finds these places bad."""
+    bad_images = types.SimpleNamespace(take_new=lambda: list(left_out))
+    return BadImagesLog(bad_images, dataset, str(train_dir), max_fraction=1)
+
+
+@pytest.mark.parametrize("left", [0, 3, 24, 30, -40, -1])
+def test_a_list_that_was_cut_is_read_to_the_cut(tmp_path, broken, left):
+    found = [(0, 2), (1, 7)]
+    hook(broken, tmp_path, *found).after_steps(None, {})
+    whole, rows = (tmp_path / "bad_files.csv").read_bytes(), listed(tmp_path)
+    assert len(rows) == 2
+    (tmp_path / "bad_files.csv").write_bytes(whole[:left])
+    resumed = hook(broken, tmp_path, *found)
+    resumed.begin(None)
+    resumed.after_steps(None, {})
+    assert listed(tmp_path) == rows
+    assert (tmp_path / "bad_files.csv").read_bytes() == whole
 
 
 @pytest.mark.slow
