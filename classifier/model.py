@@ -158,7 +158,7 @@ def inference_network(
 def of_image_size(
     model_name: str, network: Callable[[tf.Tensor], Any], shape: Sequence[int | None]
 ) -> Iterator[None]:
-    """Says where a network is built for images of a size that it cannot take.
+    """Says where a network is built, among other things, for images of a size that it cannot take.
 
     Args:
       model_name: the network.
@@ -173,6 +173,9 @@ def of_image_size(
     except ValueError as error:
         own = nets_factory.NETWORKS[model_name].image_size
         *first, height, width, channels = shape
+        # It may have failed of something else.
+        if _can_be_built(network, shape):
+            raise
         if not _can_be_built(network, [*first, own, own, channels]):
             raise
         shown = f"{height},{width}"

@@ -39,6 +39,8 @@ class NetworkFacts(Protocol):
 
     @property
     def image_size(self) -> int: ...
+    @property
+    def input_rank(self) -> int: ...
 
 
 Networks = Mapping[str, NetworkFacts]
@@ -111,10 +113,11 @@ def resolve_training(
       preprocessings: the table of preprocessings.
 
     Raises:
-      UserError: if a name is not known, no class is left, a decay is shorter than a step, or steps
-        behind the end are to be profiled.
+      UserError: if a name is not known, the network takes videos, no class is left, a decay is
+        shorter than a step, or steps behind the end are to be profiled.
     """
     name = _checks.one_of("model_name", config.network.model_name, networks)
+    check_images(name, networks)
     strategy = config.strategy
     clones = strategy.num_clones * strategy.worker_replicas
     of_a_clone = config.data.batch_size * config.step.accumulate_steps
@@ -158,6 +161,19 @@ def resolve_training(
         quantize_delay=quantize_delay,
         schedule=_in_words(config, steps_per_epoch, steps),
     )
+
+
+def check_images(name: str, networks: Networks) -> None:
+    """Refuses a network of videos where images come.
+
+    Raises:
+      UserError: if it takes videos.
+    """
+    if networks[name].input_rank == 5:
+        raise _checks.UserError(
+            f"model_name={name!r} takes videos, and a dataset here holds images: choose a network"
+            " of images, or train this one by slim.learning.train, with batches of your own"
+        )
 
 
 def _check_profiled(steps: tuple[int, ...] | None, end: int | None) -> None:

@@ -4,12 +4,10 @@ Pure functions, as in `resolve`.
 """
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Protocol
 
 from classifier.config.export import ExportConfig, ExportOptions
 from classifier.config.formats import FORMATS
-from classifier.resolve import Preprocessings
+from classifier.resolve import Networks, Preprocessings
 from slim import _checks
 
 # The original's defaults.
@@ -54,15 +52,6 @@ class Classes:
         return self.num_classes - labels_offset
 
 
-class GraphNetwork(Protocol):
-    """What is used of `nets.nets_factory.NetworkSpec`."""
-
-    @property
-    def image_size(self) -> int: ...
-    @property
-    def input_rank(self) -> int: ...
-
-
 @dataclasses.dataclass(frozen=True)
 class ResolvedGraph:
     """A graph without weights, fully said.
@@ -97,7 +86,7 @@ def check_inference(options: ExportOptions) -> None:
         )
 
 
-def check_videos(name: str, networks: Mapping[str, GraphNetwork], run: ExportOptions) -> bool:
+def check_videos(name: str, networks: Networks, run: ExportOptions) -> bool:
     """Returns whether a network takes videos.
 
     Raises:
@@ -129,7 +118,7 @@ def check_videos(name: str, networks: Mapping[str, GraphNetwork], run: ExportOpt
 def resolve_graph(
     config: ExportConfig,
     dataset: Classes,
-    networks: Mapping[str, GraphNetwork],
+    networks: Networks,
     preprocessings: Preprocessings,
 ) -> ResolvedGraph:
     """Works out a graph.

@@ -83,10 +83,11 @@ def resolve_evaluation(
       preprocessings: the table of preprocessings.
 
     Raises:
-      UserError: if an option contradicts `info`, nobody says what the network is, or the classes of
-        the dataset are not the model's.
+      UserError: if an option contradicts `info`, nobody says what the network is, it takes videos,
+        or the classes of the dataset are not the model's.
     """
     model = _model(config.model, info, dataset, networks, preprocessings)
+    resolve.check_images(model.model_name, networks)
     most = config.run.max_num_batches
     batch_size = config.run.batch_size
     num_images = min(dataset.num_samples, most * batch_size if most else dataset.num_samples)

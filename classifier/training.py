@@ -8,7 +8,17 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 import slim
-from classifier import cluster, facts, inputs, paths, resolve, resuming, set_aside, write_errors
+from classifier import (
+    cluster,
+    facts,
+    inputs,
+    model,
+    paths,
+    resolve,
+    resuming,
+    set_aside,
+    write_errors,
+)
 from classifier.config.incidents import DEFAULT_NAN_RESTORES, IncidentOptions
 from classifier.config.training import TrainConfig
 from classifier.exit_codes import ExitCode
@@ -17,7 +27,7 @@ from classifier.hooks.opening import Opening, RunFiles
 from classifier.run_directory import RunDirectory
 from classifier.training_batches import TrainingBatches, check_bad_images
 from classifier.training_hooks import make_hooks
-from classifier.training_step import deployment_config, make_train_op
+from classifier.training_step import deployment_config, make_train_op, make_training_network
 from slim import _checks, learning
 
 
@@ -102,21 +112,23 @@ def _train(
     hooks: Sequence[learning.Hook],
     init_fn: Callable[[], None] | None,
 ) -> None:
-    config, saving = resolved.config, resolved.config.saving
-    learning.train(
-        train_op,
-        config.run.train_dir,
-        batches,
-        number_of_steps=resolved.number_of_steps,
-        steps_per_loop=config.run.steps_per_loop,
-        init_fn=init_fn,
-        save_interval_secs=saving.save_interval_secs,
-        save_interval_steps=resolved.save_every_steps,
-        max_to_keep=saving.max_to_keep,
-        keep_checkpoint_every_n_hours=saving.keep_checkpoint_every_n_hours or None,
-        max_nan_restores=nan_restores(config.incidents),
-        hooks=hooks,
-    )
+    config, saving, info = resolved.config, resolved.config.saving, resolved.model
+    shape = [None, *info.image_size, info.num_channels]
+    with model.of_image_size(info.model_name, make_training_network(resolved), shape):
+        learning.train(
+            train_op,
+            config.run.train_dir,
+            batches,
+            number_of_steps=resolved.number_of_steps,
+            steps_per_loop=config.run.steps_per_loop,
+            init_fn=init_fn,
+            save_interval_secs=saving.save_interval_secs,
+            save_interval_steps=resolved.save_every_steps,
+            max_to_keep=saving.max_to_keep,
+            keep_checkpoint_every_n_hours=saving.keep_checkpoint_every_n_hours or None,
+            max_nan_restores=nan_restores(config.incidents),
+            hooks=hooks,
+        )
 
 
 def nan_restores(options: IncidentOptions) -> int:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import tensorflow as tf
 
@@ -10,8 +10,8 @@ import slim
 from classifier import checkpoint_networks
 from classifier.checkpoint_names import RANGE, head_classes, heads_of, in_scopes, kind, scopes_of
 from classifier.checkpoint_sources import Moved, likely_move, open_source, scope_pairs
-from classifier.config.finetuning import AUTO, FinetuneOptions
-from classifier.run_directory import ModelInfo
+from classifier.config.finetuning import AUTO, NONE, FinetuneOptions
+from classifier.run_directory import ModelInfo, RunDirectory
 from nets.nets_factory import NETWORKS
 from slim import _checks, checkpoints
 
@@ -41,16 +41,54 @@ class WarmStart:
             for name, variable in store.named_variables.items()
             if store.records[name].model and kind(name) != RANGE
         }
-        named = [scope for scope in self.options.checkpoint_exclude_scopes if scope != AUTO]
-        excluded = set(in_scopes(model, named, "checkpoint_exclude_scopes"))
-        source = self._source(model)
+        excluded = set(in_scopes(model, self._named(), "checkpoint_exclude_scopes"))
+        source, others = self._source(model), self._other_classes()
+        heads = [name for name in model if self._is_head(name) and name not in excluded]
+        renamed = heads if others and self._is_auto() else []
         report = checkpoints.compare(
-            source, {name: v for name, v in model.items() if name not in excluded}
+            source, {name: v for name, v in model.items() if name not in {*excluded, *renamed}}
         )
         fresh = self._differing_heads(report)
         self._check(report, source, fresh)
         checkpoints.restore(source, {name: model[name] for name in report.restored})
-        return "\n".join(self._lines(report, [*fresh, *excluded]))
+        why = " (head: other classes)" if renamed and not excluded else ""
+        lines = self._lines(report, [*fresh, *renamed, *excluded], why)
+        taken = [name for name in heads if name in report.restored]
+        return "\n".join([*lines, *self._of_names(others, renamed, taken)])
+
+    def _named(self) -> list[str]:
+        """Returns the scopes that the options exclude by their names."""
+        return [s for s in self.options.checkpoint_exclude_scopes if s not in (AUTO, NONE)]
+
+    def _is_auto(self) -> bool:
+        scopes = self.options.checkpoint_exclude_scopes
+        return not scopes or AUTO in scopes
+
+    def _is_head(self, name: str) -> bool:
+        return bool(heads_of([name], NETWORKS[self.info.model_name].heads))
+
+    def _other_classes(self) -> str:
+        """Returns the first class that has another name in the checkpoint, in words; empty if there
+        is none, their number differs, or one side does not say its names."""
+        info = RunDirectory.of_checkpoint(str(self.options.checkpoint_path)).read_model_info()
+        theirs, ours = info.label_names if info else (), self.info.label_names
+        if len(theirs) != len(ours) or theirs == ours:
+            return ""
+        pairs = enumerate(zip(theirs, ours, strict=True))
+        place, (their, our) = next(each for each in pairs if len(set(each[1])) > 1)
+        return f"class {place} is {their!r} in the checkpoint and {our!r} in {_dataset(self.info)}"
+
+    def _of_names(self, others: str, renamed: Sequence[str], taken: Sequence[str]) -> Iterator[str]:
+        """Yields what is to be told of a head of as many other classes."""
+        heads = NETWORKS[self.info.model_name].heads
+        if renamed:
+            scopes = ", ".join(heads_of(renamed, heads))
+            yield f"{others} ({scopes}): starts fresh (checkpoint_exclude_scopes={AUTO})"
+        elif others and taken:
+            yield (
+                f"warning: {others}, and the head is taken: for a fresh one add"
+                f" {','.join(heads_of(taken, heads))} or {AUTO} to checkpoint_exclude_scopes"
+            )
 
     def _source(self, model: Mapping[str, tf.Variable]) -> checkpoints.Source:
         """Returns the checkpoint under the names of the network."""
@@ -65,11 +103,9 @@ class WarmStart:
 
     def _differing_heads(self, report: checkpoints.RestoreReport) -> list[str]:
         """Returns the variables that start fresh though no scope names them."""
-        scopes = self.options.checkpoint_exclude_scopes
-        if scopes and AUTO not in scopes:
+        if not self._is_auto():
             return []
-        heads = NETWORKS[self.info.model_name].heads
-        return [each.name for each in report.mismatched if heads_of([each.name], heads)]
+        return [each.name for each in report.mismatched if self._is_head(each.name)]
 
     def _check(
         self, report: checkpoints.RestoreReport, source: checkpoints.Source, fresh: Sequence[str]
@@ -78,8 +114,7 @@ class WarmStart:
         if wanted and len(report.missing) == wanted:
             raise _checks.UserError(of_another_network(report, self.info, source))
         if len(report.mismatched) > len(fresh):
-            scopes = self.options.checkpoint_exclude_scopes
-            raise _checks.UserError(_mismatch_text(report, self.info, scopes, source))
+            raise _checks.UserError(_mismatch_text(report, self.info, self._named(), source))
         if report.missing and not self.options.ignore_missing_vars:
             raise _checks.UserError(
                 f"Checkpoint {report.prefix} has {wanted - len(report.missing)} of the {wanted} "
@@ -88,11 +123,13 @@ class WarmStart:
                 "Add --ignore_missing_vars to go on without them, or exclude their scopes"
             )
 
-    def _lines(self, report: checkpoints.RestoreReport, skipped: Sequence[str]) -> list[str]:
+    def _lines(
+        self, report: checkpoints.RestoreReport, skipped: Sequence[str], why: str
+    ) -> list[str]:
         spec = NETWORKS[self.info.model_name]
-        heads = heads_of(skipped, spec.heads)
-        only_heads = all(heads_of([name], heads) for name in skipped)
+        only_heads = all(map(self._is_head, skipped))
         what = "" if not skipped else " (head)" if only_heads else f" ({_scopes_in(skipped)})"
+        what = why or what
         unused = [name for name in report.unused if name not in skipped]
         counts = f"restored {len(report.restored)}, skipped {len(skipped)}{what}, "
         counts += f"missing {len(report.missing)}, unused {len(unused)}"
@@ -161,12 +198,15 @@ def head_text(report: checkpoints.RestoreReport, info: ModelInfo, heads: Sequenc
       heads: the scopes of the variables that differ for that.
     """
     shapes = {mismatch.name: mismatch.saved.shape for mismatch in report.mismatched}
-    dataset = f"dataset {info.dataset_name!r}" if info.dataset_name else "the model"
     offset = f" with labels_offset={info.labels_offset}" if info.labels_offset else ""
     return (
-        f"Checkpoint head has {head_classes(shapes, heads)} classes, {dataset} has "
+        f"Checkpoint head has {head_classes(shapes, heads)} classes, {_dataset(info)} has "
         f"{info.num_classes}{offset} ({', '.join(heads)})"
     )
+
+
+def _dataset(info: ModelInfo) -> str:
+    return f"dataset {info.dataset_name!r}" if info.dataset_name else "the model"
 
 
 def of_another_network(

@@ -214,6 +214,6 @@ def _check_sides(height: int, width: int, resize_side: int) -> None:
     if max(height, width) > resize_side:
         raise _checks.UserError(
             f"a picture of height={height}, width={width} cannot be cut out of one whose smallest"
-            f" side is {resize_side}: choose a smaller size, a larger resize side, or preprocessing"
-            " 'inception'"
+            f" side is {resize_side}: choose at most {resize_side} pixels, or"
+            " preprocessing_name=inception; a call from Python may choose a larger resize side"
         )

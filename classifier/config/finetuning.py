@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from classifier.config import bounds
 from classifier.options import Options, option
 
-AUTO = "auto"
+AUTO, NONE = "auto", "none"
 _OF_A_CHECKPOINT = ("checkpoint_exclude_scopes", "checkpoint_scope_map", "ignore_missing_vars")
 
 
@@ -24,7 +24,7 @@ class FinetuneOptions(Options):
         (),
         "Scopes of the variables that are not taken from that checkpoint, separated by commas; * is"
         " any part of a name, and auto stands for the heads that have other classes there, and is"
-        " the default when they have.",
+        " the default when they have; none takes these too.",
     )
     checkpoint_scope_map: tuple[str, ...] = option(
         (),
@@ -57,6 +57,8 @@ class FinetuneOptions(Options):
                 yield "finetune=head needs checkpoint_path: all but the head would stay random"
         if self.finetune == "head" and self.trainable_scopes:
             yield "finetune=head and trainable_scopes both say what to train: give one of them"
+        if NONE in self.checkpoint_exclude_scopes and len(self.checkpoint_exclude_scopes) > 1:
+            yield "checkpoint_exclude_scopes: none goes with no other scope"
         yield from self._wrong_pairs()
 
     def _wrong_pairs(self) -> Iterator[str]:

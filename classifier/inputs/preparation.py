@@ -66,6 +66,8 @@ class Preparation:
         """
 
         def prepared(prepare: Callable[[Example], Example], calls: int) -> tf.data.Dataset:
+            # AutoGraph would turn the errors of a preprocessing into its own.
+            prepare = tf.autograph.experimental.do_not_convert(prepare)
             return records.map(prepare, num_parallel_calls=calls, deterministic=True)
 
         if records.element_spec["serialized"].shape.rank:

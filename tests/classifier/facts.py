@@ -19,6 +19,7 @@ class Dataset:
 @dataclasses.dataclass(frozen=True)
 class Network:
     image_size: int
+    input_rank: int = 4
 
 
-NETWORKS = {"lenet": Network(28), "inception_v3": Network(299)}
+NETWORKS = {"lenet": Network(28), "inception_v3": Network(299), "s3dg": Network(224, 5)}

@@ -118,6 +118,10 @@ def test_defaults_are_in_order(config_class):
         ({"checkpoint_exclude_scopes": ("A",)}, "checkpoint_exclude_scopes needs checkpoint_path"),
         ({"ignore_missing_vars": True}, "ignore_missing_vars needs checkpoint_path"),
         ({"checkpoint_scope_map": ("a:b",)}, "checkpoint_scope_map needs checkpoint_path"),
+        (
+            {"checkpoint_exclude_scopes": ("a", "none"), "checkpoint_path": "c"},
+            "checkpoint_exclude_scopes: none goes with no other scope",
+        ),
         ({"finetune": "head"}, "finetune=head needs checkpoint_path"),
         (
             {"finetune": "head", "checkpoint_path": "c", "trainable_scopes": ("A",)},

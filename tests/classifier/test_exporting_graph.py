@@ -210,6 +210,15 @@ def test_a_graph_of_a_dataset_in_a_folder(digits):
     assert (found.num_classes, found.input_shape[-1]) == (10, 1)
 
 
+def test_an_error_that_is_not_of_the_size_stays():
+    network = model.inference_network("lenet", 10)
+    with (
+        pytest.raises(ValueError, match="something else"),
+        model.of_image_size("lenet", network, [None, 10, 10, 1]),
+    ):
+        raise ValueError("something else")
+
+
 def test_images_that_are_too_small_are_refused(tmp_path):
     too_small = resolve_graph.ResolvedGraph(
         "lenet", 10, (None, 3, 2, 1), str(tmp_path / "f"), False

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from classifier import inputs
 from classifier.inputs import order as inputs_order
+from preprocessing import preprocessing_factory
 from slim import _checks
 from slim.data import records
 from tests import source_tree
@@ -242,6 +243,15 @@ def test_record_that_is_no_example(tmp_path, kind):
         _checks.RunError, match=f"^{toys.SHARD}, record 0 is no tf.train.Example: re-copy"
     ):
         toys.run(dataset, kind)
+
+
+@pytest.mark.parametrize("kind", ["training", "evaluation", "training without bad images"])
+def test_what_a_preprocessing_refuses(toy, kind):
+    kind, _, more = kind.partition(" ")
+    prepare = preprocessing_factory.get_preprocessing("vgg", is_training=kind == "training")
+    given = {"skipped": inputs.BadImages()} if more else {}
+    with pytest.raises(_checks.UserError, match="^a picture of height=257, width=256 cannot be"):
+        toys.run(toy, kind, preprocessing_fn=prepare, image_size=(257, 256), **given)
 
 
 def test_errors_that_are_not_the_datas_pass(toy):

@@ -47,6 +47,11 @@ def test_an_offset_that_leaves_nothing_is_refused():
         resolved(labels_offset=10)
 
 
+def test_a_network_of_videos_is_refused():
+    with pytest.raises(_checks.UserError, match="'s3dg' takes videos, and a dataset here holds im"):
+        resolved(model_name="s3dg")
+
+
 @pytest.mark.parametrize(
     "gray, channels, expected", [(False, 3, 3), (True, 3, 1), (False, None, 3), (False, 1, 1)]
 )

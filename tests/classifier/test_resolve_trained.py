@@ -95,6 +95,11 @@ def test_without_model_info_the_network_is_required():
         evaluation(None)
 
 
+def test_a_network_of_videos_is_refused():
+    with pytest.raises(_checks.UserError, match="model_name='s3dg' takes videos"):
+        evaluation(None, model_name="s3dg")
+
+
 def test_the_dataset_defaults_to_that_of_training():
     config = options.build(EvalConfig, checkpoint_path="run", dataset_dir="data")
     assert resolve_trained.evaluated_dataset(config, INFO) == "digits"

@@ -11,7 +11,8 @@ import slim
 from classifier import keras_weights, warm_start
 from classifier.checkpoint_sources import Moved, open_source
 from classifier.config.finetuning import FinetuneOptions
-from classifier.run_directory import ModelInfo
+from classifier.run_directory import ModelInfo, RunDirectory
+from datasets import digits as digits_lib
 from nets import nets_factory
 from slim import _checks, checkpoints
 from tests.classifier import originals
@@ -88,15 +89,19 @@ def near(values, wanted):
     return np.abs(values - wanted).max() < 0.05
 
 
+def lenet_info(label_names):
+    return ModelInfo(
+        model_name="lenet", num_classes=10, image_size=(28, 28), preprocessing_name="lenet",
+        num_channels=1, label_names=tuple(label_names),
+    )  # fmt: skip
+
+
 @pytest.fixture
 def restored():
     """Restores a LeNet of ten classes by options: returns the lines, and the values by name."""
 
-    def restore(**flags):
-        info = ModelInfo(
-            model_name="lenet", num_classes=10, image_size=(28, 28), preprocessing_name="lenet",
-            num_channels=1,
-        )  # fmt: skip
+    def restore(label_names=(), **flags):
+        info = lenet_info(label_names)
         store = slim.VariableStore(seed=0)
         network = nets_factory.get_network_fn("lenet", 10)
         store.build(network, tf.TensorSpec([1, 28, 28, 1]))
@@ -126,6 +131,60 @@ def test_auto_takes_a_head_of_the_same_classes(restored, folder):
     ten = originals.write(folder / "ten" / "model.ckpt-1", lenet(10))
     lines, _ = restored(checkpoint_path=ten, checkpoint_exclude_scopes=("auto",))
     assert lines == [f"restored 8, skipped 0, missing 0, unused 0 variables of {ten}"]
+
+
+@pytest.fixture(scope="module")
+def reordered(folder):
+    """Of the digits' classes in another order, as model_info.json beside it says."""
+    prefix = originals.write(folder / "reordered" / "model.ckpt-1", lenet(10))
+    info = lenet_info(reversed(digits_lib.CLASSES))
+    RunDirectory.of_checkpoint(prefix).write_model_info(info)
+    return prefix
+
+
+def test_a_head_of_as_many_other_classes_starts_fresh(train, reordered, tmp_path):
+    origin, head = start_of(train(tmp_path / "run", checkpoint_path=reordered))
+    assert origin == (
+        "Starting at step 0: restored 6, skipped 2 (head: other classes), missing 0, unused 0 "
+        f"variables of {reordered}"
+    )
+    assert head == (
+        "class 0 is 'nine' in the checkpoint and 'zero' in dataset 'digits' (LeNet/fc4): starts "
+        "fresh (checkpoint_exclude_scopes=auto)"
+    )
+    assert near(values(tmp_path / "run", "conv1/weights"), lenet()["LeNet/conv1/weights"])
+    assert not near(values(tmp_path / "run", "fc4/weights"), 1.0)
+
+
+NAMED = "class 0 is 'nine' in the checkpoint and 'zero' in the model"
+
+
+@pytest.mark.parametrize(
+    "excluded, counts, told",
+    [
+        ("auto", "6, skipped 2 (head: other classes)", f"{NAMED} (LeNet/fc4): starts fresh"),
+        ("LeNet/fc4,auto", "6, skipped 2 (head)", ""),
+        ("LeNet/conv1,auto", "4, skipped 4 (LeNet/", f"{NAMED} (LeNet/fc4): starts fresh"),
+        ("LeNet/conv1", "6, skipped 2 (LeNet/conv1)", f"warning: {NAMED}, and the head is taken"),
+        ("none", "8, skipped 0,", "for a fresh one add LeNet/fc4 or auto to checkpoint_exclude_sc"),
+    ],
+)
+def test_what_excluded_scopes_make_of_other_classes(restored, reordered, excluded, counts, told):
+    lines, values = restored(
+        digits_lib.CLASSES,
+        checkpoint_path=reordered,
+        checkpoint_exclude_scopes=tuple(excluded.split(",")),
+    )
+    assert lines[0].startswith(f"restored {counts}")
+    assert [told in line for line in lines[1:]] == [True] * bool(told)
+    is_taken = told.startswith(("warning", "for a"))
+    assert np.array_equal(values["LeNet/fc4/weights"], lenet()["LeNet/fc4/weights"]) is is_taken
+
+
+def test_the_same_classes_are_taken(restored, reordered):
+    for names in (tuple(reversed(digits_lib.CLASSES)), ()):
+        lines, _ = restored(names, checkpoint_path=reordered)
+        assert lines == [f"restored 8, skipped 0, missing 0, unused 0 variables of {reordered}"]
 
 
 def test_an_excluded_scope_that_matches_nothing(restored, eleven):

@@ -67,8 +67,8 @@ def noisy(image, height, width, seed):
 
 def evaluation(dataset, **kwargs):
     settings = {"image_size": (8, 8), "batch_size": 7}
-    fn = preprocessing_factory.get_preprocessing("lenet")
-    return inputs.evaluation_dataset(dataset, preprocessing_fn=fn, **(settings | kwargs))
+    settings["preprocessing_fn"] = preprocessing_factory.get_preprocessing("lenet")
+    return inputs.evaluation_dataset(dataset, **(settings | kwargs))
 
 
 def first(dataset, count):

@@ -183,6 +183,27 @@ def test_two_trainers_on_one_folder(digits, tmp_path, train):
         first.wait()
 
 
+def test_images_of_a_size_that_the_network_cannot_take(train, digits, tmp_path):
+    code, _, errors = train(tmp_path / "run", digits, train_image_size=2)
+    assert (code, len(errors)) == (2, 1)
+    assert "image_size=2,2 does not fit lenet, whose own is 28: choose that" in errors[0]
+
+
+def test_images_of_a_size_that_the_preprocessing_cannot_give(train, digits, tmp_path):
+    code, _, errors = train(
+        tmp_path / "run", digits, preprocessing_name="vgg", train_image_size=299
+    )
+    assert (code, len(errors)) == (2, 1)
+    assert "choose at most 256 pixels, or preprocessing_name=inception; a call from" in errors[0]
+
+
+def test_a_network_of_videos(train, digits, tmp_path):
+    code, _, errors = train(tmp_path / "run", digits, model_name="s3dg")
+    assert (code, len(errors)) == (2, 1)
+    assert "takes videos" in errors[0]
+    assert "train this one by slim.learning.train, with batches of your own" in errors[0]
+
+
 def test_another_network_in_the_same_folder(train, digits, two_checkpoints, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(two_checkpoints, run)

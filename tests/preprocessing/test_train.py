@@ -269,7 +269,8 @@ def test_vgg_too_large(is_training):
     prepare = preprocessing_factory.get_preprocessing("vgg", is_training)
     kwargs = {"seed": seed(0)} if is_training else {}
     with pytest.raises(
-        _checks.UserError, match=r"height=299, width=299 cannot be cut out of .* side is 256"
+        _checks.UserError,
+        match=r"height=299, width=299 cannot be cut out of .* side is 256: choose at most 256 pix",
     ):
         prepare(PICTURE, 299, 299, **kwargs)
 
