@@ -1,7 +1,9 @@
 """A run that begins anew in a directory that has one: what is there is set aside, not removed."""
 
+import contextlib
 import fnmatch
 import os
+from collections.abc import Iterable, Iterator
 
 from classifier.config.training import TrainConfig
 from slim import _checks
@@ -14,6 +16,33 @@ _OF_A_RUN = (
     *("events.out.tfevents.*", "eval", "images", "plugins", "curves.png", "bad_files.csv"),
     "nan_restores.json",
 )
+
+
+@contextlib.contextmanager
+def during(config: TrainConfig) -> Iterator[None]:
+    """Sets the run in `train_dir` aside for the block, which begins a new one.
+
+    If the block fails before the new run has a checkpoint, the old one comes back to its place, and
+    what the new one wrote, if anything, goes to the folder.
+
+    Args:
+      config: the options of the run that is to begin anew.
+
+    Raises:
+      UserError: as `move`.
+    """
+    directory, folder = config.run.train_dir, move(config)
+    if folder is None:
+        yield
+        return
+    print(f"set aside the run of {directory}: {folder} (without restart, the next start goes on)")
+    try:
+        yield
+    except BaseException:
+        if not fnmatch.filter(os.listdir(directory), "model.ckpt-*.index"):
+            _move_back(directory, folder)
+            print(f"the run that was set aside is in {directory} again", flush=True)
+        raise
 
 
 def move(config: TrainConfig) -> str | None:
@@ -39,9 +68,27 @@ def move(config: TrainConfig) -> str | None:
         number = 1 + max((int(name) for name in os.listdir(above) if name.isdecimal()), default=0)
         folder = os.path.join(above, str(number))
         os.mkdir(folder)
-        for name in names:
-            os.rename(os.path.join(directory, name), os.path.join(folder, name))
+        _rename(names, directory, folder)
     return folder
+
+
+def _move_back(directory: str, folder: str) -> None:
+    with TrainDirLock(directory):
+        old, new = os.listdir(folder), _of_a_run(directory)
+        attempt = os.path.join(folder, "attempt")
+        os.mkdir(attempt)
+        _rename(new, directory, attempt)
+        _rename(old, folder, directory)
+        _rename(new, attempt, folder)
+        os.rmdir(attempt)
+        with contextlib.suppress(OSError):  # they hold something
+            os.rmdir(folder)
+            os.rmdir(os.path.dirname(folder))
+
+
+def _rename(names: Iterable[str], source: str, destination: str) -> None:
+    for name in names:
+        os.rename(os.path.join(source, name), os.path.join(destination, name))
 
 
 def _of_a_run(directory: str) -> list[str]:

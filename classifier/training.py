@@ -1,5 +1,6 @@
 """Training runs: from options to a run directory."""
 
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -7,12 +8,22 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 import slim
-from classifier import cluster, facts, inputs, model, paths, resolve, resuming, set_aside
+from classifier import (
+    cluster,
+    facts,
+    inputs,
+    model,
+    paths,
+    resolve,
+    resuming,
+    set_aside,
+    write_errors,
+)
 from classifier.config.incidents import DEFAULT_NAN_RESTORES, IncidentOptions
 from classifier.config.training import TrainConfig
 from classifier.exit_codes import ExitCode
 from classifier.hooks.bad_images import BadImagesLog
-from classifier.hooks.opening import Opening
+from classifier.hooks.opening import Opening, RunFiles
 from classifier.run_directory import RunDirectory
 from classifier.training_batches import TrainingBatches, check_bad_images
 from classifier.training_hooks import make_hooks
@@ -33,11 +44,20 @@ def run(config: TrainConfig) -> ExitCode | None:
       UserError: if an option, the data or the folder is not as it has to be.
       RunError: if the run fails.
     """
-    resolved = facts.training_run(config)
+    with write_errors.translated(config.run.train_dir):
+        resolved = facts.training_run(config)
+        workers = cluster.resolve(config.strategy)
+        if not config.run.restart or workers.task:
+            return _run(resolved, workers)
+        if config.finetune.checkpoint_path is not None:
+            paths.check("checkpoint", "checkpoint_path", config.finetune.checkpoint_path)
+        with set_aside.during(config):
+            return _run(resolved, workers)
+
+
+def _run(resolved: resolve.ResolvedRun, workers: cluster.Cluster) -> ExitCode | None:
+    config = resolved.config
     directory = RunDirectory(config.run.train_dir)
-    workers = cluster.resolve(config.strategy)
-    if config.run.restart and workers.task == 0:
-        _restart(config)
     # Of several workers, the first may not have moved the old run yet.
     changes = () if config.run.restart else _changes(directory, resolved)
     check_bad_images(config, workers)
@@ -60,6 +80,7 @@ def run(config: TrainConfig) -> ExitCode | None:
     if batches.bad_images is not None:
         limit = config.bad_images.max_bad_fraction
         hooks.append(BadImagesLog(batches.bad_images, dataset, directory.path, limit))
+    hooks.append(RunFiles(resolved, directory))
     try:
         with inputs.translate_errors(
             dataset, lambda: batches.upcoming(int(train_op.global_step.numpy()))
@@ -71,7 +92,13 @@ def run(config: TrainConfig) -> ExitCode | None:
     except learning.NonFiniteError as error:
         where = batches.in_words(error.batch)
         raise learning.NonFiniteError(f"{error}. {where}", error.step) from None
+    except slim.checkpoints.UnfitError as error:
+        if error.report.prefix.startswith(os.path.join(directory.path, "model.ckpt-")):
+            raise _checks.UserError(_unfit(error.report, directory.path)) from None
+        raise
     except tf.errors.ResourceExhaustedError as error:
+        if write_errors.number_of(error) is not None:
+            raise
         raise _checks.RunError(_out_of_memory(resolved, error)) from error
     if opening.is_complete:
         print(f"{directory.path} is already complete: {train_op.global_step.numpy()} steps")
@@ -112,16 +139,6 @@ def nan_restores(options: IncidentOptions) -> int:
     return DEFAULT_NAN_RESTORES if most is None else most
 
 
-def _restart(config: TrainConfig) -> None:
-    """Makes room for a new run in a directory that has one."""
-    if config.finetune.checkpoint_path is not None:
-        paths.check("checkpoint", "checkpoint_path", config.finetune.checkpoint_path)
-    folder = set_aside.move(config)
-    if folder is not None:
-        where = config.run.train_dir
-        print(f"set aside the run of {where}: {folder} (without restart, the next start goes on)")
-
-
 def _changes(directory: RunDirectory, resolved: resolve.ResolvedRun) -> tuple[resuming.Change, ...]:
     """Returns what the command changes of the run in the directory, after refusing what it may
     not; a run that ended before its first checkpoint has nothing to go on with."""
@@ -131,6 +148,21 @@ def _changes(directory: RunDirectory, resolved: resolve.ResolvedRun) -> tuple[re
     changes = resuming.changed_options(old, resolved)
     resuming.refuse_changes(changes, directory.path)
     return changes
+
+
+def _unfit(report: slim.checkpoints.RestoreReport, train_dir: str) -> str:
+    """Returns why a run that does not say its options cannot be resumed, and the ways out."""
+    differences = []
+    if report.missing:
+        instead = _checks.listed(report.unused, 3) or "nothing"
+        differences.append(f"lacks {_checks.listed(report.missing, 3)} and has {instead} instead")
+    differences += [str(each) for each in report.mismatched[:3]]
+    return (
+        f"train_dir={train_dir!r} holds a run of another network, optimizer or dataset:"
+        f" {report.prefix} {'; '.join(differences)}. Give the options it was started with to go on "
+        f"with it, another --train_dir with --checkpoint_path={train_dir} to go on from its weights"
+        " with these, or --restart, which sets that run aside"
+    )
 
 
 def _out_of_memory(resolved: resolve.ResolvedRun, error: tf.errors.ResourceExhaustedError) -> str:

@@ -99,10 +99,21 @@ def flush_to_disk(path: str) -> None:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def named_in_errors(path: str) -> Iterator[None]:
+    """Gives an `OSError` of the block the name of the file that it writes; a full disk's has
+    none."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = path
+        raise
+
+
 def write_atomically(path: str, content: bytes) -> None:
     """Writes a file so that a crash leaves either the old content or the new."""
     directory, base = os.path.split(os.path.abspath(path))
-    with scratch_directory(directory) as scratch:
+    with named_in_errors(path), scratch_directory(directory) as scratch:
         fresh = os.path.join(scratch, base)
         with open(fresh, "wb") as file:
             file.write(content)

@@ -5,20 +5,25 @@
 other public name.
 """
 
+import functools
 from collections.abc import Mapping
 
 import tensorflow as tf
 
 
 class EventFile:
-    """An event file in a directory.
+    """An event file in a directory, made when something is written.
 
     Args:
       directory: made if it does not exist.
     """
 
     def __init__(self, directory: str) -> None:
-        self._writer = tf.summary.create_file_writer(directory)
+        self._directory = directory
+
+    @functools.cached_property
+    def _writer(self) -> tf.summary.SummaryWriter:
+        return tf.summary.create_file_writer(self._directory)
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Writes numbers by name, at a training step."""
@@ -46,8 +51,9 @@ class EventFile:
         self._writer.flush()
 
     def close(self) -> None:
-        """Flushes and closes the file."""
-        self._writer.close()
+        """Flushes and closes the file, if it was made."""
+        if "_writer" in vars(self):
+            self._writer.close()
 
 
 def histogram(values: tf.Tensor, buckets: int = 30) -> tf.Tensor:

@@ -30,6 +30,7 @@ _GRAPH_OPTIONS = "classifier/test_exporting_options.py"
 _ORIGINALS = "classifier/test_exporting_originals.py"
 _PIPELINE = "end_to_end/test_pipeline.py"
 _QUANTIZE = "classifier/test_quantize_delay.py"
+_RESOLVE = "classifier/test_resolve.py"
 _RUN = "classifier/test_run_flags_act.py"
 _VALIDATION = "end_to_end/test_validation.py"
 _WORKERS = "end_to_end/test_workers.py"
@@ -45,7 +46,7 @@ PROOFS: dict[str, dict[str, str]] = {
             " lion_beta2 muon_momentum adafactor_beta2_decay adafactor_clip_threshold"
         ),
         f"{_ACT}::test_an_option_of_the_step_changes_its_weights": (
-            "weight_decay label_smoothing clip_gradient_norm moving_average_decay"
+            "weight_decay label_smoothing clip_gradient_norm"
         ),
         f"{_ACT}::test_the_batches_are_those_of_split_seed_and_preprocessing": (
             "dataset_split_name seed preprocessing_name train_image_size"
@@ -54,7 +55,8 @@ PROOFS: dict[str, dict[str, str]] = {
             "steps_per_loop save_interval_secs save_interval_steps save_interval_epochs max_to_keep"
             " keep_checkpoint_every_n_hours"
         ),
-        f"{_ACT}::test_events_are_written_if_asked_for": "save_summaries_secs",
+        f"{_ACT}::test_the_decay_of_the_averages": "moving_average_decay",
+        f"{_RUN}::test_summaries_each_so_many_seconds": "save_summaries_secs",
         f"{_ACT}::test_the_factor_of_the_decay": "learning_rate_decay_factor",
         f"{_TRAINING}::test_the_learning_rate_follows_its_flags": (
             "learning_rate learning_rate_decay_type end_learning_rate decay_steps piecewise_steps"
@@ -102,7 +104,7 @@ PROOFS: dict[str, dict[str, str]] = {
         f"{_BATCH_NORM}::test_the_decay_of_the_options_and_updates_outside_of_the_trainable_scopes": (  # noqa: E501
             "batch_norm_decay update_frozen_batch_norm"
         ),
-        f"{_WORKERS}::test_workers_may_be_named_by_tf_config": (
+        f"{_RESOLVE}::test_with_sync_replicas_an_epoch_of_one_clone_is_of_the_workers_that_are_aggregated": (  # noqa: E501
             "sync_replicas replicas_to_aggregate"
         ),
         f"{_RUN}::test_parameter_servers_are_refused": "num_ps_tasks",

@@ -16,7 +16,8 @@ class BadImageOptions(Options):
     on_bad_image: str = option(
         "error",
         "What to do with an image that cannot be decoded: error stops the run, skip leaves it out,"
-        " names it and lists it in bad_files.csv of train_dir.",
+        " names it and lists it in bad_files.csv of train_dir; evaluation inside training leaves"
+        " it out too.",
         choices=("error", "skip"),
     )
     max_bad_fraction: float | None = option(

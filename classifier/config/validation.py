@@ -20,7 +20,7 @@ class ValidationOptions(Options):
     eval_every_steps: int = option(
         0, "The same in steps, instead of epochs.", check=bounds.non_negative
     )
-    eval_split_name: str = option("validation", "Split that they evaluate on.")
+    eval_split_name: str = option("validation", "Split that they evaluate on.", resume="refused")
     early_stopping_patience: int = option(
         0,
         "Evaluations without a better accuracy after which training ends; 0: it goes on.",

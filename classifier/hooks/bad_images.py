@@ -8,7 +8,7 @@ import numpy as np
 
 from classifier import inputs
 from classifier.config.bad_images import DEFAULT_MAX_FRACTION
-from slim import _checks, learning
+from slim import _checks, _paths, learning
 from slim.data.dataset import Dataset
 
 _COLUMNS = ("path", "shard", "record", "reason")
@@ -39,11 +39,17 @@ class BadImagesLog(learning.Hook):
         self._known: set[tuple[str, int]] = set()
 
     def begin(self, run: learning.Run) -> None:
-        """Reads what an earlier start of the run has left out."""
-        if os.path.exists(self._path):
-            with open(self._path, encoding="utf-8", newline="") as file:
-                rows = list(csv.DictReader(file))
-            self._known = {(row["shard"], int(row["record"])) for row in rows}
+        """Reads what an earlier start of the run has left out, and drops a row that a crash or a
+        full disk cut."""
+        if not os.path.exists(self._path):
+            return
+        with open(self._path, "rb") as file:
+            lines = file.readlines()
+        if lines and not lines[-1].endswith(b"\n"):
+            lines.pop()
+            _paths.write_atomically(self._path, b"".join(lines))
+        rows = csv.DictReader(line.decode() for line in lines)
+        self._known = {(row["shard"], int(row["record"])) for row in rows if row["reason"]}
 
     def after_steps(self, run: learning.Run, numbers: Mapping[str, np.ndarray]) -> None:
         """Tells what was left out since the last steps; batches are made ahead of their steps.
@@ -73,9 +79,11 @@ class BadImagesLog(learning.Hook):
             print(f"{len(self._known)} bad images left out, listed in {self._path}", flush=True)
 
     def _write(self, bad: list[inputs.BadImage]) -> None:
-        is_new = not os.path.exists(self._path)
-        with open(self._path, "a", encoding="utf-8", newline="") as file:
+        with (
+            _paths.named_in_errors(self._path),
+            open(self._path, "a", encoding="utf-8", newline="") as file,
+        ):
             writer = csv.writer(file)
-            if is_new:
+            if not file.tell():
                 writer.writerow(_COLUMNS)
             writer.writerows((each.file, each.shard, each.record, each.reason) for each in bad)

@@ -54,7 +54,14 @@ class Curves(learning.Hook):
         if lines:
             png = io.BytesIO()
             draw(lines).savefig(png, format="png")
-            _paths.write_atomically(self._path, png.getvalue())
+            if png.getvalue() != self._drawn():
+                _paths.write_atomically(self._path, png.getvalue())
+
+    def _drawn(self) -> bytes | None:
+        if not os.path.exists(self._path):
+            return None
+        with open(self._path, "rb") as file:
+            return file.read()
 
 
 def draw(lines: Sequence[Mapping[str, Any]]) -> Any:

@@ -32,15 +32,13 @@ class EventHook(learning.Hook):
         activations: Activations,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._directory = directory
+        self._file = EventFile(directory)
         self._activations = activations
         self._timer = Timer(seconds, clock)
-        self._file: EventFile | None = None
         self._last_step = 0
 
     def begin(self, run: learning.Run) -> None:
-        """Opens the file."""
-        self._file = EventFile(self._directory)
+        """Counts from now on."""
         self._restart(run)
 
     def after_steps(self, run: learning.Run, numbers: Mapping[str, np.ndarray]) -> None:
@@ -48,11 +46,10 @@ class EventHook(learning.Hook):
         if not self._timer.is_due() and run.step != run.number_of_steps:
             return
         seconds = max(self._timer.elapsed, 1e-9)
-        assert self._file is not None
         scalars = {_shown(name): values[-1] for name, values in numbers.items()}
         scalars["global_step/sec"] = (run.step - self._last_step) / seconds
         self._file.scalars(run.step, scalars)
-        self._write_histograms(self._file, run)
+        self._write_histograms(run)
         self._file.flush()
         self._restart(run)
 
@@ -60,7 +57,7 @@ class EventHook(learning.Hook):
         self._timer.restart()
         self._last_step = run.step
 
-    def _write_histograms(self, file: EventFile, run: learning.Run) -> None:
+    def _write_histograms(self, run: learning.Run) -> None:
         """Writes them under the names that the original gives them."""
         store = run.train_op.store
         variables = {
@@ -70,13 +67,13 @@ class EventHook(learning.Hook):
         }
         found = self._activations(store, run.step)
         activations = {f"activations/{name}": buckets for name, (buckets, _) in found.items()}
-        file.histograms(run.step, variables | activations)
-        file.scalars(run.step, {f"sparsity/{name}": zeros for name, (_, zeros) in found.items()})
+        self._file.histograms(run.step, variables | activations)
+        zeros = {f"sparsity/{name}": share for name, (_, share) in found.items()}
+        self._file.scalars(run.step, zeros)
 
     def end(self, run: learning.Run) -> None:
         """Closes the file."""
-        if self._file is not None:
-            self._file.close()
+        self._file.close()
 
 
 def _shown(name: str) -> str:

@@ -1,5 +1,8 @@
 """The first lines of a run: what was found, and where it starts from."""
 
+import datetime
+import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import tensorflow as tf
@@ -16,10 +19,12 @@ _TWICE = (
     "class_weights=auto and balanced_sampling both make up for classes with few images: together"
     " they count these too much"
 )
+# An epsilon of rmsprop, and a learning rate, that do not go together.
+_SMALL, _LARGE = 0.1, 0.01
 
 
 class Opening(learning.Hook):
-    """The beginning of a run: says what was found, and writes what the run is.
+    """The beginning of a run: says what was found.
 
     Attributes:
       is_complete: whether there was no step left to do.
@@ -55,11 +60,9 @@ class Opening(learning.Hook):
         return init_fn
 
     def begin(self, run: learning.Run) -> None:
-        """Says what was found and writes config.json and model_info.json."""
+        """Says what was found."""
         resolved, info = self._resolved, self._resolved.model
         self.is_complete = run.is_over
-        self._directory.write_config(resolved.to_dict())
-        self._directory.write_model_info(info.with_versions(tensorflow=tf.__version__))
         trained = sum(v.shape.num_elements() for v in run.train_op.variables_to_train.values())
         lines = [
             f"{len(self._devices)} clone(s) on {in_words(self._devices)}",
@@ -74,12 +77,20 @@ class Opening(learning.Hook):
             *self._of_scopes(run),
             *self._of_rounding(),
             resolved.schedule,
+            *self._of_threads(),
             *self._of_workers(),
             *(f"changed since the last start: {change}" for change in self._changes),
             self._origin(run),
             *(f"warning: {warning}" for warning in self._warnings(run)),
         ]
         print("\n".join(lines), flush=True)
+
+    def _of_threads(self) -> Iterator[str]:
+        if self._resolved.config.data.num_preprocessing_threads is None:
+            yield (
+                "images prepared side by side: as many as the machine does best"
+                " (num_preprocessing_threads; 4 in the original)"
+            )
 
     def _of_workers(self) -> Iterator[str]:
         count = self._resolved.config.strategy.worker_replicas
@@ -112,9 +123,20 @@ class Opening(learning.Hook):
         twice = config.loss.class_weights == "auto" and config.data.balanced_sampling
         return [
             *facts.training_warnings(self._resolved),
+            *self._of_epsilon(),
             *self._of_batch_norm(run),
             *([_TWICE] if twice else ()),
         ]
+
+    def _of_epsilon(self) -> Iterator[str]:
+        config = self._resolved.config
+        optimizer, rate = config.optimizer, config.schedule.learning_rate
+        if optimizer.optimizer == "rmsprop" and optimizer.opt_epsilon <= _SMALL and rate >= _LARGE:
+            yield (
+                f"with opt_epsilon={optimizer.opt_epsilon:g}, rmsprop divides each gradient by its"
+                f" usual size, which 1.0 does not: learning_rate={rate:g} may be far too high; try"
+                " a tenth"
+            )
 
     def _of_batch_norm(self, run: learning.Run) -> Iterator[str]:
         config, name = self._resolved.config, self._resolved.model.model_name
@@ -133,13 +155,34 @@ class Opening(learning.Hook):
     def _origin(self, run: learning.Run) -> str:
         if run.restored is None:
             return self._started_from
+        prefix = run.restored.prefix
+        age = datetime.timedelta(seconds=round(time.time() - os.path.getmtime(f"{prefix}.index")))
+        origin = f"Resuming {self._directory.path} from step {run.step} ({prefix}, saved {age} ago)"
         ignored = self._resolved.config.finetune.checkpoint_path
-        warning = (
-            f"; checkpoint_path={ignored} is not used, for the run has begun" if ignored else ""
-        )
+        if ignored is None:
+            return origin
         return (
-            f"Resuming {self._directory.path} from step {run.step} ({run.restored.prefix}){warning}"
+            f"{origin}; checkpoint_path={ignored} is not used, for the run has begun (restart"
+            " begins it anew)"
         )
+
+
+class RunFiles(learning.Hook):
+    """Writes what a run is, if there is a step left to do: config.json and model_info.json.
+
+    It comes behind the hooks that may end a run before its first step.
+    """
+
+    def __init__(self, resolved: ResolvedRun, directory: RunDirectory) -> None:
+        self._resolved = resolved
+        self._directory = directory
+
+    def begin(self, run: learning.Run) -> None:
+        """Writes both."""
+        if not run.is_over:
+            self._directory.write_config(self._resolved.to_dict())
+            info = self._resolved.model.with_versions(tensorflow=tf.__version__)
+            self._directory.write_model_info(info)
 
 
 def _averages(names: Iterable[str]) -> list[str]:

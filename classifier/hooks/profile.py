@@ -56,7 +56,7 @@ class Profile(learning.Hook):
         self._begun = run.step + 1
 
     def _stop(self, run: learning.Run) -> None:
+        begun, self._begun, self._is_done = self._begun, None, True
         tf.profiler.experimental.stop()
         folder = os.path.join(self._directory, "plugins", "profile")
-        print(f"profiled steps {self._begun} to {run.step}: see {folder}", flush=True)
-        self._begun, self._is_done = None, True
+        print(f"profiled steps {begun} to {run.step}: see {folder}", flush=True)

@@ -32,23 +32,24 @@ class MetricsFile:
             _paths.write_atomically(self._path, "".join(kept).encode())
 
     def read(self) -> list[dict[str, Any]]:
-        """Returns the lines, oldest first."""
+        """Returns the lines, oldest first; without one that a full disk cut."""
         if not os.path.exists(self._path):
             return []
         with open(self._path, encoding="utf-8") as file:
-            return [json.loads(line) for line in file]
+            return [json.loads(line) for line in file if _step_of(line) < float("inf")]
 
     def append(self, values: Mapping[str, Any]) -> None:
         """Adds a line."""
-        with open(self._path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(values) + "\n")
+        line = json.dumps(values) + "\n"
+        with _paths.named_in_errors(self._path), open(self._path, "a", encoding="utf-8") as file:
+            file.write(line)
 
 
 def _step_of(line: str) -> float:
     try:
         return json.loads(line)["step"]
     except (ValueError, KeyError, TypeError):
-        return float("inf")  # cut by a crash
+        return float("inf")  # cut by a crash or a full disk
 
 
 class Progress(learning.Hook):

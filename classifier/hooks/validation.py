@@ -44,6 +44,7 @@ class Validation(learning.Hook):
         self._dataset = dataset
         self._metrics = metrics
         self._options = resolved.config.validation
+        self._skipped = inputs.BadImages() if resolved.config.bad_images.is_skipping else None
         self._classifier: InferenceModel | None = None
         self._evaluator: Evaluator | None = None
 
@@ -71,6 +72,7 @@ class Validation(learning.Hook):
         prefix = run.save()
         has_averages = self._resolved.model.moving_average_decay is not None
         found = self._measure(prefix, use_averages=has_averages)
+        self._tell_left_out()
         raw = self._measure(prefix, use_averages=False) if has_averages else None
         values = dataclasses.asdict(found)
         if raw is not None:
@@ -87,7 +89,7 @@ class Validation(learning.Hook):
         events.scalars(run.step, {f"{split}/{name}": value for name, value in values.items()})
         events.close()
         print(f"step {run.step}: {split}{', the best so far' if best else ''}")
-        tell(found, split, found.num_images)
+        tell(found, split, self._dataset.num_samples)
         if raw is not None:
             print(f"without averaging the weights: accuracy {raw.accuracy:.3f}", flush=True)
 
@@ -119,7 +121,13 @@ class Validation(learning.Hook):
             labels_offset=info.labels_offset,
             num_classes=info.num_classes,
             num_preprocessing_threads=data.num_preprocessing_threads,
+            skipped=self._skipped,
         )
+
+    def _tell_left_out(self) -> None:
+        for place in self._skipped.take_new() if self._skipped else ():
+            bad = inputs.describe_bad_image(self._dataset, *place)
+            print(f"left out of the evaluation: {bad}", flush=True)
 
     def end(self, run: learning.Run) -> None:
         """Says why the run ended early, if it did."""

@@ -129,10 +129,12 @@ def evaluation_dataset(
     num_classes: int | None = None,
     num_readers: int = 4,
     num_preprocessing_threads: int | None = None,
+    skipped: bad_images.BadImages | None = None,
 ) -> tf.data.Dataset:
     """Returns batches with every example exactly once, in the order of the files.
 
-    The last batch is filled up with zeros to `batch_size`; `mask` tells real examples from filling.
+    The last batch is filled up with zeros to `batch_size`; `mask` tells real examples from filling
+    and from those without a picture.
 
     Args:
       dataset: the split.
@@ -143,6 +145,7 @@ def evaluation_dataset(
       num_classes: classes of the network; None for the dataset's less `labels_offset`.
       num_readers: segments of shards read at the same time.
       num_preprocessing_threads: examples prepared at the same time; None lets tf.data choose.
+      skipped: remembers the pictures that cannot be decoded, which then do not stop the iteration.
 
     Returns:
       dicts of `image` (float32 `[batch_size, height, width, channels]`), `label` (int64
@@ -155,7 +158,7 @@ def evaluation_dataset(
     num_classes = _checked(dataset, image_size, batch_size, labels_offset, num_classes)
     _checks.positive(num_preprocessing_threads=num_preprocessing_threads)
 
-    prepare = Preparation(dataset, preprocessing_fn, image_size, labels_offset)
+    prepare = Preparation(dataset, preprocessing_fn, image_size, labels_offset, skipped=skipped)
     encoded = order.evaluation_records(dataset, num_readers=num_readers)
     batches = prepare.batches(encoded, batch_size, num_preprocessing_threads)
     batches = batches.map(_label_check(dataset, labels_offset, num_classes))
@@ -234,8 +237,10 @@ def _without_filename(batch: Example) -> Example:
 
 
 def _fill(batch: Example, batch_size: int) -> Example:
-    """Fills the last batch up; `mask`, which all get, is false there."""
-    batch = batch | {"mask": tf.ones_like(batch["label"], tf.bool)}
+    """Fills the last batch up; `mask`, which all get, is false there and where `weight` is 0."""
+    rest = {key: value for key, value in batch.items() if key != "weight"}
+    is_good = batch["weight"] > 0 if "weight" in batch else tf.ones_like(batch["label"], tf.bool)
+    batch = rest | {"mask": is_good}
     missing = batch_size - tf.shape(batch["label"])[0]
 
     def fill(value: tf.Tensor) -> tf.Tensor:

@@ -9,6 +9,7 @@ import tensorflow as tf
 from classifier.inputs import bad_images, order
 from slim import _cores
 from slim.data import dataset as dataset_lib
+from slim.data import pictures
 
 PreprocessingFn = Callable[..., tf.Tensor]
 Example = dict[str, tf.Tensor]
@@ -99,12 +100,14 @@ class Preparation:
         items = ["image", "label"] + ["filename"] * ("filename" in decoder.list_items())
         numbers = dict(record)
         serialized = numbers.pop("serialized")
-        decoded = decoder.decode(serialized, items, images_encoded=bool(seed))
+        decoded = decoder.decode(serialized, items, images_encoded=True)
         example = dict(zip(items, decoded, strict=True)) | numbers
         example["label"] = tf.cast(example["label"], tf.int64) - self.labels_offset
 
         def make_image() -> tf.Tensor:
-            return self.preprocessing_fn(example["image"], *self.image_size, **seed)
+            # Training may decode a part of it.
+            image = example["image"] if seed else pictures.whole(example["image"])
+            return self.preprocessing_fn(image, *self.image_size, **seed)
 
         if self.skipped is not None:
             return self.skipped.attempt(example, make_image)

@@ -16,6 +16,7 @@ _HOMES = {
     "Restored": "_manager",
     "SavedVariable": "_reading",
     "Source": "_restore",
+    "UnfitError": "_restore",
     "assign_from_checkpoint": "_assign",
     "assign_from_checkpoint_fn": "_assign",
     "assign_from_values": "_assign",

@@ -67,6 +67,18 @@ class RestoreReport:
         )
 
 
+class UnfitError(_checks.UserError):
+    """A checkpoint does not fit the variables.
+
+    Attributes:
+      report: what it lacks, and has otherwise.
+    """
+
+    def __init__(self, message: str, report: RestoreReport) -> None:
+        super().__init__(message)
+        self.report = report
+
+
 def compare(
     source: str | os.PathLike[str] | Source, variables: Mapping[str, tf.Variable]
 ) -> RestoreReport:
@@ -101,7 +113,8 @@ def restore(
       What was restored, and what not.
 
     Raises:
-      UserError: if names are missing, shapes or types differ, or no name matches at all.
+      UnfitError: if names are missing, shapes or types differ, or no name matches at all.
+      UserError: if there is no checkpoint.
       RunError: if the checkpoint cannot be read.
     """
     reader = _opened(source)
@@ -152,12 +165,13 @@ def _check(report: RestoreReport, wanted: int, strict: bool, skip_mismatched: bo
     missing = f"Missing: {_checks.listed(report.missing, 5)}"
     if wanted and not found:
         unused = _checks.listed(report.unused, 5) or "nothing"
-        raise _checks.UserError(f"{has}: it is another network's. {missing}. It holds: {unused}")
+        raise UnfitError(f"{has}: it is another network's. {missing}. It holds: {unused}", report)
     if report.missing and strict:
-        raise _checks.UserError(f"{has}. {missing}. Pass strict=False to leave these as they are")
+        raise UnfitError(f"{has}. {missing}. Pass strict=False to leave these as they are", report)
     if report.mismatched and not skip_mismatched:
         differing = _checks.listed(report.mismatched, 5)
-        raise _checks.UserError(
+        raise UnfitError(
             f"Checkpoint {report.prefix} does not fit: {differing}. "
-            "Exclude these variables, or pass skip_mismatched=True"
+            "Exclude these variables, or pass skip_mismatched=True",
+            report,
         )

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 from classifier import inputs, options, training
 from classifier.config.training import TrainConfig
+from classifier.hooks.bad_images import BadImagesLog
 from classifier.inputs.bad_images import stand_in
 from datasets import dataset_info
 from slim import _checks
@@ -121,6 +123,19 @@ def test_the_first_good_one_stands_in():
     assert found["record"].numpy().tolist() == [0, 1, 2, 3]
 
 
+def test_evaluation_counts_the_good_ones(clean, broken):
+    skipped = inputs.BadImages()
+    found = list(toys.evaluation(broken, skipped=skipped).as_numpy_iterator())
+    places = iter(range(60))
+    for batch, whole in zip(found, toys.evaluation(clean).as_numpy_iterator(), strict=True):
+        assert batch.keys() == whole.keys()
+        bad = np.array([next(places, -1) in BAD for _ in whole["mask"]])
+        np.testing.assert_array_equal(batch["mask"], whole["mask"] & ~bad)
+        np.testing.assert_array_equal(batch["image"][~bad], whole["image"][~bad])
+        np.testing.assert_array_equal(batch["label"], whole["label"])
+    assert set(skipped.take_new()) == identities()
+
+
 def test_a_bad_picture_is_described(broken):
     bad = inputs.describe_bad_image(broken, 1, 7)
     assert (bad.file, bad.shard, bad.record) == ("café/020.png", toys.SHARD, 7)
@@ -184,6 +199,15 @@ def test_a_run_leaves_them_out_and_names_them(tmp_path, folder, capsys):
     assert len(listed(tmp_path / "run")) == 4
 
 
+@pytest.mark.slow
+def test_evaluation_inside_training_leaves_them_out_too(tmp_path, folder, capsys):
+    given = {"eval_every_steps": 2, "eval_split_name": "train", "on_bad_image": "skip"}
+    train(folder, tmp_path / "run", 4, max_bad_fraction=0.1, **given)
+    said = capsys.readouterr().out
+    assert said.count("train accuracy") == said.count(" (56 of 60 images)") == 2
+    assert said.count("left out of the evaluation: Cannot decode image 'café/0") == 4, "each once"
+
+
 def test_too_many_stop_the_run(tmp_path, folder):
     with pytest.raises(_checks.RunError) as caught:
         train(folder, tmp_path / "run", 9, on_bad_image="skip")
@@ -193,6 +217,26 @@ def test_too_many_stop_the_run(tmp_path, folder):
         f"{count} of 60 images of folder/train cannot be decoded, which is more than"
         f" max_bad_fraction=0.01; {tmp_path / 'run' / 'bad_files.csv'} lists them"
     )
+
+
+def hook(dataset, train_dir, *left_out):
+    """Returns the hook of a run that finds these places bad."""
+    bad_images = types.SimpleNamespace(take_new=lambda: list(left_out))
+    return BadImagesLog(bad_images, dataset, str(train_dir), max_fraction=1)
+
+
+@pytest.mark.parametrize("left", [0, 3, 24, 30, -40, -1])
+def test_a_list_that_was_cut_is_read_to_the_cut(tmp_path, broken, left):
+    found = [(0, 2), (1, 7)]
+    hook(broken, tmp_path, *found).after_steps(None, {})
+    whole, rows = (tmp_path / "bad_files.csv").read_bytes(), listed(tmp_path)
+    assert len(rows) == 2
+    (tmp_path / "bad_files.csv").write_bytes(whole[:left])
+    resumed = hook(broken, tmp_path, *found)
+    resumed.begin(None)
+    resumed.after_steps(None, {})
+    assert listed(tmp_path) == rows
+    assert (tmp_path / "bad_files.csv").read_bytes() == whole
 
 
 @pytest.mark.slow

@@ -76,7 +76,6 @@ STEP = {
     "weight_decay": 0.5,
     "label_smoothing": 0.3,
     "clip_gradient_norm": 0.001,
-    "moving_average_decay": 0.5,
 }
 
 
@@ -98,11 +97,19 @@ def test_an_option_of_the_step_changes_its_weights(resolved):
     plain = values_after_two_steps(resolved())
     for name, value in STEP.items():
         changed = values_after_two_steps(resolved(**{name: value}))
-        if name == "moving_average_decay":
-            assert any(key.endswith("/ExponentialMovingAverage") for key in changed)
-        else:
-            weights = "LeNet/conv1/weights"
-            assert np.abs(plain[weights] - changed[weights]).max() > 1e-6, name
+        weights = "LeNet/conv1/weights"
+        assert np.abs(plain[weights] - changed[weights]).max() > 1e-6, name
+
+
+def test_the_decay_of_the_averages(resolved):
+    name = "LeNet/conv1/weights"
+    plain, fast, slow = (values_after_two_steps(resolved(moving_average_decay=decay))
+                         for decay in (None, 0.01, 0.1))  # fmt: skip
+    assert f"{name}/ExponentialMovingAverage" not in plain
+    distances = [np.abs(each[f"{name}/ExponentialMovingAverage"] - plain[name]).max()
+                 for each in (fast, slow)]  # fmt: skip
+    # After a step of size s, and one before it, the averages are about a decay times s away.
+    assert 0 < 5 * distances[0] < distances[1]
 
 
 def test_the_batches_are_those_of_split_seed_and_preprocessing(resolved):

@@ -37,6 +37,33 @@ def test_a_run_without_a_checkpoint_begins_anew(train, tmp_path):
     assert not [line for line in done.out if "changed since" in line]
 
 
+@pytest.mark.parametrize(
+    "change, differing",
+    [
+        (
+            {"optimizer": "adam"},
+            ("lacks LeNet/conv1/weights/Adam, ", "and has LeNet/conv1/biases/Momentum, "),
+        ),
+        ({"model_name": "cifarnet"}, ("lacks CifarNet/", "LeNet/conv1/")),
+        ({"train_image_size": 32}, ("LeNet/fc3/weights has shape [3136, 1024] in it and [4096,",)),
+    ],
+    ids=lambda value: "".join(value) if isinstance(value, dict) else "",
+)
+def test_without_config_json_the_weights_tell_that_it_is_another_run(
+    train, begun, change, differing
+):
+    (begun / "config.json").unlink()
+    done = train(begun, max_number_of_steps=3, **change)
+    (line,) = done.err
+    assert done.code == 2
+    assert f"holds a run of another network, optimizer or dataset: {begun}/model.ckpt-2 " in line
+    assert all(words in line for words in differing)
+    assert f"--checkpoint_path={begun} " in line
+    assert "--restart" in line
+    assert "strict" not in line
+    assert "skip_mismatched" not in line
+
+
 def test_another_compute_dtype_is_refused(train, begun):
     done = train(begun, max_number_of_steps=3, compute_dtype="float16")
     assert done.code == 2
@@ -47,6 +74,45 @@ def test_an_end_that_has_passed_is_complete(train, begun):
     done = train(begun, max_number_of_steps=1)
     assert (done.code, done.err) == (0, [])
     assert done.out[-1] == f"{begun} is already complete: 2 steps"
+
+
+def everything(folder):
+    """Returns the paths below a folder, with content and time of each file."""
+    return {
+        str(path): path.is_file() and (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in folder.rglob("*")
+    }
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        pytest.param(
+            {
+                "eval_every_steps": 1,
+                "early_stopping_patience": 1,
+                "max_number_of_steps": 9,
+                "summarize_images": True,
+                "plot_curves": True,
+            },
+            marks=pytest.mark.slow,
+        ),
+    ],
+    ids=["ended", "stopped early"],
+)
+def test_a_complete_run_is_not_changed(train, tmp_path, given):
+    if "plot_curves" in given:
+        pytest.importorskip("matplotlib")
+    run = tmp_path / "run"
+    given = {"optimizer": "sgd", "save_summaries_secs": 600, "learning_rate": 1e-9} | given
+    assert train(run, **given).code == 0
+    before = everything(run)
+    assert any("events.out" in path for path in before)
+    done = train(run, **given | {"learning_rate": 0.5})
+    assert (done.code, done.err) == (0, [])
+    assert "complete" in done.out[-1] or "stopped early" in done.out[-1]
+    assert everything(run) == before
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ import tensorflow as tf
 from classifier import facts, images, schedules
 from classifier import options as options_lib
 from classifier.config.training import TrainConfig
+from classifier.hooks.events import EventHook
 from classifier.inputs import order
 from classifier.training_batches import TrainingBatches
 from classifier.training_step import deployment_config
@@ -100,6 +101,23 @@ def test_which_checkpoints_are_left(train, tmp_path, monkeypatch, name):
     told = train(tmp_path, max_number_of_steps=4, **more)
     assert (told.code, told.err) == (0, [])
     assert saved_steps(tmp_path) == wanted
+
+
+@pytest.mark.slow
+def test_summaries_each_so_many_seconds(train, tmp_path, monkeypatch):
+    seconds = itertools.count()  # one goes by at each look
+    *others, _ = EventHook.__init__.__defaults__
+    defaults = (*others, lambda: float(next(seconds)))
+    monkeypatch.setattr(EventHook.__init__, "__defaults__", defaults)
+    found = {}
+    for asked in (1, 600):
+        told = train(tmp_path / str(asked), max_number_of_steps=4, save_summaries_secs=asked)
+        assert (told.code, told.err) == (0, [])
+        (path,) = (tmp_path / str(asked)).glob("events.*")
+        events = tf.compat.v1.train.summary_iterator(str(path))
+        tags = {event.step: {value.tag for value in event.summary.value} for event in events}
+        found[asked] = [step for step in tags if "total_loss" in tags[step]]
+    assert found == {1: [1, 2, 3, 4], 600: [4]}
 
 
 def test_parameter_servers_are_refused(train, tmp_path):

@@ -1,5 +1,6 @@
 """--restart: a new run where there is one."""
 
+import contextlib
 import os
 
 import pytest
@@ -42,6 +43,68 @@ def test_a_run_begins_anew_and_nothing_is_lost(train, tmp_path):
     assert os.listdir(run / "set_aside") == ["1"]
     assert train(run, optimizer="sgd", restart=True).code == 0
     assert sorted(os.listdir(run / "set_aside")) == ["1", "2"]
+
+
+@pytest.fixture(scope="module")
+def begun(digits, tmp_path_factory):
+    """A run of a step."""
+    from classifier import training
+
+    run = tmp_path_factory.mktemp("begun") / "run"
+    given = {"train_dir": str(run), "dataset_name": "digits", "dataset_dir": str(digits),
+             "model_name": "lenet", "batch_size": 8, "max_number_of_steps": 1,
+             "optimizer": "sgd", "save_summaries_secs": 0}  # fmt: skip
+    training.run(options.build(TrainConfig, **given))
+    return run
+
+
+@pytest.mark.parametrize(
+    "wrong, words",
+    [
+        ({"trainable_scopes": "LeNet/typo"}, "LeNet/typo"),
+        ({"num_clones": 9, "clone_on_cpu": True}, "9"),
+        ({"labels_offset": 1}, "label"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+def test_a_command_that_fails_leaves_the_old_run(train, begun, wrong, words):
+    before = files(begun)
+    done = train(begun, restart=True, **wrong)
+    assert done.code in (1, 2)
+    assert any(words in line for line in done.err)
+    assert files(begun).items() >= before.items()
+    written = files(begun).keys() - before.keys()
+    assert all(name.startswith(os.path.join("set_aside", "")) for name in written)
+
+
+def fail(directory, *written):
+    """Begins anew in a folder, writes files, and fails."""
+    with contextlib.suppress(KeyError), set_aside.during(config(directory)):
+        for name in written:
+            (directory / name).write_text("new")
+        raise KeyError
+
+
+def test_what_a_failed_one_wrote_is_not_lost_and_a_saved_one_stays(tmp_path, capsys):
+    (tmp_path / "model.ckpt-5.index").write_text("old")
+    (tmp_path / "config.json").write_text("old")
+    fail(tmp_path)
+    assert files(tmp_path) == {"model.ckpt-5.index": b"old", "config.json": b"old"}
+    assert not (tmp_path / "set_aside").exists()
+    fail(tmp_path, "config.json")
+    assert f"that was set aside is in {tmp_path} again" in capsys.readouterr().out
+    assert files(tmp_path) == {
+        "model.ckpt-5.index": b"old",
+        "config.json": b"old",
+        "set_aside/1/config.json": b"new",
+    }
+    fail(tmp_path, "model.ckpt-7.index")
+    assert files(tmp_path).keys() == {
+        "model.ckpt-7.index",
+        "set_aside/1/config.json",
+        "set_aside/2/config.json",
+        "set_aside/2/model.ckpt-5.index",
+    }
 
 
 def _saved(run):

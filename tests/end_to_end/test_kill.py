@@ -4,12 +4,12 @@ The run has all that could lose its place: Adam's slots, moving averages, augmen
 accumulated gradients, evaluation that keeps the best checkpoint.
 """
 
-import contextlib
 import dataclasses
 import json
 import os
 import pathlib
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -101,22 +101,30 @@ def steps_told(train_dir):
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory, trainer):
-    """A run that nobody disturbed, and the seconds that it took."""
-    train_dir = tmp_path_factory.mktemp("undisturbed") / "run"
+    """A run that nobody disturbed, and the seconds that such a run takes."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    trainer.run(folder / "first")  # which takes longer
     begun = time.monotonic()
-    trainer.run(train_dir)
-    return train_dir, time.monotonic() - begun
+    trainer.run(folder / "run")
+    return folder / "run", time.monotonic() - begun
+
+
+def kill(trainer, train_dir, seconds):
+    """Starts a run, kills it after so many seconds, and returns whether it was not over before."""
+    started = trainer.start(train_dir)
+    time.sleep(seconds)
+    # The process is not reaped before `wait`, so this is it and no other.
+    os.kill(started.process, signal.SIGKILL)
+    return trainer.wait(started) == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("moment", range(50))
 def test_killed_at_a_random_instant(tmp_path, trainer, undisturbed, moment):
     wanted, seconds = undisturbed
     train_dir = tmp_path / "run"
-    started = trainer.start(train_dir)
-    time.sleep(random.Random(moment).uniform(0.1, 1.0) * seconds)
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(started.process, signal.SIGKILL)
-    trainer.wait(started)
+    draws = random.Random(moment)
+    while not kill(trainer, train_dir, draws.uniform(0.1, 1.0) * seconds):
+        shutil.rmtree(train_dir)
     saved = list(train_dir.glob("model.ckpt-*.index"))
     said = trainer.run(train_dir)
     assert f"Resuming {train_dir} from step" in said or not saved, "started from scratch"
