@@ -8,7 +8,17 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 import slim
-from classifier import cluster, facts, inputs, paths, resolve, resuming, set_aside, write_errors
+from classifier import (
+    cluster,
+    facts,
+    inputs,
+    output,
+    paths,
+    resolve,
+    resuming,
+    set_aside,
+    write_errors,
+)
 from classifier.config.incidents import DEFAULT_NAN_RESTORES, IncidentOptions
 from classifier.config.training import TrainConfig
 from classifier.exit_codes import ExitCode
@@ -34,7 +44,9 @@ def run(config: TrainConfig) -> ExitCode | None:
       UserError: if an option, the data or the folder is not as it has to be.
       RunError: if the run fails.
     """
-    with write_errors.translated(config.run.train_dir):
+    metrics = RunDirectory(config.run.train_dir).metrics_path
+    gone = f"nobody reads the output any more: the run goes on, and {metrics} has its numbers"
+    with write_errors.translated(config.run.train_dir), output.outlasting(gone):
         resolved = facts.training_run(config)
         workers = cluster.resolve(config.strategy)
         if not config.run.restart or workers.task:
