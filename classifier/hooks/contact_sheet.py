@@ -38,7 +38,7 @@ class ContactSheet(learning.Hook):
         seconds: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._directory = directory
+        self._events = EventFile(directory)
         self._folder = os.path.join(directory, "images")
         self._batch_at = batch_at
         self._label_names = label_names
@@ -57,6 +57,10 @@ class ContactSheet(learning.Hook):
         if self._timer.is_due() and not run.is_over:
             self._write(run.step)
 
+    def end(self, run: learning.Run) -> None:
+        """Closes the events."""
+        self._events.close()
+
     def _write(self, step: int) -> None:
         batch = self._batch_at(step)
         sheet = contact_sheet(batch["image"][:MOST], self._captions(batch))
@@ -64,9 +68,8 @@ class ContactSheet(learning.Hook):
         sheet.save(png, "PNG")
         _paths.write_atomically(os.path.join(self._folder, f"step-{step}.png"), png.getvalue())
         if self._in_events:
-            events = EventFile(self._directory)
-            events.picture(step, "train/images", png.getvalue(), sheet.size)
-            events.close()
+            self._events.picture(step, "train/images", png.getvalue(), sheet.size)
+            self._events.flush()
         self._timer.restart()
 
     def _captions(self, batch: Mapping[str, np.ndarray]) -> list[str]:

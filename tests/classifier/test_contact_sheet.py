@@ -59,6 +59,9 @@ def test_sheets_are_written_every_so_many_seconds(tmp_path):
         hook.after_steps(run, {})
     written = {path.name for path in (tmp_path / "images").iterdir()}
     assert written == {"step-0.png", "step-3.png", "step-6.png"}, "none is due at the end"
+    assert len(pictures(tmp_path)) == 3, "they are there while the run is on"
+    hook.end(run)
+    assert len(glob.glob(f"{tmp_path}/events*")) == 1
 
 
 def test_what_a_killed_run_left_half_written_is_swept(tmp_path):
