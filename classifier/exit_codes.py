@@ -11,3 +11,4 @@ class ExitCode(enum.IntEnum):
     WRONG_USE = 2  # a flag, a folder or a file is not as it has to be
     PREEMPTED = 75  # a signal ended the run after it had saved: run the same command again
     INTERRUPTED = 130  # Ctrl-C before there was anything to save
+    NO_READER = 141  # nobody reads the output any more (`| head`): as after SIGPIPE

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from absl import flags
 
-from classifier import help_text, native_log, options, paths
+from classifier import help_text, native_log, options, output, paths
 from classifier.exit_codes import ExitCode
 from slim import _checks
 
@@ -53,7 +53,23 @@ def main(
       the exit code: see `ExitCode`. A mistake of the user or a failed run is told on stderr, in a
       line.
     """
-    argv = sys.argv if argv is None else argv
+    try:
+        code = _main(config_class, run, description, sys.argv if argv is None else argv, actions)
+        print(end="", flush=True)  # else Python does so when it ends, and fails
+    except BrokenPipeError:
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            output.discard(stream)
+        return ExitCode.NO_READER
+    return code
+
+
+def _main(
+    config_class: type[C],
+    run: Callable[[C], ExitCode | None],
+    description: str,
+    argv: Sequence[str],
+    actions: Mapping[str, Callable[[], None]] | None,
+) -> int:
     program = os.path.basename(argv[0])
     _set_environment()
     if any(argument in _HELP for argument in argv[1:]):

@@ -13,6 +13,7 @@ from classifier import (
     facts,
     inputs,
     model,
+    output,
     paths,
     resolve,
     resuming,
@@ -44,7 +45,9 @@ def run(config: TrainConfig) -> ExitCode | None:
       UserError: if an option, the data or the folder is not as it has to be.
       RunError: if the run fails.
     """
-    with write_errors.translated(config.run.train_dir):
+    metrics = RunDirectory(config.run.train_dir).metrics_path
+    gone = f"nobody reads the output any more: the run goes on, and {metrics} has its numbers"
+    with write_errors.translated(config.run.train_dir), output.outlasting(gone):
         resolved = facts.training_run(config)
         workers = cluster.resolve(config.strategy)
         if not config.run.restart or workers.task:

@@ -32,28 +32,33 @@ def translated(train_dir: str) -> Iterator[None]:
     """
     try:
         yield
-    except OSError as error:
-        if error.errno not in _ADVICE:
+    except _checks.RunError as error:  # such as a checkpoint's, which names its file
+        number = number_of(error.__cause__)
+        if number is None:
             raise
-        place = error.filename or f"to {train_dir} or the output"
-        raise _checks.RunError(_in_words(place, error.errno)) from error
-    except tf.errors.OpError as error:
+        raise _checks.RunError(f"{error}. {_ADVICE[number]}") from error
+    except (OSError, tf.errors.OpError) as error:
         number = number_of(error)
         if number is None:
             raise
-        # "path; what is wrong" is how TensorFlow's file systems say it.
-        place = str(error.message).rpartition(f"; {os.strerror(number)}")[0].rpartition(" ")[2]
-        raise _checks.RunError(_in_words(place or f"to {train_dir}", number)) from error
+        place = _file_of(error, number) or f"to {train_dir} or the output"
+        raise _checks.RunError(
+            f"could not write {place}: {os.strerror(number)}. {_ADVICE[number]}; the last "
+            "checkpoint is as it was, and the same command goes on from there"
+        ) from error
 
 
-def number_of(error: tf.errors.OpError) -> int | None:
-    """Returns the `errno` behind an error of TensorFlow if it is one of a disk, else None; a full
-    disk and too little memory are of one class."""
-    return next((each for each in _ADVICE if os.strerror(each) in str(error.message)), None)
+def number_of(error: BaseException | None) -> int | None:
+    """Returns the `errno` of an error of a disk, else None; TensorFlow has one class of error for a
+    full disk and for too little memory."""
+    if isinstance(error, OSError):
+        return error.errno if error.errno in _ADVICE else None
+    text = str(error.message) if isinstance(error, tf.errors.OpError) else ""
+    return next((each for each in _ADVICE if os.strerror(each) in text), None)
 
 
-def _in_words(place: str, number: int) -> str:
-    return (
-        f"could not write {place}: {os.strerror(number)}. {_ADVICE[number]}; the last "
-        "checkpoint is as it was, and the same command goes on from there"
-    )
+def _file_of(error: OSError | tf.errors.OpError, number: int) -> str:
+    if isinstance(error, OSError):
+        return error.filename or ""
+    # "path; what is wrong" is how TensorFlow's file systems say it.
+    return str(error.message).rpartition(f"; {os.strerror(number)}")[0].rpartition(" ")[2]

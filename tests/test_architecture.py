@@ -24,6 +24,7 @@ FLOORS = (
     ("classifier.help_text", ("classifier.options",)),
     ("classifier.native_log", ()),
     ("classifier.options", ("slim._checks",)),
+    ("classifier.output", ()),
     ("classifier.paths", ("classifier.options", "slim._checks", "slim.checkpoints")),
     ("classifier.run_directory", ("slim._checks", "slim._paths")),
     (
@@ -33,6 +34,7 @@ FLOORS = (
             "classifier.help_text",
             "classifier.native_log",
             "classifier.options",
+            "classifier.output",
             "classifier.paths",
             "nets.nets_factory",
             "datasets.dataset_factory",
@@ -87,6 +89,7 @@ TENSORFLOW_FREE = (
     "classifier.flags",
     "classifier.help_text",
     "classifier.native_log",
+    "classifier.output",
     "classifier.options",
     "classifier.paths",
     "classifier.resolve",

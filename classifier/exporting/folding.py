@@ -25,7 +25,7 @@ _CONVOLUTIONS = {
     "MatMul": (-1,),
 }
 _WITH_PARAMETERS = {*_CONVOLUTIONS, "FusedBatchNormV3", "BiasAdd", "Mul", "AddV2"}
-_CHANNELS_LAST = (b"", b"NHWC", b"NDHWC")
+_CHANNELS_LAST = (b"NHWC", b"NDHWC")
 # `[:, tf.newaxis, tf.newaxis, :]`, by which the fused kernel is given rows of features.
 _ROWS_AS_IMAGES = {"begin_mask": 9, "end_mask": 9, "new_axis_mask": 6, "shrink_axis_mask": 0}
 
@@ -115,8 +115,10 @@ def _scaling(
     gamma, beta, mean, variance = (constants[name].astype(np.float64) for name in names[1:5])
     scale = gamma / np.sqrt(variance + node.attr["epsilon"].f)
     vectors, source = (scale, beta - mean * scale), nodes[names[0]]
-    masks = {name: source.attr[name].i for name in _ROWS_AS_IMAGES}
-    if source.op == "StridedSlice" and masks == _ROWS_AS_IMAGES:
+    if (
+        source.op == "StridedSlice"
+        and {name: source.attr[name].i for name in _ROWS_AS_IMAGES} == _ROWS_AS_IMAGES
+    ):
         rows = nodes[node_name(source.input[0])]
         return _Scaling(node, rows.name, *vectors, reshaped=source.name)
     return _Scaling(node, source.name, *vectors)
@@ -139,9 +141,11 @@ def _plain_scaling(
 def _can_take(convolution: Any, constants: Mapping[str, np.ndarray], channels: int) -> bool:
     if convolution.op not in _CONVOLUTIONS or not convolution.input[1:]:
         return False
-    if convolution.attr["data_format"].s not in _CHANNELS_LAST:
+    # Asking a node for what it has not would give it that.
+    attributes = convolution.attr
+    if "data_format" in attributes and attributes["data_format"].s not in _CHANNELS_LAST:
         return False
-    if convolution.attr["transpose_b"].b:
+    if "transpose_b" in attributes and attributes["transpose_b"].b:
         return False
     weights = constants.get(node_name(convolution.input[1]))
     axes = _CONVOLUTIONS[convolution.op]

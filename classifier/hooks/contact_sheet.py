@@ -38,7 +38,8 @@ class ContactSheet(learning.Hook):
         seconds: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._directory = directory
+        self._events = EventFile(directory)
+        self._folder = os.path.join(directory, "images")
         self._batch_at = batch_at
         self._label_names = label_names
         self._in_events = seconds > 0
@@ -47,6 +48,8 @@ class ContactSheet(learning.Hook):
     def begin(self, run: learning.Run) -> None:
         """Writes the first sheet, unless there is no step left to do."""
         if not run.is_over:
+            os.makedirs(self._folder, exist_ok=True)
+            _paths.sweep_scratch(self._folder)
             self._write(run.step)
 
     def after_steps(self, run: learning.Run, numbers: Mapping[str, np.ndarray]) -> None:
@@ -54,18 +57,19 @@ class ContactSheet(learning.Hook):
         if self._timer.is_due() and not run.is_over:
             self._write(run.step)
 
+    def end(self, run: learning.Run) -> None:
+        """Closes the events."""
+        self._events.close()
+
     def _write(self, step: int) -> None:
         batch = self._batch_at(step)
         sheet = contact_sheet(batch["image"][:MOST], self._captions(batch))
         png = io.BytesIO()
         sheet.save(png, "PNG")
-        folder = os.path.join(self._directory, "images")
-        os.makedirs(folder, exist_ok=True)
-        _paths.write_atomically(os.path.join(folder, f"step-{step}.png"), png.getvalue())
+        _paths.write_atomically(os.path.join(self._folder, f"step-{step}.png"), png.getvalue())
         if self._in_events:
-            events = EventFile(self._directory)
-            events.picture(step, "train/images", png.getvalue(), sheet.size)
-            events.close()
+            self._events.picture(step, "train/images", png.getvalue(), sheet.size)
+            self._events.flush()
         self._timer.restart()
 
     def _captions(self, batch: Mapping[str, np.ndarray]) -> list[str]:

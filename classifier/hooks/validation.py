@@ -45,6 +45,7 @@ class Validation(learning.Hook):
         self._metrics = metrics
         self._options = resolved.config.validation
         self._skipped = inputs.BadImages() if resolved.config.bad_images.is_skipping else None
+        self._events = EventFile(os.path.join(resolved.config.run.train_dir, "eval"))
         self._classifier: InferenceModel | None = None
         self._evaluator: Evaluator | None = None
 
@@ -84,10 +85,10 @@ class Validation(learning.Hook):
         epoch = round(run.step / self._resolved.steps_per_epoch, 4)
         evaluated = {f"eval_{name}": value for name, value in values.items()}
         self._metrics.append({"step": run.step, "epoch": epoch, **evaluated, "time": time.time()})
-        events = EventFile(os.path.join(self._resolved.config.run.train_dir, "eval"))
         split = self._options.eval_split_name
-        events.scalars(run.step, {f"{split}/{name}": value for name, value in values.items()})
-        events.close()
+        shown = {f"{split}/{name}": value for name, value in values.items()}
+        self._events.scalars(run.step, shown)
+        self._events.flush()
         print(f"step {run.step}: {split}{', the best so far' if best else ''}")
         tell(found, split, self._dataset.num_samples)
         if raw is not None:
@@ -130,7 +131,8 @@ class Validation(learning.Hook):
             print(f"left out of the evaluation: {bad}", flush=True)
 
     def end(self, run: learning.Run) -> None:
-        """Says why the run ended early, if it did."""
+        """Closes the events, and says why the run ended early, if it did."""
+        self._events.close()
         if run.stop_reason is not None:
             print(f"stopped early at step {run.step}: {run.stop_reason}", flush=True)
 

@@ -32,7 +32,7 @@ def find(path: str | os.PathLike[str]) -> str:
       The prefix, below the same directory as `path`.
 
     Raises:
-      UserError: if there is none; the message tells what lies there.
+      UserError: if there is none, or the path is a state file's; the message tells what lies there.
     """
     path = os.fspath(path)
     if not path.strip():
@@ -46,6 +46,11 @@ def find(path: str | os.PathLike[str]) -> str:
                 "Expected model.ckpt-*.index"
             )
         return found or path.rstrip("/")
+    if _is_state_file(path):
+        folder = os.path.dirname(path) or "."
+        raise _checks.UserError(
+            f"{path} only says which checkpoints there are: give its folder, {folder}"
+        )
     if _listing.is_checkpoint(prefix):
         return prefix
     raise _checks.UserError(_not_at(path, prefix))
@@ -71,6 +76,13 @@ def _newest_said_aloud(directory: str) -> str | None:
             newest,
         )
     return os.path.join(directory, newest)
+
+
+def _is_state_file(path: str) -> bool:
+    folder, name = os.path.split(path)
+    if name != _listing.STATE_FILE or not os.path.isfile(path) or os.path.isfile(f"{path}.index"):
+        return False
+    return _listing.read_state(folder or ".").problem != "garbage"
 
 
 def _not_at(path: str, prefix: str) -> str:

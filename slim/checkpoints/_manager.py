@@ -34,7 +34,7 @@ class Checkpoints:
       max_to_keep: how many of the newest stay; None or 0 keeps all.
       keep_every_n_hours: besides, one checkpoint per so many hours stays for ever.
       basename: what comes before the step.
-      clock: returns seconds since the epoch.
+      clock: returns seconds since the epoch; default: `steady_clock`.
 
     Raises:
       UserError: if a number is negative, or the basename is not a plain file name.
@@ -47,7 +47,7 @@ class Checkpoints:
         max_to_keep: int | None = 5,
         keep_every_n_hours: float | None = None,
         basename: str = "model.ckpt",
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         _checks.non_negative(max_to_keep=max_to_keep)
         _checks.positive(keep_every_n_hours=keep_every_n_hours)
@@ -57,7 +57,7 @@ class Checkpoints:
         self._max_to_keep = max_to_keep or None
         self._hours = keep_every_n_hours
         self._basename = basename
-        self._clock = clock
+        self._clock = clock or steady_clock()
         self._rotation: Rotation | None = None
 
     def all_steps(self) -> list[int]:
@@ -184,6 +184,15 @@ class Checkpoints:
 
     def _prefix(self, name: str) -> str:
         return os.path.join(self.directory, name)
+
+
+def steady_clock() -> Callable[[], float]:
+    """Returns a clock of seconds since the epoch that goes on evenly where the machine's is set.
+
+    From one process to the next there is no other clock than the machine's.
+    """
+    begun = time.time() - time.monotonic()
+    return lambda: begun + time.monotonic()
 
 
 def _set_aside(prefix: str) -> None:

@@ -59,6 +59,20 @@ def test_sheets_are_written_every_so_many_seconds(tmp_path):
         hook.after_steps(run, {})
     written = {path.name for path in (tmp_path / "images").iterdir()}
     assert written == {"step-0.png", "step-3.png", "step-6.png"}, "none is due at the end"
+    assert len(pictures(tmp_path)) == 3, "they are there while the run is on"
+    hook.end(run)
+    assert len(glob.glob(f"{tmp_path}/events*")) == 1
+
+
+def test_what_a_killed_run_left_half_written_is_swept(tmp_path):
+    left = tmp_path / "images" / ".saving-killed"
+    left.mkdir(parents=True)
+    (left / "lock").touch()
+    (left / "step-3.png").write_bytes(b"half")
+    batch = {"image": np.zeros([2, 4, 4, 3], np.float32), "label": np.array([0, 1])}
+    hook = contact_sheet.ContactSheet(str(tmp_path), lambda _: batch, (), 0)
+    hook.begin(learning.Run(None, None, 3, 9))
+    assert [path.name for path in (tmp_path / "images").iterdir()] == ["step-3.png"]
 
 
 def test_images_stand_where_they_belong():

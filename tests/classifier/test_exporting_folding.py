@@ -76,6 +76,15 @@ def test_networks_fold_where_a_convolution_comes_first(name):
     (found,) = answers(smaller, outputs[:1], network.images)
     wanted = network.function(network.images)[0].numpy()
     assert np.abs(found - wanted).max() <= 1e-5 * np.abs(wanted).max()
+    # A session forgives a node what is not its operation's; a function does not.
+    imported = tf.compat.v1.wrap_function(
+        lambda: tf.graph_util.import_graph_def(smaller, name=""), []
+    )
+    for node in smaller.node:
+        known = imported.graph.get_operation_by_name(node.name).op_def.attr
+        assert set(node.attr) <= {each.name for each in known}, node.name
+    call = imported.prune("input:0", f"{outputs[0]}:0")
+    np.testing.assert_allclose(call(tf.constant(network.images)), found, rtol=1e-5, atol=1e-6)
 
 
 def test_networks_that_round_fold_too():

@@ -5,6 +5,7 @@ import shutil
 
 import commands
 import pytest
+import tensorflow as tf
 
 RUN = {"eval_every_epochs": 20 / 89.8125, "moving_average_decay": 0.9, "log_every_n_steps": 20}
 
@@ -33,6 +34,16 @@ def test_it_evaluates_on_time_and_at_the_end(validated):
     assert all(line["eval_num_images"] == 360 for line in found.values())
     assert said.count("validation accuracy") == 3
     assert "step 20: validation, the best so far" in said
+
+
+def test_one_event_file_has_all_evaluations(validated):
+    train_dir, _ = validated
+    steps = []
+    for path in (train_dir / "eval").glob("events.out.tfevents.*"):  # of other scripts too
+        records = tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
+        events = [tf.compat.v1.Event.FromString(record) for record in records]
+        steps.append({event.step for event in events if event.summary.value})
+    assert {20, 40, 50} in steps
 
 
 def test_the_numbers_are_those_of_the_evaluation_script(validated, digits, tmp_path):

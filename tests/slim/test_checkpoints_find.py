@@ -37,6 +37,27 @@ def test_one_that_is_not_the_newest_can_be_named(run):
     assert checkpoints.find(run / "model.ckpt-2.index") == str(run / "model.ckpt-2")
 
 
+@pytest.mark.parametrize("content", [None, b""])
+def test_the_state_file_is_no_checkpoint(run, content, monkeypatch):
+    if content is not None:
+        (run / "checkpoint").write_bytes(content)
+    message = "only says which checkpoints there are: give its folder, "
+    with pytest.raises(_checks.UserError, match=f"{message}{run}$"):
+        checkpoints.find(run / "checkpoint")
+    monkeypatch.chdir(run)
+    with pytest.raises(_checks.UserError, match=rf"^checkpoint {message}\.$"):
+        checkpoints.find("checkpoint")
+
+
+def test_a_checkpoint_may_have_the_name_of_the_state_file(tmp_path):
+    checkpoints.save(tmp_path / "checkpoint", VALUES)
+    (tmp_path / "checkpoint").write_bytes(b"")
+    assert checkpoints.find(tmp_path / "checkpoint") == str(tmp_path / "checkpoint")
+    (tmp_path / "v1").mkdir()
+    (tmp_path / "v1" / "checkpoint").write_bytes(b"\x93a checkpoint of the format V1")
+    assert checkpoints.find(tmp_path / "v1" / "checkpoint") == str(tmp_path / "v1" / "checkpoint")
+
+
 @pytest.mark.parametrize(
     "content, said",
     [(None, "is missing"), (b"", "is empty"), (b"\0\0\0\0", "is empty"),
