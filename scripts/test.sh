@@ -17,5 +17,5 @@ fi
 "$PYTHON" -m mypy
 # A process for each core, at most four for the memory's sake; a file's tests stay in one, for what they share. In their
 # own order: put first, the files with most tests would leave those with few long ones to the end, one after the other.
-TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-3}" "$PYTHON" -m pytest -n auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder \
-  ${marks[@]+"${marks[@]}"} "$@"
+TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-3}" "$PYTHON" -m pytest -n auto --maxprocesses=4 --dist=loadfile \
+  --no-loadscope-reorder ${marks[@]+"${marks[@]}"} "$@"
