@@ -5,6 +5,7 @@ import io
 
 import numpy as np
 import PIL.Image
+import pytest
 import tensorflow as tf
 
 from classifier.hooks import contact_sheet
@@ -26,6 +27,7 @@ def pictures(directory):
     ]
 
 
+@pytest.mark.slow
 def test_a_run_shows_its_images(train, tmp_path):
     given = {"summarize_images": True, "save_summaries_secs": 600, "mixup_alpha": 0.3}
     assert train(tmp_path / "run", **given).code == 0

@@ -51,6 +51,7 @@ def test_both_take_turns_at_random():
     assert 65 < blended < 135
 
 
+@pytest.mark.slow
 def test_the_flags_change_a_run(train, tmp_path):
     both = {"mixup_alpha": 0.4, "cutmix_alpha": 0.4}
     plain = train(tmp_path / "plain", seed=3)

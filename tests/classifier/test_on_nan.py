@@ -41,6 +41,7 @@ def test_how_often():
         options.build(IncidentOptions, max_nan_restores=7)
 
 
+@pytest.mark.slow
 def test_a_step_behind_a_return_has_the_batch_that_it_was_trained_on(tmp_path, digits):
     learning.NanRestores(str(tmp_path), 3).add(4, 6)
     given = {"train_dir": str(tmp_path), "dataset_dir": str(digits), "dataset_name": "digits"}

@@ -68,6 +68,7 @@ def test_the_frozen_graph_answers_by_slims_names(trained, digits, tmp_path):
     np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_an_existing_version_is_not_overwritten(trained, tmp_path):
     flags = [f"--checkpoint_path={trained}", f"--output_dir={tmp_path}", "--formats=saved_model"]
     commands.run("export_inference_graph", *flags)

@@ -58,6 +58,7 @@ def resumed_to_the_end(train_dir, digits):
     return commands.run("train_image_classifier", *flags).stdout
 
 
+@pytest.mark.slow
 def test_killed_twice_in_one_run(tmp_path, digits, undisturbed):
     wanted, _ = undisturbed
     generator = random.Random(1)
@@ -94,7 +95,9 @@ def send_signal(number, train_dir, digits):
     return process.wait(timeout=60)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_a_signal_saves_first(tmp_path, digits, undisturbed, number):
     wanted, _ = undisturbed
     run = tmp_path / "run"

@@ -61,6 +61,7 @@ def test_the_numbers_are_those_of_the_evaluation_script(validated, digits, tmp_p
     assert found["eval_loss"] == pytest.approx(wanted["loss"], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_accuracy_without_averaging_stands_beside_it(validated, digits, tmp_path):
     train_dir, said = validated
     for suffix in (".index", ".data-00000-of-00001"):

@@ -78,6 +78,7 @@ def test_the_order_is_the_seeds_and_another_in_each_epoch(dataset):
     assert order(None) != order(None)
 
 
+@pytest.mark.slow
 def test_the_first_of_a_random_order_is_any_record_of_the_buffer(dataset):
     first = collections.Counter(
         labels(slim.data.DatasetDataProvider(dataset, seed=seed), 1)[0] for seed in range(60)

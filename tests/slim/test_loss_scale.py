@@ -1,6 +1,7 @@
 """Half precision in training: master weights, and a loss scale that follows overflows."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 import slim
@@ -85,6 +86,7 @@ def test_good_steps_double_the_scale():
     assert list(numbers["loss_scale"]) == [4, 4, 4, 8, 8, 8, 16]
 
 
+@pytest.mark.slow
 def test_clones_decide_together(mirrored):
     op = slim.learning.create_train_op(
         half,
