@@ -15,7 +15,7 @@ slim() { "$PYTHON" "$ROOT/$1" "${@:2}"; }
 slim download_and_convert_data.py --dataset_name=digits --dataset_dir="$FOLDER/data"
 slim train_image_classifier.py --train_dir="$FOLDER/run" \
   --dataset_name=digits --dataset_dir="$FOLDER/data" --model_name=lenet \
-  --optimizer=momentum --learning_rate=0.02 --learning_rate_decay_type=polynomial \
+  --optimizer=momentum --learning_rate=0.01 --learning_rate_decay_type=polynomial \
   --num_epochs_per_decay=22 --max_number_of_steps=1000 --log_every_n_steps=50 --save_interval_secs=30
 slim eval_image_classifier.py --checkpoint_path="$FOLDER/run" \
   --dataset_dir="$FOLDER/data" --dataset_split_name=validation --eval_json="$FOLDER/accuracy.json"
