@@ -20,7 +20,7 @@ _TWICE = (
     " they count these too much"
 )
 # An epsilon of rmsprop, and a learning rate, that do not go together.
-_SMALL, _LARGE = 0.1, 0.01
+_SMALL_EPSILON, _LARGE_RATE = 0.1, 0.01
 
 
 class Opening(learning.Hook):
@@ -131,7 +131,8 @@ class Opening(learning.Hook):
     def _of_epsilon(self) -> Iterator[str]:
         config = self._resolved.config
         optimizer, rate = config.optimizer, config.schedule.learning_rate
-        if optimizer.optimizer == "rmsprop" and optimizer.opt_epsilon <= _SMALL and rate >= _LARGE:
+        is_small = optimizer.opt_epsilon <= _SMALL_EPSILON
+        if optimizer.optimizer == "rmsprop" and is_small and rate >= _LARGE_RATE:
             yield (
                 f"with opt_epsilon={optimizer.opt_epsilon:g}, rmsprop divides each gradient by its"
                 f" usual size, which 1.0 does not: learning_rate={rate:g} may be far too high; try"

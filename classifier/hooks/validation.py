@@ -107,7 +107,8 @@ class Validation(learning.Hook):
         if self._classifier is None or self._evaluator is None:
             self._classifier = InferenceModel(self._resolved.model, prefix)
             self._evaluator = Evaluator(self._classifier)
-        self._classifier.reload(prefix, use_averages)
+        else:
+            self._classifier.reload(prefix, use_averages)
         batches = self._batches()
         with inputs.translate_errors(self._dataset):
             return self._evaluator(batches, int(batches.cardinality()))

@@ -20,6 +20,18 @@ def train(train_dir, digits, steps, **more):
     return commands.run("train_image_classifier", *flags).stdout
 
 
+def evaluated(checkpoint, digits, report):
+    """Returns what the evaluation script finds."""
+    commands.run(
+        "eval_image_classifier",
+        f"--checkpoint_path={checkpoint}",
+        "--dataset_split_name=validation",
+        f"--dataset_dir={digits}",
+        f"--eval_json={report}",
+    )
+    return json.loads(report.read_text())
+
+
 @pytest.fixture(scope="module")
 def validated(tmp_path_factory, digits):
     """A run of 50 steps that evaluates each 20, and what it said."""
@@ -48,15 +60,8 @@ def test_one_event_file_has_all_evaluations(validated):
 
 def test_the_numbers_are_those_of_the_evaluation_script(validated, digits, tmp_path):
     train_dir, _ = validated
-    report = tmp_path / "eval.json"
-    commands.run(
-        "eval_image_classifier",
-        f"--checkpoint_path={train_dir}/model.ckpt-50",
-        "--dataset_split_name=validation",
-        f"--dataset_dir={digits}",
-        f"--eval_json={report}",
-    )
-    wanted, found = json.loads(report.read_text()), evaluations(train_dir)[50]
+    wanted = evaluated(f"{train_dir}/model.ckpt-50", digits, tmp_path / "eval.json")
+    found = evaluations(train_dir)[50]
     assert found["eval_accuracy"] == wanted["accuracy"]
     assert found["eval_loss"] == pytest.approx(wanted["loss"], rel=1e-5)
 
@@ -68,15 +73,8 @@ def test_the_accuracy_without_averaging_stands_beside_it(validated, digits, tmp_
         shutil.copy(f"{train_dir}/model.ckpt-50{suffix}", tmp_path)
     info = json.loads((train_dir / "model_info.json").read_text())
     (tmp_path / "model_info.json").write_text(json.dumps(info | {"moving_average_decay": None}))
-    report = tmp_path / "eval.json"
-    commands.run(
-        "eval_image_classifier",
-        f"--checkpoint_path={tmp_path}/model.ckpt-50",
-        "--dataset_split_name=validation",
-        f"--dataset_dir={digits}",
-        f"--eval_json={report}",
-    )
-    wanted, found = json.loads(report.read_text()), evaluations(train_dir)[50]
+    wanted = evaluated(f"{tmp_path}/model.ckpt-50", digits, tmp_path / "eval.json")
+    found = evaluations(train_dir)[50]
     assert found["eval_raw_accuracy"] == wanted["accuracy"]
     assert found["eval_raw_loss"] == pytest.approx(wanted["loss"], rel=1e-5)
     assert found["eval_raw_loss"] != found["eval_loss"]
