@@ -1,0 +1,106 @@
+"""Opens files whose origin is unknown; no TensorFlow here.
+
+Where a file is expected, a FIFO or a device would block or never end, a link could lead anywhere,
+and a file could be larger than memory. All reads of files by name go through `open_regular` or
+`read_bounded`, and all files that are created in place, such as locks, through `open_lock`.
+"""
+
+import errno
+import os
+import stat
+from typing import IO
+
+
+def open_regular(path: str | os.PathLike[str]) -> IO[bytes]:
+    """Opens a regular file for reading, without ever blocking.
+
+    Links are followed: a user may keep data behind one.
+
+    Args:
+      path: the file.
+
+    Raises:
+      OSError: if it cannot be opened, or is a directory, FIFO, socket or device.
+    """
+    # O_NONBLOCK: a FIFO without a writer would block in open() itself.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        _check_regular(descriptor, path)
+        os.set_blocking(descriptor, True)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_bounded(path: str | os.PathLike[str], max_bytes: int) -> bytes:
+    """Returns the content of a regular file.
+
+    Args:
+      path: the file.
+      max_bytes: the largest size to accept.
+
+    Raises:
+      OSError: as `open_regular`, or if the file is larger (`errno.EFBIG`).
+    """
+    with open_regular(path) as file:
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise OSError(errno.EFBIG, f"larger than {max_bytes} bytes", os.fspath(path))
+    return content
+
+
+def open_lock(path: str | os.PathLike[str]) -> IO[str]:
+    """Opens a file to be locked, creating it if needed; its content is kept.
+
+    Raises:
+      OSError: if it is a link (`errno.ELOOP`) or no regular file, or cannot be created.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o666)
+    try:
+        _check_regular(descriptor, path)
+        return os.fdopen(descriptor, "r+", encoding="utf-8", errors="replace")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def create_exclusive(path: str | os.PathLike[str]) -> IO[bytes]:
+    """Creates a file for writing.
+
+    Raises:
+      FileExistsError: if anything has that name, a dangling link included.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.fdopen(os.open(path, flags, 0o666), "wb")
+
+
+def kind_of(path: str | os.PathLike[str]) -> str:
+    """Returns what a path is, in words: "a regular file", "a link", "a FIFO", "missing", ..."""
+    try:
+        return _in_words(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return "missing"
+
+
+def _check_regular(descriptor: int, path: str | os.PathLike[str]) -> None:
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "not a regular file (a directory)", os.fspath(path))
+    if not stat.S_ISREG(mode):
+        text = f"not a regular file ({_in_words(mode)})"
+        raise OSError(errno.EINVAL, text, os.fspath(path))
+
+
+def _in_words(mode: int) -> str:
+    kinds = (
+        (stat.S_ISREG, "a regular file"),
+        (stat.S_ISDIR, "a directory"),
+        (stat.S_ISLNK, "a link"),
+        (stat.S_ISFIFO, "a FIFO"),
+        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISCHR, "a device"),
+        (stat.S_ISBLK, "a device"),
+    )
+    return next((words for fits, words in kinds if fits(mode)), "a special file")
