@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator
 from typing import IO, NamedTuple
 
 from datasets import archive_checks, archive_streams, tar_headers
-from datasets.archive_checks import Limits
 from slim import _checks, _files
 
+Limits = archive_checks.Limits
 _CHUNK = 1 << 20
 _HEADER_BYTES = 1536  # of a tar, a member: its header, and one extended header with its content
 _ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
