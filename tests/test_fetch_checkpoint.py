@@ -1,5 +1,6 @@
 """scripts/fetch_checkpoint.py: from an archive, in the layouts of the published ones, to a path."""
 
+import gzip
 import subprocess
 import sys
 
@@ -7,6 +8,7 @@ import pytest
 
 from tests import source_tree
 from tests.datasets import archives_in_the_true_format as made
+from tests.datasets import test_hostile_archives as hostile
 
 SCRIPT = source_tree.ROOT / "scripts" / "fetch_checkpoint.py"
 
@@ -51,3 +53,17 @@ def test_what_is_missing_is_told_in_a_line(tmp_path):
     archive.write_bytes(made.tar_bytes({"readme.txt": b"x"}))
     told = fetch(archive.name, tmp_path / "out", tmp_path, code=1)
     assert told.endswith("out/inception_v1_2016_08_28 holds no .ckpt")
+
+
+def test_a_hostile_archive_is_one_line_and_no_checkpoint(tmp_path):
+    archive = tmp_path / "inception_v1_2016_08_28.tar.gz"
+    chain = hostile.TARS["chain of names"][0]
+    for content in (
+        made.tar_bytes({"x.ckpt": b"x"}, "w") + chain,
+        chain,
+        made.tar_bytes({}, "w")[:9],
+    ):
+        archive.write_bytes(gzip.compress(content))
+        told = fetch(archive.name, tmp_path / "out", tmp_path, code=1)
+        assert told.startswith(f"fetch_checkpoint.py: Archive {archive} is damaged (")
+        assert not (tmp_path / "out" / "inception_v1_2016_08_28").exists()
