@@ -103,7 +103,7 @@ def body(content, head=OK):
 
 
 SLOW_ANSWER = "no complete answer within 0.5 s from http"
-SLOW_BODY = "less than 1000 bytes/s within 0.5 s from http"
+SLOW_BODY = "less than 1000 bytes/s within 1 s from http"
 ENDLESS = "endless headers or trailers|got more than 100 headers|got more than 65536 bytes"
 SLOW = {
     "nothing": (trickling(b"", b"", 1), SLOW_ANSWER),
@@ -127,7 +127,8 @@ ENDLESS_ANSWERS = {
 
 @pytest.mark.parametrize("phase", SLOW)
 def test_slow_phases_end(tmp_path, phase):
-    refused(SLOW[phase][0], tmp_path, SLOW[phase][1])
+    answer, told = SLOW[phase]
+    refused(answer, tmp_path, told, timeout=1 if told == SLOW_BODY else TIMEOUT)
 
 
 @pytest.mark.parametrize("phase", ENDLESS_ANSWERS)
@@ -147,11 +148,11 @@ def test_an_endless_body_and_endless_trailers_end(tmp_path, monkeypatch):
 def test_a_slow_but_steady_body_is_fetched(tmp_path):
     def answer(connection, request, url):
         connection.sendall(OK + b"Content-Length: %d\r\n\r\n" % len(CONTENT))
-        for start in range(0, len(CONTENT), 2000):
-            connection.sendall(CONTENT[start : start + 2000])
+        for start in range(0, len(CONTENT), 1000):
+            connection.sendall(CONTENT[start : start + 1000])
             time.sleep(0.1)
 
-    with serving(answer) as (url, _), open(fetch(url, tmp_path), "rb") as file:
+    with serving(answer) as (url, _), open(fetch(url, tmp_path, timeout=1.5), "rb") as file:
         assert file.read() == CONTENT
 
 
