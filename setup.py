@@ -1,9 +1,9 @@
-"""Builds the wheel: what a checkout has side by side as `nets`, `datasets`, ... goes under `slim`.
+"""Builds the wheel, in which the packages that a checkout has at its top go under `slim`.
 
-A checkout runs in place, with `from nets import inception` as in TF-Slim. Installed, nothing of ours
-may be called `datasets` or `nets` at the top level, where other distributions have packages of these
-names. So the build copies each package to `slim.<package>`, the scripts to `slim.scripts`, and
-rewrites the imports between them. Any form of import that it does not know ends the build.
+A checkout runs in place, with `from nets import inception` as in TF-Slim. Installed, nothing of
+ours may be called `datasets` or `nets` at the top level, where other distributions have packages of
+these names. So the build copies each package to `slim.<package>`, the scripts to `slim.scripts`,
+and rewrites the imports between them. Any form of import that it does not know ends the build.
 """
 
 import ast
@@ -40,14 +40,18 @@ def relocate_imports(source: str, path: str) -> str:
             lines[node.lineno - 1] = _FROM.sub(r"\g<1>slim.", line, count=1)
         elif isinstance(node, ast.Import) and _names_relocated(node):
             raise SystemExit(f"{path}:{node.lineno}: write `from PACKAGE import MODULE` instead")
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if _NAMED.fullmatch(node.value):
-                raise SystemExit(f"{path}:{node.lineno}: {node.value!r} is not relocated")
+        elif _is_module_name(node):
+            raise SystemExit(f"{path}:{node.lineno}: {node.value!r} is not relocated")
     return "".join(lines)
 
 
 def _names_relocated(node: ast.Import) -> bool:
     return any(_root(alias.name) in RELOCATED for alias in node.names)
+
+
+def _is_module_name(node: ast.AST) -> bool:
+    is_text = isinstance(node, ast.Constant) and isinstance(node.value, str)
+    return is_text and bool(_NAMED.fullmatch(node.value))
 
 
 def _root(module: str | None) -> str:
@@ -83,7 +87,9 @@ class BuildPy(build_py):
 def package_directories() -> dict[str, str]:
     """Returns the directory of each package as installed."""
     ours = find_packages(include=["slim", "slim.*"])
-    moved = find_packages(include=[pattern for name in RELOCATED for pattern in (name, f"{name}.*")])
+    moved = find_packages(
+        include=[pattern for name in RELOCATED for pattern in (name, f"{name}.*")]
+    )
     directories = {name: name.replace(".", "/") for name in ours}
     directories |= {f"slim.{name}": name.replace(".", "/") for name in moved}
     return directories | {"slim.scripts": "scripts"}

@@ -27,7 +27,9 @@ def run(
     given = sorted(name for name, value in options.items() if value is not None)
     if given:
         raise _checks.UserError(f"{', '.join(given)} cannot be used with {dataset_name!r}")
-    importlib.import_module(dataset_factory.ACTIONS[dataset_name], __package__).run(dataset_dir, report)
+    importlib.import_module(dataset_factory.ACTIONS[dataset_name], __package__).run(
+        dataset_dir, report
+    )
 
 
 def convert(
