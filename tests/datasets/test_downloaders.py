@@ -3,11 +3,11 @@
 import dataclasses
 import errno
 import hashlib
-from importlib import import_module
 import inspect
 import os
 import types
 from collections.abc import Callable
+from importlib import import_module
 
 import pytest
 
