@@ -10,26 +10,27 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import ModuleType
 from typing import Any, TypeVar
 
 from absl import flags
 
 from classifier import help_text, native_log, options, output, paths
 from classifier.exit_codes import ExitCode
+from datasets import dataset_factory
+from nets import nets_factory
+from preprocessing import preprocessing_factory
 from slim import _checks
 
 C = TypeVar("C")
 
 _HELP = ("--help", "-help", "-h")
 # The mappings whose keys an option's values are names of.
-_TABLES: Mapping[options.Table, tuple[str, tuple[str, ...]]] = {
-    "networks": ("nets.nets_factory", ("NETWORKS",)),
-    "datasets": ("datasets.dataset_factory", ("DATASETS", "FAMILIES")),
-    "conversions": ("datasets.dataset_factory", ("DATASETS", "FAMILIES", "ACTIONS")),
-    "preprocessings": (
-        "preprocessing.preprocessing_factory",
-        ("PREPROCESSINGS", "NETWORK_PREPROCESSINGS"),
-    ),
+_TABLES: Mapping[options.Table, tuple[ModuleType, tuple[str, ...]]] = {
+    "networks": (nets_factory, ("NETWORKS",)),
+    "datasets": (dataset_factory, ("DATASETS", "FAMILIES")),
+    "conversions": (dataset_factory, ("DATASETS", "FAMILIES", "ACTIONS")),
+    "preprocessings": (preprocessing_factory, ("PREPROCESSINGS", "NETWORK_PREPROCESSINGS")),
 }
 
 
@@ -135,9 +136,8 @@ def parse(config_class: type[C], argv: Sequence[str]) -> C:
 
 
 def known_names(table: options.Table) -> tuple[str, ...]:
-    """Returns the names in a table, sorted; loads the table but not TensorFlow."""
-    module_name, mappings = _TABLES[table]
-    module = importlib.import_module(module_name)
+    """Returns the names in a table, sorted."""
+    module, mappings = _TABLES[table]
     return tuple(sorted({name for mapping in mappings for name in getattr(module, mapping)}))
 
 
@@ -213,8 +213,7 @@ def _outside(option: options.Option, value: Any, texts: Mapping[str, str]) -> It
 
 
 def _check_name(table: options.Table, flag: str, name: str) -> None:
-    module_name, mappings = _TABLES[table]
-    module = importlib.import_module(module_name)
+    module, mappings = _TABLES[table]
     if "FAMILIES" not in mappings or not module.is_of_a_family(name):
         _checks.one_of(flag, name, known_names(table))
     elif table == "conversions":

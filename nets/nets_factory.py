@@ -45,12 +45,12 @@ class NetworkSpec:
     @property
     def build(self) -> Callable[..., Any]:
         """The network function; imports its module."""
-        return getattr(importlib.import_module(f"nets.{self.module}"), self.function)
+        return getattr(importlib.import_module(f".{self.module}", __package__), self.function)
 
     @property
     def build_arg_scope(self) -> Callable[..., Any]:
         """The function that makes its scope; imports its module."""
-        return getattr(importlib.import_module(f"nets.{self.module}"), self.arg_scope)
+        return getattr(importlib.import_module(f".{self.module}", __package__), self.arg_scope)
 
 
 NETWORKS: Mapping[str, NetworkSpec] = {

@@ -10,11 +10,11 @@ from typing import Any
 from slim import _checks
 
 PREPROCESSINGS = {
-    "cifarnet": "preprocessing.cifarnet_preprocessing",
-    "inception": "preprocessing.inception_preprocessing",
-    "lenet": "preprocessing.lenet_preprocessing",
-    "none": "preprocessing.none_preprocessing",
-    "vgg": "preprocessing.vgg_preprocessing",
+    "cifarnet": ".cifarnet_preprocessing",
+    "inception": ".inception_preprocessing",
+    "lenet": ".lenet_preprocessing",
+    "none": ".none_preprocessing",
+    "vgg": ".vgg_preprocessing",
 }
 
 # What the values of a prepared image are.
@@ -161,7 +161,7 @@ def get_preprocessing(
     Raises:
       UserError: if the name is not known.
     """
-    module = importlib.import_module(PREPROCESSINGS[resolve_name(name)])
+    module = importlib.import_module(PREPROCESSINGS[resolve_name(name)], __package__)
     prepare = module.preprocess_for_train if is_training else module.preprocess_for_eval
 
     def preprocessing_fn(image: Any, height: int, width: int, **kwargs: Any) -> Any:
@@ -173,4 +173,4 @@ def get_preprocessing(
 def get_augmentation(**settings: Any) -> Callable[..., Any]:
     """Returns `preprocessing.augmentation.Augmentation(**settings)`: distortions that go with any
     preprocessing, as its training argument `distort`."""
-    return importlib.import_module("preprocessing.augmentation").Augmentation(**settings)
+    return importlib.import_module(".augmentation", __package__).Augmentation(**settings)

@@ -500,7 +500,8 @@ def test_options_of_other_datasets_are_refused(tmp_path):
 
 def test_rows_and_converters_agree_about_the_options():
     for spec in dataset_factory.DATASETS.values():
-        parameters = inspect.signature(importlib.import_module(spec.module).convert).parameters
+        module = importlib.import_module(spec.module, "datasets")
+        parameters = inspect.signature(module.convert).parameters
         assert set(spec.options) == set(parameters) - {"dataset_dir"}, spec.name
 
 

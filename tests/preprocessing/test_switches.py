@@ -1,5 +1,6 @@
 """Each distortion of the training preprocessings can be switched off by itself."""
 
+import importlib
 import inspect
 
 import numpy as np
@@ -78,7 +79,8 @@ def test_full_colour_changes_the_hue_and_fast_does_not():
 def test_the_table_names_arguments_of_the_functions():
     assert preprocessing_factory.SWITCHES.keys() == preprocessing_factory.PREPROCESSINGS.keys()
     for name, switches in preprocessing_factory.SWITCHES.items():
-        module = __import__(preprocessing_factory.PREPROCESSINGS[name], fromlist=["x"])
+        path = preprocessing_factory.PREPROCESSINGS[name]
+        module = importlib.import_module(path, "preprocessing")
         taken = inspect.signature(module.preprocess_for_train).parameters
         assert [switch for switch in OFF if switch in taken] == list(switches)
 
