@@ -36,8 +36,8 @@ def run(config: EvalConfig) -> ExitCode | None:
       config: the options of `eval_image_classifier.py`.
 
     Raises:
-      UserError: if there is no checkpoint, it is not the model's, the data is not there, or a result
-        would replace what no evaluation wrote.
+      UserError: if there is no checkpoint, it is not the model's, the data is not there, or a
+        result would replace what no evaluation wrote.
       RunError: if the checkpoint or the data cannot be read, or the logits are no numbers.
     """
     ownership.check_output("eval_json", config.run.eval_json)

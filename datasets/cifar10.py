@@ -74,7 +74,7 @@ def convert(dataset_dir: str, *, source_dir: str | None = None) -> dataset_info.
       UserError: if a directory cannot be used or `source_dir` lacks the archive.
       RunError: if the archive cannot be had or is damaged, or a file cannot be written.
     """
-    with conversion.work_directory(dataset_dir, source_dir) as work:
+    with conversion.work_directory(dataset_dir) as work:
         paths = conversion.fetch("cifar10", [FILE], dataset_dir, source_dir)
         folder = conversion.fresh_folder(work, "uncompressed")
         archives.extract(paths[FILE.name], folder, _LIMITS)

@@ -102,7 +102,7 @@ def work_directory(dataset_dir: str, source_dir: str | None = None) -> Iterator[
 
     Args:
       dataset_dir: the dataset's directory; created if needed.
-      source_dir: what is converted; has to lie apart from it.
+      source_dir: a folder whose files are converted; has to lie apart from it.
 
     Raises:
       UserError: if the directory cannot be written, holds files that we did not create, overlaps

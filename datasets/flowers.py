@@ -74,7 +74,7 @@ def convert(
         and that is an error.
       RunError: if the archive cannot be had or is damaged, or a file cannot be written.
     """
-    with conversion.work_directory(dataset_dir, source_dir) as work:
+    with conversion.work_directory(dataset_dir) as work:
         paths = conversion.fetch("flowers", [FILE], dataset_dir, source_dir)
         extracted = conversion.fresh_folder(work, "uncompressed")
         archives.extract(paths[FILE.name], extracted, _LIMITS)

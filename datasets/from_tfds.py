@@ -72,7 +72,7 @@ def convert(
     """
     builder = _prepared(name, source_dir)
     num_channels, classes = _features(name, builder.info.features)
-    with conversion.work_directory(dataset_dir, source_dir) as work:
+    with conversion.work_directory(dataset_dir) as work:
         folder = conversion.fresh_folder(work, "tfds")
         found = {split: _extract(builder, split, folder) for split in builder.info.splits}
         labelled = {

@@ -82,7 +82,7 @@ def convert(dataset_dir: str, *, source_dir: str | None = None) -> dataset_info.
         download.RemoteFile(name, tuple(place + name for place in PLACES), size, sha256)
         for name, (size, sha256) in FILES.items()
     ]
-    with conversion.work_directory(dataset_dir, source_dir) as work:
+    with conversion.work_directory(dataset_dir) as work:
         paths = conversion.fetch("mnist", files, dataset_dir, source_dir)
         folder = conversion.fresh_folder(work, "uncompressed")
         plan = conversion.Plan(

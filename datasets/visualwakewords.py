@@ -94,7 +94,7 @@ def convert(
       RunError: if an archive cannot be had or is damaged, or a file cannot be written.
     """
     _checks.in_range(0, 1, small_object_area_threshold=small_object_area_threshold)
-    with conversion.work_directory(dataset_dir, source_dir) as work:
+    with conversion.work_directory(dataset_dir) as work:
         paths = conversion.fetch("visualwakewords", FILES, dataset_dir, source_dir)
         folder = conversion.fresh_folder(work, "uncompressed")
         archives.extract(paths["annotations_trainval2014.zip"], folder, _ANNOTATION_LIMITS)

@@ -42,7 +42,6 @@ def fetch(name: str, folder: str, source_dir: str | None) -> str:
     if not os.path.isdir(place):
         file = download.RemoteFile(name, (known[name].url,))
         report = lambda line: print(line, file=sys.stderr)  # noqa: E731
-        _ownership.check_apart(folder=folder, source_dir=source_dir)
         _ownership.claim(folder, "downloads", name="folder", recognize=_holds_checkpoints)
         _paths.sweep_scratch(folder)
         paths = download.Downloader(report=report).fetch(
