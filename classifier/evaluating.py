@@ -47,7 +47,8 @@ def run(config: EvalConfig) -> ExitCode | None:
     classifier = model.InferenceModel(
         resolved.model, config.run.checkpoint_path, resolved.image_size
     )
-    ownership.check_evaluation(_eval_dir(config, classifier), "eval_dir")
+    is_default = config.run.eval_dir is None
+    ownership.check_evaluation(_eval_dir(config, classifier), is_default)
     recalibrate = _recalibration(resolved, dataset_name, classifier)
     _tell_model(classifier, f"{dataset_name} {data.dataset_split_name}")
     averages = facts.averages_warnings(config.run.checkpoint_path, classifier.left_averages)
@@ -153,7 +154,7 @@ def _keep(
     """Writes the findings as events, and as JSON if asked for."""
     step = classifier.step or 0
     eval_dir = _eval_dir(config, classifier)
-    ownership.claim_evaluation(eval_dir, "eval_dir")
+    ownership.claim_evaluation(eval_dir)
     events = EventFile(eval_dir)
     split = config.data.dataset_split_name
     events.scalars(step, {f"{split}/{name}": value for name, value in values.items()})
