@@ -127,6 +127,7 @@ def work_directory(dataset_dir: str, source_dir: str | None = None) -> Iterator[
         finally:
             if os.path.isdir(work) and set(os.listdir(work)) == {LOCK, _ownership.MARK}:
                 _ownership.remove(work, "conversion")  # nothing was begun
+                _ownership.release(dataset_dir)
 
 
 def fetch(

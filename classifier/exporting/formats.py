@@ -82,6 +82,8 @@ def run(config: ExportConfig) -> ExitCode | None:
     finally:
         if found:  # what was kept is to be used, whatever became of the rest
             _finish(job, found, numbers)
+        else:
+            _ownership.release(output_dir)
     return None
 
 

@@ -111,7 +111,9 @@ def test_labels_are_lines_in_the_order_of_the_logits(tmp_path, capsys):
 def test_no_labels_where_there_are_no_names(tmp_path):
     run = make_run(tmp_path / "run", label_names=())
     export_to(tmp_path / "out", run, "frozen_pb")
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["README.md", "lenet.pb"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        ".slim", "README.md", "lenet.pb",
+    ]  # fmt: skip
 
 
 def test_the_signatures_of_a_saved_model(lenet, tmp_path):

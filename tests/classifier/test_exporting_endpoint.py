@@ -38,7 +38,7 @@ def test_what_is_said_of_an_end_point_is_not_of_classes(lenet_run, tmp_path, cap
     assert " for 24 images (8 random, 16 of digits)" in said
     assert "same class" not in said
     assert "rows.shape" in said
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "lenet.pb"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".slim", "README.md", "lenet.pb"]
     assert "cut behind its end point 'conv2'" in (tmp_path / "README.md").read_text()
 
 
