@@ -153,9 +153,7 @@ def _keep(
 ) -> None:
     """Writes the findings as events, and as JSON if asked for."""
     step = classifier.step or 0
-    eval_dir = _eval_dir(config, classifier)
-    ownership.claim_evaluation(eval_dir)
-    events = EventFile(eval_dir)
+    events = EventFile(_eval_dir(config, classifier))
     split = config.data.dataset_split_name
     events.scalars(step, {f"{split}/{name}": value for name, value in values.items()})
     events.close()

@@ -56,11 +56,17 @@ def claim_run(train_dir: str) -> None:
 
 def _is_run(directory: str) -> bool:
     present = [name for name in _OF_A_RUN if os.path.lexists(os.path.join(directory, name))]
-    if not all(_OF_A_RUN[name](os.path.join(directory, name)) for name in present):
+    paths = {name: os.path.join(directory, name) for name in present}
+    if not all(_OF_A_RUN[name](path) or _is_empty(path) for name, path in paths.items()):
         return False
     if {"config.json", "model_info.json"} & set(present):
         return True
     return any(_is_table(os.path.join(directory, name)) for name in os.listdir(directory))
+
+
+def _is_empty(path: str) -> bool:
+    """Returns whether a regular file has no content, as a full disk leaves it."""
+    return _ownership.is_regular(path) and not os.path.getsize(path)
 
 
 def _is_table(path: str) -> bool:
@@ -75,7 +81,8 @@ def _is_table(path: str) -> bool:
 def check_evaluation(eval_dir: str, is_default: bool) -> None:
     """Checks that events may be written to a directory; writes nothing.
 
-    Event files have names of their own, so they may lie in a run's directory, as TF-Slim's did.
+    It needs no mark: nothing in it is ever replaced, for event files have names of their own, by
+    which it is recognized. They may lie in a run's directory, as TF-Slim's did.
 
     Args:
       eval_dir: the directory.
@@ -88,11 +95,6 @@ def check_evaluation(eval_dir: str, is_default: bool) -> None:
         above, base = os.path.split(os.path.abspath(eval_dir))
         _ownership.check_entries(above, files=(), directories=(base,))
     _ownership.check(eval_dir, "evaluation", name="eval_dir", recognize=_has_events, also=("run",))
-
-
-def claim_evaluation(eval_dir: str) -> None:
-    """Marks a directory as one for events, creating it if needed; raises as `check_evaluation`."""
-    _ownership.claim(eval_dir, "evaluation", name="eval_dir", recognize=_has_events, also=("run",))
 
 
 def _has_events(directory: str) -> bool:

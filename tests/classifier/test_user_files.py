@@ -198,15 +198,15 @@ def test_events_go_to_no_directory_of_the_users(evaluate, run, tmp_path):
 
 
 def test_events_may_go_to_a_run_as_in_tf_slim_and_to_earlier_events(tmp_path):
-    write_run(tmp_path / "run")
     ownership.claim_run(str(tmp_path / "run"))
-    ownership.claim_evaluation(str(tmp_path / "run"))
-    assert _ownership.is_ours(str(tmp_path / "run"), "run")
+    user_files(tmp_path / "run", ["thesis"])
+    ownership.check_evaluation(str(tmp_path / "run"), is_default=False)
     user_files(tmp_path / "eval", ["events.out.tfevents.1.host", "test.json"])
     ownership.check_evaluation(str(tmp_path / "eval"), is_default=True)
-    assert _ownership.read_mark(str(tmp_path / "eval")) is None
-    ownership.claim_evaluation(str(tmp_path / "eval"))
-    assert _ownership.is_ours(str(tmp_path / "eval"), "evaluation")
+    assert sorted(os.listdir(tmp_path / "eval")) == ["events.out.tfevents.1.host", "test.json"]
+    ownership.claim_export(str(tmp_path / "export"))
+    with pytest.raises(_checks.UserError, match="holds an export, not an evaluation"):
+        ownership.check_evaluation(str(tmp_path / "export"), is_default=False)
 
 
 def test_the_default_directory_for_events_may_not_be_a_link(evaluate, run, tmp_path):
