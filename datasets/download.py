@@ -17,7 +17,7 @@ from typing import IO, NamedTuple
 
 from datasets import bounded_http, progress
 from datasets.bounded_http import Failure
-from slim import _checks
+from slim import _checks, _files, _paths
 
 PARTIAL, REJECTED = ".part", ".rejected"
 _CHUNK = 1 << 18
@@ -49,6 +49,11 @@ class RemoteFile(NamedTuple):
         known = [f"{self.size} bytes"] if self.size is not None else []
         known += [f"sha256 {self.sha256}"] if self.sha256 else []
         return f"{self.name} ({', '.join(known)})" if known else self.name
+
+
+def names_of(file: RemoteFile) -> tuple[str, ...]:
+    """Returns the names that a file may have on the disk: complete, partial and rejected."""
+    return file.name, file.name + PARTIAL, file.name + REJECTED
 
 
 class Downloader:
@@ -99,7 +104,8 @@ class Downloader:
           name -> path.
 
         Raises:
-          UserError: if files are missing in `source_dir` or are not the right ones.
+          UserError: if files are missing in `source_dir` or are not the right ones, or a link has
+            the name of a download.
           RunError: if no address gave a file, or the disk is full.
         """
         for file in files:
@@ -108,6 +114,9 @@ class Downloader:
         if source_dir is not None:
             return _local_files(files, source_dir, dataset_name)
         os.makedirs(directory, exist_ok=True)
+        for file in files:
+            for name in names_of(file):
+                _paths.check_replaceable(os.path.join(directory, name))
         self._check_space(files, directory)
         return {file.name: self._get(file, directory, dataset_name, files) for file in files}
 
@@ -205,7 +214,7 @@ class Downloader:
             raise Failure(wrong, wrong=True)
         have = begun
         with (
-            _open(partial, "ab" if begun else "wb") as output,
+            _open(partial, append=begun > 0) as output,
             progress.bar(expected, "B", file.name, initial=begun) as bar,
         ):
             while chunk:
@@ -301,9 +310,9 @@ def _promised(response: http.client.HTTPResponse, file: RemoteFile, begun: int) 
     return begun + int(length)
 
 
-def _open(path: str, mode: str) -> IO[bytes]:
+def _open(path: str, *, append: bool) -> IO[bytes]:
     try:
-        return open(path, mode)
+        return _files.open_output(path, append=append)
     except OSError as error:
         raise _full(path, error) from error
 
