@@ -56,7 +56,7 @@ def test_arg_scope_reaches_the_short_names():
 
 @pytest.mark.parametrize("bad", [7.0, "7", None, True])
 def test_a_number_of_units_that_is_none_is_refused(bad):
-    with pytest.raises(ValueError, match=f"num_outputs={bad!r} must be a whole number"):
+    with pytest.raises(ValueError, match=f"num_outputs={bad!r} must be an integer"):
         slim.fully_connected(X, bad)
 
 

@@ -34,7 +34,7 @@ def test_a_pass_knows_what_it_asked_for_in_order():
 def test_asking_twice_within_a_pass_names_the_variable():
     with slim.VariableStore().as_default():
         slim.conv2d(images(), 3, 1, scope="conv1")
-        with pytest.raises(ValueError, match="'conv1/weights' was already asked for in this pass"):
+        with pytest.raises(ValueError, match="'conv1/weights' was already requested in this pass"):
             slim.conv2d(images(), 3, 1, scope="conv1")
 
 
