@@ -44,7 +44,7 @@ def fake_quantization(delay: int = 0, weights: bool = True) -> Iterator[None]:
     Gradients pass through the rounding, except to outputs beyond the range.
 
     In a pass with a training step (`store.as_default(step=...)`), each batch updates the ranges,
-    and values are rounded from step `delay`. In other passes values are rounded and ranges are fixed.
+    and values are rounded from step `delay`. In other passes values are rounded and ranges fixed.
 
     Args:
       delay: number of training steps before values are rounded.

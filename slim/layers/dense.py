@@ -178,7 +178,7 @@ def dropout(
       ValueError: if `keep_prob` is out of range.
     """
     if not isinstance(keep_prob, tf.Tensor) and not 0.0 < keep_prob <= 1.0:
-        raise ValueError(f"keep_prob={keep_prob} must lie in (0, 1]; the fraction to keep")
+        raise ValueError(f"keep_prob={keep_prob} must lie in (0, 1], the fraction to keep")
     inputs = tf.convert_to_tensor(inputs)
     with variable_scope(scope, "Dropout") as sc:
 

@@ -144,7 +144,7 @@ def test_a_required_argument_cannot_be_set_by_a_scope():
 
 
 def test_a_misspelt_argument_of_real_layers_is_refused():
-    with pytest.raises(ValueError, match="takes 'weight_regularizer'; did you mean 'weights_reg"):
+    with pytest.raises(ValueError, match="accepts 'weight_regularizer'; did you mean 'weights_reg"):
         with slim.arg_scope([slim.conv2d, slim.fully_connected], weight_regularizer=None):
             pass
 

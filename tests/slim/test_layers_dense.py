@@ -176,7 +176,7 @@ def test_the_shape_of_the_noise(seed):
 @pytest.mark.parametrize("keep", [0.0, -0.1, 1.1, float("nan")])
 def test_a_share_out_of_range_is_refused(keep):
     with pytest.raises(
-        ValueError, match=rf"keep_prob={keep} must lie in \(0, 1\]; it is the share"
+        ValueError, match=rf"keep_prob={keep} must lie in \(0, 1\], the fraction to k"
     ):
         slim.dropout(X, keep)
 

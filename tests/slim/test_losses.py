@@ -274,7 +274,7 @@ def test_a_pass_without_losses_has_no_total():
         with pytest.raises(ValueError, match="this pass has no losses; first call"):
             losses.get_total_loss()
         weighted_pass()
-        with pytest.raises(ValueError, match="or add_loss, before"):
+        with pytest.raises(ValueError, match="first call a function of slim.losses"):
             losses.get_total_loss(add_regularization_losses=False)
         assert losses.get_total_loss() > 0
 
