@@ -128,5 +128,5 @@ def test_forgotten_reuse_is_refused(name):
     with tf.Graph().as_default(), slim.VariableStore(seed=0).as_default():
         inputs = tf.raw_ops.Placeholder(dtype=tf.float32, shape=network.images.shape)
         fn(inputs)
-        with pytest.raises(ValueError, match="was already asked for in this pass"):
+        with pytest.raises(ValueError, match="was already requested in this pass"):
             fn(inputs)

@@ -459,7 +459,7 @@ def test_names_are_taken_once():
         for _ in range(2):
             inception.inception_v1_base(x, "Conv2d_1a_7x7")
 
-    with pytest.raises(ValueError, match="already asked for in this pass"):
+    with pytest.raises(ValueError, match="already requested in this pass"):
         built(twice, 1, 32, 32, 3)
 
 
