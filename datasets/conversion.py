@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from datasets import dataset_info, download, images, progress, tfrecords, workers
 from datasets.conversion_journal import LOCK, Journal, Outcome
 from datasets.workers import Item
-from slim import _checks, _paths
+from slim import _checks, _paths, signals
 
 T = TypeVar("T")
 
@@ -170,7 +170,8 @@ def run(
             raise _checks.UserError(f"Split {name!r} has no images in {plan.source}")
     rules = images.Rules(max_pixels, plan.upright, plan.jpeg_only)
     journal = Journal(work, _fingerprint(plan, rules))
-    outcomes = _convert(plan, work, journal, rules, on_bad_image, num_workers)
+    with signals.noted(lambda: _what_remains(len(journal.done), dataset_dir)):
+        outcomes = _convert(plan, work, journal, rules, on_bad_image, num_workers)
     bad = sorted(entry for parts in outcomes.values() for part in parts for entry in part.bad)
     per_class = {
         name: [sum(counts) for counts in zip(*(part.per_class for part in parts), strict=True)]
@@ -208,6 +209,13 @@ def run(
     shutil.rmtree(work)
     shutil.rmtree(os.path.join(dataset_dir, DOWNLOADS), ignore_errors=True)
     return info
+
+
+def _what_remains(num_shards: int, dataset_dir: str) -> str:
+    if not num_shards:
+        return "No shard was finished; run the same command again"
+    finished = "1 finished shard is" if num_shards == 1 else f"{num_shards} finished shards are"
+    return f"{finished} kept in {dataset_dir}; the same command resumes after that"
 
 
 def _moved(

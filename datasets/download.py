@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import IO, NamedTuple
 
 from datasets import progress
-from slim import _checks
+from slim import _checks, signals
 
 PARTIAL, REJECTED = ".part", ".rejected"
 _CHUNK = 1 << 18
@@ -161,8 +161,9 @@ class Downloader:
         for attempt in range(1, self._attempts + 1):
             begun = _size(partial)
             try:
-                self._transfer(url, file, partial)
-                self._accept(file, partial, path)
+                with signals.noted(lambda: _what_remains(file, partial)):
+                    self._transfer(url, file, partial)
+                    self._accept(file, partial, path)
                 return
             except _Failure as failure:
                 if failure.wrong:
@@ -265,6 +266,15 @@ def _what_else(file: RemoteFile, head: bytes) -> str | None:
     if head.lstrip()[:1] == b"<":
         return "an HTML page instead of the file"
     return f"no {os.path.splitext(file.name)[1]} file (it starts with {head[:8]!r})"
+
+
+def _what_remains(file: RemoteFile, partial: str) -> str:
+    """Returns what is left of a download that a signal stopped, after removing what is no use."""
+    if not file.sha256:
+        _remove(partial)
+    if not _size(partial):
+        return f"{file.name} was not downloaded; run the same command again"
+    return f"{_size(partial)} bytes of {file.name} are kept; the same command resumes after them"
 
 
 def _starts_at(response: http.client.HTTPResponse, begun: int) -> bool:

@@ -12,11 +12,9 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from datasets import archives, download
-from nets import published
-from slim import _checks
+from classifier import stopping
 
-_LIMITS = archives.Limits(members=100, bytes=4_000_000_000)
+_PROGRAM = os.path.basename(__file__)
 
 
 def unpacked(folder: str) -> str | None:
@@ -30,6 +28,10 @@ def unpacked(folder: str) -> str | None:
 
 def fetch(name: str, folder: str, source_dir: str | None) -> str:
     """Returns the path of the checkpoint, after getting it if need be."""
+    from datasets import archives, download
+    from nets import published
+    from slim import _checks
+
     known = {each.file: each for each in published.checkpoints()}
     _checks.one_of("archive", name, known)
     place = os.path.join(folder, known[name].stem)
@@ -40,16 +42,34 @@ def fetch(name: str, folder: str, source_dir: str | None) -> str:
             [file], folder, dataset_name=known[name].network, source_dir=source_dir
         )
         shutil.rmtree(f"{place}.part", ignore_errors=True)  # of a run that was killed
-        archives.extract(paths[name], f"{place}.part", _LIMITS)
-        os.rename(f"{place}.part", place)
+        try:
+            limits = archives.Limits(members=100, bytes=4_000_000_000)
+            archives.extract(paths[name], f"{place}.part", limits)
+            os.rename(f"{place}.part", place)
+        finally:
+            shutil.rmtree(f"{place}.part", ignore_errors=True)
     found = unpacked(place)
     if found is None:
         raise _checks.RunError(f"{place} holds no .ckpt")
     return found
 
 
+def main(argv: list[str]) -> int:
+    """Runs the script; returns its exit code."""
+    with stopping.before_work(_PROGRAM):  # the imports take a while
+        from classifier import front_door
+        from slim import _checks
+
+        def work() -> None:
+            if "--help" in argv or "-h" in argv:
+                print((__doc__ or "").strip())
+                return
+            if len(argv) not in (2, 3):
+                raise _checks.UserError(f"{len(argv)} arguments; --help shows which are expected")
+            print(fetch(argv[0], argv[1], argv[2] if len(argv) == 3 else None))
+
+        return front_door.enter(_PROGRAM, lambda: work)
+
+
 if __name__ == "__main__":
-    try:
-        print(fetch(*sys.argv[1:3], sys.argv[3] if len(sys.argv) > 3 else None))
-    except (_checks.UserError, _checks.RunError) as error:
-        sys.exit(f"fetch_checkpoint.py: {error}")
+    sys.exit(stopping.last(main(sys.argv[1:])))

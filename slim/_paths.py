@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO
 
-from slim import _checks
+from slim import _checks, signals
 
 SCRATCH = ".saving-"
 
@@ -63,13 +63,17 @@ def try_lock(file: IO[str]) -> bool:
 @contextlib.contextmanager
 def scratch_directory(directory: str) -> Iterator[str]:
     """Makes a directory for half-written files in `directory`, and removes it on leaving."""
-    path = tempfile.mkdtemp(prefix=SCRATCH, dir=directory)
+    path = ""
     try:
+        with signals.deferred():
+            path = tempfile.mkdtemp(prefix=SCRATCH, dir=directory)
         with open(os.path.join(path, "lock"), "w", encoding="utf-8") as lock:
             try_lock(lock)
             yield path
     finally:
-        shutil.rmtree(path, ignore_errors=True)
+        with signals.deferred():
+            if path:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def sweep_scratch(directory: str) -> list[str]:

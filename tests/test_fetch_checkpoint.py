@@ -43,11 +43,16 @@ def test_a_checkpoint_is_unpacked_once(tmp_path, archive, members, found):
 
 
 def test_what_is_missing_is_told_in_a_line(tmp_path):
-    told = fetch("inception_v9.tar.gz", tmp_path, code=1)
+    told = fetch("inception_v9.tar.gz", tmp_path, code=2)
     assert told.startswith("fetch_checkpoint.py: archive='inception_v9.tar.gz' is not known; did")
-    told = fetch("inception_v1_2016_08_28.tar.gz", tmp_path, tmp_path, code=1)
+    told = fetch("inception_v1_2016_08_28.tar.gz", tmp_path, tmp_path, code=2)
     assert "inception_v1 cannot be made from source_dir=" in told
     archive = tmp_path / "inception_v1_2016_08_28.tar.gz"
     archive.write_bytes(made.tar_bytes({"readme.txt": b"x"}))
     told = fetch(archive.name, tmp_path / "out", tmp_path, code=1)
     assert told.endswith("out/inception_v1_2016_08_28 holds no .ckpt")
+
+
+def test_arguments_are_explained():
+    assert fetch("--help").startswith("taken from SOURCE_DIR")
+    assert fetch("a.tar.gz", code=2).endswith("1 arguments; --help shows which are expected")

@@ -71,7 +71,7 @@ def run(config: ExportConfig) -> ExitCode | None:
         print(f"warning: {warning}", flush=True)
     found: dict[str, checks.Exported] = {}
     try:
-        with signals.termination_as_interrupt():
+        with signals.noted(lambda: f"Formats that are complete: {', '.join(found) or 'none'}"):
             for name in resolved.formats:
                 exported = found[name] = FORMATS[name](job)
                 print(f"{name} {exported.path} {exported.comparison}", flush=True)

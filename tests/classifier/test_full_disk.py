@@ -68,7 +68,7 @@ def test_under_a_run(train, tiny_disk, monkeypatch, options, where):
     assert f"{tiny_disk / 'run'}/{where}" in line
     assert "No space left on device" in line
     assert checkpoints.latest(tiny_disk / "run") == str(tiny_disk / "run" / "model.ckpt-2")
-    assert "Make room there" in line
+    assert "Free some space" in line
     (tiny_disk / "filler").unlink()
     again = train(tiny_disk / "run", **given | {"max_number_of_steps": 4})
     assert (again.code, again.err) == (0, [])
@@ -78,7 +78,7 @@ def test_under_a_run(train, tiny_disk, monkeypatch, options, where):
 @pytest.mark.parametrize(
     "error, words",
     [
-        (OSError(errno.ENOSPC, "x", "run/images"), "write run/images: No space .* Make room"),
+        (OSError(errno.ENOSPC, "x", "run/images"), "write run/images: No space .* Free some space"),
         (OSError(errno.ENOSPC, "x"), "write to runs/a or the output: No space"),
         (OSError(errno.EMFILE, "x", "a"), "Too many open files. Raise .*ulimit -n"),
         (
@@ -87,7 +87,7 @@ def test_under_a_run(train, tiny_disk, monkeypatch, options, where):
             ),
             "write a/events.1: Too many open files",
         ),
-        (tf.errors.UnknownError(None, None, "b; Input/output error"), "write b: .* disk fails"),
+        (tf.errors.UnknownError(None, None, "b; Input/output error"), "write b: .* Check the system log"),
     ],
 )
 def test_what_is_told(error, words):
