@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from datasets import dataset_info, download, images, progress, tfrecords, workers
-from datasets.conversion_journal import LOCK, Journal, Outcome
+from datasets.conversion_journal import JOURNAL, LOCK, Journal, Outcome
 from datasets.workers import Item
 from slim import _checks, _paths, signals
 
@@ -111,8 +111,8 @@ def work_directory(dataset_dir: str) -> Iterator[str]:
         try:
             yield work
         finally:
-            if os.path.isdir(work) and os.listdir(work) == [LOCK]:
-                shutil.rmtree(work)  # nothing was begun
+            if os.path.isdir(work) and set(os.listdir(work)) <= {LOCK, JOURNAL}:
+                shutil.rmtree(work)  # no shard was finished
 
 
 def fetch(

@@ -12,7 +12,7 @@ from typing import Any
 from datasets import dataset_info
 
 LOCK = "lock"  # the file in the work directory that is locked by whoever works in it
-_NAME = "journal.jsonl"
+JOURNAL = "journal.jsonl"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Journal:
     """
 
     def __init__(self, work: str, fingerprint: str) -> None:
-        self._path = os.path.join(work, _NAME)
+        self._path = os.path.join(work, JOURNAL)
         self.done: dict[str, Outcome] = {}
         found = self._read(work, fingerprint)
         for entry in os.scandir(work):

@@ -124,3 +124,10 @@ def write_atomically(path: str, content: bytes) -> None:
         flush_to_disk(fresh)
         os.replace(fresh, path)
     flush_to_disk(directory)
+
+
+def write_new_file(path: str, content: bytes) -> None:
+    """Writes a file like `write_atomically`, creating its directory if needed."""
+    with named_in_errors(path):
+        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    write_atomically(path, content)

@@ -87,10 +87,27 @@ def test_under_a_run(train, tiny_disk, monkeypatch, options, where):
             ),
             "write a/events.1: Too many open files",
         ),
-        (tf.errors.UnknownError(None, None, "b; Input/output error"), "write b: .* Check the system log"),
+        (OSError(errno.EROFS, "x", "a"), "write a: Read-only file system. Use another directory"),
+        (OSError(errno.EACCES, "x", "a"), "access a: Permission denied. Check the permissions"),
+        (
+            FileNotFoundError(errno.ENOENT, "x", "/no/such/a"),
+            "access /no/such/a: No such file or directory. /no was removed or does not exist. The",
+        ),
+        (
+            tf.errors.NotFoundError(None, None, "/no/a/b; No such file or directory"),
+            "access /no/a/b: No such file or directory. /no was removed",
+        ),
+        (
+            RuntimeError("Can't close (file write failed: filename = 'a.h5', errno = 28, ...)"),
+            "write a.h5: No space left on device",
+        ),
+        (
+            tf.errors.UnknownError(None, None, "b; Input/output error"),
+            "write b: .* Check the sy",
+        ),
     ],
 )
-def test_what_is_told(error, words):
+def test_error_of_a_disk_names_file_reason_and_advice(error, words):
     with pytest.raises(_checks.RunError, match=words), write_errors.translated("runs/a"):
         raise error
 
@@ -98,11 +115,12 @@ def test_what_is_told(error, words):
 @pytest.mark.parametrize(
     "error",
     [
-        FileNotFoundError(errno.ENOENT, "x", "run"),
+        ZeroDivisionError("no error of a file"),
+        OSError("an error without a number"),
         tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[9]"),
     ],
 )
-def test_other_errors_pass(error):
+def test_other_errors_pass_unchanged(error):
     with pytest.raises(type(error)) as caught, write_errors.translated("run"):
         raise error
     assert caught.value is error
