@@ -7,6 +7,7 @@ should happen (log lines, summaries, evaluation) are hooks.
 import contextlib
 import dataclasses
 import math
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -161,7 +162,7 @@ def train(
       RunError: if no checkpoint of the run can be read.
       NonFiniteError: if a loss or gradient is no number once more than `max_nan_restores` allows;
         nothing is saved then.
-      Preempted: after SIGTERM or SIGINT, when the state is saved.
+      Preempted: after SIGTERM, SIGINT or SIGHUP, when the state is saved.
     """
     _checks.positive(number_of_steps=number_of_steps, steps_per_loop=steps_per_loop)
     _checks.non_negative(
@@ -185,7 +186,7 @@ def train(
         timer = Timer(save_interval_secs, clock)
         loss, saved = math.nan, run.step if run.restored else -1
         if max_nan_restores and saved < 0 and workers.is_chief:
-            saved = _save(run, hooks)  # something to go back to
+            saved = _save(run, hooks, logdir)  # something to go back to
         for numbers in _with_returns(run, batches, steps_per_loop, workers, returns, hooks):
             loss = float(numbers["loss"][-1])
             for hook in hooks:
@@ -199,11 +200,11 @@ def train(
                 timer.restart()
             leave = workers.any(bool(stop))
             if workers.is_chief and (by_steps or by_time or leave):
-                saved = _save(run, hooks)
+                saved = _save(run, hooks, logdir)
             if leave and not workers.any(run.is_over):
                 raise _preempted(stop, run)
         if workers.is_chief and saved != run.step:
-            _save(run, hooks)
+            _save(run, hooks, logdir)
         workers.any(True)  # none ends before the chief has saved
         return loss
 
@@ -343,7 +344,9 @@ def _crosses(step: int, steps: int, every: int) -> bool:
     return step // every > (step - steps) // every
 
 
-def _save(run: Run, hooks: Iterable[Hook]) -> int:
+def _save(run: Run, hooks: Iterable[Hook], logdir: str) -> int:
+    if not os.path.isdir(logdir):  # a save would create it again, without the rest of the run
+        raise _checks.RunError(f"{logdir} was removed while training; nothing more can be saved")
     with _busy(run, "saving"):
         prefix = run.save()
         for hook in hooks:
