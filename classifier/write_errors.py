@@ -70,7 +70,8 @@ def describe(error: Exception, place: str = "the output", kept: str = "") -> str
         return None
     advice = _ADVICE[number]
     if cause is not error:
-        sentences = [str(error), advice]
+        # What HDF5 says has many lines.
+        sentences = [str(error).replace(str(cause), os.strerror(number)), advice]
     else:
         file = _file_of(cause, number)
         removed = _removed_directory(file) if number == errno.ENOENT else ""

@@ -131,3 +131,15 @@ def write_new_file(path: str, content: bytes) -> None:
     with named_in_errors(path):
         os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     write_atomically(path, content)
+
+
+def check_space(directory: str, num_bytes: int) -> None:
+    """Checks that a file of so many bytes fits into a directory.
+
+    For writers that do not survive a full disk: HDF5 fails again whenever it closes the file.
+
+    Raises:
+      OSError: if it does not fit, or is larger than the limit on the file size.
+    """
+    with tempfile.TemporaryFile(dir=directory) as file:
+        os.posix_fallocate(file.fileno(), 0, num_bytes)

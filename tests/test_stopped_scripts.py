@@ -186,7 +186,7 @@ def digits(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_training_outlives_nothing_but_saves_when_its_terminal_is_closed(tmp_path, digits):
+def test_training_saves_when_its_terminal_is_closed(tmp_path, digits):
     run = tmp_path / "run"
     child, terminal = pty.fork()
     if not child:

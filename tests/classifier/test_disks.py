@@ -35,7 +35,7 @@ def small_disk(tmp_path):
 def read_only_run(small_disk, tmp_path, lenet_run):
     """A run on a file system that became read-only."""
     disk = small_disk()
-    command = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(disk)]
+    command = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(disk)]
     subprocess.run(command, check=True)
     shutil.copytree(lenet_run, disk / "run")
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
@@ -97,7 +97,7 @@ def test_export_without_inodes_leaves_a_complete_version_or_none(
     small_disk, lenet_run, capsys, inodes
 ):
     disk = small_disk(inodes)
-    subprocess.run(["mount", "-o", "remount,size=16m", str(disk)], check=True)
+    subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
     code, _, err = script(
         ExportConfig,
         exporting.run,

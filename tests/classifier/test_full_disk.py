@@ -126,6 +126,14 @@ def test_other_errors_pass_unchanged(error):
     assert caught.value is error
 
 
+def test_a_long_reason_of_hdf5_becomes_a_short_one():
+    cause = OSError("Can't write\ndata (file write failed: filename = 'a', errno = 28, ...)")
+    error = _checks.RunError(f"Could not save a.h5: {cause}")
+    error.__cause__ = cause
+    told = "Could not save a.h5: No space left on device. Free some space"
+    assert str(write_errors.describe(error)).startswith(told)
+
+
 def test_too_little_memory_is_no_full_disk():
     text = f"run/events.1; {os.strerror(errno.ENOSPC)}"
     assert write_errors.number_of(tf.errors.ResourceExhaustedError(None, None, text))

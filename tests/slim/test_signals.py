@@ -135,20 +135,27 @@ def test_signal_raises_once_with_notes_of_what_remains():
 
 
 def test_an_error_that_follows_from_a_signal_counts_as_the_signal():
-    with pytest.raises(Stopped, match="stopped by SIGHUP"), raise_on_signals():
+    def fail():
         try:
             signal.raise_signal(signal.SIGHUP)
         except Stopped:
             raise ImportError("interrupted") from None
 
+    with pytest.raises(Stopped, match="stopped by SIGHUP"), raise_on_signals():
+        fail()
+
 
 def test_a_deferred_signal_raises_after_the_block():
     done = []
-    with pytest.raises(Stopped), raise_on_signals():
+
+    def work():
         with deferred():
             signal.raise_signal(signal.SIGTERM)
             done.append("cleanup")
         done.append("not reached")
+
+    with pytest.raises(Stopped), raise_on_signals():
+        work()
     assert done == ["cleanup"]
 
 
