@@ -66,7 +66,13 @@ def files(folder):
 
 
 @pytest.mark.parametrize(
-    "format", ["frozen_pb", "saved_model", "tflite", "keras", "weights_h5", "onnx"]
+    "format",
+    [
+        "saved_model",
+        "keras",
+        "weights_h5",
+        *(pytest.param(each, marks=pytest.mark.slow) for each in ("frozen_pb", "tflite", "onnx")),
+    ],
 )
 def test_export_to_a_full_disk_leaves_what_was_there(small_disk, lenet_run, capsys, format):
     if format == "onnx":
@@ -92,7 +98,9 @@ def test_export_to_a_full_disk_leaves_what_was_there(small_disk, lenet_run, caps
     assert (disk / "lenet.keras").read_text() == "of before"
 
 
-@pytest.mark.parametrize("inodes", [3, 6, 10, 14])
+@pytest.mark.parametrize(
+    "inodes", [10, *(pytest.param(n, marks=pytest.mark.slow) for n in (3, 6, 14))]
+)
 def test_export_without_inodes_leaves_a_complete_version_or_none(
     small_disk, lenet_run, capsys, inodes
 ):
@@ -261,7 +269,13 @@ class Remover(learning.Hook):
             shutil.rmtree(self._path)
 
 
-@pytest.mark.parametrize("options", [{"log_every_n_steps": 1}, {"save_interval_steps": 3}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"save_interval_steps": 3},
+        pytest.param({"log_every_n_steps": 1}, marks=pytest.mark.slow),
+    ],
+)
 def test_train_dir_removed_while_training(train, tmp_path, monkeypatch, options):
     run = tmp_path / "run"
     make_hooks = training.make_hooks
