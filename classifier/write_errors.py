@@ -104,8 +104,8 @@ def _number_of(error: BaseException | None) -> int | None:
 
 def _text(error: BaseException | None) -> str:
     """Returns the message of an error whose text tells what the disk said."""
-    tensorflow = sys.modules.get("tensorflow")
-    if tensorflow is not None and isinstance(error, tensorflow.errors.OpError):
+    errors = getattr(sys.modules.get("tensorflow"), "errors", None)
+    if errors is not None and isinstance(error, errors.OpError):
         return str(error.message)
     is_of_hdf5 = isinstance(error, OSError | RuntimeError | ValueError) and "file" in str(error)
     return str(error) if is_of_hdf5 and not isinstance(error, _checks.UserError) else ""

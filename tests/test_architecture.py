@@ -36,7 +36,10 @@ FLOORS = (
     ("classifier.native_log", ()),
     ("classifier.options", ("slim._checks",)),
     ("classifier.output", ()),
-    ("classifier.paths", ("classifier.options", "slim._checks", "slim.checkpoints")),
+    (
+        "classifier.paths",
+        ("classifier.options", "slim._checks", "slim._files", "slim.checkpoints"),
+    ),
     ("classifier.run_directory", ("slim._checks", "slim._paths")),
     ("classifier.stopping", ()),
     ("classifier.write_errors", ("slim._checks",)),
