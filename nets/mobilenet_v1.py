@@ -210,9 +210,9 @@ def mobilenet_v1(
 
 mobilenet_v1.default_image_size = 224
 
-mobilenet_v1_075 = variant(mobilenet_v1, "mobilenet_v1_075", depth_multiplier=0.75)
-mobilenet_v1_050 = variant(mobilenet_v1, "mobilenet_v1_050", depth_multiplier=0.50)
-mobilenet_v1_025 = variant(mobilenet_v1, "mobilenet_v1_025", depth_multiplier=0.25)
+mobilenet_v1_075 = variant(mobilenet_v1, depth_multiplier=0.75)
+mobilenet_v1_050 = variant(mobilenet_v1, depth_multiplier=0.50)
+mobilenet_v1_025 = variant(mobilenet_v1, depth_multiplier=0.25)
 
 
 def mobilenet_v1_arg_scope(

@@ -132,13 +132,9 @@ def mobilenet(
 mobilenet.default_image_size = 224
 
 # The narrow ones keep the last layer large: so were the published checkpoints trained.
-mobilenet_v2_140 = variant(mobilenet, "mobilenet_v2_140", depth_multiplier=1.4)
-mobilenet_v2_050 = variant(
-    mobilenet, "mobilenet_v2_050", depth_multiplier=0.50, finegrain_classification_mode=True
-)
-mobilenet_v2_035 = variant(
-    mobilenet, "mobilenet_v2_035", depth_multiplier=0.35, finegrain_classification_mode=True
-)
+mobilenet_v2_140 = variant(mobilenet, depth_multiplier=1.4)
+mobilenet_v2_050 = variant(mobilenet, depth_multiplier=0.50, finegrain_classification_mode=True)
+mobilenet_v2_035 = variant(mobilenet, depth_multiplier=0.35, finegrain_classification_mode=True)
 
 
 def _with_activation(conv_defs: ConvDefs, activation_fn: Any) -> ConvDefs:

@@ -291,14 +291,13 @@ def mobilenet_base(
     return mobilenet(images, depth_multiplier=depth_multiplier, base_only=True, **kwargs)
 
 
-large = variant(mobilenet, "large", conv_defs=V3_LARGE)
-small = variant(mobilenet, "small", conv_defs=V3_SMALL)
-large_minimalistic = variant(mobilenet, "large_minimalistic", conv_defs=V3_LARGE_MINIMALISTIC)
-small_minimalistic = variant(mobilenet, "small_minimalistic", conv_defs=V3_SMALL_MINIMALISTIC)
-edge_tpu = variant(mobilenet, "edge_tpu", scope="MobilenetEdgeTPU", conv_defs=V3_EDGETPU)
+large = variant(mobilenet, conv_defs=V3_LARGE)
+small = variant(mobilenet, conv_defs=V3_SMALL)
+large_minimalistic = variant(mobilenet, conv_defs=V3_LARGE_MINIMALISTIC)
+small_minimalistic = variant(mobilenet, conv_defs=V3_SMALL_MINIMALISTIC)
+edge_tpu = variant(mobilenet, scope="MobilenetEdgeTPU", conv_defs=V3_EDGETPU)
 edge_tpu_075 = variant(
     mobilenet,
-    "edge_tpu_075",
     scope="MobilenetEdgeTPU",
     conv_defs=V3_EDGETPU,
     depth_multiplier=0.75,
