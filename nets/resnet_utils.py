@@ -1,11 +1,11 @@
-"""What both versions of ResNet are made of: blocks of units, and the network around them.
+"""Shared by both versions of ResNet: blocks of units, and the network around them.
 
 He et al., "Deep Residual Learning for Image Recognition", https://arxiv.org/abs/1512.03385 [1], and
 "Identity Mappings in Deep Residual Networks", https://arxiv.org/abs/1603.05027 [2].
 
-Deliberately unlike the papers: a block halves the size in its last unit and not in its first, so
-that the first units of the next block see the smaller maps. The published checkpoints are of this
-form, and an `output_stride` is easier to reason about.
+Unlike in the papers, a block halves the size in its last unit and not in its first, so that the
+first units of the next block see the smaller maps. The published checkpoints have this form, and it
+makes an `output_stride` easier to reason about.
 """
 
 import functools
@@ -32,8 +32,8 @@ class Block(NamedTuple):
     Attributes:
       scope: name, "block1".
       unit_fn: function `(net, stride=..., rate=..., **unit) -> net` that builds a unit.
-      args: for each unit its keyword arguments, such as `depth`, `depth_bottleneck` and `stride` (1
-        where it is left out).
+      args: keyword arguments of each unit, such as `depth`, `depth_bottleneck` and `stride` (1 by
+        default).
     """
 
     scope: str
@@ -49,9 +49,9 @@ def bottleneck_block(
     Args:
       unit_fn: the bottleneck unit.
       scope: name of the block.
-      base_depth: channels inside the bottleneck; the outputs have four times as many.
+      base_depth: number of channels inside the bottleneck; the outputs have four times as many.
       num_units: number of units.
-      stride: of the last unit.
+      stride: stride of the last unit.
     """
     unit = {"depth": base_depth * 4, "depth_bottleneck": base_depth, "stride": 1}
     return Block(scope, unit_fn, [unit] * (num_units - 1) + [{**unit, "stride": stride}])
@@ -62,7 +62,7 @@ def subsample(inputs: tf.Tensor, factor: int, scope: str | None = None) -> tf.Te
 
     Args:
       inputs: the images.
-      factor: 1 returns them as they are.
+      factor: 1 returns them unchanged.
       scope: name of the layer.
     """
     return inputs if factor == 1 else slim.max_pool2d(inputs, [1, 1], factor, scope=scope)
@@ -78,15 +78,15 @@ def conv2d_same(
 ) -> tf.Tensor:
     """Convolves with padding that does not depend on the size of the images.
 
-    Equal to a convolution of stride 1 with "SAME" padding followed by `subsample`, without the
-    values thrown away; "SAME" with a stride would shift the grid on images of even size
-    (`test_conv2d_same_is_the_dense_convolution_subsampled`).
+    Equal to a convolution of stride 1 with "SAME" padding followed by `subsample`, without
+    computing the discarded values; "SAME" with a stride would shift the grid on images of even size
+    (`test_conv2d_same_equals_the_subsampled_dense_convolution`).
 
     Args:
       inputs: [batch, height, width, channels].
       num_outputs: number of filters.
       kernel_size: height and width of the filters.
-      stride: step in pixels.
+      stride: stride in pixels.
       rate: dilation of the filters, for `stride` 1.
       scope: name of the layer.
     """
@@ -103,7 +103,7 @@ def conv2d_same(
 
 
 def reachable_strides(blocks: Sequence[Block]) -> list[int]:
-    """Returns the strides at which the maps of some unit are, in ascending order, from 1."""
+    """Returns all strides of the units' outputs relative to the blocks' input, ascending from 1."""
     strides = [1]
     for unit in (unit for block in blocks for unit in block.args):
         if unit.get("stride", 1) > 1:
@@ -119,16 +119,16 @@ def stack_blocks_dense(
     store_non_strided_activations: bool = False,
     outputs_collections: Any = None,
 ) -> tf.Tensor:
-    """Builds the blocks, and stops to shrink at `output_stride` by dilating the kernels instead.
+    """Builds the blocks; beyond `output_stride`, kernels are dilated in place of strides.
 
     Args:
       net: [batch, height, width, channels].
       blocks: the rows.
       output_stride: how many times smaller the result is than `net`: one of the products of the
         units' strides from the start, or None for the last of them.
-      store_non_strided_activations: note a block's output before its stride, at four times the cost
-        of its last unit.
-      outputs_collections: collections in which each block's output is noted.
+      store_non_strided_activations: whether to store a block's output before its stride, at four
+        times the cost of its last unit.
+      outputs_collections: collections to which each block's output is added.
 
     Returns:
       [batch, ceil(height / output_stride), ceil(width / output_stride), depth of the last unit].
@@ -141,7 +141,7 @@ def stack_blocks_dense(
     current_stride = rate = 1
 
     def split(stride: int) -> tuple[int, int]:
-        """Returns what to apply of a stride now, and the rate in force before it."""
+        """Returns the stride to apply and the dilation before it; updates both totals."""
         nonlocal current_stride, rate
         rate_before = rate
         if current_stride == output_stride:
@@ -320,9 +320,9 @@ def resnet_arg_scope(
       batch_norm_decay: decay of the moving averages.
       batch_norm_epsilon: added to the variance.
       batch_norm_scale: whether batch norm has a learned `gamma`.
-      activation_fn: after each convolution but the last of a unit.
-      use_batch_norm: whether the convolutions are normalized, or else have biases. The batch norm
-        before each unit of version 2 stays.
+      activation_fn: activation of each convolution but the last of a unit.
+      use_batch_norm: whether the convolutions have batch norm; otherwise they have biases. The
+        batch norm before each unit of version 2 is not affected.
     """
     batch_norm = {
         "decay": batch_norm_decay,

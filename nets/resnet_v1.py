@@ -1,7 +1,7 @@
 """ResNet v1: batch norm after each convolution, ReLU after the sum.
 
 He et al., "Deep Residual Learning for Image Recognition", https://arxiv.org/abs/1512.03385,
-Table 1. The file `resnet_utils.py` says where the strides differ from the paper's.
+Table 1; `resnet_utils.py` documents where the strides differ from the paper's.
 
 ```python
 with slim.arg_scope(resnet_v1.resnet_arg_scope()):
@@ -39,14 +39,15 @@ def bottleneck(
 
     Args:
       inputs: [batch, height, width, channels].
-      depth: channels of the output; where the inputs have others, a 1x1 convolution adapts them.
-      depth_bottleneck: channels of the first two convolutions.
-      stride: of the 3x3 convolution and of the shortcut.
+      depth: number of output channels; inputs with another number are projected by a 1x1
+        convolution.
+      depth_bottleneck: number of channels of the first two convolutions.
+      stride: stride of the 3x3 convolution and of the shortcut.
       rate: dilation of the 3x3 convolution.
-      outputs_collections: collections in which the output is noted.
+      outputs_collections: collections to which the output is added.
       scope: name of the unit.
-      use_bounded_activations: keep the activations in [0, 6], and the residual in [-6, 6], which
-        suits quantized inference.
+      use_bounded_activations: whether to clip the activations to [0, 6] and the residual to
+        [-6, 6], for quantized inference.
 
     Returns:
       [batch, ceil(height / stride), ceil(width / stride), depth].

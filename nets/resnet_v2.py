@@ -1,10 +1,10 @@
-"""ResNet v2: batch norm and ReLU before each convolution, and nothing after the sum.
+"""ResNet v2: batch norm and ReLU before each convolution, none after the sum.
 
 He et al., "Identity Mappings in Deep Residual Networks", https://arxiv.org/abs/1603.05027,
 Figure 1(b).
 
-The first convolution has biases and no batch norm, since the first unit begins with one; for the
-same reason a batch norm, `postnorm`, follows the last unit (appendix of the paper).
+The first convolution has biases and no batch norm, since the first unit begins with batch norm; for
+the same reason a batch norm, `postnorm`, follows the last unit (appendix of the paper).
 """
 
 import functools
@@ -33,12 +33,12 @@ def bottleneck(
 
     Args:
       inputs: [batch, height, width, channels].
-      depth: channels of the output; where the inputs have others, a 1x1 convolution of the
-        activated inputs takes their place.
-      depth_bottleneck: channels of the first two convolutions.
-      stride: of the 3x3 convolution and of the shortcut.
+      depth: number of output channels; for inputs with another number, the shortcut is a 1x1
+        convolution of the activated inputs.
+      depth_bottleneck: number of channels of the first two convolutions.
+      stride: stride of the 3x3 convolution and of the shortcut.
       rate: dilation of the 3x3 convolution.
-      outputs_collections: collections in which the output is noted.
+      outputs_collections: collections to which the output is added.
       scope: name of the unit.
 
     Returns:

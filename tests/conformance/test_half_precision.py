@@ -29,4 +29,4 @@ def test_variables_stay_float32(name):
     assert dtypes == {"logits": tf.bfloat16, "loss": tf.float32}
     variables = {n: v.dtype for n, v in store.named_variables.items() if store.records[n].model}
     assert set(variables.values()) == {tf.float32}
-    assert len(variables) == len(builds.variables(name))
+    assert {row[0] for row in builds.variables(name)} <= variables.keys()
