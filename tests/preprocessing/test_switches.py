@@ -45,7 +45,7 @@ def test_each_distortion_alone_is_random(name, switch):
 
 
 @pytest.mark.parametrize("name", WITH_SWITCHES)
-def test_random_flip_alone_mirrors(name):
+def test_random_flip_alone_flips_horizontally(name):
     plain = train(name, **off(name))
     for number in range(8):
         result = train(name, number, **off(name, "random_flip"))
