@@ -65,9 +65,10 @@ class Conv(NamedTuple):
                            scope=self.name, **initial)  # fmt: skip
 
 
-class MaxPool(NamedTuple):
-    """Max pooling; attributes as for `Conv`."""
+class Pool(NamedTuple):
+    """Pooling by `layer`; the other attributes as for `Conv`."""
 
+    layer: Callable[..., tf.Tensor]
     place: str
     kernel: Kernel
     stride: int = 1
@@ -76,29 +77,16 @@ class MaxPool(NamedTuple):
     @property
     def name(self) -> str:
         """The name of its scope."""
-        return _name("MaxPool", self.place, self.kernel)
+        kind = "MaxPool" if self.layer is slim.max_pool2d else "AvgPool"
+        return _name(kind, self.place, self.kernel)
 
     def build(self, net: tf.Tensor, depth: Depth, axis: int) -> tf.Tensor:
         """Applies the pooling; the number of channels does not change."""
-        return slim.max_pool2d(net, self.kernel, self.stride, self.padding, scope=self.name)
+        return self.layer(net, self.kernel, self.stride, self.padding, scope=self.name)
 
 
-class AvgPool(NamedTuple):
-    """Average pooling; attributes as for `Conv`."""
-
-    place: str
-    kernel: Kernel
-    stride: int = 1
-    padding: str = "SAME"
-
-    @property
-    def name(self) -> str:
-        """The name of its scope."""
-        return _name("AvgPool", self.place, self.kernel)
-
-    def build(self, net: tf.Tensor, depth: Depth, axis: int) -> tf.Tensor:
-        """Applies the pooling; the number of channels does not change."""
-        return slim.avg_pool2d(net, self.kernel, self.stride, self.padding, scope=self.name)
+MaxPool = functools.partial(Pool, slim.max_pool2d)
+AvgPool = functools.partial(Pool, slim.avg_pool2d)
 
 
 class Fork(NamedTuple):
@@ -112,7 +100,7 @@ class Fork(NamedTuple):
         return tf.concat([row.build(net, depth, axis) for row in self], axis)
 
 
-Row = Conv | MaxPool | AvgPool | Fork
+Row = Conv | Pool | Fork
 
 
 class Mixed:

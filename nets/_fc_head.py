@@ -11,7 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 import slim
-from nets._outputs import squeeze_space
+from nets._outputs import conv_logits, squeeze_space
 from slim import _checks
 
 
@@ -87,15 +87,8 @@ def fc_logits(
     if not num_classes:
         return net
     net = slim.dropout(net, dropout_keep_prob, is_training=is_training, scope="dropout7")
-    net = slim.conv2d(
-        net,
-        num_classes,
-        [1, 1],
-        activation_fn=None,
-        normalizer_fn=None,
-        biases_initializer=slim.zeros_initializer(),
-        scope="fc8",
-    )
+    with slim.arg_scope([slim.conv2d], biases_initializer=slim.zeros_initializer()):
+        net = conv_logits(net, num_classes, "fc8", spatial_squeeze=False)
     if spatial_squeeze:
         net = squeeze_space(net, "fc8/squeezed")
     end_points[f"{scope.name}/fc8"] = net

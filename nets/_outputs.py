@@ -32,6 +32,24 @@ def collected_outputs(
             outputs.update(slim.convert_collection_to_dict(collection, clear_collection=True))
 
 
+def conv_logits(net: tf.Tensor, num_classes: int, scope: str, spatial_squeeze: bool) -> tf.Tensor:
+    """Computes logits by a 1 x 1 convolution without activation and normalizer.
+
+    Args:
+      net: [batch, height, width, channels].
+      num_classes: number of classes.
+      scope: name of the convolution.
+      spatial_squeeze: whether logits of one position become [batch, num_classes].
+
+    Raises:
+      UserError: if `spatial_squeeze` meets more than one position.
+    """
+    logits = slim.conv2d(
+        net, num_classes, [1, 1], activation_fn=None, normalizer_fn=None, scope=scope
+    )
+    return squeeze_space(logits, "SpatialSqueeze") if spatial_squeeze else logits
+
+
 def squeeze_space(logits: tf.Tensor, name: str) -> tf.Tensor:
     """Turns [batch, 1, 1, classes] into [batch, classes].
 

@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 import slim
-from nets._outputs import squeeze_space
+from nets._outputs import conv_logits
 from slim import _checks
 
 
@@ -161,16 +161,7 @@ def convolutional_head(
             return net
         net = slim.dropout(net, dropout_keep_prob, scope="Dropout_1b")
         end_points["PreLogits"] = net
-        logits = slim.conv2d(
-            net,
-            num_classes,
-            [1, 1],
-            activation_fn=None,
-            normalizer_fn=None,
-            scope="Conv2d_1c_1x1",
-        )
-        if spatial_squeeze:
-            logits = squeeze_space(logits, "SpatialSqueeze")
+        logits = conv_logits(net, num_classes, "Conv2d_1c_1x1", spatial_squeeze)
     end_points["Logits"] = logits
     end_points["Predictions"] = prediction_fn(logits, scope="Predictions")
     return logits

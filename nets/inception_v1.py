@@ -16,7 +16,7 @@ import tensorflow as tf
 import slim
 from nets._branches import Conv, MaxPool, Mixed, as_layers, by_name
 from nets._end_points import run_layers
-from nets._outputs import squeeze_space
+from nets._outputs import conv_logits
 from nets.inception_utils import inception_arg_scope
 from slim import _checks
 
@@ -137,10 +137,7 @@ def inception_v1(
                 if not num_classes:
                     return net, end_points
                 net = slim.dropout(net, dropout_keep_prob, scope="Dropout_0b")
-                logits = slim.conv2d(net, num_classes, [1, 1], activation_fn=None,
-                                     normalizer_fn=None, scope="Conv2d_0c_1x1")  # fmt: skip
-                if spatial_squeeze:
-                    logits = squeeze_space(logits, "SpatialSqueeze")
+                logits = conv_logits(net, num_classes, "Conv2d_0c_1x1", spatial_squeeze)
                 end_points["Logits"] = logits
                 end_points["Predictions"] = prediction_fn(logits, scope="Predictions")
     return logits, end_points

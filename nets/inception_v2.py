@@ -13,7 +13,7 @@ from typing import Any
 import tensorflow as tf
 
 import slim
-from nets._branches import AvgPool, Conv, MaxPool, Mixed, as_layers, by_name
+from nets._branches import AvgPool, Conv, MaxPool, Mixed, Pool, as_layers, by_name
 from nets._end_points import run_layers
 from nets.inception_utils import convolutional_head, inception_arg_scope, scaled_depth
 from slim import _checks
@@ -26,7 +26,7 @@ def _mixed(
     reduce33: int,
     conv33: int,
     pool_proj: int,
-    pool: type[AvgPool] | type[MaxPool] = AvgPool,
+    pool: Callable[..., Pool] = AvgPool,
 ) -> Mixed:
     """Returns a block; the arguments are the columns of the paper's figure, from #1x1 on."""
     return Mixed(

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 import slim
 from nets._end_points import run_layers
-from nets._outputs import squeeze_space
+from nets._outputs import conv_logits
 from nets._variants import variant
 from nets.mobilenet.blocks import fixed_padding, strides_and_rates
 from slim import _checks
@@ -184,24 +184,14 @@ def mobilenet_v1(
         with slim.variable_scope("Logits"):
             if global_pool:
                 net = tf.reduce_mean(net, [1, 2], keepdims=True, name="global_pool")
-                end_points["global_pool"] = net
             else:
                 window = [min(size or 7, 7) for size in net.shape[1:3]]
                 net = slim.avg_pool2d(net, window, padding="VALID", scope="AvgPool_1a")
-                end_points["AvgPool_1a"] = net
+            end_points["global_pool" if global_pool else "AvgPool_1a"] = net
             if not num_classes:
                 return net, end_points
             net = slim.dropout(net, dropout_keep_prob, scope="Dropout_1b")
-            logits = slim.conv2d(
-                net,
-                num_classes,
-                [1, 1],
-                activation_fn=None,
-                normalizer_fn=None,
-                scope="Conv2d_1c_1x1",
-            )
-            if spatial_squeeze:
-                logits = squeeze_space(logits, "SpatialSqueeze")
+            logits = conv_logits(net, num_classes, "Conv2d_1c_1x1", spatial_squeeze)
         end_points["Logits"] = logits
         if prediction_fn is not None:
             end_points["Predictions"] = prediction_fn(logits, scope="Predictions")

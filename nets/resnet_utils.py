@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 import slim
-from nets._outputs import collected_outputs, squeeze_space
+from nets._outputs import collected_outputs, conv_logits, squeeze_space
 from slim import _checks
 from slim.recompute import segment
 
@@ -244,10 +244,7 @@ def residual_network(
             end_points["global_pool"] = net
         if not num_classes:
             return net, end_points
-        net = slim.conv2d(
-            net, num_classes, [1, 1], activation_fn=None, normalizer_fn=None, scope="logits"
-        )
-        end_points[f"{sc.name}/logits"] = net
+        net = end_points[f"{sc.name}/logits"] = conv_logits(net, num_classes, "logits", False)
         if spatial_squeeze:
             net = squeeze_space(net, "SpatialSqueeze")
             end_points[f"{sc.name}/spatial_squeeze"] = net

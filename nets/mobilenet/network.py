@@ -14,6 +14,7 @@ import tensorflow as tf
 
 import slim
 from nets._end_points import run_layers
+from nets._outputs import conv_logits
 from nets.mobilenet import blocks
 from slim import _checks
 
@@ -254,15 +255,8 @@ def mobilenet(
                 return net, end_points
             dropout = {"is_training": is_training, "keep_prob": dropout_keep_prob}
             net = slim.dropout(net, scope="Dropout", **_not_none(dropout))
-            logits = slim.conv2d(
-                net,
-                num_classes,
-                [1, 1],
-                activation_fn=None,
-                normalizer_fn=None,
-                biases_initializer=slim.zeros_initializer(),
-                scope="Conv2d_1c_1x1",
-            )
+            with slim.arg_scope([slim.conv2d], biases_initializer=slim.zeros_initializer()):
+                logits = conv_logits(net, num_classes, "Conv2d_1c_1x1", spatial_squeeze=False)
             logits = tf.identity(tf.squeeze(logits, [1, 2]), name="output")
         end_points["Logits"] = logits
         if prediction_fn is not None:
