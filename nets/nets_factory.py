@@ -9,9 +9,9 @@ A network is a function `(images, num_classes, is_training, ...) -> (logits, end
 - `end_points` maps names to tensors and has "Logits" and, from softmax, "Predictions", both
   [batch, num_classes] and only with classes. "AuxLogits" are auxiliary logits: training adds a loss
   for them. Some of TF-Slim's networks have other names, such as "vgg_16/fc8".
-- Its layers are slim's, below one `slim.variable_scope`, so that names are unique, a later pass
-  reuses the variables and a second call in the same pass without `reuse` is an error. In training
-  it has all variables that it has in inference, with the same names and shapes.
+- Its layers are slim's, below one `slim.variable_scope`: a later pass reuses the variables, and a
+  second call in the same pass without `reuse` is an error, since names are unique. In training it
+  has all variables that it has in inference, with the same names and shapes.
 - `<network>.default_image_size` is that of its row; `<network>_arg_scope(weight_decay)` returns the
   scope with its layers' defaults, the L2 penalty included.
 

@@ -15,6 +15,8 @@ def breaking(fault):
     """Returns a module with a small network that breaks the contract in one way, or in none."""
 
     def network(images, num_classes, is_training):
+        if fault == "scope":
+            images = slim.conv2d(images, 3, 1, scope="stem")
         with slim.variable_scope("Toy"):
             scope = "conv_training" if fault == "variables" and is_training else "conv"
             net = slim.conv2d(images, 4, 3, stride=2, scope=scope)
@@ -63,6 +65,7 @@ def test_network_that_keeps_the_contract_has_no_problems(problems):
         ("names", r"no end point Logits; add it: \['logits', 'Predictions'\]"),
         ("predictions", r"end point Predictions has shape \[1, 64\], not \[1, 5\]"),
         ("variables", r"variables of inference that training lacks .*: \['Toy/conv/weights', "),
+        ("scope", r"variables are not below one scope, but: \['Toy', 'stem'\]"),
         ("weight_decay", "no variable is regularized; use `weight_decay`"),
     ],
 )

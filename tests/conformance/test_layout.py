@@ -25,7 +25,7 @@ def test_contract(name):
         builds.graph(name, False),
         builds.graph(name, True),
         builds.example(name).num_classes,
-        own_end_points=reference.is_from_tf_slim(name),
+        own_names=reference.is_from_tf_slim(name),
     )
     assert not problems, "\n".join(problems)
 
