@@ -251,9 +251,7 @@ def test_what_a_preprocessing_refuses(toy, kind):
     kind, _, more = kind.partition(" ")
     prepare = preprocessing_factory.get_preprocessing("vgg", is_training=kind == "training")
     given = {"skipped": inputs.BadImages()} if more else {}
-    with pytest.raises(
-        _checks.UserError, match="^height=257, width=256 is larger than "
-    ):
+    with pytest.raises(_checks.UserError, match="^height=257, width=256 is larger than "):
         toys.run(toy, kind, preprocessing_fn=prepare, image_size=(257, 256), **given)
 
 
