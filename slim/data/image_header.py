@@ -15,14 +15,22 @@ _PROBLEMS = (
     ("", ()),
     (limits.TOO_MANY_PIXELS, ("width", "height", "limit")),
     (limits.TOO_MANY_BYTES, ("size", "width", "height", "limit")),
-    (limits.TOO_MANY_SCANS, ("above", "width", "height", "limit")),
-    (limits.TOO_MANY_TEXTS, ("above", "limit")),
+    (limits.TOO_MANY_SCANS, ("size", "width", "height", "limit")),
+    (limits.TOO_MANY_TEXTS, ("size", "limit")),
     (limits.TOO_MANY_BLOCKS, ()),
     (limits.TOO_MANY_FRAMES, ("size", "limit")),
 )
+_NAMES = ("width", "height", "size", "limit", "")
+# The same as tables of as many columns each: a text before each value.
+_TEXTS_AROUND = [(text.split("{}") + [""] * 4)[:5] for text, _ in _PROBLEMS]
+_SLOTS = [[_NAMES.index(name) for name in (*names, *[""] * 5)[:5]] for _, names in _PROBLEMS]
 _PIXELS, _BYTES, _SCANS, _TEXTS, _BLOCKS, _FRAMES = range(1, len(_PROBLEMS))
 _PREFIX = 32  # bytes: one more than have the sides of all formats but JPEG and GIF
 _JPEG_PREFIX, _JPEG_SEGMENTS = 1024, 12
+# Markers before the first scan of a plain JPEG: tables, comments, APP; and what they mean here.
+_TABLE, _FRAME, _SCAN = 1, 2, 3
+_MARKERS = (0xFFC0, 0xFFC1, 0xFFDA, 0xFFC4, 0xFFDB, 0xFFDD, 0xFFFE, *range(0xFFE0, 0xFFF0))
+_MARKER_CODES = (_FRAME, _FRAME, _SCAN, *[_TABLE] * (len(_MARKERS) - 3))
 
 
 class _Kind(NamedTuple):
@@ -89,16 +97,14 @@ def bounded(contents: tf.Tensor, max_pixels: int = limits.MAX_PIXELS) -> tf.Tens
     Raises:
       InvalidArgumentError: when it runs, if the image exceeds a limit; `find_problem` reads it.
     """
-    header = _read(contents, max_pixels)
-
-    def stop() -> tf.Tensor:
-        message = tf.strings.join([_BEGIN, _text(header), _END])
-        with tf.control_dependencies([tf.debugging.Assert(False, [message])]):
-            return tf.constant(True)
-
-    passed = tf.cond(header.problem > 0, stop, lambda: tf.constant(True))
-    with tf.control_dependencies([passed]):
-        return tf.identity(header.contents)
+    # A plain graph, which a frozen one is, has no functions.
+    is_plain_graph = not (tf.inside_function() or tf.executing_eagerly())
+    check = _stop_or_keep if is_plain_graph else _stop_or_keep_apart
+    return tf.cond(
+        _is_plain(contents, max_pixels),
+        lambda: tf.identity(contents),
+        lambda: check(contents, max_pixels),
+    )
 
 
 def inspect(
@@ -117,18 +123,30 @@ def find_problem(message: str) -> str | None:
     return rest.partition(_END)[0] if begin else None
 
 
+def _stop_or_keep(contents: tf.Tensor, max_pixels: int) -> tf.Tensor:
+    header = _read(contents, max_pixels)
+
+    def stop() -> tf.Tensor:
+        message = tf.strings.join([_BEGIN, _text(header), _END])
+        with tf.control_dependencies([tf.debugging.Assert(False, [message])]):
+            return tf.identity(contents)
+
+    return tf.cond(header.problem > 0, stop, lambda: tf.identity(header.contents))
+
+
+# Traced once, for pipelines are built several times; and not a part of its caller, where its
+# hundreds of operations would take time even when the branch that has them is not chosen.
+_stop_or_keep_apart = tf.function(
+    _stop_or_keep, autograph=False, experimental_attributes={"_noinline": True}
+)
+
+
 def _text(header: _Header) -> tf.Tensor:
-    values = {**header._asdict(), "above": header.limit + 1}
-
-    def say(template: str, names: tuple[str, ...]) -> tf.Tensor:
-        first, *others = template.split("{}")
-        parts = [
-            [tf.strings.as_string(values[n]), text] for n, text in zip(names, others, strict=True)
-        ]
-        return tf.strings.join([first, *(part for pair in parts for part in pair)])
-
-    choices = [lambda each=each: say(*each) for each in _PROBLEMS]
-    return tf.switch_case(tf.cast(header.problem, tf.int32), choices)
+    numbers = tf.stack([getattr(header, name) for name in _NAMES[:-1]])
+    values = tf.concat([tf.strings.as_string(numbers), [""]], 0)
+    values = tf.gather(values, tf.constant(_SLOTS)[header.problem])
+    texts = tf.constant(_TEXTS_AROUND)[header.problem]
+    return tf.strings.reduce_join(tf.stack([texts, values], axis=1))
 
 
 def _read(contents: tf.Tensor, max_pixels: int) -> _Header:
@@ -136,10 +154,10 @@ def _read(contents: tf.Tensor, max_pixels: int) -> _Header:
     start = tf.strings.substr(contents, 0, 3)
     return _Header(
         *tf.cond(
-            start == b"\xff\xd8\xff",
+            tf.equal(start, b"\xff\xd8\xff"),
             lambda: _read_jpeg(contents, size, max_pixels),
             lambda: tf.cond(
-                start == b"GIF",
+                tf.equal(start, b"GIF"),
                 lambda: _read_gif(contents, size, max_pixels),
                 lambda: _read_other(contents, size, max_pixels),
             ),
@@ -182,42 +200,75 @@ def _read_jpeg(contents: tf.Tensor, size: tf.Tensor, max_pixels: int) -> _Header
         limits.MIN_SCANS * max_pixels // tf.maximum(pixels, 1),
     )
     scans = tf.cond(
-        _has_one_scan(contents),
+        tf.cast(size, tf.int64) > limits.max_bytes(max_pixels),
         lambda: tf.constant(1, tf.int64),
         lambda: _count(contents, limits.SCAN, limits.MAX_SCANS),
     )
     return _judged(
-        contents, shape[1], shape[0], size, max_pixels, (_SCANS, scans > allowed, scans, allowed)
+        contents,
+        shape[1],
+        shape[0],
+        size,
+        max_pixels,
+        (_SCANS, scans > allowed, allowed + 1, allowed),
     )
 
 
-def _has_one_scan(contents: tf.Tensor) -> tf.Tensor:
-    """Says whether the first scan of a JPEG is its only one, as it is in most: the frame is not
-    progressive and the scan has all components. Where the first bytes do not show it: false."""
+def _is_plain(contents: tf.Tensor, max_pixels: int) -> tf.Tensor:
+    """Says whether the first bytes alone show that an image is within all limits: a JPEG with one
+    scan, or a small PNG."""
+    size = tf.strings.length(contents)
     start = tf.io.decode_raw(tf.strings.substr(contents, 0, _JPEG_PREFIX), tf.uint8)
-    start = tf.cast(tf.pad(start, [[0, 16]]), tf.int32)
-    count = tf.size(start) - 16
+    start = tf.cast(tf.pad(start, [[0, 32]]), tf.int32)
+    is_png = tf.reduce_all(tf.equal(start[:4], tuple(b"\x89PNG")))
+    png_sides = tf.tensordot(tf.reshape(start[16:24], [2, 4]), [1 << 24, 1 << 16, 1 << 8, 1], 1)
+    is_plain_jpeg, jpeg_sides = _one_scan(start)
+    sides = tf.cast(tf.where(is_png, png_sides, jpeg_sides), tf.float64)
+    pixels = tf.reduce_prod(sides)
+    max_size = tf.where(is_png, limits.TEXTS_FROM_BYTES, limits.METADATA_BYTES)
+    return (
+        (is_png | is_plain_jpeg)
+        & tf.reduce_all(sides >= 0)
+        & (pixels <= max_pixels)
+        & (size <= max_size)
+    )
+
+
+def _one_scan(start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Says whether the first scan of a JPEG is its only one: the frame is not progressive and the
+    scan has all of its components. False where the first bytes do not show it.
+
+    Args:
+      start: the first bytes, int32, and 32 zeros.
+
+    Returns:
+      that, and the sides.
+    """
+    count = tf.size(start) - 32
     # Where the segment after one that begins at each byte begins.
-    following = tf.range(count) + 2 + start[2 : count + 2] * 256 + start[3 : count + 3]
-    following = tf.minimum(following, count - 1)
+    length = tf.reduce_sum(tf.stack([start[2:-30] * 256, start[3:-29]]), axis=0)
+    following = tf.minimum(tf.range(count) + length + 2, count - 1)
     at, places = tf.constant(2), []
     for _ in range(_JPEG_SEGMENTS):
         places.append(at)
         at = tf.gather(following, at)
     places = tf.stack(places)
-    markers = tf.gather(start, places) * 256 + tf.gather(start, places + 1)
-    is_scan, is_frame = markers == 0xFFDA, (markers == 0xFFC0) | (markers == 0xFFC1)
-    tables = (markers == 0xFFC4) | (markers == 0xFFDB) | (markers == 0xFFDD) | (markers == 0xFFFE)
-    is_known = tables | is_frame | ((markers >= 0xFFE0) & (markers <= 0xFFEF))
-    scan, frame = tf.argmax(is_scan), tf.argmax(is_frame)
-    before = tf.range(_JPEG_SEGMENTS, dtype=tf.int64) < scan
-    return (
-        tf.reduce_any(is_scan)
-        & is_frame[frame]
-        & (frame < scan)
-        & tf.reduce_all(is_known | ~before)
-        & (start[places[frame] + 9] == start[places[scan] + 4])
+    segments = tf.gather(start, places[:, tf.newaxis] + tf.range(10))  # [segment, its first bytes]
+    markers = segments[:, 0] * 256 + segments[:, 1]
+    codes = tf.reduce_sum(
+        tf.cast(tf.equal(markers[:, tf.newaxis], _MARKERS), tf.int32) * _MARKER_CODES, axis=1
     )
+    scan, frame = tf.argmax(tf.equal(codes, _SCAN)), tf.argmax(tf.equal(codes, _FRAME))
+    frame_bytes = segments[frame]
+    is_plain = (
+        tf.equal(codes[scan], _SCAN)
+        & tf.equal(codes[frame], _FRAME)
+        & tf.reduce_all(codes[:scan] > 0)
+        & (frame < scan)
+        & tf.equal(frame_bytes[9], segments[scan, 4])
+        & tf.reduce_all(tf.equal(start[:2], (0xFF, 0xD8)))
+    )
+    return is_plain, frame_bytes[5:9:2] * 256 + frame_bytes[6:10:2]
 
 
 def _count(contents: tf.Tensor, part: bytes, enough: int) -> tf.Tensor:
@@ -234,7 +285,7 @@ def _read_other(contents: tf.Tensor, size: tf.Tensor, max_pixels: int) -> _Heade
     is_kind = tf.stack(
         [
             tf.reduce_all(
-                [tf.strings.substr(start, at, len(part)) == part for at, part in kind.parts]
+                [tf.equal(tf.strings.substr(start, at, len(part)), part) for at, part in kind.parts]
             )
             for kind in _KINDS
         ]
@@ -246,17 +297,17 @@ def _read_other(contents: tf.Tensor, size: tf.Tensor, max_pixels: int) -> _Heade
 
     places = of_kind("places")  # [2, 4]: width, height
     values = tf.reduce_sum(tf.gather(head, places) * (1, 1 << 8, 1 << 16, 1 << 24), axis=1)
-    values = tf.where(kind == _SIGNED, tf.minimum(values, (1 << 32) - values), values)
+    values = tf.where(tf.equal(kind, _SIGNED), tf.minimum(values, (1 << 32) - values), values)
     values = values // of_kind("divisors")
     values = values % of_kind("modulus")
     values += of_kind("plus")
     values = tf.where(is_known, values, 0)
     texts = tf.cond(
-        is_known & (kind == 0) & (size > limits.TEXTS_FROM_BYTES),
+        is_known & tf.equal(kind, 0) & (size > limits.TEXTS_FROM_BYTES),
         lambda: _count(contents, limits.TEXT, limits.MAX_TEXTS),
         lambda: tf.constant(0, tf.int64),
     )
-    too_many = (_TEXTS, texts > limits.MAX_TEXTS, texts, limits.MAX_TEXTS)
+    too_many = (_TEXTS, texts > limits.MAX_TEXTS, limits.MAX_TEXTS + 1, limits.MAX_TEXTS)
     # Not an image, or none of ours: the decoder's own errors say more than a limit.
     return _judged(
         contents, values[0], values[1], tf.where(is_known, size, 0), max_pixels, too_many
@@ -295,7 +346,7 @@ def _read_gif(contents: tf.Tensor, size: tf.Tensor, max_pixels: int) -> _Header:
 
     (walk,) = tf.while_loop(unfinished, step, [start], parallel_iterations=1)
     complete = (walk.at >= end) | walk.finished
-    alone = (walk.first_end > 0) & tf.reduce_all(walk.first == walk.largest)
+    alone = (walk.first_end > 0) & tf.reduce_all(tf.equal(walk.first, walk.largest))
     total = tf.where(alone, tf.reduce_prod(walk.first), walk.total)
     start = tf.strings.substr(contents, zero, walk.first_end)
     return _judged(
@@ -312,14 +363,14 @@ def _read_gif(contents: tf.Tensor, size: tf.Tensor, max_pixels: int) -> _Header:
 def _step(data: tf.Tensor, end: tf.Tensor, walk: _Walk) -> _Walk:
     at, head = walk.at, _at(data, walk.at)
     places = at + (head + 1) * tf.range(limits.GIF_RUN, dtype=tf.int64)
-    same = tf.cast(tf.gather(data, tf.minimum(places, end)), tf.int64) == head
+    same = tf.equal(tf.cast(tf.gather(data, tf.minimum(places, end)), tf.int64), head)
     run = tf.reduce_sum(tf.math.cumprod(tf.cast(same, tf.int64)))
     run = tf.where(head > 0, run, 1)
-    is_extension = ~walk.in_blocks & (head == 0x21)
-    is_frame = ~walk.in_blocks & (head == 0x2C) & (at + 10 < end)
+    is_extension = ~walk.in_blocks & tf.equal(head, 0x21)
+    is_frame = ~walk.in_blocks & tf.equal(head, 0x2C) & (at + 10 < end)
     after = at + tf.where(walk.in_blocks, (head + 1) * run, 2 * tf.cast(is_extension, tf.int64))
     after += tf.where(is_frame, 11 + _colors(_at(data, at + 9)), 0)
-    ends = walk.in_blocks & walk.in_frame & (head == 0) & (walk.first_end == 0)
+    ends = walk.in_blocks & walk.in_frame & tf.equal(head, 0) & tf.equal(walk.first_end, 0)
     wide_high = tf.where(is_frame, _pair(data, at + 5), 0)
     return _Walk(
         steps=walk.steps + 1,
@@ -328,7 +379,7 @@ def _step(data: tf.Tensor, end: tf.Tensor, walk: _Walk) -> _Walk:
         in_frame=tf.where(walk.in_blocks, walk.in_frame, is_frame),
         finished=tf.where(
             walk.in_blocks,
-            ends & tf.reduce_all(walk.first == walk.canvas),
+            ends & tf.reduce_all(tf.equal(walk.first, walk.canvas)),
             ~is_extension & ~is_frame,
         ),
         canvas=walk.canvas,
