@@ -11,6 +11,7 @@ from classifier import images, model
 from classifier.exporting import checks, usage, warm_up
 from classifier.exporting.job import Job
 from slim import _checks, _paths
+from slim._image_limits import MAX_PIXELS
 
 
 class Serving(tf.Module):
@@ -19,11 +20,17 @@ class Serving(tf.Module):
     Args:
       classifier: what to serve.
       batch_size: images at once; None for any number.
+      max_pixels: largest number of pixels of an encoded image.
     """
 
-    def __init__(self, classifier: model.InferenceModel, batch_size: int | None) -> None:
+    def __init__(
+        self,
+        classifier: model.InferenceModel,
+        batch_size: int | None,
+        max_pixels: int = MAX_PIXELS,
+    ) -> None:
         super().__init__(name="serving")
-        self.classifier, self.batch_size = classifier, batch_size
+        self.classifier, self.batch_size, self.max_pixels = classifier, batch_size, max_pixels
         names = classifier.info.label_names or tuple(map(str, range(classifier.info.num_classes)))
         self.labels = tf.constant(names)
         spec = tf.TensorSpec([batch_size, *classifier.image_shape], tf.float32, name="images")
@@ -55,7 +62,9 @@ class Serving(tf.Module):
 
     def _of_pictures(self) -> Mapping[str, Any]:
         """Returns the signatures that take files of pictures."""
-        decode = images.encoded_batch_fn(self.classifier.info, self.classifier.image_size)
+        decode = images.encoded_batch_fn(
+            self.classifier.info, self.classifier.image_size, self.max_pixels
+        )
         files = tf.TensorSpec([self.batch_size], tf.string, name="image_bytes")
         serialized = tf.TensorSpec([self.batch_size], tf.string, name="examples")
 
@@ -144,7 +153,7 @@ def write(job: Job) -> checks.Exported:
     """
     classifier, batch_size = job.classifier, job.options.batch_size
     path = job.target("saved_model")
-    serving = Serving(classifier, batch_size)
+    serving = Serving(classifier, batch_size, job.options.max_pixels)
     # Beside the folder that a server polls, so that it never sees half a model.
     with _paths.scratch_directory(str(job.options.output_dir)) as scratch:
         temporary = os.path.join(scratch, "model")

@@ -97,14 +97,17 @@ def bounded(contents: tf.Tensor, max_pixels: int = limits.MAX_PIXELS) -> tf.Tens
     Raises:
       InvalidArgumentError: when it runs, if the image exceeds a limit; `find_problem` reads it.
     """
-    # A plain graph, which a frozen one is, has no functions.
-    is_plain_graph = not (tf.inside_function() or tf.executing_eagerly())
-    check = _stop_or_keep if is_plain_graph else _stop_or_keep_apart
+    check = _stop_or_keep if in_plain_graph() else _stop_or_keep_apart
     return tf.cond(
         _is_plain(contents, max_pixels),
         lambda: tf.identity(contents),
         lambda: check(contents, max_pixels),
     )
+
+
+def in_plain_graph() -> bool:
+    """Returns whether ops go to a graph that is no function's, such as a frozen one."""
+    return not (tf.inside_function() or tf.executing_eagerly())
 
 
 def inspect(
