@@ -109,8 +109,6 @@ def encoded_batch_fn(
         return index, problem, image
 
     def from_batch(batch: tf.Tensor) -> tf.Tensor:
-        if image_header.in_plain_graph():
-            return _named_in_graph(batch)
         count = tf.size(batch, tf.int64)
         numbered = tf.data.Dataset.from_tensor_slices((tf.range(count), batch))
         # A dataset is where TensorFlow lets an error be caught.
@@ -136,7 +134,8 @@ def encoded_batch_fn(
         numbers = tf.range(tf.size(batch))
         return tf.map_fn(_as_it_is(one), (numbers, batch), fn_output_signature=spec)
 
-    return from_batch
+    traced = tf.function(from_batch, autograph=False)
+    return lambda batch: _named_in_graph(batch) if image_header.in_plain_graph() else traced(batch)
 
 
 _DAMAGED = "cannot be decoded"

@@ -31,6 +31,9 @@ TOO_MANY_SCANS = "has {} or more scans, but a JPEG of {} x {} pixels may have at
 TOO_MANY_TEXTS = "has {} or more compressed texts, but a PNG may have at most {}"
 TOO_MANY_FRAMES = "has frames with {} pixels in total, more than max_pixels={}"
 TOO_MANY_BLOCKS = "has too many blocks for a GIF"
+# TensorFlow decodes it too, and nothing here knows its size.
+JPEG_XL = "is a JPEG XL; only JPEG, PNG, GIF, BMP and WebP are supported"
+JPEG_XL_STARTS = (b"\xff\n", b"\0\0\0\x0cJXL ")
 
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _BARE = frozenset((0x01, *range(0xD0, 0xD9)))
@@ -66,6 +69,8 @@ def problem(data: bytes, max_pixels: int = MAX_PIXELS) -> str | None:
       data: the encoded image.
       max_pixels: the largest number of pixels.
     """
+    if data.startswith(JPEG_XL_STARTS):
+        return JPEG_XL
     gif = walk_gif(data) if data[:3] == b"GIF" else None
     sides = (gif.width, gif.height) if gif else size(data)
     if sides is None:

@@ -38,7 +38,7 @@ class Serving(tf.Module):
         # The others call it, so that the network is traced and written once.
         @tf.function(autograph=False, input_signature=[spec])
         def from_images(images: tf.Tensor) -> Mapping[str, tf.Tensor]:
-            answer = self.classifier(images)
+            answer = _answered(self.classifier, images)
             best = tf.argmax(answer["probabilities"], axis=-1)
             return {**answer, "classes": tf.gather(self.labels, best)}
 
@@ -56,7 +56,7 @@ class Serving(tf.Module):
 
         @tf.function(autograph=False, input_signature=[spec])
         def features(images: tf.Tensor) -> Mapping[str, tf.Tensor]:
-            return {"features": self.classifier.features(images)}
+            return _answered(self._features, images)
 
         return {"features": features}
 
@@ -78,9 +78,12 @@ class Serving(tf.Module):
 
         @tf.function(autograph=False, input_signature=[files])
         def features(image_bytes: tf.Tensor) -> Mapping[str, tf.Tensor]:
-            return {"features": self.classifier.features(decode(image_bytes))}
+            return _answered(self._features, decode(image_bytes))
 
         return {"serving_default": from_bytes, "tf_example": from_examples, "features": features}
+
+    def _features(self, images: tf.Tensor) -> Mapping[str, tf.Tensor]:
+        return {"features": self.classifier.features(images)}
 
     def warm_up_requests(self) -> list[warm_up.Request]:
         """Returns a request for each signature, and for the default one of each kind of file."""
@@ -104,6 +107,18 @@ class Serving(tf.Module):
             warm_up.Request(signature, {name: tf.constant(value)})
             for signature, name, value in given
         ]
+
+
+def _answered(
+    network: Callable[[tf.Tensor], Mapping[str, tf.Tensor]], images: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    """Returns a network's answers; to no images, none: kernels do not take an empty batch."""
+    count = tf.shape(images)[0]
+    if images.shape[0] is not None:
+        return dict(network(images))
+    padding = [[0, tf.cast(tf.equal(count, 0), tf.int32)]] + [[0, 0]] * (images.shape.rank - 1)
+    answers = network(tf.ensure_shape(tf.pad(images, padding), images.shape))
+    return {name: answer[:count] for name, answer in answers.items()}
 
 
 def _encoded_images(examples: tf.Tensor) -> tf.Tensor:

@@ -19,12 +19,13 @@ _PROBLEMS = (
     (limits.TOO_MANY_TEXTS, ("size", "limit")),
     (limits.TOO_MANY_BLOCKS, ()),
     (limits.TOO_MANY_FRAMES, ("size", "limit")),
+    (limits.JPEG_XL, ()),
 )
 _NAMES = ("width", "height", "size", "limit", "")
 # The same as tables of as many columns each: a text before each value.
 _TEXTS_AROUND = [(text.split("{}") + [""] * 4)[:5] for text, _ in _PROBLEMS]
 _SLOTS = [[_NAMES.index(name) for name in (*names, *[""] * 5)[:5]] for _, names in _PROBLEMS]
-_PIXELS, _BYTES, _SCANS, _TEXTS, _BLOCKS, _FRAMES = range(1, len(_PROBLEMS))
+_PIXELS, _BYTES, _SCANS, _TEXTS, _BLOCKS, _FRAMES, _XL = range(1, len(_PROBLEMS))
 _PREFIX = 32  # bytes: one more than have the sides of all formats but JPEG and GIF
 _JPEG_PREFIX, _JPEG_SEGMENTS = 1024, 12
 # Markers before the first scan of a plain JPEG: tables, comments, APP; and what they mean here.
@@ -247,10 +248,10 @@ def _one_scan(start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     Returns:
       that, and the sides.
     """
-    count = tf.size(start) - 32
+    count = tf.size(start) - 16
     # Where the segment after one that begins at each byte begins.
-    length = tf.reduce_sum(tf.stack([start[2:-30] * 256, start[3:-29]]), axis=0)
-    following = tf.minimum(tf.range(count) + length + 2, count - 1)
+    following = tf.range(count) + start[2:-14] * 256 + start[3:-13] + 2
+    following = tf.minimum(following, count - 1)
     at, places = tf.constant(2), []
     for _ in range(_JPEG_SEGMENTS):
         places.append(at)
@@ -311,10 +312,13 @@ def _read_other(contents: tf.Tensor, size: tf.Tensor, max_pixels: int) -> _Heade
         lambda: tf.constant(0, tf.int64),
     )
     too_many = (_TEXTS, texts > limits.MAX_TEXTS, limits.MAX_TEXTS + 1, limits.MAX_TEXTS)
-    # Not an image, or none of ours: the decoder's own errors say more than a limit.
-    return _judged(
-        contents, values[0], values[1], tf.where(is_known, size, 0), max_pixels, too_many
+    is_xl = tf.reduce_any(
+        [tf.equal(tf.strings.substr(start, 0, len(part)), part) for part in limits.JPEG_XL_STARTS]
     )
+    others = too_many, (_XL, is_xl, 0, 0)
+    # Not an image, or none of ours: the decoder's own errors say more than a limit.
+    size = tf.where(is_known, size, 0)
+    return _judged(contents, values[0], values[1], size, max_pixels, *others)
 
 
 class _Walk(NamedTuple):
