@@ -1,6 +1,7 @@
 """What an export takes, how it comes from there to what the network takes, and what it is tried
 with."""
 
+import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -9,6 +10,7 @@ import tensorflow as tf
 from classifier import images, model
 from classifier.exporting import checks, samples
 from classifier.exporting.samples import Samples
+from slim import _checks
 from slim._image_limits import MAX_PIXELS
 
 _Maker = Callable[[model.InferenceModel, int | None, Samples], checks.Trial]
@@ -76,11 +78,18 @@ def _encoded_image(
     def encoded(pictures: object) -> tf.Tensor:
         return tf.stack([tf.io.encode_png(picture) for picture in pictures])
 
+    noise = _noise(classifier, batch_size)
+    largest = max(math.prod(picture.shape[:2]) for picture in (*noise, *real.pictures))
+    if largest > max_pixels:
+        raise _checks.UserError(
+            f"max_pixels={max_pixels} is too small: the export is checked on images with up to"
+            f" {largest} pixels"
+        )
     batches, rows = checks.batches_of(encoded(real.pictures), batch_size)
     return checks.Trial(
         spec=tf.TensorSpec([batch_size], tf.string),
         prepare=images.encoded_batch_fn(classifier.info, classifier.image_size, max_pixels),
-        random=checks.batches_of(encoded(_noise(classifier, batch_size)), batch_size)[0],
+        random=checks.batches_of(encoded(noise), batch_size)[0],
         real=batches,
         rows=rows,
         samples=real,
