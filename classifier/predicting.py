@@ -1,6 +1,7 @@
 """Prediction: class names for pictures."""
 
 import csv
+import errno
 import glob
 import io
 import os
@@ -13,7 +14,7 @@ import tensorflow as tf
 from classifier import facts, images, model
 from classifier.config.trained import PredictConfig
 from classifier.exit_codes import ExitCode
-from slim import _checks, _files, _image_limits, _paths
+from slim import _checks, _image_limits, _paths
 from slim.data import image_header
 
 
@@ -81,16 +82,16 @@ def predict(
         autograph=False,
         input_signature=[tf.TensorSpec([], tf.string)],
     )
-    max_bytes = _image_limits.max_bytes(max_pixels)
     network = tf.function(lambda batch: classifier(batch)["probabilities"], autograph=False)
     for start in range(0, len(paths), batch_size):
         answers: dict[str, np.ndarray | str] = {}
         decoded = []
         for path in paths[start : start + batch_size]:
             try:
-                decoded.append((path, decode(tf.constant(_files.read_bounded(path, max_bytes)))))
+                decoded.append((path, decode(tf.constant(_image_limits.read(path, max_pixels)))))
             except OSError as error:
-                answers[path] = f"cannot be read: {error.strerror}"
+                is_limit = error.errno == errno.EFBIG
+                answers[path] = f"{'' if is_limit else 'cannot be read: '}{error.strerror}"
             except tf.errors.OpError as error:
                 answers[path] = _reason(str(error.message))
         if decoded:

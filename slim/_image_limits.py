@@ -4,8 +4,13 @@
 files. What is no image at all passes: decoders have an error of their own for it.
 """
 
+import errno
+import mmap
+import os
 import struct
 from typing import NamedTuple
+
+from slim import _files
 
 # Pillow calls an image with more pixels a decompression bomb.
 MAX_PIXELS = 89_478_485
@@ -72,15 +77,11 @@ def problem(data: bytes, max_pixels: int = MAX_PIXELS) -> str | None:
     if data.startswith(JPEG_XL_STARTS):
         return JPEG_XL
     gif = walk_gif(data) if data[:3] == b"GIF" else None
-    sides = (gif.width, gif.height) if gif else size(data)
-    if sides is None:
-        return None
-    width, height = sides
+    width, height = (gif.width, gif.height) if gif else size(data)
     pixels = width * height
-    if pixels > max_pixels:
-        return TOO_MANY_PIXELS.format(width, height, max_pixels)
-    if len(data) > max_bytes(pixels):
-        return TOO_MANY_BYTES.format(len(data), width, height, max_bytes(pixels))
+    too_large = _size_problem(len(data), width, height, max_pixels)
+    if too_large is not None:
+        return too_large
     if gif and not gif.complete:
         return TOO_MANY_BLOCKS
     if gif and gif.total > max_pixels:
@@ -94,13 +95,38 @@ def problem(data: bytes, max_pixels: int = MAX_PIXELS) -> str | None:
     return None
 
 
+def read(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> bytes:
+    """Returns the bytes of an image; a large file is not read before its header allows that.
+
+    Raises:
+      OSError: if it cannot be read, is no regular file, or exceeds a limit.
+    """
+    with _files.open_regular(path) as file:
+        if os.fstat(file.fileno()).st_size > METADATA_BYTES:
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+                sides = _canvas(view) if view[:3] == b"GIF" else size(view)
+                problem = _size_problem(len(view), *sides, max_pixels)
+            if problem is not None:
+                raise OSError(errno.EFBIG, problem, os.fspath(path))
+    return _files.read_bounded(path, max_bytes(max_pixels))
+
+
+def _size_problem(length: int, width: int, height: int, max_pixels: int) -> str | None:
+    pixels = width * height
+    if pixels > max_pixels:
+        return TOO_MANY_PIXELS.format(width, height, max_pixels)
+    if length > max_bytes(pixels):
+        return TOO_MANY_BYTES.format(length, width, height, max_bytes(pixels))
+    return None
+
+
 def max_scans(pixels: int, max_pixels: int) -> int:
     """Returns the largest number of scans of a JPEG."""
     return min(MAX_SCANS, MIN_SCANS * max_pixels // max(pixels, 1))
 
 
-def size(data: bytes) -> tuple[int, int] | None:
-    """Returns width and height of an image other than a GIF, or None if its header has none."""
+def size(data: bytes | mmap.mmap) -> tuple[int, int]:
+    """Returns width and height of an image other than a GIF; zeros if its header has none."""
     try:
         if data[:3] == b"\xff\xd8\xff":
             return _jpeg_size(data)
@@ -112,10 +138,14 @@ def size(data: bytes) -> tuple[int, int] | None:
             return _webp_size(data)
     except struct.error:  # too short
         pass
-    return None
+    return 0, 0
 
 
-def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+def _canvas(data: bytes | mmap.mmap) -> tuple[int, int]:
+    return struct.unpack_from("<HH", data, 6)
+
+
+def _jpeg_size(data: bytes | mmap.mmap) -> tuple[int, int]:
     at = 2
     while (at := data.find(b"\xff", at)) >= 0:
         marker = data[at + 1] if at + 1 < len(data) else 0xDA
@@ -123,22 +153,22 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
             height, width = struct.unpack_from(">HH", data, at + 5)
             return width, height
         if marker in (0xD9, 0xDA):  # the end; pixels without a frame
-            return None
+            break
         if marker in (0x00, 0xFF):
             at += 1 + (marker == 0)
         else:
             at += 2 if marker in _BARE else 2 + struct.unpack_from(">H", data, at + 2)[0]
-    return None
+    return 0, 0
 
 
-def _bmp_size(data: bytes) -> tuple[int, int]:
+def _bmp_size(data: bytes | mmap.mmap) -> tuple[int, int]:
     if data[14:18] == b"\x0c\0\0\0":  # the header of OS/2
         return struct.unpack_from("<HH", data, 18)
     width, height = struct.unpack_from("<ii", data, 18)
     return abs(width), abs(height)
 
 
-def _webp_size(data: bytes) -> tuple[int, int] | None:
+def _webp_size(data: bytes | mmap.mmap) -> tuple[int, int]:
     kind = data[12:16]
     if kind == b"VP8X":
         low, middle, high = struct.unpack_from("<HHH", data, 24)
@@ -149,7 +179,7 @@ def _webp_size(data: bytes) -> tuple[int, int] | None:
     if kind == b"VP8 ":
         width, height = struct.unpack_from("<HH", data, 26)
         return width & 0x3FFF, height & 0x3FFF
-    return None
+    return 0, 0
 
 
 def walk_gif(data: bytes) -> Gif:

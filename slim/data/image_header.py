@@ -316,8 +316,6 @@ def _read_other(contents: tf.Tensor, size: tf.Tensor, max_pixels: int) -> _Heade
         [tf.equal(tf.strings.substr(start, 0, len(part)), part) for part in limits.JPEG_XL_STARTS]
     )
     others = too_many, (_XL, is_xl, 0, 0)
-    # Not an image, or none of ours: the decoder's own errors say more than a limit.
-    size = tf.where(is_known, size, 0)
     return _judged(contents, values[0], values[1], size, max_pixels, *others)
 
 

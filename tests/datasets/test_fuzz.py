@@ -81,6 +81,13 @@ def test_2_000_damaged_shards(tmp_path):
     assert outcomes["refused"] > 1_000
 
 
+@pytest.mark.slow
+def test_5_000_damaged_images_in_predict_and_the_saved_model(tmp_path):
+    outcomes = check("serving", 5_000, tmp_path, first=0)
+    assert set(outcomes) == {"answered", "refused"}
+    assert min(outcomes.values()) > 500
+
+
 def test_the_judge_of_shards_knows_the_format(tmp_path):
     import tensorflow as tf
 
