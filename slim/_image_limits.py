@@ -14,9 +14,11 @@ from slim import _files
 
 # Pillow calls an image with more pixels a decompression bomb.
 MAX_PIXELS = 89_478_485
-# An encoded image may have 8 bytes for each pixel (16 bits a channel) and this for its metadata.
+# An encoded image may have 8 bytes for each pixel (16 bits a channel) and this for its metadata; in
+# formats that may have more frames than the one that is decoded, for each of max_pixels.
 BYTES_PER_PIXEL = 8
 METADATA_BYTES = 8 << 20
+WITH_FRAMES = (b"GIF8", b"\x89PNG", b"RIFF")
 # libjpeg goes over all pixels for each scan. Progressive JPEGs have about 10 scans, in CMYK 18.
 MAX_SCANS = 64
 # In a JPEG of max_pixels; those with fewer pixels may have more, up to MAX_SCANS.
@@ -79,7 +81,7 @@ def problem(data: bytes, max_pixels: int = MAX_PIXELS) -> str | None:
     gif = walk_gif(data) if data[:3] == b"GIF" else None
     width, height = (gif.width, gif.height) if gif else size(data)
     pixels = width * height
-    too_large = _size_problem(len(data), width, height, max_pixels)
+    too_large = _size_problem(data, width, height, max_pixels)
     if too_large is not None:
         return too_large
     if gif and not gif.complete:
@@ -105,18 +107,18 @@ def read(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> bytes:
         if os.fstat(file.fileno()).st_size > METADATA_BYTES:
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
                 sides = _canvas(view) if view[:3] == b"GIF" else size(view)
-                problem = _size_problem(len(view), *sides, max_pixels)
+                problem = _size_problem(view, *sides, max_pixels)
             if problem is not None:
                 raise OSError(errno.EFBIG, problem, os.fspath(path))
     return _files.read_bounded(path, max_bytes(max_pixels))
 
 
-def _size_problem(length: int, width: int, height: int, max_pixels: int) -> str | None:
-    pixels = width * height
-    if pixels > max_pixels:
+def _size_problem(data: bytes | mmap.mmap, width: int, height: int, max_pixels: int) -> str | None:
+    if width * height > max_pixels:
         return TOO_MANY_PIXELS.format(width, height, max_pixels)
-    if length > max_bytes(pixels):
-        return TOO_MANY_BYTES.format(length, width, height, max_bytes(pixels))
+    limit = max_bytes(max_pixels if data[:4] in WITH_FRAMES else width * height)
+    if len(data) > limit:
+        return TOO_MANY_BYTES.format(len(data), width, height, limit)
     return None
 
 

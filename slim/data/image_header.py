@@ -182,7 +182,10 @@ def _judged(
     width, height, size = (tf.cast(each, tf.int64) for each in (width, height, size))
     largest = tf.constant(1 << 31, tf.int64)  # so that nothing overflows
     pixels = tf.minimum(width, largest) * tf.minimum(height, largest)
-    max_bytes = limits.METADATA_BYTES + limits.BYTES_PER_PIXEL * pixels
+    with_frames = tf.reduce_any(tf.equal(tf.strings.substr(contents, 0, 4), limits.WITH_FRAMES))
+    max_bytes = limits.METADATA_BYTES + limits.BYTES_PER_PIXEL * tf.where(
+        with_frames, tf.constant(max_pixels, tf.int64), pixels
+    )
     problem, limit = tf.constant(0, tf.int64), tf.constant(0, tf.int64)
     found = (
         (_PIXELS, pixels > max_pixels, size, max_pixels),
@@ -354,8 +357,8 @@ def _read_gif(contents: tf.Tensor, size: tf.Tensor, max_pixels: int) -> _Header:
     alone = (walk.first_end > 0) & tf.reduce_all(tf.equal(walk.first, walk.largest))
     total = tf.where(alone, tf.reduce_prod(walk.first), walk.total)
     start = tf.strings.substr(contents, zero, walk.first_end)
-    return _judged(
-        tf.where(alone, tf.strings.join([start, b";"]), contents),
+    header = _judged(
+        contents,
         walk.sides[0],
         walk.sides[1],
         size,
@@ -363,6 +366,7 @@ def _read_gif(contents: tf.Tensor, size: tf.Tensor, max_pixels: int) -> _Header:
         (_BLOCKS, ~complete, zero, 0),
         (_FRAMES, total > max_pixels, total, max_pixels),
     )
+    return header._replace(contents=tf.where(alone, tf.strings.join([start, b";"]), contents))
 
 
 def _step(data: tf.Tensor, end: tf.Tensor, walk: _Walk) -> _Walk:

@@ -143,6 +143,7 @@ def accepted():
         "moving.png": made.encoded(frames[0], "PNG", **animation),
         "many.gif": moving_gif(40, 30, 30),
         "growing.gif": gif((30, 20), (4, 4), (30, 20)),
+        "long.gif": gif((30, 20), *[(30, 20)] * 20_000),
         "noise.png": made.encoded(PIL.Image.fromarray(noise), "PNG"),
         "texts.png": png(8, 8, *[text(1000)] * 16),
         "scans.jpg": many_scans(64, 50),

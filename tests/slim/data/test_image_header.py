@@ -40,7 +40,7 @@ def test_an_image_within_the_limits_decodes_to_the_same_pixels(name):
     content = ACCEPTED[name]
     assert _image_limits.problem(content) is None
     assert inspect(content)[0] == b""
-    assert (bounded(content) == content) == (name != "moving.gif")
+    assert (bounded(content) == content) == (name not in ("moving.gif", "long.gif"))
     whole = tf.io.decode_image(content, channels=3, expand_animations=False)
     found = tf.io.decode_image(bounded(content), channels=3, expand_animations=False)
     np.testing.assert_array_equal(found, whole)
@@ -116,3 +116,19 @@ def test_a_decoder_with_another_limit():
     with pytest.raises(tf.errors.InvalidArgumentError, match="more than max_pixels=767"):
         decoder.with_max_pixels(767).decode(serialized)
     assert decoder.decode(serialized)[0].shape == [24, 32, 3]
+
+
+@pytest.mark.parametrize("name", ["segments.jpg", "zeros.jpg"])
+def test_a_large_file_is_refused_before_it_is_read(name, tmp_path, monkeypatch):
+    content, reason = REFUSED[name]
+    (tmp_path / name).write_bytes(content)
+    monkeypatch.setattr(_image_limits._files, "read_bounded", None)
+    with pytest.raises(OSError, match="has .* bytes, but an image of") as error:
+        _image_limits.read(tmp_path / name)
+    assert error.value.strerror == reason
+
+
+def test_a_large_file_within_the_limits_is_read(tmp_path):
+    for name, content in (("a.gif", ACCEPTED["long.gif"]), ("b.png", ACCEPTED["noise.png"])):
+        (tmp_path / name).write_bytes(content)
+        assert _image_limits.read(tmp_path / name) == content
