@@ -69,13 +69,20 @@ def _class_weights(
     return class_weights.by_frequency(per_class[model.labels_offset :])
 
 
-def open_dataset(name: str, split_name: str, dataset_dir: str) -> "Dataset":
+def open_dataset(name: str, split_name: str, dataset_dir: str, max_pixels: int) -> "Dataset":
     """Returns a split, ready to be read; loads TensorFlow.
+
+    Args:
+      name: of the dataset.
+      split_name: of the split.
+      dataset_dir: directory with its files.
+      max_pixels: largest number of pixels of an image.
 
     Raises:
       UserError: if it is not there or damaged.
     """
-    return dataset_factory.get_dataset(name, split_name, dataset_dir)
+    dataset = dataset_factory.get_dataset(name, split_name, dataset_dir)
+    return dataclasses.replace(dataset, decoder=dataset.decoder.with_max_pixels(max_pixels))
 
 
 def evaluation(config: EvalConfig) -> tuple[resolve_trained.ResolvedEvaluation, str]:

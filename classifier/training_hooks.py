@@ -35,7 +35,7 @@ def make_hooks(
         hooks.append(EventHook(directory.path, saving.save_summaries_secs, activations))
     if resolved.eval_every_steps:
         data, split = resolved.config.data, resolved.config.validation.eval_split_name
-        evaluated = facts.open_dataset(data.dataset_name, split, data.dataset_dir)
+        evaluated = facts.open_dataset(data.dataset_name, split, data.dataset_dir, data.max_pixels)
         hooks.append(Validation(resolved, evaluated, metrics))
     reporting = resolved.config.reporting
     if reporting.plot_curves:  # behind Validation, whose numbers it draws

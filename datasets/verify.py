@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 import tensorflow as tf
 
 from datasets import dataset_factory, dataset_info, progress, splits
-from slim import _checks, _cores
-from slim.data import records
+from slim import _checks, _cores, _image_limits
+from slim.data import image_header, records
 
 _MOST_TOLD = 50
 
@@ -40,12 +40,17 @@ class Shard:
     problems: list[str] = dataclasses.field(default_factory=list)
 
 
-def run(dataset_dir: str, report: Callable[[str], object] = print) -> None:
+def run(
+    dataset_dir: str,
+    report: Callable[[str], object] = print,
+    max_pixels: int = _image_limits.MAX_PIXELS,
+) -> None:
     """Verifies a dataset, of a converter here or of the original's.
 
     Args:
       dataset_dir: the directory.
       report: takes each line about what was found.
+      max_pixels: largest number of pixels of an image.
 
     Raises:
       UserError: if there is no dataset in the directory.
@@ -65,7 +70,7 @@ def run(dataset_dir: str, report: Callable[[str], object] = print) -> None:
         found = dict(
             zip(
                 files,
-                pool.map(lambda path: read_shard(path, num_classes, bar.update), paths),
+                pool.map(lambda path: read_shard(path, num_classes, bar.update, max_pixels), paths),
                 strict=True,
             )
         )
@@ -86,7 +91,10 @@ def run(dataset_dir: str, report: Callable[[str], object] = print) -> None:
 
 
 def read_shard(
-    path: str, num_classes: int | None, on_record: Callable[[], object] = lambda: None
+    path: str,
+    num_classes: int | None,
+    on_record: Callable[[], object] = lambda: None,
+    max_pixels: int = _image_limits.MAX_PIXELS,
 ) -> Shard:
     """Reads every record of a file.
 
@@ -94,6 +102,7 @@ def read_shard(
       path: a TFRecord file.
       num_classes: labels have to be below it; None if nobody knows.
       on_record: called after each record.
+      max_pixels: largest number of pixels of an image.
     """
     shard = Shard(os.path.basename(path))
     try:
@@ -109,7 +118,7 @@ def read_shard(
     whole = records.count_whole_records(path) if expected is None else expected
     try:
         for serialized in tf.data.TFRecordDataset(path).take(whole):
-            problem = _read_record(serialized.numpy(), shard, num_classes)
+            problem = _read_record(serialized.numpy(), shard, num_classes, max_pixels)
             if problem:
                 shard.problems.append(f"{shard.file} record {shard.num_records}: {problem}")
             shard.num_records += 1
@@ -123,7 +132,9 @@ def read_shard(
     return shard
 
 
-def _read_record(serialized: bytes, shard: Shard, num_classes: int | None) -> str | None:
+def _read_record(
+    serialized: bytes, shard: Shard, num_classes: int | None, max_pixels: int
+) -> str | None:
     """Adds a record to what was found; returns what is wrong with it, or None."""
     try:
         features = tf.train.Example.FromString(serialized).features.feature
@@ -140,8 +151,13 @@ def _read_record(serialized: bytes, shard: Shard, num_classes: int | None) -> st
         return f"label {label} is negative"
     if num_classes is not None and not 0 <= label < num_classes:
         return f"label {label} is outside 0..{num_classes - 1}"
+    too_much = _image_limits.problem(encoded, max_pixels)
+    if too_much is not None:
+        return f"the image {too_much}"
     try:
-        image = tf.io.decode_image(encoded, expand_animations=False)
+        # Checked in the graph too: it sees a header as the decoder does.
+        contents = image_header.bounded(tf.constant(encoded), max_pixels)
+        image = tf.io.decode_image(contents, expand_animations=False)
     except tf.errors.OpError:
         return f"the picture cannot be decoded (it starts with {encoded[:8]!r})"
     height, width = (int(side) for side in image.shape[:2])
