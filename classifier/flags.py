@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from absl import flags
 
-from classifier import help_text, native_log, options, output, paths
+from classifier import flagfiles, help_text, native_log, options, output, paths
 from classifier.exit_codes import ExitCode
 from slim import _checks
 
@@ -159,6 +159,7 @@ def _read(
             flags.ArgumentParser(), None, name, None, option.declared.help, boolean=boolean
         )
         flags.DEFINE_flag(flag, values)
+    flagfiles.check(argv[1:])
     try:
         rest = values(list(argv), known_only=True)[1:]
     except (flags.Error, ValueError) as error:

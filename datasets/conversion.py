@@ -169,7 +169,7 @@ def run(
         if not split.items:
             raise _checks.UserError(f"Split {name!r} has no images in {plan.source}")
     rules = images.Rules(max_pixels, plan.upright, plan.jpeg_only)
-    journal = Journal(work, _fingerprint(plan, rules))
+    journal = Journal(work, _fingerprint(plan, rules), len(plan.classes))
     outcomes = _convert(plan, work, journal, rules, on_bad_image, num_workers)
     bad = sorted(entry for parts in outcomes.values() for part in parts for entry in part.bad)
     per_class = {

@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from datasets import archives, folder, folder_files, matlab, sources
-from slim import _checks
+from slim import _checks, _files
 
 TARS = {"train": "ILSVRC2012_img_train.tar", "validation": "ILSVRC2012_img_val.tar"}
 FOLDERS = {"train": ("train",), "validation": ("validation", "val")}
 DEVKIT = "ILSVRC2012_devkit_t12.tar.gz"
+_MAX_LABELS_BYTES = 64 << 20
 VALIDATION_LABELS = "imagenet_2012_validation_synset_labels.txt"
 NAMES = ("imagenet_metadata.txt", "LOC_synset_mapping.txt", "synset_words.txt")
 BOXES_CSV = "imagenet_2012_bounding_boxes.csv"
@@ -127,14 +128,16 @@ def read_boxes(source_dir: str, synsets: Mapping[str, str]) -> dict[str, list[Bo
 
 def _read_lines(path: str, content: str, parse: Callable[[str], T]) -> Iterator[T]:
     """Yields what `parse` makes of the lines that are not blank."""
-    with open(path, encoding="utf-8-sig") as file:
+    with _files.open_regular(path) as file:
         for number, line in enumerate(file, 1):
             try:
-                if line.strip():
-                    yield parse(line.strip())
-            except ValueError:
+                text = line.decode("utf-8-sig").strip()
+                if text:
+                    yield parse(text)
+            except (ValueError, csv.Error):
+                shown = line.decode("utf-8", "replace").strip()[:100]
                 raise _checks.UserError(
-                    f"{path}, line {number}: {line.strip()!r} is not {content}"
+                    f"{path}, line {number}: {shown!r} is not {content}"
                 ) from None
 
 
@@ -209,8 +212,10 @@ def _labels_of(count: int, path: str, source_dir: str) -> list[str]:
 def _validation_labels(pictures: str, source_dir: str) -> list[str]:
     path = os.path.join(source_dir, VALIDATION_LABELS)
     if os.path.isfile(path):
-        with open(path, encoding="utf-8") as file:
-            return file.read().split()
+        try:
+            return _files.read_bounded(path, _MAX_LABELS_BYTES).decode().split()
+        except UnicodeDecodeError:
+            raise _checks.UserError(f"{path} is not UTF-8: it needs one class a line") from None
     if os.path.isfile(os.path.join(source_dir, DEVKIT)):
         classes, truth = _devkit(source_dir)
         by_id = {int(each["ILSVRC2012_ID"][0]): each["WNID"] for each in classes}

@@ -23,7 +23,7 @@ from datasets import (
     sources,
     tfrecords,
 )
-from slim import _checks
+from slim import _checks, _files
 from slim.data import dataset
 
 _PLACE = "http://images.cocodataset.org/"
@@ -210,11 +210,11 @@ def features(
 
 def _read_annotations(path: str) -> dict[str, Any]:
     try:
-        with open(path, encoding="utf-8") as file:
+        with _files.open_regular(path) as file:
             annotations = json.load(file)
         for key in ("images", "categories", "annotations"):
             annotations[key][:0]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise _checks.RunError(
             f"{os.path.basename(path)} of the archive of annotations cannot be used:"
             f" {type(error).__name__}: {error}"

@@ -11,13 +11,14 @@ import stat
 from typing import IO
 
 
-def open_regular(path: str | os.PathLike[str]) -> IO[bytes]:
+def open_regular(path: str | os.PathLike[str], buffering: int = -1) -> IO[bytes]:
     """Opens a regular file for reading, without ever blocking.
 
     Links are followed: a user may keep data behind one.
 
     Args:
       path: the file.
+      buffering: as in `open`.
 
     Raises:
       OSError: if it cannot be opened, or is a directory, FIFO, socket or device.
@@ -27,7 +28,7 @@ def open_regular(path: str | os.PathLike[str]) -> IO[bytes]:
     try:
         _check_regular(descriptor, path)
         os.set_blocking(descriptor, True)
-        return os.fdopen(descriptor, "rb")
+        return os.fdopen(descriptor, "rb", buffering)
     except BaseException:
         os.close(descriptor)
         raise
@@ -64,6 +65,32 @@ def open_lock(path: str | os.PathLike[str]) -> IO[str]:
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def open_append(path: str | os.PathLike[str]) -> IO[bytes]:
+    """Opens a file for appending, creating it if needed.
+
+    Raises:
+      OSError: if it is a link (`errno.ELOOP`) or no regular file, or cannot be created.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o666)
+    try:
+        _check_regular(descriptor, path)
+        return os.fdopen(descriptor, "ab")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def move_aside(path: str) -> str:
+    """Renames whatever is at a path to `PATH.damaged`, or `PATH.damaged-N`; returns the name."""
+    backup, number = f"{path}.damaged", 1
+    while os.path.lexists(backup):
+        number += 1
+        backup = f"{path}.damaged-{number}"
+    os.rename(path, backup)
+    return backup
 
 
 def create_exclusive(path: str | os.PathLike[str]) -> IO[bytes]:

@@ -1,16 +1,18 @@
 """What is told of the pictures that a run leaves out."""
 
 import csv
+import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from classifier import inputs
 from classifier.config.bad_images import DEFAULT_MAX_FRACTION
-from slim import _checks, _paths, learning
+from slim import _checks, _files, _paths, learning
 from slim.data.dataset import Dataset
 
+_MAX_BYTES = 256 << 20
 _COLUMNS = ("path", "shard", "record", "reason")
 
 
@@ -41,15 +43,19 @@ class BadImagesLog(learning.Hook):
     def begin(self, run: learning.Run) -> None:
         """Reads what an earlier start of the run has left out, and drops a row that a crash or a
         full disk cut."""
-        if not os.path.exists(self._path):
+        try:
+            content = _files.read_bounded(self._path, _MAX_BYTES)
+        except FileNotFoundError:
             return
-        with open(self._path, "rb") as file:
-            lines = file.readlines()
+        except OSError as error:
+            raise _checks.UserError(
+                f"{self._path} cannot be used: {error.strerror}. Move it away"
+            ) from None
+        lines = content.splitlines(keepends=True)
         if lines and not lines[-1].endswith(b"\n"):
             lines.pop()
             _paths.write_atomically(self._path, b"".join(lines))
-        rows = csv.DictReader(line.decode() for line in lines)
-        self._known = {(row["shard"], int(row["record"])) for row in rows if row["reason"]}
+        self._known = set(_places(lines))
 
     def after_steps(self, run: learning.Run, numbers: Mapping[str, np.ndarray]) -> None:
         """Tells what was left out since the last steps; batches are made ahead of their steps.
@@ -81,9 +87,21 @@ class BadImagesLog(learning.Hook):
     def _write(self, bad: list[inputs.BadImage]) -> None:
         with (
             _paths.named_in_errors(self._path),
-            open(self._path, "a", encoding="utf-8", newline="") as file,
+            _files.open_append(self._path) as file,
+            io.TextIOWrapper(file, "utf-8", newline="") as text,
         ):
-            writer = csv.writer(file)
+            writer = csv.writer(text)
             if not file.tell():
                 writer.writerow(_COLUMNS)
             writer.writerows((each.file, each.shard, each.record, each.reason) for each in bad)
+
+
+def _places(lines: Sequence[bytes]) -> Iterator[tuple[str, int]]:
+    """Yields shard and record of the rows that are intact."""
+    for line in lines:
+        try:
+            _, shard, record, reason = next(csv.reader([line.decode()]))
+            if reason:
+                yield shard, int(record)
+        except (ValueError, csv.Error, StopIteration):
+            continue
