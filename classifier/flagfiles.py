@@ -17,8 +17,8 @@ def check(arguments: Iterable[str]) -> None:
       arguments: the command line, without the program.
 
     Raises:
-      UserError: for the first that cannot be used, or if more than `_MAX_FILES` are to be read, each
-        as often as it is named.
+      UserError: for the first that cannot be used, or if there are more than `_MAX_FILES`, each
+        counted as often as it is named.
     """
     pending, count = list(_named(arguments)), 0
     while pending:

@@ -63,7 +63,9 @@ class MetricsFile:
                 evaluations += [line] if "eval_accuracy" in line else []
         self._evaluations = evaluations
         if damaged:
-            backup = f"; the file as it was: {_files.move_aside(self._path)}" * any(damaged)
+            # A crash or a full disk leaves a last line without end: nothing to keep.
+            is_odd = any(damaged)
+            backup = f"; the file as it was: {_files.move_aside(self._path)}" if is_odd else ""
             print(f"warning: {self._path}: dropped {len(damaged)} damaged line(s){backup}")
         if damaged or dropped:
             _paths.write_atomically(self._path, b"".join(kept))

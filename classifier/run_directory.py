@@ -104,6 +104,11 @@ class RunDirectory:
         """One JSON object a line: what the log lines and the evaluations say."""
         return os.path.join(self.path, METRICS_FILE)
 
+    @property
+    def model_info_path(self) -> str:
+        """What evaluation, export and prediction need to know of the model."""
+        return os.path.join(self.path, MODEL_INFO_FILE)
+
     def read_config(self, schema: type[T] = RunConfig) -> T | None:  # type: ignore[assignment]
         """Returns what `write_config` wrote, or None.
 
@@ -126,12 +131,11 @@ class RunDirectory:
         Raises:
           UserError: if the file is damaged.
         """
-        path = os.path.join(self.path, MODEL_INFO_FILE)
-        return _json.read(path, ModelInfo, advice=_MODEL_INFO_ADVICE)
+        return _json.read(self.model_info_path, ModelInfo, advice=_MODEL_INFO_ADVICE)
 
     def write_model_info(self, info: ModelInfo) -> None:
         """Writes model_info.json."""
-        write_json(os.path.join(self.path, MODEL_INFO_FILE), info.to_dict())
+        write_json(self.model_info_path, info.to_dict())
 
 
 def write_json(path: str, values: Mapping[str, Any]) -> None:

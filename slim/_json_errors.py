@@ -48,7 +48,7 @@ def explain(error: msgspec.ValidationError, values: Any, schema: Any) -> str:
     missing = re.fullmatch(r"Object missing required field `(.*)`", reason)
     if missing:
         name = f"{where}.{missing[1]}" if where else missing[1]
-        return printable(f"the key {name} is missing")
+        return printable(f"the key {name!r} is missing")
     if not re.match(r"Expected|Invalid|Integer|Number", reason):  # of a class's own check
         return printable(f"{where}: {reason}" if where else reason)
     found = values

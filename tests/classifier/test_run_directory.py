@@ -92,7 +92,7 @@ def test_a_missing_key_is_named(tmp_path):
     values = INFO.to_dict()
     del values["num_classes"]
     run_directory.write_json(str(tmp_path / "model_info.json"), values)
-    with pytest.raises(_checks.UserError, match="the key num_classes is missing"):
+    with pytest.raises(_checks.UserError, match="the key 'num_classes' is missing"):
         RunDirectory(str(tmp_path)).read_model_info()
 
 
@@ -101,7 +101,7 @@ def test_a_missing_key_is_named(tmp_path):
     [
         ("{", r"config\.json cannot be used: not JSON: Expecting"),
         ("[]", r"the content is \[\], expected an object"),
-        ("{}", "the key options is missing"),
+        ("{}", "the key 'options' is missing"),
         ('{"options": 5}', "options is 5, expected an object"),
         ('{"options": {}, "resolved": []}', r"resolved is \[\], expected an object"),
     ],

@@ -42,7 +42,7 @@ def test_unknown_keys_are_ignored_and_missing_ones_take_the_default():
     [
         (b"", "not JSON"),
         (b"{", "not JSON"),
-        (b"{}", "the key count is missing"),
+        (b"{}", "the key 'count' is missing"),
         (b"[]", r"the content is \[\], expected an object"),
         (b"null", "the content is null, expected an object"),
         (b'{"count": 0}', "count is 0, expected a whole number of at least 1"),
@@ -63,7 +63,7 @@ def test_unknown_keys_are_ignored_and_missing_ones_take_the_default():
             b'{"count": 1, "parts": {"a": {"n": 1}, "b": {"n": "x"}, "c": {"n": "y"}}}',
             r'parts\.b\.n is "x", expected a whole number',
         ),
-        (b'{"count": 1, "parts": {"a": {"n": 1}, "b": {}}}', r"the key parts\.b\.n is missing"),
+        (b'{"count": 1, "parts": {"a": {"n": 1}, "b": {}}}', r"the key 'parts\.b\.n' is missing"),
         (b'{"count": 1, "parts": {"a": {"n": 13}}}', r"parts\.a: n is unlucky"),
         (b'{"count": 1, "kind": 2}', "kind is 2, expected one of the known values"),
         (b'{"count": 1, "names": 1, "names": []}', 'the key "names" occurs more than once'),

@@ -112,5 +112,7 @@ def test_a_checkpoint_from_before_a_return_reads_the_data_as_they_were(tmp_path)
 
 def test_a_damaged_note_is_refused(tmp_path):
     (tmp_path / nan_restores.FILE).write_text("[{")
-    with pytest.raises(_checks.RunError, match=r"nan_restores.json is damaged .*bring back a copy"):
+    with pytest.raises(
+        _checks.UserError, match=r"nan_restores.json cannot be used: .*\. Bring back a copy"
+    ):
         train(tmp_path, tiny.batches)
