@@ -23,6 +23,7 @@ FILE_NAME = "README.md"
 MARK = "<!-- Written by export_inference_graph.py. Without this line, no export changes it. -->"
 _SHOWN_CLASSES = 100
 _MAX_BYTES = 16 << 20
+_MAX_PATH = 500  # characters shown
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -99,8 +100,8 @@ def measured(options: ExportOptions, prefix: str, step: int | None) -> Measured 
                 f"eval_json={options.eval_json!r} is of step {found.step}, the checkpoint of"
                 f" step {step}: evaluate the one that is exported"
             )
-        theirs = _json.printable(found.checkpoint)
-        if os.path.basename(theirs) != os.path.basename(prefix):
+        theirs = _json.printable(found.checkpoint[:_MAX_PATH])
+        if os.path.basename(found.checkpoint) != os.path.basename(prefix):
             raise _checks.UserError(
                 f"eval_json={options.eval_json!r} is of {theirs}, which is not the checkpoint"
                 f" {prefix}: evaluate the one that is exported"
