@@ -53,7 +53,7 @@ def read(path: str, names: Sequence[str]) -> tuple[float, ...]:
 def _parse(path: str, content: bytes) -> dict[str, float]:
     try:
         if path.endswith(".json"):
-            weights = _json.decode(content, dict[str, _Weight])
+            weights = _json.decode(content, dict[_json.Name, _Weight])
         else:
             pairs = [row for row in csv.reader(content.decode().splitlines()) if row]
             pairs = pairs[1:] if pairs and pairs[0] == ["class", "weight"] else pairs

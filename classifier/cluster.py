@@ -28,7 +28,7 @@ _Digits = Annotated[str, msgspec.Meta(pattern="^[0-9]{1,6}$")]  # as some launch
 
 @dataclasses.dataclass(frozen=True)
 class _Task:
-    type: str
+    type: _json.Name
     index: _Index | _Digits
 
 
@@ -36,7 +36,7 @@ class _Task:
 class _Config:
     """What is read of TF_CONFIG."""
 
-    cluster: dict[str, list[str]]
+    cluster: dict[_json.Name, list[_json.Name]]
     task: _Task
 
 

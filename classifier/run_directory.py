@@ -51,18 +51,18 @@ class ModelInfo:
       UserError: if there are names of another number of classes, or they are not valid Unicode.
     """
 
-    model_name: str
+    model_name: _json.Name
     num_classes: _Classes
-    label_names: tuple[str, ...] = ()
+    label_names: tuple[_json.Name, ...] = ()
     labels_offset: Annotated[int, msgspec.Meta(ge=0, le=1 << 20)] = 0
     image_size: tuple[_Side, _Side]
     num_channels: Annotated[int, msgspec.Meta(ge=1, le=64)] = 3
-    preprocessing_name: str
+    preprocessing_name: _json.Name
     use_grayscale: bool = False
     moving_average_decay: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     quantized: bool = False
-    dataset_name: str | None = None
-    versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    dataset_name: _json.Name | None = None
+    versions: Mapping[str, _json.Name] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.label_names and len(self.label_names) != self.num_classes:

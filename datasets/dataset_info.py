@@ -27,7 +27,7 @@ class ShardInfo:
     file: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
     num_samples: _json.Count
     bytes: _json.Count
-    sha256: str
+    sha256: _json.Name
 
     def __post_init__(self) -> None:
         if os.path.basename(self.file) != self.file or self.file in (".", ".."):
@@ -51,10 +51,10 @@ class DatasetInfo:
     `folder_files.summary` said of the pictures' folder.
     """
 
-    name: str
-    classes: tuple[str, ...]
+    name: _json.Name
+    classes: tuple[_json.Name, ...]
     num_channels: Annotated[int, msgspec.Meta(ge=1, le=4)]
-    splits: Mapping[str, SplitInfo]
+    splits: Mapping[_json.Name, SplitInfo]
     source: str = ""
     attribution: str = ""
     num_bad_files: _json.Count = 0

@@ -20,6 +20,7 @@ from slim import _checks, _files, _json_errors
 T = TypeVar("T")
 printable = _json_errors.printable
 
+Name = Annotated[str, msgspec.Meta(max_length=1000)]
 # Counts beyond these would overflow where they are multiplied.
 Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 48)]
 Step = Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]

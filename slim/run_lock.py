@@ -20,8 +20,8 @@ class _Holder:
     """What the file says of the process that holds the lock."""
 
     pid: int
-    host: str
-    since: str
+    host: _json.Name
+    since: _json.Name
 
 
 class TrainDirLock:

@@ -32,7 +32,7 @@ class _EvalFile:
 
     checkpoint: str
     step: _json.Step
-    split: str
+    split: _json.Name
     num_images: _json.Count
     accuracy: float
     k: _json.Count | None = None

@@ -23,12 +23,12 @@ _log = logging.getLogger(__name__)
 class _Record:
     """What best.json holds; `kept` are other checkpoints, which are never removed."""
 
-    checkpoint: str
+    checkpoint: _json.Name
     step: Annotated[int, msgspec.Meta(ge=-1)]
-    metric: str
+    metric: _json.Name
     value: float
     higher_is_better: bool
-    kept: tuple[str, ...] = ()
+    kept: tuple[_json.Name, ...] = ()
 
     def __post_init__(self) -> None:
         if _listing.step_of(self.checkpoint) != self.step or "/" in self.checkpoint:

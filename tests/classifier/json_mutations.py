@@ -1,5 +1,6 @@
 """Damaged JSON, the same for the same seed: of its bytes, of its text, and of its values."""
 
+import copy
 import json
 import random
 
@@ -59,19 +60,19 @@ def _with_an_odd_value(values, rng):
             parents.append(value)
             pending += value.values() if isinstance(value, dict) else value
     if not parents or rng.random() < 0.05:
-        return rng.choice(_ODD)
+        return copy.deepcopy(rng.choice(_ODD))
     parent = rng.choice(parents)
     key = rng.choice(list(parent) if isinstance(parent, dict) else range(len(parent)))
     kind = rng.random()
     if kind < 0.1:
         del parent[key]
     elif kind < 0.2 and isinstance(parent, list):
-        parent.insert(key, rng.choice(_ODD))
+        parent.insert(key, copy.deepcopy(rng.choice(_ODD)))
     elif kind < 0.25:
         for _ in range(rng.choice((3, 80, 500))):
             parent[key] = [parent[key]]
     elif kind < 0.4 and isinstance(parent[key], (int, float)):
         parent[key] = rng.choice((-parent[key], parent[key] + 1, parent[key] * 10**9, 0.5))
     else:
-        parent[key] = rng.choice(_ODD)
+        parent[key] = copy.deepcopy(rng.choice(_ODD))
     return values

@@ -57,7 +57,7 @@ def test_model_info_of_the_first_version_is_read(tmp_path):
 @pytest.mark.parametrize(
     "key, value, problem",
     [
-        ("num_classes", None, "num_classes is null, expected a whole number of at least 1"),
+        ("num_classes", None, r"num_classes is null, expected a whole number\."),
         ("num_classes", -3, "num_classes is -3, expected a whole number of at least 1"),
         ("num_classes", 10**9, "num_classes is 1000000000, expected a whole number of at most"),
         ("num_classes", 3, "label_names has 2 names, but num_classes is 3"),
