@@ -311,7 +311,11 @@ def _run_of(checkpoint_path: str) -> RunDirectory:
 
 
 def _measured(split: str, values: Mapping[str, Any]) -> Measured:
-    recall = {f"recall_at_{values['k']}": values["recall_at_k"]} if "k" in values else {}
+    recall = (
+        {f"recall_at_{values['k']}": values["recall_at_k"]}
+        if values.keys() >= {"k", "recall_at_k"}
+        else {}
+    )
     rest = {name: values[name] for name in ("macro_recall", "loss") if name in values}
     metrics = {"accuracy": values["accuracy"], **recall, **rest}
     finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
