@@ -16,7 +16,7 @@ from absl import flags
 
 from classifier import flagfiles, help_text, native_log, options, output, paths
 from classifier.exit_codes import ExitCode
-from slim import _checks
+from slim import _checks, _json
 
 C = TypeVar("C")
 
@@ -231,5 +231,6 @@ def _as_flags(message: str, known: Iterable[str]) -> str:
 
 def _tell(program: str, lines: Iterable[str], code: ExitCode) -> ExitCode:
     for line in lines:
-        print(f"{program}: {line}", file=sys.stderr)
+        # A line may have a name of a file or a class, and that anything that moves the cursor.
+        print(f"{program}: {_json.printable(line)}", file=sys.stderr)
     return code

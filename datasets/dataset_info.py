@@ -30,7 +30,8 @@ class ShardInfo:
     sha256: _json.Name
 
     def __post_init__(self) -> None:
-        if os.path.basename(self.file) != self.file or self.file in (".", ".."):
+        is_plain = os.path.basename(self.file) == self.file and self.file.isprintable()
+        if not is_plain or self.file in (".", ".."):
             raise ValueError(f"shard {self.file!r} is not a plain file name")
 
 
@@ -159,6 +160,8 @@ def _problem(info: DatasetInfo) -> str:
     if not info.classes or len(set(info.classes)) != len(info.classes):
         return "classes must be distinct names, at least one"
     for name, split in info.splits.items():
+        if not name.isprintable():
+            return f"split {name!r} has a name that cannot be printed"
         if sum(split.per_class) != split.num_samples or len(split.per_class) != len(info.classes):
             return f"per_class of split {name!r} does not add up to its num_samples"
         if sum(shard.num_samples for shard in split.shards) != split.num_samples:

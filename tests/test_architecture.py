@@ -42,6 +42,7 @@ FLOORS = (
             "datasets.dataset_factory",
             "preprocessing.preprocessing_factory",
             "slim._checks",
+            "slim._json",
         ),
     ),
     (

@@ -117,7 +117,7 @@ def save_best(
 def _replace_record(directory: str, record: _Record) -> None:
     path = os.path.join(directory, RECORD)
     try:
-        if _is_damaged(path):
+        if _is_damaged(directory):
             _log.warning("%s is now %s", path, _files.move_aside(path))
         content = json.dumps(record.to_dict(), indent=2) + "\n"
         _paths.write_atomically(path, content.encode())
@@ -164,25 +164,25 @@ def _recovered(
 
 
 def _read(directory: str) -> _Record | None:
-    path = os.path.join(directory, RECORD)
     try:
-        record = _parse(path)
+        return _parse(directory)
     except _checks.UserError as error:
         _log.warning("%s", error)
         return None
-    if record and not _listing.is_checkpoint(os.path.join(directory, record.checkpoint)):
-        _log.warning("%s names %s, which is not there", path, record.checkpoint)
-        return None
-    return record
 
 
-def _is_damaged(path: str) -> bool:
+def _is_damaged(directory: str) -> bool:
     try:
-        _parse(path)
+        _parse(directory)
     except _checks.UserError:
         return True
     return False
 
 
-def _parse(path: str) -> _Record | None:
-    return _json.read(path, _Record, advice="The best so far is unknown", finite=False)
+def _parse(directory: str) -> _Record | None:
+    path, advice = os.path.join(directory, RECORD), "The best so far is unknown"
+    record = _json.read(path, _Record, advice=advice, finite=False)
+    if record and not _listing.is_checkpoint(os.path.join(directory, record.checkpoint)):
+        name = _json.printable(record.checkpoint)
+        raise _checks.UserError(f"{path} names {name}, which is not there. {advice}")
+    return record

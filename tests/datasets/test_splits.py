@@ -236,6 +236,14 @@ def test_info_survives_writing(tmp_path):
             lambda d: d["splits"]["train"]["shards"][0].update(file="../x"),
             "shard '../x' is not a plain file name",
         ),
+        (
+            lambda d: d["splits"]["train"]["shards"][0].update(file="\x1b[2J"),
+            r"shard '\x1b[2J' is not a plain file name",
+        ),
+        (
+            lambda d: d["splits"].update({"\x1b[2J": d["splits"].pop("train")}),
+            r"split '\x1b[2J' has a name that cannot be printed",
+        ),
     ],
 )
 def test_bad_info_is_refused(tmp_path, change, message):
