@@ -1,6 +1,7 @@
 """A FIFO, a directory or a device where a file is expected: a line at once, and nothing waits."""
 
 import os
+import shutil
 
 import h5py
 import pytest
@@ -12,7 +13,6 @@ from classifier.hooks.bad_images import BadImagesLog
 from datasets import verify
 from slim import _checks, checkpoints, events
 from slim.data import records
-from tests.classifier.test_exporting import make_run
 
 
 def fifo(path):
@@ -28,13 +28,19 @@ def directory(path):
 
 
 KINDS = {"FIFO": fifo, "device": device, "directory": directory}
+# The other kinds take the same way through the scripts.
+ONE_FAST = pytest.mark.parametrize(
+    "make",
+    [fifo, *(pytest.param(each, marks=pytest.mark.slow) for each in (device, directory))],
+)
 
 
-@pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
+@ONE_FAST
 @pytest.mark.parametrize("name", ["model_info.json", "checkpoint", "model.ckpt-7.index",
                                   "model.ckpt-7.data-00000-of-00001"])  # fmt: skip
-def test_evaluation_of_a_run(make, name, tmp_path, evaluate):
-    run = make_run(tmp_path / "run", label_names=(), dataset_name="digits")
+def test_evaluation_of_a_run(make, name, tmp_path, evaluate, lenet_run):
+    run = tmp_path / "run"
+    shutil.copytree(lenet_run, run)
     (run / name).unlink(missing_ok=True)
     make(run / name)
     answer = evaluate(run)
@@ -47,7 +53,7 @@ def test_evaluation_of_a_run(make, name, tmp_path, evaluate):
     assert {path.name for path in run.iterdir()} >= {name}
 
 
-@pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
+@ONE_FAST
 @pytest.mark.parametrize("name", ["config.json", "metrics.jsonl", "nan_restores.json",
                                   "bad_files.csv"])  # fmt: skip
 def test_training(make, name, tmp_path, train):
