@@ -23,7 +23,7 @@ from slim import _checks, checkpoints, nan_restores, run_lock
 from slim.checkpoints import _listing
 from tests.classifier import json_mutations
 
-MANY, FEW = 3000, 10
+MANY, FEW, SAMPLE = 3000, 10, 6
 MOST_SECONDS = 10
 MOST_BYTES = 2 << 30
 
@@ -316,7 +316,7 @@ def test_the_scripts_answer_a_damaged_file_in_a_line(
 
     intact = (finished_run / name).read_bytes()
     image = next(iter((digits / "samples").iterdir()))
-    for number in range(12):
+    for number in range(SAMPLE):
         run = tmp_path / str(number)
         shutil.copytree(finished_run, run)
         content = json_mutations.mutated(intact, random.Random(number))
