@@ -231,4 +231,12 @@ def _contradictions(path: str, model: ModelInfo, image_size: tuple[int, int]) ->
 
 
 def _model_info(checkpoint_path: str) -> ModelInfo | None:
-    return RunDirectory.of_checkpoint(checkpoint_path).read_model_info()
+    run = RunDirectory.of_checkpoint(checkpoint_path)
+    info = run.read_model_info()
+    if info is not None:
+        try:
+            _checks.one_of("model_name", info.model_name, NETWORKS)
+            preprocessing_factory.resolve_name(info.preprocessing_name)
+        except _checks.UserError as error:
+            raise _checks.UserError(f"{run.model_info_path} cannot be used: {error}") from None
+    return info

@@ -14,7 +14,7 @@ import tensorflow as tf
 from classifier import facts, images, model, ownership
 from classifier.config.trained import PredictConfig
 from classifier.exit_codes import ExitCode
-from slim import _checks, _image_limits, _paths
+from slim import _checks, _image_limits, _json, _paths
 from slim.data import image_header
 
 
@@ -40,7 +40,8 @@ def run(config: PredictConfig) -> ExitCode | None:
             continue
         best = np.argsort(-probabilities, kind="stable")[: resolved.top_k]
         named = [(classifier.class_name(i), float(probabilities[i])) for i in best]
-        print(f"{path}: " + ", ".join(f"{name} {p:.4f}" for name, p in named), flush=True)
+        line = f"{path}: " + ", ".join(f"{name} {p:.4f}" for name, p in named)
+        print(_json.printable(line), flush=True)
         rows += [[path, rank, name, p] for rank, (name, p) in enumerate(named, 1)]
     if config.output_csv is not None:
         _write_csv(config.output_csv, rows)

@@ -6,9 +6,10 @@ from classifier.hooks.contact_sheet import ContactSheet
 from classifier.hooks.curves import Curves
 from classifier.hooks.events import EventHook
 from classifier.hooks.profile import Profile
-from classifier.hooks.progress import MetricsFile, Progress
+from classifier.hooks.progress import Progress
 from classifier.hooks.validation import Validation
 from classifier.hooks.watchdog import Watchdog
+from classifier.metrics_file import MetricsFile
 from classifier.resolve import ResolvedRun
 from classifier.run_directory import RunDirectory
 from classifier.training_batches import TrainingBatches

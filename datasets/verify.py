@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import tensorflow as tf
 
 from datasets import dataset_factory, dataset_info, progress, splits
-from slim import _checks, _cores, _image_limits
+from slim import _checks, _cores, _files, _image_limits
 from slim.data import image_header, records
 
 _MOST_TOLD = 50
@@ -59,7 +59,7 @@ def run(
     if not os.path.isdir(dataset_dir):
         raise _checks.UserError(f"dataset_dir={dataset_dir!r} is not a folder")
     info = dataset_info.read(dataset_dir)
-    files = _files(info, dataset_dir)
+    files = _shard_files(info, dataset_dir)
     num_classes = len(info.classes) if info else _num_classes(files, dataset_dir)
     paths = [os.path.join(dataset_dir, file) for file in files]
     total = sum(split.num_samples for split in info.splits.values()) if info else None
@@ -113,6 +113,8 @@ def read_shard(
         return shard
     except _checks.UserError as error:
         shard.problems.append(str(error))
+        if not os.path.isfile(path):
+            return shard
         expected = None
     # Not beyond the end: TensorFlow's reader crashes on a huge length with a right checksum.
     whole = records.count_whole_records(path) if expected is None else expected
@@ -169,7 +171,7 @@ def _read_record(
     return None
 
 
-def _files(info: dataset_info.DatasetInfo | None, dataset_dir: str) -> list[str]:
+def _shard_files(info: dataset_info.DatasetInfo | None, dataset_dir: str) -> list[str]:
     if info:
         return [shard.file for split in info.splits.values() for shard in split.shards]
     names = sorted(os.listdir(dataset_dir))
@@ -234,7 +236,7 @@ def _contradictions(
 
 
 def _sha256(path: str) -> str:
-    with open(path, "rb") as file:
+    with _files.open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
