@@ -106,7 +106,9 @@ def test_shards(make, tmp_path):
     path = tmp_path / "digits_train-00000-of-00001.tfrecord"
     make(path)
     for read in (records.count_records, records.count_whole_records):
-        with pytest.raises(_checks.UserError, match=r"Shard .* is a .*, not a file: re-copy"):
+        with pytest.raises(
+            _checks.UserError, match=r"Shard .* is a .*, not a regular file: re-copy"
+        ):
             read(str(path))
     with pytest.raises(_checks.UserError, match="not a file: re-copy"):
         records.find_all_records([str(path)], [1])

@@ -80,7 +80,7 @@ def test_a_flipped_bit(directory):
 def test_a_cut_shard(directory):
     os.truncate(directory / SHARD, os.path.getsize(directory / SHARD) - 5)
     found = problems(directory)
-    assert found[0].startswith(f"Shard {directory}/{SHARD} is cut inside record 2")
+    assert found[0].startswith(f"Shard {directory}/{SHARD} is truncated inside record 2")
     assert f"{SHARD} has 2 readable records, dataset_info.json says 3" in found
 
 

@@ -127,7 +127,7 @@ def test_gone_before_opening_and_between_two_variables(prefix, data, index):
     index.unlink()
     data.unlink()
     for attempt in (lambda: reader.get("net/weights"), lambda: checkpoints.read(prefix)):
-        with pytest.raises(checkpoints.CheckpointGone, match=r"is not there \(any more\)"):
+        with pytest.raises(checkpoints.CheckpointGone, match=r"does not exist \(any more\)"):
             attempt()
 
 

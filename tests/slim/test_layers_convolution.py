@@ -152,7 +152,7 @@ def test_a_rank_that_no_convolution_takes_is_refused():
 
 def test_bad_arguments_are_refused():
     x = inputs(2)
-    with pytest.raises(ValueError, match="stride=2 and rate=3: only one of them may be above 1"):
+    with pytest.raises(ValueError, match="stride=2 and rate=3: at most one may be above 1"):
         slim.conv2d(x, 4, 3, stride=2, rate=3)
     with pytest.raises(ValueError, match="'NCW' is not known for rank 4. Known: NHWC, NCHW"):
         slim.conv2d(x, 4, 3, data_format="NCW")
