@@ -9,7 +9,7 @@ from datasets import dataset_factory
 from tests import source_tree
 
 
-def test_the_packages_of_an_extra_are_those_of_the_messages():
+def test_messages_name_the_packages_of_their_extra():
     project = tomllib.loads((source_tree.ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     named = {

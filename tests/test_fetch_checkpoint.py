@@ -34,7 +34,7 @@ def fetch(*arguments, code=0):
         ),
     ],
 )
-def test_a_checkpoint_is_unpacked_once(tmp_path, archive, members, found):
+def test_archive_is_unpacked_once(tmp_path, archive, members, found):
     (tmp_path / archive).write_bytes(made.tar_bytes(dict.fromkeys(members, b"x")))
     stem = archive.removesuffix(".tar.gz").removesuffix(".tgz")
     (tmp_path / "out" / f"{stem}.part").mkdir(parents=True)
@@ -45,7 +45,7 @@ def test_a_checkpoint_is_unpacked_once(tmp_path, archive, members, found):
     assert fetch(archive, tmp_path / "out", tmp_path) == path
 
 
-def test_what_is_missing_is_told_in_a_line(tmp_path):
+def test_missing_archives_and_checkpoints_are_errors_of_one_line(tmp_path):
     told = fetch("inception_v9.tar.gz", tmp_path, code=1)
     assert told.startswith("fetch_checkpoint.py: archive='inception_v9.tar.gz' is not known; did")
     told = fetch("inception_v1_2016_08_28.tar.gz", tmp_path, tmp_path, code=1)
@@ -56,7 +56,7 @@ def test_what_is_missing_is_told_in_a_line(tmp_path):
     assert told.endswith("out/inception_v1_2016_08_28 holds no .ckpt")
 
 
-def test_a_hostile_archive_is_one_line_and_no_checkpoint(tmp_path):
+def test_hostile_archive_is_an_error_of_one_line_and_writes_no_checkpoint(tmp_path):
     archive = tmp_path / "inception_v1_2016_08_28.tar.gz"
     chain = hostile.TARS["chain of names"][0]
     for content in (
@@ -74,7 +74,7 @@ ARCHIVE = "inception_v1_2016_08_28.tar.gz"
 
 
 @pytest.mark.parametrize("name", ["thesis.tex", f"{ARCHIVE}.notes", "inception_v1/readme"])
-def test_a_folder_of_the_users_is_refused_and_unchanged(tmp_path, name):
+def test_users_directory_is_an_error_and_stays_unchanged(tmp_path, name):
     source, home = tmp_path / "source", tmp_path / "home"
     source.mkdir()
     (source / ARCHIVE).write_bytes(made.tar_bytes({"inception_v1.ckpt": b"x"}))
@@ -86,7 +86,7 @@ def test_a_folder_of_the_users_is_refused_and_unchanged(tmp_path, name):
     assert told.endswith("Use another directory, new or empty")
 
 
-def test_what_an_earlier_version_left_stays(tmp_path):
+def test_files_of_an_earlier_version_are_kept(tmp_path):
     source, out = tmp_path / "source", tmp_path / "out"
     source.mkdir()
     (source / ARCHIVE).write_bytes(made.tar_bytes({"inception_v1.ckpt": b"x"}))

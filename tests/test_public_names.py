@@ -24,7 +24,7 @@ def public_names() -> list[str]:
     return sorted(names)
 
 
-def test_public_names_are_those_of_the_list():
+def test_public_names_equal_the_checked_in_list():
     listed = LIST.read_text("utf-8").split()
     found = public_names()
     assert not set(found) - set(listed), "new: run `python tests/test_public_names.py`"

@@ -62,13 +62,13 @@ def is_tested(text):
 
 
 @pytest.mark.parametrize("texts", list(raises()))
-def test_some_test_has_the_message(texts):
+def test_each_message_occurs_in_a_test(texts):
     longest = sorted(texts, key=len)[-1]
     assert any(is_tested(text) for text in texts if len(text) >= min(STRETCH, len(longest))), (
         longest
     )
 
 
-def test_a_message_that_nobody_wrote_down_is_found():
+def test_an_untested_message_is_detected():
     assert not is_tested("z" + "q" * STRETCH)
     assert is_tested("is not known; did you mean")

@@ -46,7 +46,7 @@ def answer(folder, script, *arguments):
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_help(tmp_path, script):
+def test_help_does_not_load_tensorflow(tmp_path, script):
     code, out, err, tensorflow = answer(tmp_path, script, "--help")
     assert (code, err, tensorflow) == (0, "", False)
     assert f"usage: {script} " in out
@@ -70,7 +70,7 @@ def test_help(tmp_path, script):
         (["--train_dir=run", "--model_name=lenet"], "--dataset_dir is required: "),
     ],
 )
-def test_mistakes_in_training_flags(tmp_path, flags, told):
+def test_wrong_training_flags_are_errors_before_tensorflow_loads(tmp_path, flags, told):
     (tmp_path / "data").mkdir()
     code, out, err, tensorflow = answer(
         tmp_path, "train_image_classifier.py", "--dataset_name=digits", "--model_name=lenet", *flags
@@ -103,7 +103,9 @@ def test_mistakes_in_training_flags(tmp_path, flags, told):
         ),
     ],
 )
-def test_mistakes_in_other_flags(tmp_path, script, flags, told):
+def test_wrong_flags_of_other_scripts_are_errors_before_tensorflow_loads(
+    tmp_path, script, flags, told
+):
     (tmp_path / "ok").mkdir()
     (tmp_path / "ok" / "model.ckpt-1.index").touch()
     code, out, err, tensorflow = answer(tmp_path, script, *flags)
@@ -113,5 +115,5 @@ def test_mistakes_in_other_flags(tmp_path, script, flags, told):
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_scripts_are_thin(script):
+def test_scripts_have_no_logic_of_their_own(script):
     assert len((ROOT / script).read_text().splitlines()) < 80

@@ -160,7 +160,7 @@ def check_history(history):
 
 
 @pytest.mark.slow
-def test_killed_at_every_file_operation_of_a_save(tmp_path):
+def test_sigkill_at_any_file_operation_of_a_save_leaves_an_intact_checkpoint(tmp_path):
     operations = int(run(EVERY_STEP, tmp_path))
     assert operations > 10
     assert len(list(tmp_path.glob("*.log"))) == 2 * operations + 3
@@ -173,7 +173,7 @@ def test_killed_at_every_file_operation_of_a_save(tmp_path):
 
 
 @pytest.mark.slow
-def test_killed_at_ten_random_moments(tmp_path):
+def test_sigkill_at_ten_random_moments_leaves_an_intact_checkpoint(tmp_path):
     run(RANDOM, tmp_path, 20161)
     history = records(tmp_path / "run.log")
     check_history(history)
@@ -183,7 +183,7 @@ def test_killed_at_ten_random_moments(tmp_path):
 
 
 @pytest.mark.slow
-def test_an_evaluator_reads_on_while_the_trainer_deletes(tmp_path):
+def test_evaluator_reads_complete_checkpoints_while_the_trainer_deletes_them(tmp_path):
     read, gone = map(int, run(EVALUATOR, tmp_path).split())
     assert read >= 3
     assert gone >= 1

@@ -43,7 +43,7 @@ def original(request, tmp_path):
 
 
 @pytest.mark.parametrize("state_file", [True, False])
-def test_the_originals_checkpoints_are_found_and_read(original, state_file):
+def test_tf_slims_checkpoints_are_located_and_read(original, state_file):
     if not state_file:
         (original / "checkpoint").unlink()
     prefix = checkpoints.find(original)
@@ -58,14 +58,14 @@ def test_the_originals_checkpoints_are_found_and_read(original, state_file):
     assert all(variables[name].numpy().tobytes() == VALUES[name].tobytes() for name in VALUES)
 
 
-def test_rotation_in_a_directory_of_the_original_removes_all_its_files(original):
+def test_rotation_in_a_tf_slim_run_removes_all_files_of_a_checkpoint(original):
     checkpoints.Checkpoints(original, max_to_keep=1).save(4, VALUES)
     assert sorted(os.listdir(original)) == [
         "checkpoint", "model.ckpt-4.data-00000-of-00001", "model.ckpt-4.index",
     ]  # fmt: skip
 
 
-def test_ours_is_restored_by_the_originals_saver(tmp_path):
+def test_our_checkpoint_is_restored_by_tensorflow_1s_saver(tmp_path):
     checkpoints.Checkpoints(tmp_path).save(5, VALUES)
     with tf.Graph().as_default(), tf1.Session() as session:
         variables = graph_variables({name: np.zeros_like(v) for name, v in VALUES.items()})
@@ -74,7 +74,7 @@ def test_ours_is_restored_by_the_originals_saver(tmp_path):
             assert session.run(variable).tobytes() == VALUES[name].tobytes()
 
 
-def test_ours_has_the_bytes_of_the_originals(tmp_path):
+def test_our_checkpoint_has_the_bytes_of_tensorflow_1s(tmp_path):
     ours = tmp_path / "ours"
     checkpoints.save(ours, VALUES)
     with tf.Graph().as_default(), tf1.Session() as session:
@@ -97,13 +97,13 @@ def old(tmp_path):
 
 
 @pytest.mark.parametrize("size", [0, 1, 40, 2000, -1])
-def test_a_truncated_v1_file(old, size):
+def test_truncated_v1_file_is_damaged(old, size):
     os.truncate(old, size if size >= 0 else old.stat().st_size - 1)
     with pytest.raises(_checks.RunError, match=rf"Checkpoint {old}: {old} is truncated"):
         checkpoints.verify(checkpoints.find(old))
 
 
-def test_a_flipped_bit_in_a_v1_file_is_found_or_harmless(old):
+def test_flipped_bit_in_a_v1_file_is_detected_or_harmless(old):
     sound, found = old.read_bytes(), []
     positions = range(0, len(sound), 41)
     for position in positions:

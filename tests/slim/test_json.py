@@ -48,7 +48,7 @@ def test_unknown_keys_are_ignored_and_missing_ones_take_the_default():
         (b'\xff\xfe{"count": 1}', "not UTF-8"),
     ],
 )
-def test_what_does_not_fit_is_one_printable_line(tmp_path, content, message):
+def test_invalid_content_is_an_error_of_one_printable_line(tmp_path, content, message):
     path = tmp_path / "record.json"
     path.write_bytes(content)
     with pytest.raises(_checks.UserError, match=message) as caught:
@@ -59,11 +59,11 @@ def test_what_does_not_fit_is_one_printable_line(tmp_path, content, message):
     assert text.isprintable()
 
 
-def test_a_missing_file_is_none(tmp_path):
+def test_missing_file_is_none(tmp_path):
     assert _json.read(tmp_path / "record.json", Record, advice="") is None
 
 
-def test_special_and_oversized_files_are_refused_at_once(tmp_path):
+def test_special_and_oversized_files_are_errors(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "large").write_bytes(b" " * 101)
     for name, message in (

@@ -23,7 +23,7 @@ def store_with(decay):
     return store, averages
 
 
-def test_the_networks_variables_have_averages_under_the_originals_names():
+def test_model_variables_have_averages_under_tf_slims_names():
     store, averages = store_with(0.9)
     added = [name for name in store.named_variables if name.endswith("ExponentialMovingAverage")]
     assert added == [
@@ -39,7 +39,7 @@ def test_the_networks_variables_have_averages_under_the_originals_names():
 
 @pytest.mark.parametrize("decay", [0.0, 0.5, 0.9999, 1.0])
 @pytest.mark.parametrize("first", [0, 1000])
-def test_50_updates_equal_numpy(decay, first):
+def test_50_updates_of_moving_averages_equal_numpy(decay, first):
     store, averages = store_with(decay)
     averages.reset()
     random = np.random.RandomState(0)
@@ -60,7 +60,7 @@ def test_50_updates_equal_numpy(decay, first):
         np.testing.assert_allclose(ours, average, rtol=1e-5, atol=1e-6)
 
 
-def test_equal_to_tensorflows_own():
+def test_moving_averages_equal_tensorflow_1s():
     store, averages = store_with(0.99)
     averages.reset()
     values = [np.full([2, 3], step**1.5, np.float32) for step in range(20)]
@@ -84,7 +84,7 @@ def test_equal_to_tensorflows_own():
 
 
 @pytest.mark.parametrize("decay", [-0.1, 1.1])
-def test_decay_out_of_range(decay):
+def test_decay_out_of_range_is_an_error(decay):
     with pytest.raises(
         _checks.UserError, match=f"moving_average_decay={decay} must lie between 0.0 and 1.0"
     ):

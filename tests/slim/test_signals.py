@@ -70,7 +70,7 @@ def wait_until_asleep(process):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_second_signal_ends_what_python_waits_for(started, number):
+def test_second_signal_ends_a_blocked_process(started, number):
     process = started(BLOCKED)
     wait_until_asleep(process)
     process.send_signal(number)
@@ -82,7 +82,7 @@ def test_a_second_signal_ends_what_python_waits_for(started, number):
     assert error == f"ended by a second signal, {number.name}; nothing was saved for it\n"
 
 
-def test_a_second_signal_acts_as_usual_where_it_can(started):
+def test_second_signal_raises_where_python_runs(started):
     process = started(PATIENT)
     process.send_signal(signal.SIGINT)
     assert process.stdout.readline() == "SIGINT\n"
@@ -91,7 +91,7 @@ def test_a_second_signal_acts_as_usual_where_it_can(started):
     assert "KeyboardInterrupt" in error
 
 
-def test_nothing_is_left_of_it():
+def test_signal_handlers_are_restored():
     before = threading.active_count(), signal.getsignal(signal.SIGTERM)
     with stop_on_signals() as stop:
         signal.raise_signal(signal.SIGTERM)

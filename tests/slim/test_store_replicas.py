@@ -25,7 +25,7 @@ def replicated(strategy, store, xs):
     return [strategy.experimental_local_results(result) for result in step(values)]
 
 
-def test_replicas_of_a_mirrored_strategy_share_variables_and_own_their_passes(mirrored):
+def test_mirrored_replicas_share_variables_and_have_separate_passes(mirrored):
     xs = [images(3, seed=1), 5 + 2 * images(3, seed=2)]
     store = slim.VariableStore(seed=9)
     with mirrored.scope():

@@ -12,7 +12,7 @@ def alone():
     return Workers(tf.distribute.get_strategy())
 
 
-def test_one_process_is_chief_and_asks_nobody(alone):
+def test_single_process_is_chief_and_does_not_communicate(alone):
     assert (alone.count, alone.index, alone.is_chief) == (1, 0, True)
     assert alone.any(True) is True
     assert alone.any(False) is False
@@ -21,7 +21,7 @@ def test_one_process_is_chief_and_asks_nobody(alone):
     assert variable.numpy() == local_value(variable).numpy() == 2.0
 
 
-def test_a_lost_worker_is_told(alone):
+def test_lost_worker_is_a_run_error(alone):
     lost = tf.errors.UnavailableError(None, None, "Socket closed")
     assert translated(lost, alone) is lost
     alone.count = 2
