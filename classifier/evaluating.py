@@ -1,6 +1,8 @@
 """Evaluation: a checkpoint's accuracy on a split, each image counted once."""
 
 import dataclasses
+import errno
+import json
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,7 +13,7 @@ from classifier import facts, images, inputs, measuring, model, ownership, recal
 from classifier.config.trained import EvalConfig
 from classifier.exit_codes import ExitCode
 from classifier.resolve_trained import ResolvedEvaluation
-from classifier.run_directory import write_json
+from slim import _paths
 from slim.events import EventFile
 
 _USUAL_CAUSES = (
@@ -43,7 +45,9 @@ def run(config: EvalConfig) -> ExitCode | None:
     ownership.check_output("eval_json", config.run.eval_json)
     resolved, dataset_name = facts.evaluation(config)
     data = config.data
-    dataset = facts.open_dataset(dataset_name, data.dataset_split_name, data.dataset_dir)
+    dataset = facts.open_dataset(
+        dataset_name, data.dataset_split_name, data.dataset_dir, data.max_pixels
+    )
     classifier = model.InferenceModel(
         resolved.model, config.run.checkpoint_path, resolved.image_size
     )
@@ -92,7 +96,9 @@ def _recalibration(
     if not config.run.recalibrate_batch_norm:
         return None
     recalibration = recalibrating.Recalibration(classifier)
-    dataset = facts.open_dataset(dataset_name, _TRAINING_SPLIT, config.data.dataset_dir)
+    dataset = facts.open_dataset(
+        dataset_name, _TRAINING_SPLIT, config.data.dataset_dir, config.data.max_pixels
+    )
     batches = inputs.training_dataset(
         dataset,
         preprocessing_fn=images.preprocessing_fn(info, is_training=True),
@@ -151,12 +157,27 @@ def _eval_dir(config: EvalConfig, classifier: model.InferenceModel) -> str:
 def _keep(
     values: Mapping[str, float], config: EvalConfig, classifier: model.InferenceModel
 ) -> None:
-    """Writes the findings as events, and as JSON if asked for."""
+    """Writes the results as JSON if asked for, and as events."""
     step = classifier.step or 0
-    events = EventFile(_eval_dir(config, classifier))
     split = config.data.dataset_split_name
-    events.scalars(step, {f"{split}/{name}": value for name, value in values.items()})
-    events.close()
     if config.run.eval_json is not None:
         about = {"checkpoint": classifier.prefix, "step": step, "split": split}
-        write_json(config.run.eval_json, {**about, **values})
+        text = json.dumps({**about, **values}, indent=2, ensure_ascii=False) + "\n"
+        _paths.write_new_file(config.run.eval_json, text.encode())
+    directory = _eval_dir(config, classifier)
+    if config.run.eval_dir is None and not _is_writable(directory):
+        print(f"warning: no events were written: {directory} is read-only; see --eval_dir")
+        return
+    events = EventFile(directory)
+    events.scalars(step, {f"{split}/{name}": value for name, value in values.items()})
+    events.close()
+
+
+def _is_writable(directory: str) -> bool:
+    try:
+        os.makedirs(directory, exist_ok=True)
+    except OSError as error:
+        if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise
+        return False
+    return os.access(directory, os.W_OK)

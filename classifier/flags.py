@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from absl import flags
 
-from classifier import help_text, native_log, options, output, paths
+from classifier import flagfiles, front_door, help_text, native_log, options, paths
 from classifier.exit_codes import ExitCode
 from datasets import dataset_factory
 from nets import nets_factory
@@ -51,48 +51,33 @@ def main(
       actions: what else the script does, by the flag that asks for it instead of a run.
 
     Returns:
-      the exit code: see `ExitCode`. A mistake of the user or a failed run is told on stderr, in a
-      line.
+      the exit code: see `front_door.enter`.
     """
-    try:
-        code = _main(config_class, run, description, sys.argv if argv is None else argv, actions)
-        print(end="", flush=True)  # else Python does so when it ends, and fails
-    except BrokenPipeError:
-        for stream in filter(None, (sys.stdout, sys.stderr)):
-            output.discard(stream)
-        return ExitCode.NO_READER
-    return code
+    argv = sys.argv if argv is None else argv
+    program = os.path.basename(argv[0])
+    return front_door.enter(
+        program, lambda: _prepared(config_class, run, description, program, argv, actions or {})
+    )
 
 
-def _main(
+def _prepared(
     config_class: type[C],
     run: Callable[[C], ExitCode | None],
     description: str,
+    program: str,
     argv: Sequence[str],
-    actions: Mapping[str, Callable[[], None]] | None,
-) -> int:
-    program = os.path.basename(argv[0])
+    actions: Mapping[str, Callable[[], None]],
+) -> Callable[[], int | None] | None:
+    """Returns the work that a command line asks for, with TensorFlow loaded, or None after help."""
     _set_environment()
     if any(argument in _HELP for argument in argv[1:]):
         print(help_text.render(config_class, program, description, known_names))
-        return ExitCode.DONE
-    for flag, action in (actions or {}).items():
-        if flag in argv[1:]:
-            with native_log.held_back():
-                importlib.import_module("tensorflow")
-            action()
-            return ExitCode.DONE
-    try:
-        config = parse(config_class, argv)
-        with native_log.held_back():
-            importlib.import_module("tensorflow")
-        return run(config) or ExitCode.DONE
-    except _checks.UserError as error:
-        return _tell(program, str(error).splitlines(), ExitCode.WRONG_USE)
-    except _checks.RunError as error:
-        return _tell(program, str(error).splitlines(), ExitCode.FAILED)
-    except KeyboardInterrupt:
-        return _tell(program, ["interrupted"], ExitCode.INTERRUPTED)
+        return None
+    asked = [action for flag, action in actions.items() if flag in argv[1:]]
+    config = None if asked else parse(config_class, argv)
+    with native_log.held_back():
+        importlib.import_module("tensorflow")
+    return asked[0] if config is None else lambda: run(config)
 
 
 def parse(config_class: type[C], argv: Sequence[str]) -> C:
@@ -159,6 +144,7 @@ def _read(
             flags.ArgumentParser(), None, name, None, option.declared.help, boolean=boolean
         )
         flags.DEFINE_flag(flag, values)
+    flagfiles.check(argv[1:])
     try:
         rest = values(list(argv), known_only=True)[1:]
     except (flags.Error, ValueError) as error:
@@ -225,9 +211,3 @@ def _as_flags(message: str, known: Iterable[str]) -> str:
     for name in known:
         message = re.sub(rf"(?<![\w-]){name}\b", f"--{name}", message)
     return message
-
-
-def _tell(program: str, lines: Iterable[str], code: ExitCode) -> ExitCode:
-    for line in lines:
-        print(f"{program}: {line}", file=sys.stderr)
-    return code

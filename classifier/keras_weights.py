@@ -18,6 +18,7 @@ from slim import _checks, _paths
 from slim.checkpoints import SavedVariable
 
 SUFFIX = ".weights.h5"
+_HEADER_BYTES = 8192  # about what a file needs, and a variable's layer
 
 
 class _Scope(tf.keras.layers.Layer):
@@ -127,6 +128,8 @@ def save(path: str | os.PathLike[str], values: Mapping[str, np.ndarray]) -> None
         with _paths.scratch_directory(directory) as scratch:
             _paths.check_replaceable(os.fspath(path))
             fresh = os.path.join(scratch, base)
+            size = sum(value.nbytes + _HEADER_BYTES for value in values.values())
+            _paths.check_space(scratch, size + _HEADER_BYTES)
             model.save_weights(fresh)
             _paths.flush_to_disk(fresh)
             os.replace(fresh, path)
@@ -143,8 +146,9 @@ def _contents(path: str) -> dict[str, SavedVariable]:
     def visit(place: str, item: Any) -> None:
         if not isinstance(item, h5py.Dataset):
             return
-        layer, *between, leaf = place.split("/")
-        if between != ["vars"] or leaf.isdigit():
+        parts = place.split("/")
+        layer, leaf = parts[0], parts[-1]
+        if len(parts) != 3 or parts[1] != "vars" or leaf.isdigit():
             strange.append(place)
         name = f"{layer.replace('.', '/')}/{leaf}"
         # Keras writes bfloat16, which HDF5 does not know, as bytes beside the type's name.
@@ -154,7 +158,7 @@ def _contents(path: str) -> dict[str, SavedVariable]:
     try:
         with h5py.File(path, "r") as file:
             file.visititems(visit)
-    except (OSError, RuntimeError, TypeError) as error:
+    except (OSError, RuntimeError, TypeError, ValueError, KeyError) as error:
         raise _damaged(path, error) from error
     if strange or not found:
         raise _checks.UserError(

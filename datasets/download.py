@@ -17,7 +17,7 @@ from typing import IO, NamedTuple
 
 from datasets import bounded_http, progress
 from datasets.bounded_http import Failure
-from slim import _checks, _files, _paths
+from slim import _checks, _files, _paths, signals
 
 PARTIAL, REJECTED = ".part", ".rejected"
 _CHUNK = 1 << 18
@@ -165,8 +165,9 @@ class Downloader:
         for attempt in range(1, self._attempts + 1):
             begun = _size(partial)
             try:
-                self._transfer(url, file, partial)
-                self._accept(file, partial, path)
+                with signals.noted(lambda: _what_remains(file, partial)):
+                    self._transfer(url, file, partial)
+                    self._accept(file, partial, path)
                 return
             except Failure as failure:
                 if failure.wrong:
@@ -292,6 +293,15 @@ def _first_byte(response: http.client.HTTPResponse, begun: int) -> int:
             wrong=True,
         )
     return begun
+
+
+def _what_remains(file: RemoteFile, partial: str) -> str:
+    """Returns what is left of a download that a signal stopped, after removing what is no use."""
+    if not file.sha256:
+        _remove(partial)
+    if not _size(partial):
+        return f"{file.name} was not downloaded; run the same command again"
+    return f"{_size(partial)} bytes of {file.name} are kept; the same command resumes after them"
 
 
 def _promised(response: http.client.HTTPResponse, file: RemoteFile, begun: int) -> int | None:

@@ -7,6 +7,7 @@ summaries, evaluation) is done by hooks.
 import contextlib
 import dataclasses
 import math
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -160,7 +161,7 @@ def train(
       RunError: if no checkpoint of the run can be read.
       NonFiniteError: if a loss or gradient becomes non-finite and no rollback is left; nothing is
         saved then.
-      Preempted: after a signal, when the state is saved.
+      Preempted: after SIGTERM, SIGINT or SIGHUP, when the state is saved.
     """
     _checks.positive(number_of_steps=number_of_steps, steps_per_loop=steps_per_loop)
     _checks.non_negative(
@@ -184,7 +185,7 @@ def train(
         timer = Timer(save_interval_secs, clock)
         loss, saved = math.nan, run.step if run.restored else -1
         if max_nan_restores and saved < 0 and workers.is_chief:
-            saved = _save(run, hooks)  # the first rollback needs a checkpoint
+            saved = _save(run, hooks, logdir)  # the first rollback needs a checkpoint
         for numbers in _steps_with_rollback(run, batches, steps_per_loop, workers, restores, hooks):
             loss = float(numbers["loss"][-1])
             for hook in hooks:
@@ -198,11 +199,11 @@ def train(
                 timer.restart()
             leave = workers.any(bool(stop))
             if workers.is_chief and (by_steps or by_time or leave):
-                saved = _save(run, hooks)
+                saved = _save(run, hooks, logdir)
             if leave and not workers.any(run.is_over):
                 raise _preempted(stop, run)
         if workers.is_chief and saved != run.step:
-            _save(run, hooks)
+            _save(run, hooks, logdir)
         workers.any(True)  # no worker may end before the chief has saved
         return loss
 
@@ -339,7 +340,9 @@ def _crosses(step: int, steps: int, every: int) -> bool:
     return step // every > (step - steps) // every
 
 
-def _save(run: Run, hooks: Iterable[Hook]) -> int:
+def _save(run: Run, hooks: Iterable[Hook], logdir: str) -> int:
+    if not os.path.isdir(logdir):  # a save would create it again, without the rest of the run
+        raise _checks.RunError(f"{logdir} was removed while training; nothing more can be saved")
     with _busy(run, "saving"):
         prefix = run.save()
         for hook in hooks:

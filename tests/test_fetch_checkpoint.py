@@ -46,9 +46,9 @@ def test_archive_is_unpacked_once(tmp_path, archive, members, found):
 
 
 def test_missing_archives_and_checkpoints_are_errors_of_one_line(tmp_path):
-    told = fetch("inception_v9.tar.gz", tmp_path, code=1)
+    told = fetch("inception_v9.tar.gz", tmp_path, code=2)
     assert told.startswith("fetch_checkpoint.py: archive='inception_v9.tar.gz' is not known; did")
-    told = fetch("inception_v1_2016_08_28.tar.gz", tmp_path, tmp_path, code=1)
+    told = fetch("inception_v1_2016_08_28.tar.gz", tmp_path, tmp_path, code=2)
     assert "inception_v1 cannot be made from source_dir=" in told
     archive = tmp_path / "inception_v1_2016_08_28.tar.gz"
     archive.write_bytes(made.tar_bytes({"readme.txt": b"x"}))
@@ -81,7 +81,7 @@ def test_users_directory_is_an_error_and_stays_unchanged(tmp_path, name):
     (home / name).parent.mkdir(parents=True)
     (home / name).write_text("mine")
     with unchanged(tmp_path):
-        told = fetch(ARCHIVE, home, source, code=1)
+        told = fetch(ARCHIVE, home, source, code=2)
     assert f"folder='{home}' holds files that slim did not create: " in told
     assert told.endswith("Use another directory, new or empty")
 
@@ -100,3 +100,8 @@ def test_files_of_an_earlier_version_are_kept(tmp_path):
         fetch(ARCHIVE, out, source)
     assert (part / "half").read_text() == "half"
     assert not [path for path in out.iterdir() if path.name.startswith(".saving-")]
+
+
+def test_arguments_are_explained():
+    assert fetch("--help").startswith("taken from SOURCE_DIR")
+    assert fetch("a.tar.gz", code=2).endswith("1 arguments; --help shows which are expected")

@@ -9,7 +9,7 @@ from classifier.config import formats
 from classifier.config.export import ExportConfig
 from classifier.run_directory import ModelInfo, RunDirectory
 from slim import _checks, checkpoints
-from tests.conformance import builds, reference
+from tests.conformance import builds
 
 NAMES = tuple(f"digit {index}" for index in range(10))
 
@@ -20,7 +20,7 @@ def make_run(folder, name="lenet", channels=1, **more):
     checkpoints.save(folder / "model.ckpt-7", network.store.named_variables)
     info = ModelInfo(
         model_name=name,
-        num_classes=reference.layout(name)["num_classes"],
+        num_classes=builds.example(name).num_classes,
         image_size=tuple(network.images.shape[1:3]),
         num_channels=channels,
         **{"preprocessing_name": name, "label_names": NAMES} | more,

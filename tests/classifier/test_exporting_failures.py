@@ -7,7 +7,7 @@ import pytest
 
 from classifier import ownership
 from classifier.exporting import formats, saved_model
-from slim import _checks, _ownership, _paths
+from slim import _checks, _ownership, _paths, signals
 from tests.classifier.test_exporting import export_to
 
 
@@ -50,8 +50,9 @@ def test_an_export_that_is_ended_leaves_nothing(lenet_run, tmp_path, monkeypatch
     monkeypatch.setattr(
         saved_model.warm_up, "write", lambda *_: os.kill(os.getpid(), signal.SIGTERM)
     )
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(signals.Stopped) as stopped, signals.raise_on_signals():
         export_to(tmp_path, lenet_run, "saved_model")
+    assert stopped.value.__notes__ == ["Formats that are complete: none"]
     assert names(tmp_path) == []
     assert signal.getsignal(signal.SIGTERM) == former
 
