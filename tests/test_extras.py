@@ -1,5 +1,4 @@
-"""The packages that not everybody needs are asked for by their own names: on the index, `slim` is
-another project."""
+"""Messages name optional packages directly: `slim` on the index is another project."""
 
 import re
 import tomllib

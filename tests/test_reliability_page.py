@@ -1,4 +1,4 @@
-"""docs/reliability.md: each failure has its line, and each line a test that exists."""
+"""docs/reliability.md lists each failure with an existing test."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""scripts/try_export.py writes images next to what the user has, and replaces none of it."""
+"""scripts/try_export.py writes images and replaces no file of the user."""
 
 import importlib.util
 

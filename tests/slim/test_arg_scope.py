@@ -38,7 +38,7 @@ def test_a_scope_sets_defaults_inside_and_not_after():
 def test_an_explicit_argument_wins():
     with slim.arg_scope([first], a=10, b=11):
         assert first(0, a=5) == (0, 5, 11, 3)
-        assert first(0, 5) == (0, 5, 11, 3)  # given by position too
+        assert first(0, 5) == (0, 5, 11, 3)  # also by position
         assert first(0, 5, 6) == (0, 5, 6, 3)
         assert first(0, a=None) == (0, None, 11, 3)
 

@@ -1,4 +1,4 @@
-"""Files cut short, bits flipped, disks full: found, named, and never half done."""
+"""Truncated files, flipped bits, full disks: detected, named, and without partial results."""
 
 import errno
 import os
@@ -28,19 +28,19 @@ def flip(path, position):
 
 @pytest.fixture
 def prefix(tmp_path):
-    """A checkpoint."""
+    """Returns the prefix of a checkpoint."""
     return checkpoints.save(str(tmp_path / "model.ckpt-7"), VALUES)
 
 
 @pytest.fixture
 def data(tmp_path, prefix):
-    """Its data file."""
+    """Returns its data file."""
     return tmp_path / "model.ckpt-7.data-00000-of-00001"
 
 
 @pytest.fixture
 def index(tmp_path, prefix):
-    """Its index file."""
+    """Returns its index file."""
     return tmp_path / "model.ckpt-7.index"
 
 
@@ -101,8 +101,8 @@ def test_flipped_bit_in_the_data_is_damage(prefix, data, position):
 
 
 def test_flipped_bit_anywhere_in_the_index_is_detected_or_harmless(prefix, index):
-    sound, found = index.read_bytes(), []
-    for position in range(len(sound)):
+    intact, messages = index.read_bytes(), []
+    for position in range(len(intact)):
         flip(index, position)
         try:
             checkpoints.verify(prefix)
@@ -110,10 +110,10 @@ def test_flipped_bit_anywhere_in_the_index_is_detected_or_harmless(prefix, index
             assert set(reader.variables()) == set(VALUES)
             assert all(np.array_equal(reader.get(name), VALUES[name]) for name in VALUES)
         except _checks.RunError as error:
-            found.append(str(error))
-        index.write_bytes(sound)
-    assert len(found) > len(sound) / 2
-    assert all(str(index) in message or "data-0" in message for message in found)
+            messages.append(str(error))
+        index.write_bytes(intact)
+    assert len(messages) > len(intact) / 2
+    assert all(str(index) in message or "data-0" in message for message in messages)
 
 
 def test_missing_data_file_is_damage(prefix, data):
@@ -142,7 +142,7 @@ def test_unknown_read_error_is_passed_on(prefix, monkeypatch):
 
 @pytest.fixture
 def tiny_disk(tmp_path):
-    """A file system of 1 MB."""
+    """Yields a directory on a file system of 1 MB."""
     path = tmp_path / "disk"
     path.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(path)]

@@ -1,4 +1,4 @@
-"""From a path to a checkpoint: whatever the state file says, and however the path is spelt."""
+"""From a path to a checkpoint, for any spelling of the path and any state file."""
 
 import logging
 import os
@@ -29,8 +29,8 @@ def run(tmp_path):
                "/model.ckpt-10.data-00000-of-00001"],
 )  # fmt: skip
 def test_every_spelling_of_a_path_finds_the_same_checkpoint(run, suffix):
-    found = checkpoints.find(f"{run}{suffix}")
-    assert os.path.normpath(found) == str(run / "model.ckpt-10")
+    prefix = checkpoints.find(f"{run}{suffix}")
+    assert os.path.normpath(prefix) == str(run / "model.ckpt-10")
 
 
 def test_an_older_checkpoint_can_be_named(run):
@@ -59,7 +59,7 @@ def test_a_checkpoint_may_have_the_name_of_the_state_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content, said",
+    "content, warning",
     [(None, "is missing"), (b"", "is empty"), (b"\0\0\0\0", "is empty"),
      (b"\x93garbage", "is garbage"),
      (b'model_checkpoint_path: "\\x"\n', "is garbage"),
@@ -68,14 +68,14 @@ def test_a_checkpoint_may_have_the_name_of_the_state_file(tmp_path):
      (b'model_checkpoint_path: "/old/place/model.ckpt-2"\n', "names model.ckpt-2, which is not")],
 )  # fmt: skip
 def test_missing_or_damaged_state_file_is_rebuilt_from_the_directory_with_a_warning(
-    run, caplog, content, said
+    run, caplog, content, warning
 ):
     (run / "checkpoint").unlink()
     if content is not None:
         (run / "checkpoint").write_bytes(content)
     with caplog.at_level(logging.WARNING):
         assert checkpoints.find(run) == str(run / "model.ckpt-10")
-    assert said in caplog.text
+    assert warning in caplog.text
     assert "model.ckpt-10" in caplog.text
 
 

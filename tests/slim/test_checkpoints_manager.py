@@ -1,4 +1,4 @@
-"""Rotation, falling back, the best one, and following a trainer."""
+"""Rotation, fallback to older checkpoints, the best one, and waiting for a trainer's."""
 
 import json
 import logging
@@ -14,13 +14,13 @@ from slim.checkpoints import _listing
 
 
 def values(step):
-    """Values that tell which step they are of."""
+    """Returns values that depend on the step."""
     return {"net/weights": np.full([50], step, np.float32), "global_step": np.int64(step)}
 
 
 @pytest.fixture
 def variables():
-    """Variables to restore into, all -1."""
+    """Returns variables to restore, all -1."""
     return {
         "net/weights": tf.Variable(tf.fill([50], -1.0)),
         "global_step": tf.Variable(-1, dtype=tf.int64),
@@ -29,7 +29,7 @@ def variables():
 
 @pytest.fixture
 def manager(tmp_path):
-    """A directory with checkpoints 10, 20 and 30."""
+    """Returns the manager of a directory with checkpoints 10, 20 and 30."""
     manager = checkpoints.Checkpoints(tmp_path)
     for step in (10, 20, 30):
         manager.save(step, values(step))
@@ -37,7 +37,7 @@ def manager(tmp_path):
 
 
 class Clock:
-    """A clock that is set by hand, in hours."""
+    """A clock that the test sets, in hours."""
 
     hours = 1000.0
 
@@ -190,7 +190,7 @@ def test_damaged_newest_checkpoint_is_renamed_with_a_warning_and_the_previous_on
     assert prefix == str(tmp_path / "model.ckpt-30")
     assert prefix in reason
     assert f"UNREADABLE CHECKPOINT, trying the one before it. {reason}" in caplog.text
-    # Set aside, so that an evaluator does not take it and rotation does not count it.
+    # Renamed, so that an evaluator does not read it and rotation does not count it.
     assert (tmp_path / "model.ckpt-30.index.unreadable").exists()
     assert checkpoints.find(tmp_path) == str(tmp_path / "model.ckpt-20")
     assert manager.all_steps() == [10, 20]
@@ -206,7 +206,7 @@ def test_only_damaged_checkpoints_are_an_error_and_none_is_renamed(tmp_path, man
     assert variables["global_step"].numpy() == -1
 
 
-# As it was when the last save had written its data.
+# The state file as it was before the last save replaced it.
 OLDER = b"\n".join(
     [
         b'model_checkpoint_path: "model.ckpt-20"',
@@ -225,11 +225,11 @@ def test_missing_or_damaged_state_file_restores_the_newest_checkpoint(
         (tmp_path / "checkpoint").write_bytes(content)
     again = checkpoints.Checkpoints(tmp_path)
     assert again.restore_latest(variables).step == 30
-    # And the next save speaks of them all again.
+    # The next save lists all of them again.
     again.save(40, values(40))
     state = tf.train.get_checkpoint_state(str(tmp_path))
-    wanted = [str(tmp_path / f"model.ckpt-{step}") for step in (10, 20, 30, 40)]
-    assert list(state.all_model_checkpoint_paths) == wanted
+    expected = [str(tmp_path / f"model.ckpt-{step}") for step in (10, 20, 30, 40)]
+    assert list(state.all_model_checkpoint_paths) == expected
 
 
 @pytest.mark.parametrize("traces", ["checkpoint", "model.ckpt-1.index.unreadable", "two"])
@@ -342,17 +342,17 @@ def test_waiting_for_a_regular_file_is_an_error(tmp_path, manager):
 
 
 def test_iterator_yields_each_newest_checkpoint_once_until_timeout_fn_is_true(tmp_path, manager):
-    asked = []
+    calls = []
 
     def enough():
-        asked.append(1)
-        if len(asked) == 2:
+        calls.append(1)
+        if len(calls) == 2:
             manager.save(40, values(40))
-        return len(asked) >= 4
+        return len(calls) >= 4
 
-    found = list(checkpoints.checkpoints_iterator(tmp_path, timeout=0.01, timeout_fn=enough))
-    assert [os.path.basename(prefix) for prefix in found] == ["model.ckpt-30", "model.ckpt-40"]
-    assert len(asked) == 4
+    prefixes = list(checkpoints.checkpoints_iterator(tmp_path, timeout=0.01, timeout_fn=enough))
+    assert [os.path.basename(prefix) for prefix in prefixes] == ["model.ckpt-30", "model.ckpt-40"]
+    assert len(calls) == 4
     assert len(list(checkpoints.checkpoints_iterator(tmp_path, timeout=0))) == 1
 
 

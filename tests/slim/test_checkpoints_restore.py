@@ -1,4 +1,4 @@
-"""Restoring: everything or nothing, under every strategy, and the original's assign functions."""
+"""Restoring: everything or nothing, under every strategy, and TF-Slim's assign functions."""
 
 import subprocess
 import sys
@@ -20,12 +20,12 @@ SAVED = {
 
 @pytest.fixture
 def prefix(tmp_path):
-    """A checkpoint of SAVED."""
+    """Returns the prefix of a checkpoint of SAVED."""
     return checkpoints.save(tmp_path / "model.ckpt-7", SAVED)
 
 
 def zeros(**shapes):
-    """Variables of -1 by name, `__` standing for `/`."""
+    """Returns variables of -1 by name, with `__` for `/`."""
     return {
         name.replace("__", "/"): tf.Variable(tf.fill(shape, -1.0), name=name.replace("__", "/"))
         for name, shape in shapes.items()

@@ -7,7 +7,7 @@ import pytest
 from slim import _cores
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux gives cores to processes")
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs CPU affinity (Linux)")
 def test_only_usable_cores_are_counted():
     allowed = os.sched_getaffinity(0)
     assert _cores.usable_cores() == len(allowed)

@@ -1,4 +1,4 @@
-"""The provider and the parallel reader: every record, in which order, and what is refused."""
+"""The provider and the parallel reader: completeness, order and invalid arguments."""
 
 import collections
 import itertools
@@ -116,13 +116,13 @@ def test_provider_as_a_tf_data_pipeline(dataset):
     taken = labels(provider, 3)
     batches = list(provider.dataset(["label", "name"]).batch(8))
     assert [len(batch["label"]) for batch in batches] == [8, 8, 4]
-    found = [int(label) for batch in batches for label in batch["label"]]
-    assert found[:3] == taken
-    assert labels(provider, TOTAL - 3) == found[3:]
+    values = [int(label) for batch in batches for label in batch["label"]]
+    assert values[:3] == taken
+    assert labels(provider, TOTAL - 3) == values[3:]
 
 
 @pytest.mark.parametrize(
-    "argument, told",
+    "argument, message",
     [
         ({"num_readers": 0}, "num_readers=0 must be positive"),
         ({"num_epochs": 0}, "num_epochs=0 must be positive"),
@@ -131,8 +131,8 @@ def test_provider_as_a_tf_data_pipeline(dataset):
         ({"seed": -1}, "seed=-1 must"),
     ],
 )
-def test_arguments_out_of_range_are_errors(dataset, argument, told):
-    with pytest.raises(_checks.UserError, match=told):
+def test_arguments_out_of_range_are_errors(dataset, argument, message):
+    with pytest.raises(_checks.UserError, match=message):
         slim.data.DatasetDataProvider(dataset, **argument)
 
 
@@ -143,7 +143,7 @@ def test_queue_arguments_are_not_supported(dataset, argument):
 
 
 def test_dataset_and_provider_accept_tf_slims_arguments(dataset):
-    made = slim.dataset.Dataset(
+    created = slim.dataset.Dataset(
         data_sources=dataset.data_sources[0][:-1].replace("[", "[[]") + "*",
         decoder=slim.tfexample_decoder.TFExampleDecoder(
             {"label": tf.io.FixedLenFeature([], tf.int64)},
@@ -154,13 +154,15 @@ def test_dataset_and_provider_accept_tf_slims_arguments(dataset):
         num_classes=TOTAL,
         labels_to_names=None,
     )
-    assert made.data_sources == dataset.data_sources
-    assert made.shard_counts == (None, None, None)
+    assert created.data_sources == dataset.data_sources
+    assert created.shard_counts == (None, None, None)
     settings = {"common_queue_capacity": 20, "seed": 1}
-    provider = slim.dataset_data_provider.DatasetDataProvider(made, common_queue_min=10, **settings)
-    found = labels(provider, TOTAL)
-    assert sorted(found) == list(range(TOTAL))
-    assert found == labels(slim.data.DatasetDataProvider(made, **settings), TOTAL)
+    provider = slim.dataset_data_provider.DatasetDataProvider(
+        created, common_queue_min=10, **settings
+    )
+    values = labels(provider, TOTAL)
+    assert sorted(values) == list(range(TOTAL))
+    assert values == labels(slim.data.DatasetDataProvider(created, **settings), TOTAL)
 
 
 # ---- the reader ----------------------------------------------------------------------------------
@@ -200,6 +202,6 @@ def test_get_data_files_expands_patterns(dataset, tmp_path):
 
 @pytest.mark.parametrize("global_seed", [0, 7])
 def test_order_is_independent_of_tensorflows_global_seed(dataset, global_seed):
-    wanted = labels(slim.data.DatasetDataProvider(dataset, seed=3), TOTAL)
+    expected = labels(slim.data.DatasetDataProvider(dataset, seed=3), TOTAL)
     tf.random.set_seed(global_seed)
-    assert labels(slim.data.DatasetDataProvider(dataset, seed=3), TOTAL) == wanted
+    assert labels(slim.data.DatasetDataProvider(dataset, seed=3), TOTAL) == expected

@@ -24,7 +24,7 @@ def batches(size=10):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A run of 6 steps with a checkpoint each 2 steps, and averages."""
+    """Returns the directory of a run of 6 steps with averages and a checkpoint every 2 steps."""
     folder = tmp_path_factory.mktemp("run")
     op = tiny.train_op(moving_average_decay=0.5)
     learning.train(
@@ -39,7 +39,7 @@ def run(tmp_path_factory):
 
 
 def by_hand(prefix, average=False):
-    """The accuracy over all images at once."""
+    """Returns the accuracy over all images in one batch."""
     store = slim.VariableStore(seed=0)
     images, labels = tiny.arrays()
     with store.as_default():
@@ -53,7 +53,7 @@ def by_hand(prefix, average=False):
 
 
 def scalars(folder):
-    """Returns (step, name, value) of all event files in a folder, in the order of their writing."""
+    """Returns (step, name, value) from the event files of a directory, in order of writing."""
     events = [
         tf.compat.v1.Event.FromString(record.numpy())
         for path in folder.glob("events*")
@@ -161,7 +161,7 @@ def loop(folder, logdir=None, fn=eval_fn, **arguments):
 
 
 def copy(run, folder, step):
-    """Writes a checkpoint of the run again, as a trainer would."""
+    """Copies a checkpoint of the run to a directory, as a trainer would save it."""
     reader = checkpoints.read(f"{run}/model.ckpt-{step}")
     tensors = {name: reader.get(name) for name in reader.variables()}
     return checkpoints.save(folder / f"model.ckpt-{step}", tensors)
@@ -170,11 +170,11 @@ def copy(run, folder, step):
 def test_the_loop_evaluates_each_new_checkpoint_once(run, tmp_path):
     folder = tmp_path / "run"
     copy(run, folder, 2)
-    left = [6, 4]
+    steps = [6, 4]
 
     def more():
-        if left:
-            copy(run, folder, left.pop())
+        if steps:
+            copy(run, folder, steps.pop())
         return False
 
     results = loop(folder, tmp_path / "eval", timeout_fn=more, max_number_of_evaluations=3)
@@ -199,7 +199,7 @@ def test_checkpoint_that_disappears_is_skipped_with_a_warning(run, tmp_path, cap
     removed = []
 
     def fn(images, labels):
-        # The first checkpoint goes while the network is built, before it is read.
+        # The first checkpoint is removed while the network is built, before it is read.
         if not removed:
             for path in sorted(folder.glob("model.ckpt-2*")):
                 path.unlink()

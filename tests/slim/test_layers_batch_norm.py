@@ -31,11 +31,11 @@ def normalized(x, mean, variance, gamma, beta, epsilon=0.001):
 @pytest.mark.parametrize("data_format", ["NHWC", "NCHW"])
 def test_training_and_inference_equal_numpy(rank, fused, data_format):
     x = inputs(rank)
-    given = np.moveaxis(x, -1, 1) if data_format == "NCHW" else x
+    images = np.moveaxis(x, -1, 1) if data_format == "NCHW" else x
 
     def apply(is_training):
         outputs = slim.batch_norm(
-            given, decay=0.9, scale=True, param_initializers=SOME, is_training=is_training,
+            images, decay=0.9, scale=True, param_initializers=SOME, is_training=is_training,
             fused=fused, data_format=data_format, scope="bn", reuse=slim.AUTO_REUSE,
         ).numpy()  # fmt: skip
         return np.moveaxis(outputs, 1, -1) if data_format == "NCHW" else outputs

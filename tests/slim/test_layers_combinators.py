@@ -18,7 +18,7 @@ def layer_names():
 
 
 def vgg16(inputs):
-    """The network of the original's tutorial, as typed at a prompt, with an eighth of its units."""
+    """The network of TF-Slim's tutorial, with an eighth of its units."""
     with slim.arg_scope(
         [slim.conv2d, slim.fully_connected],
         activation_fn=tf.nn.relu,

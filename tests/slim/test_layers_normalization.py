@@ -19,7 +19,7 @@ def close(ours, expected):
 
 
 def set_parameters(scope):
-    """Gives the parameters of a layer other values than 0 and 1, and returns them."""
+    """Assigns random values to the parameters of a layer and returns them."""
     for v in slim.get_variables(scope):
         v.assign(RANDOM.uniform(0.5, 2.0, size=v.shape))
     return [slim.get_unique_variable(f"{scope}/{name}").numpy() for name in ("gamma", "beta")]
@@ -134,10 +134,10 @@ def test_group_norm_rejects_invalid_axes():
 @pytest.mark.parametrize("data_format", ["NHWC", "NCHW"])
 def test_instance_norm_equals_numpy(shape, data_format):
     x = RANDOM.normal(size=shape, loc=2.0).astype(np.float32)
-    given = np.moveaxis(x, -1, 1) if data_format == "NCHW" else x
-    slim.instance_norm(given, data_format=data_format, scope="in")
+    images = np.moveaxis(x, -1, 1) if data_format == "NCHW" else x
+    slim.instance_norm(images, data_format=data_format, scope="in")
     gamma, beta = set_parameters("in")
-    outputs = slim.instance_norm(given, data_format=data_format, scope="in", reuse=True)
+    outputs = slim.instance_norm(images, data_format=data_format, scope="in", reuse=True)
     expected = normalized(x, tuple(range(1, len(shape) - 1)), 1e-6) * gamma + beta
     close(outputs, np.moveaxis(expected, -1, 1) if data_format == "NCHW" else expected)
 

@@ -1,4 +1,4 @@
-"""Oracle: a transposed convolution T is the adjoint of the convolution C: <T(x), y> = <x, C(y)>."""
+"""A transposed convolution T is the adjoint of the convolution C: <T(x), y> = <x, C(y)>."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Oracle: the losses of TensorFlow 1, with the mean over the elements whose weight is not zero."""
+"""Losses equal those of TensorFlow 1, averaged over the elements of non-zero weight."""
 
 import numpy as np
 import pytest
@@ -86,7 +86,7 @@ def test_elementwise_weights_equal_tensorflow_1(name):
 
 @pytest.mark.parametrize("name", PER_EXAMPLE)
 def test_weights_per_example_equal_tensorflow_1(name):
-    # The cosine distance keeps its reduced axis: TensorFlow wants [batch, 1] there, we take both.
+    # The cosine distance keeps its reduced axis: TensorFlow expects [batch, 1], we accept both.
     fitting = EACH[:, np.newaxis] if name == "cosine_distance" else EACH
     agree(name, EACH, their_weights=fitting)
     agree(name, EACH[:, np.newaxis], their_weights=fitting)

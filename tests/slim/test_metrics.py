@@ -1,4 +1,4 @@
-"""Metrics over many batches, against NumPy and Keras; ties, masks and filled-up rows."""
+"""Metrics over many batches equal NumPy and Keras; ties, masks and padded rows."""
 
 import math
 
@@ -61,7 +61,7 @@ def test_ties_go_to_the_lower_class():
     labels = tf.constant([0, 1, 2, 3])
     assert metrics.in_top_k(scores, labels, 1).numpy().tolist() == [True, False, False, False]
     assert metrics.in_top_k(scores, labels, 2).numpy().tolist() == [True, True, False, False]
-    # TensorFlow's own gives credit to all of them.
+    # TensorFlow counts all tied classes.
     assert tf.math.in_top_k(labels, scores, 1).numpy().all()
 
 

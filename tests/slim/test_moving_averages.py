@@ -10,7 +10,7 @@ from slim.moving_averages import MovingAverages, average_name
 
 
 def store_with(decay):
-    """Returns averages of two variables of a network; a third variable is not the network's."""
+    """Returns the averages of two model variables; a third variable is not in the model."""
     store = slim.VariableStore(seed=0)
     with store.as_default():
         slim.model_variable("net/weights", initializer=np.ones([2, 3], np.float32))
@@ -70,17 +70,17 @@ def test_moving_averages_equal_tensorflow_1s():
     v1 = tf.compat.v1
     with tf.Graph().as_default(), v1.Session() as session:
         variable = v1.get_variable("v", initializer=np.ones([2, 3], np.float32))
-        number, fed = v1.placeholder(tf.int64, []), v1.placeholder(tf.float32, [2, 3])
-        assign = variable.assign(fed)
+        number, value_holder = v1.placeholder(tf.int64, []), v1.placeholder(tf.float32, [2, 3])
+        assign = variable.assign(value_holder)
         oracle = tf.train.ExponentialMovingAverage(0.99, number)
         update = oracle.apply([variable])
         session.run(v1.global_variables_initializer())
         for step, value in enumerate(values):
-            session.run(assign, {fed: value})
+            session.run(assign, {value_holder: value})
             session.run(update, {number: step})
-        wanted = session.run(oracle.average(variable))
+        expected = session.run(oracle.average(variable))
     ours = store.named_variable("net/weights/ExponentialMovingAverage")
-    np.testing.assert_allclose(ours, wanted, rtol=1e-5)
+    np.testing.assert_allclose(ours, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("decay", [-0.1, 1.1])

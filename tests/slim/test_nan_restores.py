@@ -124,7 +124,7 @@ def test_damaged_list_of_rollbacks_is_an_error(tmp_path):
         ({"skipped": True}, r"0\.skipped is true, expected a whole number"),
     ],
 )
-def test_a_note_that_cannot_be_is_refused(tmp_path, change, problem):
+def test_inconsistent_list_of_rollbacks_is_an_error(tmp_path, change, problem):
     note = {"step": 4, "failed_step": 6, "skipped": 3} | change
     (tmp_path / nan_restores.FILE).write_text(json.dumps([note]))
     with pytest.raises(_checks.UserError, match=problem):

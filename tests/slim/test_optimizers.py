@@ -13,7 +13,7 @@ from nets import nets_factory
 from slim import optimizers
 from tests.conformance import reference
 
-# Obtained as tests/conformance/README.md says.
+# Computed as described in tests/conformance/README.md.
 TF_SLIM = json.loads(
     gzip.decompress(
         (pathlib.Path(__file__).parent / "goldens/optimizers_lenet.json.gz").read_bytes()

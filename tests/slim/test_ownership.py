@@ -1,4 +1,4 @@
-"""Marks: what is ours, what is the user's, and that the latter is refused and never changed."""
+"""Ownership marks: directories of the user are errors and never changed."""
 
 import json
 import os
@@ -165,7 +165,7 @@ def test_a_link_to_a_directory_may_be_claimed(tmp_path):
 
 
 def occupy(path, kind):
-    """Puts something of the user's at a path."""
+    """Creates an entry of the user at a path."""
     outside = path.parent / "outside"
     outside.mkdir()
     (outside / "thesis").write_text(LINKED)

@@ -23,7 +23,7 @@ with TrainDirLock(sys.argv[1]):
 
 @pytest.fixture
 def holder(tmp_path):
-    """A process that holds tmp_path."""
+    """Yields a process that holds the lock of tmp_path."""
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True
     )

@@ -13,7 +13,7 @@ def test_l1_l2_and_l1_l2_equal_numpy():
     np.testing.assert_allclose(slim.l2_regularizer(0.1)(WEIGHTS), 0.1 * L2, rtol=1e-6)
     np.testing.assert_allclose(slim.l1_l2_regularizer(0.5, 0.1)(WEIGHTS), 0.5 * L1 + 0.1 * L2)
     np.testing.assert_allclose(slim.l1_l2_regularizer()(WEIGHTS), L1 + L2)
-    keras = tf.keras.regularizers.L1L2(0.5, 0.05)  # its L2 has no half
+    keras = tf.keras.regularizers.L1L2(0.5, 0.05)  # its L2 has no factor of 1/2
     np.testing.assert_allclose(slim.l1_l2_regularizer(0.5, 0.1)(WEIGHTS), keras(WEIGHTS))
 
 

@@ -1,4 +1,4 @@
-"""Things that happen every so many seconds."""
+"""The timer of periodic work."""
 
 import time
 
@@ -8,14 +8,14 @@ from slim._timer import Timer
 def test_timer_is_due_after_its_seconds_until_restarted():
     now = [100.0]
     timer = Timer(5, lambda: now[0])
-    found = []
+    due = []
     for second in range(100, 113):
         now[0] = float(second)
-        found.append(timer.is_due())
+        due.append(timer.is_due())
         assert timer.elapsed == second - (100 if second <= 107 else 107)
         if second == 107:
             timer.restart()
-    assert found == [False] * 5 + [True] * 3 + [False] * 4 + [True]
+    assert due == [False] * 5 + [True] * 3 + [False] * 4 + [True]
 
 
 def test_timer_of_zero_seconds_is_never_due():

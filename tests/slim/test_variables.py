@@ -7,7 +7,7 @@ import slim
 
 @pytest.fixture
 def store():
-    """Two towers with model variables, and variables that are not the model's."""
+    """Returns a store of two towers with model variables, and other variables."""
     store = slim.VariableStore()
     with store.as_default():
         for tower in ("tower", "tower_b"):
@@ -185,8 +185,8 @@ def test_variables_have_the_dtype_and_default_initializer_of_their_kind():
         limit = np.sqrt(6 / 120)
         assert weights.dtype == tf.float64
         assert 0.9 * limit < np.abs(weights.numpy()).max() <= limit
-        given = slim.variable("given", dtype=tf.float64, initializer=[1, 2])
-        assert (given.dtype, given.numpy().tolist()) == (tf.float64, [1.0, 2.0])
+        values = slim.variable("values", dtype=tf.float64, initializer=[1, 2])
+        assert (values.dtype, values.numpy().tolist()) == (tf.float64, [1.0, 2.0])
 
 
 def test_arg_scope_reaches_variables():

@@ -56,9 +56,9 @@ def test_empty_file_has_no_records(tmp_path):
 def test_truncation_is_detected_everywhere_except_between_records(tmp_path):
     path = tmp_path / "a"
     write(path, [5, 9])
-    whole = path.read_bytes()
-    for cut in range(1, len(whole)):
-        path.write_bytes(whole[:cut])
+    content = path.read_bytes()
+    for cut in range(1, len(content)):
+        path.write_bytes(content[:cut])
         if cut == 16 + 5:
             assert records.count_records(str(path)) == 1
             continue
