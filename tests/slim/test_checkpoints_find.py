@@ -16,7 +16,7 @@ VALUES = {"net/weights": np.arange(6, dtype=np.float32).reshape(2, 3), "global_s
 
 @pytest.fixture
 def run(tmp_path):
-    """A directory with model.ckpt-1, -2 and -10."""
+    """Returns a directory with model.ckpt-1, -2 and -10."""
     directory = tmp_path / "run"
     manager = checkpoints.Checkpoints(directory)
     for step in (1, 2, 10):

@@ -117,7 +117,7 @@ def test_rotation_removes_only_checkpoints_of_the_state_file(tmp_path):
     (tmp_path / "checkpoint").write_text('model_checkpoint_path: "model.ckpt-2"\n')
     manager = checkpoints.Checkpoints(tmp_path, max_to_keep=1)
     manager.save(4, values(4))
-    # 1 is older than all the state file names: somebody kept it. 3 is newer: it was being written.
+    # 1 is older than all in the state file: the user kept it. 3 is newer: its save was interrupted.
     assert manager.all_steps() == [1, 4]
     assert (tmp_path / "inception_v3.ckpt.index").exists()
     (tmp_path / "checkpoint").unlink()

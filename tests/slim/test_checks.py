@@ -73,7 +73,7 @@ def test_in_range_includes_its_ends():
 
 def test_missing_extra_is_an_error_with_the_install_command():
     _checks.installed({"tensorflow": "tensorflow"})
-    # By the names of packages: `slim` is somebody else's on the index.
+    # Names of packages, because `slim` on the index is another project.
     message = "^no-such is not installed; install it with: pip install tensorflow no-such$"
     with pytest.raises(_checks.UserError, match=message):
         _checks.installed({"tensorflow": "tensorflow", "no_such": "no-such"})

@@ -36,7 +36,7 @@ def test_variance_scaling_samples_have_the_expected_variance(
     n = {"FAN_IN": fan_in, "FAN_OUT": fan_out, "FAN_AVG": (fan_in + fan_out) / 2}[mode]
     initializer = slim.variance_scaling_initializer(factor, mode, uniform, seed=2)
     values = initializer(shape).numpy()
-    # The truncated one has 1.3 instead of 1 / 0.87962566 ** 2 = 1.2924: 0.6 % more.
+    # TF-Slim uses 1.3 instead of 1 / 0.87962566 ** 2 = 1.2924: 0.6 % more.
     assert np.var(values) == pytest.approx(factor / n, rel=0.03)
     assert np.mean(values) == pytest.approx(0, abs=0.02 * math.sqrt(factor / n))
     bound = math.sqrt(3 * factor / n) if uniform else 2 * math.sqrt(1.3 * factor / n)
@@ -121,7 +121,7 @@ def test_equal_seeds_give_equal_values(make):
     assert seeded[0] == seeded[1] != seeded[2]
     assert make()([5, 5]).numpy().tolist() != make()([5, 5]).numpy().tolist()
     assert make(seed=1)([5, 5], dtype=tf.float64).dtype == tf.float64
-    # Within a store the name of the variable is the seed; a seed of its own comes before that.
+    # Within a store the seed is the name of the variable unless the initializer has its own.
     with slim.VariableStore(seed=7).as_default():
         a, b = (slim.variable(name, [5, 5], initializer=make()).numpy().tolist() for name in "ab")
         c, d = (slim.variable(name, [5, 5], initializer=make(seed=1)).numpy().tolist()

@@ -141,7 +141,7 @@ def test_is_training_may_be_a_tensor(rank):
     x = inputs(rank)
     store = slim.VariableStore()
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(x, is_training):
         with store.as_default():
             outputs = slim.batch_norm(x, decay=0.5, is_training=is_training, scope="bn")

@@ -114,7 +114,7 @@ def test_dropout_is_the_identity_in_inference_and_for_keep_prob_1():
 
 
 def test_dropout_accepts_is_training_as_a_tensor():
-    @tf.function
+    @tf.function(autograph=False)
     def drop(x, is_training, keep):
         return slim.dropout(x, keep, is_training=is_training)
 
@@ -147,7 +147,7 @@ def test_dropout_twice_under_one_name_draws_twice():
 def test_a_traced_dropout_follows_its_seed():
     store = slim.VariableStore()
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(seed):
         with store.as_default(seed=seed):
             return slim.dropout(ONES, scope="a")

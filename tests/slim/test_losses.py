@@ -188,7 +188,7 @@ def test_mismatched_shapes_are_errors(name):
 
 
 def test_weights_with_an_unknown_batch_size():
-    @tf.function
+    @tf.function(autograph=False)
     def loss(x, y, weights):
         with slim.VariableStore().as_default():
             return losses.mean_squared_error(x, y, weights)

@@ -245,7 +245,7 @@ def test_replicas_keep_the_mean_of_their_ranges(mirrored):
 
 
 def test_replicas_wait_for_the_delay(mirrored):
-    # Without a network that normalizes by batch, two replicas equal one.
+    # This network has no batch norm, so two replicas equal one.
     late, _ = train(quantized_loss(1, segments), 2, strategy=mirrored)
     single, _ = train(quantized_loss(100, segments), 2)
     assert late[0] == pytest.approx(single[0], rel=1e-5)

@@ -173,7 +173,7 @@ def test_build_computes_nothing():
 def test_creation_is_lifted_out_of_a_tf_function():
     store = slim.VariableStore(seed=3)
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(x):
         with store.as_default():
             return small_net(x, is_training=False)
@@ -209,7 +209,7 @@ def test_initial_values_are_equal_eager_traced_built_and_in_a_graph():
     with eager.as_default():
         small_net(images(), is_training=False)
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(x):
         with traced.as_default():
             return small_net(x, is_training=False)

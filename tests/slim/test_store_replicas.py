@@ -8,7 +8,7 @@ from tests.slim.small_net import IMAGES, NET_NAMES, built, images, small_net
 def replicated(strategy, store, xs):
     """Runs a training pass in each replica; returns its logits, loss and variable names."""
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(values):
         def replica(x):
             with store.as_default() as one_pass:
