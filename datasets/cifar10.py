@@ -4,6 +4,7 @@ A. Krizhevsky (2009), Learning Multiple Layers of Features from Tiny Images. The
 binary one, which needs no unpickling: a record is a byte with the label and three planes of pixels.
 """
 
+import functools
 import os
 
 from datasets import (
@@ -12,11 +13,9 @@ from datasets import (
     dataset_factory,
     dataset_info,
     download,
-    image_dataset,
     sources,
 )
 from slim import _checks
-from slim.data import dataset
 
 CLASSES = (
     "airplane",
@@ -46,21 +45,7 @@ _IMAGE_BYTES = 32 * 32 * 3
 _LIMITS = archives.Limits(members=50, bytes=250_000_000)
 
 
-def get_split(
-    split_name: str, dataset_dir: str, file_pattern: str | None = None
-) -> dataset.Dataset:
-    """Returns the split "train" (50,000 images) or "test" (10,000).
-
-    Args:
-      split_name: the split.
-      dataset_dir: where `convert`, or the original's script, wrote.
-      file_pattern: other file names; `%s` stands for the split.
-
-    Raises:
-      UserError: if the split or the directory is not there, or a file is missing or damaged.
-    """
-    facts = dataset_factory.get_facts("cifar10", split_name, dataset_dir, file_pattern)
-    return image_dataset.from_facts(facts, num_channels=3)
+get_split = functools.partial(dataset_factory.get_dataset, "cifar10")
 
 
 def convert(dataset_dir: str, *, source_dir: str | None = None) -> dataset_info.DatasetInfo:

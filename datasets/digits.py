@@ -8,6 +8,7 @@ white on black.
 """
 
 import csv
+import functools
 import gzip
 import io
 import os
@@ -15,9 +16,8 @@ import os
 import numpy as np
 import PIL.Image
 
-from datasets import dataset_factory, dataset_info, image_dataset, splits, tfrecords
+from datasets import dataset_factory, dataset_info, splits, tfrecords
 from slim import _ownership, _paths
-from slim.data import dataset
 
 CLASSES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 SPLIT_SEED = 0
@@ -28,21 +28,7 @@ _SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "embedded", "
 _SIDE, _BOX_SIDE, _SOURCE_SIDE, _SOURCE_MAX = 28, 20, 8, 16
 
 
-def get_split(
-    split_name: str, dataset_dir: str, file_pattern: str | None = None
-) -> dataset.Dataset:
-    """Returns the split "train" (1,437 images) or "validation" (360).
-
-    Args:
-      split_name: the split.
-      dataset_dir: where `convert` wrote.
-      file_pattern: other file names; `%s` stands for the split.
-
-    Raises:
-      UserError: if the split or the directory is not there, or a shard is missing or damaged.
-    """
-    facts = dataset_factory.get_facts("digits", split_name, dataset_dir, file_pattern)
-    return image_dataset.from_facts(facts, num_channels=1)
+get_split = functools.partial(dataset_factory.get_dataset, "digits")
 
 
 def convert(dataset_dir: str) -> dataset_info.DatasetInfo:

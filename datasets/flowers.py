@@ -5,6 +5,7 @@ validation. Which ones, its script left to the order in which the file system li
 the order is that of the names.
 """
 
+import functools
 import os
 import random
 
@@ -15,11 +16,9 @@ from datasets import (
     dataset_info,
     download,
     folder,
-    image_dataset,
     images,
 )
 from slim import _checks
-from slim.data import dataset
 
 FILE = download.RemoteFile(
     "flower_photos.tgz",
@@ -37,21 +36,7 @@ _FOLDER = "flower_photos"
 _LIMITS = archives.Limits(members=20_000, bytes=1_000_000_000)
 
 
-def get_split(
-    split_name: str, dataset_dir: str, file_pattern: str | None = None
-) -> dataset.Dataset:
-    """Returns the split "train" (3,320 images) or "validation" (350).
-
-    Args:
-      split_name: the split.
-      dataset_dir: where `convert`, or the original's script, wrote.
-      file_pattern: other file names; `%s` stands for the split.
-
-    Raises:
-      UserError: if the split or the directory is not there, or a shard is missing or damaged.
-    """
-    facts = dataset_factory.get_facts("flowers", split_name, dataset_dir, file_pattern)
-    return image_dataset.from_facts(facts, num_channels=3)
+get_split = functools.partial(dataset_factory.get_dataset, "flowers")
 
 
 def convert(

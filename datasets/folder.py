@@ -5,6 +5,7 @@ before "ant" and "10" before "2"). Folders inside a class belong to it. Names th
 are left alone.
 """
 
+import functools
 import math
 import os
 from collections.abc import Sequence
@@ -14,13 +15,11 @@ from datasets import (
     dataset_factory,
     dataset_info,
     folder_files,
-    image_dataset,
     images,
     sources,
 )
 from datasets import splits as splits_lib
 from slim import _checks
-from slim.data import dataset
 
 SPLIT_FOLDERS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 # What others call such folders, in small letters.
@@ -29,21 +28,7 @@ _SHARD_BYTES = 64_000_000
 _IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp")
 
 
-def get_split(
-    split_name: str, dataset_dir: str, file_pattern: str | None = None
-) -> dataset.Dataset:
-    """Returns a split, "train" or another that `convert` has made.
-
-    Args:
-      split_name: the split.
-      dataset_dir: where `convert` wrote.
-      file_pattern: other file names; `%s` stands for the split.
-
-    Raises:
-      UserError: if the split or the directory is not there, or a shard is missing or damaged.
-    """
-    facts = dataset_factory.get_facts("folder", split_name, dataset_dir, file_pattern)
-    return image_dataset.from_facts(facts, num_channels=3)
+get_split = functools.partial(dataset_factory.get_dataset, "folder")
 
 
 def convert(

@@ -14,36 +14,14 @@ from datasets import (
     conversion,
     dataset_factory,
     dataset_info,
-    image_dataset,
     images,
     progress,
     sources,
 )
 from slim import _checks
-from slim.data import dataset
 
 _SHARD_BYTES = 64_000_000
 _NO_LABEL = -1  # what TFDS gives where nobody knows
-
-
-def get_split(
-    split_name: str, dataset_dir: str, file_pattern: str | None = None
-) -> dataset.Dataset:
-    """Returns a split that `convert` has made.
-
-    Args:
-      split_name: the split, by TFDS's name.
-      dataset_dir: where `convert` wrote.
-      file_pattern: other file names; `%s` stands for the split.
-
-    Raises:
-      UserError: if the split or the directory is not there, or a shard is missing or damaged.
-    """
-    info = dataset_info.read(dataset_dir) if os.path.isdir(dataset_dir) else None
-    prefix = dataset_factory.TFDS_PREFIX
-    name = info.name if info and info.name.startswith(prefix) else f"{prefix}NAME"
-    facts = dataset_factory.get_facts(name, split_name, dataset_dir, file_pattern)
-    return image_dataset.from_facts(facts, num_channels=3)
 
 
 def convert(

@@ -5,6 +5,7 @@ O. Russakovsky et al. (2015), ImageNet Large Scale Visual Recognition Challenge.
 background, which no picture has; the classes follow in the order of their WordNet ids.
 """
 
+import functools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -14,33 +15,17 @@ from datasets import (
     conversion,
     dataset_factory,
     dataset_info,
-    image_dataset,
     imagenet_sources,
     images,
     tfrecords,
 )
 from slim import _checks
-from slim.data import dataset
 
 NUM_SHARDS = {"train": 1024, "validation": 128}
 _SEED = 12345
 
 
-def get_split(
-    split_name: str, dataset_dir: str, file_pattern: str | None = None
-) -> dataset.Dataset:
-    """Returns the split "train" (1,281,167 images) or "validation" (50,000), with 1,001 classes.
-
-    Args:
-      split_name: the split.
-      dataset_dir: where `convert`, or the original's script, wrote.
-      file_pattern: other file names; `%s` stands for the split.
-
-    Raises:
-      UserError: if the split or the directory is not there, or a shard is missing or damaged.
-    """
-    facts = dataset_factory.get_facts("imagenet", split_name, dataset_dir, file_pattern)
-    return image_dataset.from_facts(facts, 3, "label_text", "object/bbox", "object/label")
+get_split = functools.partial(dataset_factory.get_dataset, "imagenet")
 
 
 def convert(

@@ -4,6 +4,7 @@ Y. LeCun, C. Cortes and C. Burges, http://yann.lecun.com/exdb/mnist/. The four f
 pixels and the labels behind headers of 16 and 8 bytes, big endian.
 """
 
+import functools
 import math
 import os
 import struct
@@ -14,11 +15,9 @@ from datasets import (
     dataset_factory,
     dataset_info,
     download,
-    image_dataset,
     sources,
 )
 from slim import _checks
-from slim.data import dataset
 
 CLASSES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 PLACES = (
@@ -50,21 +49,7 @@ _SIDE = 28
 _MAX_BYTES = 64_000_000
 
 
-def get_split(
-    split_name: str, dataset_dir: str, file_pattern: str | None = None
-) -> dataset.Dataset:
-    """Returns the split "train" (60,000 images) or "test" (10,000).
-
-    Args:
-      split_name: the split.
-      dataset_dir: where `convert`, or the original's script, wrote.
-      file_pattern: other file names; `%s` stands for the split.
-
-    Raises:
-      UserError: if the split or the directory is not there, or a file is missing or damaged.
-    """
-    facts = dataset_factory.get_facts("mnist", split_name, dataset_dir, file_pattern)
-    return image_dataset.from_facts(facts, num_channels=1)
+get_split = functools.partial(dataset_factory.get_dataset, "mnist")
 
 
 def convert(dataset_dir: str, *, source_dir: str | None = None) -> dataset_info.DatasetInfo:

@@ -4,6 +4,7 @@ A. Chowdhery et al. (2019), Visual Wake Words Dataset, https://arxiv.org/abs/190
 object of the class of interest takes more than a share of the picture's area; label 0: none does.
 """
 
+import functools
 import mmap
 import os
 from collections import defaultdict
@@ -19,13 +20,11 @@ from datasets import (
     dataset_factory,
     dataset_info,
     download,
-    image_dataset,
     images,
     sources,
     tfrecords,
 )
 from slim import _checks, _files, _json
-from slim.data import dataset
 
 _PLACE = "http://images.cocodataset.org/"
 FILES = (
@@ -83,21 +82,7 @@ class Annotations(TypedDict):
     annotations: list[_Object]
 
 
-def get_split(
-    split_name: str, dataset_dir: str, file_pattern: str | None = None
-) -> dataset.Dataset:
-    """Returns the split "train" (82,783 images) or "val" (40,504).
-
-    Args:
-      split_name: the split.
-      dataset_dir: where `convert`, or the original's script, wrote.
-      file_pattern: other file names; `%s` stands for the split.
-
-    Raises:
-      UserError: if the split or the directory is not there, or a shard is missing or damaged.
-    """
-    facts = dataset_factory.get_facts("visualwakewords", split_name, dataset_dir, file_pattern)
-    return image_dataset.from_facts(facts, 3, "object/bbox")
+get_split = functools.partial(dataset_factory.get_dataset, "visualwakewords")
 
 
 def convert(

@@ -506,6 +506,18 @@ def test_rows_and_converters_agree_about_the_options():
         assert set(spec.options) == set(parameters) - {"dataset_dir"}, spec.name
 
 
+@pytest.mark.parametrize("name", dataset_factory.DATASETS)
+def test_get_split_of_each_module_reads_its_own_dataset(name):
+    module = importlib.import_module(dataset_factory.DATASETS[name].module, "datasets")
+    assert list(inspect.signature(module.get_split).parameters)[-3:] == [
+        "split_name",
+        "dataset_dir",
+        "file_pattern",
+    ]
+    with pytest.raises(_checks.UserError, match=f"'/no' does not .*--dataset_name={name} "):
+        module.get_split("train", "/no")
+
+
 def test_get_split_reads_through_the_decoder(converted):
     dataset = folder.get_split("validation", converted[0])
     assert dataset.decoder.list_items() == list(dataset.items_to_descriptions)

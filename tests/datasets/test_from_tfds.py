@@ -179,7 +179,9 @@ def test_a_dataset_that_cannot_be_prepared(tfds, tmp_path, monkeypatch):
 
 def test_names():
     assert dataset_factory.get_spec("tfds:a/b:1.0.0").file_pattern == "a_b_1_0_0_%s-*.tfrecord"
-    with pytest.raises(_checks.UserError, match="dataset_name='tfds:' needs a name of TFDS, as in"):
+    with pytest.raises(
+        _checks.UserError, match="dataset_name='tfds:' lacks the name of a TFDS dataset. Example"
+    ):
         dataset_factory.get_spec("tfds:")
     with pytest.raises(_checks.UserError, match="'tfd:mnist' is not known.*tfds:NAME"):
         dataset_factory.get_spec("tfd:mnist")
@@ -190,7 +192,9 @@ def test_the_flag_takes_them(tmp_path, monkeypatch):
     argv = ["d.py", "--dataset_name=tfds:mnist", f"--dataset_dir={tmp_path}"]
     assert flags.parse(DataConfig, argv).dataset_name == "tfds:mnist"
     argv[1] = "--dataset_name=tfds:"
-    with pytest.raises(_checks.UserError, match="dataset_name='tfds:' needs a name of TFDS"):
+    with pytest.raises(
+        _checks.UserError, match="dataset_name='tfds:' lacks the name of a TFDS dataset"
+    ):
         flags.parse(DataConfig, argv)
     assert "tfds:NAME" in flags.known_names("conversions")
 
