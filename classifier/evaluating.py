@@ -45,7 +45,9 @@ def run(config: EvalConfig) -> ExitCode | None:
     ownership.check_output("eval_json", config.run.eval_json)
     resolved, dataset_name = facts.evaluation(config)
     data = config.data
-    dataset = facts.open_dataset(dataset_name, data.dataset_split_name, data.dataset_dir)
+    dataset = facts.open_dataset(
+        dataset_name, data.dataset_split_name, data.dataset_dir, data.max_pixels
+    )
     classifier = model.InferenceModel(
         resolved.model, config.run.checkpoint_path, resolved.image_size
     )
@@ -94,7 +96,9 @@ def _recalibration(
     if not config.run.recalibrate_batch_norm:
         return None
     recalibration = recalibrating.Recalibration(classifier)
-    dataset = facts.open_dataset(dataset_name, _TRAINING_SPLIT, config.data.dataset_dir)
+    dataset = facts.open_dataset(
+        dataset_name, _TRAINING_SPLIT, config.data.dataset_dir, config.data.max_pixels
+    )
     batches = inputs.training_dataset(
         dataset,
         preprocessing_fn=images.preprocessing_fn(info, is_training=True),

@@ -69,13 +69,20 @@ def _class_weights(
     return class_weights.by_frequency(per_class[model.labels_offset :])
 
 
-def open_dataset(name: str, split_name: str, dataset_dir: str) -> "Dataset":
+def open_dataset(name: str, split_name: str, dataset_dir: str, max_pixels: int) -> "Dataset":
     """Returns a split, ready to be read; loads TensorFlow.
+
+    Args:
+      name: of the dataset.
+      split_name: of the split.
+      dataset_dir: directory with its files.
+      max_pixels: largest number of pixels of an image.
 
     Raises:
       UserError: if it is not there or damaged.
     """
-    return dataset_factory.get_dataset(name, split_name, dataset_dir)
+    dataset = dataset_factory.get_dataset(name, split_name, dataset_dir)
+    return dataclasses.replace(dataset, decoder=dataset.decoder.with_max_pixels(max_pixels))
 
 
 def evaluation(config: EvalConfig) -> tuple[resolve_trained.ResolvedEvaluation, str]:
@@ -224,4 +231,12 @@ def _contradictions(path: str, model: ModelInfo, image_size: tuple[int, int]) ->
 
 
 def _model_info(checkpoint_path: str) -> ModelInfo | None:
-    return RunDirectory.of_checkpoint(checkpoint_path).read_model_info()
+    run = RunDirectory.of_checkpoint(checkpoint_path)
+    info = run.read_model_info()
+    if info is not None:
+        try:
+            _checks.one_of("model_name", info.model_name, NETWORKS)
+            preprocessing_factory.resolve_name(info.preprocessing_name)
+        except _checks.UserError as error:
+            raise _checks.UserError(f"{run.model_info_path} cannot be used: {error}") from None
+    return info

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from absl import flags
 
-from classifier import front_door, help_text, native_log, options, paths
+from classifier import flagfiles, front_door, help_text, native_log, options, paths
 from classifier.exit_codes import ExitCode
 from datasets import dataset_factory
 from nets import nets_factory
@@ -144,6 +144,7 @@ def _read(
             flags.ArgumentParser(), None, name, None, option.declared.help, boolean=boolean
         )
         flags.DEFINE_flag(flag, values)
+    flagfiles.check(argv[1:])
     try:
         rest = values(list(argv), known_only=True)[1:]
     except (flags.Error, ValueError) as error:

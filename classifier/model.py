@@ -1,6 +1,7 @@
 """The network of a run: its loss in training, its restored self for everything after."""
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,8 @@ from slim.store import current_pass
 # Weight of the auxiliary classifier's loss, as the original trains Inception and NASNet.
 AUXILIARY_WEIGHT = 0.4
 _USUAL_FRAMES = 16
+# A network for more is measured before it is built, for the numbers may be damaged.
+_USUAL_CLASSES, _USUAL_SIDE = 50_000, 1024
 
 
 def training_network(
@@ -186,13 +189,22 @@ def of_image_size(
 
 
 def _can_be_built(network: Callable[[tf.Tensor], Any], shape: Sequence[int | None]) -> bool:
-    # In a graph no weight gets a value.
-    with tf.Graph().as_default(), slim.VariableStore(seed=0).as_default():
-        try:
-            network(tf.raw_ops.Placeholder(dtype=tf.float32, shape=shape))
-        except ValueError:
-            return False
+    try:
+        _bytes_of_weights(network, shape)
+    except ValueError:
+        return False
     return True
+
+
+def _bytes_of_weights(network: Callable[[tf.Tensor], Any], shape: Sequence[int | None]) -> int:
+    store = slim.VariableStore(seed=0)
+    # In a graph no weight gets a value.
+    with tf.Graph().as_default(), store.as_default():
+        network(tf.raw_ops.Placeholder(dtype=tf.float32, shape=shape))
+        return sum(
+            math.prod(variable.shape) * variable.dtype.size
+            for variable in store.named_variables.values()
+        )
 
 
 def _rounding(
@@ -251,6 +263,7 @@ class InferenceModel(tf.Module):
         self.network = self._network(info.num_classes)
         spec = tf.TensorSpec([None, *self.image_shape], tf.float32)
         with of_image_size(info.model_name, self.network, spec.shape):
+            self._check_memory(spec.shape)
             self._rounded = self.store.build(self.network, spec).quantized
         self.step = self._restore()
 
@@ -259,6 +272,20 @@ class InferenceModel(tf.Module):
         return inference_network(
             self.info.model_name, num_classes, self.info.quantized, weights=False
         )
+
+    def _check_memory(self, shape: Sequence[int | None]) -> None:
+        """Refuses an odd network that is far larger than its checkpoint, before it fills memory."""
+        if self.info.num_classes <= _USUAL_CLASSES and max(self.image_size) <= _USUAL_SIDE:
+            return
+        variables = checkpoints.read(self.prefix).variables().values()
+        saved = sum(math.prod(each.shape) * each.dtype.size for each in variables)
+        needed = _bytes_of_weights(self.network, shape)
+        if needed > 2 * saved:
+            raise _checks.UserError(
+                f"{self.info.model_name} with {self.info.num_classes} classes, for images of"
+                f" {self.image_size[0]}x{self.image_size[1]}, has {needed / 1e6:.0f} MB of weights,"
+                f" checkpoint {self.prefix} only {saved / 1e6:.0f} MB: it is not this network's"
+            )
 
     @property
     def example_shape(self) -> tuple[int, ...]:

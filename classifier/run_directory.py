@@ -4,13 +4,29 @@ import dataclasses
 import json
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, Required, TypedDict, TypeVar
 
-from slim import _checks, _paths
+import msgspec
+
+from slim import _checks, _json, _paths
+
+T = TypeVar("T")
 
 CONFIG_FILE = "config.json"
 MODEL_INFO_FILE = "model_info.json"
 METRICS_FILE = "metrics.jsonl"
+_CONFIG_ADVICE = "Restore it from a copy, or remove it to resume without comparing the options"
+_MODEL_INFO_ADVICE = "Restore it from a copy, or resume the training run, which writes it again"
+
+_Classes = Annotated[int, msgspec.Meta(ge=1, le=1 << 20)]
+_Side = Annotated[int, msgspec.Meta(ge=1, le=1 << 14)]
+
+
+class RunConfig(TypedDict, total=False):
+    """What config.json holds: the options by name, and what follows from them."""
+
+    options: Required[dict[str, Any]]
+    resolved: dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,20 +46,31 @@ class ModelInfo:
       quantized: whether its layers round their weights and outputs in ranges that it learned.
       dataset_name: what it was trained on; None if not known.
       versions: program -> version that wrote this.
+
+    Raises:
+      UserError: if there are names of another number of classes, or they are not valid Unicode.
     """
 
-    model_name: str
-    num_classes: int
-    label_names: tuple[str, ...] = ()
-    labels_offset: int = 0
-    image_size: tuple[int, int]
-    num_channels: int = 3
-    preprocessing_name: str
+    model_name: _json.Name
+    num_classes: _Classes
+    label_names: tuple[_json.Name, ...] = ()
+    labels_offset: Annotated[int, msgspec.Meta(ge=0, le=1 << 20)] = 0
+    image_size: tuple[_Side, _Side]
+    num_channels: Annotated[int, msgspec.Meta(ge=1, le=64)] = 3
+    preprocessing_name: _json.Name
     use_grayscale: bool = False
-    moving_average_decay: float | None = None
+    moving_average_decay: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     quantized: bool = False
-    dataset_name: str | None = None
-    versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    dataset_name: _json.Name | None = None
+    versions: Mapping[str, _json.Name] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.label_names and len(self.label_names) != self.num_classes:
+            raise _checks.UserError(
+                f"label_names has {len(self.label_names)} names, but num_classes is"
+                f" {self.num_classes}"
+            )
+        _json.check_names("label_names", self.label_names)
 
     def with_versions(self, **versions: str) -> "ModelInfo":
         """Returns it with the versions of the programs that write it."""
@@ -57,21 +84,6 @@ class ModelInfo:
             "image_size": list(self.image_size),
             "versions": dict(self.versions),
         }
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "ModelInfo":
-        """Returns what `to_dict` gave; fields of later versions are left out.
-
-        Raises:
-          UserError: if a field is missing or has another kind of value.
-        """
-        known = {f.name: values[f.name] for f in dataclasses.fields(cls) if f.name in values}
-        try:
-            for name in known.keys() & {"label_names", "image_size"}:
-                known[name] = tuple(known[name])
-            return cls(**known)
-        except TypeError as error:
-            raise _checks.UserError(f"not what describes a model: {error}") from None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,13 +104,22 @@ class RunDirectory:
         """One JSON object a line: what the log lines and the evaluations say."""
         return os.path.join(self.path, METRICS_FILE)
 
-    def read_config(self) -> dict[str, Any] | None:
+    @property
+    def model_info_path(self) -> str:
+        """What evaluation, export and prediction need to know of the model."""
+        return os.path.join(self.path, MODEL_INFO_FILE)
+
+    def read_config(self, schema: type[T] = RunConfig) -> T | None:  # type: ignore[assignment]
         """Returns what `write_config` wrote, or None.
+
+        Args:
+          schema: what to read of it.
 
         Raises:
           UserError: if the file is damaged.
         """
-        return read_json(os.path.join(self.path, CONFIG_FILE))
+        path = os.path.join(self.path, CONFIG_FILE)
+        return _json.read(path, schema, advice=_CONFIG_ADVICE, finite=False)
 
     def write_config(self, resolved: Mapping[str, Any]) -> None:
         """Writes config.json: `resolve.ResolvedRun.to_dict()`."""
@@ -110,37 +131,15 @@ class RunDirectory:
         Raises:
           UserError: if the file is damaged.
         """
-        path = os.path.join(self.path, MODEL_INFO_FILE)
-        values = read_json(path)
-        try:
-            return None if values is None else ModelInfo.from_dict(values)
-        except _checks.UserError as error:
-            raise _checks.UserError(f"{path}: {error}") from None
+        return _json.read(self.model_info_path, ModelInfo, advice=_MODEL_INFO_ADVICE)
 
     def write_model_info(self, info: ModelInfo) -> None:
         """Writes model_info.json."""
-        write_json(os.path.join(self.path, MODEL_INFO_FILE), info.to_dict())
-
-
-def read_json(path: str) -> dict[str, Any] | None:
-    """Returns the object in a JSON file, or None if there is no such file.
-
-    Raises:
-      UserError: if the file does not hold a JSON object.
-    """
-    try:
-        with open(path, encoding="utf-8") as file:
-            values = json.load(file)
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise _checks.UserError(f"{path} is damaged ({error}); remove or restore it") from None
-    if not isinstance(values, dict):
-        raise _checks.UserError(f"{path} does not hold a JSON object; remove or restore it")
-    return values
+        write_json(self.model_info_path, info.to_dict())
 
 
 def write_json(path: str, values: Mapping[str, Any]) -> None:
     """Writes an object as JSON, whole or not at all."""
     text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
-    _paths.write_atomically(path, text.encode())
+    # A path that is not UTF-8 is written with JSON's own escapes.
+    _paths.write_atomically(path, text.encode("utf-8", "backslashreplace"))

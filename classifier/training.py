@@ -77,7 +77,9 @@ def _run(resolved: resolve.ResolvedRun, workers: cluster.Cluster) -> ExitCode | 
     if config.step.deterministic:
         tf.config.experimental.enable_op_determinism()
     data = config.data
-    dataset = facts.open_dataset(data.dataset_name, data.dataset_split_name, data.dataset_dir)
+    dataset = facts.open_dataset(
+        data.dataset_name, data.dataset_split_name, data.dataset_dir, data.max_pixels
+    )
     batches = TrainingBatches(resolved, dataset, workers)
     train_op = make_train_op(resolved, strategy)
     opening = Opening(resolved, directory, changes, dataset, deployment.devices())

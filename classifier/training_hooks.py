@@ -6,9 +6,10 @@ from classifier.hooks.contact_sheet import ContactSheet
 from classifier.hooks.curves import Curves
 from classifier.hooks.events import EventHook
 from classifier.hooks.profile import Profile
-from classifier.hooks.progress import MetricsFile, Progress
+from classifier.hooks.progress import Progress
 from classifier.hooks.validation import Validation
 from classifier.hooks.watchdog import Watchdog
+from classifier.metrics_file import MetricsFile
 from classifier.resolve import ResolvedRun
 from classifier.run_directory import RunDirectory
 from classifier.training_batches import TrainingBatches
@@ -35,7 +36,7 @@ def make_hooks(
         hooks.append(EventHook(directory.path, saving.save_summaries_secs, activations))
     if resolved.eval_every_steps:
         data, split = resolved.config.data, resolved.config.validation.eval_split_name
-        evaluated = facts.open_dataset(data.dataset_name, split, data.dataset_dir)
+        evaluated = facts.open_dataset(data.dataset_name, split, data.dataset_dir, data.max_pixels)
         hooks.append(Validation(resolved, evaluated, metrics))
     reporting = resolved.config.reporting
     if reporting.plot_curves:  # behind Validation, whose numbers it draws

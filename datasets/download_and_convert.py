@@ -24,12 +24,12 @@ def run(
     if dataset_name not in dataset_factory.ACTIONS:
         convert(dataset_name, dataset_dir, report, **options)
         return
-    unexpected = sorted(name for name, value in options.items() if value is not None)
+    used = {name: value for name, value in options.items() if value is not None}
+    unexpected = sorted(set(used) - {"max_pixels"})
     if unexpected:
         raise _checks.UserError(f"{', '.join(unexpected)} cannot be used with {dataset_name!r}")
-    importlib.import_module(dataset_factory.ACTIONS[dataset_name], __package__).run(
-        dataset_dir, report
-    )
+    action = importlib.import_module(dataset_factory.ACTIONS[dataset_name], __package__)
+    action.run(dataset_dir, report, **used)
 
 
 def convert(

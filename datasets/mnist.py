@@ -17,7 +17,7 @@ from datasets import (
     download,
     sources,
 )
-from slim import _checks
+from slim import _checks, _files
 
 CLASSES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 PLACES = (
@@ -101,7 +101,7 @@ def _items(paths: dict[str, str], prefix: str, directory: str) -> list[conversio
             f" {label_count} labels. Expected: images of {_SIDE} x {_SIDE} and one label per image"
         )
     start = os.path.getsize(images) - count * size
-    with open(labels, "rb") as file:
+    with _files.open_regular(labels) as file:
         values = file.read()[-count:] if count else b""
     if max(values, default=0) >= len(CLASSES):
         raise _checks.RunError(f"{labels} has a label outside 0..{len(CLASSES) - 1}")
@@ -124,7 +124,7 @@ def _uncompress(path: str, directory: str) -> str:
 def _header(path: str, magic: int, rank: int) -> tuple[int, ...]:
     """Returns the shape in a file's header, after comparing it with the file's size."""
     size = 4 + 4 * rank
-    with open(path, "rb") as file:
+    with _files.open_regular(path) as file:
         head = file.read(size)
     if len(head) == size:
         file_magic, *shape = struct.unpack(f">{rank + 1}I", head)

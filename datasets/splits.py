@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from datasets import dataset_info
-from slim import _checks
+from slim import _checks, _files
 from slim.data import records
 
 _SHARD_NUMBER = re.compile(r"(\d+)-of-(\d+)")
@@ -231,12 +231,23 @@ def _splits_on_disk(pattern: str, dataset_dir: str) -> list[str]:
 
 
 def _check_shards(files: Sequence[str], dataset_dir: str) -> None:
-    """Raises one error that names all missing, or all empty, shards."""
+    """Raises one error for all missing shards, all non-regular files, or all empty shards."""
     missing = missing_shards(files, dataset_dir)
     if missing:
         raise _checks.UserError(
             f"{_checks.listed(missing, most=5)} missing in {dataset_dir}. Copy the shard into it,"
             " or convert the dataset again"
+        )
+    kinds = {
+        file: _files.kind_of(os.path.join(dataset_dir, file))
+        for file in files
+        if not os.path.isfile(os.path.join(dataset_dir, file))
+    }
+    if kinds:
+        shards = _checks.listed((f"{file} is {kind}" for file, kind in kinds.items()), most=5)
+        raise _checks.UserError(
+            f"A shard in {dataset_dir} is not a regular file: {shards}."
+            f" {records.REPAIR.capitalize()}"
         )
     empty = [file for file in files if os.path.getsize(os.path.join(dataset_dir, file)) == 0]
     if empty:
@@ -252,7 +263,7 @@ def _check_sizes(
         size = os.path.getsize(os.path.join(dataset_dir, file))
         if file in recorded and size != recorded[file].bytes:
             raise _checks.UserError(
-                f"{file} in {dataset_dir} has {size} bytes, but {dataset_info.FILE_NAME} says"
+                f"{file} in {dataset_dir} has {size} bytes, but {dataset_info.FILE_NAME} has"
                 f" {recorded[file].bytes} ({recorded[file].num_samples} records): {records.REPAIR}"
             )
 

@@ -27,6 +27,7 @@ _CHECKS = "classifier/test_exporting_checks.py"
 _EVAL = "classifier/test_eval_flags_act.py"
 _GRAPH = "classifier/test_exporting_graph.py"
 _GRAPH_OPTIONS = "classifier/test_exporting_options.py"
+_LIMITS = "classifier/test_image_limits.py"
 _ORIGINALS = "classifier/test_exporting_originals.py"
 _PIPELINE = "end_to_end/test_pipeline.py"
 _QUANTIZE = "classifier/test_quantize_delay.py"
@@ -39,6 +40,7 @@ _WARM = "classifier/test_warm_start.py"
 # Script -> test -> the flags that it proves to act.
 PROOFS: dict[str, dict[str, str]] = {
     "train_image_classifier": {
+        f"{_LIMITS}::test_max_pixels_acts_in_train": "max_pixels",
         f"{_ACT}::test_a_number_of_an_optimizer_changes_its_updates": (
             "adadelta_rho adagrad_initial_accumulator_value adam_beta1 adam_beta2 opt_epsilon"
             " ftrl_learning_rate_power ftrl_initial_accumulator_value ftrl_l1 ftrl_l2 momentum"
@@ -132,6 +134,7 @@ PROOFS: dict[str, dict[str, str]] = {
         ),
     },
     "eval_image_classifier": {
+        f"{_LIMITS}::test_max_pixels_acts_in_eval": "max_pixels",
         f"{_VALIDATION}::test_the_numbers_are_those_of_the_evaluation_script": "eval_json",
         f"{_EVAL}::test_what_is_evaluated": "checkpoint_path dataset_split_name",
         f"{_EVAL}::test_how_many_images": "batch_size max_num_batches",
@@ -148,6 +151,7 @@ PROOFS: dict[str, dict[str, str]] = {
         "classifier/test_recalibrating.py::test_the_evaluation_says_both": "recalibrate_batch_norm",
     },
     "export_inference_graph": {
+        f"{_LIMITS}::test_max_pixels_acts_in_export": "max_pixels",
         f"{_GRAPH_OPTIONS}::test_classes_and_channels": (
             "dataset_name dataset_dir labels_offset use_grayscale"
         ),

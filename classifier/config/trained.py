@@ -6,6 +6,7 @@ What model_info.json beside the checkpoint says need not be said again; see `res
 import dataclasses
 
 from classifier.config import bounds
+from classifier.config.image_limits import max_pixels_option
 from classifier.options import Options, option, required
 
 _MODEL_INFO = "default: what model_info.json beside the checkpoint says"
@@ -83,6 +84,7 @@ class EvaluationDataOptions(Options):
     )
     dataset_split_name: str = option("test", "Split of the dataset to evaluate on.")
     dataset_dir: str = required("Folder with the dataset's files.", path="folder")
+    max_pixels: int = max_pixels_option()
     num_preprocessing_threads: int | None = option(
         None,
         "Images prepared side by side; without it, as many as the machine does best.",
@@ -109,6 +111,7 @@ class PredictConfig(Options):
     images: str = required(
         "A picture, a folder of pictures, or a pattern such as 'a/*.png'.", path="images"
     )
+    max_pixels: int = max_pixels_option()
     top_k: int = option(5, "Classes to name for each picture.", check=bounds.positive)
     batch_size: int = option(32, "Pictures of a step.", check=bounds.positive)
     output_csv: str | None = option(

@@ -143,9 +143,11 @@ def _job(resolved: ResolvedExport, classifier: model.InferenceModel) -> Job:
     if resolved.dataset is None:
         return Job(classifier, options, samples.embedded(info, count))
     name, split_name = resolved.dataset
-    real = samples.drawn(facts.open_dataset(name, split_name, folder), info, count)
+    real = samples.drawn(
+        facts.open_dataset(name, split_name, folder, options.max_pixels), info, count
+    )
     if not any(each.calibrated for each in wanted):
         return Job(classifier, options, real)
-    training = facts.open_dataset(name, "train", folder)
+    training = facts.open_dataset(name, "train", folder, options.max_pixels)
     count = options.calibration_images or _CALIBRATION_IMAGES
     return Job(classifier, options, real, samples.drawn(training, info, count))

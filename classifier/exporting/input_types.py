@@ -1,6 +1,7 @@
 """What an export takes, how it comes from there to what the network takes, and what it is tried
 with."""
 
+import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -9,12 +10,18 @@ import tensorflow as tf
 from classifier import images, model
 from classifier.exporting import checks, samples
 from classifier.exporting.samples import Samples
+from slim import _checks
+from slim._image_limits import MAX_PIXELS
 
 _Maker = Callable[[model.InferenceModel, int | None, Samples], checks.Trial]
 
 
 def make(
-    name: str, classifier: model.InferenceModel, batch_size: int | None, real: Samples
+    name: str,
+    classifier: model.InferenceModel,
+    batch_size: int | None,
+    real: Samples,
+    max_pixels: int = MAX_PIXELS,
 ) -> checks.Trial:
     """Returns an input type of `classifier.config.export.INPUT_TYPES`.
 
@@ -23,7 +30,10 @@ def make(
       classifier: whose preprocessing and image size it has.
       batch_size: images at once; None for any number.
       real: images to try it with.
+      max_pixels: largest number of pixels of an encoded image.
     """
+    if name == "encoded_image":
+        return _encoded_image(classifier, batch_size, real, max_pixels)
     return _MAKERS[name](classifier, batch_size, real)
 
 
@@ -63,16 +73,23 @@ def _uint8_image(
 
 
 def _encoded_image(
-    classifier: model.InferenceModel, batch_size: int | None, real: Samples
+    classifier: model.InferenceModel, batch_size: int | None, real: Samples, max_pixels: int
 ) -> checks.Trial:
     def encoded(pictures: object) -> tf.Tensor:
         return tf.stack([tf.io.encode_png(picture) for picture in pictures])
 
+    noise = _noise(classifier, batch_size)
+    largest = max(math.prod(picture.shape[:2]) for picture in (*noise, *real.pictures))
+    if largest > max_pixels:
+        raise _checks.UserError(
+            f"max_pixels={max_pixels} is too small: the export is checked on images with up to"
+            f" {largest} pixels"
+        )
     batches, rows = checks.batches_of(encoded(real.pictures), batch_size)
     return checks.Trial(
         spec=tf.TensorSpec([batch_size], tf.string),
-        prepare=images.encoded_batch_fn(classifier.info, classifier.image_size),
-        random=checks.batches_of(encoded(_noise(classifier, batch_size)), batch_size)[0],
+        prepare=images.encoded_batch_fn(classifier.info, classifier.image_size, max_pixels),
+        random=checks.batches_of(encoded(noise), batch_size)[0],
         real=batches,
         rows=rows,
         samples=real,
@@ -95,5 +112,4 @@ def _noise(classifier: model.InferenceModel, batch_size: int | None) -> np.ndarr
 _MAKERS: Mapping[str, _Maker] = {
     "float_image": _float_image,
     "uint8_image": _uint8_image,
-    "encoded_image": _encoded_image,
 }
