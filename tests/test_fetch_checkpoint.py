@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests import source_tree
-from tests.datasets import archives_in_the_true_format as made
+from tests.datasets import sample_files
 from tests.datasets import test_hostile_archives as hostile
 from tests.user_files import unchanged
 
@@ -35,7 +35,7 @@ def fetch(*arguments, code=0):
     ],
 )
 def test_a_checkpoint_is_unpacked_once(tmp_path, archive, members, found):
-    (tmp_path / archive).write_bytes(made.tar_bytes(dict.fromkeys(members, b"x")))
+    (tmp_path / archive).write_bytes(sample_files.tar_bytes(dict.fromkeys(members, b"x")))
     stem = archive.removesuffix(".tar.gz").removesuffix(".tgz")
     (tmp_path / "out" / f"{stem}.part").mkdir(parents=True)
     (tmp_path / "out" / f"{stem}.part" / found).touch()
@@ -51,7 +51,7 @@ def test_what_is_missing_is_told_in_a_line(tmp_path):
     told = fetch("inception_v1_2016_08_28.tar.gz", tmp_path, tmp_path, code=2)
     assert "inception_v1 cannot be made from source_dir=" in told
     archive = tmp_path / "inception_v1_2016_08_28.tar.gz"
-    archive.write_bytes(made.tar_bytes({"readme.txt": b"x"}))
+    archive.write_bytes(sample_files.tar_bytes({"readme.txt": b"x"}))
     told = fetch(archive.name, tmp_path / "out", tmp_path, code=1)
     assert told.endswith("out/inception_v1_2016_08_28 holds no .ckpt")
 
@@ -60,9 +60,9 @@ def test_a_hostile_archive_is_one_line_and_no_checkpoint(tmp_path):
     archive = tmp_path / "inception_v1_2016_08_28.tar.gz"
     chain = hostile.TARS["chain of names"][0]
     for content in (
-        made.tar_bytes({"x.ckpt": b"x"}, "w") + chain,
+        sample_files.tar_bytes({"x.ckpt": b"x"}, "w") + chain,
         chain,
-        made.tar_bytes({}, "w")[:9],
+        sample_files.tar_bytes({}, "w")[:9],
     ):
         archive.write_bytes(gzip.compress(content))
         told = fetch(archive.name, tmp_path / "out", tmp_path, code=1)
@@ -77,7 +77,7 @@ ARCHIVE = "inception_v1_2016_08_28.tar.gz"
 def test_a_folder_of_the_users_is_refused_and_unchanged(tmp_path, name):
     source, home = tmp_path / "source", tmp_path / "home"
     source.mkdir()
-    (source / ARCHIVE).write_bytes(made.tar_bytes({"inception_v1.ckpt": b"x"}))
+    (source / ARCHIVE).write_bytes(sample_files.tar_bytes({"inception_v1.ckpt": b"x"}))
     (home / name).parent.mkdir(parents=True)
     (home / name).write_text("mine")
     with unchanged(tmp_path):
@@ -89,7 +89,7 @@ def test_a_folder_of_the_users_is_refused_and_unchanged(tmp_path, name):
 def test_what_an_earlier_version_left_stays(tmp_path):
     source, out = tmp_path / "source", tmp_path / "out"
     source.mkdir()
-    (source / ARCHIVE).write_bytes(made.tar_bytes({"inception_v1.ckpt": b"x"}))
+    (source / ARCHIVE).write_bytes(sample_files.tar_bytes({"inception_v1.ckpt": b"x"}))
     part = out / "inception_v1_2016_08_28.part"
     part.mkdir(parents=True)
     (part / "half").write_text("half")

@@ -8,8 +8,7 @@ import random
 import tarfile
 from collections.abc import Callable
 
-from tests.datasets import archives_in_the_true_format as made
-from tests.datasets import mutations
+from tests.datasets import mutations, sample_files
 
 CONTENTS = {
     "top/a.txt": b"alpha" * 300,
@@ -43,7 +42,7 @@ _FIELDS = ((0, 100, _NAMES), (124, 12, _NUMBERS), (157, 100, _NAMES), (345, 155,
 def mutated(kind: str, rng: random.Random) -> bytes:
     """Returns a damaged archive of a kind."""
     if kind == "zip":
-        packed = bytearray(made.zip_bytes(CONTENTS))
+        packed = bytearray(sample_files.zip_bytes(CONTENTS))
         if rng.random() < 0.5:
             _patch_zip(packed, rng)
             return bytes(packed)

@@ -45,9 +45,9 @@ def attempt(number, directory):
         try:
             found[name] = read()
         except _checks.RunError as error:
-            told = str(error)
-            if path not in told or not told.isprintable() or len(told) > 600:
-                problem = f"{name} says {told[:700]!r}"
+            expected = str(error)
+            if path not in expected or not expected.isprintable() or len(expected) > 600:
+                problem = f"{name} says {expected[:700]!r}"
         except Exception as error:
             problem = f"{name} raised {error!r}"
     problem = problem or check(found, kind, target)

@@ -28,14 +28,14 @@ from tests.datasets import mutations
 
 HANG_SECONDS = 60  # for one file
 MAX_PIXELS = 4_000_000
-SHARD_PICTURES = 100
-SERVED_PICTURES = 20
+IMAGES_PER_SHARD = 100
+IMAGES_PER_BATCH = 20
 SERVED_SECONDS, SERVED_KILOBYTES = 10, 2_000_000
 
 
 def try_images(numbers, directory):
     """Yields (outcome, message) for each mutated picture: what the converter and training do."""
-    pictures = list(mutations.small_pictures().items())
+    pictures = list(mutations.small_images().items())
     decoder = tfrecords.image_decoder(3)
 
     @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
@@ -71,10 +71,10 @@ def try_training(numbers, directory):
     """Yields (outcome, message) for each mutated picture, written into records as it is: what
     verify, training that leaves out and evaluation that stops do with shards of them."""
     numbers = list(numbers)
-    pictures = list(mutations.small_pictures().items())
+    pictures = list(mutations.small_images().items())
     labels = tuple(f"class {label}" for label in range(5))
-    for start in range(0, len(numbers), SHARD_PICTURES):
-        part = numbers[start : start + SHARD_PICTURES]
+    for start in range(0, len(numbers), IMAGES_PER_SHARD):
+        part = numbers[start : start + IMAGES_PER_SHARD]
         records = []
         for number in part:
             name, content = pictures[number % len(pictures)]
@@ -110,9 +110,9 @@ def _train_over(dataset):
         return left_out, "what is left out is not what is remembered"
     if not np.isfinite(batch["image"].numpy()).all():
         return left_out, "the images have values that are no numbers"
-    told = [str(inputs.describe_bad_image(dataset, 0, record)) for record in left_out]
-    if any("\n" in text or dataset.shard_names[0] not in text for text in told):
-        return left_out, f"not in a line that names the shard: {told}"
+    expected = [str(inputs.describe_bad_image(dataset, 0, record)) for record in left_out]
+    if any("\n" in text or dataset.shard_names[0] not in text for text in expected):
+        return left_out, f"not in a line that names the shard: {expected}"
     problems = verify.read_shard(dataset.data_sources[0], num_classes=5).problems
     if left_out and not problems:
         return left_out, "verify says nothing"
@@ -127,15 +127,15 @@ def _train_over(dataset):
 def try_serving(numbers, directory):
     """Yields (outcome, message) for each mutated image: predict and the SavedModel refuse the same
     ones, each by name or index, and answer the others alike, with bounded time and memory."""
-    numbers, pictures = list(numbers), list(mutations.small_pictures().items())
+    numbers, pictures = list(numbers), list(mutations.small_images().items())
     run = make_run(pathlib.Path(directory, "run"), use_grayscale=True)
     classifier = classifier_of(run)
     export_to(pathlib.Path(directory, "out"), run, "saved_model")
     path = os.path.join(directory, "out", "saved_model", "1")
     serve = tf.saved_model.load(path).signatures["serving_default"]
-    for start in range(0, len(numbers), SERVED_PICTURES):
+    for start in range(0, len(numbers), IMAGES_PER_BATCH):
         files = {}
-        for number in numbers[start : start + SERVED_PICTURES]:
+        for number in numbers[start : start + IMAGES_PER_BATCH]:
             name, content = pictures[number % len(pictures)]
             data = mutations.mutated(content, random.Random(number))
             file = os.path.join(directory, f"{number}_{name}")
@@ -224,7 +224,7 @@ def try_shards(numbers, directory):
 
 
 def _make_dataset(directory, count):
-    pictures = mutations.small_pictures()
+    pictures = mutations.small_images()
     names = ("rgb.jpg", "rgb.png", "gray.jpg", "gray.png", "progressive.jpg")
     ready = [images.prepare(pictures[name]) for name in names[:count]]
     split = tfrecords.write_split(

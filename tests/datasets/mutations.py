@@ -7,35 +7,35 @@ from collections.abc import Callable
 import numpy as np
 import PIL.Image
 
-from tests.datasets import archives_in_the_true_format as made
+from tests.datasets import sample_files
 
 # Sizes and counts that decoders do arithmetic with.
 _EXTREMES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 _HEADERS = (b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM", b"RIFF", b"II*\0", b"<htm")
 
 
-def small_pictures() -> dict[str, bytes]:
+def small_images() -> dict[str, bytes]:
     """Returns name -> bytes of a picture in each format and kind."""
-    image = PIL.Image.fromarray(made.photo(20, 28))
+    image = PIL.Image.fromarray(sample_files.photo(20, 28))
     deep = PIL.Image.fromarray((np.arange(20 * 28).reshape(20, 28) * 100).astype(np.uint16))
     palette = image.convert("P")
     turned = PIL.Image.Exif()
     turned[0x0112] = 6
     return {
-        "gray.jpg": made.encoded(image.convert("L"), "JPEG"),
-        "rgb.jpg": made.encoded(image, "JPEG"),
-        "cmyk.jpg": made.encoded(image.convert("CMYK"), "JPEG"),
-        "progressive.jpg": made.encoded(image, "JPEG", progressive=True),
-        "turned.jpg": made.encoded(image, "JPEG", exif=turned),
-        "rgb.png": made.encoded(image, "PNG"),
-        "gray.png": made.encoded(image.convert("L"), "PNG"),
-        "palette.png": made.encoded(palette, "PNG"),
-        "deep.png": made.encoded(deep, "PNG"),
-        "alpha.png": made.encoded(image.convert("RGBA"), "PNG"),
-        "frames.gif": made.encoded(palette, "GIF", save_all=True, append_images=[palette]),
-        "rgb.bmp": made.encoded(image, "BMP"),
-        "lossy.webp": made.encoded(image, "WEBP"),
-        "lossless.webp": made.encoded(image, "WEBP", lossless=True),
+        "gray.jpg": sample_files.encoded(image.convert("L"), "JPEG"),
+        "rgb.jpg": sample_files.encoded(image, "JPEG"),
+        "cmyk.jpg": sample_files.encoded(image.convert("CMYK"), "JPEG"),
+        "progressive.jpg": sample_files.encoded(image, "JPEG", progressive=True),
+        "turned.jpg": sample_files.encoded(image, "JPEG", exif=turned),
+        "rgb.png": sample_files.encoded(image, "PNG"),
+        "gray.png": sample_files.encoded(image.convert("L"), "PNG"),
+        "palette.png": sample_files.encoded(palette, "PNG"),
+        "deep.png": sample_files.encoded(deep, "PNG"),
+        "alpha.png": sample_files.encoded(image.convert("RGBA"), "PNG"),
+        "frames.gif": sample_files.encoded(palette, "GIF", save_all=True, append_images=[palette]),
+        "rgb.bmp": sample_files.encoded(image, "BMP"),
+        "lossy.webp": sample_files.encoded(image, "WEBP"),
+        "lossless.webp": sample_files.encoded(image, "WEBP", lossless=True),
     }
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from datasets import archives
 from slim import _checks
-from tests.datasets import archives_in_the_true_format as made
+from tests.datasets import sample_files
 
 LIMITS = archives.Limits(members=100, bytes=1_000_000)
 GOOD = {"top/a.txt": b"alpha", "top/sub/ü b.bin": bytes(range(256)) * 300, "top/empty": b""}
@@ -35,12 +35,12 @@ def everything_in(tmp_path):
 
 
 PACKED = {
-    "tar": made.tar_bytes(GOOD, "w"),
-    "tgz": made.tar_bytes(GOOD, "w:gz"),
-    "xz": made.tar_bytes(GOOD, "w:xz"),
-    "bz2": made.tar_bytes(GOOD, "w:bz2"),
-    "pax": made.tar_bytes({"./" + name: content for name, content in GOOD.items()}),
-    "zip": made.zip_bytes(GOOD | {"top/": b""}),
+    "tar": sample_files.tar_bytes(GOOD, "w"),
+    "tgz": sample_files.tar_bytes(GOOD, "w:gz"),
+    "xz": sample_files.tar_bytes(GOOD, "w:xz"),
+    "bz2": sample_files.tar_bytes(GOOD, "w:bz2"),
+    "pax": sample_files.tar_bytes({"./" + name: content for name, content in GOOD.items()}),
+    "zip": sample_files.zip_bytes(GOOD | {"top/": b""}),
 }
 
 
@@ -92,20 +92,20 @@ HOSTILE = {
 @pytest.mark.parametrize("kind", HOSTILE)
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
 def test_hostile_tars(tmp_path, kind, mode):
-    entry, told = HOSTILE[kind]
+    entry, expected = HOSTILE[kind]
     content = b"" if entry.type != tarfile.REGTYPE else b"evil"
-    packed = made.tar_bytes([("good.txt", b"good"), (entry, content)], mode)
+    packed = sample_files.tar_bytes([("good.txt", b"good"), (entry, content)], mode)
     if kind == "unknown":  # tarfile takes kinds that it does not know for regular files
         entry.type = b"V"
-        packed = made.tar_bytes([("good.txt", b"good"), (entry, b"")], mode)
-    with pytest.raises(_checks.RunError, match=told) as caught:
+        packed = sample_files.tar_bytes([("good.txt", b"good"), (entry, b"")], mode)
+    with pytest.raises(_checks.RunError, match=expected) as caught:
         taken_out(tmp_path, packed)
     assert "does not look like the real one" in str(caught.value)
     assert set(everything_in(tmp_path)) <= {"x.tar", "out/deep/good.txt"}
-    with pytest.raises(_checks.RunError, match=told):
+    with pytest.raises(_checks.RunError, match=expected):
         archives.read_all(str(tmp_path / "x.tar"), LIMITS)
     if mode == "w":
-        with pytest.raises(_checks.RunError, match=told):
+        with pytest.raises(_checks.RunError, match=expected):
             archives.list_tar(str(tmp_path / "x.tar"), LIMITS)
 
 
@@ -116,7 +116,7 @@ def zip_info(name, mode=0o100644):
 
 
 @pytest.mark.parametrize(
-    "entry, told",
+    "entry, expected",
     [
         (zip_info("../evil"), "leads out of the archive"),
         (zip_info("/evil"), "its path is absolute"),
@@ -124,17 +124,17 @@ def zip_info(name, mode=0o100644):
         (zip_info("evil", stat.S_IFCHR | 0o666), "'evil': it is a device"),
     ],
 )
-def test_hostile_zips(tmp_path, entry, told):
-    packed = made.zip_bytes([("good.txt", b"good"), (entry, b"x")])
-    with pytest.raises(_checks.RunError, match=told):
+def test_hostile_zips(tmp_path, entry, expected):
+    packed = sample_files.zip_bytes([("good.txt", b"good"), (entry, b"x")])
+    with pytest.raises(_checks.RunError, match=expected):
         taken_out(tmp_path, packed)
-    with pytest.raises(_checks.RunError, match=told):
+    with pytest.raises(_checks.RunError, match=expected):
         archives.list_zip(str(tmp_path / "x.tar"), LIMITS)
     assert set(everything_in(tmp_path)) <= {"x.tar"}
 
 
 def test_an_encrypted_zip(tmp_path):
-    packed = bytearray(made.zip_bytes({"a": b"x"}))
+    packed = bytearray(sample_files.zip_bytes({"a": b"x"}))
     directory = packed.index(b"PK\x01\x02")
     packed[directory + 8] |= 1
     with pytest.raises(_checks.RunError, match="member 'a': it is encrypted"):
@@ -142,7 +142,7 @@ def test_an_encrypted_zip(tmp_path):
 
 
 def test_the_same_name_twice(tmp_path):
-    packed = made.tar_bytes([("a", b"1"), ("./a", b"2")])
+    packed = sample_files.tar_bytes([("a", b"1"), ("./a", b"2")])
     with pytest.raises(_checks.RunError, match="member 'a': it is there twice"):
         taken_out(tmp_path, packed)
     with pytest.raises(_checks.RunError, match="member 'a': it is there twice"):
@@ -169,7 +169,9 @@ def test_100_000_members_of_a_zip_and_of_a_plain_tar(tmp_path):
     for read in (archives.read_all, archives.list_tar):
         with pytest.raises(_checks.RunError, match="is refused: it has more than 100 members"):
             read(path, LIMITS)
-    path = written(tmp_path, made.zip_bytes({f"{number}": b"" for number in range(100_000)}))
+    path = written(
+        tmp_path, sample_files.zip_bytes({f"{number}": b"" for number in range(100_000)})
+    )
     for read in (archives.read_all, archives.list_zip):
         with pytest.raises(_checks.RunError, match="is refused: it has more than 100 members"):
             read(path, LIMITS)
@@ -178,14 +180,17 @@ def test_100_000_members_of_a_zip_and_of_a_plain_tar(tmp_path):
 def test_many_members_of_a_zip_and_of_a_plain_tar(tmp_path):
     names = {f"{number}": b"" for number in range(101)}
     with pytest.raises(_checks.RunError, match="it has more than 100 members"):
-        taken_out(tmp_path, made.zip_bytes(names))
+        taken_out(tmp_path, sample_files.zip_bytes(names))
     with pytest.raises(_checks.RunError, match="it has more than 100 members"):
-        archives.list_tar(written(tmp_path, made.tar_bytes(names, "w")), LIMITS)
+        archives.list_tar(written(tmp_path, sample_files.tar_bytes(names, "w")), LIMITS)
 
 
 def test_a_bomb(tmp_path):
     zeros = bytes(20_000_000)
-    for packed in (made.tar_bytes({"zeros": zeros}), made.zip_bytes({"zeros": zeros})):
+    for packed in (
+        sample_files.tar_bytes({"zeros": zeros}),
+        sample_files.zip_bytes({"zeros": zeros}),
+    ):
         assert len(packed) < 50_000
         with pytest.raises(_checks.RunError, match="it holds more than 1000000 bytes"):
             archives.extract(written(tmp_path, packed), str(tmp_path / f"out{len(packed)}"), LIMITS)
@@ -203,13 +208,13 @@ def test_a_bomb_in_a_header(tmp_path):
 
 def test_a_bomb_of_several_members_and_in_listings(tmp_path):
     parts = {f"{number}": bytes(400_000) for number in range(3)}
-    for packed in (made.tar_bytes(parts), made.zip_bytes(parts)):
+    for packed in (sample_files.tar_bytes(parts), sample_files.zip_bytes(parts)):
         with pytest.raises(_checks.RunError, match="it holds more than 1000000 bytes"):
             archives.read_all(written(tmp_path, packed), LIMITS)
     with pytest.raises(_checks.RunError, match="it holds more than 1000000 bytes"):
         archives.list_zip(str(tmp_path / "x.tar"), LIMITS)
     with pytest.raises(_checks.RunError, match="it holds more than 1000000 bytes"):
-        archives.list_tar(written(tmp_path, made.tar_bytes(parts, "w")), LIMITS)
+        archives.list_tar(written(tmp_path, sample_files.tar_bytes(parts, "w")), LIMITS)
 
 
 @pytest.mark.parametrize("kind", ["tgz", "zip"])
@@ -237,8 +242,8 @@ def test_damaged_inside(tmp_path):
 
 
 def test_list_tar_and_a_tar_in_it(tmp_path):
-    inner = made.tar_bytes(GOOD, "w")
-    outer = made.tar_bytes({"n01.tar": inner, "other.txt": b"other"}, "w")
+    inner = sample_files.tar_bytes(GOOD, "w")
+    outer = sample_files.tar_bytes({"n01.tar": inner, "other.txt": b"other"}, "w")
     path = written(tmp_path, outer)
     members = archives.list_tar(path, LIMITS)
     assert [member.name for member in members] == ["n01.tar", "other.txt"]

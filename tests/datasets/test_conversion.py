@@ -23,8 +23,7 @@ from datasets import (
     workers,
 )
 from slim import _checks, _ownership
-from tests.datasets import archives_in_the_true_format as made
-from tests.datasets import picture_folder
+from tests.datasets import image_folder, sample_files
 
 COUNT = 40
 
@@ -32,8 +31,9 @@ COUNT = 40
 @pytest.fixture
 def source(tmp_path):
     folder = tmp_path / "src"
-    picture_folder.write(
-        str(folder), {f"{'ab'[n % 2]}/{n:02d}.jpg": made.jpeg(8, 9, n) for n in range(COUNT)}
+    image_folder.write(
+        str(folder),
+        {f"{'ab'[n % 2]}/{n:02d}.jpg": sample_files.jpeg(8, 9, n) for n in range(COUNT)},
     )
     return str(folder)
 
@@ -332,8 +332,8 @@ def children(pid):
 @pytest.mark.skipif(shutil.which("pgrep") is None, reason="needs pgrep")
 def test_killed_in_the_middle_then_run_again(tmp_path, monkeypatch):
     source, out = str(tmp_path / "src"), tmp_path / "out"
-    picture_folder.write(
-        source, {f"{'ab'[n % 2]}/{n}.jpg": made.jpeg(120, 160, n) for n in range(600)}
+    image_folder.write(
+        source, {f"{'ab'[n % 2]}/{n}.jpg": sample_files.jpeg(120, 160, n) for n in range(600)}
     )
     script = tmp_path / "convert.py"
     script.write_text(KILLED)

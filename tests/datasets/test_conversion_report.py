@@ -1,4 +1,4 @@
-"""What is told of a dataset that has been made."""
+"""What is expected of a dataset that has been made."""
 
 from datasets import conversion_report, dataset_info
 

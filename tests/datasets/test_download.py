@@ -11,17 +11,17 @@ import pytest
 
 from datasets import download
 from slim import _checks
-from tests.datasets import archives_in_the_true_format as archives
+from tests.datasets import sample_files
 
 CONTENT = gzip.compress(os.urandom(200_000), 1)
 SIZE = len(CONTENT)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
-NAME = "pictures.tar.gz"
+NAME = "images.tar.gz"
 
 
 @pytest.fixture
 def server():
-    with archives.served({f"/{place}/{NAME}": CONTENT for place in ("a", "b")}) as state:
+    with sample_files.served({f"/{place}/{NAME}": CONTENT for place in ("a", "b")}) as state:
         yield state
 
 
@@ -41,23 +41,23 @@ def fetch(directory, files, source_dir=None, waited=None, **kwargs):
 
 
 def test_clean(server, tmp_path):
-    told = []
-    paths = fetch(tmp_path / "new", wanted(server), report=told.append)
+    expected = []
+    paths = fetch(tmp_path / "new", wanted(server), report=expected.append)
     assert paths == {NAME: str(tmp_path / "new" / NAME)}
     assert (tmp_path / "new" / NAME).read_bytes() == CONTENT
     assert os.listdir(tmp_path / "new") == [NAME]
-    assert told == [f"Fetching {NAME} from {server.url}/a/{NAME}"]
-    assert server.asked == [(f"/a/{NAME}", None)]
+    assert expected == [f"Fetching {NAME} from {server.url}/a/{NAME}"]
+    assert server.requests == [(f"/a/{NAME}", None)]
 
 
 def test_what_is_there_is_not_fetched_again(server, tmp_path):
     fetch(tmp_path, wanted(server))
-    server.asked.clear()
+    server.requests.clear()
     fetch(tmp_path, wanted(server))
-    assert server.asked == []
+    assert server.requests == []
     (tmp_path / NAME).write_bytes(CONTENT[:-1] + b"!")
     fetch(tmp_path, wanted(server))
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
     assert (tmp_path / NAME).read_bytes() == CONTENT
 
 
@@ -66,24 +66,24 @@ def test_a_mirror_after_404(server, tmp_path):
     waited = []
     fetch(tmp_path, wanted(server), waited=waited)
     assert (tmp_path / NAME).read_bytes() == CONTENT
-    assert [path for path, _ in server.asked] == [f"/a/{NAME}", f"/b/{NAME}"]
+    assert [path for path, _ in server.requests] == [f"/a/{NAME}", f"/b/{NAME}"]
     assert waited == []
 
 
 @pytest.mark.parametrize("code", [429, 500, 503])
 def test_errors_that_pass_are_tried_again_with_longer_waits(server, tmp_path, code):
-    server.habits[f"/a/{NAME}"] = [archives.status(code)] * 3
+    server.behaviors[f"/a/{NAME}"] = [sample_files.status(code)] * 3
     waited = []
     fetch(tmp_path, wanted(server), waited=waited, wait=0.5)
     assert waited == [0.5, 1.0, 2.0]
-    assert len(server.asked) == 4
+    assert len(server.requests) == 4
 
 
 def test_cut_at_half_then_resumed(server, tmp_path):
-    server.habits[f"/a/{NAME}"] = [archives.cut_at(0.5)]
+    server.behaviors[f"/a/{NAME}"] = [sample_files.cut_at(0.5)]
     fetch(tmp_path, wanted(server))
     assert (tmp_path / NAME).read_bytes() == CONTENT
-    assert server.asked == [
+    assert server.requests == [
         (f"/a/{NAME}", None),
         (f"/a/{NAME}", f"bytes={int(len(CONTENT) * 0.5)}-"),
     ]
@@ -91,18 +91,18 @@ def test_cut_at_half_then_resumed(server, tmp_path):
 
 
 def test_resumed_by_another_run_and_from_another_place(server, tmp_path):
-    server.habits[f"/a/{NAME}"] = [archives.cut_at(0.25)]
+    server.behaviors[f"/a/{NAME}"] = [sample_files.cut_at(0.25)]
     with pytest.raises(_checks.RunError, match=r"the connection ended after \d+ of \d+ bytes from"):
         fetch(tmp_path, wanted(server, ["a"]), attempts=1)
     assert os.listdir(tmp_path) == [NAME + download.PARTIAL]
     del server.files[f"/a/{NAME}"]
     fetch(tmp_path, wanted(server))
-    assert server.asked[-1] == (f"/b/{NAME}", f"bytes={int(len(CONTENT) * 0.25)}-")
+    assert server.requests[-1] == (f"/b/{NAME}", f"bytes={int(len(CONTENT) * 0.25)}-")
     assert (tmp_path / NAME).read_bytes() == CONTENT
 
 
 def test_a_server_without_ranges_begins_anew(server, tmp_path):
-    server.habits[f"/a/{NAME}"] = [archives.cut_at(0.5), archives.without_ranges]
+    server.behaviors[f"/a/{NAME}"] = [sample_files.cut_at(0.5), sample_files.without_ranges]
     fetch(tmp_path, wanted(server))
     assert (tmp_path / NAME).read_bytes() == CONTENT
 
@@ -111,7 +111,7 @@ def test_a_beginning_of_another_file_is_thrown_away(server, tmp_path):
     (tmp_path / (NAME + download.PARTIAL)).write_bytes(b"\x1f\x8b" + bytes(1000))
     fetch(tmp_path, wanted(server))
     assert (tmp_path / NAME).read_bytes() == CONTENT
-    assert [asked for _, asked in server.asked] == ["bytes=1002-", None]
+    assert [asked for _, asked in server.requests] == ["bytes=1002-", None]
 
 
 @pytest.mark.parametrize("length", [len(CONTENT), len(CONTENT) + 5])
@@ -124,7 +124,7 @@ def test_a_beginning_as_long_as_the_file(server, tmp_path, length):
 def test_without_a_checksum_halves_are_not_joined(server, tmp_path):
     (tmp_path / (NAME + download.PARTIAL)).write_bytes(CONTENT[:100])
     fetch(tmp_path, wanted(server, size=None, sha256=None))
-    assert server.asked == [(f"/a/{NAME}", None)]
+    assert server.requests == [(f"/a/{NAME}", None)]
     assert (tmp_path / NAME).read_bytes() == CONTENT
 
 
@@ -159,18 +159,18 @@ def test_more_than_was_announced(server, tmp_path):
         handler.wfile.write(content + b"more")
         return True
 
-    server.habits[f"/a/{NAME}"] = [endless]
+    server.behaviors[f"/a/{NAME}"] = [endless]
     with pytest.raises(_checks.RunError, match=f"more than {len(CONTENT)} bytes from"):
         fetch(tmp_path, wanted(server, ["a"]))
 
 
 @pytest.mark.parametrize("known", [True, False])
 def test_html_with_status_200_is_no_archive(server, tmp_path, known):
-    server.habits[f"/a/{NAME}"] = [archives.html]
+    server.behaviors[f"/a/{NAME}"] = [sample_files.html]
     facts = {} if known else {"size": None, "sha256": None}
     fetch(tmp_path, wanted(server, **facts))
     assert (tmp_path / NAME).read_bytes() == CONTENT
-    server.habits = {f"/{place}/{NAME}": [archives.html] for place in "ab"}
+    server.behaviors = {f"/{place}/{NAME}": [sample_files.html] for place in "ab"}
     os.remove(tmp_path / NAME)
     with pytest.raises(_checks.RunError, match="an HTML page instead of the file from .*/b/"):
         fetch(tmp_path, wanted(server, **facts))
@@ -187,26 +187,26 @@ def test_a_text_may_not_be_html_either(server, tmp_path):
     server.files["/a/names.txt"] = b"cat\n"
     fetch(tmp_path, wanted(server, ["a"], None, None, "names.txt"))
     assert (tmp_path / "names.txt").read_text() == "cat\n"
-    server.habits["/a/other.txt"] = [archives.html]
+    server.behaviors["/a/other.txt"] = [sample_files.html]
     with pytest.raises(_checks.RunError, match="an HTML page instead"):
         fetch(tmp_path, wanted(server, ["a"], None, None, "other.txt"))
 
 
 def test_slow_is_not_wrong_and_silence_is_given_up(server, tmp_path):
-    server.habits[f"/a/{NAME}"] = [archives.stalling(0.2)]
+    server.behaviors[f"/a/{NAME}"] = [sample_files.stalling(0.2)]
     fetch(tmp_path, wanted(server), timeout=5)
     os.remove(tmp_path / NAME)
-    server.asked.clear()
-    server.habits[f"/a/{NAME}"] = [archives.stalling(2)]
+    server.requests.clear()
+    server.behaviors[f"/a/{NAME}"] = [sample_files.stalling(2)]
     waited = []
     fetch(tmp_path, wanted(server), timeout=0.3, waited=waited)
     assert (tmp_path / NAME).read_bytes() == CONTENT
     assert waited == [1.0]
-    assert server.asked[1][1].startswith("bytes=")
+    assert server.requests[1][1].startswith("bytes=")
 
 
 def test_nobody_listens(tmp_path):
-    with archives.served({}) as gone:
+    with sample_files.served({}) as gone:
         pass
     waited = []
     with pytest.raises(_checks.RunError, match="Connection refused from http"):
@@ -215,7 +215,7 @@ def test_nobody_listens(tmp_path):
 
 
 def test_all_the_statuses_are_told(server, tmp_path):
-    server.habits[f"/a/{NAME}"] = [archives.status(403)]
+    server.behaviors[f"/a/{NAME}"] = [sample_files.status(403)]
     del server.files[f"/b/{NAME}"]
     with pytest.raises(_checks.RunError) as caught:
         fetch(tmp_path, [wanted(server), wanted(server, name="z.tgz")])
@@ -250,7 +250,7 @@ def test_source_dir(server, tmp_path):
     (tmp_path / NAME).write_bytes(CONTENT)
     paths = fetch(tmp_path / "out", wanted(server), source_dir=str(tmp_path))
     assert paths == {NAME: str(tmp_path / NAME)}
-    assert server.asked == []
+    assert server.requests == []
     assert not (tmp_path / "out").exists()
 
 
@@ -282,7 +282,7 @@ def test_no_room_is_told_before_anything_is_fetched(server, tmp_path, monkeypatc
     monkeypatch.setattr(download.shutil, "disk_usage", lambda path: free)
     with pytest.raises(_checks.RunError, match="No room for the download in .* are needed"):
         fetch(tmp_path, wanted(server))
-    assert server.asked == []
+    assert server.requests == []
 
 
 def test_a_disk_that_fills_up(server, tmp_path, monkeypatch):
@@ -318,9 +318,9 @@ def test_a_disk_that_fills_up(server, tmp_path, monkeypatch):
     assert "\n" not in str(caught.value)
     monkeypatch.undo()
     assert 0 < (tmp_path / (NAME + download.PARTIAL)).stat().st_size <= 100_000
-    server.asked.clear()
+    server.requests.clear()
     fetch(tmp_path, wanted(server))
-    assert server.asked[0][1].startswith("bytes=")
+    assert server.requests[0][1].startswith("bytes=")
     assert (tmp_path / NAME).read_bytes() == CONTENT
 
 
@@ -336,7 +336,7 @@ def test_what_is_no_regular_file_is_refused_and_untouched(server, tmp_path, endi
         fetch(path.parent, wanted(server))
     assert os.listdir(path.parent) == [path.name]
     assert (tmp_path / "mine").read_text() == "mine"
-    assert server.asked == []
+    assert server.requests == []
 
 
 def test_no_tensorflow():

@@ -24,7 +24,7 @@ from datasets import (
     verify,
 )
 from slim import _checks
-from tests.datasets import archives_in_the_true_format as made
+from tests.datasets import sample_files
 
 
 def sha256(content):
@@ -33,7 +33,7 @@ def sha256(content):
 
 @pytest.fixture
 def server():
-    with made.served({}) as state:
+    with sample_files.served({}) as state:
         yield state
 
 
@@ -78,7 +78,7 @@ def label(features):
 
 
 def test_mnist(server, monkeypatch, tmp_path, capsys):
-    files, arrays = made.mnist_files()
+    files, arrays = sample_files.mnist_files()
     serve_mnist(server, monkeypatch, files)
     out = str(tmp_path / "out")
     lines = []
@@ -104,15 +104,15 @@ def test_mnist(server, monkeypatch, tmp_path, capsys):
         }
         assert found[0]["image/format"].bytes_list.value == [b"png"]
     assert dataset_info.read_label_file(out)[6] == "six"
-    assert len(server.asked) == 8, "each file: the first place has not got it, the second has"
+    assert len(server.requests) == 8, "each file: the first place has not got it, the second has"
     verify.run(out, lines.append)
     download_and_convert.run("mnist", out, lines.append)
     assert "already complete" in lines[-1]
-    assert len(server.asked) == 8
+    assert len(server.requests) == 8
 
 
 def test_mnist_from_a_folder(server, monkeypatch, tmp_path):
-    files, _ = made.mnist_files()
+    files, _ = sample_files.mnist_files()
     serve_mnist(server, monkeypatch, files)
     source = tmp_path / "source"
     source.mkdir()
@@ -121,7 +121,7 @@ def test_mnist_from_a_folder(server, monkeypatch, tmp_path):
     download_and_convert.run(
         "mnist", str(tmp_path / "out"), lambda line: None, source_dir=str(source)
     )
-    assert server.asked == []
+    assert server.requests == []
     assert (source / "train-images-idx3-ubyte.gz").exists()
     os.remove(source / "t10k-labels-idx1-ubyte.gz")
     with pytest.raises(_checks.UserError, match="mnist cannot be made from source_dir=.*t10k-labe"):
@@ -130,7 +130,7 @@ def test_mnist_from_a_folder(server, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name, content, told",
+    "name, content, expected",
     [
         (
             "train-images-idx3-ubyte",
@@ -151,17 +151,17 @@ def test_mnist_from_a_folder(server, monkeypatch, tmp_path):
         ),
     ],
 )
-def test_mnist_files_laid_out_otherwise(server, monkeypatch, tmp_path, name, content, told):
-    files, _ = made.mnist_files()
+def test_mnist_files_laid_out_otherwise(server, monkeypatch, tmp_path, name, content, expected):
+    files, _ = sample_files.mnist_files()
     files[f"{name}.gz"] = gzip.compress(content)
     serve_mnist(server, monkeypatch, files)
-    with pytest.raises(_checks.RunError, match=told):
+    with pytest.raises(_checks.RunError, match=expected):
         mnist.convert(str(tmp_path))
     assert not dataset_info.is_complete(str(tmp_path))
 
 
 def test_cifar10(server, monkeypatch, tmp_path):
-    archive, arrays = made.cifar10_archive()
+    archive, arrays = sample_files.cifar10_archive()
     serve(server, monkeypatch, cifar10, archive)
     out = str(tmp_path / "out")
     download_and_convert.run("cifar10", out, lambda line: None)
@@ -176,7 +176,7 @@ def test_cifar10(server, monkeypatch, tmp_path):
         found = list(records("cifar10", split, out))
         assert [label(features) for features in found] == labels.tolist()
         assert all((pixels(f) == image).all() for f, image in zip(found, images, strict=True))
-    assert tuple(dataset_info.read_label_file(out).values()) == made.CIFAR_CLASSES
+    assert tuple(dataset_info.read_label_file(out).values()) == sample_files.CIFAR_CLASSES
     verify.run(out, lambda line: None)
 
 
@@ -196,13 +196,13 @@ def test_cifar10_laid_out_otherwise(server, monkeypatch, tmp_path, name, content
         f"{folder}/{name}": content
     }
     entries = {path: content for path, content in entries.items() if content is not None}
-    serve(server, monkeypatch, cifar10, made.tar_bytes(entries))
+    serve(server, monkeypatch, cifar10, sample_files.tar_bytes(entries))
     with pytest.raises(_checks.RunError, match=f"{name} of the archive is missing or is not laid"):
         cifar10.convert(str(tmp_path))
 
 
 def test_a_hostile_archive_writes_nothing_outside(server, monkeypatch, tmp_path):
-    serve(server, monkeypatch, cifar10, made.tar_bytes({"../../../evil": b"x"}))
+    serve(server, monkeypatch, cifar10, sample_files.tar_bytes({"../../../evil": b"x"}))
     with pytest.raises(_checks.RunError, match="member '../../..': its path leads out"):
         cifar10.convert(str(tmp_path / "a" / "b"))
     assert not [name for _, _, names in os.walk(tmp_path) for name in names if name == "evil"]
@@ -217,7 +217,7 @@ def test_no_pickle():
 
 
 def test_flowers(server, monkeypatch, tmp_path):
-    archive, photos = made.flowers_archive(per_class=8)
+    archive, photos = sample_files.flowers_archive(per_class=8)
     serve(server, monkeypatch, flowers, archive)
     monkeypatch.setattr(flowers, "NUM_VALIDATION", 10)
     out = str(tmp_path / "out")
@@ -237,13 +237,18 @@ def test_flowers(server, monkeypatch, tmp_path):
             encoded = features["image/encoded"].bytes_list.value[0]
             assert encoded == photos[f"flower_photos/{name}"], "good bytes pass as they are"
             assert features["image/format"].bytes_list.value == [b"jpg"]
-            assert made.FLOWERS[label(features)] == name.split("/")[0]
+            assert sample_files.FLOWERS[label(features)] == name.split("/")[0]
     assert len(seen) == 40
     verify.run(out, lambda line: None)
 
 
 def test_flowers_wants_photographs(server, monkeypatch, tmp_path):
-    serve(server, monkeypatch, flowers, made.tar_bytes({"flower_photos/daisy/1.jpg": made.jpeg()}))
+    serve(
+        server,
+        monkeypatch,
+        flowers,
+        sample_files.tar_bytes({"flower_photos/daisy/1.jpg": sample_files.jpeg()}),
+    )
     with pytest.raises(_checks.RunError, match="has 1 photographs in flower_photos/<class>/;"):
         flowers.convert(str(tmp_path))
 
@@ -307,9 +312,9 @@ ORIGINALS = [
 def by_hand(original, number):
     """Returns an Example built feature by feature, and its picture."""
     height, width, channels = original.shape
-    image = made.photo(height, width, number)[..., :channels]
+    image = sample_files.photo(height, width, number)[..., :channels]
     format = "JPEG" if original.format == b"jpg" else "PNG"
-    encoded = made.encoded(PIL.Image.fromarray(image.squeeze()), format)
+    encoded = sample_files.encoded(PIL.Image.fromarray(image.squeeze()), format)
     example = tf.train.Example()
     feature = example.features.feature
     feature["image/encoded"].bytes_list.value.append(encoded)
@@ -351,7 +356,7 @@ def test_records_of_the_original_read_unchanged(original, tmp_path):
 
 
 def test_downloads_of_a_failed_conversion_are_kept(server, monkeypatch, tmp_path):
-    archive, _ = made.cifar10_archive()
+    archive, _ = sample_files.cifar10_archive()
     serve(server, monkeypatch, cifar10, archive)
     out = str(tmp_path)
 
@@ -364,7 +369,7 @@ def test_downloads_of_a_failed_conversion_are_kept(server, monkeypatch, tmp_path
             download_and_convert.run("cifar10", out, lambda line: None)
     kept = os.listdir(os.path.join(out, conversion.DOWNLOADS))
     assert sorted(kept) == [".slim", cifar10.FILE.name]
-    asked = len(server.asked)
+    asked = len(server.requests)
     download_and_convert.run("cifar10", out, lambda line: None)
-    assert len(server.asked) == asked
+    assert len(server.requests) == asked
     assert not os.path.exists(os.path.join(out, conversion.DOWNLOADS))

@@ -22,7 +22,7 @@ from datasets import (
     verify,
 )
 from slim import _checks
-from tests.datasets import archives_in_the_true_format as made
+from tests.datasets import sample_files
 from tests.datasets import test_visualwakewords as coco
 
 
@@ -38,19 +38,21 @@ def coco_files():
     contents, texts = {}, {}
     for split, offset in (("train", 100), ("val", 200)):
         photos = {
-            f"{split}2014/{coco.name(split, offset + n)}": made.jpeg(20, 40, n)
+            f"{split}2014/{coco.name(split, offset + n)}": sample_files.jpeg(20, 40, n)
             for n in coco.OBJECTS
         }
-        contents[f"{split}2014.zip"] = made.zip_bytes(photos)
+        contents[f"{split}2014.zip"] = sample_files.zip_bytes(photos)
         text = coco.json.dumps(coco.annotations(split, offset)).encode()
         texts[f"annotations/instances_{split}2014.json"] = text
-    return contents | {"annotations_trainval2014.zip": made.zip_bytes(texts)}
+    return contents | {"annotations_trainval2014.zip": sample_files.zip_bytes(texts)}
 
 
 DOWNLOADERS = {
-    "mnist": Downloader(lambda: made.mnist_files()[0], "PLACES"),
-    "cifar10": Downloader(lambda: {"cifar-10-binary.tar.gz": made.cifar10_archive()[0]}),
-    "flowers": Downloader(lambda: {flowers.FILE.name: made.flowers_archive(per_class=8)[0]}),
+    "mnist": Downloader(lambda: sample_files.mnist_files()[0], "PLACES"),
+    "cifar10": Downloader(lambda: {"cifar-10-binary.tar.gz": sample_files.cifar10_archive()[0]}),
+    "flowers": Downloader(
+        lambda: {flowers.FILE.name: sample_files.flowers_archive(per_class=8)[0]}
+    ),
     "visualwakewords": Downloader(coco_files, "FILES"),
 }
 _SLOW = ("flowers", "visualwakewords")  # pictures are looked at by processes that have to start
@@ -65,7 +67,7 @@ class Place:
     """A served dataset: `first` is its first file, on the best server `a` and its mirror `b`."""
 
     name: str
-    server: made.Served
+    server: sample_files.Served
     first: str
     content: bytes
     num_files: int
@@ -87,7 +89,7 @@ class Place:
         assert not [file for file in os.listdir(self.directory) if "tfrecord" in file]
 
     def asked_first(self):
-        return [(path, span) for path, span in self.server.asked if path.endswith(self.first)]
+        return [(path, span) for path, span in self.server.requests if path.endswith(self.first)]
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +104,7 @@ def place(name, contents, monkeypatch, tmp_path):
     monkeypatch.setattr(flowers, "NUM_VALIDATION", 10)
     defaults = download.Downloader.__init__.__kwdefaults__ | {"wait": 0.0, "timeout": 5.0}
     monkeypatch.setattr(download.Downloader.__init__, "__kwdefaults__", defaults)
-    with made.served({f"/{p}/{n}": c for p in "ab" for n, c in files.items()}) as server:
+    with sample_files.served({f"/{p}/{n}": c for p in "ab" for n, c in files.items()}) as server:
         facts = {each: (len(c), hashlib.sha256(c).hexdigest()) for each, c in files.items()}
         remote = [
             download.RemoteFile(each, (f"{server.url}/a/{each}", f"{server.url}/b/{each}"), *about)
@@ -133,8 +135,8 @@ def test_every_dataset_that_is_downloaded_is_here():
 def test_clean(place):
     place.convert()
     place.check()
-    assert len(place.server.asked) == place.num_files
-    assert all(path.startswith("/a/") for path, _ in place.server.asked)
+    assert len(place.server.requests) == place.num_files
+    assert all(path.startswith("/a/") for path, _ in place.server.requests)
 
 
 @datasets
@@ -147,7 +149,7 @@ def test_404_then_the_mirror(place):
 
 @datasets
 def test_cut_at_half_then_resumed(place):
-    place.server.habits[f"/a/{place.first}"] = [made.cut_at(0.5)]
+    place.server.behaviors[f"/a/{place.first}"] = [sample_files.cut_at(0.5)]
     place.convert()
     place.check()
     assert [span for _, span in place.asked_first()] == [None, f"bytes={len(place.content) // 2}-"]
@@ -167,7 +169,7 @@ def test_wrong_hash(place):
 @datasets
 def test_html_with_status_200(place):
     for mirror in "ab":
-        place.server.habits[f"/{mirror}/{place.first}"] = [made.html]
+        place.server.behaviors[f"/{mirror}/{place.first}"] = [sample_files.html]
     place.refuses(f"{place.name} {place.first}: an HTML page instead of the file from")
     place.convert()
     place.check()
@@ -175,7 +177,7 @@ def test_html_with_status_200(place):
 
 @datasets
 def test_slow(place):
-    place.server.habits[f"/a/{place.first}"] = [made.stalling(0.2)]
+    place.server.behaviors[f"/a/{place.first}"] = [sample_files.stalling(0.2)]
     place.convert()
     place.check()
     assert len(place.asked_first()) == 1
@@ -187,7 +189,7 @@ def test_disk_full_before_and_during_the_download(place, monkeypatch):
         free = types.SimpleNamespace(free=len(place.content) - 1)
         patch.setattr(download.shutil, "disk_usage", lambda path: free)
         place.refuses("No room for the download in .* are needed")
-    assert place.server.asked == []
+    assert place.server.requests == []
 
     real = download._files.open_output
 
@@ -224,7 +226,7 @@ def test_disk_full_while_converting(place, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(conversion, "run", full)
         place.refuses("could not be written: .*No space left")
-    asked = len(place.server.asked)
+    asked = len(place.server.requests)
     place.convert()
     place.check()
-    assert len(place.server.asked) == asked, "what was fetched is not fetched again"
+    assert len(place.server.requests) == asked, "what was fetched is not fetched again"

@@ -42,7 +42,7 @@ def test_what_is_not_given_is_left_to_the_dataset(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "flag, told",
+    "flag, expected",
     [
         ("--source_dir=nowhere", "--source_dir='nowhere' does not exist"),
         ("--validation_fraction=2", "--validation_fraction=2.0 must lie between 0 and 1"),
@@ -53,8 +53,8 @@ def test_what_is_not_given_is_left_to_the_dataset(monkeypatch):
         ("--dataset_name=verfy", "--dataset_name='verfy' is not known; did you mean 'verify'"),
     ],
 )
-def test_wrong_values(flag, told):
-    with pytest.raises(_checks.UserError, match=told):
+def test_wrong_values(flag, expected):
+    with pytest.raises(_checks.UserError, match=expected):
         parse("--dataset_name=folder", flag)
 
 

@@ -18,8 +18,7 @@ from datasets import (
     workers,
 )
 from slim import _checks
-from tests.datasets import archives_in_the_true_format as made
-from tests.datasets import picture_folder
+from tests.datasets import image_folder, sample_files
 
 
 def examples(directory, split, name="folder"):
@@ -35,9 +34,9 @@ def filenames(directory, split):
 def tree(directory, **classes):
     """Writes so many pictures of each class; returns the folder."""
     for name, count in classes.items():
-        picture_folder.write(
+        image_folder.write(
             str(directory / name),
-            {f"{number}.jpg": made.jpeg(8, 9, number) for number in range(count)},
+            {f"{number}.jpg": sample_files.jpeg(8, 9, number) for number in range(count)},
         )
         os.makedirs(directory / name, exist_ok=True)
     return str(directory)
@@ -46,7 +45,7 @@ def tree(directory, **classes):
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory):
     source = tmp_path_factory.mktemp("mixed")
-    return str(source), picture_folder.mixed_200(str(source))
+    return str(source), image_folder.mixed_200(str(source))
 
 
 def bad_files(directory):
@@ -139,9 +138,7 @@ def test_bad_files_csv_goes_when_all_is_well(tmp_path):
 
 
 def test_more_bad_files_than_one_reads(tmp_path):
-    picture_folder.write(
-        str(tmp_path / "src"), {f"a/{number:02d}.jpg": b"" for number in range(60)}
-    )
+    image_folder.write(str(tmp_path / "src"), {f"a/{number:02d}.jpg": b"" for number in range(60)})
     with pytest.raises(_checks.UserError) as caught:
         folder.convert(str(tmp_path / "out"), source_dir=str(tmp_path / "src"))
     lines = str(caught.value).splitlines()
@@ -154,7 +151,7 @@ def test_more_bad_files_than_one_reads(tmp_path):
 
 
 def test_a_split_without_a_picture_is_an_error_with_skip_too(tmp_path):
-    picture_folder.write(str(tmp_path / "src"), {f"a/{n}.jpg": b"" for n in range(20)})
+    image_folder.write(str(tmp_path / "src"), {f"a/{n}.jpg": b"" for n in range(20)})
     with pytest.raises(_checks.UserError, match="Split 'train' has 0 readable images"):
         folder.convert(str(tmp_path / "out"), source_dir=str(tmp_path / "src"), on_bad_image="skip")
 
@@ -234,7 +231,7 @@ def test_files_that_are_no_pictures_beside_the_classes_of_a_split(tmp_path):
     info = folder.convert(str(tmp_path / "out"), source_dir=str(tmp_path / "src"))
     assert info.classes == ("ant", "bee")
     assert list(info.splits) == ["train", "test"]
-    (tmp_path / "src" / "train" / "lost.jpg").write_bytes(made.jpeg())
+    (tmp_path / "src" / "train" / "lost.jpg").write_bytes(sample_files.jpeg())
     with pytest.raises(_checks.UserError, match="train has 1 images outside the class folders"):
         folder.convert(str(tmp_path / "other"), source_dir=str(tmp_path / "src"))
 
@@ -333,7 +330,7 @@ def test_names_that_are_no_utf8(tmp_path):
     source = tree(tmp_path / "src", a=2)
     strange = os.path.join(os.fsencode(source), b"a", b"caf\xe9.jpg")
     with open(strange, "wb") as file:
-        file.write(made.jpeg())
+        file.write(sample_files.jpeg())
     with open(os.path.join(os.fsencode(source), b"a", b"bad\xe9.jpg"), "wb") as file:
         file.write(b"")
     out = str(tmp_path / "out")
@@ -344,7 +341,7 @@ def test_names_that_are_no_utf8(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "files, told",
+    "files, expected",
     [
         ({}, r"No class folders in .* \(found 0 sub-folders, 0 images\)\. Expected SRC/<class>"),
         ({"a.jpg": b"x", "b.png": b"x"}, r"found 0 sub-folders, 2 images"),
@@ -353,10 +350,10 @@ def test_names_that_are_no_utf8(tmp_path):
         ({"a/1.jpg": b"x"}, "validation_fraction=0.1 of 1 images leaves none for training"),
     ],
 )
-def test_folders_that_are_laid_out_otherwise(tmp_path, files, told):
+def test_folders_that_are_laid_out_otherwise(tmp_path, files, expected):
     os.makedirs(tmp_path / "src")
-    picture_folder.write(str(tmp_path / "src"), files)
-    with pytest.raises(_checks.UserError, match=told):
+    image_folder.write(str(tmp_path / "src"), files)
+    with pytest.raises(_checks.UserError, match=expected):
         folder.convert(str(tmp_path / "out"), source_dir=str(tmp_path / "src"))
     assert not (tmp_path / "out").exists()
 
@@ -369,21 +366,21 @@ def test_no_folder(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "option, told",
+    "option, expected",
     [
         ({"validation_fraction": 1.5}, "validation_fraction=1.5 must lie between 0 and 1"),
         ({"max_pixels": 0}, "max_pixels=0 must be positive"),
         ({"on_bad_image": "ignore"}, "on_bad_image='ignore' is not known"),
     ],
 )
-def test_options_out_of_range(tmp_path, option, told):
-    with pytest.raises(_checks.UserError, match=told):
+def test_options_out_of_range(tmp_path, option, expected):
+    with pytest.raises(_checks.UserError, match=expected):
         folder.convert(str(tmp_path / "o"), source_dir=tree(tmp_path / "s", a=4, b=4), **option)
 
 
 def test_max_pixels_acts(tmp_path):
     source = tree(tmp_path / "src", a=4, b=4)
-    (tmp_path / "src" / "a" / "large.jpg").write_bytes(made.jpeg(20, 20))
+    (tmp_path / "src" / "a" / "large.jpg").write_bytes(sample_files.jpeg(20, 20))
     with pytest.raises(_checks.UserError, match="has 20 x 20 pixels, more than max_pixels=399"):
         folder.convert(str(tmp_path / "out"), source_dir=source, max_pixels=399)
     folder.convert(str(tmp_path / "out"), source_dir=source, max_pixels=400)
@@ -456,17 +453,17 @@ def test_a_second_run_with_other_pictures_is_refused(tmp_path, change):
     assert "already complete" in lines[-1]
     count = 8
     if change == "more":
-        (tmp_path / "src" / "a" / "new.jpg").write_bytes(made.jpeg(8, 9, 50))
+        (tmp_path / "src" / "a" / "new.jpg").write_bytes(sample_files.jpeg(8, 9, 50))
         count = 9
     elif change == "fewer":
         (tmp_path / "src" / "a" / "1.jpg").unlink()
         count = 7
     elif change == "another size":
-        (tmp_path / "src" / "a" / "1.jpg").write_bytes(made.jpeg(18, 19, 50))
+        (tmp_path / "src" / "a" / "1.jpg").write_bytes(sample_files.jpeg(18, 19, 50))
     else:
         os.rename(tmp_path / "src" / "a", tmp_path / "src" / "fox")
-    told = f"src' has changed: it has {count} files, dataset_dir='.*out' was made of 8 and not"
-    with pytest.raises(_checks.UserError, match=told):
+    expected = f"src' has changed: it has {count} files, dataset_dir='.*out' was made of 8 and not"
+    with pytest.raises(_checks.UserError, match=expected):
         download_and_convert.run("folder", out, lines.append, source_dir=source)
 
 

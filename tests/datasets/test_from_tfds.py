@@ -23,7 +23,7 @@ from datasets import (
 )
 from slim import _checks
 from tests import source_tree
-from tests.datasets import archives_in_the_true_format as made
+from tests.datasets import sample_files
 
 CLASSES = ("ant", "bee", "cat")
 
@@ -48,8 +48,8 @@ def data_dir(tfds, tmp_path_factory):
                 "hidden": self._generate_examples(3, 200),
             }
 
-    class TinyPictures(Base, skip_registration=True):
-        name = "tiny_pictures"
+    class TinyImages(Base, skip_registration=True):
+        name = "tiny_images"
 
         def _info(self):
             label = tfds.features.ClassLabel(names=list(CLASSES))
@@ -61,7 +61,9 @@ def data_dir(tfds, tmp_path_factory):
             for number in range(first, first + count):
                 label = -1 if first == 200 else number % 3
                 kind = ("JPEG", "PNG")[number % 2]
-                picture = made.encoded(PIL.Image.fromarray(made.photo(20, 24, number)), kind)
+                picture = sample_files.encoded(
+                    PIL.Image.fromarray(sample_files.photo(20, 24, number)), kind
+                )
                 yield number, {"image": io.BytesIO(picture), "label": label}
 
     class TinyWords(Base, skip_registration=True):
@@ -75,7 +77,7 @@ def data_dir(tfds, tmp_path_factory):
             for number in range(first, first + count):
                 yield number, {"word": str(number)}
 
-    for builder in (TinyPictures, TinyWords):
+    for builder in (TinyImages, TinyWords):
         builder(data_dir=str(folder)).download_and_prepare()
     return str(folder)
 
@@ -84,20 +86,20 @@ def data_dir(tfds, tmp_path_factory):
 def converted(data_dir, tmp_path_factory):
     out = str(tmp_path_factory.mktemp("out") / "new")
     lines = []
-    download_and_convert.run("tfds:tiny_pictures", out, lines.append, source_dir=data_dir)
+    download_and_convert.run("tfds:tiny_images", out, lines.append, source_dir=data_dir)
     return out, lines
 
 
 def test_all_its_splits(converted):
     out, lines = converted
-    assert lines[0] == (f"Wrote tfds:tiny_pictures to {out}: 12 train, 5 test images of 3 classes")
+    assert lines[0] == (f"Wrote tfds:tiny_images to {out}: 12 train, 5 test images of 3 classes")
     assert "  split hidden has no labels and was left out" in lines
     assert sorted(os.listdir(out)) == [
         ".slim",
         "dataset_info.json",
         "labels.txt",
-        "tiny_pictures_test-00000-of-00001.tfrecord",
-        "tiny_pictures_train-00000-of-00001.tfrecord",
+        "tiny_images_test-00000-of-00001.tfrecord",
+        "tiny_images_train-00000-of-00001.tfrecord",
     ]
     info = dataset_info.read(out)
     assert info.classes == CLASSES
@@ -108,9 +110,9 @@ def test_all_its_splits(converted):
 
 
 def test_its_pictures_and_labels(converted):
-    dataset = dataset_factory.get_dataset("tfds:tiny_pictures", "test", converted[0])
+    dataset = dataset_factory.get_dataset("tfds:tiny_images", "test", converted[0])
     assert (dataset.num_samples, dataset.num_classes) == (5, 3)
-    expected = {made.photo(20, 24, n).tobytes(): n % 3 for n in range(100, 105) if n % 2}
+    expected = {sample_files.photo(20, 24, n).tobytes(): n % 3 for n in range(100, 105) if n % 2}
     found = {}
     for record in tf.data.TFRecordDataset(list(dataset.data_sources)):
         image, label = dataset.decoder.decode(record, ["image", "label"])
@@ -122,11 +124,11 @@ def test_its_pictures_and_labels(converted):
 
 def test_again_and_with_another(converted, data_dir):
     lines = []
-    download_and_convert.run("tfds:tiny_pictures", converted[0], lines.append, source_dir=data_dir)
+    download_and_convert.run("tfds:tiny_images", converted[0], lines.append, source_dir=data_dir)
     assert "already complete" in lines[0]
-    with pytest.raises(_checks.UserError, match="holds the dataset 'tfds:tiny_pictures', not 'tfd"):
+    with pytest.raises(_checks.UserError, match="holds the dataset 'tfds:tiny_images', not 'tfd"):
         download_and_convert.run("tfds:other", converted[0], lines.append)
-    with pytest.raises(_checks.UserError, match="holds the dataset 'tfds:tiny_pictures', not 'tfd"):
+    with pytest.raises(_checks.UserError, match="holds the dataset 'tfds:tiny_images', not 'tfd"):
         dataset_factory.get_dataset("tfds:other", "train", converted[0])
 
 
@@ -138,13 +140,13 @@ def test_a_dataset_without_pictures(data_dir, tmp_path):
 
 
 def test_no_such_dataset(data_dir, tmp_path):
-    with pytest.raises(_checks.UserError, match="TFDS has no dataset 'tiny_pictuers'"):
-        download_and_convert.run("tfds:tiny_pictuers", str(tmp_path), source_dir=data_dir)
+    with pytest.raises(_checks.UserError, match="TFDS has no dataset 'tiny_imgaes'"):
+        download_and_convert.run("tfds:tiny_imgaes", str(tmp_path), source_dir=data_dir)
 
 
 def test_no_such_split(converted):
     with pytest.raises(_checks.UserError, match="Split 'hidden' not in .*found: train, test"):
-        dataset_factory.get_dataset("tfds:tiny_pictures", "hidden", converted[0])
+        dataset_factory.get_dataset("tfds:tiny_images", "hidden", converted[0])
 
 
 def test_floats_are_no_pictures(tfds):
@@ -224,7 +226,7 @@ def test_without_the_package(tmp_path):
 def test_train_and_evaluate(data_dir, tmp_path):
     def run(script, *flags):
         done = subprocess.run(
-            [sys.executable, script, "--dataset_name=tfds:tiny_pictures", *flags],
+            [sys.executable, script, "--dataset_name=tfds:tiny_images", *flags],
             cwd=source_tree.ROOT,
             capture_output=True,
             text=True,
@@ -252,4 +254,4 @@ def test_train_and_evaluate(data_dir, tmp_path):
         "--batch_size=4",
     )
     model = json.loads((tmp_path / "run" / "model_info.json").read_text())
-    assert model["dataset_name"] == "tfds:tiny_pictures"
+    assert model["dataset_name"] == "tfds:tiny_images"

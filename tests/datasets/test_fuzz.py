@@ -115,7 +115,7 @@ def test_the_judge_of_shards_knows_the_format(tmp_path):
 
 
 def test_damage_that_fuzzing_found(tmp_path):
-    pictures = mutations.small_pictures()
+    pictures = mutations.small_images()
     png = bytearray(pictures["gray.png"])
     with pytest.raises(images.BadImage, match="cannot be decoded: it ends before the last chunk"):
         images.prepare(bytes(png[:-12]))

@@ -18,7 +18,7 @@ import pytest
 from datasets import archive_checks, archive_streams, archives
 from slim import _checks
 from tests import source_tree
-from tests.datasets import archives_in_the_true_format as made
+from tests.datasets import sample_files
 
 LIMITS = archives.Limits(members=1000, bytes=1_000_000_000)
 END = bytes(1024)
@@ -117,10 +117,10 @@ TARS = {
 }
 
 
-def refused(tmp_path, content, told, limits=LIMITS):
+def refused(tmp_path, content, expected, limits=LIMITS):
     """Extracts from a directory of its own; returns what has come out."""
     (tmp_path / "x").write_bytes(content)
-    with pytest.raises(_checks.RunError, match=told) as caught:
+    with pytest.raises(_checks.RunError, match=expected) as caught:
         archives.extract(str(tmp_path / "x"), str(tmp_path / "out"), limits)
     message = str(caught.value)
     assert message.startswith(f"Archive {tmp_path}/x is ")
@@ -131,16 +131,16 @@ def refused(tmp_path, content, told, limits=LIMITS):
 
 @pytest.mark.parametrize("kind", TARS)
 def test_tars(tmp_path, kind):
-    content, told = TARS[kind]
-    refused(tmp_path, content + END, told)
+    content, expected = TARS[kind]
+    refused(tmp_path, content + END, expected)
     compressed = tmp_path / "compressed"
     compressed.mkdir()
-    refused(compressed, gzip.compress(content + END, 1), told)
+    refused(compressed, gzip.compress(content + END, 1), expected)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in TARS if kind != "file and folder"])
 def test_tars_that_are_listed(tmp_path, kind):
-    content, told = TARS[kind]
+    content, expected = TARS[kind]
     (tmp_path / "x").write_bytes(content + END)
     if kind == "folder and file":
         assert [each.name for each in archives.list_tar(str(tmp_path / "x"), LIMITS)] == [
@@ -148,7 +148,7 @@ def test_tars_that_are_listed(tmp_path, kind):
             "b",
         ]
         return
-    with pytest.raises(_checks.RunError, match=told):
+    with pytest.raises(_checks.RunError, match=expected):
         archives.list_tar(str(tmp_path / "x"), LIMITS)
 
 
@@ -187,26 +187,33 @@ def test_xz_of_several_streams_and_of_too_much_memory(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("opening", ["w:gz", "w:xz", "w:bz2"])
 def test_a_damaged_checksum_is_noticed(tmp_path, opening):
-    packed = bytearray(made.tar_bytes({"a": bytes(range(256)) * 500}, opening))
+    packed = bytearray(sample_files.tar_bytes({"a": bytes(range(256)) * 500}, opening))
     packed[-5 if opening == "w:gz" else len(packed) // 2] ^= 1
     refused(tmp_path, bytes(packed), "is damaged .*: get it again")
 
 
 @pytest.mark.parametrize("opening", ["w:gz", "w:xz", "w:bz2"])
 def test_an_archive_that_expands_a_thousand_times(tmp_path, opening):
-    packed = made.tar_bytes({"zeros": bytes(20_000_000)}, opening)
+    packed = sample_files.tar_bytes({"zeros": bytes(20_000_000)}, opening)
     refused(tmp_path, packed, "is refused: it expands to more than 200 times its size")
 
 
 def test_a_member_above_its_limit(tmp_path):
     limits = archives.Limits(10, 1000, member_bytes=10)
-    for packed in (made.tar_bytes({"a": bytes(11)}), made.zip_bytes({"a": bytes(11)})):
+    for packed in (
+        sample_files.tar_bytes({"a": bytes(11)}),
+        sample_files.zip_bytes({"a": bytes(11)}),
+    ):
         refused(tmp_path, packed, "member 'a': it has 11 bytes, more than 10", limits)
 
 
 def test_names_of_all_members_have_a_bound(tmp_path, monkeypatch):
     monkeypatch.setattr(archive_checks, "_MAX_NAME_BYTES", 250)
-    refused(tmp_path, made.tar_bytes({"n" * 200: b"", "m" * 200: b""}), "all names take more than")
+    refused(
+        tmp_path,
+        sample_files.tar_bytes({"n" * 200: b"", "m" * 200: b""}),
+        "all names take more than",
+    )
 
 
 def test_what_is_no_file_is_not_waited_for(tmp_path):
@@ -225,7 +232,7 @@ def patched(entries, places, comment=b""):
 
     places: (b"PK\\1\\2" or b"PK\\5\\6", offset from there, bytes).
     """
-    buffer = io.BytesIO(made.zip_bytes(entries))
+    buffer = io.BytesIO(sample_files.zip_bytes(entries))
     if comment:
         with zipfile.ZipFile(buffer, "a") as archive:
             archive.comment = comment
@@ -287,8 +294,8 @@ def central_directory(count, entries):
 
 @pytest.mark.parametrize("count", [1001, 1_000_000])
 def test_a_directory_of_more_entries_than_it_says(tmp_path, count):
-    told = "it has more than 1000 members|its central directory has 47000000 bytes"
-    refused(tmp_path, central_directory(count, entries=1), told)
+    expected = "it has more than 1000 members|its central directory has 47000000 bytes"
+    refused(tmp_path, central_directory(count, entries=1), expected)
 
 
 # ---- time and memory -----------------------------------------------------------------------------

@@ -57,12 +57,12 @@ def fetch(url, directory, *, name=NAME, size=None, sha256=None, attempts=1, time
     return downloader.fetch([file], str(directory), dataset_name="toy")[name]
 
 
-def refused(answer, directory, told, **kwargs):
+def refused(answer, directory, expected, **kwargs):
     """Returns what has been asked."""
     begun = time.monotonic()
     with (
         serving(answer) as (url, asked),
-        pytest.raises(_checks.RunError, match=told) as caught,
+        pytest.raises(_checks.RunError, match=expected) as caught,
     ):
         fetch(url, directory, **kwargs)
     assert time.monotonic() - begun < HANG
@@ -127,8 +127,8 @@ ENDLESS_ANSWERS = {
 
 @pytest.mark.parametrize("phase", SLOW)
 def test_slow_phases_end(tmp_path, phase):
-    answer, told = SLOW[phase]
-    refused(answer, tmp_path, told, timeout=1 if told == SLOW_BODY else TIMEOUT)
+    answer, expected = SLOW[phase]
+    refused(answer, tmp_path, expected, timeout=1 if expected == SLOW_BODY else TIMEOUT)
 
 
 @pytest.mark.parametrize("phase", ENDLESS_ANSWERS)
@@ -168,7 +168,7 @@ def redirecting(place, code=302):
 
 
 @pytest.mark.parametrize(
-    "place, told",
+    "place, expected",
     [
         (b"http://[::1/x", "an invalid address .* from http"),
         (b"http://[zz]/x", "an invalid address|Name or service not known"),
@@ -188,8 +188,8 @@ def redirecting(place, code=302):
     ],
 )
 @pytest.mark.parametrize("code", [302, 308])
-def test_redirects_that_cannot_be_followed(tmp_path, place, told, code):
-    refused(redirecting(place, code), tmp_path, told.replace("302", str(code)), timeout=HANG)
+def test_redirects_that_cannot_be_followed(tmp_path, place, expected, code):
+    refused(redirecting(place, code), tmp_path, expected.replace("302", str(code)), timeout=HANG)
 
 
 def test_redirects_to_new_addresses_end(tmp_path):
@@ -252,9 +252,9 @@ def test_a_content_length_that_is_no_size(tmp_path, length):
 def test_an_enormous_content_length(tmp_path):
     answer = sending(OK + b"Content-Length: 999999999999999999\r\n\r\n" + CONTENT)
     refused(answer, tmp_path, "Content-Length 999999999999999999, more than 1099511627776 bytes")
-    told = f"999999999999 bytes, not {len(CONTENT)}, from"
+    expected = f"999999999999 bytes, not {len(CONTENT)}, from"
     answer = sending(OK + b"Content-Length: 999999999999\r\n\r\n" + CONTENT)
-    refused(answer, tmp_path, told, size=len(CONTENT))
+    refused(answer, tmp_path, expected, size=len(CONTENT))
 
 
 def test_fewer_and_more_bytes_than_promised(tmp_path):
@@ -283,21 +283,21 @@ def test_fewer_and_more_bytes_than_promised(tmp_path):
     ],
 )
 def test_garbage_instead_of_a_status_line(tmp_path, answer):
-    told = r"toy images.tar.gz: \S.* from http"
-    assert len(refused(sending(answer), tmp_path, told, attempts=3)) == 3
+    expected = r"toy images.tar.gz: \S.* from http"
+    assert len(refused(sending(answer), tmp_path, expected, attempts=3)) == 3
 
 
 @pytest.mark.parametrize("code", [b"204", b"203", b"206"])
 def test_answers_that_are_no_file(tmp_path, code):
     head = b"HTTP/1.1 " + code + b" x\r\n"
-    told = "20[34], which is not a file|206 with Content-Range '', not from byte 0 to the end"
-    refused(sending(body(CONTENT, head)), tmp_path, told)
+    expected = "20[34], which is not a file|206 with Content-Range '', not from byte 0 to the end"
+    refused(sending(body(CONTENT, head)), tmp_path, expected)
 
 
 def test_content_that_is_encoded(tmp_path):
     head = OK + b"Content-Encoding: gzip\r\n"
-    told = "Content-Encoding 'gzip', which was not asked for"
-    refused(sending(body(CONTENT, head)), tmp_path, told, name="names.txt")
+    expected = "Content-Encoding 'gzip', which was not asked for"
+    refused(sending(body(CONTENT, head)), tmp_path, expected, name="names.txt")
     with serving(sending(body(CONTENT, head))) as (url, _), open(fetch(url, tmp_path), "rb") as f:
         assert f.read() == CONTENT, "many servers call a .gz file encoded"
 

@@ -20,8 +20,7 @@ from datasets import (
     verify,
 )
 from slim import _checks
-from tests.datasets import archives_in_the_true_format as made
-from tests.datasets import picture_folder
+from tests.datasets import image_folder, sample_files
 
 SYNSETS = ("n01440764", "n02012849", "n02119789", "n03126707")
 # scipy.io.savemat of an array of structs "synsets", as in meta.mat of the devkit: numbers 1 to 4,
@@ -50,12 +49,12 @@ def pictures(per_class=3):
     """Returns class -> {file name: bytes}; one PNG, one CMYK and one turned JPEG among them."""
     found = {
         synset: {
-            f"{synset}_{number}.JPEG": made.jpeg(20, 30, 10 * place + number)
+            f"{synset}_{number}.JPEG": sample_files.jpeg(20, 30, 10 * place + number)
             for number in range(per_class)
         }
         for place, synset in enumerate(SYNSETS)
     }
-    good = picture_folder.good_pictures()
+    good = image_folder.good_images()
     found["n01440764"]["n01440764_0.JPEG"] = good["plain.png"]
     found["n02012849"]["n02012849_0.JPEG"] = good["cmyk.jpg"]
     found["n02119789"]["n02119789_0.JPEG"] = good["turned.jpg"]
@@ -70,23 +69,25 @@ def validation_name(number):
 
 
 def write_archives(folder, devkit=True):
-    inner = {f"{synset}.tar": made.tar_bytes(files, "w") for synset, files in pictures().items()}
-    validation = {validation_name(n): made.jpeg(20, 30, 90 + n) for _, n in VALIDATION}
+    inner = {
+        f"{synset}.tar": sample_files.tar_bytes(files, "w") for synset, files in pictures().items()
+    }
+    validation = {validation_name(n): sample_files.jpeg(20, 30, 90 + n) for _, n in VALIDATION}
     files = {
-        "ILSVRC2012_img_train.tar": made.tar_bytes(inner, "w"),
-        "ILSVRC2012_img_val.tar": made.tar_bytes(dict(reversed(validation.items())), "w"),
+        "ILSVRC2012_img_train.tar": sample_files.tar_bytes(inner, "w"),
+        "ILSVRC2012_img_val.tar": sample_files.tar_bytes(dict(reversed(validation.items())), "w"),
     }
     if devkit:
         numbers = {"n02119789": 1, "n01440764": 2, "n02012849": 3, "n03126707": 4}
         truth = "".join(f"{numbers[synset]}\n" for synset, _ in VALIDATION).encode()
-        files["ILSVRC2012_devkit_t12.tar.gz"] = made.tar_bytes(
+        files["ILSVRC2012_devkit_t12.tar.gz"] = sample_files.tar_bytes(
             {
                 "ILSVRC2012_devkit_t12/data/meta.mat": META,
                 "ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt": truth,
                 "ILSVRC2012_devkit_t12/readme.txt": b"read me",
             }
         )
-    picture_folder.write(str(folder), files)
+    image_folder.write(str(folder), files)
     return str(folder)
 
 
@@ -97,8 +98,8 @@ def write_folders(folder, validation="validation"):
         for name, content in photos.items()
     }
     for synset, n in VALIDATION:
-        files[f"{validation}/{synset}/{validation_name(n)}"] = made.jpeg(20, 30, 90 + n)
-    picture_folder.write(str(folder), files)
+        files[f"{validation}/{synset}/{validation_name(n)}"] = sample_files.jpeg(20, 30, 90 + n)
+    image_folder.write(str(folder), files)
     return str(folder)
 
 
@@ -292,7 +293,9 @@ def test_boxes_from_annotations(tmp_path):
         "n02119789/n02119789_1.xml": XML.encode(),
         "n09999999/n09999999_1.xml": b"of no class that is here",
     }
-    (tmp_path / "src" / "ILSVRC2012_bbox_train_v2.tar.gz").write_bytes(made.tar_bytes(annotations))
+    (tmp_path / "src" / "ILSVRC2012_bbox_train_v2.tar.gz").write_bytes(
+        sample_files.tar_bytes(annotations)
+    )
     convert(source, tmp_path / "out")
     found = {
         texts(features, "image/filename")[0]: features
@@ -349,7 +352,7 @@ BOMB = "<!DOCTYPE x [<!ENTITY a 'aaaaaaaaaa'>]>" + XML.replace("<folder>", "<fol
 def test_boxes_that_cannot_be_read(tmp_path, content):
     source = write_folders(tmp_path / "src")
     (tmp_path / "src" / "ILSVRC2012_bbox_train_v2.tar.gz").write_bytes(
-        made.tar_bytes({"n01440764/n01440764_1.xml": content})
+        sample_files.tar_bytes({"n01440764/n01440764_1.xml": content})
     )
     with pytest.raises(_checks.RunError, match="Boxes ILSVRC2012_bbox.*_1.xml cannot be read: "):
         imagenet.convert(str(tmp_path / "out"), source_dir=source)
@@ -369,7 +372,7 @@ def test_no_source_dir(tmp_path):
 
 def test_classes_of_validation_that_are_not_trained(tmp_path):
     source = write_folders(tmp_path / "src")
-    picture_folder.write(source, {"validation/n00000001/x.JPEG": made.jpeg()})
+    image_folder.write(source, {"validation/n00000001/x.JPEG": sample_files.jpeg()})
     with pytest.raises(
         _checks.UserError, match="'validation' has classes that 'train' has not: n00000001"
     ):
@@ -377,8 +380,8 @@ def test_classes_of_validation_that_are_not_trained(tmp_path):
 
 
 def test_an_archive_of_something_else(tmp_path):
-    picture_folder.write(
-        str(tmp_path), {"ILSVRC2012_img_train.tar": made.tar_bytes({"cats.tar": b"x"}, "w")}
+    image_folder.write(
+        str(tmp_path), {"ILSVRC2012_img_train.tar": sample_files.tar_bytes({"cats.tar": b"x"}, "w")}
     )
     with pytest.raises(_checks.RunError, match="holds 'cats.tar'; only archives such as n01440764"):
         imagenet.convert(str(tmp_path / "out"), source_dir=str(tmp_path))
@@ -386,13 +389,15 @@ def test_an_archive_of_something_else(tmp_path):
 
 def test_a_devkit_without_its_files(tmp_path):
     source = write_archives(tmp_path / "src")
-    (tmp_path / "src" / imagenet_sources.DEVKIT).write_bytes(made.tar_bytes({"a/b.txt": b"x"}))
+    (tmp_path / "src" / imagenet_sources.DEVKIT).write_bytes(
+        sample_files.tar_bytes({"a/b.txt": b"x"})
+    )
     with pytest.raises(_checks.RunError, match=r"lacks meta.mat or ILSVRC2012_validation_ground_"):
         imagenet.convert(str(tmp_path / "out"), source_dir=source)
 
 
 @pytest.mark.parametrize(
-    "line, told",
+    "line, expected",
     [
         (b"n1.JPEG,0,0,nan,1", "line 2: 'n1.JPEG,0,0,nan,1' is not a picture and xmin"),
         (b"n1.JPEG,0.5,0,0.4,1", "line 2: .* is not a picture and xmin"),
@@ -402,9 +407,9 @@ def test_a_devkit_without_its_files(tmp_path):
         (b'"' + b"x" * 200_000, "line 2: it is longer than 65536 bytes"),
     ],
 )
-def test_a_list_of_boxes_that_is_damaged(tmp_path, line, told):
+def test_a_list_of_boxes_that_is_damaged(tmp_path, line, expected):
     (tmp_path / imagenet_sources.BOXES_CSV).write_bytes(b"n1.JPEG,0,0,1,1\n" + line)
-    with pytest.raises(_checks.UserError, match=f"boxes.csv, {told}"):
+    with pytest.raises(_checks.UserError, match=f"boxes.csv, {expected}"):
         imagenet_sources.read_boxes(str(tmp_path), {"n1": "n01440764"})
 
 
@@ -413,7 +418,7 @@ def test_a_list_of_boxes_that_is_damaged(tmp_path, line, told):
 )
 def test_a_devkit_with_damaged_labels(tmp_path, truth):
     (tmp_path / imagenet_sources.DEVKIT).write_bytes(
-        made.tar_bytes({"meta.mat": META, "ILSVRC2012_validation_ground_truth.txt": truth})
+        sample_files.tar_bytes({"meta.mat": META, "ILSVRC2012_validation_ground_truth.txt": truth})
     )
     with pytest.raises(_checks.RunError, match="has a damaged list of classes or of validation"):
         imagenet_sources._validation_labels("x.tar", str(tmp_path))
@@ -440,15 +445,15 @@ def test_matlab():
 
 
 @pytest.mark.parametrize(
-    "damage, told",
+    "damage, expected",
     [
         (META[:300], "it ends inside an element"),
         (bytes(128) + b"\x0f\0\0\0\x05\0\0\0hello", "Error -3 while decompressing"),
         (bytes(128) + b"\x0e\0\0\0\x08\0\0\0" + bytes(8), "index out of range"),
     ],
 )
-def test_matlab_that_is_damaged(damage, told):
-    with pytest.raises(_checks.RunError, match=rf"No MATLAB 5 file \({told}"):
+def test_matlab_that_is_damaged(damage, expected):
+    with pytest.raises(_checks.RunError, match=rf"No MATLAB 5 file \({expected}"):
         matlab.read_structs(damage, "synsets")
 
 
@@ -470,13 +475,13 @@ def test_matlab_has_bounds():
         nested = matrix(2, element(5, width), element(1, b"a" * 8), nested)
     cells = matrix(2, element(5, width), element(1, b"a" * 8), element(1, b"") * 100_001)
     fields = matrix(2, element(5, b"\x01\0\0\0"), element(1, b"a" * 1_000_000))
-    for data, told in (
+    for data, expected in (
         (nested, "it is nested deeper than 10 levels"),
         (cells, "it has more than 100 fields or 100000 cells"),
         (fields, "it has more than 100 fields or 100000 cells"),
         (bytes(8_000_001), "it has more than 8000000 bytes"),
     ):
-        with pytest.raises(_checks.RunError, match=told):
+        with pytest.raises(_checks.RunError, match=expected):
             matlab.read_structs(bytes(128) + data, "synsets")
 
 
@@ -514,7 +519,7 @@ def test_records_of_the_original_read_unchanged(tmp_path, num_boxes):
         "image/class/text": b"tench, Tinca tinca",
         "image/format": b"JPEG",
         "image/filename": b"n01440764_1.JPEG",
-        "image/encoded": made.jpeg(20, 30),
+        "image/encoded": sample_files.jpeg(20, 30),
     }.items():
         feature[key].bytes_list.value.append(value)
     for key, value in {

@@ -11,11 +11,10 @@ import pytest
 import tensorflow as tf
 
 from datasets import images, sources
-from tests.datasets import archives_in_the_true_format as made
-from tests.datasets import picture_folder
+from tests.datasets import image_folder, sample_files
 
-GOOD = picture_folder.good_pictures()
-BROKEN = picture_folder.broken_pictures()
+GOOD = image_folder.good_images()
+BROKEN = image_folder.broken_images()
 UNCHANGED = {
     "plain.jpg",
     "progressive.jpg",
@@ -27,7 +26,7 @@ UNCHANGED = {
     "größe 漢字.jpg",
     " .jpg",
 }
-PICTURE = made.photo(24, 32).astype(int)
+PICTURE = sample_files.photo(24, 32).astype(int)
 
 
 @pytest.fixture(autouse=True)
@@ -85,25 +84,25 @@ def test_sixteen_bits_keep_the_upper_eight():
 
 
 def test_sixteen_bits_of_colour():
-    data = bytearray(made.encoded(PIL.Image.fromarray(made.photo(4, 4)), "PNG"))
+    data = bytearray(sample_files.encoded(PIL.Image.fromarray(sample_files.photo(4, 4)), "PNG"))
     data[24] = 16  # without a new checksum
     with pytest.raises(images.BadImage, match="cannot be decoded: its PNG header is damaged"):
         images.prepare(bytes(data))
-    deep = tf.io.encode_png(tf.cast(made.photo(4, 4), tf.uint16) * 257).numpy()
+    deep = tf.io.encode_png(tf.cast(sample_files.photo(4, 4), tf.uint16) * 257).numpy()
     prepared = images.prepare(deep)
     assert prepared.encoded != deep
-    assert (decoded(prepared) == made.photo(4, 4)).all()
+    assert (decoded(prepared) == sample_files.photo(4, 4)).all()
 
 
 def test_what_is_transparent_becomes_white():
     layers = np.zeros((2, 2, 4), np.uint8)
     layers[0, 0] = (255, 0, 0, 255)
-    prepared = images.prepare(made.encoded(PIL.Image.fromarray(layers), "PNG"))
+    prepared = images.prepare(sample_files.encoded(PIL.Image.fromarray(layers), "PNG"))
     assert decoded(prepared).tolist() == [
         [[255, 0, 0], [255] * 3],
         [[255] * 3, [255] * 3],
     ]
-    keyed = made.encoded(
+    keyed = sample_files.encoded(
         PIL.Image.fromarray(np.zeros((2, 2, 3), np.uint8)), "PNG", transparency=(0, 0, 0)
     )
     assert (decoded(images.prepare(keyed)) == 255).all()
@@ -112,7 +111,7 @@ def test_what_is_transparent_becomes_white():
 def test_a_moving_picture_gives_its_first_frame():
     first, second = (PIL.Image.new("RGB", (3, 2), colour) for colour in ("red", "blue"))
     for format in ("GIF", "PNG", "WEBP"):
-        data = made.encoded(first, format, save_all=True, append_images=[second])
+        data = sample_files.encoded(first, format, save_all=True, append_images=[second])
         pixels = decoded(images.prepare(data))
         assert (np.abs(pixels - (255, 0, 0)) < 10).all(), format
 
@@ -144,7 +143,7 @@ def test_exif_turns(format, orientation):
     exif[0x0112] = orientation
     blocks = np.repeat(np.repeat([[0, 80], [160, 255], [40, 200]], 16, 0), 16, 1).astype(np.uint8)
     gray = PIL.Image.fromarray(blocks).convert("RGB")
-    data = made.encoded(gray, format, exif=exif)
+    data = sample_files.encoded(gray, format, exif=exif)
     turned = {
         1: blocks,
         2: blocks[:, ::-1],
@@ -179,19 +178,19 @@ def test_jpeg_only(name):
 
 def test_exif_that_makes_no_sense_turns_nothing():
     for exif in (b"Exif\x00\x00II*\x00\xff\xff\xff\x7f", b"Exif\x00\x00nonsense", b"x"):
-        data = made.jpeg(exif=exif)
+        data = sample_files.jpeg(exif=exif)
         assert images.prepare(data).encoded == data
 
 
 def test_padded_rows_of_a_bmp():
-    data = picture_folder.bmp_with_padded_rows(5, 7)
+    data = image_folder.bmp_with_padded_rows(5, 7)
     prepared = images.prepare(data)
     assert prepared.format == "png"
-    assert (decoded(prepared) == made.photo(5, 7)).all()
+    assert (decoded(prepared) == sample_files.photo(5, 7)).all()
 
 
 def test_a_jpeg_that_others_may_not_read_is_encoded_anew():
-    data = made.jpeg()
+    data = sample_files.jpeg()
     at = data.index(b"\xff\xc0")
     assert images.prepare(b"\xff\xd8" + b"\xff" * 3 + data[3:]).format == "jpeg"
     assert images._jpeg_frame(data) == (0xC0, 8)
@@ -235,7 +234,7 @@ def test_a_bomb_takes_no_memory():
     before = peak_memory()
     for size in (20_000, 60_000):
         with pytest.raises(images.BadImage, match="more than max_pixels=89478485"):
-            images.prepare(picture_folder.huge_png(size, size))
+            images.prepare(image_folder.huge_png(size, size))
     assert peak_memory() - before < 100_000_000
 
 
@@ -246,7 +245,7 @@ def peak_memory():
 
 
 def test_a_gif_whose_frame_is_larger_than_it_says():
-    data = bytearray(made.encoded(PIL.Image.new("P", (3, 2)), "GIF"))
+    data = bytearray(sample_files.encoded(PIL.Image.new("P", (3, 2)), "GIF"))
     at = data.index(b"\x2c", 13)
     data[at + 5 : at + 9] = struct.pack("<HH", 30_000, 30_000)
     with pytest.raises(images.BadImage, match="30000 x 30000 pixels, more than|cannot be decoded"):
@@ -281,7 +280,7 @@ def test_raw_pixels():
 def test_sources(tmp_path):
     path = str(tmp_path / "a.zip")
     with open(path, "wb") as file:
-        file.write(made.zip_bytes({"x/y.jpg": b"inside"}))
+        file.write(sample_files.zip_bytes({"x/y.jpg": b"inside"}))
     assert sources.ZipSource(path, "x/y.jpg").read() == b"inside"
     assert sources.ZipSource(path, "x/y.jpg").name == f"{path}:x/y.jpg"
     part = sources.RangeSource(path, 0, 2, "head")
@@ -304,18 +303,18 @@ def test_sources_that_would_not_end(tmp_path):
 
 def test_members_of_a_zip_that_cannot_be_read(tmp_path):
     path = str(tmp_path / "a.zip")
-    packed = bytearray(made.zip_bytes({"damaged": b"x", "long": b"x"}))
+    packed = bytearray(sample_files.zip_bytes({"damaged": b"x", "long": b"x"}))
     packed[35] ^= 255  # in the name of the first member
     at = packed.rindex(b"PK\1\2") + 24
     packed[at : at + 4] = b"\xff" * 4  # the size of the second
     with open(path, "wb") as file:
         file.write(packed)
-    for member, told in (
+    for member, expected in (
         ("damaged", "File name in directory"),
         ("long", f"it has more than {sources.MAX_BYTES} bytes"),
         ("missing", "There is no item named 'missing'"),
     ):
-        with pytest.raises(OSError, match=told):
+        with pytest.raises(OSError, match=expected):
             sources.ZipSource(path, member).read()
 
 

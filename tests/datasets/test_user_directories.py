@@ -17,8 +17,7 @@ from datasets import (
     tfrecords,
 )
 from slim import _checks, _ownership
-from tests.datasets import archives_in_the_true_format as made
-from tests.datasets import picture_folder
+from tests.datasets import image_folder, sample_files
 from tests.user_files import unchanged
 
 NAMES = (
@@ -45,8 +44,8 @@ def quiet(line):
 @pytest.fixture
 def source(tmp_path):
     path = tmp_path / "pictures"
-    picture_folder.write(
-        str(path), {f"{'ab'[n % 2]}/{n:02d}.jpg": made.jpeg(8, 9, n) for n in range(6)}
+    image_folder.write(
+        str(path), {f"{'ab'[n % 2]}/{n:02d}.jpg": sample_files.jpeg(8, 9, n) for n in range(6)}
     )
     return str(path)
 
@@ -221,7 +220,7 @@ def test_downloads_that_the_user_added_stay(tmp_path):
     content = b"\x1f\x8b" + bytes(100)
     out = tmp_path / "out"
     tfrecords.prepare_directory(str(out))
-    with made.served({"/a.gz": content}) as server:
+    with sample_files.served({"/a.gz": content}) as server:
         file = download.RemoteFile("a.gz", (f"{server.url}/a.gz",))
         conversion.fetch("toy", [file], str(out), None)
     (out / "downloads" / "b.gz").write_text("mine")

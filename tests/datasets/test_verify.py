@@ -7,12 +7,12 @@ import tensorflow as tf
 
 from datasets import dataset_info, tfrecords, verify
 from slim import _checks
-from tests.datasets import archives_in_the_true_format as made
+from tests.datasets import sample_files
 
 
 def record(number, **fields):
     values = {
-        "encoded": made.jpeg(8, 9, number),
+        "encoded": sample_files.jpeg(8, 9, number),
         "format": "jpeg",
         "height": 8,
         "width": 9,
@@ -96,19 +96,19 @@ def test_another_file_of_the_same_counts(directory):
 
 
 @pytest.mark.parametrize(
-    "fields, told",
+    "fields, expected",
     [
         ({"encoded": b"BM, or not"}, "the picture cannot be decoded (it starts with b'BM, or n')"),
-        ({"encoded": made.jpeg(8, 9)[:-300]}, "the picture cannot be decoded"),
+        ({"encoded": sample_files.jpeg(8, 9)[:-300]}, "the picture cannot be decoded"),
         ({"label": 2}, "label 2 is outside 0..1"),
         ({"label": -1}, "label -1 is outside 0..1"),
         ({"height": 9}, "image/height says 9, the picture has 8"),
         ({"width": 8}, "image/width says 8, the picture has 9"),
     ],
 )
-def test_a_wrong_record(directory, fields, told):
+def test_a_wrong_record(directory, fields, expected):
     rewrite(directory, record(0), record(1, **fields), record(2))
-    assert problems(directory)[0].startswith(f"{SHARD} record 1: {told}")
+    assert problems(directory)[0].startswith(f"{SHARD} record 1: {expected}")
 
 
 def test_no_example_and_no_picture_in_it(directory):

@@ -16,7 +16,7 @@ from datasets import (
     visualwakewords,
 )
 from slim import _checks
-from tests.datasets import archives_in_the_true_format as made
+from tests.datasets import sample_files
 
 # (category, left, top, width, height, area) in pictures of 40 x 20 pixels
 OBJECTS = {
@@ -59,14 +59,14 @@ def files(tmp_path, monkeypatch):
     """The three archives in a folder, and what they hold of pictures by name."""
     photos, contents, texts = {}, {}, {}
     for split, offset in (("train", 100), ("val", 200)):
-        mine = {name(split, offset + n): made.jpeg(20, 40, offset + n) for n in OBJECTS}
+        mine = {name(split, offset + n): sample_files.jpeg(20, 40, offset + n) for n in OBJECTS}
         photos |= mine
-        contents[f"{split}2014.zip"] = made.zip_bytes(
+        contents[f"{split}2014.zip"] = sample_files.zip_bytes(
             {f"{split}2014/{each}": data for each, data in mine.items()}
         )
         text = json.dumps(annotations(split, offset)).encode()
         texts[f"annotations/instances_{split}2014.json"] = text
-    contents["annotations_trainval2014.zip"] = made.zip_bytes(texts)
+    contents["annotations_trainval2014.zip"] = sample_files.zip_bytes(texts)
     use(tmp_path, monkeypatch, contents)
     return contents, photos
 
@@ -178,7 +178,7 @@ def test_an_unknown_category(files, tmp_path):
 def test_pictures_that_are_missing(files, tmp_path, monkeypatch):
     contents, photos = files
     kept = {f"train2014/{each}": data for each, data in photos.items() if each.endswith("03.jpg")}
-    use(tmp_path, monkeypatch, contents | {"train2014.zip": made.zip_bytes(kept)})
+    use(tmp_path, monkeypatch, contents | {"train2014.zip": sample_files.zip_bytes(kept)})
     with pytest.raises(
         _checks.RunError, match="lacks 4 of 5 pictures that the annotations name, such as COCO_tra"
     ):
@@ -212,7 +212,7 @@ GOOD = json.dumps(annotations("train", 100))
 )
 def test_annotations_that_cannot_be_used(files, tmp_path, monkeypatch, text):
     entries = {} if text is None else {"annotations/instances_train2014.json": text}
-    broken = made.zip_bytes({"annotations/other.json": b"{}", **entries})
+    broken = sample_files.zip_bytes({"annotations/other.json": b"{}", **entries})
     use(tmp_path, monkeypatch, files[0] | {"annotations_trainval2014.zip": broken})
     with pytest.raises(
         _checks.RunError, match="instances_train2014.json of the archive of annotations cannot be"
@@ -224,7 +224,7 @@ def test_bad_pictures(files, tmp_path, monkeypatch):
     contents, photos = files
     mine = {f"val2014/{each}": data for each, data in photos.items() if "val" in each}
     mine[f"val2014/{name('val', 203)}"] = b"<html>"
-    use(tmp_path, monkeypatch, contents | {"val2014.zip": made.zip_bytes(mine)})
+    use(tmp_path, monkeypatch, contents | {"val2014.zip": sample_files.zip_bytes(mine)})
     with pytest.raises(_checks.UserError, match=r"val2014.zip:val2014/COCO_val2014_0+203.jpg: is"):
         convert(tmp_path)
     directory = convert(tmp_path, on_bad_image="skip")
@@ -241,7 +241,7 @@ def test_records_of_the_original_read_unchanged(tmp_path):
         "image/filename": b"COCO_val2014_000000000042.jpg",
         "image/source_id": b"42",
         "image/key/sha256": b"00",
-        "image/encoded": made.jpeg(20, 40),
+        "image/encoded": sample_files.jpeg(20, 40),
         "image/format": b"jpeg",
     }.items():
         feature[key].bytes_list.value.append(value)

@@ -57,7 +57,7 @@ def test_what_is_no_image_is_left_to_the_decoder(content):
 
 
 def test_both_sides_agree_about_mutated_images():
-    images = list(mutations.small_pictures().items())
+    images = list(mutations.small_images().items())
     refused = 0
     for number in range(500):
         name, content = images[number % len(images)]

@@ -27,7 +27,7 @@ def tar_bytes(entries, mode="w:gz"):
                 if folder and folder not in folders:
                     folders.add(folder)
                     made = tarfile.TarInfo(folder)
-                    made.type, made.mode = tarfile.DIRTYPE, 0o755
+                    sample_files.type, sample_files.mode = tarfile.DIRTYPE, 0o755
                     tar.addfile(made)
                 info = tarfile.TarInfo(name)
             info.size = len(content)
@@ -129,7 +129,7 @@ class Served:
     Attributes:
       url: of its root, without a slash at the end.
       files: path -> content.
-      habits: path -> functions called in turn, one a request, instead of giving the file; each
+      behaviors: path -> functions called in turn, one a request, instead of giving the file; each
         takes (handler, content) and returns whether it has answered.
       asked: (path, value of the Range header or None) of each request.
     """
@@ -137,8 +137,8 @@ class Served:
     def __init__(self, files):
         self.url = ""
         self.files = dict(files)
-        self.habits = {}
-        self.asked = []
+        self.behaviors = {}
+        self.requests = []
 
 
 @contextlib.contextmanager
@@ -154,11 +154,11 @@ def served(files):
 
         def do_GET(self):
             wanted = self.headers.get("Range")
-            state.asked.append((self.path, wanted))
+            state.requests.append((self.path, wanted))
             self.close_connection = True
             content = state.files.get(self.path)
-            habits = state.habits.get(self.path, [])
-            if habits and habits.pop(0)(self, content):
+            behaviors = state.behaviors.get(self.path, [])
+            if behaviors and behaviors.pop(0)(self, content):
                 return
             if content is None:
                 self.send_error(404)

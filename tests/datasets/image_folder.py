@@ -7,50 +7,52 @@ import zlib
 import numpy as np
 import PIL.Image
 
-from tests.datasets import archives_in_the_true_format as made
+from tests.datasets import sample_files
 
 
 def bmp_with_padded_rows(height=5, width=7):
     """Returns a BMP whose rows, of 21 bytes, are filled up to 24."""
-    return made.encoded(PIL.Image.fromarray(made.photo(height, width)), "BMP")
+    return sample_files.encoded(PIL.Image.fromarray(sample_files.photo(height, width)), "BMP")
 
 
-def good_pictures():
+def good_images():
     """Returns name -> bytes, one for each format that can be converted."""
-    picture = PIL.Image.fromarray(made.photo(24, 32))
+    picture = PIL.Image.fromarray(sample_files.photo(24, 32))
     turned = PIL.Image.Exif()
     turned[0x0112] = 6
     deep = PIL.Image.fromarray((np.arange(24 * 32).reshape(24, 32) * 85).astype(np.uint16))
     gif = picture.convert("P")
     return {
-        "plain.jpg": made.encoded(picture, "JPEG"),
-        "progressive.jpg": made.encoded(picture, "JPEG", progressive=True),
-        "gray.jpg": made.encoded(picture.convert("L"), "JPEG"),
-        "cmyk.jpg": made.encoded(picture.convert("CMYK"), "JPEG"),
-        "turned.jpg": made.encoded(picture, "JPEG", exif=turned),
-        "plain.png": made.encoded(picture, "PNG"),
-        "gray.png": made.encoded(picture.convert("L"), "PNG"),
-        "palette.png": made.encoded(gif, "PNG"),
-        "deep.png": made.encoded(deep, "PNG"),
-        "bits.png": made.encoded(picture.convert("1"), "PNG"),
-        "alpha.png": made.encoded(picture.convert("RGBA"), "PNG"),
-        "gray_alpha.png": made.encoded(picture.convert("LA"), "PNG"),
-        "transparent.png": made.encoded(picture, "PNG", transparency=(0, 0, 0)),
-        "moving.gif": made.encoded(gif, "GIF", save_all=True, append_images=[gif.rotate(180)]),
+        "plain.jpg": sample_files.encoded(picture, "JPEG"),
+        "progressive.jpg": sample_files.encoded(picture, "JPEG", progressive=True),
+        "gray.jpg": sample_files.encoded(picture.convert("L"), "JPEG"),
+        "cmyk.jpg": sample_files.encoded(picture.convert("CMYK"), "JPEG"),
+        "turned.jpg": sample_files.encoded(picture, "JPEG", exif=turned),
+        "plain.png": sample_files.encoded(picture, "PNG"),
+        "gray.png": sample_files.encoded(picture.convert("L"), "PNG"),
+        "palette.png": sample_files.encoded(gif, "PNG"),
+        "deep.png": sample_files.encoded(deep, "PNG"),
+        "bits.png": sample_files.encoded(picture.convert("1"), "PNG"),
+        "alpha.png": sample_files.encoded(picture.convert("RGBA"), "PNG"),
+        "gray_alpha.png": sample_files.encoded(picture.convert("LA"), "PNG"),
+        "transparent.png": sample_files.encoded(picture, "PNG", transparency=(0, 0, 0)),
+        "moving.gif": sample_files.encoded(
+            gif, "GIF", save_all=True, append_images=[gif.rotate(180)]
+        ),
         "padded.bmp": bmp_with_padded_rows(),
-        "lossy.webp": made.encoded(picture, "WEBP"),
-        "lossless.webp": made.encoded(picture, "WEBP", lossless=True),
-        "a png by content.jpg": made.encoded(picture, "PNG"),
-        "no_ending": made.encoded(picture, "JPEG"),
-        "größe 漢字.jpg": made.encoded(picture, "JPEG"),
-        " .jpg": made.encoded(picture, "JPEG"),
+        "lossy.webp": sample_files.encoded(picture, "WEBP"),
+        "lossless.webp": sample_files.encoded(picture, "WEBP", lossless=True),
+        "a png by content.jpg": sample_files.encoded(picture, "PNG"),
+        "no_ending": sample_files.encoded(picture, "JPEG"),
+        "größe 漢字.jpg": sample_files.encoded(picture, "JPEG"),
+        " .jpg": sample_files.encoded(picture, "JPEG"),
     }
 
 
-def broken_pictures():
+def broken_images():
     """Returns name -> (bytes or None for a link to nothing, a part of the reason)."""
-    jpeg = made.jpeg(60, 80)
-    png = made.encoded(PIL.Image.fromarray(made.photo(60, 80)), "PNG")
+    jpeg = sample_files.jpeg(60, 80)
+    png = sample_files.encoded(PIL.Image.fromarray(sample_files.photo(60, 80)), "PNG")
     return {
         "empty.jpg": (b"", "is empty (0 bytes)"),
         "page.jpg": (b"<!DOCTYPE html><html></html>", "HTML or XML"),
@@ -60,9 +62,15 @@ def broken_pictures():
         "flipped.png": (png[:60] + bytes(20) + png[80:], "cannot be decoded"),
         "huge.png": (huge_png(60_000, 60_000), "has 60000 x 60000 pixels, more than max_pixels="),
         "liar.jpg": (liar(jpeg), "has 65500 x 65500 pixels, more than max_pixels="),
-        "tiff.jpg": (made.encoded(PIL.Image.fromarray(made.photo(9, 9)), "TIFF"), "(TIFF)"),
+        "tiff.jpg": (
+            sample_files.encoded(PIL.Image.fromarray(sample_files.photo(9, 9)), "TIFF"),
+            "(TIFF)",
+        ),
         "text.txt": (b"these are my cats\n", "starts with b'these ar'"),
-        "avif.jpg": (made.encoded(PIL.Image.fromarray(made.photo(9, 9)), "AVIF"), "(AVIF or HEIC)"),
+        "avif.jpg": (
+            sample_files.encoded(PIL.Image.fromarray(sample_files.photo(9, 9)), "AVIF"),
+            "(AVIF or HEIC)",
+        ),
         "gone.jpg": (None, "cannot be read: No such file or directory"),
     }
 
@@ -108,13 +116,13 @@ def mixed_200(folder):
     Returns:
       {path: part of the reason} of the broken ones.
     """
-    good, broken = good_pictures(), broken_pictures()
+    good, broken = good_images(), broken_images()
     classes = ("katze", "hund 犬", " ")
     files = {}
     for number, (name, content) in enumerate(good.items()):
         files[f"{classes[number % 3]}/{name}"] = content
     for number in range(200 - len(good) - len(broken)):
-        files[f"{classes[number % 3]}/photo_{number:03d}.jpg"] = made.jpeg(20, 30, number)
+        files[f"{classes[number % 3]}/photo_{number:03d}.jpg"] = sample_files.jpeg(20, 30, number)
     reasons = {}
     for number, (name, (content, reason)) in enumerate(broken.items()):
         path = f"{classes[number % 3]}/{name}"
