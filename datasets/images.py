@@ -250,7 +250,7 @@ def _has_jpeg_end(data: bytes) -> bool:
 
 
 def _check_chunks(data: bytes) -> None:
-    """Raises BadImage for damaged critical chunks, which Pillow ignores and other decoders do not."""
+    """Raises BadImage for damaged critical chunks, which Pillow alone ignores."""
     at, kind = 8, b""
     while kind != b"IEND":
         header = data[at : at + 8]

@@ -1,4 +1,4 @@
-"""A folder of pictures such as people have: all formats, twelve broken ones, odd names."""
+"""A directory of images in all formats, with twelve broken files and unusual names."""
 
 import os
 import struct
@@ -11,46 +11,46 @@ from tests.datasets import sample_files
 
 
 def bmp_with_padded_rows(height=5, width=7):
-    """Returns a BMP whose rows, of 21 bytes, are filled up to 24."""
+    """Returns a BMP whose rows, of 21 bytes, are padded to 24."""
     return sample_files.encoded(PIL.Image.fromarray(sample_files.photo(height, width)), "BMP")
 
 
 def good_images():
     """Returns name -> bytes, one for each format that can be converted."""
-    picture = PIL.Image.fromarray(sample_files.photo(24, 32))
-    turned = PIL.Image.Exif()
-    turned[0x0112] = 6
+    image = PIL.Image.fromarray(sample_files.photo(24, 32))
+    rotated = PIL.Image.Exif()
+    rotated[0x0112] = 6
     deep = PIL.Image.fromarray((np.arange(24 * 32).reshape(24, 32) * 85).astype(np.uint16))
-    gif = picture.convert("P")
+    gif = image.convert("P")
     return {
-        "plain.jpg": sample_files.encoded(picture, "JPEG"),
-        "progressive.jpg": sample_files.encoded(picture, "JPEG", progressive=True),
-        "gray.jpg": sample_files.encoded(picture.convert("L"), "JPEG"),
-        "cmyk.jpg": sample_files.encoded(picture.convert("CMYK"), "JPEG"),
-        "turned.jpg": sample_files.encoded(picture, "JPEG", exif=turned),
-        "plain.png": sample_files.encoded(picture, "PNG"),
-        "gray.png": sample_files.encoded(picture.convert("L"), "PNG"),
+        "plain.jpg": sample_files.encoded(image, "JPEG"),
+        "progressive.jpg": sample_files.encoded(image, "JPEG", progressive=True),
+        "gray.jpg": sample_files.encoded(image.convert("L"), "JPEG"),
+        "cmyk.jpg": sample_files.encoded(image.convert("CMYK"), "JPEG"),
+        "rotated.jpg": sample_files.encoded(image, "JPEG", exif=rotated),
+        "plain.png": sample_files.encoded(image, "PNG"),
+        "gray.png": sample_files.encoded(image.convert("L"), "PNG"),
         "palette.png": sample_files.encoded(gif, "PNG"),
         "deep.png": sample_files.encoded(deep, "PNG"),
-        "bits.png": sample_files.encoded(picture.convert("1"), "PNG"),
-        "alpha.png": sample_files.encoded(picture.convert("RGBA"), "PNG"),
-        "gray_alpha.png": sample_files.encoded(picture.convert("LA"), "PNG"),
-        "transparent.png": sample_files.encoded(picture, "PNG", transparency=(0, 0, 0)),
+        "bits.png": sample_files.encoded(image.convert("1"), "PNG"),
+        "alpha.png": sample_files.encoded(image.convert("RGBA"), "PNG"),
+        "gray_alpha.png": sample_files.encoded(image.convert("LA"), "PNG"),
+        "transparent.png": sample_files.encoded(image, "PNG", transparency=(0, 0, 0)),
         "moving.gif": sample_files.encoded(
             gif, "GIF", save_all=True, append_images=[gif.rotate(180)]
         ),
         "padded.bmp": bmp_with_padded_rows(),
-        "lossy.webp": sample_files.encoded(picture, "WEBP"),
-        "lossless.webp": sample_files.encoded(picture, "WEBP", lossless=True),
-        "a png by content.jpg": sample_files.encoded(picture, "PNG"),
-        "no_ending": sample_files.encoded(picture, "JPEG"),
-        "größe 漢字.jpg": sample_files.encoded(picture, "JPEG"),
-        " .jpg": sample_files.encoded(picture, "JPEG"),
+        "lossy.webp": sample_files.encoded(image, "WEBP"),
+        "lossless.webp": sample_files.encoded(image, "WEBP", lossless=True),
+        "a png by content.jpg": sample_files.encoded(image, "PNG"),
+        "no_ending": sample_files.encoded(image, "JPEG"),
+        "größe 漢字.jpg": sample_files.encoded(image, "JPEG"),
+        " .jpg": sample_files.encoded(image, "JPEG"),
     }
 
 
 def broken_images():
-    """Returns name -> (bytes or None for a link to nothing, a part of the reason)."""
+    """Returns name -> (bytes or None for a broken link, a part of the reason)."""
     jpeg = sample_files.jpeg(60, 80)
     png = sample_files.encoded(PIL.Image.fromarray(sample_files.photo(60, 80)), "PNG")
     return {
@@ -61,7 +61,10 @@ def broken_images():
         "header.png": (png[:20], "cannot be decoded: "),
         "flipped.png": (png[:60] + bytes(20) + png[80:], "cannot be decoded"),
         "huge.png": (huge_png(60_000, 60_000), "has 60000 x 60000 pixels, more than max_pixels="),
-        "liar.jpg": (liar(jpeg), "has 65500 x 65500 pixels, more than max_pixels="),
+        "false_size.jpg": (
+            with_false_size(jpeg),
+            "has 65500 x 65500 pixels, more than max_pixels=",
+        ),
         "tiff.jpg": (
             sample_files.encoded(PIL.Image.fromarray(sample_files.photo(9, 9)), "TIFF"),
             "(TIFF)",
@@ -76,7 +79,7 @@ def broken_images():
 
 
 def huge_png(width, height):
-    """Returns a PNG of a few bytes that says it is huge."""
+    """Returns a small PNG whose header has a huge size."""
 
     def chunk(kind, data):
         return (
@@ -92,16 +95,16 @@ def huge_png(width, height):
     )
 
 
-def liar(jpeg):
-    """Returns a JPEG whose header says 65500 x 65500."""
+def with_false_size(jpeg):
+    """Returns a JPEG whose header has the size 65500 x 65500."""
     at = jpeg.index(b"\xff\xc0")
     return jpeg[: at + 5] + struct.pack(">HH", 65500, 65500) + jpeg[at + 9 :]
 
 
-def write(folder, files):
-    """Writes {relative path: bytes, or None for a link to nothing}."""
+def write(directory, files):
+    """Writes {relative path: bytes, or None for a broken link}."""
     for name, content in files.items():
-        path = os.path.join(folder, name)
+        path = os.path.join(directory, name)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         if content is None:
             os.symlink("nowhere", path)
@@ -110,11 +113,11 @@ def write(folder, files):
                 file.write(content)
 
 
-def mixed_200(folder):
+def mixed_200(directory):
     """Writes 200 files, 12 of them broken, in three classes, and a fourth class that is empty.
 
     Returns:
-      {path: part of the reason} of the broken ones.
+      path -> part of the reason, for the broken files.
     """
     good, broken = good_images(), broken_images()
     classes = ("katze", "hund 犬", " ")
@@ -127,9 +130,9 @@ def mixed_200(folder):
     for number, (name, (content, reason)) in enumerate(broken.items()):
         path = f"{classes[number % 3]}/{name}"
         files[path] = content
-        reasons[os.path.join(folder, path)] = reason
+        reasons[os.path.join(directory, path)] = reason
     assert len(files) == 200
     assert len(reasons) == 12
-    write(folder, files | {"katze/.hidden": b"left alone", "katze/Thumbs.db": b"too"})
-    os.makedirs(os.path.join(folder, "leer"))
+    write(directory, files | {"katze/.hidden": b"ignored", "katze/Thumbs.db": b"ignored"})
+    os.makedirs(os.path.join(directory, "leer"))
     return reasons

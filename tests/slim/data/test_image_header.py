@@ -10,7 +10,7 @@ from slim import _image_limits
 from slim.data import image_header, tfexample_decoder
 from tests.datasets import bombs, mutations
 
-REFUSED = bombs.refused()
+REFUSED = bombs.rejected()
 ACCEPTED = bombs.accepted()
 _SCALAR = [tf.TensorSpec([], tf.string)]
 
