@@ -7,14 +7,7 @@ the archive is used, which needs no unpickling: a record is a label byte and thr
 import functools
 import os
 
-from datasets import (
-    archives,
-    conversion,
-    dataset_factory,
-    dataset_info,
-    download,
-    sources,
-)
+from datasets import archives, conversion, dataset_factory, dataset_info, download, sources
 from slim import _checks, _files
 
 CLASSES = (
@@ -43,7 +36,6 @@ _BATCHES = {
 _SHAPE = (32, 32, 3)
 _IMAGE_BYTES = 32 * 32 * 3
 _LIMITS = archives.Limits(members=50, bytes=250_000_000)
-
 
 get_split = functools.partial(dataset_factory.get_dataset, "cifar10")
 

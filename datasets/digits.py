@@ -26,7 +26,6 @@ NUM_SHARDS = {"train": 2, "validation": 1}
 _SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "embedded", "optdigits.csv.gz")
 _SIDE, _BOX_SIDE, _SOURCE_SIDE, _SOURCE_MAX = 28, 20, 8, 16
 
-
 get_split = functools.partial(dataset_factory.get_dataset, "digits")
 
 

@@ -9,15 +9,7 @@ import functools
 import os
 import random
 
-from datasets import (
-    archives,
-    conversion,
-    dataset_factory,
-    dataset_info,
-    download,
-    folder,
-    images,
-)
+from datasets import archives, conversion, dataset_factory, dataset_info, download, folder, images
 from slim import _checks
 
 FILE = download.RemoteFile(
@@ -34,7 +26,6 @@ NUM_SHARDS = 5
 _SEED = 0
 _DIRECTORY = "flower_photos"
 _LIMITS = archives.Limits(members=20_000, bytes=1_000_000_000)
-
 
 get_split = functools.partial(dataset_factory.get_dataset, "flowers")
 

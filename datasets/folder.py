@@ -11,14 +11,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from datasets import (
-    conversion,
-    dataset_factory,
-    dataset_info,
-    folder_files,
-    images,
-    sources,
-)
+from datasets import conversion, dataset_factory, dataset_info, folder_files, images, sources
 from datasets import splits as splits_lib
 from slim import _checks
 
@@ -32,7 +25,6 @@ SPLIT_DIRECTORIES = {
 _LIKE_SPLITS = {*SPLIT_DIRECTORIES, "training", "valid", "testing"}
 _SHARD_BYTES = 64_000_000
 _IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp")
-
 
 get_split = functools.partial(dataset_factory.get_dataset, "folder")
 

@@ -9,14 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from datasets import (
-    conversion,
-    dataset_factory,
-    dataset_info,
-    images,
-    progress,
-    sources,
-)
+from datasets import conversion, dataset_factory, dataset_info, images, progress, sources
 from slim import _checks
 
 _SHARD_BYTES = 64_000_000

@@ -11,19 +11,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from datasets import (
-    conversion,
-    dataset_factory,
-    dataset_info,
-    imagenet_sources,
-    images,
-    tfrecords,
-)
+from datasets import conversion, dataset_factory, dataset_info, imagenet_sources, images, tfrecords
 from slim import _checks
 
 NUM_SHARDS = {"train": 1024, "validation": 128}
 _SEED = 12345
-
 
 get_split = functools.partial(dataset_factory.get_dataset, "imagenet")
 

@@ -9,14 +9,7 @@ import math
 import os
 import struct
 
-from datasets import (
-    archives,
-    conversion,
-    dataset_factory,
-    dataset_info,
-    download,
-    sources,
-)
+from datasets import archives, conversion, dataset_factory, dataset_info, download, sources
 from slim import _checks, _files
 
 CLASSES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -47,7 +40,6 @@ _PREFIXES = {"train": "train", "test": "t10k"}
 _IMAGES_MAGIC, _LABELS_MAGIC = 0x803, 0x801
 _SIDE = 28
 _MAX_BYTES = 64_000_000
-
 
 get_split = functools.partial(dataset_factory.get_dataset, "mnist")
 

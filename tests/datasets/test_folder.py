@@ -9,14 +9,7 @@ import os
 import pytest
 import tensorflow as tf
 
-from datasets import (
-    dataset_factory,
-    dataset_info,
-    download_and_convert,
-    folder,
-    verify,
-    workers,
-)
+from datasets import dataset_factory, dataset_info, download_and_convert, folder, verify, workers
 from slim import _checks
 from tests.datasets import image_folder, sample_files
 
