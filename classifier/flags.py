@@ -200,7 +200,7 @@ def _outside(option: options.Option, value: Any, texts: Mapping[str, str]) -> It
 
 def _check_name(table: options.Table, flag: str, name: str) -> None:
     module, mappings = _TABLES[table]
-    if "FAMILIES" not in mappings or not module.is_of_a_family(name):
+    if "FAMILIES" not in mappings or not module.is_family_member(name):
         _checks.one_of(flag, name, known_names(table))
     elif table == "conversions":
         module.check_convertible(name)
