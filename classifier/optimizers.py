@@ -1,86 +1,54 @@
-"""Optimizers by the names of the flag `optimizer`."""
+"""The optimizer of a run and its learning rate."""
 
-import dataclasses
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from classifier.config.optimizer import OptimizerOptions
-from nets import nets_factory
-from slim import _checks, optimizers
+import tensorflow as tf
 
-
-def _decay(options: OptimizerOptions) -> dict[str, Any]:
-    decay = options.optimizer_weight_decay
-    return {} if decay is None else {"weight_decay": decay}
-
-
-def _adamw(options: OptimizerOptions) -> dict[str, Any]:
-    return {
-        "beta1": options.adam_beta1,
-        "beta2": options.adam_beta2,
-        "epsilon": options.adamw_epsilon,
-        **_decay(options),
-    }
-
-
-_MAKERS: Mapping[
-    str, Callable[[OptimizerOptions, optimizers.LearningRate], optimizers.Optimizer]
-] = {
-    "adadelta": lambda o, rate: optimizers.Adadelta(
-        learning_rate=rate, rho=o.adadelta_rho, epsilon=o.opt_epsilon
-    ),
-    "adafactor": lambda o, rate: optimizers.Adafactor(
-        learning_rate=rate,
-        beta2_decay=o.adafactor_beta2_decay,
-        clip_threshold=o.adafactor_clip_threshold,
-        **_decay(o),
-    ),
-    "adagrad": lambda o, rate: optimizers.Adagrad(
-        learning_rate=rate, initial_accumulator_value=o.adagrad_initial_accumulator_value
-    ),
-    "adam": lambda o, rate: optimizers.Adam(
-        learning_rate=rate, beta1=o.adam_beta1, beta2=o.adam_beta2, epsilon=o.opt_epsilon
-    ),
-    "adamw": lambda o, rate: optimizers.AdamW(learning_rate=rate, **_adamw(o)),
-    "ftrl": lambda o, rate: optimizers.Ftrl(
-        learning_rate=rate,
-        learning_rate_power=o.ftrl_learning_rate_power,
-        initial_accumulator_value=o.ftrl_initial_accumulator_value,
-        l1=o.ftrl_l1,
-        l2=o.ftrl_l2,
-    ),
-    "lamb": lambda o, rate: optimizers.Lamb(learning_rate=rate, **_adamw(o)),
-    "lion": lambda o, rate: optimizers.Lion(
-        learning_rate=rate, beta1=o.lion_beta1, beta2=o.lion_beta2, **_decay(o)
-    ),
-    "momentum": lambda o, rate: optimizers.Momentum(learning_rate=rate, momentum=o.momentum),
-    "muon": lambda o, rate: optimizers.Muon(
-        learning_rate=rate, momentum=o.muon_momentum, **_adamw(o)
-    ),
-    "rmsprop": lambda o, rate: optimizers.RMSProp(
-        learning_rate=rate,
-        decay=o.rmsprop_decay,
-        momentum=o.rmsprop_momentum,
-        epsilon=o.opt_epsilon,
-    ),
-    "sgd": lambda o, rate: optimizers.GradientDescent(learning_rate=rate),
-}
+from classifier.config.optimizer import OPTIMIZERS, OptimizerOptions
+from classifier.resolve_schedule import Schedule
+from slim import optimizers
 
 
 def make_optimizer(
-    options: OptimizerOptions, learning_rate: optimizers.LearningRate, model_name: str
+    options: OptimizerOptions, learning_rate: optimizers.LearningRate, heads: Sequence[str] = ()
 ) -> optimizers.Optimizer:
     """Returns the optimizer that the options name.
 
     Args:
       options: name and hyper-parameters.
       learning_rate: a number or a function of the step.
-      model_name: the network, whose head Muon leaves to AdamW.
-
-    Raises:
-      UserError: if the name is not known.
+      heads: scopes of the network's head, which Muon leaves to AdamW.
     """
-    made = _MAKERS[_checks.one_of("optimizer", options.optimizer, _MAKERS)](options, learning_rate)
-    if isinstance(made, optimizers.Muon):
-        return dataclasses.replace(made, exclude_scopes=nets_factory.NETWORKS[model_name].heads)
-    return made
+    row = OPTIMIZERS[options.optimizer]
+    values = {argument: getattr(options, name) for argument, name in row.options.items()}
+    arguments = {argument: value for argument, value in values.items() if value is not None}
+    if row.spares_head:
+        arguments["exclude_scopes"] = tuple(heads)
+    return getattr(optimizers, row.class_name)(learning_rate=learning_rate, **arguments)
+
+
+def make_learning_rate(schedule: Schedule) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns the learning rate as a function of the step.
+
+    While it warms up, the rate rises from 0 in a straight line; the lower of this line and the
+    schedule counts, as in the original.
+    """
+    decayed, rate, steps = _decayed(schedule), schedule.learning_rate, schedule.warmup_steps
+    if not steps:
+        return decayed
+    return lambda step: tf.minimum(decayed(step), rate * tf.cast(step, tf.float32) / steps)
+
+
+def _decayed(schedule: Schedule) -> Callable[[tf.Tensor], tf.Tensor]:
+    schedules = tf.keras.optimizers.schedules
+    rate, end, steps = schedule.learning_rate, schedule.end_learning_rate, schedule.decay_steps
+    match schedule.kind:
+        case "exponential":
+            return schedules.ExponentialDecay(rate, steps, schedule.decay_factor, staircase=True)
+        case "polynomial":
+            return schedules.PolynomialDecay(rate, steps, end, power=1.0, cycle=False)
+        case "cosine":
+            return schedules.CosineDecay(rate, steps, alpha=end / rate)
+        case "piecewise":
+            return schedules.PiecewiseConstantDecay(list(schedule.boundaries), list(schedule.rates))
+    return lambda step: tf.constant(rate, tf.float32)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from classifier import options
 from classifier.config.step import StepOptions
 from classifier.config.training import TrainConfig
-from classifier.resolve_schedule import ScheduleSteps, resolve_schedule
+from classifier.resolve_schedule import Schedule, resolve_schedule
 from classifier.run_directory import ModelInfo
 from slim import _checks
 
@@ -53,6 +53,10 @@ class Preprocessings(Protocol):
     def prepared_channels(self, name: str, channels: int, use_grayscale: bool) -> int: ...
 
 
+# What config.json has of the schedule, beside its options.
+_SCHEDULE_IN_CONFIG = ("decay_steps", "boundaries", "rates", "warmup_steps", "words")
+
+
 @dataclasses.dataclass(frozen=True)
 class ResolvedRun:
     """A training run, fully said.
@@ -64,11 +68,11 @@ class ResolvedRun:
       global_batch_size: images a step, over all clones and workers and all that they accumulate.
       steps_per_epoch: steps for as many images as the split has.
       number_of_steps: where training ends; None: it does not.
-      schedule_steps: the learning rate's durations in steps.
+      schedule: of the learning rate.
       eval_every_steps: steps between two evaluations inside training, at least 1; 0: none.
       save_every_steps: steps between two checkpoints; 0: they are not saved by steps.
       quantize_delay: steps before a network that rounds does so; -1: it never does.
-      schedule: the learning rate in words.
+      summary: batch, epoch and schedule in words.
       class_weights: how much each class counts in the loss; empty: all the same.
     """
 
@@ -78,11 +82,11 @@ class ResolvedRun:
     global_batch_size: int
     steps_per_epoch: float
     number_of_steps: int | None
-    schedule_steps: ScheduleSteps
+    schedule: Schedule
     eval_every_steps: int
     save_every_steps: int
     quantize_delay: int
-    schedule: str
+    summary: str
     class_weights: tuple[float, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -90,9 +94,10 @@ class ResolvedRun:
         resolved = {
             field.name: getattr(self, field.name)
             for field in dataclasses.fields(self)
-            if field.name not in ("config", "model", "schedule_steps")
+            if field.name not in ("config", "model", "schedule", "summary")
         }
-        resolved |= dataclasses.asdict(self.schedule_steps)
+        resolved |= {name: getattr(self.schedule, name) for name in _SCHEDULE_IN_CONFIG}
+        resolved["schedule"] = self.summary
         model = self.model.to_dict()
         del model["versions"]
         return {"options": options.flatten(self.config), "resolved": resolved | model}
@@ -143,7 +148,9 @@ def resolve_training(
         dataset_name=dataset.name,
     )
     aggregated = strategy.replicas_to_aggregate if strategy.sync_replicas else 1
-    steps = resolve_schedule(config.schedule, dataset.num_samples, of_a_clone, clones, aggregated)
+    schedule = resolve_schedule(
+        config.schedule, dataset.num_samples, of_a_clone, clones, aggregated
+    )
     end = _end(config, steps_per_epoch)
     _check_profiled(config.reporting.profile_steps, end)
     return ResolvedRun(
@@ -153,13 +160,13 @@ def resolve_training(
         global_batch_size=global_batch_size,
         steps_per_epoch=steps_per_epoch,
         number_of_steps=end,
-        schedule_steps=steps,
+        schedule=schedule,
         eval_every_steps=config.validation.eval_every_steps
         or _every(config.validation.eval_every_epochs * steps_per_epoch),
         save_every_steps=config.saving.save_interval_steps
         or _every(config.saving.save_interval_epochs * steps_per_epoch),
         quantize_delay=quantize_delay,
-        schedule=_in_words(config, steps_per_epoch, steps),
+        summary=_in_words(config, steps_per_epoch, schedule),
     )
 
 
@@ -209,7 +216,7 @@ def _end(config: TrainConfig, steps_per_epoch: float) -> int | None:
     return config.run.max_number_of_steps if epochs is None else math.ceil(epochs * steps_per_epoch)
 
 
-def _in_words(config: TrainConfig, steps_per_epoch: float, steps: ScheduleSteps) -> str:
+def _in_words(config: TrainConfig, steps_per_epoch: float, schedule: Schedule) -> str:
     batch, strategy = config.data.batch_size, config.strategy
     counts = {
         "workers": strategy.worker_replicas,
@@ -220,7 +227,7 @@ def _in_words(config: TrainConfig, steps_per_epoch: float, steps: ScheduleSteps)
     product = " x ".join([*factors, str(batch)])
     total = batch * math.prod(counts.values())
     words = [f"global batch {total} = {product}"] if factors else []
-    return "; ".join([*words, f"1 epoch = {steps_per_epoch:.10g} steps", steps.words])
+    return "; ".join([*words, f"1 epoch = {steps_per_epoch:.10g} steps", schedule.words])
 
 
 def num_classes(dataset: DatasetFacts, labels_offset: int) -> int:

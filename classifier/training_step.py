@@ -1,14 +1,15 @@
 """The training step of a run, and the devices it runs on."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 
 import slim
-from classifier import batch_norm, cluster, model, optimizers, resolve, schedules, warm_start
+from classifier import batch_norm, cluster, model, optimizers, resolve, warm_start
 from classifier.config.training import TrainConfig
 from deployment.model_deploy import DeploymentConfig
+from nets.nets_factory import NETWORKS
 from slim import learning
 from slim.loss_scale import DynamicLossScale
 
@@ -29,14 +30,14 @@ def make_train_op(
         class_weights=resolved.class_weights,
         quantize_delay=resolved.quantize_delay,
     )
-    rate = schedules.make_schedule(config.schedule, resolved.schedule_steps)
+    rate = optimizers.make_learning_rate(resolved.schedule)
 
     def choose(names: Sequence[str]) -> Sequence[str]:
         return warm_start.variables_to_train(config.finetune, name, names)
 
     return learning.create_train_op(
         loss_fn,
-        optimizers.make_optimizer(config.optimizer, rate, resolved.model.model_name),
+        optimizers.make_optimizer(config.optimizer, rate, NETWORKS[name].heads),
         store=slim.VariableStore(seed=config.run.seed, keep_float32=True),
         strategy=strategy,
         variables_to_train=choose,
@@ -44,9 +45,7 @@ def make_train_op(
         moving_average_decay=config.optimizer.moving_average_decay,
         loss_scale=DynamicLossScale() if dtype == "float16" else None,
         seed=config.run.seed,
-        learning_rate_multipliers=functools.partial(
-            _multipliers, config.schedule.learning_rate_multipliers
-        ),
+        learning_rate_multipliers=functools.partial(_multipliers, resolved.schedule.multipliers),
         accumulate_steps=config.step.accumulate_steps,
         jit_compile=_is_compiled(config),
         recompute_gradients=config.step.recompute_gradients,
@@ -73,14 +72,13 @@ def _frozen_batch_norm(config: TrainConfig, model_name: str) -> bool | Callable[
     return batch_norm.frozen_rule(config.batch_norm, scopes)
 
 
-def _multipliers(items: Sequence[str], names: Sequence[str]) -> dict[str, float]:
+def _multipliers(factors: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
     """Returns the factor of each variable's learning rate, the longest scope's that it lies in."""
-    factors: dict[str, float] = {}
-    for item in sorted(items, key=lambda item: len(item.rpartition(":")[0])):
-        scope, _, factor = item.rpartition(":")
+    found: dict[str, float] = {}
+    for scope in sorted(factors, key=len):
         inside = warm_start.in_scopes(names, [scope], "learning_rate_multipliers")
-        factors |= dict.fromkeys(inside, float(factor))
-    return factors
+        found |= dict.fromkeys(inside, factors[scope])
+    return found
 
 
 def deployment_config(

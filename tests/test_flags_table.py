@@ -51,7 +51,7 @@ def test_readers_are_those_of_the_group_and_not_of_a_namesake():
     assert found["deterministic"] == ["classifier.training"]
     assert found["model_name"] == ["classifier.resolve"]
     assert "classifier.training_batches" in found["on_bad_image"], "read by a property"
-    assert found["adam_beta1"] == ["classifier.optimizers"], "read in a table of lambdas"
+    assert found["adam_beta1"] == ["classifier.optimizers"], "read by a name in a table"
     assert "classifier.hooks.validation" in found["early_stopping_patience"], "read of an attribute"
 
 

@@ -76,7 +76,7 @@ class Opening(learning.Hook):
             ),
             *self._of_scopes(run),
             *self._of_rounding(),
-            resolved.schedule,
+            resolved.summary,
             *self._of_threads(),
             *self._of_workers(),
             *(f"changed since the last start: {change}" for change in self._changes),
@@ -129,8 +129,8 @@ class Opening(learning.Hook):
         ]
 
     def _of_epsilon(self) -> Iterator[str]:
-        config = self._resolved.config
-        optimizer, rate = config.optimizer, config.schedule.learning_rate
+        optimizer = self._resolved.config.optimizer
+        rate = self._resolved.schedule.learning_rate
         is_small = optimizer.opt_epsilon <= _SMALL_EPSILON
         if optimizer.optimizer == "rmsprop" and is_small and rate >= _LARGE_RATE:
             yield (

@@ -41,8 +41,8 @@ def test_a_flagfile_is_read_and_gives_the_schedule(name, tmp_path):
     per_epoch, decay, warmup, epochs = EXPECTED[name]
     assert run.model.model_name == name
     assert run.steps_per_epoch == per_epoch
-    assert run.schedule_steps.decay_steps == decay
-    assert math.isclose(run.schedule_steps.warmup_steps, warmup, abs_tol=0.01)
+    assert run.schedule.decay_steps == decay
+    assert math.isclose(run.schedule.warmup_steps, warmup, abs_tol=0.01)
     assert math.isclose(run.number_of_steps / per_epoch, epochs, abs_tol=0.1)
     # The classes are those of the published checkpoint.
     offsets = {

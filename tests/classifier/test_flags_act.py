@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 import slim
-from classifier import facts, optimizers, schedules, training
+from classifier import facts, optimizers, training
 from classifier import options as options_lib
 from classifier.config.training import TrainConfig
 from classifier.hooks.events import EventHook
@@ -54,7 +54,7 @@ NUMBERS = {
 
 def updated(config):
     """Returns a matrix after some updates of the optimizer that the options ask for."""
-    optimizer = optimizers.make_optimizer(config.optimizer, 0.1, "lenet")
+    optimizer = optimizers.make_optimizer(config.optimizer, 0.1)
     store, random = slim.VariableStore(seed=0), np.random.RandomState(0)
     store.build(lambda: slim.variable("scope/weights", [3, 4], initializer=tf.ones_initializer()))
     variables = store.named_variables
@@ -153,8 +153,8 @@ def test_events_are_written_if_asked_for(resolved, tmp_path):
 def test_the_factor_of_the_decay(resolved):
     def rate(**values):
         run = resolved(learning_rate_decay_type="exponential", decay_steps=1, **values)
-        schedule = schedules.make_schedule(run.config.schedule, run.schedule_steps)
-        return float(schedule(tf.constant(1, tf.int64)))
+        rate_at = optimizers.make_learning_rate(run.schedule)
+        return float(rate_at(tf.constant(1, tf.int64)))
 
     assert rate(learning_rate_decay_factor=0.5) == pytest.approx(0.005)
     assert rate(learning_rate_decay_factor=0.25) == pytest.approx(0.0025)

@@ -68,8 +68,8 @@ def test_imagenet_on_eight_clones_is_said_in_words():
     run = resolved(facts.Dataset(num_samples=1281167), num_clones=8, num_epochs_per_decay=2.0)
     assert run.global_batch_size == 256
     assert run.steps_per_epoch == 1281167 / 256
-    assert run.schedule_steps.decay_steps == 10009
-    assert run.schedule == (
+    assert run.schedule.decay_steps == 10009
+    assert run.summary == (
         "global batch 256 = 8 clones x 32; 1 epoch = 5004.558594 steps;"
         " LR 0.01 x0.94 every 2 epochs = 10009 steps"
     )
@@ -120,23 +120,23 @@ def test_imagenet_on_eight_clones_is_said_in_words():
     ],
 )
 def test_schedules_are_said_in_words(values, words):
-    assert resolved(**values).schedule == words
+    assert resolved(**values).summary == words
 
 
 def test_a_decay_of_less_than_a_step_is_refused_where_it_acts():
     with pytest.raises(_checks.UserError, match=r"num_epochs_per_decay=0.01 is less than one step"):
         resolved(num_epochs_per_decay=0.01)
     run = resolved(num_epochs_per_decay=0.01, learning_rate_decay_type="fixed")
-    assert run.schedule_steps.decay_steps == 0
+    assert run.schedule.decay_steps == 0
 
 
 def test_accumulated_batches_are_one_step():
     run = resolved(accumulate_steps=4, batch_size=8, num_clones=2)
     assert run.global_batch_size == 64
-    assert run.schedule.startswith("global batch 64 = 2 clones x 4 accumulated x 8; 1 epoch = 22.4")
-    assert run.schedule_steps == resolved(num_clones=2).schedule_steps
+    assert run.summary.startswith("global batch 64 = 2 clones x 4 accumulated x 8; 1 epoch = 22.4")
+    assert run.schedule == resolved(num_clones=2).schedule
     of_one = resolved(accumulate_steps=4, batch_size=8, num_clones=2, decay_per_clone=True)
-    assert of_one.schedule_steps == resolved(num_clones=2, decay_per_clone=True).schedule_steps
+    assert of_one.schedule == resolved(num_clones=2, decay_per_clone=True).schedule
 
 
 def test_piecewise_boundaries_within_a_step_are_refused():
@@ -145,8 +145,8 @@ def test_piecewise_boundaries_within_a_step_are_refused():
 
 
 def test_an_epoch_of_one_clone_is_as_many_times_longer():
-    globally = resolved(num_clones=4, warmup_epochs=1.0).schedule_steps
-    of_one = resolved(num_clones=4, warmup_epochs=1.0, decay_per_clone=True).schedule_steps
+    globally = resolved(num_clones=4, warmup_epochs=1.0).schedule
+    of_one = resolved(num_clones=4, warmup_epochs=1.0, decay_per_clone=True).schedule
     # The original: int(num_samples / batch_size * num_epochs_per_decay), of one clone's batch.
     assert of_one.decay_steps == int(1437 * 2 / 32) == 89
     assert globally.decay_steps == int(1437 * 2 / 128)
@@ -155,10 +155,10 @@ def test_an_epoch_of_one_clone_is_as_many_times_longer():
 
 def test_with_sync_replicas_an_epoch_of_one_clone_is_of_the_workers_that_are_aggregated():
     workers = {"worker_replicas": 3, "decay_per_clone": True}
-    synced = resolved(**workers, sync_replicas=True, replicas_to_aggregate=3).schedule_steps
+    synced = resolved(**workers, sync_replicas=True, replicas_to_aggregate=3).schedule
     # The original: num_samples / batch_size * num_epochs_per_decay, over replicas_to_aggregate.
     assert synced.decay_steps == int(1437 * 2 / 32 / 3) == 29
-    assert resolved(**workers).schedule_steps.decay_steps == int(1437 * 2 / 32) == 89
+    assert resolved(**workers).schedule.decay_steps == int(1437 * 2 / 32) == 89
 
 
 def test_the_end_and_intervals_in_epochs_or_in_steps():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from classifier import facts, images, schedules
+from classifier import facts, images, optimizers
 from classifier import options as options_lib
 from classifier.config.training import TrainConfig
 from classifier.hooks.events import EventHook
@@ -174,10 +174,7 @@ def test_durations_in_epochs(resolved, name):
     common, value, step, wanted = DURATIONS[name]
     with_it = {key: each for key, each in common.items() if key != "piecewise_steps"}
     runs = (resolved(model_name="lenet", **each) for each in (common, with_it | {name: value}))
-    found = [
-        float(schedules.make_schedule(run.config.schedule, run.schedule_steps)(tf.constant(step)))
-        for run in runs
-    ]
+    found = [float(optimizers.make_learning_rate(run.schedule)(tf.constant(step))) for run in runs]
     assert found == pytest.approx(wanted)
 
 

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from classifier import schedules
+from classifier import optimizers
 from classifier.config.schedule import ScheduleOptions
-from classifier.resolve_schedule import ScheduleSteps, resolve_schedule
-from slim import _checks
+from classifier.resolve_schedule import resolve_schedule
 
 STEPS = 400
 V1 = tf.compat.v1.train
@@ -39,7 +38,7 @@ ORACLES = {
 
 def rates(**values):
     options = ScheduleOptions(learning_rate=0.1, **values)
-    schedule = schedules.make_schedule(options, resolve_schedule(options, 1000, 10, 1))
+    schedule = optimizers.make_learning_rate(resolve_schedule(options, 1000, 10, 1))
     steps = tf.range(STEPS, dtype=tf.int64)
     return tf.function(lambda: tf.map_fn(schedule, steps, tf.float32))().numpy()
 
@@ -70,11 +69,3 @@ def test_durations_in_epochs_are_those_in_steps():
     assert (in_epochs == rates(**cosine, decay_steps=300, warmup_steps=50)).all()
     piecewise = PIECEWISE | {"piecewise_steps": (), "piecewise_epochs": (1.0, 2.5)}
     assert (rates(**piecewise) == rates(**PIECEWISE)).all()
-
-
-def test_a_schedule_that_is_not_known():
-    class Odd:
-        learning_rate, end_learning_rate, learning_rate_decay_type = 0.1, 0.0, "saw"
-
-    with pytest.raises(_checks.UserError, match="learning_rate_decay_type='saw' is not known"):
-        schedules.make_schedule(Odd(), ScheduleSteps(1, (), (), 0, ""))
