@@ -2,7 +2,7 @@
 
 import sys
 
-from classifier import flags
+from classifier.cli import flags
 from classifier.config.conversion import DataConfig
 from datasets import download_and_convert
 

@@ -2,15 +2,15 @@
 
 import sys
 
-from classifier import flags
-from classifier.config.trained import EvalConfig
-from classifier.exit_codes import ExitCode
+from classifier.cli import flags
+from classifier.cli.exit_codes import ExitCode
+from classifier.config.evaluation import EvalConfig
 
 
 def _run(config: EvalConfig) -> ExitCode | None:
-    from classifier import evaluating  # after the flags: it loads TensorFlow
+    from classifier.inference import evaluate
 
-    return evaluating.run(config)
+    return evaluate.run(config)
 
 
 def main() -> int:

@@ -7,13 +7,13 @@ graph of a network without weights, for TensorFlow's freeze_graph.
 
 import sys
 
-from classifier import flags
+from classifier.cli import flags
+from classifier.cli.exit_codes import ExitCode
 from classifier.config.export import ExportConfig
-from classifier.exit_codes import ExitCode
 
 
 def _run(config: ExportConfig) -> ExitCode | None:
-    from classifier import exporting  # after the flags: it loads TensorFlow
+    from classifier.export import run as exporting
 
     return exporting.run(config)
 

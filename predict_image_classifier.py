@@ -2,15 +2,15 @@
 
 import sys
 
-from classifier import flags
-from classifier.config.trained import PredictConfig
-from classifier.exit_codes import ExitCode
+from classifier.cli import flags
+from classifier.cli.exit_codes import ExitCode
+from classifier.config.prediction import PredictConfig
 
 
 def _run(config: PredictConfig) -> ExitCode | None:
-    from classifier import predicting  # after the flags: it loads TensorFlow
+    from classifier.inference import predict
 
-    return predicting.run(config)
+    return predict.run(config)
 
 
 def main() -> int:

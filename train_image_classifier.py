@@ -5,21 +5,21 @@
 
 import sys
 
-from classifier import flags
+from classifier.cli import flags
+from classifier.cli.exit_codes import ExitCode
 from classifier.config.training import TrainConfig
-from classifier.exit_codes import ExitCode
 
 
 def _run(config: TrainConfig) -> ExitCode | None:
-    from classifier import training  # after the flags: it loads TensorFlow
+    from classifier.training import run as training
 
     return training.run(config)
 
 
 def _list_networks() -> None:
-    from classifier import networks_table
+    from classifier.cli import list_networks
 
-    networks_table.show()
+    list_networks.show()
 
 
 def main() -> int:

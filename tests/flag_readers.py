@@ -10,7 +10,8 @@ import functools
 import pathlib
 from collections.abc import Iterator
 
-from classifier import options
+from classifier.config import options
+from classifier.config.formats import FORMATS
 from classifier.config.optimizer import OPTIMIZERS
 from tests import source_tree
 
@@ -45,7 +46,7 @@ def readers(script: str, config_class: type) -> dict[str, list[str]]:
     for row in OPTIMIZERS.values():  # read by the names in the table
         for option in row.options.values():
             if option in owners.get("OptimizerOptions", ()):
-                found[option].add("classifier.optimizers")
+                found[option].add("classifier.training.optimizers")
     return {name: sorted(modules) for name, modules in found.items()}
 
 
@@ -57,7 +58,10 @@ def _loaded(path: pathlib.Path) -> tuple[pathlib.Path, ...]:
         path = rest.pop()
         if path not in found:
             found[path] = True
-            rest += [file for _, name in source_tree.imports(path) for file in _files(name)]
+            names = [name for _, name in source_tree.imports(path)]
+            if source_tree.module_name(path) == "classifier.export.run":  # by the rows of its table
+                names += [f"classifier.export.{row.module}" for row in FORMATS.values()]
+            rest += [file for name in names for file in _files(name)]
     return tuple(found)
 
 

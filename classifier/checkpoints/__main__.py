@@ -13,9 +13,9 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from classifier import flags
+from classifier.cli import flags
+from classifier.cli.exit_codes import ExitCode
 from classifier.config.checkpoints import ConvertConfig, DiffConfig, InspectConfig
-from classifier.exit_codes import ExitCode
 from slim import _checks
 
 
@@ -26,21 +26,21 @@ class _Command(NamedTuple):
 
 
 def _inspect(config: InspectConfig) -> None:
-    from classifier import checkpoint_tools  # after the flags: it loads TensorFlow
+    from classifier.checkpoints import commands
 
-    checkpoint_tools.inspect(config)
+    commands.inspect(config)
 
 
 def _diff(config: DiffConfig) -> None:
-    from classifier import checkpoint_tools
+    from classifier.checkpoints import commands
 
-    checkpoint_tools.diff(config)
+    commands.diff(config)
 
 
 def _convert(config: ConvertConfig) -> None:
-    from classifier import checkpoint_tools
+    from classifier.checkpoints import commands
 
-    checkpoint_tools.convert(config)
+    commands.convert(config)
 
 
 COMMANDS: Mapping[str, _Command] = {

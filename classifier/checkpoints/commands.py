@@ -5,9 +5,10 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from classifier import checkpoint_names, keras_weights
-from classifier.checkpoint_networks import Network, Variables, advice, compare, whose
-from classifier.checkpoint_sources import open_source
+from classifier.checkpoints import keras_weights, mismatch
+from classifier.checkpoints.matching import Network, Variables, advice, compare, guess_network
+from classifier.checkpoints.names import KINDS, NETWORK, STEP, kind_of, optimizers_of
+from classifier.checkpoints.sources import open_checkpoint, open_source
 from classifier.config.checkpoints import ConvertConfig, DiffConfig, InspectConfig
 from slim import _checks, checkpoints
 from slim.checkpoints import RestoreReport, SavedVariable
@@ -33,17 +34,17 @@ def inspect(config: InspectConfig) -> None:
             print(f"  {name:<{width}}  {dtype.name:<8} {list(shape)}")
     print()
     for kind, names in _by_kind(saved).items():
-        optimizers = checkpoint_names.optimizers_of(names)
+        optimizers = optimizers_of(names)
         of = f" of {', '.join(optimizers)}" if optimizers else ""
-        step = f", {int(source.get(names[0]))}" if kind == checkpoint_names.STEP else ""
+        step = f", {int(source.get(names[0]))}" if kind == STEP else ""
         print(_total(_plural(kind) + of, [saved[name] for name in names]) + step)
     print(_total("in all", list(saved.values())))
 
 
 def _by_kind(names: Iterable[str]) -> dict[str, list[str]]:
-    kinds: dict[str, list[str]] = {kind: [] for kind in checkpoint_names.KINDS}
+    kinds: dict[str, list[str]] = {kind: [] for kind in KINDS}
     for name in names:
-        kinds[checkpoint_names.kind(name)].append(name)
+        kinds[kind_of(name)].append(name)
     return {kind: members for kind, members in kinds.items() if members}
 
 
@@ -62,9 +63,9 @@ def diff(config: DiffConfig) -> None:
     Raises:
       UserError: if nobody says what the network is.
     """
-    source = open_source(config.checkpoint_path)
+    source = open_checkpoint(config.checkpoint_path)
     saved = source.variables()
-    network = Network.of(config, saved)
+    network = Network.of(config, source)
     report = compare(source, network.variables())
     print("\n".join(_differences(report, saved, network)))
 
@@ -73,15 +74,15 @@ def _differences(report: RestoreReport, saved: Variables, network: Network) -> I
     wanted = len(report.restored) + len(report.mismatched) + len(report.missing)
     yield f"{report.prefix} and {network.name} with {network.num_classes} classes:"
     yield f"matched {len(report.restored)} of {wanted} variables"
-    unused = [n for n in report.unused if checkpoint_names.kind(n) == checkpoint_names.NETWORK]
+    unused = [n for n in report.unused if kind_of(n) == NETWORK]
     yield from _list("mismatched", map(str, report.mismatched))
     yield from _list("missing", _with_near(report.missing, unused))
     yield from _list("unused", unused)
-    others = Counter(map(checkpoint_names.kind, report.unused))
-    del others[checkpoint_names.NETWORK]
+    others = Counter(map(kind_of, report.unused))
+    del others[NETWORK]
     if others:
         yield f"besides: {_counted(others)}"
-    yield whose(report, saved, network) or advice(report, network.spec.heads)
+    yield guess_network(report, saved, network) or advice(report, network.spec.heads)
 
 
 def _list(title: str, lines: Iterable[str]) -> Iterator[str]:
@@ -107,7 +108,7 @@ def _counted(kinds: Counter[str]) -> str:
 
 
 def _plural(kind: str) -> str:
-    return kind if kind == checkpoint_names.STEP else f"{kind}s"
+    return kind if kind == STEP else f"{kind}s"
 
 
 def convert(config: ConvertConfig) -> None:
@@ -120,14 +121,14 @@ def convert(config: ConvertConfig) -> None:
       UserError: if a variable of the network is missing or has another shape.
       RunError: if a file cannot be read or written; nothing half-written is left.
     """
-    source = open_source(config.checkpoint_path)
+    source = open_checkpoint(config.checkpoint_path)
     saved = source.variables()
-    network = Network.of(config, saved)
+    network = Network.of(config, source)
     report = compare(source, network.variables())
     if report.missing or report.mismatched:
-        raise _checks.UserError(_unfit(report, saved, network))
+        raise _checks.UserError(mismatch.for_conversion(report, saved, network))
     names = list(report.restored)
-    if any(checkpoint_names.kind(name) == checkpoint_names.NETWORK for name in report.unused):
+    if any(kind_of(name) == NETWORK for name in report.unused):
         # Heads that only training has; what else there is belongs to no network of this name.
         training = network.variables(is_training=True)
         names += [name for name in report.unused if name in training]
@@ -137,18 +138,6 @@ def convert(config: ConvertConfig) -> None:
     else:
         checkpoints.save(config.output, values)
     print(f"Wrote {len(values)} variables of {network.name} to {config.output}")
-    left = Counter(checkpoint_names.kind(name) for name in saved if name not in values)
+    left = Counter(kind_of(name) for name in saved if name not in values)
     if left:
         print(f"Left out: {_counted(left)}")
-
-
-def _unfit(report: RestoreReport, saved: Variables, network: Network) -> str:
-    wanted = len(report.restored) + len(report.mismatched) + len(report.missing)
-    problems = [str(mismatch) for mismatch in report.mismatched]
-    if report.missing:
-        problems.append(f"missing: {_checks.listed(report.missing, 5)}")
-    reason = whose(report, saved, network) or _checks.listed(problems, 5)
-    return (
-        f"{report.prefix} has {len(report.restored)} of the {wanted} variables of {network.name} "
-        f"with {network.num_classes} classes. {reason}"
-    )

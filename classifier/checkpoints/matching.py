@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 import tensorflow as tf
 
 import slim
-from classifier import checkpoint_names
+from classifier.checkpoints.names import head_classes, heads_of, networks_with, scopes_of
+from classifier.checkpoints.sources import OpenedCheckpoint
 from classifier.config.checkpoints import DiffConfig
-from classifier.run_directory import ModelInfo, RunDirectory
+from classifier.model_info import ModelInfo
 from nets import nets_factory
 from slim import _checks
 from slim.checkpoints import Mismatch, RestoreReport, SavedVariable, Source
@@ -37,20 +38,20 @@ class Network:
         self._image_shape = [*frames, *size, info.num_channels if info else self.spec.channels]
 
     @classmethod
-    def of(cls, config: DiffConfig, saved: Variables) -> "Network":
+    def of(cls, config: DiffConfig, checkpoint: OpenedCheckpoint) -> "Network":
         """Returns the network that the options, model_info.json or the checkpoint's head say.
 
         Args:
           config: the options.
-          saved: the variables of the checkpoint.
+          checkpoint: the checkpoint.
 
         Raises:
           UserError: if neither the options nor model_info.json name the network.
         """
-        info = RunDirectory.of_checkpoint(config.checkpoint_path).read_model_info()
+        info, saved = checkpoint.info, checkpoint.variables()
         name = config.model_name or (info.model_name if info else None)
         if name is None:
-            likely = checkpoint_names.scopes_of(_shapes(saved))
+            likely = scopes_of(_shapes(saved))
             raise _checks.UserError(
                 "model_name is required: there is no model_info.json beside the checkpoint"
                 + (f". {likely}" if likely else "")
@@ -101,7 +102,7 @@ def compare(source: Source, wanted: Variables) -> RestoreReport:
     )
 
 
-def whose(report: RestoreReport, saved: Variables, network: Network) -> str:
+def guess_network(report: RestoreReport, saved: Variables, network: Network) -> str:
     """Returns a sentence on whose a checkpoint is, if it hardly is the network's; else nothing.
 
     Args:
@@ -112,7 +113,7 @@ def whose(report: RestoreReport, saved: Variables, network: Network) -> str:
     wanted = len(report.restored) + len(report.mismatched) + len(report.missing)
     if len(report.restored) > ALIKE * wanted:
         return ""
-    candidates = checkpoint_names.networks_with(_shapes(saved))
+    candidates = networks_with(_shapes(saved))
     best, matching, total = "", 0, 0
     for name in candidates:
         if name == network.name:
@@ -124,7 +125,7 @@ def whose(report: RestoreReport, saved: Variables, network: Network) -> str:
     if best:
         return f"This checkpoint looks like {best} ({matching} of {total} variables match)"
     if network.name not in candidates:
-        return checkpoint_names.scopes_of(_shapes(saved))
+        return scopes_of(_shapes(saved))
     if len(report.mismatched) > wanted / 2:
         return f"Most shapes differ: it is likely of another width of {network.name}"
     return ""
@@ -138,11 +139,11 @@ def advice(report: RestoreReport, heads: Sequence[str]) -> str:
       heads: the scopes of the network's variables that depend on the number of classes.
     """
     differing = [mismatch.name for mismatch in report.mismatched]
-    scopes = checkpoint_names.heads_of([*differing, *report.missing], heads)
-    left = [n for n in differing if not checkpoint_names.heads_of([n], heads)]
+    scopes = heads_of([*differing, *report.missing], heads)
+    left = [n for n in differing if not heads_of([n], heads)]
     scopes += sorted({name.rpartition("/")[0] for name in left})
     flags = [f"--checkpoint_exclude_scopes={','.join(scopes)}"] if scopes else []
-    covered = [n for n in report.missing if checkpoint_names.heads_of([n], scopes)]
+    covered = [n for n in report.missing if heads_of([n], scopes)]
     if len(covered) < len(report.missing):
         flags.append("--ignore_missing_vars")
     if not flags:
@@ -152,7 +153,7 @@ def advice(report: RestoreReport, heads: Sequence[str]) -> str:
 
 def _classes_in(saved: Variables, name: str) -> int:
     spec = nets_factory.NETWORKS[name]
-    return checkpoint_names.head_classes(_shapes(saved), spec.heads) or spec.classes
+    return head_classes(_shapes(saved), spec.heads) or spec.classes
 
 
 def _shapes(saved: Variables) -> dict[str, tuple[int, ...]]:

@@ -26,7 +26,7 @@ _RANGE = re.compile(r"/(act|weights)_quant/(min|max)$")
 _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
 
-def kind(name: str) -> str:
+def kind_of(name: str) -> str:
     """Returns what a variable is, by its name: one of the constants of this module."""
     if name == "global_step":
         return STEP
@@ -71,7 +71,7 @@ def head_classes(shapes: Mapping[str, Sequence[int]], heads: Sequence[str]) -> i
     """
     for head in heads:
         for name, shape in shapes.items():
-            if is_in(name, head) and kind(name) == NETWORK and len(shape):
+            if is_in(name, head) and kind_of(name) == NETWORK and len(shape):
                 return shape[-1]
     return None
 
@@ -82,7 +82,7 @@ def networks_with(shapes: Mapping[str, Sequence[int]]) -> list[str]:
     Args:
       shapes: shape of each variable, by name.
     """
-    names = [name for name in shapes if kind(name) == NETWORK]
+    names = [name for name in shapes if kind_of(name) == NETWORK]
     rank = max((len(shapes[name]) for name in names), default=0)
     shares = {
         network: len(heads_of(names, spec.heads)) / len(spec.heads)

@@ -1,28 +1,84 @@
 """Where weights come from: a checkpoint or a `.weights.h5` file, maybe under other scopes."""
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from classifier import keras_weights
-from classifier.checkpoint_names import in_scopes, is_in
+from classifier.checkpoints import keras_weights
+from classifier.checkpoints.names import head_classes, in_scopes, is_in
+from classifier.model_info import ModelInfo
+from classifier.run_directory import RunDirectory
 from slim import checkpoints
 from slim.checkpoints import SavedVariable, Source
 
 
-def open_source(path: str) -> Source:
-    """Returns the variables at a path: of a checkpoint, or of a `.weights.h5` file.
+@dataclasses.dataclass(frozen=True)
+class OpenedCheckpoint:
+    """A checkpoint that was found and opened, once, with what lies beside it.
+
+    A trainer may go on writing and removing checkpoints meanwhile: whoever asks this object is
+    answered from the same one.
+
+    Attributes:
+      source: its variables.
+      run: the run directory that it belongs to.
+      info: what model_info.json there says; None if there is none.
+    """
+
+    source: Source
+    run: RunDirectory
+    info: ModelInfo | None
+
+    @property
+    def prefix(self) -> str:
+        """The checkpoint's path without the endings of its files."""
+        return self.source.prefix
+
+    def variables(self) -> dict[str, SavedVariable]:
+        """Returns name -> (shape, dtype)."""
+        return self.source.variables()
+
+    def get(self, name: str) -> np.ndarray:
+        """Returns the value of a variable."""
+        return self.source.get(name)
+
+    def head_classes(self, heads: Sequence[str]) -> int | None:
+        """Returns the number of classes in the first of these scopes that is there, or None."""
+        shapes = {name: variable.shape for name, variable in self.variables().items()}
+        return head_classes(shapes, heads)
+
+
+def open_checkpoint(path: str) -> OpenedCheckpoint:
+    """Finds and opens a checkpoint.
+
+    Args:
+      path: a checkpoint, a folder of checkpoints (its newest is taken), or a `.weights.h5` file.
 
     Raises:
-      UserError: if there is nothing of the kind.
+      UserError: if there is nothing of the kind, or model_info.json beside it is damaged.
       RunError: if it cannot be read.
     """
+    source, run = open_source(path), RunDirectory.of_checkpoint(path)
+    return OpenedCheckpoint(source, run, run.read_model_info())
+
+
+def open_source(path: str) -> Source:
+    """Returns the variables at a path alone; arguments and errors as `open_checkpoint`."""
     if path.endswith(keras_weights.SUFFIX):
         return keras_weights.WeightsFile(path)
-    return checkpoints.read(checkpoints.find(path))
+    prefix = checkpoints.find(path)
+    while True:
+        try:
+            return checkpoints.read(prefix)
+        except checkpoints.CheckpointGone:
+            # A trainer has removed it since, having written newer ones.
+            gone, prefix = prefix, checkpoints.find(path)
+            if prefix == gone:
+                raise
 
 
-class Moved:
+class RenamedSource:
     """A source whose scopes go by other names; a variable outside of them keeps its own.
 
     Args:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 
-class Outlasting:
+class IgnoreBrokenPipe:
     """A text stream that goes on, to nowhere, when its reader is gone.
 
     Args:
@@ -44,15 +44,17 @@ class Outlasting:
 
 
 @contextlib.contextmanager
-def outlasting(message: str) -> Iterator[None]:
+def ignore(message: str) -> Iterator[None]:
     """Lets the block go on when the reader of stdout or stderr is gone (`| head`, a closed
     terminal).
 
     Args:
       message: what to say on stderr when it was stdout's.
     """
-    out = sys.stdout and Outlasting(sys.stdout, message)  # None if it was closed from the start
-    err = sys.stderr and Outlasting(sys.stderr)
+    out = sys.stdout and IgnoreBrokenPipe(
+        sys.stdout, message
+    )  # None if it was closed from the start
+    err = sys.stderr and IgnoreBrokenPipe(sys.stderr)
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         yield
 

@@ -14,8 +14,10 @@ from typing import Any, TypeVar
 
 from absl import flags
 
-from classifier import help_text, native_log, options, output, paths
-from classifier.exit_codes import ExitCode
+from classifier.cli import broken_pipe, native_stderr, path_checks
+from classifier.cli import help as help_text
+from classifier.cli.exit_codes import ExitCode
+from classifier.config import options
 from slim import _checks
 
 C = TypeVar("C")
@@ -58,7 +60,7 @@ def main(
         print(end="", flush=True)  # else Python does so when it ends, and fails
     except BrokenPipeError:
         for stream in filter(None, (sys.stdout, sys.stderr)):
-            output.discard(stream)
+            broken_pipe.discard(stream)
         return ExitCode.NO_READER
     return code
 
@@ -77,13 +79,13 @@ def _main(
         return ExitCode.DONE
     for flag, action in (actions or {}).items():
         if flag in argv[1:]:
-            with native_log.held_back():
+            with native_stderr.capture_native_stderr():
                 importlib.import_module("tensorflow")
             action()
             return ExitCode.DONE
     try:
         config = parse(config_class, argv)
-        with native_log.held_back():
+        with native_stderr.capture_native_stderr():
             importlib.import_module("tensorflow")
         return run(config) or ExitCode.DONE
     except _checks.UserError as error:
@@ -205,9 +207,9 @@ def _outside(option: options.Option, value: Any, texts: Mapping[str, str]) -> It
     try:
         if value is not None and option.declared.table:
             _check_name(option.declared.table, flag, value)
-        begun = paths.holds_run(texts.get(option.declared.path_unless_begun or "", ""))
+        begun = path_checks.holds_run(texts.get(option.declared.path_unless_begun or "", ""))
         if value is not None and option.declared.path and not begun:
-            paths.check(option.declared.path, flag, value)
+            path_checks.check(option.declared.path, flag, value)
     except _checks.UserError as error:
         yield str(error)
 

@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
 
-from classifier import options
+from classifier.config import options
 
 _WIDTH = 96
 _KINDS = {

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def held_back() -> Iterator[None]:
+def capture_native_stderr() -> Iterator[None]:
     """Holds back what native code writes to stderr, and shows it if the block fails.
 
     TensorFlow's libraries greet with several lines while they are loaded, before any setting of

@@ -8,7 +8,7 @@ import glob
 import os
 from collections.abc import Callable, Mapping
 
-from classifier.options import PathKind
+from classifier.config.options import PathKind
 from slim import _checks, checkpoints
 
 

@@ -1,39 +1,10 @@
-"""The options of what is done with a trained model: evaluation, prediction.
-
-What model_info.json beside the checkpoint says need not be said again; see `resolve_trained`.
-"""
+"""The options of evaluation."""
 
 import dataclasses
 
 from classifier.config import bounds
-from classifier.options import Options, option, required
-
-_MODEL_INFO = "default: what model_info.json beside the checkpoint says"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ModelOptions(Options):
-    """Model, where model_info.json beside the checkpoint does not say it."""
-
-    model_name: str | None = option(None, f"Name of the network; {_MODEL_INFO}.", table="networks")
-    preprocessing_name: str | None = option(
-        None, f"Preprocessing, by its name or a network's; {_MODEL_INFO}.", table="preprocessings"
-    )
-    labels_offset: int | None = option(
-        None, f"Subtracted from each label; {_MODEL_INFO}.", check=bounds.non_negative
-    )
-    use_grayscale: bool | None = option(None, f"Turn the images to one channel; {_MODEL_INFO}.")
-    moving_average_decay: float | None = option(
-        None,
-        "Use the moving averages of the weights that training kept with this decay;"
-        f" {_MODEL_INFO}.",
-        check=bounds.fraction,
-    )
-    quantize: bool | None = option(
-        None,
-        "Round weights and activations to 8 bits, in the ranges that training with quantize_delay"
-        f" kept; {_MODEL_INFO}.",
-    )
+from classifier.config.model import ModelOptions
+from classifier.config.options import Options, option, required
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -97,20 +68,3 @@ class EvalConfig:
     run: EvaluationOptions
     data: EvaluationDataOptions
     model: EvaluatedModelOptions = EvaluatedModelOptions()
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class PredictConfig(Options):
-    """Prediction."""
-
-    checkpoint_path: str = required(
-        "Folder of a run (its newest checkpoint is taken) or one checkpoint.", path="checkpoint"
-    )
-    images: str = required(
-        "A picture, a folder of pictures, or a pattern such as 'a/*.png'.", path="images"
-    )
-    top_k: int = option(5, "Classes to name for each picture.", check=bounds.positive)
-    batch_size: int = option(32, "Pictures of a step.", check=bounds.positive)
-    output_csv: str | None = option(
-        None, "File to write the predictions to, as CSV.", path="new_file"
-    )

@@ -4,13 +4,13 @@ import dataclasses
 from collections.abc import Iterator
 
 from classifier.config import bounds
-from classifier.options import Options, option
+from classifier.config.options import Options, option
 
 DEFAULT_NAN_RESTORES = 3
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class IncidentOptions(Options):
+class FailureOptions(Options):
     """When something goes wrong."""
 
     on_nan: str = option(

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from classifier import model
-from classifier.exporting.samples import Samples
+from classifier.export.samples import Samples
+from classifier.inference.model import InferenceModel
 from slim import _checks
 
 # Largest difference of a logit between checkpoint and export, as a share of the largest logit, or
@@ -39,7 +39,7 @@ class Trial:
     real: Sequence[tf.Tensor]
     rows: np.ndarray
     samples: Samples
-    answers: dict[tuple[model.InferenceModel, str | None], np.ndarray] = dataclasses.field(
+    answers: dict[tuple[InferenceModel, str | None], np.ndarray] = dataclasses.field(
         default_factory=dict
     )
 
@@ -113,7 +113,7 @@ def batches_of(
 
 
 def compare(
-    classifier: model.InferenceModel,
+    classifier: InferenceModel,
     call: Callable[[tf.Tensor], tf.Tensor],
     trial: Trial,
     end_point: str | None = None,
@@ -164,7 +164,7 @@ def _logits(call: Callable[[tf.Tensor], tf.Tensor], trial: Trial) -> np.ndarray:
 
 def check(
     found: Comparison,
-    classifier: model.InferenceModel,
+    classifier: InferenceModel,
     tolerance: float | None = TOLERANCE,
     max_drop: float | None = None,
 ) -> Comparison:

@@ -13,9 +13,10 @@ from typing import Any
 import tensorflow as tf
 
 import slim
-from classifier import model
-from classifier.exporting import checks, folding, usage
-from classifier.exporting.job import Job
+from classifier import network
+from classifier.export import checks, folding, usage
+from classifier.export.job import Job
+from classifier.inference.model import InferenceModel
 from slim import _checks, _paths
 
 
@@ -77,7 +78,7 @@ class _Built:
 
 
 def _built(
-    classifier: model.InferenceModel,
+    classifier: InferenceModel,
     trial: checks.Trial,
     final_endpoint: str | None,
 ) -> _Built:
@@ -93,7 +94,7 @@ def _built(
         if final_endpoint is not None:
             found = end_points[_checks.one_of("final_endpoint", final_endpoint, end_points)]
             return _Built(graph, inputs, [found], {final_endpoint: found})
-        described = {"logits": logits, "probabilities": model.probabilities(logits, end_points)}
+        described = {"logits": logits, "probabilities": network.probabilities(logits, end_points)}
     return _Built(graph, inputs, [*described.values(), *end_points.values()], described)
 
 

@@ -6,8 +6,8 @@ import tensorflow as tf
 from google.protobuf import text_format
 
 import slim
-from classifier import model
-from classifier.resolve_graph import ResolvedGraph
+from classifier import network
+from classifier.resolve.graph import ResolvedGraph
 from slim import _paths
 
 
@@ -23,12 +23,17 @@ def write(resolved: ResolvedGraph) -> None:
     Raises:
       UserError: if the network cannot take images of this size.
     """
-    network = model.inference_network(resolved.model_name, resolved.num_classes, resolved.quantized)
+    network_fn = network.inference_network(
+        resolved.model_name, resolved.num_classes, resolved.quantized
+    )
     graph, store = tf.Graph(), slim.VariableStore(seed=0)
     with graph.as_default():
         inputs = tf.raw_ops.Placeholder(dtype=tf.float32, shape=resolved.input_shape, name="input")
-        with store.as_default(), model.of_image_size(resolved.model_name, network, inputs.shape):
-            logits, end_points = network(inputs)
+        with (
+            store.as_default(),
+            network.check_image_size(resolved.model_name, network_fn, inputs.shape),
+        ):
+            logits, end_points = network_fn(inputs)
     found = graph.as_graph_def()
     if resolved.as_text:
         content = text_format.MessageToString(found).encode()

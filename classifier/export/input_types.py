@@ -6,15 +6,16 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import tensorflow as tf
 
-from classifier import images, model
-from classifier.exporting import checks, samples
-from classifier.exporting.samples import Samples
+from classifier.export import checks, samples
+from classifier.export.samples import Samples
+from classifier.inference.model import InferenceModel
+from classifier.inputs import preprocessing
 
-_Maker = Callable[[model.InferenceModel, int | None, Samples], checks.Trial]
+_Maker = Callable[[InferenceModel, int | None, Samples], checks.Trial]
 
 
 def make(
-    name: str, classifier: model.InferenceModel, batch_size: int | None, real: Samples
+    name: str, classifier: InferenceModel, batch_size: int | None, real: Samples
 ) -> checks.Trial:
     """Returns an input type of `classifier.config.export.INPUT_TYPES`.
 
@@ -27,9 +28,7 @@ def make(
     return _MAKERS[name](classifier, batch_size, real)
 
 
-def _float_image(
-    classifier: model.InferenceModel, batch_size: int | None, real: Samples
-) -> checks.Trial:
+def _float_image(classifier: InferenceModel, batch_size: int | None, real: Samples) -> checks.Trial:
     shape = _num_random(batch_size), *classifier.example_shape
     random = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
     batches, rows = checks.batches_of(samples.prepared(real, classifier), batch_size)
@@ -47,13 +46,11 @@ def _as_it_is(prepared: tf.Tensor) -> tf.Tensor:
     return prepared  # and not `tf.identity`, which would be one op more
 
 
-def _uint8_image(
-    classifier: model.InferenceModel, batch_size: int | None, real: Samples
-) -> checks.Trial:
-    channels, copies = images.decoded_channels(classifier.info), batch_size or 1
+def _uint8_image(classifier: InferenceModel, batch_size: int | None, real: Samples) -> checks.Trial:
+    channels, copies = preprocessing.decoded_channels(classifier.info), batch_size or 1
     return checks.Trial(
         spec=tf.TensorSpec([batch_size, None, None, channels], tf.uint8),
-        prepare=images.picture_batch_fn(classifier.info, classifier.image_size),
+        prepare=preprocessing.picture_batch_fn(classifier.info, classifier.image_size),
         random=checks.batches_of(_noise(classifier, batch_size), batch_size)[0],
         # The pictures of a batch are of one size, and these may each have their own.
         real=[tf.constant(np.stack([picture] * copies)) for picture in real.pictures],
@@ -63,7 +60,7 @@ def _uint8_image(
 
 
 def _encoded_image(
-    classifier: model.InferenceModel, batch_size: int | None, real: Samples
+    classifier: InferenceModel, batch_size: int | None, real: Samples
 ) -> checks.Trial:
     def encoded(pictures: object) -> tf.Tensor:
         return tf.stack([tf.io.encode_png(picture) for picture in pictures])
@@ -71,7 +68,7 @@ def _encoded_image(
     batches, rows = checks.batches_of(encoded(real.pictures), batch_size)
     return checks.Trial(
         spec=tf.TensorSpec([batch_size], tf.string),
-        prepare=images.encoded_batch_fn(classifier.info, classifier.image_size),
+        prepare=preprocessing.encoded_batch_fn(classifier.info, classifier.image_size),
         random=checks.batches_of(encoded(_noise(classifier, batch_size)), batch_size)[0],
         real=batches,
         rows=rows,
@@ -84,10 +81,10 @@ def _num_random(batch_size: int | None) -> int:
     return -(-checks.RANDOM_IMAGES // size) * size
 
 
-def _noise(classifier: model.InferenceModel, batch_size: int | None) -> np.ndarray:
+def _noise(classifier: InferenceModel, batch_size: int | None) -> np.ndarray:
     # Not of the network's size, so that resizing takes part.
     height, width = (side + side // 4 + 1 for side in classifier.image_size)
-    channels = images.decoded_channels(classifier.info)
+    channels = preprocessing.decoded_channels(classifier.info)
     shape = [_num_random(batch_size), height, width, channels]
     return np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
 

@@ -4,11 +4,12 @@ import dataclasses
 import os
 from collections.abc import Collection, Iterator
 
-from classifier import model
 from classifier.config.export import ExportOptions
 from classifier.config.formats import FORMATS
-from classifier.exporting import checks, input_types
-from classifier.exporting.samples import Samples
+from classifier.export import checks, input_types
+from classifier.export.samples import Samples
+from classifier.inference.model import InferenceModel
+from classifier.run_directory import RunDirectory
 from slim import _checks
 
 MAX_DROP = 1.0  # percentage points
@@ -20,12 +21,14 @@ class Job:
 
     Attributes:
       classifier: what is exported.
+      run: the run directory of its checkpoint.
       options: of the export; `output_dir` is an existing folder.
       real: images that each format is compared on.
       calibration: images of the training split; None where no format needs them.
     """
 
-    classifier: model.InferenceModel
+    classifier: InferenceModel
+    run: RunDirectory
     options: ExportOptions
     real: Samples
     calibration: Samples | None = None

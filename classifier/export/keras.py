@@ -7,9 +7,10 @@ from typing import Any
 import tensorflow as tf
 
 import slim
-from classifier import keras_weights, model
-from classifier.exporting import checks, folding, keras_graph, usage
-from classifier.exporting.job import Job
+from classifier.checkpoints import keras_weights
+from classifier.export import checks, folding, keras_graph, usage
+from classifier.export.job import Job
+from classifier.inference.model import InferenceModel
 from slim import _paths
 
 
@@ -42,7 +43,7 @@ def write_model(job: Job) -> checks.Exported:
     return checks.Exported(path, found, called)
 
 
-def functional(classifier: model.InferenceModel, spec: tf.TensorSpec) -> Any:
+def functional(classifier: InferenceModel, spec: tf.TensorSpec) -> Any:
     """Returns a checkpoint as a Keras model.
 
     Args:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from classifier.exporting import folding
+from classifier.export import folding
 
 keras = tf.keras
 

@@ -2,7 +2,7 @@
 
 import os
 
-from classifier.run_directory import ModelInfo
+from classifier.model_info import ModelInfo
 from slim import _paths
 
 

@@ -11,10 +11,12 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from classifier import images, model
 from classifier.config.export import ExportOptions
-from classifier.exporting import usage
-from classifier.exporting.checks import Exported
+from classifier.export import usage
+from classifier.export.checks import Exported
+from classifier.export.job import Job
+from classifier.inference.model import InferenceModel
+from classifier.inputs import preprocessing
 from classifier.run_directory import RunDirectory, read_json
 from slim import _checks, _paths
 
@@ -42,43 +44,46 @@ class Measured:
     doubt: str = ""
 
 
-def measured(options: ExportOptions, prefix: str, step: int | None) -> Measured | None:
+def measured(
+    eval_json: str | None, run: RunDirectory, prefix: str, step: int | None
+) -> Measured | None:
     """Returns what is known of a checkpoint's accuracy, or None.
 
     Args:
-      options: `eval_json`, or else `checkpoint_path` with the evaluations of its run.
+      eval_json: a file of an evaluation; None for the evaluations of the run.
+      run: the checkpoint's.
       prefix: of the checkpoint.
       step: of the checkpoint.
 
     Raises:
       UserError: if `eval_json` is not there, damaged, or of another checkpoint.
     """
-    if options.eval_json is not None:
-        found = read_json(options.eval_json)
+    if eval_json is not None:
+        found = read_json(eval_json)
         if found is None or not set(found) >= _KEYS:
             raise _checks.UserError(
-                f"eval_json={options.eval_json!r} is not a file that eval_image_classifier.py wrote"
+                f"eval_json={eval_json!r} is not a file that eval_image_classifier.py wrote"
             )
         if found["step"] != (step or 0):
             raise _checks.UserError(
-                f"eval_json={options.eval_json!r} is of step {found['step']}, the checkpoint of"
+                f"eval_json={eval_json!r} is of step {found['step']}, the checkpoint of"
                 f" step {step}: evaluate the one that is exported"
             )
         theirs = str(found["checkpoint"])
         if os.path.basename(theirs) != os.path.basename(prefix):
             raise _checks.UserError(
-                f"eval_json={options.eval_json!r} is of {theirs}, which is not the checkpoint"
+                f"eval_json={eval_json!r} is of {theirs}, which is not the checkpoint"
                 f" {prefix}: evaluate the one that is exported"
             )
         numbers = _measured(found["split"], found)
         if os.path.realpath(theirs) == os.path.realpath(prefix):
             return numbers
         doubt = (
-            f"eval_json={options.eval_json!r} is of {theirs}: its numbers go into the model card as"
+            f"eval_json={eval_json!r} is of {theirs}: its numbers go into the model card as"
             f" those of {prefix}"
         )
         return dataclasses.replace(numbers, doubt=doubt)
-    run = _run_of(str(options.checkpoint_path))
+    run = _whole_run(run)
     for line in reversed(_evaluations(run.metrics_path)):
         if line["step"] == step:
             config = (run.read_config() or {}).get("options", {})
@@ -87,7 +92,7 @@ def measured(options: ExportOptions, prefix: str, step: int | None) -> Measured 
     return None
 
 
-def summary(classifier: model.InferenceModel, final_endpoint: str | None = None) -> str:
+def summary(classifier: InferenceModel, final_endpoint: str | None = None) -> str:
     """Returns in one sentence what is exported, without its dot."""
     weights = "the moving averages of the weights" if classifier.used_averages else "the weights"
     step = "" if classifier.step is None else f" of step {classifier.step}"
@@ -97,8 +102,7 @@ def summary(classifier: model.InferenceModel, final_endpoint: str | None = None)
 
 
 def write(
-    classifier: model.InferenceModel,
-    options: ExportOptions,
+    job: Job,
     found: Mapping[str, Exported],
     numbers: Measured | None,
     others: Sequence[str] = (),
@@ -106,8 +110,7 @@ def write(
     """Writes README.md.
 
     Args:
-      classifier: what was exported.
-      options: `output_dir`, `checkpoint_path` and `license`.
+      job: the checkpoint, its run, and `output_dir` and `license`.
       found: what was written, by format.
       numbers: from `measured`.
       others: files of earlier exports that are still there.
@@ -115,6 +118,7 @@ def write(
     Returns:
       The path, or None where there is one that the user has taken over.
     """
+    classifier, options = job.classifier, job.options
     path = os.path.join(str(options.output_dir), FILE_NAME)
     if os.path.exists(path):
         with open(path, encoding="utf-8") as file:
@@ -123,7 +127,7 @@ def write(
     sections = [
         _front_matter(classifier, options, numbers),
         f"{MARK}\n\n# {classifier.info.model_name}\n",
-        *_sections(classifier, options, found, numbers),
+        *_sections(job, found, numbers),
         *_of_earlier_exports(others),
     ]
     _paths.write_atomically(path, "\n".join(sections).encode())
@@ -131,7 +135,7 @@ def write(
 
 
 def _front_matter(
-    classifier: model.InferenceModel, options: ExportOptions, numbers: Measured | None
+    classifier: InferenceModel, options: ExportOptions, numbers: Measured | None
 ) -> str:
     info = classifier.info
     task = "video-classification" if classifier.is_video else "image-classification"
@@ -161,16 +165,13 @@ def _model_index(name: str, dataset: str | None, task: str, numbers: Measured) -
     return {"name": name, "results": [result]}
 
 
-def _sections(
-    classifier: model.InferenceModel,
-    options: ExportOptions,
-    found: Mapping[str, Exported],
-    numbers: Measured | None,
-) -> Iterator[str]:
-    info = classifier.info
-    rounded = ", rounded to 8 bits as in training, and so are its layers' outputs"
-    yield f"{summary(classifier, options.final_endpoint)}{rounded * info.quantized}.\n"
-    yield "\n".join(["## Data\n", *_data(info.dataset_name, str(options.checkpoint_path)), ""])
+def _sections(job: Job, found: Mapping[str, Exported], numbers: Measured | None) -> Iterator[str]:
+    classifier, options, info = job.classifier, job.options, job.classifier.info
+    rounded = ""
+    if info.quantized:
+        rounded = ", rounded to 8 bits as in training, and so are its layers' outputs"
+    yield f"{summary(classifier, options.final_endpoint)}{rounded}.\n"
+    yield "\n".join(["## Data\n", *_data(info.dataset_name, job.run), ""])
     if numbers is not None:
         rows = [f"| {name} | {value:.4f} |" for name, value in numbers.metrics.items()]
         counted = f"On {numbers.num_images} images of the split `{numbers.split}`, each once:\n"
@@ -178,11 +179,12 @@ def _sections(
     else:
         yield "## Accuracy\n\nNot measured.\n"
     height, width, channels = *classifier.image_size, info.num_channels
+    plural = "s" if channels > 1 else ""
     grey = ", after colours are mixed to grey" if info.use_grayscale else ""
     yield (
         f"## Preprocessing\n\n`{info.preprocessing_name}`, as in evaluation: {height} by {width}"
-        f" pixels, {channels} channel{'s' * (channels > 1)}{grey}; values"
-        f" {images.prepared_values(info)}.\n"
+        f" pixels, {channels} channel{plural}{grey}; values"
+        f" {preprocessing.prepared_values(info)}.\n"
     )
     if info.label_names:
         yield _classes(info.label_names)
@@ -215,9 +217,9 @@ def _classes(names: tuple[str, ...]) -> str:
     return "\n".join(["## Classes\n", *shown[:_SHOWN_CLASSES], *rest, ""])
 
 
-def _data(name: str | None, checkpoint_path: str) -> Iterator[str]:
+def _data(name: str | None, run: RunDirectory) -> Iterator[str]:
     """Yields what is known of the data that the model was trained on."""
-    given = (_run_of(checkpoint_path).read_config() or {}).get("options", {})
+    given = (_whole_run(run).read_config() or {}).get("options", {})
     split = given.get("dataset_split_name")
     yield f"Trained on `{name or 'unknown'}`" + (f", split `{split}`." if split else ".")
     folder = given.get("dataset_dir")
@@ -227,9 +229,8 @@ def _data(name: str | None, checkpoint_path: str) -> Iterator[str]:
             yield f"{said}: {about[key]}"
 
 
-def _run_of(checkpoint_path: str) -> RunDirectory:
-    """Returns the run of a checkpoint; `best` is a folder of a run."""
-    run = RunDirectory.of_checkpoint(checkpoint_path)
+def _whole_run(run: RunDirectory) -> RunDirectory:
+    """Returns the run that a directory belongs to: `best` is a folder of a run."""
     if not os.path.exists(run.metrics_path) and os.path.basename(run.path.rstrip("/")) == "best":
         return RunDirectory(os.path.dirname(os.path.abspath(run.path)))
     return run

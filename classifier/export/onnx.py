@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from classifier import native_log
-from classifier.exporting import checks, usage
-from classifier.exporting.job import Job
-from classifier.exporting.signature import Signature
+from classifier.cli import native_stderr
+from classifier.export import checks, usage
+from classifier.export.job import Job
+from classifier.export.signature import Signature
 from slim import _paths
 
 # Of 2022, so that older runtimes read it; nothing here needs a later one.
@@ -66,7 +66,7 @@ def _converted(signature: Signature, spec: tf.TensorSpec) -> bytes:
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        with native_log.held_back(), _constants_written_once():
+        with native_stderr.capture_native_stderr(), _constants_written_once():
             proto, _ = tf2onnx.convert.from_function(
                 signature.classify, [signature.images], opset=_OPSET
             )

@@ -1,38 +1,20 @@
-"""The formats by name, and the export that the options ask for."""
+"""The export that the options ask for: each format is checked before it is kept."""
 
-from collections.abc import Callable, Iterator, Mapping
+import importlib
+from collections.abc import Iterator, Mapping
 
-from classifier import facts, model
-from classifier.config import formats as config_formats
+from classifier.checkpoints import sources
+from classifier.cli.exit_codes import ExitCode
 from classifier.config.export import ExportConfig
-from classifier.exit_codes import ExitCode
-from classifier.exporting import (
-    checks,
-    frozen,
-    graph_def,
-    keras_files,
-    labels,
-    model_card,
-    onnx,
-    samples,
-    saved_model,
-    tflite,
-)
-from classifier.exporting.job import Job
-from classifier.resolve_trained import ResolvedExport
+from classifier.config.formats import FORMATS
+from classifier.export import checks, graph_def, labels, model_card, samples
+from classifier.export.job import Job
+from classifier.inference.model import InferenceModel
+from classifier.resolve import warnings
+from classifier.resolve.export import ResolvedExport, check_export, export
+from classifier.resolve.graph import graph
+from datasets import dataset_factory
 from slim import _paths, signals
-
-FORMATS: Mapping[str, Callable[[Job], checks.Exported]] = {
-    "frozen_pb": frozen.write,
-    "saved_model": saved_model.write,
-    "tflite": tflite.write_float,
-    "tflite_float16": tflite.write_float16,
-    "tflite_dynamic": tflite.write_dynamic,
-    "tflite_int8": tflite.write_int8,
-    "onnx": onnx.write,
-    "keras": keras_files.write_model,
-    "weights_h5": keras_files.write_weights,
-}
 
 # Enough to see whether the answers are the same, and to see a loss of one point.
 _CHECK_IMAGES, _MEASURED_IMAGES = 16, 100
@@ -53,16 +35,20 @@ def run(config: ExportConfig) -> ExitCode | None:
         formats before it are, with labels and model card.
     """
     if config.run.checkpoint_path is None:
-        graph_def.write(facts.graph(config))
+        graph_def.write(graph(config))
         return None
-    resolved = facts.export(config)
-    classifier = model.InferenceModel(
-        resolved.model, config.run.checkpoint_path, resolved.image_size, config.run.num_frames
+    check_export(config)
+    checkpoint = sources.open_checkpoint(config.run.checkpoint_path)
+    resolved = export(config, checkpoint.info, checkpoint.head_classes)
+    classifier = InferenceModel(
+        resolved.model, checkpoint, resolved.image_size, config.run.num_frames
     )
-    numbers = model_card.measured(config.run, classifier.prefix, classifier.step)
+    numbers = model_card.measured(
+        config.run.eval_json, checkpoint.run, classifier.prefix, classifier.step
+    )
     output_dir = _paths.check_writable_directory(str(config.run.output_dir), "output_dir")
     _paths.sweep_scratch(output_dir)
-    job = _job(resolved, classifier)
+    job = _job(resolved, checkpoint, classifier)
     for name in resolved.formats:
         job.target(name)  # all of them, before the first is written
     said = model_card.summary(classifier, config.run.final_endpoint)
@@ -73,12 +59,20 @@ def run(config: ExportConfig) -> ExitCode | None:
     try:
         with signals.termination_as_interrupt():
             for name in resolved.formats:
-                exported = found[name] = FORMATS[name](job)
+                exported = found[name] = _write(name, job)
                 print(f"{name} {exported.path} {exported.comparison}", flush=True)
     finally:
         if found:  # what was kept is to be used, whatever became of the rest
             _finish(job, found, numbers)
     return None
+
+
+def _write(name: str, job: Job) -> checks.Exported:
+    """Writes a format, by the function in its row."""
+    row = FORMATS[name]
+    module = importlib.import_module(f".{row.module}", __package__)
+    exported: checks.Exported = getattr(module, row.function)(job)
+    return exported
 
 
 def _finish(
@@ -92,36 +86,37 @@ def _finish(
     others = tuple(job.present(but=found))
     if others:
         print(f"of an earlier export, and left as they are: {', '.join(others)}")
-    card_path = model_card.write(job.classifier, job.options, found, numbers, others)
+    card_path = model_card.write(job, found, numbers, others)
     print(f"model card {card_path}" if card_path else "model card: yours is left as it is")
     for exported in found.values():
         print(f"\n{exported.usage}" if exported.usage else "", flush=True)
 
 
 def _warnings(
-    resolved: ResolvedExport,
-    classifier: model.InferenceModel,
-    numbers: model_card.Measured | None,
+    resolved: ResolvedExport, classifier: InferenceModel, numbers: model_card.Measured | None
 ) -> Iterator[str]:
-    yield from facts.export_warnings(resolved)
-    path = str(resolved.config.run.checkpoint_path)
-    yield from facts.averages_warnings(path, classifier.left_averages)
+    if resolved.is_described:
+        yield from warnings.of_checkpoint(
+            classifier.prefix, resolved.model, resolved.image_size, classifier.left_averages
+        )
     if numbers is not None and numbers.doubt:
         yield numbers.doubt
 
 
-def _job(resolved: ResolvedExport, classifier: model.InferenceModel) -> Job:
+def _job(
+    resolved: ResolvedExport, checkpoint: sources.OpenedCheckpoint, classifier: InferenceModel
+) -> Job:
     """Reads the images that the formats need."""
     options, info = resolved.config.run, resolved.model
-    wanted = [config_formats.FORMATS[name] for name in resolved.formats]
+    wanted = [FORMATS[name] for name in resolved.formats]
     usual = _MEASURED_IMAGES if any(each.measured for each in wanted) else _CHECK_IMAGES
     folder, count = str(resolved.config.data.dataset_dir), options.check_images or usual
     if resolved.dataset is None:
-        return Job(classifier, options, samples.embedded(info, count))
+        return Job(classifier, checkpoint.run, options, samples.embedded(info, count))
     name, split_name = resolved.dataset
-    real = samples.drawn(facts.open_dataset(name, split_name, folder), info, count)
+    real = samples.drawn(dataset_factory.get_dataset(name, split_name, folder), info, count)
     if not any(each.calibrated for each in wanted):
-        return Job(classifier, options, real)
-    training = facts.open_dataset(name, "train", folder)
+        return Job(classifier, checkpoint.run, options, real)
+    training = dataset_factory.get_dataset(name, "train", folder)
     count = options.calibration_images or _CALIBRATION_IMAGES
-    return Job(classifier, options, real, samples.drawn(training, info, count))
+    return Job(classifier, checkpoint.run, options, real, samples.drawn(training, info, count))

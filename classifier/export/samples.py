@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from classifier import facts, images, inputs, model
-from classifier.run_directory import ModelInfo
+from classifier import inputs
+from classifier.inference.model import InferenceModel
+from classifier.inputs import preprocessing
+from classifier.model_info import ModelInfo
+from datasets import dataset_factory
 from slim.data.dataset import Dataset
 
 # Of the draw: always the same images.
@@ -33,7 +36,7 @@ class Samples:
 
 def embedded(info: ModelInfo, count: int) -> Samples:
     """Returns the project's own digits, with the channels that a model's pictures have."""
-    name, files = facts.example_pictures(count)
+    name, files = dataset_factory.example_pictures(count)
     pictures = [tf.io.decode_png(file, channels=1).numpy() for file in files]
     return Samples(name, [_with_channels(each, info) for each in pictures])
 
@@ -66,11 +69,11 @@ def drawn(dataset: Dataset, info: ModelInfo, count: int) -> Samples:
     return Samples(f"{dataset.name} {dataset.split_name}", pictures, np.array(labels))
 
 
-def prepared(samples: Samples, classifier: model.InferenceModel) -> np.ndarray:
+def prepared(samples: Samples, classifier: InferenceModel) -> np.ndarray:
     """Returns the pictures as the network takes them, float32 [n, height, width, channels]; as
     videos in which nothing moves, [n, frames, height, width, channels], where it takes those."""
-    prepare = images.picture_fn(classifier.info, classifier.image_size)
-    spec = tf.TensorSpec([None, None, images.decoded_channels(classifier.info)], tf.uint8)
+    prepare = preprocessing.picture_fn(classifier.info, classifier.image_size)
+    spec = tf.TensorSpec([None, None, preprocessing.decoded_channels(classifier.info)], tf.uint8)
     function = tf.function(prepare, autograph=False, input_signature=[spec])
     found = np.stack([function(picture).numpy() for picture in samples.pictures])
     if classifier.is_video:
@@ -84,5 +87,5 @@ def _undistorted(image: Any, height: int, width: int, seed: tf.Tensor) -> tf.Ten
 
 
 def _with_channels(picture: np.ndarray, info: ModelInfo) -> np.ndarray:
-    wanted = images.decoded_channels(info)
+    wanted = preprocessing.decoded_channels(info)
     return np.repeat(picture, wanted, axis=2) if picture.shape[2] < wanted else picture

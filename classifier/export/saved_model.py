@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from classifier import images, model
-from classifier.exporting import checks, usage, warm_up
-from classifier.exporting.job import Job
+from classifier.export import checks, usage, warm_up
+from classifier.export.job import Job
+from classifier.inference.model import InferenceModel
+from classifier.inputs import preprocessing
 from slim import _checks, _paths
 
 
@@ -21,11 +22,10 @@ class Serving(tf.Module):
       batch_size: images at once; None for any number.
     """
 
-    def __init__(self, classifier: model.InferenceModel, batch_size: int | None) -> None:
+    def __init__(self, classifier: InferenceModel, batch_size: int | None) -> None:
         super().__init__(name="serving")
         self.classifier, self.batch_size = classifier, batch_size
-        names = classifier.info.label_names or tuple(map(str, range(classifier.info.num_classes)))
-        self.labels = tf.constant(names)
+        self.labels = tf.constant(classifier.info.class_names)
         spec = tf.TensorSpec([batch_size, *classifier.image_shape], tf.float32, name="images")
 
         # The others call it, so that the network is traced and written once.
@@ -55,7 +55,7 @@ class Serving(tf.Module):
 
     def _of_pictures(self) -> Mapping[str, Any]:
         """Returns the signatures that take files of pictures."""
-        decode = images.encoded_batch_fn(self.classifier.info, self.classifier.image_size)
+        decode = preprocessing.encoded_batch_fn(self.classifier.info, self.classifier.image_size)
         files = tf.TensorSpec([self.batch_size], tf.string, name="image_bytes")
         serialized = tf.TensorSpec([self.batch_size], tf.string, name="examples")
 
@@ -79,7 +79,7 @@ class Serving(tf.Module):
             videos = tf.zeros([self.batch_size or 1, *self.classifier.example_shape])
             return [warm_up.Request(key, {"images": videos}) for key in self.by_signature()]
         random, batch = np.random.default_rng(0), self.batch_size or 1
-        channels = images.decoded_channels(self.classifier.info)
+        channels = preprocessing.decoded_channels(self.classifier.info)
         size = self.classifier.image_size
         picture = tf.constant(random.integers(0, 256, [*size, channels]), tf.uint8)
         jpeg, png = tf.io.encode_jpeg(picture).numpy(), tf.io.encode_png(picture).numpy()
@@ -178,16 +178,16 @@ def _compare(job: Job, signatures: Mapping[str, Callable[..., Any]]) -> checks.C
 
 
 def _logits(
-    classifier: model.InferenceModel, name: str, signature: Callable[..., Any]
+    classifier: InferenceModel, name: str, signature: Callable[..., Any]
 ) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns a signature's logits as a function, which looks at its classes too."""
-    taken = usage.taken(signature).name
+    taken, names = usage.taken(signature).name, classifier.info.class_names
 
     def call(batch: tf.Tensor) -> tf.Tensor:
         given = tf.constant(list(map(_example, batch.numpy()))) if name == "tf_example" else batch
         answer = signature(**{taken: given})
         best = answer["probabilities"].numpy().argmax(axis=-1)
-        if [classifier.class_name(i).encode() for i in best] != answer["classes"].numpy().tolist():
+        if [names[i].encode() for i in best] != answer["classes"].numpy().tolist():
             raise _checks.RunError(
                 f"signature {name!r} of the export names other classes than those of the largest"
                 " probabilities, so it was not kept"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from classifier import model
+from classifier.inference.model import InferenceModel
 
 
 class Signature(tf.Module):
@@ -19,7 +19,7 @@ class Signature(tf.Module):
       spec: of a batch.
     """
 
-    def __init__(self, classifier: model.InferenceModel, spec: tf.TensorSpec) -> None:
+    def __init__(self, classifier: InferenceModel, spec: tf.TensorSpec) -> None:
         super().__init__(name="signature")
         self.classifier = classifier
         self.images = tf.TensorSpec(spec.shape, spec.dtype, name="images")

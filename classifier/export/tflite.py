@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from classifier import native_log
-from classifier.exporting import checks, samples, usage
-from classifier.exporting.job import Job
-from classifier.exporting.signature import Signature
+from classifier.cli import native_stderr
+from classifier.export import checks, samples, usage
+from classifier.export.job import Job
+from classifier.export.signature import Signature
 from slim import _paths
 
 # Weights of 16 bits keep 11 of them; the rest adds up over the layers.
@@ -32,7 +32,7 @@ class Lite:
     def __init__(self, content: bytes) -> None:
         from ai_edge_litert import interpreter  # an extra
 
-        with native_log.held_back():
+        with native_stderr.capture_native_stderr():
             self._runner = interpreter.Interpreter(model_content=content).get_signature_runner()
             self.input = self._runner.get_input_details()["images"]
             self.outputs = self._runner.get_output_details()
@@ -132,7 +132,7 @@ def _write(
     trial = job.trial(job.options.batch_size or 1)
     module = Signature(job.classifier, trial.spec)
     function = module.classify.get_concrete_function()
-    with native_log.held_back():
+    with native_stderr.capture_native_stderr():
         converter = tf.lite.TFLiteConverter.from_concrete_functions([function], module)
         settings(converter)
         content = converter.convert()

@@ -2,16 +2,22 @@
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
 
-from classifier import facts, images, inputs, measuring, model, recalibrating
-from classifier.config.trained import EvalConfig
-from classifier.exit_codes import ExitCode
-from classifier.resolve_trained import ResolvedEvaluation
-from classifier.run_directory import write_json
+from classifier import inputs
+from classifier.checkpoints import sources
+from classifier.cli.exit_codes import ExitCode
+from classifier.config.evaluation import EvalConfig
+from classifier.inference import metrics, precise_batch_norm
+from classifier.inference.model import InferenceModel
+from classifier.inputs import preprocessing
+from classifier.resolve import warnings
+from classifier.resolve.evaluation import ResolvedEvaluation, check_evaluation, evaluation
+from classifier.run_directory import RunDirectory, write_json
+from datasets import dataset_factory
 from slim.events import EventFile
 
 _USUAL_CAUSES = (
@@ -39,41 +45,48 @@ def run(config: EvalConfig) -> ExitCode | None:
       UserError: if there is no checkpoint, it is not the model's, or the data is not there.
       RunError: if the checkpoint or the data cannot be read, or the logits are no numbers.
     """
-    resolved, dataset_name = facts.evaluation(config)
+    check_evaluation(config.run)
+    checkpoint = sources.open_checkpoint(config.run.checkpoint_path)
+    resolved = evaluation(config, checkpoint.info)
     data = config.data
-    dataset = facts.open_dataset(dataset_name, data.dataset_split_name, data.dataset_dir)
-    classifier = model.InferenceModel(
-        resolved.model, config.run.checkpoint_path, resolved.image_size
+    dataset = dataset_factory.get_dataset(
+        resolved.dataset_name, data.dataset_split_name, data.dataset_dir
     )
-    recalibrate = _recalibration(resolved, dataset_name, classifier)
-    _tell_model(classifier, f"{dataset_name} {data.dataset_split_name}")
-    averages = facts.averages_warnings(config.run.checkpoint_path, classifier.left_averages)
-    for warning in (*facts.evaluation_warnings(resolved), *averages):
+    classifier = InferenceModel(resolved.model, checkpoint, resolved.image_size)
+    recalibrate = _recalibration(resolved, classifier)
+    _report_model(classifier, f"{resolved.dataset_name} {data.dataset_split_name}")
+    for warning in _warnings(resolved, classifier):
         print(f"warning: {warning}", flush=True)
-    evaluator = measuring.Evaluator(classifier)
+    evaluator = metrics.Evaluator(classifier)
 
-    def evaluate() -> measuring.Evaluation:
+    def evaluate() -> metrics.Evaluation:
         with inputs.translate_errors(dataset):
             return evaluator(_batches(resolved, dataset), resolved.num_batches)
 
     found = evaluate()
-    measuring.tell(found, data.dataset_split_name, resolved.num_images)
-    described = facts.is_described_by_options(config.run.checkpoint_path)
-    if described and _is_chance(found.accuracy, classifier.info.num_classes):
+    metrics.report(found, data.dataset_split_name, resolved.num_images)
+    if resolved.is_described and _is_chance(found.accuracy, classifier.info.num_classes):
         print(f"warning: {_USUAL_CAUSES}", flush=True)
     values = dataclasses.asdict(found)
     if recalibrate is not None:
         recalibrate()
         other = evaluate()
-        _tell_recalibrated(other, found, resolved)
+        _report_recalibrated(other, found, resolved)
         values |= {
             f"recalibrated_{name}": value for name, value in dataclasses.asdict(other).items()
         }
-    _keep(values, config, classifier)
+    _keep(values, config, checkpoint.run, classifier.step or 0, classifier.prefix)
     return None
 
 
-def _tell_model(classifier: model.InferenceModel, where: str) -> None:
+def _warnings(resolved: ResolvedEvaluation, classifier: InferenceModel) -> Iterator[str]:
+    if resolved.is_described:
+        yield from warnings.of_checkpoint(
+            classifier.prefix, resolved.model, resolved.image_size, classifier.left_averages
+        )
+
+
+def _report_model(classifier: InferenceModel, where: str) -> None:
     weights = "moving averages of the weights" if classifier.used_averages else "weights"
     if classifier.info.quantized:
         weights += ", rounded to 8 bits,"
@@ -81,17 +94,19 @@ def _tell_model(classifier: model.InferenceModel, where: str) -> None:
 
 
 def _recalibration(
-    resolved: ResolvedEvaluation, dataset_name: str, classifier: model.InferenceModel
+    resolved: ResolvedEvaluation, classifier: InferenceModel
 ) -> Callable[[], None] | None:
     """Returns what gives the model the statistics of training images, if that is asked for."""
     config, info = resolved.config, resolved.model
     if not config.run.recalibrate_batch_norm:
         return None
-    recalibration = recalibrating.Recalibration(classifier)
-    dataset = facts.open_dataset(dataset_name, _TRAINING_SPLIT, config.data.dataset_dir)
+    recalibration = precise_batch_norm.PreciseBatchNorm(classifier)
+    dataset = dataset_factory.get_dataset(
+        resolved.dataset_name, _TRAINING_SPLIT, config.data.dataset_dir
+    )
     batches = inputs.training_dataset(
         dataset,
-        preprocessing_fn=images.preprocessing_fn(info, is_training=True),
+        preprocessing_fn=preprocessing.preprocessing_fn(info, is_training=True),
         image_size=resolved.image_size,
         batch_size=config.run.batch_size,
         seed=0,
@@ -107,15 +122,15 @@ def _recalibration(
     return recalibrate
 
 
-def _tell_recalibrated(
-    found: measuring.Evaluation, before: measuring.Evaluation, resolved: ResolvedEvaluation
+def _report_recalibrated(
+    found: metrics.Evaluation, before: metrics.Evaluation, resolved: ResolvedEvaluation
 ) -> None:
     options = resolved.config.run
     print(
         f"With batch norm's statistics of {options.recalibrate_batch_norm} batches of"
         f" {options.batch_size} images of {_TRAINING_SPLIT} instead of its moving averages:"
     )
-    measuring.tell(found, resolved.config.data.dataset_split_name, resolved.num_images)
+    metrics.report(found, resolved.config.data.dataset_split_name, resolved.num_images)
     if found.accuracy - before.accuracy > _SETTLED:
         print(f"warning: {_UNSETTLED}", flush=True)
 
@@ -129,7 +144,7 @@ def _batches(resolved: ResolvedEvaluation, dataset: Any) -> tf.data.Dataset:
     config, info = resolved.config, resolved.model
     return inputs.evaluation_dataset(
         dataset,
-        preprocessing_fn=images.preprocessing_fn(info, is_training=False),
+        preprocessing_fn=preprocessing.preprocessing_fn(info, is_training=False),
         image_size=resolved.image_size,
         batch_size=config.run.batch_size,
         labels_offset=info.labels_offset,
@@ -139,19 +154,13 @@ def _batches(resolved: ResolvedEvaluation, dataset: Any) -> tf.data.Dataset:
 
 
 def _keep(
-    values: Mapping[str, float], config: EvalConfig, classifier: model.InferenceModel
+    values: Mapping[str, float], config: EvalConfig, run: RunDirectory, step: int, prefix: str
 ) -> None:
     """Writes the findings as events, and as JSON if asked for."""
-    step = classifier.step or 0
-    beside = (
-        classifier.prefix
-        if os.path.isdir(classifier.prefix)
-        else os.path.dirname(classifier.prefix)
-    )
-    events = EventFile(config.run.eval_dir or os.path.join(beside, "eval"))
+    events = EventFile(config.run.eval_dir or os.path.join(run.path, "eval"))
     split = config.data.dataset_split_name
     events.scalars(step, {f"{split}/{name}": value for name, value in values.items()})
     events.close()
     if config.run.eval_json is not None:
-        about = {"checkpoint": classifier.prefix, "step": step, "split": split}
+        about = {"checkpoint": prefix, "step": step, "split": split}
         write_json(config.run.eval_json, {**about, **values})

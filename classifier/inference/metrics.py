@@ -6,7 +6,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from classifier import model
+from classifier.inference.model import InferenceModel
 from slim import _checks, metrics
 
 
@@ -38,7 +38,7 @@ class Evaluator:
       classifier: the model.
     """
 
-    def __init__(self, classifier: model.InferenceModel) -> None:
+    def __init__(self, classifier: InferenceModel) -> None:
         self._classifier = classifier
         classes = classifier.info.num_classes
         self._accuracy, self._loss = metrics.Accuracy(), metrics.Mean()
@@ -89,7 +89,7 @@ class Evaluator:
         return tf.reduce_all(tf.math.is_finite(tf.boolean_mask(logits, mask)))
 
 
-def tell(found: Evaluation, split_name: str, num_images: int) -> None:
+def report(found: Evaluation, split_name: str, num_images: int) -> None:
     """Prints the findings, the accuracy first."""
     counted = f"({found.num_images} of {num_images} images)"
     print(f"{split_name} accuracy {found.accuracy:.3f} {counted}")

@@ -6,14 +6,15 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import tensorflow as tf
 
-from classifier import model
+from classifier import network
+from classifier.inference.model import InferenceModel
 from slim import _checks
 
 # Its moving averages, by the last part of their names.
 _AVERAGES = ("moving_mean", "moving_variance")
 
 
-class Recalibration:
+class PreciseBatchNorm:
     """Gives a model's batch norm the mean of the batches' own statistics for its moving averages.
 
     (Wu and Johnson, "Rethinking 'Batch' in BatchNorm", 2021, section 3.) Dropout is in force, as it
@@ -26,7 +27,7 @@ class Recalibration:
       UserError: if it has no batch norm.
     """
 
-    def __init__(self, classifier: model.InferenceModel) -> None:
+    def __init__(self, classifier: InferenceModel) -> None:
         info = classifier.info
         variables = classifier.store.named_variables
         self._averages = {n: v for n, v in variables.items() if n.endswith(_AVERAGES)}
@@ -36,7 +37,7 @@ class Recalibration:
             )
         self._store = classifier.store
         # With a decay of 0, the moving averages are the last batch's statistics.
-        self._network = model.training_network(info, weight_decay=0.0, batch_norm_decay=0.0)
+        self._network = network.training_network(info, weight_decay=0.0, batch_norm_decay=0.0)
         # Some networks have parts in training alone, such as an auxiliary classifier. They get
         # variables here, which nothing reads that the model's logits depend on.
         spec = tf.TensorSpec([None, *classifier.example_shape], tf.float32)

@@ -9,9 +9,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
-from classifier import facts, images, model
-from classifier.config.trained import PredictConfig
-from classifier.exit_codes import ExitCode
+from classifier.checkpoints import sources
+from classifier.cli.exit_codes import ExitCode
+from classifier.config.prediction import PredictConfig
+from classifier.inference.model import InferenceModel
+from classifier.inputs import preprocessing
+from classifier.resolve.prediction import prediction
 from slim import _checks, _paths
 
 
@@ -25,9 +28,10 @@ def run(config: PredictConfig) -> ExitCode | None:
       UserError: if there is no checkpoint or no picture.
       RunError: if a picture cannot be decoded; the others are answered before.
     """
-    resolved = facts.prediction(config)
+    checkpoint = sources.open_checkpoint(config.checkpoint_path)
+    resolved = prediction(config, checkpoint.info)
     paths = find_pictures(config.images)
-    classifier = model.InferenceModel(resolved.model, config.checkpoint_path)
+    classifier = InferenceModel(resolved.model, checkpoint)
     rows: list[list[str | float]] = []
     bad: list[str] = []
     for path, probabilities in predict(classifier, paths, config.batch_size):
@@ -35,7 +39,7 @@ def run(config: PredictConfig) -> ExitCode | None:
             bad.append(f"{path}: {probabilities}")
             continue
         best = np.argsort(-probabilities, kind="stable")[: resolved.top_k]
-        named = [(classifier.class_name(i), float(probabilities[i])) for i in best]
+        named = [(classifier.info.class_names[i], float(probabilities[i])) for i in best]
         print(f"{path}: " + ", ".join(f"{name} {p:.4f}" for name, p in named), flush=True)
         rows += [[path, rank, name, p] for rank, (name, p) in enumerate(named, 1)]
     if config.output_csv is not None:
@@ -67,12 +71,12 @@ def find_pictures(pattern: str) -> list[str]:
 
 
 def predict(
-    classifier: model.InferenceModel, paths: Sequence[str], batch_size: int
+    classifier: InferenceModel, paths: Sequence[str], batch_size: int
 ) -> Iterator[tuple[str, np.ndarray | str]]:
     """Yields for each picture its path and its probabilities [classes], or why it cannot be
     decoded."""
     decode = tf.function(
-        images.encoded_image_fn(classifier.info, classifier.image_shape[:2]), autograph=False
+        preprocessing.encoded_image_fn(classifier.info, classifier.image_shape[:2]), autograph=False
     )
     network = tf.function(lambda batch: classifier(batch)["probabilities"], autograph=False)
     for start in range(0, len(paths), batch_size):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from classifier.inputs import bad_images, order
+from classifier.inputs import bad_images, shuffling
 from slim import _cores
 from slim.data import dataset as dataset_lib
 from slim.data import pictures
@@ -117,5 +117,7 @@ class Preparation:
         """Returns the seed `[2]` of a record, or `[number, 2]` of stacked ones."""
         # Folding in the place costs as much as all that is done to a small picture. The operations
         # hash their seeds, so it is enough that these differ.
-        stream = order.fold(order.seed_pair(self.seed), order.AUGMENTATION_STREAM)
-        return tf.stack([order.fold(stream, 0)[0] + records["epoch"], records["index"]], axis=-1)
+        stream = shuffling.fold(shuffling.seed_pair(self.seed), shuffling.AUGMENTATION_STREAM)
+        return tf.stack(
+            [shuffling.fold(stream, 0)[0] + records["epoch"], records["index"]], axis=-1
+        )

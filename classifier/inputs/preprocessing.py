@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from classifier.config.augmentation import AugmentationOptions
-from classifier.run_directory import ModelInfo
+from classifier.model_info import ModelInfo
 from preprocessing import preprocessing_factory
 
 
@@ -66,7 +66,7 @@ def decoded_channels(info: ModelInfo) -> int:
 
 def prepared_values(info: ModelInfo) -> str:
     """Returns in words what the values of a prepared image are."""
-    return preprocessing_factory.VALUES[own_preprocessing(info)]
+    return preprocessing_factory.PREPROCESSINGS[own_preprocessing(info)].values
 
 
 def own_preprocessing(info: ModelInfo) -> str:

@@ -5,7 +5,32 @@ import json
 import math
 from collections.abc import Sequence
 
+from classifier.model_info import ModelInfo
 from slim import _checks
+
+
+def resolve(choice: str | None, model: ModelInfo, per_class: Sequence[int]) -> tuple[float, ...]:
+    """Returns the weights of a model's classes; none where they all count the same.
+
+    Args:
+      choice: `auto`, a path, or None.
+      model: whose classes they are.
+      per_class: images of each class, by label; empty if that is not known.
+
+    Raises:
+      UserError: if a file is no good, or nobody knows the numbers of images.
+    """
+    if choice is None:
+        return ()
+    if choice != "auto":
+        return read(choice, model.class_names)
+    if not per_class:
+        raise _checks.UserError(
+            "class_weights=auto needs the number of images of each class of"
+            f" {model.dataset_name!r}, which only dataset_info.json has, and there is none; give"
+            " a file"
+        )
+    return by_frequency(per_class[model.labels_offset :])
 
 
 def by_frequency(counts: Sequence[int]) -> tuple[float, ...]:

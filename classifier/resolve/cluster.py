@@ -53,7 +53,8 @@ def resolve(options: StrategyOptions, environment: Mapping[str, str] = os.enviro
     if strange:
         raise _checks.UserError(f"{VARIABLE}: only workers train, and it has {', '.join(strange)}")
     chiefs = jobs.get("chief", [])
-    cluster = Cluster((*chiefs, *jobs.get("worker", [])), index + len(chiefs) * (job == "worker"))
+    before = len(chiefs) if job == "worker" else 0
+    cluster = Cluster((*chiefs, *jobs.get("worker", [])), before + index)
     if len(cluster.hosts) != options.worker_replicas:
         raise _checks.UserError(
             f"{VARIABLE} has {len(cluster.hosts)} workers for worker_replicas="

@@ -1,103 +1,21 @@
-"""What follows from the options, the facts and model_info.json when a trained model is put to use.
+"""What follows from the options, model_info.json and the checkpoint for an export."""
 
-Pure functions, as in `resolve`. What the model says of itself fills what the options leave out; an
-option that contradicts it is refused. The image size is no contradiction: convolutions take any.
-"""
-
+import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 
-from classifier import resolve
 from classifier.config.export import DEFAULT_FORMATS, ExportConfig
 from classifier.config.formats import FORMATS
-from classifier.config.trained import EvalConfig, EvaluationOptions, ModelOptions, PredictConfig
-from classifier.resolve import DatasetFacts, Networks, Preprocessings
-from classifier.resolve_graph import Classes
-from classifier.run_directory import ModelInfo
+from classifier.model_info import ModelInfo
+from classifier.resolve import graph, model
+from classifier.resolve.classes import Classes
+from datasets import dataset_factory
+from datasets.splits import SplitFacts
+from nets.nets_factory import NETWORKS
 from slim import _checks
 
-
-@dataclasses.dataclass(frozen=True)
-class ResolvedEvaluation:
-    """An evaluation, fully said.
-
-    Attributes:
-      config: the options.
-      model: what is evaluated.
-      image_size: height and width of the images, in pixels.
-      num_images: images that will be looked at, each once.
-      num_batches: batches that they make; the last one may be smaller.
-    """
-
-    config: EvalConfig
-    model: ModelInfo
-    image_size: tuple[int, int]
-    num_images: int
-    num_batches: int
-
-    @property
-    def use_moving_averages(self) -> bool:
-        """Whether the moving averages take the place of the weights."""
-        return self.model.moving_average_decay is not None
-
-
-def check_evaluation(options: EvaluationOptions) -> None:
-    """Refuses the original's flags that have nothing to act on.
-
-    Raises:
-      UserError: if one of them is set.
-    """
-    if options.master:
-        raise _checks.UserError(
-            f"master={options.master!r} is refused: evaluation runs in its own process and needs no"
-            " server; leave it out"
-        )
-
-
-def evaluated_dataset(config: EvalConfig, info: ModelInfo | None) -> str:
-    """Returns the name of the dataset to evaluate on.
-
-    Raises:
-      UserError: if neither the options nor the model information name one.
-    """
-    name = config.data.dataset_name or (info.dataset_name if info else None)
-    if name is None:
-        raise _checks.UserError(f"dataset_name is required: {_NO_INFO}")
-    return name
-
-
-def resolve_evaluation(
-    config: EvalConfig,
-    info: ModelInfo | None,
-    dataset: DatasetFacts,
-    networks: Networks,
-    preprocessings: Preprocessings,
-) -> ResolvedEvaluation:
-    """Works out an evaluation.
-
-    Args:
-      config: the options.
-      info: what model_info.json says, if the checkpoint has one.
-      dataset: the facts of the split.
-      networks: name -> facts of the network.
-      preprocessings: the table of preprocessings.
-
-    Raises:
-      UserError: if an option contradicts `info`, nobody says what the network is, it takes videos,
-        or the classes of the dataset are not the model's.
-    """
-    model = _model(config.model, info, dataset, networks, preprocessings)
-    resolve.check_images(model.model_name, networks)
-    most = config.run.max_num_batches
-    batch_size = config.run.batch_size
-    num_images = min(dataset.num_samples, most * batch_size if most else dataset.num_samples)
-    return ResolvedEvaluation(
-        config=config,
-        model=model,
-        image_size=config.model.eval_image_size or model.image_size,
-        num_images=num_images,
-        num_batches=-(-num_images // batch_size),
-    )
+# Where to look for images that training has not seen.
+_SPLITS = ("validation", "test", "val", "train")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,6 +25,7 @@ class ResolvedExport:
     Attributes:
       config: the options.
       model: what is exported.
+      is_described: whether only the options say what that is.
       image_size: height and width of the images, in pixels.
       formats: names of what is written.
       dataset: whose images the formats are compared on, name and split; None for the digits that
@@ -115,9 +34,49 @@ class ResolvedExport:
 
     config: ExportConfig
     model: ModelInfo
+    is_described: bool
     image_size: tuple[int, int]
     formats: tuple[str, ...]
     dataset: tuple[str, str] | None
+
+
+def check_export(config: ExportConfig) -> None:
+    """Refuses what needs no look at the checkpoint.
+
+    Raises:
+      UserError: if a flag of the original's has nothing to act on, or an extra is not installed.
+    """
+    graph.check_inference(config.run)
+    for name in config.run.formats or ():
+        _checks.installed(FORMATS[name].packages)
+
+
+def export(
+    config: ExportConfig,
+    info: ModelInfo | None,
+    head_classes: Callable[[Sequence[str]], int | None],
+) -> ResolvedExport:
+    """Works out an export.
+
+    Args:
+      config: the options.
+      info: what model_info.json says, if the checkpoint has one.
+      head_classes: from the scopes of a network's head to the classes that the checkpoint has
+        there.
+
+    Raises:
+      UserError: if an option contradicts `info`, nobody says what the network is, the dataset is
+        not there, or options do not fit its input.
+    """
+    name, data = exported_dataset(config, info), config.data
+    dataset: SplitFacts | Classes = Classes()
+    if name is not None and data.dataset_dir is not None:
+        dataset = _held_out(name, data.dataset_split_name, data.dataset_dir)
+    elif info is None:
+        dataset = _classes(config, name, head_classes)
+    resolved = resolve_export(config, info, dataset)
+    graph.check_videos(resolved.model.model_name, config.run)
+    return resolved
 
 
 def exported_dataset(config: ExportConfig, info: ModelInfo | None) -> str | None:
@@ -142,30 +101,40 @@ def exported_dataset(config: ExportConfig, info: ModelInfo | None) -> str | None
     return name
 
 
-def resolve_export(
-    config: ExportConfig,
-    info: ModelInfo | None,
-    dataset: DatasetFacts | Classes,
-    networks: Networks,
-    preprocessings: Preprocessings,
-) -> ResolvedExport:
-    """Works out an export; arguments and errors as in `resolve_evaluation`.
+def _held_out(name: str, split_name: str | None, dataset_dir: str) -> SplitFacts:
+    """Returns the facts of a split, or of the first of the usual ones that the folder has."""
+    *others, last = (split_name,) if split_name else _SPLITS
+    for each in others:
+        with contextlib.suppress(_checks.UserError):
+            return dataset_factory.get_facts(name, each, dataset_dir)
+    return dataset_factory.get_facts(name, last, dataset_dir)
 
-    Without a folder of images `dataset` is what is known all the same, if there is no `info`.
-    """
+
+def _classes(
+    config: ExportConfig,
+    dataset_name: str | None,
+    head_classes: Callable[[Sequence[str]], int | None],
+) -> Classes:
+    """Returns the classes of a checkpoint that comes with neither model_info.json nor images: those
+    of the dataset's row, or else those of the checkpoint's head."""
+    spec = NETWORKS[model.described_network(config.model)]
+    if dataset_name is not None:
+        known = dataset_factory.get_spec(dataset_name).num_classes
+        return Classes(dataset_name, known, spec.channels)
+    return Classes(None, head_classes(spec.heads) or spec.classes, spec.channels)
+
+
+def resolve_export(
+    config: ExportConfig, info: ModelInfo | None, dataset: SplitFacts | Classes
+) -> ResolvedExport:
+    """Returns `export(config, info, ...)` where what is known of the dataset is known."""
     exported_dataset(config, info)
-    model = _model(config.model, info, dataset, networks, preprocessings)
+    found = model.trained_model(config.model, info, dataset)
     images = None if isinstance(dataset, Classes) else dataset
     formats = config.run.formats or DEFAULT_FORMATS
-    for name in formats:
-        if FORMATS[name].measured and images is None:
-            raise _checks.UserError(
-                f"formats={name} needs dataset_dir: its accuracy is measured on real images"
-                + (", and its ranges come from the training split" * FORMATS[name].calibrated)
-            )
-    if config.run.max_drop is not None and images is None:
-        raise _checks.UserError("max_drop needs dataset_dir: accuracy is measured on real images")
-    without = [name for name in formats if model.quantized and not FORMATS[name].rounds]
+    if images is None:
+        _check_no_images(config, formats)
+    without = [name for name in formats if found.quantized and not FORMATS[name].rounds]
     if without:
         raise _checks.UserError(
             f"formats={','.join(without)} cannot hold the rounding of a run with quantize_delay:"
@@ -173,130 +142,20 @@ def resolve_export(
         )
     return ResolvedExport(
         config=config,
-        model=model,
-        image_size=config.run.image_size or model.image_size,
+        model=found,
+        is_described=info is None,
+        image_size=config.run.image_size or found.image_size,
         formats=formats,
         dataset=(images.name, images.split_name) if images else None,
     )
 
 
-@dataclasses.dataclass(frozen=True)
-class ResolvedPrediction:
-    """A prediction, fully said: the options, the model, and how many classes to name."""
-
-    config: PredictConfig
-    model: ModelInfo
-    top_k: int
-
-
-def resolve_prediction(config: PredictConfig, info: ModelInfo | None) -> ResolvedPrediction:
-    """Works out a prediction.
-
-    Raises:
-      UserError: if there is no model information.
-    """
-    if info is None:
-        raise _checks.UserError(
-            f"checkpoint_path={config.checkpoint_path!r} has no model_info.json beside it:"
-            " only a folder that train_image_classifier.py made says what its classes are"
-        )
-    return ResolvedPrediction(config, info, min(config.top_k, info.num_classes))
-
-
-_NO_INFO = "there is no model_info.json beside the checkpoint"
-
-
-def _model(
-    given: ModelOptions,
-    info: ModelInfo | None,
-    dataset: DatasetFacts | Classes,
-    networks: Networks,
-    preprocessings: Preprocessings,
-) -> ModelInfo:
-    """Returns what the model is, by its own information or else by the options and the dataset."""
-    if info is None:
-        return _described(given, dataset, networks, preprocessings)
-    preprocessing = given.preprocessing_name
-    wanted = {
-        "model_name": given.model_name,
-        "labels_offset": given.labels_offset,
-        "use_grayscale": given.use_grayscale,
-        "moving_average_decay": given.moving_average_decay,
-        "preprocessing_name": preprocessing and preprocessings.resolve_name(preprocessing),
-    }
-    problems = [
-        f"{name}={value!r} contradicts {getattr(info, name)!r} in model_info.json beside the"
-        " checkpoint; leave it out"
-        for name, value in wanted.items()
-        if value is not None and value != getattr(info, name)
-    ]
-    if given.quantize and not info.quantized:
-        problems.append(
-            "quantize needs a run with quantize_delay: by model_info.json beside the checkpoint,"
-            " this one has learned no ranges; leave it out"
-        )
-    problems = problems or list(_other_classes(info, dataset))
-    if problems:
-        raise _checks.UserError("\n".join(problems))
-    # The weights as they were trained are an answer too.
-    return dataclasses.replace(info, quantized=info.quantized and given.quantize is not False)
-
-
-def described_network(given: ModelOptions, networks: Networks) -> str:
-    """Returns the network of a checkpoint that only the options describe.
-
-    Raises:
-      UserError: if they do not name one, or none that is known.
-    """
-    if given.model_name is None:
-        raise _checks.UserError(f"model_name is required: {_NO_INFO}")
-    return _checks.one_of("model_name", given.model_name, networks)
-
-
-def _described(
-    given: ModelOptions,
-    dataset: DatasetFacts | Classes,
-    networks: Networks,
-    preprocessings: Preprocessings,
-) -> ModelInfo:
-    name = described_network(given, networks)
-    offset, gray = given.labels_offset or 0, bool(given.use_grayscale)
-    preprocessing = preprocessings.resolve_name(given.preprocessing_name or name)
-    label_names: tuple[str, ...] = ()
-    if isinstance(dataset, Classes):
-        num_classes = dataset.logits(offset)
-    else:
-        num_classes = resolve.num_classes(dataset, offset)
-        label_names = resolve.label_names(dataset, offset)
-    return ModelInfo(
-        model_name=name,
-        num_classes=num_classes,
-        label_names=label_names,
-        labels_offset=offset,
-        image_size=resolve.square(networks[name]),
-        num_channels=preprocessings.prepared_channels(
-            preprocessing, dataset.num_channels or 3, gray
-        ),
-        preprocessing_name=preprocessing,
-        use_grayscale=gray,
-        moving_average_decay=given.moving_average_decay,
-        quantized=bool(given.quantize),
-        dataset_name=dataset.name,
-    )
-
-
-def _other_classes(info: ModelInfo, dataset: DatasetFacts | Classes) -> Iterator[str]:
-    if isinstance(dataset, Classes):
-        return
-    num_classes = resolve.num_classes(dataset, info.labels_offset)
-    if num_classes != info.num_classes:
-        yield (
-            f"dataset {dataset.name!r} has {num_classes} classes, the model {info.num_classes}"
-            f" (both with labels_offset={info.labels_offset})"
-        )
-        return
-    names = resolve.label_names(dataset, info.labels_offset)
-    for index, (ours, theirs) in enumerate(zip(info.label_names, names, strict=False)):
-        if ours != theirs:
-            yield f"class {index} is {ours!r} in the model and {theirs!r} in {dataset.name!r}"
-            return
+def _check_no_images(config: ExportConfig, formats: Sequence[str]) -> None:
+    for name in formats:
+        if FORMATS[name].measured:
+            message = f"formats={name} needs dataset_dir: its accuracy is measured on real images"
+            if FORMATS[name].calibrated:
+                message += ", and its ranges come from the training split"
+            raise _checks.UserError(message)
+    if config.run.max_drop is not None:
+        raise _checks.UserError("max_drop needs dataset_dir: accuracy is measured on real images")

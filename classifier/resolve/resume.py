@@ -5,9 +5,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from classifier import options
+from classifier.config import options
 from classifier.config.training import TrainConfig
-from classifier.resolve import ResolvedRun
+from classifier.resolve.training import ResolvedRun
 from slim import _checks
 
 

@@ -1,57 +1,23 @@
-"""What follows from the options and the facts of a training run, worked out by pure functions.
+"""What follows from the options and the facts of a training run.
 
-No TensorFlow and no disk: the callers bring the dataset's facts, the table of networks and the
-function that gives a preprocessing's own name.
+No TensorFlow; `resolve_training`, a pure function, does not look at the disk either.
 """
 
 import dataclasses
 import math
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
-from classifier import options
+from classifier.config import options
 from classifier.config.step import StepOptions
 from classifier.config.training import TrainConfig
-from classifier.resolve_schedule import Schedule, resolve_schedule
-from classifier.run_directory import ModelInfo
+from classifier.model_info import ModelInfo
+from classifier.resolve import class_weights, model
+from classifier.resolve.schedule import Schedule, resolve_schedule
+from datasets import dataset_factory
+from datasets.splits import SplitFacts
+from nets.nets_factory import NETWORKS
+from preprocessing import preprocessing_factory
 from slim import _checks
-
-
-class DatasetFacts(Protocol):
-    """What is used of `datasets.splits.SplitFacts`."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def split_name(self) -> str: ...
-    @property
-    def num_samples(self) -> int: ...
-    @property
-    def num_classes(self) -> int: ...
-    @property
-    def labels_to_names(self) -> Mapping[int, str]: ...
-    @property
-    def num_channels(self) -> int | None: ...
-
-
-class NetworkFacts(Protocol):
-    """What is used of `nets.nets_factory.NetworkSpec`."""
-
-    @property
-    def image_size(self) -> int: ...
-    @property
-    def input_rank(self) -> int: ...
-
-
-Networks = Mapping[str, NetworkFacts]
-
-
-class Preprocessings(Protocol):
-    """What is used of `preprocessing.preprocessing_factory`."""
-
-    def resolve_name(self, name: str) -> str: ...
-    def prepared_channels(self, name: str, channels: int, use_grayscale: bool) -> int: ...
-
 
 # What config.json has of the schedule, beside its options.
 _SCHEDULE_IN_CONFIG = ("decay_steps", "boundaries", "rates", "warmup_steps", "words")
@@ -103,50 +69,47 @@ class ResolvedRun:
         return {"options": options.flatten(self.config), "resolved": resolved | model}
 
 
-def resolve_training(
-    config: TrainConfig,
-    dataset: DatasetFacts,
-    networks: Networks,
-    preprocessings: Preprocessings,
-) -> ResolvedRun:
+def training_run(config: TrainConfig) -> ResolvedRun:
     """Works out a training run.
 
-    Args:
-      config: the options.
-      dataset: the facts of the split.
-      networks: name -> facts of the network.
-      preprocessings: the table of preprocessings.
-
     Raises:
-      UserError: if a name is not known, the network takes videos, no class is left, a decay is
-        shorter than a step, or steps behind the end are to be profiled.
+      UserError: if the dataset is not there, a name is not known, the network takes videos, no
+        class is left, a decay is shorter than a step, steps behind the end are to be profiled, the
+        preprocessing lacks a distortion that is chosen, or the weights of the classes cannot be
+        read.
     """
-    name = _checks.one_of("model_name", config.network.model_name, networks)
-    check_images(name, networks)
+    data = config.data
+    facts = dataset_factory.get_facts(data.dataset_name, data.dataset_split_name, data.dataset_dir)
+    resolved = resolve_training(config, facts)
+    if resolved.eval_every_steps:
+        dataset_factory.get_facts(
+            data.dataset_name, config.validation.eval_split_name, data.dataset_dir
+        )
+    weights = class_weights.resolve(config.loss.class_weights, resolved.model, facts.per_class)
+    return dataclasses.replace(resolved, class_weights=weights)
+
+
+def resolve_training(config: TrainConfig, dataset: SplitFacts) -> ResolvedRun:
+    """Returns `training_run(config)` on a split whose facts are known, but for the weights of the
+    classes."""
+    name = _checks.one_of("model_name", config.network.model_name, NETWORKS)
+    model.check_images(name)
     strategy = config.strategy
     clones = strategy.num_clones * strategy.worker_replicas
     of_a_clone = config.data.batch_size * config.step.accumulate_steps
-    global_batch_size = of_a_clone * clones
-    steps_per_epoch = dataset.num_samples / global_batch_size
+    steps_per_epoch = dataset.num_samples / (of_a_clone * clones)
     quantize_delay = _quantize_delay(config.step, steps_per_epoch)
-    offset = config.data.labels_offset
-    gray = config.network.use_grayscale
-    preprocessing = preprocessings.resolve_name(config.network.preprocessing_name or name)
-    model = ModelInfo(
-        model_name=name,
-        num_classes=num_classes(dataset, offset),
-        label_names=label_names(dataset, offset),
-        labels_offset=offset,
-        image_size=config.network.train_image_size or square(networks[name]),
-        num_channels=preprocessings.prepared_channels(
-            preprocessing, dataset.num_channels or 3, gray
-        ),
-        preprocessing_name=preprocessing,
-        use_grayscale=gray,
+    info = model.describe(
+        name,
+        dataset,
+        labels_offset=config.data.labels_offset,
+        use_grayscale=config.network.use_grayscale,
+        preprocessing_name=config.network.preprocessing_name,
         moving_average_decay=config.optimizer.moving_average_decay,
         quantized=quantize_delay >= 0,
-        dataset_name=dataset.name,
+        image_size=config.network.train_image_size,
     )
+    preprocessing_factory.check_switches(info.preprocessing_name, config.augmentation.switches)
     aggregated = strategy.replicas_to_aggregate if strategy.sync_replicas else 1
     schedule = resolve_schedule(
         config.schedule, dataset.num_samples, of_a_clone, clones, aggregated
@@ -155,9 +118,9 @@ def resolve_training(
     _check_profiled(config.reporting.profile_steps, end)
     return ResolvedRun(
         config=config,
-        model=model,
+        model=info,
         num_samples=dataset.num_samples,
-        global_batch_size=global_batch_size,
+        global_batch_size=of_a_clone * clones,
         steps_per_epoch=steps_per_epoch,
         number_of_steps=end,
         schedule=schedule,
@@ -170,36 +133,11 @@ def resolve_training(
     )
 
 
-def check_images(name: str, networks: Networks) -> None:
-    """Refuses a network of videos where images come.
-
-    Raises:
-      UserError: if it takes videos.
-    """
-    if networks[name].input_rank == 5:
-        raise _checks.UserError(
-            f"model_name={name!r} takes videos, and a dataset here holds images: choose a network"
-            " of images, or train this one by slim.learning.train, with batches of your own"
-        )
-
-
 def _check_profiled(steps: tuple[int, ...] | None, end: int | None) -> None:
     if steps is not None and end is not None and steps[1] > end:
         raise _checks.UserError(
             f"profile_steps={steps[0]},{steps[1]} goes beyond the run's {end} steps"
         )
-
-
-def preprocessing_switches(config: TrainConfig) -> dict[str, Any]:
-    """Returns the distortions that the options choose, as arguments of the training
-    preprocessing."""
-    chosen = config.augmentation
-    switches = {
-        "random_crop": chosen.random_crop,
-        "random_flip": chosen.random_flip,
-        "color_distortion": chosen.color_distortion,
-    }
-    return {name: value for name, value in switches.items() if value is not None}
 
 
 def _every(steps: float) -> int:
@@ -228,30 +166,3 @@ def _in_words(config: TrainConfig, steps_per_epoch: float, schedule: Schedule) -
     total = batch * math.prod(counts.values())
     words = [f"global batch {total} = {product}"] if factors else []
     return "; ".join([*words, f"1 epoch = {steps_per_epoch:.10g} steps", schedule.words])
-
-
-def num_classes(dataset: DatasetFacts, labels_offset: int) -> int:
-    """Returns the length of the logits.
-
-    Raises:
-      UserError: if the offset leaves no class.
-    """
-    if labels_offset >= dataset.num_classes:
-        raise _checks.UserError(
-            f"labels_offset={labels_offset} leaves none of the {dataset.num_classes} classes"
-            f" of {dataset.name!r}"
-        )
-    return dataset.num_classes - labels_offset
-
-
-def label_names(dataset: DatasetFacts, labels_offset: int) -> tuple[str, ...]:
-    """Returns the classes' names in the order of the logits; a class without one is its label."""
-    if not dataset.labels_to_names:
-        return ()
-    labels = range(labels_offset, dataset.num_classes)
-    return tuple(dataset.labels_to_names.get(label, str(label)) for label in labels)
-
-
-def square(network: NetworkFacts) -> tuple[int, int]:
-    """Returns the network's default image size: height and width, in pixels."""
-    return network.image_size, network.image_size

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from classifier.checkpoint_names import is_in
+from classifier.checkpoints.names import is_in
 from classifier.config.finetuning import BatchNormOptions
 from nets import nets_factory
 

@@ -1,10 +1,15 @@
 """The batches of a run."""
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
-from classifier import cluster, images, inputs, resolve
+from classifier import inputs
 from classifier.config.training import TrainConfig
+from classifier.inputs import preprocessing
+from classifier.resolve import cluster
+from classifier.resolve.training import ResolvedRun
 from slim import _checks, learning
 from slim.data.dataset import Dataset
 
@@ -27,7 +32,7 @@ class TrainingBatches:
 
     def __init__(
         self,
-        resolved: resolve.ResolvedRun,
+        resolved: ResolvedRun,
         dataset: Dataset,
         workers: cluster.Cluster = cluster.ALONE,
     ) -> None:
@@ -38,15 +43,21 @@ class TrainingBatches:
         self._worker = (workers.task, max(1, len(workers.hosts)))
         self._cache = inputs.Cache(dataset, config.data.cache)
 
+    @functools.cached_property
+    def _index(self) -> inputs.Index | None:
+        """Where the records of each class are, if every class is to come as often as the others."""
+        is_balanced = self._resolved.config.data.balanced_sampling
+        return inputs.index_records(self._dataset) if is_balanced else None
+
     def __call__(self, first_step: int) -> tf.data.Dataset:
         """Returns the batches from a step on."""
         resolved = self._resolved
         config, info = resolved.config, resolved.model
-        prepare = images.preprocessing_fn(
+        prepare = preprocessing.preprocessing_fn(
             info,
             is_training=True,
-            distort=images.augmentation_fn(config.augmentation),
-            **resolve.preprocessing_switches(config),
+            distort=preprocessing.augmentation_fn(config.augmentation),
+            **config.augmentation.switches,
         )
         return inputs.training_dataset(
             self._dataset,
@@ -60,7 +71,7 @@ class TrainingBatches:
             num_readers=config.data.num_readers,
             num_preprocessing_threads=config.data.num_preprocessing_threads,
             shuffle_buffer_mb=config.data.shuffle_buffer_mb,
-            balanced=config.data.balanced_sampling,
+            balanced=self._index,
             mixing=_mixing(config),
             skipped=self.bad_images,
             cache=self._cache,
@@ -86,7 +97,7 @@ class TrainingBatches:
             start_index=number * self._resolved.global_batch_size,
             num_readers=config.data.num_readers,
             shuffle_buffer_mb=config.data.shuffle_buffer_mb,
-            balanced=config.data.balanced_sampling,
+            balanced=self._index,
         )
 
     def _skipped(self, step: int) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 from classifier.config.optimizer import OPTIMIZERS, OptimizerOptions
-from classifier.resolve_schedule import Schedule
+from classifier.resolve.schedule import Schedule
 from slim import optimizers
 
 

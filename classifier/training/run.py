@@ -8,27 +8,23 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 import slim
-from classifier import (
-    cluster,
-    facts,
-    inputs,
-    model,
-    output,
-    paths,
-    resolve,
-    resuming,
-    set_aside,
-    write_errors,
-)
-from classifier.config.incidents import DEFAULT_NAN_RESTORES, IncidentOptions
+from classifier import inputs, network
+from classifier.checkpoints import mismatch
+from classifier.cli import broken_pipe, path_checks
+from classifier.cli.exit_codes import ExitCode
+from classifier.config.failures import DEFAULT_NAN_RESTORES, FailureOptions
 from classifier.config.training import TrainConfig
-from classifier.exit_codes import ExitCode
-from classifier.hooks.bad_images import BadImagesLog
-from classifier.hooks.opening import Opening, RunFiles
+from classifier.resolve import cluster, resume
+from classifier.resolve.training import ResolvedRun, training_run
 from classifier.run_directory import RunDirectory
-from classifier.training_batches import TrainingBatches, check_bad_images
-from classifier.training_hooks import make_hooks
-from classifier.training_step import deployment_config, make_train_op, make_training_network
+from classifier.training import backup, disk_errors
+from classifier.training.batches import TrainingBatches, check_bad_images
+from classifier.training.hooks.bad_images import BadImagesLog
+from classifier.training.hooks.make import make_hooks
+from classifier.training.hooks.run_files import RunFiles
+from classifier.training.hooks.startup import StartupReport
+from classifier.training.step import deployment_config, make_train_op, make_training_network
+from datasets import dataset_factory
 from slim import _checks, learning
 
 
@@ -47,18 +43,18 @@ def run(config: TrainConfig) -> ExitCode | None:
     """
     metrics = RunDirectory(config.run.train_dir).metrics_path
     gone = f"nobody reads the output any more: the run goes on, and {metrics} has its numbers"
-    with write_errors.translated(config.run.train_dir), output.outlasting(gone):
-        resolved = facts.training_run(config)
+    with disk_errors.translated(config.run.train_dir), broken_pipe.ignore(gone):
+        resolved = training_run(config)
         workers = cluster.resolve(config.strategy)
         if not config.run.restart or workers.task:
             return _run(resolved, workers)
         if config.finetune.checkpoint_path is not None:
-            paths.check("checkpoint", "checkpoint_path", config.finetune.checkpoint_path)
-        with set_aside.during(config):
+            path_checks.check("checkpoint", "checkpoint_path", config.finetune.checkpoint_path)
+        with backup.during(config):
             return _run(resolved, workers)
 
 
-def _run(resolved: resolve.ResolvedRun, workers: cluster.Cluster) -> ExitCode | None:
+def _run(resolved: ResolvedRun, workers: cluster.Cluster) -> ExitCode | None:
     config = resolved.config
     directory = RunDirectory(config.run.train_dir)
     # Of several workers, the first may not have moved the old run yet.
@@ -73,11 +69,13 @@ def _run(resolved: resolve.ResolvedRun, workers: cluster.Cluster) -> ExitCode | 
     if config.step.deterministic:
         tf.config.experimental.enable_op_determinism()
     data = config.data
-    dataset = facts.open_dataset(data.dataset_name, data.dataset_split_name, data.dataset_dir)
+    dataset = dataset_factory.get_dataset(
+        data.dataset_name, data.dataset_split_name, data.dataset_dir
+    )
     batches = TrainingBatches(resolved, dataset, workers)
     train_op = make_train_op(resolved, strategy)
-    opening = Opening(resolved, directory, changes, dataset, deployment.devices())
-    hooks: list[learning.Hook] = [opening]
+    startup = StartupReport(resolved, directory, changes, dataset, deployment.devices())
+    hooks: list[learning.Hook] = [startup]
     if workers.task == 0:
         hooks += make_hooks(resolved, directory, batches)
     if batches.bad_images is not None:
@@ -88,7 +86,7 @@ def _run(resolved: resolve.ResolvedRun, workers: cluster.Cluster) -> ExitCode | 
         with inputs.translate_errors(
             dataset, lambda: batches.upcoming(int(train_op.global_step.numpy()))
         ):
-            _train(resolved, batches, train_op, hooks, opening.warm_start(train_op.store))
+            _train(resolved, batches, train_op, hooks, startup.warm_start(train_op.store))
     except learning.Preempted as stopped:
         print(stopped, file=sys.stderr)
         return ExitCode.PREEMPTED
@@ -97,19 +95,19 @@ def _run(resolved: resolve.ResolvedRun, workers: cluster.Cluster) -> ExitCode | 
         raise learning.NonFiniteError(f"{error}. {where}", error.step) from None
     except slim.checkpoints.UnfitError as error:
         if error.report.prefix.startswith(os.path.join(directory.path, "model.ckpt-")):
-            raise _checks.UserError(_unfit(error.report, directory.path)) from None
+            raise _checks.UserError(mismatch.for_resuming(error.report, directory.path)) from None
         raise
     except tf.errors.ResourceExhaustedError as error:
-        if write_errors.number_of(error) is not None:
+        if disk_errors.number_of(error) is not None:
             raise
         raise _checks.RunError(_out_of_memory(resolved, error)) from error
-    if opening.is_complete:
+    if startup.is_complete:
         print(f"{directory.path} is already complete: {train_op.global_step.numpy()} steps")
     return None
 
 
 def _train(
-    resolved: resolve.ResolvedRun,
+    resolved: ResolvedRun,
     batches: Callable[[int], tf.data.Dataset],
     train_op: slim.learning.TrainOp,
     hooks: Sequence[learning.Hook],
@@ -117,7 +115,7 @@ def _train(
 ) -> None:
     config, saving, info = resolved.config, resolved.config.saving, resolved.model
     shape = [None, *info.image_size, info.num_channels]
-    with model.of_image_size(info.model_name, make_training_network(resolved), shape):
+    with network.check_image_size(info.model_name, make_training_network(resolved), shape):
         learning.train(
             train_op,
             config.run.train_dir,
@@ -129,12 +127,12 @@ def _train(
             save_interval_steps=resolved.save_every_steps,
             max_to_keep=saving.max_to_keep,
             keep_checkpoint_every_n_hours=saving.keep_checkpoint_every_n_hours or None,
-            max_nan_restores=nan_restores(config.incidents),
+            max_nan_restores=nan_restores(config.failures),
             hooks=hooks,
         )
 
 
-def nan_restores(options: IncidentOptions) -> int:
+def nan_restores(options: FailureOptions) -> int:
     """Returns how often a run may go back to its last checkpoint."""
     if options.on_nan == "stop":
         return 0
@@ -142,33 +140,18 @@ def nan_restores(options: IncidentOptions) -> int:
     return DEFAULT_NAN_RESTORES if most is None else most
 
 
-def _changes(directory: RunDirectory, resolved: resolve.ResolvedRun) -> tuple[resuming.Change, ...]:
+def _changes(directory: RunDirectory, resolved: ResolvedRun) -> tuple[resume.Change, ...]:
     """Returns what the command changes of the run in the directory, after refusing what it may
     not; a run that ended before its first checkpoint has nothing to go on with."""
     old = directory.read_config()
     if old is None or slim.checkpoints.latest(directory.path) is None:
         return ()
-    changes = resuming.changed_options(old, resolved)
-    resuming.refuse_changes(changes, directory.path)
+    changes = resume.changed_options(old, resolved)
+    resume.refuse_changes(changes, directory.path)
     return changes
 
 
-def _unfit(report: slim.checkpoints.RestoreReport, train_dir: str) -> str:
-    """Returns why a run that does not say its options cannot be resumed, and the ways out."""
-    differences = []
-    if report.missing:
-        instead = _checks.listed(report.unused, 3) or "nothing"
-        differences.append(f"lacks {_checks.listed(report.missing, 3)} and has {instead} instead")
-    differences += [str(each) for each in report.mismatched[:3]]
-    return (
-        f"train_dir={train_dir!r} holds a run of another network, optimizer or dataset:"
-        f" {report.prefix} {'; '.join(differences)}. Give the options it was started with to go on "
-        f"with it, another --train_dir with --checkpoint_path={train_dir} to go on from its weights"
-        " with these, or --restart, which sets that run aside"
-    )
-
-
-def _out_of_memory(resolved: resolve.ResolvedRun, error: tf.errors.ResourceExhaustedError) -> str:
+def _out_of_memory(resolved: ResolvedRun, error: tf.errors.ResourceExhaustedError) -> str:
     """Returns what did not fit and what to try, in a line."""
     config, info = resolved.config, resolved.model
     height, width = info.image_size

@@ -6,29 +6,26 @@ from collections.abc import Callable, Mapping, Sequence
 import tensorflow as tf
 
 import slim
-from classifier import batch_norm, cluster, model, optimizers, resolve, warm_start
+from classifier import network
 from classifier.config.training import TrainConfig
+from classifier.resolve import cluster
+from classifier.resolve.training import ResolvedRun
+from classifier.training import batch_norm, loss, optimizers, warm_start
 from deployment.model_deploy import DeploymentConfig
 from nets.nets_factory import NETWORKS
 from slim import learning
 from slim.loss_scale import DynamicLossScale
 
 
-def make_train_op(
-    resolved: resolve.ResolvedRun, strategy: tf.distribute.Strategy
-) -> slim.learning.TrainOp:
+def make_train_op(resolved: ResolvedRun, strategy: tf.distribute.Strategy) -> slim.learning.TrainOp:
     """Returns the training step of a run; its variables are made by the first batch."""
     config = resolved.config
     name, dtype = resolved.model.model_name, config.network.compute_dtype
-    loss_fn = model.training_loss(
-        resolved.model,
-        config.loss.weight_decay,
+    loss_fn = loss.training_loss(
+        make_training_network(resolved),
+        resolved.model.num_classes,
         config.loss.label_smoothing,
-        dtype,
-        frozen_batch_norm=_frozen_batch_norm(config, name),
-        batch_norm_decay=config.batch_norm.batch_norm_decay,
-        class_weights=resolved.class_weights,
-        quantize_delay=resolved.quantize_delay,
+        resolved.class_weights,
     )
     rate = optimizers.make_learning_rate(resolved.schedule)
 
@@ -53,11 +50,11 @@ def make_train_op(
 
 
 def make_training_network(
-    resolved: resolve.ResolvedRun,
+    resolved: ResolvedRun,
 ) -> Callable[[tf.Tensor], tuple[tf.Tensor, dict[str, tf.Tensor]]]:
     """Returns the network as a run trains it, from images to (logits, end points)."""
     config = resolved.config
-    return model.training_network(
+    return network.training_network(
         resolved.model,
         config.loss.weight_decay,
         config.network.compute_dtype,

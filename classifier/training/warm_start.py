@@ -1,17 +1,16 @@
 """Fine-tuning: weights from another run's checkpoint, and the scopes that say which."""
 
 import dataclasses
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 
 import tensorflow as tf
 
 import slim
-from classifier import checkpoint_networks
-from classifier.checkpoint_names import RANGE, head_classes, heads_of, in_scopes, kind, scopes_of
-from classifier.checkpoint_sources import Moved, likely_move, open_source, scope_pairs
+from classifier.checkpoints import mismatch
+from classifier.checkpoints.names import RANGE, heads_of, in_scopes, kind_of
+from classifier.checkpoints.sources import OpenedCheckpoint, RenamedSource, scope_pairs
 from classifier.config.finetuning import AUTO, NONE, FinetuneOptions
-from classifier.run_directory import ModelInfo, RunDirectory
+from classifier.model_info import ModelInfo
 from nets.nets_factory import NETWORKS
 from slim import _checks, checkpoints
 
@@ -21,12 +20,14 @@ class WarmStart:
     """How a new run takes weights from another's checkpoint.
 
     Attributes:
-      options: which checkpoint, and what of it.
+      options: what is taken of it.
       info: the network of the new run, and its classes.
+      checkpoint: the other run's.
     """
 
     options: FinetuneOptions
     info: ModelInfo
+    checkpoint: OpenedCheckpoint
 
     def __call__(self, store: slim.VariableStore) -> str:
         """Restores the network's variables and returns lines that say what came of it.
@@ -39,7 +40,7 @@ class WarmStart:
         model = {
             name: variable
             for name, variable in store.named_variables.items()
-            if store.records[name].model and kind(name) != RANGE
+            if store.records[name].model and kind_of(name) != RANGE
         }
         excluded = set(in_scopes(model, self._named(), "checkpoint_exclude_scopes"))
         source, others = self._source(model), self._other_classes()
@@ -68,15 +69,9 @@ class WarmStart:
         return bool(heads_of([name], NETWORKS[self.info.model_name].heads))
 
     def _other_classes(self) -> str:
-        """Returns the first class that has another name in the checkpoint, in words; empty if there
-        is none, their number differs, or one side does not say its names."""
-        info = RunDirectory.of_checkpoint(str(self.options.checkpoint_path)).read_model_info()
-        theirs, ours = info.label_names if info else (), self.info.label_names
-        if len(theirs) != len(ours) or theirs == ours:
-            return ""
-        pairs = enumerate(zip(theirs, ours, strict=True))
-        place, (their, our) = next(each for each in pairs if len(set(each[1])) > 1)
-        return f"class {place} is {their!r} in the checkpoint and {our!r} in {_dataset(self.info)}"
+        """Returns the first class that has another name in the checkpoint, in words, or nothing."""
+        theirs = self.checkpoint.info
+        return mismatch.of_other_classes(theirs.label_names if theirs else (), self.info)
 
     def _of_names(self, others: str, renamed: Sequence[str], taken: Sequence[str]) -> Iterator[str]:
         """Yields what is to be told of a head of as many other classes."""
@@ -92,14 +87,13 @@ class WarmStart:
 
     def _source(self, model: Mapping[str, tf.Variable]) -> checkpoints.Source:
         """Returns the checkpoint under the names of the network."""
-        source = open_source(str(self.options.checkpoint_path))
         pairs = scope_pairs(self.options.checkpoint_scope_map)
         if not pairs:
-            return source
-        moved = Moved(source, pairs, "checkpoint_scope_map")
-        whose = f" of {self.info.model_name}"
-        in_scopes(model, [new for _, new in pairs], "checkpoint_scope_map", whose)
-        return moved
+            return self.checkpoint
+        renamed = RenamedSource(self.checkpoint, pairs, "checkpoint_scope_map")
+        where = f" of {self.info.model_name}"
+        in_scopes(model, [new for _, new in pairs], "checkpoint_scope_map", where)
+        return renamed
 
     def _differing_heads(self, report: checkpoints.RestoreReport) -> list[str]:
         """Returns the variables that start fresh though no scope names them."""
@@ -112,16 +106,16 @@ class WarmStart:
     ) -> None:
         wanted = len(report.restored) + len(report.mismatched) + len(report.missing)
         if wanted and len(report.missing) == wanted:
-            raise _checks.UserError(of_another_network(report, self.info, source))
-        if len(report.mismatched) > len(fresh):
-            raise _checks.UserError(_mismatch_text(report, self.info, self._named(), source))
-        if report.missing and not self.options.ignore_missing_vars:
+            saved = source.variables()
             raise _checks.UserError(
-                f"Checkpoint {report.prefix} has {wanted - len(report.missing)} of the {wanted} "
-                f"variables wanted. Missing: {_checks.listed(_with_near(report), 5)}. "
-                f"Unused: {_checks.listed(report.unused, 5) or 'none'}. "
-                "Add --ignore_missing_vars to go on without them, or exclude their scopes"
+                mismatch.of_another_network(report, self.info, saved, may_rename=True)
             )
+        if len(report.mismatched) > len(fresh):
+            raise _checks.UserError(
+                mismatch.for_warm_start(report, self.info, self._named(), source.variables())
+            )
+        if report.missing and not self.options.ignore_missing_vars:
+            raise _checks.UserError(mismatch.of_missing(report))
 
     def _lines(
         self, report: checkpoints.RestoreReport, skipped: Sequence[str], why: str
@@ -135,9 +129,9 @@ class WarmStart:
         counts += f"missing {len(report.missing)}, unused {len(unused)}"
         lines = [f"{counts} variables of {report.prefix}"]
         if report.mismatched:
-            fresh = heads_of([mismatch.name for mismatch in report.mismatched], spec.heads)
+            fresh = heads_of([each.name for each in report.mismatched], spec.heads)
             lines.append(
-                f"{head_text(report, self.info, fresh)}: starts fresh "
+                f"{mismatch.of_heads(report, self.info, fresh)}: starts fresh "
                 f"(checkpoint_exclude_scopes={AUTO})"
             )
         return lines
@@ -163,81 +157,6 @@ def variables_to_train(
         # A network without its auxiliary head has only the other.
         scopes = heads_of(names, scopes)
     return in_scopes(names, scopes, "trainable_scopes") if scopes else names
-
-
-def _mismatch_text(
-    report: checkpoints.RestoreReport,
-    info: ModelInfo,
-    excluded: Sequence[str],
-    source: checkpoints.Source,
-) -> str:
-    differing = [mismatch.name for mismatch in report.mismatched]
-    heads = heads_of(differing, NETWORKS[info.model_name].heads)
-    others = [m for m in report.mismatched if not heads_of([m.name], heads)]
-    if others:
-        network = checkpoint_networks.Network(info.model_name, info.num_classes, info)
-        whose = checkpoint_networks.whose(report, source.variables(), network)
-        return (
-            f"Checkpoint {report.prefix} does not fit: {_checks.listed(others, 4)}. "
-            + (f"{whose}. " if whose else "")
-            + "`python -m classifier.checkpoints diff` compares it with networks"
-        )
-    exact, automatic = (",".join([*excluded, *more]) for more in (heads, [AUTO]))
-    return (
-        f"{head_text(report, info, heads)}. Add --checkpoint_exclude_scopes={exact}, or "
-        f"={automatic}"
-    )
-
-
-def head_text(report: checkpoints.RestoreReport, info: ModelInfo, heads: Sequence[str]) -> str:
-    """Returns how many classes the head of a checkpoint has, and how many the dataset.
-
-    Args:
-      report: what the checkpoint has in another shape.
-      info: the network and the dataset's classes.
-      heads: the scopes of the variables that differ for that.
-    """
-    shapes = {mismatch.name: mismatch.saved.shape for mismatch in report.mismatched}
-    offset = f" with labels_offset={info.labels_offset}" if info.labels_offset else ""
-    return (
-        f"Checkpoint head has {head_classes(shapes, heads)} classes, {_dataset(info)} has "
-        f"{info.num_classes}{offset} ({', '.join(heads)})"
-    )
-
-
-def _dataset(info: ModelInfo) -> str:
-    return f"dataset {info.dataset_name!r}" if info.dataset_name else "the model"
-
-
-def of_another_network(
-    report: checkpoints.RestoreReport, info: ModelInfo, source: checkpoints.Source | None = None
-) -> str:
-    """Returns what to tell of a checkpoint without a single variable of the network.
-
-    Args:
-      report: of a comparison in which every variable was missing.
-      info: the network.
-      source: the checkpoint, of which a new run would take its weights.
-    """
-    saved = (source or checkpoints.read(report.prefix)).variables()
-    move = likely_move(report.missing, report.unused) if source else ""
-    likely = (
-        f"Add --checkpoint_scope_map={move}: that scope has variables of the same names"
-        if move
-        else scopes_of({name: variable.shape for name, variable in saved.items()})
-    )
-    return (
-        f"Checkpoint {report.prefix} has none of the {len(report.missing)} variables wanted of "
-        f"{info.model_name}, such as {report.missing[0]}. "
-        + (likely or f"It holds: {_checks.listed(saved, 5)}")
-    )
-
-
-def _with_near(report: checkpoints.RestoreReport) -> list[str]:
-    """Returns the missing variables; the first with the nearest name that the checkpoint has."""
-    first, *rest = report.missing
-    near = difflib.get_close_matches(first, report.unused, n=1, cutoff=0.8)
-    return [f"{first} (it has {near[0]})" if near else first, *rest]
 
 
 def _scopes_in(names: Sequence[str]) -> str:

@@ -1,5 +1,6 @@
 """Each distortion of the training preprocessings can be switched off by itself."""
 
+import importlib
 import inspect
 
 import numpy as np
@@ -11,7 +12,8 @@ from preprocessing import preprocessing_factory
 from slim import _checks
 
 OFF = {"random_crop": False, "random_flip": False, "color_distortion": "none"}
-HAVING = [name for name, switches in preprocessing_factory.SWITCHES.items() if switches]
+PREPROCESSINGS = preprocessing_factory.PREPROCESSINGS
+HAVING = [name for name, spec in PREPROCESSINGS.items() if spec.switches]
 PICTURE = tf.constant(np.random.RandomState(0).randint(0, 256, (50, 60, 3), np.uint8))
 
 
@@ -21,7 +23,7 @@ def train(name, number=0, image=PICTURE, **switches):
 
 
 def off(name, *but):
-    switches = preprocessing_factory.SWITCHES[name]
+    switches = PREPROCESSINGS[name].switches
     kwargs = {switch: OFF[switch] for switch in switches if switch not in but}
     if name == "vgg":
         kwargs |= {"resize_side_min": 64, "resize_side_max": 64}
@@ -36,7 +38,7 @@ def test_all_off_is_not_random(name):
 
 @pytest.mark.parametrize(
     "name, switch",
-    [(name, switch) for name in HAVING for switch in preprocessing_factory.SWITCHES[name]],
+    [(name, switch) for name in HAVING for switch in PREPROCESSINGS[name].switches],
 )
 def test_each_alone_is_random(name, switch):
     results = {train(name, number, **off(name, switch)).tobytes() for number in range(8)}
@@ -76,11 +78,10 @@ def test_full_colour_changes_the_hue_and_fast_does_not():
 
 
 def test_the_table_names_arguments_of_the_functions():
-    assert preprocessing_factory.SWITCHES.keys() == preprocessing_factory.PREPROCESSINGS.keys()
-    for name, switches in preprocessing_factory.SWITCHES.items():
-        module = __import__(preprocessing_factory.PREPROCESSINGS[name], fromlist=["x"])
+    for spec in PREPROCESSINGS.values():
+        module = importlib.import_module(f"preprocessing.{spec.module}")
         taken = inspect.signature(module.preprocess_for_train).parameters
-        assert [switch for switch in OFF if switch in taken] == list(switches)
+        assert [switch for switch in OFF if switch in taken] == list(spec.switches)
 
 
 def test_a_switch_that_is_not_there():

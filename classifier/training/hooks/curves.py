@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from classifier.hooks.progress import MetricsFile
-from classifier.resolve import ResolvedRun
+from classifier.resolve.training import ResolvedRun
+from classifier.training.hooks.progress import MetricsFile
 from slim import _checks, _paths, learning
 
 FILE = "curves.png"

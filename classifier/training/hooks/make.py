@@ -1,18 +1,18 @@
 """What happens beside the steps of a run."""
 
-from classifier import facts
-from classifier.hooks.activations import Activations
-from classifier.hooks.contact_sheet import ContactSheet
-from classifier.hooks.curves import Curves
-from classifier.hooks.events import EventHook
-from classifier.hooks.profile import Profile
-from classifier.hooks.progress import MetricsFile, Progress
-from classifier.hooks.validation import Validation
-from classifier.hooks.watchdog import Watchdog
-from classifier.resolve import ResolvedRun
+from classifier.resolve.training import ResolvedRun
 from classifier.run_directory import RunDirectory
-from classifier.training_batches import TrainingBatches
-from classifier.training_step import make_training_network
+from classifier.training.batches import TrainingBatches
+from classifier.training.hooks.activations import Activations
+from classifier.training.hooks.curves import Curves
+from classifier.training.hooks.image_grid import ContactSheet
+from classifier.training.hooks.profiler import Profile
+from classifier.training.hooks.progress import MetricsFile, Progress
+from classifier.training.hooks.tensorboard import EventHook
+from classifier.training.hooks.validation import Validation
+from classifier.training.hooks.watchdog import Watchdog
+from classifier.training.step import make_training_network
+from datasets import dataset_factory
 from slim import learning
 
 
@@ -23,8 +23,8 @@ def make_hooks(
     saving = resolved.config.saving
     metrics = MetricsFile(directory.metrics_path)
     hooks: list[learning.Hook] = [Progress(resolved, saving.log_every_n_steps, metrics)]
-    if resolved.config.incidents.watchdog_minutes:
-        hooks.append(Watchdog(resolved.config.incidents.watchdog_minutes))
+    if resolved.config.failures.watchdog_minutes:
+        hooks.append(Watchdog(resolved.config.failures.watchdog_minutes))
     if saving.save_summaries_secs:
         activations = Activations(
             make_training_network(resolved),
@@ -35,7 +35,7 @@ def make_hooks(
         hooks.append(EventHook(directory.path, saving.save_summaries_secs, activations))
     if resolved.eval_every_steps:
         data, split = resolved.config.data, resolved.config.validation.eval_split_name
-        evaluated = facts.open_dataset(data.dataset_name, split, data.dataset_dir)
+        evaluated = dataset_factory.get_dataset(data.dataset_name, split, data.dataset_dir)
         hooks.append(Validation(resolved, evaluated, metrics))
     reporting = resolved.config.reporting
     if reporting.plot_curves:  # behind Validation, whose numbers it draws
@@ -45,7 +45,8 @@ def make_hooks(
         steps_per_loop = resolved.config.run.steps_per_loop
         hooks.append(Profile(directory.path, first, last, steps_per_loop))
     if saving.summarize_images:
-        names = resolved.model.label_names or ()
         seconds = saving.save_summaries_secs
-        hooks.append(ContactSheet(directory.path, batches.batch_of_step, names, seconds))
+        hooks.append(
+            ContactSheet(directory.path, batches.batch_of_step, resolved.model.class_names, seconds)
+        )
     return hooks

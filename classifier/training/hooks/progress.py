@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tqdm
 
-from classifier.resolve import ResolvedRun
+from classifier.resolve.training import ResolvedRun
 from slim import _paths, learning
 
 

@@ -8,22 +8,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import tensorflow as tf
 
 import slim
-from classifier import batch_norm, facts, warm_start
-from classifier.resolve import ResolvedRun
-from classifier.resuming import Change
-from classifier.run_directory import ModelInfo, RunDirectory
+from classifier.checkpoints import sources
+from classifier.model_info import ModelInfo
+from classifier.resolve import warnings
+from classifier.resolve.resume import Change
+from classifier.resolve.training import ResolvedRun
+from classifier.run_directory import RunDirectory
+from classifier.training import batch_norm, warm_start
 from slim import _checks, learning
 from slim.data.dataset import Dataset
 
-_TWICE = (
-    "class_weights=auto and balanced_sampling both make up for classes with few images: together"
-    " they count these too much"
-)
-# An epsilon of rmsprop, and a learning rate, that do not go together.
-_SMALL_EPSILON, _LARGE_RATE = 0.1, 0.01
 
-
-class Opening(learning.Hook):
+class StartupReport(learning.Hook):
     """The beginning of a run: says what was found.
 
     Attributes:
@@ -45,6 +41,7 @@ class Opening(learning.Hook):
         self._dataset = dataset
         self._devices = devices
         self._started_from = "Starting at step 0 with fresh weights"
+        self._undescribed: str | None = None
 
     def warm_start(self, store: slim.VariableStore) -> Callable[[], None] | None:
         """Returns the function that gives a fresh run its weights, if the options name a
@@ -52,10 +49,12 @@ class Opening(learning.Hook):
         options = self._resolved.config.finetune
         if options.checkpoint_path is None:
             return None
-        start = warm_start.WarmStart(options, self._resolved.model)
 
         def init_fn() -> None:
+            checkpoint = sources.open_checkpoint(str(options.checkpoint_path))
+            start = warm_start.WarmStart(options, self._resolved.model, checkpoint)
             self._started_from = f"Starting at step 0: {start(store)}"
+            self._undescribed = checkpoint.prefix if checkpoint.info is None else None
 
         return init_fn
 
@@ -119,25 +118,8 @@ class Opening(learning.Hook):
     def _warnings(self, run: learning.Run) -> list[str]:
         if run.restored is not None:
             return []
-        config = self._resolved.config
-        twice = config.loss.class_weights == "auto" and config.data.balanced_sampling
-        return [
-            *facts.training_warnings(self._resolved),
-            *self._of_epsilon(),
-            *self._of_batch_norm(run),
-            *([_TWICE] if twice else ()),
-        ]
-
-    def _of_epsilon(self) -> Iterator[str]:
-        optimizer = self._resolved.config.optimizer
-        rate = self._resolved.schedule.learning_rate
-        is_small = optimizer.opt_epsilon <= _SMALL_EPSILON
-        if optimizer.optimizer == "rmsprop" and is_small and rate >= _LARGE_RATE:
-            yield (
-                f"with opt_epsilon={optimizer.opt_epsilon:g}, rmsprop divides each gradient by its"
-                f" usual size, which 1.0 does not: learning_rate={rate:g} may be far too high; try"
-                " a tenth"
-            )
+        told = warnings.of_training(self._resolved, self._undescribed)
+        return [*told, *self._of_batch_norm(run)]
 
     def _of_batch_norm(self, run: learning.Run) -> Iterator[str]:
         config, name = self._resolved.config, self._resolved.model.model_name
@@ -166,24 +148,6 @@ class Opening(learning.Hook):
             f"{origin}; checkpoint_path={ignored} is not used, for the run has begun (restart"
             " begins it anew)"
         )
-
-
-class RunFiles(learning.Hook):
-    """Writes what a run is, if there is a step left to do: config.json and model_info.json.
-
-    It comes behind the hooks that may end a run before its first step.
-    """
-
-    def __init__(self, resolved: ResolvedRun, directory: RunDirectory) -> None:
-        self._resolved = resolved
-        self._directory = directory
-
-    def begin(self, run: learning.Run) -> None:
-        """Writes both."""
-        if not run.is_over:
-            self._directory.write_config(self._resolved.to_dict())
-            info = self._resolved.model.with_versions(tensorflow=tf.__version__)
-            self._directory.write_model_info(info)
 
 
 def _averages(names: Iterable[str]) -> list[str]:

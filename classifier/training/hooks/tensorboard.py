@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from classifier.hooks.activations import Activations
+from classifier.training.hooks.activations import Activations
 from slim import learning
 from slim._timer import Timer
 from slim.events import EventFile, histogram

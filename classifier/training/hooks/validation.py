@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from classifier import images, inputs
-from classifier.hooks.progress import MetricsFile
-from classifier.measuring import Evaluation, Evaluator, tell
-from classifier.model import InferenceModel
-from classifier.resolve import ResolvedRun
+from classifier import inputs
+from classifier.inference.metrics import Evaluation, Evaluator, report
+from classifier.inference.model import InferenceModel
+from classifier.inputs import preprocessing
+from classifier.resolve.training import ResolvedRun
 from classifier.run_directory import RunDirectory
+from classifier.training.hooks.progress import MetricsFile
 from slim import checkpoints, learning
 from slim.data.dataset import Dataset
 from slim.events import EventFile
@@ -70,11 +71,11 @@ class Validation(learning.Hook):
         return max((line["step"] for line in self._lines()), default=0)
 
     def _evaluate(self, run: learning.Run) -> None:
-        prefix = run.save()
+        checkpoint = checkpoints.read(run.save())
         has_averages = self._resolved.model.moving_average_decay is not None
-        found = self._measure(prefix, use_averages=has_averages)
-        self._tell_left_out()
-        raw = self._measure(prefix, use_averages=False) if has_averages else None
+        found = self._measure(checkpoint, use_averages=has_averages)
+        self._report_skipped()
+        raw = self._measure(checkpoint, use_averages=False) if has_averages else None
         values = dataclasses.asdict(found)
         if raw is not None:
             values |= {"raw_accuracy": raw.accuracy, "raw_loss": raw.loss}
@@ -90,7 +91,7 @@ class Validation(learning.Hook):
         self._events.scalars(run.step, shown)
         self._events.flush()
         print(f"step {run.step}: {split}{', the best so far' if best else ''}")
-        tell(found, split, self._dataset.num_samples)
+        report(found, split, self._dataset.num_samples)
         if raw is not None:
             print(f"without averaging the weights: accuracy {raw.accuracy:.3f}", flush=True)
 
@@ -103,12 +104,12 @@ class Validation(learning.Hook):
         if is_new or (is_there and folder.read_model_info() is None):
             folder.write_model_info(self._resolved.model.with_versions(tensorflow=tf.__version__))
 
-    def _measure(self, prefix: str, use_averages: bool) -> Evaluation:
+    def _measure(self, checkpoint: checkpoints.Source, use_averages: bool) -> Evaluation:
         if self._classifier is None or self._evaluator is None:
-            self._classifier = InferenceModel(self._resolved.model, prefix)
+            self._classifier = InferenceModel(self._resolved.model, checkpoint)
             self._evaluator = Evaluator(self._classifier)
         else:
-            self._classifier.reload(prefix, use_averages)
+            self._classifier.reload(checkpoint, use_averages)
         batches = self._batches()
         with inputs.translate_errors(self._dataset):
             return self._evaluator(batches, int(batches.cardinality()))
@@ -117,7 +118,7 @@ class Validation(learning.Hook):
         data, info = self._resolved.config.data, self._resolved.model
         return inputs.evaluation_dataset(
             self._dataset,
-            preprocessing_fn=images.preprocessing_fn(info, is_training=False),
+            preprocessing_fn=preprocessing.preprocessing_fn(info, is_training=False),
             image_size=info.image_size,
             batch_size=data.batch_size,
             labels_offset=info.labels_offset,
@@ -126,7 +127,7 @@ class Validation(learning.Hook):
             skipped=self._skipped,
         )
 
-    def _tell_left_out(self) -> None:
+    def _report_skipped(self) -> None:
         for place in self._skipped.take_new() if self._skipped else ():
             bad = inputs.describe_bad_image(self._dataset, *place)
             print(f"left out of the evaluation: {bad}", flush=True)

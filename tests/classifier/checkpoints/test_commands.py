@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from classifier import checkpoints, keras_weights
-from classifier.run_directory import ModelInfo, RunDirectory
+from classifier.checkpoints import __main__ as checkpoints
+from classifier.checkpoints import keras_weights
+from classifier.model_info import ModelInfo
+from classifier.run_directory import RunDirectory
 from slim import _checks
 from tests import source_tree
 from tests.classifier import originals
@@ -366,7 +368,7 @@ def test_help(capsys, argv):
 
 def test_help_and_mistakes_do_not_load_tensorflow():
     code = (
-        "import sys; from classifier import checkpoints; "
+        "import sys; from classifier.checkpoints import __main__ as checkpoints; "
         "codes = [checkpoints.main(['c', *argv]) for argv in "
         "([], ['diff', '--help'], ['convert', '--checkpoint_path=nowhere', '--output=a.h5'])]; "
         "print(*map(int, codes), 'tensorflow' in sys.modules)"

@@ -4,8 +4,8 @@ import fnmatch
 
 import pytest
 
-from classifier import options
-from classifier.checkpoint_names import in_scopes, is_in
+from classifier.checkpoints.names import in_scopes, is_in
+from classifier.config import options
 from classifier.config.training import TrainConfig
 from slim import _checks
 

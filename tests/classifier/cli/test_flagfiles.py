@@ -5,11 +5,11 @@ import types
 
 import pytest
 
-from classifier import flags, options, resolve
+from classifier.cli import flags
+from classifier.config import options
 from classifier.config.training import TrainConfig
+from classifier.resolve import training as resolve
 from nets import published
-from nets.nets_factory import NETWORKS
-from preprocessing import preprocessing_factory
 from tests import source_tree
 
 FOLDER = source_tree.ROOT / "scripts" / "flagfiles"
@@ -37,7 +37,7 @@ def test_every_flagfile_is_expected():
 def test_a_flagfile_is_read_and_gives_the_schedule(name, tmp_path):
     argv = ["t.py", f"--flagfile={FOLDER}/{name}.flags", f"--train_dir={tmp_path}/run"]
     config = flags.parse(TrainConfig, [*argv, f"--dataset_dir={tmp_path}"])
-    run = resolve.resolve_training(config, IMAGENET, NETWORKS, preprocessing_factory)
+    run = resolve.resolve_training(config, IMAGENET)
     per_epoch, decay, warmup, epochs = EXPECTED[name]
     assert run.model.model_name == name
     assert run.steps_per_epoch == per_epoch

@@ -3,11 +3,13 @@ import types
 
 import pytest
 
-from classifier import flags, options
+from classifier.cli import flags
+from classifier.cli.exit_codes import ExitCode
+from classifier.config import options
 from classifier.config.conversion import DataConfig
-from classifier.config.trained import EvalConfig, PredictConfig
+from classifier.config.evaluation import EvalConfig
+from classifier.config.prediction import PredictConfig
 from classifier.config.training import TrainConfig
-from classifier.exit_codes import ExitCode
 from slim import _checks
 
 

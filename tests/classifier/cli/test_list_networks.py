@@ -5,18 +5,18 @@ import sys
 
 import pytest
 
-from classifier import networks_table
+from classifier.cli import list_networks
 from nets import published
 from nets.nets_factory import NETWORKS
 from tests import source_tree
 
 
 def test_a_network_without_published_checkpoints():
-    assert list(networks_table.rows(["lenet"])) == [("lenet", "3.27 M", "14 M", "28", "none")]
+    assert list(list_networks.rows(["lenet"])) == [("lenet", "3.27 M", "14 M", "28", "none")]
 
 
 def test_a_network_with_published_checkpoints():
-    ((name, parameters, multiply_adds, size, files),) = networks_table.rows(["mobilenet_v1_025"])
+    ((name, parameters, multiply_adds, size, files),) = list_networks.rows(["mobilenet_v1_025"])
     assert (name, parameters, size) == ("mobilenet_v1_025", "0.47 M", "224")
     figures = {row.madds_millions for row in published.checkpoints() if row.stem in files}
     assert float(multiply_adds.removesuffix(" M")) in figures

@@ -2,10 +2,10 @@
 
 import pytest
 
-from classifier import options
+from classifier.config import options
 from classifier.config.conversion import DataConfig
+from classifier.config.evaluation import EvalConfig
 from classifier.config.export import ExportConfig
-from classifier.config.trained import EvalConfig
 from classifier.config.training import TrainConfig
 
 REQUIRED = "required"

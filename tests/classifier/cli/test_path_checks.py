@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from classifier import paths
+from classifier.cli import path_checks
 from slim import _checks
 
 
@@ -35,7 +35,7 @@ def disk(tmp_path):
 )
 def test_what_is_in_order_passes(disk, monkeypatch, kind, path):
     monkeypatch.chdir(disk)
-    paths.check(kind, "name", path)
+    path_checks.check(kind, "name", path)
 
 
 @pytest.mark.parametrize(
@@ -57,16 +57,16 @@ def test_what_is_in_order_passes(disk, monkeypatch, kind, path):
 def test_what_is_not_says_what_is_there(disk, monkeypatch, kind, path, problem):
     monkeypatch.chdir(disk)
     with pytest.raises(_checks.UserError, match=problem):
-        paths.check(kind, "dir", path)
+        path_checks.check(kind, "dir", path)
 
 
 def test_a_folder_without_permission_is_named(disk, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(_checks.UserError, match="cannot be written: no permission for '.*flowers'"):
-        paths.check("new_folder", "train_dir", str(disk / "flowers" / "run"))
+        path_checks.check("new_folder", "train_dir", str(disk / "flowers" / "run"))
 
 
 def test_glob_characters_in_a_checkpoint_path_are_letters(disk):
     (disk / "a[1]").mkdir()
     (disk / "a[1]" / "model.ckpt-1.index").touch()
-    paths.check("checkpoint", "name", str(disk / "a[1]" / "model.ckpt-1"))
+    path_checks.check("checkpoint", "name", str(disk / "a[1]" / "model.ckpt-1"))

@@ -2,16 +2,15 @@ import re
 
 import pytest
 
-from classifier import options
-from classifier.config import conversion, export, trained, training
+from classifier.config import conversion, evaluation, export, options, prediction, training
 from slim import _checks
 
 CONFIGS = [
     training.TrainConfig,
     conversion.DataConfig,
-    trained.EvalConfig,
+    evaluation.EvalConfig,
     export.ExportConfig,
-    trained.PredictConfig,
+    prediction.PredictConfig,
 ]
 
 # From the original's three scripts; places on disk had a folder in /tmp there and have none here.
@@ -84,7 +83,7 @@ def test_numbers_that_no_run_could_use_are_refused(name, value, message):
 
 def test_threads_are_chosen_by_the_machine():
     # The original's default is 4, whatever the machine.
-    for config_class in (training.TrainConfig, trained.EvalConfig):
+    for config_class in (training.TrainConfig, evaluation.EvalConfig):
         assert options.by_name(config_class)["num_preprocessing_threads"].default is None
 
 

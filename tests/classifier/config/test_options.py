@@ -3,8 +3,8 @@ import functools
 
 import pytest
 
-from classifier import options
-from classifier.options import Options, option, required
+from classifier.config import options
+from classifier.config.options import Options, option, required
 from slim import _checks
 
 

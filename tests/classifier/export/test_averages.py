@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from classifier import exporting, options
+from classifier.config import options
 from classifier.config.export import ExportConfig
+from classifier.export import run as exporting
 from tests.classifier import originals
 
 IMAGES = np.random.RandomState(0).uniform(-1, 1, [2, 28, 28, 1]).astype(np.float32)

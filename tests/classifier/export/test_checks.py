@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from classifier import exporting, facts, model, options
+from classifier.config import options
 from classifier.config.export import DEFAULT_FORMATS, ExportConfig
 from classifier.config.formats import FORMATS
-from classifier.exporting import checks, input_types, samples
+from classifier.export import checks, input_types, samples
+from classifier.export import run as exporting
+from classifier.inference import model
+from datasets import dataset_factory
 from slim import _checks
 from tests.classifier.exports import config, needs
 
@@ -82,7 +85,7 @@ def test_a_trial_is_of_the_real_pictures(lenet_classifier, input_type, batch_siz
 
 
 def test_the_drawn_pictures_are_the_splits_in_another_order(lenet_classifier, digits):
-    dataset = facts.open_dataset("digits", "validation", str(digits))
+    dataset = dataset_factory.get_dataset("digits", "validation", str(digits))
     drawn = samples.drawn(dataset, lenet_classifier.info, 1000)  # more than there are
     assert drawn.name == "digits validation"
     assert len({picture.tobytes() for picture in drawn.pictures}) > 350

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.classifier.test_exporting import classifier_of, export_to, make_run, read
+from tests.classifier.export.test_formats import classifier_of, export_to, make_run, read
 
 PICTURES = np.random.default_rng(6).integers(0, 256, [2, 40, 33, 3]).astype(np.uint8)
 LOOP = {"Enter", "NextIteration", "Exit"}
@@ -45,7 +45,7 @@ def answer(graph_def, images):
 
 @pytest.mark.parametrize("preprocessing", ["cifarnet", "inception", "lenet", "vgg"])
 def test_loops_are_ops_and_the_answer_the_checkpoints(tmp_path, preprocessing):
-    from classifier import images
+    from classifier.inputs import preprocessing as images
 
     run = make_run(
         tmp_path / "run", "mobilenet_v1_025", 3, label_names=(), preprocessing_name=preprocessing

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from classifier import options
+from classifier.config import options
 from classifier.config.export import ExportConfig
 from slim import _checks
-from tests.classifier.test_exporting import classifier_of, export_to, make_run, read
+from tests.classifier.export.test_formats import classifier_of, export_to, make_run, read
 
 
 @pytest.mark.parametrize("fold", [True, False])

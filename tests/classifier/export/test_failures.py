@@ -5,9 +5,9 @@ import signal
 
 import pytest
 
-from classifier.exporting import formats, saved_model
+from classifier.export import keras, saved_model
 from slim import _checks
-from tests.classifier.test_exporting import export_to
+from tests.classifier.export.test_formats import export_to
 
 
 def fail(job):
@@ -19,7 +19,7 @@ def names(folder):
 
 
 def test_a_format_that_fails_spoils_none_before_it(lenet_run, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(formats, "FORMATS", {**formats.FORMATS, "keras": fail})
+    monkeypatch.setattr(keras, "write_model", fail)
     (tmp_path / "lenet.keras").write_text("of an earlier export")
     (tmp_path / "saved_model" / "300").mkdir(parents=True)
     with pytest.raises(_checks.RunError, match="so it was not kept"):
@@ -36,7 +36,7 @@ def test_a_format_that_fails_spoils_none_before_it(lenet_run, tmp_path, capsys, 
 
 
 def test_nothing_is_left_where_the_first_format_fails(lenet_run, tmp_path, monkeypatch):
-    monkeypatch.setattr(formats, "FORMATS", {**formats.FORMATS, "keras": fail})
+    monkeypatch.setattr(keras, "write_model", fail)
     with pytest.raises(_checks.RunError, match="so it was not kept"):
         export_to(tmp_path, lenet_run, "keras", "weights_h5")
     assert names(tmp_path) == []

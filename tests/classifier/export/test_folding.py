@@ -7,8 +7,7 @@ import pytest
 import tensorflow as tf
 
 import slim
-from classifier import model
-from classifier.exporting import folding, frozen
+from classifier.export import folding, frozen
 from nets import nets_factory
 from tests.conformance import builds, reference
 
@@ -91,7 +90,7 @@ def test_networks_that_round_fold_too():
     network = builds.network("mobilenet_v1_025")
     store, images = network.store, network.images
     values = {key: value.numpy() for key, value in store.named_variables.items()}
-    fn = model.inference_network("mobilenet_v1_025", 1001, quantized=True)
+    fn = network.inference_network("mobilenet_v1_025", 1001, quantized=True)
     fresh = slim.VariableStore(seed=0)
     fresh.build(fn, tf.TensorSpec(images.shape, tf.float32))
     ranges = {key: value.numpy() for key, value in fresh.named_variables.items()}

@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from classifier import exporting, model, options
-from classifier.config import formats
+from classifier import network
+from classifier.checkpoints import sources
+from classifier.config import formats, options
 from classifier.config.export import ExportConfig
-from classifier.run_directory import ModelInfo, RunDirectory
+from classifier.export import run as exporting
+from classifier.inference import model
+from classifier.model_info import ModelInfo
+from classifier.run_directory import RunDirectory
 from slim import _checks, checkpoints
 from tests.conformance import builds, reference
 
@@ -48,7 +52,9 @@ def export_to(folder, run, *formats, **values):
 
 
 def classifier_of(run):
-    return model.InferenceModel(RunDirectory(str(run)).read_model_info(), str(run))
+    return model.InferenceModel(
+        RunDirectory(str(run)).read_model_info(), sources.open_checkpoint(str(run))
+    )
 
 
 def read(path):
@@ -146,11 +152,11 @@ def test_features_of_a_convolutional_network(tmp_path):
 
 @pytest.mark.parametrize("name", ["Predictions", "predictions"])
 def test_probabilities_are_an_end_point(name):
-    assert model.probabilities(tf.zeros([1, 2]), {name: "it"}) == "it"
+    assert network.probabilities(tf.zeros([1, 2]), {name: "it"}) == "it"
 
 
 def test_probabilities_of_a_network_without_them():
-    np.testing.assert_allclose(model.probabilities(tf.zeros([1, 2]), {}), [[0.5, 0.5]])
+    np.testing.assert_allclose(network.probabilities(tf.zeros([1, 2]), {}), [[0.5, 0.5]])
 
 
 @pytest.mark.slow

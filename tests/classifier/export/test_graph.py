@@ -8,11 +8,13 @@ import pytest
 import tensorflow as tf
 from google.protobuf import text_format
 
-from classifier import exporting, facts, model, options, resolve_graph
+from classifier import network
+from classifier.config import options
 from classifier.config.export import ExportConfig
-from classifier.exporting import graph_def
-from nets.nets_factory import NETWORKS
-from preprocessing import preprocessing_factory
+from classifier.export import graph_def
+from classifier.export import run as exporting
+from classifier.resolve import graph as resolve_graph
+from classifier.resolve.graph import graph
 from slim import _checks, checkpoints
 from tests.conformance import builds, reference
 
@@ -41,9 +43,7 @@ def config(**values):
 
 def resolve(classes=1001, channels=None, **values):
     dataset = resolve_graph.Classes("imagenet", classes, channels)
-    return resolve_graph.resolve_graph(
-        config(output_file="f.pb", **values), dataset, NETWORKS, preprocessing_factory
-    )
+    return resolve_graph.resolve_graph(config(output_file="f.pb", **values), dataset)
 
 
 def written(name, path, as_text=False):
@@ -206,15 +206,15 @@ def test_what_is_not_inference_is_refused(place):
 
 def test_a_graph_of_a_dataset_in_a_folder(digits):
     data = {"dataset_name": "digits", "dataset_dir": str(digits)}
-    found = facts.graph(config(output_file="f", model_name="lenet", **data))
+    found = graph(config(output_file="f", model_name="lenet", **data))
     assert (found.num_classes, found.input_shape[-1]) == (10, 1)
 
 
 def test_an_error_that_is_not_of_the_size_stays():
-    network = model.inference_network("lenet", 10)
+    lenet = network.inference_network("lenet", 10)
     with (
         pytest.raises(ValueError, match="something else"),
-        model.of_image_size("lenet", network, [None, 10, 10, 1]),
+        network.check_image_size("lenet", lenet, [None, 10, 10, 1]),
     ):
         raise ValueError("something else")
 
@@ -234,7 +234,7 @@ def test_other_mistakes_are_not_taken_for_the_images_size(tmp_path, monkeypatch,
     def mistaken(images):
         raise ValueError("another")
 
-    monkeypatch.setattr(model, "inference_network", lambda *_: mistaken)
+    monkeypatch.setattr(network, "inference_network", lambda *_: mistaken)
     resolved = resolve_graph.ResolvedGraph(
         "lenet", 10, (None, side, side, 1), str(tmp_path / "f"), False
     )

@@ -8,12 +8,14 @@ import pytest
 import tensorflow as tf
 
 import slim
-from classifier import exporting, keras_weights
-from classifier.exporting import keras_files, keras_graph
-from classifier.model import InferenceModel
+from classifier.checkpoints import keras_weights, sources
+from classifier.export import keras as keras_files
+from classifier.export import keras_graph
+from classifier.export import run as exporting
+from classifier.inference.model import InferenceModel
 from classifier.run_directory import RunDirectory
 from tests.classifier import exports
-from tests.classifier.test_exporting import make_run
+from tests.classifier.export.test_formats import make_run
 
 VIDEO_NORM = {
     "a/norm/beta": np.arange(5, dtype=np.float32),
@@ -67,7 +69,9 @@ def test_the_weights_are_under_slims_names(lenet_run, lenet_classifier, tmp_path
 
 def test_batch_norm_is_kept_and_can_be_trained(tmp_path):
     run = make_run(tmp_path / "run", "mobilenet_v1_025", 3, label_names=())
-    classifier = InferenceModel(RunDirectory(str(run)).read_model_info(), str(run))
+    classifier = InferenceModel(
+        RunDirectory(str(run)).read_model_info(), sources.open_checkpoint(str(run))
+    )
     spec = tf.TensorSpec([None, 224, 224, 3], tf.float32)
     model = keras_files.functional(classifier, spec)
     layer = model.get_layer("MobilenetV1.Conv2d_0.BatchNorm")

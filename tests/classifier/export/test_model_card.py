@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from classifier import keras_weights, options
+from classifier.checkpoints import keras_weights
+from classifier.config import options
 from classifier.config.export import ExportConfig
-from classifier.exporting import model_card
+from classifier.export import model_card
 from classifier.run_directory import RunDirectory
 from slim import _checks, checkpoints
 from slim.moving_averages import average_name
-from tests.classifier.test_exporting import NAMES, classifier_of, export_to, make_run
+from tests.classifier.export.test_formats import NAMES, classifier_of, export_to, make_run
 from tests.conformance import builds
 
 EVALUATION = {"accuracy": 0.9, "recall_at_k": 0.99, "k": 5, "macro_recall": 0.89, "loss": 0.3}

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from classifier import exporting
+from classifier.export import run as exporting
 from tests.classifier.exports import config, needs
 
 ALONE = """

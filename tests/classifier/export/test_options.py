@@ -4,8 +4,9 @@ import pytest
 import tensorflow as tf
 from google.protobuf import text_format
 
-from classifier import exporting, options
+from classifier.config import options
 from classifier.config.export import ExportConfig
+from classifier.export import run as exporting
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from classifier import exporting
+from classifier.export import run as exporting
 from slim import _checks
 from tests.classifier import exports, originals
 

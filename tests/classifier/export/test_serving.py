@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from classifier.checkpoints import sources
 from slim import checkpoints
-from tests.classifier.test_exporting import NAMES, classifier_of, example, export_to, make_run
+from tests.classifier.export.test_formats import NAMES, classifier_of, example, export_to, make_run
 from tests.model_server import ModelServer
 
 PICTURES = np.random.default_rng(3).integers(0, 256, [3, 36, 31, 1]).astype(np.uint8)
@@ -182,12 +183,14 @@ def test_an_exchange_under_load_loses_no_request(tmp_path):
 
 
 def answers_of(run, step):
-    from classifier import model
+    from classifier.inference import model
 
     info = classifier_of(run).info
     decoded = np.stack([tf.io.decode_jpeg(each).numpy() for each in jpegs()])
     prepared = (decoded[:, 4:32, 1:29].astype(np.float32) - 128) / 128
-    classifier = model.InferenceModel(info, str(run / f"model.ckpt-{step}"))
+    classifier = model.InferenceModel(
+        info, sources.open_checkpoint(str(run / f"model.ckpt-{step}"))
+    )
     return classifier(prepared)["probabilities"].numpy()
 
 

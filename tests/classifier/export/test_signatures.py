@@ -5,10 +5,10 @@ import types
 import pytest
 import tensorflow as tf
 
-from classifier import images
-from classifier.exporting import saved_model
+from classifier.export import saved_model
+from classifier.inputs import preprocessing
 from slim import _checks
-from tests.classifier.test_exporting import export_to
+from tests.classifier.export.test_formats import export_to
 
 
 def of_other_labels(monkeypatch):
@@ -22,11 +22,11 @@ def of_other_labels(monkeypatch):
 
 def of_other_preprocessing(monkeypatch):
     def darker(info, image_size):
-        decode = images.encoded_batch_fn(info, image_size)
+        decode = preprocessing.encoded_batch_fn(info, image_size)
         return lambda files: 0.9 * decode(files)
 
-    others = {**vars(images), "encoded_batch_fn": darker}
-    monkeypatch.setattr(saved_model, "images", types.SimpleNamespace(**others))
+    others = {**vars(preprocessing), "encoded_batch_fn": darker}
+    monkeypatch.setattr(saved_model, "preprocessing", types.SimpleNamespace(**others))
 
 
 def of_other_examples(monkeypatch):

@@ -6,8 +6,8 @@ import os
 import numpy as np
 import pytest
 
-from classifier import exporting
-from classifier.exporting import input_types, samples, tflite
+from classifier.export import input_types, samples, tflite
+from classifier.export import run as exporting
 from slim import _checks
 from tests.classifier.exports import config
 

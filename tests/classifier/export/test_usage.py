@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from classifier import facts
+from datasets import dataset_factory
 from preprocessing import preprocessing_factory, vgg_preprocessing
+from tests.classifier.export.test_formats import NAMES, classifier_of, export_to, make_run
 from tests.classifier.exports import needs
-from tests.classifier.test_exporting import NAMES, classifier_of, export_to, make_run
 from tests.model_server import ModelServer
 
 # Written as PNG, whatever its file is called: Pillow and TensorFlow read JPEG not quite alike.
@@ -81,7 +81,7 @@ def test_the_printed_code_of_other_runtimes_gives_the_checkpoints_answer(
     export_to(tmp_path, lenet_run, *kinds, **data)
     classifier = classifier_of(lenet_run)
     # A digit: 8 bits were calibrated for them.
-    (tmp_path / "picture.jpg").write_bytes(facts.example_pictures(1)[1][0])
+    (tmp_path / "picture.jpg").write_bytes(dataset_factory.example_pictures(1)[1][0])
     images = prepared(tmp_path)
     codes = blocks(capsys.readouterr().out, "python")
     assert len(codes) == len(kinds)
@@ -171,23 +171,22 @@ def test_names_shapes_kinds_and_values_are_said(place, capsys):
     "name, low, high", [("inception", -1, 1), ("lenet", -1, 0.992), ("vgg", -123.68, 151.06)]
 )
 def test_the_values_of_each_preprocessing(name, low, high):
-    assert preprocessing_factory.VALUES.keys() == preprocessing_factory.PREPROCESSINGS.keys()
     prepare = preprocessing_factory.get_preprocessing(name, is_training=False)
     black, white = (prepare(tf.fill([32, 32, 3], tf.cast(v, tf.uint8)), 32, 32) for v in (0, 255))
     assert float(tf.reduce_min(black)) == pytest.approx(low, abs=1e-3)
     assert float(tf.reduce_max(white)) == pytest.approx(high, abs=1e-3)
     for number in (abs(low), high):
         text = {1: "1", 0.992: "0.992", 123.68: "123.68", 151.06: "103.94 "}[number]
-        assert text in preprocessing_factory.VALUES[name]
+        assert text in preprocessing_factory.PREPROCESSINGS[name].values
 
 
 def test_the_means_that_are_told_are_those_subtracted():
-    told = re.findall(r"\d+\.\d+", preprocessing_factory.VALUES["vgg"])
+    told = re.findall(r"\d+\.\d+", preprocessing_factory.PREPROCESSINGS["vgg"].values)
     assert tuple(map(float, told)) == vgg_preprocessing.MEANS
 
 
 def test_cifarnets_values_are_standardized():
-    assert "mean 0 and deviation 1" in preprocessing_factory.VALUES["cifarnet"]
+    assert "mean 0 and deviation 1" in preprocessing_factory.PREPROCESSINGS["cifarnet"].values
     prepare = preprocessing_factory.get_preprocessing("cifarnet", is_training=False)
     image = prepare(np.random.default_rng(0).integers(0, 256, [32, 32, 3]).astype("uint8"), 32, 32)
     assert float(tf.reduce_mean(image)) == pytest.approx(0, abs=1e-4)

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from classifier import model, options, resolve_graph
+from classifier.checkpoints import sources
+from classifier.config import options
 from classifier.config.export import ExportConfig
+from classifier.inference import model
+from classifier.resolve import graph
 from classifier.run_directory import RunDirectory
-from nets.nets_factory import NETWORKS
 from slim import _checks
-from tests.classifier.test_exporting import export_to, make_run, read
+from tests.classifier.export.test_formats import export_to, make_run, read
 from tests.conformance import reference
 
 
@@ -28,7 +30,7 @@ def test_a_video_network_is_exported(tmp_path, capsys, name, frames):
     assert f"input input:0 float32 [any, {frames or 'any'}, {size[0]}, {size[1]}, 3]" in said
     shape = [1, frames or 18, *size, 3]
     videos = np.random.default_rng(1).uniform(-1, 1, shape).astype(np.float32)
-    classifier = model.InferenceModel(info, str(run), num_frames=frames)
+    classifier = model.InferenceModel(info, sources.open_checkpoint(str(run)), num_frames=frames)
     wanted = classifier(videos)["logits"].numpy()
     signatures = tf.saved_model.load(str(tmp_path / "saved_model" / "1")).signatures
     found = signatures["serving_default"](images=tf.constant(videos))["logits"]
@@ -63,4 +65,4 @@ def test_a_video_network_is_exported(tmp_path, capsys, name, frames):
 def test_what_does_not_fit_the_input_is_refused(name, values, message):
     run = options.build(ExportConfig, checkpoint_path="r", output_dir="o", **values).run
     with pytest.raises(_checks.UserError, match=message):
-        resolve_graph.check_videos(name, NETWORKS, run)
+        graph.check_videos(name, run)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from classifier.exporting import saved_model, warm_up
+from classifier.export import saved_model, warm_up
 from slim import _checks
-from tests.classifier.test_exporting import classifier_of, export_to, make_run
+from tests.classifier.export.test_formats import classifier_of, export_to, make_run
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,10 @@ import shutil
 
 import pytest
 
-from classifier import flags, images, training
+from classifier.cli import flags
 from classifier.config.training import TrainConfig
+from classifier.inputs import preprocessing
+from classifier.training import run as training
 from datasets import download, download_and_convert
 from tests.classifier import at_once, shifted_labels
 from tests.datasets import archives_in_the_true_format as made
@@ -126,9 +128,9 @@ def test_where_events_go(evaluate, averaged, tmp_path):
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_images_are_prepared_side_by_side(found, averaged, monkeypatch, threads):
-    counter, prepare = at_once.Counter(), images.preprocessing_fn
+    counter, prepare = at_once.Counter(), preprocessing.preprocessing_fn
     monkeypatch.setattr(
-        images, "preprocessing_fn", lambda *a, **more: counter.wrapped(prepare(*a, **more))
+        preprocessing, "preprocessing_fn", lambda *a, **more: counter.wrapped(prepare(*a, **more))
     )
     few = {"batch_size": 8, "max_num_batches": 1}
     found(averaged, num_preprocessing_threads=threads, **few)

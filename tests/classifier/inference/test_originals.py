@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from classifier import facts, model
-from classifier.config.optimizer import OptimizerOptions
-from classifier.config.schedule import ScheduleOptions
-from classifier.run_directory import ModelInfo
+from classifier.checkpoints import sources
+from classifier.config import options
+from classifier.config.training import TrainConfig
+from classifier.inference import model
+from classifier.model_info import ModelInfo
+from classifier.resolve import warnings
 from tests.classifier import originals
 
 tf1 = tf.compat.v1
@@ -27,7 +29,7 @@ def original(request, tmp_path_factory):
 
 
 def test_an_original_checkpoint_bit_for_bit(original):
-    restored = model.InferenceModel(LENET, original)
+    restored = model.InferenceModel(LENET, sources.open_checkpoint(original))
     assert restored.step == 1234
     values = originals.network_values("lenet")
     assert {n: v.tobytes() for n, v in restored.values().items()} == {
@@ -43,7 +45,7 @@ def test_an_original_checkpoint_bit_for_bit(original):
 
 def test_the_averages_of_an_original_checkpoint(original):
     averages = ModelInfo(**{**LENET.to_dict(), "image_size": (28, 28), "moving_average_decay": 0.9})
-    restored = model.InferenceModel(averages, original)
+    restored = model.InferenceModel(averages, sources.open_checkpoint(original))
     for name, value in originals.network_values("lenet").items():
         assert restored.values()[name].tobytes() == (0.9 * value).tobytes()
 
@@ -143,21 +145,15 @@ def test_a_run_of_ours_is_not_taken_for_a_published_checkpoint(evaluate, train, 
 def test_the_offset_of_the_labels_is_compared_on_imagenet_alone(tmp_path, dataset, told):
     info = ModelInfo(model_name="vgg_16", num_classes=1001, image_size=(224, 224),
                      preprocessing_name="vgg", dataset_name=dataset)  # fmt: skip
-    path = str(tmp_path / "vgg_16.ckpt")
-    evaluation = types.SimpleNamespace(
-        config=types.SimpleNamespace(run=types.SimpleNamespace(checkpoint_path=path)),
-        model=info,
-        image_size=(224, 224),
-    )
-    start = types.SimpleNamespace(
-        config=types.SimpleNamespace(
-            finetune=types.SimpleNamespace(checkpoint_path=path),
-            optimizer=OptimizerOptions(),
-            schedule=ScheduleOptions(),
-        ),
+    prefix = str(tmp_path / "vgg_16.ckpt")
+    run = types.SimpleNamespace(
+        config=options.build(TrainConfig, train_dir="run", dataset_dir="data"),
+        schedule=types.SimpleNamespace(learning_rate=0.01),
         model=info,
     )
-    for warnings in (facts.evaluation_warnings(evaluation), facts.training_warnings(start)):
-        assert [line.rpartition("needs ")[2] for line in warnings] == told
-    start.config.finetune.checkpoint_path = None
-    assert facts.training_warnings(start) == []
+    for lines in (
+        warnings.of_checkpoint(prefix, info, (224, 224), averages_left=False),
+        warnings.of_training(run, prefix),
+    ):
+        assert [line.rpartition("needs ")[2] for line in lines] == told
+    assert list(warnings.of_training(run, None)) == []

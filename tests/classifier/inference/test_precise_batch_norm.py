@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from classifier import recalibrating
+from classifier.inference import precise_batch_norm
 from slim import _checks
-from tests.classifier.test_exporting import classifier_of, make_run
+from tests.classifier.export.test_formats import classifier_of, make_run
 
 # A run that ends long before batch norm's averages settle, which takes 10,000 steps.
 SHORT = {
@@ -59,7 +59,7 @@ def test_they_are_the_means_of_the_batches_own(classifier):
         tf.random.stateless_uniform([8, 32, 32, 3], seed=[0, number], minval=-1)
         for number in (1, 2)
     ]
-    recalibrating.Recalibration(classifier)([{"image": image} for image in batches])
+    precise_batch_norm.PreciseBatchNorm(classifier)([{"image": image} for image in batches])
     variables = classifier.store.named_variables
     kernel = variables["MobilenetV1/Conv2d_0/weights"]
     convolved = [tf.nn.conv2d(image, kernel, 2, "SAME").numpy() for image in batches]
@@ -73,7 +73,7 @@ def test_they_are_the_means_of_the_batches_own(classifier):
 
 def test_nothing_else_changes(classifier):
     before = {name: v.numpy() for name, v in classifier.store.named_variables.items()}
-    recalibrating.Recalibration(classifier)([{"image": images_of(classifier, 3)}])
+    precise_batch_norm.PreciseBatchNorm(classifier)([{"image": images_of(classifier, 3)}])
     changed = {name for name, value in before.items()
                if not np.array_equal(value, classifier.store.named_variables[name])}  # fmt: skip
     assert changed == {name for name in before if "/moving_" in name}
@@ -86,4 +86,4 @@ def test_a_network_without_batch_norm(lenet_run, evaluate):
         "eval: recalibrate_batch_norm has nothing to act on: lenet has no batch norm"
     ]
     with pytest.raises(_checks.UserError, match="recalibrate_batch_norm has nothing to act on"):
-        recalibrating.Recalibration(classifier_of(lenet_run))
+        precise_batch_norm.PreciseBatchNorm(classifier_of(lenet_run))

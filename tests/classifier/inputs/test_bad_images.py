@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from classifier import inputs, options, training
+from classifier import inputs
+from classifier.config import options
 from classifier.config.training import TrainConfig
-from classifier.hooks.bad_images import BadImagesLog
 from classifier.inputs.bad_images import stand_in
+from classifier.training import run as training
+from classifier.training.hooks.bad_images import BadImagesLog
 from datasets import dataset_info
 from slim import _checks
 from tests import source_tree
@@ -242,7 +244,7 @@ def test_a_list_that_was_cut_is_read_to_the_cut(tmp_path, broken, left):
 @pytest.mark.slow
 def test_two_clones_leave_out_too(tmp_path, folder):
     code = (
-        "import sys, tensorflow as tf; from tests.classifier import test_bad_images as t\n"
+        "import sys, tensorflow as tf; from tests.classifier.inputs import test_bad_images as t\n"
         "cpu, = tf.config.list_physical_devices('CPU')\n"
         "two = [tf.config.LogicalDeviceConfiguration()] * 2\n"
         "tf.config.set_logical_device_configuration(cpu, two)\n"

@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 
 from classifier import inputs
+from classifier.config import options
+from classifier.config.training import TrainConfig
 from classifier.inputs import balanced
+from classifier.resolve.training import training_run
+from classifier.training.batches import TrainingBatches
+from datasets import dataset_factory
 from slim import _checks
 from tests.classifier import toys
 
@@ -28,7 +33,9 @@ def toy(tmp_path_factory):
 
 
 def records(dataset, count, **more):
-    found = inputs.training_records(dataset, balanced=True, **{"seed": 3} | more)
+    found = inputs.training_records(
+        dataset, balanced=balanced.index_records(dataset), **{"seed": 3} | more
+    )
     return toys.first(found, count)
 
 
@@ -79,22 +86,31 @@ def test_another_seed_is_another_order(toy):
 
 
 def test_speed_options_change_nothing_and_batches_are_whole(toy):
-    one = toys.training(toy, balanced=True, num_readers=1, preprocessing_fn=toys.noisy)
-    other = toys.training(toy, balanced=True, num_readers=8, preprocessing_fn=toys.noisy)
+    one = toys.training(
+        toy, balanced=balanced.index_records(toy), num_readers=1, preprocessing_fn=toys.noisy
+    )
+    other = toys.training(
+        toy, balanced=balanced.index_records(toy), num_readers=8, preprocessing_fn=toys.noisy
+    )
     toys.assert_same(toys.first(one, 6), toys.first(other, 6))
-    later = toys.training(toy, balanced=True, start_index=14, preprocessing_fn=toys.noisy)
+    later = toys.training(
+        toy, balanced=balanced.index_records(toy), start_index=14, preprocessing_fn=toys.noisy
+    )
     toys.assert_same(toys.first(one, 6)[2:], toys.first(later, 4))
 
 
-def test_the_split_is_read_once_for_a_run(toy, monkeypatch):
+def test_the_split_is_read_once_for_a_run(digits, monkeypatch):
     read = []
-    index_records = balanced.index_records
-    monkeypatch.setattr(balanced, "_made", [])
+    index_records = inputs.index_records
     monkeypatch.setattr(
-        balanced, "index_records", lambda dataset: read.append(1) or index_records(dataset)
+        inputs, "index_records", lambda dataset: read.append(1) or index_records(dataset)
     )
-    records(toy, 1)
-    records(toy, 1, start_index=7)
+    given = {"train_dir": "run", "dataset_name": "digits", "dataset_dir": str(digits)}
+    config = options.build(TrainConfig, **given, model_name="lenet", balanced_sampling=True)
+    dataset = dataset_factory.get_dataset("digits", "train", str(digits))
+    batches = TrainingBatches(training_run(config), dataset)
+    for step in (0, 7):
+        batches.batch(step)
     assert read == [1]
 
 

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from classifier import inputs
-from classifier.inputs import order as inputs_order
+from classifier.inputs import shuffling as inputs_order
 from datasets import dataset_info
 from slim import _checks
 from slim.data import records
@@ -114,7 +114,7 @@ def test_threads_do_not_change_the_batches(toy, readers, threads):
 
 def test_small_pictures_prepared_several_at_once_are_those_prepared_alone(toy, monkeypatch):
     together = toys.first(toys.training(toy, batch_size=12), 12)
-    monkeypatch.setattr(inputs.preparation, "_SMALL", 0)
+    monkeypatch.setattr(inputs.examples, "_SMALL", 0)
     toys.assert_same(toys.first(toys.training(toy, batch_size=12), 12), together)
 
 

@@ -8,9 +8,10 @@ import sys
 
 import pytest
 
-from classifier import inputs, options
+from classifier import inputs
+from classifier.config import options
 from classifier.config.training import TrainConfig
-from classifier.inputs import service
+from classifier.inputs import data_service
 from slim import _checks
 from tests.classifier import toys
 
@@ -123,12 +124,12 @@ def test_nobody_answers(toy):
 @pytest.mark.parametrize("address", ["host:1", "grpc://host", "grpc://:1", "grpc://host:a"])
 def test_what_is_no_address(address):
     with pytest.raises(_checks.UserError, match=f"data_service='{address}' has to be grpc://host"):
-        service.split_address(address)
+        data_service.split_address(address)
 
 
 def test_addresses():
-    assert service.split_address("grpc://feeder:5000") == ("feeder", 5000)
-    assert service.split_address("grpc://[::1]:5000") == ("::1", 5000)
+    assert data_service.split_address("grpc://feeder:5000") == ("feeder", 5000)
+    assert data_service.split_address("grpc://[::1]:5000") == ("::1", 5000)
 
 
 def test_a_cache_is_of_one_process():

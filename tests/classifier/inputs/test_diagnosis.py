@@ -9,9 +9,10 @@ import sys
 import pytest
 import tensorflow as tf
 
-from classifier import images, inputs
-from classifier.inputs import order as inputs_order
-from classifier.run_directory import ModelInfo
+from classifier import inputs
+from classifier.inputs import preprocessing
+from classifier.inputs import shuffling as inputs_order
+from classifier.model_info import ModelInfo
 from preprocessing import preprocessing_factory
 from slim import _checks
 from slim.data import records
@@ -257,7 +258,7 @@ def test_what_a_preprocessing_refuses(toy, kind):
 
 @pytest.mark.parametrize(
     "make, dtype",
-    [(images.encoded_batch_fn, tf.string), (images.picture_batch_fn, tf.uint8)],
+    [(preprocessing.encoded_batch_fn, tf.string), (preprocessing.picture_batch_fn, tf.uint8)],
 )
 def test_what_a_preprocessing_refuses_in_a_graph(make, dtype):
     info = ModelInfo(

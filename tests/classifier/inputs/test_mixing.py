@@ -5,10 +5,12 @@ import pytest
 import scipy.stats
 import tensorflow as tf
 
-from classifier import facts, options
+from classifier.config import options
 from classifier.config.training import TrainConfig
 from classifier.inputs import Mixing
-from classifier.training_batches import TrainingBatches
+from classifier.resolve.training import training_run
+from classifier.training.batches import TrainingBatches
+from datasets import dataset_factory
 from slim import _checks
 
 IMAGE = np.arange(8, dtype=np.float32)[:, None, None, None] * np.ones([8, 16, 20, 3], np.float32)
@@ -74,8 +76,8 @@ def test_resuming_mixes_the_batches_that_were_to_come(digits):
         mixup_alpha=0.4,
         rand_augment=5.0,
     )
-    resolved = facts.training_run(config)
-    dataset = facts.open_dataset("digits", "train", str(digits))
+    resolved = training_run(config)
+    dataset = dataset_factory.get_dataset("digits", "train", str(digits))
     whole = list(TrainingBatches(resolved, dataset)(0).take(5))
     rest = list(TrainingBatches(resolved, dataset)(3).take(2))
     for ours, wanted in zip(rest, whole[3:], strict=True):
@@ -110,8 +112,8 @@ def test_each_option_changes_the_images(digits, changed):
     less = dict(list(changed.items())[:-1])
     first = []
     for more in (less, changed):
-        resolved = facts.training_run(options.build(TrainConfig, **given, **more))
-        dataset = facts.open_dataset("digits", "train", str(digits))
+        resolved = training_run(options.build(TrainConfig, **given, **more))
+        dataset = dataset_factory.get_dataset("digits", "train", str(digits))
         first.append(next(iter(TrainingBatches(resolved, dataset)(0)))["image"].numpy())
     assert np.abs(first[0] - first[1]).max() > 0.1
 

@@ -7,9 +7,13 @@ import pytest
 import tensorflow as tf
 
 import slim
-from classifier import class_weights, facts, model, options
+from classifier import network
+from classifier.config import options
 from classifier.config.training import TrainConfig
-from classifier.run_directory import ModelInfo
+from classifier.model_info import ModelInfo
+from classifier.resolve import class_weights
+from classifier.resolve.training import training_run
+from classifier.training.loss import training_loss
 from slim import _checks
 
 NAMES = ("rose", "tulip", "daisy")
@@ -69,7 +73,7 @@ def resolved(digits, **more):
         model_name="lenet",
         **more,
     )
-    return facts.training_run(config)
+    return training_run(config)
 
 
 def test_auto_takes_the_counts_of_the_split(digits):
@@ -99,7 +103,7 @@ def test_the_loss_is_the_weighted_mean():
 
     def loss(at, given):
         with store.as_default(tf.constant([1, 2])):
-            fn = model.training_loss(info, 0.0, 0.0, class_weights=given)
+            fn = training_loss(network.training_network(info, 0.0), 3, class_weights=given)
             return float(fn(images[at], tf.gather(labels, at))[0])
 
     # Dropout makes an image's loss depend on its place; it is the same for the same batch.
@@ -121,7 +125,7 @@ def test_a_mixed_image_counts_by_the_shares_of_its_classes():
 
     def loss(weights, share):
         with store.as_default(tf.constant([1, 2])):
-            fn = model.training_loss(info, 0.0, 0.0, class_weights=weights)
+            fn = training_loss(network.training_network(info, 0.0), 3, class_weights=weights)
             return float(fn(images, labels, others, tf.fill([4], share))[0])
 
     for share, weight in ((1.0, 5.0), (0.0, 1.0), (0.25, 2.0)):

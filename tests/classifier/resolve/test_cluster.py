@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from classifier import cluster
 from classifier.config.strategy import StrategyOptions
+from classifier.resolve import cluster
 from slim import _checks
 
 HOSTS = ("a:1", "b:2")

@@ -2,12 +2,19 @@ import dataclasses
 
 import pytest
 
-from classifier import options, resolve_trained
+from classifier.config import options
+from classifier.config.evaluation import EvalConfig, EvaluationOptions
 from classifier.config.export import ExportConfig
-from classifier.config.trained import EvalConfig, EvaluationOptions, PredictConfig
-from classifier.resolve_graph import Classes
-from classifier.run_directory import ModelInfo
-from preprocessing import preprocessing_factory
+from classifier.config.prediction import PredictConfig
+from classifier.model_info import ModelInfo
+from classifier.resolve.classes import Classes
+from classifier.resolve.evaluation import (
+    check_evaluation,
+    evaluated_dataset,
+    resolve_evaluation,
+)
+from classifier.resolve.export import resolve_export
+from classifier.resolve.prediction import prediction
 from slim import _checks
 from tests.classifier import facts
 
@@ -24,9 +31,7 @@ INFO = ModelInfo(
 
 def evaluation(info=INFO, dataset=None, **values):
     config = options.build(EvalConfig, checkpoint_path="run", dataset_dir="data", **values)
-    return resolve_trained.resolve_evaluation(
-        config, info, dataset or facts.Dataset(), facts.NETWORKS, preprocessing_factory
-    )
+    return resolve_evaluation(config, info, dataset or facts.Dataset())
 
 
 def test_model_info_fills_what_the_flags_leave_out():
@@ -102,20 +107,18 @@ def test_a_network_of_videos_is_refused():
 
 def test_the_dataset_defaults_to_that_of_training():
     config = options.build(EvalConfig, checkpoint_path="run", dataset_dir="data")
-    assert resolve_trained.evaluated_dataset(config, INFO) == "digits"
+    assert evaluated_dataset(config, INFO) == "digits"
     with pytest.raises(_checks.UserError, match="dataset_name is required: there is no model_info"):
-        resolve_trained.evaluated_dataset(config, None)
+        evaluated_dataset(config, None)
     config = options.build(
         EvalConfig, checkpoint_path="run", dataset_dir="data", dataset_name="mnist"
     )
-    assert resolve_trained.evaluated_dataset(config, INFO) == "mnist"
+    assert evaluated_dataset(config, INFO) == "mnist"
 
 
 def export(info, dataset=Classes(), **values):  # noqa: B008, it is frozen
     config = options.build(ExportConfig, checkpoint_path="run", output_dir="out", **values)
-    return resolve_trained.resolve_export(
-        config, info, dataset, facts.NETWORKS, preprocessing_factory
-    )
+    return resolve_export(config, info, dataset)
 
 
 def test_export_needs_nothing_beside_model_info():
@@ -166,19 +169,19 @@ def test_the_preprocessing_of_an_export():
 
 def test_prediction_names_no_more_classes_than_there_are():
     config = options.build(PredictConfig, checkpoint_path="run", images="a", top_k=99)
-    assert resolve_trained.resolve_prediction(config, INFO).top_k == 10
+    assert prediction(config, INFO).top_k == 10
 
 
 def test_prediction_needs_model_info():
     config = options.build(PredictConfig, checkpoint_path="run", images="a")
     with pytest.raises(_checks.UserError, match=r"'run' has no model_info\.json beside it"):
-        resolve_trained.resolve_prediction(config, None)
+        prediction(config, None)
 
 
 def test_flags_with_nothing_to_act_on_are_refused():
     given = EvaluationOptions(checkpoint_path="run", master="grpc://a:1")
     with pytest.raises(_checks.UserError, match="master='grpc://a:1' is refused: evaluation runs"):
-        resolve_trained.check_evaluation(given)
+        check_evaluation(given)
 
 
 @pytest.mark.parametrize("resolved", [evaluation, export])

@@ -3,9 +3,10 @@ import json
 
 import pytest
 
-from classifier import options, resolve, resuming
+from classifier.config import options
 from classifier.config.training import TrainConfig
-from preprocessing import preprocessing_factory
+from classifier.resolve import resume
+from classifier.resolve import training as resolve
 from slim import _checks
 from tests.classifier import facts
 
@@ -15,8 +16,6 @@ def resolved(dataset=None, **values):
     return resolve.resolve_training(
         options.build(TrainConfig, **values),
         dataset or facts.Dataset(),
-        facts.NETWORKS,
-        preprocessing_factory,
     )
 
 
@@ -197,29 +196,29 @@ def through_json(run):
 def test_what_decides_the_schedule_is_listed():
     workers = {"worker_replicas": 3, "decay_per_clone": True}
     old, new = resolved(**workers), resolved(**workers, sync_replicas=True, replicas_to_aggregate=3)
-    changes = resuming.changed_options(through_json(old), new)
+    changes = resume.changed_options(through_json(old), new)
     names = ["sync_replicas", "replicas_to_aggregate"]
     assert [(each.name, each.refused) for each in changes] == [(name, False) for name in names]
 
 
 def test_the_same_command_has_no_changes():
     run = resolved(train_image_size=(32, 40), trainable_scopes=("A", "B"))
-    assert resuming.changed_options(through_json(run), run) == ()
+    assert resume.changed_options(through_json(run), run) == ()
 
 
 def test_a_default_typed_out_is_no_change():
     after = resolved(preprocessing_name="lenet", train_image_size=(28, 28), train_dir="moved")
-    assert resuming.changed_options(through_json(resolved()), after) == ()
+    assert resume.changed_options(through_json(resolved()), after) == ()
 
 
 def test_harmless_changes_are_listed():
     after = resolved(learning_rate=0.5, max_number_of_steps=7)
-    changes = resuming.changed_options(through_json(resolved()), after)
+    changes = resume.changed_options(through_json(resolved()), after)
     assert [str(change) for change in changes] == [
         "max_number_of_steps: None -> 7",
         "learning_rate: 0.01 -> 0.5",
     ]
-    resuming.refuse_changes(changes, "run")
+    resume.refuse_changes(changes, "run")
 
 
 @pytest.mark.parametrize(
@@ -238,15 +237,15 @@ def test_harmless_changes_are_listed():
     ],
 )
 def test_changes_that_make_another_run_are_refused(values, change):
-    changes = resuming.changed_options(through_json(resolved()), resolved(**values))
+    changes = resume.changed_options(through_json(resolved()), resolved(**values))
     with pytest.raises(_checks.UserError, match=f"train_dir='run' holds a run .*{change}"):
-        resuming.refuse_changes(changes, "run")
+        resume.refuse_changes(changes, "run")
 
 
 def refusal(**values):
-    changes = resuming.changed_options(through_json(resolved()), resolved(**values))
+    changes = resume.changed_options(through_json(resolved()), resolved(**values))
     with pytest.raises(_checks.UserError, match="give the old ones to go on with it") as refused:
-        resuming.refuse_changes(changes, "run")
+        resume.refuse_changes(changes, "run")
     return str(refused.value)
 
 
@@ -267,30 +266,30 @@ def test_another_network_cannot_go_on_from_the_weights():
 
 def test_the_same_global_batch_on_more_clones_is_no_other_run():
     after = resolved(batch_size=16, num_clones=2)
-    changes = resuming.changed_options(through_json(resolved()), after)
+    changes = resume.changed_options(through_json(resolved()), after)
     assert [str(change) for change in changes] == ["batch_size: 32 -> 16", "num_clones: 1 -> 2"]
-    resuming.refuse_changes(changes, "run")
+    resume.refuse_changes(changes, "run")
 
 
 def test_an_option_that_a_former_version_lacked_is_no_change():
     before = through_json(resolved())
     del before["options"]["mixup_alpha"], before["resolved"]["num_channels"]
-    assert resuming.changed_options(before, resolved()) == ()
-    (change,) = resuming.changed_options(before, resolved(mixup_alpha=0.5))
+    assert resume.changed_options(before, resolved()) == ()
+    (change,) = resume.changed_options(before, resolved(mixup_alpha=0.5))
     assert str(change) == "mixup_alpha: 0.0 -> 0.5"
 
 
 def test_other_weights_in_the_same_file_are_listed():
     given = resolved(class_weights="weights.csv")
     old, new = (dataclasses.replace(given, class_weights=each) for each in ((1.0, 2.0), (1.0, 3.0)))
-    (change,) = resuming.changed_options(through_json(old), new)
+    (change,) = resume.changed_options(through_json(old), new)
     assert (str(change), change.refused) == ("class_weights: [1.0, 2.0] -> [1.0, 3.0]", False)
-    assert resuming.changed_options(through_json(old), old) == ()
+    assert resume.changed_options(through_json(old), old) == ()
 
 
 def test_a_long_value_is_cut():
     names = dict.fromkeys(range(10), "n" * 50)
-    (change,) = resuming.changed_options(
+    (change,) = resume.changed_options(
         through_json(resolved()), resolved(facts.Dataset(labels_to_names=names))
     )
     assert str(change).endswith("...")

@@ -5,8 +5,9 @@ import os
 
 import pytest
 
-from classifier import options, set_aside
+from classifier.config import options
 from classifier.config.training import TrainConfig
+from classifier.training import backup
 from slim import _checks
 from slim.run_lock import LOCK_FILE, TrainDirLock
 
@@ -48,7 +49,7 @@ def test_a_run_begins_anew_and_nothing_is_lost(train, tmp_path):
 @pytest.fixture(scope="module")
 def begun(digits, tmp_path_factory):
     """A run of a step."""
-    from classifier import training
+    from classifier.training import run as training
 
     run = tmp_path_factory.mktemp("begun") / "run"
     given = {"train_dir": str(run), "dataset_name": "digits", "dataset_dir": str(digits),
@@ -79,7 +80,7 @@ def test_a_command_that_fails_leaves_the_old_run(train, begun, wrong, words):
 
 def fail(directory, *written):
     """Begins anew in a folder, writes files, and fails."""
-    with contextlib.suppress(KeyError), set_aside.during(config(directory)):
+    with contextlib.suppress(KeyError), backup.during(config(directory)):
         for name in written:
             (directory / name).write_text("new")
         raise KeyError
@@ -119,8 +120,8 @@ def config(run, **values):
 
 def test_a_folder_without_a_run_is_left_alone(tmp_path):
     (tmp_path / "notes.txt").touch()
-    assert set_aside.move(config(tmp_path)) is None
-    assert set_aside.move(config(tmp_path / "new")) is None
+    assert backup.move(config(tmp_path)) is None
+    assert backup.move(config(tmp_path / "new")) is None
     assert os.listdir(tmp_path) == ["notes.txt"]
 
 
@@ -140,12 +141,12 @@ def test_what_the_new_run_reads_is_not_moved(tmp_path, values):
     (name,) = values
     given = {name: text.format(run=tmp_path) for name, text in values.items()}
     with pytest.raises(_checks.UserError, match=f"restart would move what {name}='{tmp_path}"):
-        set_aside.move(config(tmp_path, **given))
+        backup.move(config(tmp_path, **given))
     assert sorted(os.listdir(tmp_path)) == ["best", "images", "model.ckpt-5.index"]
 
 
 def test_a_trainer_at_work_is_not_disturbed(tmp_path):
     (tmp_path / "model.ckpt-5.index").touch()
     with TrainDirLock(tmp_path), pytest.raises(_checks.UserError, match="train"):
-        set_aside.move(config(tmp_path))
+        backup.move(config(tmp_path))
     assert (tmp_path / "model.ckpt-5.index").exists()

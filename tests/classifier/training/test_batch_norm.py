@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import slim
-from classifier import batch_norm
 from classifier.config.finetuning import BatchNormOptions
+from classifier.training import batch_norm
 from nets import nets_factory
 from slim import checkpoints
 

@@ -8,7 +8,8 @@ import subprocess
 import pytest
 import tensorflow as tf
 
-from classifier import training, write_errors
+from classifier.training import disk_errors
+from classifier.training import run as training
 from slim import _checks, checkpoints, learning
 
 
@@ -91,7 +92,7 @@ def test_under_a_run(train, tiny_disk, monkeypatch, options, where):
     ],
 )
 def test_what_is_told(error, words):
-    with pytest.raises(_checks.RunError, match=words), write_errors.translated("runs/a"):
+    with pytest.raises(_checks.RunError, match=words), disk_errors.translated("runs/a"):
         raise error
 
 
@@ -103,13 +104,13 @@ def test_what_is_told(error, words):
     ],
 )
 def test_other_errors_pass(error):
-    with pytest.raises(type(error)) as caught, write_errors.translated("run"):
+    with pytest.raises(type(error)) as caught, disk_errors.translated("run"):
         raise error
     assert caught.value is error
 
 
 def test_too_little_memory_is_no_full_disk():
     text = f"run/events.1; {os.strerror(errno.ENOSPC)}"
-    assert write_errors.number_of(tf.errors.ResourceExhaustedError(None, None, text))
+    assert disk_errors.number_of(tf.errors.ResourceExhaustedError(None, None, text))
     text = "OOM when allocating tensor with shape[10]"
-    assert write_errors.number_of(tf.errors.ResourceExhaustedError(None, None, text)) is None
+    assert disk_errors.number_of(tf.errors.ResourceExhaustedError(None, None, text)) is None

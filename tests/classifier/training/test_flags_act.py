@@ -5,14 +5,17 @@ import pytest
 import tensorflow as tf
 
 import slim
-from classifier import facts, optimizers, training
-from classifier import options as options_lib
+from classifier.config import options as options_lib
 from classifier.config.training import TrainConfig
-from classifier.hooks.events import EventHook
+from classifier.resolve.training import training_run
 from classifier.run_directory import RunDirectory
-from classifier.training_batches import TrainingBatches
-from classifier.training_hooks import make_hooks
-from classifier.training_step import make_train_op
+from classifier.training import optimizers
+from classifier.training import run as training
+from classifier.training.batches import TrainingBatches
+from classifier.training.hooks.make import make_hooks
+from classifier.training.hooks.tensorboard import EventHook
+from classifier.training.step import make_train_op
+from datasets import dataset_factory
 from slim import learning
 
 
@@ -23,7 +26,7 @@ def resolved(digits, tmp_path):
     def resolve(**values):
         given = {"train_dir": str(tmp_path), "dataset_name": "digits", "dataset_dir": str(digits)}
         given |= {"model_name": "lenet", "batch_size": 4, "max_number_of_steps": 2}
-        return facts.training_run(options_lib.build(TrainConfig, **given | values))
+        return training_run(options_lib.build(TrainConfig, **given | values))
 
     return resolve
 
@@ -116,7 +119,7 @@ def test_the_batches_are_those_of_split_seed_and_preprocessing(resolved):
     def batch(**values):
         run = resolved(**values)
         data = run.config.data
-        dataset = facts.open_dataset("digits", data.dataset_split_name, data.dataset_dir)
+        dataset = dataset_factory.get_dataset("digits", data.dataset_split_name, data.dataset_dir)
         return next(iter(TrainingBatches(run, dataset)(0)))["image"].numpy()
 
     plain = batch()
@@ -145,7 +148,7 @@ def test_the_options_of_the_loop_reach_it(resolved, monkeypatch):
 def test_events_are_written_if_asked_for(resolved, tmp_path):
     for seconds, wanted in ((0, False), (600, True)):
         run = resolved(save_summaries_secs=seconds)
-        dataset = facts.open_dataset("digits", "train", run.config.data.dataset_dir)
+        dataset = dataset_factory.get_dataset("digits", "train", run.config.data.dataset_dir)
         hooks = make_hooks(run, RunDirectory(str(tmp_path)), TrainingBatches(run, dataset))
         assert any(isinstance(hook, EventHook) for hook in hooks) is wanted
 

@@ -4,10 +4,13 @@ import json
 
 import pytest
 
-from classifier import facts, options, training
-from classifier.config.incidents import IncidentOptions
+from classifier.config import options
+from classifier.config.failures import FailureOptions
 from classifier.config.training import TrainConfig
-from classifier.training_batches import TrainingBatches
+from classifier.resolve.training import training_run
+from classifier.training import run as training
+from classifier.training.batches import TrainingBatches
+from datasets import dataset_factory
 from slim import _checks, learning
 
 
@@ -34,19 +37,19 @@ def test_a_run_that_explodes_goes_back_so_often_and_stops(train, tmp_path):
 
 def test_how_often():
     for wanted, given in ((0, {}), (3, {"on_nan": "restore"})):
-        assert training.nan_restores(IncidentOptions(**given)) == wanted
-    seven = IncidentOptions(on_nan="restore", max_nan_restores=7)
+        assert training.nan_restores(FailureOptions(**given)) == wanted
+    seven = FailureOptions(on_nan="restore", max_nan_restores=7)
     assert training.nan_restores(seven) == 7
     with pytest.raises(_checks.UserError, match="max_nan_restores=7 needs on_nan=restore"):
-        options.build(IncidentOptions, max_nan_restores=7)
+        options.build(FailureOptions, max_nan_restores=7)
 
 
 @pytest.mark.slow
 def test_a_step_behind_a_return_has_the_batch_that_it_was_trained_on(tmp_path, digits):
     learning.NanRestores(str(tmp_path), 3).add(4, 6)
     given = {"train_dir": str(tmp_path), "dataset_dir": str(digits), "dataset_name": "digits"}
-    run = facts.training_run(options.build(TrainConfig, **given, model_name="lenet", batch_size=8))
-    batches = TrainingBatches(run, facts.open_dataset("digits", "train", str(digits)))
+    run = training_run(options.build(TrainConfig, **given, model_name="lenet", batch_size=8))
+    batches = TrainingBatches(run, dataset_factory.get_dataset("digits", "train", str(digits)))
     for step, number in ((3, 3), (4, 7), (5, 8)):
         found, wanted = batches.batch_of_step(step), batches.batch(number)
         assert found["record"].tolist() == wanted["record"].tolist()

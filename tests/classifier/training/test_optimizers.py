@@ -4,8 +4,9 @@ import dataclasses
 
 import pytest
 
-from classifier import checkpoint_names, optimizers
+from classifier.checkpoints import names as checkpoint_names
 from classifier.config.optimizer import OPTIMIZERS, OptimizerOptions, readers
+from classifier.training import optimizers
 from nets.nets_factory import NETWORKS
 
 DECOUPLED = [name for name, row in OPTIMIZERS.items() if row.is_new]
@@ -86,8 +87,8 @@ def test_muon_leaves_the_head_to_adam():
 def test_slots_are_told_from_weights(name):
     slots = made(name).slots("A/weights", (2, 3))
     for name_of_slot in (slot.name for slot in slots):
-        assert checkpoint_names.kind(name_of_slot) == checkpoint_names.SLOT
+        assert checkpoint_names.kind_of(name_of_slot) == checkpoint_names.SLOT
     for scalar in made(name).scalars():
-        assert checkpoint_names.kind(scalar) == checkpoint_names.SLOT
+        assert checkpoint_names.kind_of(scalar) == checkpoint_names.SLOT
     (found,) = checkpoint_names.optimizers_of([slot.name for slot in slots])
     assert found.lower() == name

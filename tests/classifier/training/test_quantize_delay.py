@@ -7,13 +7,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from classifier import exporting, model, options, resolve, resuming
-from classifier.checkpoint_tools import inspect
+from classifier.checkpoints import sources
+from classifier.checkpoints.commands import inspect
+from classifier.config import options
 from classifier.config.checkpoints import InspectConfig
 from classifier.config.export import ExportConfig
 from classifier.config.training import TrainConfig
+from classifier.export import run as exporting
+from classifier.inference import model
+from classifier.resolve import resume
+from classifier.resolve import training as resolve
 from classifier.run_directory import RunDirectory
-from preprocessing import preprocessing_factory
 from slim import _checks, checkpoints
 from tests.classifier import facts
 from tests.classifier.exports import config, needs
@@ -28,8 +32,6 @@ def resolved(**values):
     return resolve.resolve_training(
         options.build(TrainConfig, **given | values),
         facts.Dataset(),
-        facts.NETWORKS,
-        preprocessing_factory,
     )
 
 
@@ -44,10 +46,10 @@ def test_the_run_knows_whether_it_rounds():
 @pytest.mark.parametrize("before, after", [({}, 0), ({"quantize_delay": 5}, -1)])
 def test_a_run_does_not_change_it_when_it_is_resumed(before, after):
     old = json.loads(json.dumps(resolved(**before).to_dict()))  # as config.json has it
-    changes = resuming.changed_options(old, resolved(quantize_delay=after))
+    changes = resume.changed_options(old, resolved(quantize_delay=after))
     with pytest.raises(_checks.UserError, match=r"quantize_delay: (-1 -> 0|5 -> -1)"):
-        resuming.refuse_changes(changes, "run")
-    assert not resuming.changed_options(old, resolved(**before))
+        resume.refuse_changes(changes, "run")
+    assert not resume.changed_options(old, resolved(**before))
 
 
 def losses(folder):
@@ -168,7 +170,7 @@ def quantized_run(lenet_run, lenet_classifier, tmp_path_factory):
 @pytest.fixture(scope="module")
 def quantized_classifier(quantized_run):
     info = RunDirectory(str(quantized_run)).read_model_info()
-    return model.InferenceModel(info, str(quantized_run))
+    return model.InferenceModel(info, sources.open_checkpoint(str(quantized_run)))
 
 
 IMAGES = np.random.default_rng(3).uniform(-1, 1, [2, 28, 28, 1]).astype(np.float32)
@@ -205,7 +207,7 @@ def test_the_model_of_such_a_run_rounds(quantized_run, lenet_classifier, quantiz
 def test_a_checkpoint_without_ranges_is_told(lenet_run, lenet_classifier):
     info = dataclasses.replace(lenet_classifier.info, quantized=True)
     with pytest.raises(_checks.UserError, match="has no ranges of 4 layers: quantize needs a run"):
-        model.InferenceModel(info, str(lenet_run))
+        model.InferenceModel(info, sources.open_checkpoint(str(lenet_run)))
 
 
 def test_ranges_are_no_variables_of_a_network(quantized_run, capsys):

@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from classifier import facts, images, optimizers
-from classifier import options as options_lib
+from classifier.config import options as options_lib
 from classifier.config.training import TrainConfig
-from classifier.hooks.events import EventHook
-from classifier.inputs import order
-from classifier.training_batches import TrainingBatches
-from classifier.training_step import deployment_config
-from datasets import download, download_and_convert
+from classifier.inputs import preprocessing, shuffling
+from classifier.resolve.training import training_run
+from classifier.training import optimizers
+from classifier.training.batches import TrainingBatches
+from classifier.training.hooks.tensorboard import EventHook
+from classifier.training.step import deployment_config
+from datasets import dataset_factory, download, download_and_convert
 from slim import learning
 from tests.classifier import at_once, shifted_labels
 from tests.datasets import archives_in_the_true_format as made
@@ -133,14 +134,16 @@ def resolved(digits, tmp_path):
 
     def resolve(**values):
         given = {"train_dir": str(tmp_path), "dataset_name": "digits", "dataset_dir": str(digits)}
-        return facts.training_run(options_lib.build(TrainConfig, **given, **values))
+        return training_run(options_lib.build(TrainConfig, **given, **values))
 
     return resolve
 
 
 def first_batch(run):
     data = run.config.data
-    dataset = facts.open_dataset(data.dataset_name, data.dataset_split_name, data.dataset_dir)
+    dataset = dataset_factory.get_dataset(
+        data.dataset_name, data.dataset_split_name, data.dataset_dir
+    )
     return next(iter(TrainingBatches(run, dataset)(0)))
 
 
@@ -181,7 +184,7 @@ def test_durations_in_epochs(resolved, name):
 @pytest.mark.parametrize("asked", [1, 2])
 def test_shards_are_read_side_by_side(resolved, monkeypatch, asked):
     counter = at_once.Counter()
-    monkeypatch.setattr(order, "_read_segment", counter.wrapped(order._read_segment))
+    monkeypatch.setattr(shuffling, "_read_segment", counter.wrapped(shuffling._read_segment))
     few_at_once = {"shuffle_buffer_mb": 1, "num_readers": asked}  # some ten segments of the shards
     first_batch(resolved(model_name="lenet", batch_size=4, **few_at_once))
     assert counter.most == at_once.possible(asked)
@@ -189,9 +192,9 @@ def test_shards_are_read_side_by_side(resolved, monkeypatch, asked):
 
 @pytest.mark.parametrize("asked", [1, 2])
 def test_images_are_prepared_side_by_side(resolved, monkeypatch, asked):
-    counter, prepare = at_once.Counter(), images.preprocessing_fn
+    counter, prepare = at_once.Counter(), preprocessing.preprocessing_fn
     monkeypatch.setattr(
-        images, "preprocessing_fn", lambda *a, **more: counter.wrapped(prepare(*a, **more))
+        preprocessing, "preprocessing_fn", lambda *a, **more: counter.wrapped(prepare(*a, **more))
     )
     first_batch(resolved(model_name="lenet", batch_size=8, num_preprocessing_threads=asked))
     assert counter.most == at_once.possible(asked)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from classifier import optimizers
 from classifier.config.schedule import ScheduleOptions
-from classifier.resolve_schedule import resolve_schedule
+from classifier.resolve.schedule import resolve_schedule
+from classifier.training import optimizers
 
 STEPS = 400
 V1 = tf.compat.v1.train

@@ -8,10 +8,12 @@ import pytest
 import tensorflow as tf
 
 import slim
-from classifier import keras_weights, warm_start
-from classifier.checkpoint_sources import Moved, open_source
+from classifier.checkpoints import keras_weights
+from classifier.checkpoints.sources import RenamedSource, open_source
 from classifier.config.finetuning import FinetuneOptions
-from classifier.run_directory import ModelInfo, RunDirectory
+from classifier.model_info import ModelInfo
+from classifier.run_directory import RunDirectory
+from classifier.training import warm_start
 from datasets import digits as digits_lib
 from nets import nets_factory
 from slim import _checks, checkpoints
@@ -261,7 +263,7 @@ def test_the_scope_map_is_proposed_where_it_would_do(restored, folder):
 def test_one_scope_of_the_checkpoint_serves_two_of_a_network(folder):
     saved = {"a/w": np.ones([1], np.float32), "b/w": np.zeros([2], np.float32)}
     source = open_source(originals.write(folder / "two" / "m", saved))
-    moved = Moved(source, [("a", "x"), ("a", "y")], "scopes")
+    moved = RenamedSource(source, [("a", "x"), ("a", "y")], "scopes")
     assert {name: list(moved.get(name)) for name in moved.variables()} == {
         "b/w": [0, 0], "x/w": [1], "y/w": [1],
     }  # fmt: skip

@@ -7,7 +7,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from classifier.hooks import curves
+from classifier.training.hooks import curves
 
 LINES = [
     {"step": 10, "loss": 2.0, "accuracy": 0.1, "learning_rate": 0.1},

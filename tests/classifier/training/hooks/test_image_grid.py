@@ -8,7 +8,7 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 
-from classifier.hooks import contact_sheet
+from classifier.training.hooks import image_grid
 from slim import learning
 
 
@@ -53,7 +53,7 @@ def test_without_summaries_there_is_the_file_alone(train, tmp_path):
 def test_sheets_are_written_every_so_many_seconds(tmp_path):
     now = [0.0]
     batch = {"image": np.zeros([2, 4, 4, 3], np.float32), "label": np.array([0, 1])}
-    hook = contact_sheet.ContactSheet(str(tmp_path), lambda _: batch, (), 10, lambda: now[0])
+    hook = image_grid.ContactSheet(str(tmp_path), lambda _: batch, (), 10, lambda: now[0])
     run = learning.Run(None, None, 0, 9)
     hook.begin(run)
     for step in range(1, 10):
@@ -72,14 +72,14 @@ def test_what_a_killed_run_left_half_written_is_swept(tmp_path):
     (left / "lock").touch()
     (left / "step-3.png").write_bytes(b"half")
     batch = {"image": np.zeros([2, 4, 4, 3], np.float32), "label": np.array([0, 1])}
-    hook = contact_sheet.ContactSheet(str(tmp_path), lambda _: batch, (), 0)
+    hook = image_grid.ContactSheet(str(tmp_path), lambda _: batch, (), 0)
     hook.begin(learning.Run(None, None, 3, 9))
     assert [path.name for path in (tmp_path / "images").iterdir()] == ["step-3.png"]
 
 
 def test_images_stand_where_they_belong():
     values = np.linspace(-1, 1, 9).reshape(9, 1, 1, 1)
-    sheet = contact_sheet.contact_sheet(
+    sheet = image_grid.contact_sheet(
         values * np.ones([9, 100, 120, 3]), ["a" * 50, *"bcdefgh", "Ω"]
     )
     assert sheet.size == (8 * 124 + 4, 2 * 118 + 4)
@@ -89,7 +89,7 @@ def test_images_stand_where_they_belong():
 
 
 def test_small_gray_images_are_enlarged():
-    sheet = contact_sheet.contact_sheet(np.zeros([2, 28, 28, 1]), ["0", "1"])
+    sheet = image_grid.contact_sheet(np.zeros([2, 28, 28, 1]), ["0", "1"])
     assert sheet.size == (2 * (28 * 4 + 4) + 4, 28 * 4 + 14 + 4 + 4)
     file = io.BytesIO()
     sheet.save(file, "PNG")

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from classifier import facts, options
+from classifier.config import options
 from classifier.config.training import TrainConfig
-from classifier.hooks.profile import Profile
+from classifier.resolve.training import training_run
+from classifier.training.hooks.profiler import Profile
 from slim import _checks
 
 
@@ -84,5 +85,5 @@ def test_steps_behind_the_end_are_refused(digits):
     given = {"train_dir": "run", "dataset_name": "digits", "dataset_dir": str(digits)}
     given |= {"model_name": "lenet", "profile_steps": (90, 95)}
     with pytest.raises(_checks.UserError, match="90,95 goes beyond the run's 94 steps"):
-        facts.training_run(options.build(TrainConfig, max_number_of_steps=94, **given))
-    assert facts.training_run(options.build(TrainConfig, max_number_of_steps=95, **given))
+        training_run(options.build(TrainConfig, max_number_of_steps=94, **given))
+    assert training_run(options.build(TrainConfig, max_number_of_steps=95, **given))

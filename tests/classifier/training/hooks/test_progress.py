@@ -3,7 +3,7 @@
 import time
 import types
 
-from classifier.hooks.progress import MetricsFile, Progress
+from classifier.training.hooks.progress import MetricsFile, Progress
 from slim import learning
 from tests.slim import tiny
 

@@ -5,7 +5,7 @@ import re
 import pytest
 import tensorflow as tf
 
-from classifier.hooks import opening
+from classifier.training.hooks import startup
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from classifier.hooks import opening
 )
 def test_devices_in_words(monkeypatch, gpus, devices, words):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus)
-    assert opening.in_words(devices) == words
+    assert startup.in_words(devices) == words
 
 
 def test_options_that_have_nothing_to_act_on(train, tmp_path):

@@ -9,12 +9,19 @@ import pytest
 import tensorflow as tf
 
 import slim
-from classifier import facts, model, options
+from classifier import network
+from classifier.checkpoints import sources
+from classifier.config import options
 from classifier.config.training import TrainConfig
-from classifier.hooks.activations import Activations
-from classifier.hooks.events import EventHook
-from classifier.run_directory import ModelInfo, RunDirectory
-from classifier.training_batches import TrainingBatches
+from classifier.inference import model
+from classifier.model_info import ModelInfo
+from classifier.resolve.training import training_run
+from classifier.run_directory import RunDirectory
+from classifier.training.batches import TrainingBatches
+from classifier.training.hooks.activations import Activations
+from classifier.training.hooks.tensorboard import EventHook
+from classifier.training.loss import training_loss
+from datasets import dataset_factory
 from slim import checkpoints, learning
 from slim.events import histogram
 from tests.slim.small_net import built, images, small_net
@@ -64,14 +71,14 @@ def test_a_run_writes_what_the_original_does(train, tmp_path, digits):
     found = summaries(tmp_path)
     info = RunDirectory(str(tmp_path)).read_model_info()
     reader = checkpoints.read(str(tmp_path / "model.ckpt-2"))
-    classifier = model.InferenceModel(info, str(tmp_path))
+    classifier = model.InferenceModel(info, sources.open_checkpoint(str(tmp_path)))
     for name, value in classifier.values().items():
         plugin, buckets = found[name, 2]
         assert plugin == "histograms"
         assert buckets[:, 2].sum() == value.size
         assert buckets[0, 0] == pytest.approx(reader.get(name).min())
         assert buckets[-1, 1] == pytest.approx(reader.get(name).max())
-    run = facts.training_run(
+    run = training_run(
         options.build(
             TrainConfig,
             train_dir=str(tmp_path),
@@ -81,7 +88,7 @@ def test_a_run_writes_what_the_original_does(train, tmp_path, digits):
             batch_size=8,
         )
     )
-    dataset = facts.open_dataset("digits", "train", str(digits))
+    dataset = dataset_factory.get_dataset("digits", "train", str(digits))
     batch = TrainingBatches(run, dataset).batch(2)["image"]
     relu = classifier.output("conv1", tf.constant(batch)).numpy()
     plugin, buckets = found["activations/conv1", 2]
@@ -145,7 +152,7 @@ def test_the_auxiliary_loss_has_a_scalar_of_its_own():
         image_size=(107, 107),
         preprocessing_name="inception",
     )
-    loss = model.training_loss(info, weight_decay=0.0, label_smoothing=0.0)
+    loss = training_loss(network.training_network(info, weight_decay=0.0), 3)
     specs = (tf.TensorSpec([2, 107, 107, 3]), tf.TensorSpec([2], tf.int64))
     numbers = {}
 

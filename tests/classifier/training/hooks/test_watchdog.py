@@ -7,7 +7,7 @@ import time
 import pytest
 import tensorflow as tf
 
-from classifier.hooks.watchdog import Watchdog
+from classifier.training.hooks.watchdog import Watchdog
 from slim import learning
 from tests.slim import tiny
 
