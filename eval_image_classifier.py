@@ -2,21 +2,23 @@
 
 import sys
 
-from classifier.cli import flags
-from classifier.cli.exit_codes import ExitCode
-from classifier.config.evaluation import EvalConfig
-
-
-def _run(config: EvalConfig) -> ExitCode | None:
-    from classifier.inference import evaluate
-
-    return evaluate.run(config)
+from classifier.cli import stopping
 
 
 def main() -> int:
     """Runs the script; returns its exit code."""
-    return flags.main(EvalConfig, _run, __doc__)
+    with stopping.before_work():  # the imports take a while
+        from classifier.cli import flags
+        from classifier.cli.exit_codes import ExitCode
+        from classifier.config.evaluation import EvalConfig
+
+        def run(config: EvalConfig) -> ExitCode | None:
+            from classifier.inference import evaluate  # after the flags: it loads TensorFlow
+
+            return evaluate.run(config)
+
+        return flags.main(EvalConfig, run, __doc__)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(stopping.last(main()))

@@ -2,21 +2,23 @@
 
 import sys
 
-from classifier.cli import flags
-from classifier.cli.exit_codes import ExitCode
-from classifier.config.prediction import PredictConfig
-
-
-def _run(config: PredictConfig) -> ExitCode | None:
-    from classifier.inference import predict
-
-    return predict.run(config)
+from classifier.cli import stopping
 
 
 def main() -> int:
     """Runs the script; returns its exit code."""
-    return flags.main(PredictConfig, _run, __doc__)
+    with stopping.before_work():  # the imports take a while
+        from classifier.cli import flags
+        from classifier.cli.exit_codes import ExitCode
+        from classifier.config.prediction import PredictConfig
+
+        def run(config: PredictConfig) -> ExitCode | None:
+            from classifier.inference import predict  # after the flags: it loads TensorFlow
+
+            return predict.run(config)
+
+        return flags.main(PredictConfig, run, __doc__)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(stopping.last(main()))

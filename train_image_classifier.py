@@ -5,27 +5,28 @@
 
 import sys
 
-from classifier.cli import flags
-from classifier.cli.exit_codes import ExitCode
-from classifier.config.training import TrainConfig
-
-
-def _run(config: TrainConfig) -> ExitCode | None:
-    from classifier.training import run as training
-
-    return training.run(config)
-
-
-def _list_networks() -> None:
-    from classifier.cli import list_networks
-
-    list_networks.show()
+from classifier.cli import stopping
 
 
 def main() -> int:
     """Runs the script; returns its exit code."""
-    return flags.main(TrainConfig, _run, __doc__, actions={"--list_networks": _list_networks})
+    with stopping.before_work():  # the imports take a while
+        from classifier.cli import flags
+        from classifier.cli.exit_codes import ExitCode
+        from classifier.config.training import TrainConfig
+
+        def run(config: TrainConfig) -> ExitCode | None:
+            from classifier.training import run as training  # after the flags: it loads TensorFlow
+
+            return training.run(config)
+
+        def list_networks() -> None:
+            from classifier.cli import list_networks as networks
+
+            networks.show()
+
+        return flags.main(TrainConfig, run, __doc__, actions={"--list_networks": list_networks})
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(stopping.last(main()))

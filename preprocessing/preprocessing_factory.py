@@ -34,7 +34,7 @@ class PreprocessingSpec:
 PREPROCESSINGS: Mapping[str, PreprocessingSpec] = {
     "cifarnet": PreprocessingSpec(
         module="cifarnet_preprocessing",
-        values="of each image mean 0 and deviation 1",
+        values="mean 0 and standard deviation 1 in each image",
         switches=("random_crop", "random_flip", "color_distortion"),
         networks=("cifarnet",),
     ),
@@ -77,7 +77,7 @@ PREPROCESSINGS: Mapping[str, PreprocessingSpec] = {
     "none": PreprocessingSpec(module="none_preprocessing", values="0 to 255"),
     "vgg": PreprocessingSpec(
         module="vgg_preprocessing",
-        values="0 to 255 less 123.68, 116.78 and 103.94 for red, green and blue",
+        values="0 to 255 minus 123.68, 116.78 and 103.94 for red, green and blue",
         switches=("random_crop", "random_flip"),
         always_in_color=True,
         networks=(
@@ -104,29 +104,36 @@ NETWORK_PREPROCESSINGS = {
 
 
 def resolve_name(name: str) -> str:
-    """Returns the preprocessing's own name for a preprocessing or a network name.
+    """Returns the preprocessing's name for the name of a preprocessing or a network.
 
     Raises:
-      UserError: if it is neither; the message has the nearest and all known names.
+      UserError: if it is neither; the message has the nearest names, and for a new network the
+        table to edit.
     """
     if name == "ssd_vgg":
         raise _checks.UserError(
-            "preprocessing_name='ssd_vgg' prepares boxes too, which a classifier has not: detectors"
-            " call preprocessing.ssd_vgg_preprocessing themselves"
+            "preprocessing_name='ssd_vgg' is not supported: it needs boxes, which a classifier does"
+            " not have; in a detector, call preprocessing.ssd_vgg_preprocessing"
         )
-    if name in NETWORK_PREPROCESSINGS:
-        return NETWORK_PREPROCESSINGS[name]
-    known = sorted({*PREPROCESSINGS, *NETWORK_PREPROCESSINGS})
-    return _checks.one_of("preprocessing_name", name, known)
+    if name in PREPROCESSINGS:
+        return name
+    if name not in NETWORK_PREPROCESSINGS:
+        near = _checks.suggest(name, {**PREPROCESSINGS, **NETWORK_PREPROCESSINGS}) or "."
+        raise _checks.UserError(
+            f"no preprocessing is known for {name!r}{near} Known: {_checks.listed(PREPROCESSINGS)},"
+            f" or a network's name. If {name!r} is a new network, add it to PREPROCESSINGS in"
+            " preprocessing/preprocessing_factory.py"
+        )
+    return NETWORK_PREPROCESSINGS[name]
 
 
 def prepared_channels(name: str, channels: int, use_grayscale: bool = False) -> int:
-    """Returns the channels of a prepared image.
+    """Returns the number of channels of a preprocessed image.
 
     Args:
-      name: of a preprocessing or a network.
-      channels: of the pictures, 1 or 3.
-      use_grayscale: whether one channel is asked for.
+      name: name of a preprocessing or a network.
+      channels: number of channels of the original image, 1 or 3.
+      use_grayscale: whether to convert to one channel.
 
     Raises:
       UserError: if the name is not known.
@@ -137,10 +144,10 @@ def prepared_channels(name: str, channels: int, use_grayscale: bool = False) -> 
 
 
 def check_switches(name: str, switches: Iterable[str]) -> None:
-    """Refuses the switches that a preprocessing does not have.
+    """Checks that a preprocessing has the distortions to be switched.
 
     Args:
-      name: of a preprocessing or a network.
+      name: name of a preprocessing or a network.
       switches: names, as in `PreprocessingSpec.switches`.
 
     Raises:
@@ -149,23 +156,23 @@ def check_switches(name: str, switches: Iterable[str]) -> None:
     own = resolve_name(name)
     for switch in switches:
         if switch not in PREPROCESSINGS[own].switches:
-            having = [other for other, spec in PREPROCESSINGS.items() if switch in spec.switches]
+            others = [other for other, spec in PREPROCESSINGS.items() if switch in spec.switches]
             raise _checks.UserError(
-                f"{switch} cannot be chosen: preprocessing {own!r} has no such distortion;"
-                f" {', '.join(having)} have it"
+                f"{switch} is not supported: preprocessing {own!r} has no such distortion;"
+                f" it is available in {', '.join(others)}"
             )
 
 
 def get_preprocessing(
     name: str, is_training: bool = False, use_grayscale: bool = False
 ) -> Callable[..., Any]:
-    """Returns the function that prepares one picture.
+    """Returns the function that preprocesses one image.
 
     Args:
-      name: of a preprocessing, or of a network: then the one it was trained with.
-      is_training: whether to distort pictures at random; the function then takes `seed`, an int32
+      name: name of a preprocessing, or of a network for the one it was trained with.
+      is_training: whether to distort images at random; the function then expects `seed`, an int32
         tensor `[2]`.
-      use_grayscale: gives pictures with one channel.
+      use_grayscale: whether to convert to one channel.
 
     Returns:
       `fn(image, height, width, **kwargs)`, with the keyword arguments of the module's
@@ -184,6 +191,6 @@ def get_preprocessing(
 
 
 def get_augmentation(**settings: Any) -> Callable[..., Any]:
-    """Returns `preprocessing.augmentation.Augmentation(**settings)`: distortions that go with any
-    preprocessing, as its training argument `distort`."""
+    """Returns `preprocessing.augmentation.Augmentation(**settings)`: distortions for any
+    preprocessing, passed as its training argument `distort`."""
     return importlib.import_module(".augmentation", __package__).Augmentation(**settings)

@@ -7,16 +7,13 @@ taken from SOURCE_DIR if given, else downloaded, and unpacked to FOLDER unless t
 """
 
 import os
-import shutil
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from datasets import archives, download
-from nets import published
-from slim import _checks
+from classifier.cli import stopping
 
-_LIMITS = archives.Limits(members=100, bytes=4_000_000_000)
+_PROGRAM = os.path.basename(__file__)
 
 
 def unpacked(folder: str) -> str | None:
@@ -28,28 +25,60 @@ def unpacked(folder: str) -> str | None:
     return None
 
 
+def _holds_checkpoints(folder: str) -> bool:
+    """Returns whether a folder without a mark holds nothing but what this script writes."""
+    from datasets import download
+    from nets import published
+
+    endings = ("", download.PARTIAL, download.REJECTED)
+    names = [name for each in published.checkpoints() for name in (each.stem, each.file)]
+    return set(os.listdir(folder)) <= {name + ending for name in names for ending in endings}
+
+
 def fetch(name: str, folder: str, source_dir: str | None) -> str:
     """Returns the path of the checkpoint, after getting it if need be."""
+    from datasets import archives, download
+    from nets import published
+    from slim import _checks, _ownership, _paths
+
     known = {each.file: each for each in published.checkpoints()}
     _checks.one_of("archive", name, known)
     place = os.path.join(folder, known[name].stem)
     if not os.path.isdir(place):
         file = download.RemoteFile(name, (known[name].url,))
         report = lambda line: print(line, file=sys.stderr)  # noqa: E731
+        _ownership.claim(folder, "downloads", name="folder", recognize=_holds_checkpoints)
+        _paths.sweep_scratch(folder)
         paths = download.Downloader(report=report).fetch(
             [file], folder, dataset_name=known[name].network, source_dir=source_dir
         )
-        shutil.rmtree(f"{place}.part", ignore_errors=True)  # of a run that was killed
-        archives.extract(paths[name], f"{place}.part", _LIMITS)
-        os.rename(f"{place}.part", place)
+        with _paths.scratch_directory(folder) as scratch:
+            fresh = os.path.join(scratch, "checkpoint")
+            limits = archives.Limits(members=100, bytes=4_000_000_000)
+            archives.extract(paths[name], fresh, limits)
+            os.rename(fresh, place)
     found = unpacked(place)
     if found is None:
         raise _checks.RunError(f"{place} holds no .ckpt")
     return found
 
 
+def main(argv: list[str]) -> int:
+    """Runs the script; returns its exit code."""
+    with stopping.before_work(_PROGRAM):  # the imports take a while
+        from classifier.cli import front_door
+        from slim import _checks
+
+        def work() -> None:
+            if "--help" in argv or "-h" in argv:
+                print((__doc__ or "").strip())
+                return
+            if len(argv) not in (2, 3):
+                raise _checks.UserError(f"{len(argv)} arguments; --help shows which are expected")
+            print(fetch(argv[0], argv[1], argv[2] if len(argv) == 3 else None))
+
+        return front_door.enter(_PROGRAM, lambda: work)
+
+
 if __name__ == "__main__":
-    try:
-        print(fetch(*sys.argv[1:3], sys.argv[3] if len(sys.argv) > 3 else None))
-    except (_checks.UserError, _checks.RunError) as error:
-        sys.exit(f"fetch_checkpoint.py: {error}")
+    sys.exit(stopping.last(main(sys.argv[1:])))

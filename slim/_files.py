@@ -6,9 +6,15 @@ and a file could be larger than memory. All reads of files by name go through `o
 """
 
 import errno
+import itertools
 import os
 import stat
+from collections.abc import Iterator
 from typing import IO
+
+from slim import _checks
+
+MAX_LINE_BYTES = 1 << 16  # of a text file
 
 
 def open_regular(path: str | os.PathLike[str]) -> IO[bytes]:
@@ -50,14 +56,18 @@ def read_bounded(path: str | os.PathLike[str], max_bytes: int) -> bytes:
     return content
 
 
-def open_lock(path: str | os.PathLike[str]) -> IO[str]:
+def open_lock(path: str | os.PathLike[str], *, create: bool = True) -> IO[str]:
     """Opens a file to be locked, creating it if needed; its content is kept.
+
+    Args:
+      path: the file.
+      create: whether to create it.
 
     Raises:
       OSError: if it is a link (`errno.ELOOP`) or no regular file, or cannot be created.
     """
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    descriptor = os.open(path, flags, 0o666)
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(path, flags | (os.O_CREAT if create else 0), 0o666)
     try:
         _check_regular(descriptor, path)
         return os.fdopen(descriptor, "r+", encoding="utf-8", errors="replace")
@@ -76,12 +86,61 @@ def create_exclusive(path: str | os.PathLike[str]) -> IO[bytes]:
     return os.fdopen(os.open(path, flags, 0o666), "wb")
 
 
+def open_output(path: str | os.PathLike[str], *, append: bool) -> IO[bytes]:
+    """Opens a file for writing, creating it if needed.
+
+    Args:
+      path: the file.
+      append: whether to keep its content and write behind it.
+
+    Raises:
+      OSError: if it is a link (`errno.ELOOP`) or no regular file; nothing is changed then.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(path, flags | (os.O_APPEND if append else 0), 0o666)
+    try:
+        _check_regular(descriptor, path)
+        if not append:
+            os.ftruncate(descriptor, 0)
+        return os.fdopen(descriptor, "ab" if append else "wb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
 def kind_of(path: str | os.PathLike[str]) -> str:
     """Returns what a path is, in words: "a regular file", "a link", "a FIFO", "missing", ..."""
     try:
         return _in_words(os.lstat(path).st_mode)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return "missing"
+
+
+def read_text_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
+    """Yields number, from 1, and text of each line of a UTF-8 file that is not blank.
+
+    Raises:
+      UserError: if the file cannot be read, or a line is not UTF-8 or longer than `MAX_LINE_BYTES`.
+    """
+    try:
+        with open_regular(path) as file:
+            for number in itertools.count(1):
+                line = file.readline(MAX_LINE_BYTES + 1)
+                if not line:
+                    return
+                if len(line) > MAX_LINE_BYTES:
+                    raise ValueError(f"it is longer than {MAX_LINE_BYTES} bytes")
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+                if text.strip():
+                    yield number, text
+    except OSError as error:
+        raise _checks.UserError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise _checks.UserError(
+            f"{path}, line {number}: it is not UTF-8 text; save the file as UTF-8"
+        ) from None
+    except ValueError as error:
+        raise _checks.UserError(f"{path}, line {number}: {error}") from None
 
 
 def _check_regular(descriptor: int, path: str | os.PathLike[str]) -> None:

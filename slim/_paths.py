@@ -2,20 +2,25 @@
 
 Everything is written in a scratch directory beside its destination and then renamed, so a reader
 sees the old file or the new one. A scratch directory is locked by the process that made it: the
-kernel frees the lock when the process dies, and the next writer sweeps what is unlocked.
+kernel frees the lock when the process dies, and the next writer sweeps what is unlocked. The lock
+file's text proves that the directory is ours; nothing else is ever swept.
 """
 
 import contextlib
 import fcntl
 import os
+import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from typing import IO
 
-from slim import _checks
+from slim import _checks, _files, signals
 
 SCRATCH = ".saving-"
+SCRATCH_NAME = re.compile(re.escape(SCRATCH) + "[a-z0-9_]{8}")  # as `tempfile.mkdtemp` names it
+_LOCK_TEXT = "slim: temporary files\n"
 
 
 def check_writable_directory(path: str | os.PathLike[str], name: str = "directory") -> str:
@@ -63,13 +68,19 @@ def try_lock(file: IO[str]) -> bool:
 @contextlib.contextmanager
 def scratch_directory(directory: str) -> Iterator[str]:
     """Makes a directory for half-written files in `directory`, and removes it on leaving."""
-    path = tempfile.mkdtemp(prefix=SCRATCH, dir=directory)
+    path = ""
     try:
-        with open(os.path.join(path, "lock"), "w", encoding="utf-8") as lock:
+        with signals.deferred():
+            path = tempfile.mkdtemp(prefix=SCRATCH, dir=directory)
+        with _files.open_lock(os.path.join(path, "lock")) as lock:
             try_lock(lock)
+            lock.write(_LOCK_TEXT)
+            lock.flush()
             yield path
     finally:
-        shutil.rmtree(path, ignore_errors=True)
+        with signals.deferred():
+            if path:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def sweep_scratch(directory: str) -> list[str]:
@@ -77,17 +88,37 @@ def sweep_scratch(directory: str) -> list[str]:
     swept = []
     for name in sorted(os.listdir(directory)):
         path = os.path.join(directory, name)
-        if not name.startswith(SCRATCH) or not os.path.isdir(path):
+        if not is_scratch(path):
             continue
         with contextlib.ExitStack() as stack:
             # A process killed before it made the lock file leaves a directory without one.
             with contextlib.suppress(FileNotFoundError):
-                lock = stack.enter_context(open(os.path.join(path, "lock"), "r+", encoding="utf-8"))
-                if not try_lock(lock):
+                if not try_lock(
+                    stack.enter_context(_files.open_lock(os.path.join(path, "lock"), create=False))
+                ):
                     continue
             shutil.rmtree(path, ignore_errors=True)
             swept.append(name)
     return swept
+
+
+def is_scratch(path: str) -> bool:
+    """Returns whether a path is a scratch directory of ours, of a dead process or one at work."""
+    try:
+        mode = os.lstat(path).st_mode
+        if not SCRATCH_NAME.fullmatch(os.path.basename(path)) or not stat.S_ISDIR(mode):
+            return False
+        names = os.listdir(path)
+        if names in ([], ["lock"]):  # a process may have been killed before it wrote the text
+            return not names or _lock_text(path) in ("", _LOCK_TEXT)
+        return "lock" in names and _lock_text(path) == _LOCK_TEXT
+    except (OSError, ValueError):
+        return False
+
+
+def _lock_text(path: str) -> str:
+    with _files.open_lock(os.path.join(path, "lock"), create=False) as lock:
+        return lock.read(len(_LOCK_TEXT) + 1)
 
 
 def flush_to_disk(path: str) -> None:
@@ -110,8 +141,24 @@ def named_in_errors(path: str) -> Iterator[None]:
         raise
 
 
+def check_replaceable(path: str) -> None:
+    """Checks that a path is free or a regular file, the only things that are ever replaced.
+
+    Raises:
+      UserError: if it is a link, a directory or a special file.
+    """
+    kind = _files.kind_of(path)
+    if kind not in ("missing", "a regular file"):
+        raise _checks.UserError(f"{path} is {kind}, which is never replaced. Move it away")
+
+
 def write_atomically(path: str, content: bytes) -> None:
-    """Writes a file so that a crash leaves either the old content or the new."""
+    """Writes a file so that a crash leaves either the old content or the new.
+
+    Raises:
+      UserError: if a link, a directory or a special file has that name.
+    """
+    check_replaceable(path)
     directory, base = os.path.split(os.path.abspath(path))
     with named_in_errors(path), scratch_directory(directory) as scratch:
         fresh = os.path.join(scratch, base)
@@ -120,3 +167,22 @@ def write_atomically(path: str, content: bytes) -> None:
         flush_to_disk(fresh)
         os.replace(fresh, path)
     flush_to_disk(directory)
+
+
+def write_new_file(path: str, content: bytes) -> None:
+    """Writes a file like `write_atomically`, creating its directory if needed."""
+    with named_in_errors(path):
+        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    write_atomically(path, content)
+
+
+def check_space(directory: str, num_bytes: int) -> None:
+    """Checks that a file of so many bytes fits into a directory.
+
+    For writers that do not survive a full disk: HDF5 fails again whenever it closes the file.
+
+    Raises:
+      OSError: if it does not fit, or is larger than the limit on the file size.
+    """
+    with tempfile.TemporaryFile(dir=directory) as file:
+        os.posix_fallocate(file.fileno(), 0, num_bytes)

@@ -28,7 +28,13 @@ GROUND = (
     *TABLES,
     "slim",
 )
-MIDDLE = ("classifier.inputs", "classifier.checkpoints", "classifier.network", *GROUND)
+MIDDLE = (
+    "classifier.inputs",
+    "classifier.checkpoints",
+    "classifier.network",
+    "classifier.ownership",
+    *GROUND,
+)
 # A room -> what it may import beside itself: the rooms below it, and of the other packages what is
 # named here.
 ROOMS = {
@@ -50,6 +56,7 @@ ROOMS = {
     ),
     "classifier.inputs": GROUND,
     "classifier.checkpoints": GROUND,
+    "classifier.ownership": ("classifier.checkpoints", *GROUND),
     "classifier.network": GROUND,
     "classifier.inference": MIDDLE,
     "classifier.training": ("classifier.inference", "deployment", *MIDDLE),
@@ -63,7 +70,10 @@ ROOMS = {
 TENSORFLOW_FREE = (
     "classifier.checkpoints.__main__",
     "classifier.checkpoints.names",
+    "classifier.cli.disk_errors",
     "classifier.cli.flags",
+    "classifier.cli.stopping",
+    "classifier.ownership",
     "classifier.config",
     "classifier.config.checkpoints",
     "classifier.config.conversion",
@@ -97,8 +107,12 @@ TENSORFLOW_FREE = (
     "slim",
     "slim._checks",
     "slim._cores",
+    "slim._files",
+    "slim._json",
+    "slim._ownership",
     "slim._paths",
     "slim.arg_scope",
+    "slim.signals",
 )
 
 

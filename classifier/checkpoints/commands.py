@@ -1,7 +1,9 @@
 """What `python -m classifier.checkpoints` does: list, compare with a network, convert."""
 
 import difflib
+import glob
 import math
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -10,7 +12,7 @@ from classifier.checkpoints.matching import Network, Variables, advice, compare,
 from classifier.checkpoints.names import KINDS, NETWORK, STEP, kind_of, optimizers_of
 from classifier.checkpoints.sources import open_checkpoint, open_source
 from classifier.config.checkpoints import ConvertConfig, DiffConfig, InspectConfig
-from slim import _checks, checkpoints
+from slim import _checks, _ownership, checkpoints
 from slim.checkpoints import RestoreReport, SavedVariable
 
 # Names of a list that `diff` prints.
@@ -118,10 +120,12 @@ def convert(config: ConvertConfig) -> None:
       config: the options of `convert`.
 
     Raises:
-      UserError: if a variable of the network is missing or has another shape.
+      UserError: if a variable of the network is missing or has another shape, or something else
+        than an earlier result has the name of the output.
       RunError: if a file cannot be read or written; nothing half-written is left.
     """
     source = open_checkpoint(config.checkpoint_path)
+    _check_output(config.output, source.prefix)
     saved = source.variables()
     network = Network.of(config, source)
     report = compare(source, network.variables())
@@ -141,3 +145,20 @@ def convert(config: ConvertConfig) -> None:
     left = Counter(kind_of(name) for name in saved if name not in values)
     if left:
         print(f"Left out: {_counted(left)}")
+
+
+def _check_output(output: str, source: str) -> None:
+    """Checks that nothing but an earlier result is replaced; a checkpoint never is."""
+    advice = "Use another --output"
+    if os.path.realpath(output) == os.path.realpath(source):
+        raise _checks.UserError(f"--output={output!r} is the checkpoint to convert. {advice}")
+    if output.endswith(keras_weights.SUFFIX):
+        _ownership.check_output(output, "output", "a file of Keras weights", keras_weights.is_one)
+        return
+    suffixes = ("", ".index", ".meta", ".data-*")
+    existing = [path for each in suffixes for path in glob.glob(glob.escape(output) + each)]
+    if existing or os.path.lexists(output):
+        raise _checks.UserError(
+            f"--output={output!r} is a checkpoint already, which is never replaced. {advice}, or"
+            " move it away"
+        )

@@ -18,6 +18,7 @@ from slim import _checks, _paths
 from slim.checkpoints import SavedVariable
 
 SUFFIX = ".weights.h5"
+_HEADER_BYTES = 8192  # about what a file needs, and a variable's layer
 
 
 class _Scope(tf.keras.layers.Layer):
@@ -125,13 +126,24 @@ def save(path: str | os.PathLike[str], values: Mapping[str, np.ndarray]) -> None
     try:
         os.makedirs(directory, exist_ok=True)
         with _paths.scratch_directory(directory) as scratch:
+            _paths.check_replaceable(os.fspath(path))
             fresh = os.path.join(scratch, base)
+            size = sum(value.nbytes + _HEADER_BYTES for value in values.values())
+            _paths.check_space(scratch, size + _HEADER_BYTES)
             model.save_weights(fresh)
             _paths.flush_to_disk(fresh)
             os.replace(fresh, path)
         _paths.flush_to_disk(directory)
     except OSError as error:
         raise _checks.RunError(f"Could not save {path}: {error.strerror or error}") from error
+
+
+def is_one(path: str | os.PathLike[str]) -> bool:
+    """Returns whether a file holds slim's variables."""
+    try:
+        return bool(WeightsFile(path).variables())
+    except (_checks.UserError, _checks.RunError):
+        return False
 
 
 def _contents(path: str) -> dict[str, SavedVariable]:

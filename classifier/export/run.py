@@ -1,8 +1,11 @@
 """The export that the options ask for: each format is checked before it is kept."""
 
+import contextlib
 import importlib
+import os
 from collections.abc import Iterator, Mapping
 
+from classifier import ownership
 from classifier.checkpoints import sources
 from classifier.cli.exit_codes import ExitCode
 from classifier.config.export import ExportConfig
@@ -14,7 +17,7 @@ from classifier.resolve import warnings
 from classifier.resolve.export import ResolvedExport, check_export, export
 from classifier.resolve.graph import graph
 from datasets import dataset_factory
-from slim import _paths, signals
+from slim import _ownership, _paths, signals
 
 # Enough to see whether the answers are the same, and to see a loss of one point.
 _CHECK_IMAGES, _MEASURED_IMAGES = 16, 100
@@ -28,13 +31,15 @@ def run(config: ExportConfig) -> ExitCode | None:
       config: the options of `export_inference_graph.py`.
 
     Raises:
-      UserError: if the checkpoint is not the model's, a version folder exists, an extra is not
+      UserError: if the checkpoint is not the model's, a version folder exists, `output_dir` or
+        `output_file` holds what no export wrote, an extra is not
         installed, options do not fit each other, or `eval_json` is of another checkpoint; nothing
         is written then.
       RunError: if an export does not give the checkpoint's answers; it is not kept, while the
         formats before it are, with labels and model card.
     """
     if config.run.checkpoint_path is None:
+        ownership.check_output("output_file", config.run.output_file)
         graph_def.write(graph(config))
         return None
     check_export(config)
@@ -46,8 +51,10 @@ def run(config: ExportConfig) -> ExitCode | None:
     numbers = model_card.measured(
         config.run.eval_json, checkpoint.run, classifier.prefix, classifier.step
     )
-    output_dir = _paths.check_writable_directory(str(config.run.output_dir), "output_dir")
+    output_dir = str(config.run.output_dir)
+    ownership.claim_export(output_dir)
     _paths.sweep_scratch(output_dir)
+    _ownership.check_entries(output_dir, files=("labels.txt",), directories=("saved_model",))
     job = _job(resolved, checkpoint, classifier)
     for name in resolved.formats:
         job.target(name)  # all of them, before the first is written
@@ -56,15 +63,29 @@ def run(config: ExportConfig) -> ExitCode | None:
     for warning in _warnings(resolved, classifier, numbers):
         print(f"warning: {warning}", flush=True)
     found: dict[str, checks.Exported] = {}
-    try:
-        with signals.termination_as_interrupt():
-            for name in resolved.formats:
-                exported = found[name] = _write(name, job)
-                print(f"{name} {exported.path} {exported.comparison}", flush=True)
-    finally:
-        if found:  # what was kept is to be used, whatever became of the rest
-            _finish(job, found, numbers)
+    with _released_if_empty(output_dir), _paths.scratch_directory(output_dir) as scratch:
+        # Written first: a format without its labels is of little use, and renaming takes no space.
+        has_labels = config.run.final_endpoint is None
+        labels_path = labels.write(resolved.model, scratch) if has_labels else None
+        try:
+            with signals.noted(lambda: f"Formats that are complete: {', '.join(found) or 'none'}"):
+                for name in resolved.formats:
+                    exported = found[name] = _write(name, job)
+                    print(f"{name} {exported.path} {exported.comparison}", flush=True)
+        finally:
+            if found:  # what was kept is to be used, whatever became of the rest
+                _finish(job, found, numbers, labels_path)
     return None
+
+
+@contextlib.contextmanager
+def _released_if_empty(output_dir: str) -> Iterator[None]:
+    """Removes the directory's mark in the end if the block wrote nothing."""
+    try:
+        yield
+    finally:
+        if set(os.listdir(output_dir)) == {_ownership.MARK}:
+            _ownership.release(output_dir)
 
 
 def _write(name: str, job: Job) -> checks.Exported:
@@ -76,13 +97,17 @@ def _write(name: str, job: Job) -> checks.Exported:
 
 
 def _finish(
-    job: Job, found: Mapping[str, checks.Exported], numbers: model_card.Measured | None
+    job: Job,
+    found: Mapping[str, checks.Exported],
+    numbers: model_card.Measured | None,
+    labels_path: str | None,
 ) -> None:
-    """Writes labels and model card beside the formats, and prints how these are called."""
-    if job.options.final_endpoint is None:
-        labels_path = labels.write(job.classifier.info, str(job.options.output_dir))
-        if labels_path:
-            print(f"labels {labels_path}")
+    """Moves the labels next to the formats, writes the model card, and prints how the formats are
+    called."""
+    if labels_path is not None:
+        path = os.path.join(str(job.options.output_dir), os.path.basename(labels_path))
+        os.replace(labels_path, path)
+        print(f"labels {path}")
     others = tuple(job.present(but=found))
     if others:
         print(f"of an earlier export, and left as they are: {', '.join(others)}")

@@ -1,13 +1,15 @@
 """Evaluation: a checkpoint's accuracy on a split, each image counted once."""
 
 import dataclasses
+import errno
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
 
-from classifier import inputs
+from classifier import inputs, ownership
 from classifier.checkpoints import sources
 from classifier.cli.exit_codes import ExitCode
 from classifier.config.evaluation import EvalConfig
@@ -16,8 +18,9 @@ from classifier.inference.model import InferenceModel
 from classifier.inputs import preprocessing
 from classifier.resolve import warnings
 from classifier.resolve.evaluation import ResolvedEvaluation, check_evaluation, evaluation
-from classifier.run_directory import RunDirectory, write_json
+from classifier.run_directory import RunDirectory
 from datasets import dataset_factory
+from slim import _paths
 from slim.events import EventFile
 
 _USUAL_CAUSES = (
@@ -42,9 +45,11 @@ def run(config: EvalConfig) -> ExitCode | None:
       config: the options of `eval_image_classifier.py`.
 
     Raises:
-      UserError: if there is no checkpoint, it is not the model's, or the data is not there.
+      UserError: if there is no checkpoint, it is not the model's, the data is not there, or a
+        result would replace what no evaluation wrote.
       RunError: if the checkpoint or the data cannot be read, or the logits are no numbers.
     """
+    ownership.check_output("eval_json", config.run.eval_json)
     check_evaluation(config.run)
     checkpoint = sources.open_checkpoint(config.run.checkpoint_path)
     resolved = evaluation(config, checkpoint.info)
@@ -53,6 +58,7 @@ def run(config: EvalConfig) -> ExitCode | None:
         resolved.dataset_name, data.dataset_split_name, data.dataset_dir
     )
     classifier = InferenceModel(resolved.model, checkpoint, resolved.image_size)
+    ownership.check_evaluation(_eval_dir(config, checkpoint.run), config.run.eval_dir is None)
     recalibrate = _recalibration(resolved, classifier)
     _report_model(classifier, f"{resolved.dataset_name} {data.dataset_split_name}")
     for warning in _warnings(resolved, classifier):
@@ -153,14 +159,33 @@ def _batches(resolved: ResolvedEvaluation, dataset: Any) -> tf.data.Dataset:
     )
 
 
+def _eval_dir(config: EvalConfig, run: RunDirectory) -> str:
+    return config.run.eval_dir or os.path.join(run.path, "eval")
+
+
 def _keep(
     values: Mapping[str, float], config: EvalConfig, run: RunDirectory, step: int, prefix: str
 ) -> None:
-    """Writes the findings as events, and as JSON if asked for."""
-    events = EventFile(config.run.eval_dir or os.path.join(run.path, "eval"))
+    """Writes the results as JSON if asked for, and as events."""
     split = config.data.dataset_split_name
-    events.scalars(step, {f"{split}/{name}": value for name, value in values.items()})
-    events.close()
     if config.run.eval_json is not None:
         about = {"checkpoint": prefix, "step": step, "split": split}
-        write_json(config.run.eval_json, {**about, **values})
+        text = json.dumps({**about, **values}, indent=2, ensure_ascii=False) + "\n"
+        _paths.write_new_file(config.run.eval_json, text.encode())
+    directory = _eval_dir(config, run)
+    if config.run.eval_dir is None and not _is_writable(directory):
+        print(f"warning: no events were written: {directory} is read-only; see --eval_dir")
+        return
+    events = EventFile(directory)
+    events.scalars(step, {f"{split}/{name}": value for name, value in values.items()})
+    events.close()
+
+
+def _is_writable(directory: str) -> bool:
+    try:
+        os.makedirs(directory, exist_ok=True)
+    except OSError as error:
+        if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise
+        return False
+    return os.access(directory, os.W_OK)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
+from classifier import ownership
 from classifier.checkpoints import sources
 from classifier.cli.exit_codes import ExitCode
 from classifier.config.prediction import PredictConfig
@@ -25,9 +26,10 @@ def run(config: PredictConfig) -> ExitCode | None:
       config: the options of `predict_image_classifier.py`.
 
     Raises:
-      UserError: if there is no checkpoint or no picture.
+      UserError: if there is no checkpoint or no picture, or `output_csv` is another file.
       RunError: if a picture cannot be decoded; the others are answered before.
     """
+    ownership.check_output("output_csv", config.output_csv)
     checkpoint = sources.open_checkpoint(config.checkpoint_path)
     resolved = prediction(config, checkpoint.info)
     paths = find_pictures(config.images)
@@ -98,4 +100,4 @@ def _write_csv(path: str, rows: Sequence[Sequence[str | float]]) -> None:
     writer = csv.writer(text)
     writer.writerow(["file", "rank", "class", "probability"])
     writer.writerows(rows)
-    _paths.write_atomically(path, text.getvalue().encode())
+    _paths.write_new_file(path, text.getvalue().encode())

@@ -8,16 +8,16 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 import slim
-from classifier import inputs, network
+from classifier import inputs, network, ownership
 from classifier.checkpoints import mismatch
-from classifier.cli import broken_pipe, path_checks
+from classifier.cli import broken_pipe, disk_errors, path_checks
 from classifier.cli.exit_codes import ExitCode
 from classifier.config.failures import DEFAULT_NAN_RESTORES, FailureOptions
 from classifier.config.training import TrainConfig
 from classifier.resolve import cluster, resume
 from classifier.resolve.training import ResolvedRun, training_run
 from classifier.run_directory import RunDirectory
-from classifier.training import backup, disk_errors
+from classifier.training import backup
 from classifier.training.batches import TrainingBatches, check_bad_images
 from classifier.training.hooks.bad_images import BadImagesLog
 from classifier.training.hooks.make import make_hooks
@@ -38,7 +38,8 @@ def run(config: TrainConfig) -> ExitCode | None:
       PREEMPTED if a signal stopped it after saving; else None.
 
     Raises:
-      UserError: if an option, the data or the folder is not as it has to be.
+      UserError: if an option, the data or the folder is not as it has to be, or the folder holds
+        files that no run wrote.
       RunError: if the run fails.
     """
     metrics = RunDirectory(config.run.train_dir).metrics_path
@@ -46,6 +47,8 @@ def run(config: TrainConfig) -> ExitCode | None:
     with disk_errors.translated(config.run.train_dir), broken_pipe.ignore(gone):
         resolved = training_run(config)
         workers = cluster.resolve(config.strategy)
+        if not workers.task:
+            ownership.claim_run(config.run.train_dir)
         if not config.run.restart or workers.task:
             return _run(resolved, workers)
         if config.finetune.checkpoint_path is not None:

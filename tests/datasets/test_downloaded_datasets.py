@@ -85,6 +85,7 @@ def test_mnist(server, monkeypatch, tmp_path, capsys):
     download_and_convert.run("mnist", out, lines.append)
     assert lines[0] == f"Wrote mnist to {out}: 20 train, 10 test images of 10 classes"
     assert sorted(os.listdir(out)) == [
+        ".slim",
         "dataset_info.json",
         "labels.txt",
         "mnist_test.tfrecord",
@@ -113,16 +114,18 @@ def test_mnist(server, monkeypatch, tmp_path, capsys):
 def test_mnist_from_a_folder(server, monkeypatch, tmp_path):
     files, _ = made.mnist_files()
     serve_mnist(server, monkeypatch, files)
+    source = tmp_path / "source"
+    source.mkdir()
     for name, content in files.items():
-        (tmp_path / name).write_bytes(content)
+        (source / name).write_bytes(content)
     download_and_convert.run(
-        "mnist", str(tmp_path / "out"), lambda line: None, source_dir=str(tmp_path)
+        "mnist", str(tmp_path / "out"), lambda line: None, source_dir=str(source)
     )
     assert server.asked == []
-    assert (tmp_path / "train-images-idx3-ubyte.gz").exists()
-    os.remove(tmp_path / "t10k-labels-idx1-ubyte.gz")
+    assert (source / "train-images-idx3-ubyte.gz").exists()
+    os.remove(source / "t10k-labels-idx1-ubyte.gz")
     with pytest.raises(_checks.UserError, match="mnist cannot be made from source_dir=.*t10k-labe"):
-        mnist.convert(str(tmp_path / "other"), source_dir=str(tmp_path))
+        mnist.convert(str(tmp_path / "other"), source_dir=str(source))
     assert os.listdir(tmp_path / "other") == []
 
 
@@ -136,6 +139,11 @@ def test_mnist_from_a_folder(server, monkeypatch, tmp_path):
         ),
         ("train-images-idx3-ubyte", b"\0\0", "is not laid out as a file of MNIST"),
         ("train-labels-idx1-ubyte", struct.pack(">II", 0x801, 3) + b"\0\1\2", "has 3 labels; as"),
+        (
+            "train-labels-idx1-ubyte",
+            struct.pack(">II", 0x801, 20) + bytes(19) + b"\n",
+            "train-labels-idx1-ubyte has a label that is not below 10",
+        ),
         (
             "t10k-images-idx3-ubyte",
             struct.pack(">IIII", 0x803, 10, 14, 14) + bytes(1960),
@@ -158,6 +166,7 @@ def test_cifar10(server, monkeypatch, tmp_path):
     out = str(tmp_path / "out")
     download_and_convert.run("cifar10", out, lambda line: None)
     assert sorted(os.listdir(out)) == [
+        ".slim",
         "cifar10_test.tfrecord",
         "cifar10_train.tfrecord",
         "dataset_info.json",
@@ -217,7 +226,7 @@ def test_flowers(server, monkeypatch, tmp_path):
     assert [name for name in names if "train" in name] == [
         f"flowers_train_{number:05d}-of-00005.tfrecord" for number in range(5)
     ]
-    assert len(names) == 12
+    assert len(names) == 13
     seen = {}
     for split, count in (("train", 30), ("validation", 10)):
         found = list(records("flowers", split, out))
@@ -353,7 +362,8 @@ def test_downloads_of_a_failed_conversion_are_kept(server, monkeypatch, tmp_path
         patch.setattr(conversion, "run", failing)
         with pytest.raises(_checks.RunError, match="could not be written: .*No space left"):
             download_and_convert.run("cifar10", out, lambda line: None)
-    assert os.listdir(os.path.join(out, conversion.DOWNLOADS)) == [cifar10.FILE.name]
+    kept = os.listdir(os.path.join(out, conversion.DOWNLOADS))
+    assert sorted(kept) == [".slim", cifar10.FILE.name]
     asked = len(server.asked)
     download_and_convert.run("cifar10", out, lambda line: None)
     assert len(server.asked) == asked

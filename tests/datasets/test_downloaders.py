@@ -3,11 +3,11 @@
 import dataclasses
 import errno
 import hashlib
-import importlib
 import inspect
 import os
 import types
 from collections.abc import Callable
+from importlib import import_module
 
 import pytest
 
@@ -98,7 +98,7 @@ def contents():
 @pytest.fixture
 def place(name, contents, monkeypatch, tmp_path):
     files = contents[name]
-    module = importlib.import_module(dataset_factory.DATASETS[name].module)
+    module = import_module(dataset_factory.DATASETS[name].module, "datasets")
     monkeypatch.setattr(flowers, "NUM_VALIDATION", 10)
     defaults = download.Downloader.__init__.__kwdefaults__ | {"wait": 0.0, "timeout": 5.0}
     monkeypatch.setattr(download.Downloader.__init__, "__kwdefaults__", defaults)
@@ -124,7 +124,7 @@ def test_every_dataset_that_is_downloaded_is_here():
     fetching = {
         name
         for name, spec in dataset_factory.DATASETS.items()
-        if "conversion.fetch(" in inspect.getsource(importlib.import_module(spec.module))
+        if "conversion.fetch(" in inspect.getsource(import_module(spec.module, "datasets"))
     }
     assert fetching == set(DOWNLOADERS)
 
@@ -189,7 +189,7 @@ def test_disk_full_before_and_during_the_download(place, monkeypatch):
         place.refuses("No room for the download in .* are needed")
     assert place.server.asked == []
 
-    real = open
+    real = download._files.open_output
 
     class Full:
         def __init__(self, file):
@@ -208,7 +208,9 @@ def test_disk_full_before_and_during_the_download(place, monkeypatch):
             self.file.flush()
 
     with monkeypatch.context() as patch:
-        patch.setattr(download, "open", lambda p, m: Full(real(p, m)), raising=False)
+        patch.setattr(
+            download._files, "open_output", lambda path, append: Full(real(path, append=append))
+        )
         place.refuses(f"{place.first} could not be written: No space left on device")
     place.convert()
     place.check()

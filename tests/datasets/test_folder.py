@@ -72,6 +72,7 @@ def test_mixed_folder_with_skip(mixed, converted):
     for path, reason in reasons.items():
         assert reason in found[path], path
     assert sorted(os.listdir(out)) == [
+        ".slim",
         "bad_files.csv",
         "dataset_info.json",
         "folder_train-00000-of-00001.tfrecord",
@@ -122,7 +123,7 @@ def test_mixed_folder_with_error_lists_all_and_writes_nothing(mixed, tmp_path):
     for path, reason in reasons.items():
         (line,) = [line for line in lines if line.startswith(f"{path}: ")]
         assert reason in line
-    assert os.listdir(tmp_path / "out") == ["bad_files.csv"]
+    assert sorted(os.listdir(tmp_path / "out")) == [".slim", "bad_files.csv"]
     assert set(bad_files(tmp_path / "out")) == set(reasons)
 
 
@@ -500,7 +501,8 @@ def test_options_of_other_datasets_are_refused(tmp_path):
 
 def test_rows_and_converters_agree_about_the_options():
     for spec in dataset_factory.DATASETS.values():
-        parameters = inspect.signature(importlib.import_module(spec.module).convert).parameters
+        module = importlib.import_module(spec.module, "datasets")
+        parameters = inspect.signature(module.convert).parameters
         assert set(spec.options) == set(parameters) - {"dataset_dir"}, spec.name
 
 

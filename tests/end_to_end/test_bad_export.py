@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from classifier import ownership
 from classifier.cli import flags
 from classifier.config import options
 from classifier.config.export import ExportConfig
@@ -67,6 +68,7 @@ def file_in_the_way(tmp_path, run):
 
 
 def existing_version(tmp_path, run):
+    ownership.claim_export(str(tmp_path / "out"))
     (tmp_path / "out" / "saved_model" / "60").mkdir(parents=True)
     return "--formats=saved_model"
 

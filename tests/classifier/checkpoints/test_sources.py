@@ -97,8 +97,7 @@ def test_an_export_is_of_one_checkpoint_though_a_newer_one_is_written(
 
     monkeypatch.setattr(sources, "open_checkpoint", opened_before_a_newer_one)
     export.run(export_of(run, tmp_path))
-    step = os.path.basename(wanted.prefix).removeprefix("model.ckpt-")
-    assert os.listdir(tmp_path / "out" / "saved_model") == [step]
+    assert os.listdir(tmp_path / "out" / "saved_model") == ["1"]  # the first has no step
     exported = sources.open_source(str(tmp_path / "out" / "lenet.weights.h5"))
     for name in exported.variables():
         np.testing.assert_array_equal(exported.get(name), weights[name])

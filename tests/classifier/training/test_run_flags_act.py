@@ -37,10 +37,12 @@ def saved_steps(folder):
 def coloured(tmp_path_factory):
     """Coloured pictures: those of CIFAR-10, in its true format."""
     folder = tmp_path_factory.mktemp("coloured")
-    (folder / "cifar-10-binary.tar.gz").write_bytes(made.cifar10_archive(per_batch=10)[0])
+    source = folder / "source"
+    source.mkdir()
+    (source / "cifar-10-binary.tar.gz").write_bytes(made.cifar10_archive(per_batch=10)[0])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(download, "_problem", lambda file, path: None)  # not the published archive
-        download_and_convert.convert("cifar10", str(folder / "data"), source_dir=str(folder))
+        download_and_convert.convert("cifar10", str(folder / "data"), source_dir=str(source))
     return folder / "data"
 
 
@@ -124,7 +126,7 @@ def test_summaries_each_so_many_seconds(train, tmp_path, monkeypatch):
 def test_parameter_servers_are_refused(train, tmp_path):
     told = train(tmp_path / "run", num_ps_tasks=1)
     assert (told.code, len(told.err)) == (2, 1)
-    assert "num_ps_tasks=1 is not for this program: there are no parameter servers" in told.err[0]
+    assert "num_ps_tasks=1 is not supported: there are no parameter servers" in told.err[0]
     assert not (tmp_path / "run").exists()
 
 
