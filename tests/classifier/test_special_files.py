@@ -7,12 +7,15 @@ import shutil
 import h5py
 import pytest
 
-from classifier import facts, flags, options
-from classifier.checkpoint_sources import open_source
-from classifier.config.trained import PredictConfig
-from classifier.hooks.bad_images import BadImagesLog
-from classifier.model import InferenceModel
+from classifier.checkpoints import sources
+from classifier.checkpoints.sources import open_source
+from classifier.cli import flags
+from classifier.config import options
+from classifier.config.prediction import PredictConfig
+from classifier.inference.model import InferenceModel
+from classifier.resolve.prediction import prediction
 from classifier.run_directory import RunDirectory
+from classifier.training.hooks.bad_images import BadImagesLog
 from datasets import verify
 from slim import _checks, checkpoints, events
 from slim.data import records
@@ -185,5 +188,6 @@ def test_odd_facts_of_a_model_are_refused_before_they_fill_memory(
     info = dataclasses.replace(directory.read_model_info(), label_names=(), **change)
     directory.write_model_info(info)
     config = options.build(PredictConfig, checkpoint_path=str(run), images="x")
+    checkpoint = sources.open_checkpoint(str(run))
     with pytest.raises(_checks.UserError, match=problem):
-        InferenceModel(facts.prediction(config).model, str(run))
+        InferenceModel(prediction(config, checkpoint.info).model, checkpoint)

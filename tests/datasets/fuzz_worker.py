@@ -19,11 +19,12 @@ import zlib
 import numpy as np
 import tensorflow as tf
 
-from classifier import inputs, predicting
+from classifier import inputs
+from classifier.inference import predict
 from datasets import dataset_factory, dataset_info, images, tfrecords, verify
 from preprocessing import preprocessing_factory
 from slim import _checks
-from tests.classifier.test_exporting import classifier_of, export_to, make_run
+from tests.classifier.export.test_formats import classifier_of, export_to, make_run
 from tests.datasets import mutations
 
 HANG_SECONDS = 60  # for one file
@@ -151,7 +152,7 @@ def try_serving(numbers, directory):
                 written.write(data)
         keep(directory, f"{start} of {numbers[0]}", b"".join(files.values()), HANG_SECONDS)
         began = time.process_time()
-        outputs = dict(predicting.predict(classifier, list(files), 10))
+        outputs = dict(predict.predict(classifier, list(files), 10))
         problem = _serve(serve, files, outputs)
         if time.process_time() - began > SERVED_SECONDS:
             problem = problem or "took too long"

@@ -3,7 +3,8 @@
 import pytest
 
 import download_and_convert_data
-from classifier import flags, options
+from classifier.cli import flags
+from classifier.config import options
 from classifier.config.conversion import DataConfig
 from classifier.config.training import TrainConfig
 from datasets import dataset_factory, download_and_convert

@@ -11,7 +11,7 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 
-from classifier import flags
+from classifier.cli import flags
 from classifier.config.conversion import DataConfig
 from datasets import (
     conversion,

@@ -15,7 +15,6 @@ os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1"}
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 
 import train_image_classifier
-from classifier import training  # noqa: F401 - what takes the time
 
 
 def child(arguments: list[str], output: str) -> None:
