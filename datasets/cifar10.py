@@ -15,7 +15,7 @@ from datasets import (
     image_dataset,
     sources,
 )
-from slim import _checks
+from slim import _checks, _files
 from slim.data import dataset
 
 CLASSES = (
@@ -103,7 +103,7 @@ def convert(dataset_dir: str, *, source_dir: str | None = None) -> dataset_info.
 
 def _items(path: str) -> list[conversion.Item]:
     try:
-        with open(path, "rb") as file:
+        with _files.open_regular(path) as file:
             content = file.read()
     except FileNotFoundError:
         content = b""

@@ -187,7 +187,7 @@ def run(
             raise _checks.UserError(f"Split {name!r} has no images in {plan.source}")
     rules = images.Rules(max_pixels, plan.upright, plan.jpeg_only)
     _check_targets(plan, dataset_dir)
-    journal = Journal(work, _fingerprint(plan, rules))
+    journal = Journal(work, _fingerprint(plan, rules), len(plan.classes))
     with signals.noted(lambda: _what_remains(len(journal.done), dataset_dir)):
         outcomes = _convert(plan, work, journal, rules, on_bad_image, num_workers)
     bad = sorted(entry for parts in outcomes.values() for part in parts for entry in part.bad)

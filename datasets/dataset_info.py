@@ -9,14 +9,17 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from slim import _checks, _files, _paths
+import msgspec
+
+from slim import _checks, _files, _json, _paths
 
 FILE_NAME = "dataset_info.json"
 LABELS_FILE_NAME = "labels.txt"
 BAD_FILES_NAME = "bad_files.csv"
 MAX_CLASSES = 1_000_000  # each label up to the highest one gets a name and an output of the network
+_ADVICE = "Convert the dataset again, or remove the file to read the records without it"
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 
 
@@ -24,18 +27,23 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 class ShardInfo:
     """One TFRecord file: its name without directory, records, size in bytes and SHA-256 (hex)."""
 
-    file: str
-    num_samples: int
-    bytes: int
-    sha256: str
+    file: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+    num_samples: _json.Count
+    bytes: _json.Count
+    sha256: _json.Name
+
+    def __post_init__(self) -> None:
+        is_plain = os.path.basename(self.file) == self.file and self.file.isprintable()
+        if not is_plain or self.file in (".", ".."):
+            raise ValueError(f"shard {self.file!r} is not a plain file name")
 
 
 @dataclasses.dataclass(frozen=True)
 class SplitInfo:
     """One split: its records, records of each class (by label) and its shards in order."""
 
-    num_samples: int
-    per_class: tuple[int, ...]
+    num_samples: _json.Count
+    per_class: tuple[_json.Count, ...]
     shards: tuple[ShardInfo, ...]
 
 
@@ -47,13 +55,13 @@ class DatasetInfo:
     `folder_files.summary` said of the pictures' folder.
     """
 
-    name: str
-    classes: tuple[str, ...]
-    num_channels: int
-    splits: Mapping[str, SplitInfo]
+    name: _json.Name
+    classes: tuple[_json.Name, ...]
+    num_channels: Annotated[int, msgspec.Meta(ge=1, le=4)]
+    splits: Mapping[_json.Name, SplitInfo]
     source: str = ""
     attribution: str = ""
-    num_bad_files: int = 0
+    num_bad_files: _json.Count = 0
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     source_files: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -76,22 +84,10 @@ def read(dataset_dir: str) -> DatasetInfo | None:
       UserError: if the file is there but is not what a converter writes.
     """
     path = path_in(dataset_dir)
-    try:
-        with open(path, encoding="utf-8") as file:
-            fields = json.load(file)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise _bad(path, str(error)) from None
-    try:
-        info = _from_json(fields)
-    except KeyError as error:
-        raise _bad(path, f"the key {error} is missing") from None
-    except (TypeError, AttributeError) as error:
-        raise _bad(path, f"a value has the wrong type ({error})") from None
-    problem = _problem(info)
+    info = _json.read(path, DatasetInfo, advice=_ADVICE)
+    problem = _problem(info) if info else ""
     if problem:
-        raise _bad(path, problem)
+        raise _checks.UserError(f"{path} cannot be used: {problem}. {_ADVICE}")
     return info
 
 
@@ -176,48 +172,22 @@ def _parse_label(line: str) -> tuple[int, str, str]:
     return int(digits), name, ""
 
 
-def _from_json(fields: dict[str, Any]) -> DatasetInfo:
-    splits = {
-        name: SplitInfo(
-            num_samples=split["num_samples"],
-            per_class=tuple(split["per_class"]),
-            shards=tuple(ShardInfo(**shard) for shard in split["shards"]),
-        )
-        for name, split in fields["splits"].items()
-    }
-    return DatasetInfo(
-        name=fields["name"],
-        classes=tuple(fields["classes"]),
-        num_channels=fields["num_channels"],
-        splits=splits,
-        source=fields.get("source", ""),
-        attribution=fields.get("attribution", ""),
-        num_bad_files=fields.get("num_bad_files", 0),
-        options=dict(fields.get("options", {})),
-        source_files=dict(fields.get("source_files", {})),
-    )
-
-
 def _problem(info: DatasetInfo) -> str:
     """Returns what is wrong with the numbers or names, or an empty string."""
     if not info.classes or len(set(info.classes)) != len(info.classes):
         return "classes must be distinct names, at least one"
     for name, split in info.splits.items():
+        if not name.isprintable():
+            return f"split {name!r} has a name that cannot be printed"
         if sum(split.per_class) != split.num_samples or len(split.per_class) != len(info.classes):
             return f"per_class of split {name!r} does not add up to its num_samples"
         if sum(shard.num_samples for shard in split.shards) != split.num_samples:
             return f"the shards of split {name!r} do not add up to its num_samples"
-        for shard in split.shards:
-            if os.path.basename(shard.file) != shard.file or shard.file in ("", ".", ".."):
-                return f"shard {shard.file!r} is not a plain file name"
+    try:
+        _json.check_names("classes", info.classes)
+    except _checks.UserError as error:
+        return str(error)
     return ""
-
-
-def _bad(path: str, reason: str) -> _checks.UserError:
-    return _checks.UserError(
-        f"{path} cannot be used: {reason}. Convert the dataset again, or remove the file to read"
-        " the records without it"
-    )
 
 
 def _size(path: str) -> int:

@@ -24,12 +24,12 @@ def run(
     if dataset_name not in dataset_factory.ACTIONS:
         convert(dataset_name, dataset_dir, report, **options)
         return
-    given = sorted(name for name, value in options.items() if value is not None)
-    if given:
-        raise _checks.UserError(f"{', '.join(given)} cannot be used with {dataset_name!r}")
-    importlib.import_module(dataset_factory.ACTIONS[dataset_name], __package__).run(
-        dataset_dir, report
-    )
+    given = {name: value for name, value in options.items() if value is not None}
+    wrong = sorted(set(given) - {"max_pixels"})
+    if wrong:
+        raise _checks.UserError(f"{', '.join(wrong)} cannot be used with {dataset_name!r}")
+    action = importlib.import_module(dataset_factory.ACTIONS[dataset_name], __package__)
+    action.run(dataset_dir, report, **given)
 
 
 def convert(

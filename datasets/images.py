@@ -4,6 +4,7 @@ three or one channels of 8 bits. No TensorFlow, since this runs in worker proces
 
 import contextlib
 import io
+import itertools
 import re
 import struct
 import warnings
@@ -14,8 +15,13 @@ from typing import NamedTuple
 import numpy as np
 import PIL.Image
 
-# More than that and Pillow itself calls it a decompression bomb.
-MAX_PIXELS = 89_478_485
+from slim import _image_limits
+
+MAX_PIXELS = _image_limits.MAX_PIXELS
+_MAX_EXIF_BYTES = 1 << 16  # Pillow copies each value in it, and they may overlap
+# Pillow takes microseconds for each.
+_MAX_SEGMENTS = 10_000  # of a JPEG, before its first scan
+_MAX_CHUNKS = 200_000  # of a PNG
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
 _ORIENTATION = 0x0112  # in EXIF
 _UPRIGHT = {
@@ -31,7 +37,7 @@ _JPEG_QUALITY = 95  # of what has to be encoded anew
 _PLAIN_FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive; the others are rare
 # In a scan, 0 after 0xFF is a byte of it, and D0 to D7 restart it.
 _JPEG_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]", re.S)
-_JPEG_END = 0xD9
+_JPEG_END, _JPEG_SCAN, _JPEG_APP1 = 0xD9, 0xDA, 0xE1
 _JPEG_BARE = (0x01, 0xD8)  # markers without a length
 _OUR_KINDS = {
     b"\xff\xd8\xff": "JPEG",
@@ -113,12 +119,15 @@ def prepare(data: bytes, rules: Rules | None = None) -> Prepared:
     rules = rules or Rules()
     if not data:
         raise BadImage("is empty (0 bytes)")
+    problem = _image_limits.problem(data, rules.max_pixels)
+    if problem is not None:
+        raise BadImage(problem)
     try:
-        with PIL.Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with PIL.Image.open(io.BytesIO(_for_pillow(data)), formats=FORMATS) as image:
             width, height = image.size
             if width * height > rules.max_pixels:
                 raise BadImage(
-                    f"has {width} x {height} pixels, more than max_pixels={rules.max_pixels}"
+                    _image_limits.TOO_MANY_PIXELS.format(width, height, rules.max_pixels)
                 )
             image.load()  # decodes all of it, so that damage shows
             if image.format == "PNG":
@@ -149,6 +158,55 @@ def encode_pixels(pixels: bytes, height: int, width: int, channels: int) -> Prep
     planes = np.frombuffer(pixels, np.uint8).reshape(channels, height, width)
     image = planes[0] if channels == 1 else planes.transpose(1, 2, 0)
     return _encode(PIL.Image.fromarray(np.ascontiguousarray(image)), lossy=False)
+
+
+def _for_pillow(data: bytes) -> bytes:
+    """Returns the bytes that Pillow needs for the pixels and the orientation.
+
+    Raises:
+      BadImage: if there are more parts than it could read in a short time.
+    """
+    if data[:3] == b"GIF":
+        first_end = _image_limits.walk_gif(data).first_end
+        return data[:first_end] + b";" if first_end else data
+    if data[:4] == b"\x89PNG":
+        sizes = _chunk_sizes(data)
+        if sum(1 for _ in itertools.islice(sizes, _MAX_CHUNKS + 1)) > _MAX_CHUNKS:
+            raise BadImage(f"has more than {_MAX_CHUNKS} chunks")
+    if data[:2] == b"\xff\xd8":
+        _check_segments(data)
+    return data
+
+
+def _chunk_sizes(data: bytes) -> Iterator[int]:
+    at = 8
+    while at + 8 <= len(data):
+        (size,) = struct.unpack_from(">I", data, at)
+        yield size
+        at += 12 + size
+
+
+def _check_segments(data: bytes) -> None:
+    """Refuses a JPEG whose header has too many segments or too much EXIF."""
+    at, exif = 2, 0
+    for _ in range(_MAX_SEGMENTS):
+        at = data.find(b"\xff", at)
+        if at < 0 or at + 4 > len(data) or data[at + 1] == _JPEG_SCAN:
+            return
+        if data[at + 1] in (0x00, 0xFF):
+            at += 1
+            continue
+        size = struct.unpack_from(">H", data, at + 2)[0]
+        if data[at + 1] == _JPEG_APP1 and data[at + 4 : at + 8] == b"Exif":
+            exif += size
+            _check_exif(exif)
+        at += 2 + size
+    raise BadImage(f"has more than {_MAX_SEGMENTS} segments before its first scan")
+
+
+def _check_exif(size: int) -> None:
+    if size > _MAX_EXIF_BYTES:
+        raise BadImage(f"has {size} bytes of EXIF, more than {_MAX_EXIF_BYTES}")
 
 
 def _is_plain(image: PIL.Image.Image, data: bytes) -> bool:
@@ -207,6 +265,9 @@ def _check_chunks(data: bytes) -> None:
 
 
 def _orientation(image: PIL.Image.Image) -> int:
+    # A PNG may have it as text, in hexadecimal digits.
+    text = image.info.get("Raw profile type exif", "")
+    _check_exif(max(len(image.info.get("exif", b"")), len(text) // 2))
     try:
         found = image.getexif().get(_ORIENTATION, 1)
     except Exception:  # EXIF that cannot be read turns nothing

@@ -17,7 +17,7 @@ from datasets import (
     image_dataset,
     sources,
 )
-from slim import _checks
+from slim import _checks, _files
 from slim.data import dataset
 
 CLASSES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -116,7 +116,7 @@ def _items(paths: dict[str, str], prefix: str, folder: str) -> list[conversion.I
             f" {label_count} labels; as many are needed, of {_SIDE} x {_SIDE}"
         )
     start = os.path.getsize(images) - count * size
-    with open(labels, "rb") as file:
+    with _files.open_regular(labels) as file:
         values = file.read()[-count:] if count else b""
     if max(values, default=0) >= len(CLASSES):
         raise _checks.RunError(f"{labels} has a label that is not below {len(CLASSES)}")
@@ -139,7 +139,7 @@ def _uncompressed(path: str, folder: str) -> str:
 def _header(path: str, magic: int, rank: int) -> tuple[int, ...]:
     """Returns the shape that a file says it has, after looking at its size."""
     size = 4 + 4 * rank
-    with open(path, "rb") as file:
+    with _files.open_regular(path) as file:
         head = file.read(size)
     if len(head) == size:
         found, *shape = struct.unpack(f">{rank + 1}I", head)

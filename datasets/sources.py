@@ -4,16 +4,15 @@ They are small values that a worker process is given and reads. No TensorFlow.
 """
 
 import functools
-import os
-import stat
 import zipfile
 from typing import NamedTuple
 
 from datasets import archive_checks
-from slim import _files
+from slim import _files, _image_limits
 
 READ_ERRORS = (OSError,)
-MAX_BYTES = 1 << 30  # of a file that is to be a picture
+# Of an encoded image; `images` compares it with the size of the image.
+MAX_BYTES = _image_limits.max_bytes(_image_limits.MAX_PIXELS)
 
 
 class FileSource(NamedTuple):
@@ -32,13 +31,7 @@ class FileSource(NamedTuple):
         Raises:
           OSError: if it is no regular file, which might never end, or has more than `MAX_BYTES`.
         """
-        found = os.stat(self.path)
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError("it is no regular file")
-        if found.st_size > MAX_BYTES:
-            raise OSError(f"it has {found.st_size} bytes, more than {MAX_BYTES}")
-        with open(self.path, "rb") as file:
-            return file.read()
+        return _files.read_bounded(self.path, MAX_BYTES)
 
 
 class RangeSource(NamedTuple):
@@ -99,4 +92,4 @@ Source = FileSource | RangeSource | ZipSource
 @functools.lru_cache(maxsize=4)
 def _opened(path: str) -> zipfile.ZipFile:
     # Kept open: the directory of a zip with 80,000 members takes a second to read.
-    return zipfile.ZipFile(path)
+    return zipfile.ZipFile(_files.open_regular(path))

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from datasets import dataset_info
-from slim import _checks
+from slim import _checks, _files
 from slim.data import records
 
 _SHARD_NUMBER = re.compile(r"(\d+)-of-(\d+)")
@@ -222,12 +222,22 @@ def _splits_on_disk(pattern: str, dataset_dir: str) -> list[str]:
 
 
 def _check_shards(files: Sequence[str], dataset_dir: str) -> None:
-    """Refuses missing and empty shards, all named at once."""
+    """Refuses missing and empty shards and what is no file, all of a kind named at once."""
     missing = missing_shards(files, dataset_dir)
     if missing:
         raise _checks.UserError(
             f"{_checks.listed(missing, most=5)} missing in {dataset_dir}:"
             " copy the shard, or convert the dataset again"
+        )
+    kinds = {
+        file: _files.kind_of(os.path.join(dataset_dir, file))
+        for file in files
+        if not os.path.isfile(os.path.join(dataset_dir, file))
+    }
+    if kinds:
+        named = _checks.listed((f"{file} is {kind}" for file, kind in kinds.items()), most=5)
+        raise _checks.UserError(
+            f"A shard in {dataset_dir} is no regular file: {named}. {records.REPAIR.capitalize()}"
         )
     empty = [file for file in files if os.path.getsize(os.path.join(dataset_dir, file)) == 0]
     if empty:

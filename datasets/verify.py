@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 import tensorflow as tf
 
 from datasets import dataset_factory, dataset_info, progress, splits
-from slim import _checks, _cores
-from slim.data import records
+from slim import _checks, _cores, _files, _image_limits
+from slim.data import image_header, records
 
 _MOST_TOLD = 50
 
@@ -40,12 +40,17 @@ class Shard:
     problems: list[str] = dataclasses.field(default_factory=list)
 
 
-def run(dataset_dir: str, report: Callable[[str], object] = print) -> None:
+def run(
+    dataset_dir: str,
+    report: Callable[[str], object] = print,
+    max_pixels: int = _image_limits.MAX_PIXELS,
+) -> None:
     """Verifies a dataset, of a converter here or of the original's.
 
     Args:
       dataset_dir: the directory.
       report: takes each line about what was found.
+      max_pixels: largest number of pixels of an image.
 
     Raises:
       UserError: if there is no dataset in the directory.
@@ -54,7 +59,7 @@ def run(dataset_dir: str, report: Callable[[str], object] = print) -> None:
     if not os.path.isdir(dataset_dir):
         raise _checks.UserError(f"dataset_dir={dataset_dir!r} is not a folder")
     info = dataset_info.read(dataset_dir)
-    files = _files(info, dataset_dir)
+    files = _shard_files(info, dataset_dir)
     num_classes = len(info.classes) if info else _num_classes(files, dataset_dir)
     paths = [os.path.join(dataset_dir, file) for file in files]
     total = sum(split.num_samples for split in info.splits.values()) if info else None
@@ -65,7 +70,7 @@ def run(dataset_dir: str, report: Callable[[str], object] = print) -> None:
         found = dict(
             zip(
                 files,
-                pool.map(lambda path: read_shard(path, num_classes, bar.update), paths),
+                pool.map(lambda path: read_shard(path, num_classes, bar.update, max_pixels), paths),
                 strict=True,
             )
         )
@@ -86,7 +91,10 @@ def run(dataset_dir: str, report: Callable[[str], object] = print) -> None:
 
 
 def read_shard(
-    path: str, num_classes: int | None, on_record: Callable[[], object] = lambda: None
+    path: str,
+    num_classes: int | None,
+    on_record: Callable[[], object] = lambda: None,
+    max_pixels: int = _image_limits.MAX_PIXELS,
 ) -> Shard:
     """Reads every record of a file.
 
@@ -94,6 +102,7 @@ def read_shard(
       path: a TFRecord file.
       num_classes: labels have to be below it; None if nobody knows.
       on_record: called after each record.
+      max_pixels: largest number of pixels of an image.
     """
     shard = Shard(os.path.basename(path))
     try:
@@ -104,12 +113,14 @@ def read_shard(
         return shard
     except _checks.UserError as error:
         shard.problems.append(str(error))
+        if not os.path.isfile(path):
+            return shard
         expected = None
     # Not beyond the end: TensorFlow's reader crashes on a huge length with a right checksum.
     whole = records.count_whole_records(path) if expected is None else expected
     try:
         for serialized in tf.data.TFRecordDataset(path).take(whole):
-            problem = _read_record(serialized.numpy(), shard, num_classes)
+            problem = _read_record(serialized.numpy(), shard, num_classes, max_pixels)
             if problem:
                 shard.problems.append(f"{shard.file} record {shard.num_records}: {problem}")
             shard.num_records += 1
@@ -123,7 +134,9 @@ def read_shard(
     return shard
 
 
-def _read_record(serialized: bytes, shard: Shard, num_classes: int | None) -> str | None:
+def _read_record(
+    serialized: bytes, shard: Shard, num_classes: int | None, max_pixels: int
+) -> str | None:
     """Adds a record to what was found; returns what is wrong with it, or None."""
     try:
         features = tf.train.Example.FromString(serialized).features.feature
@@ -140,8 +153,13 @@ def _read_record(serialized: bytes, shard: Shard, num_classes: int | None) -> st
         return f"label {label} is negative"
     if num_classes is not None and not 0 <= label < num_classes:
         return f"label {label} is outside 0..{num_classes - 1}"
+    too_much = _image_limits.problem(encoded, max_pixels)
+    if too_much is not None:
+        return f"the image {too_much}"
     try:
-        image = tf.io.decode_image(encoded, expand_animations=False)
+        # Checked in the graph too: it sees a header as the decoder does.
+        contents = image_header.bounded(tf.constant(encoded), max_pixels)
+        image = tf.io.decode_image(contents, expand_animations=False)
     except tf.errors.OpError:
         return f"the picture cannot be decoded (it starts with {encoded[:8]!r})"
     height, width = (int(side) for side in image.shape[:2])
@@ -153,7 +171,7 @@ def _read_record(serialized: bytes, shard: Shard, num_classes: int | None) -> st
     return None
 
 
-def _files(info: dataset_info.DatasetInfo | None, dataset_dir: str) -> list[str]:
+def _shard_files(info: dataset_info.DatasetInfo | None, dataset_dir: str) -> list[str]:
     if info:
         return [shard.file for split in info.splits.values() for shard in split.shards]
     names = sorted(os.listdir(dataset_dir))
@@ -218,7 +236,7 @@ def _contradictions(
 
 
 def _sha256(path: str) -> str:
-    with open(path, "rb") as file:
+    with _files.open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

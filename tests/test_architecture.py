@@ -22,6 +22,7 @@ TABLES = (
 GROUND = (
     "classifier.model_info",
     "classifier.run_directory",
+    "classifier.metrics_file",
     "classifier.cli",
     "classifier.config",
     "classifier.resolve",
@@ -43,6 +44,7 @@ ROOMS = {
     "datasets": ("slim",),
     "preprocessing": ("slim",),
     "deployment": ("slim",),
+    "classifier.metrics_file": ("slim",),
     "classifier.model_info": ("slim",),
     "classifier.run_directory": ("classifier.model_info", "slim"),
     "classifier.config": ("slim",),
@@ -73,6 +75,7 @@ TENSORFLOW_FREE = (
     "classifier.cli.disk_errors",
     "classifier.cli.flags",
     "classifier.cli.stopping",
+    "classifier.metrics_file",
     "classifier.ownership",
     "classifier.config",
     "classifier.config.checkpoints",

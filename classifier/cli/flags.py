@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from absl import flags
 
-from classifier.cli import front_door, native_stderr, path_checks
+from classifier.cli import flagfiles, front_door, native_stderr, path_checks
 from classifier.cli import help as help_text
 from classifier.cli.exit_codes import ExitCode
 from classifier.config import options
@@ -146,6 +146,7 @@ def _read(
             flags.ArgumentParser(), None, name, None, option.declared.help, boolean=boolean
         )
         flags.DEFINE_flag(flag, values)
+    flagfiles.check(argv[1:])
     try:
         rest = values(list(argv), known_only=True)[1:]
     except (flags.Error, ValueError) as error:

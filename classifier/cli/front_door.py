@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from classifier.cli import broken_pipe, disk_errors, stopping
 from classifier.cli.exit_codes import ExitCode
-from slim import _checks, signals
+from slim import _checks, _json, signals
 
 _NOTHING_LEFT = "Nothing half-written was left; run the same command again"
 
@@ -67,7 +67,7 @@ def _report(program: str, lines: Iterable[str], code: ExitCode | int) -> int:
     """Prints lines on stderr, which may be a terminal that was closed."""
     try:
         for line in lines:
-            print(f"{program}: {line}", file=sys.stderr)
+            print(f"{program}: {_json.printable(line)}", file=sys.stderr)
     except BrokenPipeError:
         raise
     except OSError:

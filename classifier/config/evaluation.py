@@ -3,6 +3,7 @@
 import dataclasses
 
 from classifier.config import bounds
+from classifier.config.image_limits import max_pixels_option
 from classifier.config.model import ModelOptions
 from classifier.config.options import Options, option, required
 
@@ -54,6 +55,7 @@ class EvaluationDataOptions(Options):
     )
     dataset_split_name: str = option("test", "Split of the dataset to evaluate on.")
     dataset_dir: str = required("Folder with the dataset's files.", path="folder")
+    max_pixels: int = max_pixels_option()
     num_preprocessing_threads: int | None = option(
         None,
         "Images prepared side by side; without it, as many as the machine does best.",

@@ -3,6 +3,7 @@
 import dataclasses
 
 from classifier.config import bounds
+from classifier.config.image_limits import max_pixels_option
 from classifier.config.options import Options, option, required
 
 
@@ -16,6 +17,7 @@ class PredictConfig(Options):
     images: str = required(
         "A picture, a folder of pictures, or a pattern such as 'a/*.png'.", path="images"
     )
+    max_pixels: int = max_pixels_option()
     top_k: int = option(5, "Classes to name for each picture.", check=bounds.positive)
     batch_size: int = option(32, "Pictures of a step.", check=bounds.positive)
     output_csv: str | None = option(

@@ -1,12 +1,16 @@
 """How much each class counts in the loss; no TensorFlow."""
 
 import csv
-import json
 import math
 from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
 
 from classifier.model_info import ModelInfo
-from slim import _checks
+from slim import _checks, _files, _json
+
+_Weight = Annotated[float, msgspec.Meta(ge=0)]
 
 
 def resolve(choice: str | None, model: ModelInfo, per_class: Sequence[int]) -> tuple[float, ...]:
@@ -55,13 +59,12 @@ def read(path: str, names: Sequence[str]) -> tuple[float, ...]:
       UserError: if it cannot be read, lacks a class, or has one that is not known.
     """
     try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
+        content = _files.read_bounded(path, _json.MAX_BYTES)
     except OSError as error:
         raise _checks.UserError(
             f"class_weights={path!r} is neither `auto` nor a file to read: {error.strerror}"
         ) from None
-    weights = _parse(path, text)
+    weights = _parse(path, content)
     for name in weights:
         if name not in names:
             near = _checks.suggest(name, names) or f". Classes are: {_checks.listed(names, 12)}"
@@ -72,19 +75,22 @@ def read(path: str, names: Sequence[str]) -> tuple[float, ...]:
     return tuple(weights[name] for name in names)
 
 
-def _parse(path: str, text: str) -> dict[str, float]:
+def _parse(path: str, content: bytes) -> dict[str, float]:
     try:
         if path.endswith(".json"):
-            pairs = list(json.loads(text).items())
+            weights = _json.decode(content, dict[_json.Name, _Weight])
         else:
-            pairs = [row for row in csv.reader(text.splitlines()) if row]
+            pairs = [row for row in csv.reader(content.decode().splitlines()) if row]
             pairs = pairs[1:] if pairs and pairs[0] == ["class", "weight"] else pairs
-        weights = {str(name).strip(): float(weight) for name, weight in pairs}
-    except (ValueError, TypeError, AttributeError) as error:
+            weights = {name: float(weight) for name, weight in pairs}
+    except UnicodeDecodeError:
+        raise _checks.UserError(f"class_weights: {path} is not UTF-8") from None
+    except (ValueError, csv.Error) as error:
         raise _checks.UserError(
-            f"class_weights: {path} is not a list of names and numbers, JSON or CSV: {error}"
+            f"class_weights: {path} is not a list of names and numbers, JSON or CSV:"
+            f" {_json.printable(str(error))}"
         ) from None
     for name, weight in weights.items():
         if not 0 <= weight < math.inf:
             raise _checks.UserError(f"class_weights: {path} gives {name!r} the weight {weight}")
-    return weights
+    return {name.strip(): weight for name, weight in weights.items()}

@@ -4,7 +4,7 @@ import difflib
 import logging
 import os
 
-from slim import _checks
+from slim import _checks, _json
 from slim.checkpoints import _listing
 
 _log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ def _newest_said_aloud(directory: str) -> str | None:
         _log.warning(
             "The state file of %s names %s, which is not the newest on disk: took %s",
             directory,
-            state.newest,
+            _json.printable(state.newest),
             newest,
         )
     return os.path.join(directory, newest)

@@ -10,11 +10,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from slim import _paths
+from slim import _files, _paths
 
 STATE_FILE = "checkpoint"
 UNREADABLE = ".unreadable"
-_FIELD = re.compile(r'^\s*(\w+)\s*:\s*(?:"((?:[^"\\]|\\.)*)"|([-+.\w]+))\s*$', re.MULTILINE)
+_MAX_STATE_BYTES = 32 << 20
+_FIELD = re.compile(
+    r'^[ \t]*(\w+)[ \t]*:[ \t]*(?:"((?:[^"\\]|\\.)*)"|([-+.\w]+))[ \t\r]*$', re.MULTILINE
+)
 _V1_FILE = re.compile(r"\.ckpt(-\d+)?$")
 _SHARD = re.compile(r"\.data-\d{5}-of-\d{5}$")
 
@@ -86,8 +89,8 @@ def files_of(prefix: str) -> list[str]:
 def read_state(directory: str) -> State:
     """Returns the state file of a directory; it never raises for what the file holds."""
     try:
-        with open(os.path.join(directory, STATE_FILE), "rb") as file:
-            text = file.read().decode("utf-8", "replace")
+        content = _files.read_bounded(os.path.join(directory, STATE_FILE), _MAX_STATE_BYTES)
+        text = content.decode("utf-8", "replace")
     except OSError as error:
         return State(problem="missing" if isinstance(error, FileNotFoundError) else "unreadable")
     fields: dict[str, list[str]] = {}
@@ -100,7 +103,7 @@ def read_state(directory: str) -> State:
         times = tuple(float(t) for t in fields.get("all_model_checkpoint_timestamps", []))
         preserved = fields.get("last_preserved_timestamp", [])
         last_preserved = float(preserved[0]) if preserved else None
-    except (KeyError, ValueError, SyntaxError):
+    except (KeyError, ValueError, SyntaxError, MemoryError, RecursionError):
         return State(problem="garbage" if text.strip("\0 \n") else "empty")
     return State(newest, names, times if len(times) == len(names) else (), last_preserved)
 
@@ -124,8 +127,10 @@ def write_state(
 def list_checkpoints(directory: str) -> Listing:
     """Returns the checkpoints in a directory, which may be written to at this moment."""
     state = read_state(directory)
-    entries = {entry.name: entry for entry in os.scandir(directory) if not entry.is_dir()}
+    present = list(os.scandir(directory))
+    entries = {entry.name: entry for entry in present if not entry.is_dir()}
     indexed = {name.removesuffix(".index") for name in entries if name.endswith(".index")}
+    directories = {entry.name.removesuffix(".index") for entry in present if entry.is_dir()}
     single = {
         name for name in entries if _V1_FILE.search(name) or name in (state.newest, *state.names)
     }
@@ -136,7 +141,8 @@ def list_checkpoints(directory: str) -> Listing:
     return Listing(
         names=(*older, *recent),
         recent=tuple(recent),
-        orphans=tuple(sorted(data - indexed)),
+        # A directory at the name of an index is no sign of an interrupted save.
+        orphans=tuple(sorted(data - indexed - directories)),
         unreadable=tuple(sorted(name for name in entries if name.endswith(UNREADABLE))),
         state=state,
     )

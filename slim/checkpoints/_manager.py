@@ -97,6 +97,7 @@ class Checkpoints:
         value: float,
         *,
         higher_is_better: bool = True,
+        known_values: Mapping[int, float] | None = None,
     ) -> str | None:
         """Writes `best/` if the value beats the best so far (see `_best.save_best`)."""
         return _best.save_best(
@@ -106,6 +107,7 @@ class Checkpoints:
             metric_name,
             value,
             higher_is_better,
+            known_values,
         )
 
     def restore_latest(

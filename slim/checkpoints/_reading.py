@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from slim import _checks
+from slim import _checks, _files
 from slim.checkpoints import _listing
 
 # What TensorFlow's readers say, and what it means.
@@ -46,6 +46,7 @@ class Reader:
 
     def __init__(self, prefix: str | os.PathLike[str]) -> None:
         self.prefix = os.fspath(prefix)
+        _refuse_special_files(self.prefix)
         try:
             self._reader = tf.train.load_checkpoint(self._plain_prefix())
             shapes = self._reader.get_variable_to_shape_map()
@@ -107,6 +108,15 @@ def verify(prefix: str | os.PathLike[str]) -> int:
     for name in reader.variables():
         reader.get(name)
     return len(reader.variables())
+
+
+def _refuse_special_files(prefix: str) -> None:
+    """Refuses what TensorFlow would open and wait for: a FIFO or a device in place of a file."""
+    directory = os.path.dirname(prefix) or "."
+    for path in _listing.files_of(prefix) if os.path.isdir(directory) else ():
+        if os.path.exists(path) and not os.path.isfile(path):
+            kind = _files.kind_of(os.path.realpath(path))
+            raise _checks.RunError(f"Checkpoint {prefix}: {path} is {kind}, not a file")
 
 
 def _diagnosis(prefix: str, error: Exception, name: str | None = None) -> _checks.RunError:

@@ -9,6 +9,9 @@ from typing import Protocol
 
 import tensorflow as tf
 
+from slim import _image_limits
+from slim.data import image_header
+
 # By how much libjpeg can scale a picture down while it decodes.
 _SCALES = (1, 2, 4, 8)
 
@@ -43,15 +46,22 @@ class EncodedPicture:
     Args:
       contents: a scalar string.
       channels: 1 or 3, which the picture is converted to.
-      decode: from the bytes to uint8 [height, width, channels], for formats other than JPEG.
+      decode: from the bytes to uint8 [height, width, channels], for formats other than JPEG; it
+        checks `max_pixels` itself.
+      max_pixels: largest number of pixels, checked before a JPEG is decoded.
     """
 
     def __init__(
-        self, contents: tf.Tensor, channels: int, decode: Callable[[tf.Tensor], tf.Tensor]
+        self,
+        contents: tf.Tensor,
+        channels: int,
+        decode: Callable[[tf.Tensor], tf.Tensor],
+        max_pixels: int = _image_limits.MAX_PIXELS,
     ) -> None:
         self.contents = contents
         self.channels = channels
         self.decode = decode
+        self.max_pixels = max_pixels
 
     def __tf_tensor__(self, dtype: tf.DType | None = None, name: str | None = None) -> tf.Tensor:
         return tf.convert_to_tensor(self.decode(self.contents), dtype, name=name)
@@ -110,9 +120,14 @@ def cut(image: tf.Tensor | EncodedPicture, choose: Callable[[Picture], tf.Tensor
     """
     if not isinstance(image, EncodedPicture):
         return choose(_Decoded(image))
+
+    def of_jpeg() -> tf.Tensor:
+        contents = image_header.bounded(image.contents, image.max_pixels)
+        return choose(_Jpeg(contents, image.channels))
+
     return tf.cond(
         tf.io.is_jpeg(image.contents),
-        lambda: choose(_Jpeg(image.contents, image.channels)),
+        of_jpeg,
         lambda: choose(_Decoded(image.decode(image.contents))),
     )
 

@@ -8,11 +8,12 @@ checksum of the data (4). Walking from length to length finds the records withou
 import array
 import functools
 import os
+import stat
 import struct
 from collections.abc import Sequence
 from concurrent import futures
 
-from slim import _checks
+from slim import _checks, _files
 
 _HEADER = struct.Struct("<QI")
 _FOOTER_BYTES = 4
@@ -28,8 +29,8 @@ def count_records(path: str) -> int:
       path: an uncompressed TFRecord file.
 
     Raises:
-      UserError: if the file is empty, is cut inside a record or is no TFRecord file; the message
-        names it.
+      UserError: if the file is empty, is cut inside a record or is no TFRecord file, or if it is no
+        regular file; the message names it.
     """
     return len(find_records(path)) - 1
 
@@ -39,7 +40,7 @@ def find_records(path: str) -> Sequence[int]:
 
     Takes and raises what `count_records` does.
     """
-    size = os.path.getsize(path)
+    size = _size(path)
     _refuse_empty(path, size)
     places = _walk(path, size)
     if places[-1] != size:
@@ -63,7 +64,8 @@ def find_all_records(paths: Sequence[str], counts: Sequence[int | None]) -> list
         a number.
 
     Raises:
-      UserError: if a file whose records are not recorded is empty; the message names it.
+      UserError: if a file whose records are not recorded is empty, or one is no regular file; the
+        message names it.
       RunError: if a file is cut inside a record or is no TFRecord file; the message names it.
     """
     with futures.ThreadPoolExecutor(_WALKERS) as pool:
@@ -71,7 +73,7 @@ def find_all_records(paths: Sequence[str], counts: Sequence[int | None]) -> list
 
 
 def _find_known_records(path: str, count: int | None) -> Sequence[int]:
-    status = os.stat(path)
+    _refuse_special(path, status := os.stat(path))
     if count is None:
         _refuse_empty(path, status.st_size)
     if not status.st_size:
@@ -87,14 +89,30 @@ def _find_unchanged(path: str, _size: int, _changed: int) -> Sequence[int]:
     return find_records(path)
 
 
+def _size(path: str) -> int:
+    status = os.stat(path)
+    _refuse_special(path, status)
+    return status.st_size
+
+
+def _refuse_special(path: str, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        kind = _files.kind_of(os.path.realpath(path))
+        raise _checks.UserError(f"Shard {path} is {kind}, not a file: {REPAIR}")
+
+
 def _refuse_empty(path: str, size: int) -> None:
     if size == 0:
         raise _checks.UserError(f"Shard {path} is empty (0 bytes): {REPAIR}")
 
 
 def count_whole_records(path: str) -> int:
-    """Returns how many records lie whole in a file, before what is cut or has a wrong length."""
-    return len(_walk(path, os.path.getsize(path))) - 1
+    """Returns how many records lie whole in a file, before what is cut or has a wrong length.
+
+    Raises:
+      UserError: if it is no regular file.
+    """
+    return len(_walk(path, _size(path))) - 1
 
 
 def read_record(path: str, number: int) -> bytes:
@@ -103,7 +121,7 @@ def read_record(path: str, number: int) -> bytes:
     Raises:
       ValueError: if the file has no such record.
     """
-    with open(path, "rb") as file:
+    with _files.open_regular(path) as file:
         for before in range(number + 1):
             header = file.read(_HEADER.size)
             if len(header) < _HEADER.size:
@@ -119,7 +137,7 @@ def _walk(path: str, size: int) -> Sequence[int]:
     places = array.array("q", [0])
     end, begin, held = 0, 0, b""
     # No buffer, which on some network disks is a megabyte, for twelve bytes of each record.
-    with open(path, "rb", buffering=0) as file:
+    with _files.open_regular(path, buffering=0) as file:
         while end < size:
             if end + _HEADER.size > begin + len(held):
                 is_near = end - begin <= _PAGE

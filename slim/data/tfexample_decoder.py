@@ -1,13 +1,14 @@
 """From a serialized `tf.train.Example` to items such as an image and its label."""
 
 import abc
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from slim import _checks
-from slim.data import pictures
+from slim import _checks, _image_limits
+from slim.data import image_header, pictures
 
 Features = Mapping[str, Any]
 
@@ -174,6 +175,8 @@ class Image(ItemHandler):
         shape: Sequence[int] | None = None,
         channels: int = 3,
         dtype: tf.DType = tf.uint8,
+        *,
+        max_pixels: int = _image_limits.MAX_PIXELS,
     ) -> None:
         """Initializes the handler.
 
@@ -183,6 +186,8 @@ class Image(ItemHandler):
           shape: `[height, width, channels]` where all pictures have the same; "raw" needs it.
           channels: 1 (grayscale) or 3 (RGB); pictures are converted.
           dtype: of the decoded pixels: tf.uint8 or tf.uint16.
+          max_pixels: largest number of pixels; an image with more is an error before it is decoded,
+            as is one that exceeds another limit of `slim.data.image_header`.
 
         Raises:
           ValueError: if `channels` is neither 1 nor 3, or contradicts `shape`.
@@ -197,6 +202,13 @@ class Image(ItemHandler):
         self._shape = None if shape is None else tuple(shape)
         self._channels = channels
         self._dtype = tf.as_dtype(dtype)
+        self._max_pixels = max_pixels
+
+    def with_max_pixels(self, max_pixels: int) -> "Image":
+        """Returns the same handler with another limit."""
+        other = copy.copy(self)
+        other._max_pixels = max_pixels
+        return other
 
     def tensors_to_item(self, keys_to_tensors: Features) -> tf.Tensor:
         encoded = keys_to_tensors[self._image_key]
@@ -213,13 +225,16 @@ class Image(ItemHandler):
         if self._shape is not None or self._dtype != tf.uint8:
             return self.tensors_to_item(keys_to_tensors)
         return pictures.EncodedPicture(
-            keys_to_tensors[self._image_key], self._channels, self.decode
+            keys_to_tensors[self._image_key], self._channels, self.decode, self._max_pixels
         )
 
     def decode(self, encoded: tf.Tensor) -> tf.Tensor:
         """Returns the picture `[height, width, channels]` of encoded bytes (a scalar string)."""
         image = tf.io.decode_image(
-            encoded, channels=self._channels, dtype=self._dtype, expand_animations=False
+            image_header.bounded(encoded, self._max_pixels),
+            channels=self._channels,
+            dtype=self._dtype,
+            expand_animations=False,
         )
         image.set_shape((None, None, self._channels))
         return image
@@ -262,6 +277,14 @@ class TFExampleDecoder:
                 )
         self.keys_to_features = dict(keys_to_features)
         self.items_to_handlers = dict(items_to_handlers)
+
+    def with_max_pixels(self, max_pixels: int) -> "TFExampleDecoder":
+        """Returns the same decoder with another limit of its images."""
+        handlers = {
+            item: handler.with_max_pixels(max_pixels) if isinstance(handler, Image) else handler
+            for item, handler in self.items_to_handlers.items()
+        }
+        return TFExampleDecoder(self.keys_to_features, handlers)
 
     def list_items(self) -> list[str]:
         """Returns the names of the items, in the order in which `decode` gives them."""

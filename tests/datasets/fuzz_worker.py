@@ -1,5 +1,5 @@
-"""Tries mutated files, in a process of its own: `fuzz_worker.py images|training|shards FIRST COUNT
-DIR`.
+"""Tries mutated files, in a process of its own: `fuzz_worker.py
+images|training|serving|shards FIRST COUNT DIR`.
 
 Before each file its bytes are written to DIR, so that a crash leaves the file that caused it.
 Prints what became of the files as JSON: counts of the outcomes, and a line for each failure.
@@ -9,22 +9,29 @@ import collections
 import faulthandler
 import json
 import os
+import pathlib
 import random
+import resource
 import sys
+import time
 import zlib
 
 import numpy as np
 import tensorflow as tf
 
 from classifier import inputs
+from classifier.inference import predict
 from datasets import dataset_factory, dataset_info, images, tfrecords, verify
 from preprocessing import preprocessing_factory
 from slim import _checks
+from tests.classifier.export.test_formats import classifier_of, export_to, make_run
 from tests.datasets import mutations
 
 HANG_SECONDS = 60  # for one file
 MAX_PIXELS = 4_000_000
 SHARD_PICTURES = 100
+SERVED_PICTURES = 20
+SERVED_SECONDS, SERVED_KILOBYTES = 10, 2_000_000
 
 
 def try_images(numbers, directory):
@@ -116,6 +123,60 @@ def _train_over(dataset):
     if problem and outcome == "refused":
         return left_out, f"evaluation: {problem}"
     return left_out, "" if outcome == "refused" or not left_out else "evaluation says nothing"
+
+
+def try_serving(numbers, directory):
+    """Yields (outcome, message) for each mutated image: predict and the SavedModel refuse the same
+    ones, each by name or index, and answer the others alike, with bounded time and memory."""
+    numbers, pictures = list(numbers), list(mutations.small_pictures().items())
+    run = make_run(pathlib.Path(directory, "run"), use_grayscale=True)
+    classifier = classifier_of(run)
+    export_to(pathlib.Path(directory, "out"), run, "saved_model")
+    path = os.path.join(directory, "out", "saved_model", "1")
+    serve = tf.saved_model.load(path).signatures["serving_default"]
+    for start in range(0, len(numbers), SERVED_PICTURES):
+        files = {}
+        for number in numbers[start : start + SERVED_PICTURES]:
+            name, content = pictures[number % len(pictures)]
+            data = mutations.mutated(content, random.Random(number))
+            file = os.path.join(directory, f"{number}_{name}")
+            files[file] = data
+            with open(file, "wb") as written:
+                written.write(data)
+        keep(directory, f"{start} of {numbers[0]}", b"".join(files.values()), HANG_SECONDS)
+        began = time.process_time()
+        answers = dict(predict.predict(classifier, list(files), 10))
+        problem = _serve(serve, files, answers)
+        if time.process_time() - began > SERVED_SECONDS:
+            problem = problem or "took too long"
+        if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > SERVED_KILOBYTES:
+            problem = problem or "took too much memory"
+        for file in files:
+            os.remove(file)
+            outcome = "refused" if isinstance(answers[file], str) else "answered"
+            message = f"{os.path.basename(file)}: {problem}" if problem else ""
+            yield ("failed" if problem else outcome), message
+
+
+def _serve(serve, files, answers):
+    """Returns what is wrong with the answers of a SavedModel, given those of predict."""
+    bad = [place for place, file in enumerate(files) if isinstance(answers[file], str)]
+    if not all(isinstance(each, np.ndarray) or each for each in answers.values()):
+        return "predict gave no reason"
+    good = [file for file in files if not isinstance(answers[file], str)]
+    try:
+        serve(image_bytes=tf.constant(list(files.values())))
+        named = []
+    except tf.errors.InvalidArgumentError as error:
+        text = error.message.partition("assertion failed: [")[2].partition("]\n")[0]
+        named = [int(part.split()[1]) for part in text.split("; ") if part.startswith("image ")]
+    if named != bad:
+        return f"the SavedModel names {named}, predict {bad}"
+    if not good:
+        return ""
+    found = serve(image_bytes=tf.constant([files[file] for file in good]))["probabilities"].numpy()
+    close = np.allclose(found, [answers[file] for file in good], atol=1e-5)
+    return "" if close else "the SavedModel gives other answers than predict"
 
 
 def try_shards(numbers, directory):
@@ -235,7 +296,12 @@ def keep(directory, name, data, seconds=HANG_SECONDS):
 def main():
     what, first, count, directory = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
     outcomes, failures = collections.Counter(), []
-    attempt = {"images": try_images, "training": try_training, "shards": try_shards}[what]
+    attempt = {
+        "images": try_images,
+        "training": try_training,
+        "serving": try_serving,
+        "shards": try_shards,
+    }[what]
     with images.pillow_settings():
         for outcome, message in attempt(range(first, first + count), directory):
             outcomes[outcome] += 1

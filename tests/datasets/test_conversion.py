@@ -169,6 +169,33 @@ def test_a_line_of_the_journal_that_was_cut(source, tmp_path, monkeypatch):
     assert len(shards_written(source, tmp_path / "out", monkeypatch)) == 8
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda lines: [lines[0], "{", *lines[2:]],
+        lambda lines: [lines[0], lines[1].replace('"per_class": [', '"per_class": [0, '), lines[2]],
+        lambda lines: [lines[0], lines[1].replace('"file": "', '"file": "../'), lines[2]],
+        lambda lines: [lines[0], lines[1].replace('"bad": []', '"bad": 3'), lines[2]],
+        lambda lines: [lines[0], "null", lines[2]],
+        lambda lines: [f"[{lines[0]}]", *lines[1:]],
+        lambda lines: ["\xff", *lines[1:]],
+    ],
+)
+def test_a_damaged_journal_is_read_up_to_the_damage(source, tmp_path, monkeypatch, damage):
+    interrupted(source, tmp_path / "out", monkeypatch, after=3)
+    journal = tmp_path / "out" / conversion.WORK / "journal.jsonl"
+    lines = damage(journal.read_text().splitlines())
+    journal.write_text("\n".join([*lines, ""]), "latin-1")
+    assert len(shards_written(source, tmp_path / "out", monkeypatch)) == 8
+    assert dataset_info.is_complete(str(tmp_path / "out"))
+
+
+def test_a_journal_that_is_no_file_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "journal.jsonl")
+    with pytest.raises(_checks.UserError, match=r"journal.jsonl cannot be used: not .*Remove"):
+        conversion_journal.Journal(str(tmp_path), "fingerprint", 2)
+
+
 def test_bad_files_of_finished_shards_are_not_forgotten(source, tmp_path, monkeypatch):
     path = os.path.join(source, "a", "02.jpg")
     with open(path, "wb"):

@@ -300,7 +300,9 @@ def test_folders_in_a_class_and_links(tmp_path):
 def test_pipes_and_unreadable_files_are_bad_files(tmp_path):
     source = tree(tmp_path / "src", a=3)
     os.mkfifo(tmp_path / "src" / "a" / "pipe")
-    with pytest.raises(_checks.UserError, match="pipe: cannot be read: it is no regular file"):
+    with pytest.raises(
+        _checks.UserError, match=r"pipe: cannot be read: not a regular file \(a FIFO\)"
+    ):
         folder.convert(str(tmp_path / "out"), source_dir=source)
 
 

@@ -93,6 +93,13 @@ def test_2_000_damaged_archives(tmp_path):
     assert min(outcomes.values()) > 100, "the damages are neither all fatal nor all harmless"
 
 
+@pytest.mark.slow
+def test_5_000_damaged_images_in_predict_and_the_saved_model(tmp_path):
+    outcomes = check("serving", 5_000, tmp_path, first=0)
+    assert set(outcomes) == {"answered", "refused"}
+    assert min(outcomes.values()) > 500
+
+
 def test_the_judge_of_shards_knows_the_format(tmp_path):
     import tensorflow as tf
 

@@ -2,12 +2,14 @@
 
 import dataclasses
 import json
+import os
 import random
 
 import pytest
 
 from datasets import dataset_factory, dataset_info, splits
 from slim import _checks
+from slim.data import records as record_files
 
 SPEC = splits.DatasetSpec(
     "toy", "unused", "toy_%s-*.tfrecord", num_classes=2, split_sizes={"train": 77}
@@ -199,7 +201,23 @@ def test_info_survives_writing(tmp_path):
     "change,message",
     [
         (lambda d: d.pop("classes"), "the key 'classes' is missing"),
-        (lambda d: d.update(splits=3), "a value has the wrong type"),
+        (lambda d: d.update(splits=3), "splits is 3, expected an object"),
+        (lambda d: d.update(classes="ab"), 'classes is "ab", expected a list'),
+        (lambda d: d.update(classes=["a", 1]), "classes.1 is 1, expected a string"),
+        (lambda d: d.update(classes=["a", "\udcff"]), "which is not valid Unicode"),
+        (lambda d: d.update(num_channels=0), "num_channels is 0, expected a whole number of at"),
+        (
+            lambda d: d["splits"]["train"].update(num_samples=-1),
+            "splits.train.num_samples is -1, expected a whole number of at least 0",
+        ),
+        (
+            lambda d: d["splits"]["train"].update(per_class=[1.5, 3]),
+            "splits.train.per_class.0 is 1.5, expected a whole numbe",
+        ),
+        (
+            lambda d: d["splits"]["train"]["shards"][0].pop("sha256"),
+            "the key 'splits.train.shards.0.sha256' is missing",
+        ),
         (lambda d: d.update(classes=["cat", "cat"]), "classes must be distinct names"),
         (lambda d: d.update(classes=[]), "classes must be distinct names"),
         (
@@ -218,6 +236,14 @@ def test_info_survives_writing(tmp_path):
             lambda d: d["splits"]["train"]["shards"][0].update(file="../x"),
             "shard '../x' is not a plain file name",
         ),
+        (
+            lambda d: d["splits"]["train"]["shards"][0].update(file="\x1b[2J"),
+            r"shard '\x1b[2J' is not a plain file name",
+        ),
+        (
+            lambda d: d["splits"].update({"\x1b[2J": d["splits"].pop("train")}),
+            r"split '\x1b[2J' has a name that cannot be printed",
+        ),
     ],
 )
 def test_bad_info_is_refused(tmp_path, change, message):
@@ -235,6 +261,32 @@ def test_garbage_info_is_refused(tmp_path):
     make(tmp_path)
     (tmp_path / dataset_info.FILE_NAME).write_bytes(b"\xff{")
     refused(tmp_path, "dataset_info.json cannot be used: ")
+
+
+def test_an_info_of_the_first_version_is_read(tmp_path):
+    split = {"num_samples": 2, "per_class": [1, 1], "shards": [
+        {"file": "a.tfrecord", "num_samples": 2, "bytes": 9, "sha256": "0"}]}  # fmt: skip
+    old = {"name": "toy", "classes": ["a", "b"], "num_channels": 3, "splits": {"train": split}}
+    (tmp_path / dataset_info.FILE_NAME).write_text(json.dumps(old | {"later": [1]}))
+    info = dataset_info.read(str(tmp_path))
+    assert (info.num_bad_files, info.splits["train"].per_class) == (0, (1, 1))
+
+
+def test_a_shard_that_is_no_file_is_refused(tmp_path):
+    make(tmp_path)
+    (shard, *_) = sorted(tmp_path.glob("*tfrecord*"))
+    shard.unlink()
+    for create, kind in (
+        (shard.mkdir, "a directory"),
+        (lambda: os.mkfifo(shard), "a FIFO"),
+        (lambda: shard.symlink_to("nowhere"), "a link"),
+    ):
+        create()
+        message = f"is no regular file: {shard.name} is {kind}. Re-copy or rebuild this shard"
+        refused(tmp_path, message)
+        with pytest.raises((_checks.UserError, OSError)):
+            record_files.find_records(str(shard))
+        shard.rmdir() if kind == "a directory" else shard.unlink()
 
 
 def test_contradictory_info_is_not_written(tmp_path):

@@ -112,5 +112,22 @@ def test_a_checkpoint_from_before_a_return_reads_the_data_as_they_were(tmp_path)
 
 def test_a_damaged_note_is_refused(tmp_path):
     (tmp_path / nan_restores.FILE).write_text("[{")
-    with pytest.raises(_checks.RunError, match=r"nan_restores.json is damaged .*bring back a copy"):
+    message = r"nan_restores.json cannot be used: not JSON.*\. Bring back a copy"
+    with pytest.raises(_checks.UserError, match=message):
         train(tmp_path, tiny.batches)
+
+
+@pytest.mark.parametrize(
+    "change, problem",
+    [
+        ({"step": "4"}, r'0\.step is "4", expected a whole number'),
+        ({"skipped": 10**12}, "0: skipped is 1000000000000, but step is 4 and failed_step is 6"),
+        ({"failed_step": 2}, "0: skipped is 3, but step is 4 and failed_step is 2"),
+        ({"skipped": True}, r"0\.skipped is true, expected a whole number"),
+    ],
+)
+def test_a_note_that_cannot_be_is_refused(tmp_path, change, problem):
+    note = {"step": 4, "failed_step": 6, "skipped": 3} | change
+    (tmp_path / nan_restores.FILE).write_text(json.dumps([note]))
+    with pytest.raises(_checks.UserError, match=problem):
+        nan_restores.NanRestores(str(tmp_path), 3)

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import slim
-from classifier.checkpoints import keras_weights
+from classifier.checkpoints import keras_weights, sources
 from classifier.checkpoints.sources import RenamedSource, open_source
 from classifier.config.finetuning import FinetuneOptions
 from classifier.model_info import ModelInfo
@@ -107,7 +107,9 @@ def restored():
         store = slim.VariableStore(seed=0)
         network = nets_factory.get_network_fn("lenet", 10)
         store.build(network, tf.TensorSpec([1, 28, 28, 1]))
-        lines = warm_start.WarmStart(FinetuneOptions(**flags), info)(store).splitlines()
+        options = FinetuneOptions(**flags)
+        checkpoint = sources.open_checkpoint(str(options.checkpoint_path))
+        lines = warm_start.WarmStart(options, info, checkpoint)(store).splitlines()
         return lines, {name: v.numpy() for name, v in store.named_variables.items()}
 
     return restore
