@@ -188,6 +188,10 @@ def test_odd_facts_of_a_model_are_refused_before_they_fill_memory(
     info = dataclasses.replace(directory.read_model_info(), label_names=(), **change)
     directory.write_model_info(info)
     config = options.build(PredictConfig, checkpoint_path=str(run), images="x")
-    checkpoint = sources.open_checkpoint(str(run))
+
+    def restore():
+        checkpoint = sources.open_checkpoint(str(run))
+        return InferenceModel(prediction(config, checkpoint.info).model, checkpoint)
+
     with pytest.raises(_checks.UserError, match=problem):
-        InferenceModel(prediction(config, checkpoint.info).model, checkpoint)
+        restore()
