@@ -171,9 +171,9 @@ def prediction(config: PredictConfig) -> resolve_trained.ResolvedPrediction:
     return resolve_trained.resolve_prediction(config, _model_info(config.checkpoint_path))
 
 
-def example_pictures(count: int) -> tuple[str, Sequence[bytes]]:
+def example_images(count: int) -> tuple[str, Sequence[bytes]]:
     """Returns what the project's own pictures are called, and the first of them as PNG files."""
-    return dataset_factory.example_pictures(count)
+    return dataset_factory.example_images(count)
 
 
 def training_warnings(resolved: resolve.ResolvedRun) -> list[str]:

@@ -182,14 +182,20 @@ PROOFS: dict[str, dict[str, str]] = {
         f"{_PIPELINE}::test_the_frozen_graph_answers_by_slims_names": "formats",
     },
     "download_and_convert_data": {
-        "datasets/test_flags.py::test_every_option_reaches_the_converters": (
+        "datasets/test_flags.py::test_all_options_reach_the_converters": (
             "dataset_name dataset_dir"
         ),
-        "datasets/test_downloaded_datasets.py::test_mnist_from_a_folder": "source_dir",
-        "datasets/test_folder.py::test_stratified_and_repeatable": "validation_fraction split_seed",
-        "datasets/test_folder.py::test_max_pixels_acts": "max_pixels",
-        "datasets/test_folder.py::test_workers_and_no_workers_make_the_same": "on_bad_image",
-        "datasets/test_visualwakewords.py::test_the_flags_act": (
+        "datasets/test_downloaded_datasets.py::test_mnist_is_converted_from_source_dir": (
+            "source_dir"
+        ),
+        "datasets/test_folder.py::test_split_is_stratified_and_reproducible": (
+            "validation_fraction split_seed"
+        ),
+        "datasets/test_folder.py::test_max_pixels_limits_the_size": "max_pixels",
+        "datasets/test_folder.py::test_conversion_with_and_without_workers_is_identical": (
+            "on_bad_image"
+        ),
+        "datasets/test_visualwakewords.py::test_category_and_threshold_decide_the_labels": (
             "small_object_area_threshold foreground_class_of_interest"
         ),
     },

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests import source_tree
-from tests.datasets import archives_in_the_true_format as archives
+from tests.datasets import sample_files
 from tests.datasets import test_hostile_archives as hostile
 from tests.user_files import unchanged
 
@@ -35,7 +35,7 @@ def fetch(*arguments, code=0):
     ],
 )
 def test_archive_is_unpacked_once(tmp_path, archive, members, checkpoint):
-    (tmp_path / archive).write_bytes(archives.tar_bytes(dict.fromkeys(members, b"x")))
+    (tmp_path / archive).write_bytes(sample_files.tar_bytes(dict.fromkeys(members, b"x")))
     stem = archive.removesuffix(".tar.gz").removesuffix(".tgz")
     (tmp_path / "out" / f"{stem}.part").mkdir(parents=True)
     (tmp_path / "out" / f"{stem}.part" / checkpoint).touch()
@@ -51,9 +51,9 @@ def test_missing_archives_and_checkpoints_are_errors_of_one_line(tmp_path):
         "fetch_checkpoint.py: archive='inception_v9.tar.gz' is not known; did"
     )
     message = fetch("inception_v1_2016_08_28.tar.gz", tmp_path, tmp_path, code=2)
-    assert "inception_v1 cannot be archives from source_dir=" in message
+    assert "lacks files of inception_v1: " in message
     archive = tmp_path / "inception_v1_2016_08_28.tar.gz"
-    archive.write_bytes(archives.tar_bytes({"readme.txt": b"x"}))
+    archive.write_bytes(sample_files.tar_bytes({"readme.txt": b"x"}))
     message = fetch(archive.name, tmp_path / "out", tmp_path, code=1)
     assert message.endswith("out/inception_v1_2016_08_28 holds no .ckpt")
 
@@ -62,9 +62,9 @@ def test_hostile_archive_is_an_error_of_one_line_and_writes_no_checkpoint(tmp_pa
     archive = tmp_path / "inception_v1_2016_08_28.tar.gz"
     chain = hostile.TARS["chain of names"][0]
     for content in (
-        archives.tar_bytes({"x.ckpt": b"x"}, "w") + chain,
+        sample_files.tar_bytes({"x.ckpt": b"x"}, "w") + chain,
         chain,
-        archives.tar_bytes({}, "w")[:9],
+        sample_files.tar_bytes({}, "w")[:9],
     ):
         archive.write_bytes(gzip.compress(content))
         message = fetch(archive.name, tmp_path / "out", tmp_path, code=1)
@@ -79,7 +79,7 @@ ARCHIVE = "inception_v1_2016_08_28.tar.gz"
 def test_users_directory_is_an_error_and_stays_unchanged(tmp_path, name):
     source, home = tmp_path / "source", tmp_path / "home"
     source.mkdir()
-    (source / ARCHIVE).write_bytes(archives.tar_bytes({"inception_v1.ckpt": b"x"}))
+    (source / ARCHIVE).write_bytes(sample_files.tar_bytes({"inception_v1.ckpt": b"x"}))
     (home / name).parent.mkdir(parents=True)
     (home / name).write_text("mine")
     with unchanged(tmp_path):
@@ -91,7 +91,7 @@ def test_users_directory_is_an_error_and_stays_unchanged(tmp_path, name):
 def test_files_of_an_earlier_version_are_kept(tmp_path):
     source, out = tmp_path / "source", tmp_path / "out"
     source.mkdir()
-    (source / ARCHIVE).write_bytes(archives.tar_bytes({"inception_v1.ckpt": b"x"}))
+    (source / ARCHIVE).write_bytes(sample_files.tar_bytes({"inception_v1.ckpt": b"x"}))
     part = out / "inception_v1_2016_08_28.part"
     part.mkdir(parents=True)
     (part / "half").write_text("half")

@@ -81,7 +81,7 @@ def test_the_printed_code_of_other_runtimes_gives_the_checkpoints_answer(
     export_to(tmp_path, lenet_run, *kinds, **data)
     classifier = classifier_of(lenet_run)
     # A digit: 8 bits were calibrated for them.
-    (tmp_path / "picture.jpg").write_bytes(facts.example_pictures(1)[1][0])
+    (tmp_path / "picture.jpg").write_bytes(facts.example_images(1)[1][0])
     images = prepared(tmp_path)
     codes = blocks(capsys.readouterr().out, "python")
     assert len(codes) == len(kinds)

@@ -15,8 +15,8 @@ from tests.datasets import bombs
 
 PIXELS = 28 * 28  # of a digit
 _NAMED = re.compile(r"Cannot decode image .*has 28 x 28 pixels, more than max_pixels=783")
-BOMBS = {name: content for name, (content, _) in bombs.refused().items()}
-REASONS = {name: reason for name, (_, reason) in bombs.refused().items()}
+BOMBS = {name: content for name, (content, _) in bombs.rejected().items()}
+REASONS = {name: reason for name, (_, reason) in bombs.rejected().items()}
 GOOD = tf.io.encode_png(np.zeros([30, 30, 1], np.uint8)).numpy()
 
 

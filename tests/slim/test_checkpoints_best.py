@@ -83,7 +83,7 @@ def test_best_checkpoint_is_recovered_from_known_values(tmp_path, manager, caplo
     known = {2: 0.95, 4: 0.9, 6: 0.7}
     more = {"known_values": known}
     assert manager.save_best(6, values(6), "accuracy", 0.7, **more) is None
-    assert "by the run's metrics the best so far is model.ckpt-4 (0.9)" in caplog.text
+    assert "according to the run's metrics, the best so far is model.ckpt-4 (0.9)" in caplog.text
     assert manager.save_best(8, values(8), "accuracy", 0.91, **more) is not None
     assert checkpoints.best(tmp_path)["step"] == 8
     assert len(files(tmp_path, 4)) == 2  # whatever the damage hid, it stays

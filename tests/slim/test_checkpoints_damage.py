@@ -127,7 +127,7 @@ def test_checkpoint_deleted_before_opening_or_while_reading_is_gone(prefix, data
     index.unlink()
     data.unlink()
     for attempt in (lambda: reader.get("net/weights"), lambda: checkpoints.read(prefix)):
-        with pytest.raises(checkpoints.CheckpointGone, match=r"is not there \(any more\)"):
+        with pytest.raises(checkpoints.CheckpointGone, match=r"does not exist \(any more\)"):
             attempt()
 
 

@@ -41,7 +41,7 @@ def test_an_older_checkpoint_can_be_named(run):
 def test_the_path_of_the_state_file_means_its_directory(run, content, monkeypatch):
     if content is not None:
         (run / "checkpoint").write_bytes(content)
-    message = "only says which checkpoints there are: give its folder, "
+    message = "is a list of checkpoints, not a checkpoint. Use its directory, "
     with pytest.raises(_checks.UserError, match=f"{message}{run}$"):
         checkpoints.find(run / "checkpoint")
     monkeypatch.chdir(run)
@@ -137,9 +137,9 @@ def test_error_without_a_checkpoint_lists_what_is_there(tmp_path, run):
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "a.txt").write_text("x")
     cases = {
-        "": "No checkpoint given: the path is empty",
-        "b": r"No checkpoint in \S*b \(it holds: a.txt\). Expected model.ckpt-\*.index",
-        "b/x": r"No checkpoint at \S*/b/x. \S*/b holds: a.txt",
+        "": "The path of the checkpoint is empty",
+        "b": r"No checkpoint in \S*b \(it contains: a.txt\). Expected model.ckpt-\*.index",
+        "b/x": r"No checkpoint at \S*/b/x. \S*/b contains: a.txt",
         "none/x": r"No checkpoint at \S*none/x: there is no directory \S*none",
         "run/model.ckpt-11": r"No checkpoint at \S*-11. Nearest: \S*run/model.ckpt-10,",
         "run/zzz": r"No checkpoint at \S*zzz. Nearest: \S*run/model.ckpt-1, ",

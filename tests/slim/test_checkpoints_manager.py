@@ -133,7 +133,7 @@ def steps_on_disk_named(directory):
     "arguments, message",
     [({"max_to_keep": -1}, "max_to_keep=-1 must not be negative"),
      ({"keep_every_n_hours": 0}, "keep_every_n_hours=0 must be positive"),
-     ({"basename": "a/b"}, "basename='a/b' must be a file name without a folder"),
+     ({"basename": "a/b"}, "basename='a/b' must be a file name without a directory"),
      ({"basename": ""}, "basename='' must be a file name")],
 )  # fmt: skip
 def test_arguments_out_of_range_are_errors(tmp_path, arguments, message):
@@ -189,7 +189,7 @@ def test_damaged_newest_checkpoint_is_renamed_with_a_warning_and_the_previous_on
     [(prefix, reason)] = restored.unreadable
     assert prefix == str(tmp_path / "model.ckpt-30")
     assert prefix in reason
-    assert f"UNREADABLE CHECKPOINT, trying the one before it. {reason}" in caplog.text
+    assert f"UNREADABLE CHECKPOINT, trying the previous one. {reason}" in caplog.text
     # Renamed, so that an evaluator does not read it and rotation does not count it.
     assert (tmp_path / "model.ckpt-30.index.unreadable").exists()
     assert checkpoints.find(tmp_path) == str(tmp_path / "model.ckpt-20")
@@ -200,7 +200,7 @@ def test_only_damaged_checkpoints_are_an_error_and_none_is_renamed(tmp_path, man
     for step, damage in zip((10, 20, 30), DAMAGES, strict=False):
         damage(str(tmp_path / f"model.ckpt-{step}"))
     before = sorted(os.listdir(tmp_path))
-    with pytest.raises(_checks.RunError, match=r"3 checkpoints in \S+ and none is readable: "):
+    with pytest.raises(_checks.RunError, match=r"None of 3 checkpoint\(s\) in \S+ is readable: "):
         manager.restore_latest(variables)
     assert sorted(os.listdir(tmp_path)) == before
     assert variables["global_step"].numpy() == -1
@@ -237,7 +237,7 @@ def test_remains_of_checkpoints_without_a_readable_one_are_an_error(tmp_path, va
     names = [f"model.ckpt-{n}.data-00000-of-00001" for n in (1, 2)] if traces == "two" else [traces]
     for name in names:
         (tmp_path / name).write_bytes(b"")
-    with pytest.raises(_checks.RunError, match=r"No checkpoint in \S+, but traces of some: "):
+    with pytest.raises(_checks.RunError, match=r"No checkpoint in \S+, but remains of some: "):
         checkpoints.Checkpoints(tmp_path).restore_latest(variables)
 
 
@@ -255,7 +255,7 @@ def test_partial_files_of_an_interrupted_first_save_are_removed(tmp_path, variab
 
 
 def test_checkpoint_of_another_network_is_an_error_and_not_skipped(manager):
-    with pytest.raises(_checks.UserError, match=r"has shape \[50\] in it and \[9\] here"):
+    with pytest.raises(_checks.UserError, match=r"checkpoint shape \[50\], network shape \[9\]"):
         manager.restore_latest({"net/weights": tf.Variable(tf.zeros([9]))})
 
 
@@ -306,7 +306,7 @@ def test_damaged_record_of_the_best_is_a_warning(tmp_path, caplog):
     assert "The best so far is unknown" in caplog.text
     os.remove(tmp_path / "best" / "model.ckpt-2.index")
     assert checkpoints.best(tmp_path) is None
-    assert "names model.ckpt-2, which is not there" in caplog.text
+    assert "names model.ckpt-2, which does not exist" in caplog.text
 
 
 def test_index_is_removed_before_the_data(tmp_path, manager):
@@ -337,7 +337,7 @@ def test_waiting_is_logged_periodically(tmp_path, monkeypatch, caplog):
 
 def test_waiting_for_a_regular_file_is_an_error(tmp_path, manager):
     for path in (tmp_path / "checkpoint", tmp_path / "model.ckpt-30"):
-        with pytest.raises(_checks.UserError, match="is a file; to wait for checkpoints, "):
+        with pytest.raises(_checks.UserError, match="is a file. Pass the directory of"):
             checkpoints.wait_for_new_checkpoint(path)
 
 

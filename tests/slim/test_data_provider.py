@@ -196,7 +196,7 @@ def test_get_data_files_expands_patterns(dataset, tmp_path):
     assert parallel_reader.get_data_files(dataset.data_sources) == list(dataset.data_sources)
     with pytest.raises(_checks.UserError, match="data_sources='.*/d-.*' matches no file"):
         parallel_reader.get_data_files(str(tmp_path / "d-*"))
-    with pytest.raises(_checks.UserError, match="data_sources has no files to read"):
+    with pytest.raises(_checks.UserError, match="data_sources is empty: there are no"):
         parallel_reader.parallel_read([])
 
 

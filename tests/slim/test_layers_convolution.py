@@ -152,7 +152,7 @@ def test_rank_without_a_convolution_is_an_error():
 
 def test_invalid_arguments_are_errors():
     x = inputs(2)
-    with pytest.raises(ValueError, match="stride=2 and rate=3: only one of them may be above 1"):
+    with pytest.raises(ValueError, match="stride=2 and rate=3: at most one may be above 1"):
         slim.conv2d(x, 4, 3, stride=2, rate=3)
     with pytest.raises(ValueError, match="'NCW' is not known for rank 4. Known: NHWC, NCHW"):
         slim.conv2d(x, 4, 3, data_format="NCW")

@@ -10,7 +10,7 @@ from slim import _image_limits
 from slim.data import image_header, tfexample_decoder
 from tests.datasets import bombs, mutations
 
-REFUSED = bombs.refused()
+REFUSED = bombs.rejected()
 ACCEPTED = bombs.accepted()
 _SCALAR = [tf.TensorSpec([], tf.string)]
 
@@ -57,7 +57,7 @@ def test_content_other_than_images_is_passed_to_the_decoder(content):
 
 
 def test_python_and_graph_agree_about_mutated_images():
-    images = list(mutations.small_pictures().items())
+    images = list(mutations.small_images().items())
     refused = 0
     for number in range(500):
         name, content = images[number % len(images)]

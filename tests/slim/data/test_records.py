@@ -64,7 +64,7 @@ def test_truncation_is_detected_everywhere_except_between_records(tmp_path):
             continue
         number = int(cut > 16 + 5)
         with pytest.raises(
-            _checks.UserError, match=f"a is cut inside record {number}, or is no TFRecord"
+            _checks.UserError, match=f"a is truncated inside record {number}, or is not a TFRecord"
         ):
             records.count_records(str(path))
 
@@ -104,7 +104,7 @@ def test_wrong_file_lengths_are_errors_that_name_the_file(tmp_path):
     os.truncate(paths[2], 20)
     places = records.find_all_records(paths[:2], [None, 0])
     assert [list(each) for each in places] == [[0, 12 + 9 + 4], [0]]
-    with pytest.raises(_checks.RunError, match="cut is cut inside record 0, or is no TFRecord"):
+    with pytest.raises(_checks.RunError, match="cut is truncated inside record 0, or is not"):
         records.find_all_records(paths, [None, 0, None])
     with pytest.raises(_checks.UserError, match=r"Shard .*empty is empty \(0 bytes\): re-copy or"):
         records.find_all_records(paths[:2], [1, None])

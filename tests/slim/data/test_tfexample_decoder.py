@@ -151,7 +151,7 @@ def test_tensor_shape_may_be_read_from_the_record(kind):
     handler = decoders.SparseTensor("i", "v", shape_key="n", densify=True)
     item = decode_one(handler, features | {"n": kind(tf.int64)}, i=[1], v=[2.0], n=4)
     assert item.numpy().tolist() == [0, 2, 0, 0]
-    with pytest.raises(ValueError, match="shape_keys and shape of a Tensor exclude each other"):
+    with pytest.raises(ValueError, match="shape_keys and shape of a Tensor are mutually"):
         decoders.Tensor("x", shape_keys="s", shape=[1])
     with pytest.raises(ValueError, match="shape_key and shape of a SparseTensor exclude each oth"):
         decoders.SparseTensor("i", "v", shape_key="n", shape=[1])
@@ -186,5 +186,5 @@ def test_bounding_box_stacks_its_four_features():
         box__xmax=[0.5, 1.0],
     )
     assert item.numpy().tolist() == [[0, 0.125, 1, 0.5], [0.5, 0.25, 0.75, 1]]
-    with pytest.raises(ValueError, match="of a BoundingBox: 4 are needed"):
+    with pytest.raises(ValueError, match="of a BoundingBox must be 4 names"):
         decoders.BoundingBox(["a"])
