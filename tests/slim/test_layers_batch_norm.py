@@ -205,7 +205,7 @@ def test_activation_is_applied_after_the_normalization():
 def test_unknown_sizes_and_gradients_with_channels_first():
     store = slim.VariableStore()
 
-    @tf.function(input_signature=[tf.TensorSpec([None, 3, None, None])])
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec([None, 3, None, None])])
     def step(x):
         with store.as_default(), tf.GradientTape() as tape:
             outputs = slim.batch_norm(x, scale=True, data_format="NCHW", scope="bn")

@@ -57,13 +57,14 @@ def assert_recomputing_changes_nothing(**arguments):
         np.testing.assert_allclose(recomputed[name], value, rtol=1e-5, atol=1e-7, err_msg=name)
 
 
-@pytest.mark.parametrize("parts", [1, 2])
+@pytest.mark.parametrize("parts", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_recomputing_changes_no_loss_and_no_variable(parts):
     assert_recomputing_changes_nothing(accumulate_steps=parts)
 
 
-def test_recomputing_on_two_replicas_changes_no_loss_and_no_variable(mirrored):
-    assert_recomputing_changes_nothing(strategy=mirrored)
+@pytest.mark.parametrize("parts", [pytest.param(1, marks=pytest.mark.slow), 2])
+def test_recomputing_on_two_replicas_changes_no_loss_and_no_variable(mirrored, parts):
+    assert_recomputing_changes_nothing(strategy=mirrored, accumulate_steps=parts)
 
 
 def test_recomputing_a_network_without_segments_is_an_error():

@@ -35,6 +35,14 @@ with stop_on_signals() as stop:
 """
 
 
+@pytest.fixture(autouse=True)
+def _hangup_is_not_ignored():
+    """Resets SIGHUP, which is ignored if the tests run under nohup."""
+    former = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, former)
+
+
 @pytest.fixture
 def started():
     """Returns a function that starts Python code and waits until it prints "waiting"."""
