@@ -68,16 +68,18 @@ def _prepared(
     argv: Sequence[str],
     actions: Mapping[str, Callable[[], None]],
 ) -> Callable[[], int | None] | None:
-    """Returns the work that a command line asks for, with TensorFlow loaded, or None after help."""
+    """Returns the work that a command line asks for, or None after `--help`."""
     _set_environment()
     if any(argument in _HELP for argument in argv[1:]):
         print(help_text.render(config_class, program, description, known_names))
         return None
-    asked = [action for flag, action in actions.items() if flag in argv[1:]]
-    config = None if asked else parse(config_class, argv)
+    for flag, action in actions.items():
+        if flag in argv[1:]:
+            return action
+    config = parse(config_class, argv)
     with native_log.held_back():
         importlib.import_module("tensorflow")
-    return asked[0] if config is None else lambda: run(config)
+    return lambda: run(config)
 
 
 def parse(config_class: type[C], argv: Sequence[str]) -> C:

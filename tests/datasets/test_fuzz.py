@@ -138,4 +138,4 @@ def test_regressions_from_fuzzing(tmp_path):
     path.write_bytes(mutations.join_records([b"x"]) + size + mutations.masked_crc(size) + bytes(9))
     shard = verify.read_shard(str(path), num_classes=2)
     assert shard.num_records == 1
-    assert "is cut inside record 1, or is no TFRecord file" in shard.problems[0]
+    assert "is truncated inside record 1, or is not a TFRecord file" in shard.problems[0]

@@ -80,7 +80,7 @@ def test_flipped_bit_is_reported(directory):
 def test_truncated_shard_is_reported(directory):
     os.truncate(directory / SHARD, os.path.getsize(directory / SHARD) - 5)
     lines = problems(directory)
-    assert lines[0].startswith(f"Shard {directory}/{SHARD} is cut inside record 2")
+    assert lines[0].startswith(f"Shard {directory}/{SHARD} is truncated inside record 2")
     assert f"{SHARD} has 2 readable records, dataset_info.json has 3" in lines
 
 
