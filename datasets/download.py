@@ -309,7 +309,7 @@ def _announced_size(response: http.client.HTTPResponse, file: RemoteFile, start:
     encoding = response.headers.get("Content-Encoding", "identity")
     # Some servers declare a .gz file as encoded; any other file would have to be decoded.
     if encoding != "identity" and _MAGIC.get(os.path.splitext(file.name)[1]) != _MAGIC[".gz"]:
-        raise Failure(f"Content-Encoding {encoding[:40]!r}, which was not asked for")
+        raise Failure(f"Content-Encoding {encoding[:40]!r}, which was not requested")
     length = response.headers.get("Content-Length")
     if length is None or response.chunked:
         return None

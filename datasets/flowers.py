@@ -55,7 +55,7 @@ def convert(
         extracted = conversion.fresh_directory(work, "uncompressed")
         archives.extract(paths[FILE.name], extracted, _LIMITS)
         photos = os.path.join(extracted, _DIRECTORY)
-        classes, items = folder.read_classes(photos) if os.path.isdir(photos) else ([], [])
+        classes, items = folder.read_classes(photos, photos) if os.path.isdir(photos) else ([], [])
         if len(items) <= NUM_VALIDATION:
             raise _checks.RunError(
                 f"Archive {paths[FILE.name]} has {len(items)} images in {_DIRECTORY}/<class>/;"

@@ -48,8 +48,6 @@ _OUR_KINDS = {
 }
 _OTHER_KINDS = (
     (b"\x00\x00\x00\x0cjP  ", "JPEG 2000"),
-    (b"\xff\x0a", "JPEG XL"),
-    (b"\x00\x00\x00\x0cJXL ", "JPEG XL"),
     (b"II*\x00", "TIFF"),
     (b"MM\x00*", "TIFF"),
     (b"8BPS", "Photoshop"),

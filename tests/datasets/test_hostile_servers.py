@@ -305,7 +305,7 @@ def test_status_that_is_not_a_file_is_rejected(tmp_path, code):
 
 def test_content_encoding_is_accepted_for_gz_only(tmp_path):
     head = OK + b"Content-Encoding: gzip\r\n"
-    expected = "Content-Encoding 'gzip', which was not requests for"
+    expected = "Content-Encoding 'gzip', which was not requested"
     assert_rejected(sending(body(CONTENT, head)), tmp_path, expected, name="names.txt")
     with serving(sending(body(CONTENT, head))) as (url, _), open(fetch(url, tmp_path), "rb") as f:
         assert f.read() == CONTENT, "many servers declare a .gz file as encoded"
