@@ -212,7 +212,7 @@ def test_file_shaped_directory(tmp_path, below):
     path = tmp_path / "file"
     path.write_text("mine")
     with pytest.raises(
-        _checks.UserError, match=r"is a file; a dir|cannot be made: Not a directory"
+        _checks.UserError, match=r"is a file; a dir|cannot be created: Not a directory"
     ) as caught:
         download_and_convert.convert("digits", str(path) + below)
     assert "\n" not in str(caught.value)
@@ -227,7 +227,7 @@ def test_file_shaped_directory_is_refused_by_the_converter_too(tmp_path):
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs a directory nobody can write")
 def test_unwritable_directory():
-    with pytest.raises(_checks.UserError, match="dataset_dir='/proc/self/x' cannot be made: "):
+    with pytest.raises(_checks.UserError, match="dataset_dir='/proc/self/x' cannot be created: "):
         download_and_convert.convert("digits", "/proc/self/x")
 
 

@@ -157,7 +157,7 @@ def test_assign_from_checkpoint_takes_a_list_or_names_and_any_path(tmp_path, pre
 
 def test_assign_from_checkpoint_with_missing_variables(prefix):
     variables = zeros(net__biases=[3], net__beta=[3])
-    message = "has 1 of 2 variables. Missing: net/beta. Pass ignore_missing_vars=True to leave"
+    message = "has 1 of 2 variables. Missing: net/beta. Pass ignore_missing_vars=True to skip"
     with pytest.raises(_checks.UserError, match=message):
         checkpoints.assign_from_checkpoint(prefix, variables)
     assert untouched(variables)

@@ -348,7 +348,7 @@ def test_a_second_trainer_is_refused(tmp_path):
 def test_checkpoints_that_cannot_be_read_are_not_trained_over(tmp_path):
     train(tmp_path, 2)
     (tmp_path / "model.ckpt-2.index").write_bytes(b"nonsense")
-    with pytest.raises(_checks.RunError, match="None of 1 checkpoint\(s\) in .* is readable"):
+    with pytest.raises(_checks.RunError, match=r"None of 1 checkpoint\(s\) in .* is readable"):
         train(tmp_path, 4)
 
 

@@ -112,7 +112,7 @@ def test_a_checkpoint_from_before_a_return_reads_the_data_as_they_were(tmp_path)
 
 def test_a_damaged_note_is_refused(tmp_path):
     (tmp_path / nan_restores.FILE).write_text("[{")
-    message = r"nan_restores.json cannot be used: not JSON.*\. Bring back a copy"
+    message = r"nan_restores.json cannot be used: not JSON.*\. Restore a backup"
     with pytest.raises(_checks.UserError, match=message):
         train(tmp_path, tiny.batches)
 

@@ -262,7 +262,7 @@ def test_names_in_a_mark_cannot_lead_out_of_the_directory(tmp_path):
 def test_overlapping_directories_are_refused(tmp_path, first, second, how):
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "link").symlink_to("a")
-    message = f"dataset_dir='.*' is {how} source_dir='.*'. Use a directory apart from it"
+    message = f"dataset_dir='.*' is {how} source_dir='.*'. Use a separate directory"
     with pytest.raises(_checks.UserError, match=message):
         _ownership.check_apart(dataset_dir=str(tmp_path / first), source_dir=str(tmp_path / second))
 

@@ -45,9 +45,9 @@ def test_what_cannot_be_a_directory_is_refused_in_one_line(tmp_path):
     cases = {
         "": "train_dir is empty; a directory is needed",
         str(tmp_path / "file"): "train_dir=.*file' is a file; a directory is needed",
-        str(tmp_path / "dangling"): "train_dir=.*dangling' is a link to nothing; a directory",
-        str(tmp_path / "file" / "run"): "train_dir=.*run' cannot be made: Not a directory",
-        "/proc/slim": "train_dir='/proc/slim' cannot be made: No such file",
+        str(tmp_path / "dangling"): "train_dir=.*dangling' is a broken link; a directory",
+        str(tmp_path / "file" / "run"): "train_dir=.*run' cannot be created: Not a directory",
+        "/proc/slim": "train_dir='/proc/slim' cannot be created: No such file",
         "/proc": "train_dir='/proc' is not writable: ",
     }
     for path, message in cases.items():
