@@ -160,8 +160,9 @@ class _Second:
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """Yields a request that the first SIGTERM, SIGINT or SIGHUP sets; a second signal acts as usual,
-    and ends the process if Python cannot handle it during a long step.
+    """Yields a request that the first SIGTERM, SIGINT or SIGHUP sets.
+
+    A second signal acts as usual, and ends the process if Python cannot handle it in a long step.
 
     SIGHUP stays ignored if it was (nohup). The former handlers are restored at the end. Outside the
     main thread, where Python allows no handlers, the request is never set.
