@@ -143,14 +143,14 @@ def work_directory(path: str, kind: str, files: Iterable[str] = ()) -> None:
     """
     with contextlib.suppress(FileExistsError):
         os.mkdir(path)
+    mark = read_own_mark(path, kind)
     if not is_real_directory(path) or (
-        not is_ours(path, kind) and any(not _is_empty_mark(path, n) for n in os.listdir(path))
+        mark is None and any(not _is_empty_mark(path, name) for name in os.listdir(path))
     ):
         raise _checks.UserError(
             f"{path} ({_files.kind_of(path)}) was not created by slim."
             " Move it away, or use another directory"
         )
-    mark = read_mark(path)
     if mark is None:
         _write_mark(path, kind, tuple(files))
     elif new := [name for name in files if name not in mark.files]:
@@ -158,12 +158,8 @@ def work_directory(path: str, kind: str, files: Iterable[str] = ()) -> None:
         _paths.write_atomically(os.path.join(path, MARK), content)
 
 
-def is_ours(path: str, kind: str) -> bool:
-    """Returns whether a path is a directory, not a link to one, with a mark of this kind."""
-    return _mark_of_kind(path, kind) is not None
-
-
-def _mark_of_kind(path: str, kind: str) -> Mark | None:
+def read_own_mark(path: str, kind: str) -> Mark | None:
+    """Returns the mark of a directory, not a link to one, if it is of this kind."""
     mark = read_mark(path) if is_real_directory(path) else None
     return mark if mark and mark.kind == kind else None
 
@@ -173,7 +169,7 @@ def remove(path: str, kind: str) -> None:
 
     Links are not followed. Other directories are not removed.
     """
-    mark = _mark_of_kind(path, kind)
+    mark = read_own_mark(path, kind)
     if mark is None:
         return
     if not mark.files:

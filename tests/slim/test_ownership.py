@@ -32,7 +32,7 @@ def test_a_mark_alone_is_removed_after_work_that_wrote_nothing(tmp_path):
     (tmp_path / "a" / "file").touch()
     _ownership.release(str(tmp_path / "a"))
     _ownership.release(str(tmp_path / "missing"))
-    assert _ownership.is_ours(str(tmp_path / "a"), "export")
+    assert _ownership.read_own_mark(str(tmp_path / "a"), "export")
 
 
 def test_a_marked_directory_may_hold_anything_else(tmp_path):
@@ -217,7 +217,7 @@ def test_a_work_directory_is_taken_over_by_the_next_attempt_and_removed(tmp_path
 def test_an_empty_directory_of_a_killed_process_is_taken_over(tmp_path):
     (tmp_path / "work").mkdir()
     _ownership.work_directory(str(tmp_path / "work"), "conversion")
-    assert _ownership.is_ours(str(tmp_path / "work"), "conversion")
+    assert _ownership.read_own_mark(str(tmp_path / "work"), "conversion")
 
 
 def test_files_are_removed_by_name_and_others_stay(tmp_path):
