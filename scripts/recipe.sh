@@ -8,7 +8,7 @@
 # and at the numbers of steps that its header names. Run again, it goes on where it stopped.
 set -euo pipefail
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
-[ -n "${PYTHON:-}" ] || . "$ROOT/scripts/environment.sh"
+[ -n "${PYTHON:-}" ] || . "$ROOT/scripts/environment.sh" base # without an argument it would see ours
 mkdir -p "${2:-$ROOT/build/$1}"
 FOLDER="$(cd "${2:-$ROOT/build/$1}" && pwd)"
 DATA="$FOLDER/data"

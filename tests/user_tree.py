@@ -4,6 +4,7 @@
 """
 
 import ast
+import functools
 import hashlib
 import os
 import pathlib
@@ -33,11 +34,18 @@ _OTHERS = (
     *("train-images-idx3-ubyte.gz.rejected", "cifar-10-binary.tar.gz.part", "saved_model.pb"),
     *("flower_photos.tgz", "flower_photos.tgz.part", "inception_v1_2016_08_28.part"),
     *("inception_v1_2016_08_28", "inception_v1_2016_08_28.tar.gz.part", "assets", "variables"),
-    *("digits-train", "digits_train-00000-of-00002.tfrecord.incomplete", "model", "export.json"),
+    *(
+        ".slim",
+        "digits-train",
+        "digits_train-00000-of-00002.tfrecord.incomplete",
+        "model",
+        "export.json",
+    ),
 )
 
 
-def names_like_ours() -> list[str]:
+@functools.cache
+def names_like_ours() -> tuple[str, ...]:
     """Returns names of files and directories that this project writes or reads anywhere.
 
     Those in the source are found there, so that a new one is used here too.
@@ -50,7 +58,7 @@ def names_like_ours() -> list[str]:
     for each in FORMATS.values():
         names.add(os.path.basename(each.file.format(model="lenet", version=2)))
         names.add(os.path.basename(each.file.format(model="lenet", version=2)) + ".part")
-    return sorted(names)
+    return tuple(sorted(names))
 
 
 def _in_source() -> Iterator[str]:

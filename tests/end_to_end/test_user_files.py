@@ -4,12 +4,15 @@ Every option that is a path, of every script, with success, failure and `kill -9
 for what is pointed at what, and `tests.user_tree` for the files.
 """
 
+import os
 import pathlib
 import random
 import re
 import shutil
 import signal
+import subprocess
 import time
+from types import MappingProxyType
 
 import commands
 import forked
@@ -114,14 +117,19 @@ class Tree:
         self._number = 0
         self.root = None
 
-    def fresh(self, case):
-        """Returns the places of a case and the snapshot before it."""
-        if self.root is None or case.allowed or case.links:
+    def fresh(self, is_written=False, links=MappingProxyType({})):
+        """Returns the places for a script and the snapshot before it.
+
+        Args:
+          is_written: whether it may write to the tree, which is made again then.
+          links: entries of `home/run` to replace by links: name -> path in the treasure.
+        """
+        if self.root is None or is_written or links:
             self.discard()
             self._number += 1
             self.root = self._root / str(self._number)
             user_tree.make(self.root, self._elsewhere["trained"], self._elsewhere["digits"])
-        for name, target in case.links.items():
+        for name, target in links.items():
             path = self.root / "home" / "run" / name
             if path.is_dir():
                 shutil.rmtree(path)
@@ -166,7 +174,7 @@ def _problems_of_output(case, code, text):
 
 
 def _check_case(scripts, tree, case):
-    places, before = tree.fresh(case)
+    places, before = tree.fresh(bool(case.allowed), case.links)
     started = _run(scripts, case, places, places["out"].with_suffix(".txt"))
     code = scripts.wait(started, HANG)
     problems = []
@@ -190,6 +198,55 @@ def test_files_are_the_same_after_success_and_failure(scripts, exported, tree, n
     _check_case(scripts, tree, CASES[name])
 
 
+SHELL_SCRIPTS = ["quickstart.sh"] + sorted(
+    path.name for path in (commands.ROOT / "scripts").glob("*_on_*.sh")
+)
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """A checkout whose Python does nothing: what happens is the shell scripts' doing."""
+    root = tmp_path_factory.mktemp("checkout")
+    for name in ("scripts", "requirements"):
+        shutil.copytree(commands.ROOT / name, root / name)
+    python = root / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh\nexit 0\n")
+    python.chmod(0o755)
+    with open(root / "requirements" / "base.txt", "rb") as lock:
+        stamp = subprocess.run(["cksum"], stdin=lock, capture_output=True, check=True).stdout
+    (python.parent.parent / "installed-base").write_bytes(stamp)
+    return root
+
+
+@pytest.mark.parametrize("script", ["quickstart.sh", "finetune_on_folder.sh"])
+@pytest.mark.parametrize("target", ["ours/directories", "ours/links"])
+def test_files_are_the_same_after_a_recipe(checkout, tree, script, target):
+    _check_shell_script(checkout, tree, script, target)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", SHELL_SCRIPTS)
+@pytest.mark.parametrize("target", [*user_roles.OURS, "plain", "run", "plain/letter.txt"])
+def test_files_are_the_same_after_each_recipe(checkout, tree, script, target):
+    _check_shell_script(checkout, tree, script, target)
+
+
+def _check_shell_script(checkout, tree, script, target):
+    places, before = tree.fresh()
+    folder = str(places["home"] / target)
+    arguments = [str(places["home"] / "pictures")] * (script == "finetune_on_folder.sh") + [folder]
+    for environment in ({}, {"PYTHON": str(checkout / ".venv" / "bin" / "python")}):
+        done = subprocess.run(
+            ["bash", str(checkout / "scripts" / script), *arguments],
+            capture_output=True, text=True, timeout=HANG, check=False, cwd=places["home"],
+            env=os.environ | environment,
+        )  # fmt: skip
+        ok = done.returncode == 0 or target == "plain/letter.txt"
+        assert ok, done.stderr
+    assert not _check(tree, before, ())
+
+
 @pytest.fixture(scope="module")
 def seconds(scripts, exported, tree):
     """Returns how long a case takes that is not disturbed."""
@@ -197,7 +254,7 @@ def seconds(scripts, exported, tree):
 
     def measured(case):
         if case.name not in known:
-            places, _ = tree.fresh(case)
+            places, _ = tree.fresh(bool(case.allowed), case.links)
             begun = time.monotonic()
             started = _run(scripts, case, places, places["out"].with_suffix(".txt"))
             assert scripts.wait(started, HANG) in case.codes, started.output.read_text()
@@ -216,7 +273,7 @@ def test_files_are_the_same_after_sigkill(scripts, tree, seconds, moment):
     draws = random.Random(moment)
     code = None
     while code != -signal.SIGKILL:
-        places, before = tree.fresh(case)
+        places, before = tree.fresh(bool(case.allowed), case.links)
         started = _run(scripts, case, places, places["out"].with_suffix(".txt"))
         time.sleep(draws.uniform(0, duration))
         code = scripts.kill(started)
