@@ -1,11 +1,13 @@
 """What `python -m classifier.checkpoints` does: list, compare with a network, convert."""
 
 import difflib
+import glob
 import math
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from classifier import checkpoint_names, keras_weights
+from classifier import checkpoint_names, keras_weights, ownership
 from classifier.checkpoint_networks import Network, Variables, advice, compare, whose
 from classifier.checkpoint_sources import open_source
 from classifier.config.checkpoints import ConvertConfig, DiffConfig, InspectConfig
@@ -117,10 +119,12 @@ def convert(config: ConvertConfig) -> None:
       config: the options of `convert`.
 
     Raises:
-      UserError: if a variable of the network is missing or has another shape.
+      UserError: if a variable of the network is missing or has another shape, or something else
+        than an earlier result has the name of the output.
       RunError: if a file cannot be read or written; nothing half-written is left.
     """
     source = open_source(config.checkpoint_path)
+    _check_output(config.output, source.prefix)
     saved = source.variables()
     network = Network.of(config, saved)
     report = compare(source, network.variables())
@@ -140,6 +144,23 @@ def convert(config: ConvertConfig) -> None:
     left = Counter(checkpoint_names.kind(name) for name in saved if name not in values)
     if left:
         print(f"Left out: {_counted(left)}")
+
+
+def _check_output(output: str, source: str) -> None:
+    """Checks that nothing but an earlier result is replaced; a checkpoint never is."""
+    advice = "Use another --output"
+    if os.path.realpath(output) == os.path.realpath(source):
+        raise _checks.UserError(f"--output={output!r} is the checkpoint to convert. {advice}")
+    if output.endswith(keras_weights.SUFFIX):
+        ownership.check_output("output", output)
+        return
+    suffixes = ("", ".index", ".meta", ".data-*")
+    existing = [path for each in suffixes for path in glob.glob(glob.escape(output) + each)]
+    if existing or os.path.lexists(output):
+        raise _checks.UserError(
+            f"--output={output!r} is a checkpoint already, which is never replaced. {advice}, or"
+            " move it away"
+        )
 
 
 def _unfit(report: RestoreReport, saved: Variables, network: Network) -> str:

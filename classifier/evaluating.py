@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from classifier import facts, images, inputs, measuring, model, recalibrating
+from classifier import facts, images, inputs, measuring, model, ownership, recalibrating
 from classifier.config.trained import EvalConfig
 from classifier.exit_codes import ExitCode
 from classifier.resolve_trained import ResolvedEvaluation
@@ -36,15 +36,18 @@ def run(config: EvalConfig) -> ExitCode | None:
       config: the options of `eval_image_classifier.py`.
 
     Raises:
-      UserError: if there is no checkpoint, it is not the model's, or the data is not there.
+      UserError: if there is no checkpoint, it is not the model's, the data is not there, or a
+        result would replace what no evaluation wrote.
       RunError: if the checkpoint or the data cannot be read, or the logits are no numbers.
     """
+    ownership.check_output("eval_json", config.run.eval_json)
     resolved, dataset_name = facts.evaluation(config)
     data = config.data
     dataset = facts.open_dataset(dataset_name, data.dataset_split_name, data.dataset_dir)
     classifier = model.InferenceModel(
         resolved.model, config.run.checkpoint_path, resolved.image_size
     )
+    ownership.check_evaluation(_eval_dir(config, classifier), "eval_dir")
     recalibrate = _recalibration(resolved, dataset_name, classifier)
     _tell_model(classifier, f"{dataset_name} {data.dataset_split_name}")
     averages = facts.averages_warnings(config.run.checkpoint_path, classifier.left_averages)
@@ -138,17 +141,20 @@ def _batches(resolved: ResolvedEvaluation, dataset: Any) -> tf.data.Dataset:
     )
 
 
+def _eval_dir(config: EvalConfig, classifier: model.InferenceModel) -> str:
+    prefix = classifier.prefix
+    beside = prefix if os.path.isdir(prefix) else os.path.dirname(prefix)
+    return config.run.eval_dir or os.path.join(beside, "eval")
+
+
 def _keep(
     values: Mapping[str, float], config: EvalConfig, classifier: model.InferenceModel
 ) -> None:
     """Writes the findings as events, and as JSON if asked for."""
     step = classifier.step or 0
-    beside = (
-        classifier.prefix
-        if os.path.isdir(classifier.prefix)
-        else os.path.dirname(classifier.prefix)
-    )
-    events = EventFile(config.run.eval_dir or os.path.join(beside, "eval"))
+    eval_dir = _eval_dir(config, classifier)
+    ownership.claim_evaluation(eval_dir, "eval_dir")
+    events = EventFile(eval_dir)
     split = config.data.dataset_split_name
     events.scalars(step, {f"{split}/{name}": value for name, value in values.items()})
     events.close()

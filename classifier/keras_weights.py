@@ -125,6 +125,7 @@ def save(path: str | os.PathLike[str], values: Mapping[str, np.ndarray]) -> None
     try:
         os.makedirs(directory, exist_ok=True)
         with _paths.scratch_directory(directory) as scratch:
+            _paths.check_replaceable(os.fspath(path))
             fresh = os.path.join(scratch, base)
             model.save_weights(fresh)
             _paths.flush_to_disk(fresh)

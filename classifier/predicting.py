@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
-from classifier import facts, images, model
+from classifier import facts, images, model, ownership
 from classifier.config.trained import PredictConfig
 from classifier.exit_codes import ExitCode
 from slim import _checks, _paths
@@ -22,9 +22,10 @@ def run(config: PredictConfig) -> ExitCode | None:
       config: the options of `predict_image_classifier.py`.
 
     Raises:
-      UserError: if there is no checkpoint or no picture.
+      UserError: if there is no checkpoint or no picture, or `output_csv` is another file.
       RunError: if a picture cannot be decoded; the others are answered before.
     """
+    ownership.check_output("output_csv", config.output_csv)
     resolved = facts.prediction(config)
     paths = find_pictures(config.images)
     classifier = model.InferenceModel(resolved.model, config.checkpoint_path)

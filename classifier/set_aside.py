@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 
 from classifier.config.training import TrainConfig
-from slim import _checks
+from slim import _checks, _ownership, _paths
 from slim.run_lock import TrainDirLock
 
 FOLDER = "set_aside"
@@ -16,6 +16,8 @@ _OF_A_RUN = (
     *("events.out.tfevents.*", "eval", "images", "plugins", "curves.png", "bad_files.csv"),
     "nan_restores.json",
 )
+# What is in a run's directories; two have names that others use too.
+_DIRECTORIES = {"best": "*", "eval": "*", "images": "step-*.png", "plugins": "profile"}
 
 
 @contextlib.contextmanager
@@ -64,6 +66,7 @@ def move(config: TrainConfig) -> str | None:
     _check_unused(config, [os.path.join(directory, name) for name in names])
     with TrainDirLock(directory):
         above = os.path.join(directory, FOLDER)
+        _ownership.check_entries(directory, files=(), directories=(FOLDER,))
         os.makedirs(above, exist_ok=True)
         number = 1 + max((int(name) for name in os.listdir(above) if name.isdecimal()), default=0)
         folder = os.path.join(above, str(number))
@@ -96,7 +99,23 @@ def _of_a_run(directory: str) -> list[str]:
         names = sorted(os.listdir(directory))
     except FileNotFoundError:
         return []
-    return [name for name in names if any(fnmatch.fnmatchcase(name, each) for each in _OF_A_RUN)]
+    return [
+        name
+        for name in names
+        if any(fnmatch.fnmatchcase(name, each) for each in _OF_A_RUN)
+        and _is_of_a_run(os.path.join(directory, name))
+    ]
+
+
+def _is_of_a_run(path: str) -> bool:
+    """Returns whether a path holds what runs write: no links, and no images of the user's."""
+    pattern = _DIRECTORIES.get(os.path.basename(path))
+    if pattern is None:
+        return _ownership.is_regular(path)
+    return _ownership.is_real_directory(path) and all(
+        fnmatch.fnmatchcase(name, pattern) or name.startswith(_paths.SCRATCH)
+        for name in os.listdir(path)
+    )
 
 
 def _check_unused(config: TrainConfig, moved: list[str]) -> None:

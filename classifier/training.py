@@ -14,6 +14,7 @@ from classifier import (
     inputs,
     model,
     output,
+    ownership,
     paths,
     resolve,
     resuming,
@@ -42,7 +43,8 @@ def run(config: TrainConfig) -> ExitCode | None:
       PREEMPTED if a signal stopped it after saving; else None.
 
     Raises:
-      UserError: if an option, the data or the folder is not as it has to be.
+      UserError: if an option, the data or the folder is not as it has to be, or the folder holds
+        files that no run wrote.
       RunError: if the run fails.
     """
     metrics = RunDirectory(config.run.train_dir).metrics_path
@@ -50,6 +52,8 @@ def run(config: TrainConfig) -> ExitCode | None:
     with write_errors.translated(config.run.train_dir), output.outlasting(gone):
         resolved = facts.training_run(config)
         workers = cluster.resolve(config.strategy)
+        if not workers.task:
+            ownership.claim_run(config.run.train_dir)
         if not config.run.restart or workers.task:
             return _run(resolved, workers)
         if config.finetune.checkpoint_path is not None:

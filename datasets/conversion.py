@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from datasets import dataset_info, download, images, progress, tfrecords, workers
 from datasets.conversion_journal import LOCK, Journal, Outcome
 from datasets.workers import Item
-from slim import _checks, _paths
+from slim import _checks, _files, _ownership, _paths
 
 T = TypeVar("T")
 
@@ -28,6 +28,7 @@ WORK = "conversion.partial"
 DOWNLOADS = "downloads"
 ON_BAD_IMAGE = ("error", "skip")
 _MOST_TOLD = 50  # bad files
+_BAD_FILES_COLUMNS = ("path", "reason")
 _VERSION = 1  # of what a record holds
 
 
@@ -94,25 +95,38 @@ class Plan:
 
 
 @contextlib.contextmanager
-def work_directory(dataset_dir: str) -> Iterator[str]:
-    """Makes `conversion.partial` in the dataset's directory and keeps other conversions out.
+def work_directory(dataset_dir: str, source_dir: str | None = None) -> Iterator[str]:
+    """Creates `conversion.partial` in the dataset's directory and keeps other conversions out.
 
     It stays if the block fails, for the next attempt.
 
+    Args:
+      dataset_dir: the dataset's directory; created if needed.
+      source_dir: a folder whose files are converted; has to lie apart from it.
+
     Raises:
-      UserError: if the directory cannot be written or another conversion is at work in it.
+      UserError: if the directory cannot be written, holds files that we did not create, overlaps
+        the source, or another conversion is at work in it.
     """
+    _ownership.check_apart(dataset_dir=dataset_dir, source_dir=source_dir)
     tfrecords.prepare_directory(dataset_dir)
     work = os.path.join(dataset_dir, WORK)
-    os.makedirs(work, exist_ok=True)
-    with open(os.path.join(work, LOCK), "w", encoding="utf-8") as lock:
+    _ownership.work_directory(work, "conversion")
+    try:
+        opened = _files.open_lock(os.path.join(work, LOCK))
+    except OSError as error:
+        raise _checks.UserError(
+            f"{os.path.join(work, LOCK)} cannot be used as a lock: {error.strerror}. Move it away"
+        ) from None
+    with opened as lock:
         if not _paths.try_lock(lock):
             raise _checks.UserError(f"Another conversion is at work in {dataset_dir}; wait for it")
+        _paths.sweep_scratch(work)
         try:
             yield work
         finally:
-            if os.path.isdir(work) and os.listdir(work) == [LOCK]:
-                shutil.rmtree(work)  # nothing was begun
+            if os.path.isdir(work) and set(os.listdir(work)) == {LOCK, _ownership.MARK}:
+                _ownership.remove(work, "conversion")  # nothing was begun
 
 
 def fetch(
@@ -122,19 +136,21 @@ def fetch(
     source_dir: str | None,
 ) -> dict[str, str]:
     """Returns name -> path of the files, from `source_dir` or else downloaded; see `download`."""
+    directory = os.path.join(dataset_dir, DOWNLOADS)
+    if source_dir is None:
+        names = (name for file in files for name in download.names_of(file))
+        _ownership.work_directory(directory, "downloads", names)
     return download.Downloader().fetch(
-        files,
-        os.path.join(dataset_dir, DOWNLOADS),
-        dataset_name=dataset_name,
-        source_dir=source_dir,
+        files, directory, dataset_name=dataset_name, source_dir=source_dir
     )
 
 
 def fresh_folder(work: str, name: str) -> str:
     """Returns an empty folder below the work directory."""
     path = os.path.join(work, name)
-    shutil.rmtree(path, ignore_errors=True)
-    os.makedirs(path)
+    if os.path.lexists(path):
+        shutil.rmtree(path)  # refuses a link, and follows none
+    os.mkdir(path)
     return path
 
 
@@ -169,6 +185,7 @@ def run(
         if not split.items:
             raise _checks.UserError(f"Split {name!r} has no images in {plan.source}")
     rules = images.Rules(max_pixels, plan.upright, plan.jpeg_only)
+    _check_targets(plan, dataset_dir)
     journal = Journal(work, _fingerprint(plan, rules))
     outcomes = _convert(plan, work, journal, rules, on_bad_image, num_workers)
     bad = sorted(entry for parts in outcomes.values() for part in parts for entry in part.bad)
@@ -179,7 +196,7 @@ def run(
     _write_bad_files(bad, dataset_dir)
     problems = _problems(plan, bad, per_class, dataset_dir, on_bad_image)
     if problems:
-        shutil.rmtree(work)
+        _ownership.remove(work, "conversion")
         raise _checks.UserError("\n".join(problems))
     info = dataset_info.DatasetInfo(
         name=plan.name,
@@ -205,9 +222,16 @@ def run(
     )
     dataset_info.write_label_file(info.labels_to_names, dataset_dir)
     dataset_info.write(info, dataset_dir)
-    shutil.rmtree(work)
-    shutil.rmtree(os.path.join(dataset_dir, DOWNLOADS), ignore_errors=True)
+    _ownership.remove(work, "conversion")
+    _ownership.remove(os.path.join(dataset_dir, DOWNLOADS), "downloads")
     return info
+
+
+def _check_targets(plan: Plan, dataset_dir: str) -> None:
+    """Checks, before the work, that nothing but regular files has the names to be written."""
+    written = (dataset_info.BAD_FILES_NAME, dataset_info.LABELS_FILE_NAME, dataset_info.FILE_NAME)
+    shards = (name for split in plan.splits.values() for name in split.shard_names())
+    _ownership.check_entries(dataset_dir, files=(*written, *shards), directories=())
 
 
 def _moved(
@@ -216,7 +240,9 @@ def _moved(
     """Moves the shards out of the work directory, without those that bad pictures left empty."""
     shards = [part.shard for part in parts if part.shard and part.shard.num_samples]
     for shard, name in zip(shards, split.shard_names(len(shards)), strict=True):
-        os.replace(os.path.join(work, shard.file), os.path.join(dataset_dir, name))
+        target = os.path.join(dataset_dir, name)
+        _paths.check_replaceable(target)
+        os.replace(os.path.join(work, shard.file), target)
         yield dataclasses.replace(shard, file=name)
 
 
@@ -346,12 +372,11 @@ def _write_bad_files(bad: Sequence[tuple[str, str]], dataset_dir: str) -> None:
     path = os.path.join(dataset_dir, dataset_info.BAD_FILES_NAME)
     if bad:
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([("path", "reason"), *bad])
+        csv.writer(text, lineterminator="\n").writerows([_BAD_FILES_COLUMNS, *bad])
         # A path may hold bytes that are no UTF-8; they go into the file as they are.
         _paths.write_atomically(path, text.getvalue().encode("utf-8", "surrogateescape"))
-    else:
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(path)
+    elif _ownership.starts_with(path, ",".join(_BAD_FILES_COLUMNS).encode() + b"\n"):
+        os.remove(path)  # of an earlier attempt
 
 
 def _problems(

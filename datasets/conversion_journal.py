@@ -10,6 +10,7 @@ import os
 from typing import Any
 
 from datasets import dataset_info
+from slim import _files, _ownership
 
 LOCK = "lock"  # the file in the work directory that is locked by whoever works in it
 _NAME = "journal.jsonl"
@@ -47,7 +48,8 @@ class Journal:
         self.done: dict[str, Outcome] = {}
         found = self._read(work, fingerprint)
         for entry in os.scandir(work):
-            if entry.is_file() and entry.name != LOCK and entry.name not in found:
+            kept = entry.name in (LOCK, _ownership.MARK) or entry.name in found
+            if entry.is_file(follow_symlinks=False) and not kept:
                 os.remove(entry.path)
         self._append(fingerprint)
         for file, outcome in found.items():
@@ -59,8 +61,8 @@ class Journal:
         self._append({"file": file, **dataclasses.asdict(outcome)})
 
     def _append(self, value: Any) -> None:
-        with open(self._path, "a", encoding="utf-8") as journal:
-            journal.write(json.dumps(value) + "\n")
+        with _files.open_output(self._path, append=True) as journal:
+            journal.write((json.dumps(value) + "\n").encode())
 
     def _read(self, work: str, fingerprint: str) -> dict[str, Outcome]:
         try:

@@ -16,6 +16,7 @@ import numpy as np
 import PIL.Image
 
 from datasets import dataset_factory, dataset_info, image_dataset, splits, tfrecords
+from slim import _ownership, _paths
 from slim.data import dataset
 
 CLASSES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -117,14 +118,18 @@ def write_samples(images: list[tfrecords.ImageRecord], directory: str) -> list[s
 
     Returns:
       the paths.
+
+    Raises:
+      UserError: if the directory or a file is a link, or something else that we do not create.
     """
+    above, base = os.path.split(os.path.abspath(directory))
+    _ownership.check_entries(above, files=(), directories=(base,))
     os.makedirs(directory, exist_ok=True)
     paths = []
     for label, name in enumerate(CLASSES):
         image = next(image for image in images if image.label == label)
         paths.append(os.path.join(directory, f"{label}_{name}.png"))
-        with open(paths[-1], "wb") as file:
-            file.write(image.encoded)
+        _paths.write_atomically(paths[-1], image.encoded)
     return paths
 
 

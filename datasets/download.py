@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import IO, NamedTuple
 
 from datasets import progress
-from slim import _checks
+from slim import _checks, _files, _paths
 
 PARTIAL, REJECTED = ".part", ".rejected"
 _CHUNK = 1 << 18
@@ -55,6 +55,11 @@ class _Failure(Exception):
         super().__init__(reason)
         self.passing = passing
         self.wrong = wrong
+
+
+def names_of(file: RemoteFile) -> tuple[str, ...]:
+    """Returns the names that a file may have on the disk: complete, partial and rejected."""
+    return file.name, file.name + PARTIAL, file.name + REJECTED
 
 
 class Downloader:
@@ -104,7 +109,8 @@ class Downloader:
           name -> path.
 
         Raises:
-          UserError: if files are missing in `source_dir` or are not the right ones.
+          UserError: if files are missing in `source_dir` or are not the right ones, or a link has
+            the name of a download.
           RunError: if no address gave a file, or the disk is full.
         """
         for file in files:
@@ -113,6 +119,9 @@ class Downloader:
         if source_dir is not None:
             return _local_files(files, source_dir, dataset_name)
         os.makedirs(directory, exist_ok=True)
+        for file in files:
+            for name in names_of(file):
+                _paths.check_replaceable(os.path.join(directory, name))
         self._check_space(files, directory)
         return {file.name: self._get(file, directory, dataset_name, files) for file in files}
 
@@ -202,7 +211,7 @@ class Downloader:
             raise _Failure(other or f"{total} bytes, not {file.size},", wrong=True)
         have = begun
         with (
-            _open(partial, "ab" if begun else "wb") as output,
+            _open(partial, append=begun > 0) as output,
             progress.bar(total or file.size, "B", file.name, initial=begun) as bar,
         ):
             while chunk := response.read1(_CHUNK):
@@ -271,9 +280,9 @@ def _starts_at(response: http.client.HTTPResponse, begun: int) -> bool:
     return response.headers.get("Content-Range", "").startswith(f"bytes {begun}-")
 
 
-def _open(path: str, mode: str) -> IO[bytes]:
+def _open(path: str, *, append: bool) -> IO[bytes]:
     try:
-        return open(path, mode)
+        return _files.open_output(path, append=append)
     except OSError as error:
         raise _full(path, error) from error
 

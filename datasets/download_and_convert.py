@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from datasets import conversion_report, dataset_factory, dataset_info, folder_files, splits
-from slim import _checks
+from slim import _checks, _ownership
 
 Converter = Callable[..., dataset_info.DatasetInfo]
 
@@ -49,7 +49,8 @@ def convert(
 
     Raises:
       UserError: if the name is not known, an option is not the dataset's, the directory cannot be
-        written, or it holds another dataset or the same made with other options or of other files.
+        written or overlaps the source, or it holds another dataset, the same made with other
+        options or of other files, or anything that we did not create.
       RunError: if writing failed.
     """
     spec = dataset_factory.get_spec(dataset_name)
@@ -67,6 +68,7 @@ def convert(
         _check_source(info, given.get("source_dir"), dataset_dir)
         report(f"{dataset_dir} is already complete: {conversion_report.summary(info)}")
         return info
+    _ownership.check_apart(dataset_dir=dataset_dir, source_dir=given.get("source_dir"))
     converter: Converter = importlib.import_module(spec.module).convert
     try:
         info = converter(dataset_dir, **spec.arguments, **given)

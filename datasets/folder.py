@@ -90,7 +90,7 @@ def convert(
         chosen = {}
     _check_names(classes)
     source = os.path.abspath(source_dir)
-    with conversion.work_directory(dataset_dir) as work:
+    with conversion.work_directory(dataset_dir, source_dir) as work:
         plan = conversion.Plan(
             name="folder",
             classes=classes,

@@ -77,7 +77,7 @@ def convert(
         {p.filename.removesuffix(".JPEG"): p.synset for part in found.values() for p in part},
     )
     labels = {synset: label for label, synset in enumerate(synsets, 1)}
-    with conversion.work_directory(dataset_dir) as work:
+    with conversion.work_directory(dataset_dir, source_dir) as work:
         splits = {}
         for split, pictures in found.items():
             items = [

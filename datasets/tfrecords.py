@@ -1,9 +1,8 @@
 """Image records, with the features and shard names of the original's converters."""
 
-import contextlib
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -11,10 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from datasets import dataset_info
-from slim import _checks
+from slim import _checks, _ownership, _paths
 from slim.data import tfexample_decoder
-
-_INCOMPLETE = ".incomplete"
 
 ITEMS_TO_DESCRIPTIONS = {
     "image": "The picture, uint8 [height, width, channels].",
@@ -154,61 +151,52 @@ def write_split(
 
 
 def write_shard(path: str, images: Iterable[ImageRecord]) -> dataset_info.ShardInfo:
-    """Writes one TFRecord file under a temporary name and renames it when it is whole."""
-    temporary = path + _INCOMPLETE
+    """Writes one TFRecord file under a temporary name and renames it when it is complete.
+
+    Raises:
+      UserError: if a link, a directory or a special file has the name.
+      RunError: if it could not be written.
+    """
+    _paths.check_replaceable(path)
+    directory, name = os.path.split(os.path.abspath(path))
     count = 0
-    with removed_on_error(temporary):
-        with tf.io.TFRecordWriter(temporary) as writer:
-            for image in images:
-                # Else the order of the features would be another in each process.
-                writer.write(image_to_tfexample(*image).SerializeToString(deterministic=True))
-                count += 1
-        with open(temporary, "rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        size = os.path.getsize(temporary)
-        os.replace(temporary, path)
-    return dataset_info.ShardInfo(os.path.basename(path), count, size, digest)
+    try:
+        with _paths.scratch_directory(directory) as scratch:
+            temporary = os.path.join(scratch, name)
+            with tf.io.TFRecordWriter(temporary) as writer:
+                for image in images:
+                    # Else the order of the features would be another in each process.
+                    writer.write(image_to_tfexample(*image).SerializeToString(deterministic=True))
+                    count += 1
+            with open(temporary, "rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            size = os.path.getsize(temporary)
+            os.replace(temporary, path)
+    except (OSError, tf.errors.OpError) as error:
+        raise _checks.RunError(f"{path} could not be written: {error}") from error
+    return dataset_info.ShardInfo(name, count, size, digest)
 
 
 def prepare_directory(dataset_dir: str) -> None:
-    """Makes the directory, proves that it can be written and clears what a killed conversion left.
+    """Creates the directory, marks it as ours and clears what a killed conversion left.
 
     Raises:
-      UserError: if it is a file or cannot be made or written.
+      UserError: if it is a file, cannot be created or written, or holds files that we did not
+        create.
     """
-    if os.path.exists(dataset_dir) and not os.path.isdir(dataset_dir):
-        raise _checks.UserError(f"dataset_dir={dataset_dir!r} is a file; a directory is needed")
-    probe = os.path.join(dataset_dir, f"probe{_INCOMPLETE}")
-    try:
-        os.makedirs(dataset_dir, exist_ok=True)
-        with open(probe, "wb"):
-            pass
-        for name in os.listdir(dataset_dir):
-            if name.endswith(_INCOMPLETE):
-                os.remove(os.path.join(dataset_dir, name))
-    except OSError as error:
-        raise _checks.UserError(
-            f"dataset_dir={dataset_dir!r} cannot be written: {error.strerror or error}"
-        ) from None
+    _ownership.claim(dataset_dir, "dataset", name="dataset_dir", recognize=_is_converted)
+    _paths.sweep_scratch(dataset_dir)
 
 
-@contextlib.contextmanager
-def removed_on_error(path: str) -> Iterator[None]:
-    """Removes the file if the block fails; a full disk becomes one line.
+def _is_converted(dataset_dir: str) -> bool:
+    """Returns whether a directory without a mark holds a dataset of an earlier version.
 
-    Raises:
-      RunError: if the file could not be written.
+    Shards without our dataset_info.json may be of another program: they can be read, not replaced.
     """
     try:
-        yield
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            os.remove(path)
-        if isinstance(error, OSError | tf.errors.OpError):
-            raise _checks.RunError(
-                f"{path.removesuffix(_INCOMPLETE)} could not be written: {error}"
-            ) from error
-        raise
+        return dataset_info.read(dataset_dir) is not None
+    except _checks.UserError:
+        return False
 
 
 def _feature(value: Value) -> tf.train.Feature:

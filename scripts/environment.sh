@@ -30,11 +30,15 @@ slim_install() {
   fi
   if ! { [ -x "$PYTHON" ] && slim_python_fits "$PYTHON"; }; then
     python="$(slim_find_python)" || return
+    if [ -L "$ROOT/.venv" ] || { [ -e "$ROOT/.venv" ] && ! ls "$ROOT"/.venv/installed-* >/dev/null 2>&1; }; then
+      echo "$ROOT/.venv was not created by this script and has no fitting Python. Move it away" >&2
+      return 2
+    fi
     echo "Environment: making $ROOT/.venv"
     "$python" -m venv --clear "$ROOT/.venv" || return
   fi
   echo "Environment: installing requirements/$1.txt"
-  rm -f "$ROOT"/.venv/installed-*
+  rm -f "$ROOT"/.venv/installed-{base,dev}
   "$PYTHON" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock" || return
   echo "$sum" >"$stamp"
   # The packages of the development lock include the base's, at the same versions.

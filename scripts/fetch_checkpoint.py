@@ -7,14 +7,13 @@ taken from SOURCE_DIR if given, else downloaded, and unpacked to FOLDER unless t
 """
 
 import os
-import shutil
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from datasets import archives, download
 from nets import published
-from slim import _checks
+from slim import _checks, _ownership, _paths
 
 _LIMITS = archives.Limits(members=100, bytes=4_000_000_000)
 
@@ -28,6 +27,13 @@ def unpacked(folder: str) -> str | None:
     return None
 
 
+def _holds_checkpoints(folder: str) -> bool:
+    """Returns whether a folder without a mark holds nothing but what this script writes."""
+    endings = ("", download.PARTIAL, download.REJECTED)
+    names = [name for each in published.checkpoints() for name in (each.stem, each.file)]
+    return set(os.listdir(folder)) <= {name + ending for name in names for ending in endings}
+
+
 def fetch(name: str, folder: str, source_dir: str | None) -> str:
     """Returns the path of the checkpoint, after getting it if need be."""
     known = {each.file: each for each in published.checkpoints()}
@@ -36,12 +42,15 @@ def fetch(name: str, folder: str, source_dir: str | None) -> str:
     if not os.path.isdir(place):
         file = download.RemoteFile(name, (known[name].url,))
         report = lambda line: print(line, file=sys.stderr)  # noqa: E731
+        _ownership.claim(folder, "downloads", name="folder", recognize=_holds_checkpoints)
+        _paths.sweep_scratch(folder)
         paths = download.Downloader(report=report).fetch(
             [file], folder, dataset_name=known[name].network, source_dir=source_dir
         )
-        shutil.rmtree(f"{place}.part", ignore_errors=True)  # of a run that was killed
-        archives.extract(paths[name], f"{place}.part", _LIMITS)
-        os.rename(f"{place}.part", place)
+        with _paths.scratch_directory(folder) as scratch:
+            fresh = os.path.join(scratch, "checkpoint")
+            archives.extract(paths[name], fresh, _LIMITS)
+            os.rename(fresh, place)
     found = unpacked(place)
     if found is None:
         raise _checks.RunError(f"{place} holds no .ckpt")

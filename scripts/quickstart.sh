@@ -19,8 +19,12 @@ slim train_image_classifier.py --train_dir="$FOLDER/run" \
   --num_epochs_per_decay=22 --max_number_of_steps=1000 --log_every_n_steps=50 --save_interval_secs=30
 slim eval_image_classifier.py --checkpoint_path="$FOLDER/run" \
   --dataset_dir="$FOLDER/data" --dataset_split_name=validation --eval_json="$FOLDER/accuracy.json"
-rm -rf "$FOLDER/export/saved_model" # an exported version is never written over
-slim export_inference_graph.py --checkpoint_path="$FOLDER/run" --output_dir="$FOLDER/export" \
+EXPORT="$FOLDER/export" # an exported version is never replaced: another run exports to export-2, export-3, ...
+for ((number = 2; ; number++)); do
+  [ -e "$EXPORT" ] || [ -L "$EXPORT" ] || break
+  EXPORT="$FOLDER/export-$number"
+done
+slim export_inference_graph.py --checkpoint_path="$FOLDER/run" --output_dir="$EXPORT" \
   --formats=frozen_pb,saved_model
 slim predict_image_classifier.py --checkpoint_path="$FOLDER/run" --images="$FOLDER/data/samples" --top_k=1
 "$PYTHON" - "$FOLDER/accuracy.json" <<'PYTHON'

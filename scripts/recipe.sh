@@ -41,9 +41,13 @@ evaluate() {
 
 # export_and_predict RUN SPLIT: exports, and names the classes of some pictures with the export and with the checkpoint.
 export_and_predict() {
-  rm -rf "$FOLDER/export/saved_model" # an exported version is never written over
-  slim export_inference_graph --checkpoint_path="$FOLDER/$1" --output_dir="$FOLDER/export" \
+  local number export="$FOLDER/export" # an exported version is never replaced: then export-2, export-3, ...
+  for ((number = 2; ; number++)); do
+    [ -e "$export" ] || [ -L "$export" ] || break
+    export="$FOLDER/export-$number"
+  done
+  slim export_inference_graph --checkpoint_path="$FOLDER/$1" --output_dir="$export" \
     --formats=frozen_pb,saved_model --input_type=encoded_image
-  "$PYTHON" "$ROOT/scripts/try_export.py" "$FOLDER/export" "$DATA" "$2" "$FOLDER/pictures"
+  "$PYTHON" "$ROOT/scripts/try_export.py" "$export" "$DATA" "$2" "$FOLDER/pictures"
   slim predict_image_classifier --checkpoint_path="$FOLDER/$1" --images="$FOLDER/pictures" --top_k=1
 }

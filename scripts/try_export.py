@@ -30,10 +30,22 @@ def pictures(data: str, split: str, folder: str) -> dict[str, int]:
         example = tf.io.parse_single_example(record, features)
         ending = example["image/format"].numpy().decode()
         path = os.path.join(folder, f"{number}.{ending}")
-        with open(path, "wb") as file:
-            file.write(example["image/encoded"].numpy())
+        write_new(path, example["image/encoded"].numpy())
         found[path] = int(example["image/class/label"])
     return found
+
+
+def write_new(path: str, content: bytes) -> None:
+    """Writes a file, unless it is there already; another file of its name ends the program."""
+    try:
+        with open(path, "xb") as file:
+            file.write(content)
+    except FileExistsError:
+        if not os.path.isfile(path) or os.path.islink(path):
+            sys.exit(f"try_export.py: {path} exists and is not a regular file: move it away")
+        with open(path, "rb") as file:
+            if file.read() != content:
+                sys.exit(f"try_export.py: {path} exists and is another image: move it away")
 
 
 def network(path: str):

@@ -76,11 +76,33 @@ def create_exclusive(path: str | os.PathLike[str]) -> IO[bytes]:
     return os.fdopen(os.open(path, flags, 0o666), "wb")
 
 
+def open_output(path: str | os.PathLike[str], *, append: bool) -> IO[bytes]:
+    """Opens a file for writing, creating it if needed.
+
+    Args:
+      path: the file.
+      append: whether to keep its content and write behind it.
+
+    Raises:
+      OSError: if it is a link (`errno.ELOOP`) or no regular file; nothing is changed then.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(path, flags | (os.O_APPEND if append else 0), 0o666)
+    try:
+        _check_regular(descriptor, path)
+        if not append:
+            os.ftruncate(descriptor, 0)
+        return os.fdopen(descriptor, "ab" if append else "wb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
 def kind_of(path: str | os.PathLike[str]) -> str:
     """Returns what a path is, in words: "a regular file", "a link", "a FIFO", "missing", ..."""
     try:
         return _in_words(os.lstat(path).st_mode)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return "missing"
 
 

@@ -2,20 +2,25 @@
 
 Everything is written in a scratch directory beside its destination and then renamed, so a reader
 sees the old file or the new one. A scratch directory is locked by the process that made it: the
-kernel frees the lock when the process dies, and the next writer sweeps what is unlocked.
+kernel frees the lock when the process dies, and the next writer sweeps what is unlocked. The lock
+file's text proves that the directory is ours; nothing else is ever swept.
 """
 
 import contextlib
 import fcntl
 import os
+import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from typing import IO
 
-from slim import _checks
+from slim import _checks, _files
 
 SCRATCH = ".saving-"
+SCRATCH_NAME = re.compile(re.escape(SCRATCH) + "[a-z0-9_]{8}")  # as `tempfile.mkdtemp` names it
+_LOCK_TEXT = "slim: temporary files\n"
 
 
 def check_writable_directory(path: str | os.PathLike[str], name: str = "directory") -> str:
@@ -65,8 +70,10 @@ def scratch_directory(directory: str) -> Iterator[str]:
     """Makes a directory for half-written files in `directory`, and removes it on leaving."""
     path = tempfile.mkdtemp(prefix=SCRATCH, dir=directory)
     try:
-        with open(os.path.join(path, "lock"), "w", encoding="utf-8") as lock:
+        with _files.open_lock(os.path.join(path, "lock")) as lock:
             try_lock(lock)
+            lock.write(_LOCK_TEXT)
+            lock.flush()
             yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
@@ -75,19 +82,32 @@ def scratch_directory(directory: str) -> Iterator[str]:
 def sweep_scratch(directory: str) -> list[str]:
     """Removes the scratch directories of dead processes and returns their names."""
     swept = []
-    for name in sorted(os.listdir(directory)):
-        path = os.path.join(directory, name)
-        if not name.startswith(SCRATCH) or not os.path.isdir(path):
+    for entry in sorted(os.scandir(directory), key=lambda entry: entry.name):
+        if not SCRATCH_NAME.fullmatch(entry.name) or not entry.is_dir(follow_symlinks=False):
             continue
-        with contextlib.ExitStack() as stack:
-            # A process killed before it made the lock file leaves a directory without one.
-            with contextlib.suppress(FileNotFoundError):
-                lock = stack.enter_context(open(os.path.join(path, "lock"), "r+", encoding="utf-8"))
-                if not try_lock(lock):
-                    continue
-            shutil.rmtree(path, ignore_errors=True)
-            swept.append(name)
+        # A process killed before it made the lock file leaves an empty directory.
+        with contextlib.suppress(OSError):
+            os.rmdir(entry.path)
+            swept.append(entry.name)
+            continue
+        if _remove_abandoned(entry.path):
+            swept.append(entry.name)
     return swept
+
+
+def _remove_abandoned(path: str) -> bool:
+    """Removes a scratch directory if it is ours and its process is dead; returns whether it was."""
+    try:
+        with open(
+            os.open(os.path.join(path, "lock"), os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK), "r+"
+        ) as lock:
+            is_ours = stat.S_ISREG(os.fstat(lock.fileno()).st_mode) and lock.read() == _LOCK_TEXT
+            if not is_ours or not try_lock(lock):
+                return False
+            shutil.rmtree(path, ignore_errors=True)
+            return True
+    except (OSError, ValueError):
+        return False
 
 
 def flush_to_disk(path: str) -> None:
@@ -110,8 +130,24 @@ def named_in_errors(path: str) -> Iterator[None]:
         raise
 
 
+def check_replaceable(path: str) -> None:
+    """Checks that a path is free or a regular file, the only things that are ever replaced.
+
+    Raises:
+      UserError: if it is a link, a directory or a special file.
+    """
+    kind = _files.kind_of(path)
+    if kind not in ("missing", "a regular file"):
+        raise _checks.UserError(f"{path} is {kind}, which is never replaced. Move it away")
+
+
 def write_atomically(path: str, content: bytes) -> None:
-    """Writes a file so that a crash leaves either the old content or the new."""
+    """Writes a file so that a crash leaves either the old content or the new.
+
+    Raises:
+      UserError: if a link, a directory or a special file has that name.
+    """
+    check_replaceable(path)
     directory, base = os.path.split(os.path.abspath(path))
     with named_in_errors(path), scratch_directory(directory) as scratch:
         fresh = os.path.join(scratch, base)

@@ -8,9 +8,10 @@ import socket
 from types import TracebackType
 from typing import IO, Self
 
-from slim import _checks, _paths
+from slim import _checks, _files, _paths
 
 LOCK_FILE = "train.lock"
+_BEGINNING = '{"pid": '  # of what the holder writes
 
 
 class TrainDirLock:
@@ -30,11 +31,11 @@ class TrainDirLock:
 
         Raises:
           UserError: if another process (or another lock of this one) holds the directory, or the
-            directory cannot be written in.
+            directory cannot be written in, or the lock's name is taken by something else.
         """
         _paths.check_writable_directory(self._directory)
         while self._file is None:
-            file = open(self._path, "a+", encoding="utf-8")
+            file = self._open()
             if not _paths.try_lock(file):
                 holder = _holder(file)
                 file.close()
@@ -47,10 +48,28 @@ class TrainDirLock:
             else:
                 # The holder left, and took the file away, after we had opened it.
                 file.close()
-        self._file.truncate(0)
+        self._file.seek(0)
+        self._file.truncate()
         json.dump(_this_process(), self._file)
         self._file.flush()
         return self
+
+    def _open(self) -> IO[str]:
+        advice = "Move it away, or choose another directory"
+        try:
+            file = _files.open_lock(self._path)
+        except OSError as error:
+            kind = _files.kind_of(self._path)
+            reason = kind if kind != "a regular file" else error.strerror
+            raise _checks.UserError(
+                f"{self._path} cannot be used as a lock: {reason}. {advice}"
+            ) from None
+        if file.read(len(_BEGINNING)) not in ("", _BEGINNING):
+            file.close()
+            raise _checks.UserError(
+                f"{self._path} cannot be used as a lock: a file of another program. {advice}"
+            )
+        return file
 
     def __exit__(
         self,
@@ -61,7 +80,8 @@ class TrainDirLock:
         """Takes the file away, then lets go of the lock."""
         if self._file is not None:
             with contextlib.suppress(OSError):
-                os.remove(self._path)
+                if _is_at(self._file, self._path):
+                    os.remove(self._path)
             self._file.close()
             self._file = None
 
@@ -82,6 +102,6 @@ def _holder(file: IO[str]) -> str:
 
 def _is_at(file: IO[str], path: str) -> bool:
     try:
-        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+        return os.path.samestat(os.fstat(file.fileno()), os.lstat(path))
     except FileNotFoundError:
         return False

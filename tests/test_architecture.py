@@ -91,6 +91,7 @@ TENSORFLOW_FREE = (
     "classifier.native_log",
     "classifier.output",
     "classifier.options",
+    "classifier.ownership",
     "classifier.paths",
     "classifier.resolve",
     "classifier.resolve_graph",
@@ -115,6 +116,9 @@ TENSORFLOW_FREE = (
     "slim",
     "slim._checks",
     "slim._cores",
+    "slim._files",
+    "slim._json",
+    "slim._ownership",
     "slim._paths",
     "slim.arg_scope",
 )

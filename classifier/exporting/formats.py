@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from classifier import facts, model
+from classifier import facts, model, ownership
 from classifier.config import formats as config_formats
 from classifier.config.export import ExportConfig
 from classifier.exit_codes import ExitCode
@@ -20,7 +20,7 @@ from classifier.exporting import (
 )
 from classifier.exporting.job import Job
 from classifier.resolve_trained import ResolvedExport
-from slim import _paths, signals
+from slim import _ownership, _paths, signals
 
 FORMATS: Mapping[str, Callable[[Job], checks.Exported]] = {
     "frozen_pb": frozen.write,
@@ -46,13 +46,15 @@ def run(config: ExportConfig) -> ExitCode | None:
       config: the options of `export_inference_graph.py`.
 
     Raises:
-      UserError: if the checkpoint is not the model's, a version folder exists, an extra is not
+      UserError: if the checkpoint is not the model's, a version folder exists, `output_dir` or
+        `output_file` holds what no export wrote, an extra is not
         installed, options do not fit each other, or `eval_json` is of another checkpoint; nothing
         is written then.
       RunError: if an export does not give the checkpoint's answers; it is not kept, while the
         formats before it are, with labels and model card.
     """
     if config.run.checkpoint_path is None:
+        ownership.check_output("output_file", config.run.output_file)
         graph_def.write(facts.graph(config))
         return None
     resolved = facts.export(config)
@@ -60,8 +62,10 @@ def run(config: ExportConfig) -> ExitCode | None:
         resolved.model, config.run.checkpoint_path, resolved.image_size, config.run.num_frames
     )
     numbers = model_card.measured(config.run, classifier.prefix, classifier.step)
-    output_dir = _paths.check_writable_directory(str(config.run.output_dir), "output_dir")
+    output_dir = str(config.run.output_dir)
+    ownership.claim_export(output_dir)
     _paths.sweep_scratch(output_dir)
+    _ownership.check_entries(output_dir, files=("labels.txt",), directories=("saved_model",))
     job = _job(resolved, classifier)
     for name in resolved.formats:
         job.target(name)  # all of them, before the first is written

@@ -9,7 +9,7 @@ from classifier.config.export import ExportOptions
 from classifier.config.formats import FORMATS
 from classifier.exporting import checks, input_types
 from classifier.exporting.samples import Samples
-from slim import _checks
+from slim import _checks, _ownership
 
 MAX_DROP = 1.0  # percentage points
 
@@ -52,10 +52,10 @@ class Job:
         """Returns the path that a format is written to.
 
         Raises:
-          UserError: if a folder is there, which nothing is written over.
+          UserError: if anything but a regular file is there, which nothing is written over.
         """
         path = os.path.join(str(self.options.output_dir), *self._parts(name))
-        if os.path.isdir(path):
+        if os.path.lexists(path) and not _ownership.is_regular(path):
             raise _checks.UserError(f"{path} exists; remove it, or choose another output_dir")
         return path
 

@@ -11,15 +11,13 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from classifier import images, model
+from classifier import images, model, ownership
 from classifier.config.export import ExportOptions
 from classifier.exporting import usage
 from classifier.exporting.checks import Exported
 from classifier.run_directory import RunDirectory, read_json
 from slim import _checks, _paths
 
-FILE_NAME = "README.md"
-MARK = "<!-- Written by export_inference_graph.py. Without this line, no export changes it. -->"
 _SHOWN_CLASSES = 100
 # Of an evaluation's file.
 _KEYS = {"accuracy", "checkpoint", "num_images", "split", "step"}
@@ -115,14 +113,12 @@ def write(
     Returns:
       The path, or None where there is one that the user has taken over.
     """
-    path = os.path.join(str(options.output_dir), FILE_NAME)
-    if os.path.exists(path):
-        with open(path, encoding="utf-8") as file:
-            if MARK not in file.read():
-                return None
+    path = os.path.join(str(options.output_dir), ownership.CARD)
+    if os.path.lexists(path) and not ownership.is_our_card(path):
+        return None
     sections = [
         _front_matter(classifier, options, numbers),
-        f"{MARK}\n\n# {classifier.info.model_name}\n",
+        f"{ownership.CARD_MARK}\n\n# {classifier.info.model_name}\n",
         *_sections(classifier, options, found, numbers),
         *_of_earlier_exports(others),
     ]

@@ -1,6 +1,7 @@
 """What is told of the pictures that a run leaves out."""
 
 import csv
+import io
 import os
 from collections.abc import Mapping
 
@@ -8,7 +9,7 @@ import numpy as np
 
 from classifier import inputs
 from classifier.config.bad_images import DEFAULT_MAX_FRACTION
-from slim import _checks, _paths, learning
+from slim import _checks, _files, _paths, learning
 from slim.data.dataset import Dataset
 
 _COLUMNS = ("path", "shard", "record", "reason")
@@ -81,9 +82,10 @@ class BadImagesLog(learning.Hook):
     def _write(self, bad: list[inputs.BadImage]) -> None:
         with (
             _paths.named_in_errors(self._path),
-            open(self._path, "a", encoding="utf-8", newline="") as file,
+            _files.open_output(self._path, append=True) as opened,
+            io.TextIOWrapper(opened, encoding="utf-8", newline="") as file,
         ):
             writer = csv.writer(file)
-            if not file.tell():
+            if not os.path.getsize(self._path):
                 writer.writerow(_COLUMNS)
             writer.writerows((each.file, each.shard, each.record, each.reason) for each in bad)

@@ -12,7 +12,7 @@ import numpy as np
 import tqdm
 
 from classifier.resolve import ResolvedRun
-from slim import _paths, learning
+from slim import _files, _paths, learning
 
 
 class MetricsFile:
@@ -41,8 +41,11 @@ class MetricsFile:
     def append(self, values: Mapping[str, Any]) -> None:
         """Adds a line."""
         line = json.dumps(values) + "\n"
-        with _paths.named_in_errors(self._path), open(self._path, "a", encoding="utf-8") as file:
-            file.write(line)
+        with (
+            _paths.named_in_errors(self._path),
+            _files.open_output(self._path, append=True) as file,
+        ):
+            file.write(line.encode())
 
 
 def _step_of(line: str) -> float:

@@ -6,6 +6,7 @@ Only the place of the bytes changes; the order and the batches stay.
 import hashlib
 import itertools
 import os
+import re
 import shutil
 import weakref
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from concurrent import futures
 
 import tensorflow as tf
 
-from slim import _checks
+from slim import _checks, _ownership, _paths
 from slim.data import dataset as dataset_lib
 
 NONE, MEMORY = "none", "memory"
@@ -34,7 +35,8 @@ class Cache:
       paths: where to read the shards, in their order.
 
     Raises:
-      UserError: if there is no room, or the folder cannot be written.
+      UserError: if there is no room, or the folder cannot be written, lies in the dataset's
+        directory or holds files that we did not create.
     """
 
     def __init__(self, dataset: dataset_lib.Dataset, place: str) -> None:
@@ -71,11 +73,15 @@ def _folder_of(dataset: dataset_lib.Dataset, place: str) -> str:
     source = os.path.dirname(os.path.abspath(dataset.data_sources[0]))
     name = f"{dataset.name}-{dataset.split_name}".replace(os.sep, "-").replace(":", "-")
     folder = os.path.join(place, f"{name}-{hashlib.sha256(source.encode()).hexdigest()[:8]}")
-    try:
-        os.makedirs(folder, exist_ok=True)
-    except OSError as error:
-        raise _checks.UserError(f"cache={place!r} cannot be made: {error}") from None
+    _ownership.check_apart(cache=folder, dataset_dir=source)
+    _ownership.claim(folder, "cache", name="cache", recognize=_has_copies)
+    _paths.sweep_scratch(folder)
     return folder
+
+
+def _has_copies(folder: str) -> bool:
+    """Returns whether a folder without a mark holds nothing but the copies of earlier versions."""
+    return all(re.match(r"\d{5}-", name) for name in os.listdir(folder))
 
 
 def _check_room(needed: int, free: int | None, where: str, place: str) -> None:
@@ -104,8 +110,11 @@ def _is_same(source: str, copy: str) -> bool:
 
 
 def _copy(source: str, copy: str) -> None:
-    shutil.copy2(source, f"{copy}.{os.getpid()}.part")
-    os.replace(f"{copy}.{os.getpid()}.part", copy)
+    _paths.check_replaceable(copy)
+    folder, name = os.path.split(copy)
+    with _paths.scratch_directory(folder) as scratch:
+        shutil.copy2(source, os.path.join(scratch, name))
+        os.replace(os.path.join(scratch, name), copy)
 
 
 def _remove(paths: Sequence[str]) -> None:

@@ -4,10 +4,11 @@ import json
 import logging
 import math
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from slim import _checks, _paths
+from slim import _checks, _ownership, _paths
 from slim.checkpoints import _listing, _writing
 
 DIRECTORY = "best"
@@ -39,15 +40,19 @@ def save_best(
     """Writes the checkpoint `name` in `directory` if `value` beats the recorded one.
 
     The record is replaced after the new checkpoint is complete and before the old one is removed.
-    An equal value, or one that is not a number, is not better. A record of another metric, or of
-    another direction, does not count.
+    Only checkpoints that an intact record proves to be ours are removed. An equal value, or one
+    that is not a number, is not better. A record of another metric, or of another direction, does
+    not count.
 
     Returns:
       The prefix, or None if nothing was written.
 
     Raises:
+      UserError: if the directory is a link, or not a directory.
       RunError: if it cannot be written.
     """
+    above, base = os.path.split(os.path.abspath(directory))
+    _ownership.check_entries(above, files=(), directories=(base,))
     old, value = _record(directory), float(value)
     same = old is not None and (old["metric"], old["higher_is_better"]) == (
         metric_name,
@@ -80,10 +85,18 @@ def save_best(
         raise _checks.RunError(
             f"Saved {prefix}, but could not write {RECORD} beside it: {error.strerror}"
         ) from error
+    if old is not None:
+        _remove_others(directory, name)
+    return prefix
+
+
+def _remove_others(directory: str, name: str) -> None:
+    """Removes the checkpoints that were the best before, with the same basename as `name`."""
+    basename = name.rpartition("-")[0]
     listing = _listing.list_checkpoints(directory)
     for other in {*listing.names, *listing.orphans} - {name}:
-        _writing.remove(os.path.join(directory, other))
-    return prefix
+        if re.fullmatch(re.escape(basename) + r"-\d+", other):
+            _writing.remove(os.path.join(directory, other))
 
 
 def _record(directory: str) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from slim import _checks, _paths
+from slim import _checks, _ownership, _paths
 from slim.checkpoints import _listing
 from slim.checkpoints._reading import brief
 from slim.workers import local_value
@@ -36,6 +36,7 @@ def save(prefix: str | os.PathLike[str], tensors: Mapping[str, Any]) -> str:
 
     Raises:
       ValueError: if there is nothing to save.
+      UserError: if a link, directory or special file has the name of one of its files.
       RunError: if the disk is full or fails. No older checkpoint is touched, nothing is left over.
     """
     if not tensors:
@@ -55,7 +56,9 @@ def save(prefix: str | os.PathLike[str], tensors: Mapping[str, Any]) -> str:
             # The index tells that a checkpoint exists; files_of lists it first, for removal.
             for path in reversed(_listing.files_of(fresh)):
                 _paths.flush_to_disk(path)
-                os.replace(path, os.path.join(directory, os.path.basename(path)))
+                target = os.path.join(directory, os.path.basename(path))
+                _paths.check_replaceable(target)
+                os.replace(path, target)
                 _paths.flush_to_disk(directory)
     except (OSError, tf.errors.OpError) as error:
         raise _checks.RunError(
@@ -65,8 +68,14 @@ def save(prefix: str | os.PathLike[str], tensors: Mapping[str, Any]) -> str:
 
 
 def remove(prefix: str) -> None:
-    """Removes the files of a checkpoint, index first, so that it is never found half removed."""
+    """Removes the files of a checkpoint, index first, so that it is never found half removed.
+
+    Links stay: they are the user's.
+    """
     for path in _listing.files_of(prefix):
+        if not _ownership.is_regular(path):
+            _log.warning("Did not remove %s: not a regular file", path)
+            continue
         try:
             os.remove(path)
         except OSError as error:

@@ -74,8 +74,10 @@ def test_how_many_images(found, averaged):
 
 def test_another_dataset_and_its_colours(found, evaluate, undescribed, tmp_path, monkeypatch):
     monkeypatch.setattr(download, "_problem", lambda file, path: None)  # not the published archive
-    (tmp_path / "cifar-10-binary.tar.gz").write_bytes(made.cifar10_archive(per_batch=10)[0])
-    download_and_convert.convert("cifar10", str(tmp_path / "data"), source_dir=str(tmp_path))
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "cifar-10-binary.tar.gz").write_bytes(made.cifar10_archive(per_batch=10)[0])
+    download_and_convert.convert("cifar10", str(tmp_path / "data"), source_dir=str(source))
     given = {"model_name": "lenet", "dataset_name": "cifar10", "dataset_split_name": "test"}
     given["dataset_dir"] = tmp_path / "data"
     gray = found(undescribed, **given, use_grayscale=True)

@@ -36,10 +36,12 @@ def saved_steps(folder):
 def coloured(tmp_path_factory):
     """Coloured pictures: those of CIFAR-10, in its true format."""
     folder = tmp_path_factory.mktemp("coloured")
-    (folder / "cifar-10-binary.tar.gz").write_bytes(made.cifar10_archive(per_batch=10)[0])
+    source = folder / "source"
+    source.mkdir()
+    (source / "cifar-10-binary.tar.gz").write_bytes(made.cifar10_archive(per_batch=10)[0])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(download, "_problem", lambda file, path: None)  # not the published archive
-        download_and_convert.convert("cifar10", str(folder / "data"), source_dir=str(folder))
+        download_and_convert.convert("cifar10", str(folder / "data"), source_dir=str(source))
     return folder / "data"
 
 

@@ -130,18 +130,18 @@ def test_a_folder_without_a_run_is_left_alone(tmp_path):
         {"checkpoint_path": "{run}"},
         {"checkpoint_path": "{run}/model.ckpt-5"},
         {"checkpoint_path": "{run}/best"},
-        {"dataset_dir": "{run}/images/data"},
+        {"dataset_dir": "{run}/eval/data"},
     ],
 )
 def test_what_the_new_run_reads_is_not_moved(tmp_path, values):
     (tmp_path / "best").mkdir()
-    (tmp_path / "images" / "data").mkdir(parents=True)
+    (tmp_path / "eval" / "data").mkdir(parents=True)
     (tmp_path / "model.ckpt-5.index").touch()
     (name,) = values
     given = {name: text.format(run=tmp_path) for name, text in values.items()}
     with pytest.raises(_checks.UserError, match=f"restart would move what {name}='{tmp_path}"):
         set_aside.move(config(tmp_path, **given))
-    assert sorted(os.listdir(tmp_path)) == ["best", "images", "model.ckpt-5.index"]
+    assert sorted(os.listdir(tmp_path)) == ["best", "eval", "model.ckpt-5.index"]
 
 
 def test_a_trainer_at_work_is_not_disturbed(tmp_path):

@@ -1,7 +1,6 @@
 """Conversions that are killed, disturbed or short of room. They go on, or leave nothing."""
 
 import errno
-import fcntl
 import json
 import os
 import shutil
@@ -23,7 +22,7 @@ from datasets import (
     tfrecords,
     workers,
 )
-from slim import _checks
+from slim import _checks, _ownership
 from tests.datasets import archives_in_the_true_format as made
 from tests.datasets import picture_folder
 
@@ -98,9 +97,9 @@ def shards_written(source, out, monkeypatch, **options):
 
 def test_nothing_is_seen_before_all_is_whole(source, tmp_path, monkeypatch):
     interrupted(source, tmp_path / "out", monkeypatch)
-    assert os.listdir(tmp_path / "out") == [conversion.WORK]
+    assert sorted(os.listdir(tmp_path / "out")) == [_ownership.MARK, conversion.WORK]
     convert(source, tmp_path / "out")
-    assert len(os.listdir(tmp_path / "out")) == 8 + 2
+    assert len(os.listdir(tmp_path / "out")) == 8 + 3
 
 
 def test_finished_shards_are_not_made_again(source, tmp_path, monkeypatch):
@@ -189,16 +188,14 @@ def test_after_a_bad_file_nothing_more_is_written(source, tmp_path, monkeypatch)
     with pytest.raises(_checks.UserError, match="2 of 40 files cannot be used"):
         convert(source, tmp_path / "out")
     assert len(written) == 1, "the others are only looked at"
-    assert os.listdir(tmp_path / "out") == ["bad_files.csv"]
+    assert sorted(os.listdir(tmp_path / "out")) == [_ownership.MARK, "bad_files.csv"]
 
 
 def test_one_conversion_at_a_time(source, tmp_path):
-    work = tmp_path / conversion.WORK
-    work.mkdir()
-    with open(work / conversion_journal.LOCK, "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with conversion.work_directory(str(tmp_path / "out")) as work:
+        assert conversion_journal.LOCK in os.listdir(work)
         with pytest.raises(_checks.UserError, match="Another conversion is at work in .*; wait"):
-            convert(source, tmp_path)
+            convert(source, tmp_path / "out")
 
 
 def test_a_full_disk(source, tmp_path, monkeypatch):

@@ -34,6 +34,7 @@ def examples(directory, split):
 def test_counts_and_names(converted):
     directory, lines = converted
     assert sorted(os.listdir(directory)) == [
+        ".slim",
         "dataset_info.json",
         "digits_train-00000-of-00002.tfrecord",
         "digits_train-00001-of-00002.tfrecord",
@@ -173,9 +174,8 @@ def test_an_incomplete_directory_is_redone(tmp_path, damage):
     directory = str(tmp_path)
     digits.convert(directory)
     damage(directory)
-    left_over = os.path.join(directory, "digits_train-00000-of-00002.tfrecord.incomplete")
-    with open(left_over, "w") as file:
-        file.write("half")
+    left_over = os.path.join(directory, ".saving-a_killed")
+    os.mkdir(left_over)
     assert not dataset_info.is_complete(directory)
     download_and_convert.convert("digits", directory, lambda line: None)
     assert dataset_info.is_complete(directory)
@@ -204,7 +204,7 @@ digits.convert({str(tmp_path)!r})
     assert not dataset_info.is_complete(str(tmp_path))
     download_and_convert.convert("digits", str(tmp_path), lambda line: None)
     assert dataset_info.read(str(tmp_path)) == dataset_info.read(converted[0])
-    assert not [name for name in os.listdir(tmp_path) if "incomplete" in name]
+    assert not [name for name in os.listdir(tmp_path) if name.startswith(".saving-")]
 
 
 @pytest.mark.parametrize("below", ["", "/sub"])
@@ -212,7 +212,7 @@ def test_file_shaped_directory(tmp_path, below):
     path = tmp_path / "file"
     path.write_text("mine")
     with pytest.raises(
-        _checks.UserError, match=r"is a file; a dir|cannot be written: Not a directory"
+        _checks.UserError, match=r"is a file; a dir|cannot be made: Not a directory"
     ) as caught:
         download_and_convert.convert("digits", str(path) + below)
     assert "\n" not in str(caught.value)
@@ -227,7 +227,7 @@ def test_file_shaped_directory_is_refused_by_the_converter_too(tmp_path):
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs a directory nobody can write")
 def test_unwritable_directory():
-    with pytest.raises(_checks.UserError, match="dataset_dir='/proc/self/x' cannot be written: "):
+    with pytest.raises(_checks.UserError, match="dataset_dir='/proc/self/x' cannot be made: "):
         download_and_convert.convert("digits", "/proc/self/x")
 
 

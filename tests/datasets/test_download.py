@@ -286,7 +286,7 @@ def test_no_room_is_told_before_anything_is_fetched(server, tmp_path, monkeypatc
 
 
 def test_a_disk_that_fills_up(server, tmp_path, monkeypatch):
-    real = open
+    real = download._files.open_output
 
     class Full:
         def __init__(self, file):
@@ -307,7 +307,9 @@ def test_a_disk_that_fills_up(server, tmp_path, monkeypatch):
         def flush(self):
             self.file.flush()
 
-    monkeypatch.setattr(download, "open", lambda p, m: Full(real(p, m)), raising=False)
+    monkeypatch.setattr(
+        download._files, "open_output", lambda path, append: Full(real(path, append=append))
+    )
     monkeypatch.setattr(download, "_CHUNK", 1 << 14)
     with pytest.raises(
         _checks.RunError, match=r"tar.gz could not be written: No space left on device. What is"
@@ -322,10 +324,19 @@ def test_a_disk_that_fills_up(server, tmp_path, monkeypatch):
     assert (tmp_path / NAME).read_bytes() == CONTENT
 
 
-def test_a_file_that_cannot_be_opened(server, tmp_path):
-    (tmp_path / (NAME + download.PARTIAL)).mkdir()
-    with pytest.raises(_checks.RunError, match="could not be written: Is a directory"):
-        fetch(tmp_path, wanted(server))
+@pytest.mark.parametrize("ending", ["", download.PARTIAL, download.REJECTED])
+@pytest.mark.parametrize("kind", ["directory", "link", "FIFO"])
+def test_what_is_no_regular_file_is_refused_and_untouched(server, tmp_path, ending, kind):
+    path = tmp_path / "downloads" / (NAME + ending)
+    path.parent.mkdir()
+    (tmp_path / "mine").write_text("mine")
+    {"directory": path.mkdir, "link": lambda: path.symlink_to("../mine"),
+     "FIFO": lambda: os.mkfifo(path)}[kind]()  # fmt: skip
+    with pytest.raises(_checks.UserError, match=f"{NAME}{ending} is a {kind}, which is never rep"):
+        fetch(path.parent, wanted(server))
+    assert os.listdir(path.parent) == [path.name]
+    assert (tmp_path / "mine").read_text() == "mine"
+    assert server.asked == []
 
 
 def test_no_tensorflow():

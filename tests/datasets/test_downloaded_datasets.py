@@ -85,6 +85,7 @@ def test_mnist(server, monkeypatch, tmp_path, capsys):
     download_and_convert.run("mnist", out, lines.append)
     assert lines[0] == f"Wrote mnist to {out}: 20 train, 10 test images of 10 classes"
     assert sorted(os.listdir(out)) == [
+        ".slim",
         "dataset_info.json",
         "labels.txt",
         "mnist_test.tfrecord",
@@ -113,17 +114,19 @@ def test_mnist(server, monkeypatch, tmp_path, capsys):
 def test_mnist_from_a_folder(server, monkeypatch, tmp_path):
     files, _ = made.mnist_files()
     serve_mnist(server, monkeypatch, files)
+    source = tmp_path / "source"
+    source.mkdir()
     for name, content in files.items():
-        (tmp_path / name).write_bytes(content)
+        (source / name).write_bytes(content)
     download_and_convert.run(
-        "mnist", str(tmp_path / "out"), lambda line: None, source_dir=str(tmp_path)
+        "mnist", str(tmp_path / "out"), lambda line: None, source_dir=str(source)
     )
     assert server.asked == []
-    assert (tmp_path / "train-images-idx3-ubyte.gz").exists()
-    os.remove(tmp_path / "t10k-labels-idx1-ubyte.gz")
+    assert (source / "train-images-idx3-ubyte.gz").exists()
+    os.remove(source / "t10k-labels-idx1-ubyte.gz")
     with pytest.raises(_checks.UserError, match="mnist cannot be made from source_dir=.*t10k-labe"):
-        mnist.convert(str(tmp_path / "other"), source_dir=str(tmp_path))
-    assert os.listdir(tmp_path / "other") == []
+        mnist.convert(str(tmp_path / "other"), source_dir=str(source))
+    assert os.listdir(tmp_path / "other") == [".slim"]
 
 
 @pytest.mark.parametrize(
@@ -158,6 +161,7 @@ def test_cifar10(server, monkeypatch, tmp_path):
     out = str(tmp_path / "out")
     download_and_convert.run("cifar10", out, lambda line: None)
     assert sorted(os.listdir(out)) == [
+        ".slim",
         "cifar10_test.tfrecord",
         "cifar10_train.tfrecord",
         "dataset_info.json",
@@ -217,7 +221,7 @@ def test_flowers(server, monkeypatch, tmp_path):
     assert [name for name in names if "train" in name] == [
         f"flowers_train_{number:05d}-of-00005.tfrecord" for number in range(5)
     ]
-    assert len(names) == 12
+    assert len(names) == 13
     seen = {}
     for split, count in (("train", 30), ("validation", 10)):
         found = list(records("flowers", split, out))
@@ -353,7 +357,8 @@ def test_downloads_of_a_failed_conversion_are_kept(server, monkeypatch, tmp_path
         patch.setattr(conversion, "run", failing)
         with pytest.raises(_checks.RunError, match="could not be written: .*No space left"):
             download_and_convert.run("cifar10", out, lambda line: None)
-    assert os.listdir(os.path.join(out, conversion.DOWNLOADS)) == [cifar10.FILE.name]
+    kept = os.listdir(os.path.join(out, conversion.DOWNLOADS))
+    assert sorted(kept) == [".slim", cifar10.FILE.name]
     asked = len(server.asked)
     download_and_convert.run("cifar10", out, lambda line: None)
     assert len(server.asked) == asked

@@ -189,7 +189,7 @@ def test_disk_full_before_and_during_the_download(place, monkeypatch):
         place.refuses("No room for the download in .* are needed")
     assert place.server.asked == []
 
-    real = open
+    real = download._files.open_output
 
     class Full:
         def __init__(self, file):
@@ -208,7 +208,9 @@ def test_disk_full_before_and_during_the_download(place, monkeypatch):
             self.file.flush()
 
     with monkeypatch.context() as patch:
-        patch.setattr(download, "open", lambda p, m: Full(real(p, m)), raising=False)
+        patch.setattr(
+            download._files, "open_output", lambda path, append: Full(real(path, append=append))
+        )
         place.refuses(f"{place.first} could not be written: No space left on device")
     place.convert()
     place.check()

@@ -72,6 +72,7 @@ def test_mixed_folder_with_skip(mixed, converted):
     for path, reason in reasons.items():
         assert reason in found[path], path
     assert sorted(os.listdir(out)) == [
+        ".slim",
         "bad_files.csv",
         "dataset_info.json",
         "folder_train-00000-of-00001.tfrecord",
@@ -122,7 +123,7 @@ def test_mixed_folder_with_error_lists_all_and_writes_nothing(mixed, tmp_path):
     for path, reason in reasons.items():
         (line,) = [line for line in lines if line.startswith(f"{path}: ")]
         assert reason in line
-    assert os.listdir(tmp_path / "out") == ["bad_files.csv"]
+    assert sorted(os.listdir(tmp_path / "out")) == [".slim", "bad_files.csv"]
     assert set(bad_files(tmp_path / "out")) == set(reasons)
 
 
@@ -223,7 +224,7 @@ def test_a_split_without_files_is_refused_before_any_is_read(tmp_path):
     (tmp_path / "src" / "train" / "ant" / "bad.jpg").write_bytes(b"")
     with pytest.raises(_checks.UserError, match=r"^Split 'test' has no images in .*src$"):
         folder.convert(str(tmp_path / "out"), source_dir=str(tmp_path / "src"))
-    assert os.listdir(tmp_path / "out") == []
+    assert os.listdir(tmp_path / "out") == [".slim"]
 
 
 def test_files_that_are_no_pictures_beside_the_classes_of_a_split(tmp_path):

@@ -93,6 +93,7 @@ def test_all_its_splits(converted):
     assert lines[0] == (f"Wrote tfds:tiny_pictures to {out}: 12 train, 5 test images of 3 classes")
     assert "  split hidden has no labels and was left out" in lines
     assert sorted(os.listdir(out)) == [
+        ".slim",
         "dataset_info.json",
         "labels.txt",
         "tiny_pictures_test-00000-of-00001.tfrecord",

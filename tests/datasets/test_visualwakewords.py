@@ -85,7 +85,7 @@ def use(folder, monkeypatch, contents):
 
 
 def convert(tmp_path, out="out", **options):
-    directory = str(tmp_path / out)
+    directory = f"{tmp_path}-{out}"
     download_and_convert.run(
         "visualwakewords", directory, lambda line: None, source_dir=str(tmp_path), **options
     )

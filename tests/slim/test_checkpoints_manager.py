@@ -241,7 +241,7 @@ def test_traces_without_a_checkpoint_are_no_fresh_start(tmp_path, variables, tra
 
 def test_an_interrupted_first_save_is_swept(tmp_path, variables, caplog):
     (tmp_path / "model.ckpt-1.data-00000-of-00001").write_bytes(b"x")
-    (tmp_path / ".saving-dead").mkdir()
+    (tmp_path / ".saving-dead_one").mkdir()
     manager = checkpoints.Checkpoints(tmp_path)
     assert manager.restore_latest(variables) is None
     assert "The first save in" in caplog.text

@@ -71,15 +71,28 @@ def _umask():
 
 
 def test_sweeping_spares_a_living_writer_and_what_is_not_ours(tmp_path):
-    (tmp_path / ".saving-dead").mkdir()
-    (tmp_path / ".saving-dead" / "lock").write_text("")
-    (tmp_path / ".saving-died-at-once").mkdir()
-    (tmp_path / ".saving-file").write_text("")
+    dead = tmp_path / ".saving-dead_one"
+    dead.mkdir()
+    (dead / "lock").write_text(_paths._LOCK_TEXT)
+    (dead / "half").write_text("x")
+    (tmp_path / ".saving-at_once_").mkdir()
+    (tmp_path / ".saving-a_file__").write_text("")
     (tmp_path / "model").mkdir()
+    for name, text in ((".saving-the_user", "mine"), (".saving-no_mark_", "")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "lock").write_text(text)
+    (tmp_path / ".saving-unlocked").mkdir()
+    (tmp_path / ".saving-unlocked" / "thesis").write_text("mine")
+    (tmp_path / ".saving-of-the-user").mkdir()
+    (tmp_path / ".saving-link____").symlink_to(tmp_path / "model")
+    (tmp_path / ".saving-locklink").mkdir()
+    (tmp_path / ".saving-locklink" / "lock").symlink_to(dead / "lock")
+    kept = set(os.listdir(tmp_path)) - {".saving-dead_one", ".saving-at_once_"}
     with _paths.scratch_directory(str(tmp_path)) as scratch:
-        assert _paths.sweep_scratch(str(tmp_path)) == [".saving-dead", ".saving-died-at-once"]
+        assert _paths.sweep_scratch(str(tmp_path)) == [".saving-at_once_", ".saving-dead_one"]
         assert os.path.isdir(scratch)
-    assert sorted(os.listdir(tmp_path)) == [".saving-file", "model"]
+    assert set(os.listdir(tmp_path)) == kept
+    assert (tmp_path / ".saving-unlocked" / "thesis").read_text() == "mine"
 
 
 def test_a_second_trainer_is_told_who_holds_the_directory(tmp_path, holder):
@@ -98,14 +111,44 @@ def test_kill_9_frees_the_directory_and_its_stale_file_is_no_obstacle(tmp_path, 
     assert os.listdir(tmp_path) == []
 
 
-def test_a_lock_file_of_anything_is_no_obstacle_and_names_nobody(tmp_path):
-    (tmp_path / LOCK_FILE).write_text("garbage")
+@pytest.mark.parametrize("content", ["", '{"pid": 12, "ho'])
+def test_a_truncated_lock_file_is_no_obstacle_and_names_nobody(tmp_path, content):
+    (tmp_path / LOCK_FILE).write_text(content)
     with TrainDirLock(tmp_path):
-        (tmp_path / LOCK_FILE).write_text("garbage")
+        (tmp_path / LOCK_FILE).write_text(content)
         with pytest.raises(_checks.UserError, match="in use by another process; wait for it"):
             TrainDirLock(tmp_path).__enter__()
     with TrainDirLock(tmp_path):
         pass
+
+
+def _link(path):
+    (path.parent / "notes").write_text("mine")
+    path.symlink_to(path.parent / "notes")
+
+
+@pytest.mark.parametrize(
+    "make, reason",
+    [
+        (lambda path: path.write_text("my notes"), "a file of another program"),
+        (_link, "a link"),
+        (lambda path: path.symlink_to("nowhere"), "a link"),
+        (lambda path: path.mkdir(), "a directory"),
+        (os.mkfifo, "a FIFO"),
+    ],
+    ids=["file", "link", "dangling", "directory", "fifo"],
+)
+def test_a_lock_name_taken_by_something_else_is_refused_in_one_line(tmp_path, make, reason):
+    path = tmp_path / LOCK_FILE
+    make(path)
+    before = path.lstat()
+    message = f"train.lock cannot be used as a lock: {reason}. Move it away, or choose another"
+    with pytest.raises(_checks.UserError, match=message), TrainDirLock(tmp_path):
+        pass
+    assert path.lstat() == before
+    assert not (tmp_path / "nowhere").exists()
+    if (tmp_path / "notes").exists():
+        assert (tmp_path / "notes").read_text() == "mine"
 
 
 def test_of_many_who_want_the_lock_one_has_it_at_a_time(tmp_path):

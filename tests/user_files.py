@@ -1,0 +1,29 @@
+"""Holds that a directory of the user's stays as it is, byte for byte."""
+
+import contextlib
+import os
+import pathlib
+
+
+def snapshot(root):
+    """Returns everything below a directory: mode, time and content; links are not followed."""
+    found = {}
+    for parent, directories, files in os.walk(root):
+        for name in (*directories, *files):
+            path = pathlib.Path(parent, name)
+            status = path.lstat()
+            content = None
+            if path.is_symlink():
+                content = os.readlink(path)
+            elif path.is_file():
+                content = path.read_bytes()
+            found[str(path.relative_to(root))] = (status.st_mode, status.st_mtime_ns, content)
+    return found
+
+
+@contextlib.contextmanager
+def unchanged(root):
+    """Asserts that the block changes nothing below a directory."""
+    before = snapshot(root)
+    yield
+    assert snapshot(root) == before
