@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from classifier import options
 from classifier.config.checkpoints import ConvertConfig, DiffConfig, InspectConfig
 from classifier.config.conversion import DataConfig
 from classifier.config.export import ExportConfig
@@ -144,6 +145,7 @@ KINDS = {
     ("train", "class_weights"): "file",
     ("export", "eval_json"): "file",
     ("convert", "source_dir"): "pictures",
+    ("checkpoints", "output"): "new_prefix",
 }
 # Options whose help speaks of files, and whose value is no path.
 NOT_PATHS = {
@@ -162,15 +164,21 @@ _TARGETS: Mapping[str, tuple[tuple[str, tuple[int, ...]], ...]] = {
         ("plain/new", DONE),
     ),
     "new_file": (
-        *((each, REFUSED) for each in (*_SPECIAL, "plain/empty", "plain/outside")),
         *((f"plain/{each}", REFUSED) for each in ("letter.txt", "read_only.txt", "outside.txt")),
-        ("plain/new/result", DONE),
+        *((each, REFUSED) for each in (*_SPECIAL, "plain/empty", "plain/outside")),
+        ("plain/new", DONE),
     ),
-    "folder": (("data", DONE), *_BAD),
-    "checkpoint": (("run", DONE), ("linked_run", DONE), *_BAD),
-    "images": (("pictures", DONE), ("pictures/a/*", DONE), ("**", ANY), *_BAD),
-    "pictures": (("pictures", DONE), *_BAD),
-    "file": (("weights.json", DONE), ("plain/damaged.json", ANY_FAILURE), *_BAD),
+    "new_prefix": (
+        *((f"{each}/model.ckpt-10", REFUSED) for each in OURS),
+        *((f"{each}/lenet.weights.h5", REFUSED) for each in OURS),
+        ("plain/new/model.ckpt-0", DONE),
+        ("plain/new/lenet.weights.h5", DONE),
+    ),
+    "folder": (*_BAD, ("data", DONE)),
+    "checkpoint": (*_BAD, ("run", DONE), ("linked_run", DONE)),
+    "images": (*_BAD, ("pictures", DONE), ("pictures/a/*", DONE), ("**", ANY)),
+    "pictures": (*_BAD, ("pictures", DONE)),
+    "file": (*_BAD, ("weights.json", DONE), ("plain/damaged.json", ANY_FAILURE)),
 }
 
 
@@ -178,18 +186,25 @@ def by_option() -> Iterator[Case]:
     """Yields the cases of the options of the scripts."""
     for (script, option), more in ROLES.items():
         for target, codes in _TARGETS[kind_of(script, option)]:
-            if (script, option) == ("checkpoints", "output") and not target.endswith(".txt"):
-                target += ".weights.h5" if codes == DONE else ""
             if (script, option) == ("export", "eval_json"):
                 codes = ANY_FAILURE  # an evaluation of the very checkpoint; no file here is one
-            allowed = (f"home/{target}",) if codes == DONE and is_output(script, option) else ()
+            is_created = codes == DONE and is_output(script, option)
+            allowed = (f"home/{_created(target)}",) if is_created else ()
             yield _case(script, option, target, codes, more, allowed=allowed)
+
+
+def _created(target: str) -> str:
+    """Returns the topmost part of a path of the user's that has to be created for it."""
+    return "/".join(target.split("/")[:2])
+
+
+def first(script: str, option: str) -> str:
+    """Returns the name of the first case of an option."""
+    return f"{script}-{option}-{_TARGETS[kind_of(script, option)][0][0]}"
 
 
 def kind_of(script: str, option: str) -> str:
     """Returns what an option's path has to be: a key of `_TARGETS`."""
-    from classifier import options
-
     declared = options.by_name(SCRIPTS[script].config_class)[option].declared
     return KINDS.get((script, option)) or str(declared.path)
 
