@@ -50,14 +50,18 @@ def read_bounded(path: str | os.PathLike[str], max_bytes: int) -> bytes:
     return content
 
 
-def open_lock(path: str | os.PathLike[str]) -> IO[str]:
+def open_lock(path: str | os.PathLike[str], *, create: bool = True) -> IO[str]:
     """Opens a file to be locked, creating it if needed; its content is kept.
+
+    Args:
+      path: the file.
+      create: whether to create it.
 
     Raises:
       OSError: if it is a link (`errno.ELOOP`) or no regular file, or cannot be created.
     """
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    descriptor = os.open(path, flags, 0o666)
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(path, flags | (os.O_CREAT if create else 0), 0o666)
     try:
         _check_regular(descriptor, path)
         return os.fdopen(descriptor, "r+", encoding="utf-8", errors="replace")

@@ -282,9 +282,7 @@ def _is_tolerated(directory: str, name: str) -> bool:
     path = os.path.join(directory, name)
     if _LITTER.fullmatch(name) or _is_empty_mark(directory, name):
         return True
-    if _paths.SCRATCH_NAME.fullmatch(name):
-        return is_real_directory(path)  # of a process that is killed or at work; never its content
-    return _is_log(path)
+    return _paths.is_scratch(path) or _is_log(path)
 
 
 def _is_empty_mark(directory: str, name: str) -> bool:

@@ -82,32 +82,39 @@ def scratch_directory(directory: str) -> Iterator[str]:
 def sweep_scratch(directory: str) -> list[str]:
     """Removes the scratch directories of dead processes and returns their names."""
     swept = []
-    for entry in sorted(os.scandir(directory), key=lambda entry: entry.name):
-        if not SCRATCH_NAME.fullmatch(entry.name) or not entry.is_dir(follow_symlinks=False):
+    for name in sorted(os.listdir(directory)):
+        path = os.path.join(directory, name)
+        if not is_scratch(path):
             continue
-        # A process killed before it made the lock file leaves an empty directory.
-        with contextlib.suppress(OSError):
-            os.rmdir(entry.path)
-            swept.append(entry.name)
-            continue
-        if _remove_abandoned(entry.path):
-            swept.append(entry.name)
+        with contextlib.ExitStack() as stack:
+            # A process killed before it made the lock file leaves a directory without one.
+            with contextlib.suppress(FileNotFoundError):
+                if not try_lock(
+                    stack.enter_context(_files.open_lock(os.path.join(path, "lock"), create=False))
+                ):
+                    continue
+            shutil.rmtree(path, ignore_errors=True)
+            swept.append(name)
     return swept
 
 
-def _remove_abandoned(path: str) -> bool:
-    """Removes a scratch directory if it is ours and its process is dead; returns whether it was."""
+def is_scratch(path: str) -> bool:
+    """Returns whether a path is a scratch directory of ours, of a dead process or one at work."""
     try:
-        with open(
-            os.open(os.path.join(path, "lock"), os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK), "r+"
-        ) as lock:
-            is_ours = stat.S_ISREG(os.fstat(lock.fileno()).st_mode) and lock.read() == _LOCK_TEXT
-            if not is_ours or not try_lock(lock):
-                return False
-            shutil.rmtree(path, ignore_errors=True)
-            return True
+        mode = os.lstat(path).st_mode
+        if not SCRATCH_NAME.fullmatch(os.path.basename(path)) or not stat.S_ISDIR(mode):
+            return False
+        names = os.listdir(path)
+        if names in ([], ["lock"]):  # a process may have been killed before it wrote the text
+            return not names or _lock_text(path) in ("", _LOCK_TEXT)
+        return "lock" in names and _lock_text(path) == _LOCK_TEXT
     except (OSError, ValueError):
         return False
+
+
+def _lock_text(path: str) -> str:
+    with _files.open_lock(os.path.join(path, "lock"), create=False) as lock:
+        return lock.read(len(_LOCK_TEXT) + 1)
 
 
 def flush_to_disk(path: str) -> None:

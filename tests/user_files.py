@@ -6,7 +6,7 @@ import pathlib
 
 
 def snapshot(root):
-    """Returns everything below a directory: mode, time and content; links are not followed."""
+    """Returns everything below a directory: mode, content and files' times; follows no links."""
     found = {}
     for parent, directories, files in os.walk(root):
         for name in (*directories, *files):
@@ -17,7 +17,8 @@ def snapshot(root):
                 content = os.readlink(path)
             elif path.is_file():
                 content = path.read_bytes()
-            found[str(path.relative_to(root))] = (status.st_mode, status.st_mtime_ns, content)
+            time = None if path.is_dir() else status.st_mtime_ns
+            found[str(path.relative_to(root))] = (status.st_mode, time, content)
     return found
 
 

@@ -81,6 +81,7 @@ def test_sweeping_spares_a_living_writer_and_what_is_not_ours(tmp_path):
     for name, text in ((".saving-the_user", "mine"), (".saving-no_mark_", "")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "lock").write_text(text)
+        (tmp_path / name / "thesis").write_text("mine")
     (tmp_path / ".saving-unlocked").mkdir()
     (tmp_path / ".saving-unlocked" / "thesis").write_text("mine")
     (tmp_path / ".saving-of-the-user").mkdir()
