@@ -141,12 +141,13 @@ ROLES: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("checkpoints", "output"): {},
 }
 KINDS = {
-    ("train", "cache"): "new_folder",
+    ("train", "cache"): "place",
     ("train", "class_weights"): "file",
     ("export", "eval_json"): "file",
     ("convert", "source_dir"): "pictures",
     ("checkpoints", "output"): "new_prefix",
 }
+_OUTPUTS = ("new_folder", "new_file", "new_prefix", "place")
 # Options whose help speaks of files, and whose value is no path.
 NOT_PATHS = {
     *("dataset_name", "dataset_split_name", "data_service", "eval_split_name", "license"),
@@ -174,6 +175,11 @@ _TARGETS: Mapping[str, tuple[tuple[str, tuple[int, ...]], ...]] = {
         ("plain/new/model.ckpt-0", DONE),
         ("plain/new/lenet.weights.h5", DONE),
     ),
+    # A place for directories of ours, whose names have a checksum of the dataset's path.
+    "place": (
+        *((each, DONE) for each in (*OURS, "plain", "plain/outside", "plain/empty", "plain/new")),
+        *((each, REFUSED) for each in (*_SPECIAL, "plain/letter.txt")),
+    ),
     "folder": (*_BAD, ("data", DONE)),
     "checkpoint": (*_BAD, ("run", DONE), ("linked_run", DONE)),
     "images": (*_BAD, ("pictures", DONE), ("pictures/a/*", DONE), ("**", ANY)),
@@ -188,14 +194,17 @@ def by_option() -> Iterator[Case]:
         for target, codes in _TARGETS[kind_of(script, option)]:
             if (script, option) == ("export", "eval_json"):
                 codes = ANY_FAILURE  # an evaluation of the very checkpoint; no file here is one
-            is_created = codes == DONE and is_output(script, option)
-            allowed = (f"home/{_created(target)}",) if is_created else ()
+            allowed = _allowed(kind_of(script, option), target) if codes == DONE else ()
             yield _case(script, option, target, codes, more, allowed=allowed)
 
 
-def _created(target: str) -> str:
-    """Returns the topmost part of a path of the user's that has to be created for it."""
-    return "/".join(target.split("/")[:2])
+def _allowed(kind: str, target: str) -> tuple[str, ...]:
+    """Returns what may be created where a path is accepted: its topmost part that is new."""
+    if kind == "place" and target != "plain/new":
+        return tuple(
+            f"{each}/digits-train-????????" for each in (f"home/{target}", "treasure/kept")
+        )
+    return (f"home/{'/'.join(target.split('/')[:2])}",) if kind in _OUTPUTS else ()
 
 
 def first(script: str, option: str) -> str:
@@ -211,7 +220,7 @@ def kind_of(script: str, option: str) -> str:
 
 def is_output(script: str, option: str) -> bool:
     """Returns whether the script writes there."""
-    return kind_of(script, option).startswith("new_")
+    return kind_of(script, option) in _OUTPUTS
 
 
 def _case(
