@@ -242,10 +242,10 @@ def _case(
 def resumed() -> Iterator[Case]:
     """Yields a run of the user's that is resumed or started over, with links in it."""
     own = tuple(f"home/run/{name}" for name in (*_OF_A_RUN, "set_aside", "set_aside/*"))
-    for links in ({}, {"best": "kept"}, {"eval": "kept"}, {"images": "kept"}, {"plugins": "kept"}):
-        yield _case("train", "train_dir", "run", DONE, _ALL_FILES, allowed=own, links=links)
-    for name in ("train.lock", "metrics.jsonl", "bad_files.csv", "curves.png", "config.json"):
-        links = {name: "gold.txt"}
+    yield _case("train", "train_dir", "run", DONE, _ALL_FILES, allowed=own)
+    files = ("train.lock", "metrics.jsonl", "bad_files.csv", "curves.png", "config.json", ".slim")
+    for name in ("best", "eval", "images", "plugins", *files):
+        links = {name: "gold.txt" if name in files else "kept"}
         yield _case("train", "train_dir", "run", ANY, _ALL_FILES, allowed=own, links=links)
     for links in ({}, {"best": "kept"}, {"set_aside": "kept"}, {"train.lock": "gold.txt"}):
         case = _case(
@@ -253,9 +253,12 @@ def resumed() -> Iterator[Case]:
         )
         yield dataclasses.replace(case, name=f"{case.name}-restart")
     eval_dir = {"eval_dir": None}
-    yield _case("eval", "checkpoint_path", "run", DONE, eval_dir, allowed=("home/run/eval",))
-    case = _case("eval", "checkpoint_path", "run", ANY, eval_dir, links={"eval": "kept"})
-    yield case
+    for links, codes in (({}, DONE), ({"eval": "kept"}, ANY)):
+        allowed = () if links else ("home/run/eval",)
+        case = _case(
+            "eval", "checkpoint_path", "run", codes, eval_dir, allowed=allowed, links=links
+        )
+        yield dataclasses.replace(case, name=f"{case.name}-without-eval_dir")
 
 
 def converted() -> Iterator[Case]:
