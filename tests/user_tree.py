@@ -3,7 +3,6 @@
 `make` creates `home`, the tree, and `treasure`, which links of the tree lead to.
 """
 
-import ast
 import functools
 import hashlib
 import os
@@ -12,7 +11,7 @@ import re
 import shutil
 import socket
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
@@ -22,7 +21,7 @@ from tests import source_tree
 
 FORMS = ("files", "directories", "links", "fifos")
 _ENDINGS = "json|jsonl|csv|txt|lock|png|md|pb|ckpt|part|log"
-_FILE_NAME = re.compile(rf"\.?[\w-]+(\.[\w-]+)*\.({_ENDINGS})")
+_FILE_NAME = re.compile(rf'"(\.?[\w-]+(?:\.[\w-]+)*\.(?:{_ENDINGS}))"')
 # Names that the source composes, or that have no ending.
 _OTHERS = (
     *("checkpoint", "best", "eval", "images", "plugins", "set_aside", "samples", "downloads"),
@@ -41,6 +40,11 @@ _OTHERS = (
         "model",
         "export.json",
     ),
+)
+# What a directory of ours has inside.
+_INSIDE = (
+    *("mine.txt", "lock", "journal.jsonl", "best.json", "model.ckpt-10.index", "0.png"),
+    *("train-images-idx3-ubyte.gz.part", "flower_photos.tgz", "1/saved_model.pb"),
 )
 
 
@@ -61,10 +65,9 @@ def names_like_ours() -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def _in_source() -> Iterator[str]:
-    nodes = (node for path in source_tree.files() for node in ast.walk(source_tree.tree(path)))
-    texts = (node.value for node in nodes if isinstance(node, ast.Constant))
-    return (text for text in texts if isinstance(text, str) and _FILE_NAME.fullmatch(text))
+def _in_source() -> set[str]:
+    texts = (path.read_text("utf-8") for path in source_tree.files())
+    return {match[1] for text in texts for match in _FILE_NAME.finditer(text)}
 
 
 def make(
@@ -105,7 +108,8 @@ def _write(path: pathlib.Path, content: bytes) -> None:
 
 def _write_named(path: pathlib.Path, form: str, treasure: pathlib.Path) -> None:
     if form == "directories":
-        _write(path / "mine.txt", path.name.encode())
+        for name in _INSIDE:
+            _write(path / name, path.name.encode())
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     if form == "files":
