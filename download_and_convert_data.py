@@ -1,13 +1,17 @@
 """Gets a dataset and converts it to TFRecord files, or verifies one."""
 
 import sys
+from typing import TYPE_CHECKING
 
-from classifier import flags
-from classifier.config.conversion import DataConfig
-from datasets import download_and_convert
+from classifier import stopping
+
+if TYPE_CHECKING:
+    from classifier.config.conversion import DataConfig
 
 
-def _run(config: DataConfig) -> None:
+def _run(config: "DataConfig") -> None:
+    from datasets import download_and_convert
+
     download_and_convert.run(
         config.dataset_name,
         config.dataset_dir,
@@ -23,8 +27,12 @@ def _run(config: DataConfig) -> None:
 
 def main() -> int:
     """Runs the script; returns its exit code."""
-    return flags.main(DataConfig, _run, __doc__)
+    with stopping.before_work():  # the imports take a while
+        from classifier import flags
+        from classifier.config.conversion import DataConfig
+
+        return flags.main(DataConfig, _run, __doc__)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(stopping.last(main()))

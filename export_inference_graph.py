@@ -7,21 +7,23 @@ graph of a network without weights, for TensorFlow's freeze_graph.
 
 import sys
 
-from classifier import flags
-from classifier.config.export import ExportConfig
-from classifier.exit_codes import ExitCode
-
-
-def _run(config: ExportConfig) -> ExitCode | None:
-    from classifier import exporting  # after the flags: it loads TensorFlow
-
-    return exporting.run(config)
+from classifier import stopping
 
 
 def main() -> int:
     """Runs the script; returns its exit code."""
-    return flags.main(ExportConfig, _run, __doc__)
+    with stopping.before_work():  # the imports take a while
+        from classifier import flags
+        from classifier.config.export import ExportConfig
+        from classifier.exit_codes import ExitCode
+
+        def run(config: ExportConfig) -> ExitCode | None:
+            from classifier import exporting  # after the flags: it loads TensorFlow
+
+            return exporting.run(config)
+
+        return flags.main(ExportConfig, run, __doc__)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(stopping.last(main()))

@@ -2,21 +2,23 @@
 
 import sys
 
-from classifier import flags
-from classifier.config.trained import PredictConfig
-from classifier.exit_codes import ExitCode
-
-
-def _run(config: PredictConfig) -> ExitCode | None:
-    from classifier import predicting  # after the flags: it loads TensorFlow
-
-    return predicting.run(config)
+from classifier import stopping
 
 
 def main() -> int:
     """Runs the script; returns its exit code."""
-    return flags.main(PredictConfig, _run, __doc__)
+    with stopping.before_work():  # the imports take a while
+        from classifier import flags
+        from classifier.config.trained import PredictConfig
+        from classifier.exit_codes import ExitCode
+
+        def run(config: PredictConfig) -> ExitCode | None:
+            from classifier import predicting  # after the flags: it loads TensorFlow
+
+            return predicting.run(config)
+
+        return flags.main(PredictConfig, run, __doc__)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(stopping.last(main()))

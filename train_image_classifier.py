@@ -5,27 +5,28 @@
 
 import sys
 
-from classifier import flags
-from classifier.config.training import TrainConfig
-from classifier.exit_codes import ExitCode
-
-
-def _run(config: TrainConfig) -> ExitCode | None:
-    from classifier import training  # after the flags: it loads TensorFlow
-
-    return training.run(config)
-
-
-def _list_networks() -> None:
-    from classifier import networks_table
-
-    networks_table.show()
+from classifier import stopping
 
 
 def main() -> int:
     """Runs the script; returns its exit code."""
-    return flags.main(TrainConfig, _run, __doc__, actions={"--list_networks": _list_networks})
+    with stopping.before_work():  # the imports take a while
+        from classifier import flags
+        from classifier.config.training import TrainConfig
+        from classifier.exit_codes import ExitCode
+
+        def run(config: TrainConfig) -> ExitCode | None:
+            from classifier import training  # after the flags: it loads TensorFlow
+
+            return training.run(config)
+
+        def list_networks() -> None:
+            from classifier import networks_table
+
+            networks_table.show()
+
+        return flags.main(TrainConfig, run, __doc__, actions={"--list_networks": list_networks})
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(stopping.last(main()))

@@ -2,13 +2,13 @@
 
     python benchmarks/inference.py [--networks=mobilenet_v1,resnet_v1_50] [--rounds=15]
 
-A checkpoint of random weights and ten classes is exported by `export_inference_graph.py`'s own
-code, calibrated on the embedded digits, and each file is run by its own runtime: a TensorFlow
-session for frozen graphs, with and without batch norm folded, TensorFlow's functions for the
-SavedModel, Keras for its own file, LiteRT and ONNX Runtime where they are installed. All take the
-same preprocessed images, the file of integers rounded ones, and may use all cores. Times are
-medians of rounds in which each has its turn, in an order that changes; their ratios are to the
-first one in the same round.
+A checkpoint with random weights and ten classes is exported by the code of
+`export_inference_graph.py`, calibrated on the embedded digits, and each file runs in its runtime: a
+TensorFlow session for frozen graphs, with and without batch norm folding, TensorFlow functions for
+the SavedModel, Keras for its own format, LiteRT and ONNX Runtime where installed. All receive the
+same preprocessed images (rounded for the integer model) and may use all cores. Times are medians of
+rounds that run each format once, in random order; ratios are relative to the first one in the same
+round.
 """
 
 import argparse
@@ -45,20 +45,20 @@ BATCHES = (1, 16)
 CLASSES = 10
 CALIBRATION_IMAGES = 8
 # Median seconds, and time relative to the first one, by name.
-Found = dict[str, tuple[float, float]]
+Times = dict[str, tuple[float, float]]
 # From images to probabilities.
 Call = Callable[[np.ndarray], np.ndarray]
 
 
-def make_run(folder: pathlib.Path, name: str, size: int | None = None) -> pathlib.Path:
-    """Writes a checkpoint of random weights as training would; returns its folder."""
+def make_run(directory: pathlib.Path, name: str, size: int | None = None) -> pathlib.Path:
+    """Writes a run directory with random weights; returns its path."""
     spec = nets_factory.NETWORKS[name]
     side = size or spec.image_size
     channels = 1 if name == "lenet" else 3
     store = slim.VariableStore(seed=0)
     network = nets_factory.get_network_fn(name, CLASSES, is_training=False)
     store.build(network, tf.TensorSpec([None, side, side, channels], tf.float32))
-    run = folder / "run"
+    run = directory / "run"
     run.mkdir()
     checkpoints.save(run / "model.ckpt-1", store.named_variables)
     info = ModelInfo(
@@ -73,7 +73,7 @@ def make_run(folder: pathlib.Path, name: str, size: int | None = None) -> pathli
 
 
 def export(run: pathlib.Path, output_dir: pathlib.Path, *formats: str, **more: object) -> None:
-    """Writes formats of a checkpoint, saying nothing."""
+    """Exports a checkpoint to some formats, without output."""
     config = options.build(
         ExportConfig,
         checkpoint_path=str(run / "model.ckpt-1"),
@@ -85,7 +85,7 @@ def export(run: pathlib.Path, output_dir: pathlib.Path, *formats: str, **more: o
         exporting.run(config)
 
 
-def of_frozen(path: pathlib.Path) -> Call:
+def frozen_graph(path: pathlib.Path) -> Call:
     """Returns a frozen graph as a function."""
     graph_def = tf.compat.v1.GraphDef.FromString(path.read_bytes())
     with tf.Graph().as_default() as graph:
@@ -95,28 +95,28 @@ def of_frozen(path: pathlib.Path) -> Call:
     return session.make_callable(softmax.outputs[0], [graph.get_tensor_by_name("input:0")])
 
 
-def of_saved_model(path: pathlib.Path) -> Call:
-    """Returns a SavedModel's signature of images as a function."""
+def saved_model(path: pathlib.Path) -> Call:
+    """Returns a SavedModel's `image_tensor` signature as a function."""
     model = tf.saved_model.load(str(path))
-    # A signature does not keep its model.
+    # The lambda refers to the model: a signature alone does not keep it alive.
     return lambda images: model.signatures["image_tensor"](images=tf.constant(images))[
         "probabilities"
     ].numpy()
 
 
-def of_tflite(path: pathlib.Path) -> Call:
-    """Returns a TFLite file as a function, run by LiteRT."""
+def tflite(path: pathlib.Path) -> Call:
+    """Returns a TFLite file as a function, in LiteRT."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(str(path), num_threads=_cores.usable_cores())
-    (taken,) = interpreter.get_input_details()
+    (details,) = interpreter.get_input_details()
     interpreter.allocate_tensors()
 
     def run(images: np.ndarray) -> np.ndarray:
-        if taken["dtype"] == np.int8:
-            scale, zero = taken["quantization"]
+        if details["dtype"] == np.int8:
+            scale, zero = details["quantization"]
             images = np.clip(np.rint(images / scale + zero), -128, 127).astype(np.int8)
-        interpreter.set_tensor(taken["index"], images)
+        interpreter.set_tensor(details["index"], images)
         interpreter.invoke()
         outputs = interpreter.get_output_details()
         return probabilities(_as_floats(interpreter.get_tensor(e["index"]), e) for e in outputs)
@@ -129,17 +129,17 @@ def _as_floats(values: np.ndarray, details: Mapping[str, Any]) -> np.ndarray:
     return values if values.dtype == np.float32 else (values.astype(np.float32) - zero) * scale
 
 
-def of_onnx(path: pathlib.Path) -> Call:
-    """Returns an ONNX file as a function, run by ONNX Runtime."""
+def onnx(path: pathlib.Path) -> Call:
+    """Returns an ONNX file as a function, in ONNX Runtime."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    (taken,) = session.get_inputs()
-    return lambda images: probabilities(session.run(None, {taken.name: images}))
+    (model_input,) = session.get_inputs()
+    return lambda images: probabilities(session.run(None, {model_input.name: images}))
 
 
-def of_keras(path: pathlib.Path) -> Call:
-    """Returns a Keras model, which gives logits, as a function."""
+def keras_model(path: pathlib.Path) -> Call:
+    """Returns a Keras model, which outputs logits, as a function."""
     import keras
 
     model = keras.models.load_model(path)
@@ -151,98 +151,99 @@ def of_keras(path: pathlib.Path) -> Call:
 
 
 def probabilities(outputs: Iterable[np.ndarray]) -> np.ndarray:
-    """Returns the one of some outputs whose rows sum to one, roundings of 8 bits apart."""
-    (found, *_) = (
+    """Returns the first output whose rows sum to one, up to rounding to 8 bits."""
+    return next(
         each for each in outputs if each.min() >= 0 and np.allclose(each.sum(axis=-1), 1, atol=0.05)
     )
-    return found
 
 
-def contestants(run: pathlib.Path, folder: pathlib.Path, name: str, batch: int) -> dict[str, Call]:
-    """Exports a run to each format that can be run here; returns them as functions by name."""
+def contestants(
+    run: pathlib.Path, directory: pathlib.Path, name: str, batch: int
+) -> dict[str, Call]:
+    """Exports a run to each format whose runtime is installed; returns them as functions."""
     calls = {}
     for fold in (True, False):
-        out = folder / f"fold_{fold}"
+        out = directory / f"fold_{fold}"
         export(run, out, "frozen_pb", fold_batch_norm=fold)
         path = out / f"{name}.pb"
         nodes = len(tf.compat.v1.GraphDef.FromString(path.read_bytes()).node)
         kind = "folded" if fold else "not folded"
-        calls[f"frozen, {kind}, {nodes} ops"] = of_frozen(path)
-    export(run, folder / "saved", "saved_model")
-    calls["SavedModel"] = of_saved_model(folder / "saved" / "saved_model" / "1")
+        calls[f"frozen, {kind}, {nodes} ops"] = frozen_graph(path)
+    export(run, directory / "saved", "saved_model")
+    calls["SavedModel"] = saved_model(directory / "saved" / "saved_model" / "1")
     for key, (runtime, runner) in EXTRAS.items():
         if importlib.util.find_spec(runtime):
-            export(run, folder / key, key, batch_size=batch, **_data(folder, key))
-            calls[key] = runner(folder / key / FORMATS[key].file.format(model=name))
+            export(run, directory / key, key, batch_size=batch, **_data(directory, key))
+            calls[key] = runner(directory / key / FORMATS[key].file.format(model=name))
     return calls
 
 
-def _data(folder: pathlib.Path, key: str) -> Mapping[str, Any]:
-    """Returns the options of a format that is measured or calibrated on a dataset."""
+def _data(directory: pathlib.Path, key: str) -> Mapping[str, Any]:
+    """Returns the dataset options of a format that is evaluated or calibrated on a dataset."""
     if not FORMATS[key].measured:
         return {}
-    digits = folder / "digits"
+    digits = directory / "digits"
     if not digits.exists():
         with contextlib.redirect_stdout(io.StringIO()):
             download_and_convert.convert("digits", str(digits))
-    found = {"dataset_name": "digits", "dataset_dir": str(digits), "max_drop": 100.0}
-    found["check_images"] = CALIBRATION_IMAGES
+    values = {"dataset_name": "digits", "dataset_dir": str(digits), "max_drop": 100.0}
+    values["check_images"] = CALIBRATION_IMAGES
     if FORMATS[key].calibrated:
-        found["calibration_images"] = CALIBRATION_IMAGES
-    return found
+        values["calibration_images"] = CALIBRATION_IMAGES
+    return values
 
 
-# Formats beside TensorFlow's own -> the package that runs them, and how.
+# Formats other than TensorFlow's -> the package that runs them, and how.
 EXTRAS: Mapping[str, tuple[str, Callable[[pathlib.Path], Call]]] = {
-    "tflite": ("ai_edge_litert", of_tflite),
-    "tflite_float16": ("ai_edge_litert", of_tflite),
-    "tflite_dynamic": ("ai_edge_litert", of_tflite),
-    "tflite_int8": ("ai_edge_litert", of_tflite),
-    "onnx": ("onnxruntime", of_onnx),
-    "keras": ("keras", of_keras),
+    "tflite": ("ai_edge_litert", tflite),
+    "tflite_float16": ("ai_edge_litert", tflite),
+    "tflite_dynamic": ("ai_edge_litert", tflite),
+    "tflite_int8": ("ai_edge_litert", tflite),
+    "onnx": ("onnxruntime", onnx),
+    "keras": ("keras", keras_model),
 }
 
 
-def measure(name: str, rounds: int, size: int | None = None) -> dict[int, Found]:
-    """Returns what each format took, by batch: (seconds, time relative to the first)."""
-    found = {}
+def measure(name: str, rounds: int, size: int | None = None) -> dict[int, Times]:
+    """Returns each format's time by batch size: (seconds, time relative to the first)."""
+    times = {}
     with tempfile.TemporaryDirectory() as temporary:
-        folder = pathlib.Path(temporary)
-        run = make_run(folder, name, size)
-        shape = RunDirectory(str(run)).read_model_info()
-        sides = (*shape.image_size, shape.num_channels)
+        directory = pathlib.Path(temporary)
+        run = make_run(directory, name, size)
+        info = RunDirectory(str(run)).read_model_info()
+        shape = (*info.image_size, info.num_channels)
         for batch in BATCHES:
-            calls = contestants(run, folder / str(batch), name, batch)
-            images = np.random.default_rng(0).uniform(-1, 1, (batch, *sides)).astype(np.float32)
+            calls = contestants(run, directory / str(batch), name, batch)
+            images = np.random.default_rng(0).uniform(-1, 1, (batch, *shape)).astype(np.float32)
             check_same(calls, images)
             timed = {key: functools.partial(call, images) for key, call in calls.items()}
-            found[batch] = pairs.medians(timed, rounds=rounds)
-    return found
+            times[batch] = pairs.medians(timed, rounds=rounds)
+    return times
 
 
 def check_same(calls: Mapping[str, Call], images: np.ndarray) -> None:
-    """Raises SystemExit unless all that round nothing give the same probabilities."""
-    answers = {key: call(images).reshape(len(images), -1) for key, call in calls.items()}
-    first = next(iter(answers.values()))
-    for key, answer in answers.items():
+    """Raises SystemExit unless all formats without quantization output the same probabilities."""
+    outputs = {key: call(images).reshape(len(images), -1) for key, call in calls.items()}
+    first = next(iter(outputs.values()))
+    for key, output in outputs.items():
         if key in FORMATS and FORMATS[key].quantized:
             continue
-        difference = np.abs(answer - first).max() / first.max()
+        difference = np.abs(output - first).max() / first.max()
         if not difference < 1e-3:
-            raise SystemExit(f"{key} answers otherwise: by {difference:.1e} of the largest")
+            raise SystemExit(f"{key} differs from the first by {difference:.1e} of its maximum")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measures and prints a table a network and batch."""
+    """Measures, and prints a table per network and batch size."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--networks", default="mobilenet_v1,resnet_v1_50")
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--size", type=int, help="of the images; default: the network's")
-    given = parser.parse_args(arguments)
-    for name in given.networks.split(","):
-        for batch, found in measure(name, given.rounds, given.size).items():
+    parser.add_argument("--size", type=int, help="image size; default: the network's")
+    chosen = parser.parse_args(arguments)
+    for name in chosen.networks.split(","):
+        for batch, times in measure(name, chosen.rounds, chosen.size).items():
             print(f"{name}, batch {batch}")
-            for key, (seconds, ratio) in found.items():
+            for key, (seconds, ratio) in times.items():
                 print(
                     f"  {key:<28}{1e3 * seconds:>9.1f} ms{batch / seconds:>9.1f} images/s"
                     f"   time x{ratio:.2f}",

@@ -1,11 +1,11 @@
-"""Training input: this pipeline beside one that decodes whole pictures, and bare decoding.
+"""Training input: this pipeline, one that decodes whole images, and decoding alone.
 
     python benchmarks/input_pipeline.py [--rounds=7]
 
-Needs scikit-learn (`requirements/dev.txt`) for its two photographs. Each contestant takes the same
-pictures to batches of 224 x 224 on all cores; "decoding alone" decodes them whole and does nothing
-else, so its rate is what the machine's JPEG decoder can do. Times are of the same round, one after
-the other, each once started; what is printed are medians over the rounds.
+Needs scikit-learn (`requirements/dev.txt`) for its two photographs. Each contestant converts the
+same images to batches of 224 x 224 on all cores; "decoding alone" only decodes whole images, so its
+rate is that of the machine's JPEG decoder. In each round all are timed one after the other, after a
+warm-up; the medians over the rounds are printed.
 """
 
 import argparse
@@ -34,29 +34,29 @@ SIZE, BATCH, RECORDS, WARM_UP = (224, 224), 32, 256, 5
 def photographs(width: int, height: int) -> list[bytes]:
     """Returns JPEG files of the two photographs and their mirror images.
 
-    Small ones are cut out of them, large ones are enlarged; the compression is that of the
-    photographs' own files, so that a pixel takes as many bytes as in them.
+    Small ones are cropped, large ones are enlarged; the compression is that of the photographs'
+    files, so that the number of bytes per pixel is equal.
     """
     from sklearn import datasets
 
-    folder = os.path.join(os.path.dirname(datasets.__file__), "images")
+    directory = os.path.join(os.path.dirname(datasets.__file__), "images")
     files = []
     for name in ("china.jpg", "flower.jpg"):
-        original = Image.open(os.path.join(folder, name))
-        picture = ImageOps.fit(original, (width, height), Image.Resampling.LANCZOS)
-        if width <= original.width and height <= original.height:
-            picture = original.crop((0, 0, width, height))
-        for image in (picture, ImageOps.mirror(picture)):
+        photograph = Image.open(os.path.join(directory, name))
+        resized = ImageOps.fit(photograph, (width, height), Image.Resampling.LANCZOS)
+        if width <= photograph.width and height <= photograph.height:
+            resized = photograph.crop((0, 0, width, height))
+        for image in (resized, ImageOps.mirror(resized)):
             file = io.BytesIO()
-            subsampling = JpegImagePlugin.get_sampling(original)
-            image.save(file, "JPEG", qtables=original.quantization, subsampling=subsampling)
+            subsampling = JpegImagePlugin.get_sampling(photograph)
+            image.save(file, "JPEG", qtables=photograph.quantization, subsampling=subsampling)
             files.append(file.getvalue())
     return files
 
 
-def shard(files: list[bytes], records: int, folder: str) -> Dataset:
-    """Writes the pictures in turn to a TFRecord file and returns it as a dataset."""
-    path = os.path.join(folder, f"{len(os.listdir(folder))}.tfrecord")
+def shard(files: list[bytes], records: int, directory: str) -> Dataset:
+    """Writes the images in turn to a TFRecord file and returns it as a dataset."""
+    path = os.path.join(directory, f"{len(os.listdir(directory))}.tfrecord")
     with tf.io.TFRecordWriter(path) as writer:
         for number in range(records):
             feature = {
@@ -83,7 +83,7 @@ def _bytes(value: bytes) -> tf.train.Feature:
 
 
 def ours(dataset: Dataset, name: str) -> tf.data.Dataset:
-    """Returns the batches that the training script makes."""
+    """Returns the batches of the training script."""
     return inputs.training_dataset(
         dataset,
         preprocessing_fn=preprocessing_factory.get_preprocessing(name, is_training=True),
@@ -94,7 +94,7 @@ def ours(dataset: Dataset, name: str) -> tf.data.Dataset:
 
 
 def decode_whole(dataset: Dataset, name: str) -> tf.data.Dataset:
-    """Returns what TensorFlow's guides have one write: whole pictures and its own ops."""
+    """Returns batches as in TensorFlow's guides: whole images and TensorFlow's own operations."""
 
     def example(number: tf.Tensor, record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         image, label = dataset.decoder.decode(record, ["image", "label"])
@@ -106,7 +106,7 @@ def decode_whole(dataset: Dataset, name: str) -> tf.data.Dataset:
 
 
 def plain_inception(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Distorts a decoded picture in the order of the original and the guides: floats first."""
+    """Distorts a decoded image in the order of TF-Slim and the guides: first to float."""
     image = tf.image.convert_image_dtype(image, tf.float32)
     begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
         tf.shape(image),
@@ -126,7 +126,7 @@ def plain_inception(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 def plain_vgg(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Distorts a decoded picture as VGG's training does."""
+    """Distorts a decoded image as in VGG's training."""
     side = tf.random.stateless_uniform([], seed, 256, 513, tf.int32)
     sides = tf.cast(tf.shape(image)[:2], tf.float32)
     scale = tf.cast(side, tf.float32) / tf.reduce_min(sides)
@@ -139,34 +139,34 @@ PLAIN = {"inception": plain_inception, "vgg": plain_vgg}
 
 
 def decode_alone(files: list[bytes]) -> tf.data.Dataset:
-    """Returns one corner of each decoded picture: what comes after costs nothing."""
-    pictures = tf.data.Dataset.from_tensor_slices(files).repeat()
+    """Returns a corner of each decoded image, so that only decoding takes time."""
+    images = tf.data.Dataset.from_tensor_slices(files).repeat()
 
     def corner(contents: tf.Tensor) -> tf.Tensor:
         return tf.io.decode_jpeg(contents, channels=3)[:1, :1]
 
-    return pictures.map(corner, tf.data.AUTOTUNE).batch(BATCH).prefetch(tf.data.AUTOTUNE)
+    return images.map(corner, tf.data.AUTOTUNE).batch(BATCH).prefetch(tf.data.AUTOTUNE)
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Measures, and prints the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
     rounds = parser.parse_args().rounds
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as directory:
         for width, height, images in ((500, 375, 1024), (2000, 1500, 192)):
             files = photographs(width, height)
-            dataset = shard(files, min(images, RECORDS), folder)
+            dataset = shard(files, min(images, RECORDS), directory)
             pipelines = {"decoding alone": decode_alone(files)}
             for name in ("inception", "vgg"):
                 pipelines[f"{name}, slim"] = ours(dataset, name)
                 pipelines[f"{name}, decoded whole"] = decode_whole(dataset, name)
             readers = {name: _reader(each, images // BATCH) for name, each in pipelines.items()}
-            found = pairs.medians(readers, rounds)
-            pairs.show(f"pictures of {width} x {height}:", found, images, "images")
-            base = found["decoding alone"][1]
+            times = pairs.medians(readers, rounds)
+            pairs.show(f"images of {width} x {height}:", times, images, "images")
+            base = times["decoding alone"][1]
             for name in ("inception", "vgg"):
-                slim, whole = (found[f"{name}, {kind}"][1] for kind in ("slim", "decoded whole"))
+                slim, whole = (times[f"{name}, {kind}"][1] for kind in ("slim", "decoded whole"))
                 print(
                     f"  {name}: {base / slim:.2f} of the decoding rate, "
                     f"{whole / slim:.2f} times the rate of decoding whole"
@@ -175,8 +175,8 @@ def main() -> None:
 
 def _reader(batches: tf.data.Dataset, number: int) -> Callable[[], float]:
     def read() -> float:
-        # A fresh iterator each time: one that is left open fills its buffers behind our back. The
-        # first batches start its threads and compile what it compiles.
+        # A new iterator each time: an open one continues to fill its buffers in the background. The
+        # first batches start its threads and compile its functions.
         iterator = iter(batches)
         for _ in range(WARM_UP):
             next(iterator)

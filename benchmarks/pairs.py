@@ -1,5 +1,5 @@
-"""Side-by-side timing on a noisy machine: each round times every contestant once, in an order drawn
-for it."""
+"""Side-by-side timing on a noisy machine: each round times every contestant once, in random
+order."""
 
 import random
 import statistics
@@ -12,27 +12,27 @@ def medians(
 ) -> dict[str, tuple[float, float]]:
     """Times functions against the first of them.
 
-    The order of a round is drawn, always alike: what one leaves behind (caches, threads that wait
-    for more) would otherwise be paid by the same one each time.
+    The order of each round is random, from a fixed seed: otherwise the side effects of one function
+    (caches, waiting threads) would always slow down the same other one.
 
     Args:
-      contestants: functions by name; one that returns a float tells its seconds itself.
-      rounds: how often each is timed.
-      warm_up: rounds that do not count.
+      contestants: functions by name; if one returns a float, that is its time in seconds.
+      rounds: number of timed rounds.
+      warm_up: number of rounds before them.
 
     Returns:
-      For each name its median seconds, and the median over the rounds of its time divided by the
-      first one's in the same round: a drift of the machine's speed hits both alike.
+      For each name the median seconds, and the median over the rounds of its time relative to the
+      first one's in the same round, which cancels changes of the machine's speed.
     """
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     order, names = random.Random(0), list(contestants)
     for number in range(warm_up + rounds):
         for name in order.sample(names, len(names)):
-            begun = time.perf_counter()
-            told = contestants[name]()
-            taken = told if isinstance(told, float) else time.perf_counter() - begun
+            start = time.perf_counter()
+            result = contestants[name]()
+            elapsed = result if isinstance(result, float) else time.perf_counter() - start
             if number >= warm_up:
-                seconds[name].append(taken)
+                seconds[name].append(elapsed)
     base = next(iter(seconds.values()))
     return {
         name: (
@@ -43,8 +43,8 @@ def medians(
     }
 
 
-def show(title: str, found: Mapping[str, tuple[float, float]], per_call: int, unit: str) -> None:
-    """Prints one line a contestant: units a second, and time relative to the first."""
+def show(title: str, times: Mapping[str, tuple[float, float]], per_call: int, unit: str) -> None:
+    """Prints one line per contestant: units per second, and time relative to the first."""
     print(title)
-    for name, (seconds, ratio) in found.items():
+    for name, (seconds, ratio) in times.items():
         print(f"  {name:<28}{per_call / seconds:>10.1f} {unit}/s   time x{ratio:.2f}")

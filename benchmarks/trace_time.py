@@ -2,11 +2,11 @@
 
     python benchmarks/trace_time.py [--networks A,B] [--rounds N] [--sizes | --check]
 
-A training function is forward, losses, gradients and the update with momentum, as `train_op` runs
-them; it is traced on the CPU and not run. Making the variables is not part of the time. Each round
-traces inception_v3 and the network in turn: the relative time is the median over the rounds.
+A training function contains the forward pass, losses, gradients and the momentum update of
+`train_op`; it is traced on the CPU and not run. The time does not include creating the variables.
+Each round traces inception_v3 and the network: the relative time is the median over the rounds.
 
---sizes renews the other columns and keeps the times; --check only compares them with the networks.
+--sizes updates the other columns and keeps the times; --check only compares them with the networks.
 """
 
 import argparse
@@ -36,9 +36,9 @@ HEADINGS = (
     "network", "image", "parameters, M", "multiply-adds, M", "published top-1, %", "trace, s",
     "relative",
 )  # fmt: skip
-TIMES = 2  # the last columns
+TIMES = 2  # number of columns with times, the last ones
 BASE = "inception_v3"
-# What the original needs for building its graph, relative to inception_v3.
+# TF-Slim's time to build its graph, relative to inception_v3.
 LIMITS = {"nasnet_large": 8.5, "resnet_v2_200": 3.9}
 FRAMES = 16
 
@@ -46,7 +46,7 @@ Row = tuple[str, ...]
 
 
 def size_columns(name: str) -> Row:
-    """Returns the columns of a network that are not times."""
+    """Returns a network's columns without the times."""
     spec = nets_factory.NETWORKS[name]
     counted = sizes.count(name, spec.classes, num_frames=FRAMES)
     accuracies = [row.top_1 for row in published.of_network(name) if row.top_1 is not None]
@@ -59,7 +59,7 @@ def size_columns(name: str) -> Row:
 
 
 def tracer(name: str) -> Callable[[], None]:
-    """Makes the variables of a network and returns a function that traces its training step."""
+    """Creates a network's variables and returns a function that traces its training step."""
     spec = nets_factory.NETWORKS[name]
     size = (spec.image_size, spec.image_size)
     info = ModelInfo(
@@ -77,31 +77,31 @@ def tracer(name: str) -> Callable[[], None]:
         "label": tf.TensorSpec([None], tf.int64),
     }
     train_op.build(batch)
-    # Without the iterator, whose part is the same for all.
+    # Without the iterator, which costs the same for all networks.
     return lambda: tf.function(train_op._step, autograph=False).get_concrete_function(batch)
 
 
 def measure(names: Sequence[str], rounds: int) -> dict[str, tuple[float, float]]:
-    """Returns for each network the median seconds, and the median time relative to inception_v3.
+    """Returns each network's median seconds, and its median time relative to inception_v3.
 
     Args:
       names: the networks.
-      rounds: how often each is traced.
+      rounds: number of times that each is traced.
     """
     base = tracer(BASE)
-    base()  # what is loaded only once
-    found = {}
+    base()  # warm-up
+    times = {}
     for name in names:
         other = tracer(name)
         pairs = [_pair(base, other, number) for number in range(rounds)]
         relative = statistics.median(theirs / ours for ours, theirs in pairs)
-        found[name] = statistics.median(theirs for _, theirs in pairs), relative
-        print(f"{name:<34}{found[name][0]:>7.2f} s{found[name][1]:>7.2f}", flush=True)
-    return found
+        times[name] = statistics.median(theirs for _, theirs in pairs), relative
+        print(f"{name:<34}{times[name][0]:>7.2f} s{times[name][1]:>7.2f}", flush=True)
+    return times
 
 
 def _pair(base: Callable[[], None], other: Callable[[], None], number: int) -> tuple[float, float]:
-    """Returns the seconds of both; every other round begins with the other."""
+    """Returns the seconds of both; odd rounds begin with the other."""
     if number % 2:
         theirs = _seconds(other)
         return _seconds(base), theirs
@@ -109,14 +109,14 @@ def _pair(base: Callable[[], None], other: Callable[[], None], number: int) -> t
 
 
 def _seconds(function: Callable[[], None]) -> float:
-    gc.collect()  # the graphs of earlier rounds
-    begun = time.perf_counter()
+    gc.collect()  # frees the graphs of earlier rounds
+    start = time.perf_counter()
     function()
-    return time.perf_counter() - begun
+    return time.perf_counter() - start
 
 
 def read_table(path: pathlib.Path = TABLE) -> dict[str, Row]:
-    """Returns the rows of the table by network; none if there is no table."""
+    """Returns the table's rows by network; empty without a table."""
     if not path.exists():
         return {}
     _, _, rest = path.read_text("utf-8").partition(BEGIN)
@@ -126,49 +126,49 @@ def read_table(path: pathlib.Path = TABLE) -> dict[str, Row]:
 
 
 def write_table(rows: Mapping[str, Row], path: pathlib.Path = TABLE) -> None:
-    """Puts the rows between the marks of the page."""
+    """Writes the rows between the page's markers."""
     before, begin, rest = path.read_text("utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise SystemExit(f"{path} lacks the marks {BEGIN} and {END}")
+        raise SystemExit(f"{path} does not contain the markers {BEGIN} and {END}")
     rule = ["---"] + ["---:"] * (len(HEADINGS) - 1)
     lines = ["| " + " | ".join(row) + " |" for row in (HEADINGS, rule, *rows.values())]
     path.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{after}", "utf-8")
 
 
 def stale(names: Sequence[str], path: pathlib.Path = TABLE) -> list[str]:
-    """Returns a line for each network whose columns are not as in the table, the times aside."""
+    """Returns a line for each network whose columns differ from the table, without the times."""
     table, problems = read_table(path), []
     for name in names:
-        expected, found = size_columns(name), table.get(name, ())[:-TIMES]
-        if found != expected:
-            problems.append(f"{name}: the table has {' | '.join(found) or 'no row'}, "
+        expected, documented = size_columns(name), table.get(name, ())[:-TIMES]
+        if documented != expected:
+            problems.append(f"{name}: the table has {' | '.join(documented) or 'no row'}, "
                             f"the network {' | '.join(expected)}")  # fmt: skip
     return problems
 
 
 def too_slow(rows: Mapping[str, Row]) -> list[str]:
-    """Returns a line for each network that was slower to trace than the original's is to build."""
+    """Returns a line for each network that is slower to trace than TF-Slim's to build."""
     return [
-        f"{name}: {rows[name][-1]} times {BASE}, the original {limit}"
+        f"{name}: {rows[name][-1]} times {BASE}, TF-Slim {limit}"
         for name, limit in LIMITS.items()
         if name in rows and rows[name][-1] and float(rows[name][-1]) > limit
     ]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measures, writes the table or checks it; returns 1 if something is not as it should be."""
+    """Measures and writes the table, or checks it; returns 1 if there is a problem."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--networks", default="", help="separated by commas; default: all")
+    parser.add_argument("--networks", default="", help="comma-separated names; default: all")
     parser.add_argument("--rounds", type=int, default=4)
     mode = parser.add_mutually_exclusive_group()
-    mode.add_argument("--sizes", action="store_true", help="write all but the times")
-    mode.add_argument("--check", action="store_true", help="compare all but the times")
+    mode.add_argument("--sizes", action="store_true", help="update all columns but the times")
+    mode.add_argument("--check", action="store_true", help="compare all columns but the times")
     options = parser.parse_args(argv)
     names = options.networks.split(",") if options.networks else sorted(nets_factory.NETWORKS)
     unknown = [name for name in names if name not in nets_factory.NETWORKS]
     if unknown:
-        parser.error(f"not a network: {', '.join(unknown)}")
+        parser.error(f"unknown network: {', '.join(unknown)}")
     if options.check:
         problems = stale(names) + too_slow(read_table())
     else:

@@ -1,18 +1,17 @@
-"""Throughput of the training script's loop beside that of its bare step function.
+"""Throughput of the training script's loop compared with that of its training op alone.
 
     python benchmarks/training_overhead.py [network ...] [--steps=N] [--rounds=N] [--image_size=N]
 
-The script's stretch is a run as `train_image_classifier.py` makes it (records read, decoded and
-augmented, log lines, metrics), resumed where the last one ended; its clock starts behind the first
-steps. What comes at its end, a summary for TensorBoard and a checkpoint, is timed by itself and
-counts with the share that it has at the default intervals of 600 seconds. The bare stretch is the
-same training op on one batch that stays in memory. They alternate, and neither's input is open
-while the other runs. The target is a median ratio of at least 0.95 for `cifarnet` and
-`mobilenet_v1`.
+The script's section is a run of `train_image_classifier.py` (records read, decoded and augmented,
+log lines, metrics) that resumes where the last one ended; timing starts after the first steps. The
+TensorBoard summary and the checkpoint at its end are timed separately and weighted as at the
+default intervals of 600 seconds. The other section runs the same training op on one batch in
+memory. They alternate, and neither's input is open while the other runs. The target is a median
+ratio of at least 0.95 for `cifarnet` and `mobilenet_v1`.
 
-On a CPU the input takes its share of the cores that the step computes on, which the ratio of the
-processor time shows also where other programs run. The data are the digits, 28x28 PNG pictures that
-the preprocessing enlarges: decoding photographs costs more, see `input_pipeline.py`.
+On a CPU, input and step share the cores, which the ratio of processor times shows even if other
+programs run. The dataset is the digits, 28x28 PNG images that the preprocessing enlarges; decoding
+photographs costs more, see `input_pipeline.py`.
 """
 
 import argparse
@@ -41,50 +40,50 @@ from slim import learning
 
 Times = tuple[float, float]  # seconds by the clock, and of the processor
 TARGET = 0.95
-NETWORKS = {"cifarnet": (32, 300), "mobilenet_v1": (96, 100)}  # image size, steps of a stretch
-_WARM_UP = 5  # steps that do not count
+NETWORKS = {"cifarnet": (32, 300), "mobilenet_v1": (96, 100)}  # image size, steps of a section
+_WARM_UP = 5  # steps before timing starts
 _INTERVAL = 600  # seconds between two summaries or checkpoints
 
 
 class _Clock(learning.Hook):
-    """Times so many steps behind the first ones, and what comes after them."""
+    """Times a number of steps after the first ones, and the work after them."""
 
     def __init__(self, steps: int) -> None:
-        self.stretch = self._ended = (0.0, 0.0)
+        self.section = self._ended = (0.0, 0.0)
         self._steps = steps
         self._first = 0
-        self._begun = (0.0, 0.0)
+        self._start = (0.0, 0.0)
 
     def begin(self, run: learning.Run) -> None:
         self._first = run.step + _WARM_UP
 
     def after_steps(self, run: learning.Run, numbers: object) -> None:
         if run.step == self._first:
-            self._begun = _now()
+            self._start = _now()
         if run.step == self._first + self._steps:
-            self.stretch, self._ended = _since(self._begun), _now()
+            self.section, self._ended = _since(self._start), _now()
 
     def times(self) -> Times:
-        """Returns the stretch's times with their share of what came at the end, until now."""
-        share = self.stretch[0] / _INTERVAL
-        return tuple(t + share * e for t, e in zip(self.stretch, _since(self._ended), strict=True))
+        """Returns the section's times plus the weighted times of the work since its end."""
+        weight = self.section[0] / _INTERVAL
+        return tuple(t + weight * e for t, e in zip(self.section, _since(self._ended), strict=True))
 
 
 class Contest:
     """The two contestants, with one training op for both.
 
     Args:
-      folder: with the digits in `data`; the run is made in it.
-      network: its name.
-      steps: of a stretch.
+      directory: contains the digits in `data`, and will contain the run.
+      network: name of the network.
+      steps: number of steps of a section.
       values: further options of the run.
     """
 
-    def __init__(self, folder: str, network: str, steps: int, **values: object) -> None:
+    def __init__(self, directory: str, network: str, steps: int, **values: object) -> None:
         self._values = {
-            "train_dir": os.path.join(folder, network),
+            "train_dir": os.path.join(directory, network),
             "dataset_name": "digits",
-            "dataset_dir": os.path.join(folder, "data"),
+            "dataset_dir": os.path.join(directory, "data"),
             "model_name": network,
             **values,
         }
@@ -96,15 +95,15 @@ class Contest:
         self._batch = next(iter(TrainingBatches(resolved, dataset)(0)))
 
     def _config(self) -> TrainConfig:
-        given = {"max_number_of_steps": max(1, self._done), **self._values}
-        return options.build(TrainConfig, **given)
+        values = {"max_number_of_steps": max(1, self._done), **self._values}
+        return options.build(TrainConfig, **values)
 
     def script(self) -> Times:
-        """Returns the times of a stretch of the run."""
+        """Returns the times of a section of the run."""
         self._done += _WARM_UP + self._steps + 1  # the last one has the summary
         clock = _Clock(self._steps)
         make_op, make_hooks = training.make_train_op, training.make_hooks
-        # The op is traced already, as it is in a run that has gone on for a while.
+        # The op is already traced, as after the start of a long run.
         training.make_train_op = lambda *_: self.op
         training.make_hooks = lambda *arguments: [*make_hooks(*arguments), clock]
         try:
@@ -115,81 +114,80 @@ class Contest:
         return clock.times()
 
     def bare(self) -> Times:
-        """Returns the times of as many bare steps."""
+        """Returns the times of as many steps of the training op alone."""
         batches = tf.data.Dataset.from_tensors(self._batch).repeat()
         self.op.build(batches.element_spec)
         iterator = iter(batches)
         for _ in range(_WARM_UP):
             self.op.run(iterator)
-        begun = _now()
+        start = _now()
         for _ in range(self._steps):
             self.op.run(iterator)
-        return _since(begun)
+        return _since(start)
 
 
 def _now() -> Times:
     return time.perf_counter(), time.process_time()
 
 
-def _since(begun: Times) -> Times:
+def _since(start: Times) -> Times:
     wall, processor = _now()
-    return wall - begun[0], processor - begun[1]
+    return wall - start[0], processor - start[1]
 
 
 def pairs(
     script: Callable[[], Times], bare: Callable[[], Times], rounds: int
 ) -> list[tuple[Times, Times]]:
-    """Returns the times of both for each round; the order changes from round to round, and a first
-    one does not count."""
-    found = []
+    """Returns the times of both for each round, in alternating order, after a warm-up round."""
+    rounds_of_times = []
     for number in range(rounds + 1):
         order = (script, bare) if number % 2 else (bare, script)
         times = {function: function() for function in order}
         if number:
-            found.append((times[script], times[bare]))
-    return found
+            rounds_of_times.append((times[script], times[bare]))
+    return rounds_of_times
 
 
-def verdict(title: str, found: Sequence[tuple[Times, Times]], images: int) -> str:
-    """Returns the result in a line; `images` are those of a stretch."""
+def verdict(title: str, times: Sequence[tuple[Times, Times]], images: int) -> str:
+    """Returns the result in one line; `images` is the number of images of a section."""
     relative, processor = (
-        [bare[clock] / script[clock] for script, bare in found] for clock in (0, 1)
+        [bare[clock] / script[clock] for script, bare in times] for clock in (0, 1)
     )
     median = statistics.median(relative)
-    speeds = [images / statistics.median(t[0] for t in times) for times in zip(*found, strict=True)]
+    speeds = [images / statistics.median(t[0] for t in each) for each in zip(*times, strict=True)]
     return (
-        f"{title}: {speeds[0]:.0f} of {speeds[1]:.0f} images/s: {median:.3f} of the bare step's "
-        f"throughput, median of {len(found)} rounds ({min(relative):.3f} to {max(relative):.3f}; "
+        f"{title}: {speeds[0]:.0f} of {speeds[1]:.0f} images/s: {median:.3f} of the training op's "
+        f"throughput, median of {len(times)} rounds ({min(relative):.3f} to {max(relative):.3f}; "
         f"by processor time {statistics.median(processor):.3f}); "
-        f"{TARGET} is {'reached' if median >= TARGET else 'missed'}"
+        f"target of {TARGET} {'reached' if median >= TARGET else 'missed'}"
     )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measures and prints a line a network."""
+    """Measures, and prints a line per network."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("networks", nargs="*", default=list(NETWORKS))
-    parser.add_argument("--steps", type=int, help="of a stretch")
+    parser.add_argument("--steps", type=int, help="steps of a section")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batch_size", type=int, default=32)
     parser.add_argument("--image_size", type=int)
-    given = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as folder:
-        download_and_convert.convert("digits", os.path.join(folder, "data"))
-        for network in given.networks:
+    chosen = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as directory:
+        download_and_convert.convert("digits", os.path.join(directory, "data"))
+        for network in chosen.networks:
             size, steps = NETWORKS.get(network, (64, 200))
-            size, steps = given.image_size or size, given.steps or steps
+            size, steps = chosen.image_size or size, chosen.steps or steps
             contest = Contest(
-                folder,
+                directory,
                 network,
                 steps,
-                batch_size=given.batch_size,
+                batch_size=chosen.batch_size,
                 train_image_size=(size, size),
             )
-            found = pairs(contest.script, contest.bare, given.rounds)
+            times = pairs(contest.script, contest.bare, chosen.rounds)
             title = f"{network}, {size}x{size}"
-            print(verdict(title, found, steps * given.batch_size), flush=True)
-            print(f"load of the machine: {os.getloadavg()[0]:.1f}", flush=True)
+            print(verdict(title, times, steps * chosen.batch_size), flush=True)
+            print(f"load average: {os.getloadavg()[0]:.1f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""A training step of CifarNet: this library's, the same network in Keras, and bare TensorFlow.
+"""Training step of CifarNet: this library, the same network in Keras, and plain TensorFlow.
 
     python benchmarks/training_step.py [batch size]
 
-The same layers, loss, L2 penalty and momentum update on the same batch; no dropout. What differs is
-the machinery around the kernels. Times are relative to bare TensorFlow, medians of pairs.
+All have the same layers, loss, L2 penalty and momentum update on the same batch, without dropout;
+they differ in the code around the kernels. Times are medians, relative to plain TensorFlow in the
+same round.
 """
 
 import os
@@ -27,7 +28,7 @@ def _normalized(net: tf.Tensor) -> tf.Tensor:
     return tf.nn.local_response_normalization(net, 4, bias=1.0, alpha=0.001 / 9.0, beta=0.75)
 
 
-def of_slim(images: tf.Tensor, labels: tf.Tensor):
+def slim_step(images: tf.Tensor, labels: tf.Tensor):
     """Returns a function that runs one step of this library's training op."""
 
     def loss_fn(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
@@ -47,7 +48,7 @@ def of_slim(images: tf.Tensor, labels: tf.Tensor):
     return lambda: train_op.run(iterator)
 
 
-def of_keras(images: tf.Tensor, labels: tf.Tensor):
+def keras_step(images: tf.Tensor, labels: tf.Tensor):
     """Returns a function that runs one `train_on_batch` of the same network in Keras."""
     layers, l2 = tf.keras.layers, tf.keras.regularizers.L2(DECAY / 2)
     model = tf.keras.Sequential(
@@ -69,8 +70,8 @@ def of_keras(images: tf.Tensor, labels: tf.Tensor):
     return lambda: model.train_on_batch(images, labels)
 
 
-def of_tensorflow(images: tf.Tensor, labels: tf.Tensor):
-    """Returns a function that runs one step written out by hand."""
+def tensorflow_step(images: tf.Tensor, labels: tf.Tensor):
+    """Returns a function that runs one step in plain TensorFlow."""
     shapes = [[5, 5, 3, 64], [5, 5, 64, 64], [4096, 384], [384, 192], [192, 10]]
     weights = [tf.Variable(tf.random.truncated_normal(s, stddev=0.04)) for s in shapes]
     biases = [tf.Variable(tf.zeros(s[-1:])) for s in shapes]
@@ -102,17 +103,17 @@ def of_tensorflow(images: tf.Tensor, labels: tf.Tensor):
 
 
 def main() -> None:
-    """Times the three and prints a line each."""
+    """Times the three and prints a line for each."""
     batch = int(sys.argv[1]) if len(sys.argv) > 1 else 32
     images = tf.random.uniform([batch, 32, 32, 3], -1, 1)
     labels = tf.random.uniform([batch], 0, 10, tf.int64)
     contestants = {
-        "bare TensorFlow": of_tensorflow(images, labels),
-        "slim": of_slim(images, labels),
-        "Keras train_on_batch": of_keras(images, labels),
+        "plain TensorFlow": tensorflow_step(images, labels),
+        "slim": slim_step(images, labels),
+        "Keras train_on_batch": keras_step(images, labels),
     }
-    found = pairs.medians(contestants, rounds=25, warm_up=4)
-    pairs.show(f"CifarNet training step, batch {batch}", found, batch, "images")
+    times = pairs.medians(contestants, rounds=25, warm_up=4)
+    pairs.show(f"CifarNet training step, batch {batch}", times, batch, "images")
 
 
 if __name__ == "__main__":

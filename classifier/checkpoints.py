@@ -11,45 +11,47 @@ Each command has a --help of its own.
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from classifier import flags
-from classifier.config.checkpoints import ConvertConfig, DiffConfig, InspectConfig
-from classifier.exit_codes import ExitCode
-from slim import _checks
+from classifier import stopping
+
+if TYPE_CHECKING:
+    from classifier.config.checkpoints import ConvertConfig, DiffConfig, InspectConfig
 
 
 class _Command(NamedTuple):
-    config_class: type
+    config_class: str
     run: Callable[[Any], None]
     description: str
 
 
-def _inspect(config: InspectConfig) -> None:
+def _inspect(config: "InspectConfig") -> None:
     from classifier import checkpoint_tools  # after the flags: it loads TensorFlow
 
     checkpoint_tools.inspect(config)
 
 
-def _diff(config: DiffConfig) -> None:
+def _diff(config: "DiffConfig") -> None:
     from classifier import checkpoint_tools
 
     checkpoint_tools.diff(config)
 
 
-def _convert(config: ConvertConfig) -> None:
+def _convert(config: "ConvertConfig") -> None:
     from classifier import checkpoint_tools
 
     checkpoint_tools.convert(config)
 
 
 COMMANDS: Mapping[str, _Command] = {
-    "inspect": _Command(InspectConfig, _inspect, "Lists the variables of a checkpoint."),
+    "inspect": _Command("InspectConfig", _inspect, "Lists the variables of a checkpoint."),
     "diff": _Command(
-        DiffConfig, _diff, "Compares a checkpoint with a network, and names the flags to add."
+        "DiffConfig", _diff, "Compares a checkpoint with a network, and names the flags to add."
     ),
     "convert": _Command(
-        ConvertConfig, _convert, "Writes the network's variables in a checkpoint to another format."
+        "ConvertConfig",
+        _convert,
+        "Writes the network's variables in a checkpoint to another format.",
     ),
 }
 
@@ -57,17 +59,24 @@ COMMANDS: Mapping[str, _Command] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command that `argv` (default: `sys.argv`) names; returns its exit code."""
     name, *rest = (sys.argv if argv is None else argv)[1:] or ["--help"]
-    if name in ("--help", "-help", "-h"):
-        print((__doc__ or "").strip())
-        return ExitCode.DONE
-    try:
-        command = COMMANDS[_checks.one_of("command", name, COMMANDS)]
-    except _checks.UserError as error:
-        print(f"checkpoints: {error}", file=sys.stderr)
-        return ExitCode.WRONG_USE
-    program = [f"checkpoints {name}", *rest]
-    return flags.main(command.config_class, command.run, command.description, program)
+    with stopping.before_work("checkpoints"):  # the imports take a while
+        from classifier import flags
+        from classifier.config import checkpoints as configs
+        from classifier.exit_codes import ExitCode
+        from slim import _checks
+
+        if name in ("--help", "-help", "-h"):
+            print((__doc__ or "").strip())
+            return ExitCode.DONE
+        try:
+            command = COMMANDS[_checks.one_of("command", name, COMMANDS)]
+        except _checks.UserError as error:
+            print(f"checkpoints: {error}", file=sys.stderr)
+            return ExitCode.WRONG_USE
+        config_class = getattr(configs, command.config_class)
+        program = [f"checkpoints {name}", *rest]
+        return flags.main(config_class, command.run, command.description, program)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(stopping.last(main()))

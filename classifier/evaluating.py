@@ -1,6 +1,8 @@
 """Evaluation: a checkpoint's accuracy on a split, each image counted once."""
 
 import dataclasses
+import errno
+import json
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,7 +13,7 @@ from classifier import facts, images, inputs, measuring, model, ownership, recal
 from classifier.config.trained import EvalConfig
 from classifier.exit_codes import ExitCode
 from classifier.resolve_trained import ResolvedEvaluation
-from classifier.run_directory import write_json
+from slim import _paths
 from slim.events import EventFile
 
 _USUAL_CAUSES = (
@@ -47,7 +49,8 @@ def run(config: EvalConfig) -> ExitCode | None:
     classifier = model.InferenceModel(
         resolved.model, config.run.checkpoint_path, resolved.image_size
     )
-    ownership.check_evaluation(_eval_dir(config, classifier), "eval_dir")
+    is_default = config.run.eval_dir is None
+    ownership.check_evaluation(_eval_dir(config, classifier), is_default)
     recalibrate = _recalibration(resolved, dataset_name, classifier)
     _tell_model(classifier, f"{dataset_name} {data.dataset_split_name}")
     averages = facts.averages_warnings(config.run.checkpoint_path, classifier.left_averages)
@@ -150,14 +153,27 @@ def _eval_dir(config: EvalConfig, classifier: model.InferenceModel) -> str:
 def _keep(
     values: Mapping[str, float], config: EvalConfig, classifier: model.InferenceModel
 ) -> None:
-    """Writes the findings as events, and as JSON if asked for."""
+    """Writes the results as JSON if asked for, and as events."""
     step = classifier.step or 0
-    eval_dir = _eval_dir(config, classifier)
-    ownership.claim_evaluation(eval_dir, "eval_dir")
-    events = EventFile(eval_dir)
     split = config.data.dataset_split_name
-    events.scalars(step, {f"{split}/{name}": value for name, value in values.items()})
-    events.close()
     if config.run.eval_json is not None:
         about = {"checkpoint": classifier.prefix, "step": step, "split": split}
-        write_json(config.run.eval_json, {**about, **values})
+        text = json.dumps({**about, **values}, indent=2, ensure_ascii=False) + "\n"
+        _paths.write_new_file(config.run.eval_json, text.encode())
+    directory = _eval_dir(config, classifier)
+    if config.run.eval_dir is None and not _is_writable(directory):
+        print(f"warning: no events were written: {directory} is read-only; see --eval_dir")
+        return
+    events = EventFile(directory)
+    events.scalars(step, {f"{split}/{name}": value for name, value in values.items()})
+    events.close()
+
+
+def _is_writable(directory: str) -> bool:
+    try:
+        os.makedirs(directory, exist_ok=True)
+    except OSError as error:
+        if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise
+        return False
+    return os.access(directory, os.W_OK)

@@ -4,11 +4,13 @@ import enum
 
 
 class ExitCode(enum.IntEnum):
-    """What the shell is told; `run` functions return one of these, or None for DONE."""
+    """The exit codes; `run` functions return one of these, or None for DONE."""
 
     DONE = 0
-    FAILED = 1  # the run was asked for correctly and failed
-    WRONG_USE = 2  # a flag, a folder or a file is not as it has to be
-    PREEMPTED = 75  # a signal ended the run after it had saved: run the same command again
-    INTERRUPTED = 130  # Ctrl-C before there was anything to save
-    NO_READER = 141  # nobody reads the output any more (`| head`): as after SIGPIPE
+    FAILED = 1  # the command was correct and failed: a full disk, damaged data, a NaN loss
+    WRONG_USE = 2  # a flag, a directory or a file is not as it has to be
+    PREEMPTED = 75  # a signal ended training after it had saved: run the same command again
+    HUNG_UP = 129  # stopped by SIGHUP, as when the terminal is closed, with nothing to save
+    INTERRUPTED = 130  # stopped by SIGINT (Ctrl-C), likewise
+    NO_READER = 141  # stdout was closed (`| head`): as after SIGPIPE
+    TERMINATED = 143  # stopped by SIGTERM, with nothing to save

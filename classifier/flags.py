@@ -10,26 +10,27 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import ModuleType
 from typing import Any, TypeVar
 
 from absl import flags
 
-from classifier import help_text, native_log, options, output, paths
+from classifier import front_door, help_text, native_log, options, paths
 from classifier.exit_codes import ExitCode
+from datasets import dataset_factory
+from nets import nets_factory
+from preprocessing import preprocessing_factory
 from slim import _checks
 
 C = TypeVar("C")
 
 _HELP = ("--help", "-help", "-h")
 # The mappings whose keys an option's values are names of.
-_TABLES: Mapping[options.Table, tuple[str, tuple[str, ...]]] = {
-    "networks": ("nets.nets_factory", ("NETWORKS",)),
-    "datasets": ("datasets.dataset_factory", ("DATASETS", "FAMILIES")),
-    "conversions": ("datasets.dataset_factory", ("DATASETS", "FAMILIES", "ACTIONS")),
-    "preprocessings": (
-        "preprocessing.preprocessing_factory",
-        ("PREPROCESSINGS", "NETWORK_PREPROCESSINGS"),
-    ),
+_TABLES: Mapping[options.Table, tuple[ModuleType, tuple[str, ...]]] = {
+    "networks": (nets_factory, ("NETWORKS",)),
+    "datasets": (dataset_factory, ("DATASETS", "FAMILIES")),
+    "conversions": (dataset_factory, ("DATASETS", "FAMILIES", "ACTIONS")),
+    "preprocessings": (preprocessing_factory, ("PREPROCESSINGS", "NETWORK_PREPROCESSINGS")),
 }
 
 
@@ -50,48 +51,33 @@ def main(
       actions: what else the script does, by the flag that asks for it instead of a run.
 
     Returns:
-      the exit code: see `ExitCode`. A mistake of the user or a failed run is told on stderr, in a
-      line.
+      the exit code: see `front_door.enter`.
     """
-    try:
-        code = _main(config_class, run, description, sys.argv if argv is None else argv, actions)
-        print(end="", flush=True)  # else Python does so when it ends, and fails
-    except BrokenPipeError:
-        for stream in filter(None, (sys.stdout, sys.stderr)):
-            output.discard(stream)
-        return ExitCode.NO_READER
-    return code
+    argv = sys.argv if argv is None else argv
+    program = os.path.basename(argv[0])
+    return front_door.enter(
+        program, lambda: _prepared(config_class, run, description, program, argv, actions or {})
+    )
 
 
-def _main(
+def _prepared(
     config_class: type[C],
     run: Callable[[C], ExitCode | None],
     description: str,
+    program: str,
     argv: Sequence[str],
-    actions: Mapping[str, Callable[[], None]] | None,
-) -> int:
-    program = os.path.basename(argv[0])
+    actions: Mapping[str, Callable[[], None]],
+) -> Callable[[], int | None] | None:
+    """Returns the work that a command line asks for, with TensorFlow loaded, or None after help."""
     _set_environment()
     if any(argument in _HELP for argument in argv[1:]):
         print(help_text.render(config_class, program, description, known_names))
-        return ExitCode.DONE
-    for flag, action in (actions or {}).items():
-        if flag in argv[1:]:
-            with native_log.held_back():
-                importlib.import_module("tensorflow")
-            action()
-            return ExitCode.DONE
-    try:
-        config = parse(config_class, argv)
-        with native_log.held_back():
-            importlib.import_module("tensorflow")
-        return run(config) or ExitCode.DONE
-    except _checks.UserError as error:
-        return _tell(program, str(error).splitlines(), ExitCode.WRONG_USE)
-    except _checks.RunError as error:
-        return _tell(program, str(error).splitlines(), ExitCode.FAILED)
-    except KeyboardInterrupt:
-        return _tell(program, ["interrupted"], ExitCode.INTERRUPTED)
+        return None
+    asked = [action for flag, action in actions.items() if flag in argv[1:]]
+    config = None if asked else parse(config_class, argv)
+    with native_log.held_back():
+        importlib.import_module("tensorflow")
+    return asked[0] if config is None else lambda: run(config)
 
 
 def parse(config_class: type[C], argv: Sequence[str]) -> C:
@@ -135,9 +121,8 @@ def parse(config_class: type[C], argv: Sequence[str]) -> C:
 
 
 def known_names(table: options.Table) -> tuple[str, ...]:
-    """Returns the names in a table, sorted; loads the table but not TensorFlow."""
-    module_name, mappings = _TABLES[table]
-    module = importlib.import_module(module_name)
+    """Returns the names in a table, sorted."""
+    module, mappings = _TABLES[table]
     return tuple(sorted({name for mapping in mappings for name in getattr(module, mapping)}))
 
 
@@ -213,8 +198,7 @@ def _outside(option: options.Option, value: Any, texts: Mapping[str, str]) -> It
 
 
 def _check_name(table: options.Table, flag: str, name: str) -> None:
-    module_name, mappings = _TABLES[table]
-    module = importlib.import_module(module_name)
+    module, mappings = _TABLES[table]
     if "FAMILIES" not in mappings or not module.is_of_a_family(name):
         _checks.one_of(flag, name, known_names(table))
     elif table == "conversions":
@@ -226,9 +210,3 @@ def _as_flags(message: str, known: Iterable[str]) -> str:
     for name in known:
         message = re.sub(rf"(?<![\w-]){name}\b", f"--{name}", message)
     return message
-
-
-def _tell(program: str, lines: Iterable[str], code: ExitCode) -> ExitCode:
-    for line in lines:
-        print(f"{program}: {line}", file=sys.stderr)
-    return code

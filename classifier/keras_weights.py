@@ -18,6 +18,7 @@ from slim import _checks, _paths
 from slim.checkpoints import SavedVariable
 
 SUFFIX = ".weights.h5"
+_HEADER_BYTES = 8192  # about what a file needs, and a variable's layer
 
 
 class _Scope(tf.keras.layers.Layer):
@@ -127,6 +128,8 @@ def save(path: str | os.PathLike[str], values: Mapping[str, np.ndarray]) -> None
         with _paths.scratch_directory(directory) as scratch:
             _paths.check_replaceable(os.fspath(path))
             fresh = os.path.join(scratch, base)
+            size = sum(value.nbytes + _HEADER_BYTES for value in values.values())
+            _paths.check_space(scratch, size + _HEADER_BYTES)
             model.save_weights(fresh)
             _paths.flush_to_disk(fresh)
             os.replace(fresh, path)

@@ -1,6 +1,7 @@
 """What a program does when nobody reads its output any more."""
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ class Outlasting:
     def __init__(self, stream: TextIO, message: str = "") -> None:
         self._stream = stream
         self._message = message
+        # Asked now: a terminal that was closed is none any more.
+        self._is_terminal = stream.isatty()
 
     def write(self, text: str) -> int:
         """Writes."""
@@ -34,10 +37,14 @@ class Outlasting:
     def _reader_may_be_gone(self) -> Iterator[None]:
         try:
             yield
-        except BrokenPipeError:
+        except OSError as error:
+            closed = errno.EIO if self._is_terminal else errno.EPIPE
+            if error.errno not in (closed, errno.EPIPE):
+                raise
             discard(self._stream)
             if self._message:
-                print(self._message, file=sys.stderr, flush=True)
+                with contextlib.suppress(OSError):
+                    print(self._message, file=sys.stderr, flush=True)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

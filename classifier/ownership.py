@@ -8,15 +8,17 @@ import os
 import re
 from collections.abc import Callable, Mapping
 
-from slim import _checks, _ownership, checkpoints
+from slim import _checks, _ownership
 
 CARD_MARK = (
     "<!-- Written by export_inference_graph.py. Without this line, no export changes it. -->"
 )
 CARD = "README.md"
 RUN_DIRECTORIES = ("best", "eval", "images", "plugins", "set_aside")
+_TABLE = bytes.fromhex("57fb808b247547db")  # ends each of TensorFlow's tables
 _PNG = b"\x89PNG\r\n\x1a\n"
 _EVALUATED = ("accuracy", "checkpoint", "num_images", "split", "step")
+_WARM_UP = ("assets.extra", "tf_serving_warmup_requests")  # in each SavedModel that we write
 _MAX_CARD_BYTES = 64 << 20
 
 
@@ -54,27 +56,45 @@ def claim_run(train_dir: str) -> None:
 
 def _is_run(directory: str) -> bool:
     present = [name for name in _OF_A_RUN if os.path.lexists(os.path.join(directory, name))]
-    if not all(_OF_A_RUN[name](os.path.join(directory, name)) for name in present):
+    paths = {name: os.path.join(directory, name) for name in present}
+    if not all(_OF_A_RUN[name](path) or _is_empty(path) for name, path in paths.items()):
         return False
     if {"config.json", "model_info.json"} & set(present):
         return True
-    return checkpoints.latest(directory) is not None
+    return any(_is_table(os.path.join(directory, name)) for name in os.listdir(directory))
 
 
-def check_evaluation(eval_dir: str, name: str) -> None:
+def _is_empty(path: str) -> bool:
+    """Returns whether a regular file has no content, as a full disk leaves it."""
+    return _ownership.is_regular(path) and not os.path.getsize(path)
+
+
+def _is_table(path: str) -> bool:
+    """Returns whether a file is a checkpoint's index, or a checkpoint of TensorFlow's format V1."""
+    if not re.search(r"\.ckpt(-\d+)?(\.index)?$", path) or not _ownership.is_regular(path):
+        return False
+    with open(path, "rb") as file:
+        file.seek(max(0, os.path.getsize(path) - len(_TABLE)))
+        return file.read() == _TABLE
+
+
+def check_evaluation(eval_dir: str, is_default: bool) -> None:
     """Checks that events may be written to a directory; writes nothing.
 
-    Event files have names of their own, so they may lie in a run's directory, as TF-Slim's did.
+    It needs no mark: nothing in it is ever replaced, for event files have names of their own, by
+    which it is recognized. They may lie in a run's directory, as TF-Slim's did.
+
+    Args:
+      eval_dir: the directory.
+      is_default: whether the user did not name it; it may not be a link then.
 
     Raises:
-      UserError: if it is a link inside of a run, or holds files that we did not create.
+      UserError: if it is such a link, or holds files that we did not create.
     """
-    _ownership.check(eval_dir, "evaluation", name=name, recognize=_has_events, also=("run",))
-
-
-def claim_evaluation(eval_dir: str, name: str) -> None:
-    """Marks a directory as one for events, creating it if needed; raises as `check_evaluation`."""
-    _ownership.claim(eval_dir, "evaluation", name=name, recognize=_has_events, also=("run",))
+    if is_default:
+        above, base = os.path.split(os.path.abspath(eval_dir))
+        _ownership.check_entries(above, files=(), directories=(base,))
+    _ownership.check(eval_dir, "evaluation", name="eval_dir", recognize=_has_events, also=("run",))
 
 
 def _has_events(directory: str) -> bool:
@@ -111,10 +131,8 @@ def is_our_card(path: str) -> bool:
 def _is_model(path: str) -> bool:
     name = os.path.basename(path)
     if name == "saved_model":
-        return _ownership.is_real_directory(path) and all(
-            re.fullmatch(r"\d+", version)
-            and os.path.isfile(os.path.join(path, version, "saved_model.pb"))
-            for version in os.listdir(path)
+        return _ownership.is_real_directory(path) and any(
+            os.path.isfile(os.path.join(path, version, *_WARM_UP)) for version in os.listdir(path)
         )
     return any(name.endswith(ending) and fits(path) for ending, fits in _MODELS.items())
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Mapping
 
 from classifier.options import PathKind
-from slim import _checks, checkpoints
+from slim import _checks, _files, checkpoints
 
 
 def check(kind: PathKind, name: str, path: str) -> None:
@@ -44,24 +44,49 @@ def _folder(name: str, path: str) -> None:
 
 def _new_folder(name: str, path: str) -> None:
     if os.path.exists(path) and not os.path.isdir(path):
-        raise _checks.UserError(f"{name}={path!r} is a file, not a folder")
+        kind = _files.kind_of(os.path.realpath(path))
+        raise _checks.UserError(f"{name}={path!r} is {kind}, not a directory")
     _writable(name, path)
 
 
 def _new_file(name: str, path: str) -> None:
-    if os.path.isdir(path):
-        raise _checks.UserError(f"{name}={path!r} is a folder, not a file")
-    _writable(name, path)
+    if os.path.isdir(path) or path.endswith(os.sep):
+        raise _checks.UserError(f"{name}={path!r} is a directory, not a file")
+    if os.path.exists(path) and not os.path.isfile(path):
+        kind = _files.kind_of(os.path.realpath(path))
+        raise _checks.UserError(f"{name}={path!r} is {kind}, not a regular file")
+    # The file is written next to its name first, and then renamed.
+    _writable(name, os.path.dirname(os.path.abspath(path)))
 
 
 def _writable(name: str, path: str) -> None:
+    """Checks that a directory can be written to, or created."""
     above = os.path.abspath(path)
     while not os.path.exists(above):
-        above = os.path.dirname(above)
-    if above != os.path.abspath(path) and not os.path.isdir(above):
-        raise _checks.UserError(f"{name}={path!r} cannot be made: {above!r} is a file")
-    if not os.access(above, os.W_OK):
-        raise _checks.UserError(f"{name}={path!r} cannot be written: no permission for {above!r}")
+        above, last = os.path.split(above)
+        try:
+            os.lstat(os.path.join(above, last))
+        except FileNotFoundError:
+            continue
+        except OSError as error:  # such as a name that is too long
+            if not isinstance(error, NotADirectoryError):
+                raise _checks.UserError(
+                    f"{name}={path!r} cannot be created: {error.strerror}"
+                ) from None
+        else:
+            raise _checks.UserError(
+                f"{name}={path!r} cannot be created: {os.path.join(above, last)!r} is a broken link"
+            )
+    if not os.path.isdir(above):
+        kind = _files.kind_of(os.path.realpath(above))
+        raise _checks.UserError(f"{name}={path!r} cannot be created: {above!r} is {kind}")
+    if os.access(above, os.W_OK):
+        return
+    if os.statvfs(above).f_flag & os.ST_RDONLY:
+        reason = f"the file system of {above!r} is read-only"
+    else:
+        reason = f"no permission for {above!r}"
+    raise _checks.UserError(f"{name}={path!r} cannot be written: {reason}")
 
 
 def _checkpoint(name: str, path: str) -> None:

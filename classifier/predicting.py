@@ -95,4 +95,4 @@ def _write_csv(path: str, rows: Sequence[Sequence[str | float]]) -> None:
     writer = csv.writer(text)
     writer.writerow(["file", "rank", "class", "probability"])
     writer.writerows(rows)
-    _paths.write_atomically(path, text.getvalue().encode())
+    _paths.write_new_file(path, text.getvalue().encode())

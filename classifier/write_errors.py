@@ -1,64 +1,130 @@
-"""A disk that is full or fails under a run: what could not be written, and what to do."""
+"""Files that cannot be written or read, as one line: which file, why, and what to do.
+
+No TensorFlow is imported here: the front door of the scripts uses it before TensorFlow is loaded.
+"""
 
 import contextlib
 import errno
 import os
+import re
+import sys
 from collections.abc import Iterator, Mapping
-
-import tensorflow as tf
 
 from slim import _checks
 
+_FREE_SPACE = "Free some space there, or use another directory"
 _ADVICE: Mapping[int, str] = {
-    errno.ENOSPC: "Make room there, or take another --train_dir",
-    errno.EDQUOT: "Make room there, or take another --train_dir",
-    errno.EFBIG: "Raise the limit on the size of a file (ulimit -f)",
+    errno.ENOSPC: _FREE_SPACE,  # or no inodes are left
+    errno.EDQUOT: _FREE_SPACE,
+    errno.EFBIG: "Raise the limit on the file size (ulimit -f)",
     errno.EMFILE: "Raise the limit on open files (ulimit -n)",
-    errno.ENFILE: "Raise the machine's limit on open files",
-    errno.EROFS: "The disk takes nothing any more: look at the machine's log",
-    errno.EIO: "The disk fails: look at the machine's log",
+    errno.ENFILE: "Raise the system's limit on open files",
+    errno.EROFS: "Use another directory, or make it writable",
+    errno.EIO: "Check the system log",
+    errno.ESTALE: "Check the network file system",
+    errno.EACCES: "Check the permissions",
+    errno.EPERM: "Check the permissions",
+    errno.ENOENT: "",
+    errno.ENOTDIR: "",
+    errno.EISDIR: "",
+    errno.ELOOP: "",
+    errno.ENAMETOOLONG: "Use a shorter name",
 }
+# What a user of the library may want to handle itself.
+_OF_DISKS = frozenset(list(_ADVICE)[: list(_ADVICE).index(errno.EACCES)])
 
 
 @contextlib.contextmanager
 def translated(train_dir: str) -> Iterator[None]:
-    """Gives errors of writing the name of the file and the way out.
+    """Gives errors of a disk under a training run the name of the file and the way out.
 
     Args:
       train_dir: of the run; named where an error does not say which file it was.
 
     Raises:
-      RunError: if the disk takes no more.
+      RunError: if a file cannot be written.
     """
     try:
         yield
-    except _checks.RunError as error:  # such as a checkpoint's, which names its file
-        number = number_of(error.__cause__)
-        if number is None:
+    except Exception as error:
+        kept = "The last checkpoint is intact; the same command resumes from it"
+        message = describe(error, f"to {train_dir} or the output", kept)
+        if message is None:
             raise
-        raise _checks.RunError(f"{error}. {_ADVICE[number]}") from error
-    except (OSError, tf.errors.OpError) as error:
-        number = number_of(error)
-        if number is None:
-            raise
-        place = _file_of(error, number) or f"to {train_dir} or the output"
-        raise _checks.RunError(
-            f"could not write {place}: {os.strerror(number)}. {_ADVICE[number]}; the last "
-            "checkpoint is as it was, and the same command goes on from there"
-        ) from error
+        raise _checks.RunError(message) from error
+
+
+def describe(error: Exception, place: str = "the output", kept: str = "") -> str | None:
+    """Returns a line about an error of the file system, or None for other errors.
+
+    Args:
+      error: an `OSError`, TensorFlow's, HDF5's, or a RunError that one of these has caused.
+      place: named where the error does not say which file it was.
+      kept: sentence about what is intact.
+    """
+    cause = error
+    if isinstance(error, _checks.RunError) and isinstance(error.__cause__, Exception):
+        cause = error.__cause__  # such as a checkpoint's, which names its file
+    number = _number_of(cause)
+    if number is None or isinstance(error, _checks.UserError):
+        return None
+    advice = _ADVICE[number]
+    if cause is not error:
+        # What HDF5 says has many lines.
+        sentences = [str(error).replace(str(cause), os.strerror(number)), advice]
+    else:
+        file = _file_of(cause, number)
+        removed = _removed_directory(file) if number == errno.ENOENT else ""
+        verb = "write" if number in _OF_DISKS else "access"
+        sentences = [
+            f"could not {verb} {file or place}: {os.strerror(number)}",
+            advice or (f"{removed} was removed or does not exist" if removed else ""),
+            kept,
+        ]
+    return ". ".join(each.rstrip(".") for each in sentences if each)
 
 
 def number_of(error: BaseException | None) -> int | None:
     """Returns the `errno` of an error of a disk, else None; TensorFlow has one class of error for a
     full disk and for too little memory."""
-    if isinstance(error, OSError):
+    number = _number_of(error)
+    return number if number in _OF_DISKS else None
+
+
+def _number_of(error: BaseException | None) -> int | None:
+    if isinstance(error, OSError) and error.errno is not None:
         return error.errno if error.errno in _ADVICE else None
-    text = str(error.message) if isinstance(error, tf.errors.OpError) else ""
-    return next((each for each in _ADVICE if os.strerror(each) in text), None)
+    text = _text(error)
+    # HDF5 has no errno of its own, but quotes the system's.
+    quoted = re.search(r"errno = (\d+)", text)
+    if quoted:
+        return int(quoted[1]) if int(quoted[1]) in _ADVICE else None
+    return next((each for each in _ADVICE if f"{os.strerror(each)}" in text), None)
 
 
-def _file_of(error: OSError | tf.errors.OpError, number: int) -> str:
-    if isinstance(error, OSError):
-        return error.filename or ""
+def _text(error: BaseException | None) -> str:
+    """Returns the message of an error whose text tells what the disk said."""
+    errors = getattr(sys.modules.get("tensorflow"), "errors", None)
+    if errors is not None and isinstance(error, errors.OpError):
+        return str(error.message)
+    is_of_hdf5 = isinstance(error, OSError | RuntimeError | ValueError) and "file" in str(error)
+    return str(error) if is_of_hdf5 and not isinstance(error, _checks.UserError) else ""
+
+
+def _file_of(error: BaseException, number: int) -> str:
+    if isinstance(error, OSError) and error.filename:
+        return os.fsdecode(error.filename) if not isinstance(error.filename, int) else ""
+    text = _text(error)
+    quoted = re.search(r"(?:file)?name = '([^']*)'", text)
+    if quoted:
+        return quoted[1]
     # "path; what is wrong" is how TensorFlow's file systems say it.
-    return str(error.message).rpartition(f"; {os.strerror(number)}")[0].rpartition(" ")[2]
+    return text.rpartition(f"; {os.strerror(number)}")[0].rpartition(" ")[2]
+
+
+def _removed_directory(path: str) -> str:
+    """Returns the topmost directory of a path that does not exist."""
+    removed, above = "", os.path.dirname(os.path.abspath(path))
+    while path and not os.path.exists(above):
+        removed, above = above, os.path.dirname(above)
+    return removed

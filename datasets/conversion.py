@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from datasets import dataset_info, download, images, progress, tfrecords, workers
-from datasets.conversion_journal import LOCK, Journal, Outcome
+from datasets.conversion_journal import JOURNAL, LOCK, Journal, Outcome
 from datasets.workers import Item
-from slim import _checks, _files, _ownership, _paths
+from slim import _checks, _files, _ownership, _paths, signals
 
 T = TypeVar("T")
 
@@ -125,8 +125,9 @@ def work_directory(dataset_dir: str, source_dir: str | None = None) -> Iterator[
         try:
             yield work
         finally:
-            if os.path.isdir(work) and set(os.listdir(work)) == {LOCK, _ownership.MARK}:
-                _ownership.remove(work, "conversion")  # nothing was begun
+            if os.path.isdir(work) and set(os.listdir(work)) <= {LOCK, JOURNAL, _ownership.MARK}:
+                _ownership.remove(work, "conversion")  # no shard was finished
+                _ownership.release(dataset_dir)
 
 
 def fetch(
@@ -187,7 +188,8 @@ def run(
     rules = images.Rules(max_pixels, plan.upright, plan.jpeg_only)
     _check_targets(plan, dataset_dir)
     journal = Journal(work, _fingerprint(plan, rules))
-    outcomes = _convert(plan, work, journal, rules, on_bad_image, num_workers)
+    with signals.noted(lambda: _what_remains(len(journal.done), dataset_dir)):
+        outcomes = _convert(plan, work, journal, rules, on_bad_image, num_workers)
     bad = sorted(entry for parts in outcomes.values() for part in parts for entry in part.bad)
     per_class = {
         name: [sum(counts) for counts in zip(*(part.per_class for part in parts), strict=True)]
@@ -232,6 +234,13 @@ def _check_targets(plan: Plan, dataset_dir: str) -> None:
     written = (dataset_info.BAD_FILES_NAME, dataset_info.LABELS_FILE_NAME, dataset_info.FILE_NAME)
     shards = (name for split in plan.splits.values() for name in split.shard_names())
     _ownership.check_entries(dataset_dir, files=(*written, *shards), directories=())
+
+
+def _what_remains(num_shards: int, dataset_dir: str) -> str:
+    if not num_shards:
+        return "No shard was finished; run the same command again"
+    finished = "1 finished shard is" if num_shards == 1 else f"{num_shards} finished shards are"
+    return f"{finished} kept in {dataset_dir}; the same command resumes after that"
 
 
 def _moved(

@@ -13,7 +13,7 @@ from datasets import dataset_info
 from slim import _files, _ownership
 
 LOCK = "lock"  # the file in the work directory that is locked by whoever works in it
-_NAME = "journal.jsonl"
+JOURNAL = "journal.jsonl"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Journal:
     """
 
     def __init__(self, work: str, fingerprint: str) -> None:
-        self._path = os.path.join(work, _NAME)
+        self._path = os.path.join(work, JOURNAL)
         self.done: dict[str, Outcome] = {}
         found = self._read(work, fingerprint)
         for entry in os.scandir(work):

@@ -21,7 +21,7 @@ DATASETS = {
     for spec in (
         splits.DatasetSpec(
             name="cifar10",
-            module="datasets.cifar10",
+            module=".cifar10",
             file_pattern="cifar10_%s.tfrecord",
             num_classes=10,
             split_sizes={"train": 50_000, "test": 10_000},
@@ -29,13 +29,13 @@ DATASETS = {
         ),
         splits.DatasetSpec(
             name="digits",
-            module="datasets.digits",
+            module=".digits",
             file_pattern="digits_%s-*.tfrecord",
             num_classes=10,
         ),
         splits.DatasetSpec(
             name="flowers",
-            module="datasets.flowers",
+            module=".flowers",
             file_pattern="flowers_%s_*.tfrecord",
             num_classes=5,
             split_sizes={"train": 3_320, "validation": 350},
@@ -43,13 +43,13 @@ DATASETS = {
         ),
         splits.DatasetSpec(
             name="folder",
-            module="datasets.folder",
+            module=".folder",
             file_pattern="folder_%s-*.tfrecord",
             options=("source_dir", "validation_fraction", "split_seed", *_IMAGE_OPTIONS),
         ),
         splits.DatasetSpec(
             name="imagenet",
-            module="datasets.imagenet",
+            module=".imagenet",
             file_pattern="%s-*",
             num_classes=1001,
             split_sizes={"train": 1_281_167, "validation": 50_000},
@@ -57,7 +57,7 @@ DATASETS = {
         ),
         splits.DatasetSpec(
             name="mnist",
-            module="datasets.mnist",
+            module=".mnist",
             file_pattern="mnist_%s.tfrecord",
             num_classes=10,
             split_sizes={"train": 60_000, "test": 10_000},
@@ -65,7 +65,7 @@ DATASETS = {
         ),
         splits.DatasetSpec(
             name="visualwakewords",
-            module="datasets.visualwakewords",
+            module=".visualwakewords",
             file_pattern="%s.record-*",
             num_classes=2,
             split_sizes={"train": 82_783, "val": 40_504},
@@ -81,7 +81,7 @@ DATASETS = {
 
 # Whole families of datasets: what their names begin with, and a stand-in for the rest.
 TFDS_PREFIX = "tfds:"
-FAMILIES = {f"{TFDS_PREFIX}NAME": "datasets.from_tfds"}
+FAMILIES = {f"{TFDS_PREFIX}NAME": ".from_tfds"}
 
 # The second is asked for by the first, which forgets to say so.
 _TFDS_PACKAGES = {
@@ -90,7 +90,7 @@ _TFDS_PACKAGES = {
 }
 
 # What can be done with a directory besides converting a dataset into it: name -> module with `run`.
-ACTIONS = {"verify": "datasets.verify"}
+ACTIONS = {"verify": ".verify"}
 
 
 def get_spec(name: str) -> splits.DatasetSpec:
@@ -131,7 +131,7 @@ def _tfds_spec(name: str) -> splits.DatasetSpec:
         raise _checks.UserError(f"dataset_name={name!r} needs a name of TFDS, as in tfds:mnist")
     return splits.DatasetSpec(
         name=name,
-        module="datasets.from_tfds",
+        module=".from_tfds",
         file_pattern=f"{file_stem(tfds_name)}_%s-*.tfrecord",
         options=("source_dir", *_IMAGE_OPTIONS),
         arguments={"name": tfds_name},
@@ -165,7 +165,7 @@ def get_dataset(
     """
     if is_of_a_family(name):
         get_facts(name, split_name, dataset_dir, file_pattern)  # its module knows no name
-    module = importlib.import_module(get_spec(name).module)
+    module = importlib.import_module(get_spec(name).module, __package__)
     split: dataset.Dataset = module.get_split(split_name, dataset_dir, file_pattern)
     return split
 
@@ -179,5 +179,5 @@ def example_pictures(count: int) -> tuple[str, Sequence[bytes]]:
     Returns:
       what they are, for messages, and PNG files of one channel.
     """
-    module = importlib.import_module(DATASETS["digits"].module)
+    module = importlib.import_module(DATASETS["digits"].module, __package__)
     return "digits", [image.encoded for image in module.read_images()[:count]]

@@ -7,14 +7,17 @@ file is written last, so it also says that a conversion is complete.
 import dataclasses
 import json
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from slim import _checks, _paths
+from slim import _checks, _files, _paths
 
 FILE_NAME = "dataset_info.json"
 LABELS_FILE_NAME = "labels.txt"
 BAD_FILES_NAME = "bad_files.csv"
+MAX_CLASSES = 1_000_000  # each label up to the highest one gets a name and an output of the network
+_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,24 +142,38 @@ def has_labels(dataset_dir: str) -> bool:
 
 
 def read_label_file(dataset_dir: str) -> dict[int, str]:
-    """Returns label -> name from labels.txt.
+    """Returns label -> name from labels.txt. Labels may be missing.
 
     Raises:
-      UserError: if a line is not `label:name`.
+      UserError: if a line is not `label:name` with a label below `MAX_CLASSES`, or a label is there
+        twice; names file and line.
     """
     path = os.path.join(dataset_dir, LABELS_FILE_NAME)
-    labels_to_names = {}
-    with open(path, encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
-            label, colon, name = line.rstrip("\r\n").partition(":")
-            if not line.strip():
-                continue
-            if not colon or not label.strip().isdigit():
-                raise _checks.UserError(
-                    f"{path}, line {number}: {line.strip()!r} is not of the form label:name"
-                )
-            labels_to_names[int(label)] = name
+    labels_to_names: dict[int, str] = {}
+    for number, line in _files.read_text_lines(path):
+        label, name, problem = _parse_label(line)
+        if not problem and label in labels_to_names:
+            problem = f"has the label {label} again"
+        if problem:
+            raise _checks.UserError(
+                f"{path}, line {number}: {line.strip()[:100]!r} {problem}."
+                " Correct the file, or convert the dataset again"
+            )
+        labels_to_names[label] = name
     return labels_to_names
+
+
+def _parse_label(line: str) -> tuple[int, str, str]:
+    """Returns label and name of a line, and what is wrong with it or an empty string."""
+    digits, colon, name = line.partition(":")
+    digits = digits.strip()
+    if not colon or not (digits.isascii() and digits.isdigit()):
+        return 0, "", "is not of the form label:name"
+    if len(digits.lstrip("0")) > len(str(MAX_CLASSES)) or int(digits) >= MAX_CLASSES:
+        return 0, "", f"has a label that is not below {MAX_CLASSES}"
+    if not name or _CONTROLS.search(name):
+        return 0, "", "has no name, or one with control characters"
+    return int(digits), name, ""
 
 
 def _from_json(fields: dict[str, Any]) -> DatasetInfo:

@@ -8,22 +8,26 @@ import errno
 import hashlib
 import http.client
 import os
+import re
 import shutil
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
 from typing import IO, NamedTuple
 
-from datasets import progress
-from slim import _checks, _files, _paths
+from datasets import bounded_http, progress
+from datasets.bounded_http import Failure
+from slim import _checks, _files, _paths, signals
 
 PARTIAL, REJECTED = ".part", ".rejected"
 _CHUNK = 1 << 18
 _AGENT = "slim-download/1"
+_HEAD_BYTES = 512  # which show what a file is
+_MAX_BYTES = 1 << 40  # of any file
+_MAX_UNKNOWN_BYTES = 4_000_000_000  # of a file whose size neither we nor the server know
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII)
 _MAGIC = {".gz": b"\x1f\x8b", ".tgz": b"\x1f\x8b", ".zip": b"PK"}
-_PASSING = (408, 425, 429, 500, 502, 503, 504)  # worth another try
-_NETWORK_ERRORS = (urllib.error.URLError, http.client.HTTPException, OSError)
+_NETWORK_ERRORS = (http.client.HTTPException, OSError)
 
 
 class RemoteFile(NamedTuple):
@@ -47,16 +51,6 @@ class RemoteFile(NamedTuple):
         return f"{self.name} ({', '.join(known)})" if known else self.name
 
 
-class _Failure(Exception):
-    """An address did not give the file: `passing` if it may do so later, `wrong` if it gave
-    something else."""
-
-    def __init__(self, reason: str, *, passing: bool = False, wrong: bool = False) -> None:
-        super().__init__(reason)
-        self.passing = passing
-        self.wrong = wrong
-
-
 def names_of(file: RemoteFile) -> tuple[str, ...]:
     """Returns the names that a file may have on the disk: complete, partial and rejected."""
     return file.name, file.name + PARTIAL, file.name + REJECTED
@@ -67,7 +61,8 @@ class Downloader:
 
     Args:
       attempts: how often an address is tried while its errors look as if they would pass.
-      timeout: seconds without a byte after which the connection is given up.
+      timeout: seconds to wait for a connection, then for its answer, redirects included; then
+        seconds below `bounded_http.MIN_RATE` after which the connection is given up.
       wait: seconds before the second attempt; doubled before each further one.
       sleep: waits; takes seconds.
       report: takes a line for each file that is fetched.
@@ -151,7 +146,7 @@ class Downloader:
             try:
                 self._get_from(url, file, path)
                 return path
-            except _Failure as failure:
+            except Failure as failure:
                 failures.append(f"{failure} from {url}")
         needed = "; ".join(map(str, files))
         raise _checks.RunError(
@@ -170,10 +165,11 @@ class Downloader:
         for attempt in range(1, self._attempts + 1):
             begun = _size(partial)
             try:
-                self._transfer(url, file, partial)
-                self._accept(file, partial, path)
+                with signals.noted(lambda: _what_remains(file, partial)):
+                    self._transfer(url, file, partial)
+                    self._accept(file, partial, path)
                 return
-            except _Failure as failure:
+            except Failure as failure:
                 if failure.wrong:
                     _remove(partial)
                 # The beginning may have been another file's: once more, from the start.
@@ -190,48 +186,55 @@ class Downloader:
         request = urllib.request.Request(url, headers={"User-Agent": _AGENT})
         if begun:
             request.add_header("Range", f"bytes={begun}-")
+        exchange = bounded_http.Exchange(self._timeout)
         try:
-            with urllib.request.urlopen(request, timeout=self._timeout) as response:
-                resumed = response.status == 206 and _starts_at(response, begun)
-                self._save(response, file, partial, begun if resumed else 0)
-        except urllib.error.HTTPError as error:
-            code = error.code  # 416: what is there is no beginning of what is offered
-            raise _Failure(str(code), passing=code in _PASSING, wrong=code == 416) from error
+            with exchange.open(request) as response:
+                self._save(exchange, response, file, partial, _first_byte(response, begun))
         except _NETWORK_ERRORS as error:
             reason = getattr(error, "reason", None) or error
-            raise _Failure(str(reason) or type(reason).__name__, passing=True) from error
+            raise Failure(str(reason) or type(reason).__name__, passing=True) from error
 
     def _save(
-        self, response: http.client.HTTPResponse, file: RemoteFile, partial: str, begun: int
+        self,
+        exchange: bounded_http.Exchange,
+        response: http.client.HTTPResponse,
+        file: RemoteFile,
+        partial: str,
+        begun: int,
     ) -> None:
-        length = response.headers.get("Content-Length")
-        total = begun + int(length) if length and length.isdigit() else None
-        if None not in (total, file.size) and total != file.size:
-            other = None if begun else _what_else(file, response.read(512))
-            raise _Failure(other or f"{total} bytes, not {file.size},", wrong=True)
+        total = _promised(response, file, begun)
+        expected = file.size if total is None else total
+        limit = _MAX_UNKNOWN_BYTES if expected is None else expected
+        exchange.begin_body()
+        chunk = response.read(_HEAD_BYTES)
+        is_cut = expected is not None and begun + len(chunk) < min(expected, _HEAD_BYTES)
+        wrong = _what_else(file, chunk) if chunk and not begun and not is_cut else None
+        if wrong is None and None not in (total, file.size) and total != file.size:
+            wrong = f"{total} bytes, not {file.size},"
+        if wrong:
+            raise Failure(wrong, wrong=True)
         have = begun
         with (
             _open(partial, append=begun > 0) as output,
-            progress.bar(total or file.size, "B", file.name, initial=begun) as bar,
+            progress.bar(expected, "B", file.name, initial=begun) as bar,
         ):
-            while chunk := response.read1(_CHUNK):
-                if have == 0 and (wrong := _what_else(file, chunk)):
-                    raise _Failure(wrong, wrong=True)
+            while chunk:
                 have += len(chunk)
-                if file.size is not None and have > file.size:
-                    raise _Failure(f"more than {file.size} bytes", wrong=True)
+                if have > limit:
+                    raise Failure(f"more than {limit} bytes", wrong=True)
                 _write(output, chunk, partial)
                 bar.update(len(chunk))
-        expected = file.size if total is None else total
+                exchange.received()
+                chunk = response.read1(_CHUNK)
         if expected is not None and have < expected:
-            raise _Failure(f"the connection ended after {have} of {expected} bytes", passing=True)
+            raise Failure(f"the connection ended after {have} of {expected} bytes", passing=True)
 
     def _accept(self, file: RemoteFile, partial: str, path: str) -> None:
         problem = _problem(file, partial)
         if problem:
             os.replace(partial, path + REJECTED)
             kept = os.path.basename(path) + REJECTED
-            raise _Failure(f"{problem} (kept as {kept})", wrong=True)
+            raise Failure(f"{problem} (kept as {kept})", wrong=True)
         os.replace(partial, path)
 
 
@@ -276,8 +279,45 @@ def _what_else(file: RemoteFile, head: bytes) -> str | None:
     return f"no {os.path.splitext(file.name)[1]} file (it starts with {head[:8]!r})"
 
 
-def _starts_at(response: http.client.HTTPResponse, begun: int) -> bool:
-    return response.headers.get("Content-Range", "").startswith(f"bytes {begun}-")
+def _first_byte(response: http.client.HTTPResponse, begun: int) -> int:
+    """Returns where in the file an answer begins: at `begun`, or at 0 if it is the whole file."""
+    if response.status == 200:
+        return 0
+    if response.status != 206:
+        raise Failure(f"{response.status}, which is not a file")
+    content_range = response.headers.get("Content-Range", "")
+    match = _CONTENT_RANGE.fullmatch(content_range)
+    if match is None or int(match[1]) != begun or match[3] not in ("*", str(int(match[2]) + 1)):
+        raise Failure(
+            f"206 with Content-Range {content_range[:100]!r}, not from byte {begun} to the end",
+            wrong=True,
+        )
+    return begun
+
+
+def _what_remains(file: RemoteFile, partial: str) -> str:
+    """Returns what is left of a download that a signal stopped, after removing what is no use."""
+    if not file.sha256:
+        _remove(partial)
+    if not _size(partial):
+        return f"{file.name} was not downloaded; run the same command again"
+    return f"{_size(partial)} bytes of {file.name} are kept; the same command resumes after them"
+
+
+def _promised(response: http.client.HTTPResponse, file: RemoteFile, begun: int) -> int | None:
+    """Returns the size that the file has by an answer's headers, or None if they lack it."""
+    encoding = response.headers.get("Content-Encoding", "identity")
+    # Servers call a .gz file encoded; for others it would have to be decoded.
+    if encoding != "identity" and _MAGIC.get(os.path.splitext(file.name)[1]) != _MAGIC[".gz"]:
+        raise Failure(f"Content-Encoding {encoding[:40]!r}, which was not asked for")
+    length = response.headers.get("Content-Length")
+    if length is None or response.chunked:
+        return None
+    if not (length.isascii() and length.isdigit() and len(length) < 19):
+        raise Failure(f"Content-Length {length[:40]!r}, which is not a size")
+    if begun + int(length) > _MAX_BYTES:
+        raise Failure(f"Content-Length {length}, more than {_MAX_BYTES} bytes", wrong=True)
+    return begun + int(length)
 
 
 def _open(path: str, *, append: bool) -> IO[bytes]:

@@ -27,7 +27,9 @@ def run(
     given = sorted(name for name, value in options.items() if value is not None)
     if given:
         raise _checks.UserError(f"{', '.join(given)} cannot be used with {dataset_name!r}")
-    importlib.import_module(dataset_factory.ACTIONS[dataset_name]).run(dataset_dir, report)
+    importlib.import_module(dataset_factory.ACTIONS[dataset_name], __package__).run(
+        dataset_dir, report
+    )
 
 
 def convert(
@@ -69,7 +71,7 @@ def convert(
         report(f"{dataset_dir} is already complete: {conversion_report.summary(info)}")
         return info
     _ownership.check_apart(dataset_dir=dataset_dir, source_dir=given.get("source_dir"))
-    converter: Converter = importlib.import_module(spec.module).convert
+    converter: Converter = importlib.import_module(spec.module, __package__).convert
     try:
         info = converter(dataset_dir, **spec.arguments, **given)
     except OSError as error:

@@ -5,7 +5,7 @@ classes is kept here: their ids are the names of the folders, or of the archives
 """
 
 import csv
-import io
+import math
 import os
 import re
 import xml.etree.ElementTree
@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from datasets import archives, folder, folder_files, matlab, sources
-from slim import _checks
+from slim import _checks, _files
 
 TARS = {"train": "ILSVRC2012_img_train.tar", "validation": "ILSVRC2012_img_val.tar"}
 FOLDERS = {"train": ("train",), "validation": ("validation", "val")}
 DEVKIT = "ILSVRC2012_devkit_t12.tar.gz"
+_MAX_LABELS_BYTES = 64 << 20
 VALIDATION_LABELS = "imagenet_2012_validation_synset_labels.txt"
 NAMES = ("imagenet_metadata.txt", "LOC_synset_mapping.txt", "synset_words.txt")
 BOXES_CSV = "imagenet_2012_bounding_boxes.csv"
@@ -28,8 +29,8 @@ BOXES_TARS = (
 )
 _SYNSET = re.compile(r"n\d{8}")
 _LIMITS = archives.Limits(members=2_000_000, bytes=400_000_000_000)
-_DEVKIT_LIMITS = archives.Limits(members=1_000, bytes=100_000_000)
-_BOXES_LIMITS = archives.Limits(members=2_000_000, bytes=4_000_000_000)
+_DEVKIT_LIMITS = archives.Limits(members=1_000, bytes=100_000_000, member_bytes=32_000_000)
+_BOXES_LIMITS = archives.Limits(members=1_000_000, bytes=4_000_000_000, member_bytes=1_000_000)
 
 T = TypeVar("T")
 
@@ -84,13 +85,18 @@ def read_names(source_dir: str, synsets: Iterable[str]) -> dict[str, str]:
       UserError: if a line of the list is not so.
     """
     known: dict[str, str] = {}
+    synsets = set(synsets)
     for name in NAMES:
         path = os.path.join(source_dir, name)
         if not known and os.path.isfile(path):
-            known = dict(_read_lines(path, "an id and a name", _name_of))
+            lines = _read_lines(path, "an id and a name", _name_of)
+            known = {synset: words for synset, words in lines if synset in synsets}
     if not known and os.path.isfile(os.path.join(source_dir, DEVKIT)):
-        known = {each["WNID"]: each["words"] for each in _devkit(source_dir)[0]}
-    return {synset: known.get(synset, synset) for synset in synsets}
+        try:
+            known = {each["WNID"]: str(each["words"]) for each in _devkit(source_dir)[0]}
+        except (KeyError, TypeError) as error:
+            raise _damaged_devkit(source_dir, error) from error
+    return {synset: known.get(synset, synset) for synset in sorted(synsets)}
 
 
 def read_boxes(source_dir: str, synsets: Mapping[str, str]) -> dict[str, list[Box]]:
@@ -108,7 +114,8 @@ def read_boxes(source_dir: str, synsets: Mapping[str, str]) -> dict[str, list[Bo
     path = os.path.join(source_dir, BOXES_CSV)
     if os.path.isfile(path):
         for picture, box in _read_lines(path, "a picture and xmin, ymin, xmax, ymax", _box_of):
-            found.setdefault(picture, []).append(box)
+            if picture in synsets:
+                found.setdefault(picture, []).append(box)
         return found
     classes = set(synsets.values())
     for name in BOXES_TARS:
@@ -127,15 +134,13 @@ def read_boxes(source_dir: str, synsets: Mapping[str, str]) -> dict[str, list[Bo
 
 def _read_lines(path: str, content: str, parse: Callable[[str], T]) -> Iterator[T]:
     """Yields what `parse` makes of the lines that are not blank."""
-    with open(path, encoding="utf-8-sig") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                if line.strip():
-                    yield parse(line.strip())
-            except ValueError:
-                raise _checks.UserError(
-                    f"{path}, line {number}: {line.strip()!r} is not {content}"
-                ) from None
+    for number, line in _files.read_text_lines(path):
+        try:
+            yield parse(line.strip())
+        except (ValueError, csv.Error):
+            raise _checks.UserError(
+                f"{path}, line {number}: {line.strip()[:100]!r} is not {content}"
+            ) from None
 
 
 def _name_of(line: str) -> tuple[str, str]:
@@ -146,6 +151,8 @@ def _name_of(line: str) -> tuple[str, str]:
 def _box_of(line: str) -> tuple[str, Box]:
     name, *sides = next(csv.reader([line]))
     xmin, ymin, xmax, ymax = map(float, sides)
+    if not (0 <= xmin <= xmax <= 1 and 0 <= ymin <= ymax <= 1):
+        raise ValueError
     return name.removesuffix(".JPEG"), (xmin, ymin, xmax, ymax)
 
 
@@ -209,12 +216,19 @@ def _labels_of(count: int, path: str, source_dir: str) -> list[str]:
 def _validation_labels(pictures: str, source_dir: str) -> list[str]:
     path = os.path.join(source_dir, VALIDATION_LABELS)
     if os.path.isfile(path):
-        with open(path, encoding="utf-8") as file:
-            return file.read().split()
+        try:
+            return _files.read_bounded(path, _MAX_LABELS_BYTES).decode().split()
+        except UnicodeDecodeError:
+            raise _checks.UserError(f"{path} is not UTF-8: it needs one class a line") from None
+        except OSError as error:
+            raise _checks.UserError(f"{path} cannot be read: {error.strerror}") from None
     if os.path.isfile(os.path.join(source_dir, DEVKIT)):
         classes, truth = _devkit(source_dir)
-        by_id = {int(each["ILSVRC2012_ID"][0]): each["WNID"] for each in classes}
-        return [by_id[number] for number in truth]
+        try:
+            by_id = {int(each["ILSVRC2012_ID"][0]): each["WNID"] for each in classes}
+            return [by_id[number] for number in truth]
+        except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
+            raise _damaged_devkit(source_dir, error) from error
     raise _checks.UserError(
         f"The classes of {os.path.basename(pictures)} are not in {source_dir!r}: it needs {DEVKIT},"
         f" or {VALIDATION_LABELS} with one class a line"
@@ -231,16 +245,32 @@ def _devkit(source_dir: str) -> tuple[list[dict[str, Any]], list[int]]:
     meta, truth = wanted.values()
     if not meta or not truth:
         raise _checks.RunError(f"{path} lacks {' or '.join(wanted)}: get it again")
-    return matlab.read_structs(meta, "synsets"), [int(number) for number in truth.split()]
+    try:
+        return matlab.read_structs(meta, "synsets"), [int(number) for number in truth.split()]
+    except (_checks.RunError, ValueError) as error:
+        raise _damaged_devkit(source_dir, error) from error
+
+
+def _damaged_devkit(source_dir: str, error: Exception) -> _checks.RunError:
+    reason = str(error)[:200] if str(error) else type(error).__name__
+    return _checks.RunError(
+        f"{os.path.join(source_dir, DEVKIT)} has a damaged list of classes or of validation labels"
+        f" ({reason}): get it again"
+    )
 
 
 def _boxes_of(name: str, content: bytes, others: set[str]) -> list[Box]:
     try:
-        root = xml.etree.ElementTree.parse(io.BytesIO(content)).getroot()
+        text = content.decode()
+        if "<!DOCTYPE" in text:  # may define entities that expand without end
+            raise ValueError("it has a document type, which real annotations have not")
+        root = xml.etree.ElementTree.fromstring(text)
         width, height = (float(root.findtext(f"size/{side}", "")) for side in ("width", "height"))
+        if not (0 < width < math.inf and 0 < height < math.inf):
+            raise ValueError(f"its size is {width} x {height}")
         return list(_scaled(root.findall("object"), width, height, others))
-    except (xml.etree.ElementTree.ParseError, ValueError, ZeroDivisionError) as error:
-        raise _checks.RunError(f"Boxes {name} cannot be read: {error}") from error
+    except (xml.etree.ElementTree.ParseError, ValueError) as error:
+        raise _checks.RunError(f"Boxes {name} cannot be read: {str(error)[:200]}") from error
 
 
 def _scaled(

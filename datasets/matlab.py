@@ -4,6 +4,7 @@ The devkit of ILSVRC2012 keeps the names of its classes in one. Format: "MAT-Fil
 MathWorks. No TensorFlow, no SciPy.
 """
 
+import itertools
 import struct
 import zlib
 from collections.abc import Iterator
@@ -12,7 +13,8 @@ from typing import Any
 from slim import _checks
 
 _HEADER_BYTES = 128
-_MAX_BYTES = 100_000_000
+_MAX_BYTES = 8_000_000  # the real one takes 2 MB
+_MAX_FIELDS, _MAX_CELLS, _MAX_DEPTH = 100, 100_000, 10
 _ERRORS = (
     struct.error,
     zlib.error,
@@ -41,10 +43,12 @@ def read_structs(content: bytes, name: str) -> list[dict[str, Any]]:
       RunError: if it is no such file, or holds no such variable.
     """
     try:
-        for kind, data in _elements(content[_HEADER_BYTES:]):
+        if len(content) > _MAX_BYTES:
+            raise ValueError(f"it has more than {_MAX_BYTES} bytes")
+        for kind, data in _elements(memoryview(content)[_HEADER_BYTES:]):
             if kind == _COMPRESSED:
                 inflated = zlib.decompressobj().decompress(data, _MAX_BYTES)
-                ((kind, data),) = _elements(inflated)
+                ((kind, data),) = _elements(memoryview(inflated))
             if kind == _MATRIX:
                 found, structs = _read_matrix(data)
                 if found == name and all(isinstance(each, dict) for each in structs or [None]):
@@ -54,7 +58,7 @@ def read_structs(content: bytes, name: str) -> list[dict[str, Any]]:
     raise _checks.RunError(f"The MATLAB file has no array of structs {name!r}")
 
 
-def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:
+def _elements(data: memoryview) -> Iterator[tuple[int, memoryview]]:
     at = 0
     while at + 8 <= len(data):
         kind, size = struct.unpack_from("<II", data, at)
@@ -70,30 +74,38 @@ def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:
         at = after
 
 
-def _read_matrix(data: bytes) -> tuple[str, Any]:
+def _read_matrix(data: memoryview, depth: int = 0) -> tuple[str, Any]:
     """Returns name and value of a matrix."""
+    if depth > _MAX_DEPTH:
+        raise ValueError(f"it is nested deeper than {_MAX_DEPTH} levels")
     parts = _elements(data)
-    kind = next(parts, (0, b"\0"))[1][0]
+    kind = bytes(next(parts, (0, b"\0"))[1][:1])[0]
     next(parts)  # its shape
-    name = next(parts)[1].decode("latin-1")
+    name = str(next(parts)[1], "latin-1")
     if kind == _STRUCT:
-        return name, _read_structs(parts)
-    element, content = next(parts, (1, b""))
+        return name, _read_structs(parts, depth)
+    element, content = next(parts, (1, memoryview(b"")))
     if kind == _CHARS:
-        return name, content.decode(_ENCODINGS[element])
+        return name, str(content, _ENCODINGS[element])
     if element in _NUMBERS:
         code = _NUMBERS[element]
         return name, list(struct.unpack(f"<{len(content) // struct.calcsize(code)}{code}", content))
     return name, None
 
 
-def _read_structs(parts: Iterator[tuple[int, bytes]]) -> list[dict[str, Any]]:
+def _read_structs(parts: Iterator[tuple[int, memoryview]], depth: int) -> list[dict[str, Any]]:
     (width,) = struct.unpack("<i", next(parts)[1])
-    raw = next(parts)[1]
+    raw = bytes(next(parts)[1])
     names = [
-        raw[at : at + width].split(b"\0")[0].decode("latin-1") for at in range(0, len(raw), width)
+        raw[at : at + width].split(b"\0")[0].decode("latin-1")
+        for at in range(0, len(raw), width)[: _MAX_FIELDS + 1]
     ]
-    cells = [_read_matrix(data)[1] if data else None for _, data in parts]
+    cells = [
+        _read_matrix(data, depth + 1)[1] if data else None
+        for _, data in itertools.islice(parts, _MAX_CELLS + 1)
+    ]
+    if len(names) > _MAX_FIELDS or len(cells) > _MAX_CELLS:
+        raise ValueError(f"it has more than {_MAX_FIELDS} fields or {_MAX_CELLS} cells")
     return [
         dict(zip(names, cells[at : at + len(names)], strict=True))
         for at in range(0, len(cells), len(names))

@@ -118,6 +118,8 @@ def _items(paths: dict[str, str], prefix: str, folder: str) -> list[conversion.I
     start = os.path.getsize(images) - count * size
     with open(labels, "rb") as file:
         values = file.read()[-count:] if count else b""
+    if max(values, default=0) >= len(CLASSES):
+        raise _checks.RunError(f"{labels} has a label that is not below {len(CLASSES)}")
     return [
         conversion.Item(
             sources.RangeSource(images, start + number * size, size, f"image {number}"),

@@ -7,10 +7,12 @@ import functools
 import os
 import stat
 import zipfile
-import zlib
 from typing import NamedTuple
 
-READ_ERRORS = (OSError, zipfile.BadZipFile, zlib.error, KeyError, EOFError)
+from datasets import archive_checks
+from slim import _files
+
+READ_ERRORS = (OSError,)
 MAX_BYTES = 1 << 30  # of a file that is to be a picture
 
 
@@ -53,8 +55,14 @@ class RangeSource(NamedTuple):
         return f"{self.path}:{self.member}"
 
     def read(self) -> bytes:
-        """Returns the content."""
-        with open(self.path, "rb") as file:
+        """Returns the content.
+
+        Raises:
+          OSError: if it cannot be read, or has more than `MAX_BYTES`.
+        """
+        if self.size > MAX_BYTES:
+            raise OSError(f"it has {self.size} bytes, more than {MAX_BYTES}")
+        with _files.open_regular(self.path) as file:
             file.seek(self.offset)
             return file.read(self.size)
 
@@ -71,8 +79,18 @@ class ZipSource(NamedTuple):
         return f"{self.path}:{self.member}"
 
     def read(self) -> bytes:
-        """Returns the content."""
-        return _opened(self.path).read(self.member)
+        """Returns the content.
+
+        Raises:
+          OSError: if it is damaged or not there, or has more than `MAX_BYTES`.
+        """
+        try:
+            archive = _opened(self.path)
+            if archive.getinfo(self.member).file_size > MAX_BYTES:
+                raise OSError(f"it has more than {MAX_BYTES} bytes")
+            return archive.read(self.member)
+        except archive_checks.DAMAGE as error:
+            raise OSError(str(error)) from error
 
 
 Source = FileSource | RangeSource | ZipSource

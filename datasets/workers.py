@@ -8,16 +8,16 @@ import concurrent.futures
 import contextlib
 import itertools
 import multiprocessing
+import multiprocessing.synchronize
 import os
-import signal
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, NamedTuple
 
 from datasets import images, sources
-from slim import _checks, _cores
+from slim import _checks, _cores, signals
 
 _CHUNK = 32  # pictures that a worker is given at a time
 _MIN_FOR_WORKERS = 4 * _CHUNK
@@ -67,9 +67,10 @@ def prepared(
         with images.pillow_settings():
             yield (result for chunk in chunks for result in prepare_chunk(chunk))
         return
-    pool = concurrent.futures.ProcessPoolExecutor(
-        num_workers, multiprocessing.get_context("spawn"), initializer=_start
-    )
+    context = multiprocessing.get_context("spawn")
+    with signals.blocked():  # also in the process that Python starts to track resources
+        stop = context.Event()
+    pool = concurrent.futures.ProcessPoolExecutor(num_workers, context, _start, (stop,))
     try:
         yield _in_order(pool, chunks, ahead=3 * num_workers)
     except BrokenProcessPool as error:
@@ -78,15 +79,25 @@ def prepared(
             " the same command again goes on after the last whole shard"
         ) from error
     finally:
-        pool.shutdown(cancel_futures=True)
+        with signals.deferred():
+            stop.set()
+            pool.shutdown(cancel_futures=True)
 
 
 Job = tuple[sources.Source, tuple[int, int, int] | None, images.Rules]
 
 
 def prepare_chunk(jobs: Iterable[Job]) -> list[Result]:
-    """Reads and prepares pictures; gives the reason where one is bad."""
-    return [_prepare(*job) for job in jobs]
+    """Reads and prepares pictures; gives the reason where one is bad. Stops early if nobody wants
+    the rest."""
+    return [_prepare(*job) for job in itertools.takewhile(lambda _: not _is_stopped(), jobs)]
+
+
+def _never() -> bool:
+    return False
+
+
+_is_stopped: Callable[[], bool] = _never  # of a worker, that of its parent's event
 
 
 def _prepare(
@@ -104,16 +115,19 @@ def _prepare(
 def _in_order(
     pool: concurrent.futures.Executor, chunks: Iterator[list[Job]], ahead: int
 ) -> Iterator[Result]:
-    pending = deque(pool.submit(prepare_chunk, chunk) for chunk in itertools.islice(chunks, ahead))
+    with signals.blocked():  # the first jobs start the processes
+        first = itertools.islice(chunks, ahead)
+        pending = deque(pool.submit(prepare_chunk, chunk) for chunk in first)
     while pending:
         results = pending.popleft().result()
         pending.extend(pool.submit(prepare_chunk, chunk) for chunk in itertools.islice(chunks, 1))
         yield from results
 
 
-def _start() -> None:
+def _start(stop: multiprocessing.synchronize.Event) -> None:
+    global _is_stopped
+    _is_stopped = stop.is_set
     _KEPT.enter_context(images.pillow_settings())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent sees to it
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

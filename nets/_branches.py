@@ -1,15 +1,15 @@
-"""A notation for Inception blocks: branches of rows, to be held against the paper's figure.
+"""A notation for Inception blocks: branches of rows, in the layout of the paper's figures.
 
 ```python
-Mixed(                                       # The input goes to all branches;
-    [Conv("0a", 64, 1)],                     # their outputs are joined along the channels.
+Mixed(                                       # All branches receive the input;
+    [Conv("0a", 64, 1)],                     # their outputs are concatenated along the channels.
     [Conv("0a", 48, 1), Conv("0b", 64, 5)],  # Branch_1/Conv2d_0a_1x1, then Branch_1/Conv2d_0b_5x5
     [AvgPool("0a", 3), Conv("0b", 32, 1)],
 )
 ```
 
-A row is named after its place and its kernel, as in the published checkpoints; where these break
-their own rule, the row spells its name out as `scope`.
+A row is named after its place and its kernel, as in the published checkpoints. Where their names
+deviate from this rule, the row has an explicit `scope`.
 """
 
 import functools
@@ -33,14 +33,14 @@ class Conv(NamedTuple):
     """A convolution.
 
     Attributes:
-      place: stage and letter, "0a"; "" in the names that have none, such as `Conv2d_1x1`.
+      place: stage and letter, "0a"; "" for names without one, such as `Conv2d_1x1`.
       depth: number of filters, before any multiplier.
       kernel: height and width, or one number for both.
-      stride: of the kernel.
+      stride: stride of the kernel.
       padding: "SAME" or "VALID".
-      stddev: of the truncated normal that its initial weights are drawn from, where it is not the
-        arg_scope's choice.
-      scope: its name, where it is not the usual one.
+      stddev: standard deviation of the initial weights, from a truncated normal distribution; None
+        uses the arg_scope's initializer.
+      scope: its name, where it deviates from the rule.
     """
 
     place: str
@@ -57,7 +57,7 @@ class Conv(NamedTuple):
         return self.scope or _name("Conv2d", self.place, self.kernel)
 
     def build(self, net: tf.Tensor, depth: Depth, axis: int) -> tf.Tensor:
-        """Applies it; `axis`, where channels are joined, means nothing to a single layer."""
+        """Applies the convolution; `axis`, the channels', has no effect on a single layer."""
         initial = {}
         if self.stddev is not None:
             initial["weights_initializer"] = slim.truncated_normal_initializer(stddev=self.stddev)
@@ -65,9 +65,10 @@ class Conv(NamedTuple):
                            scope=self.name, **initial)  # fmt: skip
 
 
-class MaxPool(NamedTuple):
-    """Pooling by the largest value; attributes as for `Conv`."""
+class Pool(NamedTuple):
+    """Pooling by `layer`; the other attributes as for `Conv`."""
 
+    layer: Callable[..., tf.Tensor]
     place: str
     kernel: Kernel
     stride: int = 1
@@ -76,57 +77,44 @@ class MaxPool(NamedTuple):
     @property
     def name(self) -> str:
         """The name of its scope."""
-        return _name("MaxPool", self.place, self.kernel)
+        kind = "MaxPool" if self.layer is slim.max_pool2d else "AvgPool"
+        return _name(kind, self.place, self.kernel)
 
     def build(self, net: tf.Tensor, depth: Depth, axis: int) -> tf.Tensor:
-        """Applies it; it keeps the channels, whatever `depth` says."""
-        return slim.max_pool2d(net, self.kernel, self.stride, self.padding, scope=self.name)
+        """Applies the pooling; the number of channels does not change."""
+        return self.layer(net, self.kernel, self.stride, self.padding, scope=self.name)
 
 
-class AvgPool(NamedTuple):
-    """Pooling by the mean; attributes as for `Conv`."""
-
-    place: str
-    kernel: Kernel
-    stride: int = 1
-    padding: str = "SAME"
-
-    @property
-    def name(self) -> str:
-        """The name of its scope."""
-        return _name("AvgPool", self.place, self.kernel)
-
-    def build(self, net: tf.Tensor, depth: Depth, axis: int) -> tf.Tensor:
-        """Applies it; it keeps the channels, whatever `depth` says."""
-        return slim.avg_pool2d(net, self.kernel, self.stride, self.padding, scope=self.name)
+MaxPool = functools.partial(Pool, slim.max_pool2d)
+AvgPool = functools.partial(Pool, slim.avg_pool2d)
 
 
 class Fork(NamedTuple):
-    """Two convolutions of the same input within a branch, their outputs joined."""
+    """Two convolutions of the same input within a branch, their outputs concatenated."""
 
     first: Conv
     second: Conv
 
     def build(self, net: tf.Tensor, depth: Depth, axis: int) -> tf.Tensor:
-        """Applies both."""
+        """Applies both convolutions."""
         return tf.concat([row.build(net, depth, axis) for row in self], axis)
 
 
-Row = Conv | MaxPool | AvgPool | Fork
+Row = Conv | Pool | Fork
 
 
 class Mixed:
-    """An Inception block: branches of the same input, their outputs joined along the channels.
+    """An Inception block: branches of the same input, concatenated along the channels.
 
     Args:
-      *branches: the rows of each, `Branch_0` first.
+      *branches: rows of each branch, `Branch_0` first.
     """
 
     def __init__(self, *branches: Sequence[Row]) -> None:
         self.branches = branches
 
     def build(self, net: tf.Tensor, depth: Depth, axis: int) -> tf.Tensor:
-        """Applies all branches and joins their outputs along `axis`."""
+        """Applies all branches and concatenates their outputs along `axis`."""
         outputs = []
         for number, rows in enumerate(self.branches):
             with slim.variable_scope(f"Branch_{number}"):
@@ -138,7 +126,7 @@ class Mixed:
 
 
 def by_name(*rows: Row) -> dict[str, Row]:
-    """Returns single layers by their names, which are those of their end points."""
+    """Returns single layers by the names of their end points."""
     return {row.name: row for row in rows}
 
 
@@ -154,8 +142,8 @@ def as_layers(
 
     Args:
       table: rows and blocks by the names of their end points; a block's is also its scope.
-      depth: from the table's number of filters to the network's.
-      axis: of the channels.
+      depth: function from the table's number of filters to the network's.
+      axis: axis of the channels.
     """
 
     def build(name: str, stage: Row | Mixed, net: tf.Tensor) -> tf.Tensor:

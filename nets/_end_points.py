@@ -1,4 +1,4 @@
-"""End points: the named outputs of a network's stages, and how it ends early at one of them."""
+"""End points: the named outputs of a network's stages, and building up to one of them."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -9,14 +9,14 @@ from slim.recompute import segment
 
 
 class EndPoints:
-    """Records outputs by name and says when the one asked for has come.
+    """Records outputs by name up to a final one.
 
     Args:
-      known: the names that may be asked for, in order.
-      final_endpoint: the name at which the network ends.
+      known: all names, in order.
+      final_endpoint: name of the last output to build.
 
     Attributes:
-      tensors: the outputs by name so far.
+      tensors: recorded outputs by name.
 
     Raises:
       UserError: if `final_endpoint` is not one of `known`.
@@ -27,7 +27,7 @@ class EndPoints:
         self.tensors: dict[str, tf.Tensor] = {}
 
     def add(self, name: str, net: tf.Tensor) -> bool:
-        """Records `net` as `name` and returns whether the network ends here."""
+        """Records `net` as `name` and returns whether it is the final one."""
         self.tensors[name] = net
         return name == self.final_endpoint
 
@@ -35,13 +35,13 @@ class EndPoints:
 def run_layers(
     net: tf.Tensor, layers: Mapping[str, Callable[[tf.Tensor], tf.Tensor]], final_endpoint: str
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """Applies layers in order, up to and with `final_endpoint`, and records the output of each.
+    """Applies layers in order, up to and including `final_endpoint`, and records their outputs.
 
     Each is a segment of `slim.recompute`.
 
     Args:
       net: input of the first layer.
-      layers: a function of the previous output by the name of its end point.
+      layers: functions of the previous output, by the names of their end points.
       final_endpoint: name of the last layer to apply.
 
     Returns:

@@ -1,7 +1,7 @@
-"""The fully connected end of VGG, AlexNet and OverFeat, written as convolutions.
+"""The fully connected layers of VGG, AlexNet and OverFeat, as convolutions.
 
-As convolutions fc6 to fc8 also run over larger images, where they give a map of logits; and their
-weights have the shapes of the published checkpoints, [7, 7, 512, 4096].
+As convolutions, fc6 to fc8 also apply to larger images, where they output a map of logits; and
+their weights have the shapes of the published checkpoints, [7, 7, 512, 4096].
 """
 
 import contextlib
@@ -11,7 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 import slim
-from nets._outputs import squeeze_space
+from nets._outputs import conv_logits, squeeze_space
 from slim import _checks
 
 
@@ -36,10 +36,10 @@ def fc_features(
 
     Args:
       net: [batch, height, width, channels].
-      units: of fc6 and of fc7.
-      kernel_size: of fc6: the height and width of `net` for images of the default size.
-      padding: of fc6.
-      dropout_keep_prob: share of the units of fc6 that dropout keeps.
+      units: number of units of fc6 and of fc7.
+      kernel_size: kernel size of fc6: height and width of `net` for images of the default size.
+      padding: padding of fc6.
+      dropout_keep_prob: fraction of the units of fc6 that dropout keeps.
       is_training: whether dropout is on.
 
     Raises:
@@ -48,8 +48,8 @@ def fc_features(
     height, width = net.shape[1:3]
     if padding == "VALID" and min(height or kernel_size, width or kernel_size) < kernel_size:
         raise _checks.UserError(
-            f"the images are too small: they leave {height} x {width} for fc6, which needs "
-            f"{kernel_size} x {kernel_size}; use the network's default image size or a larger one"
+            f"the images are too small: the input of fc6 is {height} x {width}, but must be at "
+            f"least {kernel_size} x {kernel_size}; use the network's default image size or larger"
         )
     net = slim.conv2d(net, units[0], [kernel_size] * 2, padding=padding, scope="fc6")
     net = slim.dropout(net, dropout_keep_prob, is_training=is_training, scope="dropout6")
@@ -66,14 +66,14 @@ def fc_logits(
     spatial_squeeze: bool,
     global_pool: bool,
 ) -> tf.Tensor:
-    """Applies the global pooling if asked for, dropout and fc8, and adds them to the end points.
+    """Applies global pooling on request, dropout and fc8, and adds the outputs to the end points.
 
     Args:
       net: output of fc7.
       end_points: the end points so far.
       scope: the network's scope.
       num_classes: number of classes; 0 or None returns the features before dropout.
-      dropout_keep_prob: share of the units that dropout keeps.
+      dropout_keep_prob: fraction of the units that dropout keeps.
       is_training: whether dropout is on.
       spatial_squeeze: whether logits of one position become [batch, num_classes].
       global_pool: whether to average over the image first.
@@ -87,15 +87,8 @@ def fc_logits(
     if not num_classes:
         return net
     net = slim.dropout(net, dropout_keep_prob, is_training=is_training, scope="dropout7")
-    net = slim.conv2d(
-        net,
-        num_classes,
-        [1, 1],
-        activation_fn=None,
-        normalizer_fn=None,
-        biases_initializer=slim.zeros_initializer(),
-        scope="fc8",
-    )
+    with slim.arg_scope([slim.conv2d], biases_initializer=slim.zeros_initializer()):
+        net = conv_logits(net, num_classes, "fc8", spatial_squeeze=False)
     if spatial_squeeze:
         net = squeeze_space(net, "fc8/squeezed")
     end_points[f"{scope.name}/fc8"] = net

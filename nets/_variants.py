@@ -1,21 +1,22 @@
-"""Variants of a network: the same function with some arguments fixed, under a name of its own."""
+"""Variants of a network: the same function with some of its arguments bound."""
 
 import functools
 from collections.abc import Callable
 from typing import Any
 
 
-def variant(network: Callable[..., Any], name: str, **fixed: Any) -> Callable[..., Any]:
-    """Returns `network` with other defaults; a caller may still give those arguments by keyword.
+def variant(
+    network: Callable[..., Any], *bound: Any, default_image_size: int = 224, **defaults: Any
+) -> Callable[..., Any]:
+    """Returns `network` with its first arguments bound and other defaults, documented as it is.
 
     Args:
-      network: a function with `default_image_size`.
-      name: of the result.
-      **fixed: the arguments.
+      network: a function.
+      *bound: values of its first arguments.
+      default_image_size: attribute of the result: height and width of its images, in pixels.
+      **defaults: values of other arguments, which a caller may still pass by keyword.
     """
-    result = functools.partial(network, **fixed)
-    result.__name__ = result.__qualname__ = name  # type: ignore[attr-defined]
-    result.__module__ = network.__module__
-    result.__doc__ = f"Builds `{network.__name__}` with other defaults for {', '.join(fixed)}."
-    result.default_image_size = network.default_image_size  # type: ignore[attr-defined]
+    result = functools.update_wrapper(functools.partial(network, *bound, **defaults), network)
+    del result.__wrapped__  # type: ignore[attr-defined]  # the signature is that of the partial
+    result.default_image_size = default_image_size  # type: ignore[attr-defined]
     return result

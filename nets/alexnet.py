@@ -1,9 +1,9 @@
-"""AlexNet in its second version, on one GPU.
+"""AlexNet, second version, for one GPU.
 
 Krizhevsky, "One weird trick for parallelizing convolutional neural networks",
-https://arxiv.org/abs/1404.5997; the numbers are those of `layers-imagenet-1gpu.cfg` in the author's
-cuda-convnet2. Unlike there, no local response normalization, Xavier's initial weights for the
-convolutions, and a first convolution without padding, so that fc6 sees 5 x 5 positions.
+https://arxiv.org/abs/1404.5997; layer sizes as in `layers-imagenet-1gpu.cfg` of the author's
+cuda-convnet2. Unlike there, there is no local response normalization, the convolutions have
+Xavier's initial weights, and the first one has no padding, so that fc6 sees 5 x 5 positions.
 """
 
 from typing import Any
@@ -31,7 +31,7 @@ def alexnet_v2(
       inputs: [batch, height, width, channels], 224 x 224 for one vector of logits each.
       num_classes: number of classes; 0 or None returns the features before the logits.
       is_training: whether dropout is on.
-      dropout_keep_prob: share of the units of fc6 and fc7 that dropout keeps.
+      dropout_keep_prob: fraction of the units of fc6 and fc7 that dropout keeps.
       spatial_squeeze: whether logits of one position become [batch, num_classes].
       scope: name of the variables' scope.
       global_pool: whether to average the features over the image, for images of any size; not in

@@ -22,8 +22,8 @@ def cifarnet(
       images: [batch, 32, 32, channels]; other sizes work too.
       num_classes: number of classes; 0 or None returns the features before the last layer.
       is_training: whether dropout is on.
-      dropout_keep_prob: share of the units that dropout keeps.
-      prediction_fn: from logits to probabilities.
+      dropout_keep_prob: fraction of the units that dropout keeps.
+      prediction_fn: function from logits to probabilities.
       scope: name of the variables' scope.
 
     Returns:
@@ -64,7 +64,7 @@ def cifarnet_arg_scope(weight_decay: float = 0.004) -> Any:
 
     Args:
       weight_decay: coefficient of the L2 penalty on the weights of the fully connected layers; the
-        convolutions have none.
+        convolutions are not regularized.
     """
     with (
         slim.arg_scope(

@@ -1,8 +1,8 @@
 """I3D: Inception V1 inflated to videos.
 
 Carreira and Zisserman, "Quo Vadis, Action Recognition? A New Model and the Kinetics Dataset",
-https://arxiv.org/abs/1705.07750, Figure 3. The layers are those of S3D-G (`s3dg.py`) with its
-switches set otherwise: a first convolution over 7 frames, full 3-D convolutions and no gates.
+https://arxiv.org/abs/1705.07750, Figure 3. The layers are those of S3D-G (`s3dg.py`) with other
+settings: a first convolution over 7 frames, full 3-D convolutions and no gates.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,8 @@ def i3d_arg_scope(
       weight_decay: coefficient of the L2 penalty on the weights.
       batch_norm_decay: decay of the moving averages.
       batch_norm_epsilon: added to the variance.
-      separable_conv3d: whether the 3x3x3 convolutions go over space first and then over time.
+      separable_conv3d: whether to split the 3x3x3 convolutions into one over space and one over
+        time.
     """
     return i3d_utils.video_arg_scope(
         weight_decay, batch_norm_decay, batch_norm_epsilon, separable=separable_conv3d
@@ -75,9 +76,9 @@ def i3d(
     Args:
       inputs: [batch, time, height, width, channels], 224 x 224 for one vector of logits each.
       num_classes: number of classes; 0 or None returns the features before the logits.
-      dropout_keep_prob: share of the features that dropout keeps.
+      dropout_keep_prob: fraction of the features that dropout keeps.
       is_training: whether batch norm and dropout are in training mode.
-      prediction_fn: from logits to probabilities.
+      prediction_fn: function from logits to probabilities.
       spatial_squeeze: whether logits of one position become [batch, num_classes].
       reuse: whether the variables are shared; see `slim.variable_scope`.
       scope: name of the variables' scope.

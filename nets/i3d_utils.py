@@ -1,4 +1,4 @@
-"""What the two video networks are made of: 3-D convolutions in one step or two, Inception blocks.
+"""Layers of the two video networks: 3-D convolutions, separable or not, and Inception blocks.
 
 Carreira and Zisserman, "Quo Vadis, Action Recognition?", https://arxiv.org/abs/1705.07750, and Xie
 et al., "Rethinking Spatiotemporal Feature Learning", https://arxiv.org/abs/1712.04851.
@@ -17,13 +17,14 @@ Gate = Callable[..., tf.Tensor]
 
 
 class Mixed(NamedTuple):
-    """Channels of an Inception block, branch by branch as Figure 2(b) of GoogLeNet has them.
+    """Numbers of channels of an Inception block, branch by branch as in GoogLeNet's Figure 2(b).
 
     Attributes:
-      one: of the 1x1 convolution.
-      three: of the 1x1 and the 3x3 convolution.
-      double: of the 1x1 and the convolution that is 5x5 in the paper and 3x3 in all checkpoints.
-      pooled: of the 1x1 convolution after the pooling.
+      one: channels of the 1x1 convolution.
+      three: channels of the 1x1 and the 3x3 convolution.
+      double: channels of the 1x1 convolution and of the one that is 5x5 in the paper and 3x3 in all
+        checkpoints.
+      pooled: channels of the 1x1 convolution after the pooling.
     """
 
     one: int
@@ -43,7 +44,7 @@ class Mixed(NamedTuple):
 
 
 def center_initializer() -> Callable[..., tf.Tensor]:
-    """Returns an initializer that makes a convolution over time the identity.
+    """Returns an initializer with which a convolution over time is the identity.
 
     The initializer raises ValueError unless the shape is [odd, 1, 1, n, n].
     """
@@ -52,8 +53,8 @@ def center_initializer() -> Callable[..., tf.Tensor]:
         time, height, width, channels, outputs = shape if len(shape) == 5 else (0,) * 5
         if time % 2 == 0 or (height, width) != (1, 1) or channels != outputs:
             raise ValueError(
-                f"shape={tuple(shape)}: the identity over time needs an odd number of frames, "
-                "a kernel of 1 x 1 in space, and as many outputs as inputs"
+                f"shape={tuple(shape)} is not supported: the identity over time needs an odd "
+                "number of frames, a 1 x 1 kernel in space, and equal numbers of inputs and outputs"
             )
         values = np.zeros(shape)
         values[time // 2, 0, 0] = np.eye(channels)
@@ -80,18 +81,18 @@ def conv3d_spatiotemporal(
 ) -> tf.Tensor:
     """Convolves over space and time, in one step or, if `separable`, over space and then over time.
 
-    The convolution over time, `temporal` below the scope, has biases and no normalizer, and starts
-    as the identity.
+    The convolution over time, `temporal` below the scope, has biases and no normalizer, and is
+    initialized to the identity.
 
     Args:
-      inputs: [batch, time, height, width, channels], or as `data_format` says.
+      inputs: [batch, time, height, width, channels], or in the order of `data_format`.
       num_outputs: number of filters.
-      kernel_size: (time, height, width); with a time of 1 there is one step in any case.
+      kernel_size: (time, height, width); with a time of 1 there is always one step.
       stride: one number, or (time, height, width).
       padding: "SAME" or "VALID".
-      activation_fn: after each step; None for a linear output.
-      normalizer_fn: such as `slim.batch_norm`; takes the place of the biases.
-      normalizer_params: keyword arguments for it.
+      activation_fn: activation after each step; None for a linear output.
+      normalizer_fn: normalizer in place of biases, such as `slim.batch_norm`.
+      normalizer_params: keyword arguments of the normalizer.
       weights_regularizer: penalty on the weights over space; those over time have the penalty that
         an arg_scope sets for `slim.conv3d`.
       separable: whether to convolve in two steps.
@@ -135,15 +136,15 @@ def inception_block_v1_3d(
     """Builds an Inception block over space and time.
 
     Args:
-      inputs: [batch, time, height, width, channels], or as `data_format` says.
-      channels: of each branch.
-      temporal_kernel_size: frames that the 3x3 convolutions see.
+      inputs: [batch, time, height, width, channels], or in the order of `data_format`.
+      channels: numbers of channels of each branch.
+      temporal_kernel_size: kernel size over time of the 3x3 convolutions, in frames.
       self_gating_fn: function `(net, scope) -> net` applied to the end of each branch, or None.
       data_format: "NDHWC" or "NCDHW".
       scope: name of the block.
 
     Returns:
-      The inputs' shape with the four branches' channels.
+      The concatenated branches, with the inputs' size.
     """
     branches: list[tf.Tensor] = []
     kernel = [temporal_kernel_size, 3, 3]
@@ -179,14 +180,14 @@ def video_logits(
     spatial_squeeze: bool,
     data_format: str = "NDHWC",
 ) -> tf.Tensor:
-    """Pools over the image, classifies each moment and takes the mean over time.
+    """Pools over the image, computes logits for each moment and averages them over time.
 
     Args:
-      net: last maps, 7 x 7 for videos of 224 x 224.
+      net: last feature maps, 7 x 7 for videos of 224 x 224.
       end_points: the end points so far; `Logits` and `Predictions` are added.
       num_classes: number of classes; 0 or None returns the pooled features.
-      dropout_keep_prob: share of the features that dropout keeps.
-      prediction_fn: from logits to probabilities.
+      dropout_keep_prob: fraction of the features that dropout keeps.
+      prediction_fn: function from logits to probabilities.
       spatial_squeeze: whether logits of one position become [batch, num_classes].
       data_format: "NDHWC" or "NCDHW".
 
@@ -200,7 +201,7 @@ def video_logits(
         if data_format == "NCDHW":
             net = tf.transpose(net, [0, 2, 3, 4, 1])
         sizes = zip(net.shape[1:4], (2, 7, 7), strict=True)
-        kernel = [min(size or most, most) for size, most in sizes]
+        kernel = [min(size or limit, limit) for size, limit in sizes]
         net = slim.avg_pool3d(net, kernel, stride=1, scope="AvgPool_0a_7x7")
         if not num_classes:
             return tf.reduce_mean(net, axis=1)

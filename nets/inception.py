@@ -1,4 +1,4 @@
-"""All Inception networks under one name, as `from nets import inception` expects."""
+"""All Inception networks in one module, for `from nets import inception`."""
 
 from nets.inception_resnet_v2 import (
     inception_resnet_v2,

@@ -3,11 +3,11 @@
 Szegedy et al., "Inception-v4, Inception-ResNet and the Impact of Residual Connections on Learning",
 https://arxiv.org/abs/1602.07261, section 3.2, figures 15 to 19.
 
-Unlike the paper: the stem is that of Inception v3 and one block, `Mixed_5b`; there are 10, 20, 10
-residual blocks, not 5, 10, 5; each kind has its own scale for the residuals (section 3.3 speaks
-of 0.1 to 0.3), but the last block of all has none, and no activation; and there is an auxiliary
-classifier. Names of the published checkpoint that break the rule, and stay: rows that are called
-`Conv2d_1x1`, without a place, and the auxiliary classifier's mean pooling, `Conv2d_1a_3x3`.
+Unlike in the paper, the stem is that of Inception v3 and one block, `Mixed_5b`; there are 10, 20
+and 10 residual blocks, not 5, 10 and 5; each kind has its own scale for the residuals (0.1 to 0.3
+in section 3.3), but the last block has neither scale nor activation; and there is an auxiliary
+classifier. Irregular names of the published checkpoint: rows called `Conv2d_1x1`, without a place,
+and the auxiliary classifier's average pooling, `Conv2d_1a_3x3`.
 """
 
 import functools
@@ -50,7 +50,7 @@ def _residual(
     scope: Any,
     reuse: Any,
 ) -> tf.Tensor:
-    """Adds a block's output, brought to the channels of its input and scaled, to the input."""
+    """Adds a block's output, projected to the input's channels and scaled, to the input."""
     with slim.variable_scope(scope, name, reuse=reuse):
         mixed = block.build(net, same_depth, 3)
         up = slim.conv2d(
@@ -58,7 +58,7 @@ def _residual(
         )
         up = up * scale
         if activation_fn is tf.nn.relu6:
-            # For quantization the residual too has to stay in a range that is known beforehand.
+            # Quantization needs a known range for the residual too.
             up = tf.clip_by_value(up, -6.0, 6.0)
         net = net + up
         return activation_fn(net) if activation_fn else net
@@ -75,8 +75,8 @@ def block35(
 
     Args:
       net: [batch, height, width, channels]; the output has the same shape.
-      scale: of the residual before it is added.
-      activation_fn: after the addition; None for none.
+      scale: factor of the residual.
+      activation_fn: activation after the addition, or None.
       scope: name of the block, `Block35` by default.
       reuse: whether the variables are shared; see `slim.variable_scope`.
     """
@@ -150,7 +150,7 @@ def _reductions(padding: str, stride_6a: int) -> dict[str, Any]:
 def _layers(
     atrous: bool, padding: str, activation_fn: Activation
 ) -> dict[str, Callable[[tf.Tensor], tf.Tensor]]:
-    """Returns the stages by their end points: the residual blocks belong to the one after them."""
+    """Returns the stages by end point; residual blocks belong to the end point after them."""
     repeat = functools.partial(slim.repeat, activation_fn=activation_fn)
     reductions = as_layers(_reductions(padding, stride_6a=1 if atrous else 2))
 
@@ -190,24 +190,24 @@ def inception_resnet_v2_base(
       inputs: [batch, height, width, channels], of 75 x 75 or more for all stages.
       final_endpoint: name of the last stage.
       output_stride: pixels of the image per position of `PreAuxLogits`: 16, or 8, where the blocks
-        after `Mixed_6a` have dilated kernels and the network ends at `PreAuxLogits` at the latest.
-      align_feature_maps: whether all padding is "SAME", so that position (i, j) of a map lies at
+        after `Mixed_6a` have dilated kernels and `PreAuxLogits` is the last stage.
+      align_feature_maps: whether all padding is "SAME", so that position (i, j) of a map is at
         pixel (i, j) times its stride.
       scope: name of the variables' scope, `InceptionResnetV2` by default.
-      activation_fn: of the residual blocks, after the addition.
+      activation_fn: activation of the residual blocks, after the addition.
 
     Returns:
       The output of the last stage, and those of all stages by name.
 
     Raises:
-      UserError: if there is no stage `final_endpoint`, or `output_stride` is neither 8 nor 16, or 8
-        with a stage that does not have it.
+      UserError: if there is no stage `final_endpoint`, or `output_stride` is neither 8 nor 16, or
+        is 8 with a later stage than `PreAuxLogits`.
     """
     _checks.one_of("output_stride", output_stride, [8, 16])
     if output_stride == 8 and final_endpoint in ("Mixed_7a", "Conv2d_7b_1x1"):
         raise _checks.UserError(
-            f"final_endpoint={final_endpoint!r} is not offered with output_stride=8, which ends at "
-            "'PreAuxLogits' at the latest; use that one, an earlier one, or output_stride=16"
+            f"final_endpoint={final_endpoint!r} is not supported with output_stride=8, whose last "
+            "stage is 'PreAuxLogits'; use that one, an earlier one, or output_stride=16"
         )
     padding = "SAME" if align_feature_maps else "VALID"
     layers = _layers(output_stride == 8, padding, activation_fn)
@@ -229,15 +229,15 @@ def inception_resnet_v2(
 
     Args:
       inputs: [batch, height, width, channels]; with the auxiliary logits at least 107 x 107 and of
-        a known size, which fixes the shape of `AuxLogits/Conv2d_2a_5x5`: 299 x 299 for published
-        weights.
+        a known size, which determines the shape of `AuxLogits/Conv2d_2a_5x5`: 299 x 299 for
+        published weights.
       num_classes: number of classes; 0 or None returns the features before dropout.
       is_training: whether batch norm and dropout are in training mode.
-      dropout_keep_prob: share of the features that dropout keeps.
+      dropout_keep_prob: fraction of the features that dropout keeps.
       reuse: whether the variables are shared; see `slim.variable_scope`.
       scope: name of the variables' scope.
       create_aux_logits: whether to add the auxiliary classifier, in inference too.
-      activation_fn: of the residual blocks, after the addition.
+      activation_fn: activation of the residual blocks, after the addition.
 
     Returns:
       Logits [batch, num_classes], or features [batch, 1, 1, 1536]; and the end points by name.
@@ -285,14 +285,14 @@ def inception_resnet_v2_arg_scope(
     activation_fn: Activation = tf.nn.relu,
     batch_norm_scale: bool = False,
 ) -> Any:
-    """Returns the scope of the layers; unlike that of v1 to v4, it penalizes biases too.
+    """Returns the scope of the layers; unlike that of v1 to v4, it regularizes biases too.
 
     Args:
       weight_decay: coefficient of the L2 penalty on the weights and biases.
       batch_norm_decay: decay of the moving averages.
       batch_norm_epsilon: added to the variance.
-      activation_fn: of the convolutions.
-      batch_norm_scale: whether batch norm has a `gamma`; ReLU makes it redundant.
+      activation_fn: activation of the convolutions.
+      batch_norm_scale: whether batch norm has a `gamma`, which is redundant before ReLU.
     """
     batch_norm = {
         "decay": batch_norm_decay,

@@ -1,4 +1,4 @@
-"""What the Inception networks share: their arg_scope, their widths, and parts of their heads."""
+"""Shared by the Inception networks: arg_scope, depth multiplier, and parts of the heads."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 import slim
-from nets._outputs import squeeze_space
+from nets._outputs import conv_logits
 from slim import _checks
 
 
@@ -22,11 +22,11 @@ def inception_arg_scope(
 
     Args:
       weight_decay: coefficient of the L2 penalty on the weights.
-      use_batch_norm: whether convolutions are normalized, or else have biases.
+      use_batch_norm: whether convolutions have batch norm; otherwise they have biases.
       batch_norm_decay: decay of the moving averages.
       batch_norm_epsilon: added to the variance.
-      activation_fn: of the convolutions.
-      batch_norm_scale: whether batch norm has a `gamma`; ReLU makes it redundant.
+      activation_fn: activation of the convolutions.
+      batch_norm_scale: whether batch norm has a `gamma`, which is redundant before ReLU.
     """
     batch_norm = {
         "decay": batch_norm_decay,
@@ -50,25 +50,25 @@ def inception_arg_scope(
 
 
 def scaled_depth(depth_multiplier: float, min_depth: int) -> Callable[[int], int]:
-    """Returns the function from a number of filters in the table to that of a thinner network.
+    """Returns the function from a table's number of filters to a wider or thinner network's.
 
     Args:
-      depth_multiplier: of the number of filters of all convolutions.
-      min_depth: the fewest filters of a convolution.
+      depth_multiplier: factor of the number of filters of all convolutions.
+      min_depth: minimum number of filters of a convolution.
 
     Raises:
-      UserError: if `depth_multiplier` is not above zero.
+      UserError: if `depth_multiplier` is not positive.
     """
     _checks.positive(depth_multiplier=depth_multiplier)
     return lambda depth: max(int(depth * depth_multiplier), min_depth)
 
 
 def window_that_fits(net: tf.Tensor, size: int) -> tuple[int, int]:
-    """Returns a window of `size` in both directions, or less where `net` is smaller.
+    """Returns a window of `size` in both directions, or smaller where `net` is smaller.
 
     Args:
-      net: [batch, height, width, channels]; a size that is not known yet is taken to be enough.
-      size: wanted height and width.
+      net: [batch, height, width, channels]; an unknown size is assumed to be large enough.
+      size: height and width of the window.
     """
     height, width = net.shape[1:3]
     if height is None or width is None:
@@ -77,12 +77,12 @@ def window_that_fits(net: tf.Tensor, size: int) -> tuple[int, int]:
 
 
 def pool_for_aux_logits(net: tf.Tensor, scope: str, sized: bool) -> tf.Tensor:
-    """Applies the 5 x 5 mean pooling at the beginning of the auxiliary classifier.
+    """Applies the 5 x 5 average pooling at the start of the auxiliary classifier.
 
     Args:
       net: [batch, height, width, channels].
       scope: name of the layer.
-      sized: whether height and width have to be known: what follows is as large as the output.
+      sized: whether height and width must be known, because the next kernel has the output's size.
 
     Returns:
       [batch, height', width', channels]: 5 x 5 positions for images of 299 x 299.
@@ -94,13 +94,12 @@ def pool_for_aux_logits(net: tf.Tensor, scope: str, sized: bool) -> tf.Tensor:
     if sized and (height is None or width is None):
         raise _checks.UserError(
             "create_aux_logits=True needs images whose height and width are known when the network "
-            "is built; give them, or set create_aux_logits=False"
+            "is built; set their shape, or use create_aux_logits=False"
         )
     if min(height or 5, width or 5) < 5:
         raise _checks.UserError(
-            f"create_aux_logits=True: images of this size leave {height} x {width} positions for "
-            "the auxiliary classifier, which needs 5 x 5; use larger images, or set "
-            "create_aux_logits=False"
+            f"create_aux_logits=True: images of this size have {height} x {width} positions at the "
+            "auxiliary classifier, which needs 5 x 5; use larger images or create_aux_logits=False"
         )
     return slim.avg_pool2d(net, [5, 5], stride=3, padding="VALID", scope=scope)
 
@@ -110,7 +109,7 @@ def pool_whole_image(net: tf.Tensor, scope: str) -> tf.Tensor:
 
     Args:
       net: [batch, height, width, channels], of any size.
-      scope: name of the pooling layer where the size is known; `global_pool` where it is not.
+      scope: name of the pooling layer for a known size; for an unknown one it is `global_pool`.
     """
     height, width = net.shape[1:3]
     if height is None or width is None:
@@ -135,12 +134,12 @@ def convolutional_head(
       net: [batch, height, width, channels].
       end_points: the end points so far; those of the head are added.
       num_classes: number of classes; 0 or None returns the features before dropout.
-      window: height and width of the pooling window, where `net` is as large.
+      window: height and width of the pooling window; smaller where `net` is smaller.
       global_pool: whether to average over the whole image instead.
-      global_pool_name: of that operation.
-      dropout_keep_prob: share of the features that dropout keeps.
+      global_pool_name: name of that operation.
+      dropout_keep_prob: fraction of the features that dropout keeps.
       spatial_squeeze: whether logits of one position become [batch, num_classes].
-      prediction_fn: from logits to probabilities.
+      prediction_fn: function from logits to probabilities.
 
     Returns:
       The logits or the features.
@@ -154,7 +153,7 @@ def convolutional_head(
             end_points["global_pool"] = net
         else:
             height, width = kernel = window_that_fits(net, window)
-            # The name tells the size, but not the stride, which is 2: larger images give a map.
+            # The stride, not part of the name, is 2: larger images result in a map of logits.
             name = f"AvgPool_1a_{height}x{width}"
             net = slim.avg_pool2d(net, kernel, stride=2, padding="VALID", scope=name)
             end_points["AvgPool_1a"] = net
@@ -162,16 +161,7 @@ def convolutional_head(
             return net
         net = slim.dropout(net, dropout_keep_prob, scope="Dropout_1b")
         end_points["PreLogits"] = net
-        logits = slim.conv2d(
-            net,
-            num_classes,
-            [1, 1],
-            activation_fn=None,
-            normalizer_fn=None,
-            scope="Conv2d_1c_1x1",
-        )
-        if spatial_squeeze:
-            logits = squeeze_space(logits, "SpatialSqueeze")
+        logits = conv_logits(net, num_classes, "Conv2d_1c_1x1", spatial_squeeze)
     end_points["Logits"] = logits
     end_points["Predictions"] = prediction_fn(logits, scope="Predictions")
     return logits

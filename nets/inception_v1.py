@@ -2,10 +2,10 @@
 
 Szegedy et al., "Going deeper with convolutions", https://arxiv.org/abs/1409.4842, table 1.
 
-Unlike the paper: batch normalization in place of local response normalization, no auxiliary
-classifiers, and 3 x 3 kernels in the branch that the paper's table calls 5 x 5. One name of the
-published checkpoint breaks the rule: Mixed_5b/Branch_2 has `Conv2d_0a_3x3` where all others have
-`Conv2d_0b_3x3`.
+Unlike in the paper, there is batch normalization in place of local response normalization, there
+are no auxiliary classifiers, and the kernels of the branch that is 5 x 5 in the paper's table are
+3 x 3. One name of the published checkpoint is irregular: Mixed_5b/Branch_2 has `Conv2d_0a_3x3`
+where all others have `Conv2d_0b_3x3`.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ import tensorflow as tf
 import slim
 from nets._branches import Conv, MaxPool, Mixed, as_layers, by_name
 from nets._end_points import run_layers
-from nets._outputs import squeeze_space
+from nets._outputs import conv_logits
 from nets.inception_utils import inception_arg_scope
 from slim import _checks
 
@@ -109,13 +109,13 @@ def inception_v1(
       inputs: [batch, height, width, channels], 224 x 224 unless `global_pool` is set.
       num_classes: number of classes; 0 or None returns the features before dropout.
       is_training: whether batch norm and dropout are in training mode.
-      dropout_keep_prob: share of the features that dropout keeps.
-      prediction_fn: from logits to probabilities.
+      dropout_keep_prob: fraction of the features that dropout keeps.
+      prediction_fn: function from logits to probabilities.
       spatial_squeeze: whether logits of one position become [batch, num_classes].
       reuse: whether the variables are shared; see `slim.variable_scope`.
       scope: name of the variables' scope.
-      global_pool: whether to average over the whole image, so that any size will do, or else over
-        7 x 7 positions, so that larger images give a map of logits.
+      global_pool: whether to average over the whole image, for images of any size; otherwise over
+        7 x 7 positions, so that larger images result in a map of logits.
 
     Returns:
       Logits [batch, num_classes], or [batch, height, width, num_classes] without `spatial_squeeze`;
@@ -137,10 +137,7 @@ def inception_v1(
                 if not num_classes:
                     return net, end_points
                 net = slim.dropout(net, dropout_keep_prob, scope="Dropout_0b")
-                logits = slim.conv2d(net, num_classes, [1, 1], activation_fn=None,
-                                     normalizer_fn=None, scope="Conv2d_0c_1x1")  # fmt: skip
-                if spatial_squeeze:
-                    logits = squeeze_space(logits, "SpatialSqueeze")
+                logits = conv_logits(net, num_classes, "Conv2d_0c_1x1", spatial_squeeze)
                 end_points["Logits"] = logits
                 end_points["Predictions"] = prediction_fn(logits, scope="Predictions")
     return logits, end_points
@@ -150,8 +147,8 @@ def _pool_7x7(net: tf.Tensor) -> tf.Tensor:
     height, width = net.shape[1:3]
     if min(height or 7, width or 7) < 7:
         raise _checks.UserError(
-            f"the images are too small: they leave {height} x {width} positions for the last "
-            "pooling, which needs 7 x 7; use the network's default image size or global_pool=True"
+            f"the images are too small: the last pooling has {height} x {width} positions, but "
+            "needs 7 x 7; use the network's default image size or global_pool=True"
         )
     return slim.avg_pool2d(net, [7, 7], stride=1, scope="AvgPool_0a_7x7")
 

@@ -2,9 +2,9 @@
 
 Ioffe and Szegedy, "Batch Normalization", https://arxiv.org/abs/1502.03167, appendix, figure 5.
 
-The branch that is 5 x 5 in the paper of v1 has here two convolutions of 3 x 3. The first layer of
-all is separable, with biases and neither batch norm nor weight decay, since the arg_scope of the
-published checkpoint did not reach it. The pooling branch takes means everywhere but in `Mixed_5c`.
+The branch that is 5 x 5 in v1's paper has two 3 x 3 convolutions. The first layer is separable and
+has biases but neither batch norm nor weight decay, since the arg_scope of the published checkpoint
+did not reach it. The pooling branch averages, except in `Mixed_5c`.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from typing import Any
 import tensorflow as tf
 
 import slim
-from nets._branches import AvgPool, Conv, MaxPool, Mixed, as_layers, by_name
+from nets._branches import AvgPool, Conv, MaxPool, Mixed, Pool, as_layers, by_name
 from nets._end_points import run_layers
 from nets.inception_utils import convolutional_head, inception_arg_scope, scaled_depth
 from slim import _checks
@@ -26,7 +26,7 @@ def _mixed(
     reduce33: int,
     conv33: int,
     pool_proj: int,
-    pool: type[AvgPool] | type[MaxPool] = AvgPool,
+    pool: Callable[..., Pool] = AvgPool,
 ) -> Mixed:
     """Returns a block; the arguments are the columns of the paper's figure, from #1x1 on."""
     return Mixed(
@@ -86,12 +86,12 @@ def inception_v2_base(
     """Builds Inception v2 up to one of its stages.
 
     Args:
-      inputs: [batch, height, width, channels], or [batch, channels, height, width] as `data_format`
-        says; without the root block, its output.
+      inputs: [batch, height, width, channels], or [batch, channels, height, width] for NCHW;
+        without the root block, its output.
       final_endpoint: name of the last stage.
-      min_depth: the fewest filters of a convolution.
-      depth_multiplier: of the number of filters of all convolutions.
-      use_separable_conv: whether the first convolution is separable, or else a plain one.
+      min_depth: minimum number of filters of a convolution.
+      depth_multiplier: factor of the number of filters of all convolutions.
+      use_separable_conv: whether the first convolution is separable.
       data_format: "NHWC" or "NCHW".
       include_root_block: whether to begin with the stages before `Mixed_3b`.
       scope: name of the variables' scope, `InceptionV2` by default.
@@ -100,15 +100,15 @@ def inception_v2_base(
       The output of the last stage, and those of all stages by name.
 
     Raises:
-      UserError: if there is no stage `final_endpoint`, `depth_multiplier` is not above zero, or
-        `data_format` is not known or does not go with `use_separable_conv`.
+      UserError: if there is no stage `final_endpoint`, `depth_multiplier` is not positive, or
+        `data_format` is not known or not supported with `use_separable_conv`.
     """
     depth = scaled_depth(depth_multiplier, min_depth)
     _checks.one_of("data_format", data_format, ["NHWC", "NCHW"])
     if data_format == "NCHW" and use_separable_conv:
         raise _checks.UserError(
-            "data_format='NCHW' needs use_separable_conv=False: the separable convolution takes "
-            "'NHWC' alone"
+            "data_format='NCHW' needs use_separable_conv=False: the separable convolution supports "
+            "'NHWC' only"
         )
     axis = 1 if data_format == "NCHW" else 3
     layers = as_layers(_BODY, depth, axis)
@@ -123,7 +123,7 @@ def inception_v2_base(
 
 def _separable_first(depth: Callable[[int], int]) -> dict[str, Callable[[tf.Tensor], tf.Tensor]]:
     filters = depth(_FIRST.depth)
-    # With more than a third of the filters per color, the 1x1 part would only lose channels.
+    # With more than a third of the filters per color, the 1x1 part would only reduce channels.
     per_channel = min(filters // 3, 8)
 
     def build(net: tf.Tensor) -> tf.Tensor:
@@ -160,22 +160,22 @@ def inception_v2(
       inputs: [batch, height, width, channels], 224 x 224 or less unless `global_pool` is set.
       num_classes: number of classes; 0 or None returns the features before dropout.
       is_training: whether batch norm and dropout are in training mode.
-      dropout_keep_prob: share of the features that dropout keeps.
-      min_depth: the fewest filters of a convolution.
-      depth_multiplier: of the number of filters of all convolutions.
-      prediction_fn: from logits to probabilities.
+      dropout_keep_prob: fraction of the features that dropout keeps.
+      min_depth: minimum number of filters of a convolution.
+      depth_multiplier: factor of the number of filters of all convolutions.
+      prediction_fn: function from logits to probabilities.
       spatial_squeeze: whether logits of one position become [batch, num_classes].
       reuse: whether the variables are shared; see `slim.variable_scope`.
       scope: name of the variables' scope.
-      global_pool: whether to average over the whole image, so that any size will do, or else over
-        7 x 7 positions, so that much larger images give a map of logits.
+      global_pool: whether to average over the whole image, for images of any size; otherwise over
+        7 x 7 positions, so that much larger images result in a map of logits.
 
     Returns:
       Logits [batch, num_classes], or [batch, height, width, num_classes] without `spatial_squeeze`;
       or features [batch, height, width, channels]; and the end points by name.
 
     Raises:
-      UserError: if `depth_multiplier` is not above zero, or `spatial_squeeze` meets more than one
+      UserError: if `depth_multiplier` is not positive, or `spatial_squeeze` meets more than one
         position.
     """
     with slim.variable_scope(scope, "InceptionV2", reuse=reuse) as sc:

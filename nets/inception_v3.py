@@ -2,11 +2,11 @@
 
 Szegedy et al., "Rethinking the Inception Architecture for Computer Vision",
 https://arxiv.org/abs/1512.00567, table 1; the blocks are those of figures 5, 6 and 7, and Mixed_6a
-that of figure 10. In the blocks of figure 5 one branch has a 5 x 5 convolution, not one of 3 x 3.
+is that of figure 10. In the blocks of figure 5 one branch has a 5 x 5 convolution, not a 3 x 3 one.
 
-Names of the published checkpoint that break the rule, and stay: Mixed_5c/Branch_1 has
-`Conv2d_0b_1x1` and `Conv_1_0c_5x5`; the 3 x 3 convolutions of stride 2 in Mixed_6a are called
-`Conv2d_1a_1x1`; the fork of Branch_1 is 0b and 0b in Mixed_7b, but 0b and 0c in Mixed_7c.
+Irregular names of the published checkpoint: Mixed_5c/Branch_1 has `Conv2d_0b_1x1` and
+`Conv_1_0c_5x5`; the 3 x 3 convolutions with a stride of 2 in Mixed_6a are called `Conv2d_1a_1x1`;
+the fork of Branch_1 is 0b and 0b in Mixed_7b, but 0b and 0c in Mixed_7c.
 """
 
 from collections.abc import Callable
@@ -122,15 +122,15 @@ def inception_v3_base(
     Args:
       inputs: [batch, height, width, channels], of 75 x 75 or more for all stages.
       final_endpoint: name of the last stage.
-      min_depth: the fewest filters of a convolution.
-      depth_multiplier: of the number of filters of all convolutions.
+      min_depth: minimum number of filters of a convolution.
+      depth_multiplier: factor of the number of filters of all convolutions.
       scope: name of the variables' scope, `InceptionV3` by default.
 
     Returns:
       The output of the last stage, and those of all stages by name.
 
     Raises:
-      UserError: if there is no stage `final_endpoint`, or `depth_multiplier` is not above zero.
+      UserError: if there is no stage `final_endpoint`, or `depth_multiplier` is not positive.
     """
     depth = scaled_depth(depth_multiplier, min_depth)
     with slim.variable_scope(scope, "InceptionV3"):
@@ -158,23 +158,23 @@ def inception_v3(
         the auxiliary logits at least 107 x 107.
       num_classes: number of classes; 0 or None returns the features before dropout.
       is_training: whether batch norm and dropout are in training mode.
-      dropout_keep_prob: share of the features that dropout keeps.
-      min_depth: the fewest filters of a convolution.
-      depth_multiplier: of the number of filters of all convolutions.
-      prediction_fn: from logits to probabilities.
+      dropout_keep_prob: fraction of the features that dropout keeps.
+      min_depth: minimum number of filters of a convolution.
+      depth_multiplier: factor of the number of filters of all convolutions.
+      prediction_fn: function from logits to probabilities.
       spatial_squeeze: whether logits of one position become [batch, num_classes].
       reuse: whether the variables are shared; see `slim.variable_scope`.
       create_aux_logits: whether to add the auxiliary classifier, in inference too.
       scope: name of the variables' scope.
-      global_pool: whether to average over the whole image, so that any size will do, or else over
-        8 x 8 positions, so that much larger images give a map of logits.
+      global_pool: whether to average over the whole image, for images of any size; otherwise over
+        8 x 8 positions, so that much larger images result in a map of logits.
 
     Returns:
       Logits [batch, num_classes], or [batch, height, width, num_classes] without `spatial_squeeze`;
       or features [batch, height, width, channels]; and the end points by name.
 
     Raises:
-      UserError: if `depth_multiplier` is not above zero, the images are too small for the auxiliary
+      UserError: if `depth_multiplier` is not positive, the images are too small for the auxiliary
         logits, or `spatial_squeeze` meets more than one position.
     """
     with slim.variable_scope(scope, "InceptionV3", reuse=reuse) as sc:

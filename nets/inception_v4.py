@@ -3,9 +3,9 @@
 Szegedy et al., "Inception-v4, Inception-ResNet and the Impact of Residual Connections on Learning",
 https://arxiv.org/abs/1602.07261, figure 9; the stem is figure 3, the blocks are figures 4 to 8.
 
-The auxiliary classifier, which the paper does not draw, hangs on the last block of figure 5. Names
-of the published checkpoint that break the rule, and stay: the rows of Mixed_3a are called 0a though
-they are of stride 2, and `AuxLogits/Conv2d_2a` and `AuxLogits/Aux_logits` tell no kernel.
+The auxiliary classifier, which is not in the paper, follows the last block of figure 5. Irregular
+names of the published checkpoint: the rows of Mixed_3a are called 0a although their stride is 2,
+and `AuxLogits/Conv2d_2a` and `AuxLogits/Aux_logits` do not include the kernel.
 """
 
 from typing import Any
@@ -116,11 +116,11 @@ def inception_v4(
 
     Args:
       inputs: [batch, height, width, channels]; with the auxiliary logits at least 107 x 107 and of
-        a known size, which fixes the shape of `AuxLogits/Conv2d_2a`: 299 x 299 for published
+        a known size, which determines the shape of `AuxLogits/Conv2d_2a`: 299 x 299 for published
         weights.
       num_classes: number of classes; 0 or None returns the features before dropout.
       is_training: whether batch norm and dropout are in training mode.
-      dropout_keep_prob: share of the features that dropout keeps.
+      dropout_keep_prob: fraction of the features that dropout keeps.
       reuse: whether the variables are shared; see `slim.variable_scope`.
       scope: name of the variables' scope.
       create_aux_logits: whether to add the auxiliary classifier, in inference too.

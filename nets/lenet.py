@@ -1,5 +1,4 @@
-"""LeNet, as TF-Slim has it: a variant of LeNet-5 (LeCun et al., 1998) with more filters and
-dropout."""
+"""LeNet as in TF-Slim: a variant of LeNet-5 (LeCun et al., 1998) with more filters and dropout."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,8 +22,8 @@ def lenet(
       images: [batch, 28, 28, channels]; other sizes of 4 pixels or more work too.
       num_classes: number of classes; 0 or None returns the features before the last layer.
       is_training: whether dropout is on.
-      dropout_keep_prob: share of the units that dropout keeps.
-      prediction_fn: from logits to probabilities.
+      dropout_keep_prob: fraction of the units that dropout keeps.
+      prediction_fn: function from logits to probabilities.
       scope: name of the variables' scope.
 
     Returns:
@@ -44,7 +43,7 @@ def lenet(
             return net, end_points
         logits = slim.fully_connected(net, num_classes, activation_fn=None, scope="fc4")
         end_points["Logits"] = logits
-    # Outside the network's scope, as in the original.
+    # Outside the network's scope, as in TF-Slim.
     end_points["Predictions"] = prediction_fn(logits, scope="Predictions")
     return logits, end_points
 

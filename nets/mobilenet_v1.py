@@ -1,10 +1,10 @@
-"""MobileNet v1: depthwise filters and 1x1 convolutions in turn.
+"""MobileNet v1: depthwise filters alternating with 1x1 convolutions.
 
 Howard et al., "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications",
 https://arxiv.org/abs/1704.04861, Table 1.
 
-Deliberately unlike the paper: ReLU6 in place of ReLU, no penalty on the depthwise filters, and a
-1x1 convolution in place of the fully connected layer, all as in the published checkpoints.
+Differences from the paper, as in the published checkpoints: ReLU6 in place of ReLU, no penalty on
+the depthwise filters, and a 1x1 convolution in place of the fully connected layer.
 """
 
 import functools
@@ -15,7 +15,7 @@ import tensorflow as tf
 
 import slim
 from nets._end_points import run_layers
-from nets._outputs import squeeze_space
+from nets._outputs import conv_logits
 from nets._variants import variant
 from nets.mobilenet.blocks import fixed_padding, strides_and_rates
 from slim import _checks
@@ -26,7 +26,7 @@ class Conv(NamedTuple):
 
     Attributes:
       kernel: height and width.
-      stride: in pixels.
+      stride: stride in pixels.
       depth: number of filters at a depth multiplier of 1.
     """
 
@@ -36,7 +36,7 @@ class Conv(NamedTuple):
 
 
 class DepthSepConv(NamedTuple):
-    """Depthwise filters with the kernel and the stride, then a 1x1 convolution to `depth`."""
+    """Depthwise filters with the kernel and the stride, then `depth` filters of 1x1."""
 
     kernel: Sequence[int]
     stride: int
@@ -74,19 +74,19 @@ def mobilenet_v1_base(
     Args:
       images: [batch, height, width, channels].
       final_endpoint: "Conv2d_0", "Conv2d_1_depthwise", "Conv2d_1_pointwise", ...; None: the last.
-      min_depth: fewest channels of a layer, whatever the multiplier.
+      min_depth: minimum number of channels of a layer.
       depth_multiplier: factor for the channels of all layers.
-      conv_defs: the rows; those of the paper's Table 1 by default.
+      conv_defs: the rows; default: those of the paper's Table 1.
       output_stride: how many times smaller the last maps are than the images: 1, 2, 4, 8, 16 or 32;
         None for the full stride.
-      use_explicit_padding: pad by an amount that does not depend on the size of the images.
+      use_explicit_padding: whether to pad by an amount that does not depend on the images' size.
       scope: name of the variables' scope, or a scope.
 
     Returns:
       The last output, and all outputs by name.
 
     Raises:
-      UserError: if there is no such end point, the multiplier is not positive, or the rows do not
+      UserError: if the end point is not known, the multiplier is not positive, or the rows do not
         reach `output_stride`.
       TypeError: if a row is neither a `Conv` nor a `DepthSepConv`.
     """
@@ -154,16 +154,16 @@ def mobilenet_v1(
       images: [batch, 224, 224, channels]; other sizes work too, larger ones with `global_pool` or
         without `spatial_squeeze`.
       num_classes: number of classes; 0 or None returns the pooled features.
-      dropout_keep_prob: share of the features that dropout keeps.
+      dropout_keep_prob: fraction of the features that dropout keeps.
       is_training: whether batch norm and dropout are in training mode.
-      min_depth: fewest channels of a layer, whatever the multiplier.
+      min_depth: minimum number of channels of a layer.
       depth_multiplier: factor for the channels of all layers.
       conv_defs: the rows; see `mobilenet_v1_base`.
-      prediction_fn: from logits to probabilities, or None for no predictions.
+      prediction_fn: function from logits to probabilities, or None for no predictions.
       spatial_squeeze: whether logits of one position become [batch, num_classes].
       reuse: whether the variables are shared; see `slim.variable_scope`.
       scope: name of the variables' scope.
-      global_pool: average over the whole image, or else over windows of 7x7.
+      global_pool: whether to average over the whole image; otherwise over windows of 7x7.
 
     Returns:
       Logits [batch, num_classes], or [batch, height, width, num_classes] without `spatial_squeeze`;
@@ -177,31 +177,21 @@ def mobilenet_v1(
         slim.variable_scope(scope, "MobilenetV1", reuse=reuse) as sc,
         slim.arg_scope([slim.batch_norm, slim.dropout], is_training=is_training),
     ):
-        # Entering the scope again nests its name in the operations', as in the original.
+        # As in TF-Slim, the scope is entered twice, which nests its name in those of operations.
         net, end_points = mobilenet_v1_base(
             images, None, min_depth, depth_multiplier, conv_defs, scope=sc
         )
         with slim.variable_scope("Logits"):
             if global_pool:
                 net = tf.reduce_mean(net, [1, 2], keepdims=True, name="global_pool")
-                end_points["global_pool"] = net
             else:
                 window = [min(size or 7, 7) for size in net.shape[1:3]]
                 net = slim.avg_pool2d(net, window, padding="VALID", scope="AvgPool_1a")
-                end_points["AvgPool_1a"] = net
+            end_points["global_pool" if global_pool else "AvgPool_1a"] = net
             if not num_classes:
                 return net, end_points
             net = slim.dropout(net, dropout_keep_prob, scope="Dropout_1b")
-            logits = slim.conv2d(
-                net,
-                num_classes,
-                [1, 1],
-                activation_fn=None,
-                normalizer_fn=None,
-                scope="Conv2d_1c_1x1",
-            )
-            if spatial_squeeze:
-                logits = squeeze_space(logits, "SpatialSqueeze")
+            logits = conv_logits(net, num_classes, "Conv2d_1c_1x1", spatial_squeeze)
         end_points["Logits"] = logits
         if prediction_fn is not None:
             end_points["Predictions"] = prediction_fn(logits, scope="Predictions")
@@ -210,9 +200,9 @@ def mobilenet_v1(
 
 mobilenet_v1.default_image_size = 224
 
-mobilenet_v1_075 = variant(mobilenet_v1, "mobilenet_v1_075", depth_multiplier=0.75)
-mobilenet_v1_050 = variant(mobilenet_v1, "mobilenet_v1_050", depth_multiplier=0.50)
-mobilenet_v1_025 = variant(mobilenet_v1, "mobilenet_v1_025", depth_multiplier=0.25)
+mobilenet_v1_075 = variant(mobilenet_v1, depth_multiplier=0.75)
+mobilenet_v1_050 = variant(mobilenet_v1, depth_multiplier=0.50)
+mobilenet_v1_025 = variant(mobilenet_v1, depth_multiplier=0.25)
 
 
 def mobilenet_v1_arg_scope(
@@ -228,13 +218,13 @@ def mobilenet_v1_arg_scope(
 
     Args:
       is_training: whether batch norm is in training mode; None leaves it to an outer scope. The
-        network sets it itself.
+        network itself sets it too.
       weight_decay: coefficient of the L2 penalty on the weights.
       stddev: standard deviation of the initial weights.
-      regularize_depthwise: whether the penalty is on the depthwise filters too.
-      batch_norm_decay: of the moving averages.
+      regularize_depthwise: whether the depthwise filters are regularized too.
+      batch_norm_decay: decay of the moving averages.
       batch_norm_epsilon: added to the variance.
-      normalizer_fn: after each convolution but the last; None for biases.
+      normalizer_fn: normalizer of each convolution but the last; None for biases.
     """
     batch_norm: dict[str, Any] = {
         "center": True,

@@ -1,7 +1,24 @@
-"""The networks by name: one row each, no TensorFlow until a network is asked for.
+"""The networks by name: one row each, without TensorFlow until a network is requested.
 
-A new network is a file in this folder and a row in `NETWORKS`; the conformance tests take it from
-there.
+A network is a function `(images, num_classes, is_training, ...) -> (logits, end_points)`:
+
+- `images` are [batch, height, width, channels], or [batch, frames, height, width, channels]; the
+  batch may be unknown, and an image's logits do not depend on its neighbors in inference.
+- `logits` are [batch, num_classes]. With `num_classes` 0 or None there is no head: the first output
+  is the features that the head would receive.
+- `end_points` maps names to tensors and has "Logits" and, from softmax, "Predictions", both
+  [batch, num_classes] and only with classes. "AuxLogits" are auxiliary logits: training adds a loss
+  for them. Some of TF-Slim's networks have other names, such as "vgg_16/fc8".
+- Its layers are slim's, below one `slim.variable_scope`: a later pass reuses the variables, and a
+  second call in the same pass without `reuse` is an error, since names are unique. In training it
+  has all variables that it has in inference, with the same names and shapes.
+- `<network>.default_image_size` is that of its row; `<network>_arg_scope(weight_decay)` returns the
+  scope with its layers' defaults, the L2 penalty included.
+
+To add one, write a file in this directory, a row in `NETWORKS`, and the name in `NETWORKS_OF` of
+`preprocessing/preprocessing_factory.py`. `tests/conformance/` then checks all of the above;
+`python -m tests.conformance.record NAME` records its names and shapes, so that a later change of
+them, which would break checkpoints, fails a test.
 """
 
 import dataclasses
@@ -13,23 +30,22 @@ from typing import Any
 from slim import _checks, arg_scope
 from slim.arg_scope import Scope, arg_scope_func_key
 
-# Of `slim.batch_norm`, for a network that sets none.
+# The default of `slim.batch_norm`.
 _BATCH_NORM_DECAY = 0.999
 
 
 @dataclasses.dataclass(frozen=True)
 class NetworkSpec:
-    """What is known of a network without building it.
+    """A row of the table: the properties of a network that need no build.
 
     Attributes:
-      module: module of `nets` that holds it.
-      function: name there of a function `(images, num_classes, is_training, ...) -> (logits,
-        end_points)`.
-      arg_scope: name there of the function `(weight_decay) -> scope` with its layers' defaults.
+      module: its module, below `nets`.
+      function: name of the network function in the module.
+      arg_scope: name of its arg_scope function in the module.
       image_size: default height and width of the images, in pixels.
-      input_rank: 4 for images [batch, height, width, channels], 5 for videos with frames second.
-      channels: of the images.
-      classes: how many it was published with; 1001 are ImageNet's and the background.
+      input_rank: 4 for images, 5 for videos.
+      channels: number of channels of the images.
+      classes: number of classes it was published with; 1001 are ImageNet's and the background.
       heads: scopes of the variables whose shapes depend on the number of classes.
     """
 
@@ -45,12 +61,12 @@ class NetworkSpec:
     @property
     def build(self) -> Callable[..., Any]:
         """The network function; imports its module."""
-        return getattr(importlib.import_module(f"nets.{self.module}"), self.function)
+        return getattr(importlib.import_module(f".{self.module}", __package__), self.function)
 
     @property
     def build_arg_scope(self) -> Callable[..., Any]:
-        """The function that makes its scope; imports its module."""
-        return getattr(importlib.import_module(f"nets.{self.module}"), self.arg_scope)
+        """The arg_scope function; imports its module."""
+        return getattr(importlib.import_module(f".{self.module}", __package__), self.arg_scope)
 
 
 NETWORKS: Mapping[str, NetworkSpec] = {
@@ -225,7 +241,7 @@ NETWORKS: Mapping[str, NetworkSpec] = {
 
 
 class _View(Mapping):
-    """One column of `NETWORKS`, read when asked for."""
+    """One column of `NETWORKS`, computed on access."""
 
     def __init__(self, column: Callable[[NetworkSpec], Any]) -> None:
         self._column = column
@@ -251,17 +267,17 @@ def get_network_fn(
     is_training: bool = False,
     batch_norm_decay: float | None = None,
 ) -> Callable[..., Any]:
-    """Returns a network ready to be called on images.
+    """Returns a network function with its arg_scope.
 
     Args:
       name: a name of `NETWORKS`.
-      num_classes: number of classes; 0 or None gives features instead of logits.
+      num_classes: number of classes; 0 or None returns features instead of logits.
       weight_decay: coefficient of the L2 penalty on the weights.
       is_training: whether batch norm and dropout are in training mode.
-      batch_norm_decay: of batch norm's moving averages, instead of the network's own.
+      batch_norm_decay: decay of batch norm's moving averages; None uses the network's own.
 
     Returns:
-      A function `(images, **kwargs) -> (logits, end_points)`, with `default_image_size`. It enters
+      A function `(images, **kwargs) -> (logits, end_points)` with `default_image_size`. It enters
       the network's arg_scope itself, so it can be called in any thread.
 
     Raises:
@@ -283,20 +299,20 @@ def get_network_fn(
 
 
 def batch_norm_decay(name: str) -> float:
-    """Returns the decay of batch norm's moving averages in a network, as its scope has it.
+    """Returns the decay of batch norm's moving averages in a network's arg_scope.
 
     Args:
       name: a name of `NETWORKS`.
     """
     scope = NETWORKS[name].build_arg_scope()
     layers = [arguments.get("normalizer_params") or {} for arguments in scope.values()]
-    found = [each["decay"] for each in (*layers, *scope.values()) if "decay" in each]
-    return found[0] if found else _BATCH_NORM_DECAY
+    decays = [each["decay"] for each in (*layers, *scope.values()) if "decay" in each]
+    return decays[0] if decays else _BATCH_NORM_DECAY
 
 
 def _with_batch_norm_decay(scope: Scope, decay: float) -> Scope:
-    """Returns a scope with this decay for batch norm, by itself and as a layer's normalizer."""
-    from slim import batch_norm  # here, for it loads TensorFlow
+    """Returns the scope with another decay for batch norm, as a layer and as a normalizer."""
+    from slim import batch_norm  # not at the top: it loads TensorFlow
 
     changed = {key: dict(arguments) for key, arguments in scope.items()}
     for arguments in changed.values():

@@ -1,8 +1,8 @@
 """OverFeat, the fast model.
 
 Sermanet et al., "OverFeat: Integrated Recognition, Localization and Detection using Convolutional
-Networks", https://arxiv.org/abs/1312.6229, Table 1; with 64 filters in the first layer where the
-table has 96, as the original of this library had.
+Networks", https://arxiv.org/abs/1312.6229, Table 1; with 64 filters in the first layer, as in
+TF-Slim, where the table has 96.
 """
 
 from typing import Any
@@ -30,7 +30,7 @@ def overfeat(
       inputs: [batch, height, width, channels], 231 x 231 for one vector of logits each.
       num_classes: number of classes; 0 or None returns the features before the logits.
       is_training: whether dropout is on.
-      dropout_keep_prob: share of the units of fc6 and fc7 that dropout keeps.
+      dropout_keep_prob: fraction of the units of fc6 and fc7 that dropout keeps.
       spatial_squeeze: whether logits of one position become [batch, num_classes].
       scope: name of the variables' scope.
       global_pool: whether to average the features over the image, for images of any size; not in

@@ -1,7 +1,7 @@
-"""The checkpoints that the original published, and how each has to be used; no TensorFlow here.
+"""The checkpoints published with TF-Slim, and how to use each; loads no TensorFlow.
 
-The figures are the original's own: accuracy on ImageNet's validation images in percent,
-multiply-adds and parameters in millions. The table is `published_checkpoints.csv` beside this file.
+The figures are TF-Slim's: accuracy on ImageNet's validation images in percent, multiply-adds and
+parameters in millions. The table is `published_checkpoints.csv` in the same directory.
 """
 
 import csv
@@ -21,16 +21,15 @@ class PublishedCheckpoint:
       file: name of the archive.
       network: name in `nets_factory.NETWORKS`.
       depth_multiplier: width, or None where the network has none.
-      image_size: height and width it was trained and measured at, in pixels.
+      image_size: height and width in training and evaluation, in pixels.
       preprocessing: name of the preprocessing it was trained with.
-      labels_offset: 1 where class 0 is not the background: its classes are ImageNet's labels less
-        1.
-      kind: "float", or "uint8" for one trained with quantization.
+      labels_offset: 1 without a background class: its classes are ImageNet's labels minus 1.
+      kind: "float", or "uint8" if trained with quantization.
       top_1: accuracy in percent, or None.
-      top_5: share of images whose class is among the five best, in percent, or None.
-      madds_millions: multiply-adds as published, or None.
-      parameters_millions: parameters as published, or None.
-      url: where it was.
+      top_5: percentage of images whose class is among the five best, or None.
+      madds_millions: published number of multiply-adds, or None.
+      parameters_millions: published number of parameters, or None.
+      url: where it was published.
     """
 
     file: str
@@ -48,7 +47,7 @@ class PublishedCheckpoint:
 
     @property
     def stem(self) -> str:
-        """The name of the archive without its ending, and of the folder that it unpacks to."""
+        """The archive's name without extension, which is also that of the unpacked directory."""
         return self.file.removesuffix(".tgz").removesuffix(".tar.gz")
 
 
@@ -64,8 +63,8 @@ def of_network(name: str) -> list[PublishedCheckpoint]:
     """Returns the checkpoints of a network, each file once.
 
     Args:
-      name: in `nets_factory.NETWORKS`; a width that has a name, `mobilenet_v1_050`, has its own,
-        and the widths that have none go to the network itself.
+      name: a name of `nets_factory.NETWORKS`. A network of a certain width, `mobilenet_v1_050`, has
+        the checkpoints of that width; those of widths without a network belong to the base network.
     """
     base, width = _width_of(name)
     named = {_width_of(other)[1] for other in NETWORKS if _width_of(other)[0] == base}
@@ -77,7 +76,7 @@ def of_network(name: str) -> list[PublishedCheckpoint]:
 
 
 def _width_of(name: str) -> tuple[str, float]:
-    """Returns the network that a name is a width of, and the width: `mobilenet_v1_050` is half."""
+    """Returns a name's base network and width: `mobilenet_v1_050` is half of `mobilenet_v1`."""
     base, _, width = name.rpartition("_")
     if base in NETWORKS and width.isdigit():
         return base, int(width) / 100
@@ -85,10 +84,10 @@ def _width_of(name: str) -> tuple[str, float]:
 
 
 def find(checkpoint_path: str) -> PublishedCheckpoint | None:
-    """Returns the published checkpoint that a path names, by its folder or its file, or None.
+    """Returns the published checkpoint that a path names, or None.
 
-    A folder named after the archive says which it is, and so does a file `resnet_v2_50.ckpt` where
-    the network has only one.
+    It is identified by a directory or file named after the archive, or by a file such as
+    `resnet_v2_50.ckpt` if the network has only one.
     """
     parts = os.path.normpath(checkpoint_path).split(os.sep)
     for row in sorted(checkpoints(), key=lambda row: -len(row.stem)):
@@ -105,13 +104,13 @@ def contradictions(
     image_size: tuple[int, int],
     labels_offset: int | None,
 ) -> Iterator[str]:
-    """Yields a line for each option that is not how a published checkpoint has to be used.
+    """Yields a line for each option that does not match a published checkpoint.
 
     Args:
       checkpoint_path: the checkpoint.
       preprocessing: name of the preprocessing in use.
       image_size: height and width in use, in pixels.
-      labels_offset: in use, or None where the labels are not ImageNet's.
+      labels_offset: offset in use, or None if the labels are not ImageNet's.
     """
     row = find(checkpoint_path)
     if row is None:

@@ -1,14 +1,13 @@
-"""What both versions of ResNet are made of: blocks of units, and the network around them.
+"""Shared by both versions of ResNet: blocks of units, and the network around them.
 
 He et al., "Deep Residual Learning for Image Recognition", https://arxiv.org/abs/1512.03385 [1], and
 "Identity Mappings in Deep Residual Networks", https://arxiv.org/abs/1603.05027 [2].
 
-Deliberately unlike the papers: a block halves the size in its last unit and not in its first, so
-that the first units of the next block see the smaller maps. The published checkpoints are of this
-form, and an `output_stride` is easier to reason about.
+Unlike in the papers, a block halves the size in its last unit and not in its first, so that the
+first units of the next block see the smaller maps. The published checkpoints have this form, and it
+makes an `output_stride` easier to reason about.
 """
 
-import contextlib
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -16,7 +15,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 import slim
-from nets._outputs import collected_outputs, squeeze_space
+from nets._outputs import collected_outputs, conv_logits, squeeze_space
 from slim import _checks
 from slim.recompute import segment
 
@@ -33,8 +32,8 @@ class Block(NamedTuple):
     Attributes:
       scope: name, "block1".
       unit_fn: function `(net, stride=..., rate=..., **unit) -> net` that builds a unit.
-      args: for each unit its keyword arguments, such as `depth`, `depth_bottleneck` and `stride` (1
-        where it is left out).
+      args: keyword arguments of each unit, such as `depth`, `depth_bottleneck` and `stride` (1 by
+        default).
     """
 
     scope: str
@@ -50,9 +49,9 @@ def bottleneck_block(
     Args:
       unit_fn: the bottleneck unit.
       scope: name of the block.
-      base_depth: channels inside the bottleneck; the outputs have four times as many.
+      base_depth: number of channels inside the bottleneck; the outputs have four times as many.
       num_units: number of units.
-      stride: of the last unit.
+      stride: stride of the last unit.
     """
     unit = {"depth": base_depth * 4, "depth_bottleneck": base_depth, "stride": 1}
     return Block(scope, unit_fn, [unit] * (num_units - 1) + [{**unit, "stride": stride}])
@@ -63,7 +62,7 @@ def subsample(inputs: tf.Tensor, factor: int, scope: str | None = None) -> tf.Te
 
     Args:
       inputs: the images.
-      factor: 1 returns them as they are.
+      factor: 1 returns them unchanged.
       scope: name of the layer.
     """
     return inputs if factor == 1 else slim.max_pool2d(inputs, [1, 1], factor, scope=scope)
@@ -79,15 +78,15 @@ def conv2d_same(
 ) -> tf.Tensor:
     """Convolves with padding that does not depend on the size of the images.
 
-    Equal to a convolution of stride 1 with "SAME" padding followed by `subsample`, without the
-    values thrown away; "SAME" with a stride would shift the grid on images of even size
-    (`test_conv2d_same_is_the_dense_convolution_subsampled`).
+    Equal to a convolution of stride 1 with "SAME" padding followed by `subsample`, without
+    computing the discarded values; "SAME" with a stride would shift the grid on images of even size
+    (`test_conv2d_same_equals_the_subsampled_dense_convolution`).
 
     Args:
       inputs: [batch, height, width, channels].
       num_outputs: number of filters.
       kernel_size: height and width of the filters.
-      stride: step in pixels.
+      stride: stride in pixels.
       rate: dilation of the filters, for `stride` 1.
       scope: name of the layer.
     """
@@ -104,7 +103,7 @@ def conv2d_same(
 
 
 def reachable_strides(blocks: Sequence[Block]) -> list[int]:
-    """Returns the strides at which the maps of some unit are, in ascending order, from 1."""
+    """Returns all strides of the units' outputs relative to the blocks' input, ascending from 1."""
     strides = [1]
     for unit in (unit for block in blocks for unit in block.args):
         if unit.get("stride", 1) > 1:
@@ -120,16 +119,16 @@ def stack_blocks_dense(
     store_non_strided_activations: bool = False,
     outputs_collections: Any = None,
 ) -> tf.Tensor:
-    """Builds the blocks, and stops to shrink at `output_stride` by dilating the kernels instead.
+    """Builds the blocks; beyond `output_stride`, kernels are dilated in place of strides.
 
     Args:
       net: [batch, height, width, channels].
       blocks: the rows.
       output_stride: how many times smaller the result is than `net`: one of the products of the
         units' strides from the start, or None for the last of them.
-      store_non_strided_activations: note a block's output before its stride, at four times the cost
-        of its last unit.
-      outputs_collections: collections in which each block's output is noted.
+      store_non_strided_activations: whether to store a block's output before its stride, at four
+        times the cost of its last unit.
+      outputs_collections: collections to which each block's output is added.
 
     Returns:
       [batch, ceil(height / output_stride), ceil(width / output_stride), depth of the last unit].
@@ -142,7 +141,7 @@ def stack_blocks_dense(
     current_stride = rate = 1
 
     def split(stride: int) -> tuple[int, int]:
-        """Returns what to apply of a stride now, and the rate in force before it."""
+        """Returns the stride to apply and the dilation before it; updates both totals."""
         nonlocal current_stride, rate
         rate_before = rate
         if current_stride == output_stride:
@@ -167,52 +166,85 @@ def stack_blocks_dense(
     return net
 
 
+class Version(NamedTuple):
+    """What sets the two versions of ResNet apart around their blocks.
+
+    Attributes:
+      name: default scope.
+      root: the first convolution, a function of the images.
+      last: what follows the blocks, a function of their output.
+    """
+
+    name: str
+    root: Callable[[tf.Tensor], tf.Tensor]
+    last: Callable[[tf.Tensor], tf.Tensor]
+
+
 def residual_network(
+    version: Version,
     inputs: tf.Tensor,
     blocks: Sequence[Block],
-    num_classes: int | None,
+    num_classes: int | None = None,
+    is_training: bool | None = True,
+    global_pool: bool = True,
+    output_stride: int | None = None,
+    include_root_block: bool = True,
+    spatial_squeeze: bool = True,
     *,
-    default_scope: str,
-    root: Callable[[tf.Tensor], tf.Tensor] | None,
-    last: Callable[[tf.Tensor], tf.Tensor],
-    is_training: bool | None,
-    global_pool: bool,
-    output_stride: int | None,
-    spatial_squeeze: bool,
-    store_non_strided_activations: bool,
-    reuse: Any,
-    scope: str | None,
+    store_non_strided_activations: bool = False,
+    reuse: Any = None,
+    scope: str | None = None,
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """Builds a ResNet of either version: root, blocks, `last`, pooling and logits.
+    """Builds a ResNet from rows of blocks.
 
-    `root` is the first convolution (None leaves out the pooling after it too), `last` what follows
-    the blocks; the other arguments, the results and the errors are those of `resnet_v1.resnet_v1`.
+    Args:
+      version: bound by `resnet_v1.resnet_v1` and `resnet_v2.resnet_v2`.
+      inputs: [batch, height, width, channels]. For maps whose corners coincide with the image's, a
+        multiple of 32 plus 1 pixel: 321 pixels result in 21 values at an output stride of 16.
+        Version 2 without its root block expects the output of a convolution without activation.
+      blocks: such as `resnet_v1_block("block1", base_depth=64, num_units=3, stride=2)`.
+      num_classes: number of classes; 0 or None returns the features before the logits.
+      is_training: whether batch norm is in training mode; None leaves it to an outer arg_scope.
+      global_pool: whether to average over the image before the logits.
+      output_stride: how many times smaller the last maps are than the images: 4, 8, 16 or 32 for
+        the networks by depth. None for the full stride.
+      include_root_block: whether to begin with the 7x7 convolution and the pooling, which halve the
+        size twice.
+      spatial_squeeze: whether logits of one position become [batch, num_classes].
+      store_non_strided_activations: whether the blocks' end points are those before their strides.
+      reuse: whether the variables are shared; see `slim.variable_scope`.
+      scope: name of the variables' scope.
+
+    Returns:
+      Logits [batch, num_classes], or [batch, height, width, num_classes] without `spatial_squeeze`;
+      or features [batch, 1, 1, channels] (the maps without `global_pool`); and the end points by
+      name.
+
+    Raises:
+      UserError: if the blocks do not reach `output_stride`, or `spatial_squeeze` meets logits of
+        more than one position.
     """
-    if root is not None and output_stride is not None:
+    if include_root_block and output_stride is not None:
         strides = [ROOT_STRIDE * stride for stride in reachable_strides(blocks)]
         output_stride = _checks.one_of("output_stride", output_stride, strides) // ROOT_STRIDE
-    training = (
-        contextlib.nullcontext()
-        if is_training is None
-        else slim.arg_scope([slim.batch_norm], is_training=is_training)
-    )
+    mode = {} if is_training is None else {"is_training": is_training}
     units = [unit for unit in {block.unit_fn: None for block in blocks} if slim.has_arg_scope(unit)]
-    with slim.variable_scope(scope, default_scope, reuse=reuse) as sc, training:
+    with (
+        slim.variable_scope(scope, version.name, reuse=reuse) as sc,
+        slim.arg_scope([slim.batch_norm], **mode),
+    ):
         net = inputs
         with collected_outputs(sc, slim.conv2d, stack_blocks_dense, *units) as end_points:
-            if root is not None:
-                net = slim.max_pool2d(root(net), [3, 3], stride=2, scope="pool1")
+            if include_root_block:
+                net = slim.max_pool2d(version.root(net), [3, 3], stride=2, scope="pool1")
             net = stack_blocks_dense(net, blocks, output_stride, store_non_strided_activations)
-            net = last(net)
+            net = version.last(net)
         if global_pool:
             net = tf.reduce_mean(net, [1, 2], keepdims=True, name="pool5")
             end_points["global_pool"] = net
         if not num_classes:
             return net, end_points
-        net = slim.conv2d(
-            net, num_classes, [1, 1], activation_fn=None, normalizer_fn=None, scope="logits"
-        )
-        end_points[f"{sc.name}/logits"] = net
+        net = end_points[f"{sc.name}/logits"] = conv_logits(net, num_classes, "logits", False)
         if spatial_squeeze:
             net = squeeze_space(net, "SpatialSqueeze")
             end_points[f"{sc.name}/spatial_squeeze"] = net
@@ -221,65 +253,53 @@ def residual_network(
 
 
 def network_of_depth(
-    layers: int, network: Callable[..., Any], block: Callable[..., Block]
-) -> Callable[..., tuple[tf.Tensor, dict[str, tf.Tensor]]]:
-    """Returns the network of so many layers.
+    network: Callable[..., Any],
+    block: Callable[..., Block],
+    layers: int,
+    inputs: tf.Tensor,
+    num_classes: int | None = None,
+    is_training: bool | None = True,
+    global_pool: bool = True,
+    output_stride: int | None = None,
+    spatial_squeeze: bool = True,
+    *,
+    min_base_depth: int = 8,
+    depth_multiplier: float = 1,
+    **kwargs: Any,
+) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """Builds a ResNet by its number of layers; results and errors as for `residual_network`.
 
     Args:
-      layers: a key of `UNITS`.
-      network: `resnet_v1` or `resnet_v2`.
+      network: `resnet_v1` or `resnet_v2`; bound, as the next two, by `resnet_v1_50` and others.
       block: `resnet_v1_block` or `resnet_v2_block`.
-    """
-    name = f"{network.__name__}_{layers}"
-
-    def resnet(
-        inputs: tf.Tensor,
-        num_classes: int | None = None,
-        is_training: bool | None = True,
-        global_pool: bool = True,
-        output_stride: int | None = None,
-        spatial_squeeze: bool = True,
-        *,
-        include_root_block: bool = True,
-        store_non_strided_activations: bool = False,
-        min_base_depth: int = 8,
-        depth_multiplier: float = 1,
-        reuse: Any = None,
-        scope: str | None = name,
-    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        _checks.positive(depth_multiplier=depth_multiplier)
-        depths = [max(int(depth * depth_multiplier), min_base_depth) for depth in BASE_DEPTHS]
-        rows = zip(depths, UNITS[layers], STRIDES, strict=True)
-        blocks = [block(f"block{number}", *row) for number, row in enumerate(rows, 1)]
-        return network(
-            inputs,
-            blocks,
-            num_classes,
-            is_training=is_training,
-            global_pool=global_pool,
-            output_stride=output_stride,
-            include_root_block=include_root_block,
-            spatial_squeeze=spatial_squeeze,
-            store_non_strided_activations=store_non_strided_activations,
-            reuse=reuse,
-            scope=scope,
-        )
-
-    resnet.__name__ = resnet.__qualname__ = name
-    resnet.__module__ = network.__module__
-    resnet.__doc__ = f"""Builds a ResNet of {layers} layers.
-
-    The arguments, results and errors are those of `{network.__name__}`, and:
-
-    Args:
-      min_base_depth: fewest channels inside a bottleneck.
+      layers: a key of `UNITS`.
+      inputs: see `residual_network`, as for the next five.
+      num_classes: number of classes.
+      is_training: whether batch norm is in training mode.
+      global_pool: whether to average over the image before the logits.
+      output_stride: how many times smaller the last maps are than the images.
+      spatial_squeeze: whether logits of one position become [batch, num_classes].
+      min_base_depth: smallest number of channels inside a bottleneck.
       depth_multiplier: factor for the channels of all blocks.
+      **kwargs: more for `residual_network`: `include_root_block`, `store_non_strided_activations`,
+        `reuse` and `scope`.
 
     Raises:
       UserError: if `depth_multiplier` is not positive.
     """
-    resnet.default_image_size = network.default_image_size  # type: ignore[attr-defined]
-    return resnet
+    _checks.positive(depth_multiplier=depth_multiplier)
+    depths = [max(int(depth * depth_multiplier), min_base_depth) for depth in BASE_DEPTHS]
+    rows = zip(depths, UNITS[layers], STRIDES, strict=True)
+    return network(
+        inputs,
+        [block(f"block{number}", *row) for number, row in enumerate(rows, 1)],
+        num_classes,
+        is_training,
+        global_pool,
+        output_stride,
+        spatial_squeeze=spatial_squeeze,
+        **kwargs,
+    )
 
 
 def resnet_arg_scope(
@@ -297,9 +317,9 @@ def resnet_arg_scope(
       batch_norm_decay: decay of the moving averages.
       batch_norm_epsilon: added to the variance.
       batch_norm_scale: whether batch norm has a learned `gamma`.
-      activation_fn: after each convolution but the last of a unit.
-      use_batch_norm: whether the convolutions are normalized, or else have biases. The batch norm
-        before each unit of version 2 stays.
+      activation_fn: activation of each convolution but the last of a unit.
+      use_batch_norm: whether the convolutions have batch norm; otherwise they have biases. The
+        batch norm before each unit of version 2 is not affected.
     """
     batch_norm = {
         "decay": batch_norm_decay,

@@ -1,7 +1,7 @@
 """ResNet v1: batch norm after each convolution, ReLU after the sum.
 
 He et al., "Deep Residual Learning for Image Recognition", https://arxiv.org/abs/1512.03385,
-Table 1. The file `resnet_utils.py` says where the strides differ from the paper's.
+Table 1; `resnet_utils.py` documents where the strides differ from the paper's.
 
 ```python
 with slim.arg_scope(resnet_v1.resnet_arg_scope()):
@@ -13,13 +13,13 @@ with slim.arg_scope(resnet_v1.resnet_arg_scope()):
 """
 
 import functools
-from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
 import slim
 from nets import resnet_utils
+from nets._variants import variant
 
 resnet_arg_scope = resnet_utils.resnet_arg_scope
 
@@ -39,14 +39,15 @@ def bottleneck(
 
     Args:
       inputs: [batch, height, width, channels].
-      depth: channels of the output; where the inputs have others, a 1x1 convolution adapts them.
-      depth_bottleneck: channels of the first two convolutions.
-      stride: of the 3x3 convolution and of the shortcut.
+      depth: number of output channels; inputs with another number are projected by a 1x1
+        convolution.
+      depth_bottleneck: number of channels of the first two convolutions.
+      stride: stride of the 3x3 convolution and of the shortcut.
       rate: dilation of the 3x3 convolution.
-      outputs_collections: collections in which the output is noted.
+      outputs_collections: collections to which the output is added.
       scope: name of the unit.
-      use_bounded_activations: keep the activations in [0, 6], and the residual in [-6, 6], which
-        suits quantized inference.
+      use_bounded_activations: whether to clip the activations to [0, 6] and the residual to
+        [-6, 6], for quantized inference.
 
     Returns:
       [batch, ceil(height / stride), ceil(width / stride), depth].
@@ -74,71 +75,15 @@ def bottleneck(
 resnet_v1_block = functools.partial(resnet_utils.bottleneck_block, bottleneck)
 
 
-def resnet_v1(
-    inputs: tf.Tensor,
-    blocks: Sequence[resnet_utils.Block],
-    num_classes: int | None = None,
-    is_training: bool | None = True,
-    global_pool: bool = True,
-    output_stride: int | None = None,
-    include_root_block: bool = True,
-    spatial_squeeze: bool = True,
-    *,
-    store_non_strided_activations: bool = False,
-    reuse: Any = None,
-    scope: str | None = None,
-) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """Builds a ResNet from rows of blocks.
-
-    Args:
-      inputs: [batch, height, width, channels]. For maps whose corners meet those of the image, a
-        multiple of 32 plus 1 pixel: 321 pixels give 21 values at an output stride of 16.
-      blocks: such as `resnet_v1_block("block1", base_depth=64, num_units=3, stride=2)`.
-      num_classes: number of classes; 0 or None returns the features before the logits.
-      is_training: whether batch norm is in training mode; None leaves it to an outer arg_scope.
-      global_pool: whether to average over the image before the logits.
-      output_stride: how many times smaller the last maps are than the images: 4, 8, 16 or 32 for
-        the networks below. None for the full stride.
-      include_root_block: whether to begin with the 7x7 convolution and the pooling, which shrink
-        four times.
-      spatial_squeeze: whether logits of one position become [batch, num_classes].
-      store_non_strided_activations: have the end points of the blocks before their strides.
-      reuse: whether the variables are shared; see `slim.variable_scope`.
-      scope: name of the variables' scope.
-
-    Returns:
-      Logits [batch, num_classes], or [batch, height, width, num_classes] without `spatial_squeeze`;
-      or features [batch, 1, 1, channels] (the maps without `global_pool`); and the end points by
-      name.
-
-    Raises:
-      UserError: if the blocks do not reach `output_stride`, or `spatial_squeeze` meets logits of
-        more than one position.
-    """
-    return resnet_utils.residual_network(
-        inputs,
-        blocks,
-        num_classes,
-        default_scope="resnet_v1",
-        root=_root if include_root_block else None,
-        last=lambda net: net,
-        is_training=is_training,
-        global_pool=global_pool,
-        output_stride=output_stride,
-        spatial_squeeze=spatial_squeeze,
-        store_non_strided_activations=store_non_strided_activations,
-        reuse=reuse,
-        scope=scope,
-    )
-
-
 def _root(images: tf.Tensor) -> tf.Tensor:
     return resnet_utils.conv2d_same(images, 64, 7, stride=2, scope="conv1")
 
 
-resnet_v1.default_image_size = 224
-
-resnet_v1_50 = resnet_utils.network_of_depth(50, resnet_v1, resnet_v1_block)
-resnet_v1_101 = resnet_utils.network_of_depth(101, resnet_v1, resnet_v1_block)
-resnet_v1_152 = resnet_utils.network_of_depth(152, resnet_v1, resnet_v1_block)
-resnet_v1_200 = resnet_utils.network_of_depth(200, resnet_v1, resnet_v1_block)
+resnet_v1 = variant(
+    resnet_utils.residual_network, resnet_utils.Version("resnet_v1", _root, lambda net: net)
+)
+_of_depth = functools.partial(variant, resnet_utils.network_of_depth, resnet_v1, resnet_v1_block)
+resnet_v1_50 = _of_depth(50, scope="resnet_v1_50")
+resnet_v1_101 = _of_depth(101, scope="resnet_v1_101")
+resnet_v1_152 = _of_depth(152, scope="resnet_v1_152")
+resnet_v1_200 = _of_depth(200, scope="resnet_v1_200")

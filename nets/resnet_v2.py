@@ -1,20 +1,20 @@
-"""ResNet v2: batch norm and ReLU before each convolution, and nothing after the sum.
+"""ResNet v2: batch norm and ReLU before each convolution, none after the sum.
 
 He et al., "Identity Mappings in Deep Residual Networks", https://arxiv.org/abs/1603.05027,
 Figure 1(b).
 
-The first convolution has biases and no batch norm, since the first unit begins with one; for the
-same reason a batch norm, `postnorm`, follows the last unit (appendix of the paper).
+The first convolution has biases and no batch norm, since the first unit begins with batch norm; for
+the same reason a batch norm, `postnorm`, follows the last unit (appendix of the paper).
 """
 
 import functools
-from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
 import slim
 from nets import resnet_utils
+from nets._variants import variant
 
 resnet_arg_scope = resnet_utils.resnet_arg_scope
 
@@ -33,12 +33,12 @@ def bottleneck(
 
     Args:
       inputs: [batch, height, width, channels].
-      depth: channels of the output; where the inputs have others, a 1x1 convolution of the
-        activated inputs takes their place.
-      depth_bottleneck: channels of the first two convolutions.
-      stride: of the 3x3 convolution and of the shortcut.
+      depth: number of output channels; for inputs with another number, the shortcut is a 1x1
+        convolution of the activated inputs.
+      depth_bottleneck: number of channels of the first two convolutions.
+      stride: stride of the 3x3 convolution and of the shortcut.
       rate: dilation of the 3x3 convolution.
-      outputs_collections: collections in which the output is noted.
+      outputs_collections: collections to which the output is added.
       scope: name of the unit.
 
     Returns:
@@ -64,50 +64,21 @@ def bottleneck(
 resnet_v2_block = functools.partial(resnet_utils.bottleneck_block, bottleneck)
 
 
-def resnet_v2(
-    inputs: tf.Tensor,
-    blocks: Sequence[resnet_utils.Block],
-    num_classes: int | None = None,
-    is_training: bool | None = True,
-    global_pool: bool = True,
-    output_stride: int | None = None,
-    include_root_block: bool = True,
-    spatial_squeeze: bool = True,
-    *,
-    store_non_strided_activations: bool = False,
-    reuse: Any = None,
-    scope: str | None = None,
-) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """Builds a ResNet from rows of blocks, such as `resnet_v2_block` returns.
-
-    The arguments, results and errors are those of `resnet_v1.resnet_v1`. Without its root block the
-    network expects the outputs of a convolution that has no activation.
-    """
-    return resnet_utils.residual_network(
-        inputs,
-        blocks,
-        num_classes,
-        default_scope="resnet_v2",
-        root=_root if include_root_block else None,
-        last=functools.partial(slim.batch_norm, activation_fn=tf.nn.relu, scope="postnorm"),
-        is_training=is_training,
-        global_pool=global_pool,
-        output_stride=output_stride,
-        spatial_squeeze=spatial_squeeze,
-        store_non_strided_activations=store_non_strided_activations,
-        reuse=reuse,
-        scope=scope,
-    )
-
-
 def _root(images: tf.Tensor) -> tf.Tensor:
     with slim.arg_scope([slim.conv2d], activation_fn=None, normalizer_fn=None):
         return resnet_utils.conv2d_same(images, 64, 7, stride=2, scope="conv1")
 
 
-resnet_v2.default_image_size = 224
-
-resnet_v2_50 = resnet_utils.network_of_depth(50, resnet_v2, resnet_v2_block)
-resnet_v2_101 = resnet_utils.network_of_depth(101, resnet_v2, resnet_v2_block)
-resnet_v2_152 = resnet_utils.network_of_depth(152, resnet_v2, resnet_v2_block)
-resnet_v2_200 = resnet_utils.network_of_depth(200, resnet_v2, resnet_v2_block)
+resnet_v2 = variant(
+    resnet_utils.residual_network,
+    resnet_utils.Version(
+        "resnet_v2",
+        _root,
+        functools.partial(slim.batch_norm, activation_fn=tf.nn.relu, scope="postnorm"),
+    ),
+)
+_of_depth = functools.partial(variant, resnet_utils.network_of_depth, resnet_v2, resnet_v2_block)
+resnet_v2_50 = _of_depth(50, scope="resnet_v2_50")
+resnet_v2_101 = _of_depth(101, scope="resnet_v2_101")
+resnet_v2_152 = _of_depth(152, scope="resnet_v2_152")
+resnet_v2_200 = _of_depth(200, scope="resnet_v2_200")

@@ -1,8 +1,8 @@
-"""S3D-G: Inception V1 over videos, with convolutions apart over space and time, and gates.
+"""S3D-G: Inception V1 over videos, with separate convolutions over space and time, and gates.
 
 Xie et al., "Rethinking Spatiotemporal Feature Learning For Video Understanding",
-https://arxiv.org/abs/1712.04851. The layers are called as in Inception V1, `Conv2d_2c_3x3`, so that
-the weights of an image network can be inflated into a video network.
+https://arxiv.org/abs/1712.04851. The layers have Inception V1's names, `Conv2d_2c_3x3`, so that the
+weights of an image network can be inflated into a video network.
 """
 
 import functools
@@ -48,7 +48,7 @@ _LAYERS = {
     "Mixed_5b": Mixed(256, (160, 320), (32, 128), 128),
     "Mixed_5c": Mixed(384, (192, 384), (48, 128), 128),  # 8x7x7x1024
 }
-# Those that can look over time and be gated; the first two convolutions cannot.
+# Layers with optional convolutions over time and gates; the first two convolutions have neither.
 _SWITCHABLE = [
     name for name, row in _LAYERS.items() if name == "Conv2d_2c_3x3" or isinstance(row, Mixed)
 ]
@@ -79,15 +79,15 @@ def s3dg_arg_scope(
 
 
 def self_gating(inputs: tf.Tensor, scope: str, data_format: str = "NDHWC") -> tf.Tensor:
-    """Scales each channel by a number in (0, 1) that depends on the means of all channels.
+    """Scales each channel by a factor in (0, 1), computed from the means of all channels.
 
     Args:
-      inputs: [batch, time, height, width, channels], or as `data_format` says.
-      scope: name of the layer that is gated.
+      inputs: [batch, time, height, width, channels], or in the order of `data_format`.
+      scope: name of the gated layer.
       data_format: "NDHWC" or "NCDHW".
 
     Returns:
-      The shape of the inputs.
+      A tensor of the inputs' shape.
     """
     channel_axis = data_format.index("C")
     means = tf.reduce_mean(inputs, [a for a in range(1, 5) if a != channel_axis], keepdims=True)
@@ -116,16 +116,16 @@ def s3dg_base(
     data_format: str = "NDHWC",
     scope: str | slim.VariableScope = "InceptionV1",
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """Builds S3D-G, or with other switches I3D, up to `final_endpoint`.
+    """Builds S3D-G, or with other settings I3D, up to `final_endpoint`.
 
     Args:
-      inputs: [batch, time, height, width, channels], or as `data_format` says.
-      first_temporal_kernel_size: frames that the first convolution sees: 1, 3, 5 or 7. The paper
-        has 7; 3 is faster and was found to be more accurate.
-      temporal_conv_startat: first layer whose 3x3 convolutions see 3 frames; None for no layer.
-      gating_startat: first layer that is gated; None for no layer.
+      inputs: [batch, time, height, width, channels], or in the order of `data_format`.
+      first_temporal_kernel_size: kernel size of the first convolution over time: 1, 3, 5 or 7
+        frames. It is 7 in the paper; 3 is faster, and more accurate according to TF-Slim.
+      temporal_conv_startat: first layer whose 3x3 convolutions span 3 frames; None for no layer.
+      gating_startat: first gated layer; None for no layer.
       final_endpoint: name of the last layer to build.
-      min_depth: fewest channels of a convolution.
+      min_depth: minimum number of channels of a convolution.
       depth_multiplier: factor for all channels.
       data_format: "NDHWC" or "NCDHW".
       scope: name of the variables' scope.
@@ -161,7 +161,7 @@ def s3dg_base(
             data_format=data_format,
             padding="SAME",
         ),
-        # The original left this out, so that its NCDHW networks normalized over the width.
+        # Not in TF-Slim, whose NCDHW networks normalized over the width.
         slim.arg_scope([slim.batch_norm], data_format=data_format.replace("D", "")),
     ):
         return run_layers(inputs, layers, final_endpoint)
@@ -180,7 +180,7 @@ def _layer(net: tf.Tensor, name: str, row: _Conv | _Pool | Mixed, switches: _Swi
             net, channels, frames, gate_or_none, switches.data_format, scope=name
         )
     depth = switches.depth(row.depth)
-    if name == "Conv2d_1a_7x7":  # never in two steps: as the first layer that would be slow
+    if name == "Conv2d_1a_7x7":  # never in two steps, which would be slow in the first layer
         kernel = [switches.first_frames, row.size, row.size]
         return conv3d_spatiotemporal(
             net, depth, kernel, stride=row.stride, separable=False, scope=name
@@ -216,18 +216,18 @@ def s3dg(
     """Builds S3D-G.
 
     Args:
-      inputs: [batch, time, height, width, channels] (or as `data_format` says), 224 x 224 for one
-        vector of logits each.
+      inputs: [batch, time, height, width, channels] (or in the order of `data_format`), 224 x 224
+        for one vector of logits each.
       num_classes: number of classes; 0 or None returns the features before the logits.
       first_temporal_kernel_size: see `s3dg_base`.
       temporal_conv_startat: see `s3dg_base`.
       gating_startat: see `s3dg_base`.
       final_endpoint: last layer before the logits.
-      min_depth: fewest channels of a convolution.
+      min_depth: minimum number of channels of a convolution.
       depth_multiplier: factor for all channels.
-      dropout_keep_prob: share of the features that dropout keeps.
+      dropout_keep_prob: fraction of the features that dropout keeps.
       is_training: whether batch norm and dropout are in training mode.
-      prediction_fn: from logits to probabilities.
+      prediction_fn: function from logits to probabilities.
       spatial_squeeze: whether logits of one position become [batch, num_classes].
       reuse: whether the variables are shared; see `slim.variable_scope`.
       data_format: "NDHWC" or "NCDHW".

@@ -1,4 +1,4 @@
-"""Sizes of networks, counted from the networks themselves."""
+"""Numbers of parameters and multiply-adds, counted from the networks themselves."""
 
 import dataclasses
 import functools
@@ -17,8 +17,8 @@ class Statistics:
     """The size of a network for one image (or one video).
 
     Attributes:
-      parameters: numbers that training changes.
-      batch_norm_parameters: those of them that belong to batch norm.
+      parameters: number of trainable parameters.
+      batch_norm_parameters: how many of them belong to batch norm.
       multiply_adds: multiplications, each with its addition, in convolutions and matrix products.
     """
 
@@ -34,13 +34,13 @@ def count(
     num_frames: int = 16,
     **network_arguments: Any,
 ) -> Statistics:
-    """Builds a network in a graph, where it costs no memory, and counts.
+    """Counts a network's parameters and multiply-adds, in a graph that allocates no weights.
 
     Args:
       name: a name of `nets_factory.NETWORKS`.
       num_classes: number of classes.
-      image_size: height and width, in pixels; the network's own by default.
-      num_frames: length of the video, for a network that takes one.
+      image_size: height and width, in pixels; default: the network's.
+      num_frames: length of the video, for a video network.
       **network_arguments: further arguments of the network, such as `depth_multiplier`.
 
     Raises:
@@ -56,11 +56,11 @@ def count(
 
 
 def count_function(network: Callable[[tf.Tensor], Any], image_shape: Sequence[int]) -> Statistics:
-    """Builds any function of slim's layers in a graph and counts.
+    """Counts the parameters and multiply-adds of any function of slim's layers.
 
     Args:
       network: a function of images [1, ...].
-      image_shape: shape of an image.
+      image_shape: shape of one image.
     """
     store = slim.VariableStore(seed=0)
     with tf.Graph().as_default() as graph, store.as_default():
@@ -75,12 +75,11 @@ def count_function(network: Callable[[tf.Tensor], Any], image_shape: Sequence[in
 
 
 def _multiply_adds(op: tf.Operation) -> int:
-    """Returns the multiply-adds of one operation: its outputs times the inputs that each sums
-    up."""
-    inputs_of_one = _INPUTS_OF_ONE_OUTPUT.get(op.type)
-    if inputs_of_one is None:
+    """Returns the multiply-adds of one operation: outputs times summed inputs per output."""
+    inputs_per_output = _INPUTS_PER_OUTPUT.get(op.type)
+    if inputs_per_output is None:
         return 0
-    return op.outputs[0].shape.num_elements() * inputs_of_one(op)
+    return op.outputs[0].shape.num_elements() * inputs_per_output(op)
 
 
 def _per_filter(op: tf.Operation) -> int:
@@ -95,7 +94,7 @@ def _per_row(op: tf.Operation) -> int:
     return op.inputs[0].shape[0 if op.get_attr("transpose_a") else 1]
 
 
-_INPUTS_OF_ONE_OUTPUT: Mapping[str, Callable[[tf.Operation], int]] = {
+_INPUTS_PER_OUTPUT: Mapping[str, Callable[[tf.Operation], int]] = {
     "Conv2D": _per_filter,
     "Conv3D": _per_filter,
     "DepthwiseConv2dNative": _per_depthwise_filter,

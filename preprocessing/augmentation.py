@@ -1,7 +1,7 @@
-"""Distortions that go with any preprocessing: AutoAugment, RandAugment, random erasing.
+"""Distortions for any preprocessing: AutoAugment, RandAugment, random erasing.
 
-Keras has layers for the last two, but they draw from a generator that counts its calls, so that a
-picture would depend on the order in which threads reach it. These are functions of a seed.
+These are functions of a seed. Keras has layers for the last two, but they draw from a generator
+that counts its calls, so that an image would depend on the order of the threads.
 """
 
 import dataclasses
@@ -17,23 +17,24 @@ from slim import _checks
 MAX_MAGNITUDE = 10.0
 ERASED_AREA = (0.02, 1.0 / 3.0)
 ERASED_ASPECT = (0.3, 1.0 / 0.3)
-# What the seed is folded with, so that nothing is drawn twice from the same numbers.
+# Folded into the seed, which is also used by the preprocessing.
 _STREAM = 0x61756731
-# RandAugment leaves inverting out (Cubuk et al., "RandAugment", section 3).
+# RandAugment does not invert (Cubuk et al., "RandAugment", section 3).
 _RANDOM = tuple(name for name in OPERATIONS if name != "invert")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """Distorts a picture: `augmentation(image, seed)`.
+    """Distorts an image: `augmentation(image, seed)`.
 
     Attributes:
-      auto_augment: a name of `policies.POLICIES`: each picture gets one of its pairs of operations.
-      rand_augment: magnitude, 0 to 10, of operations drawn anew for each picture (Cubuk et al.,
+      auto_augment: a name of `policies.POLICIES`; one of its pairs of operations is applied to each
+        image.
+      rand_augment: magnitude, 0 to 10, of operations drawn for each image (Cubuk et al.,
         "RandAugment").
-      layers: how many of them.
-      random_erasing: share of the pictures of which a rectangle is filled with noise (Zhong et al.,
-        "Random Erasing Data Augmentation").
+      layers: number of operations of `rand_augment`.
+      random_erasing: fraction of the images in which a rectangle is filled with noise (Zhong et
+        al., "Random Erasing Data Augmentation").
 
     Raises:
       UserError: if a number is out of range or the policy is not known.
@@ -53,14 +54,14 @@ class Augmentation:
             _checks.in_range(0, MAX_MAGNITUDE, rand_augment=self.rand_augment)
 
     def __call__(self, image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Distorts one picture.
+        """Distorts one image.
 
         Args:
           image: float32 `[height, width, channels]`, values 0 to 255.
-          seed: int32 `[2]`; the result depends on it and the picture alone.
+          seed: int32 `[2]`; the result is a function of the image and the seed.
 
         Returns:
-          a picture of the same shape and range.
+          An image of the same shape and range.
         """
         fold = tf.random.experimental.stateless_fold_in
         policy, layers, erasing = (fold(fold(seed, _STREAM), part) for part in range(3))
@@ -79,29 +80,29 @@ def auto_augment(image: tf.Tensor, seed: tf.Tensor, policy: str) -> tf.Tensor:
     pairs = policies.POLICIES[policy]
     names = list(OPERATIONS)
     numbers = tf.constant([[names.index(name) for name, _, _ in pair] for pair in pairs])
-    chances = tf.constant([[chance for _, chance, _ in pair] for pair in pairs])
+    probabilities = tf.constant([[probability for _, probability, _ in pair] for pair in pairs])
     levels = tf.constant([[float(level) for _, _, level in pair] for pair in pairs])
     drawn = tf.random.stateless_uniform([5], seed)
     pair = tf.cast(drawn[0] * len(pairs), tf.int32)
     for place in range(2):
         strength = levels[pair, place] / policies.HIGHEST_LEVEL * _sign(drawn[3 + place])
-        taken = drawn[1 + place] < chances[pair, place]
-        number = tf.where(taken, numbers[pair, place], names.index("identity"))
+        is_applied = drawn[1 + place] < probabilities[pair, place]
+        number = tf.where(is_applied, numbers[pair, place], names.index("identity"))
         image = _apply(tuple(OPERATIONS), number, image, strength)
     return image
 
 
 def rand_augment(image: tf.Tensor, seed: tf.Tensor, magnitude: float, layers: int) -> tf.Tensor:
-    """Applies `layers` operations, each drawn anew, all of one magnitude from 0 to 10."""
-    for own in tf.unstack(tf.random.stateless_uniform([layers, 2], seed)):
-        number = tf.cast(own[0] * len(_RANDOM), tf.int32)
-        strength = magnitude / MAX_MAGNITUDE * _sign(own[1])
+    """Applies `layers` random operations of one magnitude, 0 to 10."""
+    for drawn in tf.unstack(tf.random.stateless_uniform([layers, 2], seed)):
+        number = tf.cast(drawn[0] * len(_RANDOM), tf.int32)
+        strength = magnitude / MAX_MAGNITUDE * _sign(drawn[1])
         image = _apply(_RANDOM, number, image, strength)
     return image
 
 
 def erase(image: tf.Tensor, seed: tf.Tensor, probability: float) -> tf.Tensor:
-    """Fills a random rectangle with noise: 2 to 33 % of the area, aspect 0.3 to 3.3."""
+    """Fills a random rectangle with noise: 2 to 33 % of the area, aspect ratio 0.3 to 3.3."""
     draw_seed, noise_seed = tf.unstack(tf.random.split(seed))
     chance, area, aspect, top, left = tf.unstack(tf.random.stateless_uniform([5], draw_seed))
     height, width = (tf.cast(side, tf.float32) for side in tf.unstack(tf.shape(image)[:2]))

@@ -1,14 +1,14 @@
-"""One or three colour channels, as the network wants them."""
+"""Conversion to the one or three channels that a network expects."""
 
 import tensorflow as tf
 
 
-def as_wanted(image: tf.Tensor, use_grayscale: bool) -> tf.Tensor:
-    """Returns the picture with one channel if `use_grayscale`, else with three.
+def convert(image: tf.Tensor, use_grayscale: bool) -> tf.Tensor:
+    """Returns the image with one channel if `use_grayscale`, otherwise with three.
 
     Args:
       image: `[height, width, channels]` with 1 or 3 channels, known when traced.
-      use_grayscale: whether one channel is wanted.
+      use_grayscale: whether to convert to one channel.
     """
     if use_grayscale:
         return as_grayscale(image)
@@ -16,5 +16,5 @@ def as_wanted(image: tf.Tensor, use_grayscale: bool) -> tf.Tensor:
 
 
 def as_grayscale(image: tf.Tensor) -> tf.Tensor:
-    """Returns the picture with one channel."""
+    """Returns the image with one channel."""
     return image if image.shape[-1] == 1 else tf.image.rgb_to_grayscale(image)

@@ -1,4 +1,4 @@
-"""CIFAR-10 preprocessing: random crops of the padded picture, mirroring, brightness, contrast."""
+"""CIFAR-10 preprocessing: random crops of the padded image, flips, brightness, contrast."""
 
 from collections.abc import Callable
 
@@ -25,26 +25,26 @@ def preprocess_for_train(
     distort: Callable[..., tf.Tensor] | None = None,
     use_grayscale: bool = False,
 ) -> tf.Tensor:
-    """Distorts one picture for training.
+    """Distorts one image for training.
 
     Args:
-      image: `[height, width, channels]`, values 0 to 255; or an encoded picture.
-      height: of the result; a smaller picture is padded to it first.
-      width: of the result; a smaller picture is padded to it first.
-      seed: int32 `[2]`; the result depends on it and the picture alone.
-      padding: pixels of black added on every side before the crop.
-      random_crop: False crops or pads about the centre, as evaluation does.
-      random_flip: mirrors every other picture.
-      color_distortion: `none`, `fast` (brightness alone) or `full`, the default (contrast too).
-      distort: `fn(image, seed)` of the mirrored picture, such as `augmentation.Augmentation`.
-      use_grayscale: converts to one channel.
+      image: `[height, width, channels]`, values 0 to 255; or an encoded image.
+      height: height of the result; smaller images are padded to it first.
+      width: width of the result; smaller images are padded to it first.
+      seed: int32 `[2]`; the result is a function of the image and the seed.
+      padding: black pixels added on each side before the crop.
+      random_crop: whether to crop at random; False crops or pads as in evaluation.
+      random_flip: whether to flip horizontally with probability 0.5.
+      color_distortion: `none`, `fast` (brightness only) or `full`, the default (contrast too).
+      distort: `fn(image, seed)` of the flipped image, such as `augmentation.Augmentation`.
+      use_grayscale: whether to convert to one channel.
 
     Returns:
       `[height, width, channels]` in float32 with mean 0 and variance 1.
     """
-    # All random numbers at once: each call costs as much as a change to so small a picture.
+    # All random numbers at once: each call costs as much as an operation on so small an image.
     numbers = tf.random.stateless_uniform([5], seed)
-    _, _, mirror, brightness, contrast = tf.unstack(numbers)
+    _, _, flip, brightness, contrast = tf.unstack(numbers)
     image = tf.cast(pictures.whole(image), tf.float32)
     if use_grayscale:
         image = channels.as_grayscale(image)
@@ -54,7 +54,7 @@ def preprocess_for_train(
     else:
         image = tf.image.resize_with_crop_or_pad(image, height, width)
     if random_flip:
-        image = _flipped(image, mirror < 0.5)
+        image = _flipped(image, flip < 0.5)
     if distort is not None:
         image = distort(image, seed)
     if color_distortion != "none":
@@ -68,7 +68,7 @@ def preprocess_for_train(
 def preprocess_for_eval(
     image: tf.Tensor, height: int, width: int, *, use_grayscale: bool = False
 ) -> tf.Tensor:
-    """Crops or pads one picture about its centre; the rest is as in `preprocess_for_train`."""
+    """Crops or pads one image about its center; the rest is as in `preprocess_for_train`."""
     image = tf.cast(image, tf.float32)
     if use_grayscale:
         image = channels.as_grayscale(image)
@@ -79,38 +79,38 @@ def preprocess_for_eval(
 def preprocess_image(
     image: tf.Tensor, height: int, width: int, is_training: bool = False, **kwargs: object
 ) -> tf.Tensor:
-    """Prepares one picture; `kwargs` go to `preprocess_for_train` or `preprocess_for_eval`."""
+    """Calls `preprocess_for_train` or `preprocess_for_eval` with `kwargs`."""
     prepare = preprocess_for_train if is_training else preprocess_for_eval
     return prepare(image, height, width, **kwargs)
 
 
-# What follows gives the bits of TensorFlow's functions with a fraction of their operations, which
-# take most of the time that pictures as small as these need.
+# The following functions are bit-identical to TensorFlow's with a fraction of their operations,
+# which dominate the time for images as small as these.
 def _padded(image: tf.Tensor, height: int, width: int, padding: int) -> tf.Tensor:
-    """Returns the picture about the centre of one of at least that size, with a border around."""
-    lacking = tf.maximum(tf.constant([height, width, 0]) - tf.shape(image), 0)
-    before = lacking // 2
+    """Returns the image padded to at least that size about its center, and then by `padding`."""
+    missing = tf.maximum(tf.constant([height, width, 0]) - tf.shape(image), 0)
+    before = missing // 2
     border = tf.constant([padding, padding, 0])
-    padded = tf.pad(image, tf.stack([border + before, border + lacking - before], axis=1))
+    padded = tf.pad(image, tf.stack([border + before, border + missing - before], axis=1))
     return tf.ensure_shape(padded, [None, None, image.shape[-1]])
 
 
 def _cropped(image: tf.Tensor, height: int, width: int, place: tf.Tensor) -> tf.Tensor:
-    """Returns the part at `place`, of which 0 is the top or left and 1 the bottom or right."""
-    room = tf.shape(image)[:2] - tf.constant([height, width]) + 1
-    begin = tf.cast(place * tf.cast(room, tf.float32), tf.int32)
+    """Returns the part at `place`, from 0 for the top or left to 1 for the bottom or right."""
+    positions = tf.shape(image)[:2] - tf.constant([height, width]) + 1
+    begin = tf.cast(place * tf.cast(positions, tf.float32), tf.int32)
     cropped = tf.slice(image, tf.concat([begin, [0]], 0), [height, width, -1])
     return tf.ensure_shape(cropped, [height, width, image.shape[-1]])
 
 
-def _flipped(image: tf.Tensor, mirror: tf.Tensor) -> tf.Tensor:
-    """Equals `tf.image.flip_left_right` where `mirror` is true, without a branch."""
-    flipped = tf.raw_ops.Reverse(tensor=image, dims=tf.stack([False, mirror, False]))
+def _flipped(image: tf.Tensor, is_flipped: tf.Tensor) -> tf.Tensor:
+    """Equals `tf.image.flip_left_right` if `is_flipped`, without a branch."""
+    flipped = tf.raw_ops.Reverse(tensor=image, dims=tf.stack([False, is_flipped, False]))
     return tf.ensure_shape(flipped, image.shape)
 
 
 def _standardized(image: tf.Tensor) -> tf.Tensor:
-    """Equals `tf.image.per_image_standardization` of a picture whose size is known."""
+    """Equals `tf.image.per_image_standardization` for an image of known size."""
     image = image - tf.reduce_mean(image, keepdims=True)
     deviation = tf.sqrt(tf.reduce_mean(tf.square(image), keepdims=True))
     return image / tf.maximum(deviation, tf.math.rsqrt(float(image.shape.num_elements())))

@@ -1,9 +1,9 @@
 """Inception's preprocessing, used by the Inception, MobileNet and NASNet families.
 
-Training: a random part of the picture (area 5 to 100 %, aspect ratio 3/4 to 4/3), resized
-regardless of its aspect ratio, mirrored at random, with its colours distorted in one of four orders
-(Szegedy et al., "Going Deeper with Convolutions", section 6). Evaluation: the central 87.5 % of
-each side. Both scale the pixels to [-1, 1].
+Training: a random part of the image (area 5 to 100 %, aspect ratio 3/4 to 4/3), resized regardless
+of its aspect ratio, flipped at random, with color distortions in one of four orders (Szegedy et
+al., "Going Deeper with Convolutions", section 6). Evaluation: the central 87.5 % of each side. Both
+scale the pixels to [-1, 1].
 """
 
 from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ CONTRAST = (0.5, 1.5)
 
 COLOR_DISTORTIONS = ("none", "fast", "full")
 
-# In fast mode saturation comes first three times in four.
+# In fast mode, three of the four orders begin with the saturation.
 _ORDERS = {
     "none": ((),),
     "fast": (
@@ -48,9 +48,9 @@ _ORDERS = {
 def adjust_saturation(image: tf.Tensor, factor: tf.Tensor | float) -> tf.Tensor:
     """Multiplies the saturation; as `tf.image.adjust_saturation`, in two thirds of its time.
 
-    With V the largest channel and m the smallest, saturation is (V - m) / V. To multiply it by f,
-    at most to 1, is to bring each channel c to V - (V - c) min(f, V / (V - m)): no way to HSV and
-    back is needed.
+    With V the largest channel and m the smallest, the saturation is (V - m) / V. Multiplying it by
+    f, up to 1, maps each channel c to V - (V - c) min(f, V / (V - m)), without conversion to HSV
+    and back.
 
     Args:
       image: `[height, width, 3]` in float32.
@@ -63,7 +63,7 @@ def adjust_saturation(image: tf.Tensor, factor: tf.Tensor | float) -> tf.Tensor:
     return value - (value - image) * tf.maximum(ratio, 0.0)
 
 
-# What changes the picture, and the range its amount is drawn from.
+# Functions of the image and an amount, with the range of the amount.
 _DISTORTIONS = {
     "brightness": (tf.add, (-MAX_BRIGHTNESS, MAX_BRIGHTNESS)),
     "saturation": (adjust_saturation, SATURATION),
@@ -75,16 +75,16 @@ _DISTORTIONS = {
 def distort_color(
     image: tf.Tensor, seed: tf.Tensor, color_ordering: int = 0, fast_mode: bool = True
 ) -> tf.Tensor:
-    """Changes brightness and saturation, and unless `fast_mode` hue and contrast.
+    """Changes brightness and saturation, and without `fast_mode` hue and contrast.
 
     Args:
       image: `[height, width, 3]` in [0, 1].
       seed: int32 `[2]`.
-      color_ordering: 0 to 3, which order the changes come in; they do not commute.
-      fast_mode: leaves out the slower hue and contrast.
+      color_ordering: order of the changes, 0 to 3; they do not commute.
+      fast_mode: whether to skip hue and contrast, which are slower.
 
     Returns:
-      the picture, clipped to [0, 1].
+      The image, clipped to [0, 1].
 
     Raises:
       ValueError: if `color_ordering` is not 0 to 3.
@@ -97,7 +97,7 @@ def distort_color(
 
 
 def _changed_colors(image: tf.Tensor, order: Sequence[str], amounts: tf.Tensor) -> tf.Tensor:
-    """Changes the colours of a picture in [0, 1]; `amounts` in [0, 1], in `_DISTORTIONS`' order."""
+    """Changes the colors of an image in [0, 1]; `amounts` in [0, 1], in `_DISTORTIONS`' order."""
     drawn = dict(zip(_DISTORTIONS, tf.unstack(amounts), strict=True))
     for name in order:
         change, (low, high) = _DISTORTIONS[name]
@@ -109,36 +109,36 @@ def distorted_bounding_box_crop(
     image: tf.Tensor | pictures.EncodedPicture,
     seed: tf.Tensor,
     bbox: tf.Tensor | None = None,
-    wanted: tuple[int, int] | None = None,
+    target_size: tuple[int, int] | None = None,
     *,
     min_object_covered: float = MIN_OBJECT_COVERED,
     aspect_ratio_range: tuple[float, float] = ASPECT_RATIO_RANGE,
     area_range: tuple[float, float] = AREA_RANGE,
     max_attempts: int = MAX_ATTEMPTS,
 ) -> tf.Tensor:
-    """Cuts out a random part that covers so much of one of the boxes.
+    """Crops a random part that covers a minimum fraction of one of the boxes.
 
     Args:
-      image: `[height, width, channels]`, or a picture of which only the part is decoded.
+      image: `[height, width, channels]`, or an encoded image, of which only the part is decoded.
       seed: int32 `[2]`.
       bbox: `[1, number, 4]` in [0, 1] as ymin, xmin, ymax, xmax; None or no box stands for the
-        whole picture.
-      wanted: height and width, in pixels, that the part will be resized to: a large part of an
-        encoded picture then comes smaller, as `pictures.Picture.window` says.
-      min_object_covered: share of a box that the part covers at least.
-      aspect_ratio_range: of the part, width to height.
-      area_range: of the part, as a share of the picture.
-      max_attempts: after so many draws that do not do, the whole picture is taken.
+        whole image.
+      target_size: height and width that the part will be resized to, in pixels: large parts of
+        encoded images are then decoded at a smaller scale, see `pictures.Picture.window`.
+      min_object_covered: minimum fraction of a box that the part covers.
+      aspect_ratio_range: range of the part's aspect ratio, width to height.
+      area_range: range of the part's area, as a fraction of the image.
+      max_attempts: maximum number of draws, after which the whole image is used.
 
     Returns:
-      the part, `[part height, part width, channels]`.
+      The part, `[part height, part width, channels]`.
     """
     if bbox is None:
         bbox = tf.constant([[[0.0, 0.0, 1.0, 1.0]]])
 
-    def choose(picture: pictures.Picture) -> tf.Tensor:
+    def choose(source: pictures.Picture) -> tf.Tensor:
         begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
-            picture.shape(),
+            source.shape(),
             bbox,
             seed,
             min_object_covered=min_object_covered,
@@ -147,7 +147,7 @@ def distorted_bounding_box_crop(
             max_attempts=max_attempts,
             use_image_if_no_bounding_boxes=True,
         )
-        return picture.window(begin[:2], size[:2], wanted)[0]
+        return source.window(begin[:2], size[:2], target_size)[0]
 
     return pictures.cut(image, choose)
 
@@ -168,24 +168,24 @@ def preprocess_for_train(
     distort: Callable[..., tf.Tensor] | None = None,
     use_grayscale: bool = False,
 ) -> tf.Tensor:
-    """Distorts one picture for training.
+    """Distorts one image for training.
 
     Args:
-      image: `[height, width, channels]`; uint8, or float in [0, 1]; or an encoded picture.
-      height: of the result.
-      width: of the result.
-      seed: int32 `[2]`; the result depends on it and the picture alone.
-      bbox: as in `distorted_bounding_box_crop`.
-      fast_mode: bilinear resizing alone, no changes of hue and contrast.
-      random_crop: False takes the whole picture.
-      aspect_ratio_range: as in `distorted_bounding_box_crop`.
-      area_range: as in `distorted_bounding_box_crop`.
-      random_flip: False mirrors none.
+      image: `[height, width, channels]`; uint8, or float in [0, 1]; or an encoded image.
+      height: height of the result.
+      width: width of the result.
+      seed: int32 `[2]`; the result is a function of the image and the seed.
+      bbox: see `distorted_bounding_box_crop`.
+      fast_mode: whether to resize bilinearly only, without changes of hue and contrast.
+      random_crop: whether to crop a random part; False uses the whole image.
+      aspect_ratio_range: see `distorted_bounding_box_crop`.
+      area_range: see `distorted_bounding_box_crop`.
+      random_flip: whether to flip horizontally with probability 0.5.
       color_distortion: "none", "fast" (brightness and saturation) or "full" (hue and contrast
-        too); None: as `fast_mode` says.
-      distort: `fn(image, seed)` of the resized picture with values 0 to 255, such as
+        too); default: "fast" in `fast_mode`, otherwise "full".
+      distort: `fn(image, seed)` of the resized image with values 0 to 255, such as
         `augmentation.Augmentation`.
-      use_grayscale: gives one channel; else the result has three.
+      use_grayscale: whether to convert to one channel; otherwise the result has three.
 
     Returns:
       `[height, width, channels]` in float32, values in [-1, 1].
@@ -208,7 +208,7 @@ def preprocess_for_train(
     else:
         part = pictures.whole(image)
     scale = 1.0 if part.dtype.is_floating else 1.0 / part.dtype.max
-    method, mirror, order, *amounts = tf.unstack(
+    method, flip, order, *amounts = tf.unstack(
         tf.random.stateless_uniform([3 + len(_DISTORTIONS)], draw_seed)
     )
     # TensorFlow resizes float32 faster than bytes.
@@ -218,11 +218,11 @@ def preprocess_for_train(
         [lambda m=m: legacy_resize.resize(part, height, width, m) for m in methods], method
     )
     if distort is not None:
-        resized = distort(channels.as_wanted(resized, False) * (255.0 * scale), seed)
+        resized = distort(channels.convert(resized, False) * (255.0 * scale), seed)
         scale = 1.0 / 255.0
     return _finish(
         resized,
-        (mirror < 0.5) if random_flip else tf.constant(False),
+        (flip < 0.5) if random_flip else tf.constant(False),
         order,
         tf.stack(amounts),
         scale=scale,
@@ -231,11 +231,11 @@ def preprocess_for_train(
     )
 
 
-# Compiled, what follows the resizing is one pass over the pixels; as operations it is a dozen.
+# Compiled to one pass over the pixels; without compilation there are a dozen.
 @tf.function(jit_compile=True, autograph=False)
 def _finish(
     image: tf.Tensor,
-    is_mirrored: tf.Tensor,
+    is_flipped: tf.Tensor,
     order: tf.Tensor,
     amounts: tf.Tensor,
     *,
@@ -243,23 +243,23 @@ def _finish(
     orders: tuple[tuple[str, ...], ...],
     use_grayscale: bool,
 ) -> tf.Tensor:
-    """Mirrors, scales to [0, 1], changes the colours, and scales to [-1, 1].
+    """Flips, scales to [0, 1], changes the colors, and scales to [-1, 1].
 
     Args:
       image: `[height, width, channels]` in float32.
-      is_mirrored: whether to mirror it.
-      order: in [0, 1], which of `orders` to take.
-      amounts: of the changes, in [0, 1].
-      scale: of the pixels.
-      orders: of the changes of the colours.
-      use_grayscale: gives one channel; else the result has three.
+      is_flipped: whether to flip horizontally.
+      order: selects one of `orders`, in [0, 1].
+      amounts: amounts of the color changes, in [0, 1].
+      scale: factor of the pixels.
+      orders: possible orders of the color changes.
+      use_grayscale: whether to convert to one channel; otherwise the result has three.
     """
-    image = channels.as_wanted(image, False)
-    image = tf.where(is_mirrored, image[:, ::-1], image) * scale
+    image = channels.convert(image, False)
+    image = tf.where(is_flipped, image[:, ::-1], image) * scale
 
     def changed(names: tuple[str, ...]) -> tf.Tensor:
         colored = _changed_colors(image, names, amounts)
-        return (channels.as_wanted(colored, use_grayscale) - 0.5) * 2.0
+        return (channels.convert(colored, use_grayscale) - 0.5) * 2.0
 
     return _one_of([lambda names=names: changed(names) for names in orders], order)
 
@@ -272,20 +272,20 @@ def preprocess_for_eval(
     central_fraction: float | None = CENTRAL_FRACTION,
     use_grayscale: bool = False,
 ) -> tf.Tensor:
-    """Prepares one picture for evaluation.
+    """Preprocesses one image for evaluation.
 
     Args:
       image: `[height, width, channels]`; uint8, or float in [0, 1].
-      height: of the result.
-      width: of the result.
-      central_fraction: share of each side that is kept; None keeps all.
-      use_grayscale: gives one channel; else the result has three.
+      height: height of the result.
+      width: width of the result.
+      central_fraction: fraction of each side to keep; None keeps everything.
+      use_grayscale: whether to convert to one channel; otherwise the result has three.
 
     Returns:
       `[height, width, channels]` in float32, values in [-1, 1].
     """
     image = tf.image.convert_image_dtype(image, tf.float32)
-    image = channels.as_wanted(image, use_grayscale)
+    image = channels.convert(image, use_grayscale)
     if central_fraction:
         image = tf.image.central_crop(image, central_fraction)
     return (legacy_resize.resize(image, height, width) - 0.5) * 2.0
@@ -294,13 +294,13 @@ def preprocess_for_eval(
 def preprocess_image(
     image: tf.Tensor, height: int, width: int, is_training: bool = False, **kwargs: object
 ) -> tf.Tensor:
-    """Prepares one picture; `kwargs` go to `preprocess_for_train` or `preprocess_for_eval`."""
+    """Calls `preprocess_for_train` or `preprocess_for_eval` with `kwargs`."""
     prepare = preprocess_for_train if is_training else preprocess_for_eval
     return prepare(image, height, width, **kwargs)
 
 
 def _one_of(branches: Sequence[Callable[[], tf.Tensor]], place: tf.Tensor) -> tf.Tensor:
-    """Runs the branch at a place, from 0 for the first up to 1, among all."""
+    """Runs the branch selected by `place`, from 0 for the first to 1 for the last."""
     if len(branches) == 1:
         return branches[0]()
     return tf.switch_case(tf.cast(place * len(branches), tf.int32), branches)

@@ -1,9 +1,9 @@
-"""The resizing that the original's networks were trained and evaluated with.
+"""The resizing that TF-Slim's networks were trained and evaluated with.
 
-TensorFlow 2's `tf.image.resize` takes pixel centres at half coordinates; the original took them at
-whole ones. The difference moves a picture by up to half a pixel, which costs accuracy with
-published checkpoints. The old definition is public only as `tf.compat.v1.image.resize`, so this
-module, and no other of the kind, uses it.
+TensorFlow 2's `tf.image.resize` places pixel centers at half coordinates, TF-Slim's at integers.
+The difference shifts an image by up to half a pixel, which reduces the accuracy of published
+checkpoints. The old definition is only available as `tf.compat.v1.image.resize`, which this is the
+only preprocessing module to use.
 """
 
 import tensorflow as tf
@@ -21,16 +21,16 @@ _ENUM = {
 def resize(
     image: tf.Tensor, height: int | tf.Tensor, width: int | tf.Tensor, method: str = "bilinear"
 ) -> tf.Tensor:
-    """Resizes one picture without regard to its aspect ratio, `align_corners=False`.
+    """Resizes one image regardless of its aspect ratio, `align_corners=False`.
 
     Args:
       image: `[height, width, channels]`.
-      height: of the result, in pixels.
-      width: of the result, in pixels.
+      height: height of the result, in pixels.
+      width: width of the result, in pixels.
       method: one of `METHODS`.
 
     Returns:
-      the resized picture in float32.
+      The resized image in float32.
     """
     resized = tf.compat.v1.image.resize(
         image, tf.stack([height, width]), _ENUM[method], align_corners=False

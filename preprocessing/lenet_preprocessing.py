@@ -17,16 +17,16 @@ def preprocess_for_train(
     distort: Callable[..., tf.Tensor] | None = None,
     use_grayscale: bool = False,
 ) -> tf.Tensor:
-    """Prepares one picture for training: the same as for evaluation.
+    """Preprocesses one image for training, as for evaluation.
 
     Args:
-      image: `[height, width, channels]`, values 0 to 255; or an encoded picture.
-      height: of the result.
-      width: of the result.
-      seed: int32 `[2]`; only `distort` draws from it.
-      distort: `fn(image, seed)` of the picture with values 0 to 255, such as
+      image: `[height, width, channels]`, values 0 to 255; or an encoded image.
+      height: height of the result.
+      width: width of the result.
+      seed: int32 `[2]`; only used by `distort`.
+      distort: `fn(image, seed)` of the image with values 0 to 255, such as
         `augmentation.Augmentation`.
-      use_grayscale: converts to one channel.
+      use_grayscale: whether to convert to one channel.
 
     Returns:
       `[height, width, channels]` in float32, values in [-1, 1).
@@ -38,14 +38,14 @@ def preprocess_for_train(
 def preprocess_for_eval(
     image: tf.Tensor, height: int, width: int, *, use_grayscale: bool = False
 ) -> tf.Tensor:
-    """Prepares one picture for evaluation; arguments and result as `preprocess_for_train`."""
+    """Preprocesses one image for evaluation; arguments and result as `preprocess_for_train`."""
     return _scaled(_at_size(image, height, width, use_grayscale))
 
 
 def preprocess_image(
     image: tf.Tensor, height: int, width: int, is_training: bool = False, **kwargs: object
 ) -> tf.Tensor:
-    """Prepares one picture; `kwargs` go to `preprocess_for_train` or `preprocess_for_eval`."""
+    """Calls `preprocess_for_train` or `preprocess_for_eval` with `kwargs`."""
     prepare = preprocess_for_train if is_training else preprocess_for_eval
     return prepare(image, height, width, **kwargs)
 

@@ -17,15 +17,15 @@ def preprocess_for_train(
     distort: Callable[..., tf.Tensor] | None = None,
     use_grayscale: bool = False,
 ) -> tf.Tensor:
-    """Resizes one picture for training.
+    """Resizes one image for training.
 
     Args:
-      image: `[height, width, channels]`, values 0 to 255; or an encoded picture.
-      height: of the result.
-      width: of the result.
-      seed: int32 `[2]`; only `distort` draws from it.
-      distort: `fn(image, seed)` of the resized picture, such as `augmentation.Augmentation`.
-      use_grayscale: converts to one channel.
+      image: `[height, width, channels]`, values 0 to 255; or an encoded image.
+      height: height of the result.
+      width: width of the result.
+      seed: int32 `[2]`; only used by `distort`.
+      distort: `fn(image, seed)` of the resized image, such as `augmentation.Augmentation`.
+      use_grayscale: whether to convert to one channel.
 
     Returns:
       `[height, width, channels]` in float32, values 0 to 255.
@@ -37,7 +37,7 @@ def preprocess_for_train(
 def preprocess_for_eval(
     image: tf.Tensor, height: int, width: int, *, use_grayscale: bool = False
 ) -> tf.Tensor:
-    """Resizes one picture for evaluation; arguments and result as `preprocess_for_train`."""
+    """Resizes one image for evaluation; arguments and result as `preprocess_for_train`."""
     image = tf.cast(image, tf.float32)
     if use_grayscale:
         image = channels.as_grayscale(image)
@@ -47,6 +47,6 @@ def preprocess_for_eval(
 def preprocess_image(
     image: tf.Tensor, height: int, width: int, is_training: bool = False, **kwargs: object
 ) -> tf.Tensor:
-    """Prepares one picture; `kwargs` go to `preprocess_for_train` or `preprocess_for_eval`."""
+    """Calls `preprocess_for_train` or `preprocess_for_eval` with `kwargs`."""
     prepare = preprocess_for_train if is_training else preprocess_for_eval
     return prepare(image, height, width, **kwargs)

@@ -1,7 +1,7 @@
-"""The policies that AutoAugment found (Cubuk et al., "AutoAugment: Learning Augmentation Strategies
-from Data", tables 7 and 9): pairs of (operation, probability, level 0 to 9)."""
+"""AutoAugment's policies (Cubuk et al., "AutoAugment: Learning Augmentation Strategies from Data",
+tables 7 and 9): pairs of (operation, probability, level 0 to 9)."""
 
-# Operations that take no level have 0.
+# Operations without a level have 0.
 CIFAR10 = (
     (("invert", 0.1, 0), ("contrast", 0.2, 6)),
     (("rotate", 0.7, 2), ("translate_x", 0.3, 9)),

@@ -1,6 +1,6 @@
-"""The tables of preprocessings: their modules, and which one each network was trained with.
+"""The preprocessings by name, and the one that each network was trained with.
 
-A module is imported when it is asked for, so the tables load no TensorFlow.
+A module is imported on first use, so the tables load no TensorFlow.
 """
 
 import importlib
@@ -10,23 +10,23 @@ from typing import Any
 from slim import _checks
 
 PREPROCESSINGS = {
-    "cifarnet": "preprocessing.cifarnet_preprocessing",
-    "inception": "preprocessing.inception_preprocessing",
-    "lenet": "preprocessing.lenet_preprocessing",
-    "none": "preprocessing.none_preprocessing",
-    "vgg": "preprocessing.vgg_preprocessing",
+    "cifarnet": ".cifarnet_preprocessing",
+    "inception": ".inception_preprocessing",
+    "lenet": ".lenet_preprocessing",
+    "none": ".none_preprocessing",
+    "vgg": ".vgg_preprocessing",
 }
 
-# What the values of a prepared image are.
+# Pixel values of a preprocessed image, for people.
 VALUES = {
-    "cifarnet": "of each image mean 0 and deviation 1",
+    "cifarnet": "mean 0 and standard deviation 1 in each image",
     "inception": "-1 to 1",
     "lenet": "-1 to 0.992",
     "none": "0 to 255",
-    "vgg": "0 to 255 less 123.68, 116.78 and 103.94 for red, green and blue",
+    "vgg": "0 to 255 minus 123.68, 116.78 and 103.94 for red, green and blue",
 }
 
-# What can be switched off in training; names of arguments of `preprocess_for_train`.
+# Training distortions that can be switched off: arguments of `preprocess_for_train`.
 SWITCHES = {
     "cifarnet": ("random_crop", "random_flip", "color_distortion"),
     "inception": ("random_crop", "random_flip", "color_distortion"),
@@ -35,10 +35,11 @@ SWITCHES = {
     "vgg": ("random_crop", "random_flip"),
 }
 
-# Those that give three channels of pictures with one too, unless one is asked for.
+# Those that output three channels for grayscale images too, unless one is requested.
 _ALWAYS_IN_COLOR = ("inception", "vgg")
 
-_NETWORKS_OF = {
+# Every network of `nets.nets_factory.NETWORKS`.
+NETWORKS_OF = {
     "cifarnet": ("cifarnet",),
     "inception": (
         "i3d",
@@ -86,34 +87,41 @@ _NETWORKS_OF = {
 }
 
 NETWORK_PREPROCESSINGS = {
-    network: name for name, networks in _NETWORKS_OF.items() for network in networks
+    network: name for name, networks in NETWORKS_OF.items() for network in networks
 }
 
 
 def resolve_name(name: str) -> str:
-    """Returns the preprocessing's own name for a preprocessing or a network name.
+    """Returns the preprocessing's name for the name of a preprocessing or a network.
 
     Raises:
-      UserError: if it is neither; the message has the nearest and all known names.
+      UserError: if it is neither; the message has the nearest names, and for a new network the
+        table to edit.
     """
     if name == "ssd_vgg":
         raise _checks.UserError(
-            "preprocessing_name='ssd_vgg' prepares boxes too, which a classifier has not: detectors"
-            " call preprocessing.ssd_vgg_preprocessing themselves"
+            "preprocessing_name='ssd_vgg' is not supported: it needs boxes, which a classifier does"
+            " not have; in a detector, call preprocessing.ssd_vgg_preprocessing"
         )
-    if name in NETWORK_PREPROCESSINGS:
-        return NETWORK_PREPROCESSINGS[name]
-    known = sorted({*PREPROCESSINGS, *NETWORK_PREPROCESSINGS})
-    return _checks.one_of("preprocessing_name", name, known)
+    if name in PREPROCESSINGS:
+        return name
+    if name not in NETWORK_PREPROCESSINGS:
+        near = _checks.suggest(name, {**PREPROCESSINGS, **NETWORK_PREPROCESSINGS}) or "."
+        raise _checks.UserError(
+            f"no preprocessing is known for {name!r}{near} Known: {_checks.listed(PREPROCESSINGS)},"
+            f" or a network's name. If {name!r} is a new network, add it to NETWORKS_OF in"
+            " preprocessing/preprocessing_factory.py"
+        )
+    return NETWORK_PREPROCESSINGS[name]
 
 
 def prepared_channels(name: str, channels: int, use_grayscale: bool = False) -> int:
-    """Returns the channels of a prepared image.
+    """Returns the number of channels of a preprocessed image.
 
     Args:
-      name: of a preprocessing or a network.
-      channels: of the pictures, 1 or 3.
-      use_grayscale: whether one channel is asked for.
+      name: name of a preprocessing or a network.
+      channels: number of channels of the original image, 1 or 3.
+      use_grayscale: whether to convert to one channel.
 
     Raises:
       UserError: if the name is not known.
@@ -124,10 +132,10 @@ def prepared_channels(name: str, channels: int, use_grayscale: bool = False) -> 
 
 
 def check_switches(name: str, switches: Iterable[str]) -> None:
-    """Refuses the switches that a preprocessing does not have.
+    """Checks that a preprocessing has the distortions to be switched.
 
     Args:
-      name: of a preprocessing or a network.
+      name: name of a preprocessing or a network.
       switches: names, as in `SWITCHES`.
 
     Raises:
@@ -136,23 +144,23 @@ def check_switches(name: str, switches: Iterable[str]) -> None:
     own = resolve_name(name)
     for switch in switches:
         if switch not in SWITCHES[own]:
-            having = [other for other, theirs in SWITCHES.items() if switch in theirs]
+            others = [other for other, theirs in SWITCHES.items() if switch in theirs]
             raise _checks.UserError(
-                f"{switch} cannot be chosen: preprocessing {own!r} has no such distortion;"
-                f" {', '.join(having)} have it"
+                f"{switch} is not supported: preprocessing {own!r} has no such distortion;"
+                f" it is available in {', '.join(others)}"
             )
 
 
 def get_preprocessing(
     name: str, is_training: bool = False, use_grayscale: bool = False
 ) -> Callable[..., Any]:
-    """Returns the function that prepares one picture.
+    """Returns the function that preprocesses one image.
 
     Args:
-      name: of a preprocessing, or of a network: then the one it was trained with.
-      is_training: whether to distort pictures at random; the function then takes `seed`, an int32
+      name: name of a preprocessing, or of a network for the one it was trained with.
+      is_training: whether to distort images at random; the function then expects `seed`, an int32
         tensor `[2]`.
-      use_grayscale: gives pictures with one channel.
+      use_grayscale: whether to convert to one channel.
 
     Returns:
       `fn(image, height, width, **kwargs)`, with the keyword arguments of the module's
@@ -161,7 +169,7 @@ def get_preprocessing(
     Raises:
       UserError: if the name is not known.
     """
-    module = importlib.import_module(PREPROCESSINGS[resolve_name(name)])
+    module = importlib.import_module(PREPROCESSINGS[resolve_name(name)], __package__)
     prepare = module.preprocess_for_train if is_training else module.preprocess_for_eval
 
     def preprocessing_fn(image: Any, height: int, width: int, **kwargs: Any) -> Any:
@@ -171,6 +179,6 @@ def get_preprocessing(
 
 
 def get_augmentation(**settings: Any) -> Callable[..., Any]:
-    """Returns `preprocessing.augmentation.Augmentation(**settings)`: distortions that go with any
-    preprocessing, as its training argument `distort`."""
-    return importlib.import_module("preprocessing.augmentation").Augmentation(**settings)
+    """Returns `preprocessing.augmentation.Augmentation(**settings)`: distortions for any
+    preprocessing, passed as its training argument `distort`."""
+    return importlib.import_module(".augmentation", __package__).Augmentation(**settings)

@@ -11,11 +11,9 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from datasets import archives, download
-from nets import published
-from slim import _checks, _ownership, _paths
+from classifier import stopping
 
-_LIMITS = archives.Limits(members=100, bytes=4_000_000_000)
+_PROGRAM = os.path.basename(__file__)
 
 
 def unpacked(folder: str) -> str | None:
@@ -29,6 +27,9 @@ def unpacked(folder: str) -> str | None:
 
 def _holds_checkpoints(folder: str) -> bool:
     """Returns whether a folder without a mark holds nothing but what this script writes."""
+    from datasets import download
+    from nets import published
+
     endings = ("", download.PARTIAL, download.REJECTED)
     names = [name for each in published.checkpoints() for name in (each.stem, each.file)]
     return set(os.listdir(folder)) <= {name + ending for name in names for ending in endings}
@@ -36,6 +37,10 @@ def _holds_checkpoints(folder: str) -> bool:
 
 def fetch(name: str, folder: str, source_dir: str | None) -> str:
     """Returns the path of the checkpoint, after getting it if need be."""
+    from datasets import archives, download
+    from nets import published
+    from slim import _checks, _ownership, _paths
+
     known = {each.file: each for each in published.checkpoints()}
     _checks.one_of("archive", name, known)
     place = os.path.join(folder, known[name].stem)
@@ -49,7 +54,8 @@ def fetch(name: str, folder: str, source_dir: str | None) -> str:
         )
         with _paths.scratch_directory(folder) as scratch:
             fresh = os.path.join(scratch, "checkpoint")
-            archives.extract(paths[name], fresh, _LIMITS)
+            limits = archives.Limits(members=100, bytes=4_000_000_000)
+            archives.extract(paths[name], fresh, limits)
             os.rename(fresh, place)
     found = unpacked(place)
     if found is None:
@@ -57,8 +63,22 @@ def fetch(name: str, folder: str, source_dir: str | None) -> str:
     return found
 
 
+def main(argv: list[str]) -> int:
+    """Runs the script; returns its exit code."""
+    with stopping.before_work(_PROGRAM):  # the imports take a while
+        from classifier import front_door
+        from slim import _checks
+
+        def work() -> None:
+            if "--help" in argv or "-h" in argv:
+                print((__doc__ or "").strip())
+                return
+            if len(argv) not in (2, 3):
+                raise _checks.UserError(f"{len(argv)} arguments; --help shows which are expected")
+            print(fetch(argv[0], argv[1], argv[2] if len(argv) == 3 else None))
+
+        return front_door.enter(_PROGRAM, lambda: work)
+
+
 if __name__ == "__main__":
-    try:
-        print(fetch(*sys.argv[1:3], sys.argv[3] if len(sys.argv) > 3 else None))
-    except (_checks.UserError, _checks.RunError) as error:
-        sys.exit(f"fetch_checkpoint.py: {error}")
+    sys.exit(stopping.last(main(sys.argv[1:])))

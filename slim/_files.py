@@ -6,9 +6,15 @@ and a file could be larger than memory. All reads of files by name go through `o
 """
 
 import errno
+import itertools
 import os
 import stat
+from collections.abc import Iterator
 from typing import IO
+
+from slim import _checks
+
+MAX_LINE_BYTES = 1 << 16  # of a text file
 
 
 def open_regular(path: str | os.PathLike[str]) -> IO[bytes]:
@@ -108,6 +114,33 @@ def kind_of(path: str | os.PathLike[str]) -> str:
         return _in_words(os.lstat(path).st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return "missing"
+
+
+def read_text_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
+    """Yields number, from 1, and text of each line of a UTF-8 file that is not blank.
+
+    Raises:
+      UserError: if the file cannot be read, or a line is not UTF-8 or longer than `MAX_LINE_BYTES`.
+    """
+    try:
+        with open_regular(path) as file:
+            for number in itertools.count(1):
+                line = file.readline(MAX_LINE_BYTES + 1)
+                if not line:
+                    return
+                if len(line) > MAX_LINE_BYTES:
+                    raise ValueError(f"it is longer than {MAX_LINE_BYTES} bytes")
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+                if text.strip():
+                    yield number, text
+    except OSError as error:
+        raise _checks.UserError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise _checks.UserError(
+            f"{path}, line {number}: it is not UTF-8 text; save the file as UTF-8"
+        ) from None
+    except ValueError as error:
+        raise _checks.UserError(f"{path}, line {number}: {error}") from None
 
 
 def _check_regular(descriptor: int, path: str | os.PathLike[str]) -> None:

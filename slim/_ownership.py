@@ -131,6 +131,13 @@ def claim(
         _write_mark(directory, kind)
 
 
+def release(directory: str) -> None:
+    """Removes our mark from a directory that holds nothing else, after work that wrote nothing."""
+    with contextlib.suppress(OSError):
+        if os.listdir(directory) == [MARK] and read_mark(directory) is not None:
+            os.remove(os.path.join(directory, MARK))
+
+
 def work_directory(path: str, kind: str, files: Iterable[str] = ()) -> None:
     """Creates a directory for temporary files, or takes over one that this function created.
 

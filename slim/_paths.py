@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO
 
-from slim import _checks, _files
+from slim import _checks, _files, signals
 
 SCRATCH = ".saving-"
 SCRATCH_NAME = re.compile(re.escape(SCRATCH) + "[a-z0-9_]{8}")  # as `tempfile.mkdtemp` names it
@@ -68,15 +68,19 @@ def try_lock(file: IO[str]) -> bool:
 @contextlib.contextmanager
 def scratch_directory(directory: str) -> Iterator[str]:
     """Makes a directory for half-written files in `directory`, and removes it on leaving."""
-    path = tempfile.mkdtemp(prefix=SCRATCH, dir=directory)
+    path = ""
     try:
+        with signals.deferred():
+            path = tempfile.mkdtemp(prefix=SCRATCH, dir=directory)
         with _files.open_lock(os.path.join(path, "lock")) as lock:
             try_lock(lock)
             lock.write(_LOCK_TEXT)
             lock.flush()
             yield path
     finally:
-        shutil.rmtree(path, ignore_errors=True)
+        with signals.deferred():
+            if path:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def sweep_scratch(directory: str) -> list[str]:
@@ -163,3 +167,22 @@ def write_atomically(path: str, content: bytes) -> None:
         flush_to_disk(fresh)
         os.replace(fresh, path)
     flush_to_disk(directory)
+
+
+def write_new_file(path: str, content: bytes) -> None:
+    """Writes a file like `write_atomically`, creating its directory if needed."""
+    with named_in_errors(path):
+        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    write_atomically(path, content)
+
+
+def check_space(directory: str, num_bytes: int) -> None:
+    """Checks that a file of so many bytes fits into a directory.
+
+    For writers that do not survive a full disk: HDF5 fails again whenever it closes the file.
+
+    Raises:
+      OSError: if it does not fit, or is larger than the limit on the file size.
+    """
+    with tempfile.TemporaryFile(dir=directory) as file:
+        os.posix_fallocate(file.fileno(), 0, num_bytes)

@@ -1,15 +1,15 @@
-"""What happens every so many seconds; no TensorFlow here."""
+"""Periodic actions; no TensorFlow here."""
 
 import time
 from collections.abc import Callable
 
 
 class Timer:
-    """Says when something that happens every so many seconds is due.
+    """Reports when a periodic action is due.
 
     Args:
-      seconds: from one time to the next; 0: it never is.
-      clock: seconds that never go back.
+      seconds: the period; 0 means never.
+      clock: a monotonic clock in seconds.
     """
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -18,14 +18,14 @@ class Timer:
         self.restart()
 
     def restart(self) -> None:
-        """Counts from now on."""
+        """Starts a new period."""
         self._begun = self._clock()
 
     @property
     def elapsed(self) -> float:
-        """Seconds since it was made or restarted."""
+        """Seconds since creation or the last restart."""
         return self._clock() - self._begun
 
     def is_due(self) -> bool:
-        """Whether it is time; it stays so until the timer is restarted."""
+        """Whether the period is over; stays true until the timer is restarted."""
         return self._seconds > 0 and self.elapsed >= self._seconds

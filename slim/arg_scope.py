@@ -85,7 +85,7 @@ def arg_scoped_arguments(func: Callable[..., Any]) -> tuple[str, ...]:
 
 
 def current_arg_scope() -> Scope:
-    """Returns the scope in force: for each function's key, its default arguments."""
+    """Returns the current scope: for each function's key, its default arguments."""
     return _stack.scopes[-1]
 
 
@@ -95,25 +95,25 @@ def arg_scope(
 ) -> Iterator[Scope]:
     """Sets default arguments of functions within a `with` block.
 
-    A keyword goes to those of the listed functions that take it.
+    A keyword applies to those of the listed functions that accept it.
 
     Args:
       functions_or_scope: a list of functions decorated with `add_arg_scope`, or a scope saved
-        by `with arg_scope(...) as scope`, which replaces the scope in force.
+        by `with arg_scope(...) as scope`, which replaces the current scope.
       **kwargs: the defaults; not allowed with a saved scope.
 
     Yields:
       The scope, to be saved and opened again.
 
     Raises:
-      ValueError: if a keyword is given with a saved scope, a function is not decorated, or no
-        listed function takes a keyword.
+      ValueError: if there are keywords with a saved scope, a function is not decorated, or no
+        listed function accepts a keyword.
       TypeError: if `functions_or_scope` is neither.
     """
     if isinstance(functions_or_scope, Mapping):
         if kwargs:
             raise ValueError(
-                f"a saved scope takes no keywords, but got {_checks.listed(kwargs)}; "
+                f"a saved scope accepts no keywords, but got {_checks.listed(kwargs)}; "
                 "open a second arg_scope inside it"
             )
         scope = functions_or_scope
@@ -121,7 +121,7 @@ def arg_scope(
         scope = _extended(_stack.scopes[-1], functions_or_scope, kwargs)
     else:
         raise TypeError(
-            f"arg_scope takes a list of functions or a saved scope, not {functions_or_scope!r}"
+            f"arg_scope expects a list of functions or a saved scope, not {functions_or_scope!r}"
         )
     _stack.scopes.append(scope)
     try:
@@ -140,7 +140,7 @@ def _extended(
             accepted = sorted(set().union(*(_keyword_names[key] for key in keys)))
             hint = _checks.suggest(name, accepted) or "."
             raise ValueError(
-                f"arg_scope: none of the functions takes {name!r}{hint} "
+                f"arg_scope: none of the functions accepts {name!r}{hint} "
                 f"Accepted: {_checks.listed(accepted)}"
             )
     scope = dict(outer)

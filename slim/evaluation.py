@@ -43,14 +43,14 @@ def evaluate_once(
     """Evaluates one checkpoint.
 
     Args:
-      checkpoint_path: a checkpoint, or a directory, whose newest is taken.
+      checkpoint_path: a checkpoint, or a directory, whose newest one is used.
       logdir: directory for an event file with the results; None writes none.
       batches: tuples (or dicts by name) of the arguments of `eval_fn`.
       eval_fn: builds the network and returns, for each metric, the arguments of its `update`.
       metrics: for each name, a function that makes a metric, such as `slim.metrics.Accuracy`.
       num_evals: number of batches; all by default.
-      variables_to_restore: from a variable's name to its name in the checkpoint, or None to leave
-        the variable alone; by default every variable is restored under its own name.
+      variables_to_restore: maps a variable's name to its name in the checkpoint, or to None to skip
+        the variable; by default every variable is restored under its own name.
 
     Returns:
       The result of each metric by name.
@@ -58,7 +58,7 @@ def evaluate_once(
     Raises:
       UserError: if there is no checkpoint, or it does not hold the variables.
       RunError: if it cannot be read.
-      ValueError: if `eval_fn` answers for other metrics than were given, or there is no batch.
+      ValueError: if `eval_fn` answers for other metrics than `metrics`, or there is no batch.
     """
     _checks.positive(num_evals=num_evals)
     prefix = checkpoints.find(checkpoint_path)
@@ -66,29 +66,29 @@ def evaluate_once(
 
     def answer(batch: Any) -> Mapping[str, tuple[Any, ...]]:
         with store.as_default():
-            given = eval_fn(**batch) if isinstance(batch, Mapping) else eval_fn(*batch)
-        if set(given) != set(metrics):
+            arguments = eval_fn(**batch) if isinstance(batch, Mapping) else eval_fn(*batch)
+        if set(arguments) != set(metrics):
             raise ValueError(
-                f"eval_fn answers for {sorted(given)}, but the metrics are {sorted(metrics)}"
+                f"eval_fn answers for {sorted(arguments)}, but the metrics are {sorted(metrics)}"
             )
-        return given
+        return arguments
 
     store.build(answer, batches.element_spec)
     step = _restore(prefix, store, variables_to_restore)
-    measured = {name: make() for name, make in metrics.items()}
+    updated = {name: make() for name, make in metrics.items()}
 
     @tf.function(autograph=False)
     def update(batch: Any) -> None:
         for name, arguments in answer(batch).items():
-            measured[name].update(*arguments)
+            updated[name].update(*arguments)
 
-    seen = 0
+    count = 0
     for batch in batches if num_evals is None else batches.take(num_evals):
         update(batch)
-        seen += 1
-    if not seen:
-        raise ValueError("batches is empty: there is nothing to evaluate on")
-    results = {name: metric.result() for name, metric in measured.items()}
+        count += 1
+    if not count:
+        raise ValueError("batches is empty")
+    results = {name: metric.result() for name, metric in updated.items()}
     _log.info("%s: %s", prefix, ", ".join(f"{name} {value:.4f}" for name, value in results.items()))
     if logdir is not None:
         events = EventFile(os.fspath(logdir))
@@ -113,31 +113,31 @@ def evaluation_loop(
 ) -> dict[str, float] | None:
     """Evaluates each new checkpoint of a directory.
 
-    A checkpoint that the trainer removes before it is read is left out.
+    Checkpoints that the trainer removes before they are read are skipped.
 
     Args:
       checkpoint_dir: the trainer's directory.
-      logdir: as in `evaluate_once`, and likewise the other arguments not named here.
-      batches: see there.
-      eval_fn: see there.
-      metrics: see there.
-      num_evals: see there.
-      eval_interval_secs: least time between the starts of two evaluations.
-      max_number_of_evaluations: after which to return; None goes on.
-      timeout: seconds to wait for a new checkpoint; None waits for ever.
-      timeout_fn: called at a timeout, returns whether to stop.
-      variables_to_restore: see there.
+      logdir: see `evaluate_once`.
+      batches: see `evaluate_once`.
+      eval_fn: see `evaluate_once`.
+      metrics: see `evaluate_once`.
+      num_evals: see `evaluate_once`.
+      eval_interval_secs: minimum time between the starts of two evaluations.
+      max_number_of_evaluations: return after this many; None means no limit.
+      timeout: seconds to wait for a new checkpoint; None waits indefinitely.
+      timeout_fn: called after each timeout; returns whether to stop.
+      variables_to_restore: see `evaluate_once`.
 
     Returns:
-      The last results, or None if there was no checkpoint in time.
+      The last results, or None if there was no checkpoint before the timeout.
     """
     _checks.positive(max_number_of_evaluations=max_number_of_evaluations)
     results: dict[str, float] | None = None
     done = 0
-    found: Iterable[str] = checkpoints_iterator(
+    prefixes: Iterable[str] = checkpoints_iterator(
         checkpoint_dir, eval_interval_secs, timeout, timeout_fn
     )
-    for prefix in found:
+    for prefix in prefixes:
         try:
             results = evaluate_once(
                 prefix, logdir, batches, eval_fn, metrics,
@@ -153,11 +153,9 @@ def evaluation_loop(
 
 
 def _restore(prefix: str, store: VariableStore, name_of: Callable[[str], str | None] | None) -> int:
-    """Gives the variables their values and returns the checkpoint's step, or 0."""
+    """Restores the variables and returns the checkpoint's step, or 0."""
     names = {name: name if name_of is None else name_of(name) for name in store.named_variables}
-    wanted = {
-        there: store.named_variable(name) for name, there in names.items() if there is not None
-    }
-    checkpoints.restore(prefix, wanted)
+    restored = {key: store.named_variable(name) for name, key in names.items() if key is not None}
+    checkpoints.restore(prefix, restored)
     reader = checkpoints.read(prefix)
     return int(reader.get("global_step")) if "global_step" in reader else 0

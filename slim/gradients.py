@@ -1,4 +1,4 @@
-"""Loss and gradients of one replica's batch, at once or over several parts of it."""
+"""Loss and gradients of one replica's batch, computed at once or in several parts."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -19,12 +19,12 @@ class Backward:
     Args:
       loss_fn: see `slim.learning.create_train_op`.
       store: the variables.
-      choose: the names of those to differentiate by, from the names of all trainable ones.
-      loss_scale: a factor on the loss that is differentiated, or None.
-      accumulate_steps: equal parts of a batch that are computed one after the other; losses and
+      choose: from the names of all trainable variables to those to train.
+      loss_scale: factor on the loss before differentiation, or None.
+      accumulate_steps: number of equal parts of a batch, computed one after the other; losses and
         gradients are the means over them.
-      jit_compile: compile it with XLA.
-      recompute: compute the insides of the network's segments again for the gradients.
+      jit_compile: compile with XLA.
+      recompute: recompute the activations inside the network's segments for the gradients.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Backward:
 
     @property
     def variables(self) -> dict[str, tf.Variable]:
-        """Those to differentiate by, by name."""
+        """The variables to train, by name."""
         trainable = [name for name, record in self.store.records.items() if record.trainable]
         return {name: self.store.named_variable(name) for name in self._choose(trainable)}
 
@@ -57,15 +57,15 @@ class Backward:
         Args:
           batch: the arguments of the loss function.
           seed: int32 [2], from which dropout draws.
-          step: number of steps done, an integer.
+          step: number of completed steps, an integer.
 
         Raises:
-          ValueError: if the loss depends on no variable, or the parts of the batch are not equal.
-          UserError: if a network without segments is to be recomputed.
+          ValueError: if the loss depends on no variable, or the batch cannot be split equally.
+          UserError: if `recompute` is set and the network has no segments.
         """
         if self._parts == 1 and not self._jit_compile:
             return self._once(batch, seed, step)
-        # A function of its own, which XLA can compile and of which the graph has one copy.
+        # A separate function, which XLA can compile and which the graph contains once.
         once = tf.function(self._once, autograph=False, jit_compile=self._jit_compile or None)
         once = functools.partial(once, step=step)
         return once(batch, seed) if self._parts == 1 else self._mean(once, batch, seed)
@@ -77,7 +77,7 @@ class Backward:
             loss, numbers = call(self.loss_fn, batch)
             if self._recompute and not one_pass.num_segments:
                 raise _checks.UserError(
-                    "recompute_gradients has nothing to act on: the network has no segments"
+                    "recompute_gradients has no effect: the network has no segments"
                 )
             target = loss if scaling is None else scaling.scale(loss)
         gradients = tape.gradient(target, dict(variables))
@@ -87,7 +87,7 @@ class Backward:
         return {"loss": loss, "numbers": dict(numbers), "gradients": present}
 
     def _mean(self, once: Callable[..., Any], batch: Any, seed: tf.Tensor) -> dict[str, Any]:
-        """Returns the mean of the results over the parts, of which one is held at a time."""
+        """Returns the mean of the results over the parts, computed one at a time."""
         parts = tf.nest.map_structure(self._cut, batch)
 
         def result(part: int | tf.Tensor) -> Any:
@@ -120,7 +120,7 @@ class Backward:
 
 
 def call(loss_fn: LossFn, batch: Any) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
-    """Returns the loss of a batch, and the numbers beside it."""
+    """Returns the loss of a batch and the metrics to log."""
     if isinstance(batch, Mapping):
         result = loss_fn(**batch)
     else:

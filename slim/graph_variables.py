@@ -1,8 +1,8 @@
 """Variables inside a plain TensorFlow 1 graph, for writing a GraphDef.
 
 `tf.compat.v1` is used here because a GraphDef that `freeze_graph` and TensorFlow 1's `Saver` can
-restore needs reference variables, whose node carries the variable's own name; resource variables
-make that Saver fail, and TensorFlow 2 has no public way to make the other kind.
+restore needs reference variables, whose node has the variable's own name; resource variables
+make that Saver fail, and TensorFlow 2 has no public way to create reference variables.
 """
 
 from collections.abc import Callable
@@ -12,14 +12,14 @@ import tensorflow as tf
 
 
 def in_plain_graph() -> bool:
-    """Returns whether ops now go to a `tf.Graph` (and not to eager execution or a tf.function)."""
+    """Returns whether ops are added to a `tf.Graph` (not run eagerly, not traced)."""
     return not tf.executing_eagerly() and not tf.inside_function()
 
 
 def reference_variable(
     name: str, initial_value: Callable[[], tf.Tensor], trainable: bool
 ) -> tf.Variable:
-    """Returns a reference variable whose node is called `name`, whatever name scope is open."""
+    """Returns a reference variable whose node is called `name` in any name scope."""
     with tf.compat.v1.get_default_graph().name_scope(None):
         return tf.compat.v1.Variable(
             initial_value, trainable=trainable, name=name, use_resource=False
@@ -27,6 +27,6 @@ def reference_variable(
 
 
 def constant(name: str, value: Any) -> tf.Tensor:
-    """Returns a constant whose node is called `name`, whatever name scope is open."""
+    """Returns a constant whose node is called `name` in any name scope."""
     with tf.compat.v1.get_default_graph().name_scope(None):
         return tf.constant(value, name=name)

@@ -1,8 +1,8 @@
 """Initial values of variables.
 
-An initializer is a function of (shape, dtype). Those here are seeded by the name of the variable
-and the seed of its store, so a network's initial weights do not depend on the order in which its
-variables are made. Any initializer of Keras fits too; its values come from its own seed.
+An initializer is a function of (shape, dtype). Those here are seeded by the variable's name and its
+store's seed, so a network's initial weights do not depend on the order in which its variables are
+created. Keras initializers work too, with their own seed.
 """
 
 import contextlib
@@ -99,7 +99,7 @@ def ones_initializer() -> Initializer:
 def variance_scaling_initializer(
     factor: float = 2.0, mode: str = "FAN_IN", uniform: bool = False, seed: int | None = None
 ) -> Initializer:
-    """Returns an initializer whose variance is `factor / n`, which keeps the scale of activations.
+    """Returns an initializer of variance `factor / n`, which preserves the scale of activations.
 
     `factor=2.0, mode="FAN_IN"` is He et al., https://arxiv.org/abs/1502.01852; `factor=1.0,
     mode="FAN_AVG", uniform=True` is Glorot and Bengio, 2010.
@@ -109,7 +109,7 @@ def variance_scaling_initializer(
       mode: what n counts: "FAN_IN" (inputs of a unit), "FAN_OUT" (outputs) or "FAN_AVG" (their
         mean).
       uniform: uniform, or else truncated normal (with the variance corrected for the truncation).
-      seed: a seed of its own instead of the variable's.
+      seed: replaces the variable's seed.
 
     Raises:
       ValueError: if `mode` is not one of the three.
@@ -123,7 +123,7 @@ def variance_scaling_initializer(
         if uniform:
             limit = math.sqrt(3.0 * factor / n)
             return random_uniform_initializer(-limit, limit, seed)(shape, dtype)
-        # 1.3: the original's rounding of 1 / 0.87962566, which restores what the truncation takes.
+        # TF-Slim rounds 1 / 0.87962566**2, which makes up for the truncation, to 1.3.
         return truncated_normal_initializer(0.0, math.sqrt(1.3 * factor / n), seed)(shape, dtype)
 
     return initializer

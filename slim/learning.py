@@ -1,12 +1,13 @@
-"""Training: `create_train_op` makes a step of a loss function, `train` runs it to the end.
+"""Training: `create_train_op` creates a step from a loss function, `train` runs it to the end.
 
-The loop owns time: it resumes, saves, stops on signals and on losses that are no numbers. What else
-should happen (log lines, summaries, evaluation) are hooks.
+The loop resumes, saves, and stops on signals and non-finite losses. Everything else (log lines,
+summaries, evaluation) is done by hooks.
 """
 
 import contextlib
 import dataclasses
 import math
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -30,12 +31,12 @@ __all__ = [
 
 
 class NonFiniteError(_checks.RunError):
-    """A loss or a gradient became infinite or not a number.
+    """A loss or a gradient became NaN or infinite.
 
     Attributes:
-      step: number of steps done before the one that failed.
-      what: the message's first part: what is no number, and where.
-      batch: number of the batch that it failed on, counted from the data's beginning.
+      step: number of completed steps before the one that failed.
+      what: first part of the message: which value, at which step.
+      batch: number of the batch that caused it, counted from the beginning of the data.
     """
 
     def __init__(self, message: str, step: int, what: str = "") -> None:
@@ -51,12 +52,12 @@ class Run:
     Attributes:
       train_op: the step and its variables.
       checkpoints: where they are saved.
-      step: number of steps done.
-      number_of_steps: at which the run ends, or None.
-      restored: what the run was resumed from, or None for a fresh start.
-      stop_reason: why a hook wants the run to end before `number_of_steps`, or None.
-      doing: what the run is busy with: "steps", "saving", or the name of a hook's class.
-      seconds_beside: how long hooks and saving have taken so far, between the steps.
+      step: number of completed steps.
+      number_of_steps: the last step, or None.
+      restored: the checkpoint that the run was resumed from, or None.
+      stop_reason: why a hook ends the run before `number_of_steps`, or None.
+      doing: current activity: "steps", "saving", or the name of a hook's class.
+      overhead_seconds: time that hooks and saving have taken so far.
     """
 
     train_op: TrainOp
@@ -66,21 +67,21 @@ class Run:
     restored: Restored | None = None
     stop_reason: str | None = None
     doing: str = "steps"
-    seconds_beside: float = 0.0
+    overhead_seconds: float = 0.0
     _saved: tuple[int, str] | None = None
 
     @property
     def is_over(self) -> bool:
-        """Whether there is no step left to do."""
+        """Whether no step is left."""
         finished = self.number_of_steps is not None and self.step >= self.number_of_steps
         return finished or self.stop_reason is not None
 
-    def went_back_to(self, step: int) -> None:
-        """Notes that the variables are an older step's again."""
+    def rolled_back_to(self, step: int) -> None:
+        """Records that the variables were restored to an older step."""
         self.step, self._saved = step, None
 
     def save(self) -> str:
-        """Writes a checkpoint of this step, unless this call has, and returns its prefix."""
+        """Writes a checkpoint of this step, unless that was done before; returns its prefix."""
         if self._saved is None or self._saved[0] != self.step:
             prefix = self.checkpoints.save(self.step, self.train_op.store.named_variables)
             self._saved = self.step, prefix
@@ -88,24 +89,23 @@ class Run:
 
 
 class Hook:
-    """What happens beside the steps; every method may be left as it is."""
+    """Actions around the steps; the default of every method does nothing."""
 
     def begin(self, run: Run) -> None:
-        """Called before the first step, after the variables are made or restored."""
+        """Called before the first step, after the variables are initialized or restored."""
 
     def after_steps(self, run: Run, numbers: Mapping[str, np.ndarray]) -> None:
-        """Called after steps; `numbers` has a value per step, by name, for the last ones up to
+        """Called after steps; `numbers` has one value per step, by name, for the latest steps up to
         `run.step`."""
 
     def after_save(self, run: Run, prefix: str) -> None:
         """Called after a checkpoint was written."""
 
-    def after_return(self, run: Run, reason: str) -> None:
-        """Called when the run went back to a checkpoint, `run.step`, for a loss that is no
-        number."""
+    def after_rollback(self, run: Run, reason: str) -> None:
+        """Called after a rollback to the checkpoint of `run.step` because of a non-finite loss."""
 
     def end(self, run: Run) -> None:
-        """Called once after the last step, also when the run is stopped or fails."""
+        """Called once after the last step, also if the run is stopped or fails."""
 
 
 def train(
@@ -126,42 +126,42 @@ def train(
 ) -> float:
     """Trains until `number_of_steps`, or until the data ends.
 
-    The same call on the same directory resumes: variables, slots, averages and the step come from
-    the newest readable checkpoint, and the data goes on where it stopped.
+    The same call on the same directory resumes: variables, slots, averages and the step are
+    restored from the newest readable checkpoint, and the data continues at the next batch.
 
-    Under a strategy of several processes each makes this call, with its own share of the batches.
-    The first one alone reads and writes the directory and has hooks.
+    Under a strategy of several processes each makes this call, with its own part of the batches.
+    Only the first one reads and writes the directory and runs hooks.
 
     Args:
       train_op: from `create_train_op`.
       logdir: directory of the run; checkpoints are `model.ckpt-STEP`.
       batches: a dataset of the loss function's arguments (tuples, or dicts by name), with batches
-        for all replicas together; or a function from the first step to such a dataset, which then
-        need not be skipped over.
+        for all replicas together; or a function from the first step to such a dataset, so that
+        resuming need not read the batches before it.
       number_of_steps: counted from the beginning of the run, not of this call.
-      steps_per_loop: steps between two round trips to the host.
-      init_fn: called for a fresh start, after the variables are made: such as from
+      steps_per_loop: steps per host round trip.
+      init_fn: called for a new run after the variables are initialized, such as the result of
         `slim.checkpoints.assign_from_checkpoint_fn`.
-      save_interval_secs: between checkpoints; 0 saves at the end alone.
-      save_interval_steps: likewise in steps.
-      max_to_keep: number of newest checkpoints that stay.
-      keep_checkpoint_every_n_hours: besides, one per so many hours stays.
-      max_nan_restores: how often, over all resumptions, a loss or gradient that is no number sends
-        the run back to its last checkpoint. It then goes on with the batch behind the one that
-        failed, so those since the checkpoint are left out; `batches` should then be a function,
-        as a dataset may shuffle itself anew when it is read again.
+      save_interval_secs: seconds between checkpoints; 0 saves only at the end.
+      save_interval_steps: steps between checkpoints; 0 disables.
+      max_to_keep: number of newest checkpoints to keep.
+      keep_checkpoint_every_n_hours: in addition, keep one checkpoint per this many hours.
+      max_nan_restores: maximum number of rollbacks to the last checkpoint, over all resumptions,
+        after a non-finite loss or gradient. Training then continues after the batch that failed and
+        skips those since the checkpoint; `batches` should then be a function, since a dataset may
+        be shuffled differently when it is read again.
       hooks: see `Hook`.
-      clock: seconds that never go back.
+      clock: a monotonic clock in seconds.
 
     Returns:
-      The loss of the last step; NaN if there was none left to do.
+      The loss of the last step; NaN if no step was left.
 
     Raises:
       UserError: if the directory cannot be used or another trainer uses it.
       RunError: if no checkpoint of the run can be read.
-      NonFiniteError: if a loss or gradient is no number once more than `max_nan_restores` allows;
-        nothing is saved then.
-      Preempted: after SIGTERM or SIGINT, when the state is saved.
+      NonFiniteError: if a loss or gradient becomes non-finite and no rollback is left; nothing is
+        saved then.
+      Preempted: after SIGTERM, SIGINT or SIGHUP, when the state is saved.
     """
     _checks.positive(number_of_steps=number_of_steps, steps_per_loop=steps_per_loop)
     _checks.non_negative(
@@ -177,7 +177,7 @@ def train(
             logdir, max_to_keep=max_to_keep, keep_every_n_hours=keep_checkpoint_every_n_hours
         )
         run = _start(train_op, checkpoints, batches, number_of_steps, init_fn, workers)
-        returns = NanRestores(logdir, max_nan_restores)
+        restores = NanRestores(logdir, max_nan_restores)
         for hook in hooks:
             with _busy(run, type(hook).__name__):
                 hook.begin(run)
@@ -185,8 +185,8 @@ def train(
         timer = Timer(save_interval_secs, clock)
         loss, saved = math.nan, run.step if run.restored else -1
         if max_nan_restores and saved < 0 and workers.is_chief:
-            saved = _save(run, hooks)  # something to go back to
-        for numbers in _with_returns(run, batches, steps_per_loop, workers, returns, hooks):
+            saved = _save(run, hooks, logdir)  # the first rollback needs a checkpoint
+        for numbers in _steps_with_rollback(run, batches, steps_per_loop, workers, restores, hooks):
             loss = float(numbers["loss"][-1])
             for hook in hooks:
                 with _busy(run, type(hook).__name__):
@@ -199,12 +199,12 @@ def train(
                 timer.restart()
             leave = workers.any(bool(stop))
             if workers.is_chief and (by_steps or by_time or leave):
-                saved = _save(run, hooks)
+                saved = _save(run, hooks, logdir)
             if leave and not workers.any(run.is_over):
                 raise _preempted(stop, run)
         if workers.is_chief and saved != run.step:
-            _save(run, hooks)
-        workers.any(True)  # none ends before the chief has saved
+            _save(run, hooks, logdir)
+        workers.any(True)  # no worker may end before the chief has saved
         return loss
 
 
@@ -216,8 +216,7 @@ def _start(
     init_fn: Callable[[], Any] | None,
     workers: Workers,
 ) -> Run:
-    """Makes the variables and gives them the values of the newest checkpoint, or their first
-    ones."""
+    """Creates the variables and restores them from the newest checkpoint, if there is one."""
     train_op.build(_replica_spec(batches))
     variables = train_op.store.named_variables
     restored = checkpoints.restore_latest(variables) if workers.is_chief else None
@@ -232,57 +231,55 @@ def _start(
 
 
 def _replica_spec(batches: Any) -> Any:
-    """Returns the parts of one replica's batch; the number of examples is left open."""
+    """Returns the specs of one replica's batch, with any number of examples."""
     dataset = batches(0) if callable(batches) else batches
     return tf.nest.map_structure(
         lambda spec: tf.TensorSpec([None, *spec.shape[1:]], spec.dtype), dataset.element_spec
     )
 
 
-def _with_returns(
+def _steps_with_rollback(
     run: Run,
     batches: Any,
     steps_per_loop: int,
     workers: Workers,
-    returns: NanRestores,
+    restores: NanRestores,
     hooks: Iterable[Hook],
 ) -> Iterator[Mapping[str, np.ndarray]]:
-    """Runs steps like `_steps`, and goes back and on where one fails and that is allowed."""
+    """Runs steps as `_steps`, with a rollback after a non-finite one while any is left."""
     while True:
-        skipped = workers.of_chief(returns.skipped(run.step))
+        skipped = workers.of_chief(restores.skipped(run.step))
         try:
             yield from _steps(run, batches, steps_per_loop, workers, run.step + skipped)
             return
         except NonFiniteError as error:
             error.batch = error.step + skipped
-            if workers.of_chief(returns.count) >= returns.most:
+            if workers.of_chief(restores.count) >= restores.most:
                 raise
-            reason = _return_to_checkpoint(run, workers, returns, error)
+            reason = _roll_back(run, workers, restores, error)
         for hook in hooks:
-            hook.after_return(run, reason)
+            hook.after_rollback(run, reason)
 
 
-def _return_to_checkpoint(
-    run: Run, workers: Workers, returns: NanRestores, error: NonFiniteError
-) -> str:
-    """Takes the values of the last checkpoint, and returns what happened, in a line."""
+def _roll_back(run: Run, workers: Workers, restores: NanRestores, error: NonFiniteError) -> str:
+    """Restores the last checkpoint and returns one line to log."""
     variables = run.train_op.store.named_variables
     if workers.is_chief:
         run.checkpoints.restore_latest(variables)
     workers.take_from_chief(variables)
-    run.went_back_to(int(run.train_op.global_step.numpy()))
-    new = returns.add(run.step, error.step) if workers.is_chief else None
+    run.rolled_back_to(int(run.train_op.global_step.numpy()))
+    new = restores.add(run.step, error.step) if workers.is_chief else None
     skipped = new.skipped if new else 0
     return (
-        f"{error.what}: back to step {run.step} and on without the {skipped} batch(es) since then "
-        f"(return {returns.count} of {returns.most})"
+        f"{error.what}: rolled back to step {run.step}, skipping {skipped} batch(es) "
+        f"(rollback {restores.count} of {restores.most})"
     )
 
 
 def _steps(
     run: Run, batches: Any, steps_per_loop: int, workers: Workers, first_batch: int
 ) -> Iterator[Mapping[str, np.ndarray]]:
-    """Runs steps and yields their numbers, until the end of the run or of the data."""
+    """Runs steps and yields their metrics, until the end of the run or of the data."""
     dataset = batches(first_batch) if callable(batches) else batches.skip(first_batch)
     iterator = iter(workers.distribute(dataset))
     loss = math.nan
@@ -305,7 +302,7 @@ def _steps(
 
 
 def _check_finite(first: int, numbers: Mapping[str, np.ndarray], before: float) -> None:
-    """Refuses steps after the first `first` ones if one has no finite loss or gradient."""
+    """Raises if one of the steps after `first` has a non-finite loss or gradient."""
     names = ("loss", "gradient_norm")
     bad = ~np.isfinite([numbers[name] for name in names])
     if not bad.any():
@@ -318,7 +315,7 @@ def _check_finite(first: int, numbers: Mapping[str, np.ndarray], before: float) 
     raise NonFiniteError(
         f"{what} "
         f"(learning rate {numbers['learning_rate'][at]:.3g}, loss {numbers['loss'][at]:.4g}"
-        f"{history}). Nothing was saved over the last good checkpoint. "
+        f"{history}). The last good checkpoint is intact. "
         "Likely causes, in this order: a learning rate that is too high (try a tenth, or clip "
         "the gradients), labels or images out of range, an optimizer epsilon that is too small",
         step=first + at,
@@ -327,13 +324,13 @@ def _check_finite(first: int, numbers: Mapping[str, np.ndarray], before: float) 
 
 
 def _check_variables(run: Run, done: int) -> None:
-    """Refuses steps that went wrong and whose numbers are lost, as the data ended within a loop."""
+    """Raises if steps whose metrics were lost, as the data ended within a loop, went wrong."""
     for name, variable in run.train_op.variables_to_train.items():
         if not np.isfinite(variable.numpy()).all():
             raise NonFiniteError(
                 f"{name} is not finite at step {done}, where the data ended; "
                 f"it went wrong after step {run.step}. "
-                "Nothing was saved over the last good checkpoint",
+                "The last good checkpoint is intact",
                 step=run.step,
             )
 
@@ -343,7 +340,9 @@ def _crosses(step: int, steps: int, every: int) -> bool:
     return step // every > (step - steps) // every
 
 
-def _save(run: Run, hooks: Iterable[Hook]) -> int:
+def _save(run: Run, hooks: Iterable[Hook], logdir: str) -> int:
+    if not os.path.isdir(logdir):  # a save would create it again, without the rest of the run
+        raise _checks.RunError(f"{logdir} was removed while training; nothing more can be saved")
     with _busy(run, "saving"):
         prefix = run.save()
         for hook in hooks:
@@ -359,11 +358,11 @@ def _busy(run: Run, what: str) -> Iterator[None]:
         yield
     finally:
         run.doing = before
-        run.seconds_beside += time.monotonic() - begun
+        run.overhead_seconds += time.monotonic() - begun
 
 
 def _preempted(stop: StopRequest, run: Run) -> Preempted:
     why = stop.signal.name if stop.signal else "a signal to another worker"
     return Preempted(
-        f"stopped by {why} at step {run.step}, which is saved; the same command goes on from there"
+        f"stopped by {why} at step {run.step}, which is saved; the same command resumes it"
     )

@@ -58,9 +58,9 @@ class DynamicLossScale:
 
 
 def _variable(store: VariableStore, name: str, value: float) -> tf.Variable:
-    found = store.named_variable(name)
-    if found is not None:
-        return found
+    variable = store.named_variable(name)
+    if variable is not None:
+        return variable
     record = Record(name, False, False, None, frozenset())
     return store.create(
         record,

@@ -1,8 +1,8 @@
 """Losses: each returns a scalar and adds it to the current pass.
 
-`get_total_loss()` then is the sum of the pass's losses and of the penalties on the variables it
-used. Weights may be a number, or a tensor that broadcasts to the losses; the mean is over the
-elements whose weight is not zero, as in the original.
+`get_total_loss()` is the sum of the pass's losses and of the penalties on the variables it used.
+Weights may be a number, or a tensor that broadcasts to the losses; the mean is over the elements
+with a nonzero weight, as in TF-Slim.
 """
 
 import tensorflow as tf
@@ -13,7 +13,7 @@ LOSSES = "losses"
 
 
 def add_loss(loss: tf.Tensor, name: str = "loss") -> None:
-    """Adds a scalar of one's own to the losses of the current pass."""
+    """Adds a scalar to the losses of the current pass."""
     current_pass().losses.append((name, loss))
 
 
@@ -23,7 +23,7 @@ def get_losses(scope: str | None = None) -> list[tf.Tensor]:
 
 
 def get_regularization_losses(scope: str | None = None) -> list[tf.Tensor]:
-    """Returns the penalty of each variable that this pass used with a regularizer, once each."""
+    """Returns the penalty of each variable that this pass used with a regularizer."""
     return [
         regularizer(variable)
         for name, (variable, regularizer) in current_pass().regularizers.items()
@@ -32,21 +32,21 @@ def get_regularization_losses(scope: str | None = None) -> list[tf.Tensor]:
 
 
 def get_total_loss(add_regularization_losses: bool = True, name: str = "total_loss") -> tf.Tensor:
-    """Returns the sum of the pass's losses, and of its regularization losses if asked for.
+    """Returns the sum of the pass's losses and, by default, of its regularization losses.
 
     Raises:
       ValueError: if the pass has no loss of either kind.
     """
     losses = get_losses() + (get_regularization_losses() if add_regularization_losses else [])
     if not losses:
-        raise ValueError("this pass has no losses; call one of slim.losses, or add_loss, before")
+        raise ValueError("this pass has no losses; first call a function of slim.losses")
     return tf.add_n(losses, name=name)
 
 
 def compute_weighted_loss(
     losses: tf.Tensor, weights: float | tf.Tensor = 1.0, scope: str | None = None
 ) -> tf.Tensor:
-    """Adds the weighted sum of the losses, divided by how many have a weight other than zero.
+    """Adds the weighted sum of the losses, divided by the number of nonzero weights.
 
     Args:
       losses: any shape, [batch, ...].
@@ -96,7 +96,7 @@ def softmax_cross_entropy(
       logits: [batch, classes].
       onehot_labels: [batch, classes].
       weights: see `compute_weighted_loss`; losses are [batch].
-      label_smoothing: share of each label spread evenly over the classes (Szegedy et al.,
+      label_smoothing: fraction of each label distributed evenly over the classes (Szegedy et al.,
         https://arxiv.org/abs/1512.00567, section 7).
       scope: name of the loss.
 
@@ -122,7 +122,7 @@ def sparse_softmax_cross_entropy(
 
     Args:
       logits: [batch, ..., classes].
-      labels: whole numbers in [0, classes), [batch, ...] or [batch, ..., 1].
+      labels: integers in [0, classes), [batch, ...] or [batch, ..., 1].
       weights: see `compute_weighted_loss`.
       scope: name of the loss.
     """
@@ -140,13 +140,13 @@ def sigmoid_cross_entropy(
     label_smoothing: float = 0.0,
     scope: str | None = None,
 ) -> tf.Tensor:
-    """Adds the cross entropy of sigmoid(logits), for classes that do not exclude each other.
+    """Adds the cross entropy of sigmoid(logits), for classes that are not mutually exclusive.
 
     Args:
       logits: [batch, classes].
       multi_class_labels: [batch, classes], each in [0, 1].
       weights: see `compute_weighted_loss`.
-      label_smoothing: labels are pulled towards one half by this share.
+      label_smoothing: fraction by which labels move towards 0.5.
       scope: name of the loss.
 
     Raises:
@@ -256,7 +256,7 @@ def cosine_distance(
     weights: float | tf.Tensor = 1.0,
     scope: str | None = None,
 ) -> tf.Tensor:
-    """Adds the mean of 1 - sum(predictions * labels) along `axis`, for vectors of length one.
+    """Adds the mean of 1 - sum(predictions * labels) along `axis`, for unit vectors.
 
     Raises:
       ValueError: if the shapes differ.

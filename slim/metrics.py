@@ -1,7 +1,7 @@
-"""Measures of a classifier over many batches, each example counted once.
+"""Metrics of a classifier over many batches.
 
 A metric is an object with `update(...)` for a batch and `result()` at the end. Examples of weight
-zero, such as those that fill up the last batch, count for nothing.
+zero, such as the padding of the last batch, do not count.
 """
 
 import numpy as np
@@ -19,30 +19,30 @@ class Mean:
 
     @property
     def count(self) -> float:
-        """The sum of the weights: the number of examples, where all weigh one."""
+        """The sum of the weights: the number of examples if all weights are one."""
         return float(self._weight.numpy())
 
     def update(self, values: tf.Tensor, weights: tf.Tensor | float = 1.0) -> None:
         """Adds a batch of numbers with weights that broadcast to them."""
         values = tf.cast(values, tf.float64)
         weights = tf.broadcast_to(tf.cast(weights, tf.float64), tf.shape(values))
-        # A filled-up example may hold anything, NaN included.
+        # Padding may hold anything, NaN included.
         values = tf.where(weights == 0, tf.zeros_like(values), values)
         self._sum.assign_add(tf.reduce_sum(values * weights))
         self._weight.assign_add(tf.reduce_sum(weights))
 
     def reset(self) -> None:
-        """Forgets all batches."""
+        """Resets the metric."""
         self._sum.assign(0.0)
         self._weight.assign(0.0)
 
     def result(self) -> float:
-        """Returns the mean, or NaN of nothing."""
+        """Returns the mean, or NaN without examples."""
         return float(self._sum.numpy()) / self.count if self.count else float("nan")
 
 
 class Accuracy(Mean):
-    """The share of examples whose class was predicted."""
+    """The fraction of examples whose class was predicted."""
 
     def update(
         self, predictions: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor | float = 1.0
@@ -50,8 +50,8 @@ class Accuracy(Mean):
         """Adds a batch.
 
         Args:
-          predictions: class numbers, [batch].
-          labels: class numbers, [batch].
+          predictions: class indices, [batch].
+          labels: class indices, [batch].
           weights: [batch] or a number.
         """
         correct = tf.equal(tf.cast(predictions, tf.int64), tf.cast(labels, tf.int64))
@@ -59,10 +59,10 @@ class Accuracy(Mean):
 
 
 class RecallAtK(Mean):
-    """The share of examples whose class is among the k with the highest scores.
+    """The fraction of examples whose class is among the k highest scores.
 
     Args:
-      k: how many; no more than there are classes.
+      k: at most the number of classes.
 
     Raises:
       UserError: if k is not positive.
@@ -80,7 +80,7 @@ class RecallAtK(Mean):
 
         Args:
           scores: [batch, classes].
-          labels: class numbers, [batch].
+          labels: class indices, [batch].
           weights: [batch] or a number.
         """
         super().update(in_top_k(scores, labels, self.k), weights)
@@ -89,8 +89,8 @@ class RecallAtK(Mean):
 def in_top_k(scores: tf.Tensor, labels: tf.Tensor, k: int) -> tf.Tensor:
     """Returns whether each label is among the k highest scores, [batch] bool.
 
-    Unlike `tf.math.in_top_k`, ties go to the lower class number, as in argmax: a network that says
-    nothing, with equal scores, gets no credit for it.
+    Unlike with `tf.math.in_top_k`, ties go to the lower class index, as in argmax, so that equal
+    scores for all classes earn no credit.
     """
     _, best = tf.math.top_k(scores, k=min(k, scores.shape[-1]))
     return tf.reduce_any(tf.equal(best, tf.cast(labels, best.dtype)[:, tf.newaxis]), axis=-1)
@@ -108,7 +108,7 @@ class ConfusionMatrix:
         self._counts = tf.Variable(tf.zeros([num_classes] * 2, tf.int64), trainable=False)
 
     def update(self, predictions: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> None:
-        """Adds a batch of class numbers, [batch], counting those whose weight is not zero."""
+        """Adds a batch of class indices, [batch], counting those with a nonzero weight."""
         counted = tf.cast(weights, tf.bool)
         self._counts.assign_add(
             tf.math.confusion_matrix(
@@ -120,7 +120,7 @@ class ConfusionMatrix:
         )
 
     def reset(self) -> None:
-        """Forgets all batches."""
+        """Resets the metric."""
         self._counts.assign(tf.zeros_like(self._counts))
 
     def result(self) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Exponential moving averages of weights, which often classify better than the last weights."""
+"""Exponential moving averages of weights, which often generalize better than the last weights."""
 
 from collections.abc import Mapping
 
@@ -17,11 +17,11 @@ def average_name(name: str) -> str:
 
 
 class MovingAverages:
-    """Averages of the network's variables, kept in its store beside them.
+    """Averages of the network's variables, kept in the same store.
 
     Args:
-      decay: share of the old average that a step keeps, such as 0.9999; early steps keep less,
-        (1 + step) / (10 + step), so that the first values do not linger.
+      decay: of the averages, such as 0.9999; limited to (1 + step) / (10 + step) in early steps, so
+        that the initial values do not dominate.
       store: the variables.
 
     Raises:
@@ -34,7 +34,7 @@ class MovingAverages:
         self.store = store
 
     def build(self) -> None:
-        """Makes an average for each variable of the network."""
+        """Creates an average for each model variable."""
         for name, variable in self._averaged().items():
             record = Record(average_name(name), False, False, None, frozenset())
             if self.store.named_variable(record.name) is None:
@@ -46,10 +46,10 @@ class MovingAverages:
             self.store.named_variable(average_name(name)).assign(variable)
 
     def update(self, step: tf.Tensor) -> None:
-        """Moves every average towards its variable, in cross-replica context.
+        """Updates every average, in cross-replica context.
 
         Args:
-          step: number of steps done before this one.
+          step: number of completed steps before this one.
         """
         step = tf.cast(step, tf.float32)
         rest = 1.0 - tf.minimum(self.decay, (1.0 + step) / (10.0 + step))

@@ -1,7 +1,7 @@
-"""Named outputs of layers: how a network gathers its end points.
+"""Named outputs of layers: how a network collects its end points.
 
-A layer called with `outputs_collections="vgg_16_end_points"` notes its output there under the name
-of its scope, for the length of the pass.
+A layer called with `outputs_collections="vgg_16_end_points"` adds its output to that collection
+under its scope's name, for the duration of the pass.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from slim.store import current_pass
 def collect_named_outputs(
     collections: str | Iterable[str] | None, alias: str, outputs: tf.Tensor
 ) -> tf.Tensor:
-    """Notes `outputs` as `alias` in each of the collections and returns it."""
+    """Adds `outputs` as `alias` to each of the collections and returns it."""
     if collections:
         names = [collections] if isinstance(collections, str) else collections
         for name in names:
@@ -25,9 +25,9 @@ def collect_named_outputs(
 def convert_collection_to_dict(
     collection: str, clear_collection: bool = False
 ) -> dict[str, tf.Tensor]:
-    """Returns a collection's outputs by alias, in the order in which they were noted."""
+    """Returns a collection's outputs by alias, in the order in which they were added."""
     outputs = current_pass().outputs
-    found = dict(outputs.get(collection, {}))
+    named_outputs = dict(outputs.get(collection, {}))
     if clear_collection:
         outputs.pop(collection, None)
-    return found
+    return named_outputs

@@ -1,6 +1,6 @@
-"""Parts of a network whose insides are computed again for the gradients, instead of being kept.
+"""Segments of a network whose activations are recomputed for the gradients instead of being kept.
 
-(Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016.)
+Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016.
 """
 
 from collections.abc import Callable
@@ -12,14 +12,15 @@ from slim.store import current_pass, current_scope, pass_as_current
 
 
 def segment(layer: Callable[[tf.Tensor], tf.Tensor], inputs: tf.Tensor) -> tf.Tensor:
-    """Applies a part of a network to its inputs.
+    """Applies a segment of a network to its inputs.
 
     In a pass that recomputes (`store.as_default(seed, recompute=True)`) only the inputs and the
-    output are kept for the gradients. The second time sees the same variables, names, arguments
-    and dropout as the first, and moves no average of batch norm and no range of quantization.
+    output are kept for the gradients. Recomputation uses the same variables, names, arguments and
+    dropout, and updates neither batch norm's averages nor quantization ranges.
 
     Args:
-      layer: a function of one floating tensor; what else it uses must not depend on variables.
+      layer: a function of one floating-point tensor; it must not capture tensors that depend on
+        variables.
       inputs: the tensor.
     """
     one_pass = current_pass()

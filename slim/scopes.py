@@ -1,4 +1,4 @@
-"""Scopes as values, and the bookkeeping that makes automatic names unique."""
+"""Variable scopes, and the bookkeeping that makes automatic names unique."""
 
 import contextlib
 import copy
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Reuse(enum.Enum):
-    """How a scope treats variables that exist: the value of `reuse` besides True and None."""
+    """The value of `reuse` besides True and None."""
 
     AUTO = "auto"
 
@@ -19,16 +19,16 @@ AUTO_REUSE = Reuse.AUTO
 
 @dataclasses.dataclass(frozen=True)
 class VariableScope:
-    """A prefix of variable names with defaults for the variables made below it.
+    """A prefix of variable names, with defaults for the variables created in it.
 
     Attributes:
       name: "InceptionV3/Mixed_5b"; empty at the root.
       reuse: None (a second request for a name within a pass is an error), True (variables must
         exist) or AUTO_REUSE; inherited.
-      initializer: for variables that name none.
-      regularizer: for variables that name none.
-      original_name_scope: the TensorFlow name scope that was opened with it the first time, ending
-        in a slash.
+      initializer: default for variables without one.
+      regularizer: default for variables without one.
+      original_name_scope: the TensorFlow name scope of the first time it was opened, ending in a
+        slash.
     """
 
     name: str = ""
@@ -42,13 +42,13 @@ ROOT = VariableScope()
 
 
 class ScopeNames:
-    """The scopes that a pass has opened, a tree: the source of the names `Conv`, `Conv_1`, ..."""
+    """A tree of the scopes that a pass has opened: the source of names such as `Conv_1`."""
 
     def __init__(self) -> None:
         self._root: dict[str, Any] = {}
 
     def unique(self, scope: str, default_name: str) -> str:
-        """Returns `default_name`, or with the first free `_1`, `_2`, ... if it is taken below
+        """Returns `default_name`, with the first free suffix `_1`, `_2`, ... if it is taken in
         `scope`."""
         siblings = self._node(scope)
         if not _is_open(siblings, default_name):
@@ -60,12 +60,12 @@ class ScopeNames:
 
     @contextlib.contextmanager
     def opened(self, name: str, again: bool) -> Iterator[None]:
-        """Notes that a scope is open; on leaving, its automatic names start afresh.
+        """Records a scope as opened; on exit, its automatic names start over.
 
         Args:
           name: full name of the scope.
-          again: whether it is entered as an object a second time: then the names that were given
-            before, here and elsewhere, are restored on leaving, as TensorFlow 1 does.
+          again: whether a scope object is entered again: all names assigned before it was entered
+            are then restored on exit, as in TensorFlow 1.
         """
         self._node(name)[""] = True
         before = copy.deepcopy(self._root) if again else None

@@ -1,22 +1,40 @@
 """Stopping a run in an orderly way when the system asks for it."""
 
 import contextlib
+import ctypes
 import os
 import signal
 import socket
+import sys
 import threading
-from collections.abc import Collection, Iterator
-from types import FrameType
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType, TracebackType
+from typing import Self
 
 from slim import _checks
 
-EXIT_CODE = 75  # EX_TEMPFAIL of sysexits.h: run the same command again to go on
+EXIT_CODE = 75  # EX_TEMPFAIL of sysexits.h: run the same command again to resume
 
 _GRACE = 1.0  # seconds in which a second signal may act as usual
+# The signals of a closed terminal, of Ctrl-C, and of whoever manages the machine.
+_STOPPING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 
 class Preempted(_checks.RunError):
     """The run saved its state because of a signal and can be resumed by the same command."""
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal asked the process to end; its notes say what remains of the work.
+
+    Attributes:
+      signal: which.
+    """
+
+    def __init__(self, number: signal.Signals) -> None:
+        super().__init__(f"stopped by {number.name}")
+        self.signal = number
 
 
 class StopRequest:
@@ -29,54 +47,174 @@ class StopRequest:
         return self.signal is not None
 
 
-@contextlib.contextmanager
-def termination_as_interrupt() -> Iterator[None]:
-    """Makes SIGTERM raise KeyboardInterrupt, as SIGINT does, so that what is half done is removed.
+_deferrals = 0
+_deferred: Stopped | None = None
 
-    The former handler comes back at the end. Outside the main thread, where Python allows no
-    handlers, nothing changes.
+
+@contextlib.contextmanager
+def deferred() -> Iterator[None]:
+    """Lets the block run to its end before `raise_on_signals` raises.
+
+    For a cleanup, which would otherwise be cut in half, and for what has to be followed by one.
     """
+    global _deferrals, _deferred
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    former = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _deferrals += 1
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, former)
+        _deferrals -= 1
+        if _deferred is not None and not _deferrals:
+            stopped, _deferred = _deferred, None
+            raise stopped
+
+
+@contextlib.contextmanager
+def noted(what_remains: Callable[[], str]) -> Iterator[None]:
+    """Adds a note to `Stopped`: what remains of the work when the block is stopped."""
+    try:
+        yield
+    except Stopped as stopped:
+        stopped.add_note(what_remains())
+        raise
+
+
+class raise_on_signals:
+    """Raises `Stopped` in the block at the first signal, so that what is half done is removed; a
+    second signal ends the process.
+
+    An error that follows from the signal becomes `Stopped` too. SIGHUP stays ignored if it was
+    (nohup). The former handlers return at the end. Outside the main thread, where Python allows no
+    handlers, nothing changes.
+    """
+
+    def __init__(self) -> None:
+        self._stack = contextlib.ExitStack()
+        self._signal: signal.Signals | None = None
+        self._is_second = _Second()
+        self._former_hook = sys.unraisablehook
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self._stack.enter_context(_handled(self._handle))
+            self._stack.callback(setattr, sys, "unraisablehook", sys.unraisablehook)
+            self._former_hook, sys.unraisablehook = sys.unraisablehook, self._hook
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+        if self._signal and error is not None and not isinstance(error, Stopped):
+            stopped = Stopped(self._signal)
+            for note in getattr(error, "__notes__", ()):
+                stopped.add_note(note)
+            raise stopped from error
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        global _deferred
+        if self._is_second(number):
+            _end(number)
+        if self._signal:
+            return
+        self._signal = signal.Signals(number)
+        if _deferrals:
+            _deferred = Stopped(self._signal)
+        else:
+            raise Stopped(self._signal)
+
+    def _hook(self, unraisable: "sys.UnraisableHookArgs") -> None:
+        """Raises again, a moment later, what was raised where nothing can be: in `__del__`."""
+        if isinstance(unraisable.exc_value, Stopped):
+            thread = ctypes.c_ulong(threading.main_thread().ident or 0)
+            error = ctypes.py_object(KeyboardInterrupt)
+            raise_there = ctypes.pythonapi.PyThreadState_SetAsyncExc
+            threading.Timer(0.01, raise_there, [thread, error]).start()
+        else:
+            self._former_hook(unraisable)
+
+
+_ECHO_SECONDS = {signal.SIGHUP: 1.0, signal.SIGINT: 0.0, signal.SIGTERM: 0.003}
+
+
+class _Second:
+    """Tells a second signal from an echo of the first: `timeout` sends SIGTERM twice, and when a
+    terminal closes, both the kernel and the shell send SIGHUP."""
+
+    def __init__(self) -> None:
+        self._first: tuple[int, float] | None = None
+
+    def __call__(self, number: int) -> bool:
+        now = time.monotonic()
+        if self._first is None:
+            self._first = number, now
+            return False
+        first, begun = self._first
+        return number != first or now - begun > _ECHO_SECONDS[signal.Signals(number)]
 
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """Turns the first SIGTERM or SIGINT into a request; a second one acts as usual, and ends the
-    process where that cannot be, as Python waits for a step or for data.
+    """Turns the first SIGTERM, SIGINT or SIGHUP into a request; a second one acts as usual, and
+    ends the process where that cannot be, as Python waits for a step or for data.
 
-    The former handlers come back at the end. Outside the main thread, where Python allows no
-    handlers, the request never comes.
+    SIGHUP stays ignored if it was (nohup). The former handlers return at the end. Outside the main
+    thread, where Python allows no handlers, the request never comes.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
-    former = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    former = {number: signal.getsignal(number) for number in _STOPPING}
+    is_second = _Second()
 
     def handle(number: int, frame: FrameType | None) -> None:
-        request.signal = signal.Signals(number)
+        if not is_second(number):
+            request.signal = request.signal or signal.Signals(number)
+            return
         for each, handler in former.items():
             signal.signal(each, handler)
+        signal.raise_signal(number)
 
-    for number in former:
-        signal.signal(number, handle)
-    try:
-        with _ended_by_a_second(former):
-            yield request
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
+    with _handled(handle):
+        yield request
 
 
 @contextlib.contextmanager
-def _ended_by_a_second(numbers: Collection[int]) -> Iterator[None]:
+def blocked() -> Iterator[None]:
+    """Defers the signals, and blocks them for good in the processes that the block starts: their
+    parent tells those when to end."""
+    with deferred():
+        former = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, former)
+
+
+@contextlib.contextmanager
+def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Sets the handler of the signals for the block, in the main thread."""
+    former = {number: signal.getsignal(number) for number in _STOPPING}
+    if former[signal.SIGHUP] == signal.SIG_IGN:
+        del former[signal.SIGHUP]
+    with _ended_by_a_second(list(former)):
+        try:
+            for number in former:
+                signal.signal(number, handler)
+            yield
+        finally:
+            for number, each in former.items():
+                signal.signal(number, each)
+
+
+@contextlib.contextmanager
+def _ended_by_a_second(numbers: list[signal.Signals]) -> Iterator[None]:
     """Ends the process a while after the second signal. Handlers in Python run between two of its
     lines; the file descriptor of wake-ups is written at once."""
     receiver, sender = socket.socketpair()
@@ -85,16 +223,12 @@ def _ended_by_a_second(numbers: Collection[int]) -> Iterator[None]:
     over = threading.Event()
 
     def watch() -> None:
-        come: list[int] = []
-        while len(come) < 2:
-            received = receiver.recv(1)
-            if not received:
+        is_second = _Second()
+        while received := receiver.recv(1):
+            if received[0] in numbers and is_second(received[0]):
+                if not over.wait(_GRACE):
+                    _end(received[0])
                 return
-            come += [number for number in received if number in numbers]
-        if not over.wait(_GRACE):
-            name = signal.Signals(come[-1]).name
-            os.write(2, f"ended by a second signal, {name}; nothing was saved for it\n".encode())
-            os._exit(128 + come[-1])
 
     thread = threading.Thread(target=watch, name="signals", daemon=True)
     thread.start()
@@ -106,3 +240,10 @@ def _ended_by_a_second(numbers: Collection[int]) -> Iterator[None]:
         sender.close()
         thread.join()
         receiver.close()
+
+
+def _end(number: int) -> None:
+    name = signal.Signals(number).name
+    with contextlib.suppress(OSError):
+        os.write(2, f"ended by a second signal, {name}; nothing was saved for it\n".encode())
+    os._exit(128 + number)

@@ -8,9 +8,9 @@ with store.as_default():                  # one pass
 store.named_variables["LeNet/conv1/weights"]
 ```
 
-The first pass creates variables, later passes reuse them. What belongs to one pass alone (losses,
-automatic names, named outputs) lives in its `Pass` and is gone after it. Stores, passes and scopes
-are stacked per thread.
+The first pass creates variables, later passes reuse them. What belongs to a single pass (losses,
+automatic names, named outputs) lives in its `Pass` and ends with it. Stores, passes and scopes are
+stacked per thread.
 """
 
 import contextlib
@@ -33,14 +33,14 @@ from slim.scopes import ROOT, ScopeNames, VariableScope
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """What a store knows of a variable besides its value.
+    """A variable's properties in a store.
 
     Attributes:
       name: full name, "LeNet/conv1/weights".
       model: whether it belongs to the network, so that inference needs it.
       trainable: whether optimizers may change it.
-      regularizer: the penalty it was first asked for with, or None.
-      collections: names of collections it was put in.
+      regularizer: the penalty of its first request, or None.
+      collections: names of its collections.
     """
 
     name: str
@@ -52,11 +52,11 @@ class Record:
 
 @dataclasses.dataclass(frozen=True)
 class Quantization:
-    """How layers round, as `slim.quantization.fake_quantization` was told.
+    """How layers round values; set by `slim.quantization.fake_quantization`.
 
     Attributes:
       delay: number of training steps before values are rounded.
-      weights: whether weights are rounded, or outputs alone.
+      weights: whether weights are rounded as well as outputs.
     """
 
     delay: int
@@ -69,16 +69,16 @@ class Pass:
     Attributes:
       store: the variables.
       seed: int32 tensor [2] from which dropout draws, or None for TensorFlow's own random state.
-      step: number of training steps done, a tensor, or None where nobody says it.
-      requested: name -> variable, in the order in which this pass asked for them.
-      regularizers: name -> (variable, regularizer) of the variables asked for with one.
+      step: number of completed training steps, a tensor, or None if unknown.
+      requested: name -> variable, in the order in which this pass requested them.
+      regularizers: name -> (variable, regularizer) of the variables requested with one.
       losses: (name, scalar) of each loss added.
       outputs: collection -> {alias: tensor}.
-      recompute: whether `slim.recompute` computes its segments again for the gradients.
-      num_segments: how many such segments there were.
-      is_replay: whether this is such a second time, which changes nothing.
-      quantization: how layers round now, or None if they do not.
-      quantized: name -> axes of the output channels, of the weights that are to be rounded.
+      recompute: whether `slim.recompute` recomputes its segments for the gradients.
+      num_segments: number of these segments so far.
+      is_replay: whether this pass recomputes a segment, which must not change any state.
+      quantization: how layers round, or None if they do not.
+      quantized: name -> axes of the output channels, of the weights to round.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Pass:
         self._draws: dict[str, int] = {}
 
     def copied(self) -> "Pass":
-        """Returns a pass for doing again what comes next in this one."""
+        """Returns a pass that replays what follows in this one."""
         other = Pass(self.store, self.seed, step=self.step)
         other.names = copy.deepcopy(self.names)
         other.requested = dict(self.requested)
@@ -128,8 +128,8 @@ class VariableStore(tf.Module):
 
     Args:
       seed: of the initial values; the same seed and name give the same value. None draws one.
-      keep_float32: keep variables that are asked for in half precision in float32, and hand out
-        their values in the precision asked for ("master weights").
+      keep_float32: store variables requested in half precision as float32 ("master weights") and
+        return their values in the requested precision.
     """
 
     def __init__(self, seed: int | None = None, keep_float32: bool = False) -> None:
@@ -137,22 +137,22 @@ class VariableStore(tf.Module):
         self._keep_float32 = keep_float32
         self.seed = random.SystemRandom().getrandbits(31) if seed is None else seed
         self._variables: dict[str, tf.Variable] = {}
-        # Past tf.Module's tracking, which would take the records for a part of a SavedModel.
+        # Bypass tf.Module's tracking, which would make the records part of a SavedModel.
         object.__setattr__(self, "_records", {})
         object.__setattr__(self, "_names", {})
 
     @property
     def named_variables(self) -> Mapping[str, tf.Variable]:
-        """All variables by name, in the order of creation."""
+        """All variables by name, in order of creation."""
         return types.MappingProxyType(self._variables)
 
     @property
     def records(self) -> Mapping[str, Record]:
-        """The record of each variable by name, in the order of creation."""
+        """The record of each variable by name, in order of creation."""
         return types.MappingProxyType(self._records)
 
     def kept_dtype(self, dtype: tf.DType) -> tf.DType:
-        """Returns the type in which a variable is kept that is asked for as `dtype`."""
+        """Returns the type in which a variable requested as `dtype` is stored."""
         half = dtype in (tf.float16, tf.bfloat16)
         return tf.float32 if half and self._keep_float32 else dtype
 
@@ -173,13 +173,13 @@ class VariableStore(tf.Module):
     ) -> Iterator[Pass]:
         """Makes this the current store and starts a pass.
 
-        Inside a `tf.function`, enter it within that function: TensorFlow traces a function that
-        makes variables twice, and both traces would be one pass otherwise.
+        With a `tf.function`, enter it inside that function: TensorFlow traces a function that
+        creates variables twice, and both traces would otherwise be one pass.
 
         Args:
-          seed: int32 tensor of shape [2]; dropout then depends on it and on the layer's name alone.
-          recompute: spare memory, see `slim.recompute`.
-          step: number of training steps done, an integer tensor.
+          seed: int32 tensor of shape [2]; dropout then depends only on it and on the layer's name.
+          recompute: trade time for memory, see `slim.recompute`.
+          step: number of completed training steps, an integer tensor.
 
         Yields:
           The pass.
@@ -188,16 +188,16 @@ class VariableStore(tf.Module):
             yield one_pass
 
     def build(self, fn: Callable[..., Any], *specs: Any) -> Pass:
-        """Creates the variables of `fn` by tracing it once, without computing anything.
+        """Creates the variables of `fn` by tracing it once, without running it.
 
         Args:
           fn: a function of tensors.
           *specs: for each argument its `tf.TensorSpec`, or a structure of them.
 
         Returns:
-          The pass, whose tensors are symbolic and of no use outside.
+          The pass; its tensors are symbolic and cannot be used outside.
         """
-        # Not a tf.function: that would trace twice, since the first trace makes variables.
+        # Not a tf.function, which would trace twice because the first trace creates variables.
         with tf.__internal__.FuncGraph("build").as_default():
             inputs = tf.nest.map_structure(
                 lambda spec: tf.raw_ops.Placeholder(dtype=spec.dtype, shape=spec.shape), specs
@@ -207,7 +207,7 @@ class VariableStore(tf.Module):
         return one_pass
 
     def add(self, record: Record, variable: tf.Variable) -> None:
-        """Puts a variable in under its record's name."""
+        """Adds a variable under its record's name."""
         self._variables[record.name] = variable
         self._records[record.name] = record
         self._names[id(variable)] = record.name
@@ -230,7 +230,7 @@ class VariableStore(tf.Module):
             with variable_seed((self.seed, zlib.crc32(record.name.encode()) & 0x7FFFFFFF)):
                 return initializer(tuple(shape or ()), dtype=dtype)
 
-        # Not `tf.device(None)`, which would leave the device scope that is open outside.
+        # Not `tf.device(None)`, which would clear the enclosing device scope.
         placed = tf.device(device) if device else contextlib.nullcontext()
         if graph_variables.in_plain_graph():
             with placed:
@@ -282,13 +282,13 @@ _default_pass = Pass(VariableStore())
 
 
 def current_pass() -> Pass:
-    """Returns the pass in force: the innermost `store.as_default()`, or the default store's."""
+    """Returns the current pass: the innermost `store.as_default()`'s, or the default store's."""
     return _current.one_pass or _default_pass
 
 
 @contextlib.contextmanager
 def pass_as_current(one_pass: Pass, scope: VariableScope) -> Iterator[Pass]:
-    """Makes a pass and a variable scope those in force."""
+    """Makes a pass and a variable scope the current ones."""
     outer = _current.one_pass, _current.scope
     _current.one_pass, _current.scope = one_pass, scope
     try:
@@ -298,12 +298,13 @@ def pass_as_current(one_pass: Pass, scope: VariableScope) -> Iterator[Pass]:
 
 
 def current_store() -> VariableStore:
-    """Returns the store in force, or the default one that serves outside any."""
+    """Returns the current store, or the default one outside any `as_default()`."""
     return current_pass().store
 
 
 def reset_default_store() -> VariableStore:
-    """Empties the default store, so that a network can be typed at a prompt a second time.
+    """Replaces the default store by an empty one, so that a notebook cell can build its network
+    again.
 
     Returns:
       The new default store.
@@ -314,13 +315,13 @@ def reset_default_store() -> VariableStore:
 
 
 def current_scope() -> VariableScope:
-    """Returns the variable scope in force in this thread."""
+    """Returns this thread's current variable scope."""
     return _current.scope
 
 
 @contextlib.contextmanager
 def scope_as_current(scope: VariableScope) -> Iterator[VariableScope]:
-    """Makes `scope` the variable scope in force (`slim.variable_scope` opens one by name)."""
+    """Makes `scope` the current variable scope (`slim.variable_scope` opens one by name)."""
     outer, _current.scope = _current.scope, scope
     try:
         yield scope

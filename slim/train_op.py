@@ -19,7 +19,7 @@ Multipliers = Mapping[str, float] | Callable[[Sequence[str]], Mapping[str, float
 
 
 class TrainOp:
-    """A training step that can be run on batches (made by `create_train_op`).
+    """A training step, created by `create_train_op`.
 
     Attributes:
       store: the variables: the network's, the optimizer's slots, the averages and the global step.
@@ -48,21 +48,20 @@ class TrainOp:
         self._multipliers = multipliers
         self._rate_multipliers: Mapping[str, float] = {}
         self._built = False
-        # Odd while a step computes; on the host, so that a thread can ask while a device is busy.
+        # Odd while a step computes; on the host, readable by a thread while a device is busy.
         self._pulse: tf.Variable | None = None
         self._tracing = False
 
     @property
     def activity(self) -> str:
-        """What `run` is at, for another thread to ask: "building", "waiting" for data or
-        "computing"."""
+        """What `run` is doing, for other threads: "building", "waiting" or "computing"."""
         if self._tracing or self._pulse is None:
             return "building"
         return "computing" if int(self._pulse.numpy()) % 2 else "waiting"
 
     @property
     def global_step(self) -> tf.Variable:
-        """Number of steps done, an int64 variable."""
+        """Number of completed steps, an int64 variable."""
         with self.store.as_default():
             return get_or_create_global_step()
 
@@ -72,7 +71,7 @@ class TrainOp:
         return self._backward.variables
 
     def build(self, batch_spec: Any) -> None:
-        """Makes all variables, by tracing the loss once.
+        """Creates all variables, by tracing the loss once.
 
         Args:
           batch_spec: the `tf.TensorSpec` of each part of a replica's batch, as a tuple or dict.
@@ -91,7 +90,7 @@ class TrainOp:
                     "no variables to train; the network has: "
                     + _checks.listed(self.store.named_variables, most=10)
                 )
-            self._rate_multipliers = _multipliers_of(self._multipliers, variables)
+            self._rate_multipliers = _resolve_multipliers(self._multipliers, variables)
             self._optimizer.build(self.store, variables)
             if self.averages is not None:
                 self.averages.build()
@@ -105,11 +104,11 @@ class TrainOp:
         Args:
           batches: an iterator of a (distributed) `tf.data.Dataset` whose elements are the tuple or
             dict of arguments of the loss function.
-          steps: how many.
+          steps: number of steps.
 
         Returns:
-          Numbers by name, each of shape [steps]: "loss" (with regularization), "learning_rate",
-          "gradient_norm", "data_wait" (seconds), and what the loss function gave besides.
+          Metrics by name, each of shape [steps]: "loss" (with regularization), "learning_rate",
+          "gradient_norm", "data_wait" (seconds), and the loss function's own.
         """
         if self._pulse is None:
             with tf.device("CPU:0"):
@@ -165,7 +164,7 @@ class TrainOp:
             if self.averages is not None:
                 self.averages.update(done)
             step.assign_add(1)
-        # Equal on every replica: the loss and the numbers beside it are averaged inside.
+        # Equal on every replica: the loss and the metrics are averaged inside.
         return {name: self._first(value) for name, value in values.items()}
 
     def _first(self, value: Any) -> tf.Tensor:
@@ -175,8 +174,8 @@ class TrainOp:
         context = tf.distribute.get_replica_context()
         seed = tf.random.experimental.stateless_fold_in(tf.stack([self._seed, 0]), step)
         seed = tf.random.experimental.stateless_fold_in(seed, context.replica_id_in_sync_group)
-        found = self._backward(batch, seed, step)
-        loss, numbers, present = found["loss"], found["numbers"], found["gradients"]
+        result = self._backward(batch, seed, step)
+        loss, numbers, present = result["loss"], result["numbers"], result["gradients"]
         mean = functools.partial(context.all_reduce, tf.distribute.ReduceOp.MEAN)
         if context.num_replicas_in_sync > 1:
             present, loss = mean(present), mean(loss)
@@ -193,8 +192,8 @@ class TrainOp:
     def _update_scaled(
         self, gradients: Mapping[str, tf.Tensor], rate: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        """Updates unless a gradient overflowed; that step then says a norm of 0, unless no lower
-        scale is left to try."""
+        """Updates unless a gradient overflowed; that step then reports a norm of 0, unless the
+        scale is already the lowest."""
         assert self._loss_scale is not None
         gradients, finite = self._loss_scale.unscale(gradients)
         norm = tf.linalg.global_norm(list(gradients.values()))
@@ -210,8 +209,10 @@ class TrainOp:
         self._optimizer.apply(self.store, gradients, rate, where, self._rate_multipliers)
 
 
-def _multipliers_of(given: Multipliers, trained: Mapping[str, Any]) -> Mapping[str, float]:
-    multipliers = given(list(trained)) if callable(given) else given
+def _resolve_multipliers(
+    multipliers: Multipliers, trained: Mapping[str, Any]
+) -> Mapping[str, float]:
+    multipliers = multipliers(list(trained)) if callable(multipliers) else multipliers
     _check_trained("learning_rate_multipliers", multipliers, trained)
     return multipliers
 
@@ -225,7 +226,7 @@ def _check_trained(argument: str, names: Iterable[str], trained: Iterable[str]) 
 
 
 def _components(batch: Any) -> list[tf.Tensor]:
-    """Returns the plain tensors of a batch, which may hold one value per replica."""
+    """Returns the tensors of a batch, whose values may be per replica."""
     values = [getattr(value, "values", (value,)) for value in tf.nest.flatten(batch)]
     return [tensor for several in values for tensor in several]
 
@@ -247,8 +248,8 @@ def multiply_gradients(
 ) -> dict[str, tf.Tensor]:
     """Multiplies the gradients of the named variables.
 
-    With gradient descent, momentum or not, that is a learning rate of their own; Adam and others
-    divide by the gradients' size, and want `learning_rate_multipliers` instead.
+    With gradient descent and momentum this acts as a learning rate per variable; Adam and others
+    divide by the size of the gradients and need `learning_rate_multipliers` instead.
 
     Args:
       gradients: by the variable's name.
@@ -278,7 +279,7 @@ def create_train_op(
     jit_compile: bool = False,
     recompute_gradients: bool = False,
 ) -> TrainOp:
-    """Makes a training step of a loss function.
+    """Creates a training step from a loss function.
 
     ```python
     def loss_fn(images, labels):
@@ -291,27 +292,26 @@ def create_train_op(
     ```
 
     Args:
-      loss_fn: from the parts of a batch to a scalar, or to (scalar, {name: scalar to be logged}).
+      loss_fn: maps the parts of a batch to a scalar, or to (scalar, {name: scalar to log}).
       optimizer: one of `slim.optimizers`.
       store: holds the variables; the current one by default.
-      strategy: a `tf.distribute` strategy; the one in force by default. Losses and gradients are
+      strategy: a `tf.distribute` strategy; the current one by default. Losses and gradients are
         averaged over its replicas.
-      variables_to_train: names, or a function that chooses from the names of the trainable
+      variables_to_train: names, or a function that selects from the names of the trainable
         variables; all of them by default.
-      clip_gradient_norm: largest norm of each gradient; 0 does not clip.
-      gradient_multipliers: factor by the variable's name.
+      clip_gradient_norm: maximum norm of each gradient; 0 disables.
+      gradient_multipliers: factors by variable name.
       moving_average_decay: keep moving averages of the weights with this decay.
-      loss_scale: for losses that are computed in float16; a step whose gradients overflow changes
-        no weight.
-      seed: from which dropout draws, with the number of the step.
-      learning_rate_multipliers: factor of the learning rate by the variable's name, or a function
-        that gives them for the names of the variables to train.
-      accumulate_steps: equal parts in which each replica computes its batch, one after the other;
-        then comes one update by the mean of their gradients. Batch norm sees each part alone, and
-        its averages move with each.
+      loss_scale: for losses computed in float16; a step whose gradients overflow updates nothing.
+      seed: of dropout, combined with the step.
+      learning_rate_multipliers: factors of the learning rate by variable name, or a function that
+        returns them for the names of the variables to train.
+      accumulate_steps: number of equal parts in which each replica computes its batch, one after
+        the other, before one update by the mean of their gradients. Batch norm uses the statistics
+        of each part, and each part updates its averages.
       jit_compile: compile the network's forward and backward pass with XLA.
-      recompute_gradients: spare memory for time: compute the insides of the network's segments
-        again for the gradients, see `slim.recompute`.
+      recompute_gradients: trade time for memory by recomputing the activations inside the
+        network's segments for the gradients, see `slim.recompute`.
 
     Raises:
       UserError: if a number is out of range.

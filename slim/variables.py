@@ -1,6 +1,6 @@
 """Variables and scopes as a network asks for them, and lists of them as a training script does.
 
-All functions speak of the current store (`slim.VariableStore.as_default`), or of the default one.
+All functions refer to the current store (`slim.VariableStore.as_default`), or else the default one.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ def variable_scope(
     initializer: Any = None,
     regularizer: Regularizer | None = None,
 ) -> Iterator[VariableScope]:
-    """Opens a scope: a prefix for the names of the variables made inside.
+    """Opens a scope: a prefix for the names of the variables created inside.
 
     Args:
       name_or_scope: a name below the scope in force, a scope saved by `as`, or None.
@@ -48,7 +48,7 @@ def variable_scope(
       The scope.
 
     Raises:
-      ValueError: if neither a name nor a default name is given.
+      ValueError: without a name and a default name.
     """
     if name_or_scope is None and default_name is None:
         raise ValueError("variable_scope needs a name, a scope or a default_name")
@@ -87,24 +87,24 @@ def variable(
     synchronization: tf.VariableSynchronization = tf.VariableSynchronization.AUTO,
     aggregation: tf.VariableAggregation = tf.VariableAggregation.NONE,
 ) -> tf.Variable:
-    """Returns the variable `name` below the current scope, made by the first pass that asks.
+    """Returns the variable `name` in the current scope, created by the first pass that asks.
 
     Args:
-      name: "weights"; the scope's name is put before it.
-      shape: static shape; may be left out where `initializer` is a value or the variable exists.
+      name: such as "weights"; the scope's name is its prefix.
+      shape: static shape; optional if `initializer` is a value or the variable exists.
       dtype: of its values.
       initializer: a function of (shape, dtype), or a value; None takes the scope's, or else the
         uniform Xavier initializer (zeros for integers).
       regularizer: a function from the variable to a scalar loss; None takes the scope's.
       trainable: whether optimizers change it.
       collections: names under which `get_variables` finds it.
-      device: where to keep it, or a function from the variable's name to that.
+      device: where to place it, or a function from the variable's name to a device.
       synchronization: as in `tf.Variable`, under a distribution strategy.
       aggregation: as in `tf.Variable`, under a distribution strategy.
 
     Raises:
-      ValueError: if this pass has asked for the name before and `reuse` is not set, if `reuse=True`
-        and there is no such variable, or if it has another shape or dtype.
+      ValueError: if this pass has already requested the name and `reuse` is not set, if
+        `reuse=True` and there is no such variable, or if it has another shape or dtype.
     """
     return _get(name, shape, dtype, initializer, regularizer, trainable, collections, device,
                 synchronization, aggregation, model=False)  # fmt: skip
@@ -147,12 +147,12 @@ def _get(
     one_pass, scope = current_pass(), current_scope()
     store = one_pass.store
     full_name = f"{scope.name}/{name}" if scope.name else name
-    found = store.named_variable(full_name)
-    _check_reuse(full_name, found, scope.reuse, full_name in one_pass.requested)
+    variable = store.named_variable(full_name)
+    _check_reuse(full_name, variable is not None, scope.reuse, full_name in one_pass.requested)
     regularizer = regularizer or scope.regularizer
     dtype = tf.as_dtype(dtype)
     kept = store.kept_dtype(dtype)
-    if found is None:
+    if variable is None:
         record = Record(full_name, model, trainable, regularizer, frozenset(collections or ()))
         initializer = initializer if initializer is not None else scope.initializer
         if initializer is None:
@@ -163,43 +163,46 @@ def _get(
         if shape is None and callable(initializer):
             raise ValueError(f"variable {full_name!r} is new and needs a shape")
         device = device(full_name) if callable(device) else device
-        found = store.create(record, shape, kept, initializer, device, synchronization, aggregation)
+        variable = store.create(
+            record, shape, kept, initializer, device, synchronization, aggregation
+        )
     else:
-        _check_same(full_name, found, shape, kept)
-    one_pass.requested.setdefault(full_name, found)
+        _check_same(full_name, variable, shape, kept)
+    one_pass.requested.setdefault(full_name, variable)
     if regularizer is not None:
-        one_pass.regularizers.setdefault(full_name, (found, regularizer))
-    return found if kept == dtype else tf.cast(found, dtype)
+        one_pass.regularizers.setdefault(full_name, (variable, regularizer))
+    return variable if kept == dtype else tf.cast(variable, dtype)
 
 
-def _check_reuse(name: str, found: Any, reuse: bool | Reuse | None, requested: bool) -> None:
+def _check_reuse(name: str, exists: bool, reuse: bool | Reuse | None, requested: bool) -> None:
     if requested and not reuse:
         raise ValueError(
-            f"variable {name!r} was already asked for in this pass. To share it, set reuse=True "
-            "(or slim.AUTO_REUSE); for another variable, give the layer another scope"
+            f"variable {name!r} was already requested in this pass. To share it, set reuse=True "
+            "(or slim.AUTO_REUSE); for another variable, use another scope"
         )
-    if found is None and reuse is True:
+    if not exists and reuse is True:
         known = current_store().named_variables
         hint = _checks.suggest(name, known) or "."
         raise ValueError(f"reuse=True, but there is no variable {name!r} in this store{hint}")
 
 
 def _check_same(
-    name: str, found: tf.Variable, shape: Sequence[int] | None, dtype: tf.DType
+    name: str, variable: tf.Variable, shape: Sequence[int] | None, dtype: tf.DType
 ) -> None:
-    if shape is not None and not tf.TensorShape(shape).is_compatible_with(found.shape):
+    if shape is not None and not tf.TensorShape(shape).is_compatible_with(variable.shape):
         raise ValueError(
-            f"variable {name!r} has shape {tuple(found.shape)} in this store, "
-            f"but {tuple(shape)} was asked for; use another scope or another store"
+            f"variable {name!r} has shape {tuple(variable.shape)} in this store, "
+            f"but {tuple(shape)} was requested; use another scope or another store"
         )
-    if dtype != found.dtype.base_dtype:
+    if dtype != variable.dtype.base_dtype:
         raise ValueError(
-            f"variable {name!r} is {found.dtype.name} in this store, but {dtype.name} was asked for"
+            f"variable {name!r} is {variable.dtype.name} in this store,"
+            f" but {dtype.name} was requested"
         )
 
 
 def add_model_variable(var: tf.Variable, name: str | None = None) -> None:
-    """Puts a variable made elsewhere into the current store as one of the network.
+    """Adds a variable created elsewhere to the current store as a model variable.
 
     Args:
       var: the variable.
@@ -215,12 +218,12 @@ def get_variables(
     suffix: str | None = None,
     collection: str | None = None,
 ) -> list[tf.Variable]:
-    """Returns variables in the order of creation.
+    """Returns variables in order of creation.
 
     Args:
-      scope: a regular expression that the beginning of the name must match, or a scope.
+      scope: a regular expression matched at the beginning of the name, or a scope.
       suffix: last part of the name: "weights", or "conv1/weights".
-      collection: keep those put into this collection.
+      collection: keep only variables of this collection.
     """
     return _select(
         scope, suffix, lambda record: collection is None or collection in record.collections
@@ -253,16 +256,16 @@ def get_variables_by_name(given_name: str, scope: str | None = None) -> list[tf.
 
 
 def get_unique_variable(var_op_name: str) -> tf.Variable:
-    """Returns the one variable with this full name.
+    """Returns the variable with this full name.
 
     Raises:
       ValueError: if there is none; the message has the nearest names.
     """
-    found = current_store().named_variable(var_op_name)
-    if found is None:
+    variable = current_store().named_variable(var_op_name)
+    if variable is None:
         hint = _checks.suggest(var_op_name, current_store().named_variables) or "."
         raise ValueError(f"there is no variable {var_op_name!r} in this store{hint}")
-    return found
+    return variable
 
 
 def get_variable_full_name(var: tf.Variable) -> str:
@@ -276,8 +279,8 @@ def get_variables_to_restore(
     """Returns the variables to read from a checkpoint.
 
     Args:
-      include: scopes (regular expressions matched at the beginning); None takes all variables.
-      exclude: scopes to leave out.
+      include: scopes (regular expressions matched at the beginning); None includes all variables.
+      exclude: scopes to exclude.
 
     Raises:
       TypeError: if either is neither a list, a tuple nor None.
@@ -287,8 +290,8 @@ def get_variables_to_restore(
             raise TypeError(f"{name}={value!r} must be a list or tuple of scopes")
     scopes = [None] if include is None else include
     chosen = [v for scope in scopes for v in get_variables(scope)]
-    left_out = {id(v) for scope in exclude or () for v in get_variables(scope)}
-    return list({id(v): v for v in chosen if id(v) not in left_out}.values())
+    excluded = {id(v) for scope in exclude or () for v in get_variables(scope)}
+    return list({id(v): v for v in chosen if id(v) not in excluded}.values())
 
 
 def filter_variables(
@@ -301,9 +304,9 @@ def filter_variables(
 
     Args:
       var_list: the variables.
-      include_patterns: regular expressions; None or empty takes all.
+      include_patterns: regular expressions; None or empty includes all.
       exclude_patterns: regular expressions.
-      reg_search: match anywhere in the name, or else at its beginning.
+      reg_search: whether to match anywhere in the name instead of at its beginning.
     """
     matches = re.search if reg_search else re.match
 
@@ -320,12 +323,12 @@ def filter_variables(
 
 
 def get_global_step() -> tf.Variable | None:
-    """Returns the current store's step counter, or None if none was made."""
+    """Returns the current store's step counter, or None if there is none."""
     return current_store().named_variable(GLOBAL_STEP)
 
 
 def create_global_step() -> tf.Variable:
-    """Makes the current store's step counter, an int64 scalar that starts at 0.
+    """Creates the current store's step counter, an int64 scalar that starts at 0.
 
     Raises:
       ValueError: if there is one already.
@@ -340,7 +343,7 @@ def create_global_step() -> tf.Variable:
 
 
 def get_or_create_global_step() -> tf.Variable:
-    """Returns the current store's step counter, made at the first call."""
+    """Returns the current store's step counter, created by the first call."""
     step = get_global_step()
     return create_global_step() if step is None else step
 
@@ -349,8 +352,7 @@ def _select(
     scope: str | VariableScope | None, suffix: str | None, keep: Callable[[Record], bool]
 ) -> list[tf.Variable]:
     scope = scope.name if isinstance(scope, VariableScope) else scope
-    # As TensorFlow 1's collections: the scope is matched at the beginning, the suffix as whole
-    # parts.
+    # As with TensorFlow 1's collections: the scope is matched at the beginning of the name.
     pattern = re.compile(scope) if scope else None
     ending = f"(?:.*/)?{re.escape(suffix)}$" if suffix else None
     store = current_store()

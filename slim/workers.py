@@ -1,4 +1,4 @@
-"""Several processes that train one network in step: what they agree on, and who writes."""
+"""Several processes that train one network synchronously: agreement, and who writes files."""
 
 import tensorflow as tf
 
@@ -8,10 +8,10 @@ _ABORTED = "Collective ops is aborted"
 
 
 class Workers:
-    """The processes of a strategy, as one of them sees them.
+    """The processes of a strategy, as seen by one of them.
 
-    Every method that talks to the others has to be called by all of them, in the same order; with
-    one process it does nothing.
+    Every method that communicates must be called by all processes in the same order; with a single
+    process it does nothing.
 
     Args:
       strategy: of any kind; MultiWorkerMirrored has several processes.
@@ -30,7 +30,7 @@ class Workers:
 
     @property
     def is_chief(self) -> bool:
-        """Whether this process writes what the run leaves behind."""
+        """Whether this process writes the run's files."""
         return self.index == 0
 
     def any(self, flag: bool) -> bool:
@@ -43,26 +43,26 @@ class Workers:
             raise translated(error, self) from error
 
     def of_chief(self, number: int) -> int:
-        """Returns the number that the first process gives."""
+        """Returns the first process's number."""
         if self.count == 1:
             return number
         return int(self._sums([tf.constant(number if self.is_chief else 0, tf.int64)])[0])
 
     def take_from_chief(self, variables: dict[str, tf.Variable]) -> None:
-        """Gives variables the values that they have in the first process."""
+        """Sets variables to their values in the first process."""
         if self.count == 1:
             return
         mine = [local_value(variable) for variable in variables.values()]
-        # Numbers are summed, and only the chief's are not zero.
+        # Values are summed, and only the chief's are nonzero.
         common = self._sums(mine if self.is_chief else [tf.zeros_like(value) for value in mine])
         for variable, value in zip(variables.values(), common, strict=True):
             variable.assign(value)
 
     def distribute(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
-        """Returns the dataset in the parts that the replicas take.
+        """Returns the dataset distributed to the replicas.
 
         Args:
-          dataset: batches for all replicas of this process; each process has its own share.
+          dataset: batches for all replicas of this process; each process has its own part.
         """
         if self.count == 1:
             return self._strategy.experimental_distribute_dataset(dataset)
@@ -77,8 +77,8 @@ class Workers:
 def local_value(variable: tf.Variable) -> tf.Tensor:
     """Returns the value of a variable, aggregated over the replicas of this process.
 
-    A variable kept per replica is not read from the other processes, since they would have to take
-    part: this process's is as good as theirs.
+    A variable with one value per replica is not read from the other processes, which would all have
+    to take part.
     """
     strategy = getattr(variable, "distribute_strategy", None)
     if strategy is None:
@@ -90,11 +90,11 @@ def local_value(variable: tf.Variable) -> tf.Tensor:
 
 
 def translated(error: tf.errors.OpError, workers: Workers) -> Exception:
-    """Returns the error to raise for one that came while workers trained together."""
+    """Returns the error to raise for one that occurred while several workers trained."""
     lost = (tf.errors.UnavailableError, tf.errors.CancelledError, tf.errors.AbortedError)
     if workers.count == 1 or not (isinstance(error, lost) or _ABORTED in str(error)):
         return error
     return _checks.RunError(
-        f"worker {workers.index} of {workers.count} lost the others: one of them ended "
-        "or cannot be reached. The last checkpoint is as it was; the same commands go on from there"
+        f"worker {workers.index} of {workers.count} lost the others: one of them ended or cannot "
+        "be reached. The last checkpoint is intact; the same commands resume from it"
     )

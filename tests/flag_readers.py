@@ -69,6 +69,8 @@ def _annotated(annotation: ast.expr | None) -> str | None:
         return _annotated(annotation.left)
     if isinstance(annotation, ast.Attribute):
         return annotation.attr
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        return annotation.value
     return annotation.id if isinstance(annotation, ast.Name) else None
 
 

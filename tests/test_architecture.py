@@ -21,20 +21,36 @@ FLOORS = (
     ("deployment", ("deployment", "slim")),
     ("classifier.config", ("classifier.config", "classifier.options", "slim._checks")),
     ("classifier.exit_codes", ()),
+    (
+        "classifier.front_door",
+        (
+            "classifier.exit_codes",
+            "classifier.output",
+            "classifier.stopping",
+            "classifier.write_errors",
+            "slim._checks",
+            "slim.signals",
+        ),
+    ),
     ("classifier.help_text", ("classifier.options",)),
     ("classifier.native_log", ()),
     ("classifier.options", ("slim._checks",)),
     ("classifier.output", ()),
-    ("classifier.paths", ("classifier.options", "slim._checks", "slim.checkpoints")),
+    (
+        "classifier.paths",
+        ("classifier.options", "slim._checks", "slim._files", "slim.checkpoints"),
+    ),
     ("classifier.run_directory", ("slim._checks", "slim._paths")),
+    ("classifier.stopping", ()),
+    ("classifier.write_errors", ("slim._checks",)),
     (
         "classifier.flags",
         (
             "classifier.exit_codes",
+            "classifier.front_door",
             "classifier.help_text",
             "classifier.native_log",
             "classifier.options",
-            "classifier.output",
             "classifier.paths",
             "nets.nets_factory",
             "datasets.dataset_factory",
@@ -70,7 +86,13 @@ FLOORS = (
     ),
     (
         "download_and_convert_data",
-        ("classifier.flags", "classifier.config", "classifier.exit_codes", "datasets"),
+        (
+            "classifier.flags",
+            "classifier.config",
+            "classifier.exit_codes",
+            "classifier.stopping",
+            "datasets",
+        ),
     ),
     ("", ("classifier",)),  # the other scripts
 )
@@ -87,6 +109,7 @@ TENSORFLOW_FREE = (
     "classifier.exit_codes",
     "classifier.facts",
     "classifier.flags",
+    "classifier.front_door",
     "classifier.help_text",
     "classifier.native_log",
     "classifier.output",
@@ -99,6 +122,8 @@ TENSORFLOW_FREE = (
     "classifier.resolve_trained",
     "classifier.resuming",
     "classifier.run_directory",
+    "classifier.stopping",
+    "classifier.write_errors",
     "datasets.archives",
     "datasets.conversion_journal",
     "datasets.conversion_report",
@@ -121,6 +146,7 @@ TENSORFLOW_FREE = (
     "slim._ownership",
     "slim._paths",
     "slim.arg_scope",
+    "slim.signals",
 )
 
 

@@ -1,5 +1,7 @@
 """The formats by name, and the export that the options ask for."""
 
+import contextlib
+import os
 from collections.abc import Callable, Iterator, Mapping
 
 from classifier import facts, model, ownership
@@ -74,25 +76,43 @@ def run(config: ExportConfig) -> ExitCode | None:
     for warning in _warnings(resolved, classifier, numbers):
         print(f"warning: {warning}", flush=True)
     found: dict[str, checks.Exported] = {}
-    try:
-        with signals.termination_as_interrupt():
-            for name in resolved.formats:
-                exported = found[name] = FORMATS[name](job)
-                print(f"{name} {exported.path} {exported.comparison}", flush=True)
-    finally:
-        if found:  # what was kept is to be used, whatever became of the rest
-            _finish(job, found, numbers)
+    with _released_if_empty(output_dir), _paths.scratch_directory(output_dir) as scratch:
+        # Written first: a format without its labels is of little use, and renaming takes no space.
+        has_labels = config.run.final_endpoint is None
+        labels_path = labels.write(resolved.model, scratch) if has_labels else None
+        try:
+            with signals.noted(lambda: f"Formats that are complete: {', '.join(found) or 'none'}"):
+                for name in resolved.formats:
+                    exported = found[name] = FORMATS[name](job)
+                    print(f"{name} {exported.path} {exported.comparison}", flush=True)
+        finally:
+            if found:  # what was kept is to be used, whatever became of the rest
+                _finish(job, found, numbers, labels_path)
     return None
 
 
+@contextlib.contextmanager
+def _released_if_empty(output_dir: str) -> Iterator[None]:
+    """Removes the directory's mark in the end if the block wrote nothing."""
+    try:
+        yield
+    finally:
+        if set(os.listdir(output_dir)) == {_ownership.MARK}:
+            _ownership.release(output_dir)
+
+
 def _finish(
-    job: Job, found: Mapping[str, checks.Exported], numbers: model_card.Measured | None
+    job: Job,
+    found: Mapping[str, checks.Exported],
+    numbers: model_card.Measured | None,
+    labels_path: str | None,
 ) -> None:
-    """Writes labels and model card beside the formats, and prints how these are called."""
-    if job.options.final_endpoint is None:
-        labels_path = labels.write(job.classifier.info, str(job.options.output_dir))
-        if labels_path:
-            print(f"labels {labels_path}")
+    """Moves the labels next to the formats, writes the model card, and prints how the formats are
+    called."""
+    if labels_path is not None:
+        path = os.path.join(str(job.options.output_dir), os.path.basename(labels_path))
+        os.replace(labels_path, path)
+        print(f"labels {path}")
     others = tuple(job.present(but=found))
     if others:
         print(f"of an earlier export, and left as they are: {', '.join(others)}")

@@ -1,7 +1,5 @@
 """A GraphDef without weights, under the original's names, for TensorFlow's own `freeze_graph`."""
 
-import os
-
 import tensorflow as tf
 from google.protobuf import text_format
 
@@ -34,8 +32,7 @@ def write(resolved: ResolvedGraph) -> None:
         content = text_format.MessageToString(found).encode()
     else:
         content = found.SerializeToString(deterministic=True)
-    os.makedirs(os.path.dirname(os.path.abspath(resolved.output_file)), exist_ok=True)
-    _paths.write_atomically(resolved.output_file, content)
+    _paths.write_new_file(resolved.output_file, content)
     names = [each for each in ("Predictions", "predictions") if each in end_points]
     output = (end_points[names[0]] if names else logits).op.name
     print(

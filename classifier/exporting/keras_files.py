@@ -27,7 +27,10 @@ def write_model(job: Job) -> checks.Exported:
     with _paths.scratch_directory(str(job.options.output_dir)) as scratch:
         fresh = os.path.join(scratch, os.path.basename(path))
         made = functional(job.classifier, trial.spec)
-        with warnings.catch_warnings():  # Keras 3 copies arrays as NumPy 1 wanted it
+        with (
+            _paths.named_in_errors(path),
+            warnings.catch_warnings(),
+        ):  # Keras 3 copies arrays as NumPy 1 wanted it
             warnings.simplefilter("ignore", DeprecationWarning)
             made.save(fresh)
         loaded = tf.keras.models.load_model(fresh, compile=False)

@@ -1,5 +1,6 @@
 """A SavedModel, laid out as TensorFlow Serving wants it."""
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -114,9 +115,12 @@ def _move(temporary: str, path: str) -> None:
     for folder, _, files in os.walk(temporary):
         for name in (".", *files):
             _paths.flush_to_disk(os.path.join(folder, name))
+    os.makedirs(os.path.dirname(path), exist_ok=True)
     try:
         os.rename(temporary, path)
     except OSError as error:
+        with contextlib.suppress(OSError):  # it holds something
+            os.rmdir(os.path.dirname(path))
         if not os.path.exists(path):
             raise
         # Made since the export began.
@@ -153,7 +157,6 @@ def write(job: Job) -> checks.Exported:
         loaded = tf.saved_model.load(temporary).signatures
         found = _compare(job, loaded)
         answered = warm_up.replay(temporary, serving.by_signature(), loaded)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
         _move(temporary, path)
     print(f"{path}: {answered} warm-up requests, replayed")
     return checks.Exported(path, found, usage.saved_model(classifier, path, loaded))

@@ -105,7 +105,7 @@ class Progress(learning.Hook):
         if run.step // self._every > (run.step - steps) // self._every or last:
             self._tell(run)
 
-    def after_return(self, run: learning.Run, reason: str) -> None:
+    def after_rollback(self, run: learning.Run, reason: str) -> None:
         """Says so, and drops the numbers of the steps that are done anew."""
         print(reason, file=sys.stderr, flush=True)
         self._metrics.rewind(run.step)
@@ -123,7 +123,7 @@ class Progress(learning.Hook):
     def _restart(self, run: learning.Run) -> float:
         """Returns the seconds since the last call that steps took, without what was done beside."""
         since, beside = self._since, self._beside
-        self._since, self._beside = self._clock(), run.seconds_beside
+        self._since, self._beside = self._clock(), run.overhead_seconds
         return max(self._since - since - (self._beside - beside), 1e-9)
 
     def _tell(self, run: learning.Run) -> None:

@@ -91,9 +91,8 @@ class Preparation:
             traced_once(dict(zip(records, row, strict=True)), {"seed": seed})
             for row, seed in zip(rows, tf.unstack(self._seeds(records)), strict=True)
         ]
-        kept = {key: value for key, value in records.items() if key != "serialized"}
-        new = [key for key in made[0] if key not in kept]
-        return kept | {key: tf.stack([example[key] for example in made]) for key in new}
+        # Also what is only passed on: `rebatch` logs an error for each slice of a slice.
+        return {key: tf.stack([example[key] for example in made]) for key in made[0]}
 
     def _example(self, record: Example, seed: dict[str, tf.Tensor]) -> Example:
         decoder = self.dataset.decoder

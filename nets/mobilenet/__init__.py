@@ -1,6 +1,6 @@
-"""MobileNets of versions 2 and 3; the original's module names serve too.
+"""MobileNets of versions 2 and 3, also under TF-Slim's module names.
 
-`from nets.mobilenet import mobilenet_v2` works as it did there. Version 1 is `nets.mobilenet_v1`.
+`from nets.mobilenet import mobilenet_v2` works as in TF-Slim. Version 1 is `nets.mobilenet_v1`.
 """
 
 from nets.mobilenet import blocks as conv_blocks

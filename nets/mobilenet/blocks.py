@@ -1,9 +1,9 @@
-"""What MobileNets are made of: strides and dilation, padding, inverted residual, squeeze-excite.
+"""Building blocks of MobileNets: strides, dilation, padding, inverted residual, squeeze-excite.
 
 The inverted residual is that of Sandler et al., "MobileNetV2: Inverted Residuals and Linear
 Bottlenecks", https://arxiv.org/abs/1801.04381, Figure 4; squeeze-and-excite is that of Hu et al.,
-https://arxiv.org/abs/1709.01507, as Howard et al., "Searching for MobileNetV3",
-https://arxiv.org/abs/1905.02244, Figure 4, put it between the filters and the projection.
+https://arxiv.org/abs/1709.01507, between the filters and the projection as in Howard et al.,
+"Searching for MobileNetV3", https://arxiv.org/abs/1905.02244, Figure 4.
 """
 
 import contextlib
@@ -22,14 +22,14 @@ Activation = Callable[[tf.Tensor], tf.Tensor]
 
 
 def strides_and_rates(strides: Sequence[int], output_stride: int | None) -> list[tuple[int, int]]:
-    """Returns for each layer the stride to apply and the dilation that makes up for earlier ones.
+    """Returns each layer's stride and its dilation, which compensates for skipped strides.
 
-    Once the images are `output_stride` times smaller, every further stride is left out, and the
-    kernels of the layers after it are spread by that factor instead.
+    Once the maps are `output_stride` times smaller than the images, further strides are skipped and
+    the kernels of the following layers are dilated by that factor instead.
 
     Args:
-      strides: of the layers.
-      output_stride: the largest product of strides wanted, or None for all of them.
+      strides: the layers' strides.
+      output_stride: maximum product of the strides, or None for no limit.
 
     Raises:
       UserError: if the layers do not pass through `output_stride`.
@@ -49,14 +49,14 @@ def strides_and_rates(strides: Sequence[int], output_stride: int | None) -> list
 
 
 def fixed_padding(images: tf.Tensor, kernel_size: int | Sequence[int], rate: int = 1) -> tf.Tensor:
-    """Pads so that a "VALID" convolution gives the size of a "SAME" one.
+    """Pads so that a "VALID" convolution has the output size of a "SAME" one.
 
     Unlike "SAME" with a stride, the padding does not depend on the size of the images.
 
     Args:
       images: [batch, height, width, channels].
-      kernel_size: of the convolution to come, one number or (height, width).
-      rate: its dilation.
+      kernel_size: the convolution's kernel size, one number or (height, width).
+      rate: the convolution's dilation.
     """
     height, width = (kernel_size,) * 2 if isinstance(kernel_size, int) else kernel_size
     totals = [(height - 1) * rate, (width - 1) * rate]
@@ -69,8 +69,8 @@ def make_divisible(value: float, divisor: int, min_value: int | None = None) -> 
 
     Args:
       value: a number of channels.
-      divisor: of the result.
-      min_value: smallest result; `divisor` by default.
+      divisor: divisor of the result.
+      min_value: minimum of the result; default: `divisor`.
     """
     smallest = divisor if min_value is None else min_value
     rounded = max(smallest, int(value + divisor / 2) // divisor * divisor)
@@ -94,10 +94,11 @@ def split_sizes(total: int, ways: int, divisible_by: int = 8) -> list[int]:
     """
     if total % divisible_by or total < ways * divisible_by:
         raise ValueError(
-            f"{total} channels do not split into {ways} parts that are multiples of {divisible_by}"
+            f"{total} channels cannot be split into {ways} parts that are multiples of "
+            f"{divisible_by}"
         )
     units = total // divisible_by
-    # Each part ends at the first multiple that is not short of its share.
+    # Each part ends at the first multiple at or above its fraction of the total.
     ends = [-(-units * part // ways) * divisible_by for part in range(ways + 1)]
     return [end - start for start, end in itertools.pairwise(ends)]
 
@@ -113,19 +114,19 @@ def split_conv(
 ) -> tf.Tensor:
     """Builds a 1x1 convolution in groups: each part of the outputs sees one part of the inputs.
 
-    Where a part would have fewer than `divisible_by` channels, it is one convolution after all.
+    If a part would have fewer than `divisible_by` channels, the convolution is not split.
 
     Args:
       images: [batch, height, width, channels].
-      num_outputs: channels of all outputs together.
+      num_outputs: number of channels of all outputs together.
       num_ways: number of groups; 1 for a plain convolution.
       scope: name of the layer; the groups' are `{scope}_part_0`, ...
-      divisible_by: of which the parts' channels are multiples.
-      endpoints: where to note the groups' outputs.
-      **kwargs: for `slim.conv2d`.
+      divisible_by: divisor of the parts' numbers of channels.
+      endpoints: dictionary to which the groups' outputs are added.
+      **kwargs: further arguments of `slim.conv2d`.
 
     Raises:
-      ValueError: if the channels do not split.
+      ValueError: if the channels cannot be split.
     """
     channels = images.shape[-1]
     if num_ways == 1 or min(channels, num_outputs) // num_ways < divisible_by:
@@ -138,12 +139,12 @@ def split_conv(
     for number, (group, size) in enumerate(zip(groups, sizes, strict=True)):
         part = f"{scope}_part_{number}"
         net = slim.conv2d(group, size, [1, 1], scope=part, **kwargs)
-        outputs.append(_noted(endpoints, f"{part}_output", net))
+        outputs.append(_recorded(endpoints, f"{part}_output", net))
     return tf.concat(outputs, 3, name=f"{part}_concat")
 
 
-def _noted(endpoints: dict[str, tf.Tensor] | None, name: str, net: tf.Tensor) -> tf.Tensor:
-    """Gives `net` an operation called `name`, and notes it."""
+def _recorded(endpoints: dict[str, tf.Tensor] | None, name: str, net: tf.Tensor) -> tf.Tensor:
+    """Returns `net` as an operation called `name`, recorded in `endpoints`."""
     net = tf.identity(net, name=name)
     if endpoints is not None:
         endpoints[name] = net
@@ -171,11 +172,11 @@ def squeeze_excite(
 
     Args:
       images: [batch, height, width, channels].
-      divisible_by: of which the inner channels are a multiple.
-      squeeze_factor: how many times fewer the inner channels are.
-      inner_activation_fn: of the inner layer.
-      gating_fn: of the gate.
-      squeeze_input_tensor: what to compute the gate from instead of `images`.
+      divisible_by: divisor of the number of inner channels.
+      squeeze_factor: ratio of the channels to the inner channels.
+      inner_activation_fn: activation of the inner layer.
+      gating_fn: activation of the gate.
+      squeeze_input_tensor: tensor to compute the gate from instead of `images`.
     """
     with slim.variable_scope("squeeze_excite"):
         source = images if squeeze_input_tensor is None else squeeze_input_tensor
@@ -221,34 +222,37 @@ def expanded_conv(
 ) -> tf.Tensor:
     """Builds an inverted residual: 1x1 expansion, depthwise filters, 1x1 projection, plus input.
 
-    Without more channels to expand to, there is no expansion. The input is added where the stride
-    is 1 and the channels are as many.
+    If the expansion would not increase the number of channels, it is skipped. The input is added if
+    the stride is 1 and the numbers of channels are equal.
 
     Args:
       images: [batch, height, width, channels].
-      num_outputs: channels of the projection.
-      expansion_size: channels of the expansion, or a function of `num_inputs` that gives them.
-      stride: of the depthwise filters.
-      rate: their dilation.
-      kernel_size: of the filters, one number or (height, width).
+      num_outputs: number of channels of the projection.
+      expansion_size: number of channels of the expansion, or a function of `num_inputs` that
+        returns it.
+      stride: stride of the depthwise filters.
+      rate: dilation of the depthwise filters.
+      kernel_size: size of the depthwise filters, one number or (height, width).
       residual: whether to add the input, or a function `(input_tensor, output_tensor)` that does.
-      normalizer_fn: such as `slim.batch_norm`.
+      normalizer_fn: normalizer of all layers, such as `slim.batch_norm`.
       split_projection: number of groups of the projection; see `split_conv`.
       split_expansion: number of groups of the expansion.
-      split_divisible_by: of which the groups' channels are multiples.
+      split_divisible_by: divisor of the groups' numbers of channels.
       expansion_transform: a function `(expansion_tensor, input_tensor)` applied before the
         projection, such as a squeeze-excite.
-      depthwise_location: "input", "expansion" or "output": after what the filters are applied, or
-        None for no depthwise filters.
+      depthwise_location: where to apply the depthwise filters: after the "input", the "expansion"
+        or the "output"; None for no depthwise filters.
       depthwise_channel_multiplier: outputs of the depthwise filters per channel.
-      endpoints: where to note the outputs inside, by the names of their operations.
-      use_explicit_padding: pad before the filters by an amount that does not depend on the size.
-      padding: of the filters, without explicit padding.
-      inner_activation_fn: of the expansion and the depthwise filters; None leaves it to arg_scope.
-      depthwise_activation_fn: of the depthwise filters, if it is another one.
-      project_activation_fn: of the projection.
-      fused: the expansion itself is a convolution of `kernel_size` with the stride, and there are
-        no depthwise filters (https://arxiv.org/abs/2003.02838).
+      endpoints: dictionary to which the block's inner outputs are added, by operation name.
+      use_explicit_padding: whether to pad before the filters by an amount that does not depend on
+        the size.
+      padding: padding of the filters, without explicit padding.
+      inner_activation_fn: activation of the expansion and the depthwise filters; None leaves it to
+        arg_scope.
+      depthwise_activation_fn: activation of the depthwise filters, where it is another one.
+      project_activation_fn: activation of the projection.
+      fused: whether the expansion is a convolution of `kernel_size` with the stride, without
+        depthwise filters (https://arxiv.org/abs/2003.02838).
       scope: name of the block.
 
     Returns:
@@ -256,7 +260,7 @@ def expanded_conv(
 
     Raises:
       UserError: if `depthwise_location` is not known.
-      ValueError: if both paddings are given, or there is no layer that the stride could act in.
+      ValueError: if `padding` is set with explicit padding, or no layer can apply the stride.
     """
     location = (
         None if fused else _checks.one_of("depthwise_location", depthwise_location, _LOCATIONS)
@@ -288,12 +292,15 @@ def expanded_conv(
         inner = expansion_size(num_inputs=channels) if callable(expansion_size) else expansion_size
         expands = inner > net.shape[-1]
         if stride > 1 and not location and not (fused and expands):
-            raise ValueError(f"stride={stride}, but this block has no layer that it could act in")
+            raise ValueError(
+                f"stride={stride} needs depthwise filters or a fused expansion, and this block has "
+                "neither"
+            )
         if expands and fused:
             net = filters(slim.conv2d, inner, "expand", endpoints, "expansion_output", net)
         elif expands:
             net = split_conv(net, inner, split_expansion, "expand", **groups)
-            net = _noted(endpoints, "expansion_output", net)
+            net = _recorded(endpoints, "expansion_output", net)
         if location == "expansion":
             net = depthwise(net)
         if expansion_transform is not None:
@@ -308,7 +315,7 @@ def expanded_conv(
             net = residual(input_tensor=images, output_tensor=net)
         elif residual and stride == 1 and net.shape[-1] == channels:
             net += images
-        return _noted(endpoints, "output", net)
+        return _recorded(endpoints, "output", net)
 
 
 def _filters(
@@ -324,16 +331,16 @@ def _filters(
     padding: str | None,
     **kwargs: Any,
 ) -> tf.Tensor:
-    """Applies the layer that sees neighbours; `padding=None` pads independently of the size."""
+    """Applies a layer with a spatial kernel; `padding=None` pads independently of the size."""
     if padding is None:
         net, padding = fixed_padding(net, kernel_size, rate), "VALID"
     net = layer(net, num_outputs, kernel_size, rate=rate, padding=padding, scope=scope, **kwargs)
-    return _noted(endpoints, name, net)
+    return _recorded(endpoints, name, net)
 
 
 @contextlib.contextmanager
 def _activations(inner: Activation | None, depthwise: Activation | None) -> Iterator[None]:
-    """Sets the activations inside a block, where they are given."""
+    """Sets the activations inside a block that are not None."""
     with contextlib.ExitStack() as stack:
         for layer, activation_fn in (
             (slim.conv2d, inner),

@@ -1,7 +1,8 @@
 """MobileNets of versions 2 and 3 from a table of layers: base, classifier, training scope.
 
-A table (`conv_defs`) is a mapping with `spec`, a list of rows made by `op`; `defaults`, arguments
-by functions, as for `slim.arg_scope`; and, if wanted, `overrides`, which are applied after them.
+A table (`conv_defs`) is a mapping with `spec`, a list of rows that `op` returns; `defaults`,
+arguments by functions, as for `slim.arg_scope`; and, optionally, `overrides`, which are applied
+after them.
 """
 
 import contextlib
@@ -13,6 +14,7 @@ import tensorflow as tf
 
 import slim
 from nets._end_points import run_layers
+from nets._outputs import conv_logits
 from nets.mobilenet import blocks
 from slim import _checks
 
@@ -28,8 +30,8 @@ def depth_multiplier(
     Args:
       params: the arguments.
       multiplier: factor.
-      divisible_by: of which the result is a multiple.
-      min_depth: smallest result.
+      divisible_by: divisor of the result.
+      min_depth: minimum of the result.
     """
     scaled = dict(params)
     if "num_outputs" in scaled:
@@ -39,7 +41,7 @@ def depth_multiplier(
 
 
 def unscaled(params: Mapping[str, Any], multiplier: float) -> dict[str, Any]:
-    """Returns a row's arguments as they are: the `multiplier_func` of a layer that stays large."""
+    """Returns a row's arguments unchanged: the `multiplier_func` of a layer that is not scaled."""
     del multiplier
     return dict(params)
 
@@ -49,9 +51,9 @@ class Op(NamedTuple):
 
     Attributes:
       op: a layer, called as `op(net, **params)`. If it has the parameters `rate` and
-        `use_explicit_padding`, they are given where they are needed.
-      params: its arguments.
-      multiplier_func: a function `(params, multiplier)` that returns the arguments to use.
+        `use_explicit_padding`, they are passed where needed.
+      params: the layer's arguments.
+      multiplier_func: a function `(params, multiplier)` that returns the scaled arguments.
     """
 
     op: Callable[..., tf.Tensor]
@@ -65,16 +67,16 @@ def op(layer: Callable[..., tf.Tensor], **params: Any) -> Op:
 
 
 def with_last_row(conv_defs: ConvDefs, **changes: Any) -> ConvDefs:
-    """Returns a table whose last row has other fields."""
+    """Returns the table with some fields of its last row changed."""
     *rows, last = conv_defs["spec"]
     return {**conv_defs, "spec": [*rows, last._replace(**changes)]}
 
 
 def depths(min_depth: int | None, divisible_by: int | None) -> Any:
-    """Returns an arg_scope for `depth_multiplier`; None leaves an argument to an outer one."""
-    given = {"min_depth": min_depth, "divisible_by": divisible_by}
-    _checks.positive(**given)
-    return slim.arg_scope([depth_multiplier], **_not_none(given))
+    """Returns an arg_scope for `depth_multiplier`; None leaves an argument to an outer scope."""
+    arguments = {"min_depth": min_depth, "divisible_by": divisible_by}
+    _checks.positive(**arguments)
+    return slim.arg_scope([depth_multiplier], **_not_none(arguments))
 
 
 def _not_none(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,7 +102,7 @@ def _batch_norm_mode(is_training: bool | None) -> Any:
 def _layer(
     row: Op, multiplier: float, stride: int, rate: int, use_explicit_padding: bool
 ) -> Callable[[tf.Tensor], tuple[tf.Tensor, dict[str, tf.Tensor]]]:
-    """Returns a function from a layer's input to its output and the outputs inside it."""
+    """Returns a function from a layer's input to its output and its inner outputs."""
     params = {**row.multiplier_func(row.params, multiplier), "stride": stride}
     accepted = inspect.signature(row.op).parameters
     if rate > 1 and "rate" in accepted:
@@ -128,7 +130,7 @@ def _layers(
     use_explicit_padding: bool,
     is_training: bool | None,
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """Builds the layers of a table inside the scope in force; see `mobilenet_base`."""
+    """Builds the layers of a table inside the current scope; see `mobilenet_base`."""
     _checks.positive(multiplier=multiplier)
     rows = conv_defs["spec"]
     steps = blocks.strides_and_rates([row.params.get("stride", 1) for row in rows], output_stride)
@@ -178,20 +180,20 @@ def mobilenet_base(
       images: [batch, height, width, channels].
       conv_defs: the table.
       multiplier: factor for the channels of all layers.
-      final_endpoint: "layer_1", "layer_2", ...; None for all.
+      final_endpoint: "layer_1", "layer_2", ...; None for all layers.
       output_stride: how many times smaller the last maps are than the images: one of the products
         of the table's strides from the start (1, 2, 4, 8, 16 or 32). None for the full stride.
-      use_explicit_padding: pad by an amount that does not depend on the size of the images.
+      use_explicit_padding: whether to pad by an amount that does not depend on the images' size.
       scope: name of the variables' scope, or a scope.
       is_training: whether batch norm is in training mode; `training_scope` sets it too. None leaves
         it to arg_scope.
 
     Returns:
-      The last output; and the outputs of all layers by name, then those inside the layers
+      The last output; and the outputs of all layers by name, then the layers' inner outputs
       ("layer_3/expansion_output").
 
     Raises:
-      UserError: if there is no such end point, the multiplier is not positive, or the rows do not
+      UserError: if the end point is not known, the multiplier is not positive, or the rows do not
         reach `output_stride`.
     """
     with slim.variable_scope(scope, "Mobilenet"):
@@ -221,17 +223,17 @@ def mobilenet(
     Args:
       images: [batch, height, width, channels].
       num_classes: number of classes; 0 or None returns the pooled features.
-      prediction_fn: from (logits, scope) to probabilities, or None for no predictions.
+      prediction_fn: function from (logits, scope) to probabilities, or None for no predictions.
       reuse: whether the variables are shared; see `slim.variable_scope`.
       scope: name of the variables' scope.
-      base_only: return the output of the last layer, without pooling and logits.
-      conv_defs: see `mobilenet_base`, as for the next five.
+      base_only: whether to return the last layer's output, without pooling and logits.
+      conv_defs: see `mobilenet_base`, as for the next four.
       multiplier: factor for the channels.
       final_endpoint: last layer.
       output_stride: how many times smaller the last maps are than the images.
-      use_explicit_padding: pad by an amount that does not depend on the size of the images.
+      use_explicit_padding: whether to pad by an amount that does not depend on the images' size.
       is_training: whether batch norm and dropout are in training mode; None leaves it to arg_scope.
-      dropout_keep_prob: share of the features that dropout keeps; None takes `training_scope`'s.
+      dropout_keep_prob: fraction of the features that dropout keeps; default: `training_scope`'s.
 
     Returns:
       Logits [batch, num_classes], or features [batch, 1, 1, channels], or the last layer's output;
@@ -251,17 +253,10 @@ def mobilenet(
             net = end_points["global_pool"] = blocks.global_pool(net)
             if not num_classes:
                 return net, end_points
-            given = {"is_training": is_training, "keep_prob": dropout_keep_prob}
-            net = slim.dropout(net, scope="Dropout", **_not_none(given))
-            logits = slim.conv2d(
-                net,
-                num_classes,
-                [1, 1],
-                activation_fn=None,
-                normalizer_fn=None,
-                biases_initializer=slim.zeros_initializer(),
-                scope="Conv2d_1c_1x1",
-            )
+            dropout = {"is_training": is_training, "keep_prob": dropout_keep_prob}
+            net = slim.dropout(net, scope="Dropout", **_not_none(dropout))
+            with slim.arg_scope([slim.conv2d], biases_initializer=slim.zeros_initializer()):
+                logits = conv_logits(net, num_classes, "Conv2d_1c_1x1", spatial_squeeze=False)
             logits = tf.identity(tf.squeeze(logits, [1, 2]), name="output")
         end_points["Logits"] = logits
         if prediction_fn is not None:
@@ -279,13 +274,13 @@ def training_scope(
     """Returns the scope of a MobileNet's layers. Without it the networks are in inference mode.
 
     Args:
-      is_training: whether batch norm and dropout are in training mode, unless the network is told
-        otherwise; None sets nothing.
-      weight_decay: coefficient of the L2 penalty on the weights of the convolutions, the depthwise
-        ones aside.
-      stddev: standard deviation of the initial weights; below zero takes Xavier's uniform values.
-      dropout_keep_prob: share of the features that dropout keeps; None sets nothing.
-      bn_decay: of batch norm's moving averages; None sets nothing.
+      is_training: whether batch norm and dropout are in training mode, unless the network's own
+        argument says otherwise; None leaves it unset.
+      weight_decay: coefficient of the L2 penalty on the weights of all but the depthwise
+        convolutions.
+      stddev: standard deviation of the initial weights; negative: Xavier's uniform distribution.
+      dropout_keep_prob: fraction of the features that dropout keeps; None leaves it unset.
+      bn_decay: decay of batch norm's moving averages; None leaves it unset.
     """
     initializer = (
         slim.xavier_initializer()

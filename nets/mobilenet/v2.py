@@ -18,7 +18,7 @@ training_scope = network.training_scope
 
 _CONVOLUTIONS = (slim.conv2d, slim.fully_connected, slim.separable_conv2d)
 
-_EXPANSION = 6  # a default of the table, so that `overrides` can change it
+_EXPANSION = 6  # in the table's defaults, so that `overrides` can change it
 
 # fmt: off
 _TABLE_2 = (
@@ -37,19 +37,21 @@ _TABLE_2 = (
 def _bottlenecks() -> list[network.Op]:
     rows = []
     for expansion, channels, repetitions, stride in _TABLE_2:
-        # Without "divisible by 8" the first block never expands, however few its channels are.
-        size = blocks.expand_input_by_factor(expansion, divisible_by=1)
-        given = {} if expansion == _EXPANSION else {"expansion_size": size}
+        arguments = {}
+        if expansion != _EXPANSION:
+            # Rounding to a multiple of 8 could expand the first block, which must not expand.
+            size = blocks.expand_input_by_factor(expansion, divisible_by=1)
+            arguments = {"expansion_size": size}
         for number in range(repetitions):
             step = 1 if number else stride
-            rows.append(op(blocks.expanded_conv, stride=step, num_outputs=channels, **given))
+            rows.append(op(blocks.expanded_conv, stride=step, num_outputs=channels, **arguments))
     return rows
 
 
 def _definition(normalizer_fn: Any, **normalizer_arguments: Any) -> ConvDefs:
     return {
         "defaults": {
-            (normalizer_fn,): normalizer_arguments,  # what changes the network, not its training
+            (normalizer_fn,): normalizer_arguments,  # the architecture's; training has its own
             _CONVOLUTIONS: {"normalizer_fn": normalizer_fn, "activation_fn": tf.nn.relu6},
             (blocks.expanded_conv,): {
                 "expansion_size": blocks.expand_input_by_factor(_EXPANSION),
@@ -85,20 +87,20 @@ def mobilenet(
     dropout_keep_prob: float | None = None,
     **kwargs: Any,
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """Builds MobileNet v2, in inference mode unless told otherwise (see `training_scope`).
+    """Builds MobileNet v2, by default in inference mode (see `training_scope`).
 
     Args:
       images: [batch, 224, 224, channels]; other sizes work too.
       num_classes: number of classes; 0 or None returns the pooled features.
       depth_multiplier: factor for the channels of all layers.
       scope: name of the variables' scope.
-      conv_defs: the table of layers; `V2_DEF` by default.
-      finegrain_classification_mode: a multiplier below 1 leaves the last layer as large as it is,
-        as section 6.1 of the paper does.
-      min_depth: fewest channels of a layer, whatever the multiplier.
-      divisible_by: of which the layers' channels are multiples.
-      activation_fn: in place of ReLU6.
-      dropout_keep_prob: share of the features that dropout keeps; None takes `training_scope`'s.
+      conv_defs: the table of layers; default: `V2_DEF`.
+      finegrain_classification_mode: whether a multiplier below 1 leaves the last layer unscaled, as
+        in section 6.1 of the paper.
+      min_depth: minimum number of channels of a layer.
+      divisible_by: divisor of the layers' numbers of channels.
+      activation_fn: activation in place of ReLU6.
+      dropout_keep_prob: fraction of the features that dropout keeps; default: `training_scope`'s.
       **kwargs: more for `network.mobilenet`: `is_training`, `final_endpoint`, `output_stride`,
         `use_explicit_padding`, `prediction_fn`, `reuse`, `base_only`.
 
@@ -106,7 +108,7 @@ def mobilenet(
       Logits [batch, num_classes] or features [batch, 1, 1, channels], and the end points by name.
 
     Raises:
-      UserError: if there is no such end point, a multiplier, depth or divisor is not positive, or
+      UserError: if the end point is not known, a multiplier, depth or divisor is not positive, or
         the rows do not reach `output_stride`.
     """
     _checks.positive(depth_multiplier=depth_multiplier)
@@ -131,14 +133,10 @@ def mobilenet(
 
 mobilenet.default_image_size = 224
 
-# The narrow ones keep the last layer large: so were the published checkpoints trained.
-mobilenet_v2_140 = variant(mobilenet, "mobilenet_v2_140", depth_multiplier=1.4)
-mobilenet_v2_050 = variant(
-    mobilenet, "mobilenet_v2_050", depth_multiplier=0.50, finegrain_classification_mode=True
-)
-mobilenet_v2_035 = variant(
-    mobilenet, "mobilenet_v2_035", depth_multiplier=0.35, finegrain_classification_mode=True
-)
+# The narrow ones do not scale the last layer, as in the published checkpoints.
+mobilenet_v2_140 = variant(mobilenet, depth_multiplier=1.4)
+mobilenet_v2_050 = variant(mobilenet, depth_multiplier=0.50, finegrain_classification_mode=True)
+mobilenet_v2_035 = variant(mobilenet, depth_multiplier=0.35, finegrain_classification_mode=True)
 
 
 def _with_activation(conv_defs: ConvDefs, activation_fn: Any) -> ConvDefs:
@@ -173,7 +171,8 @@ def mobilenet_base_group_norm(
     Args:
       images: [batch, height, width, channels].
       depth_multiplier: factor for the channels of all layers.
-      groups: of channels that are normalized together; it must divide the channels of each layer.
+      groups: number of groups of channels, each normalized together; must divide the number of
+        channels of each layer.
       **kwargs: more for `mobilenet`.
 
     Returns:

@@ -4,7 +4,7 @@ Howard et al., "Searching for MobileNetV3", https://arxiv.org/abs/1905.02244, Ta
 minimalistic ones have no squeeze-excite, no hard swish and no 5x5 kernels; the Edge TPU's has full
 convolutions in place of depthwise ones in its first part (https://arxiv.org/abs/2003.02838).
 
-Deliberately odd, because the published checkpoints were trained so:
+Irregular, as in the published checkpoints:
   * the gate of squeeze-excite multiplies by 0.16667, hard swish by 1/6;
   * hard swish is `x * relu6(x + 3) * (1 / 6)`, in this order;
   * the last 1x1 convolution of the small network has no squeeze-excite, unlike Table 2;
@@ -34,7 +34,7 @@ def hard_swish(x: tf.Tensor) -> tf.Tensor:
 
 
 def hard_sigmoid_gate(x: tf.Tensor) -> tf.Tensor:
-    """Returns relu6(x + 3) * 0.16667, which the checkpoints take for a sixth."""
+    """Returns relu6(x + 3) * 0.16667, the checkpoints' approximation of a sixth."""
     return tf.nn.relu6(x + 3) * 0.16667
 
 
@@ -43,7 +43,7 @@ def squeeze_excite(expansion_tensor: tf.Tensor, input_tensor: tf.Tensor) -> tf.T
 
     Args:
       expansion_tensor: [batch, height, width, channels].
-      input_tensor: the block's input, which has no part in it.
+      input_tensor: the block's input, not used.
     """
     del input_tensor
     return blocks.squeeze_excite(expansion_tensor, squeeze_factor=4, gating_fn=hard_sigmoid_gate)
@@ -52,12 +52,12 @@ def squeeze_excite(expansion_tensor: tf.Tensor, input_tensor: tf.Tensor) -> tf.T
 def reduce_to_1x1(
     images: tf.Tensor, default_size: int = 7, stride: int = 1, padding: str = "VALID"
 ) -> tf.Tensor:
-    """Averages over the whole image if it is a square of known size, or else over windows.
+    """Averages over the whole image if it is a square of known size, otherwise over windows.
 
     Args:
       images: [batch, height, width, channels].
-      default_size: of the windows, cut to the image where its size is known.
-      stride: from window to window.
+      default_size: size of the windows, at most that of the image where it is known.
+      stride: stride of the windows.
       padding: "VALID" or "SAME".
     """
     height, width = images.shape[1:3]
@@ -70,14 +70,14 @@ class Block(NamedTuple):
     """A row of the paper's tables.
 
     Attributes:
-      kernel: height and width.
-      expansion: channels inside ("exp size") at a depth multiplier of 1.
+      kernel: height and width of the filters.
+      expansion: inner channels ("exp size") at a depth multiplier of 1.
       depth: channels of the output.
-      squeeze_excite: whether there is one.
-      activation_fn: inside.
-      stride: of the filters.
+      squeeze_excite: whether there is a squeeze-excite.
+      activation_fn: activation of the inner layers.
+      stride: stride of the filters.
       fused: see `blocks.expanded_conv`.
-      residual: whether the input is added where it fits.
+      residual: whether the input is added where the shapes agree.
     """
 
     kernel: int
@@ -158,7 +158,7 @@ def _rows(table: Sequence[Block], depth: int) -> list[network.Op]:
     """Returns the rows for a table whose first block has an input of `depth` channels."""
     rows = []
     for row in table:
-        # The paper's numbers as factors of the input, so that a depth multiplier scales them.
+        # The paper's numbers, as factors of the input that a depth multiplier scales too.
         rows.append(
             op(
                 blocks.expanded_conv,
@@ -233,18 +233,18 @@ def mobilenet(
     dropout_keep_prob: float | None = None,
     **kwargs: Any,
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """Builds MobileNet v3, in inference mode unless told otherwise (see `training_scope`).
+    """Builds MobileNet v3, by default in inference mode (see `training_scope`).
 
     Args:
       images: [batch, 224, 224, channels]; other sizes work too.
       num_classes: number of classes; 0 or None returns the pooled features.
       depth_multiplier: factor for the channels of all layers.
       scope: name of the variables' scope.
-      conv_defs: the table of layers; `V3_LARGE` by default.
-      finegrain_classification_mode: the last layer is as large as it is at any multiplier.
-      min_depth: fewest channels of a layer, whatever the multiplier.
-      divisible_by: of which the layers' channels are multiples.
-      dropout_keep_prob: share of the features that dropout keeps; None takes `training_scope`'s.
+      conv_defs: the table of layers; default: `V3_LARGE`.
+      finegrain_classification_mode: whether the last layer is not scaled by the multiplier.
+      min_depth: minimum number of channels of a layer.
+      divisible_by: divisor of the layers' numbers of channels.
+      dropout_keep_prob: fraction of the features that dropout keeps; default: `training_scope`'s.
       **kwargs: more for `network.mobilenet`: `is_training`, `final_endpoint`, `output_stride`,
         `use_explicit_padding`, `prediction_fn`, `reuse`, `base_only`.
 
@@ -252,7 +252,7 @@ def mobilenet(
       Logits [batch, num_classes] or features [batch, 1, 1, channels], and the end points by name.
 
     Raises:
-      UserError: if there is no such end point, a multiplier, depth or divisor is not positive, or
+      UserError: if the end point is not known, a multiplier, depth or divisor is not positive, or
         the rows do not reach `output_stride`.
     """
     _checks.positive(depth_multiplier=depth_multiplier)
@@ -291,14 +291,13 @@ def mobilenet_base(
     return mobilenet(images, depth_multiplier=depth_multiplier, base_only=True, **kwargs)
 
 
-large = variant(mobilenet, "large", conv_defs=V3_LARGE)
-small = variant(mobilenet, "small", conv_defs=V3_SMALL)
-large_minimalistic = variant(mobilenet, "large_minimalistic", conv_defs=V3_LARGE_MINIMALISTIC)
-small_minimalistic = variant(mobilenet, "small_minimalistic", conv_defs=V3_SMALL_MINIMALISTIC)
-edge_tpu = variant(mobilenet, "edge_tpu", scope="MobilenetEdgeTPU", conv_defs=V3_EDGETPU)
+large = variant(mobilenet, conv_defs=V3_LARGE)
+small = variant(mobilenet, conv_defs=V3_SMALL)
+large_minimalistic = variant(mobilenet, conv_defs=V3_LARGE_MINIMALISTIC)
+small_minimalistic = variant(mobilenet, conv_defs=V3_SMALL_MINIMALISTIC)
+edge_tpu = variant(mobilenet, scope="MobilenetEdgeTPU", conv_defs=V3_EDGETPU)
 edge_tpu_075 = variant(
     mobilenet,
-    "edge_tpu_075",
     scope="MobilenetEdgeTPU",
     conv_defs=V3_EDGETPU,
     depth_multiplier=0.75,

@@ -1,12 +1,12 @@
-"""The cells of NASNet-A and PNASNet-5, as tables, and what builds them.
+"""The cells of NASNet-A and PNASNet-5, as tables, and their builder.
 
-A cell has states. State 0 is its input and state 1 the output of an earlier cell, both brought to
-the cell's number of filters. Each row of its table adds a state, the sum of two operations on
-earlier ones, and some of the states joined are the cell's output.
+A cell has states. State 0 is its input and state 1 the output of an earlier cell, both projected to
+the cell's number of filters. Each row of its table adds a state: the sum of two operations on
+earlier states. The cell's output is the concatenation of some of the states.
 
 NASNet-A: Zoph et al., https://arxiv.org/abs/1707.07012, figure 4. PNASNet-5: Liu et al.,
-https://arxiv.org/abs/1712.00559, figure 1. In the papers the output joins the states that no row
-uses; NASNet's cells join one more, and the published checkpoints pin that.
+https://arxiv.org/abs/1712.00559, figure 1. In the papers the output concatenates the states that no
+row uses; NASNet's cells add one more, as in the published checkpoints.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ import slim
 
 
 class Separable(NamedTuple):
-    """Activation, separable convolution, batch norm; all of it twice."""
+    """Activation, separable convolution and batch norm, applied twice."""
 
     kernel: int
 
@@ -32,7 +32,7 @@ class Pool(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """The state itself, unless it has other filters or the cell reduces."""
+    """The state itself; projected where the number of filters or the size changes."""
 
 
 class Combination(NamedTuple):
@@ -45,14 +45,14 @@ class Combination(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """A cell: its rows, which make the states 2, 3, ..., and the states that are its output."""
+    """A cell: its rows, which compute the states 2, 3, ..., and the states in its output."""
 
     combinations: tuple[Combination, ...]
     outputs: tuple[int, ...]
 
     @property
     def num_paths(self) -> int:
-        """How many of its operations drop path may drop: all but `Identity`."""
+        """Number of operations that drop path may drop: all but `Identity`."""
         sides = [side for row in self.combinations for side in (row.left, row.right)]
         return sum(not isinstance(side, Identity) for side in sides)
 
@@ -97,7 +97,7 @@ PNASNET = Cell(
 
 @dataclasses.dataclass(frozen=True)
 class Style:
-    """What the cells of a network have in common.
+    """Settings that all cells of a network share.
 
     Attributes:
       data_format: "NHWC" or "NCHW".
@@ -143,9 +143,9 @@ def build_cell(
     Args:
       cell: its table.
       net: its input.
-      prev: the output of an earlier cell; None takes `net` again, as it is.
+      prev: output of an earlier cell; None uses `net` for both states.
       scope: name of its variables' scope.
-      filters: of each of its states.
+      filters: number of filters of each of its states.
       stride: 2 in a reduction, for the operations on states 0 and 1.
       prev_is_larger: whether `prev` has twice the height and width of `net`.
       style: data format and activations.
@@ -185,7 +185,7 @@ def build_cell(
 
 
 def _match(prev: tf.Tensor, filters: int, is_larger: bool, style: Style) -> tf.Tensor:
-    """Returns an earlier cell's output with the size and the number of filters of this cell."""
+    """Returns an earlier cell's output at this cell's size and number of filters."""
     if is_larger:
         return factorized_reduction(style.activation(prev), filters, 2, style.data_format)
     if prev.shape[style.channel_axis] == filters:
@@ -229,13 +229,14 @@ _BUILDERS = {Separable: _separable, Pool: _pool, Identity: _identity}
 def factorized_reduction(
     net: tf.Tensor, output_filters: int, stride: int, data_format: str = "NHWC"
 ) -> tf.Tensor:
-    """Changes the number of filters, with a stride of 2 without losing every other pixel.
+    """Changes the number of filters, and with a stride of 2 halves the size.
 
-    Half of the filters see the pixels at even rows and columns, the other half those at odd ones.
+    Half of the filters see the pixels at even rows and columns, the other half those at odd ones,
+    so that a stride of 2 discards none.
 
     Args:
-      net: [batch, height, width, channels], or as `data_format` says.
-      output_filters: filters of the result; an odd one goes to the second half.
+      net: [batch, height, width, channels], or in the order of `data_format`.
+      output_filters: number of filters of the result; if odd, the second half has one more.
       stride: 1 or 2.
       data_format: "NHWC" or "NCHW".
 
@@ -246,7 +247,7 @@ def factorized_reduction(
         net = slim.conv2d(net, output_filters, 1, scope="path_conv")
         return slim.batch_norm(net, scope="path_bn")
     last = data_format == "NHWC"
-    # A last row and column of zeros, so that the odd ones are as many as the even ones.
+    # One more row and column of zeros: as many odd ones as even ones.
     margins = [[0, 1], [0, 1]]
     padded = tf.pad(net, [[0, 0], *margins, [0, 0]] if last else [[0, 0], [0, 0], *margins])
     before = (slice(None),) if last else (slice(None), slice(None))
@@ -263,14 +264,14 @@ def factorized_reduction(
 def drop_path_masks(
     net: tf.Tensor, keep_prob: tf.Tensor | float, count: int
 ) -> Iterator[tf.Tensor | None]:
-    """Draws which examples each of `count` paths keeps, in one draw since there are many paths.
+    """Draws which examples each of `count` paths keeps, in one operation for all paths.
 
-    Within a pass that has a seed the choice is a function of that seed and of the scope's name, as
-    for `slim.dropout`.
+    In a pass with a seed the masks are a function of that seed and of the scope's name, as for
+    `slim.dropout`.
 
     Args:
       net: [batch, ...], for its batch size and dtype.
-      keep_prob: probability to keep an example; the Python number 1.0 keeps all.
+      keep_prob: probability to keep an example; the Python float 1.0 keeps all.
       count: number of paths.
 
     Returns:
@@ -290,5 +291,5 @@ def drop_path_masks(
 
 
 def drop_path(net: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
-    """Zeroes whole examples of [batch, ...], of rank 4, by a mask of `drop_path_masks`."""
+    """Zeroes examples of [batch, ...], of rank 4, by a mask of `drop_path_masks`."""
     return net if mask is None else net * mask

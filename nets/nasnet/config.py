@@ -1,4 +1,4 @@
-"""What sets the NASNets and PNASNets apart from one another, besides their cells."""
+"""Hyper-parameters of NASNet and PNASNet."""
 
 import dataclasses
 
@@ -7,28 +7,27 @@ from slim import _checks
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class NasnetConfig:
-    """Hyper-parameters of one network, with the original's names.
+    """Hyper-parameters of one network, under TF-Slim's names.
 
-    `dataclasses.replace(nasnet.mobile_imagenet_config(), data_format="NCHW")` makes a variant.
+    `dataclasses.replace(nasnet.mobile_imagenet_config(), data_format="NCHW")` changes one of them.
 
     Attributes:
       num_cells: normal cells; for a PNASNet, all cells after the stem.
       num_conv_filters: filters of a cell before the first reduction.
-      filter_scaling_rate: by what each reduction multiplies the filters.
-      stem_multiplier: of the first convolution's filters, which are 32 times this for ImageNet and
-        `num_conv_filters` times this for CIFAR.
+      filter_scaling_rate: factor of the number of filters at each reduction.
+      stem_multiplier: the first convolution has 32 times as many filters for ImageNet, and
+        `num_conv_filters` times as many for CIFAR.
       drop_path_keep_prob: probability to keep a path of the last cell at the end of training;
         earlier cells and steps keep more.
-      dense_dropout_keep_prob: share of the features that dropout keeps before the last layer.
+      dense_dropout_keep_prob: fraction of the features that dropout keeps before the last layer.
       total_training_steps: steps after which drop path has its full strength.
       num_reduction_layers: reductions after the stem, spread evenly over the cells.
-      skip_reduction_layer_input: NASNet: whether the cell after a reduction takes the reduction's
-        second input as its own second input too, rather than the reduction's first. PNASNet:
-        whether a reducing cell takes its second input from two cells before, as the others do,
-        rather than from three.
+      skip_reduction_layer_input: NASNet: whether the second input of the cell after a reduction is
+        the reduction's second input, rather than its first. PNASNet: whether a reducing cell's
+        second input comes from two cells before, as for the other cells, rather than from three.
       use_aux_head: whether training has an auxiliary classifier before the second reduction.
-      use_bounded_activation: relu6 and clipping to [-6, 6], which suit quantized inference.
-      data_format: "NHWC" or "NCHW", for the computation; images come as NHWC in both.
+      use_bounded_activation: whether to use relu6 and clip to [-6, 6], for quantized inference.
+      data_format: layout of the computation, "NHWC" or "NCHW"; images are NHWC in both cases.
     """
 
     num_cells: int

@@ -1,116 +1,68 @@
-"""What NASNet and PNASNet share around their cells: the stem, the auxiliary head, the last layers.
+"""The builder of NASNet and PNASNet: stem, cells, auxiliary head and last layers."""
 
-A network is a list of rows, one per cell; their order is that of the variables.
-"""
-
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import tensorflow as tf
 
 import slim
-from nets.nasnet.cells import Cell, Style, build_cell
+from nets.nasnet.cells import Style, build_cell
 from nets.nasnet.config import NasnetConfig
+from nets.nasnet.variants import Row, Variant, rows
 from slim import _checks
 
 _HEAD = ("global_pool", "Logits", "Predictions")
 
 
-class Row(NamedTuple):
-    """A cell in its place.
-
-    Attributes:
-      scope: of its variables.
-      cell: its table.
-      filters: of each of its states.
-      stride: 2 if it halves height and width.
-      prev: which of the outputs so far is its second input, counted from the end: -2 is the one
-        before its input.
-      end_point: name of its output, or None.
-      aux_scope: of the auxiliary head on its output, or None.
-    """
-
-    scope: str
-    cell: Cell
-    filters: int
-    stride: int
-    prev: int
-    end_point: str | None
-    aux_scope: str | None = None
-
-
-def reduction_cells(config: NasnetConfig) -> list[int]:
-    """Returns the numbers of the cells at which the reductions are."""
-    parts = config.num_reduction_layers + 1
-    # In floating point, as the original: the rounding decides where a reduction is.
-    return [int(float(part) / parts * config.num_cells) for part in range(1, parts)]
-
-
-def aux_cell(config: NasnetConfig) -> int | None:
-    """Returns the number of the cell with the auxiliary head, before the second reduction."""
-    reductions = reduction_cells(config)
-    return reductions[1] - 1 if config.use_aux_head and len(reductions) > 1 else None
-
-
-def imagenet_stem_rows(cell: Cell, config: NasnetConfig) -> list[Row]:
-    """Returns the two reducing cells between the first convolution and the cells proper."""
-    filters, rate = config.num_conv_filters, config.filter_scaling_rate
-    return [
-        Row("cell_stem_0", cell, int(filters * (1.0 / rate**2)), 2, -2, None),
-        Row("cell_stem_1", cell, int(filters * (1.0 / rate**2) * rate), 2, -2, "Stem"),
-    ]
-
-
-def imagenet_stem(images: tf.Tensor, config: NasnetConfig) -> tf.Tensor:
-    """Halves the images: 331 to 165, 224 to 111."""
-    filters = int(32 * config.stem_multiplier)
-    net = slim.conv2d(images, filters, [3, 3], stride=2, padding="VALID", scope="conv0")
-    return slim.batch_norm(net, scope="conv0_bn")
-
-
-def cifar_stem(images: tf.Tensor, config: NasnetConfig) -> tf.Tensor:
-    """Keeps the size of the images."""
+def _stem(images: tf.Tensor, variant: Variant, config: NasnetConfig) -> tf.Tensor:
+    """Applies the first convolution; ImageNet's has a stride of 2: 331 to 165, 224 to 111."""
+    if variant.for_imagenet:
+        filters = int(32 * config.stem_multiplier)
+        net = slim.conv2d(images, filters, 3, stride=2, padding="VALID", scope="conv0")
+        return slim.batch_norm(net, scope="conv0_bn")
     filters = int(config.num_conv_filters * config.stem_multiplier)
     net = slim.conv2d(images, filters, 3, scope="l1_stem_3x3")
     return slim.batch_norm(net, scope="l1_stem_bn")
 
 
 def build_network(
+    variant: Variant,
     images: tf.Tensor,
-    stem: Callable[[tf.Tensor, NasnetConfig], tf.Tensor],
-    rows: Sequence[Row],
-    config: NasnetConfig,
-    *,
     num_classes: int | None,
-    is_training: bool,
-    final_endpoint: str | None,
-    current_step: Any,
+    is_training: bool = True,
+    final_endpoint: str | None = None,
+    config: NasnetConfig | None = None,
+    current_step: Any = None,
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """Builds a network from its rows.
+    """Builds a NASNet or PNASNet.
 
     Args:
-      images: [batch, height, width, channels].
-      stem: from the images and the configuration to the input of the first row.
-      rows: the cells.
-      config: the configuration.
-      num_classes: number of classes; 0 or None stops at "global_pool".
+      variant: a row of `variants.VARIANTS`, which the builders of `nasnet` and `pnasnet` bind.
+      images: [batch, height, width, channels] of any size; the default is `default_image_size`.
+      num_classes: number of classes; 0 or None returns the features before the last layer.
       is_training: whether batch norm, dropout, drop path and the auxiliary head are on.
-      final_endpoint: end point to stop at, whose tensor is returned; None builds everything.
+      final_endpoint: end point to stop at, whose tensor is returned ("Stem", "Cell_5",
+        "Reduction_Cell_0" for NASNet, ...); None builds everything.
+      config: hyper-parameters in place of the variant's.
       current_step: training step for drop path; None takes the store's global step.
 
     Returns:
       Logits [batch, num_classes], features [batch, channels] without classes, or the final end
-      point; and the end points by name.
+      point; and the end points by name, in training with "AuxLogits".
 
     Raises:
-      UserError: if `final_endpoint` is not known; the message has those that are. If the
-        configuration puts two reductions next to each other.
+      UserError: if `final_endpoint` is not known, or the configuration puts two reductions next to
+        each other.
       ValueError: if in training the images are too small for the auxiliary head.
     """
+    config = config or variant.config
+    cells = rows(variant, config)
     style = Style(config.data_format, config.use_bounded_activation)
-    names = _end_point_names(rows, num_classes, final_endpoint)
-    count = max((i + 1 for i, row in enumerate(rows) if row.end_point in names), default=0)
-    keep_probs = _keep_probs(config, len(rows), current_step) if is_training else [1.0] * len(rows)
+    names = _end_point_names(cells, num_classes, final_endpoint)
+    count = max((i + 1 for i, row in enumerate(cells) if row.end_point in names), default=0)
+    keep_probs: Sequence[tf.Tensor | float] = [1.0] * len(cells)
+    if is_training:
+        keep_probs = _keep_probs(config, len(cells), current_step)
     if config.data_format == "NCHW":
         images = tf.transpose(images, [0, 3, 1, 2])
     with (
@@ -120,9 +72,9 @@ def build_network(
             data_format=config.data_format,
         ),
     ):
-        stemmed = net = stem(images, config)
-        end_points = {} if rows[0].end_point is None else {"Stem": net}
-        for row, net in _cells(stemmed, rows[:count], config, keep_probs, style):
+        stem = net = _stem(images, variant, config)
+        end_points = {} if variant.for_imagenet else {"Stem": net}
+        for row, net in _cells(stem, cells[:count], config, keep_probs, style):
             if row.end_point is not None:
                 end_points[row.end_point] = net
             if row.aux_scope and is_training and num_classes and row.end_point != names[-1]:
@@ -136,7 +88,7 @@ def build_network(
 def _end_point_names(
     rows: Sequence[Row], num_classes: int | None, final_endpoint: str | None
 ) -> list[str]:
-    """Returns the names of the end points to build, in order, the auxiliary head's aside."""
+    """Returns the names of the end points to build, in order, without the auxiliary head's."""
     names = [row.end_point for row in rows if row.end_point]
     names = names if "Stem" in names else ["Stem", *names]
     names += _HEAD if num_classes else _HEAD[:1]
@@ -153,29 +105,29 @@ def _cells(
     keep_probs: Sequence[tf.Tensor | float],
     style: Style,
 ) -> Iterator[tuple[Row, tf.Tensor]]:
-    """Builds the cells of the rows; gives each row with its output."""
-    # With each output how often the image was halved before it.
+    """Builds the cells of the rows; yields each row with its output."""
+    # Each output with the number of reductions before it.
     outputs: list[tuple[tf.Tensor | None, int]] = [(None, 0), (net, 0)]
     for row, keep_prob in zip(rows, keep_probs, strict=False):
         (net, halved), (prev, prev_halved) = outputs[-1], outputs[row.prev]
         if prev is not None and halved - prev_halved > 1:
             raise _checks.UserError(
                 f"num_cells={config.num_cells} with num_reduction_layers="
-                f"{config.num_reduction_layers}: between {row.scope} and its second input is "
-                "more than one reduction; take more cells or fewer reductions"
+                f"{config.num_reduction_layers} puts more than one reduction between {row.scope} "
+                "and its second input; use more cells or fewer reductions"
             )
         net = build_cell(
             row.cell, net, prev, scope=row.scope, filters=row.filters, stride=row.stride,
             prev_is_larger=prev_halved < halved, style=style, keep_prob=keep_prob,
         )  # fmt: skip
-        outputs.append((net, halved + (row.stride > 1)))
+        outputs.append((net, halved + 1 if row.stride > 1 else halved))
         yield row, net
 
 
 def _keep_probs(
     config: NasnetConfig, num_cells: int, current_step: Any
 ) -> Sequence[tf.Tensor | float]:
-    """Returns drop path's probability for each cell: it falls with depth and with the steps."""
+    """Returns each cell's probability to keep a path: it falls with depth and training steps."""
     if config.drop_path_keep_prob == 1.0:
         return [1.0] * num_cells
     step = slim.get_or_create_global_step() if current_step is None else current_step
@@ -189,8 +141,8 @@ def _aux_head(net: tf.Tensor, num_classes: int, style: Style) -> tf.Tensor:
     sizes = [net.shape[axis] for axis in style.spatial_axes]
     if None in sizes or min(sizes) < 5:
         raise ValueError(
-            f"the auxiliary head pools windows of 5x5, but its input is {sizes[0]}x{sizes[1]}; "
-            "train with larger images of a known size, or with config's use_aux_head=False"
+            f"the auxiliary head pools 5x5 windows, but its input is {sizes[0]}x{sizes[1]}; "
+            "use larger images of a known size, or use_aux_head=False in the configuration"
         )
     net = style.activation(net)
     with slim.variable_scope("aux_logits"):
@@ -210,7 +162,7 @@ def _head(
     config: NasnetConfig,
     style: Style,
 ) -> dict[str, tf.Tensor]:
-    """Returns the end points after the cells, as far as they are in `names`."""
+    """Returns those end points after the cells that are in `names`."""
     if "global_pool" not in names:
         return {}
     with slim.variable_scope("final_layer"):

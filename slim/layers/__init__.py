@@ -1,4 +1,4 @@
-"""The layers, each a function with the original's name, arguments, defaults and variable names."""
+"""The layers, functions with TF-Slim's names, arguments, defaults and variable names."""
 
 from slim.layers.batch_normalization import batch_norm
 from slim.layers.combinators import repeat, stack

@@ -1,4 +1,4 @@
-"""What the layers share: argument forms, data formats, and the tail bias-normalizer-activation."""
+"""Shared by the layers: arguments, data formats, and the final bias, normalizer and activation."""
 
 import numbers
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,16 +18,16 @@ Collections = Iterable[str] | Mapping[str, Iterable[str]] | None
 
 
 def as_tuple(value: int | Sequence[int], n: int, name: str) -> tuple[int, ...]:
-    """Returns `n` whole numbers from one number or a sequence of one or n.
+    """Returns `n` integers from one integer or a sequence of one or n.
 
     Raises:
       ValueError: if the sequence has another length, or holds anything else.
     """
-    given = tuple(value) if isinstance(value, Iterable) else (value,)
-    given *= n if len(given) == 1 else 1
-    if len(given) != n or not all(isinstance(v, numbers.Integral) and v > 0 for v in given):
-        raise ValueError(f"{name}={value!r} must be a whole number above zero, or {n} of them")
-    return tuple(int(v) for v in given)
+    values = tuple(value) if isinstance(value, Iterable) else (value,)
+    values *= n if len(values) == 1 else 1
+    if len(values) != n or not all(isinstance(v, numbers.Integral) and v > 0 for v in values):
+        raise ValueError(f"{name}={value!r} must be a positive integer, or {n} of them")
+    return tuple(int(v) for v in values)
 
 
 def check_rank(inputs: tf.Tensor, *ranks: int) -> None:
@@ -93,10 +93,9 @@ def static_channels(inputs: tf.Tensor, axis: int) -> int:
 def in_supported_format(
     op: Callable[[tf.Tensor, str], tf.Tensor], inputs: tf.Tensor, data_format: str | None
 ) -> tf.Tensor:
-    """Applies `op(inputs, data_format)`, turning channels last where no GPU is present.
+    """Applies `op(inputs, data_format)`, with channels last where there is no GPU.
 
-    TensorFlow's CPU kernels for convolution and pooling know channels-last alone; the original
-    left such a network to fail at the first step.
+    TensorFlow's CPU kernels for convolution and pooling support channels last only.
     """
     rank = inputs.shape.rank
     last, first = {3: ("NWC", "NCW"), 4: ("NHWC", "NCHW"), 5: ("NDHWC", "NCDHW")}[rank]
@@ -130,7 +129,7 @@ def finish(
     trainable: bool,
     data_format: str | None = None,
 ) -> tf.Tensor:
-    """Applies the normalizer (or else the biases) and the activation, and notes the output."""
+    """Applies the normalizer (or else the biases) and the activation, and collects the output."""
     if normalizer_fn is not None:
         outputs = normalizer_fn(outputs, **(normalizer_params or {}))
     elif biases_initializer is not None:
@@ -162,7 +161,7 @@ def add_bias(outputs: tf.Tensor, biases: tf.Tensor, data_format: str | None = No
 def note_output(
     collections: Any, scope: str | None, default_name: str, outputs: tf.Tensor
 ) -> tf.Tensor:
-    """Notes the output of a layer that has a name but no variables, such as pooling."""
+    """Collects the output of a layer without variables, such as pooling."""
     if not collections:
         return outputs
     outer = current_scope().name

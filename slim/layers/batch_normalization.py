@@ -18,7 +18,7 @@ _INITIALIZERS = {
     "moving_mean": zeros_initializer(),
     "moving_variance": ones_initializer(),
 }
-# cuDNN's smallest epsilon; the original raises smaller ones to it on every device.
+# cuDNN's smallest epsilon; TF-Slim raises smaller ones to it on every device.
 _FUSED_MIN_EPSILON = 1.001e-5
 
 
@@ -44,22 +44,22 @@ def batch_norm(
 ) -> tf.Tensor:
     """Normalizes each channel by the statistics of the batch (Ioffe and Szegedy, 2015).
 
-    In training the moving averages are updated in the pass itself: there are no update operations
-    to run. Makes `beta` (if `center`), `gamma` (if `scale`), `moving_mean` and `moving_variance`.
+    In training the pass itself updates the moving averages: there are no update ops to run.
+    Creates `beta` (if `center`), `gamma` (if `scale`), `moving_mean` and `moving_variance`.
 
     Args:
       inputs: [batch, ..., channels], or channels second as `data_format` says.
-      decay: of the moving averages: 0.999 settles in some 3,000 steps, 0.9 in some 30.
+      decay: of the moving averages; 0.999 settles in about 3,000 steps, 0.9 in about 30.
       center: whether to add the learned `beta`.
       scale: whether to multiply by the learned `gamma`.
       epsilon: added to the variance.
       activation_fn: applied last.
       param_initializers: initializers by the names of the four variables.
       param_regularizers: penalties for "beta" and "gamma".
-      is_training: whether to use the batch's statistics, or else the moving averages.
+      is_training: whether to use the batch's statistics instead of the moving averages.
       reuse: whether the scope's variables are shared.
       variables_collections: collections for the variables, a list, or a dict by leaf name.
-      outputs_collections: collections in which the output is noted.
+      outputs_collections: collections to which the output is added.
       trainable: whether optimizers may change `beta` and `gamma`.
       fused: the fused kernel for rank 2 and 4 (default), or else the plain formula, which is the
         only one for other ranks and for float64.

@@ -39,7 +39,7 @@ def _convolution(
 ) -> tf.Tensor:
     """Convolves, then normalizes (or adds biases), then activates.
 
-    Makes `weights` [*kernel_size, in, num_outputs] and, without a normalizer, `biases`
+    Creates `weights` [*kernel_size, in, num_outputs] and, without a normalizer, `biases`
     [num_outputs].
 
     Args:
@@ -51,7 +51,7 @@ def _convolution(
       data_format: "NWC", "NHWC" or "NDHWC" (default), or "NCW", "NCHW", "NCDHW".
       rate: dilation of the kernel (a trous), in input pixels.
       activation_fn: None for a linear output.
-      normalizer_fn: such as `slim.batch_norm`; takes the place of the biases.
+      normalizer_fn: such as `slim.batch_norm`; replaces the biases.
       normalizer_params: keyword arguments for it.
       weights_initializer: initial value of the weights.
       weights_regularizer: penalty on the weights.
@@ -59,7 +59,7 @@ def _convolution(
       biases_regularizer: penalty on the biases.
       reuse: whether the scope's variables are shared; see `slim.variable_scope`.
       variables_collections: collections for the variables, a list, or a dict by "weights"/"biases".
-      outputs_collections: collections in which the output is noted under the scope's name.
+      outputs_collections: collections to which the output is added under the scope's name.
       trainable: whether optimizers may change the variables.
       scope: name of the layer; `Conv`, `Conv_1`, ... by default.
       conv_dims: the number of spatial dimensions that `inputs` must have.

@@ -34,13 +34,13 @@ def fully_connected(
 ) -> tf.Tensor:
     """Multiplies the last axis by a matrix, then normalizes (or adds biases), then activates.
 
-    Makes `weights` [in, num_outputs] and, without a normalizer, `biases` [num_outputs].
+    Creates `weights` [in, num_outputs] and, without a normalizer, `biases` [num_outputs].
 
     Args:
       inputs: [..., in], of rank 2 or more.
       num_outputs: number of units.
       activation_fn: None for a linear output.
-      normalizer_fn: such as `slim.batch_norm`; takes the place of the biases.
+      normalizer_fn: such as `slim.batch_norm`; replaces the biases.
       normalizer_params: keyword arguments for it.
       weights_initializer: initial value of the weights.
       weights_regularizer: penalty on the weights.
@@ -48,16 +48,16 @@ def fully_connected(
       biases_regularizer: penalty on the biases.
       reuse: whether the scope's variables are shared.
       variables_collections: collections for the variables, a list, or a dict by leaf name.
-      outputs_collections: collections in which the output is noted.
+      outputs_collections: collections to which the output is added.
       trainable: whether optimizers may change the variables.
       scope: name of the layer.
 
     Raises:
-      ValueError: if `num_outputs` is not a whole number, or the inputs have rank below 2 or an
+      ValueError: if `num_outputs` is not an integer, or the inputs have rank below 2 or an
         unknown last size.
     """
     if not isinstance(num_outputs, int) or isinstance(num_outputs, bool):
-        raise ValueError(f"num_outputs={num_outputs!r} must be a whole number")
+        raise ValueError(f"num_outputs={num_outputs!r} must be an integer")
     inputs = tf.convert_to_tensor(inputs)
     common.known_rank(inputs, 2)
     channels = common.static_channels(inputs, -1)
@@ -112,7 +112,7 @@ def bias_add(
 ) -> tf.Tensor:
     """Adds a learned number to each channel.
 
-    Makes `biases` [channels].
+    Creates `biases` [channels].
 
     Args:
       inputs: [batch, ..., channels], or of rank 4 with channels second as `data_format` says.
@@ -121,7 +121,7 @@ def bias_add(
       regularizer: penalty on the biases.
       reuse: whether the scope's variables are shared.
       variables_collections: collections for the variables.
-      outputs_collections: collections in which the output is noted.
+      outputs_collections: collections to which the output is added.
       trainable: whether optimizers may change the biases.
       data_format: "NHWC" or "NCHW".
       scope: name of the layer.
@@ -170,7 +170,7 @@ def dropout(
       keep_prob: probability to keep a value, in (0, 1].
       noise_shape: shape of the choice, broadcast to the inputs; the inputs' own by default.
       is_training: without it the inputs pass unchanged.
-      outputs_collections: collections in which the output is noted.
+      outputs_collections: collections to which the output is added.
       scope: name of the layer.
       seed: of a choice that is the same at every step.
 
@@ -178,7 +178,7 @@ def dropout(
       ValueError: if `keep_prob` is out of range.
     """
     if not isinstance(keep_prob, tf.Tensor) and not 0.0 < keep_prob <= 1.0:
-        raise ValueError(f"keep_prob={keep_prob} must lie in (0, 1]; it is the share that is kept")
+        raise ValueError(f"keep_prob={keep_prob} must lie in (0, 1], the fraction to keep")
     inputs = tf.convert_to_tensor(inputs)
     with variable_scope(scope, "Dropout") as sc:
 

@@ -31,7 +31,7 @@ def layer_norm(
     """Normalizes each example by its own mean and variance (Ba et al.,
     https://arxiv.org/abs/1607.06450).
 
-    Makes `beta` and `gamma` of shape `inputs.shape[begin_params_axis:]`.
+    Creates `beta` and `gamma` of shape `inputs.shape[begin_params_axis:]`.
 
     Args:
       inputs: a tensor of rank 2 or more.
@@ -40,7 +40,7 @@ def layer_norm(
       activation_fn: applied last.
       reuse: whether the scope's variables are shared.
       variables_collections: collections for the variables.
-      outputs_collections: collections in which the output is noted.
+      outputs_collections: collections to which the output is added.
       trainable: whether optimizers may change the variables.
       begin_norm_axis: first of the axes over which the statistics are taken.
       begin_params_axis: first of the axes of `beta` and `gamma`.
@@ -94,7 +94,7 @@ def group_norm(
       inputs: a tensor, such as [batch, height, width, channels].
       groups: number of groups; it must divide the channels.
       channels_axis: axis of the channels.
-      reduction_axes: axes of the statistics besides the channels of a group.
+      reduction_axes: axes of the statistics, in addition to the channels of a group.
       center: whether to add the learned `beta`.
       scale: whether to multiply by the learned `gamma`.
       epsilon: added to the variance.
@@ -102,7 +102,7 @@ def group_norm(
       param_initializers: initializers for "beta" and "gamma".
       reuse: whether the scope's variables are shared.
       variables_collections: collections for the variables.
-      outputs_collections: collections in which the output is noted.
+      outputs_collections: collections to which the output is added.
       trainable: whether optimizers may change the variables.
       scope: name of the layer.
 
@@ -192,8 +192,8 @@ def instance_norm(
     with variable_scope(scope, "InstanceNorm", reuse=reuse) as sc:
         initializers = param_initializers or {}
         aligned = []
-        for name, wanted in (("beta", center), ("gamma", scale)):
-            parameter = _affine(name, [channels], inputs.dtype, wanted, initializers.get(name),
+        for name, enabled in (("beta", center), ("gamma", scale)):
+            parameter = _affine(name, [channels], inputs.dtype, enabled, initializers.get(name),
                                 variables_collections, trainable)  # fmt: skip
             shape = [-1 if i == axis else 1 for i in range(rank)]
             aligned.append(None if parameter is None else tf.reshape(parameter, shape))
@@ -210,12 +210,12 @@ def _affine(
     name: str,
     shape: Sequence[int],
     dtype: tf.DType,
-    wanted: bool,
+    enabled: bool,
     initializer: Any,
     variables_collections: common.Collections,
     trainable: bool,
 ) -> tf.Variable | None:
-    if not wanted:
+    if not enabled:
         return None
     return model_variable(
         name, shape, dtype, initializer or _INITIALIZERS[name], trainable=trainable,

@@ -61,7 +61,7 @@ def max_pool2d(
       stride: from window to window.
       padding: "VALID" or "SAME".
       data_format: "NHWC" or "NCHW".
-      outputs_collections: collections in which the output is noted.
+      outputs_collections: collections to which the output is added.
       scope: name of the layer.
 
     Raises:
@@ -135,7 +135,7 @@ def pool(
     outputs_collections: Any = None,
     scope: str | None = None,
 ) -> tf.Tensor:
-    """Pools over one, two or three spatial dimensions, with dilated windows if asked for.
+    """Pools over one, two or three spatial dimensions, optionally with dilated windows.
 
     Args:
       inputs: [batch, *spatial, channels], or channels second as `data_format` says.
@@ -146,7 +146,7 @@ def pool(
       dilation_rate: distance of the pixels in a window; above 1 only where `stride` is 1 and the
         padding "VALID".
       stride: from window to window.
-      outputs_collections: collections in which the output is noted.
+      outputs_collections: collections to which the output is added.
       scope: name of the layer.
 
     Raises:

@@ -37,7 +37,7 @@ def separable_convolution2d(
 ) -> tf.Tensor:
     """Filters each channel by itself, then mixes the channels by a 1x1 convolution.
 
-    Makes `depthwise_weights` [height, width, in, depth_multiplier], with `num_outputs` also
+    Creates `depthwise_weights` [height, width, in, depth_multiplier], with `num_outputs` also
     `pointwise_weights` [1, 1, in * depth_multiplier, num_outputs], and `biases` without a
     normalizer.
 
@@ -51,7 +51,7 @@ def separable_convolution2d(
       data_format: "NHWC" or "NCHW".
       rate: dilation of the depthwise filters, in input pixels.
       activation_fn: None for a linear output.
-      normalizer_fn: such as `slim.batch_norm`; takes the place of the biases.
+      normalizer_fn: such as `slim.batch_norm`; replaces the biases.
       normalizer_params: keyword arguments for it.
       weights_initializer: of the depthwise weights.
       pointwise_initializer: of the pointwise weights; by default the same.
@@ -60,7 +60,7 @@ def separable_convolution2d(
       biases_regularizer: penalty on the biases.
       reuse: whether the scope's variables are shared.
       variables_collections: collections for the variables, a list, or a dict by leaf name.
-      outputs_collections: collections in which the output is noted.
+      outputs_collections: collections to which the output is added.
       trainable: whether optimizers may change the variables.
       scope: name of the layer.
 
@@ -141,7 +141,7 @@ def convolution2d_in_plane(
 ) -> tf.Tensor:
     """Filters every channel with the same kernel, such as a blur or an image gradient.
 
-    Makes `weights` [height, width, 1, 1] and, without a normalizer, `biases` [channels].
+    Creates `weights` [height, width, 1, 1] and, without a normalizer, `biases` [channels].
 
     Args:
       inputs: [batch, height, width, channels].
@@ -149,7 +149,7 @@ def convolution2d_in_plane(
       stride: one number, or one per direction.
       padding: "SAME" or "VALID".
       activation_fn: None for a linear output.
-      normalizer_fn: takes the place of the biases.
+      normalizer_fn: replaces the biases.
       normalizer_params: keyword arguments for it.
       weights_initializer: of the filter.
       weights_regularizer: penalty on the filter.
@@ -157,7 +157,7 @@ def convolution2d_in_plane(
       biases_regularizer: penalty on the biases.
       reuse: whether the scope's variables are shared.
       variables_collections: collections for the variables, a list, or a dict by leaf name.
-      outputs_collections: collections in which the output is noted.
+      outputs_collections: collections to which the output is added.
       trainable: whether optimizers may change the variables.
       scope: name of the layer.
 

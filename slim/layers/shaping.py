@@ -17,7 +17,7 @@ def flatten(
 
     Args:
       inputs: of rank 2 or more; a rank of 1 becomes [batch, 1].
-      outputs_collections: collections in which the output is noted.
+      outputs_collections: collections to which the output is added.
       scope: name of the layer.
 
     Raises:
@@ -30,7 +30,7 @@ def flatten(
     width = rest.num_elements() if rest.is_fully_defined() else None
     if width is None:
         width = tf.reduce_prod(tf.shape(inputs)[1:])
-    # The inner scope is that of the original's layer object, and part of the op's name.
+    # The inner scope is that of TF-Slim's layer object, and part of the op's name.
     with tf.name_scope(scope or "Flatten"), tf.name_scope("flatten"):
         batch = inputs.shape[0]
         shape = [-1, width] if batch is None else [batch, width]
@@ -61,11 +61,11 @@ def one_hot_encoding(
     """Returns [batch, num_classes] floats from [batch] class numbers.
 
     Args:
-      labels: whole numbers, [batch]; a number outside the classes gives a row of `off_value`.
+      labels: integers, [batch]; a number outside the classes gives a row of `off_value`.
       num_classes: number of classes.
       on_value: at the class.
       off_value: elsewhere.
-      outputs_collections: collections in which the output is noted.
+      outputs_collections: collections to which the output is added.
       scope: name of the layer.
     """
     labels = tf.convert_to_tensor(labels)

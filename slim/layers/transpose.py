@@ -73,7 +73,7 @@ def _transposed(
 
 
 def _enlarged(size: Any, kernel: int, stride: int, padding: str) -> Any:
-    """Returns the smallest output whose convolution has `size`, as the original does."""
+    """Returns the smallest output whose convolution has `size`, as in TF-Slim."""
     return size * stride + (max(kernel - stride, 0) if padding.upper() == "VALID" else 0)
 
 
@@ -100,7 +100,7 @@ def convolution2d_transpose(
 ) -> tf.Tensor:
     """Enlarges [batch, height, width, channels] by `stride` with a learned kernel.
 
-    Makes `weights` [height, width, num_outputs, in] and, without a normalizer, `biases`. The
+    Creates `weights` [height, width, num_outputs, in] and, without a normalizer, `biases`. The
     arguments are those of `convolution`, without a rate; with "VALID" padding the output is
     `size * stride + max(kernel - stride, 0)`.
 

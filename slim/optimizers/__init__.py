@@ -1,4 +1,4 @@
-"""Optimizers: the original's seven, and five newer ones that equal those of Keras 3.
+"""Optimizers: TF-Slim's seven, and five newer ones equal to Keras 3's.
 
 Their slots are variables of the store, so that a checkpoint holds them by name. Gradients are to be
 averaged over the replicas of a `tf.distribute` strategy before they come here.

@@ -1,4 +1,4 @@
-"""What all optimizers share: slots in the store, by name, and updates on every replica."""
+"""Base class of the optimizers: slots in the store, by name, and updates on every replica."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ LearningRate = float | Callable[[tf.Tensor], tf.Tensor]
 
 
 class Slot(NamedTuple):
-    """A variable that an optimizer keeps beside one that it updates."""
+    """A variable that an optimizer keeps for each one that it updates."""
 
     name: str
     shape: tuple[int, ...]
@@ -21,8 +21,8 @@ class Slot(NamedTuple):
 
 
 class Scalar(NamedTuple):
-    """A number that an optimizer keeps for all variables: its first value, and how an update
-    changes it, `value * factor + addend`."""
+    """A number that an optimizer keeps for all variables: its initial value, and the update rule
+    `value * factor + addend`."""
 
     value: float
     factor: float = 1.0
@@ -54,7 +54,7 @@ class Optimizer:
         )
 
     def scalars(self) -> Mapping[str, Scalar]:
-        """Returns the numbers kept beside the slots, by name."""
+        """Returns the scalars kept in addition to the slots, by name."""
         return {}
 
     def update(
@@ -69,7 +69,7 @@ class Optimizer:
         raise NotImplementedError(f"{type(self).__name__} must define update()")
 
     def build(self, store: VariableStore, variables: Mapping[str, tf.Variable]) -> None:
-        """Makes the slots of `variables` in `store` (once; later calls find them)."""
+        """Creates the slots of `variables` in `store`, unless they exist."""
         for name, variable in variables.items():
             for slot in self.slots(name, tuple(variable.shape)):
                 _create(store, slot.name, slot.shape, variable.dtype, slot.value)
@@ -95,7 +95,7 @@ class Optimizer:
           store: holds the variables and their slots.
           gradients: by the variable's name.
           learning_rate: float32 scalar.
-          where: a boolean scalar, equal on every replica; false leaves all as it is.
+          where: a boolean scalar, equal on every replica; if false, nothing changes.
           multipliers: factor of the learning rate by the variable's name.
         """
         context = tf.distribute.get_replica_context()

@@ -1,4 +1,4 @@
-"""AdamW, Lamb, Lion, Muon and Adafactor: each equals the one of Keras 3 of that name.
+"""AdamW, Lamb, Lion, Muon and Adafactor, equal to Keras 3's optimizers of these names.
 
 Their slots are called by what they hold (`LeNet/conv1/weights/AdamW_velocity`). Weight decay is
 decoupled: it shrinks the weights themselves, by `learning_rate * weight_decay`, and leaves
@@ -17,7 +17,7 @@ from slim.optimizers.original import apply_adam, beta_powers
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Decoupled(Optimizer):
-    """An optimizer with weight decay of its own; subclasses say how one variable `moves`."""
+    """An optimizer with decoupled weight decay; subclasses define `move`."""
 
     weight_decay: float = 0.0
     slot_ends: ClassVar[tuple[str, ...]] = ("momentum", "velocity")
@@ -81,8 +81,8 @@ class Lamb(Decoupled):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Lion(Decoupled):
-    """Steps of one size, in the direction of the sign of a mean of the gradients (Chen et al.,
-    https://arxiv.org/abs/2302.06675). Wants about a tenth of Adam's learning rate."""
+    """Steps of constant size, along the sign of a mean of the gradients (Chen et al.,
+    https://arxiv.org/abs/2302.06675). Needs about a tenth of Adam's learning rate."""
 
     beta1: float = 0.9
     beta2: float = 0.99
@@ -99,7 +99,7 @@ class Lion(Decoupled):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Muon(AdamW):
-    """Momentum whose steps are made orthogonal (Jordan, https://kellerjordan.github.io/posts/muon,
+    """Momentum with orthogonalized steps (Jordan, https://kellerjordan.github.io/posts/muon,
     scaled as in https://arxiv.org/abs/2502.16982), so that AdamW's learning rates fit.
 
     Orthogonal steps are for matrices, and for kernels of convolutions taken as matrices
@@ -108,8 +108,8 @@ class Muon(AdamW):
     to Adam.)
 
     Attributes:
-      momentum: share of the past steps that a step keeps.
-      exclude_scopes: scopes of variables that are AdamW's.
+      momentum: decay of the running sum of gradients.
+      exclude_scopes: scopes of variables that AdamW updates instead.
     """
 
     momentum: float = 0.95
@@ -137,7 +137,7 @@ class Muon(AdamW):
         variable.assign_sub(learning_rate * tf.reshape(step, variable.shape))
 
     def _orthogonal(self, matrix: tf.Tensor) -> tf.Tensor:
-        """Returns nearly the orthogonal matrix next to `matrix`, by a Newton-Schulz iteration."""
+        """Returns approximately the orthogonal matrix nearest to `matrix` (Newton-Schulz)."""
         a, b, c = self._coefficients
         is_tall = matrix.shape[0] > matrix.shape[1]
         x = tf.transpose(matrix) if is_tall else matrix
@@ -150,7 +150,7 @@ class Muon(AdamW):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Adafactor(Decoupled):
-    """Adam with a fraction of its memory: means of squares by rows and by columns alone (Shazeer
+    """Adam with a fraction of its memory: means of squares by row and by column only (Shazeer
     and Stern, https://arxiv.org/abs/1804.04235). The learning rate is relative to the size of
     the weights.
 

@@ -1,4 +1,4 @@
-"""The seven optimizers of the original, with TensorFlow's own update kernels.
+"""TF-Slim's seven optimizers, with TensorFlow's own update kernels.
 
 Their slots have the names that TensorFlow 1 gave them (`LeNet/conv1/weights/RMSProp_1`), so that
 either side can resume the other's run.

@@ -1,4 +1,4 @@
-"""The table of docs/networks.md, and the tool that writes it."""
+"""The table in docs/networks.md, and the tool that writes it."""
 
 import pytest
 
@@ -6,22 +6,24 @@ from benchmarks import trace_time
 from nets.nets_factory import NETWORKS
 
 
-def test_the_table_has_every_network():
-    assert list(trace_time.read_table()) == sorted(NETWORKS)
+def test_documentation_lists_every_network():
+    documented = list(trace_time.read_table())
+    missing = ",".join(sorted(set(NETWORKS) - set(documented)))
+    assert documented == sorted(NETWORKS), f"benchmarks/trace_time.py --networks={missing} adds it"
 
 
-def test_tracing_is_no_slower_than_the_originals_building():
+def test_tracing_is_not_slower_than_in_tf_slim():
     table = trace_time.read_table()
     assert all(table[name][-1] for name in trace_time.LIMITS), "not measured"
     assert not trace_time.too_slow(table)
 
 
-def test_small_networks_are_as_the_table_says():
+def test_table_matches_small_networks():
     assert not trace_time.stale(["cifarnet", "lenet"])
 
 
 @pytest.mark.slow
-def test_the_table_is_as_the_networks_are():
+def test_table_matches_all_networks():
     assert trace_time.main(["--check"]) == 0
 
 
@@ -34,7 +36,7 @@ def page(tmp_path, monkeypatch):
     return path
 
 
-def test_what_is_written_is_read(page):
+def test_written_table_is_read_back(page):
     assert trace_time.read_table(page) == {
         "lenet": ("lenet", "28", "3.27", "14", "", "0.1", "0.06")
     }
@@ -42,7 +44,7 @@ def test_what_is_written_is_read(page):
     assert page.read_text().endswith("-->\nbelow\n")
 
 
-def test_a_stale_row_is_found(page):
+def test_stale_row_is_reported(page):
     assert not trace_time.stale(["lenet"], page)
     page.write_text(page.read_text().replace("3.27", "3.28"))
     (problem,) = trace_time.stale(["lenet"], page)
@@ -53,20 +55,20 @@ def test_a_stale_row_is_found(page):
     assert "cifarnet: the table has no row" in problem
 
 
-def test_a_network_that_became_slow_is_found():
+def test_slow_network_is_reported():
     assert trace_time.too_slow({"nasnet_large": ("nasnet_large", "9.1")}) == [
-        "nasnet_large: 9.1 times inception_v3, the original 8.5"
+        "nasnet_large: 9.1 times inception_v3, TF-Slim 8.5"
     ]
     assert not trace_time.too_slow({"nasnet_large": ("nasnet_large", "8.5"), "lenet": ("9",)})
 
 
-def test_a_page_without_marks(tmp_path):
+def test_page_without_markers_is_an_error(tmp_path):
     (tmp_path / "page.md").write_text("above")
-    with pytest.raises(SystemExit, match="page.md lacks the marks <!-- by"):
+    with pytest.raises(SystemExit, match="page.md does not contain the markers <!-- by"):
         trace_time.write_table({}, tmp_path / "page.md")
 
 
-def test_the_training_function_is_traced():
+def test_tracer_traces_the_training_function():
     concrete = trace_time.tracer("lenet")()
     operations = {operation.type for operation in concrete.graph.get_operations()}
     assert {"Conv2D", "Conv2DBackpropFilter", "ResourceApplyMomentum", "L2Loss"} <= operations

@@ -5,29 +5,29 @@ import pytest
 from benchmarks import training_overhead
 
 
-def test_the_ratio_is_the_median_of_pairs():
-    # Two clocks each: by the first 0.9, 0.96 and 1.0.
-    found = [((10.0, 8.0), (9.0, 8.0)), ((10.0, 8.0), (9.6, 4.0)), ((5.0, 8.0), (5.0, 2.0))]
-    said = training_overhead.verdict("net", found, 480)
-    assert said == (
-        "net: 48 of 53 images/s: 0.960 of the bare step's throughput, median of 3 rounds (0.900 to"
-        " 1.000; by processor time 0.500); 0.95 is reached"
+def test_ratio_is_the_median_of_pairs():
+    # Wall and processor times; the ratios of the former are 0.9, 0.96 and 1.0.
+    times = [((10.0, 8.0), (9.0, 8.0)), ((10.0, 8.0), (9.6, 4.0)), ((5.0, 8.0), (5.0, 2.0))]
+    line = training_overhead.verdict("net", times, 480)
+    assert line == (
+        "net: 48 of 53 images/s: 0.960 of the training op's throughput, median of 3 rounds (0.900"
+        " to 1.000; by processor time 0.500); target of 0.95 reached"
     )
-    assert "0.95 is missed" in training_overhead.verdict("net", found[:1], 480)
+    assert "target of 0.95 missed" in training_overhead.verdict("net", times[:1], 480)
 
 
-def test_contestants_alternate_and_a_first_round_does_not_count():
-    called = []
+def test_contestants_alternate_after_a_warm_up_round():
+    calls = []
 
     def contestant(name, times):
-        return lambda: called.append(name) or times
+        return lambda: calls.append(name) or times
 
-    found = training_overhead.pairs(contestant("script", (2, 3)), contestant("bare", (1, 1)), 2)
-    assert found == [((2, 3), (1, 1))] * 2
-    assert called == ["bare", "script", "script", "bare", "bare", "script"]
+    times = training_overhead.pairs(contestant("script", (2, 3)), contestant("bare", (1, 1)), 2)
+    assert times == [((2, 3), (1, 1))] * 2
+    assert calls == ["bare", "script", "script", "bare", "bare", "script"]
 
 
-def test_what_comes_at_the_end_counts_with_its_share(monkeypatch):
+def test_work_at_the_end_is_weighted_by_its_interval(monkeypatch):
     class Run:
         step = 7
 
@@ -37,14 +37,14 @@ def test_what_comes_at_the_end_counts_with_its_share(monkeypatch):
     clock.begin(Run)
     for Run.step in range(8, 16):
         clock.after_steps(Run, {})
-    # A tenth of the interval passed, so a tenth of 6 seconds, of which the processor's are 3.
+    # A tenth of the interval passed: add a tenth of 6 seconds, 3 of them processor time.
     assert clock.times() == pytest.approx((60.6, 30.3))
 
 
 @pytest.mark.slow
-def test_the_script_and_the_bare_step_are_timed(capsys):
+def test_script_and_training_op_are_timed(capsys):
     training_overhead.main(["lenet", "--image_size=28", "--steps=20", "--rounds=1"])
-    said = capsys.readouterr().out
-    assert "lenet, 28x28: " in said
-    assert "of the bare step's throughput, median of 1 rounds" in said
-    assert "load of the machine: " in said
+    output = capsys.readouterr().out
+    assert "lenet, 28x28: " in output
+    assert "of the training op's throughput, median of 1 rounds" in output
+    assert "load average: " in output

@@ -39,7 +39,8 @@ def test_a_folder_keeps_what_has_not_changed(toy, tmp_path):
     first = inputs.Cache(toy, place).paths
     folder = os.path.dirname(first[0])
     assert sorted(os.listdir(folder)) == [
-        f"{number:05d}-{name}" for number, name in enumerate(toy.shard_names)
+        ".slim",
+        *(f"{number:05d}-{name}" for number, name in enumerate(toy.shard_names)),
     ]
     before = [os.stat(path).st_ino for path in first]
     source = toy.data_sources[1]
@@ -84,7 +85,7 @@ def test_no_room(toy, tmp_path, monkeypatch):
 
 def test_a_place_that_is_no_folder(toy, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(_checks.UserError, match="cannot be made: .*file"):
+    with pytest.raises(_checks.UserError, match="cache='.*file.* cannot be made: Not a directory"):
         inputs.Cache(toy, str(tmp_path / "file"))
 
     def full(source, copy):
@@ -101,7 +102,7 @@ def test_a_run_reads_the_copies(train, digits, tmp_path):
     assert (told.code, told.err) == (0, [])
     (folder,) = os.listdir(tmp_path / "cache")
     assert folder.startswith("digits-train-")
-    assert len(os.listdir(tmp_path / "cache" / folder)) == 2
+    assert len(os.listdir(tmp_path / "cache" / folder)) == 3
     for place in ("none", "memory"):
         assert train(tmp_path / place, cache=place).code == 0
     finals = [

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from classifier.hooks import contact_sheet
-from slim import learning
+from slim import _paths, learning
 
 
 def events(directory):
@@ -67,9 +67,9 @@ def test_sheets_are_written_every_so_many_seconds(tmp_path):
 
 
 def test_what_a_killed_run_left_half_written_is_swept(tmp_path):
-    left = tmp_path / "images" / ".saving-killed"
+    left = tmp_path / "images" / ".saving-a_killed"
     left.mkdir(parents=True)
-    (left / "lock").touch()
+    (left / "lock").write_text(_paths._LOCK_TEXT)
     (left / "step-3.png").write_bytes(b"half")
     batch = {"image": np.zeros([2, 4, 4, 3], np.float32), "label": np.array([0, 1])}
     hook = contact_sheet.ContactSheet(str(tmp_path), lambda _: batch, (), 0)

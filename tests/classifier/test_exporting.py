@@ -9,7 +9,7 @@ from classifier.config import formats
 from classifier.config.export import ExportConfig
 from classifier.run_directory import ModelInfo, RunDirectory
 from slim import _checks, checkpoints
-from tests.conformance import builds, reference
+from tests.conformance import builds
 
 NAMES = tuple(f"digit {index}" for index in range(10))
 
@@ -20,7 +20,7 @@ def make_run(folder, name="lenet", channels=1, **more):
     checkpoints.save(folder / "model.ckpt-7", network.store.named_variables)
     info = ModelInfo(
         model_name=name,
-        num_classes=reference.layout(name)["num_classes"],
+        num_classes=builds.example(name).num_classes,
         image_size=tuple(network.images.shape[1:3]),
         num_channels=channels,
         **{"preprocessing_name": name, "label_names": NAMES} | more,
@@ -84,7 +84,9 @@ def test_preprocessing_inside_a_frozen_graph(lenet, tmp_path, capsys, input_type
 
 @pytest.mark.parametrize("fold", [True, False])
 def test_frozen_graphs_count_their_ops(tmp_path, capsys, fold):
-    run = make_run(tmp_path / "run", "mobilenet_v1_025", 3, label_names=())
+    run = make_run(
+        tmp_path.with_name(f"{tmp_path.name}-run"), "mobilenet_v1_025", 3, label_names=()
+    )
     export_to(tmp_path, run, "frozen_pb", fold_batch_norm=fold, batch_size=2)
     said = capsys.readouterr().out
     kinds = [node.op for node in read(tmp_path / "mobilenet_v1_025.pb").node]
@@ -111,7 +113,9 @@ def test_labels_are_lines_in_the_order_of_the_logits(tmp_path, capsys):
 def test_no_labels_where_there_are_no_names(tmp_path):
     run = make_run(tmp_path / "run", label_names=())
     export_to(tmp_path / "out", run, "frozen_pb")
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["README.md", "lenet.pb"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        ".slim", "README.md", "lenet.pb",
+    ]  # fmt: skip
 
 
 def test_the_signatures_of_a_saved_model(lenet, tmp_path):
@@ -156,7 +160,7 @@ def test_probabilities_of_a_network_without_them():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet_v1_50", "alexnet_v2"])
 def test_networks_without_an_end_point_called_predictions(tmp_path, name):
-    run = make_run(tmp_path / "run", name, 3, label_names=())
+    run = make_run(tmp_path.with_name(f"{tmp_path.name}-run"), name, 3, label_names=())
     export_to(tmp_path, run, "frozen_pb", "saved_model")
     loaded = tf.saved_model.load(str(tmp_path / "saved_model" / "1")).signatures["image_tensor"]
     answer = loaded(images=tf.zeros([2, 224, 224, 3]))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from classifier import exporting, facts, model, options
+from classifier import exporting, facts, model, options, ownership
 from classifier.config.export import DEFAULT_FORMATS, ExportConfig
 from classifier.config.formats import FORMATS
 from classifier.exporting import checks, input_types, samples
@@ -134,6 +134,7 @@ def test_an_extra_that_is_not_installed(lenet_run, tmp_path, monkeypatch, name):
 
 @pytest.mark.parametrize("taken", ["saved_model/1", "lenet.pb"])
 def test_a_folder_in_the_way_is_seen_before_anything_is_written(lenet_run, tmp_path, taken):
+    ownership.claim_export(str(tmp_path))
     (tmp_path / taken).mkdir(parents=True)
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(_checks.UserError, match=f"{taken} exists; remove it, or choose"):

@@ -48,7 +48,11 @@ def test_loops_are_ops_and_the_answer_the_checkpoints(tmp_path, preprocessing):
     from classifier import images
 
     run = make_run(
-        tmp_path / "run", "mobilenet_v1_025", 3, label_names=(), preprocessing_name=preprocessing
+        tmp_path.with_name(f"{tmp_path.name}-run"),
+        "mobilenet_v1_025",
+        3,
+        label_names=(),
+        preprocessing_name=preprocessing,
     )
     export_to(tmp_path, run, "frozen_pb", input_type="uint8_image")
     graph_def = read(tmp_path / "mobilenet_v1_025.pb")
@@ -65,7 +69,7 @@ def test_loops_are_ops_and_the_answer_the_checkpoints(tmp_path, preprocessing):
 
 @pytest.mark.slow
 def test_an_export_where_functions_were_off_leaves_them_off(tmp_path):
-    run = make_run(tmp_path / "run")
+    run = make_run(tmp_path.with_name(f"{tmp_path.name}-run"))
     tf.compat.v1.disable_control_flow_v2()
     try:
         export_to(tmp_path, run, "frozen_pb", input_type="uint8_image")
@@ -77,7 +81,7 @@ def test_an_export_where_functions_were_off_leaves_them_off(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("input_type", ["uint8_image", "encoded_image"])
 def test_twenty_exports_are_imported_where_they_were_made_and_elsewhere(tmp_path, input_type):
-    run = make_run(tmp_path / "run")
+    run = make_run(tmp_path.with_name(f"{tmp_path.name}-run"))
     pictures = PICTURES[..., :1]
     given = pictures
     if input_type == "encoded_image":

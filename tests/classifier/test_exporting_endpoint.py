@@ -12,7 +12,9 @@ from tests.classifier.test_exporting import classifier_of, export_to, make_run, 
 
 @pytest.mark.parametrize("fold", [True, False])
 def test_a_frozen_graph_ends_at_an_end_point(tmp_path, capsys, fold):
-    run = make_run(tmp_path / "run", "mobilenet_v1_025", 3, label_names=())
+    run = make_run(
+        tmp_path.with_name(f"{tmp_path.name}-run"), "mobilenet_v1_025", 3, label_names=()
+    )
     name, op = "Conv2d_3_pointwise", "MobilenetV1/MobilenetV1/Conv2d_3_pointwise/Relu6"
     export_to(tmp_path, run, "frozen_pb", final_endpoint=name, fold_batch_norm=fold)
     said = capsys.readouterr().out
@@ -38,12 +40,12 @@ def test_what_is_said_of_an_end_point_is_not_of_classes(lenet_run, tmp_path, cap
     assert " for 24 images (8 random, 16 of digits)" in said
     assert "same class" not in said
     assert "rows.shape" in said
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "lenet.pb"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".slim", "README.md", "lenet.pb"]
     assert "cut behind its end point 'conv2'" in (tmp_path / "README.md").read_text()
 
 
 def test_an_unknown_end_point_is_refused_with_the_nearest(tmp_path):
-    run = make_run(tmp_path / "run")
+    run = make_run(tmp_path.with_name(f"{tmp_path.name}-run"))
     message = (
         r"final_endpoint='con3' is not known; did you mean 'conv2' or 'conv1'\? Known: .*Logits"
     )

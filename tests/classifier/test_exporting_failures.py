@@ -5,8 +5,9 @@ import signal
 
 import pytest
 
+from classifier import ownership
 from classifier.exporting import formats, saved_model
-from slim import _checks
+from slim import _checks, _ownership, _paths, signals
 from tests.classifier.test_exporting import export_to
 
 
@@ -15,11 +16,12 @@ def fail(job):
 
 
 def names(folder):
-    return sorted(path.name for path in folder.iterdir())
+    return sorted(path.name for path in folder.iterdir() if path.name != _ownership.MARK)
 
 
 def test_a_format_that_fails_spoils_none_before_it(lenet_run, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(formats, "FORMATS", {**formats.FORMATS, "keras": fail})
+    ownership.claim_export(str(tmp_path))
     (tmp_path / "lenet.keras").write_text("of an earlier export")
     (tmp_path / "saved_model" / "300").mkdir(parents=True)
     with pytest.raises(_checks.RunError, match="so it was not kept"):
@@ -48,15 +50,16 @@ def test_an_export_that_is_ended_leaves_nothing(lenet_run, tmp_path, monkeypatch
     monkeypatch.setattr(
         saved_model.warm_up, "write", lambda *_: os.kill(os.getpid(), signal.SIGTERM)
     )
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(signals.Stopped) as stopped, signals.raise_on_signals():
         export_to(tmp_path, lenet_run, "saved_model")
+    assert stopped.value.__notes__ == ["Formats that are complete: none"]
     assert names(tmp_path) == []
     assert signal.getsignal(signal.SIGTERM) == former
 
 
 def test_the_next_export_removes_what_a_killed_one_left(lenet_run, tmp_path):
-    left = tmp_path / ".saving-killed" / "model"
+    left = tmp_path / ".saving-a_killed" / "model"
     left.mkdir(parents=True)
-    (left.parent / "lock").write_text("")
+    (left.parent / "lock").write_text(_paths._LOCK_TEXT)
     export_to(tmp_path, lenet_run, "weights_h5")
     assert names(tmp_path) == ["README.md", "labels.txt", "lenet.weights.h5"]

@@ -31,7 +31,7 @@ def test_the_network_is_enough(checkpoint, tmp_path, capsys):
     exporting.run(exports.config(checkpoint, tmp_path, formats=("frozen_pb",), model_name="lenet"))
     wanted = originals.lenet(originals.network_values("lenet"), IMAGES)
     np.testing.assert_allclose(ask(tmp_path / "lenet.pb", IMAGES), wanted, rtol=1e-4, atol=1e-4)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "lenet.pb"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".slim", "README.md", "lenet.pb"]
     said = capsys.readouterr().out.splitlines()
     assert "of 10 classes" in said[0]
     assert said[1] == (

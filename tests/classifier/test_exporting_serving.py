@@ -143,7 +143,7 @@ def until(condition, seconds=30):
 
 @pytest.mark.slow
 def test_an_exchange_under_load_loses_no_request(tmp_path):
-    run = make_run(tmp_path / "run")
+    run = make_run(tmp_path.with_name(f"{tmp_path.name}-run"))
     checkpoint(run, 8, 1.5)
     export_to(tmp_path, run / "model.ckpt-8", "saved_model")
     before = answers_of(run, 8)

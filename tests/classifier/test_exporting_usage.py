@@ -187,7 +187,7 @@ def test_the_means_that_are_told_are_those_subtracted():
 
 
 def test_cifarnets_values_are_standardized():
-    assert "mean 0 and deviation 1" in preprocessing_factory.VALUES["cifarnet"]
+    assert "mean 0 and standard deviation 1" in preprocessing_factory.VALUES["cifarnet"]
     prepare = preprocessing_factory.get_preprocessing("cifarnet", is_training=False)
     image = prepare(np.random.default_rng(0).integers(0, 256, [32, 32, 3]).astype("uint8"), 32, 32)
     assert float(tf.reduce_mean(image)) == pytest.approx(0, abs=1e-4)

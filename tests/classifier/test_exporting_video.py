@@ -18,7 +18,7 @@ from tests.conformance import reference
 @pytest.mark.slow
 @pytest.mark.parametrize("name, frames", [("s3dg", 8), ("i3d", None)])
 def test_a_video_network_is_exported(tmp_path, capsys, name, frames):
-    run = make_run(tmp_path / "run", name, 3, label_names=())
+    run = make_run(tmp_path.with_name(f"{tmp_path.name}-run"), name, 3, label_names=())
     size = (64, 48)  # their pooling shrinks with the images
     info = dataclasses.replace(RunDirectory(str(run)).read_model_info(), image_size=size)
     RunDirectory(str(run)).write_model_info(info)

@@ -68,7 +68,7 @@ def test_under_a_run(train, tiny_disk, monkeypatch, options, where):
     assert f"{tiny_disk / 'run'}/{where}" in line
     assert "No space left on device" in line
     assert checkpoints.latest(tiny_disk / "run") == str(tiny_disk / "run" / "model.ckpt-2")
-    assert "Make room there" in line
+    assert "Free some space" in line
     (tiny_disk / "filler").unlink()
     again = train(tiny_disk / "run", **given | {"max_number_of_steps": 4})
     assert (again.code, again.err) == (0, [])
@@ -78,7 +78,7 @@ def test_under_a_run(train, tiny_disk, monkeypatch, options, where):
 @pytest.mark.parametrize(
     "error, words",
     [
-        (OSError(errno.ENOSPC, "x", "run/images"), "write run/images: No space .* Make room"),
+        (OSError(errno.ENOSPC, "x", "run/images"), "write run/images: No space .* Free some space"),
         (OSError(errno.ENOSPC, "x"), "write to runs/a or the output: No space"),
         (OSError(errno.EMFILE, "x", "a"), "Too many open files. Raise .*ulimit -n"),
         (
@@ -87,10 +87,27 @@ def test_under_a_run(train, tiny_disk, monkeypatch, options, where):
             ),
             "write a/events.1: Too many open files",
         ),
-        (tf.errors.UnknownError(None, None, "b; Input/output error"), "write b: .* disk fails"),
+        (OSError(errno.EROFS, "x", "a"), "write a: Read-only file system. Use another directory"),
+        (OSError(errno.EACCES, "x", "a"), "access a: Permission denied. Check the permissions"),
+        (
+            FileNotFoundError(errno.ENOENT, "x", "/no/such/a"),
+            "access /no/such/a: No such file or directory. /no was removed or does not exist. The",
+        ),
+        (
+            tf.errors.NotFoundError(None, None, "/no/a/b; No such file or directory"),
+            "access /no/a/b: No such file or directory. /no was removed",
+        ),
+        (
+            RuntimeError("Can't close (file write failed: filename = 'a.h5', errno = 28, ...)"),
+            "write a.h5: No space left on device",
+        ),
+        (
+            tf.errors.UnknownError(None, None, "b; Input/output error"),
+            "write b: .* Check the sy",
+        ),
     ],
 )
-def test_what_is_told(error, words):
+def test_error_of_a_disk_names_file_reason_and_advice(error, words):
     with pytest.raises(_checks.RunError, match=words), write_errors.translated("runs/a"):
         raise error
 
@@ -98,14 +115,23 @@ def test_what_is_told(error, words):
 @pytest.mark.parametrize(
     "error",
     [
-        FileNotFoundError(errno.ENOENT, "x", "run"),
+        ZeroDivisionError("no error of a file"),
+        OSError("an error without a number"),
         tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[9]"),
     ],
 )
-def test_other_errors_pass(error):
+def test_other_errors_pass_unchanged(error):
     with pytest.raises(type(error)) as caught, write_errors.translated("run"):
         raise error
     assert caught.value is error
+
+
+def test_a_long_reason_of_hdf5_becomes_a_short_one():
+    cause = OSError("Can't write\ndata (file write failed: filename = 'a', errno = 28, ...)")
+    error = _checks.RunError(f"Could not save a.h5: {cause}")
+    error.__cause__ = cause
+    told = "Could not save a.h5: No space left on device. Free some space"
+    assert str(write_errors.describe(error)).startswith(told)
 
 
 def test_too_little_memory_is_no_full_disk():

@@ -23,8 +23,8 @@ def test_a_run_that_explodes_goes_back_so_often_and_stops(train, tmp_path):
     *returns, last = told.err
     assert len(returns) == 2
     for number, line in enumerate(returns, 1):
-        assert "back to step 0 and on without the " in line
-        assert line.endswith(f"(return {number} of 2)")
+        assert "rolled back to step 0, skipping " in line
+        assert line.endswith(f"(rollback {number} of 2)")
     assert "Likely causes, in this order" in last
     notes = json.loads((tmp_path / "restore" / "nan_restores.json").read_text())
     assert [note["step"] for note in notes] == [0, 0]

@@ -12,6 +12,8 @@ def disk(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "model.ckpt-3.index").touch()
     (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "gone").symlink_to("nowhere")
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "a.txt").touch()
     return tmp_path
@@ -44,9 +46,18 @@ def test_what_is_in_order_passes(disk, monkeypatch, kind, path):
         ("folder", "flwers", r"dir='flwers' does not exist; did you mean '.*/flowers'\?"),
         ("folder", "far/away", "dir='far/away' does not exist, nor does '.*/far'"),
         ("folder", "file", "dir='file' is a file, not a folder"),
-        ("new_folder", "file", "dir='file' is a file, not a folder"),
-        ("new_folder", "file/run", "dir='file/run' cannot be made: '.*/file' is a file"),
-        ("new_file", "run", "dir='run' is a folder, not a file"),
+        ("new_folder", "file", "dir='file' is a regular file, not a directory"),
+        ("new_folder", "file/run", "'file/run' cannot be created: '.*/file' is a regular file"),
+        ("new_folder", "fifo", "dir='fifo' is a FIFO, not a directory"),
+        ("new_folder", "gone/run", "'gone/run' cannot be created: '.*/gone' is a broken link"),
+        ("new_file", "run", "dir='run' is a directory, not a file"),
+        ("new_file", "run/", "dir='run/' is a directory, not a file"),
+        ("new_file", "a/", "dir='a/' is a directory, not a file"),
+        ("new_file", "fifo", "dir='fifo' is a FIFO, not a regular file"),
+        ("new_file", "/dev/null", "dir='/dev/null' is a device, not a regular file"),
+        ("new_file", "file/a.csv", "cannot be created: '.*/file' is a regular file"),
+        ("new_file", "fifo/a.csv", "cannot be created: '.*/fifo' is a FIFO"),
+        ("new_file", "l" * 300 + "/a.csv", "cannot be created: File name too long"),
         ("checkpoint", "notes", r"holds no checkpoint, expected .*index; it holds: a\.txt"),
         ("checkpoint", "flowers", "holds no checkpoint, .* it holds: nothing"),
         ("checkpoint", "run/model.ckpt-4", r"does not exist; did you mean '.*ckpt-3\.index'"),
@@ -64,6 +75,8 @@ def test_a_folder_without_permission_is_named(disk, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(_checks.UserError, match="cannot be written: no permission for '.*flowers'"):
         paths.check("new_folder", "train_dir", str(disk / "flowers" / "run"))
+    with pytest.raises(_checks.UserError, match="cannot be written: no permission for '.*flowers'"):
+        paths.check("new_file", "eval_json", str(disk / "flowers" / "a" / "b.json"))
 
 
 def test_glob_characters_in_a_checkpoint_path_are_letters(disk):

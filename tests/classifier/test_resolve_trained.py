@@ -149,7 +149,7 @@ def test_export_without_model_info_needs_the_network_alone():
         (Classes(None, 10), {"labels_offset": 1}, "labels_offset needs dataset_name: without it"),
         (Classes("folder"), {}, "dataset_dir is required: only the folder of 'folder' says"),
         (Classes("a", 3), {"labels_offset": 3}, "labels_offset=3 leaves none of the 3 classes"),
-        (Classes(None, 10), {"preprocessing_name": "vg"}, "preprocessing_name='vg' is not known"),
+        (Classes(None, 10), {"preprocessing_name": "vg"}, "no preprocessing is known for 'vg'"),
     ],
 )
 def test_classes_without_a_folder(classes, values, problem):

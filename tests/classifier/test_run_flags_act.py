@@ -125,7 +125,7 @@ def test_summaries_each_so_many_seconds(train, tmp_path, monkeypatch):
 def test_parameter_servers_are_refused(train, tmp_path):
     told = train(tmp_path / "run", num_ps_tasks=1)
     assert (told.code, len(told.err)) == (2, 1)
-    assert "num_ps_tasks=1 is not for this program: there are no parameter servers" in told.err[0]
+    assert "num_ps_tasks=1 is not supported: there are no parameter servers" in told.err[0]
     assert not (tmp_path / "run").exists()
 
 

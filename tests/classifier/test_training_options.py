@@ -158,7 +158,7 @@ def test_balanced_runs_resume_bit_for_bit(train, tmp_path):
 def test_recomputing_gradients(train, tmp_path):
     told = train(tmp_path / "lenet", recompute_gradients=True)
     assert told.code == 2
-    assert "recompute_gradients has nothing to act on: the network has no segments" in told.err[0]
+    assert "recompute_gradients has no effect: the network has no segments" in told.err[0]
     more = SAME | {"model_name": "mobilenet_v1_025", "train_image_size": 32}
     for name, choice in {"plain": False, "recomputed": True}.items():
         assert len(rates(train, tmp_path / name, **more, recompute_gradients=choice)) == 4

@@ -1,8 +1,9 @@
-"""Networks built for the tests: as a plain graph, without memory, or with the recipe's weights."""
+"""Networks built for the tests: as a plain graph, which computes nothing, or with the recipe's
+weights."""
 
 import dataclasses
 import functools
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -13,16 +14,33 @@ from tests.conformance import reference
 WEIGHT_DECAY = 4e-5
 
 
+class Example(NamedTuple):
+    """The number of classes, and the shape of an image or video, to build a network with."""
+
+    num_classes: int
+    shape: list[int]
+
+
+def example(name: str) -> Example:
+    """Returns what a network's record was built with; without a record, what its row says."""
+    if reference.has_layout(name):
+        layout = reference.layout(name)
+        return Example(layout["num_classes"], layout["input_shape"][1:])
+    spec = nets_factory.NETWORKS[name]
+    video = [16] if spec.input_rank == 5 else []
+    return Example(spec.classes, [*video, spec.image_size, spec.image_size, spec.channels])
+
+
 @dataclasses.dataclass(frozen=True)
 class Graph:
-    """What a plain graph of a network shows.
+    """Variables and end points of a network in a plain graph.
 
     Attributes:
       variables: name -> (shape, trainable, regularized), in the order of creation.
       outside_model: names of the variables that are not the network's own.
-      end_points: name -> (shape, name of the op), in order.
+      end_points: name -> (shape, op name), in order.
       logits_shape: shape of the first output.
-      logits_op: name of the op of the first output.
+      logits_op: op name of the first output.
     """
 
     variables: dict[str, tuple[list[int], bool, bool]]
@@ -33,15 +51,21 @@ class Graph:
 
 
 def graph(name: str, is_training: bool) -> Graph:
-    """Builds a network of the layout's classes, once per process.
+    """Builds a network with its number of classes, once per process.
 
     Args:
-      name: of the registry.
-      is_training: with a batch of 2, otherwise of 1.
+      name: a name of the registry.
+      is_training: whether to build for training, with a batch of 2; otherwise the batch is 1.
     """
-    layout = reference.layout(name)
-    shape = [2 if is_training else 1, *layout["input_shape"][1:]]
-    return graph_of(name, is_training, layout["num_classes"], tuple(shape))
+    num_classes, shape = example(name)
+    return graph_of(name, is_training, num_classes, (2 if is_training else 1, *shape))
+
+
+def variables(name: str) -> list[list[Any]]:
+    """Returns [name, shape, trainable, regularized] of a network's variables in inference."""
+    if reference.has_layout(name):
+        return reference.layout(name)["variables"]
+    return [[key, *row] for key, row in graph(name, False).variables.items()]
 
 
 @functools.cache
@@ -72,11 +96,11 @@ def graph_of(
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """A network with the recipe's weights, to be run.
+    """A network with the recipe's weights, ready to run.
 
     Attributes:
-      build: from images to (logits, end points), inside a pass.
-      call: the same in a pass of its own.
+      build: function from images to (logits, end points), to be called inside a pass.
+      call: the same, in a pass of its own.
       store: its variables.
       images: two of the recipe's inputs.
     """
@@ -94,24 +118,23 @@ class Network:
 
 
 def network(name: str, is_training: bool = False, **arguments: Any) -> Network:
-    """Builds a network from the `TensorSpec` of an unknown batch and gives it the recipe's weights.
+    """Builds a network from the `TensorSpec` of an unknown batch and assigns the recipe's weights.
 
     Args:
-      name: of the registry.
+      name: a name of the registry.
       is_training: whether batch norm and dropout are in training mode.
-      **arguments: of the network.
+      **arguments: further arguments of the network.
     """
-    layout = reference.layout(name)
-    network_fn = nets_factory.get_network_fn(name, layout["num_classes"], WEIGHT_DECAY, is_training)
+    num_classes, shape = example(name)
+    network_fn = nets_factory.get_network_fn(name, num_classes, WEIGHT_DECAY, is_training)
     build = functools.partial(network_fn, **arguments)
-    example = layout["input_shape"][1:]
     store = slim.VariableStore(seed=0)
 
     def call(images: tf.Tensor) -> Any:
         with store.as_default():
             return build(images)
 
-    store.build(build, tf.TensorSpec([None, *example], tf.float32))
+    store.build(build, tf.TensorSpec([None, *shape], tf.float32))
     for key, variable in store.named_variables.items():
         variable.assign(reference.weights(key, variable.shape.as_list()))
-    return Network(build, call, store, tf.constant(reference.images([2, *example])))
+    return Network(build, call, store, tf.constant(reference.images([2, *shape])))

@@ -1,4 +1,4 @@
-"""Which networks a check runs on, and which of these are slow or exempt: no lists of names."""
+"""Selects the networks of a check, and marks those that are slow, exempt or without a record."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -9,14 +9,15 @@ from nets import nets_factory
 from tests.conformance import reference
 from tests.conformance.exemptions import EXEMPTIONS
 
-# Measured on two cores: tracing goes by the variables, making and moving values by the parameters.
+# Measured on two cores: tracing time follows the number of variables, the time to create or copy
+# values the number of parameters.
 SECONDS_PER_VARIABLE = 0.008
 SECONDS_PER_MILLION_PARAMETERS = 0.25
-FAST = 3.5  # seconds, up to which a network is among the fast tests
+FAST = 3.5  # limit of the fast tests, in seconds
 
 
 class Cost(NamedTuple):
-    """How often a check traces a network, and how often it makes or moves all its values."""
+    """How often a check traces a network, and how often it creates or copies all its values."""
 
     traces: float
     values: float
@@ -32,8 +33,8 @@ COSTS = {
 
 
 def seconds(name: str, cost: Cost) -> float:
-    """Returns about how long a check of a network takes; 0 without a layout, where it fails."""
-    if name not in reference.names(reference.LAYOUTS):
+    """Returns the estimated seconds of a check of a network; 0 without a record."""
+    if not reference.has_layout(name):
         return 0.0
     layout = reference.layout(name)
     variables = SECONDS_PER_VARIABLE * len(layout["variables"])
@@ -42,20 +43,29 @@ def seconds(name: str, cost: Cost) -> float:
 
 
 def networks(
-    check: str, kind: str, names: Iterable[str] = tuple(nets_factory.NETWORKS)
+    check: str,
+    kind: str,
+    names: Iterable[str] = tuple(nets_factory.NETWORKS),
+    needs_record: bool = False,
 ) -> list[Any]:
     """Returns a check's parameters: names, slow ones marked, exempt ones expected to fail.
 
     Args:
-      check: name of the test function, as exemptions name it.
+      check: name of the test function, as in `EXEMPTIONS`.
       kind: a key of `COSTS`.
       names: the networks; all by default.
+      needs_record: whether to skip networks without a record, saying how to write one.
     """
-    return [pytest.param(name, marks=_marks(name, check, COSTS[kind])) for name in names]
+    return [
+        pytest.param(name, marks=_marks(name, check, COSTS[kind], needs_record)) for name in names
+    ]
 
 
-def _marks(name: str, check: str, cost: Cost) -> list[Any]:
+def _marks(name: str, check: str, cost: Cost, needs_record: bool) -> list[Any]:
+    if needs_record and not reference.has_layout(name):
+        return [pytest.mark.skip(reason=reference.missing_layout(name))]
     marks = [pytest.mark.slow] if seconds(name, cost) > FAST else []
-    reason = EXEMPTIONS.get(name, {}).get(check)
-    # Strict: an exemption whose check passes is stale and fails the test.
-    return marks + ([pytest.mark.xfail(reason=reason, strict=True)] if reason else [])
+    if reason := EXEMPTIONS.get(name, {}).get(check):
+        # Strict: an exemption whose check passes is stale and fails the test.
+        marks.append(pytest.mark.xfail(reason=reason, strict=True))
+    return marks

@@ -1,4 +1,4 @@
-"""What our networks compute from the recipe's weights, to be called in a process without oneDNN."""
+"""Outputs of our networks with the recipe's weights, for use in a process without oneDNN."""
 
 import inspect
 from typing import Any
@@ -23,10 +23,10 @@ def inference(name: str) -> tuple[np.ndarray, dict[str, list[float]]]:
 
 
 def training(name: str) -> dict[str, Any]:
-    """Takes the reference's training step and returns its numbers as the reference has them."""
-    wanted, classes = reference.training(name), reference.layout(name)["num_classes"]
-    takes = inspect.signature(nets_factory.NETWORKS[name].build).parameters
-    no_dropout = {"dropout_keep_prob": 1.0} if "dropout_keep_prob" in takes else {}
+    """Runs the record's training step and returns its numbers in the form of the record."""
+    expected, classes = reference.training(name), reference.layout(name)["num_classes"]
+    parameters = inspect.signature(nets_factory.NETWORKS[name].build).parameters
+    no_dropout = {"dropout_keep_prob": 1.0} if "dropout_keep_prob" in parameters else {}
     network = builds.network(name, is_training=True, **no_dropout)
     variables, records = network.store.named_variables, network.store.records
     trained = {key: value for key, value in variables.items() if records[key].trainable}
@@ -34,13 +34,14 @@ def training(name: str) -> dict[str, Any]:
     @tf.function(autograph=False)
     def step(images: tf.Tensor) -> Any:
         with tf.GradientTape() as tape, network.store.as_default():
-            losses = _losses(*network.build(images), tf.one_hot(wanted["labels"], classes), wanted)
+            labels = tf.one_hot(expected["labels"], classes)
+            losses = _losses(*network.build(images), labels, expected)
         gradients = tape.gradient(losses["total_loss"], trained)
         for key, variable in trained.items():
-            variable.assign_sub(wanted["learning_rate"] * gradients[key])
+            variable.assign_sub(expected["learning_rate"] * gradients[key])
         return losses, {key: tf.norm(gradient) for key, gradient in gradients.items()}
 
-    images = reference.images([wanted["batch"], *network.images.shape[1:]])
+    images = reference.images([expected["batch"], *network.images.shape[1:]])
     losses, norms = step(tf.constant(images))
     return {
         **{key: float(loss) for key, loss in losses.items()},
@@ -53,14 +54,14 @@ def training(name: str) -> dict[str, Any]:
 
 
 def _losses(
-    logits: tf.Tensor, end_points: dict[str, tf.Tensor], labels: tf.Tensor, wanted: dict[str, Any]
+    logits: tf.Tensor, end_points: dict[str, tf.Tensor], labels: tf.Tensor, settings: dict[str, Any]
 ) -> dict[str, tf.Tensor]:
-    smoothing = wanted["label_smoothing"]
+    smoothing = settings["label_smoothing"]
     cross_entropy = slim.losses.softmax_cross_entropy(logits, labels, label_smoothing=smoothing)
     auxiliary = tf.zeros([])
     if "AuxLogits" in end_points:
         auxiliary = slim.losses.softmax_cross_entropy(
-            end_points["AuxLogits"], labels, wanted["aux_weight"], smoothing
+            end_points["AuxLogits"], labels, settings["aux_weight"], smoothing
         )
     return {
         "cross_entropy": cross_entropy,

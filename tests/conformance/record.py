@@ -1,8 +1,8 @@
-"""Writes the layout of a new network, one that has no original, from our own build.
+"""Records the layout of a network that TF-Slim does not have, from our own build.
 
-    python -m tests.conformance.record NAME [--num_classes=1001] [--frames=16]
+    python -m tests.conformance.record NAME [--num_classes=N] [--frames=16]
 
-Layouts obtained from the original are never overwritten.
+Layouts obtained from TF-Slim are never overwritten.
 """
 
 import argparse
@@ -14,17 +14,18 @@ from nets import nets_factory
 from tests.conformance import builds, reference
 
 
-def recorded_layout(name: str, num_classes: int = 1001, frames: int = 16) -> dict[str, Any]:
-    """Returns the layout that a network has now.
+def recorded_layout(name: str, num_classes: int | None = None, frames: int = 16) -> dict[str, Any]:
+    """Returns a network's current layout.
 
     Args:
-      name: of the registry.
-      num_classes: to build it with.
-      frames: of a video.
+      name: a name of the registry.
+      num_classes: number of classes to build it with; default: that of its row.
+      frames: length of a video.
     """
     spec = nets_factory.NETWORKS[name]
     video = [frames] if spec.input_rank == 5 else []
     shape = [*video, spec.image_size, spec.image_size, spec.channels]
+    num_classes = num_classes or spec.classes
     inference = builds.graph_of(name, False, num_classes, (1, *shape))
     training = builds.graph_of(name, True, num_classes, (2, *shape))
     return {
@@ -51,22 +52,22 @@ def train_only(inference: builds.Graph, training: builds.Graph) -> list[list[Any
 
 
 def trainable_parameters(graph: builds.Graph) -> int:
-    """Returns how many numbers the optimizer changes."""
+    """Returns the number of trainable parameters."""
     return sum(math.prod(shape) for shape, trainable, _ in graph.variables.values() if trainable)
 
 
 def main() -> int:
-    """Writes the layouts of the networks named on the command line."""
+    """Writes the layout of the network named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", choices=sorted(nets_factory.NETWORKS))
-    parser.add_argument("--num_classes", type=int, default=1001)
-    parser.add_argument("--frames", type=int, default=16)
-    chosen = parser.parse_args()
-    path = reference.LAYOUTS / f"{chosen.name}.json.gz"
-    if path.exists() and reference.layout(chosen.name)["origin"] != "recorded":
-        print(f"{path} was obtained from the original and stays (see README.md)", file=sys.stderr)
+    parser.add_argument("--num_classes", type=int, help="default: that of the network's row")
+    parser.add_argument("--frames", type=int, default=16, help="length of a video; default: 16")
+    options = parser.parse_args()
+    path = reference.LAYOUTS / f"{options.name}.json.gz"
+    if reference.is_from_tf_slim(options.name):
+        print(f"{path} was obtained from TF-Slim and is not overwritten", file=sys.stderr)
         return 2
-    reference.write_json(path, recorded_layout(chosen.name, chosen.num_classes, chosen.frames))
+    reference.write_json(path, recorded_layout(options.name, options.num_classes, options.frames))
     print(path)
     return 0
 

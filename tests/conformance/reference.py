@@ -1,6 +1,7 @@
-"""What is known of each network from the original, and the recipe for weights and inputs.
+"""Reads the records of each network, mostly obtained from TF-Slim, and generates the recipe's
+weights and inputs.
 
-See README.md here for where it comes from and when it may change.
+README.md documents the records' origin and when they may change.
 """
 
 import functools
@@ -35,28 +36,49 @@ def names(folder: pathlib.Path) -> list[str]:
     return sorted(path.name.split(".")[0] for path in folder.iterdir())
 
 
+def has_layout(name: str) -> bool:
+    """Returns whether a network has a recorded layout."""
+    return (LAYOUTS / f"{name}.json.gz").exists()
+
+
+def missing_layout(name: str) -> str:
+    """Returns how to record the layout of a network that has none."""
+    return (
+        f"{name} has no recorded layout, so its names and shapes may change unnoticed; record it"
+        f" with: python -m tests.conformance.record {name}"
+    )
+
+
+def is_from_tf_slim(name: str) -> bool:
+    """Returns whether a network's layout was obtained from TF-Slim."""
+    return has_layout(name) and layout(name)["origin"] == "original"
+
+
 @functools.cache
 def layout(name: str) -> dict[str, Any]:
-    """Returns the layout of a network."""
-    path = LAYOUTS / f"{name}.json.gz"
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is missing: python -m tests.conformance.record {name}")
-    return read_json(path)
+    """Returns the recorded layout of a network.
+
+    Raises:
+      FileNotFoundError: if there is none; the message has the command that records it.
+    """
+    if not has_layout(name):
+        raise FileNotFoundError(missing_layout(name))
+    return read_json(LAYOUTS / f"{name}.json.gz")
 
 
 def golden(name: str) -> dict[str, np.ndarray]:
-    """Returns the outputs of a network for the recipe's weights and input."""
+    """Returns TF-Slim's outputs of a network for the recipe's weights and input."""
     with np.load(GOLDENS / f"{name}.npz") as arrays:
         return dict(arrays)
 
 
 def training(name: str) -> dict[str, Any]:
-    """Returns the numbers of one training step from the recipe's weights."""
+    """Returns TF-Slim's numbers of one training step from the recipe's weights."""
     return read_json(TRAINING / f"{name}.json.gz")
 
 
 def weights(name: str, shape: list[int]) -> np.ndarray:
-    """Returns the recipe's value of a variable, which depends on its name and shape alone."""
+    """Returns the recipe's value of a variable, a function of its name and shape."""
     random = np.random.RandomState(zlib.crc32(name.encode()))
     leaf = name.rpartition("/")[2]
     if leaf in ("gamma", "moving_variance"):

@@ -1,4 +1,6 @@
-"""What every network can do, whatever it computes."""
+"""Behaviour that every network has, whatever it computes."""
+
+import functools
 
 import numpy as np
 import pytest
@@ -7,25 +9,24 @@ import tensorflow as tf
 import slim
 from nets import nets_factory
 from slim import checkpoints
-from tests.conformance import builds, checks, exemptions, reference
+from tests.conformance import builds, checks, exemptions
 
 
 def on_all(check):
     """Runs a test on every network."""
     names = checks.networks(check.__name__, "behaviour")
-    # The module's scope brings the tests of a network together, so that it is built once.
+    # Module scope groups the tests by network, so that each network is built once.
     return pytest.mark.parametrize("name", names, scope="module")(check)
 
 
-_last = {}
-
-
+@functools.lru_cache(maxsize=1)  # some networks are large
 def built(name):
-    """Returns the network with the recipe's weights; one at a time is kept, some are large."""
-    if name not in _last:
-        _last.clear()
-        _last[name] = builds.network(name)
-    return _last[name]
+    """Returns the network with the recipe's weights."""
+    return builds.network(name)
+
+
+def inference_fn(name):
+    return nets_factory.get_network_fn(name, builds.example(name).num_classes)
 
 
 def function_logits(name):
@@ -33,56 +34,51 @@ def function_logits(name):
     return network.function(network.images)[0].numpy()
 
 
-def assert_close(name, ours, wanted):
-    assert np.abs(ours - wanted).max() <= exemptions.logits_tolerance(name) * wanted.std()
+def assert_close(name, logits, expected):
+    assert np.abs(logits - expected).max() <= exemptions.logits_tolerance(name) * expected.std()
 
 
 @on_all
-def test_any_number_of_images(name):
+def test_any_batch_size_is_accepted_and_images_are_independent(name):
     network = built(name)
-    logits, end_points = network.function(network.images)
-    classes = reference.layout(name)["num_classes"]
+    logits, _ = network.function(network.images)
+    classes = builds.example(name).num_classes
     assert network.function.get_concrete_function().structured_outputs[0].shape == [None, classes]
     assert logits.shape == [2, classes]
-    assert list(end_points) == list(reference.layout(name)["end_points"])
-    # An image's logits do not depend on its neighbours.
     assert_close(name, network.function(network.images[1:])[0].numpy(), logits.numpy()[1:])
 
 
 @on_all
-def test_function_equals_eager(name):
+def test_tf_function_equals_eager(name):
     network = built(name)
     assert_close(name, network.call(network.images)[0].numpy(), function_logits(name))
 
 
 @on_all
 @pytest.mark.parametrize("is_training", [False, True], ids=["inference", "training"])
-def test_no_classes_give_features(name, is_training):
-    layout = reference.layout(name)
-    shape = (2, *layout["input_shape"][1:])
-    nothing, zero = (builds.graph_of(name, is_training, n, shape) for n in (None, 0))
-    assert nothing == zero
+def test_no_classes_returns_features(name, is_training):
+    shape = (2, *builds.example(name).shape)
+    headless, zero = (builds.graph_of(name, is_training, n, shape) for n in (None, 0))
+    assert headless == zero
     heads = tuple(f"{head}/" for head in nets_factory.NETWORKS[name].heads)
-    assert not [key for key in nothing.variables if key.startswith(heads)]
-    rest = [row for row in layout["variables"] if row[0] in nothing.variables]
-    ours = [[key, *row] for key, row in nothing.variables.items()]
-    assert [row for row in ours if row[0] not in nothing.outside_model] == rest
-    assert rest
-    # Features of each image, of whatever rank.
-    assert nothing.logits_shape[0] == 2
-    assert len(nothing.logits_shape) >= 2
-    assert "Predictions" not in nothing.end_points
+    assert not [key for key in headless.variables if key.startswith(heads)]
+    body = [row for row in builds.variables(name) if row[0] in headless.variables]
+    ours = [[key, *row] for key, row in headless.variables.items()]
+    assert [row for row in ours if row[0] not in headless.outside_model] == body
+    assert body
+    # Features of each image, of any rank.
+    assert headless.logits_shape[0] == 2
+    assert len(headless.logits_shape) >= 2
+    assert "Predictions" not in headless.end_points
 
 
 @on_all
-def test_saved_and_restored_elsewhere(name, tmp_path):
+def test_checkpoint_restores_into_a_new_store(name, tmp_path):
     network = built(name)
     prefix = checkpoints.save(tmp_path / "model.ckpt-1", network.store.named_variables)
     # Another seed, so that an unrestored variable shows.
     other = slim.VariableStore(seed=1)
-    fn = nets_factory.get_network_fn(name, reference.layout(name)["num_classes"])
-    spec = tf.TensorSpec([None, *network.images.shape[1:]], tf.float32)
-    other.build(fn, spec)
+    other.build(inference_fn(name), tf.TensorSpec([None, *network.images.shape[1:]], tf.float32))
     report = checkpoints.restore(prefix, other.named_variables)
     assert not report.missing
     assert not report.unused
@@ -91,15 +87,14 @@ def test_saved_and_restored_elsewhere(name, tmp_path):
 
 
 @on_all
-def test_exported_as_a_frozen_graph(name):
+def test_frozen_graph_computes_the_same_logits(name):
     network = built(name)
     values = {key: variable.numpy() for key, variable in network.store.named_variables.items()}
     store, graph = slim.FrozenStore(values), tf.Graph()
-    fn = nets_factory.get_network_fn(name, reference.layout(name)["num_classes"])
     with graph.as_default(), store.as_default():
         shape = [None, *network.images.shape[1:]]
         inputs = tf.raw_ops.Placeholder(dtype=tf.float32, shape=shape, name="input")
-        output = fn(inputs)[0].name
+        output = inference_fn(name)(inputs)[0].name
     kinds = {node.op for node in graph.as_graph_def().node}
     assert not {kind for kind in kinds if kind.startswith("Var") or kind.endswith("VariableOp")}
 
@@ -122,11 +117,10 @@ def test_second_pass_reuses_the_variables(name):
 
 
 @on_all
-def test_forgotten_reuse_is_refused(name):
-    network = built(name)
-    fn = nets_factory.get_network_fn(name, reference.layout(name)["num_classes"])
+def test_second_call_in_a_pass_without_reuse_is_an_error(name):
+    network, fn = built(name), inference_fn(name)
     with tf.Graph().as_default(), slim.VariableStore(seed=0).as_default():
         inputs = tf.raw_ops.Placeholder(dtype=tf.float32, shape=network.images.shape)
         fn(inputs)
-        with pytest.raises(ValueError, match="was already asked for in this pass"):
+        with pytest.raises(ValueError, match="was already requested in this pass"):
             fn(inputs)

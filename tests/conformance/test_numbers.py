@@ -1,7 +1,7 @@
-"""Logits and one training step of each network equal the original's, from the same weights.
+"""Logits and one training step equal TF-Slim's, from the same weights.
 
-They are computed in a process of their own without oneDNN, as the original's were: its rounding
-moves some gradients of mobilenet_v1 by more than the tolerance.
+They are computed in a separate process without oneDNN, as TF-Slim's were: its rounding changes some
+gradients of mobilenet_v1 by more than the tolerance.
 """
 
 import concurrent.futures
@@ -18,7 +18,7 @@ LOSSES, GRADIENT_NORMS, VARIABLES = 1e-4, 1e-2, 1e-3  # relative
 
 @pytest.fixture(scope="module")
 def worker():
-    """A process without oneDNN that serves all tests of this module."""
+    """A process without oneDNN for all tests of this module."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
         spawn = multiprocessing.get_context("spawn")
@@ -27,23 +27,21 @@ def worker():
 
 
 def first_divergence(golden, statistics):
-    """Returns which end point first has other statistics than the original's, and both; or None."""
-    for key, wanted in golden.items():
+    """Returns the first end point whose statistics differ from TF-Slim's, with both; or None."""
+    for key, expected in golden.items():
         if key.startswith("ep/"):
             name = key[3:].replace("|", "/")
             ours = statistics[name]
-            if not np.allclose(ours, wanted, rtol=1e-3, atol=1e-3 * wanted[1]):
-                return f"first at {name}: mean, std, largest {ours}, originally {list(wanted)}"
+            if not np.allclose(ours, expected, rtol=1e-3, atol=1e-3 * expected[1]):
+                return f"first at {name}: mean, std, largest {ours}, TF-Slim's {list(expected)}"
     return None
 
 
 @pytest.mark.parametrize(
     "name",
-    checks.networks(
-        "test_logits_equal_the_originals", "logits", reference.names(reference.GOLDENS)
-    ),
+    checks.networks("test_logits_equal_tf_slims", "logits", reference.names(reference.GOLDENS)),
 )
-def test_logits_equal_the_originals(name, worker):
+def test_logits_equal_tf_slims(name, worker):
     golden = reference.golden(name)
     logits, statistics = worker.submit(numbers.inference, name).result()
     divergence = first_divergence(golden, statistics)
@@ -52,7 +50,7 @@ def test_logits_equal_the_originals(name, worker):
     assert divergence is None
 
 
-def test_the_first_divergence_is_told():
+def test_first_divergence_names_the_first_end_point_that_differs():
     golden = {"logits": np.zeros(1), "ep/a|b": np.array([0.0, 1.0, 2.0]), "ep/c": np.ones(3)}
     same = {"a/b": [0.0, 1.0, 2.0], "c": [1.0, 1.0, 1.0]}
     assert first_divergence(golden, same) is None
@@ -65,26 +63,26 @@ def test_the_first_divergence_is_told():
 @pytest.mark.parametrize(
     "name",
     checks.networks(
-        "test_training_step_equals_the_originals", "training", reference.names(reference.TRAINING)
+        "test_training_step_equals_tf_slims", "training", reference.names(reference.TRAINING)
     ),
 )
-def test_training_step_equals_the_originals(name, worker):
-    wanted = reference.training(name)
+def test_training_step_equals_tf_slims(name, worker):
+    expected = reference.training(name)
     ours = worker.submit(numbers.training, name).result()
     for key in ("cross_entropy", "aux_loss", "regularization_loss", "total_loss"):
-        assert ours[key] == pytest.approx(wanted[key], rel=LOSSES), key
-    norms = wanted["gradient_norms"]
+        assert ours[key] == pytest.approx(expected[key], rel=LOSSES), key
+    norms = expected["gradient_norms"]
     assert set(ours["gradient_norms"]) == set(norms)
     for key, norm in ours["gradient_norms"].items():
         assert norm == pytest.approx(norms[key], rel=GRADIENT_NORMS, abs=1e-6), key
-    after = wanted["variables_after_step_mean_std"]
+    after = expected["variables_after_step_mean_std"]
     sizes = {row[0]: math.prod(row[1]) for row in reference.layout(name)["variables"]}
     assert set(ours["variables_after_step_mean_std"]) == set(after)
     for key, values in ours["variables_after_step_mean_std"].items():
         tolerance = VARIABLES * max(*map(abs, after[key]), 1e-3)
         if key in norms:
-            # What the gradient may be off by moves a trained variable too.
+            # An error of the gradient changes the updated variable.
             per_element = norms[key] / math.sqrt(sizes[key])
             tolerance += exemptions.more_after_a_step(name) * abs(after[key][0])
-            tolerance += wanted["learning_rate"] * GRADIENT_NORMS * per_element
+            tolerance += expected["learning_rate"] * GRADIENT_NORMS * per_element
         np.testing.assert_allclose(values, after[key], atol=tolerance, rtol=0, err_msg=key)

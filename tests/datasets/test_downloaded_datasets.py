@@ -126,7 +126,7 @@ def test_mnist_from_a_folder(server, monkeypatch, tmp_path):
     os.remove(source / "t10k-labels-idx1-ubyte.gz")
     with pytest.raises(_checks.UserError, match="mnist cannot be made from source_dir=.*t10k-labe"):
         mnist.convert(str(tmp_path / "other"), source_dir=str(source))
-    assert os.listdir(tmp_path / "other") == [".slim"]
+    assert os.listdir(tmp_path / "other") == []
 
 
 @pytest.mark.parametrize(
@@ -139,6 +139,11 @@ def test_mnist_from_a_folder(server, monkeypatch, tmp_path):
         ),
         ("train-images-idx3-ubyte", b"\0\0", "is not laid out as a file of MNIST"),
         ("train-labels-idx1-ubyte", struct.pack(">II", 0x801, 3) + b"\0\1\2", "has 3 labels; as"),
+        (
+            "train-labels-idx1-ubyte",
+            struct.pack(">II", 0x801, 20) + bytes(19) + b"\n",
+            "train-labels-idx1-ubyte has a label that is not below 10",
+        ),
         (
             "t10k-images-idx3-ubyte",
             struct.pack(">IIII", 0x803, 10, 14, 14) + bytes(1960),

@@ -3,11 +3,11 @@
 import dataclasses
 import errno
 import hashlib
-import importlib
 import inspect
 import os
 import types
 from collections.abc import Callable
+from importlib import import_module
 
 import pytest
 
@@ -98,7 +98,7 @@ def contents():
 @pytest.fixture
 def place(name, contents, monkeypatch, tmp_path):
     files = contents[name]
-    module = importlib.import_module(dataset_factory.DATASETS[name].module)
+    module = import_module(dataset_factory.DATASETS[name].module, "datasets")
     monkeypatch.setattr(flowers, "NUM_VALIDATION", 10)
     defaults = download.Downloader.__init__.__kwdefaults__ | {"wait": 0.0, "timeout": 5.0}
     monkeypatch.setattr(download.Downloader.__init__, "__kwdefaults__", defaults)
@@ -124,7 +124,7 @@ def test_every_dataset_that_is_downloaded_is_here():
     fetching = {
         name
         for name, spec in dataset_factory.DATASETS.items()
-        if "conversion.fetch(" in inspect.getsource(importlib.import_module(spec.module))
+        if "conversion.fetch(" in inspect.getsource(import_module(spec.module, "datasets"))
     }
     assert fetching == set(DOWNLOADERS)
 

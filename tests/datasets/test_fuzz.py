@@ -26,7 +26,8 @@ def fuzz(what, count, directory, first, workers):
         start, end = (first + count * (number + step) // workers for step in (0, 1))
         folder = directory / f"worker{number}"
         folder.mkdir()
-        command = [sys.executable, "-m", "tests.datasets.fuzz_worker", what]
+        module = "fuzz_archives" if what == "archives" else "fuzz_worker"
+        command = [sys.executable, "-m", f"tests.datasets.{module}", what]
         with open(folder / "stdout", "wb") as stdout, open(folder / "stderr", "wb") as stderr:
             process = subprocess.Popen(
                 [*command, str(start), str(end - start), str(folder)],
@@ -79,6 +80,17 @@ def test_2_000_damaged_shards(tmp_path):
     outcomes = check("shards", 2_000, tmp_path, first=0)
     assert set(outcomes) <= {"intact", "refused"}
     assert outcomes["refused"] > 1_000
+
+
+def test_100_damaged_archives(tmp_path):
+    check("archives", 100, tmp_path, first=1_000_000, workers=1)
+
+
+@pytest.mark.slow
+def test_2_000_damaged_archives(tmp_path):
+    outcomes = check("archives", 2_000, tmp_path, first=0)
+    assert set(outcomes) == {"accepted", "refused"}
+    assert min(outcomes.values()) > 100, "the damages are neither all fatal nor all harmless"
 
 
 def test_the_judge_of_shards_knows_the_format(tmp_path):

@@ -329,7 +329,23 @@ def test_boxes_from_the_list_of_the_original(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("content", [b"<annotation>", b"<annotation/>", XML.encode()[:200]])
+BOMB = "<!DOCTYPE x [<!ENTITY a 'aaaaaaaaaa'>]>" + XML.replace("<folder>", "<folder>&a;")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"<annotation>",
+        b"<annotation/>",
+        XML.encode()[:200],
+        BOMB.encode(),
+        XML.encode("utf-16"),
+        XML.replace("<width>", "<width>nan").encode(),
+        XML.replace("<width>", "<width>1e400").encode(),
+        b"<a>" * 300_000,
+        b"\xff",
+    ],
+)
 def test_boxes_that_cannot_be_read(tmp_path, content):
     source = write_folders(tmp_path / "src")
     (tmp_path / "src" / "ILSVRC2012_bbox_train_v2.tar.gz").write_bytes(
@@ -375,6 +391,43 @@ def test_a_devkit_without_its_files(tmp_path):
         imagenet.convert(str(tmp_path / "out"), source_dir=source)
 
 
+@pytest.mark.parametrize(
+    "line, told",
+    [
+        (b"n1.JPEG,0,0,nan,1", "line 2: 'n1.JPEG,0,0,nan,1' is not a picture and xmin"),
+        (b"n1.JPEG,0.5,0,0.4,1", "line 2: .* is not a picture and xmin"),
+        (b"n1.JPEG,0,-1,1,1", "line 2: .* is not a picture and xmin"),
+        (b"n1.JPEG,0,0,1e400,1", "line 2: .* is not a picture and xmin"),
+        (b"\xe4,0,0,1,1", "line 2: it is not UTF-8 text; save"),
+        (b'"' + b"x" * 200_000, "line 2: it is longer than 65536 bytes"),
+    ],
+)
+def test_a_list_of_boxes_that_is_damaged(tmp_path, line, told):
+    (tmp_path / imagenet_sources.BOXES_CSV).write_bytes(b"n1.JPEG,0,0,1,1\n" + line)
+    with pytest.raises(_checks.UserError, match=f"boxes.csv, {told}"):
+        imagenet_sources.read_boxes(str(tmp_path), {"n1": "n01440764"})
+
+
+@pytest.mark.parametrize(
+    "truth", [b"1\nx\n", b"9" * 5000, b"5\n", b"1\n" * 3 + b"0", META[:128], b"\xff"]
+)
+def test_a_devkit_with_damaged_labels(tmp_path, truth):
+    (tmp_path / imagenet_sources.DEVKIT).write_bytes(
+        made.tar_bytes({"meta.mat": META, "ILSVRC2012_validation_ground_truth.txt": truth})
+    )
+    with pytest.raises(_checks.RunError, match="has a damaged list of classes or of validation"):
+        imagenet_sources._validation_labels("x.tar", str(tmp_path))
+
+
+def test_validation_labels_that_cannot_be_read(tmp_path, monkeypatch):
+    (tmp_path / imagenet_sources.VALIDATION_LABELS).write_bytes(b"\xff\n")
+    with pytest.raises(_checks.UserError, match="is not UTF-8: it needs one class a line"):
+        imagenet_sources._validation_labels("x.tar", str(tmp_path))
+    monkeypatch.setattr(imagenet_sources, "_MAX_LABELS_BYTES", 1)
+    with pytest.raises(_checks.UserError, match="labels.txt cannot be read: larger than 1 bytes"):
+        imagenet_sources._validation_labels("x.tar", str(tmp_path))
+
+
 def test_matlab():
     found = matlab.read_structs(META, "synsets")
     assert {each["WNID"]: each["words"] for each in found} == WORDS
@@ -397,6 +450,34 @@ def test_matlab():
 def test_matlab_that_is_damaged(damage, told):
     with pytest.raises(_checks.RunError, match=rf"No MATLAB 5 file \({told}"):
         matlab.read_structs(damage, "synsets")
+
+
+def matrix(kind, *parts):
+    """Returns the element of a matrix: its kind, no shape, no name, and the parts."""
+    body = element(6, bytes([kind]) + bytes(7)) + element(5, b"") + element(1, b"")
+    return element(14, body + b"".join(parts))
+
+
+def element(kind, data):
+    size = len(data).to_bytes(4, "little")
+    return kind.to_bytes(4, "little") + size + data + bytes(-len(data) % 8)
+
+
+def test_matlab_has_bounds():
+    width = (8).to_bytes(4, "little")
+    nested = matrix(2, element(5, width), element(1, b"a" * 8))
+    for _ in range(2000):
+        nested = matrix(2, element(5, width), element(1, b"a" * 8), nested)
+    cells = matrix(2, element(5, width), element(1, b"a" * 8), element(1, b"") * 100_001)
+    fields = matrix(2, element(5, b"\x01\0\0\0"), element(1, b"a" * 1_000_000))
+    for data, told in (
+        (nested, "it is nested deeper than 10 levels"),
+        (cells, "it has more than 100 fields or 100000 cells"),
+        (fields, "it has more than 100 fields or 100000 cells"),
+        (bytes(8_000_001), "it has more than 8000000 bytes"),
+    ):
+        with pytest.raises(_checks.RunError, match=told):
+            matlab.read_structs(bytes(128) + data, "synsets")
 
 
 def test_matlab_that_was_mutated_ends():

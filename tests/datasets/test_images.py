@@ -296,6 +296,27 @@ def test_sources_that_would_not_end(tmp_path):
         os.truncate(file.fileno(), sources.MAX_BYTES + 1)
     with pytest.raises(OSError, match=f"it has {sources.MAX_BYTES + 1} bytes, more than"):
         sources.FileSource(str(tmp_path / "long")).read()
+    with pytest.raises(OSError, match=f"it has {sources.MAX_BYTES + 1} bytes, more than"):
+        sources.RangeSource(str(tmp_path / "long"), 0, sources.MAX_BYTES + 1, "x").read()
+    with pytest.raises(OSError, match="not a regular file"):
+        sources.RangeSource(str(tmp_path / "pipe"), 0, 1, "x").read()
+
+
+def test_members_of_a_zip_that_cannot_be_read(tmp_path):
+    path = str(tmp_path / "a.zip")
+    packed = bytearray(made.zip_bytes({"damaged": b"x", "long": b"x"}))
+    packed[35] ^= 255  # in the name of the first member
+    at = packed.rindex(b"PK\1\2") + 24
+    packed[at : at + 4] = b"\xff" * 4  # the size of the second
+    with open(path, "wb") as file:
+        file.write(packed)
+    for member, told in (
+        ("damaged", "File name in directory"),
+        ("long", f"it has more than {sources.MAX_BYTES} bytes"),
+        ("missing", "There is no item named 'missing'"),
+    ):
+        with pytest.raises(OSError, match=told):
+            sources.ZipSource(path, member).read()
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -185,7 +185,31 @@ def test_pictures_that_are_missing(files, tmp_path, monkeypatch):
         convert(tmp_path)
 
 
-@pytest.mark.parametrize("text", [b"{", b"{}", b"[]", b'{"images": 3}', None])
+GOOD = json.dumps(annotations("train", 100))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"{",
+        b"{}",
+        b"[]",
+        b'{"images": 3}',
+        None,
+        b"",
+        b"\xff",
+        b'{"x":' + b"[" * 1_000_000,
+        GOOD.replace('"height": 20', '"height": 0').encode(),
+        GOOD.replace('"height": 20', '"height": "20"').encode(),
+        GOOD.replace('"height": 20', '"height": 1e400').encode(),
+        GOOD.replace('"height": 20', '"height": ' + "9" * 5000).encode(),
+        GOOD.replace('"id": 101', '"id": 100').encode(),
+        GOOD.replace("[4.0, 2.0, 8.0, 10.0]", "[4.0, 2.0]").encode(),
+        GOOD.replace("[4.0, 2.0, 8.0, 10.0]", "[4.0, 2.0, NaN, 1.0]").encode(),
+        GOOD.replace('"area": 60.0', '"area": null').encode(),
+        GOOD.replace('"file_name"', '"file"').encode(),
+    ],
+)
 def test_annotations_that_cannot_be_used(files, tmp_path, monkeypatch, text):
     entries = {} if text is None else {"annotations/instances_train2014.json": text}
     broken = made.zip_bytes({"annotations/other.json": b"{}", **entries})

@@ -1,9 +1,9 @@
-"""Two logical CPU devices, as tests/slim wants them too."""
+"""Two logical CPU devices, as in tests/slim."""
 
 import contextlib
 
 from deployment import model_deploy
 
-# Too late where a test module has run an operation while it was imported.
+# Too late if a test module has run an operation on import.
 with contextlib.suppress(RuntimeError):
     model_deploy.split_cpu(2)

@@ -1,4 +1,4 @@
-"""Clones: their devices, their strategy, and that they train as one network does."""
+"""Clones: their devices and strategy, and that they train like one network."""
 
 import numpy as np
 import pytest
@@ -13,62 +13,61 @@ from slim import _checks
 @pytest.fixture(autouse=True)
 def _two_devices():
     count = len(tf.config.list_logical_devices("CPU"))
-    assert count == 2, f"{count}: some module runs TensorFlow when it is imported"
+    assert count == 2, f"{count}: some module runs TensorFlow on import"
 
 
 def config(clones, on_cpu=True):
     return model_deploy.DeploymentConfig(num_clones=clones, clone_on_cpu=on_cpu)
 
 
-def test_clones_get_a_device_each():
+def test_each_clone_has_its_own_device():
     devices = config(2).devices()
     assert [device[-5:] for device in devices] == ["CPU:0", "CPU:1"]
     assert len(config(1).devices()) == 1
 
 
-def test_too_many_clones():
-    with pytest.raises(
-        _checks.UserError, match="num_clones=3, but TensorFlow finds 2 CPU devices; give at most"
-    ):
+def test_more_clones_than_devices_is_an_error():
+    message = "num_clones=3 is more than the number of CPU devices, 2; use at most"
+    with pytest.raises(_checks.UserError, match=message):
         config(3).strategy()
 
 
 @pytest.mark.parametrize("clones", [0, -1])
-def test_clones_have_to_be_positive(clones):
+def test_nonpositive_number_of_clones_is_an_error(clones):
     with pytest.raises(_checks.UserError, match=f"num_clones={clones} must be positive"):
         config(clones)
 
 
-def test_one_clone_needs_no_strategy_of_its_own():
+def test_one_clone_uses_the_default_strategy():
     assert config(1).strategy() is tf.distribute.get_strategy()
 
 
-def test_two_clones_are_mirrored():
+def test_two_clones_use_mirrored_strategy():
     strategy = config(2).strategy()
     assert isinstance(strategy, tf.distribute.MirroredStrategy)
     assert strategy.num_replicas_in_sync == 2
 
 
 def with_gpus(monkeypatch, count):
-    """Makes TensorFlow name some GPUs, of which nothing more is asked."""
+    """Makes TensorFlow list `count` GPUs, which cannot be used."""
     real = tf.config.list_logical_devices
 
     def devices(kind=None):
-        named = [tf.config.LogicalDevice(f"/device:GPU:{i}", "GPU") for i in range(count)]
-        return named if kind == "GPU" else real(kind)
+        gpus = [tf.config.LogicalDevice(f"/device:GPU:{i}", "GPU") for i in range(count)]
+        return gpus if kind == "GPU" else real(kind)
 
     monkeypatch.setattr(tf.config, "list_logical_devices", devices)
 
 
-def test_gpus_come_first_unless_clones_are_wanted_on_the_cpu(monkeypatch):
+def test_gpus_are_preferred_without_clone_on_cpu(monkeypatch):
     with_gpus(monkeypatch, 4)
     assert config(3, on_cpu=False).devices() == [f"/device:GPU:{i}" for i in range(3)]
     assert [device[-5:] for device in config(2, on_cpu=True).devices()] == ["CPU:0", "CPU:1"]
-    with pytest.raises(_checks.UserError, match="num_clones=5, but TensorFlow finds 4 GPU devices"):
+    with pytest.raises(_checks.UserError, match="num_clones=5 is more than .* GPU devices, 4; use"):
         config(5, on_cpu=False).devices()
 
 
-def test_one_clone_on_the_cpu_beside_gpus(monkeypatch):
+def test_one_clone_on_the_cpu_ignores_gpus(monkeypatch):
     with_gpus(monkeypatch, 1)
     strategy = config(1, on_cpu=True).strategy()
     assert isinstance(strategy, tf.distribute.OneDeviceStrategy)
@@ -99,7 +98,7 @@ def lenet_run(clones, steps=10):
     return losses, {name: variable.numpy() for name, variable in store.named_variables.items()}
 
 
-def test_two_clones_of_16_images_train_as_one_of_32():
+def test_two_clones_of_16_images_train_like_one_of_32():
     one, two = lenet_run(1), lenet_run(2)
     assert np.abs(one[0] - two[0]).max() <= 1e-5
     assert list(one[1]) == list(two[1])
@@ -110,14 +109,17 @@ def test_two_clones_of_16_images_train_as_one_of_32():
 @pytest.mark.parametrize(
     "values, message",
     [
-        ({"num_ps_tasks": 1}, "num_ps_tasks=1 is not for this program: there are no parameter"),
-        ({"num_clones": 2, "worker_hosts": ("a:1", "b:2")}, "num_clones=2 cannot be used with 2"),
+        ({"num_ps_tasks": 1}, "num_ps_tasks=1 is not supported: there are no parameter"),
+        (
+            {"num_clones": 2, "worker_hosts": ("a:1", "b:2")},
+            "num_clones=2 is not supported with 2 workers",
+        ),
         (
             {"replica_id": 2, "worker_hosts": ("a:1", "b:2")},
             "replica_id=2 must lie between 0 and 1",
         ),
     ],
 )
-def test_workers_that_cannot_be(values, message):
+def test_invalid_workers_are_errors(values, message):
     with pytest.raises(_checks.UserError, match=message):
         model_deploy.DeploymentConfig(**values)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from classifier import exporting, flags, options
+from classifier import exporting, flags, options, ownership
 from classifier.config.export import ExportConfig
 from classifier.run_directory import RunDirectory
 
@@ -65,6 +65,7 @@ def file_in_the_way(tmp_path, run):
 
 
 def existing_version(tmp_path, run):
+    ownership.claim_export(str(tmp_path / "out"))
     (tmp_path / "out" / "saved_model" / "60").mkdir(parents=True)
     return "--formats=saved_model"
 

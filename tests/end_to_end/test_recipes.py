@@ -82,25 +82,33 @@ def check(told, folder, splits):
     assert by_export == by_checkpoint
 
 
+@pytest.fixture
+def source(tmp_path):
+    """A folder for archives, apart from that of the recipe."""
+    path = tmp_path / "source"
+    path.mkdir()
+    return path
+
+
 @pytest.mark.slow
-def test_lenet_on_mnist(environment, tmp_path):
+def test_lenet_on_mnist(environment, source, tmp_path):
     files, _ = made.mnist_files(40, 20)
     for name, content in files.items():
-        (tmp_path / name).write_bytes(content)
+        (source / name).write_bytes(content)
     told = run(
-        "train_lenet_on_mnist", tmp_path / "out", **environment, SOURCE_DIR=str(tmp_path), STEPS="3"
+        "train_lenet_on_mnist", tmp_path / "out", **environment, SOURCE_DIR=str(source), STEPS="3"
     )
     check(told, tmp_path / "out", [("run", "test")])
 
 
 @pytest.mark.slow
-def test_cifarnet_on_cifar10(environment, tmp_path):
-    (tmp_path / "cifar-10-binary.tar.gz").write_bytes(made.cifar10_archive(per_batch=10)[0])
+def test_cifarnet_on_cifar10(environment, source, tmp_path):
+    (source / "cifar-10-binary.tar.gz").write_bytes(made.cifar10_archive(per_batch=10)[0])
     told = run(
         "train_cifarnet_on_cifar10",
         tmp_path / "out",
         **environment,
-        SOURCE_DIR=str(tmp_path),
+        SOURCE_DIR=str(source),
         STEPS="3",
     )
     check(told, tmp_path / "out", [("run", "test")])
@@ -126,11 +134,11 @@ def pack(name, folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FLOWERS)
-def test_a_pretrained_network_on_flowers(environment, flowers, tmp_path, name):
-    (tmp_path / flowers.name).symlink_to(flowers)
-    pack(name, tmp_path)
+def test_a_pretrained_network_on_flowers(environment, flowers, source, tmp_path, name):
+    (source / flowers.name).symlink_to(flowers)
+    pack(name, source)
     told = run(
-        f"finetune_{name}_on_flowers", tmp_path / "out", **environment, SOURCE_DIR=str(tmp_path),
+        f"finetune_{name}_on_flowers", tmp_path / "out", **environment, SOURCE_DIR=str(source),
         HEAD_STEPS="2", ALL_STEPS="1", IMAGE_SIZE=str(FLOWERS[name][2]),
     )  # fmt: skip
     check(told, tmp_path / "out", [("head", "validation"), ("all", "validation")])

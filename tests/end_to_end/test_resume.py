@@ -68,7 +68,7 @@ def test_killed_twice_in_one_run(tmp_path, digits, undisturbed):
     if f"model.ckpt-{STEPS}" not in left[-1]:
         assert f"Resuming {tmp_path} from step" in said
     assert final_bytes(tmp_path) == wanted
-    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".saving-")]
 
 
 @pytest.mark.slow

@@ -187,7 +187,7 @@ def test_workers_go_back_together_after_a_loss_that_is_no_number(digits, tmp_pat
     master = ",".join(f"127.0.0.1:{port}" for port in free_ports(2))
     given = {"worker_replicas": 2, "master": master}
     chief, _ = finish([poisoned("workers", 1, **given, task=task) for task in (0, 1)])
-    assert "back to step 2 and on without the 2 batch(es) since then (return 1 of 1)" in chief[1]
+    assert "rolled back to step 2, skipping 2 batch(es) (rollback 1 of 1)" in chief[1]
     notes = json.loads((tmp_path / "workers" / "nan_restores.json").read_text())
     assert notes == [{"step": 2, "failed_step": 3, "skipped": 2}]
     assert len(losses(tmp_path / "workers")) == 5

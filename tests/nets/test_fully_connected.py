@@ -1,4 +1,4 @@
-"""VGG, AlexNet and OverFeat: convolutions, then fully connected layers as convolutions."""
+"""VGG, AlexNet and OverFeat: fully connected layers as convolutions."""
 
 import numpy as np
 import pytest
@@ -15,11 +15,11 @@ NETWORKS = {
     "alexnet_v2": (alexnet.alexnet_v2, alexnet.alexnet_v2_arg_scope),
     "overfeat": (overfeat.overfeat, overfeat.overfeat_arg_scope),
 }
-SMALLEST = ("vgg_a", "alexnet_v2", "overfeat")  # the other two are vgg_a with longer stages
+SMALLEST = ("vgg_a", "alexnet_v2", "overfeat")  # the other two differ from vgg_a in depth only
 
 
 def in_graph(name, shape, *args, **kwargs):
-    """Builds in a plain graph, where no initial value is computed."""
+    """Builds a network in a plain graph, which computes no initial values."""
     network, arg_scope = NETWORKS[name]
     store = slim.VariableStore(seed=0)
     with tf.Graph().as_default(), store.as_default(), slim.arg_scope(arg_scope()):
@@ -36,7 +36,7 @@ def test_vgg_has_the_layers_of_table_1(name, layers):
 
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("num_classes", [0, None])
-def test_without_classes_there_are_features(name, num_classes):
+def test_no_classes_returns_features(name, num_classes):
     size = NETWORKS[name][0].default_image_size
     features, end_points, store = in_graph(name, [None, size, size, 3], num_classes)
     assert features.shape.as_list() == [None, 1, 1, 4096]
@@ -45,7 +45,7 @@ def test_without_classes_there_are_features(name, num_classes):
 
 
 @pytest.mark.parametrize("name", SMALLEST)
-def test_larger_images_give_a_map_of_logits_or_one_pooled_vector(name):
+def test_larger_images_result_in_a_map_of_logits_or_one_pooled_vector(name):
     size = NETWORKS[name][0].default_image_size + 64
     shape = [2, size, size + 32, 3]
     logits, end_points, _ = in_graph(name, shape, 9, spatial_squeeze=False)
@@ -62,7 +62,7 @@ def test_larger_images_give_a_map_of_logits_or_one_pooled_vector(name):
 
 
 @pytest.mark.parametrize("padding, positions", [("VALID", [3, 2]), ("SAME", [9, 8])])
-def test_the_padding_of_vggs_fc6(padding, positions):
+def test_padding_of_vggs_fc6_determines_the_map_size(padding, positions):
     logits, _, _ = in_graph(
         "vgg_a", [1, 288, 256, 3], 9, fc_conv_padding=padding, spatial_squeeze=False
     )
@@ -70,25 +70,25 @@ def test_the_padding_of_vggs_fc6(padding, positions):
 
 
 @pytest.mark.parametrize(
-    "name, size, left", [("vgg_16", 192, 6), ("alexnet_v2", 191, 4), ("overfeat", 200, 5)]
+    "name, size, side", [("vgg_16", 192, 6), ("alexnet_v2", 191, 4), ("overfeat", 200, 5)]
 )
-def test_images_that_are_too_small_are_refused(name, size, left):
-    with pytest.raises(ValueError, match=f"images are too small: they leave {left} x {left}"):
+def test_too_small_images_are_an_error(name, size, side):
+    with pytest.raises(ValueError, match=f"too small: the input of fc6 is {side} x {side}, but"):
         in_graph(name, [1, size, size, 3])
 
 
 @pytest.mark.parametrize("name", SMALLEST)
-def test_a_second_call_shares_the_variables(name):
+def test_second_call_with_reuse_shares_the_variables(name):
     network, arg_scope = NETWORKS[name]
     store = slim.VariableStore(seed=0)
     with tf.Graph().as_default(), store.as_default(), slim.arg_scope(arg_scope()):
         images = tf.raw_ops.Placeholder(dtype=tf.float32, shape=[1, 256, 256, 3])
         _, first = network(images, 9, global_pool=True)
-        made = list(store.records)
+        variables = list(store.records)
         _, second = network(images, 9, global_pool=True, reuse=True)
         with pytest.raises(ValueError, match="reuse"):
             network(images, 9, global_pool=True)
-    assert list(store.records) == made
+    assert list(store.records) == variables
     assert list(first) == list(second)
     assert not any(first[each] is second[each] for each in first)
 
@@ -111,22 +111,22 @@ def test_initial_values_of_the_fully_connected_layers(name):
     np.testing.assert_array_equal(values["fc8/biases"], 0)
 
 
-def test_dropout_comes_before_fc7_and_before_fc8():
+def test_dropout_precedes_fc7_and_fc8():
     store, ones = slim.VariableStore(seed=0), tf.ones([4, 1, 1, 8])
 
-    def passed(is_training, keep_prob):
+    def outputs(is_training, keep_prob):
         with store.as_default(seed=tf.constant([1, 2])), slim.variable_scope("net") as scope:
             fc7 = fc_features(ones, (64, 64), 1, "VALID", keep_prob, is_training)
             fc8 = fc_logits(ones, {}, scope, 5, keep_prob, is_training, True, False)
         return fc7, fc8
 
-    plain, all_kept, half_kept = passed(False, 0.5), passed(True, 1.0), passed(True, 0.5)
+    plain, all_kept, half_kept = outputs(False, 0.5), outputs(True, 1.0), outputs(True, 0.5)
     for layer in (0, 1):
         np.testing.assert_allclose(plain[layer], all_kept[layer], rtol=1e-6)
         assert np.abs(plain[layer] - half_kept[layer]).max() > 1e-3
 
 
-def test_the_global_pool_is_the_mean_over_the_image():
+def test_global_pool_is_the_mean_over_the_image():
     maps = tf.random.stateless_normal([2, 3, 4, 5], [0, 1])
     end_points = {}
     with slim.VariableStore(seed=0).as_default(), slim.variable_scope("net") as scope:

@@ -10,7 +10,7 @@ from slim import _checks
 
 
 def built(fn, *shape):
-    """Returns what `fn` gives for images of `shape`, and the store with its variables."""
+    """Returns the outputs of `fn` for images of `shape`, and the store with its variables."""
     store, results = slim.VariableStore(seed=0), []
     store.build(lambda images: results.append(fn(images)), tf.TensorSpec(shape, tf.float32))
     return results[0], store
@@ -23,14 +23,14 @@ def shapes(end_points):
 # End points.
 
 
-def test_layers_run_up_to_the_final_endpoint():
+def test_layers_are_applied_up_to_final_endpoint():
     layers = {"double": lambda x: 2 * x, "add": lambda x: x + 1, "negate": lambda x: -x}
     net, end_points = run_layers(5, layers, "add")
     assert net == 11
     assert list(end_points.items()) == [("double", 10), ("add", 11)]
 
 
-def test_recorder_says_when_to_stop():
+def test_end_points_report_the_final_one():
     end_points = EndPoints(["a", "b"], "b")
     assert [end_points.add("a", 1), end_points.add("b", 2)] == [False, True]
     assert end_points.tensors == {"a": 1, "b": 2}
@@ -56,7 +56,7 @@ def test_base_ends_at_final_endpoint(base):
 
 
 @pytest.mark.parametrize("base", BASES, ids=lambda base: base.__name__)
-def test_unknown_final_endpoint(base):
+def test_unknown_final_endpoint_is_an_error(base):
     known = "did you mean 'Conv2d_2b.*Known: Conv2d_1a_.x., "
     with pytest.raises(
         _checks.UserError, match=f"final_endpoint='Conv2d_2b' is not known.*{known}"
@@ -65,7 +65,7 @@ def test_unknown_final_endpoint(base):
 
 
 @pytest.mark.parametrize("base", [inception.inception_v1_base, inception.inception_v2_base])
-def test_without_the_root_block(base):
+def test_base_without_the_root_block(base):
     def body(x):
         return base(x, final_endpoint="Mixed_3b", include_root_block=False)
 
@@ -93,7 +93,7 @@ def test_name_of_a_row(row, name):
     assert row.name == name
 
 
-def test_branches_read_the_same_input_and_are_joined_in_order():
+def test_branches_share_the_input_and_are_concatenated_in_order():
     block = Mixed(
         [MaxPool("0a", 3), AvgPool("0b", 3)],
         [Conv("0a", 2, 1), Fork(Conv("0b", 3, (1, 3)), Conv("0c", 4, (3, 1)))],
@@ -113,13 +113,13 @@ def test_branches_read_the_same_input_and_are_joined_in_order():
     np.testing.assert_allclose(mixed, tf.concat([pooled, wide, tall], 3), rtol=1e-5, atol=1e-6)
 
 
-def test_initial_spread_of_a_row():
+def test_initial_standard_deviation_of_a_row():
     store = slim.VariableStore(seed=0)
     with store.as_default():
         Conv("0a", 64, 3, stddev=0.09).build(tf.zeros([1, 4, 4, 32]), lambda depth: depth, 3)
-    # A normal distribution cut at two standard deviations has 0.88 of the spread.
-    spread = np.std(store.named_variables["Conv2d_0a_3x3/weights"])
-    assert spread == pytest.approx(0.88 * 0.09, rel=0.02)
+    # Truncation at two standard deviations reduces the standard deviation to 0.88 of it.
+    deviation = np.std(store.named_variables["Conv2d_0a_3x3/weights"])
+    assert deviation == pytest.approx(0.88 * 0.09, rel=0.02)
 
 
 # The arg_scope.
@@ -128,7 +128,7 @@ def test_initial_spread_of_a_row():
 @pytest.mark.parametrize(
     "arg_scope", [inception.inception_v3_arg_scope, inception.inception_resnet_v2_arg_scope]
 )
-def test_arg_scope(arg_scope):
+def test_arg_scope_sets_batch_norm_and_regularization(arg_scope):
     scope = arg_scope(
         weight_decay=0.5,
         batch_norm_decay=0.75,
@@ -150,7 +150,7 @@ def test_arg_scope(arg_scope):
     assert float(penalty) == pytest.approx(0.25 * np.sum(v["conv/weights"] ** 2), rel=1e-5)
 
 
-def test_biases_are_penalized_in_resnet_alone():
+def test_only_inception_resnet_regularizes_biases():
     def regularized(arg_scope):
         store = slim.VariableStore(seed=0)
         with store.as_default(), slim.arg_scope(arg_scope(weight_decay=0.1)):
@@ -182,7 +182,7 @@ def test_arg_scope_without_batch_norm():
     [(1.0, 16, [64, 64, 192]), (0.5, 16, [32, 32, 96]), (2.0, 16, [128, 128, 384]),
      (0.1, 16, [16, 16, 19]), (0.1, 8, [8, 8, 19])],
 )  # fmt: skip
-def test_depth_multiplier(multiplier, min_depth, depths):
+def test_depth_multiplier_scales_down_to_min_depth(multiplier, min_depth, depths):
     def thin(x):
         return inception.inception_v2_base(
             x, "Conv2d_2c_3x3", depth_multiplier=multiplier, min_depth=min_depth
@@ -195,12 +195,12 @@ def test_depth_multiplier(multiplier, min_depth, depths):
 
 @pytest.mark.parametrize("network", [inception.inception_v2, inception.inception_v3])
 @pytest.mark.parametrize("multiplier", [0.0, -1.0])
-def test_depth_multiplier_must_be_positive(network, multiplier):
+def test_nonpositive_depth_multiplier_is_an_error(network, multiplier):
     with pytest.raises(_checks.UserError, match=f"depth_multiplier={multiplier} must be positive"):
         network(tf.zeros([1, 32, 32, 3]), 10, depth_multiplier=multiplier)
 
 
-def test_first_convolution_of_v2():
+def test_first_convolution_of_v2_may_be_separable():
     def first(use_separable_conv):
         base = inception.inception_v2_base
         _, store = built(
@@ -240,7 +240,7 @@ def test_channels_first_equals_channels_last():
         ("NHCW", "data_format='NHCW' is not known; did you mean 'NHWC'.*Known: NHWC, NCHW"),
     ],
 )
-def test_data_formats_of_v2(data_format, message):
+def test_unsupported_data_format_of_v2_is_an_error(data_format, message):
     with pytest.raises(_checks.UserError, match=message):
         inception.inception_v2_base(tf.zeros([1, 3, 32, 32]), data_format=data_format)
 
@@ -249,7 +249,7 @@ def test_data_formats_of_v2(data_format, message):
 
 
 @pytest.mark.parametrize("align, sizes", [(False, [37, 17, 7]), (True, [38, 19, 10])])
-def test_align_feature_maps(align, sizes):
+def test_align_feature_maps_changes_the_sizes(align, sizes):
     def stem(x):
         return inception.inception_resnet_v2_base(x, "MaxPool_5a_3x3", align_feature_maps=align)
 
@@ -259,7 +259,7 @@ def test_align_feature_maps(align, sizes):
 
 
 @pytest.mark.slow
-def test_output_stride_8_computes_what_16_does_and_the_positions_between():
+def test_output_stride_8_contains_the_values_of_16():
     images = np.random.RandomState(0).rand(1, 107, 123, 3).astype(np.float32)
     store = slim.VariableStore(seed=0)
 
@@ -277,13 +277,13 @@ def test_output_stride_8_computes_what_16_does_and_the_positions_between():
 
 
 @pytest.mark.parametrize("final_endpoint", ["Mixed_7a", "Conv2d_7b_1x1"])
-def test_output_stride_8_ends_early(final_endpoint):
-    message = f"final_endpoint='{final_endpoint}' is not offered with output_stride=8"
+def test_output_stride_8_with_a_late_final_endpoint_is_an_error(final_endpoint):
+    message = f"final_endpoint='{final_endpoint}' is not supported with output_stride=8"
     with pytest.raises(_checks.UserError, match=message):
         inception.inception_resnet_v2_base(tf.zeros([1, 75, 75, 3]), final_endpoint, 8)
 
 
-def test_unknown_output_stride():
+def test_unknown_output_stride_is_an_error():
     with pytest.raises(_checks.UserError, match="output_stride=4 is not known.*Known: 8, 16"):
         inception.inception_resnet_v2_base(tf.zeros([1, 75, 75, 3]), output_stride=4)
 
@@ -331,11 +331,11 @@ def test_window_that_fits(shape, window):
 @pytest.mark.parametrize(
     "shape, sized, message",
     [
-        ((1, 4, 9, 8), False, "create_aux_logits=True: images of this size leave 4 x 9 positions"),
+        ((1, 4, 9, 8), False, "create_aux_logits=True: images of this size have 4 x 9 positions"),
         ((1, None, None, 8), True, "create_aux_logits=True needs images whose height and width"),
     ],
 )
-def test_aux_logits_need_room(shape, sized, message):
+def test_aux_logits_with_small_or_unknown_images_are_an_error(shape, sized, message):
     def aux(net):
         inception_utils.pool_for_aux_logits(net, "pool", sized)
 
@@ -343,7 +343,7 @@ def test_aux_logits_need_room(shape, sized, message):
         built(aux, *shape)
 
 
-def test_aux_logits_of_unknown_size():
+def test_aux_logits_without_fixed_size_accept_unknown_images():
     net, _ = built(
         lambda x: inception_utils.pool_for_aux_logits(x, "pool", False), 1, None, None, 8
     )
@@ -351,7 +351,7 @@ def test_aux_logits_of_unknown_size():
 
 
 @pytest.mark.parametrize("size", [8, None])
-def test_pooling_the_whole_image(size):
+def test_pool_whole_image_is_the_mean(size):
     images = np.random.RandomState(0).rand(2, 8, 8, 3).astype(np.float32)
 
     @tf.function(input_signature=[tf.TensorSpec([None, size, size, 3])])
@@ -372,7 +372,7 @@ def head(net, **options):
 
 @pytest.mark.parametrize("num_classes", [0, None])
 @pytest.mark.parametrize("global_pool, name", [(False, "AvgPool_1a"), (True, "global_pool")])
-def test_head_without_classes(num_classes, global_pool, name):
+def test_head_without_classes_returns_features(num_classes, global_pool, name):
     (net, end_points), store = built(
         lambda x: head(x, num_classes=num_classes, global_pool=global_pool), 2, 5, 4, 32
     )
@@ -381,9 +381,9 @@ def test_head_without_classes(num_classes, global_pool, name):
     assert not store.named_variables
 
 
-def test_head_over_a_large_image():
+def test_head_of_a_large_image_outputs_a_map_of_logits():
     (net, _), _ = built(lambda x: head(x, spatial_squeeze=False), 2, 11, 9, 32)
-    assert net.shape.as_list() == [2, 3, 2, 10]  # the window moves by 2
+    assert net.shape.as_list() == [2, 3, 2, 10]  # the stride is 2
     (net, _), _ = built(lambda x: head(x, global_pool=True), 2, 11, 9, 32)
     assert net.shape.as_list() == [2, 10]
     with pytest.raises(_checks.UserError, match="spatial_squeeze"):
@@ -391,7 +391,7 @@ def test_head_over_a_large_image():
 
 
 @pytest.mark.slow
-def test_v1_over_images_of_any_size():
+def test_v1_supports_images_of_any_size():
     def logits(**options):
         return lambda x: inception.inception_v1(x, 10, is_training=False, **options)
 
@@ -400,7 +400,7 @@ def test_v1_over_images_of_any_size():
     assert end_points["global_pool"].shape.as_list() == [None, 1, 1, 1024]
     (net, _), _ = built(logits(spatial_squeeze=False), 1, 300, 224, 3)
     assert net.shape.as_list() == [1, 4, 1, 10]
-    with pytest.raises(_checks.UserError, match="leave 4 x 4 positions.*or global_pool=True"):
+    with pytest.raises(_checks.UserError, match="has 4 x 4 positions.*or global_pool=True"):
         built(logits(), 1, 100, 100, 3)
 
 
@@ -416,7 +416,7 @@ def test_v1_over_images_of_any_size():
     ],
 )
 @pytest.mark.parametrize("num_classes", [0, None])
-def test_features(network, final, channels, num_classes):
+def test_no_classes_returns_features(network, final, channels, num_classes):
     size = network.default_image_size
     (net, end_points), store = built(lambda x: network(x, num_classes), None, size, size, 3)
     assert net is end_points[final]
@@ -429,7 +429,7 @@ def test_features(network, final, channels, num_classes):
 @pytest.mark.parametrize(
     "network", [inception.inception_v3, inception.inception_v4, inception.inception_resnet_v2]
 )
-def test_without_aux_logits_sizes_may_be_unknown(network):
+def test_unknown_image_size_is_supported_without_aux_logits(network):
     (logits, end_points), store = built(
         lambda x: network(x, 10, create_aux_logits=False), None, None, None, 3
     )
@@ -439,7 +439,7 @@ def test_without_aux_logits_sizes_may_be_unknown(network):
 
 
 @pytest.mark.slow
-def test_reuse():
+def test_second_call_with_reuse_computes_the_same():
     store = slim.VariableStore(seed=0)
     images = np.random.RandomState(0).rand(1, 224, 224, 3).astype(np.float32)
 
@@ -454,16 +454,16 @@ def test_reuse():
     np.testing.assert_array_equal(first, second)
 
 
-def test_names_are_taken_once():
+def test_second_call_without_reuse_is_an_error():
     def twice(x):
         for _ in range(2):
             inception.inception_v1_base(x, "Conv2d_1a_7x7")
 
-    with pytest.raises(ValueError, match="already asked for in this pass"):
+    with pytest.raises(ValueError, match="already requested in this pass"):
         built(twice, 1, 32, 32, 3)
 
 
-def test_modules_and_names():
+def test_inception_module_exports_all_versions():
     assert inception.inception_v2 is inception_v2.inception_v2
     assert inception.inception_v3_arg_scope is inception_v3.inception_v3_arg_scope
     assert inception_v3.inception_v3.default_image_size == 299

@@ -1,4 +1,4 @@
-"""What is special to MobileNets of versions 2 and 3: tables, widths, strides, and scopes."""
+"""MobileNets of versions 2 and 3: tables, widths, strides, and scopes."""
 
 import copy
 
@@ -22,7 +22,7 @@ TINY = {
 
 
 def traced(fn, *shape):
-    """Returns what `fn` gives for images of a shape, without computing it."""
+    """Returns the outputs of `fn` for images of a shape, without computing them."""
     results = []
     store = slim.VariableStore(seed=0)
     store.build(lambda images: results.append(fn(images)), tf.TensorSpec(shape, tf.float32))
@@ -50,7 +50,7 @@ def inner_depths(store):
     ]
 
 
-def test_the_originals_module_names_serve():
+def test_tf_slims_module_names_are_available():
     assert mobilenet_v2 is v2
     assert conv_blocks is blocks
 
@@ -58,12 +58,12 @@ def test_the_originals_module_names_serve():
 # Depths and widths
 
 
-def test_v2_channels_with_a_divisor_and_a_least_depth():
+def test_v2_channels_with_a_divisor_and_a_minimum_depth():
     store = traced(lambda x: v2.mobilenet(x, divisible_by=16, min_depth=32), 1, 32, 32, 3)[-1]
     assert depths(store) == {32, 64, 96, 160, 192, 320, 384, 576, 960, 1280, 1001}
 
 
-def test_the_least_depth_can_come_from_arg_scope():
+def test_minimum_depth_can_be_set_by_arg_scope():
     def build(x):
         with slim.arg_scope([network.depth_multiplier], min_depth=32):
             return v2.mobilenet(x, depth_multiplier=0.1)
@@ -71,16 +71,16 @@ def test_the_least_depth_can_come_from_arg_scope():
     assert depths(traced(build, 1, 32, 32, 3)[-1]) == {32, 192, 128, 1001}
 
 
-def test_finegrain_keeps_the_last_layer_large():
+def test_finegrain_mode_does_not_narrow_the_last_layer():
     def last(**kwargs):
         net, _, _ = traced(lambda x: v2.mobilenet_base(x, **kwargs), 1, 32, 32, 3)
         return net.shape[-1]
 
     assert last(depth_multiplier=0.01, finegrain_classification_mode=True) == 1280
     assert last(depth_multiplier=0.01, conv_defs=TINY) == 8
-    kept = {"conv_defs": TINY, "finegrain_classification_mode": True}
-    assert last(depth_multiplier=2.0, **kept) == 128  # version 2 lets it grow, version 3 does not
-    net, _, _ = traced(lambda x: v3.mobilenet_base(x, 2.0, **kept), 1, 32, 32, 3)
+    tiny = {"conv_defs": TINY, "finegrain_classification_mode": True}
+    assert last(depth_multiplier=2.0, **tiny) == 128  # version 2 widens it, version 3 does not
+    net, _, _ = traced(lambda x: v3.mobilenet_base(x, 2.0, **tiny), 1, 32, 32, 3)
     assert net.shape[-1] == 64
 
 
@@ -89,13 +89,13 @@ def test_finegrain_keeps_the_last_layer_large():
     (1.0, [16, 64, 72, 72, 120, 120, 240, 200, 184, 184, 480, 672, 672, 960, 960]),  # Table 1
     (0.75, [16, 64, 72, 72, 96, 96, 192, 160, 144, 144, 384, 528, 528, 720, 720]),
 ])  # fmt: skip
-def test_v3_large_expands_as_the_papers_table_1_says(table, factor, expected):
+def test_v3_large_expands_as_in_the_papers_table_1(table, factor, expected):
     rows = [row.params for row in table["spec"] if row.op is blocks.expanded_conv]
-    channels, found = blocks.make_divisible(16 * factor, 8), []
+    channels, sizes = blocks.make_divisible(16 * factor, 8), []
     for params in rows:
-        found.append(params["expansion_size"](num_inputs=channels))
+        sizes.append(params["expansion_size"](num_inputs=channels))
         channels = network.depth_multiplier(params, factor)["num_outputs"]
-    assert found == expected
+    assert sizes == expected
 
 
 def test_minimalistic_tables_have_small_kernels_relu_and_no_gates():
@@ -115,13 +115,13 @@ def test_detection_tables_halve_the_last_rows():
     assert outputs(v3.V3_SMALL_DETECTION)[8:14] == [48, 48, 48, 48, 288, None]
 
 
-def test_variants_are_named_functions():
-    assert v2.mobilenet_v2_035.__name__ == "mobilenet_v2_035"
+def test_variants_bind_their_tables():
+    assert v2.mobilenet_v2_035.__doc__ == v2.mobilenet.__doc__
     assert v3.edge_tpu_075.default_image_size == 224
     assert v3.small.keywords["conv_defs"] is v3.V3_SMALL
 
 
-def test_an_override_reaches_all_blocks():
+def test_override_applies_to_all_blocks():
     table = copy.deepcopy(TINY)
     table["overrides"] = {(blocks.expanded_conv,): {"split_expansion": 2}}
     table["spec"][2].params["num_outputs"] = 32
@@ -131,14 +131,14 @@ def test_an_override_reaches_all_blocks():
     assert "MobilenetV2/expanded_conv/expand_part_1/weights" in store.named_variables
 
 
-def test_activation_takes_the_place_of_relu6():
+def test_activation_fn_replaces_relu6():
     with slim.VariableStore(seed=0).as_default():
         _, end_points = v2.mobilenet_base(images(), conv_defs=TINY, activation_fn=tf.nn.tanh)
     assert np.abs(end_points["layer_1"]).max() <= 1
     assert end_points["layer_1"].numpy().min() < 0
 
 
-def test_group_norm_takes_the_place_of_batch_norm():
+def test_group_norm_replaces_batch_norm():
     def build(x):
         return v2.mobilenet_base_group_norm(x, groups=4, final_endpoint="layer_3")
 
@@ -157,7 +157,7 @@ def test_group_norm_takes_the_place_of_batch_norm():
     [(v2, v2.V2_DEF, "layer_8"), (v3, v3.V3_EDGETPU, "layer_8")],
     ids=["v2", "edgetpu"],
 )
-def test_dilated_maps_hold_the_values_of_the_strided_ones(version, table, last, output_stride):
+def test_dilated_maps_contain_the_values_of_the_strided_ones(version, table, last, output_stride):
     store = slim.VariableStore(seed=0)
 
     def base(output_stride):
@@ -177,7 +177,7 @@ def test_dilated_maps_hold_the_values_of_the_strided_ones(version, table, last, 
 
 @pytest.mark.parametrize("size, shapes", [(96, [48, 24, 12, 6, 3]), (65, [33, 17, 9, 5, 3])])
 @pytest.mark.parametrize("explicit", [False, True])
-def test_explicit_padding_gives_the_same_sizes(size, shapes, explicit):
+def test_explicit_padding_results_in_the_same_sizes(size, shapes, explicit):
     def build(x):
         return v3.mobilenet_base(
             x, 0.1, final_endpoint="layer_17", use_explicit_padding=explicit
@@ -188,7 +188,7 @@ def test_explicit_padding_gives_the_same_sizes(size, shapes, explicit):
     assert [end_points[layer].shape[1] for layer in layers] == shapes
 
 
-def test_the_whole_of_v3_works_at_an_output_stride_and_with_explicit_padding():
+def test_v3_supports_output_stride_with_explicit_padding():
     logits, end_points, _ = traced(
         lambda x: v3.small(x, 5, output_stride=8, use_explicit_padding=True), 1, 64, 96, 3
     )
@@ -197,18 +197,18 @@ def test_the_whole_of_v3_works_at_an_output_stride_and_with_explicit_padding():
     assert logits.shape.as_list() == [1, 5]
 
 
-def test_an_output_stride_that_the_rows_do_not_reach_is_refused():
+def test_unreachable_output_stride_is_an_error():
     with pytest.raises(UserError, match=r"output_stride=6 is not known.*Known: 1, 2, 4"):
         traced(lambda x: v2.mobilenet(x, conv_defs=TINY, output_stride=6), 1, 32, 32, 3)
 
 
-def test_an_unknown_final_endpoint_is_refused():
+def test_unknown_final_endpoint_is_an_error():
     with pytest.raises(UserError, match=r"final_endpoint='layer_9' is not known; did you mean"):
         traced(lambda x: v2.mobilenet(x, conv_defs=TINY, final_endpoint="layer_9"), 1, 32, 32, 3)
 
 
 @pytest.mark.parametrize("version", [v2, v3])
-def test_a_multiplier_and_a_least_depth_must_be_positive(version):
+def test_nonpositive_multiplier_and_minimum_depth_are_errors(version):
     with pytest.raises(UserError, match="depth_multiplier=0 must be positive"):
         version.mobilenet(images(), depth_multiplier=0, finegrain_classification_mode=True)
     with pytest.raises(UserError, match="min_depth=-8 must be positive"):
@@ -216,7 +216,7 @@ def test_a_multiplier_and_a_least_depth_must_be_positive(version):
 
 
 @pytest.mark.parametrize("num_classes", [None, 0])
-def test_without_classes_the_features_come_back(num_classes):
+def test_no_classes_returns_features(num_classes):
     net, end_points, store = traced(
         lambda x: v2.mobilenet(x, num_classes, conv_defs=TINY), None, None, None, 3
     )
@@ -225,7 +225,7 @@ def test_without_classes_the_features_come_back(num_classes):
     assert not any("Logits" in name for name in store.named_variables)
 
 
-def test_end_points_list_layers_and_then_what_is_inside_them():
+def test_end_points_list_layers_before_their_inner_outputs():
     _, end_points, _ = traced(
         lambda x: v2.mobilenet(x, 5, conv_defs=TINY, final_endpoint="layer_2", prediction_fn=None),
         2, 32, 32, 3,
@@ -257,7 +257,7 @@ def moving_averages_change(**kwargs):
     return bool(np.any(store.named_variables["MobilenetV2/Conv/BatchNorm/moving_mean"].numpy()))
 
 
-def test_training_mode_comes_from_the_scope_unless_told():
+def test_is_training_argument_overrides_the_scope():
     assert not moving_averages_change()
     with slim.arg_scope(v2.training_scope()):
         assert moving_averages_change()
@@ -267,7 +267,7 @@ def test_training_mode_comes_from_the_scope_unless_told():
         assert moving_averages_change(is_training=True)
 
 
-def test_a_scope_without_a_mode_sets_none():
+def test_scope_with_none_leaves_the_mode_unset():
     scope = network.training_scope(is_training=None, dropout_keep_prob=None, bn_decay=None)
     for layer in (slim.batch_norm, slim.dropout):
         assert scope[slim.arg_scope_func_key(layer)] == {}
@@ -278,7 +278,7 @@ def test_a_scope_without_a_mode_sets_none():
             assert moving_averages_change()
 
 
-def test_training_scope_has_the_originals_numbers():
+def test_training_scope_has_tf_slims_defaults():
     scope = v3.training_scope(weight_decay=0.5, stddev=-1)
     assert scope[slim.arg_scope_func_key(slim.batch_norm)] == {"is_training": True, "decay": 0.997}
     assert scope[slim.arg_scope_func_key(slim.dropout)] == {"is_training": True, "keep_prob": 0.8}
@@ -289,10 +289,10 @@ def test_training_scope_has_the_originals_numbers():
     assert np.abs(xavier([1, 1, 4, 4])).max() <= np.sqrt(6 / 8)
 
 
-def test_dropout_keeps_the_share_it_is_given():
-    def logits(keep):
+def test_dropout_keep_prob_overrides_the_scope():
+    def logits(keep_prob):
         with slim.VariableStore(seed=0).as_default(), slim.arg_scope(v2.training_scope()):
-            return v2.mobilenet(images(batch=2), 5, conv_defs=TINY, dropout_keep_prob=keep)[0]
+            return v2.mobilenet(images(batch=2), 5, conv_defs=TINY, dropout_keep_prob=keep_prob)[0]
 
     np.testing.assert_array_equal(logits(1.0), logits(1.0))
     assert np.any(logits(0.5) != logits(0.5))
@@ -302,11 +302,11 @@ def test_dropout_keeps_the_share_it_is_given():
 
 
 @pytest.mark.parametrize(
-    "value, divisor, least, expected",
+    "value, divisor, minimum, expected",
     [(33, 8, None, 32), (36, 8, None, 40), (3, 8, None, 8), (11, 8, None, 16), (10, 16, 32, 32)],
 )
-def test_make_divisible(value, divisor, least, expected):
-    assert blocks.make_divisible(value, divisor, least) == expected
+def test_make_divisible(value, divisor, minimum, expected):
+    assert blocks.make_divisible(value, divisor, minimum) == expected
 
 
 @pytest.mark.parametrize("total, ways, by, expected", [
@@ -316,10 +316,8 @@ def test_split_sizes(total, ways, by, expected):
     assert blocks.split_sizes(total, ways, by) == expected
 
 
-def test_channels_that_do_not_split_are_refused():
-    with pytest.raises(
-        ValueError, match="20 channels do not split into 2 parts that are multiples"
-    ):
+def test_indivisible_channels_are_an_error():
+    with pytest.raises(ValueError, match="20 channels cannot be split into 2 parts that are mult"):
         blocks.split_sizes(20, 2, 8)
 
 
@@ -336,23 +334,23 @@ def test_too_few_channels_are_not_split():
     ("output", ["expansion_output", "depthwise_output", "output"], [12]),
     (None, ["expansion_output", "output"], []),
 ])  # fmt: skip
-def test_depthwise_filters_go_where_they_are_put(location, inside, multiplied):
-    notes = {}
+def test_depthwise_location_places_the_filters(location, inside, multiplied):
+    end_points = {}
     stride = 2 if location else 1
 
     def build(x):
         net = blocks.expanded_conv(
-            x, 12, stride=stride, depthwise_location=location, endpoints=notes
+            x, 12, stride=stride, depthwise_location=location, endpoints=end_points
         )
-        return net, notes
+        return net, end_points
 
     net, _, store = traced(build, 1, 8, 8, 8)
-    assert list(notes) == inside
+    assert list(end_points) == inside
     assert inner_depths(store) == multiplied
     assert net.shape.as_list() == [1, 8 // stride, 8 // stride, 12]
 
 
-def test_the_input_is_added_where_it_fits():
+def test_residual_is_added_where_the_shapes_agree():
     def build(**kwargs):
         with slim.VariableStore(seed=0).as_default():
             return blocks.expanded_conv(tf.ones([1, 4, 4, 8]), 8, **kwargs).numpy()
@@ -364,28 +362,29 @@ def test_the_input_is_added_where_it_fits():
     np.testing.assert_array_equal(build(stride=2), build(stride=2, residual=False))
 
 
-def test_the_depthwise_activation_goes_before_the_inner_one():
-    notes = {}
+def test_depthwise_activation_overrides_the_inner_one():
+    end_points = {}
     with slim.VariableStore(seed=0).as_default():
         blocks.expanded_conv(
-            images(8), 8, endpoints=notes,
+            images(8), 8, endpoints=end_points,
             inner_activation_fn=tf.nn.relu, depthwise_activation_fn=lambda x: -tf.nn.relu(x),
         )  # fmt: skip
-    assert notes["expansion_output"].numpy().min() >= 0 >= notes["depthwise_output"].numpy().max()
+    assert end_points["expansion_output"].numpy().min() >= 0
+    assert end_points["depthwise_output"].numpy().max() <= 0
 
 
-def test_wrong_arguments_of_a_block_are_refused():
+def test_invalid_arguments_of_a_block_are_errors():
     x = images(8)
     with pytest.raises(UserError, match="depthwise_location='expand' is not known; did you mean"):
         blocks.expanded_conv(x, 8, depthwise_location="expand")
     with pytest.raises(ValueError, match="use_explicit_padding=True needs padding='SAME', not 'VA"):
         blocks.expanded_conv(x, 8, padding="VALID", use_explicit_padding=True)
     with slim.VariableStore().as_default():
-        with pytest.raises(ValueError, match="stride=2, but this block has no layer that it could"):
+        with pytest.raises(ValueError, match="stride=2 needs depthwise filters or a fused expans"):
             blocks.expanded_conv(x, 8, stride=2, depthwise_location=None)
 
 
-def test_squeeze_excite_is_a_gate_per_channel():
+def test_squeeze_excite_computes_one_gate_per_channel():
     x = tf.constant(np.random.RandomState(1).uniform(0.5, 1, [2, 3, 5, 24]), tf.float32)
     with slim.VariableStore(seed=0).as_default() as one_pass:
         gates = (blocks.squeeze_excite(x, squeeze_factor=4) / x).numpy()
@@ -398,13 +397,13 @@ def test_squeeze_excite_is_a_gate_per_channel():
     np.testing.assert_allclose(gates[:, 0, 0], expected, rtol=1e-5)
 
 
-def test_gates_can_be_computed_from_another_tensor():
+def test_squeeze_excite_accepts_another_input_for_the_gates():
     with slim.VariableStore(seed=0).as_default():
         net = blocks.squeeze_excite(tf.ones([1, 2, 2, 16]), squeeze_input_tensor=images(8))
     assert net.shape.as_list() == [1, 2, 2, 16]
 
 
-def test_hard_swish_and_the_gate_keep_their_two_sixths():
+def test_hard_swish_and_the_gate_approximate_a_sixth_differently():
     x = tf.constant([-4.0, -3.0, 0.0, 1.0, 3.0, 100.0])
     np.testing.assert_allclose(v3.hard_swish(x), [0, 0, 0, 4 / 6, 3, 100], rtol=1e-6)
     gate = v3.hard_sigmoid_gate(x).numpy()

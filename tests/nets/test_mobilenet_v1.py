@@ -1,4 +1,6 @@
-"""What is special to MobileNet v1: its rows, its strides, and its head on other sizes."""
+"""MobileNet v1: its rows, its strides, and its head for other image sizes."""
+
+import inspect
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ ROWS = (
 
 
 def traced(fn, *shape):
-    """Returns what `fn` gives for images of a shape, without computing it."""
+    """Returns the outputs of `fn` for images of a shape, without computing them."""
     results = []
     store = slim.VariableStore(seed=0)
     store.build(lambda images: results.append(fn(images)), tf.TensorSpec(shape, tf.float32))
@@ -49,7 +51,7 @@ def test_base_ends_at_the_final_endpoint(last):
     assert net is list(end_points.values())[-1]
 
 
-def test_an_unknown_final_endpoint_is_refused_with_the_known_ones():
+def test_unknown_final_endpoint_is_an_error():
     with pytest.raises(UserError, match=r"final_endpoint='Conv2d_9' is not known; did you mean"):
         traced(
             lambda x: mobilenet_v1.mobilenet_v1_base(x, "Conv2d_9", conv_defs=ROWS), 1, 32, 32, 3
@@ -57,7 +59,7 @@ def test_an_unknown_final_endpoint_is_refused_with_the_known_ones():
 
 
 @pytest.mark.parametrize("output_stride", [1, 2, 4])
-def test_dilated_maps_hold_the_values_of_the_strided_ones(output_stride):
+def test_dilated_maps_contain_the_values_of_the_strided_ones(output_stride):
     store = slim.VariableStore(seed=0)
 
     def base(output_stride):
@@ -76,7 +78,7 @@ def test_dilated_maps_hold_the_values_of_the_strided_ones(output_stride):
     np.testing.assert_allclose(dense[:, ::step, ::step], strided, rtol=1e-4, atol=1e-6)
 
 
-def test_an_output_stride_that_the_rows_do_not_reach_is_refused():
+def test_unreachable_output_stride_is_an_error():
     with pytest.raises(UserError, match=r"output_stride=3 is not known.*Known: 1, 2, 4, 8"):
         traced(
             lambda x: mobilenet_v1.mobilenet_v1_base(x, None, conv_defs=ROWS, output_stride=3),
@@ -95,12 +97,12 @@ def test_depth_multiplier_rounds_down_to_min_depth():
     assert depths == [10, 10, 11, 23]
 
 
-def test_a_multiplier_must_be_positive():
+def test_nonpositive_depth_multiplier_is_an_error():
     with pytest.raises(UserError, match="depth_multiplier=0 must be positive"):
         mobilenet_v1.mobilenet_v1_base(images(), depth_multiplier=0)
 
 
-def test_a_row_must_be_one_of_the_two_kinds():
+def test_row_of_another_kind_is_an_error():
     class Pool:
         stride = depth = 1
         kernel = K
@@ -110,7 +112,7 @@ def test_a_row_must_be_one_of_the_two_kinds():
 
 
 @pytest.mark.parametrize("num_classes", [None, 0])
-def test_without_classes_the_features_come_back(num_classes):
+def test_no_classes_returns_features(num_classes):
     net, end_points, store = traced(
         lambda x: mobilenet_v1.mobilenet_v1(x, num_classes, conv_defs=ROWS), None, 40, 40, 3
     )
@@ -125,7 +127,7 @@ def test_larger_images_need_global_pool_or_maps_of_logits():
             lambda x: mobilenet_v1.mobilenet_v1(x, 5, conv_defs=ROWS, **kwargs), 2, 80, 72, 3
         )
 
-    with pytest.raises(UserError, match="give 2 x 2 logits each, which spatial_squeeze=True"):
+    with pytest.raises(UserError, match="have 2 x 2 logits each, which spatial_squeeze=True"):
         build()
     assert build(spatial_squeeze=False)[0].shape.as_list() == [2, 2, 2, 5]
     logits, end_points, _ = build(global_pool=True)
@@ -133,7 +135,7 @@ def test_larger_images_need_global_pool_or_maps_of_logits():
     assert end_points["global_pool"].shape.as_list() == [2, 1, 1, 64]
 
 
-def test_predictions_can_be_left_out():
+def test_no_prediction_fn_adds_no_predictions():
     _, end_points, _ = traced(
         lambda x: mobilenet_v1.mobilenet_v1(x, 5, conv_defs=ROWS, prediction_fn=None), 1, 56, 56, 3
     )
@@ -141,7 +143,7 @@ def test_predictions_can_be_left_out():
 
 
 @pytest.mark.parametrize("regularize_depthwise", [False, True])
-def test_depthwise_weights_are_regularized_if_asked_for(regularize_depthwise):
+def test_depthwise_weights_are_regularized_on_request(regularize_depthwise):
     def build(x):
         scope = mobilenet_v1.mobilenet_v1_arg_scope(regularize_depthwise=regularize_depthwise)
         with slim.arg_scope(scope):
@@ -155,9 +157,11 @@ def test_depthwise_weights_are_regularized_if_asked_for(regularize_depthwise):
     assert regularized == (weights | depthwise if regularize_depthwise else weights)
 
 
-def test_widths_are_named_functions():
-    assert mobilenet_v1.mobilenet_v1_050.__name__ == "mobilenet_v1_050"
-    assert mobilenet_v1.mobilenet_v1_025.default_image_size == 224
+def test_narrow_variants_bind_the_depth_multiplier():
+    half = mobilenet_v1.mobilenet_v1_050
+    assert inspect.signature(half).parameters["depth_multiplier"].default == 0.5
+    assert half.__doc__ == mobilenet_v1.mobilenet_v1.__doc__
+    assert half.default_image_size == 224
     _, end_points, _ = traced(
         lambda x: mobilenet_v1.mobilenet_v1_075(x, 5, conv_defs=ROWS), 1, 56, 56, 3
     )

@@ -1,4 +1,4 @@
-"""What is special in NASNet and PNASNet; what all networks share is tested over the registry."""
+"""NASNet and PNASNet: cells, end points, drop path; the registry's tests cover the rest."""
 
 import dataclasses
 
@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 import slim
-from nets.nasnet import cells, nasnet, network, pnasnet
+from nets.nasnet import cells, nasnet, network, pnasnet, variants
 from nets.nasnet.config import NasnetConfig
 from slim import _checks
 
@@ -47,7 +47,7 @@ def network_fn(builder, num_classes=5, is_training=False, config=TINY, **kwargs)
 
 
 def built(builder, size=32, batch=2, **kwargs):
-    """Returns what the network gives for symbolic images, and its store."""
+    """Returns the network's outputs for symbolic images, and its store."""
     store, results = slim.VariableStore(seed=0), []
     fn = network_fn(builder, **kwargs)
     store.build(lambda x: results.append(fn(x)), tf.TensorSpec([batch, size, size, 3]))
@@ -61,7 +61,7 @@ def images(size=32, scale=1.0):
 
 
 def run(builder, x, store=None, seed=None, **kwargs):
-    """Returns the network's numbers for `x`."""
+    """Returns the network's outputs for `x`."""
     store = store or slim.VariableStore(seed=0)
     fn = network_fn(builder, **kwargs)
 
@@ -84,12 +84,12 @@ def run(builder, x, store=None, seed=None, **kwargs):
     ],
 )
 def test_reductions_split_the_cells_into_thirds(config, expected):
-    assert network.reduction_cells(config) == expected
-    assert network.aux_cell(config) == expected[1] - 1
+    assert variants.reduction_cells(config) == expected
+    assert variants.aux_cell(config) == expected[1] - 1
 
 
 @pytest.mark.parametrize("builder, names", BUILDERS)
-def test_end_points_come_in_order_and_building_stops_at_the_final_one(builder, names):
+def test_end_points_are_in_order_and_building_stops_at_final_endpoint(builder, names):
     logits, end_points, full = built(builder)
     assert list(end_points) == names
     assert logits is end_points["Logits"]
@@ -110,14 +110,14 @@ def test_end_points_come_in_order_and_building_stops_at_the_final_one(builder, n
         ("Predictions", "final_layer/FC/biases"),
     ],
 )
-def test_final_endpoints_after_the_cells(name, last_variable):
+def test_final_endpoint_may_follow_the_cells(name, last_variable):
     net, end_points, store = built(nasnet.build_nasnet_cifar, final_endpoint=name, config=SHORT)
     assert net is end_points[name]
     assert list(end_points)[-1] == name
     assert list(store.named_variables)[-1] == last_variable
 
 
-def test_final_endpoint_before_the_auxiliary_head_leaves_it_out():
+def test_final_endpoint_before_the_auxiliary_head_skips_it():
     config = dataclasses.replace(TINY, use_aux_head=True)
     kwargs = {"is_training": True, "config": config, "size": 80}
     _, end_points, _ = built(nasnet.build_nasnet_cifar, final_endpoint="Cell_1", **kwargs)
@@ -127,13 +127,13 @@ def test_final_endpoint_before_the_auxiliary_head_leaves_it_out():
 
 
 @pytest.mark.parametrize("builder, names", BUILDERS)
-def test_unknown_final_endpoint_names_the_nearest(builder, names):
+def test_unknown_final_endpoint_error_suggests_the_nearest(builder, names):
     known = ", ".join(names)
     with pytest.raises(_checks.UserError, match=f"did you mean 'Cell_1'.* Known: {known}$"):
         built(builder, final_endpoint="cell_1")
 
 
-def test_final_endpoint_logits_needs_classes():
+def test_final_endpoint_logits_without_classes_is_an_error():
     with pytest.raises(_checks.UserError, match=r"'Logits' is not known.* global_pool$"):
         built(nasnet.build_nasnet_cifar, num_classes=0, final_endpoint="Logits")
 
@@ -143,7 +143,7 @@ def test_final_endpoint_logits_needs_classes():
     "builder, channels",
     [(nasnet.build_nasnet_cifar, 6 * 16), (pnasnet.build_pnasnet_mobile, 5 * 16)],
 )
-def test_without_classes_the_features_are_returned(builder, channels, num_classes):
+def test_no_classes_returns_features(builder, channels, num_classes):
     config = dataclasses.replace(TINY, use_aux_head=True)
     net, end_points, store = built(
         builder, num_classes=num_classes, is_training=True, config=config, batch=None
@@ -162,43 +162,47 @@ def test_auxiliary_head_exists_in_training_only():
         assert ("AuxLogits" in end_points) == is_training
 
 
-def test_auxiliary_head_refuses_small_images():
+def test_auxiliary_head_with_small_images_is_an_error():
     config = dataclasses.replace(TINY, use_aux_head=True)
     with pytest.raises(ValueError, match=r"its input is 4x4; .* use_aux_head=False"):
         built(nasnet.build_nasnet_cifar, is_training=True, config=config, size=8)
 
 
-def test_second_input_of_a_cell_after_a_reduction():
-    rows = {skip: {row.scope: row for row in nasnet._rows(dataclasses.replace(
-        TINY, skip_reduction_layer_input=skip))} for skip in (True, False)}  # fmt: skip
-    assert [rows[True][name].prev for name in ("reduction_cell_0", "cell_1")] == [-2, -3]
-    assert [rows[False][name].prev for name in ("reduction_cell_0", "cell_1")] == [-2, -2]
+def second_inputs(name, skip):
+    """Returns each cell's second input among the outputs so far, by its scope."""
+    config = dataclasses.replace(TINY, skip_reduction_layer_input=skip)
+    return {row.scope: row.prev for row in variants.rows(variants.VARIANTS[name], config)}
+
+
+@pytest.mark.parametrize("skip, expected", [(True, [-2, -3]), (False, [-2, -2])])
+def test_second_input_of_a_cell_after_a_reduction(skip, expected):
+    prev = second_inputs("nasnet_cifar", skip)
+    assert [prev[name] for name in ("reduction_cell_0", "cell_1")] == expected
 
 
 def test_second_input_of_a_reducing_pnasnet_cell():
-    rows = {skip: [row.prev for row in pnasnet._rows(dataclasses.replace(
-        TINY, skip_reduction_layer_input=skip))] for skip in (True, False)}  # fmt: skip
-    assert rows == {True: [-2] * 5, False: [-2, -2, -2, -3, -3]}
+    assert list(second_inputs("pnasnet_mobile", True).values()) == [-2] * 5
+    assert list(second_inputs("pnasnet_mobile", False).values()) == [-2, -2, -2, -3, -3]
     built(pnasnet.build_pnasnet_mobile,
           config=dataclasses.replace(TINY, skip_reduction_layer_input=False))  # fmt: skip
 
 
 @pytest.mark.parametrize("size", [31, 33])
-def test_odd_sizes(size):
+def test_odd_image_sizes_are_supported(size):
     net, _, _ = built(pnasnet.build_pnasnet_mobile, size=size)
     assert net.shape.as_list() == [2, 5]
 
 
-def test_reductions_without_a_cell_between_them_are_refused():
+def test_reductions_without_a_cell_between_them_are_an_error():
     config = dataclasses.replace(TINY, num_cells=1, num_reduction_layers=1)
     with pytest.raises(
-        _checks.UserError, match="between cell_0 and its second input is more than one"
+        _checks.UserError, match="more than one reduction between cell_0 and its second input; use"
     ):
         built(nasnet.build_nasnet_mobile, config=config)
 
 
 def test_variables_do_not_depend_on_the_image_size():
-    # At 5 pixels the second cell of the stem takes a single one and gives a single one.
+    # At 5 pixels the input and the output of the stem's second cell have one pixel each.
     layouts = []
     for size in (5, 64):
         _, _, store = built(nasnet.build_nasnet_mobile, size=size, config=SHORT)
@@ -211,8 +215,8 @@ def test_channels_first_computes_the_same(builder):
     store, x = slim.VariableStore(seed=0), images()
     expected, _ = run(builder, x, store, config=SHORT)
     config = dataclasses.replace(SHORT, data_format="NCHW")
-    found, end_points = run(builder, x, store, config=config)
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    logits, end_points = run(builder, x, store, config=config)
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
     assert end_points["Stem"].shape[2:] == [4, 4]
 
 
@@ -225,7 +229,7 @@ def test_bounded_activations_stay_within_six():
 
 
 @pytest.mark.parametrize("size, filters", [(6, 4), (7, 5)])
-def test_factorized_reduction_sees_all_pixels(size, filters):
+def test_factorized_reduction_uses_all_pixels(size, filters):
     x = np.random.RandomState(0).standard_normal((1, size, size, 3)).astype(np.float32)
     store = slim.VariableStore(seed=0)
     with (
@@ -233,15 +237,15 @@ def test_factorized_reduction_sees_all_pixels(size, filters):
         slim.arg_scope([slim.batch_norm], is_training=False, fused=False),
         store.as_default(),
     ):
-        found = cells.factorized_reduction(tf.constant(x), filters, 2)
+        net = cells.factorized_reduction(tf.constant(x), filters, 2)
     even, odd = (store.named_variables[f"path{i}_conv/weights"].numpy()[0, 0] for i in (1, 2))
     padded = np.pad(x, ((0, 0), (0, 1), (0, 1), (0, 0)))
     expected = np.concatenate([x[:, ::2, ::2] @ even, padded[:, 1::2, 1::2] @ odd], axis=3)
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
-    assert found.shape[-1] == filters
+    np.testing.assert_allclose(net, expected, rtol=1e-5, atol=1e-5)
+    assert net.shape[-1] == filters
 
 
-def test_drop_path_falls_with_depth_and_steps():
+def test_drop_path_keep_prob_falls_with_depth_and_steps():
     def keep(step):
         return [float(p) for p in network._keep_probs(DROPPING, 4, step)]
 
@@ -251,7 +255,7 @@ def test_drop_path_falls_with_depth_and_steps():
     np.testing.assert_allclose(keep(1000), keep(100))
 
 
-def test_drop_path_masks_keep_the_mean():
+def test_drop_path_masks_preserve_the_mean():
     with slim.VariableStore(seed=0).as_default(seed=tf.constant([1, 2])):
         masks = [m.numpy() for m in cells.drop_path_masks(tf.zeros([4000, 1, 1, 1]), 0.8, 3)]
     assert [m.shape for m in masks] == [(4000, 1, 1, 1)] * 3
@@ -260,7 +264,7 @@ def test_drop_path_masks_keep_the_mean():
     assert not np.array_equal(masks[0], masks[1])
 
 
-def test_drop_path_follows_the_seed_of_the_pass_and_the_step():
+def test_drop_path_depends_on_the_seed_and_the_step():
     store, x = slim.VariableStore(seed=0), images()
 
     def logits(config=DROPPING, seed=1, **kwargs):
@@ -271,14 +275,14 @@ def test_drop_path_follows_the_seed_of_the_pass_and_the_step():
     np.testing.assert_array_equal(logits(current_step=100), late)
     assert not np.allclose(logits(seed=2, current_step=100), late)
     # At the first step nothing is dropped, by argument or by the store's global step.
-    whole = logits(config=SHORT)
-    np.testing.assert_allclose(logits(current_step=0), whole, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(logits(), whole, rtol=1e-4, atol=1e-5)
+    all_paths = logits(config=SHORT)
+    np.testing.assert_allclose(logits(current_step=0), all_paths, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(logits(), all_paths, rtol=1e-4, atol=1e-5)
     store.named_variables["global_step"].assign(100)
     np.testing.assert_array_equal(logits(), late)
 
 
-def test_inference_has_neither_drop_path_nor_a_global_step():
+def test_inference_creates_no_global_step_for_drop_path():
     _, _, store = built(nasnet.build_nasnet_cifar, config=DROPPING)
     assert "global_step" not in store.named_variables
 
@@ -293,7 +297,7 @@ def test_inference_has_neither_drop_path_nor_a_global_step():
         ({"data_format": "NHCW"}, "data_format='NHCW' is not known; did you mean 'N"),
     ],
 )
-def test_config_refuses_nonsense(change, message):
+def test_invalid_config_is_an_error(change, message):
     with pytest.raises(_checks.UserError, match=message):
         dataclasses.replace(TINY, **change)
 

@@ -1,6 +1,6 @@
-"""The table of published checkpoints and the warnings from it.
+"""The table of published checkpoints, and the warnings based on it.
 
-`PYTHONPATH=. python tests/nets/test_published.py` renews the table in docs/checkpoints.md.
+`PYTHONPATH=. python tests/nets/test_published.py` updates the table in docs/checkpoints.md.
 """
 
 import pytest
@@ -16,7 +16,7 @@ END = "<!-- by tests/nets/test_published.py: end -->"
 
 
 def documented():
-    """The lines of the table for users, each file once."""
+    """Yields the lines of the table for users, each file once."""
     yield "| file | network | size | preprocessing | offset | kind | top-1 | top-5 |"
     yield "|---|---|---|---|---|---|---|---|"
     for row in {row.file: row for row in published.checkpoints()}.values():
@@ -28,13 +28,13 @@ def documented():
         yield f"| {' | '.join(map(str, cells))} |"
 
 
-def test_the_page_for_users_has_the_table():
+def test_documentation_has_the_current_table():
     _, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
     assert rest.partition(END)[0].strip().splitlines() == list(documented())
 
 
 @pytest.mark.parametrize("row", published.checkpoints(), ids=lambda row: row.url.rpartition("/")[2])
-def test_each_row_fits_the_registries(row):
+def test_rows_refer_to_existing_networks_and_preprocessings(row):
     assert row.network in NETWORKS
     assert row.preprocessing in preprocessing_factory.PREPROCESSINGS
     assert row.url.endswith("/" + row.file)
@@ -42,7 +42,7 @@ def test_each_row_fits_the_registries(row):
     assert row.kind in ("float", "uint8")
     assert row.file in (f"{row.stem}.tgz", f"{row.stem}.tar.gz")
     assert row.top_1 is None or 0 < row.top_1 < row.top_5 < 100
-    # The size is a part of the names of MobileNets.
+    # MobileNets have the size in their names.
     if "mobilenet" in row.network:
         assert str(row.image_size) in row.stem
 
@@ -66,11 +66,11 @@ def test_every_checkpoint_belongs_to_one_network_of_the_registry():
         ]),
     ],
 )  # fmt: skip
-def test_of_network(network, files):
+def test_of_network_returns_its_checkpoints(network, files):
     assert [row.stem for row in published.of_network(network)] == files
 
 
-def test_widths_with_a_name_have_their_own():
+def test_checkpoints_of_a_width_belong_to_the_network_of_that_width():
     for name, width in [("mobilenet_v1", 1.0), ("mobilenet_v1_025", 0.25)]:
         assert {row.depth_multiplier for row in published.of_network(name)} == {width}
     assert {row.depth_multiplier for row in published.of_network("mobilenet_v2")} == {
@@ -88,14 +88,14 @@ def test_widths_with_a_name_have_their_own():
         ("mobilenet_v1_1.0_224/", "mobilenet_v1_1.0_224"),
         ("mobilenet_v1_1.0_224.ckpt", "mobilenet_v1_1.0_224"),
         ("mobilenet_v1_1.0_224_quant.ckpt.data-00000-of-00001", "mobilenet_v1_1.0_224_quant"),
-        # Of several, it may be any.
+        # Ambiguous: the network has several.
         ("pretrained/mobilenet_v1.ckpt", None),
         ("runs/resnet_v2_50/model.ckpt-1000", None),
         ("runs/model.ckpt-1000", None),
         ("resnet_v2_50", None),
     ],
 )
-def test_find(path, stem):
+def test_find_identifies_a_checkpoint_by_its_path(path, stem):
     row = published.find(path)
     assert (row and row.stem) == stem
 
@@ -104,26 +104,25 @@ def contradictions(path="resnet_v2_50.ckpt", preprocessing="inception", size=299
     return list(published.contradictions(path, preprocessing, (size, size), offset))
 
 
-def test_flags_as_published_contradict_nothing():
+def test_options_as_published_yield_no_contradiction():
     assert not contradictions()
     assert not contradictions("runs/model.ckpt-7", "lenet", 28, 3)
 
 
-def test_preprocessing_or_size_of_another_kind():
-    told = "resnet_v2_50_2017_04_14 was trained with inception preprocessing at 299; you have "
-    assert contradictions(preprocessing="vgg", size=224) == [told + "vgg at 224x224"]
-    assert contradictions(size=331) == [told + "inception at 331x331"]
+def test_other_preprocessing_or_size_is_a_contradiction():
+    start = "resnet_v2_50_2017_04_14 was trained with inception preprocessing at 299; you have "
+    assert contradictions(preprocessing="vgg", size=224) == [start + "vgg at 224x224"]
+    assert contradictions(size=331) == [start + "inception at 331x331"]
 
 
-def test_another_offset_of_the_labels():
-    told = "{} classes, so on ImageNet it needs labels_offset={}; you have {}"
-    (line,) = contradictions(offset=1)
-    assert line == "resnet_v2_50_2017_04_14 has " + told.format(1001, 0, 1)
-    (line,) = contradictions("vgg_16.ckpt", "vgg", 224, 0)
-    assert line == "vgg_16_2016_08_28 has " + told.format(1000, 1, 0)
+def test_other_labels_offset_is_a_contradiction():
+    line = "{} has {} classes, so on ImageNet it needs labels_offset={}; you have {}"
+    assert contradictions(offset=1) == [line.format("resnet_v2_50_2017_04_14", 1001, 0, 1)]
+    lines = contradictions("vgg_16.ckpt", "vgg", 224, 0)
+    assert lines == [line.format("vgg_16_2016_08_28", 1000, 1, 0)]
 
 
-def test_labels_of_another_dataset_are_not_compared():
+def test_labels_offset_is_not_compared_for_other_datasets():
     assert not contradictions(offset=None)
 
 

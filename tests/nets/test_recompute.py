@@ -1,4 +1,4 @@
-"""Networks whose blocks are computed again for the gradients train as they do otherwise."""
+"""Networks train the same with and without recomputation of their blocks for the gradients."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def trained(name, recompute):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SIZES)
-def test_a_step_is_the_same(name):
+def test_step_with_recomputation_equals_step_without(name):
     numbers, before, values = trained(name, False)
     again, _, recomputed = trained(name, True)
     np.testing.assert_allclose(again["loss"], numbers["loss"], rtol=1e-5)

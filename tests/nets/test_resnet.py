@@ -21,7 +21,7 @@ def run(store, network, inputs, **kwargs):
 
 
 def small(version, **kwargs):
-    """Returns a function of images: a ResNet of the usual strides, few units and channels."""
+    """Returns a function of images: a ResNet with few units and channels, and the usual strides."""
     network, block = NETWORKS[version]
     blocks = [
         block("block1", base_depth=2, num_units=2, stride=2),
@@ -43,13 +43,13 @@ def built(fn, *shape):
 
 
 @pytest.mark.parametrize("layers, units", resnet_utils.UNITS.items())
-def test_the_units_make_the_layers_of_the_name(layers, units):
+def test_units_add_up_to_the_number_of_layers(layers, units):
     assert 3 * sum(units) + 2 == layers
 
 
 @pytest.mark.parametrize("size", [8, 9])
 @pytest.mark.parametrize("kernel_size, stride", [(3, 2), (3, 3), (7, 2), (4, 2)])
-def test_conv2d_same_is_the_dense_convolution_subsampled(size, kernel_size, stride):
+def test_conv2d_same_equals_the_subsampled_dense_convolution(size, kernel_size, stride):
     inputs, store = images(2, size, size + 1, 3), slim.VariableStore(seed=0)
     with store.as_default():
         strided = resnet_utils.conv2d_same(inputs, 4, kernel_size, stride, scope="conv")
@@ -66,7 +66,7 @@ def test_subsample_keeps_every_nth_row_and_column():
 
 @pytest.mark.parametrize("version", NETWORKS)
 @pytest.mark.parametrize("root", [True, False])
-def test_an_output_stride_gives_the_same_features_more_densely(version, root):
+def test_output_stride_computes_the_same_features_more_densely(version, root):
     inputs, store = images(1, 33, 40, 3), slim.VariableStore(seed=0)
     network = small(version, global_pool=False, include_root_block=root)
     nominal, _ = run(store, network, inputs)
@@ -81,7 +81,7 @@ def test_an_output_stride_gives_the_same_features_more_densely(version, root):
 
 @pytest.mark.parametrize("version", NETWORKS)
 @pytest.mark.parametrize("output_stride", [None, 16])
-def test_activations_before_the_strides_can_be_had(version, output_stride):
+def test_non_strided_activations_are_stored_on_request(version, output_stride):
     inputs, store = images(1, 64, 64, 3), slim.VariableStore(seed=0)
     network = small(version, output_stride=output_stride)
     strided, end_points = run(store, network, inputs)
@@ -102,7 +102,7 @@ def test_activations_before_the_strides_can_be_had(version, output_stride):
 
 
 @pytest.mark.parametrize("version", NETWORKS)
-def test_an_output_stride_that_is_not_reached_is_refused(version):
+def test_unreachable_output_stride_is_an_error(version):
     for root, message in ((True, "Known: 4, 8, 16, 32"), (False, "Known: 1, 2, 4, 8")):
         with pytest.raises(ValueError, match=f"output_stride=6 is not known. {message}"):
             built(small(version, output_stride=6, include_root_block=root), 1, 64, 64, 3)
@@ -110,14 +110,14 @@ def test_an_output_stride_that_is_not_reached_is_refused(version):
         built(small(version, output_stride=2), 1, 64, 64, 3)
 
 
-def test_strides_of_three_are_reached_too():
+def test_reachable_strides_include_those_of_three():
     _, block = NETWORKS["v1"]
     blocks = [block("a", 2, 2, 2), block("b", 2, 1, 3)]
     assert resnet_utils.reachable_strides(blocks) == [1, 2, 6]
 
 
 @pytest.mark.parametrize("version", NETWORKS)
-def test_larger_images_give_a_map_of_logits(version):
+def test_larger_images_result_in_a_map_of_logits(version):
     network = small(version, num_classes=7, global_pool=False)
     logits, end_points, _ = built(
         lambda x: network(x, output_stride=8, spatial_squeeze=False), 2, 41, 65, 3
@@ -131,7 +131,7 @@ def test_larger_images_give_a_map_of_logits(version):
 
 @pytest.mark.parametrize("version", NETWORKS)
 @pytest.mark.parametrize("num_classes", [0, None])
-def test_without_classes_there_are_features(version, num_classes):
+def test_no_classes_returns_features(version, num_classes):
     network = small(version, num_classes=num_classes)
     features, end_points, store = built(network, None, None, None, 3)
     assert features.shape.as_list() == [None, 1, 1, 20]
@@ -143,21 +143,21 @@ def test_without_classes_there_are_features(version, num_classes):
 
 
 @pytest.mark.parametrize("version", NETWORKS)
-def test_a_second_call_shares_variables_and_not_end_points(version):
+def test_second_call_with_reuse_shares_variables_but_not_end_points(version):
     network, store = small(version, num_classes=3), slim.VariableStore(seed=0)
     with store.as_default(), slim.arg_scope(resnet_utils.resnet_arg_scope()):
         one, first = network(images(1, 32, 32, 3))
-        made = list(store.records)
+        variables = list(store.records)
         with pytest.raises(ValueError, match="reuse"):
             network(images(1, 32, 32, 3))
         two, second = network(images(1, 32, 32, 3), reuse=True)
-    assert list(store.records) == made
+    assert list(store.records) == variables
     np.testing.assert_array_equal(one, two)
     assert list(first) == list(second)
     assert not any(first[name] is second[name] for name in first)
 
 
-def test_batch_norm_in_training_can_be_left_to_an_outer_scope():
+def test_is_training_none_leaves_batch_norm_to_an_outer_scope():
     network = small("v1", is_training=None)
     store = slim.VariableStore(seed=0)
     with slim.arg_scope([slim.conv2d], normalizer_fn=slim.batch_norm):
@@ -195,7 +195,7 @@ def test_without_batch_norm_the_convolutions_have_biases(version):
 
 
 @pytest.mark.parametrize("version", NETWORKS)
-def test_the_depth_multiplier_reaches_all_blocks_and_the_root_can_be_left_out(version):
+def test_depth_multiplier_scales_all_blocks_without_the_root(version):
     network = {"v1": resnet_v1.resnet_v1_50, "v2": resnet_v2.resnet_v2_50}[version]
     _, end_points, store = built(
         lambda x: network(x, depth_multiplier=0.25, min_base_depth=20, include_root_block=False),
@@ -208,7 +208,7 @@ def test_the_depth_multiplier_reaches_all_blocks_and_the_root_can_be_left_out(ve
         network(None, depth_multiplier=0)
 
 
-def test_units_of_ones_own_need_no_arg_scope():
+def test_custom_units_need_no_arg_scope():
     def unit(net, depth, rate, stride):
         return slim.conv2d(net, depth, [3, 3], stride=stride, rate=rate, scope="only")
 

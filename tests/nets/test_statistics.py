@@ -1,4 +1,4 @@
-"""Counted sizes: the rule for each kind of layer by hand, and the figures that were published."""
+"""Counted sizes: each kind of layer checked by hand, and networks against published figures."""
 
 import pytest
 
@@ -29,7 +29,7 @@ def fully_connected(images):
     slim.fully_connected(slim.flatten(images), 11, scope="a")
 
 
-def twice_the_same_weights(images):
+def shared_weights(images):
     slim.conv2d(images, 4, 1, scope="a")
     slim.conv2d(images, 4, 1, scope="a", reuse=True)
 
@@ -42,7 +42,7 @@ def no_weights(images):
 @pytest.mark.parametrize(
     "network, multiply_adds, parameters, batch_norm",
     [
-        # 6x8 images of 4 channels; biases cost no multiplication.
+        # 6x8 images with 4 channels; biases need no multiplication.
         (conv2d, (3 * 4) * 5 * (3 * 2 * 4), 3 * 2 * 4 * 5 + 5, 0),
         (conv2d_with_batch_norm, (6 * 8) * 5 * (3 * 3 * 4), 3 * 3 * 4 * 5 + 5 + 5, 10),
         (depthwise, (6 * 8) * (4 * 2) * (3 * 3), 3 * 3 * 4 * 2 + 8, 0),
@@ -53,16 +53,16 @@ def no_weights(images):
             0,
         ),
         (fully_connected, 6 * 8 * 4 * 11, 6 * 8 * 4 * 11 + 11, 0),
-        (twice_the_same_weights, 2 * (6 * 8) * 4 * 4, 4 * 4 + 4, 0),
+        (shared_weights, 2 * (6 * 8) * 4 * 4, 4 * 4 + 4, 0),
         (no_weights, 0, 0, 0),
     ],
 )
-def test_the_rule_by_hand(network, multiply_adds, parameters, batch_norm):
+def test_counts_of_layers_equal_calculation_by_hand(network, multiply_adds, parameters, batch_norm):
     counted = statistics.count_function(network, [6, 8, 4])
     assert counted == statistics.Statistics(parameters, batch_norm, multiply_adds)
 
 
-def test_the_rule_for_videos_by_hand():
+def test_counts_of_conv3d_equal_calculation_by_hand():
     def network(video):
         slim.conv3d(video, 5, [3, 1, 2], scope="a")
 
@@ -71,22 +71,22 @@ def test_the_rule_for_videos_by_hand():
     assert counted.parameters == 3 * 1 * 2 * 2 * 5 + 5
 
 
-def test_a_network_of_another_size_and_width():
-    whole = statistics.count("lenet", 10)
-    assert whole.multiply_adds == (
+def test_image_size_and_number_of_classes_change_the_counts():
+    lenet = statistics.count("lenet", 10)
+    assert lenet.multiply_adds == (
         28 * 28 * 32 * 25 + 14 * 14 * 64 * 25 * 32 + 7 * 7 * 64 * 1024 + 1024 * 10
     )
     larger = statistics.count("lenet", 10, image_size=56)
-    assert larger.multiply_adds == 4 * (whole.multiply_adds - 1024 * 10) + 1024 * 10
-    assert statistics.count("lenet", 11).parameters == whole.parameters + 1024 + 1
+    assert larger.multiply_adds == 4 * (lenet.multiply_adds - 1024 * 10) + 1024 * 10
+    assert statistics.count("lenet", 11).parameters == lenet.parameters + 1024 + 1
 
 
-def test_an_unknown_network():
+def test_unknown_network_is_an_error():
     with pytest.raises(_checks.UserError, match="is not known; did you mean 'lenet'"):
         statistics.count("lenett", 10)
 
 
-# Widths that have no row of their own.
+# Arguments for widths without a row.
 ARGUMENTS = {
     ("mobilenet_v2", 1.3): {"depth_multiplier": 1.3},
     ("mobilenet_v2", 0.75): {"depth_multiplier": 0.75, "finegrain_classification_mode": True},
@@ -97,46 +97,46 @@ NAMED = {("mobilenet_v1", 1.0): "mobilenet_v1", ("mobilenet_v2", 1.0): "mobilene
     for base, _, width in (name.rpartition("_") for name in nets_factory.NETWORKS)
     if base in ("mobilenet_v1", "mobilenet_v2")
 }
-# (network, width, image size) -> why the published multiply-adds are another number.
+# (network, width, image size) -> why the published multiply-adds differ.
 MISPRINTS = {
     ("mobilenet_v1", 0.25, 192): (
-        "34 stands for 30.2: its neighbours, 41 at 224, 21 at 160 and 14 at 128, follow the area of"
-        " the images, and so does 30"
+        "34 should be 30.2: the other figures, 41 at 224, 21 at 160 and 14 at 128, are proportional"
+        " to the area of the images, and so is 30"
     )
 }
 
 
 def figures():
-    """The published multiply-adds and parameters, once for each network, width and size."""
+    """Yields the published multiply-adds and parameters, once per network, width and size."""
     rows = {
         (row.network, row.depth_multiplier, row.image_size): row
         for row in published.checkpoints()
         if row.madds_millions is not None
     }
-    # Half a minute in all: one of each version is enough for the fast tests.
+    # All of them take half a minute: one of each version is enough for the fast tests.
     fast = {("mobilenet_v1", 0.75, 128), ("mobilenet_v2", 0.35, 96)}
     for key, row in rows.items():
         yield pytest.param(row, id=row.stem, marks=() if key in fast else pytest.mark.slow)
 
 
 def agrees(counted, figure, unit):
-    """Whether a published figure is the counted one, to 1 % or to the last digit printed.
+    """Returns whether a published figure equals the counted one, to 1 % or to its last digit.
 
-    Some are rounded and some are cut.
+    Some figures are rounded and some are truncated.
     """
     return abs(counted / 1e6 - figure) <= max(0.01 * figure, unit)
 
 
 @pytest.mark.parametrize("row", list(figures()))
-def test_published_figures(row):
+def test_counts_equal_published_figures(row):
     key = row.network, row.depth_multiplier
     name = NAMED.get(key, row.network)
     counted = statistics.count(name, 1001, row.image_size, **ARGUMENTS.get(key, {}))
     parameters, multiply_adds = counted.parameters, counted.multiply_adds
     if row.network == "mobilenet_v2":
-        parameters -= counted.batch_norm_parameters  # left out of version 2's figures
+        parameters -= counted.batch_norm_parameters  # not in version 2's figures
     if key == ("mobilenet_v1", 0.75):
-        # All of its figures leave out the first layer, 3x3 of 3 channels, with stride 2.
+        # Its figures omit the first layer, 3x3 with 3 channels and a stride of 2.
         multiply_adds -= (row.image_size // 2) ** 2 * 24 * 27
         assert multiply_adds / 1e6 == pytest.approx(row.madds_millions, abs=1)
     assert agrees(parameters, row.parameters_millions, 0.01)
@@ -144,6 +144,6 @@ def test_published_figures(row):
     assert agrees(multiply_adds, row.madds_millions, 1) != is_misprint, multiply_adds
 
 
-def test_every_misprint_is_of_a_published_figure():
+def test_every_misprint_refers_to_a_published_figure():
     rows = {(r.network, r.depth_multiplier, r.image_size) for r in published.checkpoints()}
     assert set(MISPRINTS) <= rows

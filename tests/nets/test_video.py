@@ -33,7 +33,7 @@ def built(fn, *shape, arg_scope=None):
     "final_endpoint",
     ["Conv2d_1a_7x7", "Conv2d_2c_3x3", pytest.param("Mixed_4c", marks=pytest.mark.slow)],
 )
-def test_the_network_ends_at_the_final_endpoint(base, final_endpoint):
+def test_base_ends_at_final_endpoint(base, final_endpoint):
     net, end_points, _ = built(
         lambda x: base(x, final_endpoint=final_endpoint), *(None, 8, 64, 64, 3)
     )
@@ -52,12 +52,12 @@ def test_the_network_ends_at_the_final_endpoint(base, final_endpoint):
         ({"depth_multiplier": 0}, "depth_multiplier=0 must be positive"),
     ],
 )
-def test_unknown_options_are_refused(kwargs, message):
+def test_invalid_options_are_errors(kwargs, message):
     with pytest.raises(ValueError, match=message):
         built(lambda x: s3dg.s3dg_base(x, **kwargs), 1, 8, 64, 64, 3)
 
 
-def test_time_and_gates_start_where_they_are_told():
+def test_temporal_convolutions_and_gates_start_at_the_named_layers():
     def base(inputs, *args, **kwargs):
         return s3dg.s3dg_base(inputs, *args, final_endpoint="Mixed_4b", **kwargs)
 
@@ -78,7 +78,7 @@ def test_time_and_gates_start_where_they_are_told():
     assert set(kernels) == {1}
 
 
-def test_the_depth_multiplier_has_a_smallest_depth():
+def test_depth_multiplier_scales_down_to_min_depth():
     _, end_points, _ = built(
         lambda x: s3dg.s3dg_base(x, depth_multiplier=0.25, min_depth=10, final_endpoint="Mixed_3c"),
         *(1, 8, 64, 64, 3),
@@ -89,7 +89,7 @@ def test_the_depth_multiplier_has_a_smallest_depth():
 
 
 @pytest.mark.parametrize("num_classes", [0, None])
-def test_without_classes_there_are_features(num_classes):
+def test_no_classes_returns_features(num_classes):
     features, end_points, store = built(
         lambda x: s3dg.s3dg(x, num_classes, final_endpoint="Mixed_3b"), None, 8, 56, 64, 3
     )
@@ -109,13 +109,13 @@ def logits(maps, **kwargs):
 @pytest.mark.parametrize(
     "maps", [(2, 8, 7, 7, 5), (2, 1, 7, 7, 5), (2, 3, 2, 3, 5), (None, None, None, None, 5)]
 )
-def test_small_and_unknown_maps_give_one_vector_of_logits(maps):
+def test_small_and_unknown_maps_result_in_one_vector_of_logits(maps):
     net, end_points, _ = built(logits, *maps)
     assert net.shape.as_list() == [maps[0], 9]
     assert end_points["Logits"] is net
 
 
-def test_larger_maps_give_a_map_of_logits():
+def test_larger_maps_result_in_a_map_of_logits():
     net, end_points, _ = built(lambda x: logits(x, spatial_squeeze=False), 2, 3, 8, 10, 5)
     assert net.shape == [2, 2, 4, 9]
     assert end_points["Predictions"].shape == net.shape
@@ -123,7 +123,7 @@ def test_larger_maps_give_a_map_of_logits():
         built(logits, 2, 3, 8, 10, 5)
 
 
-def test_the_logits_are_the_mean_over_time_of_those_of_the_moments():
+def test_logits_are_averaged_over_time():
     maps, store = values(2, 4, 7, 7, 5), slim.VariableStore(seed=0)
     with store.as_default(), slim.arg_scope(s3dg.s3dg_arg_scope()):
         net, _ = logits(maps)
@@ -132,7 +132,7 @@ def test_the_logits_are_the_mean_over_time_of_those_of_the_moments():
     np.testing.assert_allclose(net, (pairs @ weights[0, 0, 0] + biases).mean(1), atol=1e-5)
 
 
-def test_i3d_can_be_separable():
+def test_i3d_with_separable_convolutions():
     scope = i3d.i3d_arg_scope(separable_conv3d=True)
     *_, store = built(lambda x: i3d.i3d_base(x, "Mixed_3b"), 1, 8, 64, 64, 3, arg_scope=scope)
     temporal = [name for name in store.records if name.endswith("temporal/weights")]
@@ -161,7 +161,7 @@ def test_channels_second_computes_the_same():
         np.testing.assert_allclose(end_points_second[name], expected, atol=1e-5)
 
 
-def test_self_gating_scales_each_channel_by_a_number_from_the_means():
+def test_self_gating_scales_each_channel_by_a_function_of_the_means():
     videos, store = values(2, 3, 4, 6, 5), slim.VariableStore(seed=0)
     with store.as_default():
         gated = s3dg.self_gating(videos, "layer")
@@ -173,7 +173,7 @@ def test_self_gating_scales_each_channel_by_a_number_from_the_means():
 
 
 @pytest.mark.parametrize("stride", [1, 2, [2, 1, 1]])
-def test_a_separable_convolution_is_one_over_space_and_one_over_time(stride):
+def test_separable_convolution_is_one_over_space_and_one_over_time(stride):
     videos, store = values(1, 5, 6, 8, 3), slim.VariableStore(seed=0)
 
     def layer():
@@ -198,7 +198,7 @@ def test_a_separable_convolution_is_one_over_space_and_one_over_time(stride):
     np.testing.assert_allclose(layer(), net, rtol=1e-4, atol=1e-4)
 
 
-def test_the_center_initializer_makes_the_identity_over_time():
+def test_center_initializer_is_the_identity_over_time():
     kernel = i3d_utils.center_initializer()((3, 1, 1, 4, 4))
     videos = values(1, 5, 2, 2, 4)
     same = tf.nn.conv3d(videos, kernel, [1] * 5, "SAME")
@@ -218,16 +218,16 @@ def test_the_center_initializer_makes_the_identity_over_time():
     ],
     ids=["s3dg", "i3d"],
 )
-def test_a_second_call_shares_the_variables(network):
-    made = []
+def test_second_call_with_reuse_shares_the_variables(network):
+    variables = []
 
     def twice(videos):
         outputs = network(videos, 9, spatial_squeeze=False)
-        made.extend(slim.current_store().records)
+        variables.extend(slim.current_store().records)
         network(videos, 9, spatial_squeeze=False, reuse=True)
         with pytest.raises(ValueError, match="reuse"):
             network(videos, 9, spatial_squeeze=False)
         return outputs
 
     *_, store = built(twice, 1, 8, 64, 64, 3)
-    assert list(store.records) == made
+    assert list(store.records) == variables

@@ -1,4 +1,5 @@
-"""AutoAugment, RandAugment and random erasing: functions of a seed, with the papers' chances."""
+"""AutoAugment, RandAugment and random erasing: functions of a seed, with the papers'
+probabilities."""
 
 import collections
 
@@ -10,7 +11,7 @@ from preprocessing import augmentation, operations, policies, preprocessing_fact
 from slim import _checks
 
 RNG = np.random.RandomState(0)
-PICTURE = tf.constant(RNG.randint(0, 256, (20, 24, 3)), tf.float32)
+IMAGE = tf.constant(RNG.randint(0, 256, (20, 24, 3)), tf.float32)
 KINDS = {
     "auto_augment": {"auto_augment": "imagenet"},
     "cifar10": {"auto_augment": "cifar10"},
@@ -21,17 +22,17 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_function_of_the_seed(kind):
+def test_result_is_a_function_of_the_seed(kind):
     distort = augmentation.Augmentation(**KINDS[kind])
     traced = tf.function(distort, autograph=False)
-    found = [traced(PICTURE, tf.constant([number, 3])).numpy() for number in range(12)]
-    assert len({each.tobytes() for each in found}) > 3
-    for number, each in enumerate(found):
-        assert each.shape == PICTURE.shape
+    results = [traced(IMAGE, tf.constant([number, 3])).numpy() for number in range(12)]
+    assert len({each.tobytes() for each in results}) > 3
+    for number, each in enumerate(results):
+        assert each.shape == IMAGE.shape
         assert each.min() >= 0
         assert each.max() <= 255
         if number < 3:
-            again = distort(PICTURE, tf.constant([number, 3]))
+            again = distort(IMAGE, tf.constant([number, 3]))
             np.testing.assert_allclose(again, each, atol=1e-3)
 
 
@@ -43,7 +44,7 @@ def test_erased_rectangles_have_the_papers_areas():
         rows, columns = np.nonzero(distort(white, tf.constant([number, 0])).numpy()[..., 0] < 255)
         if rows.size:
             height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
-            assert rows.size == height * width  # all of it
+            assert rows.size == height * width  # a full rectangle
             areas.append(height * width / 3600)
     assert 115 < len(areas) < 185  # half, within 4 standard deviations
     assert min(areas) > 0.01
@@ -51,7 +52,7 @@ def test_erased_rectangles_have_the_papers_areas():
     assert 0.15 < np.mean(areas) < 0.2
 
 
-def test_operations_are_drawn_evenly(monkeypatch):
+def test_operations_are_drawn_uniformly(monkeypatch):
     counts = collections.Counter()
     numbered = {
         name: lambda image, strength, i=i: tf.fill([1], float(i) + (0.25 if i else 0))
@@ -63,7 +64,7 @@ def test_operations_are_drawn_evenly(monkeypatch):
     )
     for number in range(1400):
         counts[int(draw(tf.constant([number, 1]))[0])] += 1
-    assert len(counts) == 14  # all but inverting
+    assert len(counts) == 14  # all but `invert`
     expected = 1400 / 14
     assert (
         sum((n - expected) ** 2 / expected for n in counts.values()) < 34.5
@@ -74,27 +75,27 @@ def test_policies_name_operations_and_have_probabilities():
     for policy in policies.POLICIES.values():
         assert len(policy) == 25
         for pair in policy:
-            for name, chance, level in pair:
+            for name, probability, level in pair:
                 assert name in operations.OPERATIONS
-                assert 0 <= chance <= 1
+                assert 0 <= probability <= 1
                 assert 0 <= level <= policies.HIGHEST_LEVEL
 
 
 @pytest.mark.parametrize("name", sorted(preprocessing_factory.PREPROCESSINGS))
-def test_every_preprocessing_takes_a_distortion(name):
+def test_every_preprocessing_applies_distort(name):
     size = 64
     image = tf.constant(RNG.randint(0, 256, (64, 64, 3), np.uint8))
     prepare = preprocessing_factory.get_preprocessing(name, is_training=True)
-    seen = []
+    calls = []
 
-    def distort(picture, seed):
-        seen.append((picture.shape, float(tf.reduce_max(picture)), seed))
-        return 255.0 - picture
+    def distort(image, seed):
+        calls.append((image.shape, float(tf.reduce_max(image)), seed))
+        return 255.0 - image
 
     seed = tf.constant([1, 2])
     plain = prepare(image, size, size, seed=seed)
     changed = prepare(image, size, size, seed=seed, distort=distort)
-    (shape, highest, own_seed) = seen[0]
+    (shape, highest, own_seed) = calls[0]
     assert shape == (size, size, 3)
     assert 200 < highest <= 255.001
     np.testing.assert_array_equal(own_seed, seed)
@@ -110,6 +111,6 @@ def test_every_preprocessing_takes_a_distortion(name):
         ({"rand_augment": 1.0, "layers": 0}, "layers=0 must be positive"),
     ],
 )
-def test_wrong_settings(settings, text):
+def test_invalid_settings_are_errors(settings, text):
     with pytest.raises(_checks.UserError, match=text):
         preprocessing_factory.get_augmentation(**settings)

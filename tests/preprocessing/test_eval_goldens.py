@@ -1,4 +1,4 @@
-"""Evaluation preprocessing equals the original's numbers."""
+"""Evaluation preprocessing equals TF-Slim's numbers."""
 
 import pathlib
 import re
@@ -13,7 +13,7 @@ with np.load(pathlib.Path(__file__).parent / "goldens" / "preprocessing.npz") as
     GOLDENS = dict(_file)
 
 
-def picture(height, width, channels):
+def synthetic_image(height, width, channels):
     y, x = np.mgrid[:height, :width].astype(np.float64)
     planes = [
         127.5 + 127.4 * np.sin(x / (7 + 3 * k) + k) * np.cos(y / (11 + 2 * k) - k)
@@ -24,7 +24,7 @@ def picture(height, width, channels):
 
 @pytest.mark.parametrize("key", sorted(GOLDENS))
 @pytest.mark.parametrize("traced", [False, True])
-def test_equals_the_original(key, traced):
+def test_equals_tf_slim(key, traced):
     name, *sizes = re.fullmatch(r"(\w+?)_(\d+)x(\d+)x(\d+)_to_(\d+)", key).groups()
     height, width, channels, size = map(int, sizes)
     prepare = preprocessing_factory.get_preprocessing(name)
@@ -33,19 +33,19 @@ def test_equals_the_original(key, traced):
         prepare = tf.function(lambda image, h, w, p=prepare: p(image, h, w)).get_concrete_function(
             spec, size, size
         )
-        result = prepare(tf.constant(picture(height, width, channels)))
+        result = prepare(tf.constant(synthetic_image(height, width, channels)))
         assert prepare.structured_outputs.shape == (size, size, channels)
     else:
-        result = prepare(tf.constant(picture(height, width, channels)), size, size)
+        result = prepare(tf.constant(synthetic_image(height, width, channels)), size, size)
     assert result.shape == (size, size, channels)
     golden = GOLDENS[key]
-    kept = result.numpy() if size <= 40 else result.numpy()[::9, ::9]
+    pixels = result.numpy() if size <= 40 else result.numpy()[::9, ::9]
     value_range = golden.max() - golden.min()
-    np.testing.assert_allclose(kept, golden, rtol=0, atol=1e-5 * value_range)
+    np.testing.assert_allclose(pixels, golden, rtol=0, atol=1e-5 * value_range)
 
 
-def test_the_resize_is_not_that_of_tensorflow_2():
-    image = tf.constant(picture(40, 50, 3))
+def test_resize_differs_from_tensorflow_2s():
+    image = tf.constant(synthetic_image(40, 50, 3))
     ours = preprocessing_factory.get_preprocessing("inception")(
         image, 24, 24, central_fraction=None
     )

@@ -1,4 +1,4 @@
-"""Decoding a part of a picture gives what decoding it all and cutting gives."""
+"""Decoding a part of an image equals decoding the whole image and cropping."""
 
 import io
 
@@ -14,7 +14,7 @@ HANDLER = tfexample_decoder.Image(format_key=None)
 
 
 def photograph(height, width, mode="RGB"):
-    """Returns a smooth picture: noise would hide nothing, but JPEG would blur it."""
+    """Returns a smooth image, which JPEG does not blur."""
     y, x = np.mgrid[:height, :width].astype(np.float32)
     bands = [np.sin(x / 17 + k) * np.cos(y / (11 + 3 * k)) * 100 + 128 for k in range(3)]
     return Image.fromarray(np.stack(bands, -1).astype(np.uint8)).convert(mode)
@@ -26,7 +26,7 @@ def encoded(image, kind="JPEG", **options):
     return file.getvalue()
 
 
-PICTURES = {
+ENCODED = {
     "jpeg": encoded(photograph(150, 200), quality=95),
     "progressive jpeg": encoded(photograph(150, 200), progressive=True),
     "unsampled jpeg": encoded(photograph(151, 203), subsampling=0),
@@ -44,39 +44,39 @@ def lazy(contents):
     return pictures.EncodedPicture(tf.constant(contents), 3, HANDLER.decode)
 
 
-@pytest.mark.parametrize("kind", PICTURES)
-def test_windows_are_slices(kind):
-    contents = PICTURES[kind]
+@pytest.mark.parametrize("kind", ENCODED)
+def test_window_equals_a_slice_of_the_whole_image(kind):
+    contents = ENCODED[kind]
     decoded = HANDLER.decode(tf.constant(contents)).numpy()
 
-    def choose(picture):
-        part, scale = picture.window(tf.constant([13, 21]), tf.constant([57, 40]))
+    def choose(source):
+        part, scale = source.window(tf.constant([13, 21]), tf.constant([57, 40]))
         tf.debugging.assert_equal(scale, 1)
         return tf.concat(
-            [tf.reshape(picture.shape(), [-1]), tf.cast(tf.reshape(part, [-1]), tf.int32)], 0
+            [tf.reshape(source.shape(), [-1]), tf.cast(tf.reshape(part, [-1]), tf.int32)], 0
         )
 
-    found = pictures.cut(lazy(contents), choose).numpy()
-    assert tuple(found[:3]) == decoded.shape
-    difference = found[3:].reshape(57, 40, 3) - decoded[13:70, 21:61].astype(np.int32)
-    # At its edges, a window of a JPEG with halved colour lacks neighbours to smooth it with.
+    values = pictures.cut(lazy(contents), choose).numpy()
+    assert tuple(values[:3]) == decoded.shape
+    difference = values[3:].reshape(57, 40, 3) - decoded[13:70, 21:61].astype(np.int32)
+    # At its edges, a window of a JPEG with subsampled color lacks neighbors for smoothing.
     assert np.abs(difference[1:-1, 1:-1]).max() == 0
     assert np.abs(difference).max() <= 8
     np.testing.assert_array_equal(pictures.whole(lazy(contents)), decoded)
 
 
 @pytest.mark.parametrize(
-    "wanted, scale", [((81, 82), 1), ((60, 80), 2), ((36, 18), 4), ((20, 20), 8)]
+    "target_size, scale", [((81, 82), 1), ((60, 80), 2), ((36, 18), 4), ((20, 20), 8)]
 )
-def test_large_windows_come_smaller(wanted, scale):
+def test_large_windows_are_decoded_at_a_smaller_scale(target_size, scale):
     contents = encoded(photograph(400, 300), quality=98, subsampling=0)
     begin, size = np.array([53, 21], np.int32), np.array([161, 163], np.int32)
 
-    def choose(picture):
-        return picture.window(tf.constant(begin), tf.constant(size), wanted)
+    def choose(source):
+        return source.window(tf.constant(begin), tf.constant(size), target_size)
 
-    part, found = pictures.cut(lazy(contents), choose)
-    assert found == scale
+    part, window_scale = pictures.cut(lazy(contents), choose)
+    assert window_scale == scale
     first, last = begin // scale, (begin + size - 1) // scale
     pixels = HANDLER.decode(tf.constant(contents)).numpy().astype(np.float32)
     squares = pixels[: 400 // scale * scale, : 300 // scale * scale]
@@ -86,30 +86,30 @@ def test_large_windows_come_smaller(wanted, scale):
     assert np.abs(part.numpy().astype(np.float32) - means).max() <= 5
 
 
-# Inception's part begins on a whole square of up to 8 x 8 pixels.
-@pytest.mark.parametrize("name, share", [("inception", 0.04), ("vgg", 0.006)])
-def test_a_large_jpeg_that_comes_smaller_is_the_same_picture(name, share):
+# Inception's part is aligned to squares of up to 8 x 8 pixels.
+@pytest.mark.parametrize("name, tolerance", [("inception", 0.04), ("vgg", 0.006)])
+def test_large_jpeg_decoded_at_a_smaller_scale_is_the_same_image(name, tolerance):
     options = {"color_distortion": "none"} if name == "inception" else {}
     prepare = preprocessing_factory.get_preprocessing(name, is_training=True)
     large = photograph(400, 300).resize((1200, 1600), Image.Resampling.BICUBIC)
     contents = tf.constant(encoded(large, quality=98, subsampling=0))
     for number in range(4):
         seed = tf.constant([number, 1])
-        smaller, wanted = (
-            prepare(picture, 64, 64, seed=seed, **options)
-            for picture in (lazy(contents), HANDLER.decode(contents))
+        smaller, expected = (
+            prepare(image, 64, 64, seed=seed, **options)
+            for image in (lazy(contents), HANDLER.decode(contents))
         )
-        # The picture's waves are 280 pixels long, so that a shift by some pixels would show.
-        difference = np.abs(smaller - wanted)
-        assert difference.mean() <= share * np.ptp(wanted)
-        assert difference.max() <= 4 * share * np.ptp(wanted)
+        # The image's waves are 280 pixels long, so that a shift by some pixels is detected.
+        difference = np.abs(smaller - expected)
+        assert difference.mean() <= tolerance * np.ptp(expected)
+        assert difference.max() <= 4 * tolerance * np.ptp(expected)
 
 
 @pytest.mark.parametrize("name", sorted(preprocessing_factory.PREPROCESSINGS))
 @pytest.mark.parametrize("kind", ["jpeg", "png"])
-def test_training_gets_the_same_from_either(name, kind):
+def test_training_is_equal_for_encoded_and_decoded_images(name, kind):
     prepare = preprocessing_factory.get_preprocessing(name, is_training=True)
-    contents, size = PICTURES[kind], 80
+    contents, size = ENCODED[kind], 80
     both = tf.function(
         lambda contents, seed: (
             prepare(pictures.EncodedPicture(contents, 3, HANDLER.decode), size, size, seed=seed),
@@ -117,26 +117,26 @@ def test_training_gets_the_same_from_either(name, kind):
         )
     )
     for number in range(8):
-        ours, wanted = both(tf.constant(contents), tf.constant([number, 1]))
-        scale = float(tf.reduce_max(tf.abs(wanted)))
-        difference = np.abs(ours.numpy() - wanted.numpy())
+        encoded, expected = both(tf.constant(contents), tf.constant([number, 1]))
+        scale = float(tf.reduce_max(tf.abs(expected)))
+        difference = np.abs(encoded.numpy() - expected.numpy())
         assert difference.mean() <= 1e-3 * scale
         assert difference.max() <= 0.1 * scale
 
 
 @pytest.mark.parametrize(("height", "width"), [(150, 200), (300, 170), (40, 33)])
-def test_a_part_of_the_resized_picture_is_cut_from_the_whole(height, width):
+def test_part_of_the_resized_image_equals_a_crop_of_all_of_it(height, width):
     image = tf.constant(np.asarray(photograph(height, width)))
     for side in (64, 100, 131):
         whole = vgg_preprocessing.aspect_preserving_resize(image, side).numpy()
         for place in ([0.0, 0.0], [0.3, 0.8], [0.999, 0.999], None):
-            most = np.array(whole.shape[:2]) - [60, 64]
-            begin = most // 2 if place is None else (np.float32(place) * (most + 1)).astype(int)
-            wanted = whole[begin[0] :, begin[1] :][:60, :64]
+            margin = np.array(whole.shape[:2]) - [60, 64]
+            begin = margin // 2 if place is None else (np.float32(place) * (margin + 1)).astype(int)
+            expected = whole[begin[0] :, begin[1] :][:60, :64]
             part = pictures.cut(
                 image,
-                lambda picture, side=side, place=place: vgg_preprocessing._part_of_resized(
-                    picture,
+                lambda source, side=side, place=place: vgg_preprocessing._part_of_resized(
+                    source,
                     tf.constant(side),
                     None if place is None else tf.constant(place),
                     tf.constant(False),
@@ -144,4 +144,4 @@ def test_a_part_of_the_resized_picture_is_cut_from_the_whole(height, width):
                     64,
                 ),
             )
-            assert np.abs(part - wanted).max() <= 1e-3 * 255, (side, place)
+            assert np.abs(part - expected).max() <= 1e-3 * 255, (side, place)

@@ -126,8 +126,8 @@ def test_keys_tell_functions_apart():
 @pytest.mark.parametrize(
     "wrong, accepted",
     [
-        ("aa", "none of the functions takes 'aa'; did you mean 'a'? Accepted: a, b, c, only"),
-        ("stride", "none of the functions takes 'stride'. Accepted: a, b, c, only"),
+        ("aa", "none of the functions accepts 'aa'; did you mean 'a'? Accepted: a, b, c, only"),
+        ("stride", "none of the functions accepts 'stride'. Accepted: a, b, c, only"),
     ],
 )
 def test_a_keyword_that_no_function_takes_is_refused_with_the_names(wrong, accepted):
@@ -138,13 +138,13 @@ def test_a_keyword_that_no_function_takes_is_refused_with_the_names(wrong, accep
 
 
 def test_a_required_argument_cannot_be_set_by_a_scope():
-    with pytest.raises(ValueError, match="none of the functions takes 'x'"):
+    with pytest.raises(ValueError, match="none of the functions accepts 'x'"):
         with slim.arg_scope([first], x=1):
             pass
 
 
 def test_a_misspelt_argument_of_real_layers_is_refused():
-    with pytest.raises(ValueError, match="takes 'weight_regularizer'; did you mean 'weights_reg"):
+    with pytest.raises(ValueError, match="accepts 'weight_regularizer'; did you mean 'weights_reg"):
         with slim.arg_scope([slim.conv2d, slim.fully_connected], weight_regularizer=None):
             pass
 
@@ -160,14 +160,14 @@ def test_a_function_without_the_decorator_is_refused():
 def test_a_saved_scope_takes_no_keywords():
     with slim.arg_scope([first], a=1) as saved:
         pass
-    with pytest.raises(ValueError, match="a saved scope takes no keywords, but got a, b; open"):
+    with pytest.raises(ValueError, match="a saved scope accepts no keywords, but got a, b; open"):
         with slim.arg_scope(saved, a=1, b=2):
             pass
 
 
 @pytest.mark.parametrize("neither", [first, "conv2d", None])
 def test_something_else_than_functions_or_a_scope_is_refused(neither):
-    with pytest.raises(TypeError, match="takes a list of functions or a saved scope, not"):
+    with pytest.raises(TypeError, match="expects a list of functions or a saved scope, not"):
         with slim.arg_scope(neither, a=1):
             pass
 

@@ -137,7 +137,7 @@ def test_metrics_and_answers_have_to_be_the_same(run):
 
 
 def test_no_batches(run):
-    with pytest.raises(ValueError, match="batches is empty: there is nothing to evaluate on"):
+    with pytest.raises(ValueError, match="batches is empty"):
         evaluation.evaluate_once(run, None, batches().take(0), eval_fn, METRICS)
 
 

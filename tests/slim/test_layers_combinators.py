@@ -69,7 +69,7 @@ def test_the_vgg_of_the_tutorial_typed_without_a_store():
 def test_the_vgg_of_the_tutorial_twice_is_refused_and_after_a_reset_is_not():
     vgg16(IMAGES)
     with pytest.raises(
-        ValueError, match="'conv1/conv1_1/weights' was already asked for in this pa"
+        ValueError, match="'conv1/conv1_1/weights' was already requested in this pass"
     ):
         vgg16(IMAGES)
     slim.reset_default_store()

@@ -157,9 +157,7 @@ def test_bad_arguments_are_refused():
     with pytest.raises(ValueError, match="'NCW' is not known for rank 4. Known: NHWC, NCHW"):
         slim.conv2d(x, 4, 3, data_format="NCW")
     for name, value in [("kernel_size", [1, 2, 3]), ("stride", 0), ("rate", 1.5), ("stride", [])]:
-        with pytest.raises(
-            ValueError, match=f"{name}=.* must be a whole number above zero, or 2 of"
-        ):
+        with pytest.raises(ValueError, match=f"{name}=.* must be a positive integer, or 2 of"):
             slim.conv2d(x, 4, **{"kernel_size": 3, name: value})
     with pytest.raises(
         ValueError, match=r"axis of inputs \(None, 4, 4, None\) must have a known siz"

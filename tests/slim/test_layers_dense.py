@@ -56,7 +56,7 @@ def test_arg_scope_reaches_the_short_names():
 
 @pytest.mark.parametrize("bad", [7.0, "7", None, True])
 def test_a_number_of_units_that_is_none_is_refused(bad):
-    with pytest.raises(ValueError, match=f"num_outputs={bad!r} must be a whole number"):
+    with pytest.raises(ValueError, match=f"num_outputs={bad!r} must be an integer"):
         slim.fully_connected(X, bad)
 
 
@@ -176,7 +176,7 @@ def test_the_shape_of_the_noise(seed):
 @pytest.mark.parametrize("keep", [0.0, -0.1, 1.1, float("nan")])
 def test_a_share_out_of_range_is_refused(keep):
     with pytest.raises(
-        ValueError, match=rf"keep_prob={keep} must lie in \(0, 1\]; it is the share"
+        ValueError, match=rf"keep_prob={keep} must lie in \(0, 1\], the fraction to k"
     ):
         slim.dropout(X, keep)
 

@@ -269,7 +269,7 @@ def test_a_loss_that_is_no_number_names_its_step_and_saves_nothing(tmp_path, ste
         )  # fmt: skip
     assert error.value.step == 5
     assert isinstance(error.value, _checks.RunError)
-    assert "Nothing was saved over the last good checkpoint" in str(error.value)
+    assert "The last good checkpoint is intact" in str(error.value)
     assert steps_on_disk(tmp_path) == saved
     assert recorder.log[-1][1] == "end"
 

@@ -56,7 +56,7 @@ class Reasons(learning.Hook):
     def __init__(self):
         self.said = []
 
-    def after_return(self, run, reason):
+    def after_rollback(self, run, reason):
         self.said.append((run.step, reason))
 
 
@@ -73,8 +73,8 @@ def test_it_ends_as_if_the_offending_stretch_had_not_been_there(tmp_path, steps_
     assert saved(tmp_path / "poisoned") == saved(tmp_path / "clean")
     ((step, reason),) = hook.said
     assert step == start
-    assert f"is nan at step 7: back to step {start} and on without the {7 - start} batch" in reason
-    assert reason.endswith("(return 1 of 2)")
+    assert f"is nan at step 7: rolled back to step {start}, skipping {7 - start} batch" in reason
+    assert reason.endswith("(rollback 1 of 2)")
 
 
 def test_a_resumed_run_remembers_what_it_left_out(tmp_path):

@@ -24,6 +24,17 @@ def test_a_new_directory_is_created_and_marked(tmp_path):
     assert json.loads((tmp_path / "a" / "b" / _ownership.MARK).read_text()) == mark
 
 
+def test_a_mark_alone_is_removed_after_work_that_wrote_nothing(tmp_path):
+    _ownership.claim(str(tmp_path / "a"), "export")
+    _ownership.release(str(tmp_path / "a"))
+    assert os.listdir(tmp_path / "a") == []
+    _ownership.claim(str(tmp_path / "a"), "export")
+    (tmp_path / "a" / "file").touch()
+    _ownership.release(str(tmp_path / "a"))
+    _ownership.release(str(tmp_path / "missing"))
+    assert _ownership.is_ours(str(tmp_path / "a"), "export")
+
+
 def test_a_marked_directory_may_hold_anything_else(tmp_path):
     _ownership.claim(str(tmp_path), "run")
     (tmp_path / "notes.txt").write_text("mine")

@@ -1,6 +1,7 @@
 """Directories, atomic files and the trainer's lock, with real files and real processes."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -191,3 +192,20 @@ assert "tensorflow" not in sys.modules and "numpy" not in sys.modules
     )
     assert "it holds: nothing" in answer.stdout
     assert time.monotonic() - begun < 5
+
+
+def test_space_is_checked_without_leaving_a_file(tmp_path):
+    _paths.check_space(str(tmp_path), 10_000)
+    assert os.listdir(tmp_path) == []
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            _paths.check_space(str(tmp_path), 10_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_new_file_gets_its_directory(tmp_path):
+    _paths.write_new_file(str(tmp_path / "a" / "b" / "c"), b"text")
+    assert (tmp_path / "a" / "b" / "c").read_bytes() == b"text"

@@ -74,7 +74,7 @@ def test_recomputing_on_two_replicas(mirrored):
 
 def test_a_network_without_segments():
     op = tiny.built_op(recompute_gradients=True)
-    with pytest.raises(_checks.UserError, match="recompute_gradients has nothing to act on"):
+    with pytest.raises(_checks.UserError, match="recompute_gradients has no effect"):
         op.run(iter(tiny.batches()))
 
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from slim.signals import stop_on_signals
+from slim.signals import Stopped, deferred, noted, raise_on_signals, stop_on_signals
 from tests import source_tree
 
 # The second lock of a mutex waits for ever in the C library, as a step of TensorFlow may.
@@ -98,3 +98,108 @@ def test_nothing_is_left_of_it():
         assert stop.signal is signal.SIGTERM
     assert (threading.active_count(), signal.getsignal(signal.SIGTERM)) == before
     assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_sighup_is_a_request_unless_it_was_ignored():
+    with stop_on_signals() as stop:
+        signal.raise_signal(signal.SIGHUP)
+        assert stop.signal is signal.SIGHUP
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_on_signals() as stop, raise_on_signals():
+            signal.raise_signal(signal.SIGHUP)
+            assert not stop
+    finally:
+        signal.signal(signal.SIGHUP, former)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_an_echo_of_the_first_signal_is_not_a_second_one(number):
+    with stop_on_signals() as stop:
+        signal.raise_signal(number)
+        signal.raise_signal(number)
+        assert stop.signal is number
+
+
+def test_signal_raises_once_with_notes_of_what_remains():
+    former = signal.getsignal(signal.SIGTERM)
+    with (
+        pytest.raises(Stopped, match="stopped by SIGTERM") as stopped,
+        raise_on_signals(),
+        noted(lambda: "two shards are kept"),
+    ):
+        signal.raise_signal(signal.SIGTERM)
+    assert stopped.value.signal is signal.SIGTERM
+    assert stopped.value.__notes__ == ["two shards are kept"]
+    assert signal.getsignal(signal.SIGTERM) == former
+
+
+def test_an_error_that_follows_from_a_signal_counts_as_the_signal():
+    def fail():
+        try:
+            signal.raise_signal(signal.SIGHUP)
+        except Stopped:
+            raise ImportError("interrupted") from None
+
+    with pytest.raises(Stopped, match="stopped by SIGHUP"), raise_on_signals():
+        fail()
+
+
+def test_a_deferred_signal_raises_after_the_block():
+    done = []
+
+    def work():
+        with deferred():
+            signal.raise_signal(signal.SIGTERM)
+            done.append("cleanup")
+        done.append("not reached")
+
+    with pytest.raises(Stopped), raise_on_signals():
+        work()
+    assert done == ["cleanup"]
+
+
+LOST = """
+import signal, time
+from slim.signals import Stopped, raise_on_signals
+class Deleted:
+    def __del__(self):
+        signal.raise_signal(signal.SIGTERM)
+        time.sleep(0.001)
+try:
+    with raise_on_signals():
+        print("waiting", flush=True)
+        Deleted()
+        while True:
+            time.sleep(0.001)
+except Stopped as stopped:
+    print(stopped)
+"""
+CLEANING = """
+import signal, time
+from slim.signals import raise_on_signals
+with raise_on_signals():
+    try:
+        print("waiting", flush=True)
+        time.sleep(60)
+    finally:
+        print("cleaning", flush=True)
+        time.sleep(60)
+"""
+
+
+def test_a_signal_whose_exception_is_lost_raises_again(started):
+    out, error = started(LOST).communicate(timeout=30)
+    assert (out, error) == ("stopped by SIGTERM\n", "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_a_cleanup(started, number):
+    process = started(CLEANING)
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout.readline() == "cleaning\n"
+    time.sleep(0.1)
+    process.send_signal(number)
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == 128 + number
+    assert error == f"ended by a second signal, {number.name}; nothing was saved for it\n"

@@ -34,7 +34,7 @@ def test_a_pass_knows_what_it_asked_for_in_order():
 def test_asking_twice_within_a_pass_names_the_variable():
     with slim.VariableStore().as_default():
         slim.conv2d(images(), 3, 1, scope="conv1")
-        with pytest.raises(ValueError, match="'conv1/weights' was already asked for in this pass"):
+        with pytest.raises(ValueError, match="'conv1/weights' was already requested in this pass"):
             slim.conv2d(images(), 3, 1, scope="conv1")
 
 
@@ -79,9 +79,9 @@ def test_another_shape_or_dtype_is_refused():
     with store.as_default():
         slim.variable("v", [2, 3])
     with store.as_default():
-        with pytest.raises(ValueError, match=r"'v' has shape \(2, 3\) in .*, but \(3, 2\) was ask"):
+        with pytest.raises(ValueError, match=r"'v' has shape \(2, 3\) in .*, but \(3, 2\) was req"):
             slim.variable("v", [3, 2])
-        with pytest.raises(ValueError, match="'v' is float32 in this store, but int64 was asked"):
+        with pytest.raises(ValueError, match="'v' is float32 in this store, but int64 was reque"):
             slim.variable("v", [2, 3], tf.int64)
         assert slim.variable("v").shape == (2, 3)
 
