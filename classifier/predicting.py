@@ -12,7 +12,7 @@ import tensorflow as tf
 from classifier import facts, images, model, ownership
 from classifier.config.trained import PredictConfig
 from classifier.exit_codes import ExitCode
-from slim import _checks, _paths
+from slim import _checks, _json, _paths
 
 
 def run(config: PredictConfig) -> ExitCode | None:
@@ -33,11 +33,12 @@ def run(config: PredictConfig) -> ExitCode | None:
     bad: list[str] = []
     for path, probabilities in predict(classifier, paths, config.batch_size):
         if isinstance(probabilities, str):
-            bad.append(f"{path}: {probabilities}")
+            bad.append(f"{_json.printable(path)}: {probabilities}")
             continue
         best = np.argsort(-probabilities, kind="stable")[: resolved.top_k]
         named = [(classifier.class_name(i), float(probabilities[i])) for i in best]
-        print(f"{path}: " + ", ".join(f"{name} {p:.4f}" for name, p in named), flush=True)
+        answer = ", ".join(f"{name} {p:.4f}" for name, p in named)
+        print(f"{_json.printable(path)}: {answer}", flush=True)
         rows += [[path, rank, name, p] for rank, (name, p) in enumerate(named, 1)]
     if config.output_csv is not None:
         _write_csv(config.output_csv, rows)
@@ -95,4 +96,4 @@ def _write_csv(path: str, rows: Sequence[Sequence[str | float]]) -> None:
     writer = csv.writer(text)
     writer.writerow(["file", "rank", "class", "probability"])
     writer.writerows(rows)
-    _paths.write_new_file(path, text.getvalue().encode())
+    _paths.write_new_file(path, text.getvalue().encode(errors="surrogateescape"))

@@ -5,6 +5,7 @@
 
 import functools
 import hashlib
+import json
 import os
 import pathlib
 import re
@@ -41,6 +42,7 @@ _OTHERS = (
         "export.json",
     ),
 )
+_LATIN_1 = os.fsdecode(b"caf\xe9.png")
 # What a directory of ours has inside.
 _INSIDE = (
     *("mine.txt", "lock", "journal.jsonl", "best.json", "model.ckpt-10.index", "0.png"),
@@ -97,7 +99,11 @@ def make(
         (place / "gold").symlink_to(treasure / "gold.txt")
     for number, image in enumerate(sorted((data / "samples").iterdir())):
         _write(home / "pictures" / "ab"[number % 2] / image.name, image.read_bytes())
-    _write(home / "weights.json", b'{"zero": 2.0}')
+    nine = (data / "samples" / "9_nine.png").read_bytes()
+    _write(home / "pictures" / "a" / _LATIN_1, nine)
+    _write(home / "pictures" / "b" / "two words\nand a line.png", nine)
+    names = (line.partition(":")[2] for line in (data / "labels.txt").read_text().splitlines())
+    _write(home / "weights.json", json.dumps(dict.fromkeys(names, 2.0)).encode())
     (home / "linked_run").symlink_to(home / "run")
 
 
@@ -129,7 +135,7 @@ def _write_plain(place: pathlib.Path, treasure: pathlib.Path) -> None:
     _write(place / "read_only.txt", b"as it is\n")
     (place / "read_only.txt").chmod(0o444)
     _write(place / "two words\nand a line", b"blank\n")
-    _write(pathlib.Path(os.fsdecode(os.fsencode(place) + b"/caf\xe9")), b"Latin-1\n")
+    _write(place / _LATIN_1, b"Latin-1\n")
     _write(place.joinpath(*["deep"] * 40) / "end", b"down here\n")
     _write(place / "damaged.json", b'{"accuracy": ')
     (place / "empty").mkdir()

@@ -5,6 +5,7 @@ dataset and a run of ours elsewhere, {archives} a directory with small archives,
 """
 
 import dataclasses
+import os
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -19,7 +20,7 @@ from tests import user_tree
 
 DONE, REFUSED, ANY_FAILURE, ANY = (0,), (2,), (1, 2), (0, 1, 2)
 OURS = tuple(f"ours/{form}" for form in user_tree.FORMS)
-_SPECIAL = ("plain/fifo", "plain/socket", "plain/dangling")
+_SPECIAL = ("plain/fifo", "plain/socket", "plain/dangling", os.fsdecode(b"plain/caf\xe9.png"))
 _OF_A_RUN = (
     *("checkpoint", "model.ckpt-*", "config.json", "model_info.json", "metrics.jsonl", "best"),
     *("events.out.tfevents.*", "images", "curves.png", "eval"),
@@ -182,7 +183,7 @@ _TARGETS: Mapping[str, tuple[tuple[str, tuple[int, ...]], ...]] = {
     ),
     "folder": (*_BAD, ("data", DONE)),
     "checkpoint": (*_BAD, ("run", DONE), ("linked_run", DONE)),
-    "images": (*_BAD, ("pictures", DONE), ("pictures/a/*", DONE), ("**", ANY)),
+    "images": (*_BAD, ("pictures/a", DONE), ("pictures/*/*", DONE), ("**", ANY)),
     "pictures": (*_BAD, ("pictures", DONE)),
     "file": (*_BAD, ("weights.json", DONE), ("plain/damaged.json", ANY_FAILURE)),
 }
