@@ -17,13 +17,14 @@ from slim import _checks
 MAX_LINE_BYTES = 1 << 16  # of a text file
 
 
-def open_regular(path: str | os.PathLike[str]) -> IO[bytes]:
+def open_regular(path: str | os.PathLike[str], buffering: int = -1) -> IO[bytes]:
     """Opens a regular file for reading, without ever blocking.
 
     Links are followed: a user may keep data behind one.
 
     Args:
       path: the file.
+      buffering: as in `open`.
 
     Raises:
       OSError: if it cannot be opened, or is a directory, FIFO, socket or device.
@@ -33,7 +34,7 @@ def open_regular(path: str | os.PathLike[str]) -> IO[bytes]:
     try:
         _check_regular(descriptor, path)
         os.set_blocking(descriptor, True)
-        return os.fdopen(descriptor, "rb")
+        return os.fdopen(descriptor, "rb", buffering)
     except BaseException:
         os.close(descriptor)
         raise
@@ -74,6 +75,16 @@ def open_lock(path: str | os.PathLike[str], *, create: bool = True) -> IO[str]:
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def move_aside(path: str) -> str:
+    """Renames whatever is at a path to `PATH.damaged`, or `PATH.damaged-N`; returns the name."""
+    backup, number = f"{path}.damaged", 1
+    while os.path.lexists(backup):
+        number += 1
+        backup = f"{path}.damaged-{number}"
+    os.rename(path, backup)
+    return backup
 
 
 def create_exclusive(path: str | os.PathLike[str]) -> IO[bytes]:

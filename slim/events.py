@@ -6,9 +6,12 @@ other public name.
 """
 
 import functools
+import os
 from collections.abc import Mapping
 
 import tensorflow as tf
+
+from slim import _checks, _files
 
 
 class EventFile:
@@ -16,9 +19,17 @@ class EventFile:
 
     Args:
       directory: made if it does not exist.
+
+    Raises:
+      UserError: if something else is at its path.
     """
 
     def __init__(self, directory: str) -> None:
+        if os.path.lexists(directory) and not os.path.isdir(directory):
+            raise _checks.UserError(
+                f"{directory} is {_files.kind_of(directory)}; event files need a directory there."
+                " Move it away"
+            )
         self._directory = directory
 
     @functools.cached_property

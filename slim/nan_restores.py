@@ -4,7 +4,7 @@ import dataclasses
 import json
 import os
 
-from slim import _checks, _paths
+from slim import _json, _paths
 
 FILE = "nan_restores.json"
 
@@ -19,9 +19,16 @@ class NanRestore:
       skipped: batches that are left out from `step` on.
     """
 
-    step: int
-    failed_step: int
-    skipped: int
+    step: _json.Step
+    failed_step: _json.Step
+    skipped: _json.Step
+
+    def __post_init__(self) -> None:
+        if self.failed_step < self.step or self.skipped != self.failed_step + 1 - self.step:
+            raise ValueError(
+                f"skipped is {self.skipped}, but step is {self.step} and failed_step is"
+                f" {self.failed_step}"
+            )
 
 
 class NanRestores:
@@ -36,7 +43,7 @@ class NanRestores:
       most: how many returns there may be, over all resumptions.
 
     Raises:
-      RunError: if the file is damaged.
+      UserError: if the file is damaged.
     """
 
     def __init__(self, directory: str, most: int) -> None:
@@ -62,13 +69,5 @@ class NanRestores:
         return new
 
     def _read(self) -> list[NanRestore]:
-        try:
-            with open(self._path, encoding="utf-8") as file:
-                return [NanRestore(**values) for values in json.load(file)]
-        except FileNotFoundError:
-            return []
-        except (ValueError, TypeError) as error:
-            raise _checks.RunError(
-                f"{self._path} is damaged ({error}): bring back a copy, or remove it and train "
-                "from the data's beginning"
-            ) from None
+        advice = "Bring back a copy, or remove it and train from the data's beginning"
+        return _json.read(self._path, list[NanRestore], advice=advice) or []

@@ -1,6 +1,7 @@
 """One trainer to a directory; no TensorFlow here."""
 
 import contextlib
+import dataclasses
 import datetime
 import json
 import os
@@ -8,10 +9,20 @@ import socket
 from types import TracebackType
 from typing import IO, Self
 
-from slim import _checks, _files, _paths
+from slim import _checks, _files, _json, _paths
 
 LOCK_FILE = "train.lock"
 _BEGINNING = '{"pid": '  # of what the holder writes
+_MOST_READ = 4096  # characters
+
+
+@dataclasses.dataclass(frozen=True)
+class _Holder:
+    """What the file says of the process that holds the lock."""
+
+    pid: int
+    host: _json.Name
+    since: _json.Name
 
 
 class TrainDirLock:
@@ -94,10 +105,10 @@ def _this_process() -> dict[str, str | int]:
 def _holder(file: IO[str]) -> str:
     file.seek(0)
     try:
-        record = json.load(file)
-        return f"process {record['pid']} on host {record['host']} since {record['since']}"
-    except (ValueError, KeyError, TypeError):
+        holder = _json.decode(file.read(_MOST_READ).encode("utf-8", "replace"), _Holder)
+    except (OSError, ValueError):
         return "another process"
+    return _json.printable(f"process {holder.pid} on host {holder.host} since {holder.since}")
 
 
 def _is_at(file: IO[str], path: str) -> bool:

@@ -3,7 +3,8 @@
 import dataclasses
 
 from classifier.config import bounds
-from classifier.options import Options, option, required
+from classifier.config.options import Options, option, required
+from slim._image_limits import MAX_PIXELS
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,7 +39,10 @@ class DataConfig(Options):
         choices=("error", "skip"),
     )
     max_pixels: int | None = option(
-        None, "Most pixels of a picture; without it, 89478485.", check=bounds.positive
+        None,
+        "Largest number of pixels of an image; one with more is refused before it is decoded."
+        f" Default: {MAX_PIXELS}.",
+        check=bounds.positive,
     )
     small_object_area_threshold: float | None = option(
         None,

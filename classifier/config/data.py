@@ -4,7 +4,8 @@ import dataclasses
 from collections.abc import Iterator
 
 from classifier.config import bounds
-from classifier.options import Options, option, required
+from classifier.config.image_limits import max_pixels_option
+from classifier.config.options import Options, option, required
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -22,6 +23,7 @@ class TrainingDataOptions(Options):
         check=bounds.non_negative,
     )
     batch_size: int = option(32, "Images of a step and clone.", check=bounds.positive)
+    max_pixels: int = max_pixels_option()
     num_readers: int = option(4, "Shards read side by side.", check=bounds.positive)
     num_preprocessing_threads: int | None = option(
         None,

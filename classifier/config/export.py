@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 from classifier.config import bounds
 from classifier.config.formats import FORMATS
-from classifier.config.trained import ModelOptions
-from classifier.options import Options, option
+from classifier.config.image_limits import max_pixels_option
+from classifier.config.model import ModelOptions
+from classifier.config.options import Options, option
 
 INPUT_TYPES = ("float_image", "uint8_image", "encoded_image")
 DEFAULT_FORMATS = ("frozen_pb", "saved_model")
@@ -51,6 +52,7 @@ class ExportOptions(Options):
         " JPEG or PNG files.",
         choices=INPUT_TYPES,
     )
+    max_pixels: int = max_pixels_option()
     fold_batch_norm: bool = option(
         True, "Make batch norm a part of the convolutions before it, in the frozen formats."
     )

@@ -19,7 +19,7 @@ os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1"}
 sys.path.insert(0, str(ROOT))
 
 # What takes the time.
-for _name in ("training", "evaluating", "exporting", "predicting", "checkpoint_tools"):
+for _name in ("training.run", "inference.evaluate", "inference.predict", "export.run"):
     importlib.import_module(f"classifier.{_name}")
 for _name in ("folder", "mnist", "verify"):
     importlib.import_module(f"datasets.{_name}")

@@ -19,11 +19,11 @@ import forked
 import pytest
 import user_roles
 
-from classifier import options
+from classifier.config import options
 from tests import user_tree
 from tests.datasets import archives_in_the_true_format as archives
 
-HANG = 120  # seconds; a busy machine needs some, and a FIFO without a writer never ends
+HANG = 240  # seconds; a busy machine needs some, and a FIFO without a writer never ends
 # What a killed script may leave where the user asked for a file.
 LEFT_BY_KILL = ("*/.saving-*",)
 _SPEAKS_OF_PATHS = re.compile(r"\b(folder|file|director|path|picture|image)", re.IGNORECASE)

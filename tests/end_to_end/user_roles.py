@@ -10,11 +10,12 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from classifier import options
+from classifier.config import options
 from classifier.config.checkpoints import ConvertConfig, DiffConfig, InspectConfig
 from classifier.config.conversion import DataConfig
+from classifier.config.evaluation import EvalConfig
 from classifier.config.export import ExportConfig
-from classifier.config.trained import EvalConfig, PredictConfig
+from classifier.config.prediction import PredictConfig
 from classifier.config.training import TrainConfig
 from tests import user_tree
 
@@ -66,9 +67,15 @@ TRAINING = {
     "max_number_of_steps": 3,
     "learning_rate": 0.01,
     "optimizer": "sgd",
+    "save_summaries_secs": 0,
 }
 # What makes it write all that training can write.
-_ALL_FILES = {"eval_every_steps": 2, "summarize_images": "true", "on_bad_image": "skip"}
+_ALL_FILES = {
+    "eval_every_steps": 2,
+    "save_summaries_secs": 600,
+    "summarize_images": "true",
+    "on_bad_image": "skip",
+}
 _EVALUATION = {
     "checkpoint_path": "{trained}",
     "dataset_dir": "{digits}",

@@ -1,0 +1,51 @@
+"""The files of `--flagfile`, looked at before absl opens them; no TensorFlow here."""
+
+import os
+from collections.abc import Iterable, Iterator
+
+from slim import _checks, _files
+
+_MAX_BYTES = 1 << 20
+_MAX_FILES = 100
+_NAMES = ("--flagfile", "-flagfile")
+
+
+def check(arguments: Iterable[str]) -> None:
+    """Refuses flag files that absl would wait for, or could not read.
+
+    Args:
+      arguments: the command line, without the program.
+
+    Raises:
+      UserError: for the first that cannot be used, or if there are more than `_MAX_FILES`, each
+        counted as often as it is named.
+    """
+    pending, count = list(_named(arguments)), 0
+    while pending:
+        path, count = os.path.expanduser(pending.pop()), count + 1
+        if count > _MAX_FILES:
+            raise _checks.UserError(
+                f"--flagfile={path!r} leads to more than {_MAX_FILES} files, or to itself"
+            )
+        try:
+            lines = _files.read_bounded(path, _MAX_BYTES).decode().splitlines()
+        except OSError as error:
+            raise _checks.UserError(
+                f"--flagfile={path!r} cannot be read: {error.strerror}"
+            ) from None
+        except UnicodeDecodeError:
+            raise _checks.UserError(f"--flagfile={path!r} is not UTF-8") from None
+        pending += _named(line.strip() for line in lines)
+
+
+def _named(arguments: Iterable[str]) -> Iterator[str]:
+    """Yields the files that arguments name."""
+    iterator = iter(arguments)
+    for argument in iterator:
+        name, equals, path = argument.partition("=")
+        if name == "--":
+            return
+        if name in _NAMES:
+            path = path if equals else next(iterator, "")
+            if path:
+                yield path.strip()

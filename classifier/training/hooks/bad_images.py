@@ -1,0 +1,107 @@
+"""What is told of the pictures that a run leaves out."""
+
+import csv
+import io
+import os
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from classifier import inputs
+from classifier.config.bad_images import DEFAULT_MAX_FRACTION
+from slim import _checks, _files, _paths, learning
+from slim.data.dataset import Dataset
+
+_MAX_BYTES = 256 << 20
+_COLUMNS = ("path", "shard", "record", "reason")
+
+
+class BadImagesLog(learning.Hook):
+    """Names each picture that is left out, once for all starts of the run, and stops at too many.
+
+    Args:
+      bad_images: where the run's batches leave their traces.
+      dataset: the split.
+      train_dir: where bad_files.csv is written.
+      max_fraction: share of the split's pictures above which the run is stopped; None for
+        `DEFAULT_MAX_FRACTION`.
+    """
+
+    def __init__(
+        self,
+        bad_images: inputs.BadImages,
+        dataset: Dataset,
+        train_dir: str,
+        max_fraction: float | None = None,
+    ) -> None:
+        self._bad_images = bad_images
+        self._dataset = dataset
+        self._path = os.path.join(train_dir, "bad_files.csv")
+        self._max_fraction = DEFAULT_MAX_FRACTION if max_fraction is None else max_fraction
+        self._known: set[tuple[str, int]] = set()
+
+    def begin(self, run: learning.Run) -> None:
+        """Reads what an earlier start of the run has left out, and drops a row that a crash or a
+        full disk cut."""
+        try:
+            content = _files.read_bounded(self._path, _MAX_BYTES)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise _checks.UserError(
+                f"{self._path} cannot be used: {error.strerror}. Move it away"
+            ) from None
+        lines = content.splitlines(keepends=True)
+        if lines and not lines[-1].endswith(b"\n"):
+            lines.pop()
+            _paths.write_atomically(self._path, b"".join(lines))
+        self._known = set(_places(lines))
+
+    def after_steps(self, run: learning.Run, numbers: Mapping[str, np.ndarray]) -> None:
+        """Tells what was left out since the last steps; batches are made ahead of their steps.
+
+        Raises:
+          RunError: if it is too much.
+        """
+        found = self._bad_images.take_new()
+        bad = [inputs.describe_bad_image(self._dataset, *place) for place in found]
+        bad = [each for each in bad if (each.shard, each.record) not in self._known]
+        if not bad:
+            return
+        self._known |= {(each.shard, each.record) for each in bad}
+        self._write(bad)
+        for each in bad:
+            print(f"left out: {each}", flush=True)
+        if len(self._known) > self._max_fraction * self._dataset.num_samples:
+            raise _checks.RunError(
+                f"{len(self._known)} of {self._dataset.num_samples} images of"
+                f" {self._dataset.name}/{self._dataset.split_name} cannot be decoded, which is more"
+                f" than max_bad_fraction={self._max_fraction}; {self._path} lists them"
+            )
+
+    def end(self, run: learning.Run) -> None:
+        """Tells how many were left out."""
+        if self._known:
+            print(f"{len(self._known)} bad images left out, listed in {self._path}", flush=True)
+
+    def _write(self, bad: list[inputs.BadImage]) -> None:
+        with (
+            _paths.named_in_errors(self._path),
+            _files.open_output(self._path, append=True) as file,
+            io.TextIOWrapper(file, "utf-8", newline="") as text,
+        ):
+            writer = csv.writer(text)
+            if not file.tell():
+                writer.writerow(_COLUMNS)
+            writer.writerows((each.file, each.shard, each.record, each.reason) for each in bad)
+
+
+def _places(lines: Sequence[bytes]) -> Iterator[tuple[str, int]]:
+    """Yields shard and record of the rows that are intact."""
+    for line in lines:
+        try:
+            _, shard, record, reason = next(csv.reader([line.decode()]))
+            if reason:
+                yield shard, int(record)
+        except (ValueError, csv.Error, StopIteration):
+            continue
