@@ -21,7 +21,7 @@ import user_roles
 
 from classifier.config import options
 from tests import user_tree
-from tests.datasets import archives_in_the_true_format as archives
+from tests.datasets import sample_files
 
 HANG = 240  # seconds; a busy machine needs some, and a FIFO without a writer never ends
 # What a killed script may leave where the user asked for a file.
@@ -96,9 +96,9 @@ def elsewhere(tmp_path_factory, scripts):
     places = {name: place / name for name in ("digits", "trained", "export", "archives")}
     places["home"] = place
     places["archives"].mkdir()
-    for name, content in archives.mnist_files()[0].items():
+    for name, content in sample_files.mnist_files()[0].items():
         (places["archives"] / name).write_bytes(content)
-    packed = archives.tar_bytes({"inception_v1.ckpt": b"a checkpoint of format V1"})
+    packed = sample_files.tar_bytes({"inception_v1.ckpt": b"a checkpoint of format V1"})
     (places["archives"] / "inception_v1_2016_08_28.tar.gz").write_bytes(packed)
     _prepare(scripts, places, "convert", {"dataset_dir": "{digits}"})
     _prepare(scripts, places, "train", {"train_dir": "{trained}", "max_number_of_steps": 2})
