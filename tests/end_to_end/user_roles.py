@@ -203,6 +203,9 @@ def by_option() -> Iterator[Case]:
             if (script, option) == ("export", "eval_json"):
                 codes = ANY_FAILURE  # an evaluation of the very checkpoint; no file here is one
             allowed = _allowed(kind_of(script, option), target) if codes == DONE else ()
+            if (script, option) == ("eval", "eval_dir") and target in OURS:
+                # Recognized by the event files in it, and event files have names of their own.
+                codes, allowed = ANY, (f"home/{target}/events.out.tfevents.*.v2",)
             yield _case(script, option, target, codes, more, allowed=allowed)
 
 
