@@ -60,7 +60,7 @@ def _uint8_image(classifier: InferenceModel, batch_size: int | None, real: Sampl
     channels, copies = preprocessing.decoded_channels(classifier.info), batch_size or 1
     return checks.Trial(
         spec=tf.TensorSpec([batch_size, None, None, channels], tf.uint8),
-        prepare=preprocessing.picture_batch_fn(classifier.info, classifier.image_size),
+        prepare=preprocessing.image_batch_fn(classifier.info, classifier.image_size),
         random=checks.batches_of(_noise(classifier, batch_size), batch_size)[0],
         # The pictures of a batch are of one size, and these may each have their own.
         real=[tf.constant(np.stack([picture] * copies)) for picture in real.pictures],

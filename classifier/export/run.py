@@ -121,7 +121,7 @@ def _warnings(
 ) -> Iterator[str]:
     if resolved.is_described:
         yield from warnings.of_checkpoint(
-            classifier.prefix, resolved.model, resolved.image_size, classifier.left_averages
+            classifier.prefix, resolved.model, resolved.image_size, classifier.unused_averages
         )
     if numbers is not None and numbers.doubt:
         yield numbers.doubt

@@ -72,7 +72,7 @@ def drawn(dataset: Dataset, info: ModelInfo, count: int) -> Samples:
 def prepared(samples: Samples, classifier: InferenceModel) -> np.ndarray:
     """Returns the pictures as the network takes them, float32 [n, height, width, channels]; as
     videos in which nothing moves, [n, frames, height, width, channels], where it takes those."""
-    prepare = preprocessing.picture_fn(classifier.info, classifier.image_size)
+    prepare = preprocessing.image_fn(classifier.info, classifier.image_size)
     spec = tf.TensorSpec([None, None, preprocessing.decoded_channels(classifier.info)], tf.uint8)
     function = tf.function(prepare, autograph=False, input_signature=[spec])
     found = np.stack([function(picture).numpy() for picture in samples.pictures])

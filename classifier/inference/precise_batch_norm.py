@@ -1,5 +1,4 @@
-"""Batch norm's statistics estimated anew, which tells whether its moving averages are what is
-wrong."""
+"""Batch norm statistics recomputed on training images, to diagnose its moving averages."""
 
 from collections.abc import Iterable, Mapping
 

@@ -59,7 +59,7 @@ def test_loops_are_ops_and_the_answer_the_checkpoints(tmp_path, preprocessing):
     check_no_functions(graph_def)
     assert {node.op for node in graph_def.node} >= LOOP
     classifier = classifier_of(run)
-    prepare = images.picture_fn(classifier.info, (224, 224))
+    prepare = images.image_fn(classifier.info, (224, 224))
     prepared = tf.stack([prepare(tf.constant(picture)) for picture in PICTURES])
     wanted = classifier(prepared)["logits"].numpy()
     found = answer(graph_def, PICTURES)

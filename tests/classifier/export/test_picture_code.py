@@ -40,7 +40,7 @@ def test_it_prepares_as_evaluation_does(name, gray, monkeypatch, tmp_path):
     for height, width in SIZES:
         picture = RANDOM.integers(0, 256, [height, width, 3]).astype(np.uint8)
         found = run(code, picture, monkeypatch, tmp_path)
-        prepare = preprocessing.picture_fn(classifier.info, classifier.image_size)
+        prepare = preprocessing.image_fn(classifier.info, classifier.image_size)
         wanted = prepare(tf.constant(picture)).numpy()
         assert (found.shape, found.dtype) == ((2, *wanted.shape), np.float32)
         scale = np.abs(wanted).max()
@@ -53,5 +53,5 @@ def test_pictures_of_one_channel(name, monkeypatch, tmp_path):
     classifier = classifier_of(name, 1, False, (28, 28))
     picture = RANDOM.integers(0, 256, [31, 20, 1]).astype(np.uint8)
     found = run(picture_code.prepared(classifier, 1), picture, monkeypatch, tmp_path)
-    wanted = preprocessing.picture_fn(classifier.info, (28, 28))(tf.constant(picture))
+    wanted = preprocessing.image_fn(classifier.info, (28, 28))(tf.constant(picture))
     np.testing.assert_allclose(found[0], wanted, atol=2e-6 * np.abs(wanted).max())

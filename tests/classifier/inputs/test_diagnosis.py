@@ -258,7 +258,7 @@ def test_what_a_preprocessing_refuses(toy, kind):
 
 @pytest.mark.parametrize(
     "make, dtype",
-    [(preprocessing.encoded_batch_fn, tf.string), (preprocessing.picture_batch_fn, tf.uint8)],
+    [(preprocessing.encoded_batch_fn, tf.string), (preprocessing.image_batch_fn, tf.uint8)],
 )
 def test_what_a_preprocessing_refuses_in_a_graph(make, dtype):
     info = ModelInfo(
