@@ -48,7 +48,7 @@ ROOMS = {
     "classifier.model_info": ("slim",),
     "classifier.run_directory": ("classifier.model_info", "slim"),
     "classifier.config": ("slim",),
-    "classifier.cli": ("classifier.config", "nets.statistics", *TABLES, "slim"),
+    "classifier.cli": ("classifier.config", "nets.sizes", *TABLES, "slim"),
     "classifier.resolve": (
         "classifier.config",
         "classifier.model_info",

@@ -177,6 +177,8 @@ def _value(option: options.Option, text: str, texts: Mapping[str, str]) -> Any:
     flag = f"--{option.name}"
     if text.startswith("--"):
         raise _checks.UserError(f"{flag} has no value: the next argument is {text!r}")
+    if any("\udc80" <= character <= "\udcff" for character in text):
+        raise _checks.UserError(f"{flag}={text!r} is not UTF-8. Rename it, or use a link to it")
     try:
         value = option.parse(text)
     except _checks.UserError as error:

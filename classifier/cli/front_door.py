@@ -1,6 +1,7 @@
 """What every script does about errors, signals and closed outputs: one line and an exit code."""
 
 import contextlib
+import io
 import sys
 from collections.abc import Callable, Iterable
 
@@ -24,6 +25,8 @@ def enter(program: str, prepare: Callable[[], Callable[[], int | None] | None]) 
       stderr, in a line.
     """
     code: int = ExitCode.FAILED
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # file names need not be UTF-8
     with stopping.before_work(program):
         try:
             code = _outcome(program, prepare)

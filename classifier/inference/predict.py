@@ -41,7 +41,7 @@ def run(config: PredictConfig) -> ExitCode | None:
     bad: list[str] = []
     for path, probabilities in predict(classifier, paths, config.batch_size, config.max_pixels):
         if isinstance(probabilities, str):
-            bad.append(f"{path}: {probabilities}")
+            bad.append(f"{_json.printable(path)}: {probabilities}")
             continue
         best = np.argsort(-probabilities, kind="stable")[: resolved.top_k]
         named = [(classifier.info.class_names[i], float(probabilities[i])) for i in best]
@@ -121,4 +121,4 @@ def _write_csv(path: str, rows: Sequence[Sequence[str | float]]) -> None:
     writer = csv.writer(text)
     writer.writerow(["file", "rank", "class", "probability"])
     writer.writerows(rows)
-    _paths.write_new_file(path, text.getvalue().encode())
+    _paths.write_new_file(path, text.getvalue().encode(errors="surrogateescape"))

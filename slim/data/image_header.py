@@ -8,6 +8,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from slim import _image_limits as limits
+from slim.graph_variables import in_plain_graph
 
 _BEGIN, _END = "<<slim-image|", "|slim-image>>"
 # Messages by `_Header.problem`: a template and the names of its values.
@@ -102,11 +103,6 @@ def bounded(contents: tf.Tensor, max_pixels: int = limits.MAX_PIXELS) -> tf.Tens
         lambda: tf.identity(contents),
         lambda: check(contents, max_pixels),
     )
-
-
-def in_plain_graph() -> bool:
-    """Returns whether ops are added to a plain graph, not a function's, as for a frozen graph."""
-    return not (tf.inside_function() or tf.executing_eagerly())
 
 
 def inspect(

@@ -38,8 +38,7 @@ def find_records(path: str) -> Sequence[int]:
 
     Arguments and errors as in `count_records`.
     """
-    size = _size(path)
-    _refuse_empty(path, size)
+    size = _check_file(path).st_size
     offsets = _walk(path, size)
     if offsets[-1] != size:
         raise _checks.UserError(
@@ -68,9 +67,7 @@ def find_all_records(paths: Sequence[str], counts: Sequence[int | None]) -> list
 
 
 def _find_known_records(path: str, count: int | None) -> Sequence[int]:
-    _refuse_special(path, status := os.stat(path))
-    if count is None:
-        _refuse_empty(path, status.st_size)
+    status = _check_file(path, allow_empty=count is not None)
     if not status.st_size:
         return [0]
     try:
@@ -84,21 +81,14 @@ def _find_unchanged(path: str, _size: int, _modified: int) -> Sequence[int]:
     return find_records(path)
 
 
-def _size(path: str) -> int:
+def _check_file(path: str, allow_empty: bool = False) -> os.stat_result:
     status = os.stat(path)
-    _refuse_special(path, status)
-    return status.st_size
-
-
-def _refuse_special(path: str, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         kind = _files.kind_of(os.path.realpath(path))
         raise _checks.UserError(f"Shard {path} is {kind}, not a regular file: {REPAIR}")
-
-
-def _refuse_empty(path: str, size: int) -> None:
-    if size == 0:
+    if not status.st_size and not allow_empty:
         raise _checks.UserError(f"Shard {path} is empty (0 bytes): {REPAIR}")
+    return status
 
 
 def count_whole_records(path: str) -> int:
@@ -107,7 +97,7 @@ def count_whole_records(path: str) -> int:
     Raises:
       UserError: if the file is not regular.
     """
-    return len(_walk(path, _size(path))) - 1
+    return len(_walk(path, _check_file(path, allow_empty=True).st_size)) - 1
 
 
 def read_record(path: str, number: int) -> bytes:

@@ -214,7 +214,7 @@ def test_file_as_dataset_dir_is_rejected(tmp_path, below):
     path = tmp_path / "file"
     path.write_text("mine")
     with pytest.raises(
-        _checks.UserError, match=r"is a file; a dir|cannot be made: Not a directory"
+        _checks.UserError, match=r"is a file; a dir|cannot be created: Not a directory"
     ) as caught:
         download_and_convert.convert("digits", str(path) + below)
     assert "\n" not in str(caught.value)
@@ -229,7 +229,7 @@ def test_converter_rejects_a_file_as_dataset_dir(tmp_path):
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs a directory nobody can write")
 def test_unwritable_directory_is_rejected():
-    with pytest.raises(_checks.UserError, match="dataset_dir='/proc/self/x' cannot be made: "):
+    with pytest.raises(_checks.UserError, match="dataset_dir='/proc/self/x' cannot be created: "):
         download_and_convert.convert("digits", "/proc/self/x")
 
 

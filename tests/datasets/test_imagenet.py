@@ -370,6 +370,15 @@ def test_unreadable_annotation_is_reported(tmp_path, content, expected):
         imagenet.convert(str(tmp_path / "out"), source_dir=source)
 
 
+def test_annotation_with_entities_is_rejected(tmp_path):
+    source = write_directories(tmp_path / "src")
+    (tmp_path / "src" / "ILSVRC2012_bbox_train_v2.tar.gz").write_bytes(
+        sample_files.tar_bytes({"n01440764/n01440764_1.xml": BOMB.encode()})
+    )
+    with pytest.raises(_checks.RunError, match="it has a document type, which real annotations"):
+        imagenet.convert(str(tmp_path / "out"), source_dir=source)
+
+
 # ---- errors --------------------------------------------------------------------------------------
 
 

@@ -182,7 +182,7 @@ def test_dataset_of_an_earlier_version_is_recognized_and_marked(tmp_path, source
     (out / "labels.txt").unlink()
     convert("folder", out, source)
     assert dataset_info.is_complete(str(out))
-    assert _ownership.is_ours(str(out), "dataset")
+    assert _ownership.read_own_mark(str(out), "dataset")
     assert (out / "notes.txt").read_text() == "mine"
 
 

@@ -157,7 +157,7 @@ def test_assign_from_checkpoint_accepts_lists_dicts_and_any_path(tmp_path, prefi
 
 def test_assign_from_checkpoint_may_ignore_missing_variables(prefix):
     variables = zeros(net__biases=[3], net__beta=[3])
-    message = "has 1 of 2 variables. Missing: net/beta. Pass ignore_missing_vars=True to leave"
+    message = "has 1 of 2 variables. Missing: net/beta. Pass ignore_missing_vars=True to skip"
     with pytest.raises(_checks.UserError, match=message):
         checkpoints.assign_from_checkpoint(prefix, variables)
     assert untouched(variables)

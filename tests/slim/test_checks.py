@@ -14,7 +14,7 @@ def test_suggest_names_the_nearest_values():
     assert _checks.suggest("inception_v3", known) == (
         "; did you mean 'inception_v2' or 'inception_v1'?"
     )
-    assert _checks.suggest("inception_v3", known, most=1) == "; did you mean 'inception_v2'?"
+    assert _checks.suggest("inception_v3", known[1:]) == "; did you mean 'inception_v2'?"
 
 
 def test_suggest_is_empty_without_a_near_value():

@@ -110,7 +110,7 @@ def test_checkpoint_from_before_a_rollback_skips_nothing(tmp_path):
 
 def test_damaged_list_of_rollbacks_is_an_error(tmp_path):
     (tmp_path / nan_restores.FILE).write_text("[{")
-    message = r"nan_restores.json cannot be used: not JSON.*\. Bring back a copy"
+    message = r"nan_restores.json cannot be used: not JSON.*\. Restore a backup"
     with pytest.raises(_checks.UserError, match=message):
         train(tmp_path, tiny.batches)
 

@@ -32,7 +32,7 @@ def test_mark_is_removed_if_nothing_else_was_written(tmp_path):
     (tmp_path / "a" / "file").touch()
     _ownership.release(str(tmp_path / "a"))
     _ownership.release(str(tmp_path / "missing"))
-    assert _ownership.is_ours(str(tmp_path / "a"), "export")
+    assert _ownership.read_own_mark(str(tmp_path / "a"), "export")
 
 
 def test_a_marked_directory_may_hold_anything_else(tmp_path):
@@ -217,7 +217,7 @@ def test_a_work_directory_is_taken_over_by_the_next_attempt_and_removed(tmp_path
 def test_an_empty_directory_of_a_killed_process_is_taken_over(tmp_path):
     (tmp_path / "work").mkdir()
     _ownership.work_directory(str(tmp_path / "work"), "conversion")
-    assert _ownership.is_ours(str(tmp_path / "work"), "conversion")
+    assert _ownership.read_own_mark(str(tmp_path / "work"), "conversion")
 
 
 def test_only_files_named_in_the_mark_are_removed(tmp_path):
@@ -262,7 +262,7 @@ def test_names_in_a_mark_cannot_lead_out_of_the_directory(tmp_path):
 def test_overlapping_directories_are_refused(tmp_path, first, second, how):
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "link").symlink_to("a")
-    message = f"dataset_dir='.*' is {how} source_dir='.*'. Use a directory apart from it"
+    message = f"dataset_dir='.*' is {how} source_dir='.*'. Use a separate directory"
     with pytest.raises(_checks.UserError, match=message):
         _ownership.check_apart(dataset_dir=str(tmp_path / first), source_dir=str(tmp_path / second))
 

@@ -68,7 +68,7 @@ class ContactSheet(learning.Hook):
         sheet.save(png, "PNG")
         _paths.write_atomically(os.path.join(self._folder, f"step-{step}.png"), png.getvalue())
         if self._in_events:
-            self._events.picture(step, "train/images", png.getvalue(), sheet.size)
+            self._events.image(step, "train/images", png.getvalue(), sheet.size)
             self._events.flush()
         self._timer.restart()
 

@@ -71,7 +71,7 @@ def test_truncation_is_detected_everywhere_except_between_records(tmp_path):
 
 def test_text_file_is_an_error(tmp_path):
     (tmp_path / "a").write_text("this is a text file and no TFRecord file at all")
-    with pytest.raises(_checks.UserError, match="is no TFRecord file"):
+    with pytest.raises(_checks.UserError, match="is not a TFRecord file"):
         records.count_records(str(tmp_path / "a"))
 
 
