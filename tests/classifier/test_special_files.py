@@ -1,15 +1,21 @@
 """A FIFO, a directory or a device where a file is expected: a line at once, and nothing waits."""
 
+import dataclasses
 import os
 import shutil
 
 import h5py
 import pytest
 
-from classifier import flags
-from classifier.checkpoint_sources import open_source
-from classifier.config.trained import PredictConfig
-from classifier.hooks.bad_images import BadImagesLog
+from classifier.checkpoints import sources
+from classifier.checkpoints.sources import open_source
+from classifier.cli import flags
+from classifier.config import options
+from classifier.config.prediction import PredictConfig
+from classifier.inference.model import InferenceModel
+from classifier.resolve.prediction import prediction
+from classifier.run_directory import RunDirectory
+from classifier.training.hooks.bad_images import BadImagesLog
 from datasets import verify
 from slim import _checks, checkpoints, events
 from slim.data import records
@@ -153,3 +159,39 @@ def test_data_without_its_index_is_not_removed_if_a_directory_is_there(tmp_path)
     (tmp_path / "model.ckpt-7.index").mkdir()
     checkpoints.Checkpoints(tmp_path).save(8, {"v": [2.0]})
     assert (tmp_path / "model.ckpt-7.data-00000-of-00001").exists()
+
+
+@pytest.mark.parametrize(
+    "change, problem",
+    [
+        (
+            {"num_classes": 1_000_000},
+            "with 1000000 classes, for images of 28x28, has .* MB of weig",
+        ),
+        (
+            {"image_size": (16384, 16384)},
+            "for images of 16384x16384, has .* MB: it is not this netw",
+        ),
+        (
+            {"model_name": "lenett"},
+            "json cannot be used: model_name='lenett' is not known; did you",
+        ),
+        ({"preprocessing_name": "x"}, "json cannot be used: .*'x' is not known"),
+    ],
+)
+def test_odd_facts_of_a_model_are_refused_before_they_fill_memory(
+    change, problem, tmp_path, lenet_run
+):
+    run = tmp_path / "run"
+    shutil.copytree(lenet_run, run)
+    directory = RunDirectory(str(run))
+    info = dataclasses.replace(directory.read_model_info(), label_names=(), **change)
+    directory.write_model_info(info)
+    config = options.build(PredictConfig, checkpoint_path=str(run), images="x")
+
+    def restore():
+        checkpoint = sources.open_checkpoint(str(run))
+        return InferenceModel(prediction(config, checkpoint.info).model, checkpoint)
+
+    with pytest.raises(_checks.UserError, match=problem):
+        restore()

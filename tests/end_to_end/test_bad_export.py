@@ -6,8 +6,11 @@ import sys
 
 import pytest
 
-from classifier import exporting, flags, options, ownership
+from classifier import ownership
+from classifier.cli import flags
+from classifier.config import options
 from classifier.config.export import ExportConfig
+from classifier.export import run as exporting
 from classifier.run_directory import RunDirectory
 
 FORMATS = options.by_name(ExportConfig)["formats"].declared.choices

@@ -7,8 +7,10 @@ import commands
 import pytest
 import tensorflow as tf
 
-from classifier import flags, model, training
+from classifier.cli import flags
 from classifier.config.training import TrainConfig
+from classifier.training import loss
+from classifier.training import run as training
 
 
 @pytest.fixture
@@ -286,18 +288,18 @@ OTHERS = "a smaller --train_image_size, --recompute_gradients, or --trainable_sc
     ],
 )
 def test_the_memory_is_not_enough(train, digits, tmp_path, monkeypatch, batch_size, advice):
-    make_loss = model.training_loss
+    make_loss = loss.training_loss
 
     def with_a_giant_tensor(*args, **kwargs):
         loss_fn = make_loss(*args, **kwargs)
 
         def giant(image, label, **rest):
-            loss, numbers = loss_fn(image, label, **rest)
-            return loss + tf.reduce_sum(tf.fill([1 << 23, 1 << 23], loss)), numbers
+            total, numbers = loss_fn(image, label, **rest)
+            return total + tf.reduce_sum(tf.fill([1 << 23, 1 << 23], total)), numbers
 
         return giant
 
-    monkeypatch.setattr(model, "training_loss", with_a_giant_tensor)
+    monkeypatch.setattr(loss, "training_loss", with_a_giant_tensor)
     code, _, errors = train(tmp_path / "run", digits, batch_size=batch_size)
     assert code == 1
     assert len(errors) == 1

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from classifier import evaluating, flags, training
-from classifier.config.trained import EvalConfig
+from classifier.cli import flags
+from classifier.config.evaluation import EvalConfig
 from classifier.config.training import TrainConfig
+from classifier.inference import evaluate
+from classifier.training import run as training
 from datasets import digits, download_and_convert
 from slim import checkpoints
 
@@ -82,7 +84,7 @@ def accuracy(run, data):
     path = run / "accuracy.json"
     argv = ["eval", f"--checkpoint_path={run}", f"--dataset_dir={data}",
             "--dataset_split_name=validation", f"--eval_json={path}"]  # fmt: skip
-    assert flags.main(EvalConfig, evaluating.run, "", argv) == 0
+    assert flags.main(EvalConfig, evaluate.run, "", argv) == 0
     return json.loads(path.read_text())["accuracy"]
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from classifier import model
+from classifier.checkpoints import sources
+from classifier.inference import model
 from classifier.run_directory import RunDirectory
 
 
@@ -35,5 +36,6 @@ def test_the_printed_command_freezes_a_trained_checkpoint(trained, digits, tmp_p
     # A graph without weights knows no averages: it holds the weights themselves.
     info = RunDirectory(str(trained)).read_model_info()
     plain = dataclasses.replace(info, moving_average_decay=None)
-    wanted = model.InferenceModel(plain, str(trained))(images)["probabilities"]
+    restored = model.InferenceModel(plain, sources.open_checkpoint(str(trained)))
+    wanted = restored(images)["probabilities"]
     np.testing.assert_allclose(found, wanted, atol=1e-5)
