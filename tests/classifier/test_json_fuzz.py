@@ -195,8 +195,8 @@ class Readers:
         if content is None:
             return text_of(EVALUATION)
         (self.folder / "eval.json").write_bytes(content)
-        given = types.SimpleNamespace(eval_json=str(self.folder / "eval.json"))
-        found = model_card.measured(given, "run/model.ckpt-7", 7)
+        path, run = str(self.folder / "eval.json"), RunDirectory("run")
+        found = model_card.measured(path, run, "run/model.ckpt-7", 7)
         assert all(isinstance(value, (int, float)) for value in found.metrics.values())
         return None
 
