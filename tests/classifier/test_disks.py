@@ -153,7 +153,7 @@ def test_evaluation_of_a_read_only_run_gives_the_accuracy(read_only_run, evaluat
     done = evaluate(read_only_run, max_num_batches=1)
     assert (done.code, done.err) == (0, [])
     assert any("accuracy" in line for line in done.out)
-    (warning,) = [line for line in done.out if line.startswith("warning: no events were written")]
+    (warning,) = [line for line in done.out if line.startswith("warning: no events written")]
     assert f"{read_only_run}/eval is read-only; see --eval_dir" in warning
 
 

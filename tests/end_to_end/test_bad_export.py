@@ -70,7 +70,10 @@ WRONG = {
     "no evaluation": ("--eval_json=/nowhere.json", "is not a file that eval_image_classifier.py"),
     "wrong input type": ("--input_type=float", "did you mean 'float_image'"),
     "video network": (video_network, "takes videos"),
-    "small images": ("--image_size=2", "image_size=2,2 does not fit lenet, whose own is 28"),
+    "small images": (
+        "--image_size=2",
+        "image_size=2,2 is not supported by lenet. Use its default, 28",
+    ),
     "video flag": ("--is_video_model", "takes images, not videos: leave is_video_model out"),
 }
 
@@ -97,7 +100,9 @@ def test_graph_of_an_unsupported_image_size_is_an_error(size, tmp_path):
         f"--image_size={size}",
         f"--output_file={tmp_path / 'net.pb'}",
     )
-    assert f"image_size={size},{size} does not fit alexnet_v2, whose own is 224" in message
+    assert (
+        f"image_size={size},{size} is not supported by alexnet_v2. Use its default, 224" in message
+    )
     assert not commands.snapshot(tmp_path)
 
 

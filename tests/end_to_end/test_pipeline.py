@@ -80,7 +80,7 @@ def test_file_that_is_not_an_image_is_reported_and_the_others_are_classified(
         code=1,
     )
     assert "a.png: seven" in finished.stdout
-    assert "1 of 2 pictures cannot be decoded" in finished.stderr
+    assert "1 of 2 images cannot be decoded" in finished.stderr
     assert "b.png" in finished.stderr
 
 

@@ -224,7 +224,7 @@ def test_images_that_are_too_small_are_refused(tmp_path):
         "lenet", 10, (None, 3, 2, 1), str(tmp_path / "f"), False
     )
     with pytest.raises(
-        _checks.UserError, match="image_size=3,2 does not fit lenet, whose own is 28"
+        _checks.UserError, match="image_size=3,2 is not supported by lenet. Use its default, 28"
     ):
         graph_def.write(too_small)
 

@@ -40,7 +40,7 @@ def test_the_evaluation_says_both(train, evaluate, tmp_path):
     assert found["recalibrated_accuracy"] > found["accuracy"] + 0.3
     before, after = (f"validation accuracy {found[name]:.3f} (360 of 360 images)"
                      for name in ("accuracy", "recalibrated_accuracy"))  # fmt: skip
-    begins = "With batch norm's statistics of 5 batches of 100 images of train instead of its"
+    begins = "With batch norm statistics of 5 batches of 100 images of train instead of its"
     place = next(n for n, line in enumerate(told.out) if line.startswith(begins))
     assert told.out.index(before) < place < told.out.index(after)
     assert told.out[-1].startswith("warning: batch norm's moving averages are what is wrong")

@@ -108,7 +108,7 @@ def test_what_is_no_picture_at_all_still_stops(tmp_path):
     with tf.io.TFRecordWriter(str(tmp_path / toys.SHARD)) as writer:
         for _ in range(30):
             writer.write(b"\xff\xff\xff")
-    with pytest.raises(_checks.RunError, match="record 0 is no tf.train.Example"):
+    with pytest.raises(_checks.RunError, match="record 0 is not a tf.train.Example"):
         toys.run(dataset, "training", skipped=inputs.BadImages())
 
 
@@ -141,10 +141,10 @@ def test_evaluation_counts_the_good_ones(clean, broken):
 def test_a_bad_picture_is_described(broken):
     bad = inputs.describe_bad_image(broken, 1, 7)
     assert (bad.file, bad.shard, bad.record) == ("café/020.png", toys.SHARD, 7)
-    assert bad.reason.startswith(f"{len(toys.png(20)) - 20} bytes that begin as PNG does; ")
+    assert bad.reason.startswith(f"{len(toys.png(20)) - 20} bytes with a PNG header; ")
     assert str(bad).startswith(f"Cannot decode image 'café/020.png' ({toys.SHARD}, record 7): ")
     good = inputs.describe_bad_image(broken, 0, 0)
-    assert good.reason.endswith("the part of it that was wanted is damaged")
+    assert good.reason.endswith("the requested part is damaged")
 
 
 # ---- runs ----------------------------------------------------------------------------------------

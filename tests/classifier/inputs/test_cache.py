@@ -75,11 +75,13 @@ def test_memory_is_given_back(toy):
 def test_no_room(toy, tmp_path, monkeypatch):
     assert (cache_lib._free_memory() or 1 << 30) > 1_000_000
     monkeypatch.setattr(cache_lib, "_free_memory", lambda: 10)
-    with pytest.raises(_checks.UserError, match="cache='memory' has no room in memory: 0.0 MB are"):
+    with pytest.raises(
+        _checks.UserError, match="cache='memory' does not fit in memory: 0.0 MB needed"
+    ):
         inputs.Cache(toy, "memory")
     usage = type("Usage", (), {"free": 10})
     monkeypatch.setattr(cache_lib.shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(_checks.UserError, match="has no room in .*/cache/toy-train-.* are free"):
+    with pytest.raises(_checks.UserError, match="does not fit in .*/cache/toy-train-.* are free"):
         inputs.Cache(toy, str(tmp_path / "cache"))
 
 

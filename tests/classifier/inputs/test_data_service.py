@@ -74,7 +74,7 @@ def test_one_workers_parts_of_the_batches_are_in_their_order(toy, address):
 @pytest.mark.slow
 def test_two_workers_are_refused(toy, tmp_path):
     with served(tmp_path, 2) as target:
-        told = f"^data_service='{target}' gave batches twice or not in their order: start its disp"
+        told = f"^data_service='{target}' returned batches twice or out of order: restart its disp"
         with pytest.raises(_checks.UserError, match=told), inputs.translate_errors(toy):
             toys.first(toys.training(toy, data_service=target), 200)
 
@@ -115,15 +115,13 @@ def test_nobody_answers(toy):
     with socket.socket() as held:
         held.bind(("localhost", 0))
         port = held.getsockname()[1]
-        with pytest.raises(
-            _checks.UserError, match=f":{port}': no dispatcher of a tf.data service"
-        ):
+        with pytest.raises(_checks.UserError, match=f":{port}': no tf.data service dispatcher"):
             toys.training(toy, data_service=f"grpc://localhost:{port}")
 
 
 @pytest.mark.parametrize("address", ["host:1", "grpc://host", "grpc://:1", "grpc://host:a"])
 def test_what_is_no_address(address):
-    with pytest.raises(_checks.UserError, match=f"data_service='{address}' has to be grpc://host"):
+    with pytest.raises(_checks.UserError, match=f"data_service='{address}' must be grpc://host"):
         data_service.split_address(address)
 
 

@@ -175,7 +175,7 @@ def test_shard_emptied_or_removed_after_the_start(tmp_path, kind):
         with inputs.translate_errors(dataset):
             toys.first(made, 10)
     (tmp_path / toys.SHARD).unlink()
-    with pytest.raises(_checks.RunError, match=f"^Shard {toys.SHARD} has disappeared$"):
+    with pytest.raises(_checks.RunError, match=f"^Shard {toys.SHARD} was removed$"):
         with inputs.translate_errors(dataset):
             toys.first(made, 10)
 
@@ -184,10 +184,10 @@ def test_shard_emptied_or_removed_after_the_start(tmp_path, kind):
 @pytest.mark.parametrize(
     "encoded,reason",
     [
-        (b"", "0 bytes that begin with b''"),
-        (b"<html>404</html>", "16 bytes that begin as HTML or XML does"),
-        (toys.png(1)[:60], "60 bytes that begin as PNG does"),
-        (b"\xff\xd8\xff\xe0broken", "10 bytes that begin as JPEG does"),
+        (b"", "0 bytes starting with b''"),
+        (b"<html>404</html>", "16 bytes with a HTML or XML header"),
+        (toys.png(1)[:60], "60 bytes with a PNG header"),
+        (b"\xff\xd8\xff\xe0broken", "10 bytes with a JPEG header"),
     ],
 )
 def test_bad_image_is_named(tmp_path, kind, encoded, reason):
@@ -242,7 +242,7 @@ def test_record_that_is_no_example(tmp_path, kind):
         for _ in range(30):
             writer.write(b"\xff\xff\xff")
     with pytest.raises(
-        _checks.RunError, match=f"^{toys.SHARD}, record 0 is no tf.train.Example: re-copy"
+        _checks.RunError, match=f"^{toys.SHARD}, record 0 is not a tf.train.Example: re-copy"
     ):
         toys.run(dataset, kind)
 
