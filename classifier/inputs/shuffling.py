@@ -129,7 +129,7 @@ def training_records(
         num_readers=num_readers, shuffle_buffer_mb=shuffle_buffer_mb, chunk_size=chunk_size
     )
     # Two windows are held at a time, one in use and one being loaded, and a window ends with the
-    # segment that exceeds its target size: 2 * (1/3 + 1/12) of the buffer, which leaves room for the
+    # segment that exceeds its target: 2 * (1/3 + 1/12) of the buffer, which leaves space for the
     # segments being read.
     window_bytes = max(1, shuffle_buffer_mb * 1_000_000 // 3)
     segments = cut_into_segments(dataset, window_bytes // 4)
