@@ -114,7 +114,7 @@ def test_shards(make, tmp_path):
             _checks.UserError, match=r"Shard .* is a .*, not a regular file: re-copy"
         ):
             read(str(path))
-    with pytest.raises(_checks.UserError, match="not a file: re-copy"):
+    with pytest.raises(_checks.UserError, match="not a regular file: re-copy"):
         records.find_all_records([str(path)], [1])
     (problem,) = verify.read_shard(str(path), num_classes=2).problems
     assert path.name in problem
