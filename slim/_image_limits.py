@@ -39,7 +39,7 @@ TOO_MANY_TEXTS = "has {} or more compressed texts, but a PNG may have at most {}
 TOO_MANY_FRAMES = "has frames with {} pixels in total, more than max_pixels={}"
 TOO_MANY_BLOCKS = "has too many blocks for a GIF"
 # TensorFlow decodes it too, and nothing here knows its size.
-JPEG_XL = "is a JPEG XL; only JPEG, PNG, GIF, BMP and WebP are supported"
+JPEG_XL = "is no JPEG, PNG, GIF, BMP or WebP picture (JPEG XL)"
 JPEG_XL_STARTS = (b"\xff\n", b"\0\0\0\x0cJXL ")
 
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}

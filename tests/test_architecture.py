@@ -19,7 +19,10 @@ FLOORS = (
     ("datasets", ("datasets", "slim")),
     ("preprocessing", ("preprocessing", "slim")),
     ("deployment", ("deployment", "slim")),
-    ("classifier.config", ("classifier.config", "classifier.options", "slim._checks")),
+    (
+        "classifier.config",
+        ("classifier.config", "classifier.options", "slim._checks", "slim._image_limits"),
+    ),
     ("classifier.exit_codes", ()),
     ("classifier.help_text", ("classifier.options",)),
     ("classifier.native_log", ()),

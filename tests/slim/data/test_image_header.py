@@ -79,8 +79,8 @@ def test_the_limit_of_pixels_is_inclusive():
         image_header.bounded(tf.constant(content), 24 * 32 - 1)
 
 
-@pytest.mark.parametrize("name", ["plain.jpg", "plain.png", "gray.jpg", "optimized.jpg"])
-def test_an_image_that_the_first_bytes_tell_all_of(name):
+@pytest.mark.parametrize("name", ["plain.jpg", "plain.png", "gray.jpg", "gray.png"])
+def test_the_first_bytes_of_a_usual_image_tell_all_of_it(name):
     assert image_header._is_plain(tf.constant(ACCEPTED[name]), 24 * 32)
     assert not image_header._is_plain(tf.constant(ACCEPTED[name]), 24 * 32 - 1)
 
@@ -89,6 +89,16 @@ def test_an_image_that_the_first_bytes_tell_all_of(name):
 def test_the_first_bytes_alone_never_pass_what_has_to_be_counted(name):
     content = REFUSED[name][0] if name in REFUSED else ACCEPTED[name]
     assert not image_header._is_plain(tf.constant(content), _image_limits.MAX_PIXELS)
+
+
+def test_a_jpeg_without_later_scans_needs_no_count():
+    few = ACCEPTED["optimized.jpg"]
+    assert not image_header._is_plain(tf.constant(few), _image_limits.MAX_PIXELS)
+    assert image_header._has_few_scans(tf.constant(few), _image_limits.MAX_PIXELS)
+    assert not image_header._has_few_scans(tf.constant(few), 24 * 32)
+    for name in ("scans.jpg", "segments.jpg", "liar.jpg"):
+        content = tf.constant(REFUSED[name][0])
+        assert not image_header._has_few_scans(content, _image_limits.MAX_PIXELS)
 
 
 def test_a_plain_graph_has_the_same_limits_without_functions():
