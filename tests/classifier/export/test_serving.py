@@ -111,7 +111,10 @@ def test_status_and_versions(served):
 @pytest.mark.parametrize(
     "body, message",
     [
-        ({"instances": [{"b64": base64.b64encode(b"no picture").decode()}]}, "Unknown image file"),
+        (
+            {"instances": [{"b64": base64.b64encode(b"no picture").decode()}]},
+            "image 0 cannot be decoded",
+        ),
         ({"instances": [{"other": "x"}]}, "the inputs are ['image_bytes'], not ['other']"),
         ({"signature_name": "none", "instances": ["x"]}, "'none' not found"),
         ({}, "give either instances or inputs"),
