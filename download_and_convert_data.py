@@ -3,7 +3,7 @@
 import sys
 from typing import TYPE_CHECKING
 
-from classifier import stopping
+from classifier.cli import stopping
 
 if TYPE_CHECKING:
     from classifier.config.conversion import DataConfig
@@ -28,7 +28,7 @@ def _run(config: "DataConfig") -> None:
 def main() -> int:
     """Runs the script; returns its exit code."""
     with stopping.before_work():  # the imports take a while
-        from classifier import flags
+        from classifier.cli import flags
         from classifier.config.conversion import DataConfig
 
         return flags.main(DataConfig, _run, __doc__)

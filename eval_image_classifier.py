@@ -2,20 +2,20 @@
 
 import sys
 
-from classifier import stopping
+from classifier.cli import stopping
 
 
 def main() -> int:
     """Runs the script; returns its exit code."""
     with stopping.before_work():  # the imports take a while
-        from classifier import flags
-        from classifier.config.trained import EvalConfig
-        from classifier.exit_codes import ExitCode
+        from classifier.cli import flags
+        from classifier.cli.exit_codes import ExitCode
+        from classifier.config.evaluation import EvalConfig
 
         def run(config: EvalConfig) -> ExitCode | None:
-            from classifier import evaluating  # after the flags: it loads TensorFlow
+            from classifier.inference import evaluate  # after the flags: it loads TensorFlow
 
-            return evaluating.run(config)
+            return evaluate.run(config)
 
         return flags.main(EvalConfig, run, __doc__)
 

@@ -7,18 +7,18 @@ graph of a network without weights, for TensorFlow's freeze_graph.
 
 import sys
 
-from classifier import stopping
+from classifier.cli import stopping
 
 
 def main() -> int:
     """Runs the script; returns its exit code."""
     with stopping.before_work():  # the imports take a while
-        from classifier import flags
+        from classifier.cli import flags
+        from classifier.cli.exit_codes import ExitCode
         from classifier.config.export import ExportConfig
-        from classifier.exit_codes import ExitCode
 
         def run(config: ExportConfig) -> ExitCode | None:
-            from classifier import exporting  # after the flags: it loads TensorFlow
+            from classifier.export import run as exporting  # after the flags: it loads TensorFlow
 
             return exporting.run(config)
 

@@ -2,20 +2,20 @@
 
 import sys
 
-from classifier import stopping
+from classifier.cli import stopping
 
 
 def main() -> int:
     """Runs the script; returns its exit code."""
     with stopping.before_work():  # the imports take a while
-        from classifier import flags
-        from classifier.config.trained import PredictConfig
-        from classifier.exit_codes import ExitCode
+        from classifier.cli import flags
+        from classifier.cli.exit_codes import ExitCode
+        from classifier.config.prediction import PredictConfig
 
         def run(config: PredictConfig) -> ExitCode | None:
-            from classifier import predicting  # after the flags: it loads TensorFlow
+            from classifier.inference import predict  # after the flags: it loads TensorFlow
 
-            return predicting.run(config)
+            return predict.run(config)
 
         return flags.main(PredictConfig, run, __doc__)
 

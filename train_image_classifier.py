@@ -5,25 +5,25 @@
 
 import sys
 
-from classifier import stopping
+from classifier.cli import stopping
 
 
 def main() -> int:
     """Runs the script; returns its exit code."""
     with stopping.before_work():  # the imports take a while
-        from classifier import flags
+        from classifier.cli import flags
+        from classifier.cli.exit_codes import ExitCode
         from classifier.config.training import TrainConfig
-        from classifier.exit_codes import ExitCode
 
         def run(config: TrainConfig) -> ExitCode | None:
-            from classifier import training  # after the flags: it loads TensorFlow
+            from classifier.training import run as training  # after the flags: it loads TensorFlow
 
             return training.run(config)
 
         def list_networks() -> None:
-            from classifier import networks_table
+            from classifier.cli import list_networks as networks
 
-            networks_table.show()
+            networks.show()
 
         return flags.main(TrainConfig, run, __doc__, actions={"--list_networks": list_networks})
 

@@ -32,10 +32,12 @@ import tensorflow as tf
 
 import slim
 from benchmarks import pairs
-from classifier import exporting, options
+from classifier.config import options
 from classifier.config.export import ExportConfig
 from classifier.config.formats import FORMATS
-from classifier.run_directory import ModelInfo, RunDirectory
+from classifier.export import run as exporting
+from classifier.model_info import ModelInfo
+from classifier.run_directory import RunDirectory
 from datasets import download_and_convert
 from nets import nets_factory
 from preprocessing import preprocessing_factory

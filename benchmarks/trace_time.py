@@ -24,8 +24,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 import tensorflow as tf
 
 import slim
-from classifier import model
-from classifier.run_directory import ModelInfo
+from classifier import network
+from classifier.model_info import ModelInfo
+from classifier.training.loss import training_loss
 from nets import nets_factory, published
 from nets import statistics as sizes
 
@@ -67,7 +68,7 @@ def tracer(name: str) -> Callable[[], None]:
         preprocessing_name="",
     )  # fmt: skip
     train_op = slim.learning.create_train_op(
-        model.training_loss(info, weight_decay=4e-5, label_smoothing=0.1),
+        training_loss(network.training_network(info, weight_decay=4e-5), spec.classes, 0.1),
         slim.optimizers.Momentum(learning_rate=0.01),
         store=slim.VariableStore(seed=0),
     )

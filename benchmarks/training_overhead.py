@@ -31,11 +31,13 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
 import tensorflow as tf
 
-from classifier import facts, options, training
+from classifier.config import options
 from classifier.config.training import TrainConfig
-from classifier.training_batches import TrainingBatches
-from classifier.training_step import make_train_op
-from datasets import download_and_convert
+from classifier.resolve.training import training_run
+from classifier.training import run as training
+from classifier.training.batches import TrainingBatches
+from classifier.training.step import make_train_op
+from datasets import dataset_factory, download_and_convert
 from slim import learning
 
 Times = tuple[float, float]  # seconds by the clock, and of the processor
@@ -89,8 +91,8 @@ class Contest:
         }
         self._steps = steps
         self._done = 0
-        resolved = facts.training_run(self._config())
-        dataset = facts.open_dataset("digits", "train", resolved.config.data.dataset_dir)
+        resolved = training_run(self._config())
+        dataset = dataset_factory.get_dataset("digits", "train", resolved.config.data.dataset_dir)
         self.op = make_train_op(resolved, tf.distribute.get_strategy())
         self._batch = next(iter(TrainingBatches(resolved, dataset)(0)))
 

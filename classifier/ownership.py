@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 
-from slim import _checks, _ownership
+from slim import _ownership
 
 CARD_MARK = (
     "<!-- Written by export_inference_graph.py. Without this line, no export changes it. -->"
@@ -160,12 +160,9 @@ def _is_tflite(path: str) -> bool:
 
 
 def _is_keras_weights(path: str) -> bool:
-    from classifier import keras_weights
+    from classifier.checkpoints import keras_weights
 
-    try:
-        return bool(keras_weights.WeightsFile(path).variables())
-    except (_checks.UserError, _checks.RunError):
-        return False
+    return bool(keras_weights.is_one(path))
 
 
 _MODELS: Mapping[str, Callable[[str], bool]] = {
@@ -186,7 +183,6 @@ _OUTPUTS: Mapping[str, tuple[str, Callable[[str], bool]]] = {
         lambda path: _ownership.starts_with(path, b"file,rank,class,probability"),
     ),
     "output_file": ("a GraphDef", _is_graph_def),
-    "output": ("a file of Keras weights", _is_keras_weights),
 }
 
 

@@ -1,4 +1,4 @@
-"""The finished shards of a conversion, so that one that was killed goes on after the last of them.
+"""Records the finished shards of a conversion, so that a killed conversion resumes after them.
 
 No TensorFlow.
 """
@@ -12,18 +12,18 @@ from typing import Any
 from datasets import dataset_info
 from slim import _checks, _files, _json, _ownership
 
-LOCK = "lock"  # the file in the work directory that is locked by whoever works in it
+LOCK = "lock"  # file in the work directory, locked by the process that uses it
 JOURNAL = "journal.jsonl"
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What became of a shard.
+    """The result of converting a shard.
 
     Attributes:
-      shard: None if it was not written, for bad pictures had been found.
-      per_class: good pictures of each class.
-      bad: (path, reason) of each bad one.
+      shard: None if it was not written because of bad images.
+      per_class: number of good images in each class.
+      bad: (path, reason) of each bad image.
     """
 
     shard: dataset_info.ShardInfo | None
@@ -33,7 +33,7 @@ class Outcome:
 
 @dataclasses.dataclass(frozen=True)
 class _Line:
-    """What a line of the journal holds."""
+    """The content of a line."""
 
     file: str
     shard: dataset_info.ShardInfo
@@ -42,38 +42,37 @@ class _Line:
 
 
 class Journal:
-    """One JSON line a shard, below a line that says which conversion it is.
+    """A file with one JSON line per finished shard, after a line that identifies the conversion.
 
-    A damaged journal is read up to the first damaged line; the shards below are made again.
+    A damaged journal is read up to the first damaged line; later shards are written again.
 
     Args:
-      work: the directory of the journal and of the shards. If it holds those of another
-        conversion, they are removed.
-      fingerprint: of the conversion.
-      num_classes: of the dataset.
+      work: directory of the journal and the shards. Those of another conversion are removed.
+      fingerprint: identifies the conversion.
+      num_classes: number of classes in the dataset.
 
     Raises:
-      UserError: if something else is at the path of the journal.
+      UserError: if the journal's path is not a regular file.
 
     Attributes:
-      done: name of a shard -> outcome.
+      done: shard name -> outcome.
     """
 
     def __init__(self, work: str, fingerprint: str, num_classes: int) -> None:
         self._path = os.path.join(work, JOURNAL)
         self._num_classes = num_classes
         self.done: dict[str, Outcome] = {}
-        found = self._read(work, fingerprint)
+        finished = self._read(work, fingerprint)
         for entry in os.scandir(work):
-            kept = entry.name in (LOCK, _ownership.MARK) or entry.name in found
+            kept = entry.name in (LOCK, _ownership.MARK) or entry.name in finished
             if entry.is_file(follow_symlinks=False) and not kept:
                 os.remove(entry.path)
         self._append(fingerprint)
-        for file, outcome in found.items():
+        for file, outcome in finished.items():
             self.add(file, outcome)
 
     def add(self, file: str, outcome: Outcome) -> None:
-        """Adds a shard that lies in the work directory."""
+        """Adds a shard that was written to the work directory."""
         self.done[file] = outcome
         self._append({"file": file, **dataclasses.asdict(outcome)})
 
@@ -90,7 +89,7 @@ class Journal:
             for line in lines:
                 if not isinstance(line, _Line) or not self._is_consistent(line):
                     break
-                if _is_whole(os.path.join(work, line.file), line.shard):
+                if _is_intact(os.path.join(work, line.file), line.shard):
                     done[line.file] = Outcome(line.shard, line.per_class, line.bad)
         except FileNotFoundError:
             return {}
@@ -109,7 +108,7 @@ class Journal:
         )
 
 
-def _is_whole(path: str, shard: dataset_info.ShardInfo) -> bool:
+def _is_intact(path: str, shard: dataset_info.ShardInfo) -> bool:
     try:
         with _files.open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest() == shard.sha256

@@ -15,7 +15,7 @@ A network is a function `(images, num_classes, is_training, ...) -> (logits, end
 - `<network>.default_image_size` is that of its row; `<network>_arg_scope(weight_decay)` returns the
   scope with its layers' defaults, the L2 penalty included.
 
-To add one, write a file in this directory, a row in `NETWORKS`, and the name in `NETWORKS_OF` of
+To add one, write a file in this directory, a row in `NETWORKS`, and the name in a row of
 `preprocessing/preprocessing_factory.py`. `tests/conformance/` then checks all of the above;
 `python -m tests.conformance.record NAME` records its names and shapes, so that a later change of
 them, which would break checkpoints, fails a test.

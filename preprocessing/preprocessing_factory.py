@@ -1,93 +1,105 @@
-"""The preprocessings by name, and the one that each network was trained with.
+"""The table of preprocessings: one row each.
 
-A module is imported on first use, so the tables load no TensorFlow.
+A module is imported when it is asked for, so the table loads no TensorFlow.
 """
 
+import dataclasses
 import importlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from slim import _checks
 
-PREPROCESSINGS = {
-    "cifarnet": ".cifarnet_preprocessing",
-    "inception": ".inception_preprocessing",
-    "lenet": ".lenet_preprocessing",
-    "none": ".none_preprocessing",
-    "vgg": ".vgg_preprocessing",
-}
 
-# Pixel values of a preprocessed image, for people.
-VALUES = {
-    "cifarnet": "mean 0 and standard deviation 1 in each image",
-    "inception": "-1 to 1",
-    "lenet": "-1 to 0.992",
-    "none": "0 to 255",
-    "vgg": "0 to 255 minus 123.68, 116.78 and 103.94 for red, green and blue",
-}
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PreprocessingSpec:
+    """One preprocessing.
 
-# Training distortions that can be switched off: arguments of `preprocess_for_train`.
-SWITCHES = {
-    "cifarnet": ("random_crop", "random_flip", "color_distortion"),
-    "inception": ("random_crop", "random_flip", "color_distortion"),
-    "lenet": (),
-    "none": (),
-    "vgg": ("random_crop", "random_flip"),
-}
+    Attributes:
+      module: module of `preprocessing` with `preprocess_for_train` and `preprocess_for_eval`.
+      values: what the values of a prepared image are, in words.
+      switches: what can be switched off in training: names of arguments of `preprocess_for_train`.
+      always_in_color: whether it gives three channels of pictures with one too, unless one is asked
+        for.
+      networks: those that were trained with it.
+    """
 
-# Those that output three channels for grayscale images too, unless one is requested.
-_ALWAYS_IN_COLOR = ("inception", "vgg")
+    module: str
+    values: str
+    switches: tuple[str, ...] = ()
+    always_in_color: bool = False
+    networks: tuple[str, ...] = ()
 
-# Every network of `nets.nets_factory.NETWORKS`.
-NETWORKS_OF = {
-    "cifarnet": ("cifarnet",),
-    "inception": (
-        "i3d",
-        "inception_resnet_v2",
-        "inception_v1",
-        "inception_v2",
-        "inception_v3",
-        "inception_v4",
-        "mobilenet_edgetpu",
-        "mobilenet_edgetpu_075",
-        "mobilenet_v1",
-        "mobilenet_v1_025",
-        "mobilenet_v1_050",
-        "mobilenet_v1_075",
-        "mobilenet_v2",
-        "mobilenet_v2_035",
-        "mobilenet_v2_140",
-        "mobilenet_v3_large",
-        "mobilenet_v3_large_minimalistic",
-        "mobilenet_v3_small",
-        "mobilenet_v3_small_minimalistic",
-        "nasnet_cifar",
-        "nasnet_large",
-        "nasnet_mobile",
-        "pnasnet_large",
-        "pnasnet_mobile",
-        "s3dg",
+
+PREPROCESSINGS: Mapping[str, PreprocessingSpec] = {
+    "cifarnet": PreprocessingSpec(
+        module="cifarnet_preprocessing",
+        values="mean 0 and standard deviation 1 in each image",
+        switches=("random_crop", "random_flip", "color_distortion"),
+        networks=("cifarnet",),
     ),
-    "lenet": ("lenet",),
-    "vgg": (
-        "alexnet_v2",
-        "overfeat",
-        "resnet_v1_101",
-        "resnet_v1_152",
-        "resnet_v1_200",
-        "resnet_v1_50",
-        "resnet_v2_101",
-        "resnet_v2_152",
-        "resnet_v2_200",
-        "resnet_v2_50",
-        "vgg_16",
-        "vgg_19",
-        "vgg_a",
+    "inception": PreprocessingSpec(
+        module="inception_preprocessing",
+        values="-1 to 1",
+        switches=("random_crop", "random_flip", "color_distortion"),
+        always_in_color=True,
+        networks=(
+            "i3d",
+            "inception_resnet_v2",
+            "inception_v1",
+            "inception_v2",
+            "inception_v3",
+            "inception_v4",
+            "mobilenet_edgetpu",
+            "mobilenet_edgetpu_075",
+            "mobilenet_v1",
+            "mobilenet_v1_025",
+            "mobilenet_v1_050",
+            "mobilenet_v1_075",
+            "mobilenet_v2",
+            "mobilenet_v2_035",
+            "mobilenet_v2_140",
+            "mobilenet_v3_large",
+            "mobilenet_v3_large_minimalistic",
+            "mobilenet_v3_small",
+            "mobilenet_v3_small_minimalistic",
+            "nasnet_cifar",
+            "nasnet_large",
+            "nasnet_mobile",
+            "pnasnet_large",
+            "pnasnet_mobile",
+            "s3dg",
+        ),
+    ),
+    "lenet": PreprocessingSpec(
+        module="lenet_preprocessing", values="-1 to 0.992", networks=("lenet",)
+    ),
+    "none": PreprocessingSpec(module="none_preprocessing", values="0 to 255"),
+    "vgg": PreprocessingSpec(
+        module="vgg_preprocessing",
+        values="0 to 255 minus 123.68, 116.78 and 103.94 for red, green and blue",
+        switches=("random_crop", "random_flip"),
+        always_in_color=True,
+        networks=(
+            "alexnet_v2",
+            "overfeat",
+            "resnet_v1_101",
+            "resnet_v1_152",
+            "resnet_v1_200",
+            "resnet_v1_50",
+            "resnet_v2_101",
+            "resnet_v2_152",
+            "resnet_v2_200",
+            "resnet_v2_50",
+            "vgg_16",
+            "vgg_19",
+            "vgg_a",
+        ),
     ),
 }
 
 NETWORK_PREPROCESSINGS = {
-    network: name for name, networks in NETWORKS_OF.items() for network in networks
+    network: name for name, spec in PREPROCESSINGS.items() for network in spec.networks
 }
 
 
@@ -109,7 +121,7 @@ def resolve_name(name: str) -> str:
         near = _checks.suggest(name, {**PREPROCESSINGS, **NETWORK_PREPROCESSINGS}) or "."
         raise _checks.UserError(
             f"no preprocessing is known for {name!r}{near} Known: {_checks.listed(PREPROCESSINGS)},"
-            f" or a network's name. If {name!r} is a new network, add it to NETWORKS_OF in"
+            f" or a network's name. If {name!r} is a new network, add it to PREPROCESSINGS in"
             " preprocessing/preprocessing_factory.py"
         )
     return NETWORK_PREPROCESSINGS[name]
@@ -128,7 +140,7 @@ def prepared_channels(name: str, channels: int, use_grayscale: bool = False) -> 
     """
     if use_grayscale:
         return 1
-    return 3 if resolve_name(name) in _ALWAYS_IN_COLOR else channels
+    return 3 if PREPROCESSINGS[resolve_name(name)].always_in_color else channels
 
 
 def check_switches(name: str, switches: Iterable[str]) -> None:
@@ -136,15 +148,15 @@ def check_switches(name: str, switches: Iterable[str]) -> None:
 
     Args:
       name: name of a preprocessing or a network.
-      switches: names, as in `SWITCHES`.
+      switches: names, as in `PreprocessingSpec.switches`.
 
     Raises:
       UserError: for the first that it does not have; the message names the preprocessings that do.
     """
     own = resolve_name(name)
     for switch in switches:
-        if switch not in SWITCHES[own]:
-            others = [other for other, theirs in SWITCHES.items() if switch in theirs]
+        if switch not in PREPROCESSINGS[own].switches:
+            others = [other for other, spec in PREPROCESSINGS.items() if switch in spec.switches]
             raise _checks.UserError(
                 f"{switch} is not supported: preprocessing {own!r} has no such distortion;"
                 f" it is available in {', '.join(others)}"
@@ -169,7 +181,7 @@ def get_preprocessing(
     Raises:
       UserError: if the name is not known.
     """
-    module = importlib.import_module(PREPROCESSINGS[resolve_name(name)], __package__)
+    module = importlib.import_module(f".{PREPROCESSINGS[resolve_name(name)].module}", __package__)
     prepare = module.preprocess_for_train if is_training else module.preprocess_for_eval
 
     def preprocessing_fn(image: Any, height: int, width: int, **kwargs: Any) -> Any:

@@ -11,7 +11,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from classifier import stopping
+from classifier.cli import stopping
 
 _PROGRAM = os.path.basename(__file__)
 
@@ -66,7 +66,7 @@ def fetch(name: str, folder: str, source_dir: str | None) -> str:
 def main(argv: list[str]) -> int:
     """Runs the script; returns its exit code."""
     with stopping.before_work(_PROGRAM):  # the imports take a while
-        from classifier import front_door
+        from classifier.cli import front_door
         from slim import _checks
 
         def work() -> None:

@@ -6,7 +6,7 @@
 # Hardware: 2 CPU cores. Time: a few minutes, mostly for the installation.
 # Result: a validation accuracy of at least 0.97, checked at the end. Run it again to resume.
 set -euo pipefail
-. "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/environment.sh" base # without an argument it would see ours
 mkdir -p "${1:-$ROOT/build/quickstart}"
 DIR="$(cd "${1:-$ROOT/build/quickstart}" && pwd)"
 

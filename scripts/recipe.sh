@@ -8,7 +8,7 @@
 # Run a recipe again to resume it.
 set -euo pipefail
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
-[ -n "${PYTHON:-}" ] || . "$ROOT/scripts/environment.sh"
+[ -n "${PYTHON:-}" ] || . "$ROOT/scripts/environment.sh" base # without an argument it would see ours
 mkdir -p "${2:-$ROOT/build/$1}"
 DIR="$(cd "${2:-$ROOT/build/$1}" && pwd)"
 DATA="$DIR/data"

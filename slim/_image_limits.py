@@ -1,7 +1,7 @@
-"""Limits of an encoded image, checked on its bytes before it is decoded; no TensorFlow here.
+"""Limits of encoded images, checked before an image is decoded; no TensorFlow here.
 
-`slim.data.image_header` checks the same limits in a graph; a test holds both against one table of
-files. What is no image at all passes: decoders have an error of their own for it.
+`slim.data.image_header` checks the same limits in a graph; a test compares both on a table of
+files. Bytes that are not an image pass: decoders report them.
 """
 
 import errno
@@ -14,21 +14,21 @@ from slim import _files
 
 # Pillow calls an image with more pixels a decompression bomb.
 MAX_PIXELS = 89_478_485
-# An encoded image may have 8 bytes for each pixel (16 bits a channel) and this for its metadata; in
-# formats that may have more frames than the one that is decoded, for each of max_pixels.
+# An encoded image may have 8 bytes per pixel (16 bits per channel) and this for metadata; formats
+# with several frames, of which one is decoded, may have 8 bytes for each of max_pixels.
 BYTES_PER_PIXEL = 8
 METADATA_BYTES = 8 << 20
 WITH_FRAMES = (b"GIF8", b"\x89PNG", b"RIFF")
-# libjpeg goes over all pixels for each scan. Progressive JPEGs have about 10 scans, in CMYK 18.
+# libjpeg processes all pixels in each scan. Progressive JPEGs have about 10 scans, in CMYK 18.
 MAX_SCANS = 64
-# In a JPEG of max_pixels; those with fewer pixels may have more, up to MAX_SCANS.
+# Limit for a JPEG of max_pixels; with fewer pixels it is higher, up to MAX_SCANS.
 MIN_SCANS = 20
 SCAN = b"\xff\xda"
-# Each of a PNG's compressed texts (zTXt, iTXt) may inflate to 8 MB. Fewer bytes hold few of them.
+# Each compressed text of a PNG (zTXt, iTXt) may expand to 8 MB; a smaller file holds few of them.
 MAX_TEXTS = 16
 TEXT = b"TXt"
 TEXTS_FROM_BYTES = 64 << 10
-# Steps over a GIF's blocks; one passes over up to GIF_RUN blocks of the same size.
+# Steps over a GIF's blocks; a step skips up to GIF_RUN blocks of the same size.
 MAX_GIF_STEPS = 3_000
 GIF_RUN = 256
 
@@ -38,8 +38,8 @@ TOO_MANY_SCANS = "has {} or more scans, but a JPEG of {} x {} pixels may have at
 TOO_MANY_TEXTS = "has {} or more compressed texts, but a PNG may have at most {}"
 TOO_MANY_FRAMES = "has frames with {} pixels in total, more than max_pixels={}"
 TOO_MANY_BLOCKS = "has too many blocks for a GIF"
-# TensorFlow decodes it too, and nothing here knows its size.
-JPEG_XL = "is a JPEG XL; only JPEG, PNG, GIF, BMP and WebP are supported"
+# TensorFlow decodes it too, but its size is unknown here.
+JPEG_XL = "is not a JPEG, PNG, GIF, BMP or WebP image (JPEG XL)"
 JPEG_XL_STARTS = (b"\xff\n", b"\0\0\0\x0cJXL ")
 
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -51,10 +51,10 @@ class Gif(NamedTuple):
 
     Attributes:
       width: the largest right edge of the canvas and all frames, in pixels.
-      height: the same downwards.
-      total: pixels that have to be decoded for the first frame.
-      first_end: bytes up to the end of the first frame; 0 if all of them are needed.
-      complete: whether the blocks were walked to their end, or to damage.
+      height: the largest bottom edge.
+      total: number of pixels to decode for the first frame.
+      first_end: number of bytes up to the end of the first frame; 0 if all are needed.
+      complete: whether the blocks were read to the end, or to damage.
     """
 
     width: int
@@ -65,7 +65,7 @@ class Gif(NamedTuple):
 
 
 def max_bytes(max_pixels: int) -> int:
-    """Returns the largest size of an encoded image with so many pixels."""
+    """Returns the maximum number of bytes of an encoded image."""
     return METADATA_BYTES + BYTES_PER_PIXEL * max_pixels
 
 
@@ -74,7 +74,7 @@ def problem(data: bytes, max_pixels: int = MAX_PIXELS) -> str | None:
 
     Args:
       data: the encoded image.
-      max_pixels: the largest number of pixels.
+      max_pixels: maximum number of pixels.
     """
     if data.startswith(JPEG_XL_STARTS):
         return JPEG_XL
@@ -98,10 +98,10 @@ def problem(data: bytes, max_pixels: int = MAX_PIXELS) -> str | None:
 
 
 def read(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> bytes:
-    """Returns the bytes of an image; a large file is not read before its header allows that.
+    """Returns the bytes of an image; of a large file, the header is checked first.
 
     Raises:
-      OSError: if it cannot be read, is no regular file, or exceeds a limit.
+      OSError: if it cannot be read, is not a regular file, or exceeds a limit.
     """
     with _files.open_regular(path) as file:
         if os.fstat(file.fileno()).st_size > METADATA_BYTES:
@@ -123,12 +123,12 @@ def _size_problem(data: bytes | mmap.mmap, width: int, height: int, max_pixels: 
 
 
 def max_scans(pixels: int, max_pixels: int) -> int:
-    """Returns the largest number of scans of a JPEG."""
+    """Returns the maximum number of scans of a JPEG."""
     return min(MAX_SCANS, MIN_SCANS * max_pixels // max(pixels, 1))
 
 
 def size(data: bytes | mmap.mmap) -> tuple[int, int]:
-    """Returns width and height of an image other than a GIF; zeros if its header has none."""
+    """Returns width and height of an image other than a GIF; zeros if they are unknown."""
     try:
         if data[:3] == b"\xff\xd8\xff":
             return _jpeg_size(data)
@@ -185,7 +185,7 @@ def _webp_size(data: bytes | mmap.mmap) -> tuple[int, int]:
 
 
 def walk_gif(data: bytes) -> Gif:
-    """Returns what decoding a GIF would take, from its blocks alone."""
+    """Reads the blocks of a GIF without decoding it."""
     try:
         width, height, flags = struct.unpack_from("<HHB", data, 6)
     except struct.error:
@@ -214,15 +214,14 @@ def walk_gif(data: bytes) -> Gif:
         else:  # the last block, or damage
             finished = True
     complete = at >= end or finished
-    # TensorFlow makes the first frame as large as the largest: if that is its own size, the others
-    # are not needed.
+    # TensorFlow pads the first frame to the largest: if it is the largest, no other is needed.
     if first_end and first == largest:
         return Gif(width, height, first[0] * first[1], first_end, complete)
     return Gif(width, height, total, 0, complete)
 
 
 def _run(data: bytes, at: int) -> int:
-    """Returns how many blocks of the same size follow each other, up to `GIF_RUN`."""
+    """Returns the number of consecutive blocks of the same size, up to `GIF_RUN`."""
     head, run = data[at], 1
     while run < GIF_RUN and (next_at := at + run * (head + 1)) < len(data):
         if data[next_at] != head:
@@ -232,5 +231,5 @@ def _run(data: bytes, at: int) -> int:
 
 
 def _colors(flags: int) -> int:
-    """Returns the bytes of a table of colors."""
+    """Returns the size of a color table in bytes."""
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0

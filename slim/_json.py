@@ -1,9 +1,8 @@
-"""Reads the JSON files that this project writes, by a schema; no TensorFlow here.
+"""Reads slim's JSON files according to a schema; no TensorFlow here.
 
-A schema is a frozen dataclass, or any type that `msgspec` knows, with bounds as
-`Annotated[int, msgspec.Meta(ge=0)]`. Unknown keys are ignored, for a later version may have
-written them; known ones have to have their type exactly. What does not fit is explained in
-`slim._json_errors`.
+A schema is a frozen dataclass, or another type that `msgspec` supports, with bounds such as
+`Annotated[int, msgspec.Meta(ge=0)]`. Unknown keys are ignored, since a later version may have
+written them; known keys must have exactly their type. Messages are in `slim._json_errors`.
 """
 
 import collections
@@ -21,11 +20,11 @@ T = TypeVar("T")
 printable = _json_errors.printable
 
 Name = Annotated[str, msgspec.Meta(max_length=1000)]
-# Counts beyond these would overflow where they are multiplied.
+# Products of larger counts could overflow.
 Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 48)]
 Step = Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]
 
-MAX_BYTES = 32 << 20  # nested lists of this many bytes take about 700 MB once they are parsed
+MAX_BYTES = 32 << 20  # nested lists of this size take about 700 MB of memory
 MAX_LINE_BYTES = 4 << 20
 _MAX_DEPTH = 64
 
@@ -43,13 +42,13 @@ def read(
     Args:
       path: the file.
       schema: the type of its content.
-      advice: what to do if it cannot be used; ends the message.
-      max_bytes: the largest size to accept.
-      finite: whether NaN and infinity are refused.
+      advice: what to do if the file cannot be used; the end of the message.
+      max_bytes: maximum size of the file.
+      finite: whether NaN and infinity are errors.
 
     Raises:
-      UserError: if it cannot be read or does not fit the schema; names the file, the key and the
-        value.
+      UserError: if it cannot be read or does not match the schema; the message names the file, key
+        and value.
     """
     try:
         content = _files.read_bounded(path, max_bytes)
@@ -69,10 +68,10 @@ def decode(content: bytes, schema: type[T], *, finite: bool = True) -> T:
     Args:
       content: the text.
       schema: the type.
-      finite: whether NaN and infinity are refused.
+      finite: whether NaN and infinity are errors.
 
     Raises:
-      ValueError: if it does not fit; the text says where and why, in one printable line.
+      ValueError: if it does not match; the message is one printable line, with the key and reason.
     """
     reject = _reject_constant if finite else None
     try:
@@ -93,9 +92,7 @@ def decode(content: bytes, schema: type[T], *, finite: bool = True) -> T:
 
 
 def read_lines(path: str | os.PathLike[str], schema: type[T]) -> Iterator[T]:
-    """Yields the values of a file with one JSON value a line, up to the first damaged line.
-
-    A file that was truncated by a crash or a full disk is so read as far as it is intact.
+    """Yields the values of a file with one JSON value per line, up to the first damaged line.
 
     Raises:
       OSError: if it cannot be read.
@@ -108,7 +105,7 @@ def read_lines(path: str | os.PathLike[str], schema: type[T]) -> Iterator[T]:
 
 
 def raw_lines(path: str | os.PathLike[str], *, max_bytes: int = 1 << 30) -> Iterator[bytes]:
-    """Yields the lines of a file, ends included; one of over `MAX_LINE_BYTES` comes in pieces.
+    """Yields the lines of a file with their ends; longer ones than `MAX_LINE_BYTES` in pieces.
 
     Raises:
       OSError: if it cannot be read.
@@ -121,7 +118,7 @@ def raw_lines(path: str | os.PathLike[str], *, max_bytes: int = 1 << 30) -> Iter
 
 
 def decode_line(line: bytes, schema: type[T], *, finite: bool = True) -> T | None:
-    """Returns the value of a line, or None if it does not fit the schema or has no end."""
+    """Returns the value of a line, or None if it does not match the schema or has no end."""
     if not line.endswith(b"\n"):
         return None
     try:
@@ -131,7 +128,7 @@ def decode_line(line: bytes, schema: type[T], *, finite: bool = True) -> T | Non
 
 
 def check_names(key: str, names: Iterable[str]) -> None:
-    """Raises UserError for names that cannot be written as UTF-8."""
+    """Raises UserError for names that cannot be encoded as UTF-8."""
     for name in names:
         try:
             name.encode()
@@ -148,8 +145,8 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) < len(pairs):
         counts = collections.Counter(key for key, _ in pairs)
-        twice = counts.most_common(1)[0][0]
-        raise ValueError(f"the key {_json_errors.shown(twice)} occurs more than once")
+        key = counts.most_common(1)[0][0]
+        raise ValueError(f"the key {_json_errors.shown(key)} occurs more than once")
     return values
 
 
@@ -172,7 +169,7 @@ def _check_bounds(value: Any, finite: bool, depth: int = 0) -> None:
 
 
 def _check_text(text: str, errors: str = "surrogateescape") -> None:
-    """Refuses half characters; values, which may be paths, may hold bytes that are not UTF-8."""
+    """Raises for lone surrogates; values may be paths, with bytes that are not UTF-8."""
     try:
         text.encode("utf-8", errors)
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""Explains in words why JSON does not fit a schema: which key, what is there, what is expected."""
+"""Messages for JSON that does not match a schema: the key, its value and what is expected."""
 
 import json
 import re
@@ -27,17 +27,17 @@ _BOUNDS = (
     (r" < (\S+)", r" below \1"),
     (r" matching regex (.*)", r" of the form \1"),
 )
-_MOST_SHOWN = 60
+_MAX_SHOWN = 60
 _ANY_KEY = "..."
 
 
 def explain(error: msgspec.ValidationError, values: Any, schema: Any) -> str:
-    """Returns what a validation found, in one printable line.
+    """Returns the message for a validation error, one printable line.
 
     Args:
-      error: what `msgspec.convert(values, schema)` raised.
-      values: from `json.loads`.
-      schema: the type that they do not fit.
+      error: raised by `msgspec.convert(values, schema)`.
+      values: the result of `json.loads`.
+      schema: the type that they do not match.
     """
     reason, _, place = str(error).rpartition(" - at `$")
     if not reason:
@@ -49,30 +49,30 @@ def explain(error: msgspec.ValidationError, values: Any, schema: Any) -> str:
     if missing:
         name = f"{where}.{missing[1]}" if where else missing[1]
         return printable(f"the key {name!r} is missing")
-    if not re.match(r"Expected|Invalid|Integer|Number", reason):  # of a class's own check
+    if not re.match(r"Expected|Invalid|Integer|Number", reason):  # raised by `__post_init__`
         return printable(f"{where}: {reason}" if where else reason)
-    found = values
+    value = values
     for key in keys:
-        found = found[key]
-    expected = _in_words(reason, "character" if isinstance(found, str) else "item")
-    return printable(f"{where or 'the content'} is {shown(found)}, {expected}")
+        value = value[key]
+    expected = _in_words(reason, "character" if isinstance(value, str) else "item")
+    return printable(f"{where or 'the content'} is {shown(value)}, {expected}")
 
 
 def shown(value: Any) -> str:
     """Returns a value as JSON in one printable line, shortened."""
-    if isinstance(value, (list, dict)) and len(value) > _MOST_SHOWN:
+    if isinstance(value, (list, dict)) and len(value) > _MAX_SHOWN:
         kind = "a list" if isinstance(value, list) else "an object"
         return f"{kind} of {len(value)} items"
     if isinstance(value, str):
-        value = value[: _MOST_SHOWN + 1]
+        value = value[: _MAX_SHOWN + 1]
     if isinstance(value, int) and value.bit_length() > 200:
         return "a number of over 60 digits"
     text = printable(json.dumps(value, ensure_ascii=False))
-    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
 
 
 def printable(text: str) -> str:
-    """Returns text without characters that move a terminal's cursor or end a line."""
+    """Returns text with characters escaped that move a terminal's cursor or end a line."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
@@ -91,24 +91,24 @@ def _in_words(reason: str, unit: str) -> str:
 
 
 def _keys(path: list[str], values: Any, schema: Any) -> Iterator[str | int]:
-    """Yields the keys and indices of a path; msgspec names no key of a mapping."""
-    found = values
+    """Yields the keys and indices of a path, with the keys of mappings that msgspec omits."""
+    value = values
     walked: list[str | int] = []
     for part in path:
         key: str | int = int(part[1:-1]) if part[1:-1].isdigit() else part[1:]
         if part == f"[{_ANY_KEY}]":
-            if not isinstance(found, dict):
+            if not isinstance(value, dict):
                 return
-            key = _first_bad_key(walked, found, values, schema)
+            key = _first_bad_key(walked, value, values, schema)
         walked.append(key)
         yield key
-        found = found[key]
+        value = value[key]
 
 
 def _first_bad_key(
     walked: list[str | int], mapping: Mapping[str, Any], values: Any, schema: Any
 ) -> str:
-    """Returns the first key whose value does not fit, by halving the mapping at a path."""
+    """Returns the first key with an invalid value, by bisection of the mapping at a path."""
     keys = list(mapping)
     while len(keys) > 1:
         half = keys[: len(keys) // 2]

@@ -10,7 +10,9 @@ import functools
 import pathlib
 from collections.abc import Iterator
 
-from classifier import options
+from classifier.config import options
+from classifier.config.formats import FORMATS
+from classifier.config.optimizer import OPTIMIZERS
 from tests import source_tree
 
 Types = dict[str, str]
@@ -41,6 +43,10 @@ def readers(script: str, config_class: type) -> dict[str, list[str]]:
             for option in (name, *through.get((owner, name), ())):
                 if option in owners.get(owner, ()):
                     found[option].add(source_tree.module_name(path))
+    for row in OPTIMIZERS.values():  # read by the names in the table
+        for option in row.options.values():
+            if option in owners.get("OptimizerOptions", ()):
+                found[option].add("classifier.training.optimizers")
     return {name: sorted(modules) for name, modules in found.items()}
 
 
@@ -52,7 +58,10 @@ def _loaded(path: pathlib.Path) -> tuple[pathlib.Path, ...]:
         path = rest.pop()
         if path not in found:
             found[path] = True
-            rest += [file for _, name in source_tree.imports(path) for file in _files(name)]
+            names = [name for _, name in source_tree.imports(path)]
+            if source_tree.module_name(path) == "classifier.export.run":  # by the rows of its table
+                names += [f"classifier.export.{row.module}" for row in FORMATS.values()]
+            rest += [file for name in names for file in _files(name)]
     return tuple(found)
 
 
@@ -153,17 +162,9 @@ def _reads(path: pathlib.Path, fields: dict[tuple[str, str], str]) -> Iterator[t
 
 
 def _scopes(module: ast.Module) -> Iterator[tuple[ast.AST, Types]]:
-    """Yields each function, and each lambda in a table of annotated ones, with what is known."""
+    """Yields each function and the rest of the module, with what is known."""
     for node in module.body:
         if isinstance(node, ast.ClassDef):
             yield from ((part, {"self": node.name}) for part in node.body)
-        elif isinstance(node, ast.AnnAssign):
-            lists = [each for each in ast.walk(node.annotation) if isinstance(each, ast.List)]
-            taken = [_annotated(each) for each in lists[0].elts] if lists else []
-            for each in ast.walk(node):
-                if isinstance(each, ast.Lambda):
-                    names = [argument.arg for argument in each.args.args]
-                    pairs = zip(names, taken, strict=False)
-                    yield each, {name: known for name, known in pairs if known}
         else:
             yield node, {}

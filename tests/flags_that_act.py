@@ -13,29 +13,31 @@ from collections.abc import Iterator
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
-from classifier import options
+from classifier.config import options
 from tests import flag_readers, source_tree
-from tests.classifier import test_original_flags as originals
+from tests.classifier.cli import test_original_flags as originals
 
+_INPUTS, _FIT = "classifier/inputs", "classifier/training"
+_HOOKS = "classifier/training/hooks"
 PAGE = source_tree.ROOT / "docs" / "flags.md"
-_TRAINING = "classifier/test_training_options.py"
-_ACT = "classifier/test_flags_act.py"
+_TRAINING = "classifier/training/test_training_options.py"
+_ACT = "classifier/training/test_flags_act.py"
 _BAD = "end_to_end/test_bad_input.py"
-_BATCH_NORM = "classifier/test_batch_norm.py"
-_CARD = "classifier/test_exporting_model_card.py"
-_CHECKS = "classifier/test_exporting_checks.py"
-_EVAL = "classifier/test_eval_flags_act.py"
-_GRAPH = "classifier/test_exporting_graph.py"
-_GRAPH_OPTIONS = "classifier/test_exporting_options.py"
+_BATCH_NORM = "classifier/training/test_batch_norm.py"
+_CARD = "classifier/export/test_model_card.py"
+_CHECKS = "classifier/export/test_checks.py"
+_EVAL = "classifier/inference/test_eval_flags_act.py"
+_GRAPH = "classifier/export/test_graph.py"
+_GRAPH_OPTIONS = "classifier/export/test_options.py"
 _LIMITS = "classifier/test_image_limits.py"
-_ORIGINALS = "classifier/test_exporting_originals.py"
+_ORIGINALS = "classifier/export/test_originals.py"
 _PIPELINE = "end_to_end/test_pipeline.py"
-_QUANTIZE = "classifier/test_quantize_delay.py"
-_RESOLVE = "classifier/test_resolve.py"
-_RUN = "classifier/test_run_flags_act.py"
+_QUANTIZE = "classifier/training/test_quantize_delay.py"
+_RESOLVE = "classifier/resolve/test_training.py"
+_RUN = "classifier/training/test_run_flags_act.py"
 _VALIDATION = "end_to_end/test_validation.py"
 _WORKERS = "end_to_end/test_workers.py"
-_WARM = "classifier/test_warm_start.py"
+_WARM = "classifier/training/test_warm_start.py"
 
 # Script -> test -> the flags that it proves to act.
 PROOFS: dict[str, dict[str, str]] = {
@@ -77,13 +79,13 @@ PROOFS: dict[str, dict[str, str]] = {
         f"{_QUANTIZE}::test_rounding_begins_after_the_delay": (
             "quantize_delay quantize_delay_epochs"
         ),
-        "classifier/test_bad_images.py::test_a_run_leaves_them_out_and_names_them": "on_bad_image",
-        "classifier/test_bad_images.py::test_too_many_stop_the_run": "max_bad_fraction",
-        "classifier/test_cache.py::test_a_run_reads_the_copies": "cache",
-        "classifier/test_data_service.py::test_a_run_trains_on_them": "data_service",
-        "classifier/test_contact_sheet.py::test_a_run_shows_its_images": "summarize_images",
-        "classifier/test_profile.py::test_a_run_leaves_a_trace": "profile_steps",
-        "classifier/test_curves.py::test_a_run_draws_its_curves": "plot_curves",
+        f"{_INPUTS}/test_bad_images.py::test_a_run_leaves_them_out_and_names_them": "on_bad_image",
+        f"{_INPUTS}/test_bad_images.py::test_too_many_stop_the_run": "max_bad_fraction",
+        f"{_INPUTS}/test_cache.py::test_a_run_reads_the_copies": "cache",
+        f"{_INPUTS}/test_data_service.py::test_a_run_trains_on_them": "data_service",
+        f"{_HOOKS}/test_image_grid.py::test_a_run_shows_its_images": "summarize_images",
+        f"{_HOOKS}/test_profiler.py::test_a_run_leaves_a_trace": "profile_steps",
+        f"{_HOOKS}/test_curves.py::test_a_run_draws_its_curves": "plot_curves",
         f"{_RUN}::test_durations_in_epochs": (
             "num_epochs_per_decay piecewise_epochs warmup_epochs decay_per_clone"
         ),
@@ -92,8 +94,8 @@ PROOFS: dict[str, dict[str, str]] = {
         f"{_RUN}::test_shards_are_read_side_by_side": "num_readers",
         f"{_RUN}::test_images_are_prepared_side_by_side": "num_preprocessing_threads",
         f"{_RUN}::test_the_shuffle_buffer_changes_the_order": "shuffle_buffer_mb",
-        "classifier/test_mixing.py::test_the_flags_change_a_run": "mixup_alpha cutmix_alpha",
-        "classifier/test_mixing.py::test_each_option_changes_the_images": (
+        f"{_INPUTS}/test_mixing.py::test_the_flags_change_a_run": "mixup_alpha cutmix_alpha",
+        f"{_INPUTS}/test_mixing.py::test_each_option_changes_the_images": (
             "auto_augment rand_augment rand_augment_layers random_erasing random_crop random_flip"
             " color_distortion"
         ),
@@ -110,10 +112,10 @@ PROOFS: dict[str, dict[str, str]] = {
             "sync_replicas replicas_to_aggregate"
         ),
         f"{_RUN}::test_parameter_servers_are_refused": "num_ps_tasks",
-        "classifier/test_on_nan.py::test_a_run_that_explodes_goes_back_so_often_and_stops": (
+        f"{_FIT}/test_on_nan.py::test_a_run_that_explodes_goes_back_so_often_and_stops": (
             "on_nan max_nan_restores"
         ),
-        "classifier/test_watchdog.py::test_the_flag_acts": "watchdog_minutes",
+        f"{_HOOKS}/test_watchdog.py::test_the_flag_acts": "watchdog_minutes",
         f"{_RUN}::test_clones_on_the_cpu": "clone_on_cpu",
         f"{_WORKERS}::test_two_workers_train_as_two_clones": (
             "num_clones worker_replicas master task"
@@ -123,7 +125,7 @@ PROOFS: dict[str, dict[str, str]] = {
         ),
         "end_to_end/test_compute_dtype.py::test_float16_run_logs_its_loss_scale": ("compute_dtype"),
         "end_to_end/test_resume.py::test_resume_after_two_sigkills_is_bit_identical": "train_dir",
-        "classifier/test_set_aside.py::test_a_run_begins_anew_and_nothing_is_lost": "restart",
+        f"{_FIT}/test_backup.py::test_a_run_begins_anew_and_nothing_is_lost": "restart",
         "end_to_end/test_resume.py::test_complete_run_stays_unchanged": "max_number_of_steps",
         f"{_VALIDATION}::test_evaluates_at_each_interval_and_at_the_end": "eval_every_epochs",
         f"{_RUN}::test_which_split_is_evaluated": "eval_split_name",
@@ -146,7 +148,9 @@ PROOFS: dict[str, dict[str, str]] = {
         f"{_EVAL}::test_images_are_prepared_side_by_side": "num_preprocessing_threads",
         f"{_EVAL}::test_a_server_is_refused": "master",
         f"{_QUANTIZE}::test_evaluation_inside_training_rounds": "quantize",
-        "classifier/test_recalibrating.py::test_the_evaluation_says_both": "recalibrate_batch_norm",
+        "classifier/inference/test_precise_batch_norm.py::test_the_evaluation_says_both": (
+            "recalibrate_batch_norm"
+        ),
     },
     "export_inference_graph": {
         f"{_LIMITS}::test_max_pixels_acts_in_export": "max_pixels",
@@ -158,13 +162,13 @@ PROOFS: dict[str, dict[str, str]] = {
         f"{_GRAPH_OPTIONS}::test_videos": "is_video_model num_frames",
         f"{_GRAPH}::test_what_is_not_inference_is_refused": "is_training",
         f"{_QUANTIZE}::test_a_graph_without_weights_rounds_what_freeze_graph_puts_in": "quantize",
-        "classifier/test_exporting_averages.py::test_the_averages_take_the_place_of_the_weights": (
+        "classifier/export/test_averages.py::test_the_averages_take_the_place_of_the_weights": (
             "moving_average_decay"
         ),
-        "classifier/test_exporting.py::test_preprocessing_inside_a_frozen_graph": "input_type",
+        "classifier/export/test_formats.py::test_preprocessing_inside_a_frozen_graph": "input_type",
         f"{_ORIGINALS}::test_the_preprocessing_that_the_options_name": "preprocessing_name",
-        "classifier/test_exporting.py::test_frozen_graphs_count_their_ops": "fold_batch_norm",
-        "classifier/test_exporting_endpoint.py::test_a_frozen_graph_ends_at_an_end_point": (
+        "classifier/export/test_formats.py::test_frozen_graphs_count_their_ops": "fold_batch_norm",
+        "classifier/export/test_endpoint.py::test_a_frozen_graph_ends_at_an_end_point": (
             "final_endpoint"
         ),
         f"{_CARD}::test_the_card_of_a_run_that_evaluated_itself": "license",
@@ -173,21 +177,27 @@ PROOFS: dict[str, dict[str, str]] = {
             "check_images dataset_split_name"
         ),
         f"{_CHECKS}::test_accuracy_may_fall_by_max_drop": "max_drop",
-        "classifier/test_exporting_tflite.py::test_more_images_calibrate_a_wider_range": (
+        "classifier/export/test_tflite.py::test_more_images_calibrate_a_wider_range": (
             "calibration_images"
         ),
         f"{_PIPELINE}::test_exports_and_predicts": "checkpoint_path output_dir",
         f"{_PIPELINE}::test_frozen_graph_has_tf_slims_tensor_names": "formats",
     },
     "download_and_convert_data": {
-        "datasets/test_flags.py::test_every_option_reaches_the_converters": (
+        "datasets/test_flags.py::test_all_options_reach_the_converters": (
             "dataset_name dataset_dir"
         ),
-        "datasets/test_downloaded_datasets.py::test_mnist_from_a_folder": "source_dir",
-        "datasets/test_folder.py::test_stratified_and_repeatable": "validation_fraction split_seed",
-        "datasets/test_folder.py::test_max_pixels_acts": "max_pixels",
-        "datasets/test_folder.py::test_workers_and_no_workers_make_the_same": "on_bad_image",
-        "datasets/test_visualwakewords.py::test_the_flags_act": (
+        "datasets/test_downloaded_datasets.py::test_mnist_is_converted_from_source_dir": (
+            "source_dir"
+        ),
+        "datasets/test_folder.py::test_split_is_stratified_and_reproducible": (
+            "validation_fraction split_seed"
+        ),
+        "datasets/test_folder.py::test_max_pixels_limits_the_size": "max_pixels",
+        "datasets/test_folder.py::test_conversion_with_and_without_workers_is_identical": (
+            "on_bad_image"
+        ),
+        "datasets/test_visualwakewords.py::test_category_and_threshold_decide_the_labels": (
             "small_object_area_threshold foreground_class_of_interest"
         ),
     },

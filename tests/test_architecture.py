@@ -7,130 +7,92 @@ import sys
 
 import pytest
 
-from classifier import options
 from classifier.config import checkpoints as config_checkpoints
-from classifier.config import conversion, export, trained, training
+from classifier.config import conversion, evaluation, export, options, prediction, training
+from classifier.config.optimizer import OPTIMIZERS
 from tests import source_tree
 
-# The first that fits decides: a module -> what it may import of the project, by prefix.
-FLOORS = (
-    ("slim", ("slim",)),
-    ("nets", ("nets", "slim")),
-    ("datasets", ("datasets", "slim")),
-    ("preprocessing", ("preprocessing", "slim")),
-    ("deployment", ("deployment", "slim")),
-    ("classifier.config", ("classifier.config", "classifier.options", "slim._checks")),
-    ("classifier.exit_codes", ()),
-    ("classifier.flagfiles", ("slim._checks", "slim._files")),
-    (
-        "classifier.front_door",
-        (
-            "classifier.exit_codes",
-            "classifier.output",
-            "classifier.stopping",
-            "classifier.write_errors",
-            "slim._checks",
-            "slim._json",
-            "slim.signals",
-        ),
-    ),
-    ("classifier.help_text", ("classifier.options",)),
-    ("classifier.native_log", ()),
-    ("classifier.options", ("slim._checks",)),
-    ("classifier.output", ()),
-    (
-        "classifier.paths",
-        ("classifier.options", "slim._checks", "slim._files", "slim.checkpoints"),
-    ),
-    ("classifier.run_directory", ("slim._checks", "slim._json", "slim._paths")),
-    ("classifier.stopping", ()),
-    ("classifier.write_errors", ("slim._checks",)),
-    (
-        "classifier.flags",
-        (
-            "classifier.exit_codes",
-            "classifier.flagfiles",
-            "classifier.front_door",
-            "classifier.help_text",
-            "classifier.native_log",
-            "classifier.options",
-            "classifier.paths",
-            "nets.nets_factory",
-            "datasets.dataset_factory",
-            "preprocessing.preprocessing_factory",
-            "slim._checks",
-            "slim._json",
-        ),
-    ),
-    (
-        "classifier.res",  # resolve, resolve_trained, resuming
-        (
-            "classifier.config",
-            "classifier.options",
-            "classifier.res",
-            "classifier.run_directory",
-            "slim._checks",
-            "slim._json",
-        ),
-    ),
-    ("classifier.training", ("classifier", "deployment", "slim")),
-    ("classifier.evaluating", ("classifier", "deployment", "slim")),
-    ("classifier.exporting", ("classifier", "deployment", "slim")),
-    ("classifier.predicting", ("classifier", "deployment", "slim")),
-    (
-        "classifier",
-        (
-            "classifier",
-            "nets.nets_factory",
-            "nets.published",
-            "nets.statistics",
-            "datasets.dataset_factory",
-            "preprocessing.preprocessing_factory",
-            "slim",
-        ),
-    ),
-    (
-        "download_and_convert_data",
-        (
-            "classifier.flags",
-            "classifier.config",
-            "classifier.exit_codes",
-            "classifier.stopping",
-            "datasets",
-        ),
-    ),
-    ("", ("classifier",)),  # the other scripts
+TABLES = (
+    "nets.nets_factory",
+    "nets.published",
+    "datasets.dataset_factory",
+    "datasets.splits",
+    "preprocessing.preprocessing_factory",
 )
-ROOFS = tuple(
-    f"classifier.{name}" for name in ("training", "evaluating", "exporting", "predicting")
+GROUND = (
+    "classifier.model_info",
+    "classifier.run_directory",
+    "classifier.metrics_file",
+    "classifier.cli",
+    "classifier.config",
+    "classifier.resolve",
+    *TABLES,
+    "slim",
 )
-TENSORFLOW_FREE = (
-    "classifier.checkpoint_names",
+MIDDLE = (
+    "classifier.inputs",
     "classifier.checkpoints",
+    "classifier.network",
+    "classifier.ownership",
+    *GROUND,
+)
+# A room -> what it may import beside itself: the rooms below it, and of the other packages what is
+# named here.
+ROOMS = {
+    "slim": (),
+    "nets": ("slim",),
+    "datasets": ("slim",),
+    "preprocessing": ("slim",),
+    "deployment": ("slim",),
+    "classifier.metrics_file": ("slim",),
+    "classifier.model_info": ("slim",),
+    "classifier.run_directory": ("classifier.model_info", "slim"),
+    "classifier.config": ("slim",),
+    "classifier.cli": ("classifier.config", "nets.sizes", *TABLES, "slim"),
+    "classifier.resolve": (
+        "classifier.config",
+        "classifier.model_info",
+        "classifier.run_directory",
+        *TABLES,
+        "slim",
+    ),
+    "classifier.inputs": GROUND,
+    "classifier.checkpoints": GROUND,
+    "classifier.ownership": ("classifier.checkpoints", *GROUND),
+    "classifier.network": GROUND,
+    "classifier.inference": MIDDLE,
+    "classifier.training": ("classifier.inference", "deployment", *MIDDLE),
+    "classifier.export": ("classifier.inference", *MIDDLE),
+    "download_and_convert_data": ("classifier.cli", "classifier.config", "datasets"),
+    "eval_image_classifier": ("classifier.cli", "classifier.config", "classifier.inference"),
+    "export_inference_graph": ("classifier.cli", "classifier.config", "classifier.export"),
+    "predict_image_classifier": ("classifier.cli", "classifier.config", "classifier.inference"),
+    "train_image_classifier": ("classifier.cli", "classifier.config", "classifier.training"),
+}
+TENSORFLOW_FREE = (
+    "classifier.checkpoints.__main__",
+    "classifier.checkpoints.names",
+    "classifier.cli.disk_errors",
+    "classifier.cli.flags",
+    "classifier.cli.stopping",
+    "classifier.metrics_file",
+    "classifier.ownership",
     "classifier.config",
     "classifier.config.checkpoints",
-    "classifier.class_weights",
-    "classifier.config.trained",
-    "classifier.exit_codes",
-    "classifier.facts",
-    "classifier.flagfiles",
-    "classifier.flags",
-    "classifier.front_door",
-    "classifier.help_text",
-    "classifier.metrics_file",
-    "classifier.native_log",
-    "classifier.output",
-    "classifier.options",
-    "classifier.ownership",
-    "classifier.paths",
-    "classifier.resolve",
-    "classifier.resolve_graph",
-    "classifier.resolve_schedule",
-    "classifier.resolve_trained",
-    "classifier.resuming",
+    "classifier.config.conversion",
+    "classifier.config.evaluation",
+    "classifier.config.export",
+    "classifier.config.prediction",
+    "classifier.config.training",
+    "classifier.model_info",
+    "classifier.resolve.cluster",
+    "classifier.resolve.evaluation",
+    "classifier.resolve.export",
+    "classifier.resolve.prediction",
+    "classifier.resolve.resume",
+    "classifier.resolve.training",
+    "classifier.resolve.warnings",
     "classifier.run_directory",
-    "classifier.stopping",
-    "classifier.write_errors",
     "datasets.archives",
     "datasets.conversion_journal",
     "datasets.conversion_report",
@@ -157,14 +119,20 @@ TENSORFLOW_FREE = (
 )
 
 
-def within(name, prefix):
-    return name == prefix or name.startswith((f"{prefix}.", f"{prefix}_")) or prefix == ""
+def module_of(path):
+    """Returns a file's dotted name; the package itself, which is empty, has none."""
+    name = source_tree.module_name(path)
+    return "" if name == "classifier" else name
 
 
-def allowed(module):
-    if module.startswith("classifier.res"):
-        return dict(FLOORS)["classifier.res"]
-    return next(may for prefix, may in FLOORS if within(module, prefix))
+def is_in(name, module):
+    return name == module or name.startswith(f"{module}.")
+
+
+def room_of(module):
+    """Returns the room that a module is in: each is in exactly one."""
+    (room,) = [room for room in ROOMS if is_in(module, room)]
+    return room
 
 
 def wrong_imports(path):
@@ -176,22 +144,45 @@ def wrong_imports(path):
         if name.endswith(".*"):
             yield f"{where}: name what is used"
         ours = name.split(".")[0] in source_tree.PACKAGES
-        may = allowed(module)
-        if ours and not any(name.startswith(prefix) for prefix in may):
-            # `from classifier import flags` is the module classifier.flags.
-            yield f"{where}; it may import {', '.join(may) or 'nothing of the project'}"
-        if module.startswith("classifier") and name.startswith(ROOFS) and name != module:
-            yield f"{where}, which stands above it or beside it"
+        room = room_of(module)
+        may = (room, *ROOMS[room])
+        if ours and not any(is_in(name, each) for each in may):
+            # `from classifier import network` is the module classifier.network.
+            yield f"{where}; it may import {', '.join(may)}"
 
 
-@pytest.mark.parametrize("path", source_tree.files(), ids=source_tree.module_name)
+@pytest.mark.parametrize("path", [p for p in source_tree.files() if module_of(p)], ids=module_of)
 def test_imports_go_down(path):
-    wrong = [
-        each
-        for each in wrong_imports(path)
-        if not (source_tree.module_name(path).startswith(ROOFS) and "beside it" in each)
-    ]
+    wrong = list(wrong_imports(path))
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    "module, imported",
+    [
+        ("classifier/resolve/training.py", "from classifier.training import step"),
+        ("classifier/resolve/training.py", "from nets import lenet"),
+        ("classifier/config/run.py", "from classifier.cli import flags"),
+        ("classifier/inputs/batches.py", "from classifier import network"),
+        ("classifier/inference/evaluate.py", "from classifier.training import step"),
+        ("classifier/export/run.py", "from classifier.training import step"),
+        ("nets/lenet.py", "from datasets import splits"),
+        ("train_image_classifier.py", "import slim"),
+    ],
+)
+def test_an_import_that_goes_up_or_across_is_found(module, imported, monkeypatch):
+    monkeypatch.setattr(source_tree, "tree", lambda path: ast.parse(imported))
+    assert list(wrong_imports(source_tree.ROOT / module))
+
+
+def test_options_of_the_schedule_do_not_travel_past_resolve():
+    readers = {
+        room_of(source_tree.module_name(path))
+        for path in source_tree.files()
+        for _, name in source_tree.imports(path)
+        if is_in(name, "classifier.config.schedule")
+    }
+    assert readers == {"classifier.config", "classifier.resolve"}
 
 
 def test_modules_of_the_ground_floor_load_without_tensorflow(tmp_path):
@@ -214,21 +205,23 @@ def test_modules_of_the_ground_floor_load_without_tensorflow(tmp_path):
 
 
 def attributes_read():
-    declarations = (
-        "classifier.config",
-        "classifier.config.checkpoints",
-        "classifier.config.trained",
-        "classifier.options",
-    )
     return {
         node.attr
         for path in source_tree.files()
-        if path.name.endswith(".py")
-        and not source_tree.module_name(path).startswith(declarations)
-        and source_tree.module_name(path).split(".")[0] in ("classifier", *scripts())
-        for node in ast.walk(source_tree.tree(path))
+        if source_tree.module_name(path).split(".")[0] in ("classifier", *scripts())
+        for part in readers_in(path)
+        for node in ast.walk(part)
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)
     }
+
+
+def readers_in(path):
+    """Returns the parts of a file in which a read of an option counts."""
+    tree = source_tree.tree(path)
+    if not is_in(source_tree.module_name(path), "classifier.config"):
+        return [tree]
+    functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+    return [each for each in functions if each.decorator_list]  # the properties of a group
 
 
 def scripts():
@@ -243,13 +236,14 @@ def scripts():
         config_checkpoints.InspectConfig,
         config_checkpoints.DiffConfig,
         config_checkpoints.ConvertConfig,
-        trained.EvalConfig,
+        evaluation.EvalConfig,
         export.ExportConfig,
-        trained.PredictConfig,
+        prediction.PredictConfig,
     ],
 )
 def test_every_flag_is_read(config_class):
-    unread = sorted(set(options.by_name(config_class)) - attributes_read())
+    of_optimizers = {name for row in OPTIMIZERS.values() for name in row.options.values()}
+    unread = sorted(set(options.by_name(config_class)) - attributes_read() - of_optimizers)
     assert not unread, f"accepted and ignored: {unread}"
 
 
@@ -260,7 +254,7 @@ def test_absl_flags_are_read_in_one_place():
         for _, name in source_tree.imports(path)
         if name.startswith("absl.flags")
     }
-    assert readers == {"classifier.flags"}
+    assert readers == {"classifier.cli.flags"}
 
 
 def test_compat_v1_gives_its_reason():

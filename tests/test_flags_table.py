@@ -2,9 +2,9 @@
 
 import pytest
 
-from classifier import options
+from classifier.config import options
 from tests import flag_readers, flags_that_act
-from tests.classifier import test_original_flags as originals
+from tests.classifier.cli import test_original_flags as originals
 
 
 @pytest.mark.parametrize("script", flags_that_act.PROOFS)
@@ -45,14 +45,16 @@ def test_readers_are_those_of_the_group_and_not_of_a_namesake():
     assert not [
         module
         for module in every
-        if module.startswith(("classifier.exporting", "classifier.evaluating"))
+        if module.startswith(("classifier.export", "classifier.inference.evaluate"))
     ]
     # tf.data.Options has a `deterministic` too, and ModelInfo a `model_name`.
-    assert found["deterministic"] == ["classifier.training"]
-    assert found["model_name"] == ["classifier.resolve"]
-    assert "classifier.training_batches" in found["on_bad_image"], "read by a property"
-    assert found["adam_beta1"] == ["classifier.optimizers"], "read in a table of lambdas"
-    assert "classifier.hooks.validation" in found["early_stopping_patience"], "read of an attribute"
+    assert found["deterministic"] == ["classifier.training.run"]
+    assert found["model_name"] == ["classifier.resolve.training"]
+    assert "classifier.training.batches" in found["on_bad_image"], "read by a property"
+    assert found["adam_beta1"] == ["classifier.training.optimizers"], "read by a name in a table"
+    assert "classifier.training.hooks.validation" in found["early_stopping_patience"], (
+        "read of an attribute"
+    )
 
 
 def test_the_page_is_current():

@@ -3,9 +3,10 @@
 import dataclasses
 import functools
 from collections.abc import Iterator
+from typing import Any
 
 from classifier.config import bounds
-from classifier.options import Options, option
+from classifier.config.options import Options, option
 from slim import _checks
 
 COLOR_DISTORTIONS = ("none", "fast", "full")
@@ -63,6 +64,16 @@ class AugmentationOptions(Options):
         " With mixup_alpha too, each batch gets one of the two.",
         check=bounds.non_negative,
     )
+
+    @property
+    def switches(self) -> dict[str, Any]:
+        """The distortions that were chosen, as arguments of the training preprocessing."""
+        chosen = {
+            "random_crop": self.random_crop,
+            "random_flip": self.random_flip,
+            "color_distortion": self.color_distortion,
+        }
+        return {name: value for name, value in chosen.items() if value is not None}
 
     def conflicts(self) -> Iterator[str]:
         """Yields what does not go together."""

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterator
 
-from classifier.options import Options, option, required
+from classifier.config.options import Options, option, required
 from slim import _checks
 
 _CHECKPOINT = "Checkpoint, folder of checkpoints (its newest is taken), or .weights.h5 file."

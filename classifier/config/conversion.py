@@ -3,7 +3,7 @@
 import dataclasses
 
 from classifier.config import bounds
-from classifier.options import Options, option, required
+from classifier.config.options import Options, option, required
 from slim._image_limits import MAX_PIXELS
 
 

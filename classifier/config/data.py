@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from classifier.config import bounds
 from classifier.config.image_limits import max_pixels_option
-from classifier.options import Options, option, required
+from classifier.config.options import Options, option, required
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

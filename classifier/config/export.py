@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from classifier.config import bounds
 from classifier.config.formats import FORMATS
 from classifier.config.image_limits import max_pixels_option
-from classifier.config.trained import ModelOptions
-from classifier.options import Options, option
+from classifier.config.model import ModelOptions
+from classifier.config.options import Options, option
 
 INPUT_TYPES = ("float_image", "uint8_image", "encoded_image")
 DEFAULT_FORMATS = ("frozen_pb", "saved_model")

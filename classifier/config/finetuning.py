@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from classifier.config import bounds
-from classifier.options import Options, option
+from classifier.config.options import Options, option
 
 AUTO, NONE = "auto", "none"
 _OF_A_CHECKPOINT = ("checkpoint_exclude_scopes", "checkpoint_scope_map", "ignore_missing_vars")

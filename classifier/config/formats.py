@@ -5,10 +5,12 @@ from collections.abc import Mapping
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FormatFacts:
+class FormatRow:
     """One format.
 
     Attributes:
+      module: of `classifier.export`, which writes it.
+      function: name there of the function from a `Job` to what it exported.
       file: path below the folder of the export; `{model}` and `{version}` stand for the network and
         the training step.
       quantized: whether weights or activations are rounded, so that answers may differ.
@@ -19,6 +21,8 @@ class FormatFacts:
       no_videos: why it cannot take a network of videos; empty if it can.
     """
 
+    module: str
+    function: str = "write"
     file: str
     quantized: bool = False
     measured: bool = False
@@ -32,29 +36,37 @@ _LITERT = {"ai_edge_litert": "ai-edge-litert"}
 _NO_POOLING = "TensorFlow Lite has no three-dimensional pooling"
 _ONNX = {"tf2onnx": "tf2onnx", "onnxruntime": "onnxruntime"}
 
-FORMATS: Mapping[str, FormatFacts] = {
-    "frozen_pb": FormatFacts(file="{model}.pb", rounds=True),
-    "saved_model": FormatFacts(file="saved_model/{version}", rounds=True),
-    "tflite": FormatFacts(
+FORMATS: Mapping[str, FormatRow] = {
+    "frozen_pb": FormatRow(module="frozen", file="{model}.pb", rounds=True),
+    "saved_model": FormatRow(module="saved_model", file="saved_model/{version}", rounds=True),
+    "tflite": FormatRow(
+        module="tflite",
+        function="write_float",
         file="{model}.tflite",
         rounds=True,
         packages=_LITERT,
         no_videos=_NO_POOLING,
     ),
-    "tflite_float16": FormatFacts(
+    "tflite_float16": FormatRow(
+        module="tflite",
+        function="write_float16",
         file="{model}_float16.tflite",
         quantized=True,
         packages=_LITERT,
         no_videos=_NO_POOLING,
     ),
-    "tflite_dynamic": FormatFacts(
+    "tflite_dynamic": FormatRow(
+        module="tflite",
+        function="write_dynamic",
         file="{model}_dynamic.tflite",
         quantized=True,
         measured=True,
         packages=_LITERT,
         no_videos=_NO_POOLING,
     ),
-    "tflite_int8": FormatFacts(
+    "tflite_int8": FormatRow(
+        module="tflite",
+        function="write_int8",
         file="{model}_int8.tflite",
         quantized=True,
         measured=True,
@@ -63,7 +75,9 @@ FORMATS: Mapping[str, FormatFacts] = {
         packages=_LITERT,
         no_videos=_NO_POOLING,
     ),
-    "onnx": FormatFacts(file="{model}.onnx", packages=_ONNX),
-    "keras": FormatFacts(file="{model}.keras"),
-    "weights_h5": FormatFacts(file="{model}.weights.h5", rounds=True),
+    "onnx": FormatRow(module="onnx", file="{model}.onnx", packages=_ONNX),
+    "keras": FormatRow(module="keras", function="write_model", file="{model}.keras"),
+    "weights_h5": FormatRow(
+        module="keras", function="write_weights", file="{model}.weights.h5", rounds=True
+    ),
 }

@@ -3,7 +3,7 @@
 from typing import Any
 
 from classifier.config import bounds
-from classifier.options import option
+from classifier.config.options import option
 from slim._image_limits import MAX_PIXELS
 
 

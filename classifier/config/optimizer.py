@@ -4,43 +4,76 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 
 from classifier.config import bounds
-from classifier.options import Options, option
+from classifier.config.options import Options, option
 
-_ORIGINALS = ("adadelta", "adagrad", "adam", "ftrl", "momentum", "rmsprop", "sgd")
-DECOUPLED = ("adafactor", "adamw", "lamb", "lion", "muon")
-OPTIMIZERS = (*_ORIGINALS, *DECOUPLED)
 
-_LIKE_ADAMW = ("adamw", "lamb", "muon")
-# Which optimizers read an option.
-READ_BY: Mapping[str, tuple[str, ...]] = {
-    "adadelta_rho": ("adadelta",),
-    "adagrad_initial_accumulator_value": ("adagrad",),
-    "adam_beta1": ("adam", *_LIKE_ADAMW),
-    "adam_beta2": ("adam", *_LIKE_ADAMW),
-    "adamw_epsilon": _LIKE_ADAMW,
-    "optimizer_weight_decay": DECOUPLED,
-    "lion_beta1": ("lion",),
-    "lion_beta2": ("lion",),
-    "muon_momentum": ("muon",),
-    "adafactor_beta2_decay": ("adafactor",),
-    "adafactor_clip_threshold": ("adafactor",),
-    "opt_epsilon": ("adadelta", "adam", "rmsprop"),
-    "ftrl_learning_rate_power": ("ftrl",),
-    "ftrl_initial_accumulator_value": ("ftrl",),
-    "ftrl_l1": ("ftrl",),
-    "ftrl_l2": ("ftrl",),
-    "momentum": ("momentum",),
-    "rmsprop_momentum": ("rmsprop",),
-    "rmsprop_decay": ("rmsprop",),
+@dataclasses.dataclass(frozen=True)
+class OptimizerRow:
+    """One optimizer.
+
+    Attributes:
+      class_name: its class in `slim.optimizers`.
+      options: argument of that class -> option that sets it; an option that is None leaves the
+        argument at the class's default.
+      is_new: whether TF-Slim's script lacks it.
+      spares_head: whether it takes the scopes of the network's head as `exclude_scopes`.
+    """
+
+    class_name: str
+    options: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    is_new: bool = False
+    spares_head: bool = False
+
+
+_ADAM = {"beta1": "adam_beta1", "beta2": "adam_beta2"}
+_ADAMW = {**_ADAM, "epsilon": "adamw_epsilon", "weight_decay": "optimizer_weight_decay"}
+
+OPTIMIZERS: Mapping[str, OptimizerRow] = {
+    "adadelta": OptimizerRow("Adadelta", {"rho": "adadelta_rho", "epsilon": "opt_epsilon"}),
+    "adagrad": OptimizerRow(
+        "Adagrad", {"initial_accumulator_value": "adagrad_initial_accumulator_value"}
+    ),
+    "adam": OptimizerRow("Adam", {**_ADAM, "epsilon": "opt_epsilon"}),
+    "ftrl": OptimizerRow(
+        "Ftrl",
+        {
+            "learning_rate_power": "ftrl_learning_rate_power",
+            "initial_accumulator_value": "ftrl_initial_accumulator_value",
+            "l1": "ftrl_l1",
+            "l2": "ftrl_l2",
+        },
+    ),
+    "momentum": OptimizerRow("Momentum", {"momentum": "momentum"}),
+    "rmsprop": OptimizerRow(
+        "RMSProp",
+        {"decay": "rmsprop_decay", "momentum": "rmsprop_momentum", "epsilon": "opt_epsilon"},
+    ),
+    "sgd": OptimizerRow("GradientDescent"),
+    "adafactor": OptimizerRow(
+        "Adafactor",
+        {
+            "beta2_decay": "adafactor_beta2_decay",
+            "clip_threshold": "adafactor_clip_threshold",
+            "weight_decay": "optimizer_weight_decay",
+        },
+        is_new=True,
+    ),
+    "adamw": OptimizerRow("AdamW", _ADAMW, is_new=True),
+    "lamb": OptimizerRow("Lamb", _ADAMW, is_new=True),
+    "lion": OptimizerRow(
+        "Lion",
+        {"beta1": "lion_beta1", "beta2": "lion_beta2", "weight_decay": "optimizer_weight_decay"},
+        is_new=True,
+    ),
+    "muon": OptimizerRow(
+        "Muon", {"momentum": "muon_momentum", **_ADAMW}, is_new=True, spares_head=True
+    ),
 }
-# Options that are easily taken for each other.
-_ALIKE = (
-    ("opt_epsilon", "adamw_epsilon"),
-    ("momentum", "rmsprop_momentum", "muon_momentum"),
-    ("adam_beta1", "lion_beta1"),
-    ("adam_beta2", "lion_beta2"),
-    ("adagrad_initial_accumulator_value", "ftrl_initial_accumulator_value"),
-)
+
+
+def readers(option: str) -> tuple[str, ...]:
+    """Returns the optimizers that read an option."""
+    return tuple(name for name, row in OPTIMIZERS.items() if option in row.options.values())
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,7 +81,7 @@ class OptimizerOptions(Options):
     """Optimizer."""
 
     optimizer: str = option(
-        "rmsprop", "Name of the optimizer.", choices=OPTIMIZERS, resume="refused"
+        "rmsprop", "Name of the optimizer.", choices=tuple(OPTIMIZERS), resume="refused"
     )
     adadelta_rho: float = option(0.95, "Decay rate of adadelta.", check=bounds.fraction)
     adagrad_initial_accumulator_value: float = option(
@@ -117,7 +150,7 @@ class OptimizerOptions(Options):
         them together with the optimizer."""
         for name in self._idle():
             if not self._is_of_original(name):
-                yield f"{name} is for {', '.join(READ_BY[name])}; {self._instead(name)}"
+                yield f"{name} is for {', '.join(readers(name))}; {self._instead(name)}"
 
     def without_effect(self) -> Iterator[str]:
         """Yields the others that have nothing to act on: the original takes them silently."""
@@ -129,21 +162,27 @@ class OptimizerOptions(Options):
                 )
 
     def _idle(self) -> Iterator[str]:
-        for name, optimizers in READ_BY.items():
-            if self.optimizer not in optimizers and self.is_changed(name):
-                yield name
+        for field in dataclasses.fields(self):
+            optimizers = readers(field.name)
+            if optimizers and self.optimizer not in optimizers and self.is_changed(field.name):
+                yield field.name
 
     def _is_of_original(self, name: str) -> bool:
-        return self.optimizer in _ORIGINALS and not set(READ_BY[name]).isdisjoint(_ORIGINALS)
+        others = (OPTIMIZERS[each] for each in readers(name))
+        return not OPTIMIZERS[self.optimizer].is_new and any(not row.is_new for row in others)
 
     def _instead(self, name: str) -> str:
         """Returns what the optimizer has instead of an option."""
         if name == "optimizer_weight_decay":
             return f"for {self.optimizer} it is weight_decay, the L2 penalty of the loss"
-        own = [other for other, optimizers in READ_BY.items() if self.optimizer in optimizers]
-        alike = next(
-            (other for group in _ALIKE if name in group for other in group if other in own), None
-        )
-        if alike:
-            return f"for {self.optimizer} it is {alike}"
-        return f"{self.optimizer} has {', '.join(own) or 'none of its own'}"
+        own = OPTIMIZERS[self.optimizer].options
+        (argument,) = {
+            argument
+            for row in OPTIMIZERS.values()
+            for argument, option in row.options.items()
+            if option == name
+        }
+        if argument in own:
+            return f"for {self.optimizer} it is {own[argument]}"
+        listed = [field.name for field in dataclasses.fields(self) if field.name in own.values()]
+        return f"{self.optimizer} has {', '.join(listed) or 'none of its own'}"

@@ -3,7 +3,7 @@
 import dataclasses
 
 from classifier.config import bounds
-from classifier.options import Options, option
+from classifier.config.options import Options, option
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

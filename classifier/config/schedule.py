@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 
 from classifier.config import bounds
-from classifier.options import Options, option
+from classifier.config.options import Options, option
 
 DECAYS = ("fixed", "exponential", "polynomial", "cosine", "piecewise")
 _GRADUAL = ("exponential", "polynomial", "cosine")

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from classifier.config import bounds
-from classifier.options import Options, option
+from classifier.config.options import Options, option
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 from classifier.config import bounds
-from classifier.options import Options, option
+from classifier.config.options import Options, option
 
 _ADDRESS = re.compile(r"(grpc://)?(?P<host>[^\s:/,]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})$")
 

@@ -9,8 +9,8 @@ import dataclasses
 from classifier.config.augmentation import AugmentationOptions
 from classifier.config.bad_images import BadImageOptions
 from classifier.config.data import TrainingDataOptions
+from classifier.config.failures import FailureOptions
 from classifier.config.finetuning import BatchNormOptions, FinetuneOptions
-from classifier.config.incidents import IncidentOptions
 from classifier.config.network import LossOptions, NetworkOptions
 from classifier.config.optimizer import OptimizerOptions
 from classifier.config.reporting import ReportingOptions
@@ -38,6 +38,6 @@ class TrainConfig:
     batch_norm: BatchNormOptions = BatchNormOptions()
     strategy: StrategyOptions = StrategyOptions()
     validation: ValidationOptions = ValidationOptions()
-    incidents: IncidentOptions = IncidentOptions()
+    failures: FailureOptions = FailureOptions()
     saving: SavingOptions = SavingOptions()
     reporting: ReportingOptions = ReportingOptions()

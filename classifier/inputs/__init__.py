@@ -1,9 +1,10 @@
 """Batches for training and evaluation, in an order that resuming can rely on."""
 
 from classifier.inputs.bad_images import BadImages
-from classifier.inputs.balanced import training_records
+from classifier.inputs.balanced import Index, index_records, training_records
 from classifier.inputs.batches import evaluation_dataset, training_dataset
 from classifier.inputs.cache import Cache
+from classifier.inputs.dataset import open_dataset
 from classifier.inputs.diagnosis import BadImage, describe_bad_image, translate_errors
 from classifier.inputs.mixing import Mixing
 
@@ -11,9 +12,12 @@ __all__ = [
     "BadImage",
     "BadImages",
     "Cache",
+    "Index",
     "Mixing",
     "describe_bad_image",
     "evaluation_dataset",
+    "index_records",
+    "open_dataset",
     "training_dataset",
     "training_records",
     "translate_errors",

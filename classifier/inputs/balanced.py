@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from classifier.inputs import order
+from classifier.inputs import shuffling
 from classifier.inputs.cache import Cache
 from slim import _checks
 from slim.data import dataset as dataset_lib
@@ -51,16 +51,16 @@ def training_records(
     shuffle_buffer_mb: int = 512,
     cache: Cache | None = None,
     at_once: int | None = None,
-    balanced: bool = False,
+    balanced: Index | None = None,
 ) -> tf.data.Dataset:
-    """Returns `order.training_records`, or, if `balanced`, records with every class as often as the
-    others; an epoch then is as many records as the split has.
+    """Returns `shuffling.training_records`, or, with an index of the split, records of every class
+    as often as of the others; an epoch then is as many records as the split has.
 
-    Args, results and errors are those of `order.training_records`; `shuffle_buffer_mb` does
+    Args, results and errors are those of `shuffling.training_records`; `shuffle_buffer_mb` does
     nothing for balanced records, whose order is one of the whole split.
     """
-    if not balanced:
-        return order.training_records(
+    if balanced is None:
+        return shuffling.training_records(
             dataset,
             seed=seed,
             start_index=start_index,
@@ -71,7 +71,7 @@ def training_records(
         )
     _checks.non_negative(start_index=start_index)
     _checks.positive(num_readers=num_readers, at_once=at_once)
-    index = _index_of(dataset)
+    index = balanced
     paths = cache.paths if cache else dataset.data_sources
     signature = {
         name: tf.TensorSpec([None], tf.int64)
@@ -105,23 +105,13 @@ def training_records(
     return found if at_once is None else found.batch(at_once, drop_remainder=True)
 
 
-# The one made last: a run asks for its dataset more than once.
-_made: list[tuple[dataset_lib.Dataset, Index]] = []
-
-
-def _index_of(dataset: dataset_lib.Dataset) -> Index:
-    if not _made or _made[0][0] is not dataset:
-        _made[:] = [(dataset, index_records(dataset))]
-    return _made[0][1]
-
-
 def index_records(dataset: dataset_lib.Dataset) -> Index:
     """Returns the index of a split; reads it once, which also checks its checksums.
 
     Raises:
       UserError: if there are no records, or a shard ends within one.
     """
-    order.shard_counts(dataset)
+    shuffling.shard_counts(dataset)
     columns: list[tuple[np.ndarray, ...]] = []
     for shard, path in enumerate(dataset.data_sources):
         found = tf.data.TFRecordDataset(path).map(

@@ -9,11 +9,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from classifier.inputs import bad_images, diagnosis, errors, order, preparation, service
-from classifier.inputs.balanced import training_records
+from classifier.inputs import bad_images, diagnosis, errors, examples, shuffling
+from classifier.inputs import data_service as service
+from classifier.inputs.balanced import Index, training_records
 from classifier.inputs.cache import Cache
+from classifier.inputs.examples import Example, Preparation, PreprocessingFn
 from classifier.inputs.mixing import Mixing
-from classifier.inputs.preparation import Example, Preparation, PreprocessingFn
 from slim import _checks
 from slim.data import dataset as dataset_lib
 
@@ -42,14 +43,14 @@ def training_dataset(
     cache: Cache | None = None,
     data_service: str | None = None,
     worker: tuple[int, int] = (0, 1),
-    balanced: bool = False,
+    balanced: Index | None = None,
 ) -> tf.data.Dataset:
     """Returns endless training batches; they run across the ends of epochs.
 
     Args:
       dataset: the split.
-      preprocessing_fn: `fn(image, height, width, seed=int32 [2])` gives a picture of that size;
-        `image` is a `slim.data.pictures.EncodedPicture`, so that it decodes no more than it needs.
+      preprocessing_fn: `fn(image, height, width, seed=int32 [2])` returns an image of that size;
+        `image` is a `slim.data.encoded_images.EncodedImage`, which may be decoded in part.
       image_size: height and width of the result, in pixels.
       batch_size: examples of a batch, over all clones.
       seed: of the run.
@@ -62,11 +63,11 @@ def training_dataset(
       shuffle_buffer_mb: bound on the encoded records held for shuffling, in 10^6 bytes. The order
         depends on it.
       mixing: mixes the examples of each batch.
-      skipped: remembers the pictures that cannot be decoded, which then do not stop the iteration.
+      skipped: collects the images that cannot be decoded, which then do not stop the iteration.
       cache: copies of the shards to be read instead of them.
       data_service: address of the `tf.data` service whose worker makes the batches; see `service`.
       worker: number of this process and how many share each batch; it reads its part of them all.
-      balanced: draw every class as often as the others.
+      balanced: of the split, by `index_records`: draw every class as often as the others.
 
     Returns:
       dicts of `image` (float32 `[batch_size, height, width, channels]`), `label` (int64
@@ -76,14 +77,14 @@ def training_dataset(
 
     Raises:
       UserError: if the dataset is empty or a number is out of range.
-      RunError: if a shard is cut inside a record. Bad data found later stop the iteration; iterate
+      RunError: if a shard is truncated. Bad data found later stop the iteration; iterate
         inside `translate_errors`.
     """
     num_classes = _checked(dataset, image_size, batch_size, labels_offset, num_classes)
     _checks.positive(num_preprocessing_threads=num_preprocessing_threads)
     index, count = worker
     own_size = batch_size // count
-    at_once = preparation.how_many_at_once(image_size, own_size)
+    at_once = examples.how_many_at_once(image_size, own_size)
     encoded = training_records(
         dataset,
         seed=seed,
@@ -112,7 +113,7 @@ def training_dataset(
     received = service.made_by(
         batches,
         data_service,
-        records=sum(order.shard_counts(dataset)),
+        records=sum(shuffling.shard_counts(dataset)),
         first=start_index + index * own_size,
         step=batch_size,
     )
@@ -145,7 +146,7 @@ def evaluation_dataset(
       num_classes: classes of the network; None for the dataset's less `labels_offset`.
       num_readers: segments of shards read at the same time.
       num_preprocessing_threads: examples prepared at the same time; None lets tf.data choose.
-      skipped: remembers the pictures that cannot be decoded, which then do not stop the iteration.
+      skipped: collects the images that cannot be decoded, which then do not stop the iteration.
 
     Returns:
       dicts of `image` (float32 `[batch_size, height, width, channels]`), `label` (int64
@@ -159,11 +160,11 @@ def evaluation_dataset(
     _checks.positive(num_preprocessing_threads=num_preprocessing_threads)
 
     prepare = Preparation(dataset, preprocessing_fn, image_size, labels_offset, skipped=skipped)
-    encoded = order.evaluation_records(dataset, num_readers=num_readers)
+    encoded = shuffling.evaluation_records(dataset, num_readers=num_readers)
     batches = prepare.batches(encoded, batch_size, num_preprocessing_threads)
     batches = batches.map(_label_check(dataset, labels_offset, num_classes))
     batches = batches.map(lambda batch: _fill(batch, batch_size))
-    number = -(-sum(order.shard_counts(dataset)) // batch_size)
+    number = -(-sum(shuffling.shard_counts(dataset)) // batch_size)
     return _finish(batches.apply(tf.data.experimental.assert_cardinality(number)))
 
 

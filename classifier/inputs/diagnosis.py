@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
-from classifier.inputs import errors, order
+from classifier.inputs import errors, shuffling
 from slim import _checks
 from slim.data import dataset as dataset_lib
 from slim.data import image_header, records
@@ -96,7 +96,7 @@ def _bad_record(
     dataset: dataset_lib.Dataset, upcoming: Callable[[], tf.data.Dataset] | None
 ) -> str | None:
     """Finds the first record that cannot be decoded and says why."""
-    upcoming = upcoming or (lambda: order.evaluation_records(dataset))
+    upcoming = upcoming or (lambda: shuffling.evaluation_records(dataset))
     encoded = upcoming().take(dataset.num_samples)
     decoded = encoded.map(
         # The sizes are asked for so that the decoding is not optimized away.

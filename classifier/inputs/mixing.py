@@ -4,7 +4,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from classifier.inputs import order
+from classifier.inputs import shuffling
 
 Example = dict[str, tf.Tensor]
 
@@ -41,9 +41,9 @@ class Mixing:
           the batch with its images mixed, and beside `label` the partner's, `mixed_label` (int64
           `[batch]`), and the own label's share, `mix` (float32 `[batch]`).
         """
-        stream = order.fold(order.seed_pair(self.seed), order.MIXING_STREAM)
+        stream = shuffling.fold(shuffling.seed_pair(self.seed), shuffling.MIXING_STREAM)
         kind_seed, share_seed, place_seed = tf.unstack(
-            tf.random.split(order.fold(stream, number), 3)
+            tf.random.split(shuffling.fold(stream, number), 3)
         )
         image, partner = batch["image"], self._partners(batch["image"])
         branches = [

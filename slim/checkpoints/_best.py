@@ -1,4 +1,4 @@
-"""The best checkpoint of a run, in its own directory with a record of how good it is."""
+"""The best checkpoint of a run, in its own directory with a record of its metric."""
 
 import dataclasses
 import json
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class _Record:
-    """What best.json holds; `kept` are other checkpoints, which are never removed."""
+    """The content of best.json; `kept` are other checkpoints, which are never removed."""
 
     checkpoint: _json.Name
     step: Annotated[int, msgspec.Meta(ge=-1)]
@@ -37,12 +37,12 @@ class _Record:
             raise ValueError("value is NaN, expected a number")
 
     def is_beaten_by(self, other: "_Record") -> bool:
-        """Returns whether another one of the same metric is better."""
+        """Returns whether another record of the same metric is better."""
         is_higher = other.value > self.value
         return is_higher if self.higher_is_better else other.value < self.value
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns it as JSON has it."""
+        """Returns the values to write as JSON."""
         values = dataclasses.asdict(self)
         kept = values.pop("kept")
         return values | ({"kept": list(kept)} if kept else {})
@@ -73,18 +73,18 @@ def save_best(
     """Writes the checkpoint `name` in `directory` if `value` beats the recorded one.
 
     The record is replaced after the new checkpoint is complete and before the old one is removed.
-    An equal value, or one that is NaN, is not better. A record of another metric, or of another
-    direction, does not count. Checkpoints are only removed if a record says that they are beaten:
-    without a usable one, those that are there are kept for good.
+    An equal value, or NaN, is not better. A record of another metric or direction is ignored.
+    Checkpoints are only removed if a record proves that they are worse: without a usable record,
+    the existing ones are always kept.
 
     Args:
-      directory: of the best checkpoint.
+      directory: directory of the best checkpoint.
       name: base name of the new checkpoint.
       tensors: name -> value.
-      metric_name: what `value` is.
-      value: of the new checkpoint.
-      higher_is_better: whether it is better the higher it is.
-      known_values: step -> value of earlier ones, to find the best where no record says it.
+      metric_name: name of the metric.
+      value: the new checkpoint's metric.
+      higher_is_better: whether larger values are better.
+      known_values: step -> value of earlier checkpoints, in case there is no record.
 
     Returns:
       The prefix, or None if nothing was written.
@@ -134,36 +134,37 @@ def _replace_record(directory: str, record: _Record) -> None:
 
 
 def _present(directory: str, name: str) -> set[str]:
-    """Returns the checkpoints, complete or not, that are called as `name` but for the step."""
+    """Returns the checkpoints, complete or not, with the base name of `name` and any step."""
     try:
         listing = _listing.list_checkpoints(directory)
     except FileNotFoundError:
         return set()
     base = name.rpartition("-")[0]
-    found = {*listing.names, *listing.orphans}
-    return {each for each in found if each.rpartition("-")[0] == base}
+    names = {*listing.names, *listing.orphans}
+    return {each for each in names if each.rpartition("-")[0] == base}
 
 
 def _recovered(
     directory: str, present: set[str], new: _Record, known_values: Mapping[int, float]
 ) -> _Record | None:
-    """Returns a record of the best of the checkpoints whose values are known."""
-    found = None
+    """Returns the record of the best checkpoint with a known value, or None."""
+    best_so_far = None
     for name in sorted(present):
         step = _listing.step_of(name)
         if step in known_values and name != new.checkpoint:
             value = float(known_values[step])
             each = dataclasses.replace(new, checkpoint=name, step=step, value=value)
-            found = each if found is None or found.is_beaten_by(each) else found
-    if found is not None:
+            if best_so_far is None or best_so_far.is_beaten_by(each):
+                best_so_far = each
+    if best_so_far is not None:
         _log.warning(
-            "%s: by the run's metrics the best so far is %s (%g)",
-            directory, found.checkpoint, found.value,
+            "%s: according to the run's metrics, the best so far is %s (%g)",
+            directory, best_so_far.checkpoint, best_so_far.value,
         )  # fmt: skip
     others = _checks.listed(sorted(present - {new.checkpoint}), 5)
     if others:
         _log.warning("%s: %s will not be removed", directory, others)
-    return found
+    return best_so_far
 
 
 def _read(directory: str) -> _Record | None:
@@ -187,5 +188,5 @@ def _parse(directory: str) -> _Record | None:
     record = _json.read(path, _Record, advice=advice, finite=False)
     if record and not _listing.is_checkpoint(os.path.join(directory, record.checkpoint)):
         name = _json.printable(record.checkpoint)
-        raise _checks.UserError(f"{path} names {name}, which is not there. {advice}")
+        raise _checks.UserError(f"{path} names {name}, which does not exist. {advice}")
     return record

@@ -2,8 +2,8 @@
 
 import pytest
 
-from classifier import flags
-from classifier.config.trained import EvalConfig
+from classifier.cli import flags
+from classifier.config.evaluation import EvalConfig
 from classifier.config.training import TrainConfig
 
 
@@ -20,7 +20,7 @@ def digits(tmp_path_factory):
 @pytest.fixture(scope="session")
 def lenet_run(tmp_path_factory):
     """A folder as training leaves it: LeNet of the digits, with the recipe's weights."""
-    from tests.classifier.test_exporting import make_run
+    from tests.classifier.export.test_formats import make_run
 
     names = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
     folder = tmp_path_factory.mktemp("lenet_run")
@@ -30,10 +30,13 @@ def lenet_run(tmp_path_factory):
 @pytest.fixture(scope="session")
 def lenet_classifier(lenet_run):
     """The model of `lenet_run`."""
-    from classifier import model
+    from classifier.checkpoints import sources
+    from classifier.inference.model import InferenceModel
     from classifier.run_directory import RunDirectory
 
-    return model.InferenceModel(RunDirectory(str(lenet_run)).read_model_info(), str(lenet_run))
+    return InferenceModel(
+        RunDirectory(str(lenet_run)).read_model_info(), sources.open_checkpoint(str(lenet_run))
+    )
 
 
 class Answer:
@@ -48,7 +51,7 @@ class Answer:
 @pytest.fixture
 def evaluate(capsys, digits):
     """Runs the evaluation script on the digits; flags as keywords."""
-    from classifier import evaluating
+    from classifier.inference import evaluate
 
     def run(checkpoint_path, **more):
         given = {
@@ -57,7 +60,7 @@ def evaluate(capsys, digits):
             "dataset_split_name": "validation",
         } | more
         argv = ["eval", *(f"--{name}={value}" for name, value in given.items())]
-        return Answer(flags.main(EvalConfig, evaluating.run, "", argv), capsys.readouterr())
+        return Answer(flags.main(EvalConfig, evaluate.run, "", argv), capsys.readouterr())
 
     return run
 
@@ -65,7 +68,7 @@ def evaluate(capsys, digits):
 @pytest.fixture
 def train(capsys, digits):
     """Runs the training script on the digits for some steps; flags as keywords."""
-    from classifier import training
+    from classifier.training import run as training
 
     def run(train_dir, **more):
         given = {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from classifier import options
+from classifier.config import options
 from classifier.config.export import ExportConfig
 from classifier.config.formats import FORMATS
 

@@ -1,4 +1,4 @@
-"""A dataset and networks that exist only as facts."""
+"""A dataset that exists only as facts."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -14,12 +14,3 @@ class Dataset:
         default_factory=lambda: {label: f"digit {label}" for label in range(10)}
     )
     num_channels: int | None = 1
-
-
-@dataclasses.dataclass(frozen=True)
-class Network:
-    image_size: int
-    input_rank: int = 4
-
-
-NETWORKS = {"lenet": Network(28), "inception_v3": Network(299), "s3dg": Network(224, 5)}

@@ -6,11 +6,14 @@ import subprocess
 
 import pytest
 
-from classifier import exporting, flags, predicting, training
+from classifier.cli import flags
 from classifier.config.checkpoints import ConvertConfig
 from classifier.config.conversion import DataConfig
 from classifier.config.export import ExportConfig
-from classifier.config.trained import PredictConfig
+from classifier.config.prediction import PredictConfig
+from classifier.export import run as exporting
+from classifier.inference import predict
+from classifier.training import run as training
 from slim import learning
 
 
@@ -171,7 +174,7 @@ def test_export_of_a_read_only_run_to_another_directory(read_only_run, tmp_path,
 def test_output_on_a_read_only_disk_is_refused_before_the_work(read_only_run, digits, capsys):
     code, out, err = script(
         PredictConfig,
-        predicting.run,
+        predict.run,
         "predict",
         capsys,
         checkpoint_path=read_only_run,
@@ -188,7 +191,7 @@ def test_predictions_are_printed_before_a_full_disk(small_disk, lenet_run, digit
     fill(disk)
     code, out, err = script(
         PredictConfig,
-        predicting.run,
+        predict.run,
         "predict",
         capsys,
         checkpoint_path=lenet_run,
@@ -204,7 +207,7 @@ def test_directories_of_new_files_are_created(tmp_path, lenet_run, digits, capsy
     path = tmp_path / "a" / "b"
     code, _, err = script(
         PredictConfig,
-        predicting.run,
+        predict.run,
         "predict",
         capsys,
         checkpoint_path=lenet_run,
@@ -239,13 +242,13 @@ def test_conversion_to_a_full_disk_fails_in_a_line(small_disk, capsys):
 
 @pytest.mark.parametrize("name", ["a.weights.h5", "model.ckpt-1"])
 def test_convert_to_a_full_disk_leaves_what_was_there(small_disk, lenet_run, capsys, name):
-    from classifier import checkpoint_tools
+    from classifier.checkpoints import commands
 
     disk = small_disk()
     (disk / "a.weights.h5").write_text("of before")
     code, _, err = script(
         ConvertConfig,
-        checkpoint_tools.convert,
+        commands.convert,
         "convert",
         capsys,
         checkpoint_path=lenet_run,

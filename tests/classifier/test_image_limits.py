@@ -6,17 +6,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from classifier import options, predicting
-from classifier.config.trained import PredictConfig
+from classifier.checkpoints import sources
+from classifier.config import options
+from classifier.config.prediction import PredictConfig
+from classifier.inference import predict as predicting
+from classifier.inference.model import InferenceModel
 from datasets import dataset_info, tfrecords, verify
 from slim import _checks
-from tests.classifier.test_exporting import export_to, make_run, read
+from tests.classifier.export.test_formats import export_to, make_run, read
 from tests.datasets import bombs
 
 PIXELS = 28 * 28  # of a digit
 _NAMED = re.compile(r"Cannot decode image .*has 28 x 28 pixels, more than max_pixels=783")
-BOMBS = {name: content for name, (content, _) in bombs.refused().items()}
-REASONS = {name: reason for name, (_, reason) in bombs.refused().items()}
+BOMBS = {name: content for name, (content, _) in bombs.rejected().items()}
+REASONS = {name: reason for name, (_, reason) in bombs.rejected().items()}
 GOOD = tf.io.encode_png(np.zeros([30, 30, 1], np.uint8)).numpy()
 
 
@@ -85,9 +88,8 @@ def test_predict_names_each_bomb_and_answers_the_others(lenet, tmp_path, capsys)
     with pytest.raises(_checks.RunError, match=f"{len(BOMBS)} of {len(BOMBS) + 2} pictures cannot"):
         predict(lenet, tmp_path, batch_size=5)
     assert capsys.readouterr().out.count("digit 0") == 2
-    classifier = predicting.model.InferenceModel(
-        predicting.facts._model_info(str(lenet)), str(lenet)
-    )
+    checkpoint = sources.open_checkpoint(str(lenet))
+    classifier = InferenceModel(checkpoint.info, checkpoint)
     paths = [str(tmp_path / name) for name in BOMBS]
     assert dict(predicting.predict(classifier, paths, 5)) == {
         str(tmp_path / name): reason for name, reason in REASONS.items()
@@ -96,9 +98,8 @@ def test_predict_names_each_bomb_and_answers_the_others(lenet, tmp_path, capsys)
 
 def test_a_file_that_cannot_be_opened_is_a_bad_one(lenet, tmp_path):
     (tmp_path / "good.png").write_bytes(GOOD)
-    classifier = predicting.model.InferenceModel(
-        predicting.facts._model_info(str(lenet)), str(lenet)
-    )
+    checkpoint = sources.open_checkpoint(str(lenet))
+    classifier = InferenceModel(checkpoint.info, checkpoint)
     (answer,) = dict(predicting.predict(classifier, [str(tmp_path)], 5)).values()
     assert answer == "cannot be read: not a regular file (a directory)"
 

@@ -11,13 +11,16 @@ import types
 
 import pytest
 
-from classifier import class_weights, cluster, facts, flags, predicting, resuming
+from classifier.checkpoints import sources
+from classifier.cli import flags
+from classifier.config.prediction import PredictConfig
 from classifier.config.strategy import StrategyOptions
-from classifier.config.trained import PredictConfig
-from classifier.exporting import model_card
-from classifier.hooks import curves
+from classifier.export import model_card
+from classifier.inference import predict
 from classifier.metrics_file import MetricsFile
+from classifier.resolve import class_weights, cluster, resume
 from classifier.run_directory import ModelInfo, RunDirectory
+from classifier.training.hooks import curves
 from datasets import conversion_journal, dataset_factory, dataset_info
 from slim import _checks, checkpoints, nan_restores, run_lock
 from slim.checkpoints import _listing
@@ -69,7 +72,7 @@ class Readers:
         if content is None:
             return text_of(INFO.to_dict())
         (self.folder / "model_info.json").write_bytes(content)
-        info = facts._model_info(str(self.folder))
+        info = sources._model_info(RunDirectory(str(self.folder)))
         assert info is None or (
             len(info.label_names) in (0, info.num_classes)
             and type(info.use_grayscale) is bool
@@ -87,7 +90,7 @@ class Readers:
         old = RunDirectory(str(self.folder)).read_config()
         values = {"options": dict.fromkeys(_option_names(), 1), "resolved": config["resolved"]}
         new = types.SimpleNamespace(to_dict=lambda: values)
-        changes = resuming.changed_options(old, new)
+        changes = resume.changed_options(old, new)
         assert all(str(change).isprintable() and len(str(change)) < 400 for change in changes)
         model_card._trained(RunDirectory(str(self.folder)))
         return None
@@ -192,8 +195,8 @@ class Readers:
         if content is None:
             return text_of(EVALUATION)
         (self.folder / "eval.json").write_bytes(content)
-        given = types.SimpleNamespace(eval_json=str(self.folder / "eval.json"))
-        found = model_card.measured(given, "run/model.ckpt-7", 7)
+        path, run = str(self.folder / "eval.json"), RunDirectory("run")
+        found = model_card.measured(path, run, "run/model.ckpt-7", 7)
         assert all(isinstance(value, (int, float)) for value in found.metrics.values())
         return None
 
@@ -229,7 +232,7 @@ class Readers:
 
 
 def _option_names():
-    from classifier import options
+    from classifier.config import options
     from classifier.config.training import TrainConfig
 
     return options.by_name(TrainConfig)
@@ -291,8 +294,8 @@ FILES = ("model_info.json", "config.json", "metrics.jsonl", "best/best.json", "c
 @pytest.fixture(scope="module")
 def finished_run(tmp_path_factory, digits):
     """A run of two steps that evaluated itself."""
-    from classifier import training
     from classifier.config.training import TrainConfig
+    from classifier.training import run as training
 
     folder = tmp_path_factory.mktemp("finished") / "run"
     assert flags.main(TrainConfig, training.run, "", _train_argv(folder, digits, 2)) == 0
@@ -311,8 +314,8 @@ def _train_argv(folder, digits, steps):
 def test_the_scripts_answer_a_damaged_file_in_a_line(
     finished_run, digits, tmp_path, name, evaluate, capsys
 ):
-    from classifier import training
     from classifier.config.training import TrainConfig
+    from classifier.training import run as training
 
     intact = (finished_run / name).read_bytes()
     image = next(iter((digits / "samples").iterdir()))
@@ -325,7 +328,7 @@ def test_the_scripts_answer_a_damaged_file_in_a_line(
         record = checkpoints.best(run)
         argv = ["p", f"--checkpoint_path={run}", f"--images={image}"]
         answers = [
-            flags.main(PredictConfig, predicting.run, "", argv),
+            flags.main(PredictConfig, predict.run, "", argv),
             evaluate(run).code,
             flags.main(TrainConfig, training.run, "", _train_argv(run, digits, 3)),
         ]

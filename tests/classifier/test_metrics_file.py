@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from classifier.hooks.curves import Curves
 from classifier.metrics_file import MetricsFile
+from classifier.training.hooks.curves import Curves
 from slim import _checks, _json
 
 LINES = [

@@ -4,7 +4,8 @@ import os
 import pytest
 
 from classifier import run_directory
-from classifier.run_directory import ModelInfo, RunDirectory
+from classifier.model_info import ModelInfo
+from classifier.run_directory import RunDirectory
 from slim import _checks
 
 INFO = ModelInfo(

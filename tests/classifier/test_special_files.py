@@ -1,15 +1,22 @@
 """A FIFO, a directory or a device where a file is expected: a line at once, and nothing waits."""
 
+import dataclasses
 import os
 import shutil
 
 import h5py
 import pytest
 
-from classifier import flags
-from classifier.checkpoint_sources import open_source
-from classifier.config.trained import PredictConfig
-from classifier.hooks.bad_images import BadImagesLog
+from classifier import ownership
+from classifier.checkpoints import sources
+from classifier.checkpoints.sources import open_source
+from classifier.cli import flags
+from classifier.config import options
+from classifier.config.prediction import PredictConfig
+from classifier.inference.model import InferenceModel
+from classifier.resolve.prediction import prediction
+from classifier.run_directory import RunDirectory
+from classifier.training.hooks.bad_images import BadImagesLog
 from datasets import verify
 from slim import _checks, checkpoints, events
 from slim.data import records
@@ -58,7 +65,7 @@ def test_evaluation_of_a_run(make, name, tmp_path, evaluate, lenet_run):
                                   "bad_files.csv"])  # fmt: skip
 def test_training(make, name, tmp_path, train):
     run = tmp_path / "run"
-    run.mkdir()
+    ownership.claim_run(str(run))
     make(run / name)
     answer = train(run, on_bad_image="skip")
     assert answer.code == 2
@@ -78,7 +85,7 @@ def test_training_with_a_file_where_a_directory_is_written(name, tmp_path, train
 
 def test_event_files_need_a_directory(tmp_path):
     (tmp_path / "eval").symlink_to("nowhere")
-    with pytest.raises(_checks.UserError, match="eval is a link; event files need a directory"):
+    with pytest.raises(_checks.UserError, match="eval is a link, but event files need a"):
         events.EventFile(str(tmp_path / "eval"))
 
 
@@ -103,7 +110,9 @@ def test_shards(make, tmp_path):
     path = tmp_path / "digits_train-00000-of-00001.tfrecord"
     make(path)
     for read in (records.count_records, records.count_whole_records):
-        with pytest.raises(_checks.UserError, match=r"Shard .* is a .*, not a file: re-copy"):
+        with pytest.raises(
+            _checks.UserError, match=r"Shard .* is a .*, not a regular file: re-copy"
+        ):
             read(str(path))
     with pytest.raises(_checks.UserError, match="not a file: re-copy"):
         records.find_all_records([str(path)], [1])
@@ -151,3 +160,39 @@ def test_data_without_its_index_is_not_removed_if_a_directory_is_there(tmp_path)
     (tmp_path / "model.ckpt-7.index").mkdir()
     checkpoints.Checkpoints(tmp_path).save(8, {"v": [2.0]})
     assert (tmp_path / "model.ckpt-7.data-00000-of-00001").exists()
+
+
+@pytest.mark.parametrize(
+    "change, problem",
+    [
+        (
+            {"num_classes": 1_000_000},
+            "with 1000000 classes, for images of 28x28, has .* MB of weig",
+        ),
+        (
+            {"image_size": (16384, 16384)},
+            "for images of 16384x16384, has .* MB: it is not this netw",
+        ),
+        (
+            {"model_name": "lenett"},
+            "json cannot be used: model_name='lenett' is not known; did you",
+        ),
+        ({"preprocessing_name": "x"}, "json cannot be used: no preprocessing is known for 'x'"),
+    ],
+)
+def test_odd_facts_of_a_model_are_refused_before_they_fill_memory(
+    change, problem, tmp_path, lenet_run
+):
+    run = tmp_path / "run"
+    shutil.copytree(lenet_run, run)
+    directory = RunDirectory(str(run))
+    info = dataclasses.replace(directory.read_model_info(), label_names=(), **change)
+    directory.write_model_info(info)
+    config = options.build(PredictConfig, checkpoint_path=str(run), images="x")
+
+    def restore():
+        checkpoint = sources.open_checkpoint(str(run))
+        return InferenceModel(prediction(config, checkpoint.info).model, checkpoint)
+
+    with pytest.raises(_checks.UserError, match=problem):
+        restore()

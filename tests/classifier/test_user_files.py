@@ -9,19 +9,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from classifier import (
-    checkpoint_tools,
-    exporting,
-    options,
-    ownership,
-    predicting,
-    set_aside,
-)
+from classifier import ownership
+from classifier.checkpoints import commands
+from classifier.config import options
 from classifier.config.checkpoints import ConvertConfig
 from classifier.config.export import ExportConfig
-from classifier.config.trained import PredictConfig
+from classifier.config.prediction import PredictConfig
 from classifier.config.training import TrainConfig
+from classifier.export import run as exporting
+from classifier.inference import predict as predicting
 from classifier.inputs import cache as cache_lib
+from classifier.training import backup
 from slim import _checks, _ownership, checkpoints
 from tests.classifier import exports, toys
 from tests.user_files import snapshot, unchanged
@@ -103,7 +101,7 @@ def test_a_run_of_before_is_recognized_and_marked(tmp_path, left_over):
         (tmp_path / name).unlink()
     user_files(tmp_path, ["notes.txt", "graph.pbtxt", "events.out.tfevents.1.host"])
     ownership.claim_run(str(tmp_path))
-    assert _ownership.is_ours(str(tmp_path), "run")
+    assert _ownership.read_own_mark(str(tmp_path), "run")
 
 
 def test_a_published_v1_checkpoint_is_recognized(tmp_path):
@@ -148,7 +146,7 @@ def test_restart_moves_nothing_of_the_users(tmp_path):
     (tmp_path / "model.ckpt-9.index").symlink_to(elsewhere / "a")
     (tmp_path / "eval").symlink_to(elsewhere)
     before = snapshot(tmp_path)
-    folder = set_aside.move(restart_config(tmp_path))
+    folder = backup.move(restart_config(tmp_path))
     moved = {"checkpoint", "config.json", "metrics.jsonl", "model.ckpt-7.index",
              "model.ckpt-7.data-00000-of-00001"}  # fmt: skip
     assert set(os.listdir(folder)) == moved
@@ -161,15 +159,15 @@ def test_restart_moves_nothing_of_the_users(tmp_path):
 def test_restart_does_not_follow_set_aside(tmp_path):
     write_run(tmp_path / "run")
     elsewhere = user_files(tmp_path / "elsewhere", ["1/thesis"])
-    (tmp_path / "run" / set_aside.FOLDER).symlink_to(elsewhere)
+    (tmp_path / "run" / backup.FOLDER).symlink_to(elsewhere)
     with pytest.raises(_checks.UserError, match="set_aside is a link, not a directory"):
-        set_aside.move(restart_config(tmp_path / "run"))
+        backup.move(restart_config(tmp_path / "run"))
     assert os.listdir(elsewhere) == ["1"]
     assert (tmp_path / "run" / "model.ckpt-7.index").exists()
 
 
 def test_lines_are_not_appended_to_the_target_of_a_link(tmp_path):
-    from classifier.hooks.progress import MetricsFile
+    from classifier.training.hooks.progress import MetricsFile
 
     (tmp_path / "mine").write_text("mine")
     (tmp_path / "metrics.jsonl").symlink_to("mine")
@@ -305,13 +303,13 @@ def test_a_directory_of_the_users_is_no_output_dir(tmp_path, name):
 def test_an_export_of_before_is_recognized_and_goes_on(run, tmp_path):
     config = exports.config(run, tmp_path / "out", formats=("frozen_pb",))
     exporting.run(config)
-    assert _ownership.is_ours(str(tmp_path / "out"), "export")
+    assert _ownership.read_own_mark(str(tmp_path / "out"), "export")
     (tmp_path / "out" / _ownership.MARK).unlink()
     exporting.run(config)
     (tmp_path / "out" / _ownership.MARK).unlink()
     (tmp_path / "out" / "README.md").write_text("mine")
     exporting.run(config)
-    assert _ownership.is_ours(str(tmp_path / "out"), "export")
+    assert _ownership.read_own_mark(str(tmp_path / "out"), "export")
     assert (tmp_path / "out" / "README.md").read_text() == "mine"
 
 
@@ -353,7 +351,7 @@ def test_a_graph_replaces_no_other_file(tmp_path):
 
 
 def convert(source, output):
-    checkpoint_tools.convert(
+    commands.convert(
         options.build(ConvertConfig, checkpoint_path=str(source), output=str(output),
                       model_name="lenet")
     )  # fmt: skip
@@ -389,7 +387,7 @@ def test_a_cache_takes_no_directory_of_the_users_and_none_of_the_dataset(tmp_pat
     toy = toys.load(toys.write(tmp_path / "data"))
     place = str(tmp_path / "cache")
     folder = os.path.dirname(cache_lib.Cache(toy, place).paths[0])
-    assert _ownership.is_ours(folder, "cache")
+    assert _ownership.read_own_mark(folder, "cache")
     os.remove(os.path.join(folder, _ownership.MARK))
     cache_lib.Cache(toy, place)  # of an earlier version
     os.remove(os.path.join(folder, _ownership.MARK))

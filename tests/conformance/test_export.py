@@ -10,14 +10,15 @@ import tempfile
 import pytest
 import tensorflow as tf
 
-from classifier import exporting, resolve_graph
 from classifier.config.formats import FORMATS
-from classifier.exporting import checks
+from classifier.export import checks
+from classifier.export import run as exporting
+from classifier.resolve import graph
 from nets import nets_factory
 from nets.nets_factory import NETWORKS
 from slim import _checks, checkpoints
 from tests.classifier import exports
-from tests.classifier.test_exporting import make_run
+from tests.classifier.export.test_formats import make_run
 from tests.conformance import builds, exemptions
 
 EXACT = [name for name, each in FORMATS.items() if not each.quantized]
@@ -80,7 +81,7 @@ def test_unsupported_export_is_an_error_with_its_reason():
         assert format_name in EXACT
         export = config("run", "out", name, [format_name])
         with pytest.raises(_checks.UserError, match=rf"formats={format_name} .*{reason}") as caught:
-            resolve_graph.check_videos(name, NETWORKS, export.run)
+            graph.check_videos(name, export.run)
         assert "\n" not in str(caught.value)
 
 

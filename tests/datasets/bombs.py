@@ -1,4 +1,4 @@
-"""Small files that take much to decode, and what refuses them."""
+"""Small files that are expensive to decode, and the errors that reject them."""
 
 import struct
 import zlib
@@ -7,10 +7,9 @@ import numpy as np
 import PIL.Image
 
 from slim import _image_limits
-from tests.datasets import archives_in_the_true_format as made
-from tests.datasets import picture_folder
+from tests.datasets import image_folder, sample_files
 
-JPEG = made.jpeg(16, 16)
+JPEG = sample_files.jpeg(16, 16)
 
 
 def chunk(kind, data):
@@ -28,7 +27,7 @@ def png(width, height, *chunks, rows=None):
 
 
 def text(size=7_900_000):
-    """Returns a compressed text of so many bytes."""
+    """Returns a chunk with a compressed text of this size."""
     return chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(size), 9))
 
 
@@ -68,12 +67,14 @@ def gif(canvas, *frames, before=b""):
 def moving_gif(width, height, count):
     """Returns a GIF whose frames are all as large as the first."""
     frames = [PIL.Image.new("P", (width, height), number % 2) for number in range(count)]
-    return made.encoded(frames[0], "GIF", save_all=True, append_images=frames[1:], disposal=2)
+    return sample_files.encoded(
+        frames[0], "GIF", save_all=True, append_images=frames[1:], disposal=2
+    )
 
 
 def many_scans(side, count):
-    """Returns a progressive JPEG whose last scan comes `count` more times."""
-    data = made.encoded(PIL.Image.new("RGB", (side, side)), "JPEG", progressive=True)
+    """Returns a progressive JPEG that repeats its last scan `count` times."""
+    data = sample_files.encoded(PIL.Image.new("RGB", (side, side)), "JPEG", progressive=True)
     return data[:-2] + data[data.rindex(b"\xff\xda") : -2] * count + data[-2:]
 
 
@@ -93,14 +94,17 @@ def _pixels(width, height):
     return f"has {width} x {height} pixels, more than max_pixels=89478485"
 
 
-def refused():
-    """Returns name -> (file, why it is refused)."""
+def rejected():
+    """Returns name -> (file, reason of the rejection)."""
     limit = "but an image of 16 x 16 pixels may have at most 8390656"
     large = with_segments(65533, 160)
     comment = b"!\xfe" + b"\x01a\x02bb" * 4000 + b"\0"
     return {
         "gray.png": (png(30_000, 16_000, rows=1), _pixels(30_000, 16_000)),
-        "liar.png": (picture_folder.huge_png(0xFFFFFFFF, 0xFFFFFFFF), _pixels(*[0xFFFFFFFF] * 2)),
+        "false_size.png": (
+            image_folder.huge_png(0xFFFFFFFF, 0xFFFFFFFF),
+            _pixels(*[0xFFFFFFFF] * 2),
+        ),
         "texts.png": (
             png(8, 8, *[text()] * 20),
             "has 17 or more compressed texts, but a PNG may have at most 16",
@@ -110,7 +114,7 @@ def refused():
             webp(extended(16_000, 16_000), lossless(8, 8)),
             _pixels(16_000, 16_000),
         ),
-        "liar.jpg": (picture_folder.liar(JPEG), _pixels(65_500, 65_500)),
+        "false_size.jpg": (image_folder.with_false_size(JPEG), _pixels(65_500, 65_500)),
         "scans.jpg": (
             many_scans(200, 500),
             "has 65 or more scans, but a JPEG of 200 x 200 pixels may have at most 64",
@@ -134,21 +138,21 @@ def refused():
 
 
 def accepted():
-    """Returns name -> file of images that are large or odd in one way, and within the limits."""
-    image = PIL.Image.fromarray(made.photo(24, 32))
+    """Returns name -> file of large or unusual images within the limits."""
+    image = PIL.Image.fromarray(sample_files.photo(24, 32))
     noise = np.random.default_rng(0).integers(0, 256, [300, 300, 3]).astype(np.uint8)
-    frames = [PIL.Image.fromarray(np.roll(made.photo(24, 32), n, 1)) for n in range(3)]
+    frames = [PIL.Image.fromarray(np.roll(sample_files.photo(24, 32), n, 1)) for n in range(3)]
     animation = {"save_all": True, "append_images": frames[1:]}
-    return picture_folder.good_pictures() | {
-        "moving.png": made.encoded(frames[0], "PNG", **animation),
+    return image_folder.good_images() | {
+        "moving.png": sample_files.encoded(frames[0], "PNG", **animation),
         "many.gif": moving_gif(40, 30, 30),
         "growing.gif": gif((30, 20), (4, 4), (30, 20)),
         "long.gif": gif((30, 20), *[(30, 20)] * 20_000),
-        "noise.png": made.encoded(PIL.Image.fromarray(noise), "PNG"),
+        "noise.png": sample_files.encoded(PIL.Image.fromarray(noise), "PNG"),
         "texts.png": png(8, 8, *[text(1000)] * 16),
         "scans.jpg": many_scans(64, 50),
         "segments.jpg": with_segments(65533, 100),
-        "optimized.jpg": made.encoded(image, "JPEG", optimize=True, quality=30),
-        "profile.jpg": made.encoded(image, "JPEG", icc_profile=bytes(70_000)),
-        "comment.jpg": made.encoded(image, "JPEG", comment=b"\xff\xda" * 10),
+        "optimized.jpg": sample_files.encoded(image, "JPEG", optimize=True, quality=30),
+        "profile.jpg": sample_files.encoded(image, "JPEG", icc_profile=bytes(70_000)),
+        "comment.jpg": sample_files.encoded(image, "JPEG", comment=b"\xff\xda" * 10),
     }

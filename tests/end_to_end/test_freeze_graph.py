@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from classifier import model
+from classifier.checkpoints import sources
+from classifier.inference import model
 from classifier.run_directory import RunDirectory
 
 
@@ -35,5 +36,6 @@ def test_printed_command_freezes_a_trained_checkpoint(trained, digits, tmp_path)
     # The command freezes the weights themselves, not their moving averages.
     info = RunDirectory(str(trained)).read_model_info()
     raw = dataclasses.replace(info, moving_average_decay=None)
-    expected = model.InferenceModel(raw, str(trained))(images)["probabilities"]
+    restored = model.InferenceModel(raw, sources.open_checkpoint(str(trained)))
+    expected = restored(images)["probabilities"]
     np.testing.assert_allclose(probabilities, expected, atol=1e-5)

@@ -11,7 +11,7 @@ import commands
 import pytest
 
 from tests.classifier import originals
-from tests.datasets import archives_in_the_true_format as archives
+from tests.datasets import sample_files as archives
 
 SCRIPTS = commands.ROOT / "scripts"
 FLOWERS = {

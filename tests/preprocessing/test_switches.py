@@ -12,7 +12,8 @@ from preprocessing import preprocessing_factory
 from slim import _checks
 
 OFF = {"random_crop": False, "random_flip": False, "color_distortion": "none"}
-WITH_SWITCHES = [name for name, switches in preprocessing_factory.SWITCHES.items() if switches]
+PREPROCESSINGS = preprocessing_factory.PREPROCESSINGS
+WITH_SWITCHES = [name for name, spec in PREPROCESSINGS.items() if spec.switches]
 IMAGE = tf.constant(np.random.RandomState(0).randint(0, 256, (50, 60, 3), np.uint8))
 
 
@@ -23,7 +24,7 @@ def train(name, number=0, image=IMAGE, **switches):
 
 def off(name, *except_for):
     """Returns the arguments that switch off all distortions except some."""
-    switches = preprocessing_factory.SWITCHES[name]
+    switches = PREPROCESSINGS[name].switches
     kwargs = {switch: OFF[switch] for switch in switches if switch not in except_for}
     if name == "vgg":
         kwargs |= {"resize_side_min": 64, "resize_side_max": 64}
@@ -38,7 +39,7 @@ def test_all_switched_off_is_deterministic(name):
 
 @pytest.mark.parametrize(
     "name, switch",
-    [(name, switch) for name in WITH_SWITCHES for switch in preprocessing_factory.SWITCHES[name]],
+    [(name, switch) for name in WITH_SWITCHES for switch in PREPROCESSINGS[name].switches],
 )
 def test_each_distortion_alone_is_random(name, switch):
     results = {train(name, number, **off(name, switch)).tobytes() for number in range(8)}
@@ -78,12 +79,10 @@ def test_full_color_distortion_changes_the_hue_and_fast_does_not():
 
 
 def test_switches_are_arguments_of_preprocess_for_train():
-    assert preprocessing_factory.SWITCHES.keys() == preprocessing_factory.PREPROCESSINGS.keys()
-    for name, switches in preprocessing_factory.SWITCHES.items():
-        path = preprocessing_factory.PREPROCESSINGS[name]
-        module = importlib.import_module(path, "preprocessing")
+    for spec in PREPROCESSINGS.values():
+        module = importlib.import_module(f"preprocessing.{spec.module}")
         parameters = inspect.signature(module.preprocess_for_train).parameters
-        assert [switch for switch in OFF if switch in parameters] == list(switches)
+        assert [switch for switch in OFF if switch in parameters] == list(spec.switches)
 
 
 def test_unsupported_switch_error_names_preprocessings_that_have_it():
@@ -97,6 +96,6 @@ def test_unsupported_switch_error_names_preprocessings_that_have_it():
 def test_every_network_has_a_preprocessing():
     networks = set(nets_factory.NETWORKS)
     prepared = set(preprocessing_factory.NETWORK_PREPROCESSINGS)
-    table = "NETWORKS_OF in preprocessing/preprocessing_factory.py"
+    table = "PREPROCESSINGS in preprocessing/preprocessing_factory.py"
     assert not networks - prepared, f"add to {table}: {sorted(networks - prepared)}"
     assert not prepared - networks, f"remove from {table}: {sorted(prepared - networks)}"

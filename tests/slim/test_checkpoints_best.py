@@ -45,7 +45,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("text", DAMAGES.values(), ids=DAMAGES)
-def test_the_best_is_kept_when_its_record_is_damaged(tmp_path, manager, caplog, text):
+def test_best_checkpoint_is_kept_when_its_record_is_damaged(tmp_path, manager, caplog, text):
     record, before = tmp_path / "best" / "best.json", files(tmp_path, 4)
     record.write_text(text, "latin-1")
     for step, value in ((6, 0.1), (8, 0.2), (10, 0.3)):
@@ -61,14 +61,14 @@ def test_the_best_is_kept_when_its_record_is_damaged(tmp_path, manager, caplog, 
         assert backup.read_text("latin-1") == text
 
 
-def test_the_best_is_kept_when_its_record_is_lost(tmp_path, manager):
+def test_best_checkpoint_is_kept_when_its_record_is_missing(tmp_path, manager):
     os.remove(tmp_path / "best" / "best.json")
     assert manager.save_best(6, values(6), "accuracy", 0.1) is not None
     assert len(files(tmp_path, 4)) == 2
 
 
 @pytest.mark.parametrize("kind", ["FIFO", "directory"])
-def test_a_record_that_is_no_file_is_moved_aside(tmp_path, manager, kind):
+def test_record_that_is_not_a_regular_file_is_renamed(tmp_path, manager, kind):
     record = tmp_path / "best" / "best.json"
     record.unlink()
     os.mkfifo(record) if kind == "FIFO" else record.mkdir()
@@ -78,18 +78,18 @@ def test_a_record_that_is_no_file_is_moved_aside(tmp_path, manager, kind):
     assert (tmp_path / "best" / "best.json.damaged").exists()
 
 
-def test_the_best_is_found_again_by_known_values(tmp_path, manager, caplog):
+def test_best_checkpoint_is_recovered_from_known_values(tmp_path, manager, caplog):
     (tmp_path / "best" / "best.json").write_text("{")
     known = {2: 0.95, 4: 0.9, 6: 0.7}
     more = {"known_values": known}
     assert manager.save_best(6, values(6), "accuracy", 0.7, **more) is None
-    assert "by the run's metrics the best so far is model.ckpt-4 (0.9)" in caplog.text
+    assert "according to the run's metrics, the best so far is model.ckpt-4 (0.9)" in caplog.text
     assert manager.save_best(8, values(8), "accuracy", 0.91, **more) is not None
     assert checkpoints.best(tmp_path)["step"] == 8
     assert len(files(tmp_path, 4)) == 2  # whatever the damage hid, it stays
 
 
-def test_the_same_checkpoint_written_again_is_not_kept_for_good(tmp_path, manager):
+def test_rewritten_best_checkpoint_is_not_kept_forever(tmp_path, manager):
     os.remove(tmp_path / "best" / "best.json")  # as after a kill before the first record
     manager.save_best(4, values(4), "accuracy", 0.9)
     assert json.loads((tmp_path / "best" / "best.json").read_text()) == RECORD

@@ -1,4 +1,4 @@
-"""Reading JSON by a schema: one printable line for whatever does not fit."""
+"""Reading JSON by a schema: invalid content is an error of one printable line."""
 
 import dataclasses
 import json
@@ -79,22 +79,22 @@ def test_unknown_keys_are_ignored_and_missing_ones_take_the_default():
         (b'\xff\xfe{"count": 1}', "not UTF-8"),
     ],
 )
-def test_what_does_not_fit_is_one_printable_line(tmp_path, content, message):
+def test_invalid_content_is_an_error_of_one_printable_line(tmp_path, content, message):
     path = tmp_path / "record.json"
     path.write_bytes(content)
-    with pytest.raises(_checks.UserError, match=message) as caught:
+    with pytest.raises(_checks.UserError, match=message) as error:
         _json.read(path, Record, advice="Restore it.")
-    text = str(caught.value)
+    text = str(error.value)
     assert text.startswith(f"{path} cannot be used: ")
     assert text.endswith(". Restore it.")
     assert text.isprintable()
 
 
-def test_a_missing_file_is_none(tmp_path):
+def test_missing_file_is_none(tmp_path):
     assert _json.read(tmp_path / "record.json", Record, advice="") is None
 
 
-def test_special_and_oversized_files_are_refused_at_once(tmp_path):
+def test_special_and_oversized_files_are_errors(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "large").write_bytes(b" " * 101)
     for name, message in (
@@ -115,14 +115,14 @@ def test_lines_are_read_up_to_the_first_damaged_one(tmp_path):
     assert [record.count for record in _json.read_lines(path, Record)] == [1]
 
 
-def test_a_key_of_a_large_mapping_is_found_without_reading_it_for_every_key():
+def test_error_in_a_large_mapping_is_located_in_linear_time():
     parts = {f"part {n}": {"n": 1} for n in range(50_000)} | {"last": {"n": "x"}}
     content = json.dumps({"count": 1, "parts": parts}).encode()
     with pytest.raises(ValueError, match=r'parts\.last\.n is "x"'):
         _json.decode(content, Record)
 
 
-def test_numbers_that_are_not_finite_are_read_where_they_are_allowed():
+def test_non_finite_numbers_are_read_where_allowed():
     assert _json.decode(b"[NaN, -Infinity]", list[float], finite=False)[1] == float("-inf")
 
 
@@ -130,7 +130,7 @@ def test_paths_that_are_not_utf_8_are_read():
     assert _json.decode(b'["\\udcff"]', list[str]) == [os.fsdecode(b"\xff")]
 
 
-def test_a_line_without_end_does_not_fill_memory(tmp_path):
+def test_endless_line_is_read_in_bounded_pieces(tmp_path):
     (tmp_path / "records.jsonl").write_bytes(b" " * (_json.MAX_LINE_BYTES + 1))
     sizes = [len(line) for line in _json.raw_lines(tmp_path / "records.jsonl")]
     assert sizes == [_json.MAX_LINE_BYTES, 1]

@@ -1,4 +1,4 @@
-"""Limits of encoded images: the same answer from the bytes in Python and in a graph."""
+"""Limits of encoded images: Python and the graph give the same result for the same bytes."""
 
 import random
 
@@ -10,7 +10,7 @@ from slim import _image_limits
 from slim.data import image_header, tfexample_decoder
 from tests.datasets import bombs, mutations
 
-REFUSED = bombs.refused()
+REFUSED = bombs.rejected()
 ACCEPTED = bombs.accepted()
 _SCALAR = [tf.TensorSpec([], tf.string)]
 
@@ -26,7 +26,7 @@ def bounded(contents):
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_an_image_above_a_limit_is_refused_with_the_same_reason(name):
+def test_image_above_a_limit_is_rejected_with_the_same_reason_in_python_and_graph(name):
     content, reason = REFUSED[name]
     assert _image_limits.problem(content) == reason
     assert inspect(content)[0].numpy().decode() == reason
@@ -41,13 +41,13 @@ def test_an_image_within_the_limits_decodes_to_the_same_pixels(name):
     assert _image_limits.problem(content) is None
     assert inspect(content)[0] == b""
     assert (bounded(content) == content) == (name not in ("moving.gif", "long.gif"))
-    whole = tf.io.decode_image(content, channels=3, expand_animations=False)
-    found = tf.io.decode_image(bounded(content), channels=3, expand_animations=False)
-    np.testing.assert_array_equal(found, whole)
+    expected = tf.io.decode_image(content, channels=3, expand_animations=False)
+    decoded = tf.io.decode_image(bounded(content), channels=3, expand_animations=False)
+    np.testing.assert_array_equal(decoded, expected)
 
 
 @pytest.mark.parametrize("content", [b"", b"G", b"GIF89a", b"\xff\xd8\xff", b"RIFF", b"<html>"])
-def test_what_is_no_image_is_left_to_the_decoder(content):
+def test_content_other_than_images_is_passed_to_the_decoder(content):
     assert _image_limits.problem(content) is None
     if content[:1] == b"\xff":
         with pytest.raises(tf.errors.InvalidArgumentError, match="Invalid JPEG data"):
@@ -56,8 +56,8 @@ def test_what_is_no_image_is_left_to_the_decoder(content):
         assert bounded(content) == content
 
 
-def test_both_sides_agree_about_mutated_images():
-    images = list(mutations.small_pictures().items())
+def test_python_and_graph_agree_about_mutated_images():
+    images = list(mutations.small_images().items())
     refused = 0
     for number in range(500):
         name, content = images[number % len(images)]
@@ -65,14 +65,14 @@ def test_both_sides_agree_about_mutated_images():
         expected = _image_limits.problem(data)
         refused += expected is not None
         try:
-            found = inspect(data)[0].numpy().decode()
+            problem = inspect(data)[0].numpy().decode()
         except tf.errors.InvalidArgumentError:
-            continue  # a damaged JPEG, which libjpeg refuses first
-        assert found == (expected or ""), (number, name)
+            continue  # a damaged JPEG that libjpeg rejects first
+        assert problem == (expected or ""), (number, name)
     assert refused > 5
 
 
-def test_the_limit_of_pixels_is_inclusive():
+def test_pixel_limit_is_inclusive():
     content = ACCEPTED["plain.png"]
     image_header.bounded(tf.constant(content), 24 * 32)
     with pytest.raises(tf.errors.InvalidArgumentError, match="has 32 x 24 pixels, more than max_p"):
@@ -80,13 +80,13 @@ def test_the_limit_of_pixels_is_inclusive():
 
 
 @pytest.mark.parametrize("name", ["plain.jpg", "plain.png", "gray.jpg", "optimized.jpg"])
-def test_an_image_that_the_first_bytes_tell_all_of(name):
+def test_plain_image_is_accepted_from_its_first_bytes(name):
     assert image_header._is_plain(tf.constant(ACCEPTED[name]), 24 * 32)
     assert not image_header._is_plain(tf.constant(ACCEPTED[name]), 24 * 32 - 1)
 
 
 @pytest.mark.parametrize("name", [*REFUSED, "progressive.jpg", "moving.gif"])
-def test_the_first_bytes_alone_never_pass_what_has_to_be_counted(name):
+def test_first_bytes_never_accept_an_image_whose_frames_or_scans_must_be_counted(name):
     content = REFUSED[name][0] if name in REFUSED else ACCEPTED[name]
     assert not image_header._is_plain(tf.constant(content), _image_limits.MAX_PIXELS)
 
@@ -104,7 +104,7 @@ def test_a_plain_graph_has_the_same_limits_without_functions():
             assert image_header.find_problem(error.value.message) == REFUSED[name][1]
 
 
-def test_a_decoder_with_another_limit():
+def test_decoder_with_max_pixels_has_its_own_limit():
     decoder = tfexample_decoder.TFExampleDecoder(
         {"image/encoded": tf.io.FixedLenFeature([], tf.string)},
         {"image": tfexample_decoder.Image(format_key=None)},
@@ -119,7 +119,7 @@ def test_a_decoder_with_another_limit():
 
 
 @pytest.mark.parametrize("name", ["segments.jpg", "zeros.jpg"])
-def test_a_large_file_is_refused_before_it_is_read(name, tmp_path, monkeypatch):
+def test_large_file_is_rejected_before_it_is_read(name, tmp_path, monkeypatch):
     content, reason = REFUSED[name]
     (tmp_path / name).write_bytes(content)
     monkeypatch.setattr(_image_limits._files, "read_bounded", None)

@@ -1,0 +1,150 @@
+"""Where weights come from: a checkpoint or a `.weights.h5` file, maybe under other scopes."""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from classifier.checkpoints import keras_weights
+from classifier.checkpoints.names import head_classes, in_scopes, is_in
+from classifier.model_info import ModelInfo
+from classifier.run_directory import RunDirectory
+from nets.nets_factory import NETWORKS
+from preprocessing import preprocessing_factory
+from slim import _checks, checkpoints
+from slim.checkpoints import SavedVariable, Source
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenedCheckpoint:
+    """A checkpoint that was found and opened, once, with what lies beside it.
+
+    A trainer may go on writing and removing checkpoints meanwhile: whoever asks this object is
+    answered from the same one.
+
+    Attributes:
+      source: its variables.
+      run: the run directory that it belongs to.
+      info: what model_info.json there says; None if there is none.
+    """
+
+    source: Source
+    run: RunDirectory
+    info: ModelInfo | None
+
+    @property
+    def prefix(self) -> str:
+        """The checkpoint's path without the endings of its files."""
+        return self.source.prefix
+
+    def variables(self) -> dict[str, SavedVariable]:
+        """Returns name -> (shape, dtype)."""
+        return self.source.variables()
+
+    def get(self, name: str) -> np.ndarray:
+        """Returns the value of a variable."""
+        return self.source.get(name)
+
+    def head_classes(self, heads: Sequence[str]) -> int | None:
+        """Returns the number of classes in the first of these scopes that is there, or None."""
+        shapes = {name: variable.shape for name, variable in self.variables().items()}
+        return head_classes(shapes, heads)
+
+
+def open_checkpoint(path: str) -> OpenedCheckpoint:
+    """Finds and opens a checkpoint.
+
+    Args:
+      path: a checkpoint, a folder of checkpoints (its newest is taken), or a `.weights.h5` file.
+
+    Raises:
+      UserError: if there is nothing of the kind, or model_info.json beside it is damaged.
+      RunError: if it cannot be read.
+    """
+    source, run = open_source(path), RunDirectory.of_checkpoint(path)
+    return OpenedCheckpoint(source, run, _model_info(run))
+
+
+def _model_info(run: RunDirectory) -> ModelInfo | None:
+    info = run.read_model_info()
+    if info is not None:
+        try:
+            _checks.one_of("model_name", info.model_name, NETWORKS)
+            preprocessing_factory.resolve_name(info.preprocessing_name)
+        except _checks.UserError as error:
+            raise _checks.UserError(f"{run.model_info_path} cannot be used: {error}") from None
+    return info
+
+
+def open_source(path: str) -> Source:
+    """Returns the variables at a path alone; arguments and errors as `open_checkpoint`."""
+    if path.endswith(keras_weights.SUFFIX):
+        return keras_weights.WeightsFile(path)
+    prefix = checkpoints.find(path)
+    while True:
+        try:
+            return checkpoints.read(prefix)
+        except checkpoints.CheckpointGone:
+            # A trainer has removed it since, having written newer ones.
+            gone, prefix = prefix, checkpoints.find(path)
+            if prefix == gone:
+                raise
+
+
+class RenamedSource:
+    """A source whose scopes go by other names; a variable outside of them keeps its own.
+
+    Args:
+      source: the saved variables.
+      scope_map: pairs of a scope of the source and the name it shall have; one may get several.
+      argument: the option that the pairs come from, to be named in an error.
+
+    Raises:
+      UserError: if a scope matches nothing in the source.
+    """
+
+    def __init__(self, source: Source, scope_map: Sequence[tuple[str, str]], argument: str) -> None:
+        self.prefix = source.prefix
+        self._source = source
+        saved = source.variables()
+        in_scopes(saved, [scope for scope, _ in scope_map], argument, f" of {self.prefix}")
+        moved = {new: old for old in saved for new in _new_names(old, scope_map)}
+        stayed = (name for name in saved if not any(is_in(name, scope) for scope, _ in scope_map))
+        self._names = {**{name: name for name in stayed}, **moved}
+
+    def variables(self) -> dict[str, SavedVariable]:
+        """Returns new name -> (shape, dtype)."""
+        saved = self._source.variables()
+        return {new: saved[old] for new, old in self._names.items()}
+
+    def get(self, name: str) -> np.ndarray:
+        """Returns the value of the variable that goes by a new name."""
+        return self._source.get(self._names[name])
+
+
+def _new_names(name: str, scope_map: Iterable[tuple[str, str]]) -> list[str]:
+    return [new + name[len(old) :] for old, new in scope_map if is_in(name, old)]
+
+
+def scope_pairs(items: Iterable[str]) -> list[tuple[str, str]]:
+    """Returns the pairs that `old:new` items stand for; slashes at their ends do not count."""
+    pairs = (item.split(":") for item in items)
+    return [(old.strip().rstrip("/"), new.strip().rstrip("/")) for old, new in pairs]
+
+
+def likely_move(missing: Sequence[str], unused: Iterable[str]) -> str:
+    """Returns `old:new` if the missing variables are saved under another first scope, else "".
+
+    Args:
+      missing: names that a network wants.
+      unused: saved names that nobody asked for.
+    """
+    ends = {name.partition("/")[2] for name in missing}
+    counts: dict[str, int] = {}
+    for name in unused:
+        scope, _, end = name.partition("/")
+        counts[scope] = counts.get(scope, 0) + (end in ends)
+    best = max(counts, key=lambda scope: counts[scope], default="")
+    roots = {name.partition("/")[0] for name in missing}
+    found = bool(best) and len(roots) == 1 and counts[best] > 0.8 * len(missing)
+    return f"{best}:{next(iter(roots))}" if found else ""

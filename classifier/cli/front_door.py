@@ -1,0 +1,79 @@
+"""What every script does about errors, signals and closed outputs: one line and an exit code."""
+
+import contextlib
+import io
+import sys
+from collections.abc import Callable, Iterable
+
+from classifier.cli import broken_pipe, disk_errors, stopping
+from classifier.cli.exit_codes import ExitCode
+from slim import _checks, _json, signals
+
+_NOTHING_LEFT = "Nothing half-written was left; run the same command again"
+
+
+def enter(program: str, prepare: Callable[[], Callable[[], int | None] | None]) -> int:
+    """Runs a script.
+
+    Args:
+      program: name that the lines start with.
+      prepare: reads the flags, loads what is needed and returns the work, or None if there is none.
+        A signal ends the process at once meanwhile, but lets the work clean up.
+
+    Returns:
+      the exit code: see `ExitCode`. A user's mistake, a failed run or a signal is reported on
+      stderr, in a line.
+    """
+    code: int = ExitCode.FAILED
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # file names need not be UTF-8
+    with stopping.before_work(program):
+        try:
+            code = _outcome(program, prepare)
+            print(end="", flush=True)  # else Python does so when it ends, and fails
+        except BrokenPipeError:
+            for stream in filter(None, (sys.stdout, sys.stderr)):
+                broken_pipe.discard(stream)
+            return ExitCode.NO_READER
+        except OSError as error:  # of stdout itself
+            broken_pipe.discard(sys.stdout)
+            code = code or ExitCode.FAILED
+            _report(program, [f"could not write to the output: {error.strerror}"], code)
+    return code
+
+
+def _outcome(program: str, prepare: Callable[[], Callable[[], int | None] | None]) -> int:
+    try:
+        work = prepare()
+        if work is None:
+            return ExitCode.DONE
+        with signals.raise_on_signals():
+            return work() or ExitCode.DONE
+    except _checks.UserError as error:
+        return _report(program, str(error).splitlines(), ExitCode.WRONG_USE)
+    except signals.Stopped as stopped:
+        notes = getattr(stopped, "__notes__", None) or [_NOTHING_LEFT]
+        code = ExitCode(128 + stopped.signal)
+        return _report(program, [". ".join([str(stopped), *notes])], code)
+    except KeyboardInterrupt:
+        return _report(program, ["interrupted"], ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        message = disk_errors.describe(error)
+        if message is None and not isinstance(error, _checks.RunError):
+            raise
+        return _report(program, (message or str(error)).splitlines(), ExitCode.FAILED)
+
+
+def _report(program: str, lines: Iterable[str], code: ExitCode | int) -> int:
+    """Prints lines on stderr, which may be a terminal that was closed."""
+    try:
+        for line in lines:
+            print(f"{program}: {_json.printable(line)}", file=sys.stderr)
+    except BrokenPipeError:
+        raise
+    except OSError:
+        with contextlib.suppress(OSError):
+            broken_pipe.discard(sys.stderr)
+    return code

@@ -1,0 +1,132 @@
+"""What a path given in a flag has to be, answered before TensorFlow is loaded.
+
+Paths with a scheme, such as gs://bucket/run, are left to the file system that knows them.
+"""
+
+import difflib
+import glob
+import os
+from collections.abc import Callable, Mapping
+
+from classifier.config.options import PathKind
+from slim import _checks, _files, checkpoints
+
+
+def check(kind: PathKind, name: str, path: str) -> None:
+    """Checks a path.
+
+    Args:
+      kind: what it has to be.
+      name: how the message calls it.
+      path: the path.
+
+    Raises:
+      UserError: if it is not; the message says what is there instead.
+    """
+    if "://" not in path:
+        _CHECKS[kind](name, path)
+
+
+def holds_run(folder: str) -> bool:
+    """Returns whether a folder is there and has checkpoints."""
+    try:
+        return checkpoints.latest(folder) is not None
+    except OSError:
+        return False
+
+
+def _folder(name: str, path: str) -> None:
+    if os.path.isfile(path):
+        raise _checks.UserError(f"{name}={path!r} is a file, not a folder")
+    if not os.path.isdir(path):
+        raise _checks.UserError(f"{name}={path!r} does not exist{_near(path)}")
+
+
+def _new_folder(name: str, path: str) -> None:
+    if os.path.exists(path) and not os.path.isdir(path):
+        kind = _files.kind_of(os.path.realpath(path))
+        raise _checks.UserError(f"{name}={path!r} is {kind}, not a directory")
+    _writable(name, path)
+
+
+def _new_file(name: str, path: str) -> None:
+    if os.path.isdir(path) or path.endswith(os.sep):
+        raise _checks.UserError(f"{name}={path!r} is a directory, not a file")
+    if os.path.exists(path) and not os.path.isfile(path):
+        kind = _files.kind_of(os.path.realpath(path))
+        raise _checks.UserError(f"{name}={path!r} is {kind}, not a regular file")
+    # The file is written next to its name first, and then renamed.
+    _writable(name, os.path.dirname(os.path.abspath(path)))
+
+
+def _writable(name: str, path: str) -> None:
+    """Checks that a directory can be written to, or created."""
+    above = os.path.abspath(path)
+    while not os.path.exists(above):
+        above, last = os.path.split(above)
+        try:
+            os.lstat(os.path.join(above, last))
+        except FileNotFoundError:
+            continue
+        except OSError as error:  # such as a name that is too long
+            if not isinstance(error, NotADirectoryError):
+                raise _checks.UserError(
+                    f"{name}={path!r} cannot be created: {error.strerror}"
+                ) from None
+        else:
+            raise _checks.UserError(
+                f"{name}={path!r} cannot be created: {os.path.join(above, last)!r} is a broken link"
+            )
+    if not os.path.isdir(above):
+        kind = _files.kind_of(os.path.realpath(above))
+        raise _checks.UserError(f"{name}={path!r} cannot be created: {above!r} is {kind}")
+    if os.access(above, os.W_OK):
+        return
+    if os.statvfs(above).f_flag & os.ST_RDONLY:
+        reason = f"the file system of {above!r} is read-only"
+    else:
+        reason = f"no permission for {above!r}"
+    raise _checks.UserError(f"{name}={path!r} cannot be written: {reason}")
+
+
+def _checkpoint(name: str, path: str) -> None:
+    if os.path.isdir(path):
+        held = sorted(os.listdir(path))
+        if checkpoints.latest(path) is None:
+            raise _checks.UserError(
+                f"{name}={path!r} holds no checkpoint, expected model.ckpt-*.index;"
+                f" it holds: {_checks.listed(held, 8) or 'nothing'}"
+            )
+    elif not glob.glob(glob.escape(path) + "*"):
+        raise _checks.UserError(f"{name}={path!r} does not exist{_near(path)}")
+
+
+def _images(name: str, path: str) -> None:
+    if not os.path.exists(path) and not glob.glob(path, recursive=True):
+        what = "matches no file" if glob.has_magic(path) else "does not exist"
+        raise _checks.UserError(f"{name}={path!r} {what}{_near(path)}")
+
+
+def _near(path: str) -> str:
+    above, last = os.path.split(os.path.abspath(path))
+    if not os.path.isdir(above):
+        return f", nor does {above!r}"
+    names = {name: os.path.join(above, name) for name in _list(above)}
+    near = difflib.get_close_matches(last, names, n=1)
+    return f"; did you mean {names[near[0]]!r}?" if near else ""
+
+
+def _list(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
+_CHECKS: Mapping[PathKind, Callable[[str, str], None]] = {
+    "folder": _folder,
+    "new_folder": _new_folder,
+    "new_file": _new_file,
+    "checkpoint": _checkpoint,
+    "images": _images,
+}

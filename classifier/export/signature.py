@@ -1,0 +1,31 @@
+"""The function that converters are given: from preprocessed images to answers."""
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+from classifier.inference.model import InferenceModel
+
+
+class Signature(tf.Module):
+    """A checkpoint as a function `classify` from `images` to `logits` and `probabilities`.
+
+    Attributes:
+      classifier: the checkpoint.
+      images: what it takes, with the name of the argument.
+
+    Args:
+      classifier: the checkpoint.
+      spec: of a batch.
+    """
+
+    def __init__(self, classifier: InferenceModel, spec: tf.TensorSpec) -> None:
+        super().__init__(name="signature")
+        self.classifier = classifier
+        self.images = tf.TensorSpec(spec.shape, spec.dtype, name="images")
+
+        @tf.function(autograph=False, input_signature=[self.images])
+        def classify(images: tf.Tensor) -> Mapping[str, tf.Tensor]:
+            return self.classifier(images)
+
+        self.classify = classify

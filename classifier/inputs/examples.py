@@ -1,0 +1,122 @@
+"""From an encoded record to an example: its picture decoded and preprocessed, and its label."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from classifier.inputs import bad_images, shuffling
+from slim import _cores
+from slim.data import dataset as dataset_lib
+from slim.data import encoded_images
+
+PreprocessingFn = Callable[..., tf.Tensor]
+Example = dict[str, tf.Tensor]
+
+# A call from tf.data costs a third of what preparing a picture of 32 x 32 does, so small ones are
+# prepared several a call; larger ones would lose more by being copied once more.
+_SMALL = 64 * 64  # pixels
+_AT_ONCE = 8
+
+
+def how_many_at_once(image_size: tuple[int, int], batch_size: int) -> int | None:
+    """Returns how many records to prepare a call, or None for one by one.
+
+    They divide the batch: a bad example must not fail a batch that it is not part of.
+    """
+    return math.gcd(batch_size, _AT_ONCE) if math.prod(image_size) <= _SMALL else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Preparation:
+    """Makes examples out of encoded records.
+
+    Attributes:
+      dataset: the split.
+      preprocessing_fn: `fn(image, height, width, seed=int32 [2])`, the seed in training alone.
+      image_size: height and width of the result, in pixels.
+      labels_offset: is subtracted from the labels.
+      seed: of the run, in training; an example's own also depends on its place there.
+      skipped: collects the images that cannot be decoded, which then do not stop the iteration.
+    """
+
+    dataset: dataset_lib.Dataset
+    preprocessing_fn: PreprocessingFn
+    image_size: tuple[int, int]
+    labels_offset: int
+    seed: int | None = None
+    skipped: bad_images.BadImages | None = None
+
+    def batches(
+        self,
+        records: tf.data.Dataset,
+        batch_size: int,
+        threads: int | None = None,
+        *,
+        drop_remainder: bool = False,
+    ) -> tf.data.Dataset:
+        """Returns batches of examples in the order of the records.
+
+        Args:
+          records: as `order` gives them, one by one or several an element.
+          batch_size: examples of a batch.
+          threads: calls at the same time; None for automatic.
+          drop_remainder: whether a last batch that is not full is left out.
+        """
+
+        def prepared(prepare: Callable[[Example], Example], calls: int) -> tf.data.Dataset:
+            # AutoGraph would turn the errors of a preprocessing into its own.
+            prepare = tf.autograph.experimental.do_not_convert(prepare)
+            return records.map(prepare, num_parallel_calls=calls, deterministic=True)
+
+        if records.element_spec["serialized"].shape.rank:
+            # Autotuning takes a tenth of the time that so short calls do, and finds no better
+            # number.
+            examples = prepared(self.several, threads or 2 * _cores.usable_cores())
+            return examples.rebatch(batch_size, drop_remainder=drop_remainder)
+        examples = prepared(self.one, threads or tf.data.AUTOTUNE)
+        return examples.batch(batch_size, drop_remainder=drop_remainder)
+
+    def one(self, record: Example) -> Example:
+        """Returns the example of a record as `order` gives it; `serialized` makes way for `image`,
+        `label` and, where the dataset has it, `filename`; with `skipped` also `weight`."""
+        return self._example(record, {} if self.seed is None else {"seed": self._seeds(record)})
+
+    def several(self, records: Example) -> Example:
+        """Returns the same of records that are stacked, in a number that is known; in training."""
+        traced_once = tf.function(self._example, autograph=False)
+        rows = zip(*map(tf.unstack, records.values()), strict=True)
+        made = [
+            traced_once(dict(zip(records, row, strict=True)), {"seed": seed})
+            for row, seed in zip(rows, tf.unstack(self._seeds(records)), strict=True)
+        ]
+        # Also what is only passed on: `rebatch` logs an error for each slice of a slice.
+        return {key: tf.stack([example[key] for example in made]) for key in made[0]}
+
+    def _example(self, record: Example, seed: dict[str, tf.Tensor]) -> Example:
+        decoder = self.dataset.decoder
+        items = ["image", "label"] + ["filename"] * ("filename" in decoder.list_items())
+        numbers = dict(record)
+        serialized = numbers.pop("serialized")
+        decoded = decoder.decode(serialized, items, images_encoded=True)
+        example = dict(zip(items, decoded, strict=True)) | numbers
+        example["label"] = tf.cast(example["label"], tf.int64) - self.labels_offset
+
+        def make_image() -> tf.Tensor:
+            # Training may decode a part of it.
+            image = example["image"] if seed else encoded_images.decode(example["image"])
+            return self.preprocessing_fn(image, *self.image_size, **seed)
+
+        if self.skipped is not None:
+            return self.skipped.attempt(example, make_image)
+        return example | {"image": make_image()}
+
+    def _seeds(self, records: Example) -> tf.Tensor:
+        """Returns the seed `[2]` of a record, or `[number, 2]` of stacked ones."""
+        # Folding in the place costs as much as all that is done to a small picture. The operations
+        # hash their seeds, so it is enough that these differ.
+        stream = shuffling.fold(shuffling.seed_pair(self.seed), shuffling.AUGMENTATION_STREAM)
+        return tf.stack(
+            [shuffling.fold(stream, 0)[0] + records["epoch"], records["index"]], axis=-1
+        )

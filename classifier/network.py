@@ -1,0 +1,136 @@
+"""A network by its name: in training, in inference, and built where it may not fit."""
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+import slim
+from classifier.model_info import ModelInfo
+from nets import nets_factory
+from slim import _checks, quantization
+
+
+def training_network(
+    info: ModelInfo,
+    weight_decay: float,
+    compute_dtype: str = "float32",
+    frozen_batch_norm: bool | Callable[[str], bool] = False,
+    batch_norm_decay: float | None = None,
+    quantize_delay: int = 0,
+) -> Callable[[tf.Tensor], tuple[tf.Tensor, dict[str, tf.Tensor]]]:
+    """Returns a network in training mode: from float32 images to (logits, end points).
+
+    Args:
+      info: the network and its classes.
+      weight_decay: coefficient of the L2 penalty on the weights.
+      compute_dtype: of the activations.
+      frozen_batch_norm: whether batch norm keeps to its moving averages, or which of it does, by
+        the scope's name.
+      batch_norm_decay: of those averages, instead of the network's own.
+      quantize_delay: steps before a quantized network rounds.
+    """
+    network = nets_factory.get_network_fn(
+        info.model_name, info.num_classes, weight_decay, True, batch_norm_decay
+    )
+
+    def run(image: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        with (
+            slim.arg_scope([slim.batch_norm], frozen=frozen_batch_norm),
+            _rounding(info.quantized, quantize_delay),
+        ):
+            return network(tf.cast(image, compute_dtype))
+
+    return run
+
+
+def inference_network(
+    name: str, num_classes: int | None, quantized: bool = False, weights: bool = True
+) -> Callable[..., Any]:
+    """Returns a network in inference mode: from images to (logits, end points).
+
+    Args:
+      name: of the network.
+      num_classes: length of the logits; None: it gives (features, end points).
+      quantized: whether its layers round.
+      weights: whether they round their weights too, or outputs alone.
+    """
+    network = nets_factory.get_network_fn(name, num_classes, is_training=False)
+
+    def run(images: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        with _rounding(quantized, 0, weights):
+            return network(images)
+
+    return run
+
+
+@contextlib.contextmanager
+def check_image_size(
+    model_name: str, network: Callable[[tf.Tensor], Any], shape: Sequence[int | None]
+) -> Iterator[None]:
+    """Says where a network is built, among other things, for images of a size that it cannot take.
+
+    Args:
+      model_name: the network.
+      network: itself.
+      shape: of what it takes: [..., height, width, channels].
+
+    Raises:
+      UserError: if it cannot be built for them, but for images of its own size it can.
+    """
+    try:
+        yield
+    except ValueError as error:
+        own = nets_factory.NETWORKS[model_name].image_size
+        *first, height, width, channels = shape
+        # It may have failed of something else.
+        if _can_be_built(network, shape):
+            raise
+        if not _can_be_built(network, [*first, own, own, channels]):
+            raise
+        shown = f"{height},{width}"
+        raise _checks.UserError(
+            f"image_size={shown} does not fit {model_name}, whose own is {own}: choose that, or one"
+            " nearer to it"
+        ) from error
+
+
+def _can_be_built(network: Callable[[tf.Tensor], Any], shape: Sequence[int | None]) -> bool:
+    try:
+        bytes_of_weights(network, shape)
+    except ValueError:
+        return False
+    return True
+
+
+def bytes_of_weights(network: Callable[[tf.Tensor], Any], shape: Sequence[int | None]) -> int:
+    """Returns how much memory the weights of a network would take for inputs of a shape."""
+    store = slim.VariableStore(seed=0)
+    # In a graph no weight gets a value.
+    with tf.Graph().as_default(), store.as_default():
+        network(tf.raw_ops.Placeholder(dtype=tf.float32, shape=shape))
+        return sum(
+            math.prod(variable.shape) * variable.dtype.size
+            for variable in store.named_variables.values()
+        )
+
+
+def _rounding(
+    quantized: bool, delay: int, weights: bool = True
+) -> contextlib.AbstractContextManager[None]:
+    if not quantized:
+        return contextlib.nullcontext()
+    return quantization.fake_quantization(delay, weights)
+
+
+def probabilities(logits: tf.Tensor, end_points: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """Returns a network's probabilities, [batch, classes].
+
+    The ResNets call that end point otherwise, and AlexNet, OverFeat and VGG have none.
+    """
+    for name in ("Predictions", "predictions"):
+        if name in end_points:
+            return end_points[name]
+    return tf.nn.softmax(logits, name="probabilities")

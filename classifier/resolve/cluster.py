@@ -1,0 +1,101 @@
+"""The workers that train side by side: their addresses, from the flags or from TF_CONFIG."""
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from typing import Annotated, NamedTuple
+
+import msgspec
+
+from classifier.config.strategy import StrategyOptions
+from slim import _checks, _json
+
+VARIABLE = "TF_CONFIG"
+
+
+class Cluster(NamedTuple):
+    """The workers' addresses, none if this process is alone, and the number of this one."""
+
+    hosts: tuple[str, ...] = ()
+    task: int = 0
+
+
+ALONE = Cluster()
+
+_Index = Annotated[int, msgspec.Meta(ge=0, le=1 << 20)]
+_Digits = Annotated[str, msgspec.Meta(pattern="^[0-9]{1,6}$")]  # as some launchers write it
+
+
+@dataclasses.dataclass(frozen=True)
+class _Task:
+    type: _json.Name
+    index: _Index | _Digits
+
+
+@dataclasses.dataclass(frozen=True)
+class _Config:
+    """What is read of TF_CONFIG."""
+
+    cluster: dict[_json.Name, list[_json.Name]]
+    task: _Task
+
+
+def resolve(options: StrategyOptions, environment: Mapping[str, str] = os.environ) -> Cluster:
+    """Returns the workers and which of them this process is.
+
+    Args:
+      options: of the run.
+      environment: whose TF_CONFIG is asked if the options do not say.
+
+    Raises:
+      UserError: if nobody says, TF_CONFIG contradicts the options, or a step would not be of all.
+    """
+    _check_aggregation(options)
+    if options.worker_replicas == 1 or options.master:
+        hosts = tuple(address.removeprefix("grpc://") for address in options.master)
+        return Cluster(hosts, options.task)
+    text = environment.get(VARIABLE)
+    if not text:
+        raise _checks.UserError(
+            f"worker_replicas={options.worker_replicas} needs the workers' addresses:"
+            " --master=host0:port,host1:port, the same for every worker, or TF_CONFIG"
+        )
+    try:
+        config = _json.decode(text.encode("utf-8", "surrogateescape"), _Config)
+    except ValueError as error:
+        shown = text if len(text) <= 200 else f"{text[:200]}..."
+        raise _checks.UserError(
+            f"{VARIABLE} does not say cluster and task ({error}): {shown!r}"
+        ) from None
+    jobs, job, index = config.cluster, config.task.type, int(config.task.index)
+    strange = sorted({*jobs, job} - {"chief", "worker"})
+    if strange:
+        raise _checks.UserError(
+            f"{VARIABLE}: only workers train, and it has {_json.printable(', '.join(strange))}"
+        )
+    chiefs = jobs.get("chief", [])
+    before = len(chiefs) if job == "worker" else 0
+    cluster = Cluster((*chiefs, *jobs.get("worker", [])), before + index)
+    if len(cluster.hosts) != options.worker_replicas:
+        raise _checks.UserError(
+            f"{VARIABLE} has {len(cluster.hosts)} workers for worker_replicas="
+            f"{options.worker_replicas}"
+        )
+    if not 0 <= cluster.task < len(cluster.hosts) or options.task not in (0, cluster.task):
+        raise _checks.UserError(
+            f"{VARIABLE} makes this task {cluster.task} of {len(cluster.hosts)} workers, and"
+            f" task={options.task}"
+        )
+    return cluster
+
+
+def _check_aggregation(options: StrategyOptions) -> None:
+    """Refuses steps that would be made of fewer or more gradients than one of each worker."""
+    asked, workers = options.replicas_to_aggregate, options.worker_replicas
+    if options.sync_replicas and asked != workers:
+        raise _checks.UserError(
+            f"replicas_to_aggregate={asked} has to be worker_replicas={workers}: no worker's"
+            " gradients are left out or taken twice"
+        )
+    if not options.sync_replicas and asked != 1:
+        raise _checks.UserError(f"replicas_to_aggregate={asked} needs sync_replicas")

@@ -1,0 +1,99 @@
+"""What follows from the options, the dataset and model_info.json for an evaluation."""
+
+import dataclasses
+
+from classifier.config.evaluation import EvalConfig, EvaluationOptions
+from classifier.model_info import ModelInfo
+from classifier.resolve import model
+from datasets import dataset_factory
+from datasets.splits import SplitFacts
+from slim import _checks
+
+
+@dataclasses.dataclass(frozen=True)
+class ResolvedEvaluation:
+    """An evaluation, fully said.
+
+    Attributes:
+      config: the options.
+      model: what is evaluated.
+      is_described: whether only the options say what that is.
+      dataset_name: what it is evaluated on.
+      image_size: height and width of the images, in pixels.
+      num_images: images that will be looked at, each once.
+      num_batches: batches that they make; the last one may be smaller.
+    """
+
+    config: EvalConfig
+    model: ModelInfo
+    is_described: bool
+    dataset_name: str
+    image_size: tuple[int, int]
+    num_images: int
+    num_batches: int
+
+    @property
+    def use_moving_averages(self) -> bool:
+        """Whether the moving averages take the place of the weights."""
+        return self.model.moving_average_decay is not None
+
+
+def check_evaluation(options: EvaluationOptions) -> None:
+    """Refuses the original's flags that have nothing to act on.
+
+    Raises:
+      UserError: if one of them is set.
+    """
+    if options.master:
+        raise _checks.UserError(
+            f"master={options.master!r} is refused: evaluation runs in its own process and needs no"
+            " server; leave it out"
+        )
+
+
+def evaluation(config: EvalConfig, info: ModelInfo | None) -> ResolvedEvaluation:
+    """Works out an evaluation.
+
+    Args:
+      config: the options.
+      info: what model_info.json says, if the checkpoint has one.
+
+    Raises:
+      UserError: if the dataset is not there, an option contradicts `info`, nobody says what the
+        network is, it takes videos, or the classes of the dataset are not the model's.
+    """
+    name, data = evaluated_dataset(config, info), config.data
+    facts = dataset_factory.get_facts(name, data.dataset_split_name, data.dataset_dir)
+    return resolve_evaluation(config, info, facts)
+
+
+def evaluated_dataset(config: EvalConfig, info: ModelInfo | None) -> str:
+    """Returns the name of the dataset to evaluate on.
+
+    Raises:
+      UserError: if neither the options nor the model information name one.
+    """
+    name = config.data.dataset_name or (info.dataset_name if info else None)
+    if name is None:
+        raise _checks.UserError(f"dataset_name is required: {model.NO_INFO}")
+    return name
+
+
+def resolve_evaluation(
+    config: EvalConfig, info: ModelInfo | None, dataset: SplitFacts
+) -> ResolvedEvaluation:
+    """Returns `evaluation(config, info)` on a split whose facts are known."""
+    found = model.trained_model(config.model, info, dataset)
+    model.check_images(found.model_name)
+    most = config.run.max_num_batches
+    batch_size = config.run.batch_size
+    num_images = min(dataset.num_samples, most * batch_size if most else dataset.num_samples)
+    return ResolvedEvaluation(
+        config=config,
+        model=found,
+        is_described=info is None,
+        dataset_name=dataset.name,
+        image_size=config.model.eval_image_size or found.image_size,
+        num_images=num_images,
+        num_batches=-(-num_images // batch_size),
+    )

@@ -1,0 +1,161 @@
+"""What follows from the options, model_info.json and the checkpoint for an export."""
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Sequence
+
+from classifier.config.export import DEFAULT_FORMATS, ExportConfig
+from classifier.config.formats import FORMATS
+from classifier.model_info import ModelInfo
+from classifier.resolve import graph, model
+from classifier.resolve.classes import Classes
+from datasets import dataset_factory
+from datasets.splits import SplitFacts
+from nets.nets_factory import NETWORKS
+from slim import _checks
+
+# Where to look for images that training has not seen.
+_SPLITS = ("validation", "test", "val", "train")
+
+
+@dataclasses.dataclass(frozen=True)
+class ResolvedExport:
+    """An export, fully said.
+
+    Attributes:
+      config: the options.
+      model: what is exported.
+      is_described: whether only the options say what that is.
+      image_size: height and width of the images, in pixels.
+      formats: names of what is written.
+      dataset: whose images the formats are compared on, name and split; None for the digits that
+        the project has inside.
+    """
+
+    config: ExportConfig
+    model: ModelInfo
+    is_described: bool
+    image_size: tuple[int, int]
+    formats: tuple[str, ...]
+    dataset: tuple[str, str] | None
+
+
+def check_export(config: ExportConfig) -> None:
+    """Refuses what needs no look at the checkpoint.
+
+    Raises:
+      UserError: if a flag of the original's has nothing to act on, or an extra is not installed.
+    """
+    graph.check_inference(config.run)
+    for name in config.run.formats or ():
+        _checks.installed(FORMATS[name].packages)
+
+
+def export(
+    config: ExportConfig,
+    info: ModelInfo | None,
+    head_classes: Callable[[Sequence[str]], int | None],
+) -> ResolvedExport:
+    """Works out an export.
+
+    Args:
+      config: the options.
+      info: what model_info.json says, if the checkpoint has one.
+      head_classes: from the scopes of a network's head to the classes that the checkpoint has
+        there.
+
+    Raises:
+      UserError: if an option contradicts `info`, nobody says what the network is, the dataset is
+        not there, or options do not fit its input.
+    """
+    name, data = exported_dataset(config, info), config.data
+    dataset: SplitFacts | Classes = Classes()
+    if name is not None and data.dataset_dir is not None:
+        dataset = _held_out(name, data.dataset_split_name, data.dataset_dir)
+    elif info is None:
+        dataset = _classes(config, name, head_classes)
+    resolved = resolve_export(config, info, dataset)
+    graph.check_videos(resolved.model.model_name, config.run)
+    return resolved
+
+
+def exported_dataset(config: ExportConfig, info: ModelInfo | None) -> str | None:
+    """Returns the name of the dataset whose classes the model knows, or None if nobody says it.
+
+    Raises:
+      UserError: if options say half of it.
+    """
+    data = config.data
+    if data.dataset_dir is None:
+        if data.dataset_split_name is not None:
+            raise _checks.UserError("dataset_split_name needs dataset_dir")
+        if info is not None and data.dataset_name is not None:
+            raise _checks.UserError(
+                "dataset_name needs dataset_dir: model_info.json beside the checkpoint says the"
+                " classes"
+            )
+        return data.dataset_name
+    name = data.dataset_name or (info.dataset_name if info else None)
+    if name is None:
+        raise _checks.UserError("dataset_name is required with dataset_dir: nothing else says it")
+    return name
+
+
+def _held_out(name: str, split_name: str | None, dataset_dir: str) -> SplitFacts:
+    """Returns the facts of a split, or of the first of the usual ones that the folder has."""
+    *others, last = (split_name,) if split_name else _SPLITS
+    for each in others:
+        with contextlib.suppress(_checks.UserError):
+            return dataset_factory.get_facts(name, each, dataset_dir)
+    return dataset_factory.get_facts(name, last, dataset_dir)
+
+
+def _classes(
+    config: ExportConfig,
+    dataset_name: str | None,
+    head_classes: Callable[[Sequence[str]], int | None],
+) -> Classes:
+    """Returns the classes of a checkpoint that comes with neither model_info.json nor images: those
+    of the dataset's row, or else those of the checkpoint's head."""
+    spec = NETWORKS[model.described_network(config.model)]
+    if dataset_name is not None:
+        known = dataset_factory.get_spec(dataset_name).num_classes
+        return Classes(dataset_name, known, spec.channels)
+    return Classes(None, head_classes(spec.heads) or spec.classes, spec.channels)
+
+
+def resolve_export(
+    config: ExportConfig, info: ModelInfo | None, dataset: SplitFacts | Classes
+) -> ResolvedExport:
+    """Returns `export(config, info, ...)` where what is known of the dataset is known."""
+    exported_dataset(config, info)
+    found = model.trained_model(config.model, info, dataset)
+    images = None if isinstance(dataset, Classes) else dataset
+    formats = config.run.formats or DEFAULT_FORMATS
+    if images is None:
+        _check_no_images(config, formats)
+    without = [name for name in formats if found.quantized and not FORMATS[name].rounds]
+    if without:
+        raise _checks.UserError(
+            f"formats={','.join(without)} cannot hold the rounding of a run with quantize_delay:"
+            " add quantize=false, which writes the weights unrounded"
+        )
+    return ResolvedExport(
+        config=config,
+        model=found,
+        is_described=info is None,
+        image_size=config.run.image_size or found.image_size,
+        formats=formats,
+        dataset=(images.name, images.split_name) if images else None,
+    )
+
+
+def _check_no_images(config: ExportConfig, formats: Sequence[str]) -> None:
+    for name in formats:
+        if FORMATS[name].measured:
+            message = f"formats={name} needs dataset_dir: its accuracy is measured on real images"
+            if FORMATS[name].calibrated:
+                message += ", and its ranges come from the training split"
+            raise _checks.UserError(message)
+    if config.run.max_drop is not None:
+        raise _checks.UserError("max_drop needs dataset_dir: accuracy is measured on real images")

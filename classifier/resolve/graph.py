@@ -1,0 +1,128 @@
+"""What follows from the options when a network's graph is written without weights."""
+
+import dataclasses
+
+from classifier.config.export import ExportConfig, ExportOptions
+from classifier.config.formats import FORMATS
+from classifier.resolve.classes import Classes
+from datasets import dataset_factory
+from nets.nets_factory import NETWORKS
+from preprocessing import preprocessing_factory
+from slim import _checks
+
+# The original's defaults.
+MODEL_NAME = "inception_v3"
+DATASET_NAME = "imagenet"
+
+
+@dataclasses.dataclass(frozen=True)
+class ResolvedGraph:
+    """A graph without weights, fully said.
+
+    Attributes:
+      model_name: the network.
+      num_classes: length of the logits.
+      input_shape: [batch, height, width, channels], for videos with frames second; None is any.
+      output_file: where to write it.
+      as_text: whether as text.
+      quantized: whether its layers round.
+    """
+
+    model_name: str
+    num_classes: int
+    input_shape: tuple[int | None, ...]
+    output_file: str
+    as_text: bool
+    quantized: bool = False
+
+
+def graph(config: ExportConfig) -> ResolvedGraph:
+    """Works out a graph; of a dataset without a folder by what its table says.
+
+    Args:
+      config: the options; `output_file` is given.
+
+    Raises:
+      UserError: if the dataset is not there, or an option does not fit it or the network, or needs
+        a checkpoint.
+    """
+    check_inference(config.run)
+    name, folder = config.data.dataset_name or DATASET_NAME, config.data.dataset_dir
+    if folder is None:
+        return resolve_graph(config, Classes(name, dataset_factory.get_spec(name).num_classes))
+    facts = dataset_factory.get_facts(name, "train", folder)
+    return resolve_graph(config, Classes(name, facts.num_classes, facts.num_channels))
+
+
+def resolve_graph(config: ExportConfig, dataset: Classes) -> ResolvedGraph:
+    """Returns `graph(config)` of a dataset whose classes are known."""
+    run, model = config.run, config.model
+    if model.moving_average_decay is not None:
+        raise _checks.UserError(
+            "moving_average_decay needs checkpoint_path: a graph without weights has no averages"
+        )
+    if config.data.dataset_split_name is not None:
+        raise _checks.UserError(
+            "dataset_split_name needs checkpoint_path: a graph without weights is compared with"
+            " nothing"
+        )
+    name = _checks.one_of("model_name", model.model_name or MODEL_NAME, NETWORKS)
+    is_video = check_videos(name, run)
+    num_classes = dataset.logits(model.labels_offset or 0)
+    own_size = NETWORKS[name].image_size
+    size = run.image_size or (own_size, own_size)
+    frames = (run.num_frames,) if is_video else ()
+    preprocessing = preprocessing_factory.resolve_name(model.preprocessing_name or name)
+    channels = preprocessing_factory.prepared_channels(
+        preprocessing, dataset.num_channels or 3, bool(model.use_grayscale)
+    )
+    return ResolvedGraph(
+        model_name=name,
+        num_classes=num_classes,
+        input_shape=(run.batch_size, *frames, *size, channels),
+        output_file=str(run.output_file),
+        as_text=run.write_text_graphdef,
+        quantized=bool(model.quantize),
+    )
+
+
+def check_inference(options: ExportOptions) -> None:
+    """Refuses the original's flags for graphs that are not for inference.
+
+    Raises:
+      UserError: if one of them is set.
+    """
+    if options.is_training:
+        raise _checks.UserError(
+            "is_training is refused: an export answers with the averages that batch norm kept and"
+            " without dropout; leave it out"
+        )
+
+
+def check_videos(name: str, run: ExportOptions) -> bool:
+    """Returns whether a network takes videos.
+
+    Raises:
+      UserError: if the options say otherwise, or want pictures to be prepared for it.
+    """
+    is_video = NETWORKS[name].input_rank == 5
+    if is_video and not run.is_video_model:
+        raise _checks.UserError(
+            f"model_name={name!r} takes videos: give is_video_model, and num_frames if fixed"
+        )
+    if run.is_video_model and not is_video:
+        raise _checks.UserError(
+            f"model_name={name!r} takes images, not videos: leave is_video_model out"
+        )
+    if is_video and run.input_type != "float_image":
+        raise _checks.UserError(
+            f"input_type={run.input_type!r} is for images: model_name={name!r} takes preprocessed"
+            " videos"
+        )
+    others = [each for each in run.formats or () if FORMATS[each].no_videos]
+    if is_video and others:
+        raise _checks.UserError(
+            f"formats={','.join(others)} is for images: model_name={name!r} takes videos, and"
+            f" {FORMATS[others[0]].no_videos}"
+        )
+    return is_video

@@ -1,0 +1,132 @@
+"""The learning rate of a run, worked out to the last step.
+
+No TensorFlow: pure functions of the options and the number of images.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+from classifier.config.schedule import ScheduleOptions
+from slim import _checks
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """How the learning rate changes over a run, in steps.
+
+    Attributes:
+      kind: one of `classifier.config.schedule.DECAYS`.
+      learning_rate: the first one.
+      end_learning_rate: the last one of a polynomial or cosine decay.
+      decay_factor: of each exponential step.
+      decay_steps: of one exponential step, or of the whole polynomial or cosine decay.
+      boundaries: after which the piecewise learning rate changes.
+      rates: the piecewise learning rates, the first one included.
+      warmup_steps: over which the learning rate rises from 0.
+      multipliers: factor of the learning rate by scope.
+      words: the schedule in words.
+    """
+
+    kind: str
+    learning_rate: float
+    end_learning_rate: float
+    decay_factor: float
+    decay_steps: int
+    boundaries: tuple[int, ...]
+    rates: tuple[float, ...]
+    warmup_steps: float
+    multipliers: Mapping[str, float]
+    words: str
+
+
+def resolve_schedule(
+    options: ScheduleOptions, num_samples: int, batch_size: int, clones: int, aggregated: int = 1
+) -> Schedule:
+    """Works out a schedule.
+
+    Args:
+      options: the schedule.
+      num_samples: images of the split.
+      batch_size: images of a step on one clone.
+      clones: how many there are.
+      aggregated: workers whose batches decay_per_clone counts together.
+
+    Raises:
+      UserError: if a decay is shorter than a step.
+    """
+    counted = batch_size * (aggregated if options.decay_per_clone else clones)
+    decay_steps = options.decay_steps or int(num_samples * options.num_epochs_per_decay / counted)
+    if decay_steps < 1 and options.learning_rate_decay_type not in ("fixed", "piecewise"):
+        raise _checks.UserError(
+            f"num_epochs_per_decay={options.num_epochs_per_decay:g} is less than one step:"
+            f" {num_samples} images make {num_samples / counted:g} steps of {counted} images"
+        )
+    epoch = num_samples / counted
+    boundaries = options.piecewise_steps or tuple(
+        round(epochs * epoch) for epochs in options.piecewise_epochs
+    )
+    if len(set(boundaries)) < len(boundaries) or 0 in boundaries:
+        raise _checks.UserError(
+            f"piecewise_epochs are less than one step apart: an epoch has {epoch:g} steps"
+        )
+    schedule = Schedule(
+        kind=options.learning_rate_decay_type,
+        learning_rate=options.learning_rate,
+        end_learning_rate=options.end_learning_rate,
+        decay_factor=options.learning_rate_decay_factor,
+        decay_steps=decay_steps,
+        boundaries=boundaries,
+        rates=_rates(options),
+        warmup_steps=options.warmup_steps or options.warmup_epochs * epoch,
+        multipliers=_multipliers(options.learning_rate_multipliers),
+        words="",
+    )
+    return dataclasses.replace(schedule, words="; ".join(_words(options, schedule)))
+
+
+def _rates(options: ScheduleOptions) -> tuple[float, ...]:
+    if options.learning_rate_decay_type != "piecewise":
+        return ()
+    changes = len(options.piecewise_epochs or options.piecewise_steps)
+    falling = (
+        options.learning_rate * options.learning_rate_decay_factor**number
+        for number in range(1, changes + 1)
+    )
+    return (options.learning_rate, *(options.piecewise_rates or falling))
+
+
+def _multipliers(items: tuple[str, ...]) -> dict[str, float]:
+    pairs = (item.rpartition(":") for item in items)
+    return {scope: float(factor) for scope, _, factor in pairs}
+
+
+def _words(options: ScheduleOptions, schedule: Schedule) -> list[str]:
+    words = []
+    if options.warmup_steps:
+        words.append(f"LR rises for {options.warmup_steps} steps")
+    elif options.warmup_epochs:
+        words.append(
+            f"LR rises for {options.warmup_epochs:g} epochs = {schedule.warmup_steps:.10g} steps"
+        )
+    is_counted = options.decay_per_clone and options.is_in_epochs
+    per_clone = " (epochs of one clone's batches)" if is_counted else ""
+    return [*words, _decay_in_words(options, schedule) + per_clone]
+
+
+def _decay_in_words(options: ScheduleOptions, schedule: Schedule) -> str:
+    rate, end = f"LR {schedule.learning_rate:g}", f"{schedule.end_learning_rate:g}"
+    span = f"{schedule.decay_steps} steps"
+    if options.decay_steps is None:
+        span = f"{options.num_epochs_per_decay:g} epochs = {span}"
+    match schedule.kind:
+        case "exponential":
+            return f"{rate} x{schedule.decay_factor:g} every {span}"
+        case "polynomial":
+            return f"{rate} to {end} in {span}"
+        case "cosine":
+            return f"{rate} to {end} by a cosine in {span}"
+        case "piecewise":
+            pairs = zip(schedule.boundaries, schedule.rates[1:], strict=True)
+            changes = ", ".join(f"{value:g} after step {step}" for step, value in pairs)
+            return f"{rate}, {changes}"
+    return rate

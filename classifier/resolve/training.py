@@ -1,0 +1,168 @@
+"""What follows from the options and the facts of a training run.
+
+No TensorFlow; `resolve_training`, a pure function, does not look at the disk either.
+"""
+
+import dataclasses
+import math
+from typing import Any
+
+from classifier.config import options
+from classifier.config.step import StepOptions
+from classifier.config.training import TrainConfig
+from classifier.model_info import ModelInfo
+from classifier.resolve import class_weights, model
+from classifier.resolve.schedule import Schedule, resolve_schedule
+from datasets import dataset_factory
+from datasets.splits import SplitFacts
+from nets.nets_factory import NETWORKS
+from preprocessing import preprocessing_factory
+from slim import _checks
+
+# What config.json has of the schedule, beside its options.
+_SCHEDULE_IN_CONFIG = ("decay_steps", "boundaries", "rates", "warmup_steps", "words")
+
+
+@dataclasses.dataclass(frozen=True)
+class ResolvedRun:
+    """A training run, fully said.
+
+    Attributes:
+      config: the options.
+      model: for model_info.json, without versions.
+      num_samples: images of the split.
+      global_batch_size: images a step, over all clones and workers and all that they accumulate.
+      steps_per_epoch: steps for as many images as the split has.
+      number_of_steps: where training ends; None: it does not.
+      schedule: of the learning rate.
+      eval_every_steps: steps between two evaluations inside training, at least 1; 0: none.
+      save_every_steps: steps between two checkpoints; 0: they are not saved by steps.
+      quantize_delay: steps before a network that rounds does so; -1: it never does.
+      summary: batch, epoch and schedule in words.
+      class_weights: how much each class counts in the loss; empty: all the same.
+    """
+
+    config: TrainConfig
+    model: ModelInfo
+    num_samples: int
+    global_batch_size: int
+    steps_per_epoch: float
+    number_of_steps: int | None
+    schedule: Schedule
+    eval_every_steps: int
+    save_every_steps: int
+    quantize_delay: int
+    summary: str
+    class_weights: tuple[float, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns it as config.json has it: the options by name, and what follows from them."""
+        resolved = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.name not in ("config", "model", "schedule", "summary")
+        }
+        resolved |= {name: getattr(self.schedule, name) for name in _SCHEDULE_IN_CONFIG}
+        resolved["schedule"] = self.summary
+        model = self.model.to_dict()
+        del model["versions"]
+        return {"options": options.flatten(self.config), "resolved": resolved | model}
+
+
+def training_run(config: TrainConfig) -> ResolvedRun:
+    """Works out a training run.
+
+    Raises:
+      UserError: if the dataset is not there, a name is not known, the network takes videos, no
+        class is left, a decay is shorter than a step, steps behind the end are to be profiled, the
+        preprocessing lacks a distortion that is chosen, or the weights of the classes cannot be
+        read.
+    """
+    data = config.data
+    facts = dataset_factory.get_facts(data.dataset_name, data.dataset_split_name, data.dataset_dir)
+    resolved = resolve_training(config, facts)
+    if resolved.eval_every_steps:
+        dataset_factory.get_facts(
+            data.dataset_name, config.validation.eval_split_name, data.dataset_dir
+        )
+    weights = class_weights.resolve(config.loss.class_weights, resolved.model, facts.per_class)
+    return dataclasses.replace(resolved, class_weights=weights)
+
+
+def resolve_training(config: TrainConfig, dataset: SplitFacts) -> ResolvedRun:
+    """Returns `training_run(config)` on a split whose facts are known, but for the weights of the
+    classes."""
+    name = _checks.one_of("model_name", config.network.model_name, NETWORKS)
+    model.check_images(name)
+    strategy = config.strategy
+    clones = strategy.num_clones * strategy.worker_replicas
+    of_a_clone = config.data.batch_size * config.step.accumulate_steps
+    steps_per_epoch = dataset.num_samples / (of_a_clone * clones)
+    quantize_delay = _quantize_delay(config.step, steps_per_epoch)
+    info = model.describe(
+        name,
+        dataset,
+        labels_offset=config.data.labels_offset,
+        use_grayscale=config.network.use_grayscale,
+        preprocessing_name=config.network.preprocessing_name,
+        moving_average_decay=config.optimizer.moving_average_decay,
+        quantized=quantize_delay >= 0,
+        image_size=config.network.train_image_size,
+    )
+    preprocessing_factory.check_switches(info.preprocessing_name, config.augmentation.switches)
+    aggregated = strategy.replicas_to_aggregate if strategy.sync_replicas else 1
+    schedule = resolve_schedule(
+        config.schedule, dataset.num_samples, of_a_clone, clones, aggregated
+    )
+    end = _end(config, steps_per_epoch)
+    _check_profiled(config.reporting.profile_steps, end)
+    return ResolvedRun(
+        config=config,
+        model=info,
+        num_samples=dataset.num_samples,
+        global_batch_size=of_a_clone * clones,
+        steps_per_epoch=steps_per_epoch,
+        number_of_steps=end,
+        schedule=schedule,
+        eval_every_steps=config.validation.eval_every_steps
+        or _every(config.validation.eval_every_epochs * steps_per_epoch),
+        save_every_steps=config.saving.save_interval_steps
+        or _every(config.saving.save_interval_epochs * steps_per_epoch),
+        quantize_delay=quantize_delay,
+        summary=_in_words(config, steps_per_epoch, schedule),
+    )
+
+
+def _check_profiled(steps: tuple[int, ...] | None, end: int | None) -> None:
+    if steps is not None and end is not None and steps[1] > end:
+        raise _checks.UserError(
+            f"profile_steps={steps[0]},{steps[1]} goes beyond the run's {end} steps"
+        )
+
+
+def _every(steps: float) -> int:
+    return max(1, round(steps)) if steps else 0
+
+
+def _quantize_delay(step: StepOptions, steps_per_epoch: float) -> int:
+    epochs = step.quantize_delay_epochs
+    return step.quantize_delay if epochs is None else round(epochs * steps_per_epoch)
+
+
+def _end(config: TrainConfig, steps_per_epoch: float) -> int | None:
+    epochs = config.run.max_number_of_epochs
+    return config.run.max_number_of_steps if epochs is None else math.ceil(epochs * steps_per_epoch)
+
+
+def _in_words(config: TrainConfig, steps_per_epoch: float, schedule: Schedule) -> str:
+    batch, strategy = config.data.batch_size, config.strategy
+    counts = {
+        "workers": strategy.worker_replicas,
+        "clones": strategy.num_clones,
+        "accumulated": config.step.accumulate_steps,
+    }
+    factors = [f"{count} {what}" for what, count in counts.items() if count > 1]
+    product = " x ".join([*factors, str(batch)])
+    total = batch * math.prod(counts.values())
+    words = [f"global batch {total} = {product}"] if factors else []
+    return "; ".join([*words, f"1 epoch = {steps_per_epoch:.10g} steps", schedule.words])

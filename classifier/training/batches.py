@@ -1,0 +1,138 @@
+"""The batches of a run."""
+
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+from classifier import inputs
+from classifier.config.training import TrainConfig
+from classifier.inputs import preprocessing
+from classifier.resolve import cluster
+from classifier.resolve.training import ResolvedRun
+from slim import _checks, learning
+from slim.data.dataset import Dataset
+
+
+class TrainingBatches:
+    """The batches of a run: called with a step, gives those from that step on, for all clones
+    together; of several workers, one's part of them.
+
+    Args:
+      resolved: the run.
+      dataset: its split.
+      workers: who shares each batch.
+
+    Attributes:
+      bad_images: those that were left out, where bad images are, or None.
+
+    Raises:
+      UserError: if there is no room for the cache.
+    """
+
+    def __init__(
+        self,
+        resolved: ResolvedRun,
+        dataset: Dataset,
+        workers: cluster.Cluster = cluster.ALONE,
+    ) -> None:
+        config = resolved.config
+        self.bad_images = inputs.BadImages() if config.bad_images.is_skipping else None
+        self._resolved = resolved
+        self._dataset = dataset
+        self._worker = (workers.task, max(1, len(workers.hosts)))
+        self._cache = inputs.Cache(dataset, config.data.cache)
+
+    @functools.cached_property
+    def _index(self) -> inputs.Index | None:
+        """Where the records of each class are, if every class is to come as often as the others."""
+        is_balanced = self._resolved.config.data.balanced_sampling
+        return inputs.index_records(self._dataset) if is_balanced else None
+
+    def __call__(self, first_step: int) -> tf.data.Dataset:
+        """Returns the batches from a step on."""
+        resolved = self._resolved
+        config, info = resolved.config, resolved.model
+        prepare = preprocessing.preprocessing_fn(
+            info,
+            is_training=True,
+            distort=preprocessing.augmentation_fn(config.augmentation),
+            **config.augmentation.switches,
+        )
+        return inputs.training_dataset(
+            self._dataset,
+            preprocessing_fn=prepare,
+            image_size=info.image_size,
+            batch_size=resolved.global_batch_size,
+            seed=config.run.seed,
+            start_index=first_step * resolved.global_batch_size,
+            labels_offset=info.labels_offset,
+            num_classes=info.num_classes,
+            num_readers=config.data.num_readers,
+            num_preprocessing_threads=config.data.num_preprocessing_threads,
+            shuffle_buffer_mb=config.data.shuffle_buffer_mb,
+            balanced=self._index,
+            mixing=_mixing(config),
+            skipped=self.bad_images,
+            cache=self._cache,
+            data_service=config.data.data_service,
+            worker=self._worker,
+        )
+
+    def batch(self, number: int) -> dict[str, np.ndarray]:
+        """Returns a batch by its number, which is the step's unless a run left batches out."""
+        return {name: part.numpy() for name, part in next(iter(self(number))).items()}
+
+    def batch_of_step(self, step: int) -> dict[str, np.ndarray]:
+        """Returns the batch that the run takes, or took, after so many steps."""
+        return self.batch(step + self._skipped(step))
+
+    def upcoming(self, steps_done: int) -> tf.data.Dataset:
+        """Returns the encoded records that come after so many steps, to find a bad one there."""
+        config = self._resolved.config
+        number = steps_done + self._skipped(steps_done)
+        return inputs.training_records(
+            self._dataset,
+            seed=config.run.seed,
+            start_index=number * self._resolved.global_batch_size,
+            num_readers=config.data.num_readers,
+            shuffle_buffer_mb=config.data.shuffle_buffer_mb,
+            balanced=self._index,
+        )
+
+    def _skipped(self, step: int) -> int:
+        directory = self._resolved.config.run.train_dir
+        return learning.NanRestores(directory, 0).skipped(step)
+
+    def in_words(self, number: int) -> str:
+        """Returns which examples a batch holds, and the range of its images."""
+        batch = self.batch(number)
+        names = [
+            f"{self._dataset.shard_names[shard]} record {record}"
+            for shard, record in zip(batch["shard"][:4], batch["record"][:4], strict=True)
+        ]
+        low, high = float(batch["image"].min()), float(batch["image"].max())
+        begins = ", ".join(names)
+        return f"The batch began with {begins}; its images range from {low:.4g} to {high:.4g}"
+
+
+def check_bad_images(config: TrainConfig, workers: cluster.Cluster) -> None:
+    """Raises UserError if bad images are to be left out where their reader would not know."""
+    if config.bad_images.is_skipping and config.data.data_service is not None:
+        raise _checks.UserError(
+            "on_bad_image=skip needs the batches to be made here, without data_service"
+        )
+    if config.bad_images.is_skipping and len(workers.hosts) > 1:
+        raise _checks.UserError("on_bad_image=skip is for one worker: none sees the others' images")
+
+
+def _mixing(config: TrainConfig) -> inputs.Mixing | None:
+    options = config.augmentation
+    if not options.mixup_alpha and not options.cutmix_alpha:
+        return None
+    return inputs.Mixing(
+        seed=config.run.seed,
+        clones=config.strategy.num_clones,
+        mixup_alpha=options.mixup_alpha,
+        cutmix_alpha=options.cutmix_alpha,
+    )

@@ -1,0 +1,91 @@
+"""The curves of a run as a picture, drawn from metrics.jsonl."""
+
+import io
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from classifier.metrics_file import MetricsFile
+from classifier.resolve.training import ResolvedRun
+from slim import _checks, _files, _paths, learning
+
+FILE = "curves.png"
+_MAX_BYTES = 64 << 20
+# Title of a plot -> names in metrics.jsonl and how they are called in it.
+PLOTS: Mapping[str, Mapping[str, str]] = {
+    "loss": {"loss": "training", "eval_loss": "evaluation"},
+    "accuracy": {"accuracy": "training", "eval_accuracy": "evaluation"},
+    "learning rate": {"learning_rate": "learning rate"},
+}
+
+
+class Curves(learning.Hook):
+    """Draws `curves.png` after each epoch and each evaluation, and at the end.
+
+    Args:
+      resolved: the run.
+      directory: of the run.
+      metrics: what to draw.
+
+    Raises:
+      UserError: if matplotlib is not installed, or something else is at the path of the image.
+    """
+
+    def __init__(self, resolved: ResolvedRun, directory: str, metrics: MetricsFile) -> None:
+        _checks.installed({"matplotlib": "matplotlib"})
+        evaluations = (resolved.eval_every_steps,) if resolved.eval_every_steps else ()
+        self._every = (resolved.steps_per_epoch, *evaluations)
+        self._path = os.path.join(directory, FILE)
+        self._metrics = metrics
+        self._drawn()  # refuses what is no file before the run begins
+
+    def after_steps(self, run: learning.Run, numbers: Mapping[str, np.ndarray]) -> None:
+        """Draws if an epoch ended or an evaluation was due."""
+        before = run.step - len(numbers["loss"])
+        if any(run.step // every > before // every for every in self._every):
+            self._draw()
+
+    def end(self, run: learning.Run) -> None:
+        """Draws."""
+        self._draw()
+
+    def _draw(self) -> None:
+        lines = self._metrics.read()
+        if lines:
+            png = io.BytesIO()
+            draw(lines).savefig(png, format="png")
+            if png.getvalue() != self._drawn():
+                _paths.write_atomically(self._path, png.getvalue())
+
+    def _drawn(self) -> bytes | None:
+        try:
+            return _files.read_bounded(self._path, _MAX_BYTES)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _checks.UserError(
+                f"{self._path} cannot be used: {error.strerror}. Move it away"
+            ) from None
+
+
+def draw(lines: Sequence[Mapping[str, Any]]) -> Any:
+    """Returns a `matplotlib.figure.Figure` of the lines of metrics.jsonl."""
+    import matplotlib.figure  # takes a second, and is not always there
+
+    figure = matplotlib.figure.Figure(figsize=(8, 3 * len(PLOTS)), layout="constrained")
+    for axes, (title, names) in zip(
+        figure.subplots(len(PLOTS), sharex=True), PLOTS.items(), strict=True
+    ):
+        for name, label in names.items():
+            points = [(line["step"], line[name]) for line in lines if name in line]
+            if points:
+                steps, values = zip(*points, strict=True)
+                axes.plot(steps, values, label=label, marker="." if len(points) < 30 else "")
+        axes.set_ylabel(title)
+        axes.grid(alpha=0.3)
+        if axes.lines:
+            axes.legend()
+    axes.set_xlabel("step")
+    return figure

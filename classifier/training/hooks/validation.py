@@ -1,0 +1,158 @@
+"""Evaluation inside training: the best checkpoint, and an end when nothing gets better."""
+
+import dataclasses
+import functools
+import os
+import time
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from classifier import inputs
+from classifier.inference.metrics import Evaluation, Evaluator, report
+from classifier.inference.model import InferenceModel
+from classifier.inputs import preprocessing
+from classifier.metrics_file import MetricsFile
+from classifier.resolve.training import ResolvedRun
+from classifier.run_directory import RunDirectory
+from slim import checkpoints, learning
+from slim.data.dataset import Dataset
+from slim.events import EventFile
+
+METRIC = "eval_accuracy"
+
+
+class Validation(learning.Hook):
+    """Evaluates what was trained so far, as `eval_image_classifier.py` would its checkpoint.
+
+    The step is saved first. So a run that is killed while it evaluates does so again when it is
+    resumed, and no evaluation is lost or counted twice.
+
+    Args:
+      resolved: the run.
+      dataset: the split to evaluate on.
+      metrics: where the findings are kept, and found again by a resumed run.
+    """
+
+    def __init__(
+        self,
+        resolved: ResolvedRun,
+        dataset: Dataset,
+        metrics: MetricsFile,
+    ) -> None:
+        self._resolved = resolved
+        self._dataset = dataset
+        self._metrics = metrics
+        self._options = resolved.config.validation
+        self._skipped = inputs.BadImages() if resolved.config.bad_images.is_skipping else None
+        self._events = EventFile(os.path.join(resolved.config.run.train_dir, "eval"))
+        self._classifier: InferenceModel | None = None
+        self._evaluator: Evaluator | None = None
+
+    def begin(self, run: learning.Run) -> None:
+        """Makes up for an evaluation that a crash left out, and stops a run that was to stop."""
+        if run.restored is not None and self._is_due(run, self._last_evaluated()):
+            self._evaluate(run)
+        self._stop_if_nothing_improves(run)
+
+    def after_steps(self, run: learning.Run, numbers: Mapping[str, np.ndarray]) -> None:
+        """Evaluates when it is time, and at the end."""
+        if self._is_due(run, run.step - len(numbers["loss"])):
+            self._evaluate(run)
+            self._stop_if_nothing_improves(run)
+
+    def _is_due(self, run: learning.Run, before: int) -> bool:
+        every = self._resolved.eval_every_steps
+        is_last = run.step == run.number_of_steps and run.step > before
+        return run.step // every > before // every or is_last
+
+    def _last_evaluated(self) -> int:
+        return max((line["step"] for line in self._metrics.evaluations()), default=0)
+
+    def _evaluate(self, run: learning.Run) -> None:
+        checkpoint = checkpoints.read(run.save())
+        has_averages = self._resolved.model.moving_average_decay is not None
+        found = self._measure(checkpoint, use_averages=has_averages)
+        self._report_skipped()
+        raw = self._measure(checkpoint, use_averages=False) if has_averages else None
+        values = dataclasses.asdict(found)
+        if raw is not None:
+            values |= {"raw_accuracy": raw.accuracy, "raw_loss": raw.loss}
+        best = run.checkpoints.save_best(
+            run.step,
+            run.train_op.store.named_variables,
+            METRIC,
+            found.accuracy,
+            known_values={
+                line["step"]: line["eval_accuracy"] for line in self._metrics.evaluations()
+            },
+        )
+        self._describe_best(run, is_new=best is not None)
+        epoch = round(run.step / self._resolved.steps_per_epoch, 4)
+        evaluated = {f"eval_{name}": value for name, value in values.items()}
+        self._metrics.append({"step": run.step, "epoch": epoch, **evaluated, "time": time.time()})
+        split = self._options.eval_split_name
+        shown = {f"{split}/{name}": value for name, value in values.items()}
+        self._events.scalars(run.step, shown)
+        self._events.flush()
+        print(f"step {run.step}: {split}{', the best so far' if best else ''}")
+        report(found, split, self._dataset.num_samples)
+        if raw is not None:
+            print(f"without averaging the weights: accuracy {raw.accuracy:.3f}", flush=True)
+
+    def _describe_best(self, run: learning.Run, is_new: bool) -> None:
+        """Writes model_info.json beside the best checkpoint; also if a killed run left it out,
+        whose repeated evaluation is no better than itself."""
+        directory = run.checkpoints.directory
+        folder = RunDirectory(os.path.join(directory, "best"))
+        is_there = checkpoints.best(directory) is not None
+        if is_new or (is_there and folder.read_model_info() is None):
+            folder.write_model_info(self._resolved.model.with_versions(tensorflow=tf.__version__))
+
+    def _measure(self, checkpoint: checkpoints.Source, use_averages: bool) -> Evaluation:
+        if self._classifier is None or self._evaluator is None:
+            self._classifier = InferenceModel(self._resolved.model, checkpoint)
+            self._evaluator = Evaluator(self._classifier)
+        else:
+            self._classifier.reload(checkpoint, use_averages)
+        batches = self._batches
+        with inputs.translate_errors(self._dataset):
+            return self._evaluator(batches, int(batches.cardinality()))
+
+    @functools.cached_property
+    def _batches(self) -> tf.data.Dataset:
+        data, info = self._resolved.config.data, self._resolved.model
+        return inputs.evaluation_dataset(
+            self._dataset,
+            preprocessing_fn=preprocessing.preprocessing_fn(info, is_training=False),
+            image_size=info.image_size,
+            batch_size=data.batch_size,
+            labels_offset=info.labels_offset,
+            num_classes=info.num_classes,
+            num_preprocessing_threads=data.num_preprocessing_threads,
+            skipped=self._skipped,
+        )
+
+    def _report_skipped(self) -> None:
+        for place in self._skipped.take_new() if self._skipped else ():
+            bad = inputs.describe_bad_image(self._dataset, *place)
+            print(f"left out of the evaluation: {bad}", flush=True)
+
+    def end(self, run: learning.Run) -> None:
+        """Closes the events, and says why the run ended early, if it did."""
+        self._events.close()
+        if run.stop_reason is not None:
+            print(f"stopped early at step {run.step}: {run.stop_reason}", flush=True)
+
+    def _stop_if_nothing_improves(self, run: learning.Run) -> None:
+        patience, lines = self._options.early_stopping_patience, self._metrics.evaluations()
+        if not patience or not lines:
+            return
+        best = max(lines, key=lambda line: line["eval_accuracy"])  # the first of equal ones
+        since = sum(line["step"] > best["step"] for line in lines)
+        if since >= patience:
+            run.stop_reason = (
+                f"no better accuracy in {since} evaluations"
+                f" (best {best['eval_accuracy']:.3f} at step {best['step']})"
+            )

@@ -1,0 +1,54 @@
+"""The optimizer of a run and its learning rate."""
+
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+
+from classifier.config.optimizer import OPTIMIZERS, OptimizerOptions
+from classifier.resolve.schedule import Schedule
+from slim import optimizers
+
+
+def make_optimizer(
+    options: OptimizerOptions, learning_rate: optimizers.LearningRate, heads: Sequence[str] = ()
+) -> optimizers.Optimizer:
+    """Returns the optimizer that the options name.
+
+    Args:
+      options: name and hyper-parameters.
+      learning_rate: a number or a function of the step.
+      heads: scopes of the network's head, which Muon leaves to AdamW.
+    """
+    row = OPTIMIZERS[options.optimizer]
+    values = {argument: getattr(options, name) for argument, name in row.options.items()}
+    arguments = {argument: value for argument, value in values.items() if value is not None}
+    if row.spares_head:
+        arguments["exclude_scopes"] = tuple(heads)
+    return getattr(optimizers, row.class_name)(learning_rate=learning_rate, **arguments)
+
+
+def make_learning_rate(schedule: Schedule) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns the learning rate as a function of the step.
+
+    While it warms up, the rate rises from 0 in a straight line; the lower of this line and the
+    schedule counts, as in the original.
+    """
+    decayed, rate, steps = _decayed(schedule), schedule.learning_rate, schedule.warmup_steps
+    if not steps:
+        return decayed
+    return lambda step: tf.minimum(decayed(step), rate * tf.cast(step, tf.float32) / steps)
+
+
+def _decayed(schedule: Schedule) -> Callable[[tf.Tensor], tf.Tensor]:
+    schedules = tf.keras.optimizers.schedules
+    rate, end, steps = schedule.learning_rate, schedule.end_learning_rate, schedule.decay_steps
+    match schedule.kind:
+        case "exponential":
+            return schedules.ExponentialDecay(rate, steps, schedule.decay_factor, staircase=True)
+        case "polynomial":
+            return schedules.PolynomialDecay(rate, steps, end, power=1.0, cycle=False)
+        case "cosine":
+            return schedules.CosineDecay(rate, steps, alpha=end / rate)
+        case "piecewise":
+            return schedules.PiecewiseConstantDecay(list(schedule.boundaries), list(schedule.rates))
+    return lambda step: tf.constant(rate, tf.float32)

@@ -1,0 +1,175 @@
+"""Training runs: from options to a run directory."""
+
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+
+import slim
+from classifier import inputs, network, ownership
+from classifier.checkpoints import mismatch
+from classifier.cli import broken_pipe, disk_errors, path_checks
+from classifier.cli.exit_codes import ExitCode
+from classifier.config.failures import DEFAULT_NAN_RESTORES, FailureOptions
+from classifier.config.training import TrainConfig
+from classifier.resolve import cluster, resume
+from classifier.resolve.training import ResolvedRun, training_run
+from classifier.run_directory import RunDirectory
+from classifier.training import backup
+from classifier.training.batches import TrainingBatches, check_bad_images
+from classifier.training.hooks.bad_images import BadImagesLog
+from classifier.training.hooks.make import make_hooks
+from classifier.training.hooks.run_files import RunFiles
+from classifier.training.hooks.startup import StartupReport
+from classifier.training.step import deployment_config, make_train_op, make_training_network
+from slim import _checks, learning
+
+
+def run(config: TrainConfig) -> ExitCode | None:
+    """Trains, or goes on with the run in `train_dir`, until the last step or a signal.
+
+    Args:
+      config: the options of `train_image_classifier.py`.
+
+    Returns:
+      PREEMPTED if a signal stopped it after saving; else None.
+
+    Raises:
+      UserError: if an option, the data or the folder is not as it has to be, or the folder holds
+        files that no run wrote.
+      RunError: if the run fails.
+    """
+    metrics = RunDirectory(config.run.train_dir).metrics_path
+    gone = f"nobody reads the output any more: the run goes on, and {metrics} has its numbers"
+    with disk_errors.translated(config.run.train_dir), broken_pipe.ignore(gone):
+        resolved = training_run(config)
+        workers = cluster.resolve(config.strategy)
+        if not workers.task:
+            ownership.claim_run(config.run.train_dir)
+        if not config.run.restart or workers.task:
+            return _run(resolved, workers)
+        if config.finetune.checkpoint_path is not None:
+            path_checks.check("checkpoint", "checkpoint_path", config.finetune.checkpoint_path)
+        with backup.during(config):
+            return _run(resolved, workers)
+
+
+def _run(resolved: ResolvedRun, workers: cluster.Cluster) -> ExitCode | None:
+    config = resolved.config
+    directory = RunDirectory(config.run.train_dir)
+    # Of several workers, the first may not have moved the old run yet.
+    changes = () if config.run.restart else _changes(directory, resolved)
+    check_bad_images(config, workers)
+    deployment = deployment_config(config, workers)
+    if workers.hosts:
+        print(f"worker {workers.task} of {', '.join(workers.hosts)}: waiting for all", flush=True)
+    # Before anything else that TensorFlow does, as several workers want it.
+    strategy = deployment.strategy()
+    tf.keras.utils.set_random_seed(config.run.seed)
+    if config.step.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    data = config.data
+    dataset = inputs.open_dataset(
+        data.dataset_name, data.dataset_split_name, data.dataset_dir, data.max_pixels
+    )
+    batches = TrainingBatches(resolved, dataset, workers)
+    train_op = make_train_op(resolved, strategy)
+    startup = StartupReport(resolved, directory, changes, dataset, deployment.devices())
+    hooks: list[learning.Hook] = [startup]
+    if workers.task == 0:
+        hooks += make_hooks(resolved, directory, batches)
+    if batches.bad_images is not None:
+        limit = config.bad_images.max_bad_fraction
+        hooks.append(BadImagesLog(batches.bad_images, dataset, directory.path, limit))
+    hooks.append(RunFiles(resolved, directory))
+    try:
+        with inputs.translate_errors(
+            dataset, lambda: batches.upcoming(int(train_op.global_step.numpy()))
+        ):
+            _train(resolved, batches, train_op, hooks, startup.warm_start(train_op.store))
+    except learning.Preempted as stopped:
+        print(stopped, file=sys.stderr)
+        return ExitCode.PREEMPTED
+    except learning.NonFiniteError as error:
+        where = batches.in_words(error.batch)
+        raise learning.NonFiniteError(f"{error}. {where}", error.step) from None
+    except slim.checkpoints.UnfitError as error:
+        if error.report.prefix.startswith(os.path.join(directory.path, "model.ckpt-")):
+            raise _checks.UserError(mismatch.for_resuming(error.report, directory.path)) from None
+        raise
+    except tf.errors.ResourceExhaustedError as error:
+        if disk_errors.number_of(error) is not None:
+            raise
+        raise _checks.RunError(_out_of_memory(resolved, error)) from error
+    if startup.is_complete:
+        print(f"{directory.path} is already complete: {train_op.global_step.numpy()} steps")
+    return None
+
+
+def _train(
+    resolved: ResolvedRun,
+    batches: Callable[[int], tf.data.Dataset],
+    train_op: slim.learning.TrainOp,
+    hooks: Sequence[learning.Hook],
+    init_fn: Callable[[], None] | None,
+) -> None:
+    config, saving, info = resolved.config, resolved.config.saving, resolved.model
+    shape = [None, *info.image_size, info.num_channels]
+    with network.check_image_size(info.model_name, make_training_network(resolved), shape):
+        learning.train(
+            train_op,
+            config.run.train_dir,
+            batches,
+            number_of_steps=resolved.number_of_steps,
+            steps_per_loop=config.run.steps_per_loop,
+            init_fn=init_fn,
+            save_interval_secs=saving.save_interval_secs,
+            save_interval_steps=resolved.save_every_steps,
+            max_to_keep=saving.max_to_keep,
+            keep_checkpoint_every_n_hours=saving.keep_checkpoint_every_n_hours or None,
+            max_nan_restores=nan_restores(config.failures),
+            hooks=hooks,
+        )
+
+
+def nan_restores(options: FailureOptions) -> int:
+    """Returns how often a run may go back to its last checkpoint."""
+    if options.on_nan == "stop":
+        return 0
+    most = options.max_nan_restores
+    return DEFAULT_NAN_RESTORES if most is None else most
+
+
+def _changes(directory: RunDirectory, resolved: ResolvedRun) -> tuple[resume.Change, ...]:
+    """Returns what the command changes of the run in the directory, after refusing what it may
+    not; a run that ended before its first checkpoint has nothing to go on with."""
+    old = directory.read_config()
+    if old is None or slim.checkpoints.latest(directory.path) is None:
+        return ()
+    changes = resume.changed_options(old, resolved)
+    resume.refuse_changes(changes, directory.path)
+    return changes
+
+
+def _out_of_memory(resolved: ResolvedRun, error: tf.errors.ResourceExhaustedError) -> str:
+    """Returns what did not fit and what to try, in a line."""
+    config, info = resolved.config, resolved.model
+    height, width = info.image_size
+    batch_size = config.data.batch_size
+    smaller, rest = divmod(batch_size, 2)
+    advice = "a smaller --train_image_size, --recompute_gradients, or --trainable_scopes"
+    if smaller:
+        advice = f"--batch_size={smaller}, {advice}"
+    if not rest:
+        parts = config.step.accumulate_steps * 2
+        advice += (
+            f" (--batch_size={smaller} --accumulate_steps={parts} goes on with the same global"
+            " batch)"
+        )
+    tried = re.search(r"OOM when allocating tensor with shape\S*", str(error.message))
+    return (
+        f"out of memory with {info.model_name} at batch_size={batch_size}, {height}x{width} images"
+        f"{f' ({tried.group()})' if tried else ''}. Try {advice}; the last checkpoint is as it was"
+    )

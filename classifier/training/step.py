@@ -1,0 +1,96 @@
+"""The training step of a run, and the devices it runs on."""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+
+import tensorflow as tf
+
+import slim
+from classifier import network
+from classifier.config.training import TrainConfig
+from classifier.resolve import cluster
+from classifier.resolve.training import ResolvedRun
+from classifier.training import batch_norm, loss, optimizers, warm_start
+from deployment.model_deploy import DeploymentConfig
+from nets.nets_factory import NETWORKS
+from slim import learning
+from slim.loss_scale import DynamicLossScale
+
+
+def make_train_op(resolved: ResolvedRun, strategy: tf.distribute.Strategy) -> slim.learning.TrainOp:
+    """Returns the training step of a run; its variables are made by the first batch."""
+    config = resolved.config
+    name, dtype = resolved.model.model_name, config.network.compute_dtype
+    loss_fn = loss.training_loss(
+        make_training_network(resolved),
+        resolved.model.num_classes,
+        config.loss.label_smoothing,
+        resolved.class_weights,
+    )
+    rate = optimizers.make_learning_rate(resolved.schedule)
+
+    def choose(names: Sequence[str]) -> Sequence[str]:
+        return warm_start.variables_to_train(config.finetune, name, names)
+
+    return learning.create_train_op(
+        loss_fn,
+        optimizers.make_optimizer(config.optimizer, rate, NETWORKS[name].heads),
+        store=slim.VariableStore(seed=config.run.seed, keep_float32=True),
+        strategy=strategy,
+        variables_to_train=choose,
+        clip_gradient_norm=config.optimizer.clip_gradient_norm,
+        moving_average_decay=config.optimizer.moving_average_decay,
+        loss_scale=DynamicLossScale() if dtype == "float16" else None,
+        seed=config.run.seed,
+        learning_rate_multipliers=functools.partial(_multipliers, resolved.schedule.multipliers),
+        accumulate_steps=config.step.accumulate_steps,
+        jit_compile=_is_compiled(config),
+        recompute_gradients=config.step.recompute_gradients,
+    )
+
+
+def make_training_network(
+    resolved: ResolvedRun,
+) -> Callable[[tf.Tensor], tuple[tf.Tensor, dict[str, tf.Tensor]]]:
+    """Returns the network as a run trains it, from images to (logits, end points)."""
+    config = resolved.config
+    return network.training_network(
+        resolved.model,
+        config.loss.weight_decay,
+        config.network.compute_dtype,
+        _frozen_batch_norm(config, resolved.model.model_name),
+        config.batch_norm.batch_norm_decay,
+        resolved.quantize_delay,
+    )
+
+
+def _frozen_batch_norm(config: TrainConfig, model_name: str) -> bool | Callable[[str], bool]:
+    scopes = warm_start.trainable_scopes(config.finetune, model_name)
+    return batch_norm.frozen_rule(config.batch_norm, scopes)
+
+
+def _multipliers(factors: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
+    """Returns the factor of each variable's learning rate, the longest scope's that it lies in."""
+    found: dict[str, float] = {}
+    for scope in sorted(factors, key=len):
+        inside = warm_start.in_scopes(names, [scope], "learning_rate_multipliers")
+        found |= dict.fromkeys(inside, factors[scope])
+    return found
+
+
+def deployment_config(
+    config: TrainConfig, workers: cluster.Cluster = cluster.ALONE
+) -> DeploymentConfig:
+    """Returns which devices the options name, on which of the workers."""
+    return DeploymentConfig(
+        num_clones=config.strategy.num_clones,
+        clone_on_cpu=config.strategy.clone_on_cpu,
+        replica_id=workers.task,
+        num_ps_tasks=config.strategy.num_ps_tasks,
+        worker_hosts=workers.hosts,
+    )
+
+
+def _is_compiled(config: TrainConfig) -> bool:
+    on_gpu = "GPU" in deployment_config(config).devices()[0]
+    return {"auto": on_gpu, "true": True, "false": False}[config.step.jit_compile]

@@ -1,0 +1,85 @@
+import os
+
+import pytest
+
+from classifier.cli import path_checks
+from slim import _checks
+
+
+@pytest.fixture
+def disk(tmp_path):
+    (tmp_path / "flowers").mkdir()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "model.ckpt-3.index").touch()
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "gone").symlink_to("nowhere")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "kind, path",
+    [
+        ("folder", "flowers"),
+        ("new_folder", "flowers"),
+        ("new_folder", "a/b/c"),
+        ("new_file", "file"),
+        ("new_file", "a/b.json"),
+        ("checkpoint", "run"),
+        ("checkpoint", "run/model.ckpt-3"),
+        ("checkpoint", "run/model.ckpt-3.index"),
+        ("images", "notes"),
+        ("images", "notes/*.txt"),
+        ("folder", "gs://bucket/flowers"),
+    ],
+)
+def test_what_is_in_order_passes(disk, monkeypatch, kind, path):
+    monkeypatch.chdir(disk)
+    path_checks.check(kind, "name", path)
+
+
+@pytest.mark.parametrize(
+    "kind, path, problem",
+    [
+        ("folder", "flwers", r"dir='flwers' does not exist; did you mean '.*/flowers'\?"),
+        ("folder", "far/away", "dir='far/away' does not exist, nor does '.*/far'"),
+        ("folder", "file", "dir='file' is a file, not a folder"),
+        ("new_folder", "file", "dir='file' is a regular file, not a directory"),
+        ("new_folder", "file/run", "'file/run' cannot be created: '.*/file' is a regular file"),
+        ("new_folder", "fifo", "dir='fifo' is a FIFO, not a directory"),
+        ("new_folder", "gone/run", "'gone/run' cannot be created: '.*/gone' is a broken link"),
+        ("new_file", "run", "dir='run' is a directory, not a file"),
+        ("new_file", "run/", "dir='run/' is a directory, not a file"),
+        ("new_file", "a/", "dir='a/' is a directory, not a file"),
+        ("new_file", "fifo", "dir='fifo' is a FIFO, not a regular file"),
+        ("new_file", "/dev/null", "dir='/dev/null' is a device, not a regular file"),
+        ("new_file", "file/a.csv", "cannot be created: '.*/file' is a regular file"),
+        ("new_file", "fifo/a.csv", "cannot be created: '.*/fifo' is a FIFO"),
+        ("new_file", "l" * 300 + "/a.csv", "cannot be created: File name too long"),
+        ("checkpoint", "notes", r"holds no checkpoint, expected .*index; it holds: a\.txt"),
+        ("checkpoint", "flowers", "holds no checkpoint, .* it holds: nothing"),
+        ("checkpoint", "run/model.ckpt-4", r"does not exist; did you mean '.*ckpt-3\.index'"),
+        ("images", "notes/*.png", r"dir='notes/\*\.png' matches no file"),
+        ("images", "run/a.png", "dir='run/a.png' does not exist"),
+    ],
+)
+def test_what_is_not_says_what_is_there(disk, monkeypatch, kind, path, problem):
+    monkeypatch.chdir(disk)
+    with pytest.raises(_checks.UserError, match=problem):
+        path_checks.check(kind, "dir", path)
+
+
+def test_a_folder_without_permission_is_named(disk, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(_checks.UserError, match="cannot be written: no permission for '.*flowers'"):
+        path_checks.check("new_folder", "train_dir", str(disk / "flowers" / "run"))
+    with pytest.raises(_checks.UserError, match="cannot be written: no permission for '.*flowers'"):
+        path_checks.check("new_file", "eval_json", str(disk / "flowers" / "a" / "b.json"))
+
+
+def test_glob_characters_in_a_checkpoint_path_are_letters(disk):
+    (disk / "a[1]").mkdir()
+    (disk / "a[1]" / "model.ckpt-1.index").touch()
+    path_checks.check("checkpoint", "name", str(disk / "a[1]" / "model.ckpt-1"))

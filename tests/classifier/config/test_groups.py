@@ -1,0 +1,294 @@
+import re
+
+import pytest
+
+from classifier.config import conversion, evaluation, export, options, prediction, training
+from slim import _checks
+
+CONFIGS = [
+    training.TrainConfig,
+    conversion.DataConfig,
+    evaluation.EvalConfig,
+    export.ExportConfig,
+    prediction.PredictConfig,
+]
+
+# From the original's three scripts; places on disk had a folder in /tmp there and have none here.
+ORIGINAL_TRAINING_DEFAULTS = {
+    "warmup_epochs": 0,
+    "num_clones": 1,
+    "clone_on_cpu": False,
+    "num_readers": 4,
+    "log_every_n_steps": 10,
+    "save_summaries_secs": 600,
+    "save_interval_secs": 600,
+    "weight_decay": 0.00004,
+    "optimizer": "rmsprop",
+    "adadelta_rho": 0.95,
+    "adagrad_initial_accumulator_value": 0.1,
+    "adam_beta1": 0.9,
+    "adam_beta2": 0.999,
+    "opt_epsilon": 1.0,
+    "ftrl_learning_rate_power": -0.5,
+    "ftrl_initial_accumulator_value": 0.1,
+    "ftrl_l1": 0.0,
+    "ftrl_l2": 0.0,
+    "momentum": 0.9,
+    "rmsprop_momentum": 0.9,
+    "rmsprop_decay": 0.9,
+    "learning_rate_decay_type": "exponential",
+    "learning_rate": 0.01,
+    "end_learning_rate": 0.0001,
+    "label_smoothing": 0.0,
+    "learning_rate_decay_factor": 0.94,
+    "num_epochs_per_decay": 2.0,
+    "moving_average_decay": None,
+    "dataset_name": "imagenet",
+    "dataset_split_name": "train",
+    "labels_offset": 0,
+    "model_name": "inception_v3",
+    "preprocessing_name": None,
+    "batch_size": 32,
+    "train_image_size": None,
+    "max_number_of_steps": None,
+    "use_grayscale": False,
+    "checkpoint_path": None,
+    "ignore_missing_vars": False,
+}
+
+
+def train_config(**values):
+    return options.build(training.TrainConfig, train_dir="run", dataset_dir="data", **values)
+
+
+@pytest.mark.parametrize("name", ORIGINAL_TRAINING_DEFAULTS)
+def test_training_defaults_are_the_originals(name):
+    assert options.by_name(training.TrainConfig)[name].default == ORIGINAL_TRAINING_DEFAULTS[name]
+
+
+@pytest.mark.parametrize(
+    "name, value, message",
+    [
+        ("seed", 2**31, "seed=2147483648 must lie between 0 and 2147483647"),
+        ("seed", -1, "seed=-1 must lie between"),
+        ("label_smoothing", 1.0, "label_smoothing=1.0 must be below 1"),
+        ("label_smoothing", -0.1, "label_smoothing=-0.1 must not be negative"),
+    ],
+)
+def test_numbers_that_no_run_could_use_are_refused(name, value, message):
+    with pytest.raises(_checks.UserError, match=message):
+        train_config(**{name: value})
+    assert train_config(seed=2**31 - 1, label_smoothing=0.99).run.seed == 2**31 - 1
+
+
+def test_threads_are_chosen_by_the_machine():
+    # The original's default is 4, whatever the machine.
+    for config_class in (training.TrainConfig, evaluation.EvalConfig):
+        assert options.by_name(config_class)["num_preprocessing_threads"].default is None
+
+
+@pytest.mark.parametrize("config_class", CONFIGS)
+def test_each_flag_is_declared_once_and_helped(config_class):
+    declared = [each for group in options.groups_of(config_class) for each in group.options]
+    names = [each.name for each in declared]
+    assert len(names) == len(set(names))
+    for each in declared:
+        assert each.declared.help.endswith("."), each.name
+        assert len(each.declared.help) > 15, each.name
+
+
+@pytest.mark.parametrize("config_class", CONFIGS)
+def test_defaults_are_in_order(config_class):
+    for each in options.by_name(config_class).values():
+        if not each.required:
+            assert list(each.problems(each.default)) == []
+
+
+@pytest.mark.parametrize(
+    "values, problem",
+    [
+        ({"batch_size": 0}, "batch_size=0 must be positive"),
+        ({"labels_offset": -1}, "labels_offset=-1 must not be negative"),
+        ({"label_smoothing": 1.5}, "label_smoothing=1.5 must be below 1"),
+        ({"ftrl_learning_rate_power": 0.5}, "ftrl_learning_rate_power=0.5 must lie between"),
+        ({"optimizer": "adm"}, "optimizer='adm' is not known; did you mean 'adam'"),
+        ({"color_distortion": "slow"}, "color_distortion='slow' is not known.* none, fast, full"),
+        ({"learning_rate_decay_type": "linear"}, "Known: fixed, exponential, polynomial, cosine"),
+        ({"train_image_size": (28, 0)}, "train_image_size=0 must be positive"),
+        ({"trainable_scopes": ("LeNet", "")}, "trainable_scopes='LeNet,' has an empty item"),
+        ({"checkpoint_exclude_scopes": ("A",)}, "checkpoint_exclude_scopes needs checkpoint_path"),
+        ({"ignore_missing_vars": True}, "ignore_missing_vars needs checkpoint_path"),
+        ({"checkpoint_scope_map": ("a:b",)}, "checkpoint_scope_map needs checkpoint_path"),
+        (
+            {"checkpoint_exclude_scopes": ("a", "none"), "checkpoint_path": "c"},
+            "checkpoint_exclude_scopes: none goes with no other scope",
+        ),
+        ({"finetune": "head"}, "finetune=head needs checkpoint_path"),
+        (
+            {"finetune": "head", "checkpoint_path": "c", "trainable_scopes": ("A",)},
+            "finetune=head and trainable_scopes both say what to train",
+        ),
+        ({"checkpoint_scope_map": ("a",), "checkpoint_path": "c"}, "'a' is not CHECKPOINT:NETWORK"),
+        ({"checkpoint_scope_map": ("a:",), "checkpoint_path": "c"}, "'a:' is not CHECKPOINT"),
+        ({"checkpoint_scope_map": ("a:b:c",), "checkpoint_path": "c"}, "'a:b:c' is not"),
+        ({"checkpoint_scope_map": ("a:c", "b:c/")}, "'c' gets two scopes of the checkpoint"),
+        ({"batch_norm_decay": 1.0}, "batch_norm_decay=1 never changes the moving averages"),
+        (
+            {"freeze_batch_norm": True, "update_frozen_batch_norm": True},
+            "freeze_batch_norm and update_frozen_batch_norm contradict each other",
+        ),
+        (
+            {"freeze_batch_norm": True, "batch_norm_decay": 0.9},
+            "freeze_batch_norm leaves batch_norm_decay nothing to average",
+        ),
+        (
+            {"data_service": "grpc://h:1", "balanced_sampling": True},
+            "balanced_sampling is drawn in",
+        ),
+        ({"accumulate_steps": 0}, "accumulate_steps=0 must be positive"),
+        ({"jit_compile": "yes"}, "jit_compile='yes' is not known. Known: auto, true, false"),
+        ({"learning_rate_multipliers": ("A",)}, "'A' is not a scope and a factor"),
+        ({"learning_rate_multipliers": ("A:x",)}, "'A:x' is not a scope and a factor"),
+        ({"learning_rate_multipliers": ("A:1", "A:2")}, "'A' has more than one factor"),
+        ({"optimizer_weight_decay": 0.1}, "optimizer_weight_decay is for adafactor, adamw, .*"),
+        ({"piecewise_epochs": (3.0, 2.0)}, "piecewise_epochs: 2 must be above 3"),
+        ({"piecewise_rates": (0.1, -1.0)}, "piecewise_rates=-1.0 must not be negative"),
+        ({"warmup_epochs": 1.0, "warmup_steps": 5}, "warmup_epochs and warmup_steps say the same"),
+        ({"learning_rate_decay_type": "piecewise"}, "piecewise needs piecewise_epochs"),
+        ({"piecewise_steps": (3,)}, "piecewise_rates need learning_rate_decay_type=piecewise"),
+        (
+            {
+                "learning_rate_decay_type": "piecewise",
+                "piecewise_steps": (3, 5),
+                "piecewise_rates": (0.1,),
+            },
+            "piecewise_rates has 1 rates for 2 changes",
+        ),
+        (
+            {"optimizer": "adamw", "opt_epsilon": 0.1},
+            "opt_epsilon is for adadelta, adam, rmsprop; for adamw it is adamw_epsilon",
+        ),
+        (
+            {"optimizer": "adam", "adamw_epsilon": 0.1},
+            "adamw_epsilon is for adamw, lamb, muon; for adam it is opt_epsilon",
+        ),
+        (
+            {"optimizer": "adam", "lion_beta1": 0.1},
+            "lion_beta1 is for lion; for adam it is adam_beta1",
+        ),
+        (
+            {"optimizer": "lion", "momentum": 0.1},
+            "momentum is for momentum; lion has optimizer_weight_decay, lion_beta1, lion_beta2",
+        ),
+        (
+            {"balanced_sampling": True, "shuffle_buffer_mb": 100},
+            "shuffle_buffer_mb has nothing to act on",
+        ),
+        (
+            {"max_number_of_steps": 5, "max_number_of_epochs": 1.0},
+            "max_number_of_steps and max_number_of_epochs both say the end",
+        ),
+        (
+            {"eval_every_steps": 5, "eval_every_epochs": 1.0},
+            "eval_every_epochs and eval_every_steps say the same twice",
+        ),
+    ],
+)
+def test_nonsense_is_refused(values, problem):
+    with pytest.raises(_checks.UserError, match=problem):
+        train_config(**values)
+
+
+@pytest.mark.parametrize(
+    "values, told",
+    [
+        (
+            {"momentum": 0.1},
+            "momentum=0.1 has nothing to act on: optimizer=rmsprop; for rmsprop it",
+        ),
+        ({"optimizer": "sgd", "ftrl_l1": 0.1}, "ftrl_l1=0.1 has .*=sgd; sgd has none of its own"),
+        ({"optimizer": "adagrad", "ftrl_l2": 2.0}, "ftrl_l2=2 .*; adagrad has adagrad_initial_acc"),
+        (
+            {"learning_rate_decay_type": "fixed", "learning_rate_decay_factor": 0.5},
+            "learning_rate_decay_factor=0.5 has nothing to act on: learning_rate_decay_type=fixed",
+        ),
+        ({"end_learning_rate": 0.5}, "end_learning_rate=0.5 has .*: learning_rate_decay_type=expo"),
+        (
+            {"num_epochs_per_decay": 3.0, "decay_steps": 5},
+            "num_epochs_per_decay=3 .*: decay_steps=",
+        ),
+        (
+            {"learning_rate_decay_type": "fixed", "decay_steps": 5},
+            "decay_steps=5 has nothing to act on: learning_rate_decay_type=fixed",
+        ),
+        (
+            {
+                "learning_rate_decay_type": "piecewise",
+                "piecewise_steps": (3,),
+                "piecewise_rates": (0.1,),
+                "learning_rate_decay_factor": 0.5,
+            },
+            "learning_rate_decay_factor=0.5 has .*: piecewise_rates say the learning rates",
+        ),
+        (
+            {"decay_per_clone": True, "decay_steps": 5},
+            "decay_per_clone has nothing to act on: no duration of the learning rate is in epochs",
+        ),
+    ],
+)
+def test_what_the_original_takes_silently_is_told(values, told):
+    made = train_config(**values)
+    (found,) = [*made.optimizer.without_effect(), *made.schedule.without_effect()]
+    assert re.match(told, found)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"optimizer": "momentum", "momentum": 0.1},
+        {"optimizer": "adam", "momentum": 0.9, "adam_beta1": 0.1},
+        {"decay_per_clone": True},
+        {"learning_rate_decay_type": "fixed", "decay_per_clone": True, "warmup_epochs": 1.0},
+        {"learning_rate_decay_type": "cosine", "end_learning_rate": 0.1, "decay_steps": 5},
+        {
+            "learning_rate_decay_type": "piecewise",
+            "piecewise_epochs": (3.0,),
+            "learning_rate_decay_factor": 0.5,
+            "decay_per_clone": True,
+        },
+    ],
+)
+def test_nothing_is_told_of_what_acts(values):
+    made = train_config(**values)
+    assert not [*made.optimizer.without_effect(), *made.schedule.without_effect()]
+
+
+def test_groups_are_where_the_code_looks_for_them():
+    made = train_config(model_name="lenet", num_clones=2, learning_rate=0.5, max_to_keep=1)
+    assert made.run.train_dir == "run"
+    assert made.data.dataset_dir == "data"
+    assert made.network.model_name == "lenet"
+    assert made.strategy.num_clones == 2
+    assert made.schedule.learning_rate == 0.5
+    assert made.saving.max_to_keep == 1
+
+
+@pytest.mark.parametrize(
+    "values, problem",
+    [
+        ({"task": 1}, "task=1 is not below worker_replicas=1: tasks count from 0"),
+        ({"master": ("h:1",)}, "master is for several workers, and worker_replicas=1"),
+        (
+            {"worker_replicas": 2, "master": ("h:1",)},
+            "master has 1 addresses for worker_replicas=2",
+        ),
+        ({"worker_replicas": 2, "master": ("h", "h:2")}, "master: 'h' is not host:port"),
+        ({"worker_replicas": 2, "master": ("h:0", "h:2")}, "master: 'h:0' is not host:port"),
+        ({"worker_replicas": 2, "master": ("http://h:1", "h:2")}, "'http://h:1' is not host:port"),
+        ({"worker_replicas": 2, "num_clones": 2}, "num_clones=2 cannot be used with worker_repl"),
+    ],
+)
+def test_workers_that_cannot_be_are_refused(values, problem):
+    with pytest.raises(_checks.UserError, match=problem):
+        train_config(**values)

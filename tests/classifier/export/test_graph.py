@@ -1,0 +1,242 @@
+"""A graph without weights: the original's names, and TensorFlow's own `freeze_graph` on it."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from google.protobuf import text_format
+
+from classifier import network
+from classifier.config import options
+from classifier.config.export import ExportConfig
+from classifier.export import graph_def
+from classifier.export import run as exporting
+from classifier.resolve import graph as resolve_graph
+from classifier.resolve.graph import graph
+from slim import _checks, checkpoints
+from tests.conformance import builds, reference
+
+SLOW = [
+    "alexnet_v2",
+    "i3d",
+    "inception_resnet_v2",
+    "inception_v3",
+    "mobilenet_v2_035",
+    "mobilenet_v3_small",
+    "nasnet_cifar",
+    "pnasnet_mobile",
+    "resnet_v1_50",
+    "resnet_v2_50",
+    "s3dg",
+    "vgg_a",
+]
+H5 = {"checkpoint_path": "run", "output_dir": "o", "formats": ("weights_h5",)}
+FAST = ["lenet", "cifarnet", "mobilenet_v1_025"]
+FAMILIES = FAST + [pytest.param(name, marks=pytest.mark.slow) for name in SLOW]
+
+
+def config(**values):
+    return options.build(ExportConfig, **values)
+
+
+def resolve(classes=1001, channels=None, **values):
+    dataset = resolve_graph.Classes("imagenet", classes, channels)
+    return resolve_graph.resolve_graph(config(output_file="f.pb", **values), dataset)
+
+
+def written(name, path, as_text=False):
+    """Writes the graph of a network's layout; returns it."""
+    layout = reference.layout(name)
+    shape = (None, *layout["input_shape"][1:])
+    graph_def.write(
+        resolve_graph.ResolvedGraph(name, layout["num_classes"], shape, str(path), as_text)
+    )
+    if as_text:
+        return text_format.Parse(path.read_text(), tf.compat.v1.GraphDef())
+    return tf.compat.v1.GraphDef.FromString(path.read_bytes())
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_ops_and_variables_have_the_originals_names(name, tmp_path):
+    layout = reference.layout(name)
+    kinds = {node.name: node.op for node in written(name, tmp_path / "deep" / "net.pb").node}
+    assert kinds["input"] == "Placeholder"
+    assert set(layout["end_point_ops"].values()) | {layout["logits_op"]} <= set(kinds)
+    variables = [key for key, kind in kinds.items() if kind == "VariableV2"]
+    assert sorted(variables) == sorted([row[0] for row in layout["variables"]])
+
+
+def run_with_input(graph, output, images):
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        tf.graph_util.import_graph_def(graph, name="")
+        return session.run(f"{output}:0", {"input:0": images})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAST + SLOW)
+def test_freezes_and_answers_as_the_checkpoint(name, tmp_path):
+    network = builds.network(name)
+    checkpoint = checkpoints.save(tmp_path / "model.ckpt-1", network.store.named_variables)
+    written(name, tmp_path / "graph.pb")
+    output = reference.layout(name)["logits_op"]
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "tensorflow.python.tools.freeze_graph"),
+            f"--input_graph={tmp_path / 'graph.pb'}",
+            "--input_binary=true",
+            f"--input_checkpoint={checkpoint}",
+            f"--output_node_names={output}",
+            f"--output_graph={tmp_path / 'frozen.pb'}",
+        ],
+        check=True,
+        capture_output=True,
+        timeout=300,
+    )
+    frozen = tf.compat.v1.GraphDef.FromString((tmp_path / "frozen.pb").read_bytes())
+    images = network.images.numpy()
+    wanted = network.function(network.images)[0].numpy()
+    found = run_with_input(frozen, output, images)
+    assert np.abs(found - wanted).max() <= 1e-5 * max(1.0, np.abs(wanted).max())
+
+
+def test_text_holds_the_same_graph(tmp_path):
+    assert written("lenet", tmp_path / "a.pb") == written("lenet", tmp_path / "a.pbtxt", True)
+
+
+def test_the_bare_command_needs_no_dataset(tmp_path, capsys):
+    path = tmp_path / "net.pb"
+    assert exporting.run(config(model_name="mobilenet_v1_025", output_file=str(path))) is None
+    said = capsys.readouterr().out
+    assert "mobilenet_v1_025 without weights, 1001 classes, 137 variables" in said
+    assert "logits MobilenetV1/Logits/SpatialSqueeze:0" in said
+    assert f"freeze_graph --input_graph={path} --input_binary=true" in said
+    assert "--output_node_names=MobilenetV1/Predictions/Reshape_1 " in said
+
+
+@pytest.mark.slow
+def test_a_network_without_probabilities_says_its_logits(tmp_path, capsys):
+    written("vgg_a", tmp_path / "graph.pb")
+    said = capsys.readouterr().out
+    assert "probabilities" not in said
+    assert "logits vgg_a/fc8/squeezed:0" in said
+    assert "--output_node_names=vgg_a/fc8/squeezed " in said
+
+
+def test_the_originals_defaults():
+    found = resolve()
+    assert (found.model_name, found.num_classes) == ("inception_v3", 1001)
+    assert found.input_shape == (None, 299, 299, 3)
+    assert not found.as_text
+
+
+def test_the_originals_options():
+    found = resolve(
+        model_name="lenet", classes=10, labels_offset=1, use_grayscale=True, image_size=(32, 30),
+        batch_size=4, write_text_graphdef=True,
+    )  # fmt: skip
+    assert found.num_classes == 9
+    assert found.input_shape == (4, 32, 30, 1)
+    assert found.as_text
+    assert resolve(model_name="lenet", channels=1).input_shape[-1] == 1
+    # Its preprocessing gives colour.
+    assert resolve(model_name="inception_v3", channels=1).input_shape[-1] == 3
+    video = resolve(model_name="i3d", is_video_model=True, num_frames=16)
+    assert video.input_shape == (None, 16, 224, 224, 3)
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ({"moving_average_decay": 0.9}, "moving_average_decay needs checkpoint_path"),
+        ({"dataset_split_name": "a"}, "dataset_split_name needs checkpoint_path: a graph without"),
+        ({"model_name": "i3d"}, "model_name='i3d' takes videos: give is_video_model"),
+        (
+            {"model_name": "lenet", "is_video_model": True},
+            "takes images, not videos: leave is_video_model out",
+        ),
+        ({"classes": None}, "dataset_dir is required: only the folder of 'imagenet' says its"),
+        ({"labels_offset": 1001}, "labels_offset=1001 leaves none of the 1001 classes"),
+    ],
+)
+def test_what_does_not_fit_the_network_is_refused(values, message):
+    with pytest.raises(_checks.UserError, match=message):
+        resolve(**values)
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ({}, "checkpoint_path with output_dir is required, or output_file for a graph"),
+        ({"output_dir": "o"}, "checkpoint_path with output_dir is required"),
+        ({"checkpoint_path": "run"}, "output_dir is required with checkpoint_path"),
+        (
+            {"checkpoint_path": "run", "output_file": "f"},
+            "output_file gets a graph without weights: leave checkpoint_path out",
+        ),
+        (
+            {"checkpoint_path": "run", "output_dir": "o", "write_text_graphdef": True},
+            "write_text_graphdef is for output_file only",
+        ),
+        ({"output_file": "f", "output_dir": "o"}, "output_dir needs checkpoint_path"),
+        ({"output_file": "f", "formats": ("frozen_pb",)}, "formats needs checkpoint_path"),
+        (
+            {"output_file": "f", "fold_batch_norm": False},
+            "fold_batch_norm=false needs checkpoint_path: without weights",
+        ),
+        (H5 | {"fold_batch_norm": False}, "fold_batch_norm=false needs formats=frozen_pb"),
+        (H5 | {"input_type": "uint8_image"}, "input_type=uint8_image needs formats=frozen_pb"),
+        ({"output_file": "f", "num_frames": 3}, "num_frames needs is_video_model"),
+    ],
+)
+def test_options_that_do_not_go_together(values, message):
+    with pytest.raises(_checks.UserError, match=message) as caught:
+        config(**values)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "place", [{"output_file": "f"}, {"checkpoint_path": "c", "output_dir": "o"}]
+)
+def test_what_is_not_inference_is_refused(place):
+    with pytest.raises(_checks.UserError, match="is_training is refused: .*averages that batch"):
+        exporting.run(config(**place, is_training=True))
+
+
+def test_a_graph_of_a_dataset_in_a_folder(digits):
+    data = {"dataset_name": "digits", "dataset_dir": str(digits)}
+    found = graph(config(output_file="f", model_name="lenet", **data))
+    assert (found.num_classes, found.input_shape[-1]) == (10, 1)
+
+
+def test_an_error_that_is_not_of_the_size_stays():
+    lenet = network.inference_network("lenet", 10)
+    with (
+        pytest.raises(ValueError, match="something else"),
+        network.check_image_size("lenet", lenet, [None, 10, 10, 1]),
+    ):
+        raise ValueError("something else")
+
+
+def test_images_that_are_too_small_are_refused(tmp_path):
+    too_small = resolve_graph.ResolvedGraph(
+        "lenet", 10, (None, 3, 2, 1), str(tmp_path / "f"), False
+    )
+    with pytest.raises(
+        _checks.UserError, match="image_size=3,2 does not fit lenet, whose own is 28"
+    ):
+        graph_def.write(too_small)
+
+
+@pytest.mark.parametrize("side", [2, 28, 32])
+def test_other_mistakes_are_not_taken_for_the_images_size(tmp_path, monkeypatch, side):
+    def mistaken(images):
+        raise ValueError("another")
+
+    monkeypatch.setattr(network, "inference_network", lambda *_: mistaken)
+    resolved = resolve_graph.ResolvedGraph(
+        "lenet", 10, (None, side, side, 1), str(tmp_path / "f"), False
+    )
+    with pytest.raises(ValueError, match="^another$"):
+        graph_def.write(resolved)

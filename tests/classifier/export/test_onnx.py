@@ -1,0 +1,43 @@
+"""ONNX files, run by onnxruntime."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from classifier.export import run as exporting
+from tests.classifier.exports import config, needs
+
+ALONE = """
+import sys
+import numpy as np, onnxruntime
+session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
+(images,) = session.get_inputs()
+print(images.name, images.type, images.shape, [each.shape for each in session.get_outputs()])
+answer = session.run(["logits", "probabilities"], {"images": np.load(sys.argv[2])})
+np.savez(sys.argv[3], *answer)
+assert not {"tensorflow", "slim"} & set(sys.modules)
+"""
+
+
+@pytest.mark.parametrize(
+    "batch_size, side", [(None, "'batch'"), pytest.param(3, "3", marks=pytest.mark.slow)]
+)
+def test_a_process_without_tensorflow_gets_the_answers(
+    lenet_run, lenet_classifier, tmp_path, capsys, batch_size, side
+):
+    needs("onnx")
+    exporting.run(config(lenet_run, tmp_path, formats=("onnx",), batch_size=batch_size))
+    assert f"onnx {tmp_path / 'lenet.onnx'} largest difference" in capsys.readouterr().out
+    images = np.random.default_rng(1).uniform(-1, 1, [3, 28, 28, 1]).astype(np.float32)
+    np.save(tmp_path / "images.npy", images)
+    names = [str(tmp_path / name) for name in ("lenet.onnx", "images.npy", "answer.npz")]
+    command = [sys.executable, "-c", ALONE, *names]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert said.strip() == (
+        f"images tensor(float) [{side}, 28, 28, 1] [[{side}, 10], [{side}, 10]]"
+    )
+    found, wanted = np.load(tmp_path / "answer.npz"), lenet_classifier(images)
+    np.testing.assert_allclose(found["arr_0"], wanted["logits"], atol=1e-5)
+    np.testing.assert_allclose(found["arr_1"], wanted["probabilities"], atol=1e-5)

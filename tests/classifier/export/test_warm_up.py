@@ -1,0 +1,90 @@
+"""Warm-up requests: TensorFlow Serving's own messages, and what replaying them finds."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from classifier.export import saved_model, warm_up
+from slim import _checks
+from tests.classifier.export.test_formats import classifier_of, export_to, make_run
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """Returns a run and the SavedModel of it."""
+    folder = tmp_path_factory.mktemp("lenet")
+    run = make_run(folder / "run")
+    export_to(folder / "out", run, "saved_model", batch_size=2)
+    return run, folder / "out" / "saved_model" / "1"
+
+
+def test_serving_reads_the_requests(exported):
+    log = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")
+    signatures = tf.saved_model.load(str(exported[1])).signatures
+    records = tf.data.TFRecordDataset(str(exported[1] / warm_up.PATH)).as_numpy_iterator()
+    requests = [log.PredictionLog.FromString(record).predict_log.request for record in records]
+    assert {request.model_spec.name for request in requests} == {"lenet"}
+    assert {request.model_spec.signature_name for request in requests} == set(signatures)
+    for request, ours in zip(requests, warm_up.read(str(exported[1])), strict=True):
+        signature = signatures[request.model_spec.signature_name]
+        inputs = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
+        for name, spec in signature.structured_input_signature[1].items():
+            assert spec.is_compatible_with(tf.constant(inputs[name]))
+            np.testing.assert_array_equal(inputs[name], ours.inputs[name].numpy())
+        assert signature(**{name: tf.constant(value) for name, value in inputs.items()})
+
+
+def test_requests_of_any_length_are_read_as_they_were_written(tmp_path):
+    log = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")
+    lengths = (0, 1, 127, 128, 20_000)
+    requests = [
+        warm_up.Request("s" * length, {"a": tf.zeros([length]), "b": tf.constant([b"x" * length])})
+        for length in lengths
+    ]
+    warm_up.write(str(tmp_path), "net", requests)
+    for length, found in zip(lengths, warm_up.read(str(tmp_path)), strict=True):
+        assert found.signature == "s" * length
+        assert found.inputs["a"].shape == [length]
+        assert found.inputs["b"].numpy().tolist() == [b"x" * length]
+    for length, record in zip(
+        lengths,
+        tf.data.TFRecordDataset(str(tmp_path / warm_up.PATH)).as_numpy_iterator(),
+        strict=True,
+    ):
+        request = log.PredictionLog.FromString(record).predict_log.request
+        assert request.model_spec.signature_name == "s" * length
+        assert tf.make_ndarray(request.inputs["b"]).tolist() == [b"x" * length]
+
+
+def test_the_replay_finds_an_answer_that_differs(exported):
+    run, path = exported
+    live = saved_model.Serving(classifier_of(run), 2).by_signature()
+    signatures = tf.saved_model.load(str(path)).signatures
+    assert warm_up.replay(str(path), live, signatures) == 5
+
+    def wrong(**inputs):
+        return {name: 1.01 * value for name, value in signatures["features"](**inputs).items()}
+
+    with pytest.raises(_checks.RunError, match="'features' of the export answers .* other feature"):
+        warm_up.replay(str(path), live, {**signatures, "features": wrong})
+
+    def fewer(**inputs):
+        return {name: value[:1] for name, value in signatures["features"](**inputs).items()}
+
+    with pytest.raises(_checks.RunError, match="so it was not kept"):
+        warm_up.replay(str(path), live, {**signatures, "features": fewer})
+
+
+def test_an_export_is_not_kept_where_the_replay_fails(exported, tmp_path, monkeypatch):
+    monkeypatch.setattr(warm_up, "TOLERANCE", -1.0)
+    with pytest.raises(_checks.RunError, match="warm-up request"):
+        export_to(tmp_path, exported[0], "saved_model")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_version_that_appears_meanwhile_is_left_alone(exported, tmp_path, monkeypatch):
+    version = tmp_path / "saved_model" / "1"
+    monkeypatch.setattr(warm_up, "replay", lambda *_: (version / "theirs").mkdir(parents=True))
+    with pytest.raises(_checks.UserError, match="saved_model/1 exists; remove it, or choose"):
+        export_to(tmp_path, exported[0], "saved_model")
+    assert [path.name for path in version.iterdir()] == ["theirs"]

@@ -1,0 +1,125 @@
+"""Balanced sampling: how often, in which order, and after resuming."""
+
+import collections
+import functools
+
+import numpy as np
+import pytest
+
+from classifier import inputs
+from classifier.config import options
+from classifier.config.training import TrainConfig
+from classifier.inputs import balanced
+from classifier.resolve.training import training_run
+from classifier.training.batches import TrainingBatches
+from datasets import dataset_factory
+from slim import _checks
+from tests.classifier import toys
+
+COUNTS = (40, 9, 4, 2, 4, 1)
+
+
+@functools.cache
+def unequal():
+    """60 pictures of six classes, in no order."""
+    labels = np.random.RandomState(0).permutation(np.repeat(np.arange(6), COUNTS))
+    pictures = toys.images(60)
+    return [p._replace(label=int(label)) for p, label in zip(pictures, labels, strict=True)]
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    return toys.load(toys.write(tmp_path_factory.mktemp("toy"), records=unequal()))
+
+
+def records(dataset, count, **more):
+    found = inputs.training_records(
+        dataset, balanced=balanced.index_records(dataset), **{"seed": 3} | more
+    )
+    return toys.first(found, count)
+
+
+def label_of(record):
+    first = sum(toys.SHARD_SIZES[: int(record["shard"])])
+    return unequal()[first + int(record["record"])].label
+
+
+def test_every_class_comes_equally_often(toy):
+    found = records(toy, 60)
+    labels = [label_of(record) for record in found]
+    for start in range(0, 60, 6):
+        assert sorted(labels[start : start + 6]) == list(range(6))
+    assert len({tuple(labels[start : start + 6]) for start in range(0, 60, 6)}) > 5
+    assert [int(r["index"]) for r in found] == list(range(60))
+    assert int(records(toy, 1, start_index=125)[0]["epoch"]) == 2
+
+
+def test_the_records_are_what_the_shards_hold(toy):
+    plain = toys.first(inputs.training_records(toy, seed=0), 60)
+    wanted = {(int(r["shard"]), int(r["record"])): r["serialized"] for r in plain}
+    for record in records(toy, 60):
+        key = int(record["shard"]), int(record["record"])
+        assert record["serialized"] == wanted[key]
+
+
+def test_all_of_a_class_come_before_one_comes_again(toy):
+    seen = collections.defaultdict(list)
+    for record in records(toy, 6 * 80):
+        where = int(record["shard"]), int(record["record"])
+        seen[label_of(record)].append(where)
+    for label, count in enumerate(COUNTS):
+        passes = [seen[label][at : at + count] for at in range(0, 80 - count + 1, count)]
+        assert all(len(set(one)) == count for one in passes)
+    passes = {tuple(seen[1][at : at + 9]) for at in range(0, 72, 9)}
+    assert len(passes) == 8, "each pass in another order"
+
+
+@pytest.mark.parametrize("start", [1, 6, 17, 400, 1000])
+def test_resuming_is_arithmetic(toy, start):
+    whole = records(toy, 1020)[start : start + 20]
+    toys.assert_same(whole, records(toy, 20, start_index=start))
+
+
+def test_another_seed_is_another_order(toy):
+    orders = {tuple(toys.identities(records(toy, 30, seed=seed))) for seed in (0, 1, 2**33, -1)}
+    assert len(orders) == 4
+
+
+def test_speed_options_change_nothing_and_batches_are_whole(toy):
+    one = toys.training(
+        toy, balanced=balanced.index_records(toy), num_readers=1, preprocessing_fn=toys.noisy
+    )
+    other = toys.training(
+        toy, balanced=balanced.index_records(toy), num_readers=8, preprocessing_fn=toys.noisy
+    )
+    toys.assert_same(toys.first(one, 6), toys.first(other, 6))
+    later = toys.training(
+        toy, balanced=balanced.index_records(toy), start_index=14, preprocessing_fn=toys.noisy
+    )
+    toys.assert_same(toys.first(one, 6)[2:], toys.first(later, 4))
+
+
+def test_the_split_is_read_once_for_a_run(digits, monkeypatch):
+    read = []
+    index_records = inputs.index_records
+    monkeypatch.setattr(
+        inputs, "index_records", lambda dataset: read.append(1) or index_records(dataset)
+    )
+    given = {"train_dir": "run", "dataset_name": "digits", "dataset_dir": str(digits)}
+    config = options.build(TrainConfig, **given, model_name="lenet", balanced_sampling=True)
+    dataset = dataset_factory.get_dataset("digits", "train", str(digits))
+    batches = TrainingBatches(training_run(config), dataset)
+    for step in (0, 7):
+        batches.batch(step)
+    assert read == [1]
+
+
+def test_a_damaged_shard_is_named(tmp_path):
+    dataset = toys.load(toys.write(tmp_path, records=unequal()))
+    path = tmp_path / dataset.shard_names[1]
+    path.write_bytes(path.read_bytes()[:100] + b"?" + path.read_bytes()[101:])
+    with (
+        pytest.raises(_checks.RunError, match=f"Shard {dataset.shard_names[1]} is damaged"),
+        inputs.translate_errors(dataset),
+    ):
+        records(dataset, 1)

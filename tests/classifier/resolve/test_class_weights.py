@@ -1,0 +1,169 @@
+"""Weights of the classes: from counts, from files, and in the loss."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import slim
+from classifier import network
+from classifier.config import options
+from classifier.config.training import TrainConfig
+from classifier.model_info import ModelInfo
+from classifier.resolve import class_weights
+from classifier.resolve.training import training_run
+from classifier.training.loss import training_loss
+from slim import _checks
+
+NAMES = ("rose", "tulip", "daisy")
+
+
+def test_by_frequency():
+    counts = (30, 10, 0, 20)
+    weights = class_weights.by_frequency(counts)
+    assert weights == (60 / (3 * 30), 60 / (3 * 10), 0.0, 60 / (3 * 20))
+    assert np.dot(weights, counts) / sum(counts) == pytest.approx(1.0)
+    # Every class that is there counts the same in all.
+    assert weights[0] * 30 == pytest.approx(weights[1] * 10) == pytest.approx(weights[3] * 20)
+
+
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        ("w.json", '{"daisy": 1, "rose": 2.5, "tulip": 0}'),
+        ("w.csv", "rose,2.5\ntulip,0\n\ndaisy,1\n"),
+        ("w.csv", "class,weight\ndaisy, 1\nrose,2.5\ntulip,0\n"),
+    ],
+)
+def test_files(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    assert class_weights.read(str(tmp_path / name), NAMES) == (2.5, 0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    "text, problem",
+    [
+        ("rose,1\ntulip,2", "w.csv lacks daisy"),
+        ("rose,1\ntulp,2\ndaisy,1", "w.csv has 'tulp', which is no class; did you mean 'tulip'"),
+        ("rose,1\nx,2\ndaisy,1", "w.csv has 'x', which is no class. Classes are: rose, tulip"),
+        ("rose,1\ntulip,heavy\ndaisy,1", "w.csv is not a list of names and numbers"),
+        ("rose,1,2", "w.csv is not a list of names and numbers"),
+        ("rose,-1\ntulip,1\ndaisy,1", "w.csv gives 'rose' the weight -1.0"),
+        ("rose,nan\ntulip,1\ndaisy,1", "w.csv gives 'rose' the weight nan"),
+    ],
+)
+def test_files_that_do_not_fit(tmp_path, text, problem):
+    (tmp_path / "w.csv").write_text(text)
+    with pytest.raises(_checks.UserError, match=problem):
+        class_weights.read(str(tmp_path / "w.csv"), NAMES)
+
+
+@pytest.mark.parametrize(
+    "content, problem",
+    [
+        (b'{"rose": "1"}', 'JSON or CSV: rose is "1", expected a number'),
+        (b'{"rose": -1}', "rose is -1, expected a number of at least 0"),
+        (b'{"rose": NaN}', "NaN is not a JSON number"),
+        (b'{"rose": true}', "rose is true, expected a number"),
+        (b'{"rose": {"a": 1}}', r'rose is {"a": 1}, expected a number'),
+        (b'{"rose": 1, "rose": 2}', 'the key "rose" occurs more than once'),
+        (b"[1]", r"the content is \[1\], expected an object"),
+        (b"[" * 10_000, "nested deeper than 64 levels"),
+        (b"\xff", "not UTF-8"),
+    ],
+)
+def test_json_that_does_not_fit(tmp_path, content, problem):
+    (tmp_path / "w.json").write_bytes(content)
+    with pytest.raises(_checks.UserError, match=problem):
+        class_weights.read(str(tmp_path / "w.json"), NAMES)
+
+
+def test_csv_that_is_not_text(tmp_path):
+    (tmp_path / "w.csv").write_bytes(b"ros\xe9,1")
+    with pytest.raises(_checks.UserError, match=r"w\.csv is not UTF-8"):
+        class_weights.read(str(tmp_path / "w.csv"), NAMES)
+    (tmp_path / "w.csv").write_bytes(b"rose," + b"1" * 200_000)
+    with pytest.raises(_checks.UserError, match="is not a list of names and numbers"):
+        class_weights.read(str(tmp_path / "w.csv"), NAMES)
+
+
+def test_a_fifo_is_refused_without_waiting(tmp_path):
+    os.mkfifo(tmp_path / "w.csv")
+    with pytest.raises(_checks.UserError, match=r"nor a file to read: .*\(a FIFO\)"):
+        class_weights.read(str(tmp_path / "w.csv"), NAMES)
+
+
+def test_a_file_that_is_not_there():
+    with pytest.raises(_checks.UserError, match="'atuo' is neither `auto` nor a file to read"):
+        class_weights.read("atuo", NAMES)
+
+
+def resolved(digits, **more):
+    config = options.build(
+        TrainConfig,
+        train_dir="run",
+        dataset_name="digits",
+        dataset_dir=str(digits),
+        model_name="lenet",
+        **more,
+    )
+    return training_run(config)
+
+
+def test_auto_takes_the_counts_of_the_split(digits):
+    counts = json.loads((digits / "dataset_info.json").read_text())["splits"]["train"]["per_class"]
+    found = resolved(digits, class_weights="auto").class_weights
+    assert found == pytest.approx([1437 / (10 * count) for count in counts])
+    without_first = resolved(digits, class_weights="auto", labels_offset=1).class_weights
+    rest = sum(counts[1:])
+    assert without_first == pytest.approx([rest / (9 * count) for count in counts[1:]])
+    assert resolved(digits).class_weights == ()
+
+
+def test_auto_needs_counts(digits, tmp_path):
+    for path in digits.glob("*.tfrecord"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    with pytest.raises(_checks.UserError, match="class_weights=auto needs the number of images"):
+        resolved(tmp_path, class_weights="auto")
+
+
+def test_the_loss_is_the_weighted_mean():
+    info = ModelInfo(model_name="lenet", num_classes=3, image_size=(28, 28), num_channels=1,
+                     preprocessing_name="lenet")  # fmt: skip
+    images = np.random.RandomState(0).uniform(-1, 1, [4, 28, 28, 1]).astype(np.float32)
+    labels = tf.constant([0, 1, 2, 1], tf.int64)
+    weights = (0.5, 2.0, 1.0)
+    store = slim.VariableStore(seed=0)
+
+    def loss(at, given):
+        with store.as_default(tf.constant([1, 2])):
+            fn = training_loss(network.training_network(info, 0.0), 3, class_weights=given)
+            return float(fn(images[at], tf.gather(labels, at))[0])
+
+    # Dropout makes an image's loss depend on its place; it is the same for the same batch.
+    everything = list(range(4))
+    alone = [loss(everything, [float(i == c) for i in range(3)]) for c in range(3)]
+    # A class's own loss is the mean over its images: those with no weight do not count.
+    counts = [1, 2, 1]
+    wanted = sum(w * mean * n for w, mean, n in zip(weights, alone, counts, strict=True)) / 4
+    assert loss(everything, weights) == pytest.approx(wanted, rel=1e-5)
+    assert loss(everything, ()) == pytest.approx(loss(everything, (1.0, 1.0, 1.0)), rel=1e-6)
+
+
+def test_a_mixed_image_counts_by_the_shares_of_its_classes():
+    info = ModelInfo(model_name="lenet", num_classes=3, image_size=(28, 28), num_channels=1,
+                     preprocessing_name="lenet")  # fmt: skip
+    images = np.random.RandomState(0).uniform(-1, 1, [4, 28, 28, 1]).astype(np.float32)
+    labels, others = tf.fill([4], tf.constant(0, tf.int64)), tf.fill([4], tf.constant(2, tf.int64))
+    store = slim.VariableStore(seed=0)
+
+    def loss(weights, share):
+        with store.as_default(tf.constant([1, 2])):
+            fn = training_loss(network.training_network(info, 0.0), 3, class_weights=weights)
+            return float(fn(images, labels, others, tf.fill([4], share))[0])
+
+    for share, weight in ((1.0, 5.0), (0.0, 1.0), (0.25, 2.0)):
+        wanted = weight * loss((), share)
+        assert loss((5.0, 9.0, 1.0), share) == pytest.approx(wanted, rel=1e-5)

@@ -1,0 +1,210 @@
+import dataclasses
+
+import pytest
+
+from classifier.config import options
+from classifier.config.evaluation import EvalConfig, EvaluationOptions
+from classifier.config.export import ExportConfig
+from classifier.config.prediction import PredictConfig
+from classifier.model_info import ModelInfo
+from classifier.resolve.classes import Classes
+from classifier.resolve.evaluation import (
+    check_evaluation,
+    evaluated_dataset,
+    resolve_evaluation,
+)
+from classifier.resolve.export import resolve_export
+from classifier.resolve.prediction import prediction
+from slim import _checks
+from tests.classifier import facts
+
+INFO = ModelInfo(
+    model_name="lenet",
+    num_classes=10,
+    label_names=tuple(f"digit {label}" for label in range(10)),
+    image_size=(28, 28),
+    num_channels=1,
+    preprocessing_name="lenet",
+    dataset_name="digits",
+)
+
+
+def evaluation(info=INFO, dataset=None, **values):
+    config = options.build(EvalConfig, checkpoint_path="run", dataset_dir="data", **values)
+    return resolve_evaluation(config, info, dataset or facts.Dataset())
+
+
+def test_model_info_fills_what_the_flags_leave_out():
+    result = evaluation()
+    assert result.model == INFO
+    assert result.image_size == (28, 28)
+    assert not result.use_moving_averages
+    assert (result.num_images, result.num_batches) == (1437, 15)
+
+
+def test_flags_that_agree_pass():
+    info = dataclasses.replace(INFO, moving_average_decay=0.99)
+    result = evaluation(info, model_name="lenet", labels_offset=0, moving_average_decay=0.99)
+    assert result.use_moving_averages
+
+
+@pytest.mark.parametrize(
+    "values, problem",
+    [
+        ({"model_name": "inception_v3"}, "model_name='inception_v3' contradicts 'lenet' in model_"),
+        ({"labels_offset": 1}, "labels_offset=1 contradicts 0"),
+        ({"use_grayscale": True}, "use_grayscale=True contradicts False"),
+        ({"moving_average_decay": 0.9}, "moving_average_decay=0.9 contradicts None"),
+        ({"preprocessing_name": "inception_v3"}, "preprocessing_name='inception' contradicts"),
+    ],
+)
+def test_a_flag_that_contradicts_is_refused_with_both_values(values, problem):
+    with pytest.raises(_checks.UserError, match=problem):
+        evaluation(**values)
+
+
+def test_all_contradictions_are_told():
+    with pytest.raises(_checks.UserError) as caught:
+        evaluation(labels_offset=1, use_grayscale=True)
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_the_image_size_is_free():
+    assert evaluation(eval_image_size=(32, 40)).image_size == (32, 40)
+
+
+@pytest.mark.parametrize("most, images, batches", [(1, 100, 1), (15, 1437, 15), (99, 1437, 15)])
+def test_at_most_so_many_batches(most, images, batches):
+    result = evaluation(max_num_batches=most)
+    assert (result.num_images, result.num_batches) == (images, batches)
+
+
+def test_a_dataset_with_other_classes_is_refused():
+    with pytest.raises(_checks.UserError, match="dataset 'digits' has 5 classes, the model 10"):
+        evaluation(dataset=facts.Dataset(num_classes=5))
+    swapped = facts.Dataset(labels_to_names={0: "digit 0", 1: "digit 7"})
+    with pytest.raises(_checks.UserError, match="class 1 is 'digit 1' in the model and 'digit 7'"):
+        evaluation(dataset=swapped)
+
+
+def test_without_model_info_the_flags_and_the_dataset_say_it():
+    result = evaluation(None, model_name="inception_v3", labels_offset=1, moving_average_decay=0.9)
+    assert result.model.num_classes == 9
+    assert result.model.preprocessing_name == "inception"
+    assert result.image_size == (299, 299)
+    assert result.use_moving_averages
+
+
+def test_without_model_info_the_network_is_required():
+    with pytest.raises(_checks.UserError, match="model_name is required: there is no model_info"):
+        evaluation(None)
+
+
+def test_a_network_of_videos_is_refused():
+    with pytest.raises(_checks.UserError, match="model_name='s3dg' takes videos"):
+        evaluation(None, model_name="s3dg")
+
+
+def test_the_dataset_defaults_to_that_of_training():
+    config = options.build(EvalConfig, checkpoint_path="run", dataset_dir="data")
+    assert evaluated_dataset(config, INFO) == "digits"
+    with pytest.raises(_checks.UserError, match="dataset_name is required: there is no model_info"):
+        evaluated_dataset(config, None)
+    config = options.build(
+        EvalConfig, checkpoint_path="run", dataset_dir="data", dataset_name="mnist"
+    )
+    assert evaluated_dataset(config, INFO) == "mnist"
+
+
+def export(info, dataset=Classes(), **values):  # noqa: B008, it is frozen
+    config = options.build(ExportConfig, checkpoint_path="run", output_dir="out", **values)
+    return resolve_export(config, info, dataset)
+
+
+def test_export_needs_nothing_beside_model_info():
+    assert export(INFO).model == INFO
+    assert export(INFO).image_size == (28, 28)
+    assert export(INFO, image_size=(32, 32)).image_size == (32, 32)
+
+
+def test_half_a_dataset_is_refused_for_export():
+    with pytest.raises(_checks.UserError, match="dataset_name needs dataset_dir: model_info.json"):
+        export(INFO, dataset_name="digits")
+    with pytest.raises(_checks.UserError, match="dataset_name is required with dataset_dir"):
+        export(None, dataset_dir="data", model_name="lenet")
+
+
+def test_export_without_model_info_needs_the_network_alone():
+    with pytest.raises(_checks.UserError, match="model_name is required: there is no model_info"):
+        export(None)
+    assert export(None, facts.Dataset(), model_name="lenet").model.num_classes == 10
+    bare = export(None, Classes(None, 12, 1), model_name="lenet")
+    assert (bare.model.num_classes, bare.model.label_names, bare.dataset) == (12, (), None)
+    assert (bare.model.num_channels, bare.model.preprocessing_name) == (1, "lenet")
+    cifar10 = Classes("cifar10", 10)
+    shifted = export(None, cifar10, model_name="lenet", labels_offset=1, dataset_name="cifar10")
+    assert (shifted.model.num_classes, shifted.model.dataset_name) == (9, "cifar10")
+
+
+@pytest.mark.parametrize(
+    "classes, values, problem",
+    [
+        (Classes(None, 10), {"labels_offset": 1}, "labels_offset needs dataset_name: without it"),
+        (Classes("folder"), {}, "dataset_dir is required: only the folder of 'folder' says"),
+        (Classes("a", 3), {"labels_offset": 3}, "labels_offset=3 leaves none of the 3 classes"),
+        (Classes(None, 10), {"preprocessing_name": "vg"}, "no preprocessing is known for 'vg'"),
+    ],
+)
+def test_classes_without_a_folder(classes, values, problem):
+    with pytest.raises(_checks.UserError, match=problem):
+        export(None, classes, model_name="lenet", **values)
+
+
+def test_the_preprocessing_of_an_export():
+    given = {"model_name": "inception_v3", "preprocessing_name": "vgg_16"}
+    assert export(None, facts.Dataset(), **given).model.preprocessing_name == "vgg"
+    with pytest.raises(_checks.UserError, match="preprocessing_name='vgg' contradicts 'lenet' in"):
+        export(INFO, preprocessing_name="vgg_16")
+
+
+def test_prediction_names_no_more_classes_than_there_are():
+    config = options.build(PredictConfig, checkpoint_path="run", images="a", top_k=99)
+    assert prediction(config, INFO).top_k == 10
+
+
+def test_prediction_needs_model_info():
+    config = options.build(PredictConfig, checkpoint_path="run", images="a")
+    with pytest.raises(_checks.UserError, match=r"'run' has no model_info\.json beside it"):
+        prediction(config, None)
+
+
+def test_flags_with_nothing_to_act_on_are_refused():
+    given = EvaluationOptions(checkpoint_path="run", master="grpc://a:1")
+    with pytest.raises(_checks.UserError, match="master='grpc://a:1' is refused: evaluation runs"):
+        check_evaluation(given)
+
+
+@pytest.mark.parametrize("resolved", [evaluation, export])
+def test_a_run_with_ranges_is_rounded_unless_one_says_no(resolved):
+    quantized = dataclasses.replace(INFO, quantized=True)
+    for given, wanted in (({}, True), ({"quantize": True}, True), ({"quantize": False}, False)):
+        assert resolved(quantized, **given).model.quantized is wanted
+        if not given.get("quantize"):
+            assert resolved(INFO, **given).model == INFO
+    with pytest.raises(_checks.UserError, match="quantize needs a run with quantize_delay: by mod"):
+        resolved(INFO, quantize=True)
+
+
+def test_without_model_info_the_flag_says_whether_there_are_ranges():
+    assert not evaluation(None, model_name="lenet").model.quantized
+    assert evaluation(None, model_name="lenet", quantize=True).model.quantized
+
+
+def test_formats_that_cannot_round():
+    quantized = dataclasses.replace(INFO, quantized=True)
+    given = {"formats": ("frozen_pb", "tflite_float16"), "dataset_name": None}
+    message = "formats=tflite_float16 cannot hold the rounding .*: add quantize=false"
+    with pytest.raises(_checks.UserError, match=message):
+        export(quantized, **given)
+    assert export(quantized, **given, quantize=False).formats == given["formats"]
+    assert export(INFO, **given).formats == given["formats"]

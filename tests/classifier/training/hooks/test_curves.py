@@ -1,0 +1,65 @@
+"""--plot_curves."""
+
+import importlib.util
+import json
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from classifier.training.hooks import curves
+
+LINES = [
+    {"step": 10, "loss": 2.0, "accuracy": 0.1, "learning_rate": 0.1},
+    {"step": 20, "loss": 1.0, "accuracy": 0.5, "learning_rate": 0.05},
+    {"step": 20, "eval_loss": 1.2, "eval_accuracy": 0.4},
+]
+
+
+def test_a_run_draws_its_curves(train, tmp_path):
+    pytest.importorskip("matplotlib")
+    given = {"eval_every_steps": 1, "log_every_n_steps": 1, "max_number_of_steps": 2}
+    assert train(tmp_path / "run", plot_curves=True, **given).code == 0
+    picture = np.asarray(PIL.Image.open(tmp_path / "run" / "curves.png").convert("RGB"))
+    assert min(picture.shape[:2]) > 300
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 10
+    written = (tmp_path / "run" / "metrics.jsonl").read_text()
+    lines = [json.loads(line) for line in written.splitlines()]
+    drawn = curves.draw(lines).axes[1].lines
+    assert [list(line.get_xdata()) for line in drawn] == [[1, 2], [1, 2]]
+
+
+def test_what_is_drawn():
+    pytest.importorskip("matplotlib")
+    loss, accuracy, rate = curves.draw(LINES).axes
+    found = {
+        (axes.get_ylabel(), line.get_label()): (list(line.get_xdata()), list(line.get_ydata()))
+        for axes in (loss, accuracy, rate)
+        for line in axes.lines
+    }
+    assert found == {
+        ("loss", "training"): ([10, 20], [2.0, 1.0]),
+        ("loss", "evaluation"): ([20], [1.2]),
+        ("accuracy", "training"): ([10, 20], [0.1, 0.5]),
+        ("accuracy", "evaluation"): ([20], [0.4]),
+        ("learning rate", "learning rate"): ([10, 20], [0.1, 0.05]),
+    }
+
+
+def test_only_what_is_there_is_drawn():
+    pytest.importorskip("matplotlib")
+    axes = curves.draw(LINES[:2]).axes[0]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["training"]
+
+
+def test_without_matplotlib_the_run_does_not_start(train, tmp_path, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name: None if name == "matplotlib" else find(name),
+    )
+    done = train(tmp_path / "run", plot_curves=True)
+    assert done.code == 2
+    assert any("install it with: pip install matplotlib" in line for line in done.err)
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()

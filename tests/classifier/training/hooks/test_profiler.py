@@ -1,0 +1,89 @@
+"""--profile_steps."""
+
+import types
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from classifier.config import options
+from classifier.config.training import TrainConfig
+from classifier.resolve.training import training_run
+from classifier.training.hooks.profiler import Profile
+from slim import _checks
+
+
+def traces(folder):
+    return list((folder / "plugins" / "profile").rglob("*.xplane.pb"))
+
+
+def test_a_run_leaves_a_trace(train, tmp_path):
+    done = train(tmp_path / "run", max_number_of_steps=4, profile_steps="2,3")
+    assert done.code == 0
+    assert f"profiled steps 2 to 3: see {tmp_path}/run/plugins/profile" in done.out
+    (trace,) = traces(tmp_path / "run")
+    assert not (tmp_path / "run" / "curves.png").exists()
+    assert b"Conv2D" in trace.read_bytes()
+    again = train(tmp_path / "run", max_number_of_steps=5, profile_steps="2,3")
+    assert "profile_steps=2,3 are over: nothing to profile" in again.out
+    assert traces(tmp_path / "run") == [trace]
+
+
+@pytest.fixture
+def profiled(monkeypatch):
+    """Runs steps, some at a time, and returns at which ones the profiler started and stopped."""
+
+    def run(first, last, *, begin, end, loop=1):
+        state, seen = types.SimpleNamespace(step=begin, is_over=False), []
+        profiler = tf.profiler.experimental
+        monkeypatch.setattr(profiler, "start", lambda _: seen.append(("start", state.step)))
+        monkeypatch.setattr(profiler, "stop", lambda: seen.append(("stop", state.step)))
+        hook = Profile("run", first, last, loop)
+        hook.begin(state)
+        while state.step < end:
+            state.step += loop
+            state.is_over = state.step >= end
+            hook.after_steps(state, {"loss": np.zeros(loop)})
+        hook.end(state)
+        return seen
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "values, wanted",
+    [
+        ({"first": 1, "last": 1, "begin": 0, "end": 3}, [("start", 0), ("stop", 1)]),
+        ({"first": 3, "last": 5, "begin": 0, "end": 9}, [("start", 2), ("stop", 5)]),
+        ({"first": 3, "last": 9, "begin": 4, "end": 12}, [("start", 4), ("stop", 9)]),
+        ({"first": 3, "last": 9, "begin": 0, "end": 6}, [("start", 2), ("stop", 6)]),
+        ({"first": 6, "last": 7, "begin": 0, "end": 20, "loop": 5}, [("start", 5), ("stop", 10)]),
+        ({"first": 5, "last": 6, "begin": 0, "end": 20, "loop": 5}, [("start", 0), ("stop", 10)]),
+        ({"first": 3, "last": 9, "begin": 9, "end": 12}, []),
+        ({"first": 3, "last": 9, "begin": 0, "end": 2}, []),
+    ],
+)
+def test_when_it_starts_and_stops(profiled, values, wanted):
+    assert profiled(**values) == wanted
+
+
+@pytest.mark.parametrize(
+    "steps, problem",
+    [
+        ((5,), "profile_steps='5' has to be the first and the last step"),
+        ((5, 6, 7), "profile_steps='5,6,7' has to be the first and the last step"),
+        ((0, 6), "profile_steps='0,6': the first step of a run is 1"),
+        ((7, 6), "profile_steps='7,6' ends before it begins"),
+    ],
+)
+def test_nonsense_is_refused(steps, problem):
+    with pytest.raises(_checks.UserError, match=problem):
+        options.build(TrainConfig, train_dir="run", dataset_dir="data", profile_steps=steps)
+
+
+def test_steps_behind_the_end_are_refused(digits):
+    given = {"train_dir": "run", "dataset_name": "digits", "dataset_dir": str(digits)}
+    given |= {"model_name": "lenet", "profile_steps": (90, 95)}
+    with pytest.raises(_checks.UserError, match="90,95 goes beyond the run's 94 steps"):
+        training_run(options.build(TrainConfig, max_number_of_steps=94, **given))
+    assert training_run(options.build(TrainConfig, max_number_of_steps=95, **given))

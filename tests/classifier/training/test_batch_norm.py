@@ -1,0 +1,123 @@
+"""What the options of fine-tuning do to batch norm, seen in the checkpoints of runs."""
+
+import numpy as np
+import pytest
+
+import slim
+from classifier.config.finetuning import BatchNormOptions
+from classifier.training import batch_norm
+from nets import nets_factory
+from slim import checkpoints
+
+NETWORK = {"model_name": "mobilenet_v1_025", "train_image_size": "32", "learning_rate": 0.01}
+LAST_LAYER = "MobilenetV1/Conv2d_13_pointwise"
+FIRST, LAST = "MobilenetV1/Conv2d_0/BatchNorm", f"{LAST_LAYER}/BatchNorm"
+
+
+@pytest.fixture
+def saved(train, tmp_path):
+    """Returns the checkpoint of a run of two steps with these flags, and what it told."""
+
+    def run(**more):
+        folder = tmp_path / f"run{len(list(tmp_path.iterdir()))}"
+        told = train(folder, **NETWORK | more)
+        assert told.code == 0, told.err
+        return checkpoints.read(checkpoints.find(folder)), told.out
+
+    return run
+
+
+def means(reader, scope=FIRST):
+    return reader.get(f"{scope}/moving_mean")
+
+
+@pytest.mark.slow
+def test_the_decay_of_the_options_and_updates_outside_of_the_trainable_scopes(saved):
+    half, _ = saved(max_number_of_steps=1, batch_norm_decay=0.5)
+    own, told = saved(
+        max_number_of_steps=1, trainable_scopes=LAST_LAYER, update_frozen_batch_norm=True
+    )
+    # After one step an average of 0 is (1 - decay) times the batch's mean.
+    np.testing.assert_allclose(means(half) * (1 - 0.9997) / 0.5, means(own), rtol=1e-3)
+    assert np.abs(means(half)).max() > 1e-3
+    assert [line for line in told if line.startswith("warning: batch_norm_decay=0.9997 needs")]
+
+
+def test_frozen_batch_norm_keeps_its_averages_and_trains_the_rest(saved):
+    reader, told = saved(freeze_batch_norm=True, max_number_of_steps=1)
+    assert not means(reader).any()
+    assert not means(reader, LAST).any()
+    assert (reader.get(f"{FIRST}/moving_variance") == 1).all()
+    assert reader.get(f"{LAST}/beta").any()
+    assert not any("needs about" in line for line in told)
+
+
+def test_batch_norm_outside_of_the_trainable_scopes_keeps_its_averages(saved):
+    reader, told = saved(trainable_scopes=LAST_LAYER, max_number_of_steps=1)
+    assert (
+        f"trained alone: {LAST_LAYER}; batch norm outside keeps to its moving averages, which the"
+        " original moves"
+    ) in told
+    assert not means(reader).any()
+    assert means(reader, LAST).any()
+
+
+def test_options_without_anything_to_act_on_are_told(train, tmp_path):
+    done = train(tmp_path / "a", freeze_batch_norm=True, max_number_of_steps=1)
+    told = "warning: freeze_batch_norm has nothing to act on: lenet has no batch norm"
+    assert told in done.out
+
+
+@pytest.mark.slow
+def test_options_that_do_nothing_or_too_much_are_told(train, tmp_path):
+    done = train(
+        tmp_path,
+        **NETWORK,
+        max_number_of_steps=1,
+        update_frozen_batch_norm=True,
+        class_weights="auto",
+        balanced_sampling=True,
+    )
+    told = "warning: update_frozen_batch_norm has nothing to act on: there are no trainable_scopes"
+    assert told in done.out
+    assert [
+        line for line in done.out if line.startswith("warning: class_weights=auto and balanced")
+    ]
+
+
+@pytest.mark.parametrize("steps, told", [(None, ""), (10_000, ""), (500, "0.99,"), (9, "0.9,")])
+def test_a_run_too_short_for_the_averages_is_told(steps, told):
+    text = batch_norm.warning(BatchNormOptions(), "inception_v3", steps)
+    assert bool(text) == bool(told)
+    if told:
+        assert text.startswith("batch_norm_decay=0.9997 needs about 10000 steps to settle, this")
+        assert f"has {steps}: " in text
+        assert f"Try --batch_norm_decay={told} or" in text
+
+
+def test_a_decay_that_settles_soon_is_not_told():
+    assert not batch_norm.warning(BatchNormOptions(batch_norm_decay=0.9), "inception_v3", 5)
+
+
+@pytest.mark.parametrize("name", nets_factory.NETWORKS)
+def test_every_networks_layers_get_the_decay(name):
+    """Looks at the arguments that its layers would call batch norm with."""
+    own = nets_factory.batch_norm_decay(name)
+    assert 0.9 <= own < 1
+    seen = []
+
+    def network(images, **_):
+        scope = slim.current_arg_scope()
+        seen.extend(
+            each["decay"]
+            for arguments in scope.values()
+            for each in (arguments, arguments.get("normalizer_params") or {})
+            if "decay" in each
+        )
+        return images, {}
+
+    spec = nets_factory.NETWORKS[name]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(spec), "build", property(lambda self: network))
+        nets_factory.get_network_fn(name, 5, is_training=True, batch_norm_decay=0.75)(None)
+    assert set(seen) == {0.75}

@@ -1,0 +1,71 @@
+"""Learning rates against formulas in NumPy and TensorFlow 1's own schedules, over 400 steps."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from classifier.config.schedule import ScheduleOptions
+from classifier.resolve.schedule import resolve_schedule
+from classifier.training import optimizers
+
+STEPS = 400
+V1 = tf.compat.v1.train
+PIECEWISE = {
+    "learning_rate_decay_type": "piecewise",
+    "piecewise_steps": (100, 250),
+    "piecewise_rates": (0.02, 0.003),
+}
+ORACLES = {
+    "fixed": ({"learning_rate_decay_type": "fixed"}, lambda step: tf.constant(0.1)),
+    "exponential": (
+        {"decay_steps": 30, "learning_rate_decay_factor": 0.8},
+        lambda step: V1.exponential_decay(0.1, step, 30, 0.8, staircase=True),
+    ),
+    "polynomial": (
+        {"learning_rate_decay_type": "polynomial", "decay_steps": 300},
+        lambda step: V1.polynomial_decay(0.1, step, 300, 0.0001, power=1.0, cycle=False),
+    ),
+    "cosine": (
+        {"learning_rate_decay_type": "cosine", "decay_steps": 300},
+        lambda step: V1.cosine_decay(0.1, step, 300, alpha=0.0001 / 0.1),
+    ),
+    "piecewise": (
+        PIECEWISE,
+        lambda step: V1.piecewise_constant(step, [100, 250], [0.1, 0.02, 0.003]),
+    ),
+}
+
+
+def rates(**values):
+    options = ScheduleOptions(learning_rate=0.1, **values)
+    schedule = optimizers.make_learning_rate(resolve_schedule(options, 1000, 10, 1))
+    steps = tf.range(STEPS, dtype=tf.int64)
+    return tf.function(lambda: tf.map_fn(schedule, steps, tf.float32))().numpy()
+
+
+def wanted(oracle):
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        step = tf.compat.v1.placeholder(tf.int64, [])
+        rate = oracle(step)
+        rate = rate() if callable(rate) else rate
+        return np.array([session.run(rate, {step: number}) for number in range(STEPS)])
+
+
+@pytest.mark.parametrize("name", ORACLES)
+def test_400_steps_equal_tensorflows_own(name):
+    values, oracle = ORACLES[name]
+    expected = wanted(oracle)
+    np.testing.assert_allclose(rates(**values), expected, rtol=1e-5, atol=1e-8)
+    line = np.minimum(0.1 * np.arange(STEPS) / 50, expected)
+    warmed = rates(**values, warmup_steps=50)
+    np.testing.assert_allclose(warmed, line, rtol=1e-5, atol=1e-8)
+    assert warmed[0] == 0.0
+
+
+def test_durations_in_epochs_are_those_in_steps():
+    # An epoch has 100 steps.
+    cosine = {"learning_rate_decay_type": "cosine"}
+    in_epochs = rates(**cosine, num_epochs_per_decay=3.0, warmup_epochs=0.5)
+    assert (in_epochs == rates(**cosine, decay_steps=300, warmup_steps=50)).all()
+    piecewise = PIECEWISE | {"piecewise_steps": (), "piecewise_epochs": (1.0, 2.5)}
+    assert (rates(**piecewise) == rates(**PIECEWISE)).all()
