@@ -58,7 +58,7 @@ WRONG = {
     "another network": (checkpoint_of_another_network, "CifarNet/conv1/weights"),
     "another network's name": ("--model_name=cifarnet", "contradicts 'lenet' in model_info.json"),
     "output in /proc": ("--output_dir=/proc/out", "/proc/out"),
-    "output is a file": (file_as_output_dir, "is a file, not a folder"),
+    "output is a file": (file_as_output_dir, "is a regular file, not a directory"),
     "unknown format": ("--formats=frozen_bp", "did you mean 'frozen_pb'"),
     "training": ("--is_training", "is_training is refused"),
     "quantize": ("--quantize", "quantize needs a run with quantize_delay"),

@@ -65,7 +65,7 @@ def test_shard_truncated_between_records_is_an_error(data_and_shard, tmp_path):
     for entry in info["splits"]["train"]["shards"]:
         entry["bytes"] = (data / entry["file"]).stat().st_size
     (data / "dataset_info.json").write_text(json.dumps(info))
-    assert shard.name in error(tmp_path / "run", data)
+    assert shard.name in error(tmp_path / "run", data, code=1)
     assert not list(tmp_path.glob("run/model.ckpt*"))
 
 
@@ -130,9 +130,10 @@ def test_resume_without_an_intact_checkpoint_is_an_error(digits, run):
     assert "start over" in message
 
 
-def test_second_trainer_in_a_directory_is_an_error_that_names_the_first(digits, tmp_path):
-    with TrainDirLock(tmp_path):
-        assert f"is in use by process {os.getpid()} on host" in error(tmp_path, digits)
+def test_second_trainer_in_a_directory_is_an_error_that_names_the_first(digits, run):
+    with TrainDirLock(run):
+        message = error(run, digits, commands.STEPS + 10, **commands.RUN)
+    assert f"is in use by process {os.getpid()} on host" in message
 
 
 @pytest.mark.parametrize(
@@ -144,7 +145,7 @@ def test_second_trainer_in_a_directory_is_an_error_that_names_the_first(digits, 
         ),
         (
             {"preprocessing_name": "vgg", "train_image_size": 299},
-            "choose at most 256 pixels, or preprocessing_name=inception; a call from",
+            "use at most 256 pixels or preprocessing_name=inception",
         ),
         (
             {"model_name": "s3dg"},
