@@ -223,7 +223,8 @@ def _data(name: str | None, run: RunDirectory) -> Iterator[str]:
     about = read_json(os.path.join(folder, "dataset_info.json")) if folder else None
     for key, said in (("attribution", "By"), ("source", "From")):
         if about and about.get(key):
-            yield f"{said}: {about[key]}"
+            value = str(about[key])  # a path of this machine says nothing elsewhere
+            yield f"{said}: {os.path.basename(value.rstrip('/')) if os.path.isabs(value) else value}"
 
 
 def _whole_run(run: RunDirectory) -> RunDirectory:

@@ -12,6 +12,7 @@ import tensorflow as tf
 from classifier import inputs, ownership
 from classifier.checkpoints import sources
 from classifier.cli.exit_codes import ExitCode
+from classifier.config import problems
 from classifier.config.evaluation import EvalConfig
 from classifier.inference import metrics, precise_batch_norm
 from classifier.inference.model import InferenceModel
@@ -62,7 +63,7 @@ def run(config: EvalConfig) -> ExitCode | None:
     recalibrate = _recalibration(resolved, classifier)
     _report_model(classifier, f"{resolved.dataset_name} {data.dataset_split_name}")
     for warning in _warnings(resolved, classifier):
-        print(f"warning: {warning}", flush=True)
+        print(f"warning: {problems.as_flags(warning)}", flush=True)
     evaluator = metrics.Evaluator(classifier)
 
     def evaluate() -> metrics.Evaluation:
@@ -71,6 +72,7 @@ def run(config: EvalConfig) -> ExitCode | None:
 
     found = evaluate()
     metrics.report(found, data.dataset_split_name, resolved.num_images)
+    metrics.report_as_tf_slim(found)
     if resolved.is_described and _is_chance(found.accuracy, classifier.info.num_classes):
         print(f"warning: {_USUAL_CAUSES}", flush=True)
     values = dataclasses.asdict(found)

@@ -90,9 +90,18 @@ class Evaluator:
 
 
 def report(found: Evaluation, split_name: str, num_images: int) -> None:
-    """Prints the findings, the accuracy first."""
+    """Prints the results, the accuracy first."""
     counted = f"({found.num_images} of {num_images} images)"
     print(f"{split_name} accuracy {found.accuracy:.3f} {counted}")
     print(f"{split_name} recall_{found.k} {found.recall_at_k:.4f}")
     print(f"{split_name} macro recall {found.macro_recall:.4f}")
     print(f"{split_name} loss {found.loss:.4f}", flush=True)
+
+
+def report_as_tf_slim(found: Evaluation) -> None:
+    """Prints the two lines of TF-Slim's script, which programs parse.
+
+    With fewer than 5 classes, the recall at 5 is 1, as the recall at k is.
+    """
+    print(f"eval/Accuracy[{found.accuracy:.9g}]")
+    print(f"eval/Recall_5[{found.recall_at_k:.9g}]", flush=True)
