@@ -17,7 +17,7 @@ _KINDS = {
     tuple[float, ...]: "0.1,0.2",
     tuple[int, int]: "SIZE",
 }
-_ABSL: Mapping[str, Mapping[str, str]] = {
+ABSL: Mapping[str, Mapping[str, str]] = {
     "Log (absl)": absl_flags.LOGGING,
     "Debugging (absl)": absl_flags.RUNNING,
     "Other": absl_flags.READING,
@@ -43,7 +43,7 @@ def render(config_class: type, program: str, description: str, known_names: Name
         lines += ["", f"{group.title}:"]
         for each in group.options:
             lines += [f"  {_usage(each)}{_default(each)}", *_wrapped(text(each, known_names))]
-    for title, entries in _ABSL.items():
+    for title, entries in ABSL.items():
         lines += ["", f"{title}:"]
         for name, meaning in entries.items():
             lines += [f"  --{name}", *_wrapped(meaning)]

@@ -223,8 +223,9 @@ def _data(name: str | None, run: RunDirectory) -> Iterator[str]:
     about = read_json(os.path.join(folder, "dataset_info.json")) if folder else None
     for key, said in (("attribution", "By"), ("source", "From")):
         if about and about.get(key):
-            value = str(about[key])  # a path of this machine says nothing elsewhere
-            yield f"{said}: {os.path.basename(value.rstrip('/')) if os.path.isabs(value) else value}"
+            value = str(about[key])
+            is_path = os.path.isabs(value)  # of this machine: not for publication
+            yield f"{said}: {os.path.basename(value.rstrip('/')) if is_path else value}"
 
 
 def _whole_run(run: RunDirectory) -> RunDirectory:

@@ -90,7 +90,7 @@ WRONG = {
     "another network": (of_another_network, "CifarNet/conv1/weights"),
     "another network's name": ("--model_name=cifarnet", "contradicts 'lenet' in model_info.json"),
     "output in /proc": ("--output_dir=/proc/out", "/proc/out"),
-    "output is a file": (file_in_the_way, "is a file, not a folder"),
+    "output is a file": (file_in_the_way, "is a file, not a directory"),
     "unknown format": ("--formats=frozen_bp", "did you mean 'frozen_pb'"),
     "training": ("--is_training", "is_training is refused"),
     "quantize": ("--quantize", "quantize needs a run with quantize_delay"),
@@ -98,9 +98,9 @@ WRONG = {
     "unknown end point": ("--formats=frozen_pb --final_endpoint=con2", "did you mean 'conv2'"),
     "no evaluation": ("--eval_json=/nowhere.json", "is not a file that eval_image_classifier.py"),
     "wrong input type": ("--input_type=float", "did you mean 'float_image'"),
-    "video network": (a_video_network, "takes videos"),
+    "video network": (a_video_network, "expects videos"),
     "small images": ("--image_size=2", "image_size=2,2 does not fit lenet, whose own is 28"),
-    "video flag": ("--is_video_model", "takes images, not videos: leave is_video_model out"),
+    "video flag": ("--is_video_model", "expects images, not videos. Remove --is_video_model"),
 }
 
 

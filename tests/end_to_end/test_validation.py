@@ -127,7 +127,7 @@ def test_early_stopping_ends_the_run_and_holds_when_it_is_called_again(tmp_path,
 def test_patience_needs_evaluations_and_a_split(tmp_path, digits):
     base = commands.train_flags(tmp_path, digits, 5)
     failed = commands.run("train_image_classifier", *base, "--early_stopping_patience=2", code=2)
-    assert "counts evaluations, and there are none: set --eval_every_epochs" in failed.stderr
+    assert "needs --eval_every_epochs or --eval_every_steps" in failed.stderr
     failed = commands.run(
         "train_image_classifier", *base, "--eval_every_epochs=1", "--eval_split_name=dev", code=2
     )

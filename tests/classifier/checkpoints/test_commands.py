@@ -158,7 +158,7 @@ def test_diff_says_that_a_width_is_unknown(command, tmp_path):
 def test_diff_without_a_network(command, tmp_path, lenet):
     line = refused(command("diff", checkpoint_path=lenet))
     assert line == (
-        "checkpoints diff: model_name is required: there is no model_info.json beside the "
+        "checkpoints diff: --model_name is required: there is no model_info.json next to the "
         "checkpoint. Its scopes are those of lenet"
     )
 

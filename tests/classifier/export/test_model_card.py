@@ -198,7 +198,9 @@ def test_many_classes_are_not_all_listed(tmp_path):
 
 @pytest.mark.parametrize("name", ["two words", "", "(c)"])
 def test_a_license_is_a_short_name(name):
-    with pytest.raises(_checks.UserError, match="license='.*' is not a short name such as apache"):
+    with pytest.raises(
+        _checks.UserError, match="license='.*' is not a license identifier such as apache"
+    ):
         options.build(ExportConfig, checkpoint_path="r", output_dir="o", license=name)
 
 

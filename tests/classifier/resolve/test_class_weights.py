@@ -45,12 +45,12 @@ def test_files(tmp_path, name, text):
     "text, problem",
     [
         ("rose,1\ntulip,2", "w.csv lacks daisy"),
-        ("rose,1\ntulp,2\ndaisy,1", "w.csv has 'tulp', which is no class; did you mean 'tulip'"),
-        ("rose,1\nx,2\ndaisy,1", "w.csv has 'x', which is no class. Classes are: rose, tulip"),
-        ("rose,1\ntulip,heavy\ndaisy,1", "w.csv is not a list of names and numbers"),
-        ("rose,1,2", "w.csv is not a list of names and numbers"),
-        ("rose,-1\ntulip,1\ndaisy,1", "w.csv gives 'rose' the weight -1.0"),
-        ("rose,nan\ntulip,1\ndaisy,1", "w.csv gives 'rose' the weight nan"),
+        ("rose,1\ntulp,2\ndaisy,1", "w.csv has 'tulp', which is not a class; did you mean 'tulip'"),
+        ("rose,1\nx,2\ndaisy,1", "w.csv has 'x', which is not a class. Classes are: rose, tulip"),
+        ("rose,1\ntulip,heavy\ndaisy,1", "w.csv is not a JSON or CSV file of names"),
+        ("rose,1,2", "w.csv is not a JSON or CSV file of names"),
+        ("rose,-1\ntulip,1\ndaisy,1", "w.csv has the weight -1.0 for 'rose'"),
+        ("rose,nan\ntulip,1\ndaisy,1", "w.csv has the weight nan for 'rose'"),
     ],
 )
 def test_files_that_do_not_fit(tmp_path, text, problem):
@@ -60,7 +60,7 @@ def test_files_that_do_not_fit(tmp_path, text, problem):
 
 
 def test_a_file_that_is_not_there():
-    with pytest.raises(_checks.UserError, match="'atuo' is neither `auto` nor a file to read"):
+    with pytest.raises(_checks.UserError, match="'atuo' is neither auto nor a readable file"):
         class_weights.read("atuo", NAMES)
 
 
