@@ -84,7 +84,7 @@ def configure_logging(program: str) -> None:
     if not values["verbosity"].present:
         values.verbosity = logging.INFO  # as `absl.app` does
     logging.use_absl_handler()
-    if values.log_dir:
+    if values.log_dir and not values.logtostderr:
         directory = os.path.expanduser(values.log_dir)
         path_checks.check("new_directory", "--log_dir", directory)
         os.makedirs(directory, exist_ok=True)

@@ -27,7 +27,11 @@ def _root_logger():
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     yield
-    absl_logging.get_absl_handler().python_handler.stream = sys.stderr
+    handler = absl_logging.get_absl_handler().python_handler
+    if str(getattr(handler.stream, "name", "")).startswith("/"):
+        handler.stream.close()
+    handler.stream = sys.stderr
+    logging.getLogger("some.library").setLevel(logging.NOTSET)
     root.handlers[:] = handlers
     root.setLevel(level)
     absl_flags.define(absl_flags_module.FlagValues())  # back to the defaults
@@ -44,6 +48,8 @@ def run(tmp_path):
         logger.warning("a warning")
 
     def call(*argv, work=work):
+        # absl keeps the stderr of its import, which here is another test's.
+        absl_logging.get_absl_handler().python_handler.stream = sys.stderr
         argv = ["d.py", "--dataset_name=digits", f"--dataset_dir={tmp_path}/data", *argv]
         return flags.main(DataConfig, work, "Data.", argv)
 
@@ -110,7 +116,7 @@ def test_showprefixforinfo(run, capfd, flag, prefixed):
 def test_log_dir_writes_a_file(run, tmp_path, capfd, argv, in_file, on_stderr):
     assert run(f"--log_dir={tmp_path}/logs", *argv) == 0
     files = [path for path in (tmp_path / "logs").glob("d.*") if not path.is_symlink()]
-    assert any("a warning" in path.read_text() for path in files) == in_file
+    assert any("a warning" in path.read_text() for path in files) == in_file, files
     assert ("a warning" in capfd.readouterr().err) == on_stderr
 
 
@@ -164,7 +170,7 @@ def test_profile_file_is_written(run, tmp_path):
 
 def test_use_cprofile_for_profiling_chooses_the_profiler(run, monkeypatch):
     used = []
-    monkeypatch.setattr(absl_flags.profile.Profile, "print_stats", used.append)
+    monkeypatch.setattr(absl_flags.profile.Profile, "print_stats", lambda self: used.append(self))
     run("--run_with_profiling", "--nouse_cprofile_for_profiling")
     assert len(used) == 1
 
