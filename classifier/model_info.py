@@ -2,9 +2,14 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from slim import _checks
+import msgspec
+
+from slim import _checks, _json
+
+_Classes = Annotated[int, msgspec.Meta(ge=1, le=1 << 20)]
+_Side = Annotated[int, msgspec.Meta(ge=1, le=1 << 14)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,20 +29,31 @@ class ModelInfo:
       quantized: whether its layers round their weights and outputs in ranges that it learned.
       dataset_name: what it was trained on; None if not known.
       versions: program -> version that wrote this.
+
+    Raises:
+      UserError: if there are names of another number of classes, or they are not valid Unicode.
     """
 
-    model_name: str
-    num_classes: int
-    label_names: tuple[str, ...] = ()
-    labels_offset: int = 0
-    image_size: tuple[int, int]
-    num_channels: int = 3
-    preprocessing_name: str
+    model_name: _json.Name
+    num_classes: _Classes
+    label_names: tuple[_json.Name, ...] = ()
+    labels_offset: Annotated[int, msgspec.Meta(ge=0, le=1 << 20)] = 0
+    image_size: tuple[_Side, _Side]
+    num_channels: Annotated[int, msgspec.Meta(ge=1, le=64)] = 3
+    preprocessing_name: _json.Name
     use_grayscale: bool = False
-    moving_average_decay: float | None = None
+    moving_average_decay: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     quantized: bool = False
-    dataset_name: str | None = None
-    versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    dataset_name: _json.Name | None = None
+    versions: Mapping[str, _json.Name] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.label_names and len(self.label_names) != self.num_classes:
+            raise _checks.UserError(
+                f"label_names has {len(self.label_names)} names, but num_classes is"
+                f" {self.num_classes}"
+            )
+        _json.check_names("label_names", self.label_names)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -56,18 +72,3 @@ class ModelInfo:
             "image_size": list(self.image_size),
             "versions": dict(self.versions),
         }
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "ModelInfo":
-        """Returns what `to_dict` gave; fields of later versions are left out.
-
-        Raises:
-          UserError: if a field is missing or has another kind of value.
-        """
-        known = {f.name: values[f.name] for f in dataclasses.fields(cls) if f.name in values}
-        try:
-            for name in known.keys() & {"label_names", "image_size"}:
-                known[name] = tuple(known[name])
-            return cls(**known)
-        except TypeError as error:
-            raise _checks.UserError(f"not what describes a model: {error}") from None

@@ -1,6 +1,7 @@
 """A network by its name: in training, in inference, and built where it may not fit."""
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -97,13 +98,23 @@ def check_image_size(
 
 
 def _can_be_built(network: Callable[[tf.Tensor], Any], shape: Sequence[int | None]) -> bool:
-    # In a graph no weight gets a value.
-    with tf.Graph().as_default(), slim.VariableStore(seed=0).as_default():
-        try:
-            network(tf.raw_ops.Placeholder(dtype=tf.float32, shape=shape))
-        except ValueError:
-            return False
+    try:
+        bytes_of_weights(network, shape)
+    except ValueError:
+        return False
     return True
+
+
+def bytes_of_weights(network: Callable[[tf.Tensor], Any], shape: Sequence[int | None]) -> int:
+    """Returns how much memory the weights of a network would take for inputs of a shape."""
+    store = slim.VariableStore(seed=0)
+    # In a graph no weight gets a value.
+    with tf.Graph().as_default(), store.as_default():
+        network(tf.raw_ops.Placeholder(dtype=tf.float32, shape=shape))
+        return sum(
+            math.prod(variable.shape) * variable.dtype.size
+            for variable in store.named_variables.values()
+        )
 
 
 def _rounding(

@@ -4,14 +4,25 @@ import dataclasses
 import json
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Required, TypedDict, TypeVar
 
 from classifier.model_info import ModelInfo
-from slim import _checks, _paths
+from slim import _json, _paths
+
+T = TypeVar("T")
 
 CONFIG_FILE = "config.json"
 MODEL_INFO_FILE = "model_info.json"
 METRICS_FILE = "metrics.jsonl"
+_CONFIG_ADVICE = "Restore it from a copy, or remove it to resume without comparing the options"
+_MODEL_INFO_ADVICE = "Restore it from a copy, or resume the training run, which writes it again"
+
+
+class RunConfig(TypedDict, total=False):
+    """What config.json holds: the options by name, and what follows from them."""
+
+    options: Required[dict[str, Any]]
+    resolved: dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,13 +43,22 @@ class RunDirectory:
         """One JSON object a line: what the log lines and the evaluations say."""
         return os.path.join(self.path, METRICS_FILE)
 
-    def read_config(self) -> dict[str, Any] | None:
+    @property
+    def model_info_path(self) -> str:
+        """What evaluation, export and prediction need to know of the model."""
+        return os.path.join(self.path, MODEL_INFO_FILE)
+
+    def read_config(self, schema: type[T] = RunConfig) -> T | None:  # type: ignore[assignment]
         """Returns what `write_config` wrote, or None.
+
+        Args:
+          schema: what to read of it.
 
         Raises:
           UserError: if the file is damaged.
         """
-        return read_json(os.path.join(self.path, CONFIG_FILE))
+        path = os.path.join(self.path, CONFIG_FILE)
+        return _json.read(path, schema, advice=_CONFIG_ADVICE, finite=False)
 
     def write_config(self, resolved: Mapping[str, Any]) -> None:
         """Writes config.json: `resolve.ResolvedRun.to_dict()`."""
@@ -50,37 +70,15 @@ class RunDirectory:
         Raises:
           UserError: if the file is damaged.
         """
-        path = os.path.join(self.path, MODEL_INFO_FILE)
-        values = read_json(path)
-        try:
-            return None if values is None else ModelInfo.from_dict(values)
-        except _checks.UserError as error:
-            raise _checks.UserError(f"{path}: {error}") from None
+        return _json.read(self.model_info_path, ModelInfo, advice=_MODEL_INFO_ADVICE)
 
     def write_model_info(self, info: ModelInfo) -> None:
         """Writes model_info.json."""
-        write_json(os.path.join(self.path, MODEL_INFO_FILE), info.to_dict())
-
-
-def read_json(path: str) -> dict[str, Any] | None:
-    """Returns the object in a JSON file, or None if there is no such file.
-
-    Raises:
-      UserError: if the file does not hold a JSON object.
-    """
-    try:
-        with open(path, encoding="utf-8") as file:
-            values = json.load(file)
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise _checks.UserError(f"{path} is damaged ({error}); remove or restore it") from None
-    if not isinstance(values, dict):
-        raise _checks.UserError(f"{path} does not hold a JSON object; remove or restore it")
-    return values
+        write_json(self.model_info_path, info.to_dict())
 
 
 def write_json(path: str, values: Mapping[str, Any]) -> None:
     """Writes an object as JSON, whole or not at all."""
     text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
-    _paths.write_atomically(path, text.encode())
+    # A path that is not UTF-8 is written with JSON's own escapes.
+    _paths.write_atomically(path, text.encode("utf-8", "backslashreplace"))

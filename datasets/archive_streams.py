@@ -1,4 +1,4 @@
-"""Streams of an archive's bytes that end in time."""
+"""Bounded streams of an archive's bytes."""
 
 import io
 import lzma
@@ -10,59 +10,59 @@ from slim import _checks
 
 _CHUNK = 1 << 20
 _XZ_MEMORY = 128 << 20
-_ZIP_ENTRY_BYTES = 256  # of the central directory, a member
-_MIN_ZIP_DIRECTORY = 16 << 20  # which is always read
+_ZIP_ENTRY_BYTES = 256  # per member, in the central directory
+_MIN_ZIP_DIRECTORY = 16 << 20  # always allowed
 
 
 class Reader(Protocol):
-    """Anything that reads bytes from front to back."""
+    """Anything that reads bytes sequentially."""
 
     def read(self, size: int = ..., /) -> bytes:
         """Returns up to `size` bytes; none at the end."""
 
 
 class Content:
-    """The bytes of a member, `size` of them."""
+    """The bytes of a member: exactly `size`, or an error."""
 
     def __init__(self, path: str, name: str, file: Reader, size: int) -> None:
-        self._path, self._name, self._file, self._left = path, name, file, size
+        self._path, self._name, self._file, self._remaining = path, name, file, size
 
     def read(self, size: int = _CHUNK) -> bytes:
         """Returns up to `size` bytes; none at the end."""
         with archive_checks.translated(self._path, self._name):
-            data = self._file.read(min(size, self._left))
-            if not data and self._left and size:
+            data = self._file.read(min(size, self._remaining))
+            if not data and self._remaining and size:
                 raise EOFError("it is truncated")
-        self._left -= len(data)
+        self._remaining -= len(data)
         return data
 
 
 class Counted:
-    """A stream that raises an error instead of returning more than it may."""
+    """A stream that raises `error` after more than `max_bytes`."""
 
-    def __init__(self, path: str, file: Reader, room: int, error: _checks.RunError) -> None:
-        self._path, self._file, self._room, self._error = path, file, room, error
+    def __init__(self, path: str, file: Reader, max_bytes: int, error: _checks.RunError) -> None:
+        self._path, self._file, self._max_bytes, self._error = path, file, max_bytes, error
         self._at = 0
 
     def read(self, size: int = _CHUNK) -> bytes:
         """Returns up to `size` bytes; none at the end."""
-        # One byte more than allowed shows that there is more.
+        # Reading one byte more than allowed detects the excess.
         with archive_checks.translated(self._path):
-            data = self._file.read(min(size, self._room - self._at + 1))
+            data = self._file.read(min(size, self._max_bytes - self._at + 1))
         self._at += len(data)
-        if self._at > self._room:
+        if self._at > self._max_bytes:
             raise self._error
         return data
 
     def skip_to(self, offset: int) -> None:
-        """Reads up to an offset."""
+        """Reads and discards the bytes before an offset."""
         while self._at < offset:
             if not self.read(min(_CHUNK, offset - self._at)):
                 raise EOFError("it is truncated")
 
 
 class Window:
-    """A part of a file, as a stream."""
+    """A range of a file, as a stream."""
 
     def __init__(self, file: IO[bytes], offset: int, size: int) -> None:
         self._file, self._offset, self._size, self._at = file, offset, size, 0
@@ -82,7 +82,7 @@ class Window:
 
 
 class Xz:
-    """Decompresses .xz within a bound of memory, which `lzma.open` does not have."""
+    """Decompresses .xz with bounded memory, unlike `lzma.open`."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -113,26 +113,26 @@ class Xz:
 
 
 class ZipInput(io.BufferedReader):
-    """A zip's file. Bounds the central directory before `zipfile` makes objects of it.
+    """A zip's file. Limits the central directory before `zipfile` creates objects from it.
 
     Attributes:
-      most: how many members to accept while the zip is opened; None afterwards.
-      too_many: the error for more.
-      entries: how many the part that was read last has; at most `most`.
+      max_members: maximum number of members while the zip is opened; None afterwards.
+      too_many: the error for more members.
+      entries: number of entries in the part that was read last.
     """
 
-    most: int | None = None
+    max_members: int | None = None
     too_many: _checks.RunError
     entries = 0
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Returns up to `size` bytes; `zipfile` reads the directory at once, by its size."""
-        if self.most is None or size is None or size < 0:
+        """Returns up to `size` bytes; `zipfile` reads the whole directory in one call."""
+        if self.max_members is None or size is None or size < 0:
             return super().read(size)
-        if size > max(_MIN_ZIP_DIRECTORY, _ZIP_ENTRY_BYTES * self.most):
+        if size > max(_MIN_ZIP_DIRECTORY, _ZIP_ENTRY_BYTES * self.max_members):
             raise zipfile.BadZipFile(f"its central directory has {size} bytes")
         data = super().read(size)
         self.entries = data.count(b"PK\1\2")
-        if self.entries > self.most:
+        if self.entries > self.max_members:
             raise self.too_many
         return data

@@ -1,7 +1,7 @@
-"""Reads untrusted archives: only regular files come out, under names that were checked, and never
-more of them or more bytes than the caller allows.
+"""Reads untrusted archives: only regular files with checked names are extracted, within limits on
+their number and size.
 
-`extractall` is not used: its filters have been got around, and none of them counts.
+`extractall` is not used: its filters have been bypassed in the past, and they have no limits.
 """
 
 import bz2
@@ -18,12 +18,12 @@ from slim import _checks, _files
 
 Limits = archive_checks.Limits
 _CHUNK = 1 << 20
-_HEADER_BYTES = 1536  # of a tar, a member: its header, and one extended header with its content
+_HEADER_BYTES = 1536  # per tar member: its header, and one extended header with its content
 _ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 class Range(NamedTuple):
-    """A regular file inside an uncompressed tar: its name and where its bytes lie."""
+    """A regular file inside an uncompressed tar: its name, and the offset and size of its bytes."""
 
     name: str
     offset: int
@@ -34,16 +34,17 @@ def extract(path: str, directory: str, limits: Limits) -> list[str]:
     """Copies the regular files of a tar, a compressed tar (gzip, bzip2, xz) or a zip.
 
     Args:
-      path: the archive; its format is told by its content.
-      directory: created if it is missing; nothing is written outside it, or over an existing file.
-      limits: the most that may come out.
+      path: the archive; its format is detected from its content.
+      directory: created if it does not exist; no other directory is written to, and no existing
+        file is overwritten.
+      limits: limits on the extracted files.
 
     Returns:
-      the files' names in the archive, which are their paths below `directory`.
+      the names of the files in the archive, which are their paths relative to `directory`.
 
     Raises:
-      RunError: if the archive is damaged, holds more than the limits allow, or a member is no
-        regular file, or has a name that is unsafe or not unique.
+      RunError: if the archive is damaged or exceeds the limits, or a member is not a regular file
+        or has an unsafe or repeated name.
     """
     names: list[str] = []
     with contextlib.closing(_members(path, limits)) as members:
@@ -52,27 +53,27 @@ def extract(path: str, directory: str, limits: Limits) -> list[str]:
             try:
                 os.makedirs(os.path.dirname(target), exist_ok=True)
             except (FileExistsError, NotADirectoryError):
-                raise archive_checks.refused(path, name, "a part of its path is a file") from None
+                raise archive_checks.rejected(path, name, "a part of its path is a file") from None
             except OSError as error:
                 raise _not_written(target, error) from error
             _copy(
                 file,
                 target,
-                lambda name=name: archive_checks.refused(path, name, "it is there twice"),
+                lambda name=name: archive_checks.rejected(path, name, "it occurs twice"),
             )
             names.append(name)
     return names
 
 
 def read_all(path: str, limits: Limits) -> dict[str, bytes]:
-    """Returns name -> content of the regular files of a small archive; raises as `extract`."""
+    """Returns name -> content of the regular files of a small archive; raises like `extract`."""
     return dict(members(path, limits))
 
 
 def members(path: str, limits: Limits) -> Iterator[tuple[str, bytes]]:
-    """Yields name and content of each regular file of an archive; raises as `extract`."""
-    with contextlib.closing(_members(path, limits)) as found:
-        for name, file in found:
+    """Yields name and content of each regular file of an archive; raises like `extract`."""
+    with contextlib.closing(_members(path, limits)) as files:
+        for name, file in files:
             yield name, b"".join(iter(lambda file=file: file.read(_CHUNK), b""))
 
 
@@ -81,31 +82,31 @@ def gunzip(path: str, target: str, max_bytes: int) -> None:
 
     Args:
       path: the compressed file.
-      target: where to write; must not exist.
-      max_bytes: the most that may come out.
+      target: path of the result; must not exist.
+      max_bytes: maximum size of the result.
 
     Raises:
-      RunError: if the file is damaged or holds more.
+      RunError: if the file is damaged or the result is larger.
     """
-    with _opened(path) as file, gzip.GzipFile(fileobj=file) as content:
+    with _open(path) as file, gzip.GzipFile(fileobj=file) as content:
         counted = archive_streams.Counted(
             path, content, max_bytes, archive_checks.too_large(path, max_bytes)
         )
-        _copy(counted, target, lambda: archive_checks.refused(path, target, "it exists"))
+        _copy(counted, target, lambda: archive_checks.rejected(path, target, "it already exists"))
 
 
 def list_tar(path: str, limits: Limits, within: Range | None = None) -> list[Range]:
-    """Returns where the regular files of an uncompressed tar lie, without reading them.
+    """Returns the ranges of the regular files in an uncompressed tar, without reading them.
 
     Args:
       path: the tar.
-      limits: the most that it may hold.
-      within: a tar inside that tar, to be listed instead; offsets still count from its start.
+      limits: limits on its content.
+      within: a tar inside this tar, to be listed instead; offsets still refer to the outer tar.
 
     Raises:
-      RunError: as in `extract`.
+      RunError: like `extract`.
     """
-    with _opened(path) as file, archive_checks.translated(path):
+    with _open(path) as file, archive_checks.translated(path):
         start, size = (within.offset, within.size) if within else (0, os.path.getsize(path))
         return [
             Range(name, start + header.offset, header.info.size)
@@ -116,9 +117,9 @@ def list_tar(path: str, limits: Limits, within: Range | None = None) -> list[Ran
 
 
 def list_zip(path: str, limits: Limits) -> list[str]:
-    """Returns the names of the regular files of a zip; raises as `extract`."""
+    """Returns the names of the regular files of a zip; raises like `extract`."""
     with (
-        _opened(path) as file,
+        _open(path) as file,
         archive_checks.translated(path),
         _open_zip(path, file, limits) as archive,
     ):
@@ -126,8 +127,8 @@ def list_zip(path: str, limits: Limits) -> list[str]:
 
 
 def _members(path: str, limits: Limits) -> Iterator[tuple[str, archive_streams.Content]]:
-    """Yields each regular file's name and content, which is to be read before the next."""
-    with _opened(path) as file, archive_checks.translated(path):
+    """Yields name and content of each regular file; read the content before the next file."""
+    with _open(path) as file, archive_checks.translated(path):
         magic = file.read(6)
         file.seek(0)
         if magic.startswith((b"PK\3\4", b"PK\5\6")):
@@ -144,7 +145,7 @@ def _members(path: str, limits: Limits) -> Iterator[tuple[str, archive_streams.C
 def _tar_stream(
     path: str, file: IO[bytes], magic: bytes, limits: Limits
 ) -> archive_streams.Counted:
-    """Returns the uncompressed bytes of a tar, told apart by its first bytes."""
+    """Returns the uncompressed bytes of a tar; the compression is detected from `magic`."""
     plain: archive_streams.Reader = file
     if magic.startswith(b"\x1f\x8b"):
         plain = gzip.GzipFile(fileobj=file)
@@ -152,13 +153,13 @@ def _tar_stream(
         plain = bz2.BZ2File(file)
     elif magic == b"\xfd7zXZ\0":
         plain = archive_streams.Xz(file)
-    room = limits.bytes + _HEADER_BYTES * limits.members
-    allowed = archive_checks.expanded(path)
-    if room <= allowed or plain is file:
+    max_bytes = limits.bytes + _HEADER_BYTES * limits.members
+    max_expanded = archive_checks.expanded(path)
+    if max_bytes <= max_expanded or plain is file:
         return archive_streams.Counted(
-            path, plain, room, archive_checks.too_large(path, limits.bytes)
+            path, plain, max_bytes, archive_checks.too_large(path, limits.bytes)
         )
-    return archive_streams.Counted(path, plain, allowed, archive_checks.bomb(path))
+    return archive_streams.Counted(path, plain, max_expanded, archive_checks.bomb(path))
 
 
 def _checked_tar(
@@ -169,15 +170,17 @@ def _checked_tar(
         info = header.info
         if count > limits.members:
             raise archive_checks.too_many(path, limits.members)
-        name = archive_checks.safe_name(path, info.name, is_folder=info.isdir())
+        name = archive_checks.safe_name(path, info.name, is_directory=info.isdir())
         if info.issym() or info.islnk():
-            raise archive_checks.refused(
+            raise archive_checks.rejected(
                 path, name, f"it is a link to {archive_checks.shown(info.linkname)}"
             )
         if info.isdev():
-            raise archive_checks.refused(path, name, "it is a device")
+            raise archive_checks.rejected(path, name, "it is a device")
         if header.is_sparse or not (info.isreg() or info.isdir()):
-            raise archive_checks.refused(path, name, "it is neither a regular file nor a folder")
+            raise archive_checks.rejected(
+                path, name, "it is neither a regular file nor a directory"
+            )
         if info.isreg():
             names.add(name, info.size)
             yield name, header
@@ -186,13 +189,14 @@ def _checked_tar(
 def _open_zip(path: str, file: IO[bytes], limits: Limits) -> zipfile.ZipFile:
     raw = io.FileIO(file.fileno(), closefd=False)
     bounded = archive_streams.ZipInput(raw)
-    bounded.most, bounded.too_many = limits.members, archive_checks.too_many(path, limits.members)
+    bounded.max_members = limits.members
+    bounded.too_many = archive_checks.too_many(path, limits.members)
     archive = zipfile.ZipFile(bounded)
-    bounded.most = None
+    bounded.max_members = None
     if bounded.entries != len(archive.infolist()):
         raise zipfile.BadZipFile(
-            f"{len(archive.infolist())} of {bounded.entries} entries of its central directory can"
-            " be read"
+            f"only {len(archive.infolist())} of {bounded.entries} entries of its central directory"
+            " are readable"
         )
     return archive
 
@@ -200,44 +204,44 @@ def _open_zip(path: str, file: IO[bytes], limits: Limits) -> zipfile.ZipFile:
 def _checked_zip(
     path: str, archive: zipfile.ZipFile, limits: Limits
 ) -> list[tuple[str, zipfile.ZipInfo]]:
-    found, names = [], archive_checks.Names(path, limits)
+    files, names = [], archive_checks.Names(path, limits)
     for info in archive.infolist():
         kind = info.external_attr >> 28  # the upper four bits of a Unix mode
-        name = archive_checks.safe_name(path, info.filename, is_folder=info.is_dir())
+        name = archive_checks.safe_name(path, info.filename, is_directory=info.is_dir())
         if kind == 0o12:
-            raise archive_checks.refused(path, name, "it is a link")
+            raise archive_checks.rejected(path, name, "it is a link")
         if kind not in (0, 0o10, 0o4):
-            raise archive_checks.refused(path, name, "it is a device")
+            raise archive_checks.rejected(path, name, "it is a device")
         if info.flag_bits & 1:
-            raise archive_checks.refused(path, name, "it is encrypted")
+            raise archive_checks.rejected(path, name, "it is encrypted")
         if info.compress_type not in _ZIP_METHODS:
-            raise archive_checks.refused(
+            raise archive_checks.rejected(
                 path, name, f"its compression method {info.compress_type} is not supported"
             )
         if info.CRC and not info.file_size:
-            raise archive_checks.refused(path, name, "its size is 0, but its checksum is not")
+            raise archive_checks.rejected(path, name, "its size is 0, but its checksum is not")
         if not info.is_dir():
             names.add(name, info.file_size)
-            found.append((name, info))
+            files.append((name, info))
     if names.total > archive_checks.expanded(path):
         raise archive_checks.bomb(path)
-    return found
+    return files
 
 
 def _copy(
-    file: archive_streams.Reader, target: str, already: Callable[[], _checks.RunError]
+    file: archive_streams.Reader, target: str, exists_error: Callable[[], _checks.RunError]
 ) -> None:
     try:
         with _files.create_exclusive(target) as output:
             while chunk := file.read(_CHUNK):
                 output.write(chunk)
     except FileExistsError:
-        raise already() from None
+        raise exists_error() from None
     except OSError as error:
         raise _not_written(target, error) from error
 
 
-def _opened(path: str) -> IO[bytes]:
+def _open(path: str) -> IO[bytes]:
     try:
         return _files.open_regular(path)
     except OSError as error:

@@ -1,22 +1,14 @@
-"""CIFAR-10: 60,000 colour pictures of 32 x 32 pixels in ten classes.
+"""CIFAR-10: 60,000 color images of 32 x 32 pixels in ten classes.
 
-A. Krizhevsky (2009), Learning Multiple Layers of Features from Tiny Images. The archive is the
-binary one, which needs no unpickling: a record is a byte with the label and three planes of pixels.
+A. Krizhevsky (2009), Learning Multiple Layers of Features from Tiny Images. The binary version of
+the archive is used, which needs no unpickling: a record is a label byte and three planes of pixels.
 """
 
+import functools
 import os
 
-from datasets import (
-    archives,
-    conversion,
-    dataset_factory,
-    dataset_info,
-    download,
-    image_dataset,
-    sources,
-)
-from slim import _checks
-from slim.data import dataset
+from datasets import archives, conversion, dataset_factory, dataset_info, download, sources
+from slim import _checks, _files
 
 CLASSES = (
     "airplane",
@@ -36,7 +28,7 @@ FILE = download.RemoteFile(
     170_052_171,
     "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
 )
-_FOLDER = "cifar-10-batches-bin"
+_DIRECTORY = "cifar-10-batches-bin"
 _BATCHES = {
     "train": [f"data_batch_{number}.bin" for number in range(1, 6)],
     "test": ["test_batch.bin"],
@@ -45,39 +37,24 @@ _SHAPE = (32, 32, 3)
 _IMAGE_BYTES = 32 * 32 * 3
 _LIMITS = archives.Limits(members=50, bytes=250_000_000)
 
-
-def get_split(
-    split_name: str, dataset_dir: str, file_pattern: str | None = None
-) -> dataset.Dataset:
-    """Returns the split "train" (50,000 images) or "test" (10,000).
-
-    Args:
-      split_name: the split.
-      dataset_dir: where `convert`, or the original's script, wrote.
-      file_pattern: other file names; `%s` stands for the split.
-
-    Raises:
-      UserError: if the split or the directory is not there, or a file is missing or damaged.
-    """
-    facts = dataset_factory.get_facts("cifar10", split_name, dataset_dir, file_pattern)
-    return image_dataset.from_facts(facts, num_channels=3)
+get_split = functools.partial(dataset_factory.get_dataset, "cifar10")
 
 
 def convert(dataset_dir: str, *, source_dir: str | None = None) -> dataset_info.DatasetInfo:
-    """Gets the binary archive and writes one record file a split, of PNG.
+    """Downloads the binary archive and writes one file of PNG records per split.
 
     Args:
-      dataset_dir: made if it is not there.
-      source_dir: a folder with the archive; without it, it is downloaded.
+      dataset_dir: output directory; created if it does not exist.
+      source_dir: directory with the archive; default: it is downloaded.
 
     Raises:
       UserError: if a directory cannot be used or `source_dir` lacks the archive.
-      RunError: if the archive cannot be had or is damaged, or a file cannot be written.
+      RunError: if the archive cannot be downloaded or is damaged, or a file cannot be written.
     """
     with conversion.work_directory(dataset_dir) as work:
         paths = conversion.fetch("cifar10", [FILE], dataset_dir, source_dir)
-        folder = conversion.fresh_folder(work, "uncompressed")
-        archives.extract(paths[FILE.name], folder, _LIMITS)
+        extracted = conversion.fresh_directory(work, "uncompressed")
+        archives.extract(paths[FILE.name], extracted, _LIMITS)
         plan = conversion.Plan(
             name="cifar10",
             classes=CLASSES,
@@ -87,7 +64,7 @@ def convert(dataset_dir: str, *, source_dir: str | None = None) -> dataset_info.
                     items=[
                         item
                         for batch in batches
-                        for item in _items(os.path.join(folder, _FOLDER, batch))
+                        for item in _items(os.path.join(extracted, _DIRECTORY, batch))
                     ],
                     shard_name=f"cifar10_{split}.tfrecord",
                 )
@@ -103,7 +80,7 @@ def convert(dataset_dir: str, *, source_dir: str | None = None) -> dataset_info.
 
 def _items(path: str) -> list[conversion.Item]:
     try:
-        with open(path, "rb") as file:
+        with _files.open_regular(path) as file:
             content = file.read()
     except FileNotFoundError:
         content = b""
@@ -111,8 +88,8 @@ def _items(path: str) -> list[conversion.Item]:
     labels = content[::size]
     if not content or len(content) % size or max(labels) >= len(CLASSES):
         raise _checks.RunError(
-            f"{os.path.basename(path)} of the archive is missing or is not laid out as CIFAR-10:"
-            f" {len(content)} bytes, where each picture takes {size}"
+            f"{os.path.basename(path)} is missing in the archive or is not in CIFAR-10's format:"
+            f" {len(content)} bytes, where each record has {size}. Download the archive again"
         )
     return [
         conversion.Item(

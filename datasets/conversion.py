@@ -1,8 +1,8 @@
-"""From a list of pictures to a dataset: shards, labels.txt, dataset_info.json.
+"""Converts lists of images to a dataset: shards, labels.txt, dataset_info.json.
 
-Workers read and prepare the pictures; this process writes them, in order. All is written in a
-folder `conversion.partial` and moved out when it is whole, so a directory holds a dataset or none.
-A shard that was finished before a kill is not made again.
+Workers read and prepare the images; this process writes them, in order. All files are written in
+the directory `conversion.partial` and moved out when complete, so a directory holds a complete
+dataset or none. Shards that were finished before a kill are not written again.
 """
 
 import contextlib
@@ -27,19 +27,19 @@ T = TypeVar("T")
 WORK = "conversion.partial"
 DOWNLOADS = "downloads"
 ON_BAD_IMAGE = ("error", "skip")
-_MOST_TOLD = 50  # bad files
+_MAX_LISTED = 50  # bad files in the error message
 _BAD_FILES_COLUMNS = ("path", "reason")
-_VERSION = 1  # of what a record holds
+_VERSION = 1  # of the content of records
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Split:
-    """A split.
+    """A split to be written.
 
     Attributes:
-      items: its pictures in the order of the records.
-      shard_name: of a shard, such as "train-{shard:05d}-of-{count:05d}".
-      num_shards: how many; fewer if there are fewer pictures.
+      items: the images, in the order of the records.
+      shard_name: template of the file names, such as "train-{shard:05d}-of-{count:05d}".
+      num_shards: maximum number of shards; every shard has at least one image.
     """
 
     items: Sequence[Item]
@@ -47,7 +47,7 @@ class Split:
     num_shards: int = 1
 
     def shard_names(self, count: int | None = None) -> list[str]:
-        """Returns the names of the shards if there are `count`; default: as many as are planned."""
+        """Returns the names of `count` shards; default: the planned number of shards."""
         if count is None:
             count = max(1, min(self.num_shards, len(self.items)))
         return [self.shard_name.format(shard=number, count=count) for number in range(count)]
@@ -55,24 +55,26 @@ class Split:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is to be made.
+    """A dataset to be written.
 
     Attributes:
-      name: the dataset.
-      classes: names; the position is the label.
+      name: name of the dataset.
+      classes: class names; the position is the label.
       num_channels: 1 or 3.
-      splits: by name.
-      inputs: the files that it is made from: a changed one is seen by its size and time.
-      formats: how the records call "jpeg" and "png".
-      source: an address or a folder.
-      source_files: of a folder, what `folder_files.summary` says.
-      attribution: whose work it is.
-      options: what the user chose that decides what is in the records.
-      background: whether class 0 stands for no class at all and is not missed.
-      upright: whether EXIF turns pictures; not where boxes or results of others go by the pixels.
-      jpeg_only: whether all pictures become JPEG.
-      sha256: the feature that takes the checksum of the encoded picture; empty for none.
-      features: makes the further features of a record of its item's `extra`.
+      splits: split name -> split.
+      inputs: identifies the input files (see `inputs_of`); if it has changed, an interrupted
+        conversion starts over.
+      formats: names of "jpeg" and "png" in the records.
+      source: URL or directory of the images.
+      source_files: `folder_files.summary` of a source directory.
+      attribution: authors and license.
+      options: the user's options that decide the content of the records.
+      background: whether class 0 is a background class, which needs no images.
+      upright: whether to apply the EXIF orientation; not if boxes or published results refer to the
+        stored pixels.
+      jpeg_only: whether to convert all images to JPEG.
+      sha256: name of the feature for the checksum of the encoded image; empty for none.
+      features: returns the further features of a record from its item's `extra`.
     """
 
     name: str
@@ -96,17 +98,17 @@ class Plan:
 
 @contextlib.contextmanager
 def work_directory(dataset_dir: str, source_dir: str | None = None) -> Iterator[str]:
-    """Creates `conversion.partial` in the dataset's directory and keeps other conversions out.
+    """Creates and locks the work directory `conversion.partial` in the dataset's directory.
 
-    It stays if the block fails, for the next attempt.
+    If the block fails, the work directory is kept for the next attempt.
 
     Args:
-      dataset_dir: the dataset's directory; created if needed.
-      source_dir: a folder whose files are converted; has to lie apart from it.
+      dataset_dir: the dataset's directory; created if it does not exist.
+      source_dir: directory of the input files; must not overlap `dataset_dir`.
 
     Raises:
-      UserError: if the directory cannot be written, holds files that we did not create, overlaps
-        the source, or another conversion is at work in it.
+      UserError: if the directory cannot be written, holds files that slim did not create, overlaps
+        the source, or another conversion is running in it.
     """
     _ownership.check_apart(dataset_dir=dataset_dir, source_dir=source_dir)
     tfrecords.prepare_directory(dataset_dir)
@@ -120,13 +122,15 @@ def work_directory(dataset_dir: str, source_dir: str | None = None) -> Iterator[
         ) from None
     with opened as lock:
         if not _paths.try_lock(lock):
-            raise _checks.UserError(f"Another conversion is at work in {dataset_dir}; wait for it")
+            raise _checks.UserError(
+                f"Another conversion is running in {dataset_dir}. Wait until it has ended"
+            )
         _paths.sweep_scratch(work)
         try:
             yield work
         finally:
             if os.path.isdir(work) and set(os.listdir(work)) <= {LOCK, JOURNAL, _ownership.MARK}:
-                _ownership.remove(work, "conversion")  # no shard was finished
+                _ownership.remove(work, "conversion")  # no finished shard
                 _ownership.release(dataset_dir)
 
 
@@ -136,7 +140,7 @@ def fetch(
     dataset_dir: str,
     source_dir: str | None,
 ) -> dict[str, str]:
-    """Returns name -> path of the files, from `source_dir` or else downloaded; see `download`."""
+    """Returns name -> path of the files: those in `source_dir`, or else downloaded ones."""
     directory = os.path.join(dataset_dir, DOWNLOADS)
     if source_dir is None:
         names = (name for file in files for name in download.names_of(file))
@@ -146,11 +150,11 @@ def fetch(
     )
 
 
-def fresh_folder(work: str, name: str) -> str:
-    """Returns an empty folder below the work directory."""
+def fresh_directory(work: str, name: str) -> str:
+    """Creates an empty subdirectory of the work directory and returns its path."""
     path = os.path.join(work, name)
     if os.path.lexists(path):
-        shutil.rmtree(path)  # refuses a link, and follows none
+        shutil.rmtree(path)  # raises an error for a link, and follows none
     os.mkdir(path)
     return path
 
@@ -164,20 +168,21 @@ def run(
     max_pixels: int = images.MAX_PIXELS,
     num_workers: int | None = None,
 ) -> dataset_info.DatasetInfo:
-    """Makes the dataset.
+    """Writes the dataset.
 
     Args:
-      plan: what to make.
-      dataset_dir: where.
-      work: from `work_directory`; removed at the end.
-      on_bad_image: "error" makes nothing if a picture is bad, "skip" leaves those out. Both list
+      plan: the dataset.
+      dataset_dir: output directory.
+      work: path from `work_directory`; removed at the end.
+      on_bad_image: "error" writes no dataset if an image is bad, "skip" skips bad images. Both list
         all of them in bad_files.csv.
-      max_pixels: the most pixels of a picture.
-      num_workers: processes that prepare pictures; default: one a core, none for a few pictures.
+      max_pixels: maximum number of pixels in an image.
+      num_workers: number of processes that prepare images; default: one per core, none if there are
+        few images.
 
     Raises:
-      UserError: if a split has no picture, or pictures are bad or a class has none, and that is an
-        error.
+      UserError: if a split has no images; or, unless bad images are skipped, if an image is bad or
+        a class has no images.
       RunError: if a file cannot be written, or a worker has died.
     """
     _checks.one_of("on_bad_image", on_bad_image, ON_BAD_IMAGE)
@@ -187,8 +192,8 @@ def run(
             raise _checks.UserError(f"Split {name!r} has no images in {plan.source}")
     rules = images.Rules(max_pixels, plan.upright, plan.jpeg_only)
     _check_targets(plan, dataset_dir)
-    journal = Journal(work, _fingerprint(plan, rules))
-    with signals.noted(lambda: _what_remains(len(journal.done), dataset_dir)):
+    journal = Journal(work, _fingerprint(plan, rules), len(plan.classes))
+    with signals.noted(lambda: _interrupted_message(len(journal.done), dataset_dir)):
         outcomes = _convert(plan, work, journal, rules, on_bad_image, num_workers)
     bad = sorted(entry for parts in outcomes.values() for part in parts for entry in part.bad)
     per_class = {
@@ -200,53 +205,62 @@ def run(
     if problems:
         _ownership.remove(work, "conversion")
         raise _checks.UserError("\n".join(problems))
-    info = dataset_info.DatasetInfo(
-        name=plan.name,
-        classes=tuple(plan.classes),
-        num_channels=plan.num_channels,
-        splits={
-            name: dataset_info.SplitInfo(
-                sum(per_class[name]),
-                tuple(per_class[name]),
-                tuple(_moved(parts, plan.splits[name], work, dataset_dir)),
-            )
-            for name, parts in outcomes.items()
-        },
-        source=plan.source,
-        source_files=plan.source_files,
-        attribution=plan.attribution,
-        num_bad_files=len(bad),
-        options={
-            **plan.options,
-            "max_pixels": max_pixels,
-            **({"on_bad_image": on_bad_image} if bad else {}),
-        },
-    )
-    dataset_info.write_label_file(info.labels_to_names, dataset_dir)
-    dataset_info.write(info, dataset_dir)
+    splits = {
+        name: dataset_info.SplitInfo(
+            sum(per_class[name]),
+            tuple(per_class[name]),
+            tuple(_move_shards(parts, plan.splits[name], work, dataset_dir)),
+        )
+        for name, parts in outcomes.items()
+    }
+    options = {"max_pixels": max_pixels, **({"on_bad_image": on_bad_image} if bad else {})}
+    info = _write_info(plan, splits, len(bad), options, dataset_dir)
     _ownership.remove(work, "conversion")
     _ownership.remove(os.path.join(dataset_dir, DOWNLOADS), "downloads")
     return info
 
 
+def _write_info(
+    plan: Plan,
+    splits: Mapping[str, dataset_info.SplitInfo],
+    num_bad_files: int,
+    options: Mapping[str, Any],
+    dataset_dir: str,
+) -> dataset_info.DatasetInfo:
+    info = dataset_info.DatasetInfo(
+        name=plan.name,
+        classes=tuple(plan.classes),
+        num_channels=plan.num_channels,
+        splits=splits,
+        source=plan.source,
+        source_files=plan.source_files,
+        attribution=plan.attribution,
+        num_bad_files=num_bad_files,
+        options={**plan.options, **options},
+    )
+    dataset_info.write_label_file(info.labels_to_names, dataset_dir)
+    dataset_info.write(info, dataset_dir)
+    return info
+
+
 def _check_targets(plan: Plan, dataset_dir: str) -> None:
-    """Checks, before the work, that nothing but regular files has the names to be written."""
-    written = (dataset_info.BAD_FILES_NAME, dataset_info.LABELS_FILE_NAME, dataset_info.FILE_NAME)
+    """Checks, before the work, that no link or directory has the name of an output file."""
+    outputs = (dataset_info.BAD_FILES_NAME, dataset_info.LABELS_FILE_NAME, dataset_info.FILE_NAME)
     shards = (name for split in plan.splits.values() for name in split.shard_names())
-    _ownership.check_entries(dataset_dir, files=(*written, *shards), directories=())
+    _ownership.check_entries(dataset_dir, files=(*outputs, *shards), directories=())
 
 
-def _what_remains(num_shards: int, dataset_dir: str) -> str:
+def _interrupted_message(num_shards: int, dataset_dir: str) -> str:
     if not num_shards:
         return "No shard was finished; run the same command again"
     finished = "1 finished shard is" if num_shards == 1 else f"{num_shards} finished shards are"
     return f"{finished} kept in {dataset_dir}; the same command resumes after that"
 
 
-def _moved(
+def _move_shards(
     parts: Sequence[Outcome], split: Split, work: str, dataset_dir: str
 ) -> Iterator[dataset_info.ShardInfo]:
-    """Moves the shards out of the work directory, without those that bad pictures left empty."""
+    """Moves the shards out of the work directory, except those left empty by bad images."""
     shards = [part.shard for part in parts if part.shard and part.shard.num_samples]
     for shard, name in zip(shards, split.shard_names(len(shards)), strict=True):
         target = os.path.join(dataset_dir, name)
@@ -256,14 +270,14 @@ def _moved(
 
 
 def shuffled(items: Sequence[T], seed: int) -> list[T]:
-    """Returns the items in a random order, for a seed the same in every version of Python."""
+    """Returns the items in a random order that is the same in every version of Python."""
     rng = random.Random(seed)
-    keys = [rng.random() for _ in items]  # only random() is promised to stay the same
+    keys = [rng.random() for _ in items]  # only random() is guaranteed to be stable
     return [items[index] for index in sorted(range(len(items)), key=keys.__getitem__)]
 
 
 def inputs_of(paths: Iterable[str]) -> list[str]:
-    """Returns what tells whether files have changed: path, size and time of each."""
+    """Returns path, size and modification time of each file, to detect changes."""
     return [f"{path} {_size_and_time(path)}" for path in paths]
 
 
@@ -278,20 +292,20 @@ def _convert(
     on_bad_image: str,
     num_workers: int | None,
 ) -> dict[str, list[Outcome]]:
-    """Writes the shards that the journal does not have; returns what became of all, in order."""
+    """Writes the shards that are not in the journal; returns the outcomes of all, in order."""
     shards = [
         (name, file, part)
         for name, split in plan.splits.items()
         for file, part in zip(split.shard_names(), _parts(split), strict=True)
     ]
     outcomes: dict[str, list[Outcome]] = {name: [] for name in plan.splits}
-    todo = [items for _, file, items in shards if file not in journal.done]
+    pending = [items for _, file, items in shards if file not in journal.done]
     total = sum(len(items) for _, _, items in shards)
-    missing = sum(map(len, todo))
+    num_pending = sum(map(len, pending))
     has_bad = any(outcome.bad for outcome in journal.done.values())
     with (
-        workers.prepared(list(itertools.chain(*todo)), rules, num_workers) as results,
-        progress.bar(total, "img", plan.name, initial=total - missing) as bar,
+        workers.prepared(list(itertools.chain(*pending)), rules, num_workers) as results,
+        progress.bar(total, "img", plan.name, initial=total - num_pending) as bar,
     ):
         for name, file, items in shards:
             outcome = journal.done.get(file)
@@ -347,10 +361,10 @@ def _write_shard(
 
 def _size_and_time(path: str) -> tuple[int, int] | None:
     try:
-        found = os.stat(path)
-    except OSError:  # such as a link to nothing, which is told as a bad file
+        status = os.stat(path)
+    except OSError:  # such as a broken link, which is reported as a bad file
         return None
-    return found.st_size, found.st_mtime_ns
+    return status.st_size, status.st_mtime_ns
 
 
 def _fingerprint(plan: Plan, rules: images.Rules) -> str:
@@ -374,7 +388,7 @@ def _fingerprint(plan: Plan, rules: images.Rules) -> str:
     return digest.hexdigest()
 
 
-# ---- what is told --------------------------------------------------------------------------------
+# ---- reports -------------------------------------------------------------------------------------
 
 
 def _write_bad_files(bad: Sequence[tuple[str, str]], dataset_dir: str) -> None:
@@ -382,10 +396,10 @@ def _write_bad_files(bad: Sequence[tuple[str, str]], dataset_dir: str) -> None:
     if bad:
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([_BAD_FILES_COLUMNS, *bad])
-        # A path may hold bytes that are no UTF-8; they go into the file as they are.
+        # Bytes of a path that are not UTF-8 are written unchanged.
         _paths.write_atomically(path, text.getvalue().encode("utf-8", "surrogateescape"))
     elif _ownership.starts_with(path, ",".join(_BAD_FILES_COLUMNS).encode() + b"\n"):
-        os.remove(path)  # of an earlier attempt
+        os.remove(path)  # from an earlier attempt
 
 
 def _problems(
@@ -395,19 +409,19 @@ def _problems(
     dataset_dir: str,
     on_bad_image: str,
 ) -> list[str]:
-    """Returns why there can be no dataset, a line each."""
+    """Returns the lines of an error if the dataset cannot be completed, else an empty list."""
     problems = []
     if on_bad_image == "error":
         if bad:
             total = sum(map(sum, per_class.values())) + len(bad)
             csv_path = os.path.join(dataset_dir, dataset_info.BAD_FILES_NAME)
             problems.append(
-                f"{len(bad)} of {total} files cannot be used, all are in {csv_path}; nothing else"
-                " was written. Repair or remove them, or leave them out with on_bad_image='skip'"
+                f"{len(bad)} of {total} files cannot be used, listed in {csv_path}; nothing else"
+                " was written. Repair or remove them, or skip them with on_bad_image='skip'"
             )
-            problems += [f"{path}: {reason}" for path, reason in bad[:_MOST_TOLD]]
-            if len(bad) > _MOST_TOLD:
-                problems.append(f"... and {len(bad) - _MOST_TOLD} more in {csv_path}")
+            problems += [f"{path}: {reason}" for path, reason in bad[:_MAX_LISTED]]
+            if len(bad) > _MAX_LISTED:
+                problems.append(f"... and {len(bad) - _MAX_LISTED} more in {csv_path}")
         problems += [
             f"Class {name!r} has 0 readable images" for name in _empty_classes(plan, per_class)
         ]

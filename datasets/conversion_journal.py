@@ -1,4 +1,4 @@
-"""The finished shards of a conversion, so that one that was killed goes on after the last of them.
+"""Records the finished shards of a conversion, so that a killed conversion resumes after them.
 
 No TensorFlow.
 """
@@ -10,20 +10,20 @@ import os
 from typing import Any
 
 from datasets import dataset_info
-from slim import _files, _ownership
+from slim import _checks, _files, _json, _ownership
 
-LOCK = "lock"  # the file in the work directory that is locked by whoever works in it
+LOCK = "lock"  # file in the work directory, locked by the process that uses it
 JOURNAL = "journal.jsonl"
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What became of a shard.
+    """The result of converting a shard.
 
     Attributes:
-      shard: None if it was not written, for bad pictures had been found.
-      per_class: good pictures of each class.
-      bad: (path, reason) of each bad one.
+      shard: None if it was not written because of bad images.
+      per_class: number of good images in each class.
+      bad: (path, reason) of each bad image.
     """
 
     shard: dataset_info.ShardInfo | None
@@ -31,60 +31,86 @@ class Outcome:
     bad: list[tuple[str, str]]
 
 
+@dataclasses.dataclass(frozen=True)
+class _Line:
+    """The content of a line."""
+
+    file: str
+    shard: dataset_info.ShardInfo
+    per_class: list[_json.Count]
+    bad: list[tuple[str, str]]
+
+
 class Journal:
-    """One JSON line a shard, below a line that says which conversion it is.
+    """A file with one JSON line per finished shard, after a line that identifies the conversion.
+
+    A damaged journal is read up to the first damaged line; later shards are written again.
 
     Args:
-      work: the directory of the journal and of the shards. If it holds those of another
-        conversion, they are removed.
-      fingerprint: of the conversion.
+      work: directory of the journal and the shards. Those of another conversion are removed.
+      fingerprint: identifies the conversion.
+      num_classes: number of classes in the dataset.
+
+    Raises:
+      UserError: if the journal's path is not a regular file.
 
     Attributes:
-      done: name of a shard -> outcome.
+      done: shard name -> outcome.
     """
 
-    def __init__(self, work: str, fingerprint: str) -> None:
+    def __init__(self, work: str, fingerprint: str, num_classes: int) -> None:
         self._path = os.path.join(work, JOURNAL)
+        self._num_classes = num_classes
         self.done: dict[str, Outcome] = {}
-        found = self._read(work, fingerprint)
+        finished = self._read(work, fingerprint)
         for entry in os.scandir(work):
-            kept = entry.name in (LOCK, _ownership.MARK) or entry.name in found
+            kept = entry.name in (LOCK, _ownership.MARK) or entry.name in finished
             if entry.is_file(follow_symlinks=False) and not kept:
                 os.remove(entry.path)
         self._append(fingerprint)
-        for file, outcome in found.items():
+        for file, outcome in finished.items():
             self.add(file, outcome)
 
     def add(self, file: str, outcome: Outcome) -> None:
-        """Adds a shard that lies in the work directory."""
+        """Adds a shard that was written to the work directory."""
         self.done[file] = outcome
         self._append({"file": file, **dataclasses.asdict(outcome)})
 
     def _append(self, value: Any) -> None:
         with _files.open_output(self._path, append=True) as journal:
-            journal.write((json.dumps(value) + "\n").encode())
+            journal.write(f"{json.dumps(value)}\n".encode())
 
     def _read(self, work: str, fingerprint: str) -> dict[str, Outcome]:
+        done: dict[str, Outcome] = {}
+        lines = _json.read_lines(self._path, str | _Line)  # type: ignore[arg-type]
         try:
-            with open(self._path, encoding="utf-8") as journal:
-                lines = journal.read().split("\n")[:-1]  # a kill may have cut the last
+            if next(lines, None) != fingerprint:
+                return {}
+            for line in lines:
+                if not isinstance(line, _Line) or not self._is_consistent(line):
+                    break
+                if _is_intact(os.path.join(work, line.file), line.shard):
+                    done[line.file] = Outcome(line.shard, line.per_class, line.bad)
         except FileNotFoundError:
             return {}
-        if not lines or json.loads(lines[0]) != fingerprint:
-            return {}
-        done = {}
-        for line in lines[1:]:
-            fields = json.loads(line)
-            shard = dataset_info.ShardInfo(**fields["shard"])
-            if _is_whole(os.path.join(work, shard.file), shard):
-                bad = [(path, reason) for path, reason in fields["bad"]]
-                done[fields["file"]] = Outcome(shard, fields["per_class"], bad)
+        except OSError as error:
+            raise _checks.UserError(
+                f"{_json.printable(self._path)} cannot be used: {error.strerror}. Remove"
+                f" {_json.printable(work)}"
+            ) from None
         return done
 
+    def _is_consistent(self, line: _Line) -> bool:
+        return (
+            line.file == line.shard.file
+            and sum(line.per_class) == line.shard.num_samples
+            and len(line.per_class) == self._num_classes
+        )
 
-def _is_whole(path: str, shard: dataset_info.ShardInfo) -> bool:
+
+def _is_intact(path: str, shard: dataset_info.ShardInfo) -> bool:
     try:
-        with open(path, "rb") as file:
+        with _files.open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest() == shard.sha256
-    except FileNotFoundError:
+    except OSError:
         return False

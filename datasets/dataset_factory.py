@@ -1,6 +1,7 @@
 """The table of datasets.
 
-A module is imported when its dataset is asked for, so the table loads no TensorFlow.
+A dataset's module is imported only when the dataset is converted, and TensorFlow only when a split
+is read, so that the table itself loads quickly.
 """
 
 import importlib
@@ -32,6 +33,7 @@ DATASETS = {
             module=".digits",
             file_pattern="digits_%s-*.tfrecord",
             num_classes=10,
+            num_channels=1,
         ),
         splits.DatasetSpec(
             name="flowers",
@@ -52,6 +54,7 @@ DATASETS = {
             module=".imagenet",
             file_pattern="%s-*",
             num_classes=1001,
+            extra_items=("label_text", "object/bbox", "object/label"),
             split_sizes={"train": 1_281_167, "validation": 50_000},
             options=("source_dir", *_IMAGE_OPTIONS),
         ),
@@ -60,6 +63,7 @@ DATASETS = {
             module=".mnist",
             file_pattern="mnist_%s.tfrecord",
             num_classes=10,
+            num_channels=1,
             split_sizes={"train": 60_000, "test": 10_000},
             options=("source_dir",),
         ),
@@ -68,6 +72,7 @@ DATASETS = {
             module=".visualwakewords",
             file_pattern="%s.record-*",
             num_classes=2,
+            extra_items=("object/bbox",),
             split_sizes={"train": 82_783, "val": 40_504},
             options=(
                 "source_dir",
@@ -79,56 +84,59 @@ DATASETS = {
     )
 }
 
-# Whole families of datasets: what their names begin with, and a stand-in for the rest.
+# Families of datasets that share one module: name pattern -> module.
 TFDS_PREFIX = "tfds:"
 FAMILIES = {f"{TFDS_PREFIX}NAME": ".from_tfds"}
 
-# The second is asked for by the first, which forgets to say so.
+# tensorflow_datasets imports importlib_resources without declaring the dependency.
 _TFDS_PACKAGES = {
     "tensorflow_datasets": "tensorflow-datasets",
     "importlib_resources": "importlib_resources",
 }
 
-# What can be done with a directory besides converting a dataset into it: name -> module with `run`.
+# Values of --dataset_name that do not convert a dataset: name -> module with `run`.
 ACTIONS = {"verify": ".verify"}
 
 
 def get_spec(name: str) -> splits.DatasetSpec:
-    """Returns a dataset's row.
+    """Returns a dataset's row of the table.
 
     Raises:
-      UserError: if the name is not known; the message has the nearest and all known names.
+      UserError: if the name is unknown; the message lists the known names and suggests one.
     """
     if name.startswith(TFDS_PREFIX):
         return _tfds_spec(name)
     return DATASETS[_checks.one_of("dataset_name", name, (*DATASETS, *FAMILIES))]
 
 
-def is_of_a_family(name: str) -> bool:
-    """Says whether `get_spec` makes a row for such a name."""
+def is_family_member(name: str) -> bool:
+    """Returns whether the name belongs to one of `FAMILIES`, such as tfds:mnist."""
     return name.startswith(TFDS_PREFIX)
 
 
 def check_convertible(name: str) -> None:
-    """Refuses a dataset whose conversion needs an extra that is not installed.
+    """Checks that the packages which the conversion needs are installed.
 
     Raises:
-      UserError: with the command that installs it, or if "tfds:" has no name behind it.
+      UserError: if one is missing (the message has the command that installs it), or if no name
+        follows "tfds:".
     """
-    if is_of_a_family(name):
+    if is_family_member(name):
         get_spec(name)
         _checks.installed(_TFDS_PACKAGES)
 
 
 def file_stem(tfds_name: str) -> str:
-    """Returns what the shards of a dataset of TFDS begin with: its name as files may have it."""
+    """Returns the first part of the shard names of a TFDS dataset: its name, safe for files."""
     return re.sub(r"[^A-Za-z0-9]+", "_", tfds_name).strip("_")
 
 
 def _tfds_spec(name: str) -> splits.DatasetSpec:
     tfds_name = name.removeprefix(TFDS_PREFIX)
     if not file_stem(tfds_name):
-        raise _checks.UserError(f"dataset_name={name!r} needs a name of TFDS, as in tfds:mnist")
+        raise _checks.UserError(
+            f"dataset_name={name!r} lacks the name of a TFDS dataset. Example: tfds:mnist"
+        )
     return splits.DatasetSpec(
         name=name,
         module=".from_tfds",
@@ -143,7 +151,7 @@ def get_facts(
 ) -> splits.SplitFacts:
     """Checks a split's files and returns its facts, without TensorFlow.
 
-    Takes and raises what `get_dataset` does.
+    Arguments and errors are those of `get_dataset`.
     """
     return splits.read_facts(get_spec(name), split_name, dataset_dir, file_pattern)
 
@@ -156,28 +164,26 @@ def get_dataset(
     Args:
       name: a name of `DATASETS`, or tfds:NAME.
       split_name: such as "train" or "validation".
-      dataset_dir: where the TFRecord shards are.
-      file_pattern: other file names than the dataset's own; `%s` stands for the split.
+      dataset_dir: directory with the TFRecord shards, written here or by TF-Slim's converters.
+      file_pattern: file names, where they differ from the dataset's own; `%s` stands for the split.
 
     Raises:
-      UserError: if the name, the split or the directory is not there, or a shard is missing or
-        damaged.
+      UserError: if the name is unknown, the split or the directory does not exist, or a shard is
+        missing or damaged.
     """
-    if is_of_a_family(name):
-        get_facts(name, split_name, dataset_dir, file_pattern)  # its module knows no name
-    module = importlib.import_module(get_spec(name).module, __package__)
-    split: dataset.Dataset = module.get_split(split_name, dataset_dir, file_pattern)
-    return split
+    from datasets import image_dataset  # loads TensorFlow
+
+    return image_dataset.from_facts(get_facts(name, split_name, dataset_dir, file_pattern))
 
 
-def example_pictures(count: int) -> tuple[str, Sequence[bytes]]:
-    """Returns real pictures that are there without any folder.
+def example_images(count: int) -> tuple[str, Sequence[bytes]]:
+    """Returns real images that need no dataset directory.
 
     Args:
-      count: how many at most.
+      count: maximum number of images.
 
     Returns:
-      what they are, for messages, and PNG files of one channel.
+      the dataset's name, for messages, and PNG files with one channel.
     """
     module = importlib.import_module(DATASETS["digits"].module, __package__)
     return "digits", [image.encoded for image in module.read_images()[:count]]

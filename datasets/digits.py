@@ -1,13 +1,13 @@
-"""1,797 real handwritten digits, kept inside the project: the default dataset, ready without a
-download.
+"""1,797 real handwritten digits, included in the project: the default dataset, without a download.
 
 E. Alpaydin and C. Kaynak (1998), Optical Recognition of Handwritten Digits, UCI Machine Learning
-Repository, https://doi.org/10.24432/C50P49, CC BY 4.0. The pictures of 8 x 8 pixels and 17 gray
-levels are enlarged as MNIST's are laid out: the digit in a box of 20 x 20, centred in 28 x 28,
-white on black.
+Repository, https://doi.org/10.24432/C50P49, CC BY 4.0. The images of 8 x 8 pixels with 17 gray
+levels are enlarged to MNIST's layout: the digit in a box of 20 x 20, centered in 28 x 28, white on
+black.
 """
 
 import csv
+import functools
 import gzip
 import io
 import os
@@ -15,9 +15,8 @@ import os
 import numpy as np
 import PIL.Image
 
-from datasets import dataset_factory, dataset_info, image_dataset, splits, tfrecords
+from datasets import dataset_factory, dataset_info, splits, tfrecords
 from slim import _ownership, _paths
-from slim.data import dataset
 
 CLASSES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 SPLIT_SEED = 0
@@ -27,43 +26,28 @@ NUM_SHARDS = {"train": 2, "validation": 1}
 _SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "embedded", "optdigits.csv.gz")
 _SIDE, _BOX_SIDE, _SOURCE_SIDE, _SOURCE_MAX = 28, 20, 8, 16
 
-
-def get_split(
-    split_name: str, dataset_dir: str, file_pattern: str | None = None
-) -> dataset.Dataset:
-    """Returns the split "train" (1,437 images) or "validation" (360).
-
-    Args:
-      split_name: the split.
-      dataset_dir: where `convert` wrote.
-      file_pattern: other file names; `%s` stands for the split.
-
-    Raises:
-      UserError: if the split or the directory is not there, or a shard is missing or damaged.
-    """
-    facts = dataset_factory.get_facts("digits", split_name, dataset_dir, file_pattern)
-    return image_dataset.from_facts(facts, num_channels=1)
+get_split = functools.partial(dataset_factory.get_dataset, "digits")
 
 
 def convert(dataset_dir: str) -> dataset_info.DatasetInfo:
-    """Writes the shards, labels.txt, ten pictures to try (`samples/`) and, last, dataset_info.json.
+    """Writes the shards, labels.txt, ten sample images (`samples/`) and, last, dataset_info.json.
 
     Args:
-      dataset_dir: made if it is not there.
+      dataset_dir: output directory; created if it does not exist.
 
     Returns:
-      what was written.
+      a description of the dataset.
 
     Raises:
       UserError: if the directory is a file or cannot be written.
-      RunError: if the disk is full.
+      RunError: if no space is left on the disk.
     """
     tfrecords.prepare_directory(dataset_dir)
     images = read_images()
-    held = splits.stratified_split([image.label for image in images], NUM_VALIDATION, SPLIT_SEED)
+    indices = splits.stratified_split([image.label for image in images], NUM_VALIDATION, SPLIT_SEED)
     parts = {
-        name: [images[index] for index in indices]
-        for name, indices in zip(NUM_SHARDS, held, strict=True)
+        name: [images[index] for index in part]
+        for name, part in zip(NUM_SHARDS, indices, strict=True)
     }
     info = dataset_info.DatasetInfo(
         name="digits",
@@ -91,7 +75,7 @@ def convert(dataset_dir: str) -> dataset_info.DatasetInfo:
 
 
 def read_images() -> list[tfrecords.ImageRecord]:
-    """Returns the 1,797 digits in the order of the file, each as a PNG of 28 x 28."""
+    """Returns the 1,797 digits in the order of the source file, as PNG images of 28 x 28."""
     images = []
     with gzip.open(_SOURCE, "rt", newline="") as file:
         for row, values in enumerate(csv.reader(file)):
@@ -105,25 +89,25 @@ def read_images() -> list[tfrecords.ImageRecord]:
 
 
 def enlarge(small: np.ndarray) -> np.ndarray:
-    """Returns the uint8 picture [28, 28] of a float one [8, 8] with values 0 to 16."""
+    """Returns a uint8 image [28, 28] from a float image [8, 8] with values 0 to 16."""
     scaled = PIL.Image.fromarray(small * np.float32(255 / _SOURCE_MAX))
     box = np.asarray(scaled.resize((_BOX_SIDE, _BOX_SIDE), PIL.Image.Resampling.BICUBIC))
     margin = (_SIDE - _BOX_SIDE) // 2
-    # Bicubic enlargement swings past black and white next to an edge.
+    # Bicubic interpolation overshoots black and white at edges.
     return np.pad(np.clip(np.rint(box), 0, 255).astype(np.uint8), margin)
 
 
 def write_samples(images: list[tfrecords.ImageRecord], directory: str) -> list[str]:
-    """Writes the first picture of each class, named after its class, such as 7_seven.png.
+    """Writes the first image of each class to a file named after the class, such as 7_seven.png.
 
     Returns:
       the paths.
 
     Raises:
-      UserError: if the directory or a file is a link, or something else that we do not create.
+      UserError: if the directory or a file is a link, or anything else that slim does not create.
     """
-    above, base = os.path.split(os.path.abspath(directory))
-    _ownership.check_entries(above, files=(), directories=(base,))
+    parent, base = os.path.split(os.path.abspath(directory))
+    _ownership.check_entries(parent, files=(), directories=(base,))
     os.makedirs(directory, exist_ok=True)
     paths = []
     for label, name in enumerate(CLASSES):

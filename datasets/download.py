@@ -1,7 +1,7 @@
-"""Downloads that end with the right file or with words that help.
+"""Downloads files, with mirrors, retries, resumption and verification.
 
-A file has several addresses, and its size and SHA-256 where they are known. It is written under a
-temporary name, looked at and renamed. What is there of it after a break is not fetched again.
+A file has one or more URLs, and its size and SHA-256 where known. It is written under a temporary
+name, verified and renamed. An interrupted download resumes where it stopped.
 """
 
 import errno
@@ -22,22 +22,22 @@ from slim import _checks, _files, _paths, signals
 PARTIAL, REJECTED = ".part", ".rejected"
 _CHUNK = 1 << 18
 _AGENT = "slim-download/1"
-_HEAD_BYTES = 512  # which show what a file is
+_HEAD_BYTES = 512  # enough to detect the type of a file
 _MAX_BYTES = 1 << 40  # of any file
-_MAX_UNKNOWN_BYTES = 4_000_000_000  # of a file whose size neither we nor the server know
+_MAX_UNKNOWN_BYTES = 4_000_000_000  # of a file of unknown size
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII)
 _MAGIC = {".gz": b"\x1f\x8b", ".tgz": b"\x1f\x8b", ".zip": b"PK"}
 _NETWORK_ERRORS = (http.client.HTTPException, OSError)
 
 
 class RemoteFile(NamedTuple):
-    """A file to get.
+    """A file to download.
 
     Attributes:
-      name: what it is called on the disk; a plain name, whose ending says what it has to be.
-      urls: where it can be had, the best first.
-      size: in bytes, if known.
-      sha256: in hex, if known.
+      name: local file name, without directory; its extension is the expected type.
+      urls: addresses of the file, the preferred first.
+      size: size in bytes, if known.
+      sha256: checksum in hex, if known.
     """
 
     name: str
@@ -52,20 +52,20 @@ class RemoteFile(NamedTuple):
 
 
 def names_of(file: RemoteFile) -> tuple[str, ...]:
-    """Returns the names that a file may have on the disk: complete, partial and rejected."""
+    """Returns the local names of a file: complete, partial and rejected."""
     return file.name, file.name + PARTIAL, file.name + REJECTED
 
 
 class Downloader:
-    """Gets files.
+    """Downloads files.
 
     Args:
-      attempts: how often an address is tried while its errors look as if they would pass.
-      timeout: seconds to wait for a connection, then for its answer, redirects included; then
-        seconds below `bounded_http.MIN_RATE` after which the connection is given up.
+      attempts: number of attempts per URL, as long as its errors are transient.
+      timeout: seconds to wait for a connection, then for the response, redirects included; then
+        seconds below `bounded_http.MIN_RATE` after which the connection is closed.
       wait: seconds before the second attempt; doubled before each further one.
-      sleep: waits; takes seconds.
-      report: takes a line for each file that is fetched.
+      sleep: called with the seconds to wait.
+      report: called with a line for each file that is downloaded.
     """
 
     def __init__(
@@ -92,21 +92,22 @@ class Downloader:
         dataset_name: str,
         source_dir: str | None = None,
     ) -> dict[str, str]:
-        """Gets all the files, or says what is missing.
+        """Downloads all files, or takes them from `source_dir`.
 
         Args:
-          files: what is needed.
-          directory: where they go; made if needed. Good files in it are not fetched again.
-          dataset_name: for the messages.
-          source_dir: a folder with the files, fetched by hand; nothing is downloaded then.
+          files: the required files.
+          directory: target directory; created if it does not exist. Intact files in it are not
+            downloaded again.
+          dataset_name: used in error messages.
+          source_dir: directory with files downloaded by hand; if set, nothing is downloaded.
 
         Returns:
           name -> path.
 
         Raises:
-          UserError: if files are missing in `source_dir` or are not the right ones, or a link has
-            the name of a download.
-          RunError: if no address gave a file, or the disk is full.
+          UserError: if files in `source_dir` are missing or wrong, or a link has the name of a
+            download.
+          RunError: if no URL returns the file, or no space is left on the disk.
         """
         for file in files:
             if os.path.basename(file.name) != file.name or file.name in ("", ".", ".."):
@@ -129,8 +130,8 @@ class Downloader:
         free = shutil.disk_usage(directory).free
         if needed > free:
             raise _checks.RunError(
-                f"No room for the download in {directory}:"
-                f" {needed / 1e6:.1f} MB are needed, {free / 1e6:.1f} MB are free"
+                f"Not enough space for the download in {directory}:"
+                f" {needed / 1e6:.1f} MB needed, {free / 1e6:.1f} MB free"
             )
 
     def _get(
@@ -148,51 +149,51 @@ class Downloader:
                 return path
             except Failure as failure:
                 failures.append(f"{failure} from {url}")
-        needed = "; ".join(map(str, files))
+        required = "; ".join(map(str, files))
         raise _checks.RunError(
-            f"{dataset_name} {file.name}: {', '.join(failures) or 'it has no address'}. Download it"
-            f" yourself and pass --source_dir=DIR (needs: {len(files)} file(s), {needed})"
+            f"{dataset_name} {file.name}: {', '.join(failures) or 'it has no URL'}. Download it"
+            f" yourself and pass --source_dir=DIR (needs: {len(files)} file(s), {required})"
         )
 
     def _get_from(self, url: str, file: RemoteFile, path: str) -> None:
-        """Fetches the file from one address, in as many attempts as that may take."""
+        """Downloads the file from one URL, with retries."""
         partial = path + PARTIAL
         if not file.sha256:
-            # Without a checksum, nobody could tell that two halves do not belong together.
+            # Without a checksum, a mismatch of two halves would not be detected.
             _remove(partial)
-        self._report(f"Fetching {file.name} from {url}")
+        self._report(f"Downloading {file.name} from {url}")
         wait = self._wait
         for attempt in range(1, self._attempts + 1):
-            begun = _size(partial)
+            start = _size(partial)
             try:
-                with signals.noted(lambda: _what_remains(file, partial)):
+                with signals.noted(lambda: _interrupted_message(file, partial)):
                     self._transfer(url, file, partial)
                     self._accept(file, partial, path)
                 return
             except Failure as failure:
                 if failure.wrong:
                     _remove(partial)
-                # The beginning may have been another file's: once more, from the start.
-                again = failure.passing or (failure.wrong and begun > 0)
-                if not again or attempt == self._attempts:
+                # The partial file may have been of another file: retry from the start.
+                retry = failure.transient or (failure.wrong and start > 0)
+                if not retry or attempt == self._attempts:
                     raise
             self._sleep(wait)
             wait *= 2
 
     def _transfer(self, url: str, file: RemoteFile, partial: str) -> None:
-        begun = _size(partial)
-        if file.size is not None and begun == file.size:
+        start = _size(partial)
+        if file.size is not None and start == file.size:
             return
         request = urllib.request.Request(url, headers={"User-Agent": _AGENT})
-        if begun:
-            request.add_header("Range", f"bytes={begun}-")
+        if start:
+            request.add_header("Range", f"bytes={start}-")
         exchange = bounded_http.Exchange(self._timeout)
         try:
             with exchange.open(request) as response:
-                self._save(exchange, response, file, partial, _first_byte(response, begun))
+                self._save(exchange, response, file, partial, _first_byte(response, start))
         except _NETWORK_ERRORS as error:
             reason = getattr(error, "reason", None) or error
-            raise Failure(str(reason) or type(reason).__name__, passing=True) from error
+            raise Failure(str(reason) or type(reason).__name__, transient=True) from error
 
     def _save(
         self,
@@ -200,41 +201,40 @@ class Downloader:
         response: http.client.HTTPResponse,
         file: RemoteFile,
         partial: str,
-        begun: int,
+        start: int,
     ) -> None:
-        total = _promised(response, file, begun)
+        total = _announced_size(response, file, start)
         expected = file.size if total is None else total
         limit = _MAX_UNKNOWN_BYTES if expected is None else expected
         exchange.begin_body()
         chunk = response.read(_HEAD_BYTES)
-        is_cut = expected is not None and begun + len(chunk) < min(expected, _HEAD_BYTES)
-        wrong = _what_else(file, chunk) if chunk and not begun and not is_cut else None
+        is_truncated = expected is not None and start + len(chunk) < min(expected, _HEAD_BYTES)
+        wrong = _wrong_type(file, chunk) if chunk and not start and not is_truncated else None
         if wrong is None and None not in (total, file.size) and total != file.size:
             wrong = f"{total} bytes, not {file.size},"
         if wrong:
             raise Failure(wrong, wrong=True)
-        have = begun
+        size = start
         with (
-            _open(partial, append=begun > 0) as output,
-            progress.bar(expected, "B", file.name, initial=begun) as bar,
+            _open(partial, append=start > 0) as output,
+            progress.bar(expected, "B", file.name, initial=start) as bar,
         ):
             while chunk:
-                have += len(chunk)
-                if have > limit:
+                size += len(chunk)
+                if size > limit:
                     raise Failure(f"more than {limit} bytes", wrong=True)
                 _write(output, chunk, partial)
                 bar.update(len(chunk))
                 exchange.received()
                 chunk = response.read1(_CHUNK)
-        if expected is not None and have < expected:
-            raise Failure(f"the connection ended after {have} of {expected} bytes", passing=True)
+        if expected is not None and size < expected:
+            raise Failure(f"the connection ended after {size} of {expected} bytes", transient=True)
 
     def _accept(self, file: RemoteFile, partial: str, path: str) -> None:
         problem = _problem(file, partial)
         if problem:
             os.replace(partial, path + REJECTED)
-            kept = os.path.basename(path) + REJECTED
-            raise Failure(f"{problem} (kept as {kept})", wrong=True)
+            raise Failure(f"{problem} (kept as {os.path.basename(path)}{REJECTED})", wrong=True)
         os.replace(partial, path)
 
 
@@ -242,61 +242,61 @@ def _local_files(files: Sequence[RemoteFile], source_dir: str, dataset_name: str
     problems = []
     for file in files:
         path = os.path.join(source_dir, file.name)
-        problem = _problem(file, path) if os.path.isfile(path) else "is not there"
+        problem = _problem(file, path) if os.path.isfile(path) else "missing"
         if problem:
             problems.append(f"{file}: {problem}")
     if problems:
         raise _checks.UserError(
-            f"{dataset_name} cannot be made from source_dir={source_dir!r}: {'; '.join(problems)}"
+            f"source_dir={source_dir!r} lacks files of {dataset_name}: {'; '.join(problems)}"
         )
     return {file.name: os.path.join(source_dir, file.name) for file in files}
 
 
 def _problem(file: RemoteFile, path: str) -> str | None:
-    """Returns what is wrong with a file on the disk, or None."""
+    """Returns what is wrong with a local file, or None."""
     size = os.path.getsize(path)
     with open(path, "rb") as content:
-        wrong = _what_else(file, content.read(512))
-        if wrong:
-            return wrong
+        wrong_type = _wrong_type(file, content.read(_HEAD_BYTES))
+        if wrong_type:
+            return wrong_type
         if file.size is not None and size != file.size:
             return f"{size} bytes, not {file.size}"
         content.seek(0)
         if file.sha256:
-            found = hashlib.file_digest(content, "sha256").hexdigest()
-            if found != file.sha256:
-                return f"sha256 is {found}, not {file.sha256}"
+            sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+            if sha256 != file.sha256:
+                return f"sha256 is {sha256}, not {file.sha256}"
     return None
 
 
-def _what_else(file: RemoteFile, head: bytes) -> str | None:
-    """Returns what the first bytes say that the file is instead of what its name says, or None."""
+def _wrong_type(file: RemoteFile, head: bytes) -> str | None:
+    """Returns a description of a file whose first bytes contradict its extension, or None."""
     magic = _MAGIC.get(os.path.splitext(file.name)[1], b"")
     if head.startswith(magic) and (magic or head.lstrip()[:1] != b"<"):
         return None
     if head.lstrip()[:1] == b"<":
         return "an HTML page instead of the file"
-    return f"no {os.path.splitext(file.name)[1]} file (it starts with {head[:8]!r})"
+    return f"not a {os.path.splitext(file.name)[1]} file (it starts with {head[:8]!r})"
 
 
-def _first_byte(response: http.client.HTTPResponse, begun: int) -> int:
-    """Returns where in the file an answer begins: at `begun`, or at 0 if it is the whole file."""
+def _first_byte(response: http.client.HTTPResponse, start: int) -> int:
+    """Returns the offset at which a response starts: `start`, or 0 if it is the complete file."""
     if response.status == 200:
         return 0
     if response.status != 206:
         raise Failure(f"{response.status}, which is not a file")
     content_range = response.headers.get("Content-Range", "")
     match = _CONTENT_RANGE.fullmatch(content_range)
-    if match is None or int(match[1]) != begun or match[3] not in ("*", str(int(match[2]) + 1)):
+    if match is None or int(match[1]) != start or match[3] not in ("*", str(int(match[2]) + 1)):
         raise Failure(
-            f"206 with Content-Range {content_range[:100]!r}, not from byte {begun} to the end",
+            f"206 with Content-Range {content_range[:100]!r}, not from byte {start} to the end",
             wrong=True,
         )
-    return begun
+    return start
 
 
-def _what_remains(file: RemoteFile, partial: str) -> str:
-    """Returns what is left of a download that a signal stopped, after removing what is no use."""
+def _interrupted_message(file: RemoteFile, partial: str) -> str:
+    """Returns a message about an interrupted download, after removing a useless partial file."""
     if not file.sha256:
         _remove(partial)
     if not _size(partial):
@@ -304,27 +304,27 @@ def _what_remains(file: RemoteFile, partial: str) -> str:
     return f"{_size(partial)} bytes of {file.name} are kept; the same command resumes after them"
 
 
-def _promised(response: http.client.HTTPResponse, file: RemoteFile, begun: int) -> int | None:
-    """Returns the size that the file has by an answer's headers, or None if they lack it."""
+def _announced_size(response: http.client.HTTPResponse, file: RemoteFile, start: int) -> int | None:
+    """Returns the size of the file according to the response's headers, or None."""
     encoding = response.headers.get("Content-Encoding", "identity")
-    # Servers call a .gz file encoded; for others it would have to be decoded.
+    # Some servers declare a .gz file as encoded; any other file would have to be decoded.
     if encoding != "identity" and _MAGIC.get(os.path.splitext(file.name)[1]) != _MAGIC[".gz"]:
-        raise Failure(f"Content-Encoding {encoding[:40]!r}, which was not asked for")
+        raise Failure(f"Content-Encoding {encoding[:40]!r}, which was not requested")
     length = response.headers.get("Content-Length")
     if length is None or response.chunked:
         return None
     if not (length.isascii() and length.isdigit() and len(length) < 19):
         raise Failure(f"Content-Length {length[:40]!r}, which is not a size")
-    if begun + int(length) > _MAX_BYTES:
+    if start + int(length) > _MAX_BYTES:
         raise Failure(f"Content-Length {length}, more than {_MAX_BYTES} bytes", wrong=True)
-    return begun + int(length)
+    return start + int(length)
 
 
 def _open(path: str, *, append: bool) -> IO[bytes]:
     try:
         return _files.open_output(path, append=append)
     except OSError as error:
-        raise _full(path, error) from error
+        raise _write_error(path, error) from error
 
 
 def _write(output: IO[bytes], chunk: bytes, path: str) -> None:
@@ -332,11 +332,11 @@ def _write(output: IO[bytes], chunk: bytes, path: str) -> None:
         output.write(chunk)
         output.flush()
     except OSError as error:
-        raise _full(path, error) from error
+        raise _write_error(path, error) from error
 
 
-def _full(path: str, error: OSError) -> _checks.RunError:
-    kept = f" What is there of it stays in {path} and will be used." * (error.errno == errno.ENOSPC)
+def _write_error(path: str, error: OSError) -> _checks.RunError:
+    kept = f" The partial file {path} is kept." if error.errno == errno.ENOSPC else ""
     return _checks.RunError(
         f"{path.removesuffix(PARTIAL)} could not be written: {error.strerror}.{kept}"
     )

@@ -1,25 +1,16 @@
-"""Flowers: 3,670 photographs of five kinds, under Creative Commons licences.
+"""Flowers: 3,670 photographs in five classes, under Creative Commons licenses.
 
-The TensorFlow Team (2019), Flowers. As in the original, 350 pictures drawn over all classes are for
-validation. Which ones, its script left to the order in which the file system listed the files; here
-the order is that of the names.
+The TensorFlow Team (2019), Flowers. As in TF-Slim, 350 images drawn from all classes are held out
+for validation. TF-Slim shuffled the files in the order in which the file system listed them; here
+they are sorted by name first, so that the split is the same everywhere.
 """
 
+import functools
 import os
 import random
 
-from datasets import (
-    archives,
-    conversion,
-    dataset_factory,
-    dataset_info,
-    download,
-    folder,
-    image_dataset,
-    images,
-)
+from datasets import archives, conversion, dataset_factory, dataset_info, download, folder, images
 from slim import _checks
-from slim.data import dataset
 
 FILE = download.RemoteFile(
     "flower_photos.tgz",
@@ -33,25 +24,10 @@ FILE = download.RemoteFile(
 NUM_VALIDATION = 350
 NUM_SHARDS = 5
 _SEED = 0
-_FOLDER = "flower_photos"
+_DIRECTORY = "flower_photos"
 _LIMITS = archives.Limits(members=20_000, bytes=1_000_000_000)
 
-
-def get_split(
-    split_name: str, dataset_dir: str, file_pattern: str | None = None
-) -> dataset.Dataset:
-    """Returns the split "train" (3,320 images) or "validation" (350).
-
-    Args:
-      split_name: the split.
-      dataset_dir: where `convert`, or the original's script, wrote.
-      file_pattern: other file names; `%s` stands for the split.
-
-    Raises:
-      UserError: if the split or the directory is not there, or a shard is missing or damaged.
-    """
-    facts = dataset_factory.get_facts("flowers", split_name, dataset_dir, file_pattern)
-    return image_dataset.from_facts(facts, num_channels=3)
+get_split = functools.partial(dataset_factory.get_dataset, "flowers")
 
 
 def convert(
@@ -61,33 +37,28 @@ def convert(
     on_bad_image: str = "error",
     max_pixels: int = images.MAX_PIXELS,
 ) -> dataset_info.DatasetInfo:
-    """Gets the archive and writes five shards a split.
+    """Downloads the archive and writes five shards per split.
 
     Args:
-      dataset_dir: made if it is not there.
-      source_dir: a folder with the archive; without it, it is downloaded.
+      dataset_dir: output directory; created if it does not exist.
+      source_dir: directory with the archive; default: it is downloaded.
       on_bad_image: "error" or "skip"; see `conversion.run`.
-      max_pixels: the most pixels of a picture.
+      max_pixels: maximum number of pixels in an image.
 
     Raises:
-      UserError: if a directory cannot be used, `source_dir` lacks the archive, or pictures are bad
-        and that is an error.
-      RunError: if the archive cannot be had or is damaged, or a file cannot be written.
+      UserError: if a directory cannot be used, `source_dir` lacks the archive, or images are bad
+        and `on_bad_image` is "error".
+      RunError: if the archive cannot be downloaded or is damaged, or a file cannot be written.
     """
     with conversion.work_directory(dataset_dir) as work:
         paths = conversion.fetch("flowers", [FILE], dataset_dir, source_dir)
-        extracted = conversion.fresh_folder(work, "uncompressed")
+        extracted = conversion.fresh_directory(work, "uncompressed")
         archives.extract(paths[FILE.name], extracted, _LIMITS)
-        photos = os.path.join(extracted, _FOLDER)
-        classes = folder.class_folders(photos) if os.path.isdir(photos) else []
-        items = [
-            item
-            for label, name in enumerate(classes)
-            for item in folder.find_class(os.path.join(photos, name), label, photos)
-        ]
+        photos = os.path.join(extracted, _DIRECTORY)
+        classes, items = folder.read_classes(photos, photos) if os.path.isdir(photos) else ([], [])
         if len(items) <= NUM_VALIDATION:
             raise _checks.RunError(
-                f"Archive {paths[FILE.name]} has {len(items)} photographs in {_FOLDER}/<class>/;"
+                f"Archive {paths[FILE.name]} has {len(items)} images in {_DIRECTORY}/<class>/;"
                 f" more than {NUM_VALIDATION} are needed"
             )
         order = shuffle(items)
@@ -106,10 +77,10 @@ def convert(
             },
             inputs=conversion.inputs_of(paths.values()),
             formats={"jpeg": "jpg", "png": "png"},
-            upright=False,  # as in the original
+            upright=False,  # as in TF-Slim
             source=FILE.urls[0],
             attribution="The TensorFlow Team (2019), Flowers; photographs under Creative Commons"
-            " licences, by the authors that LICENSE.txt of the archive names",
+            " licenses, by the authors listed in the archive's LICENSE.txt",
         )
         return conversion.run(
             plan, dataset_dir, work, on_bad_image=on_bad_image, max_pixels=max_pixels
@@ -117,11 +88,10 @@ def convert(
 
 
 def shuffle(items: list[conversion.Item]) -> list[conversion.Item]:
-    """Returns the items as `random.shuffle` of the Python that the original was written in orders
-    them for its seed, 0."""
+    """Returns the items in the order of Python 2's `random.shuffle` with TF-Slim's seed, 0."""
     rng = random.Random(_SEED)
     order = list(items)
     for last in range(len(order) - 1, 0, -1):
-        chosen = int(rng.random() * (last + 1))
-        order[last], order[chosen] = order[chosen], order[last]
+        index = int(rng.random() * (last + 1))
+        order[last], order[index] = order[index], order[last]
     return order

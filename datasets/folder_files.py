@@ -1,4 +1,4 @@
-"""The files of a folder of pictures, and what tells whether they are still those. No TensorFlow."""
+"""Finds the files in a directory of images, and summarizes them to detect changes."""
 
 import hashlib
 import os
@@ -7,27 +7,27 @@ from collections.abc import Iterator
 _IGNORED = ("Thumbs.db", "desktop.ini")
 
 
-def find(folder: str, above: frozenset[str] = frozenset()) -> Iterator[str]:
-    """Yields what is no folder, sorted; a folder that a link leads back to is entered once.
+def find(directory: str, parents: frozenset[str] = frozenset()) -> Iterator[str]:
+    """Yields the paths of everything but directories, sorted; follows a cycle of links once.
 
     Args:
-      folder: where to look, also in the folders below; names that start with a dot are left alone.
-      above: real paths of the folders that it is in.
+      directory: searched recursively; names that start with a dot are ignored.
+      parents: real paths of the directories above it.
     """
-    inside = above | {os.path.realpath(folder)}
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+    parents = parents | {os.path.realpath(directory)}
+    for entry in sorted(os.scandir(directory), key=lambda entry: entry.name):
         if entry.name.startswith(".") or entry.name in _IGNORED:
             continue
         if not os.path.isdir(entry.path):
             yield entry.path
-        elif os.path.realpath(entry.path) not in inside:
-            yield from find(entry.path, inside)
+        elif os.path.realpath(entry.path) not in parents:
+            yield from find(entry.path, parents)
 
 
 def summary(source_dir: str) -> dict[str, int | str]:
-    """Returns how many files the folders in a folder hold, and a checksum of paths and sizes.
+    """Returns the number of files in the subdirectories, and a checksum of their paths and sizes.
 
-    Times do not count: a copy of the folder is the same.
+    Modification times are ignored, so that a copy of the directory has the same summary.
     """
     digest, count = hashlib.sha256(), 0
     for path in find(source_dir):
@@ -41,5 +41,5 @@ def summary(source_dir: str) -> dict[str, int | str]:
 def _size(path: str) -> int:
     try:
         return os.path.getsize(path)
-    except OSError:  # such as a link to nothing
+    except OSError:  # such as a broken link
         return -1

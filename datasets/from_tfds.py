@@ -1,7 +1,6 @@
-"""Datasets of TensorFlow Datasets that have pictures and classes, as `tfds:NAME`.
+"""Image classification datasets of TensorFlow Datasets (TFDS), as `tfds:NAME`.
 
-Their encoded pictures pass as those of other datasets do: checked, and as they are where they can
-be read.
+Their encoded images are checked, and copied unchanged where possible, as in other datasets.
 """
 
 import os
@@ -10,40 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from datasets import (
-    conversion,
-    dataset_factory,
-    dataset_info,
-    image_dataset,
-    images,
-    progress,
-    sources,
-)
+from datasets import conversion, dataset_factory, dataset_info, images, progress, sources
 from slim import _checks
-from slim.data import dataset
 
 _SHARD_BYTES = 64_000_000
-_NO_LABEL = -1  # what TFDS gives where nobody knows
-
-
-def get_split(
-    split_name: str, dataset_dir: str, file_pattern: str | None = None
-) -> dataset.Dataset:
-    """Returns a split that `convert` has made.
-
-    Args:
-      split_name: the split, by TFDS's name.
-      dataset_dir: where `convert` wrote.
-      file_pattern: other file names; `%s` stands for the split.
-
-    Raises:
-      UserError: if the split or the directory is not there, or a shard is missing or damaged.
-    """
-    info = dataset_info.read(dataset_dir) if os.path.isdir(dataset_dir) else None
-    prefix = dataset_factory.TFDS_PREFIX
-    name = info.name if info and info.name.startswith(prefix) else f"{prefix}NAME"
-    facts = dataset_factory.get_facts(name, split_name, dataset_dir, file_pattern)
-    return image_dataset.from_facts(facts, num_channels=3)
+_NO_LABEL = -1  # TFDS's label of an unlabeled example
 
 
 def convert(
@@ -54,45 +24,45 @@ def convert(
     on_bad_image: str = "error",
     max_pixels: int = images.MAX_PIXELS,
 ) -> dataset_info.DatasetInfo:
-    """Makes a dataset of one of TFDS; all of its splits, in its order.
+    """Converts all splits of a TFDS dataset, in its order.
 
-    A split without labels (all are -1) is left out, and is told in the info's options.
+    A split without labels (all are -1) is skipped and listed in the options of the result.
 
     Args:
-      dataset_dir: made if it is not there.
-      name: TFDS's name, with configuration and version if need be: "name/config:1.0.0".
-      source_dir: TFDS's `data_dir`, where it is prepared or will be; None for TFDS's own.
+      dataset_dir: output directory; created if it does not exist.
+      name: TFDS's name, optionally with configuration and version: "name/config:1.0.0".
+      source_dir: TFDS's `data_dir`; the dataset is prepared in it if needed. Default: TFDS's own.
       on_bad_image: "error" or "skip"; see `conversion.run`.
-      max_pixels: the most pixels of a picture.
+      max_pixels: maximum number of pixels in an image.
 
     Raises:
-      UserError: if the extra is not installed, there is no such dataset, it has no picture or no
-        class, or pictures are bad and that is an error.
-      RunError: if TFDS cannot prepare it, or a file cannot be written.
+      UserError: if TFDS is not installed, has no such dataset, the dataset has no images or no
+        classes, or images are bad and `on_bad_image` is "error".
+      RunError: if TFDS cannot prepare the dataset, or a file cannot be written.
     """
     builder = _prepared(name, source_dir)
     num_channels, classes = _features(name, builder.info.features)
     with conversion.work_directory(dataset_dir) as work:
-        folder = conversion.fresh_folder(work, "tfds")
-        found = {split: _extract(builder, split, folder) for split in builder.info.splits}
-        labelled = {
+        extracted = conversion.fresh_directory(work, "tfds")
+        splits = {split: _extract(builder, split, extracted) for split in builder.info.splits}
+        labeled = {
             split: items
-            for split, items in found.items()
+            for split, items in splits.items()
             if any(item.label != _NO_LABEL for item in items)
         }
-        _check_labels(name, labelled, len(classes))
+        _check_labels(name, labeled, len(classes))
         plan = conversion.Plan(
             name=dataset_factory.TFDS_PREFIX + name,
             classes=classes,
             num_channels=num_channels,
-            splits={split: _split(name, split, items) for split, items in labelled.items()},
+            splits={split: _split(name, split, items) for split, items in labeled.items()},
             inputs=[builder.info.full_name],
             source=f"https://www.tensorflow.org/datasets/catalog/{builder.name}",
             attribution=" ".join(builder.info.citation.split()),
             options={
                 **({"source_dir": os.path.abspath(source_dir)} if source_dir else {}),
                 "tfds": builder.info.full_name,
-                "unlabelled_splits": sorted(set(found) - set(labelled)),
+                "unlabelled_splits": sorted(set(splits) - set(labeled)),
             },
         )
         return conversion.run(
@@ -101,51 +71,50 @@ def convert(
 
 
 def _prepared(name: str, source_dir: str | None) -> Any:
-    """Returns the builder of a dataset that lies on the disk."""
+    """Returns the builder of a dataset after preparing it on disk."""
     dataset_factory.check_convertible(dataset_factory.TFDS_PREFIX + name)
     import tensorflow_datasets as tfds
 
     try:
         builder = tfds.builder(name, data_dir=source_dir)
     except (tfds.core.DatasetNotFoundError, ValueError, AssertionError) as error:
-        near = _checks.suggest(name, tfds.list_builders())
+        hint = _checks.suggest(name, tfds.list_builders())
         reason = str(error).strip().partition("\n")[0]
         raise _checks.UserError(
-            f"TFDS has no dataset {name!r}{near or '.'} It says: {reason}"
+            f"TFDS has no dataset {name!r}{hint or '.'} Its error: {reason}"
         ) from error
     try:
         builder.download_and_prepare()
-    except Exception as error:  # of the network, an archive or the dataset's own code
+    except Exception as error:  # network, archive, or the dataset's own code
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise _checks.RunError(f"TFDS cannot prepare {name!r}: {reason}") from error
     return builder
 
 
 def _features(name: str, features: Mapping[str, Any]) -> tuple[int, tuple[str, ...]]:
-    """Returns the channels of the pictures and the names of the classes."""
+    """Returns the number of image channels and the class names."""
     import tensorflow_datasets as tfds
 
-    found = {key: features[key] for key in features}
-    image, label = found.get("image"), found.get("label")
+    image, label = (dict(features.items()).get(key) for key in ("image", "label"))
     kinds = tfds.features
     if not isinstance(image, kinds.Image) or not isinstance(label, kinds.ClassLabel):
         raise _checks.UserError(
-            f"TFDS's {name!r} is not for classification of images: it needs the features image (an"
-            f" Image) and label (a ClassLabel), and has {_checks.listed(features)}"
+            f"TFDS's {name!r} is not an image classification dataset: it has the features"
+            f" {_checks.listed(features)}. Required: image (an Image) and label (a ClassLabel)"
         )
     if np.dtype(image.np_dtype) not in (np.uint8, np.uint16):
         raise _checks.UserError(
-            f"The pictures of TFDS's {name!r} are of {image.np_dtype}, not uint8 or uint16"
+            f"Images of TFDS's {name!r} have dtype {image.np_dtype}. Allowed: uint8, uint16"
         )
     return (1 if image.shape[-1] == 1 else 3), tuple(label.names)
 
 
-def _extract(builder: Any, split: str, folder: str) -> list[conversion.Item]:
-    """Copies the encoded pictures of a split into one file, of which workers can read parts."""
-    path = os.path.join(folder, f"{split}.pictures")
+def _extract(builder: Any, split: str, directory: str) -> list[conversion.Item]:
+    """Copies a split's encoded images into one file, from which workers read ranges."""
+    path = os.path.join(directory, f"{split}.images")
     items = []
     total = builder.info.splits[split].num_examples
-    with open(path, "wb") as file, progress.bar(total, "img", f"{split} of TFDS") as bar:
+    with open(path, "wb") as file, progress.bar(total, "img", f"TFDS {split}") as bar:
         for number, (encoded, label) in enumerate(_examples(builder, split)):
             source = sources.RangeSource(path, file.tell(), len(encoded), f"{split} {number}")
             items.append(conversion.Item(source, label))
@@ -167,11 +136,11 @@ def _examples(builder: Any, split: str) -> Iterator[tuple[bytes, int]]:
 
 def _check_labels(name: str, splits: Mapping[str, list[conversion.Item]], num_classes: int) -> None:
     for split, items in splits.items():
-        wrong = [item for item in items if not 0 <= item.label < num_classes]
-        if wrong:
+        invalid = [item.label for item in items if not 0 <= item.label < num_classes]
+        if invalid:
             raise _checks.UserError(
-                f"TFDS's {name!r}: {len(wrong)} of {len(items)} examples of split {split!r} have a"
-                f" label outside 0..{num_classes - 1}, such as {wrong[0].label}"
+                f"TFDS's {name!r}: {len(invalid)} of {len(items)} examples of split {split!r} have"
+                f" a label outside 0..{num_classes - 1}, such as {invalid[0]}"
             )
 
 

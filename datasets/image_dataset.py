@@ -1,18 +1,12 @@
-"""From the facts about a split of image records to the `slim.data.Dataset` that reads it."""
+"""Builds the `slim.data.Dataset` that reads a split of image records."""
 
 from datasets import splits, tfrecords
 from slim.data import dataset
 
 
-def from_facts(facts: splits.SplitFacts, num_channels: int, *extras: str) -> dataset.Dataset:
-    """Returns the split, with the decoder of `tfrecords.image_decoder`.
-
-    Args:
-      facts: what `splits.read_facts` found.
-      num_channels: 1 or 3, where the directory does not say.
-      *extras: further items; see `tfrecords.image_decoder`.
-    """
-    decoder = tfrecords.image_decoder(facts.num_channels or num_channels, *extras)
+def from_facts(facts: splits.SplitFacts) -> dataset.Dataset:
+    """Returns the split, with the decoder of `tfrecords.image_decoder`."""
+    decoder = tfrecords.image_decoder(facts.num_channels, *facts.extra_items)
     return dataset.Dataset(
         name=facts.name,
         split_name=facts.split_name,

@@ -2,45 +2,22 @@
 classes, and boxes around some of the objects.
 
 O. Russakovsky et al. (2015), ImageNet Large Scale Visual Recognition Challenge. Label 0 is the
-background, which no picture has; the classes follow in the order of their WordNet ids.
+background, which no image has; the classes follow in the order of their WordNet ids.
 """
 
+import functools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from datasets import (
-    conversion,
-    dataset_factory,
-    dataset_info,
-    image_dataset,
-    imagenet_sources,
-    images,
-    tfrecords,
-)
+from datasets import conversion, dataset_factory, dataset_info, imagenet_sources, images, tfrecords
 from slim import _checks
-from slim.data import dataset
 
 NUM_SHARDS = {"train": 1024, "validation": 128}
 _SEED = 12345
 
-
-def get_split(
-    split_name: str, dataset_dir: str, file_pattern: str | None = None
-) -> dataset.Dataset:
-    """Returns the split "train" (1,281,167 images) or "validation" (50,000), with 1,001 classes.
-
-    Args:
-      split_name: the split.
-      dataset_dir: where `convert`, or the original's script, wrote.
-      file_pattern: other file names; `%s` stands for the split.
-
-    Raises:
-      UserError: if the split or the directory is not there, or a shard is missing or damaged.
-    """
-    facts = dataset_factory.get_facts("imagenet", split_name, dataset_dir, file_pattern)
-    return image_dataset.from_facts(facts, 3, "label_text", "object/bbox", "object/label")
+get_split = functools.partial(dataset_factory.get_dataset, "imagenet")
 
 
 def convert(
@@ -50,56 +27,30 @@ def convert(
     on_bad_image: str = "error",
     max_pixels: int = images.MAX_PIXELS,
 ) -> dataset_info.DatasetInfo:
-    """Writes 1024 and 128 shards of what was fetched from image-net.org.
+    """Writes 1024 training and 128 validation shards from files of image-net.org.
 
     Args:
-      dataset_dir: made if it is not there.
-      source_dir: a folder with the archives, or with the folders of the classes; see
-        `imagenet_sources`. Names and boxes are taken from what else is in it.
+      dataset_dir: output directory; created if it does not exist.
+      source_dir: directory with the archives or the class directories; see `imagenet_sources`.
+        Class names and boxes are read from further files in it.
       on_bad_image: "error" or "skip"; see `conversion.run`.
-      max_pixels: the most pixels of a picture.
+      max_pixels: maximum number of pixels in an image.
 
     Raises:
-      UserError: if the folder has not got what is needed, or pictures are bad and that is an error.
+      UserError: if `source_dir` lacks a required file, or images are bad and `on_bad_image` is
+        "error".
       RunError: if an archive is damaged or a file cannot be written.
     """
     if source_dir is None:
         raise _checks.UserError(
-            "dataset_name='imagenet' needs source_dir: ImageNet cannot be downloaded without an"
+            "dataset_name='imagenet' needs source_dir: ImageNet can only be downloaded with an"
             " account at https://image-net.org"
         )
-    found = imagenet_sources.find_pictures(source_dir)
-    synsets = sorted({picture.synset for part in found.values() for picture in part})
-    _check_splits(found)
-    names = imagenet_sources.read_names(source_dir, synsets)
-    boxes = imagenet_sources.read_boxes(
-        source_dir,
-        {p.filename.removesuffix(".JPEG"): p.synset for part in found.values() for p in part},
-    )
-    labels = {synset: label for label, synset in enumerate(synsets, 1)}
+    images_by_split = imagenet_sources.find_images(source_dir)
+    _check_splits(images_by_split)
+    names, splits = _read_splits(images_by_split, source_dir)
+    paths = sorted({image.source.path for part in images_by_split.values() for image in part})
     with conversion.work_directory(dataset_dir, source_dir) as work:
-        splits = {}
-        for split, pictures in found.items():
-            items = [
-                conversion.Item(
-                    source,
-                    labels[synset],
-                    filename,
-                    extra=(
-                        labels[synset],
-                        synset,
-                        names[synset],
-                        boxes.get(filename.removesuffix(".JPEG"), ()),
-                    ),
-                )
-                for source, synset, filename in pictures
-            ]
-            splits[split] = conversion.Split(
-                items=conversion.shuffled(items, _SEED),
-                shard_name=f"{split}-{{shard:05d}}-of-{{count:05d}}",
-                num_shards=NUM_SHARDS[split],
-            )
-        paths = sorted({picture.source.path for part in found.values() for picture in part})
         plan = conversion.Plan(
             name="imagenet",
             classes=["background", *_distinct(names)],
@@ -120,10 +71,48 @@ def convert(
         )
 
 
+def _read_splits(
+    images_by_split: Mapping[str, Sequence[imagenet_sources.Image]], source_dir: str
+) -> tuple[dict[str, str], dict[str, conversion.Split]]:
+    """Returns synset -> class name, and the splits, with class names and boxes in their items."""
+    synsets = {
+        image.filename.removesuffix(".JPEG"): image.synset
+        for part in images_by_split.values()
+        for image in part
+    }
+    names = imagenet_sources.read_names(
+        source_dir, {image.synset for part in images_by_split.values() for image in part}
+    )
+    boxes = imagenet_sources.read_boxes(source_dir, synsets)
+    labels = {synset: label for label, synset in enumerate(names, 1)}
+    splits = {}
+    for split, part in images_by_split.items():
+        items = [
+            conversion.Item(
+                source,
+                labels[synset],
+                filename,
+                extra=(
+                    labels[synset],
+                    synset,
+                    names[synset],
+                    boxes.get(filename.removesuffix(".JPEG"), ()),
+                ),
+            )
+            for source, synset, filename in part
+        ]
+        splits[split] = conversion.Split(
+            items=conversion.shuffled(items, _SEED),
+            shard_name=f"{split}-{{shard:05d}}-of-{{count:05d}}",
+            num_shards=NUM_SHARDS[split],
+        )
+    return names, splits
+
+
 def features(
     label: int, synset: str, text: str, boxes: Sequence[imagenet_sources.Box]
 ) -> dict[str, tfrecords.Value]:
-    """Returns the further features of a record, as the original's script writes them."""
+    """Returns the further features of a record, as TF-Slim's converter writes them."""
     return {
         "image/colorspace": "RGB",
         "image/channels": 3,
@@ -134,17 +123,17 @@ def features(
     }
 
 
-def _check_splits(found: Mapping[str, Sequence[imagenet_sources.Picture]]) -> None:
-    classes = {split: {picture.synset for picture in part} for split, part in found.items()}
-    for split, theirs in classes.items():
-        extra = sorted(theirs - classes.get("train", theirs))
+def _check_splits(images_by_split: Mapping[str, Sequence[imagenet_sources.Image]]) -> None:
+    classes = {name: {image.synset for image in part} for name, part in images_by_split.items()}
+    for split, synsets in classes.items():
+        extra = sorted(synsets - classes.get("train", synsets))
         if extra:
             raise _checks.UserError(
-                f"Split {split!r} has classes that 'train' has not: {_checks.listed(extra, most=5)}"
+                f"Split {split!r} has classes that 'train' lacks: {_checks.listed(extra, most=5)}"
             )
 
 
 def _distinct(names: Mapping[str, str]) -> list[str]:
-    """Returns the names in their order; equal ones, as two are "crane", with the id."""
+    """Returns the names in order; names of several classes, such as "crane", get their synset."""
     counts = Counter(names.values())
     return [name if counts[name] == 1 else f"{name} ({synset})" for synset, name in names.items()]

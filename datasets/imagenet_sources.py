@@ -1,7 +1,7 @@
-"""What people have of ILSVRC2012, and how it is found: pictures, names, boxes.
+"""Finds the images, class names and boxes of ILSVRC2012 in a user's directory.
 
-Nothing of it can be downloaded without an account at https://image-net.org, and no list of its
-classes is kept here: their ids are the names of the folders, or of the archives in the archive.
+The files can only be downloaded with an account at https://image-net.org. The class ids (synsets)
+are the names of the class directories, or of the archives inside the training archive.
 """
 
 import csv
@@ -16,7 +16,7 @@ from datasets import archives, folder, folder_files, matlab, sources
 from slim import _checks, _files
 
 TARS = {"train": "ILSVRC2012_img_train.tar", "validation": "ILSVRC2012_img_val.tar"}
-FOLDERS = {"train": ("train",), "validation": ("validation", "val")}
+SPLIT_DIRECTORIES = {"train": ("train",), "validation": ("validation", "val")}
 DEVKIT = "ILSVRC2012_devkit_t12.tar.gz"
 _MAX_LABELS_BYTES = 64 << 20
 VALIDATION_LABELS = "imagenet_2012_validation_synset_labels.txt"
@@ -37,52 +37,53 @@ T = TypeVar("T")
 Box = tuple[float, float, float, float]  # xmin, ymin, xmax, ymax, 0 to 1
 
 
-class Picture(NamedTuple):
-    """A picture: where it is, its class, such as "n01440764", and its file name."""
+class Image(NamedTuple):
+    """An image: the source of its bytes, its class such as "n01440764", and its file name."""
 
     source: sources.Source
     synset: str
     filename: str
 
 
-def find_pictures(source_dir: str) -> dict[str, list[Picture]]:
-    """Returns the pictures of the splits that are there, in the order of classes and names.
+def find_images(source_dir: str) -> dict[str, list[Image]]:
+    """Returns split -> images, sorted by class and file name, for each split in the directory.
 
     Args:
-      source_dir: a folder with the archives of ILSVRC2012, or with train/<id>/ and
-        validation/<id>/ (or val/<id>/), or with the pictures of validation in one folder.
+      source_dir: directory with the archives of ILSVRC2012, or with train/<id>/ and
+        validation/<id>/ (or val/<id>/), or with all validation images in one directory.
 
     Raises:
-      UserError: if there is neither, a folder has no picture, or the classes of the pictures of
-        validation are not said.
+      UserError: if no split is there, a split has no images, or the classes of the validation
+        images are not listed.
       RunError: if an archive is damaged.
     """
-    found = {}
+    images = {}
     for split, tar in TARS.items():
-        folders = [os.path.join(source_dir, name) for name in FOLDERS[split]]
+        directories = [os.path.join(source_dir, name) for name in SPLIT_DIRECTORIES[split]]
         path = os.path.join(source_dir, tar)
-        tree = next(filter(os.path.isdir, folders), None)
+        tree = next(filter(os.path.isdir, directories), None)
         if tree is not None:
-            found[split] = _in_folders(tree) or _in_folder(tree, split, source_dir)
+            images[split] = _in_class_directories(tree) or _in_directory(tree, split, source_dir)
         elif os.path.isfile(path):
-            found[split] = _in_tar_of_tars(path) if split == "train" else _in_tar(path, source_dir)
-    if not found:
+            images[split] = _in_tar_of_tars(path) if split == "train" else _in_tar(path, source_dir)
+    if not images:
         raise _checks.UserError(
-            f"No ImageNet in source_dir={source_dir!r}: it needs {' and '.join(TARS.values())}, or"
-            " train/<id>/*.JPEG and validation/<id>/*.JPEG. They come from https://image-net.org,"
-            " with an account"
+            f"No ImageNet in source_dir={source_dir!r}. It needs {' and '.join(TARS.values())}, or"
+            " train/<id>/*.JPEG and validation/<id>/*.JPEG, from https://image-net.org"
         )
     return {
-        split: sorted(pictures, key=lambda picture: (picture.synset, picture.filename))
-        for split, pictures in found.items()
+        split: sorted(part, key=lambda image: (image.synset, image.filename))
+        for split, part in images.items()
     }
 
 
 def read_names(source_dir: str, synsets: Iterable[str]) -> dict[str, str]:
-    """Returns class -> its name in words, from a list of names or the devkit; else the class.
+    """Returns synset -> class name, sorted by synset; without a list of names, the synset itself.
+
+    The names come from the first of the files in `NAMES`, or else from the devkit.
 
     Raises:
-      UserError: if a line of the list is not so.
+      UserError: if a line of the list is invalid.
     """
     known: dict[str, str] = {}
     synsets = set(synsets)
@@ -100,40 +101,39 @@ def read_names(source_dir: str, synsets: Iterable[str]) -> dict[str, str]:
 
 
 def read_boxes(source_dir: str, synsets: Mapping[str, str]) -> dict[str, list[Box]]:
-    """Returns picture -> boxes, of the list that the original's scripts make, or of the archives.
+    """Returns image name -> boxes, from the CSV file of TF-Slim's scripts or from the archives.
 
     Args:
-      source_dir: the folder.
-      synsets: picture, without ".JPEG" -> class. A box of another of these classes is left out.
+      source_dir: directory with these files.
+      synsets: image name without ".JPEG" -> class. Boxes of another of these classes are skipped.
 
     Raises:
-      UserError: if a line of the list is not so.
+      UserError: if a line of the CSV file is invalid.
       RunError: if an archive is damaged or an annotation cannot be read.
     """
-    found: dict[str, list[Box]] = {}
+    boxes: dict[str, list[Box]] = {}
     path = os.path.join(source_dir, BOXES_CSV)
     if os.path.isfile(path):
-        for picture, box in _read_lines(path, "a picture and xmin, ymin, xmax, ymax", _box_of):
-            if picture in synsets:
-                found.setdefault(picture, []).append(box)
-        return found
+        for image, box in _read_lines(path, "an image and xmin, ymin, xmax, ymax", _box_of):
+            if image in synsets:
+                boxes.setdefault(image, []).append(box)
+        return boxes
     classes = set(synsets.values())
     for name in BOXES_TARS:
         path = os.path.join(source_dir, name)
         for member, content in (
             archives.members(path, _BOXES_LIMITS) if os.path.isfile(path) else ()
         ):
-            picture = os.path.splitext(os.path.basename(member))[0]
-            if member.endswith(".xml") and picture in synsets:
-                others = classes - {synsets[picture]}
-                boxes = _boxes_of(f"{name}:{member}", content, others)
-                if boxes:
-                    found[picture] = boxes
-    return found
+            image = os.path.splitext(os.path.basename(member))[0]
+            if member.endswith(".xml") and image in synsets:
+                other_classes = classes - {synsets[image]}
+                if image_boxes := _boxes_of(f"{name}:{member}", content, other_classes):
+                    boxes[image] = image_boxes
+    return boxes
 
 
 def _read_lines(path: str, content: str, parse: Callable[[str], T]) -> Iterator[T]:
-    """Yields what `parse` makes of the lines that are not blank."""
+    """Yields `parse(line)` for each line that is not blank; `content` describes a valid line."""
     for number, line in _files.read_text_lines(path):
         try:
             yield parse(line.strip())
@@ -156,70 +156,69 @@ def _box_of(line: str) -> tuple[str, Box]:
     return name.removesuffix(".JPEG"), (xmin, ymin, xmax, ymax)
 
 
-def _in_folders(tree: str) -> list[Picture]:
+def _in_class_directories(tree: str) -> list[Image]:
+    classes, items = folder.read_classes(tree, tree)
     return [
-        Picture(item.source, name, os.path.basename(item.source.path))
-        for name in folder.class_folders(tree)
-        for item in folder.find_class(os.path.join(tree, name), 0, tree)
+        Image(item.source, classes[item.label], os.path.basename(item.source.path))
+        for item in items
     ]
 
 
-def _in_folder(tree: str, split: str, source_dir: str) -> list[Picture]:
-    """Returns the pictures of a folder without classes, as the archive of validation unpacks."""
+def _in_directory(tree: str, split: str, source_dir: str) -> list[Image]:
+    """Returns the images of a directory without classes, like the unpacked validation archive."""
     paths = list(folder_files.find(tree))
     if split == "train" or not paths:
-        raise _checks.UserError(
-            f"{tree} has no pictures in folders of their class, such as n01440764"
-        )
+        raise _checks.UserError(f"{tree} has no images in class directories such as n01440764/")
     return [
-        Picture(sources.FileSource(path), synset, os.path.basename(path))
+        Image(sources.FileSource(path), synset, os.path.basename(path))
         for path, synset in zip(paths, _labels_of(len(paths), tree, source_dir), strict=True)
     ]
 
 
-def _in_tar_of_tars(path: str) -> list[Picture]:
-    found = []
+def _in_tar_of_tars(path: str) -> list[Image]:
+    images = []
     for inner in sorted(archives.list_tar(path, _LIMITS)):
         synset = inner.name.removesuffix(".tar")
         if not _SYNSET.fullmatch(synset):
             raise _checks.RunError(
-                f"{path} holds {inner.name!r}; only archives such as n01440764.tar are expected"
+                f"{path} contains {inner.name!r}. Expected: only archives such as n01440764.tar"
             )
-        for place in sorted(archives.list_tar(path, _LIMITS, within=inner)):
-            name = os.path.basename(place.name)
-            found.append(Picture(_range(path, place), synset, name))
-    return found
+        images += [
+            Image(_source(path, member), synset, os.path.basename(member.name))
+            for member in sorted(archives.list_tar(path, _LIMITS, within=inner))
+        ]
+    return images
 
 
-def _in_tar(path: str, source_dir: str) -> list[Picture]:
-    places = sorted(archives.list_tar(path, _LIMITS))
+def _in_tar(path: str, source_dir: str) -> list[Image]:
+    members = sorted(archives.list_tar(path, _LIMITS))
     return [
-        Picture(_range(path, place), synset, os.path.basename(place.name))
-        for place, synset in zip(places, _labels_of(len(places), path, source_dir), strict=True)
+        Image(_source(path, member), synset, os.path.basename(member.name))
+        for member, synset in zip(members, _labels_of(len(members), path, source_dir), strict=True)
     ]
 
 
-def _range(path: str, place: archives.Range) -> sources.RangeSource:
-    return sources.RangeSource(path, place.offset, place.size, place.name)
+def _source(path: str, member: archives.Range) -> sources.RangeSource:
+    return sources.RangeSource(path, member.offset, member.size, member.name)
 
 
 def _labels_of(count: int, path: str, source_dir: str) -> list[str]:
-    """Returns the classes of the pictures of validation, in the order of their names."""
+    """Returns the classes of the validation images, in the order of their file names."""
     labels = _validation_labels(path, source_dir)
     if len(labels) != count:
         raise _checks.UserError(
-            f"{path} has {count} pictures, but there are {len(labels)} labels for them"
+            f"{path} has {count} images, but the list of their classes has {len(labels)} labels"
         )
     return labels
 
 
-def _validation_labels(pictures: str, source_dir: str) -> list[str]:
+def _validation_labels(images: str, source_dir: str) -> list[str]:
     path = os.path.join(source_dir, VALIDATION_LABELS)
     if os.path.isfile(path):
         try:
             return _files.read_bounded(path, _MAX_LABELS_BYTES).decode().split()
         except UnicodeDecodeError:
-            raise _checks.UserError(f"{path} is not UTF-8: it needs one class a line") from None
+            raise _checks.UserError(f"{path} is not UTF-8. Expected: one class per line") from None
         except OSError as error:
             raise _checks.UserError(f"{path} cannot be read: {error.strerror}") from None
     if os.path.isfile(os.path.join(source_dir, DEVKIT)):
@@ -230,21 +229,21 @@ def _validation_labels(pictures: str, source_dir: str) -> list[str]:
         except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             raise _damaged_devkit(source_dir, error) from error
     raise _checks.UserError(
-        f"The classes of {os.path.basename(pictures)} are not in {source_dir!r}: it needs {DEVKIT},"
-        f" or {VALIDATION_LABELS} with one class a line"
+        f"The classes of {os.path.basename(images)} are unknown: {source_dir!r} needs {DEVKIT}, or"
+        f" {VALIDATION_LABELS} with one class per line"
     )
 
 
 def _devkit(source_dir: str) -> tuple[list[dict[str, Any]], list[int]]:
-    """Returns the classes and, for each validation picture, the number of its class."""
+    """Returns the classes, and the class number of each validation image."""
     path = os.path.join(source_dir, DEVKIT)
-    wanted = {"meta.mat": b"", "ILSVRC2012_validation_ground_truth.txt": b""}
+    files = {"meta.mat": b"", "ILSVRC2012_validation_ground_truth.txt": b""}
     for name, content in archives.members(path, _DEVKIT_LIMITS):
-        if os.path.basename(name) in wanted:
-            wanted[os.path.basename(name)] = content
-    meta, truth = wanted.values()
+        if os.path.basename(name) in files:
+            files[os.path.basename(name)] = content
+    meta, truth = files.values()
     if not meta or not truth:
-        raise _checks.RunError(f"{path} lacks {' or '.join(wanted)}: get it again")
+        raise _checks.RunError(f"{path} lacks {' or '.join(files)}. Download it again")
     try:
         return matlab.read_structs(meta, "synsets"), [int(number) for number in truth.split()]
     except (_checks.RunError, ValueError) as error:
@@ -255,20 +254,20 @@ def _damaged_devkit(source_dir: str, error: Exception) -> _checks.RunError:
     reason = str(error)[:200] if str(error) else type(error).__name__
     return _checks.RunError(
         f"{os.path.join(source_dir, DEVKIT)} has a damaged list of classes or of validation labels"
-        f" ({reason}): get it again"
+        f" ({reason}). Download it again"
     )
 
 
-def _boxes_of(name: str, content: bytes, others: set[str]) -> list[Box]:
+def _boxes_of(name: str, content: bytes, other_classes: set[str]) -> list[Box]:
     try:
         text = content.decode()
-        if "<!DOCTYPE" in text:  # may define entities that expand without end
-            raise ValueError("it has a document type, which real annotations have not")
+        if "<!DOCTYPE" in text:  # may define entities that expand without limit
+            raise ValueError("it has a document type, which real annotations lack")
         root = xml.etree.ElementTree.fromstring(text)
         width, height = (float(root.findtext(f"size/{side}", "")) for side in ("width", "height"))
         if not (0 < width < math.inf and 0 < height < math.inf):
             raise ValueError(f"its size is {width} x {height}")
-        return list(_scaled(root.findall("object"), width, height, others))
+        return list(_scaled(root.findall("object"), width, height, other_classes))
     except (xml.etree.ElementTree.ParseError, ValueError) as error:
         raise _checks.RunError(f"Boxes {name} cannot be read: {str(error)[:200]}") from error
 
@@ -277,11 +276,11 @@ def _scaled(
     objects: Sequence[xml.etree.ElementTree.Element],
     width: float,
     height: float,
-    others: set[str],
+    other_classes: set[str],
 ) -> Iterator[Box]:
-    """Yields the boxes as shares of the picture; annotators have drawn beyond its edges."""
+    """Yields the boxes as fractions of the image, clipped: some annotations exceed its edges."""
     for each in objects:
-        if each.findtext("name") in others:
+        if each.findtext("name") in other_classes:
             continue
         xs = sorted(float(each.findtext(f"bndbox/{key}", "")) / width for key in ("xmin", "xmax"))
         ys = sorted(float(each.findtext(f"bndbox/{key}", "")) / height for key in ("ymin", "ymax"))

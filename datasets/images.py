@@ -1,9 +1,10 @@
-"""Pictures as people have them, made into pictures that train: decoded by content, turned upright,
-three or one channels of 8 bits. No TensorFlow, since this runs in worker processes.
+"""Prepares image files for training: detects the format by content, applies the EXIF orientation,
+converts to one or three channels of 8 bits. No TensorFlow, since this runs in worker processes.
 """
 
 import contextlib
 import io
+import itertools
 import re
 import struct
 import warnings
@@ -14,8 +15,13 @@ from typing import NamedTuple
 import numpy as np
 import PIL.Image
 
-# More than that and Pillow itself calls it a decompression bomb.
-MAX_PIXELS = 89_478_485
+from slim import _image_limits
+
+MAX_PIXELS = _image_limits.MAX_PIXELS
+_MAX_EXIF_BYTES = 1 << 16  # Pillow copies each value, and values may overlap
+# Limits because Pillow needs microseconds for each.
+_MAX_SEGMENTS = 10_000  # of a JPEG, before its first scan
+_MAX_CHUNKS = 200_000  # of a PNG
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
 _ORIENTATION = 0x0112  # in EXIF
 _UPRIGHT = {
@@ -27,11 +33,11 @@ _UPRIGHT = {
     7: PIL.Image.Transpose.TRANSVERSE,
     8: PIL.Image.Transpose.ROTATE_90,
 }
-_JPEG_QUALITY = 95  # of what has to be encoded anew
-_PLAIN_FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive; the others are rare
-# In a scan, 0 after 0xFF is a byte of it, and D0 to D7 restart it.
+_JPEG_QUALITY = 95  # of re-encoded images
+_PLAIN_FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive; others are rare
+# In a scan, 0x00 after 0xFF is data, and 0xD0 to 0xD7 are restart markers.
 _JPEG_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]", re.S)
-_JPEG_END = 0xD9
+_JPEG_END, _JPEG_SCAN, _JPEG_APP1 = 0xD9, 0xDA, 0xE1
 _JPEG_BARE = (0x01, 0xD8)  # markers without a length
 _OUR_KINDS = {
     b"\xff\xd8\xff": "JPEG",
@@ -42,8 +48,6 @@ _OUR_KINDS = {
 }
 _OTHER_KINDS = (
     (b"\x00\x00\x00\x0cjP  ", "JPEG 2000"),
-    (b"\xff\x0a", "JPEG XL"),
-    (b"\x00\x00\x00\x0cJXL ", "JPEG XL"),
     (b"II*\x00", "TIFF"),
     (b"MM\x00*", "TIFF"),
     (b"8BPS", "Photoshop"),
@@ -57,7 +61,7 @@ class BadImage(ValueError):
 
 
 class Prepared(NamedTuple):
-    """A picture ready for a record: `format` is "jpeg" or "png", sides in pixels."""
+    """An image ready for a record: `format` is "jpeg" or "png", height and width in pixels."""
 
     encoded: bytes
     format: str
@@ -66,12 +70,12 @@ class Prepared(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """What is done with a picture.
+    """How to prepare an image.
 
     Attributes:
-      max_pixels: the most pixels, read from the header before memory is taken for them.
-      upright: turns what EXIF says is turned; decoders of records do not look at EXIF.
-      jpeg_only: makes a JPEG of what is none.
+      max_pixels: maximum number of pixels, checked in the header before memory is allocated.
+      upright: whether to apply the EXIF orientation, which decoders of records ignore.
+      jpeg_only: whether to convert all images to JPEG.
     """
 
     max_pixels: int = MAX_PIXELS
@@ -81,9 +85,9 @@ class Rules(NamedTuple):
 
 @contextlib.contextmanager
 def pillow_settings() -> Iterator[None]:
-    """Lets `prepare` be the judge of sizes, and keeps Pillow's warnings, which name no file, quiet.
+    """Disables Pillow's own size limit and its warnings, which name no file.
 
-    Not for threads: both settings are the process's.
+    Not for threads: both settings apply to the process.
     """
     before = PIL.Image.MAX_IMAGE_PIXELS
     PIL.Image.MAX_IMAGE_PIXELS = None
@@ -96,31 +100,34 @@ def pillow_settings() -> Iterator[None]:
 
 
 def prepare(data: bytes, rules: Rules | None = None) -> Prepared:
-    """Returns an encoded picture that every decoder reads alike.
+    """Returns an encoded image that all decoders read alike.
 
-    JPEG and PNG bytes stay as they are if they hold 8-bit gray or RGB, upright. All else is decoded
-    and encoded anew: CMYK, palettes, 16 bits (the upper 8 stay), transparency (laid on white), GIF
-    (its first frame), BMP, WebP, and pictures that EXIF says are turned. JPEG and lossy WebP become
-    JPEG of quality 95, the others PNG.
+    The bytes of upright JPEG and PNG images with 8-bit gray or RGB are kept. Everything else is
+    decoded and re-encoded: CMYK, palettes, 16 bits (the upper 8 are kept), transparency (composited
+    on white), GIF (the first frame), BMP, WebP, and images with an EXIF orientation. JPEG and lossy
+    WebP become JPEG of quality 95, others PNG.
 
     Args:
-      data: a file's content.
-      rules: what is done with it; default: `Rules()`.
+      data: content of the file.
+      rules: how to prepare the image; default: `Rules()`.
 
     Raises:
-      BadImage: if it is no picture of a known kind, is damaged, or is too large.
+      BadImage: if the format is not supported, or the image is damaged or too large.
     """
     rules = rules or Rules()
     if not data:
         raise BadImage("is empty (0 bytes)")
+    problem = _image_limits.problem(data, rules.max_pixels)
+    if problem is not None:
+        raise BadImage(problem)
     try:
-        with PIL.Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with PIL.Image.open(io.BytesIO(_for_pillow(data)), formats=FORMATS) as image:
             width, height = image.size
             if width * height > rules.max_pixels:
                 raise BadImage(
-                    f"has {width} x {height} pixels, more than max_pixels={rules.max_pixels}"
+                    _image_limits.TOO_MANY_PIXELS.format(width, height, rules.max_pixels)
                 )
-            image.load()  # decodes all of it, so that damage shows
+            image.load()  # decodes all pixels, which detects damage
             if image.format == "PNG":
                 _check_chunks(data)
             is_jpeg = image.format in ("JPEG", "MPO")
@@ -133,22 +140,71 @@ def prepare(data: bytes, rules: Rules | None = None) -> Prepared:
     except BadImage:
         raise
     except PIL.UnidentifiedImageError:
-        raise BadImage(_what(data)) from None
-    except Exception as error:  # decoders raise nearly anything on hostile bytes
+        raise BadImage(_unsupported(data)) from None
+    except Exception as error:  # decoders raise almost any type on malformed bytes
         raise BadImage(f"cannot be decoded: {str(error) or type(error).__name__}") from error
 
 
 def encode_pixels(pixels: bytes, height: int, width: int, channels: int) -> Prepared:
-    """Returns raw pixels, one plane a channel, as a PNG.
+    """Returns raw pixels, stored as one plane per channel, as a PNG.
 
     Raises:
-      BadImage: if there are more or fewer bytes than pixels.
+      BadImage: if the number of bytes is not that of the pixels.
     """
     if len(pixels) != height * width * channels:
         raise BadImage(f"has {len(pixels)} bytes instead of {height * width * channels}")
     planes = np.frombuffer(pixels, np.uint8).reshape(channels, height, width)
     image = planes[0] if channels == 1 else planes.transpose(1, 2, 0)
     return _encode(PIL.Image.fromarray(np.ascontiguousarray(image)), lossy=False)
+
+
+def _for_pillow(data: bytes) -> bytes:
+    """Returns the part of the bytes that Pillow needs for the pixels and the orientation.
+
+    Raises:
+      BadImage: if there are too many chunks or segments to read in a short time.
+    """
+    if data[:3] == b"GIF":
+        first_end = _image_limits.walk_gif(data).first_end
+        return data[:first_end] + b";" if first_end else data
+    if data[:4] == b"\x89PNG":
+        sizes = _chunk_sizes(data)
+        if sum(1 for _ in itertools.islice(sizes, _MAX_CHUNKS + 1)) > _MAX_CHUNKS:
+            raise BadImage(f"has more than {_MAX_CHUNKS} chunks")
+    if data[:2] == b"\xff\xd8":
+        _check_segments(data)
+    return data
+
+
+def _chunk_sizes(data: bytes) -> Iterator[int]:
+    at = 8
+    while at + 8 <= len(data):
+        (size,) = struct.unpack_from(">I", data, at)
+        yield size
+        at += 12 + size
+
+
+def _check_segments(data: bytes) -> None:
+    """Raises BadImage if a JPEG's header has too many segments or too much EXIF data."""
+    at, exif = 2, 0
+    for _ in range(_MAX_SEGMENTS):
+        at = data.find(b"\xff", at)
+        if at < 0 or at + 4 > len(data) or data[at + 1] == _JPEG_SCAN:
+            return
+        if data[at + 1] in (0x00, 0xFF):
+            at += 1
+            continue
+        size = struct.unpack_from(">H", data, at + 2)[0]
+        if data[at + 1] == _JPEG_APP1 and data[at + 4 : at + 8] == b"Exif":
+            exif += size
+            _check_exif(exif)
+        at += 2 + size
+    raise BadImage(f"has more than {_MAX_SEGMENTS} segments before its first scan")
+
+
+def _check_exif(size: int) -> None:
+    if size > _MAX_EXIF_BYTES:
+        raise BadImage(f"has {size} bytes of EXIF, more than {_MAX_EXIF_BYTES}")
 
 
 def _is_plain(image: PIL.Image.Image, data: bytes) -> bool:
@@ -158,13 +214,13 @@ def _is_plain(image: PIL.Image.Image, data: bytes) -> bool:
         is_known = _jpeg_frame(data) in [(marker, 8) for marker in _PLAIN_FRAMES]
         return is_known and _has_jpeg_end(data)
     if image.format == "PNG":
-        # Of several frames, decoders take the first, or none.
+        # Decoders of an animated PNG return the first frame, or fail.
         return data[24] == 8 and not getattr(image, "is_animated", False)
     return False
 
 
 def _jpeg_frame(data: bytes) -> tuple[int, int] | None:
-    """Returns the marker that says how a JPEG is coded, and the bits of a sample."""
+    """Returns the marker of a JPEG's coding process, and the number of bits per sample."""
     at = 2
     while at + 9 < len(data):
         if data[at] != 0xFF:
@@ -180,10 +236,10 @@ def _jpeg_frame(data: bytes) -> tuple[int, int] | None:
 
 
 def _has_jpeg_end(data: bytes) -> bool:
-    """Says whether there is an end marker: Pillow stops before it, other decoders do not."""
+    """Returns whether there is an end marker, which other decoders require but Pillow does not."""
     at = 2
-    while found := _JPEG_MARKER.search(data, at):
-        marker, at = found.group()[-1], found.end()
+    while match := _JPEG_MARKER.search(data, at):
+        marker, at = match.group()[-1], match.end()
         if marker == _JPEG_END:
             return True
         if marker not in _JPEG_BARE and at + 2 <= len(data):
@@ -192,7 +248,7 @@ def _has_jpeg_end(data: bytes) -> bool:
 
 
 def _check_chunks(data: bytes) -> None:
-    """Refuses what Pillow lets pass and other decoders do not: damage in what makes the picture."""
+    """Raises BadImage for damaged critical chunks, which Pillow alone ignores."""
     at, kind = 8, b""
     while kind != b"IEND":
         header = data[at : at + 8]
@@ -207,11 +263,14 @@ def _check_chunks(data: bytes) -> None:
 
 
 def _orientation(image: PIL.Image.Image) -> int:
+    # A PNG may have EXIF data as text, in hexadecimal digits.
+    text = image.info.get("Raw profile type exif", "")
+    _check_exif(max(len(image.info.get("exif", b"")), len(text) // 2))
     try:
-        found = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # EXIF that cannot be read turns nothing
+        orientation = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # unreadable EXIF data is ignored
         return 1
-    return found if isinstance(found, int) else 1
+    return orientation if isinstance(orientation, int) else 1
 
 
 def _as_8_bits(image: PIL.Image.Image) -> PIL.Image.Image:
@@ -219,9 +278,9 @@ def _as_8_bits(image: PIL.Image.Image) -> PIL.Image.Image:
         values = np.asarray(image).astype(np.uint32)
         return PIL.Image.fromarray((values >> 8).astype(np.uint8))
     if image.has_transparency_data:
-        laid = PIL.Image.new("RGBA", image.size, "white")
-        laid.alpha_composite(image.convert("RGBA"))
-        return laid.convert("L" if image.mode in ("1", "L", "LA") else "RGB")
+        composite = PIL.Image.new("RGBA", image.size, "white")
+        composite.alpha_composite(image.convert("RGBA"))
+        return composite.convert("L" if image.mode in ("1", "L", "LA") else "RGB")
     return image.convert("L" if image.mode in ("1", "L") else "RGB")
 
 
@@ -236,19 +295,19 @@ def _encode(image: PIL.Image.Image, lossy: bool) -> Prepared:
 
 
 def _is_lossy_webp(data: bytes) -> bool:
-    """Says whether the first frame of a WebP is lossy: of its chunks the first with pixels says."""
+    """Returns whether the first frame of a WebP is lossy, from its first chunk with pixels."""
     at = 12
     while data[:4] == b"RIFF" and at + 8 <= len(data):
         kind, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
         if kind in (b"VP8 ", b"VP8L"):
             return kind == b"VP8 "
-        # A frame of an animation holds chunks of its own, behind 16 bytes.
+        # A frame of an animation has chunks of its own, after 16 bytes.
         at += 8 + (16 if kind == b"ANMF" else size + size % 2)
     return False
 
 
-def _what(data: bytes) -> str:
-    """Returns what can be said of a file that Pillow does not know."""
+def _unsupported(data: bytes) -> str:
+    """Returns the error for a file whose format Pillow does not recognize."""
     for magic, ours in _OUR_KINDS.items():
         if data.startswith(magic):
             return f"cannot be decoded: its {ours} header is damaged"
@@ -257,5 +316,5 @@ def _what(data: bytes) -> str:
         kind = "HTML or XML"
     if kind is None and data[4:12] in (b"ftypavif", b"ftypheic"):
         kind = "AVIF or HEIC"
-    found = kind or f"starts with {data[:8]!r}"
-    return f"is no {', '.join(FORMATS[:-1])} or WebP picture ({found})"
+    detected = kind or f"starts with {data[:8]!r}"
+    return f"is not a {', '.join(FORMATS[:-1])} or WebP image ({detected})"

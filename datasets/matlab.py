@@ -1,6 +1,6 @@
-"""Reads what is needed of a MATLAB 5 file: an array of structs of numbers and texts.
+"""Reads an array of structs with numbers and strings from a MATLAB 5 file.
 
-The devkit of ILSVRC2012 keeps the names of its classes in one. Format: "MAT-File Format", The
+The devkit of ILSVRC2012 has the class names in such a file. Format: "MAT-File Format", The
 MathWorks. No TensorFlow, no SciPy.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 from slim import _checks
 
 _HEADER_BYTES = 128
-_MAX_BYTES = 8_000_000  # the real one takes 2 MB
+_MAX_BYTES = 8_000_000  # the real file has 2 MB
 _MAX_FIELDS, _MAX_CELLS, _MAX_DEPTH = 100, 100_000, 10
 _ERRORS = (
     struct.error,
@@ -31,16 +31,16 @@ _STRUCT, _CHARS = 2, 4
 
 
 def read_structs(content: bytes, name: str) -> list[dict[str, Any]]:
-    """Returns the variable `name`, an array of structs, as one dict a struct.
+    """Returns a variable, an array of structs, as a list of dicts.
 
-    Texts become str, numbers a list. Cells of other kinds, and structs in structs, become None.
+    Strings become str, numbers a list. Cells of other kinds, and nested structs, become None.
 
     Args:
-      content: of the file, little endian.
-      name: of the variable.
+      content: content of the file, little endian.
+      name: name of the variable.
 
     Raises:
-      RunError: if it is no such file, or holds no such variable.
+      RunError: if it is not a MATLAB 5 file, or has no such variable.
     """
     try:
         if len(content) > _MAX_BYTES:
@@ -50,11 +50,11 @@ def read_structs(content: bytes, name: str) -> list[dict[str, Any]]:
                 inflated = zlib.decompressobj().decompress(data, _MAX_BYTES)
                 ((kind, data),) = _elements(memoryview(inflated))
             if kind == _MATRIX:
-                found, structs = _read_matrix(data)
-                if found == name and all(isinstance(each, dict) for each in structs or [None]):
+                variable, structs = _read_matrix(data)
+                if variable == name and all(isinstance(each, dict) for each in structs or [None]):
                     return structs
     except _ERRORS as error:
-        raise _checks.RunError(f"No MATLAB 5 file ({error or type(error).__name__})") from error
+        raise _checks.RunError(f"Not a MATLAB 5 file ({error or type(error).__name__})") from error
     raise _checks.RunError(f"The MATLAB file has no array of structs {name!r}")
 
 
@@ -62,7 +62,7 @@ def _elements(data: memoryview) -> Iterator[tuple[int, memoryview]]:
     at = 0
     while at + 8 <= len(data):
         kind, size = struct.unpack_from("<II", data, at)
-        if kind >> 16:  # short: kind, size and up to four bytes in one word of eight
+        if kind >> 16:  # short element: kind, size and up to four bytes of data in eight bytes
             kind, size, start = kind & 0xFFFF, kind >> 16, at + 4
             after = at + 8
         else:
@@ -75,7 +75,7 @@ def _elements(data: memoryview) -> Iterator[tuple[int, memoryview]]:
 
 
 def _read_matrix(data: memoryview, depth: int = 0) -> tuple[str, Any]:
-    """Returns name and value of a matrix."""
+    """Returns the name and value of a matrix."""
     if depth > _MAX_DEPTH:
         raise ValueError(f"it is nested deeper than {_MAX_DEPTH} levels")
     parts = _elements(data)

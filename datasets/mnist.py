@@ -1,24 +1,16 @@
 """MNIST: 70,000 handwritten digits of 28 x 28 pixels, white on black.
 
-Y. LeCun, C. Cortes and C. Burges, http://yann.lecun.com/exdb/mnist/. The four files hold the
-pixels and the labels behind headers of 16 and 8 bytes, big endian.
+Y. LeCun, C. Cortes and C. Burges, http://yann.lecun.com/exdb/mnist/. Two files hold the pixels
+after a big-endian header of 16 bytes, two the labels after one of 8 bytes.
 """
 
+import functools
 import math
 import os
 import struct
 
-from datasets import (
-    archives,
-    conversion,
-    dataset_factory,
-    dataset_info,
-    download,
-    image_dataset,
-    sources,
-)
-from slim import _checks
-from slim.data import dataset
+from datasets import archives, conversion, dataset_factory, dataset_info, download, sources
+from slim import _checks, _files
 
 CLASSES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 PLACES = (
@@ -49,34 +41,19 @@ _IMAGES_MAGIC, _LABELS_MAGIC = 0x803, 0x801
 _SIDE = 28
 _MAX_BYTES = 64_000_000
 
-
-def get_split(
-    split_name: str, dataset_dir: str, file_pattern: str | None = None
-) -> dataset.Dataset:
-    """Returns the split "train" (60,000 images) or "test" (10,000).
-
-    Args:
-      split_name: the split.
-      dataset_dir: where `convert`, or the original's script, wrote.
-      file_pattern: other file names; `%s` stands for the split.
-
-    Raises:
-      UserError: if the split or the directory is not there, or a file is missing or damaged.
-    """
-    facts = dataset_factory.get_facts("mnist", split_name, dataset_dir, file_pattern)
-    return image_dataset.from_facts(facts, num_channels=1)
+get_split = functools.partial(dataset_factory.get_dataset, "mnist")
 
 
 def convert(dataset_dir: str, *, source_dir: str | None = None) -> dataset_info.DatasetInfo:
-    """Gets the four files and writes one record file a split, of PNG.
+    """Downloads the four files and writes one file of PNG records per split.
 
     Args:
-      dataset_dir: made if it is not there.
-      source_dir: a folder with the four files; without it, they are downloaded.
+      dataset_dir: output directory; created if it does not exist.
+      source_dir: directory with the four files; default: they are downloaded.
 
     Raises:
       UserError: if a directory cannot be used or `source_dir` lacks a file.
-      RunError: if a file cannot be had, is damaged or cannot be written.
+      RunError: if a file cannot be downloaded, is damaged or cannot be written.
     """
     files = [
         download.RemoteFile(name, tuple(place + name for place in PLACES), size, sha256)
@@ -84,14 +61,14 @@ def convert(dataset_dir: str, *, source_dir: str | None = None) -> dataset_info.
     ]
     with conversion.work_directory(dataset_dir) as work:
         paths = conversion.fetch("mnist", files, dataset_dir, source_dir)
-        folder = conversion.fresh_folder(work, "uncompressed")
+        uncompressed = conversion.fresh_directory(work, "uncompressed")
         plan = conversion.Plan(
             name="mnist",
             classes=CLASSES,
             num_channels=1,
             splits={
                 split: conversion.Split(
-                    items=_items(paths, prefix, folder), shard_name=f"mnist_{split}.tfrecord"
+                    items=_items(paths, prefix, uncompressed), shard_name=f"mnist_{split}.tfrecord"
                 )
                 for split, prefix in _PREFIXES.items()
             },
@@ -102,9 +79,9 @@ def convert(dataset_dir: str, *, source_dir: str | None = None) -> dataset_info.
         return conversion.run(plan, dataset_dir, work)
 
 
-def _items(paths: dict[str, str], prefix: str, folder: str) -> list[conversion.Item]:
+def _items(paths: dict[str, str], prefix: str, directory: str) -> list[conversion.Item]:
     images, labels = (
-        _uncompressed(paths[f"{prefix}-{kind}-ubyte.gz"], folder)
+        _uncompress(paths[f"{prefix}-{kind}-ubyte.gz"], directory)
         for kind in ("images-idx3", "labels-idx1")
     )
     count, *sides = _header(images, _IMAGES_MAGIC, 3)
@@ -112,14 +89,14 @@ def _items(paths: dict[str, str], prefix: str, folder: str) -> list[conversion.I
     size = _SIDE * _SIDE
     if sides != [_SIDE, _SIDE] or label_count != count:
         raise _checks.RunError(
-            f"{images} has {count} pictures of {sides[0]} x {sides[1]} and {labels} has"
-            f" {label_count} labels; as many are needed, of {_SIDE} x {_SIDE}"
+            f"{images} has {count} images of {sides[0]} x {sides[1]} and {labels} has"
+            f" {label_count} labels. Expected: images of {_SIDE} x {_SIDE} and one label per image"
         )
     start = os.path.getsize(images) - count * size
-    with open(labels, "rb") as file:
+    with _files.open_regular(labels) as file:
         values = file.read()[-count:] if count else b""
     if max(values, default=0) >= len(CLASSES):
-        raise _checks.RunError(f"{labels} has a label that is not below {len(CLASSES)}")
+        raise _checks.RunError(f"{labels} has a label outside 0..{len(CLASSES) - 1}")
     return [
         conversion.Item(
             sources.RangeSource(images, start + number * size, size, f"image {number}"),
@@ -130,19 +107,19 @@ def _items(paths: dict[str, str], prefix: str, folder: str) -> list[conversion.I
     ]
 
 
-def _uncompressed(path: str, folder: str) -> str:
-    target = os.path.join(folder, os.path.basename(path).removesuffix(".gz"))
+def _uncompress(path: str, directory: str) -> str:
+    target = os.path.join(directory, os.path.basename(path).removesuffix(".gz"))
     archives.gunzip(path, target, _MAX_BYTES)
     return target
 
 
 def _header(path: str, magic: int, rank: int) -> tuple[int, ...]:
-    """Returns the shape that a file says it has, after looking at its size."""
+    """Returns the shape in a file's header, after comparing it with the file's size."""
     size = 4 + 4 * rank
-    with open(path, "rb") as file:
+    with _files.open_regular(path) as file:
         head = file.read(size)
     if len(head) == size:
-        found, *shape = struct.unpack(f">{rank + 1}I", head)
-        if found == magic and os.path.getsize(path) == size + math.prod(shape):
+        file_magic, *shape = struct.unpack(f">{rank + 1}I", head)
+        if file_magic == magic and os.path.getsize(path) == size + math.prod(shape):
             return tuple(shape)
-    raise _checks.RunError(f"{path} is not laid out as a file of MNIST: get it again")
+    raise _checks.RunError(f"{path} is not in MNIST's format. Download it again")

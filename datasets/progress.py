@@ -1,4 +1,4 @@
-"""Bars for those who wait; where stderr is no terminal, a line now and then."""
+"""Progress bars; if stderr is not a terminal, a line per minute instead."""
 
 import sys
 
@@ -8,15 +8,15 @@ _SECONDS = 60.0  # between lines, and before the first
 
 
 def bar(total: int | None, unit: str, description: str, *, initial: int = 0) -> tqdm.tqdm:
-    """Returns a bar with rate and time left.
+    """Returns a progress bar with the rate and the remaining time.
 
-    If stderr is no terminal, it is a line of text each minute, and none of what takes less.
+    If stderr is not a terminal, it prints one line per minute, and nothing for shorter work.
 
     Args:
-      total: how much there is to do; None if nobody knows.
+      total: number of units; None if unknown.
       unit: "img" or "B"; bytes are shown as kB, MB ...
-      description: a word or two before the bar.
-      initial: what was done before.
+      description: short text before the bar.
+      initial: number of units that are already done.
     """
     settings = {"dynamic_ncols": True}
     if not sys.stderr.isatty():
@@ -40,7 +40,7 @@ def bar(total: int | None, unit: str, description: str, *, initial: int = 0) -> 
 
 
 class _Lines:
-    """Takes what is meant to overwrite a line of a terminal, and writes lines to stderr."""
+    """A stream that turns updates of a terminal line into separate lines on stderr."""
 
     def write(self, text: str) -> None:
         line = text.strip()

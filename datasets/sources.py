@@ -1,48 +1,41 @@
-"""Where the bytes of a picture are: a file, a part of a file, or a member of a zip.
+"""Sources of an image's bytes: a file, a range of a file, or a member of a zip.
 
-They are small values that a worker process is given and reads. No TensorFlow.
+Sources are small values that are passed to worker processes, which read them. No TensorFlow.
 """
 
 import functools
-import os
-import stat
 import zipfile
 from typing import NamedTuple
 
 from datasets import archive_checks
-from slim import _files
+from slim import _files, _image_limits
 
 READ_ERRORS = (OSError,)
-MAX_BYTES = 1 << 30  # of a file that is to be a picture
+# Of any encoded image; `images` also applies a limit that depends on its number of pixels.
+MAX_BYTES = _image_limits.max_bytes(_image_limits.MAX_PIXELS)
 
 
 class FileSource(NamedTuple):
-    """A whole file."""
+    """A complete file."""
 
     path: str
 
     @property
     def name(self) -> str:
-        """How messages call it."""
+        """The name in messages."""
         return self.path
 
     def read(self) -> bytes:
         """Returns the content.
 
         Raises:
-          OSError: if it is no regular file, which might never end, or has more than `MAX_BYTES`.
+          OSError: if it is not a regular file, or has more than `MAX_BYTES`.
         """
-        found = os.stat(self.path)
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError("it is no regular file")
-        if found.st_size > MAX_BYTES:
-            raise OSError(f"it has {found.st_size} bytes, more than {MAX_BYTES}")
-        with open(self.path, "rb") as file:
-            return file.read()
+        return _files.read_bounded(self.path, MAX_BYTES)
 
 
 class RangeSource(NamedTuple):
-    """A part of a file, such as a member of an uncompressed tar, called `member`."""
+    """A range of a file, such as a member of an uncompressed tar; `member` is its name."""
 
     path: str
     offset: int
@@ -51,7 +44,7 @@ class RangeSource(NamedTuple):
 
     @property
     def name(self) -> str:
-        """How messages call it."""
+        """The name in messages."""
         return f"{self.path}:{self.member}"
 
     def read(self) -> bytes:
@@ -75,17 +68,17 @@ class ZipSource(NamedTuple):
 
     @property
     def name(self) -> str:
-        """How messages call it."""
+        """The name in messages."""
         return f"{self.path}:{self.member}"
 
     def read(self) -> bytes:
         """Returns the content.
 
         Raises:
-          OSError: if it is damaged or not there, or has more than `MAX_BYTES`.
+          OSError: if it is damaged or missing, or has more than `MAX_BYTES`.
         """
         try:
-            archive = _opened(self.path)
+            archive = _open(self.path)
             if archive.getinfo(self.member).file_size > MAX_BYTES:
                 raise OSError(f"it has more than {MAX_BYTES} bytes")
             return archive.read(self.member)
@@ -97,6 +90,6 @@ Source = FileSource | RangeSource | ZipSource
 
 
 @functools.lru_cache(maxsize=4)
-def _opened(path: str) -> zipfile.ZipFile:
-    # Kept open: the directory of a zip with 80,000 members takes a second to read.
-    return zipfile.ZipFile(path)
+def _open(path: str) -> zipfile.ZipFile:
+    # Cached: reading the directory of a zip with 80,000 members takes a second.
+    return zipfile.ZipFile(_files.open_regular(path))

@@ -1,6 +1,6 @@
-"""Splits of a dataset: which files they are, whether those are whole, and the facts about them.
+"""Splits of a dataset: their files, whether these are intact, and the facts about them.
 
-No TensorFlow here: a wrong folder or split is answered before it is loaded.
+No TensorFlow here: a wrong directory or split is reported before it is loaded.
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from datasets import dataset_info
-from slim import _checks
+from slim import _checks, _files
 from slim.data import records
 
 _SHARD_NUMBER = re.compile(r"(\d+)-of-(\d+)")
@@ -19,22 +19,27 @@ _SHARD_NUMBER = re.compile(r"(\d+)-of-(\d+)")
 
 @dataclasses.dataclass(frozen=True)
 class DatasetSpec:
-    """What is known of a dataset before its directory is read.
+    """A row of the table: what is known of a dataset before its directory is read.
 
     Attributes:
-      name: as in `--dataset_name`.
-      module: the module with `get_split` and, if it can be made here, `convert`.
-      file_pattern: the shards' names; `%s` stands for the split.
-      num_classes: classes where the directory does not say; None if only the directory knows.
-      split_sizes: records of each split as the original scripts wrote them.
-      options: what `convert` takes besides the directory, as the user chooses.
-      arguments: what `convert` is given besides, to tell it which dataset of its family is meant.
+      name: value of `--dataset_name`.
+      module: the module with `convert`.
+      file_pattern: names of the shards; `%s` stands for the split.
+      num_classes: number of classes if the directory has no dataset_info.json; None if only the
+        directory can tell.
+      num_channels: channels of the decoded images, 1 or 3, if there is no dataset_info.json.
+      extra_items: further items of the records; see `tfrecords.image_decoder`.
+      split_sizes: number of records in each split that TF-Slim's converter writes.
+      options: keyword arguments of `convert` that the user may set.
+      arguments: further keyword arguments of `convert`, such as the dataset's name in its family.
     """
 
     name: str
     module: str
     file_pattern: str
     num_classes: int | None = None
+    num_channels: int = 3
+    extra_items: tuple[str, ...] = ()
     split_sizes: Mapping[str, int] = dataclasses.field(default_factory=dict)
     options: tuple[str, ...] = ()
     arguments: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -42,18 +47,19 @@ class DatasetSpec:
 
 @dataclasses.dataclass(frozen=True)
 class SplitFacts:
-    """What `resolve` and the reader need to know of a split.
+    """What `resolve` and the reader need to know about a split.
 
     Attributes:
-      name: the dataset.
-      split_name: the split.
+      name: name of the dataset.
+      split_name: name of the split.
       data_sources: paths of the shards, in order.
-      shard_counts: records of each shard; None where not recorded.
-      num_samples: records of all shards.
-      num_classes: classes in the labels.
-      labels_to_names: label -> class name; empty if the directory does not say.
-      num_channels: 1 or 3 where recorded, else None.
-      per_class: records of each class, by label, where recorded; else empty.
+      shard_counts: number of records in each shard; None where not recorded.
+      num_samples: number of records in all shards.
+      num_classes: number of classes.
+      labels_to_names: label -> class name; empty if the directory has no names.
+      num_channels: channels of the decoded images, 1 or 3.
+      extra_items: further items of the records; see `tfrecords.image_decoder`.
+      per_class: number of records in each class, by label; empty if not recorded.
     """
 
     name: str
@@ -63,31 +69,32 @@ class SplitFacts:
     num_samples: int
     num_classes: int
     labels_to_names: Mapping[int, str]
-    num_channels: int | None = None
+    num_channels: int = 3
+    extra_items: tuple[str, ...] = ()
     per_class: tuple[int, ...] = ()
 
 
 def read_facts(
     spec: DatasetSpec, split_name: str, dataset_dir: str, file_pattern: str | None = None
 ) -> SplitFacts:
-    """Finds the files of a split, checks them and gathers the facts.
+    """Finds and checks the files of a split and collects the facts about it.
 
     Args:
       spec: the dataset.
       split_name: such as "train".
       dataset_dir: the directory with the shards.
-      file_pattern: other names than the dataset's own; `%s` stands for the split.
+      file_pattern: file names, where they differ from the dataset's own; `%s` stands for the split.
 
     Raises:
-      UserError: if the directory holds another dataset, or it, the split or a shard is missing,
-        empty or of another size than recorded.
+      UserError: if the directory holds another dataset; if the directory, the split or a shard is
+        missing; or if a shard is empty or its size is not the recorded one.
     """
     _check_directory(spec, dataset_dir)
     info = dataset_info.read(dataset_dir)
     if info and info.name != spec.name:
         raise _checks.UserError(
-            f"dataset_dir={dataset_dir!r} holds the dataset {info.name!r}, not {spec.name!r}:"
-            f" choose dataset_name={info.name!r} or another directory"
+            f"dataset_dir={dataset_dir!r} holds the dataset {info.name!r}, not {spec.name!r}."
+            f" Use dataset_name={info.name!r} or another directory"
         )
     pattern = file_pattern or spec.file_pattern
     files = _matching(pattern, split_name, dataset_dir)
@@ -115,7 +122,8 @@ def read_facts(
         data_sources=sources,
         shard_counts=counts,
         num_samples=num_samples,
-        num_channels=info.num_channels if info else None,
+        num_channels=info.num_channels if info else spec.num_channels,
+        extra_items=spec.extra_items,
         num_classes=num_classes,
         labels_to_names=labels_to_names,
         per_class=split.per_class if split is not None else (),
@@ -125,43 +133,43 @@ def read_facts(
 def stratified_split(
     labels: Sequence[int], num_held_out: int, seed: int
 ) -> tuple[list[int], list[int]]:
-    """Divides examples so that every class is held out in the same proportion.
+    """Splits examples so that the same fraction of every class is held out.
 
-    Seats are given by largest remainder, so the classes' shares differ from the ideal by less than
-    one example; the seed decides between equal remainders.
+    Counts are rounded by the largest-remainder method, so each class is within one example of its
+    exact fraction; the seed decides between equal remainders.
 
     Args:
       labels: the class of each example.
-      num_held_out: how many to hold out; between 0 and the number of examples.
-      seed: the same seed gives the same division, whatever the version of Python.
+      num_held_out: number of examples to hold out, from 0 to the number of examples.
+      seed: the same seed returns the same split in every version of Python.
 
     Returns:
-      the indices kept and the indices held out, each in rising order.
+      the indices kept and the indices held out, each in ascending order.
 
     Raises:
       UserError: if `num_held_out` is out of range.
     """
     _checks.in_range(0, len(labels), num_held_out=num_held_out)
     rng = random.Random(seed)
-    # Only Random.random() is promised to stay the same between versions; shuffle() is not.
+    # Only Random.random() is guaranteed to be stable across Python versions; shuffle() is not.
     keys = [rng.random() for _ in labels]
     by_class: dict[int, list[int]] = {}
     for index in sorted(range(len(labels)), key=keys.__getitem__):
         by_class.setdefault(labels[index], []).append(index)
-    ideal = {
+    exact = {
         c: len(members) * num_held_out / max(len(labels), 1) for c, members in by_class.items()
     }
-    seats = {c: int(share) for c, share in ideal.items()}
-    ties = {c: rng.random() for c in sorted(ideal)}
-    by_remainder = sorted(ideal, key=lambda c: (seats[c] - ideal[c], ties[c]))
-    for c in by_remainder[: num_held_out - sum(seats.values())]:
-        seats[c] += 1
-    held_out = {index for c, members in by_class.items() for index in members[: seats[c]]}
+    counts = {c: int(count) for c, count in exact.items()}
+    ties = {c: rng.random() for c in sorted(exact)}
+    by_remainder = sorted(exact, key=lambda c: (counts[c] - exact[c], ties[c]))
+    for c in by_remainder[: num_held_out - sum(counts.values())]:
+        counts[c] += 1
+    held_out = {index for c, members in by_class.items() for index in members[: counts[c]]}
     return [i for i in range(len(labels)) if i not in held_out], sorted(held_out)
 
 
 def missing_shards(files: Sequence[str], dataset_dir: str) -> list[str]:
-    """Returns the shards that are not in the directory, of these and of those numbered with them.
+    """Returns the shards that the directory lacks, of these files and of their numbered series.
 
     Args:
       files: names of shards, such as train-00001-of-00005.
@@ -182,7 +190,7 @@ def missing_shards(files: Sequence[str], dataset_dir: str) -> list[str]:
 def _check_directory(spec: DatasetSpec, dataset_dir: str) -> None:
     if not os.path.exists(dataset_dir):
         raise _checks.UserError(
-            f"dataset_dir={dataset_dir!r} does not exist; make it with: python"
+            f"dataset_dir={dataset_dir!r} does not exist. Create it with: python"
             f" download_and_convert_data.py --dataset_name={spec.name} --dataset_dir={dataset_dir}"
         )
     if not os.path.isdir(dataset_dir):
@@ -190,9 +198,9 @@ def _check_directory(spec: DatasetSpec, dataset_dir: str) -> None:
 
 
 def _matching(pattern: str, split_name: str, dataset_dir: str) -> list[str]:
-    # os.listdir and not glob: brackets or stars in the directory's own name must not count.
-    wanted = pattern.replace("%s", split_name)
-    return sorted(name for name in os.listdir(dataset_dir) if fnmatch.fnmatchcase(name, wanted))
+    # Not glob: brackets or stars in the directory's own name must not act as wildcards.
+    shards = pattern.replace("%s", split_name)
+    return sorted(name for name in os.listdir(dataset_dir) if fnmatch.fnmatchcase(name, shards))
 
 
 def _no_files(
@@ -200,13 +208,14 @@ def _no_files(
 ) -> _checks.UserError:
     known = list(info.splits) if info else _splits_on_disk(pattern, dataset_dir)
     if known and split_name not in known:
-        hint = _checks.suggest(split_name, known)
-        found = _checks.listed(known)
-        return _checks.UserError(f"Split {split_name!r} not in {dataset_dir}; found: {found}{hint}")
-    held = _checks.listed(sorted(os.listdir(dataset_dir)), most=10) or "nothing"
-    wanted = pattern.replace("%s", split_name)
+        return _checks.UserError(
+            f"Split {split_name!r} not in {dataset_dir}; found: {_checks.listed(known)}"
+            f"{_checks.suggest(split_name, known)}"
+        )
+    entries = _checks.listed(sorted(os.listdir(dataset_dir)), most=10) or "nothing"
+    shards = pattern.replace("%s", split_name)
     return _checks.UserError(
-        f"No files match {wanted} in {dataset_dir}; the directory holds: {held}"
+        f"No files match {shards} in {dataset_dir}; the directory holds: {entries}"
     )
 
 
@@ -216,18 +225,29 @@ def _splits_on_disk(pattern: str, dataset_dir: str) -> list[str]:
         return []
     parts = (fnmatch.translate(before), fnmatch.translate(after))
     before, after = (re.sub(r"^\(\?s:(.*)\)\\[zZ]$", r"\1", part, flags=re.S) for part in parts)
-    shape = re.compile(f"(?s:{before}([^-_.]+){after})")
-    found = (shape.fullmatch(name) for name in os.listdir(dataset_dir))
-    return sorted({match.group(1) for match in found if match})
+    shard_name = re.compile(f"(?s:{before}([^-_.]+){after})")
+    matches = (shard_name.fullmatch(name) for name in os.listdir(dataset_dir))
+    return sorted({match.group(1) for match in matches if match})
 
 
 def _check_shards(files: Sequence[str], dataset_dir: str) -> None:
-    """Refuses missing and empty shards, all named at once."""
+    """Raises one error for all missing shards, all non-regular files, or all empty shards."""
     missing = missing_shards(files, dataset_dir)
     if missing:
         raise _checks.UserError(
-            f"{_checks.listed(missing, most=5)} missing in {dataset_dir}:"
-            " copy the shard, or convert the dataset again"
+            f"{_checks.listed(missing, most=5)} missing in {dataset_dir}. Copy the shard into it,"
+            " or convert the dataset again"
+        )
+    kinds = {
+        file: _files.kind_of(os.path.join(dataset_dir, file))
+        for file in files
+        if not os.path.isfile(os.path.join(dataset_dir, file))
+    }
+    if kinds:
+        shards = _checks.listed((f"{file} is {kind}" for file, kind in kinds.items()), most=5)
+        raise _checks.UserError(
+            f"A shard in {dataset_dir} is not a regular file: {shards}."
+            f" {records.REPAIR.capitalize()}"
         )
     empty = [file for file in files if os.path.getsize(os.path.join(dataset_dir, file)) == 0]
     if empty:
@@ -243,7 +263,7 @@ def _check_sizes(
         size = os.path.getsize(os.path.join(dataset_dir, file))
         if file in recorded and size != recorded[file].bytes:
             raise _checks.UserError(
-                f"{file} in {dataset_dir} has {size} bytes, but {dataset_info.FILE_NAME} says"
+                f"{file} in {dataset_dir} has {size} bytes, but {dataset_info.FILE_NAME} has"
                 f" {recorded[file].bytes} ({recorded[file].num_samples} records): {records.REPAIR}"
             )
 
@@ -255,7 +275,7 @@ def _uncounted(
     counts: tuple[int | None, ...],
     file_pattern: str | None,
 ) -> tuple[tuple[int | None, ...], int]:
-    """Uses the original's constant for the dataset's own files; counts records of any others."""
+    """Returns TF-Slim's count for the dataset's own files; counts the records of any others."""
     known = spec.split_sizes.get(split_name)
     if known is not None and not file_pattern:
         return counts, known
@@ -274,7 +294,7 @@ def _classes(
     num_classes = spec.num_classes or (max(names) + 1 if names else None)
     if num_classes is None:
         raise _checks.UserError(
-            f"{dataset_dir} says nowhere how many classes it has: it needs"
-            f" {dataset_info.FILE_NAME} or {dataset_info.LABELS_FILE_NAME}"
+            f"The number of classes in {dataset_dir} is unknown. Add"
+            f" {dataset_info.LABELS_FILE_NAME} or {dataset_info.FILE_NAME} to it"
         )
     return num_classes, names

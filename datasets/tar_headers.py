@@ -1,7 +1,7 @@
 """Reads the headers of untrusted tar archives; no TensorFlow.
 
-`tarfile` parses single header blocks here. It does not iterate: it reads extended headers of any
-size into memory, recurses once per extended header, and takes a damaged header for the end.
+Only single header blocks are parsed by `tarfile`. Its own iteration reads extended headers of any
+size into memory, recurses once per extended header, and treats a damaged header as the end.
 """
 
 import tarfile
@@ -11,14 +11,14 @@ from typing import NamedTuple, Protocol
 _BLOCK = 512
 _MAX_EXTENDED_BYTES = 1 << 20  # of one extended header
 _MAX_IN_A_ROW = 8  # extended headers of one member; real archives have up to three
-_MAX_DIGITS = 19  # of a length or size: below 2**64
+_MAX_DIGITS = 19  # of a length or size, which is below 2**64
 _SPARSE = b"GNU.sparse."
 _GNU_NAME, _GNU_LINK = tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK
 _PAX_TYPES = (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.XGLTYPE)
 
 
 class Stream(Protocol):
-    """The bytes of a tar from front to back."""
+    """The bytes of a tar, read sequentially."""
 
     def read(self, size: int, /) -> bytes:
         """Returns up to `size` bytes; none at the end."""
@@ -28,9 +28,9 @@ class Stream(Protocol):
 
 
 class Header(NamedTuple):
-    """A member: its block, with name and size as its extended headers have them, and its offset.
+    """A member: its block, with name and size from its extended headers, and its content's offset.
 
-    `is_sparse`: whether its content is not stored as it is.
+    `is_sparse`: whether the content is stored in a sparse format.
     """
 
     info: tarfile.TarInfo
@@ -39,16 +39,16 @@ class Header(NamedTuple):
 
 
 def read_headers(stream: Stream) -> Iterator[Header]:
-    """Yields the members of an uncompressed tar; the content of one may be read before the next.
+    """Yields the members of an uncompressed tar; the content may be read before the next member.
 
     Raises:
-      tarfile.TarError: if a header is damaged or unreasonable, or the end of the archive is missing
-        or followed by something else.
+      tarfile.TarError: if a header is damaged or implausible, or the end of the archive is missing
+        or followed by other data.
       EOFError: if the archive ends inside a member.
     """
     position, in_a_row = 0, 0
-    common: dict[str, str] = {}  # of global headers
-    extended: dict[str, str] = {}  # of the next member
+    common: dict[str, str] = {}  # from global headers
+    extended: dict[str, str] = {}  # for the next member
     while any(block := _read_exactly(stream, _BLOCK)):
         try:
             info = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
@@ -102,15 +102,15 @@ def _member(info: tarfile.TarInfo, offset: int, extended: dict[str, str]) -> Hea
 def _read_extended(stream: Stream, info: tarfile.TarInfo, position: int) -> bytes:
     if not 0 <= info.size <= _MAX_EXTENDED_BYTES:
         raise tarfile.ReadError(
-            f"an extended header of {info.size} bytes at byte {position}, where at most"
-            f" {_MAX_EXTENDED_BYTES} are allowed"
+            f"an extended header of {info.size} bytes at byte {position}, more than"
+            f" {_MAX_EXTENDED_BYTES}"
         )
     return _read_exactly(stream, info.size + -info.size % _BLOCK)[: info.size]
 
 
 def _parse_pax(content: bytes) -> dict[str, str]:
-    """Returns what of the records `LENGTH KEYWORD=VALUE\\n` decides on a member's content."""
-    found = {}
+    """Returns the records `LENGTH KEYWORD=VALUE\\n` that affect a member's name or content."""
+    fields = {}
     start = 0
     while start < len(content) and content[start]:  # some writers pad with zeros
         digits = content[start : start + _MAX_DIGITS + 1].partition(b" ")[0]
@@ -120,15 +120,15 @@ def _parse_pax(content: bytes) -> dict[str, str]:
         if len(record) < length or not record.endswith(b"\n") or not (equals and keyword):
             raise tarfile.ReadError(f"a damaged record {record[:40]!r} in an extended header")
         if keyword in (b"path", b"size"):
-            found[keyword.decode()] = _text(value)
+            fields[keyword.decode()] = _text(value)
         elif keyword.startswith(_SPARSE):
-            found[_SPARSE.decode()] = ""
+            fields[_SPARSE.decode()] = ""
         start += length
-    return found
+    return fields
 
 
 def _number(digits: bytes) -> int:
-    # Not int() alone, which takes a sign, spaces and any number of digits.
+    # int() alone accepts a sign, spaces and any number of digits.
     if not digits.isdigit() or len(digits) > _MAX_DIGITS:
         raise tarfile.ReadError(f"{digits[:40]!r} in an extended header is not a size")
     return int(digits)
@@ -142,4 +142,4 @@ def _check_end(stream: Stream) -> None:
     """Reads to the end, which also checks a compressed file's checksum."""
     while rest := stream.read(1 << 20):
         if rest.count(0) != len(rest):
-            raise tarfile.ReadError("something follows the end of the archive")
+            raise tarfile.ReadError("data after the end of the archive")

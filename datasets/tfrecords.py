@@ -1,4 +1,4 @@
-"""Image records, with the features and shard names of the original's converters."""
+"""Image records, with the features and shard names of TF-Slim's converters."""
 
 import hashlib
 import os
@@ -14,23 +14,22 @@ from slim import _checks, _ownership, _paths
 from slim.data import tfexample_decoder
 
 ITEMS_TO_DESCRIPTIONS = {
-    "image": "The picture, uint8 [height, width, channels].",
-    "label": "Its class, from 0.",
-    "filename": "The file it came from; empty if the record does not say.",
-    "label_text": "Its class in words.",
+    "image": "The image, uint8 [height, width, channels].",
+    "label": "The class, from 0.",
+    "filename": "The name of the image file; empty if not recorded.",
+    "label_text": "The class name.",
     "object/bbox": "Boxes of objects, float32 [number, 4]: ymin, xmin, ymax, xmax, 0 to 1.",
-    "object/label": "Their classes, int64 [number].",
+    "object/label": "Classes of the objects, int64 [number].",
 }
 _BOXES = "image/object/bbox/"
 
-
-# A feature of a record; of a list, which may be empty, the dtype says what is in it.
+# The value of a feature; a list is an array, whose dtype is known even if it is empty.
 Value = bytes | str | int | np.ndarray
 
 
 class ImageRecord(NamedTuple):
-    """What goes into a record: encoded bytes, the format's name, pixels, class, file name, and
-    further features by key."""
+    """The content of a record: encoded image, name of its format, size in pixels, class, file name,
+    and further features by key."""
 
     encoded: bytes
     format: str
@@ -50,7 +49,7 @@ def image_to_tfexample(
     filename: str = "",
     extra: Mapping[str, Value] = MappingProxyType({}),
 ) -> tf.train.Example:
-    """Returns the Example of one encoded image; `filename` is left out if empty."""
+    """Returns the Example of one encoded image; an empty `filename` is omitted."""
     values = {
         "image/encoded": image_data,
         "image/format": image_format,
@@ -65,12 +64,11 @@ def image_to_tfexample(
 
 
 def image_decoder(num_channels: int, *extras: str) -> tfexample_decoder.TFExampleDecoder:
-    """Returns the decoder of such records: items "image", "label" and "filename".
+    """Returns the decoder of image records: items "image", "label" and "filename".
 
     Args:
-      num_channels: 1 or 3; pictures are converted to it.
-      *extras: further items, of `ITEMS_TO_DESCRIPTIONS`: "label_text", "object/bbox",
-        "object/label".
+      num_channels: 1 or 3; images are converted to it.
+      *extras: further items: "label_text", "object/bbox", "object/label".
     """
     text = tf.io.FixedLenFeature([], tf.string, default_value="")
     features = {
@@ -98,7 +96,7 @@ def image_decoder(num_channels: int, *extras: str) -> tfexample_decoder.TFExampl
 
 
 def box_features(boxes: Sequence[Sequence[float]]) -> dict[str, np.ndarray]:
-    """Returns the features of boxes [number, 4], in the order xmin, ymin, xmax, ymax, 0 to 1."""
+    """Returns the features of boxes [number, 4] of (xmin, ymin, xmax, ymax), 0 to 1."""
     columns = np.reshape(np.array(boxes, np.float32), (-1, 4)).T
     names = ("xmin", "ymin", "xmax", "ymax")
     return {_BOXES + name: column for name, column in zip(names, columns, strict=True)}
@@ -121,15 +119,15 @@ def write_split(
     """Writes one split in shards of nearly equal size.
 
     Args:
-      images: the records, in the order in which they are to lie in the files.
+      images: the records, in the order in which they are written.
       dataset_dir: an existing directory.
-      dataset_name: first part of the shards' names.
-      split_name: second part of the shards' names.
-      num_classes: classes in the labels.
-      num_shards: number of files.
+      dataset_name: first part of the shard names.
+      split_name: second part of the shard names.
+      num_classes: number of classes.
+      num_shards: number of shards.
 
     Returns:
-      counts, sizes and checksums for dataset_info.json.
+      the counts, sizes and checksums for dataset_info.json.
 
     Raises:
       UserError: if there are fewer images than shards, or a label is out of range.
@@ -154,8 +152,8 @@ def write_shard(path: str, images: Iterable[ImageRecord]) -> dataset_info.ShardI
     """Writes one TFRecord file under a temporary name and renames it when it is complete.
 
     Raises:
-      UserError: if a link, a directory or a special file has the name.
-      RunError: if it could not be written.
+      UserError: if `path` is a link, a directory or a special file.
+      RunError: if the file cannot be written.
     """
     _paths.check_replaceable(path)
     directory, name = os.path.split(os.path.abspath(path))
@@ -165,7 +163,7 @@ def write_shard(path: str, images: Iterable[ImageRecord]) -> dataset_info.ShardI
             temporary = os.path.join(scratch, name)
             with tf.io.TFRecordWriter(temporary) as writer:
                 for image in images:
-                    # Else the order of the features would be another in each process.
+                    # Otherwise, the order of the features would differ between processes.
                     writer.write(image_to_tfexample(*image).SerializeToString(deterministic=True))
                     count += 1
             with open(temporary, "rb") as file:
@@ -178,10 +176,10 @@ def write_shard(path: str, images: Iterable[ImageRecord]) -> dataset_info.ShardI
 
 
 def prepare_directory(dataset_dir: str) -> None:
-    """Creates the directory, marks it as ours and clears what a killed conversion left.
+    """Creates the directory, marks it as slim's and removes the files of a killed conversion.
 
     Raises:
-      UserError: if it is a file, cannot be created or written, or holds files that we did not
+      UserError: if it is a file, cannot be created or written, or holds files that slim did not
         create.
     """
     _ownership.claim(dataset_dir, "dataset", name="dataset_dir", recognize=_is_converted)
@@ -189,9 +187,9 @@ def prepare_directory(dataset_dir: str) -> None:
 
 
 def _is_converted(dataset_dir: str) -> bool:
-    """Returns whether a directory without a mark holds a dataset of an earlier version.
+    """Returns whether a directory without a mark holds a dataset written by an earlier version.
 
-    Shards without our dataset_info.json may be of another program: they can be read, not replaced.
+    Shards without our dataset_info.json may come from another program: they are never replaced.
     """
     try:
         return dataset_info.read(dataset_dir) is not None

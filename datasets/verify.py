@@ -1,4 +1,4 @@
-"""Reads every record of a dataset, decodes every picture, and tells what is wrong."""
+"""Reads every record of a dataset, decodes every image, and reports the problems."""
 
 import collections
 import concurrent.futures
@@ -11,24 +11,24 @@ from collections.abc import Callable, Iterator
 import tensorflow as tf
 
 from datasets import dataset_factory, dataset_info, progress, splits
-from slim import _checks, _cores
-from slim.data import records
+from slim import _checks, _cores, _files, _image_limits
+from slim.data import image_header, records
 
-_MOST_TOLD = 50
+_MAX_LISTED = 50
 
 
 @dataclasses.dataclass
 class Shard:
-    """What was found in a shard.
+    """The content and problems of a shard.
 
     Attributes:
-      file: its name.
-      num_records: records that could be read.
-      bytes: its size.
-      labels: label -> records.
-      formats: what the records call their pictures -> records.
-      sides: least and greatest (height, width).
-      problems: a line each.
+      file: file name.
+      num_records: number of readable records.
+      bytes: size of the file.
+      labels: label -> number of records.
+      formats: image format -> number of records.
+      sides: smallest and largest (height, width).
+      problems: one line per problem.
     """
 
     file: str
@@ -40,21 +40,26 @@ class Shard:
     problems: list[str] = dataclasses.field(default_factory=list)
 
 
-def run(dataset_dir: str, report: Callable[[str], object] = print) -> None:
-    """Verifies a dataset, of a converter here or of the original's.
+def run(
+    dataset_dir: str,
+    report: Callable[[str], object] = print,
+    max_pixels: int = _image_limits.MAX_PIXELS,
+) -> None:
+    """Verifies a dataset that was converted here or by TF-Slim's scripts.
 
     Args:
-      dataset_dir: the directory.
-      report: takes each line about what was found.
+      dataset_dir: directory of the dataset.
+      report: called with each line of the summary and each problem.
+      max_pixels: maximum number of pixels in an image.
 
     Raises:
       UserError: if there is no dataset in the directory.
-      RunError: if something is wrong; the problems are reported before.
+      RunError: if there are problems, after they were reported.
     """
     if not os.path.isdir(dataset_dir):
-        raise _checks.UserError(f"dataset_dir={dataset_dir!r} is not a folder")
+        raise _checks.UserError(f"dataset_dir={dataset_dir!r} is not a directory")
     info = dataset_info.read(dataset_dir)
-    files = _files(info, dataset_dir)
+    files = _shard_files(info, dataset_dir)
     num_classes = len(info.classes) if info else _num_classes(files, dataset_dir)
     paths = [os.path.join(dataset_dir, file) for file in files]
     total = sum(split.num_samples for split in info.splits.values()) if info else None
@@ -62,38 +67,42 @@ def run(dataset_dir: str, report: Callable[[str], object] = print) -> None:
         progress.bar(total, "img", "verify") as bar,
         concurrent.futures.ThreadPoolExecutor(_cores.usable_cores()) as pool,
     ):
-        found = dict(
+        shards = dict(
             zip(
                 files,
-                pool.map(lambda path: read_shard(path, num_classes, bar.update), paths),
+                pool.map(lambda path: read_shard(path, num_classes, bar.update, max_pixels), paths),
                 strict=True,
             )
         )
-    problems = [problem for shard in found.values() for problem in shard.problems]
+    problems = [problem for shard in shards.values() for problem in shard.problems]
     problems += [
         f"{file} is missing"
         for file in splits.missing_shards(files, dataset_dir)
-        if file not in found
+        if file not in shards
     ]
-    problems += _contradictions(info, found, dataset_dir) if info else []
-    for line in _summary(info, found):
+    problems += _inconsistencies(info, shards, dataset_dir) if info else []
+    for line in _summary(info, shards):
         report(line)
     if problems:
-        for problem in problems[:_MOST_TOLD]:
+        for problem in problems[:_MAX_LISTED]:
             report(f"  {problem}")
         raise _checks.RunError(f"{dataset_dir} has {len(problems)} problem(s)")
-    report(f"{dataset_dir} is in order")
+    report(f"{dataset_dir} is valid")
 
 
 def read_shard(
-    path: str, num_classes: int | None, on_record: Callable[[], object] = lambda: None
+    path: str,
+    num_classes: int | None,
+    on_record: Callable[[], object] = lambda: None,
+    max_pixels: int = _image_limits.MAX_PIXELS,
 ) -> Shard:
     """Reads every record of a file.
 
     Args:
       path: a TFRecord file.
-      num_classes: labels have to be below it; None if nobody knows.
+      num_classes: upper bound of the labels; None if unknown.
       on_record: called after each record.
+      max_pixels: maximum number of pixels in an image.
     """
     shard = Shard(os.path.basename(path))
     try:
@@ -104,56 +113,65 @@ def read_shard(
         return shard
     except _checks.UserError as error:
         shard.problems.append(str(error))
+        if not os.path.isfile(path):
+            return shard
         expected = None
-    # Not beyond the end: TensorFlow's reader crashes on a huge length with a right checksum.
-    whole = records.count_whole_records(path) if expected is None else expected
+    # Not beyond the end: TensorFlow's reader crashes on a huge length with a valid checksum.
+    num_intact = records.count_whole_records(path) if expected is None else expected
     try:
-        for serialized in tf.data.TFRecordDataset(path).take(whole):
-            problem = _read_record(serialized.numpy(), shard, num_classes)
+        for serialized in tf.data.TFRecordDataset(path).take(num_intact):
+            problem = _read_record(serialized.numpy(), shard, num_classes, max_pixels)
             if problem:
                 shard.problems.append(f"{shard.file} record {shard.num_records}: {problem}")
             shard.num_records += 1
             on_record()
-    except tf.errors.OpError:  # of a wrong length with a right checksum, no DataLossError
+    except tf.errors.OpError:  # not DataLossError, for a wrong length with a valid checksum
         if expected is not None:
             shard.problems.append(
-                f"{shard.file} record {shard.num_records}: its checksum is wrong; the"
-                f" {expected - shard.num_records} records from there on cannot be read"
+                f"{shard.file} record {shard.num_records}: wrong checksum; the"
+                f" {expected - shard.num_records} records from there on are not readable"
             )
     return shard
 
 
-def _read_record(serialized: bytes, shard: Shard, num_classes: int | None) -> str | None:
-    """Adds a record to what was found; returns what is wrong with it, or None."""
+def _read_record(
+    serialized: bytes, shard: Shard, num_classes: int | None, max_pixels: int
+) -> str | None:
+    """Adds a record to the shard's statistics; returns what is wrong with it, or None."""
     try:
         features = tf.train.Example.FromString(serialized).features.feature
-    except Exception as error:  # protobuf's own kind, whose name depends on its implementation
-        return f"is no tf.train.Example ({type(error).__name__})"
+    except Exception as error:  # its type depends on protobuf's implementation
+        return f"not a tf.train.Example ({type(error).__name__})"
     try:
         encoded = features["image/encoded"].bytes_list.value[0]
         label = features["image/class/label"].int64_list.value[0]
     except IndexError:
-        return f"lacks image/encoded or image/class/label; it has {_checks.listed(features)}"
+        return f"no image/encoded or image/class/label; its features are {_checks.listed(features)}"
     shard.labels[label] += 1
     shard.formats.update(value.decode() for value in features["image/format"].bytes_list.value)
     if label < 0 and num_classes is None:
         return f"label {label} is negative"
     if num_classes is not None and not 0 <= label < num_classes:
         return f"label {label} is outside 0..{num_classes - 1}"
+    problem = _image_limits.problem(encoded, max_pixels)
+    if problem is not None:
+        return f"the image {problem}"
     try:
-        image = tf.io.decode_image(encoded, expand_animations=False)
+        # Also checked in the graph, which reads a header as the decoder does.
+        contents = image_header.bounded(tf.constant(encoded), max_pixels)
+        image = tf.io.decode_image(contents, expand_animations=False)
     except tf.errors.OpError:
-        return f"the picture cannot be decoded (it starts with {encoded[:8]!r})"
+        return f"the image cannot be decoded (it starts with {encoded[:8]!r})"
     height, width = (int(side) for side in image.shape[:2])
     shard.sides = [min([*shard.sides, (height, width)]), max([*shard.sides, (height, width)])]
     for key, side in (("image/height", height), ("image/width", width)):
-        said = list(features[key].int64_list.value)
-        if said and said != [side]:
-            return f"{key} says {said[0]}, the picture has {side}"
+        recorded = list(features[key].int64_list.value)
+        if recorded and recorded != [side]:
+            return f"{key} is {recorded[0]}, the image has {side}"
     return None
 
 
-def _files(info: dataset_info.DatasetInfo | None, dataset_dir: str) -> list[str]:
+def _shard_files(info: dataset_info.DatasetInfo | None, dataset_dir: str) -> list[str]:
     if info:
         return [shard.file for split in info.splits.values() for shard in split.shards]
     names = sorted(os.listdir(dataset_dir))
@@ -166,7 +184,7 @@ def _files(info: dataset_info.DatasetInfo | None, dataset_dir: str) -> list[str]
     if not files:
         raise _checks.UserError(
             f"No dataset in {dataset_dir}: neither {dataset_info.FILE_NAME} nor record files."
-            f" It holds: {_checks.listed(names, most=10) or 'nothing'}"
+            f" The directory holds: {_checks.listed(names, most=10) or 'nothing'}"
         )
     return files
 
@@ -179,7 +197,7 @@ def _is_shard_of(spec: splits.DatasetSpec, name: str) -> bool:
 
 
 def _num_classes(files: list[str], dataset_dir: str) -> int | None:
-    """Returns how many classes labels.txt, or else the table of datasets, says; None if neither."""
+    """Returns the number of classes from labels.txt or else the table of datasets, or None."""
     has_labels = dataset_info.has_labels(dataset_dir)
     names = dataset_info.read_label_file(dataset_dir) if has_labels else {}
     if names:
@@ -192,53 +210,53 @@ def _num_classes(files: list[str], dataset_dir: str) -> int | None:
     return known.pop() if len(known) == 1 else None
 
 
-def _contradictions(
-    info: dataset_info.DatasetInfo, found: dict[str, Shard], dataset_dir: str
+def _inconsistencies(
+    info: dataset_info.DatasetInfo, shards: dict[str, Shard], dataset_dir: str
 ) -> list[str]:
-    """Returns where the files are not what dataset_info.json says."""
+    """Returns the differences between the files and dataset_info.json."""
     problems = []
     for name, split in info.splits.items():
         labels: collections.Counter = collections.Counter()
         for shard in split.shards:
-            here = found[shard.file]
-            labels += here.labels
-            if here.num_records != shard.num_samples:
+            actual = shards[shard.file]
+            labels += actual.labels
+            if actual.num_records != shard.num_samples:
                 problems.append(
-                    f"{shard.file} has {here.num_records} readable records,"
-                    f" {dataset_info.FILE_NAME} says {shard.num_samples}"
+                    f"{shard.file} has {actual.num_records} readable records,"
+                    f" {dataset_info.FILE_NAME} has {shard.num_samples}"
                 )
             elif _sha256(os.path.join(dataset_dir, shard.file)) != shard.sha256:
                 problems.append(
-                    f"{shard.file} is not the file whose sha256 is in {dataset_info.FILE_NAME}"
+                    f"{shard.file} has another sha256 than recorded in {dataset_info.FILE_NAME}"
                 )
         counts = [labels[label] for label in range(len(info.classes))]
         if counts != list(split.per_class):
-            problems.append(f"split {name!r} has other records of each class than is written down")
+            problems.append(f"split {name!r} has other class counts than {dataset_info.FILE_NAME}")
     return problems
 
 
 def _sha256(path: str) -> str:
-    with open(path, "rb") as file:
+    with _files.open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _summary(info: dataset_info.DatasetInfo | None, found: dict[str, Shard]) -> Iterator[str]:
+def _summary(info: dataset_info.DatasetInfo | None, shards: dict[str, Shard]) -> Iterator[str]:
     groups = (
         {name: [s.file for s in split.shards] for name, split in info.splits.items()}
         if info
-        else {"all files": list(found)}
+        else {"all files": list(shards)}
     )
     for name, files in groups.items():
-        shards = [found[file] for file in files]
-        count = sum(shard.num_records for shard in shards)
-        labels = {label for shard in shards for label in shard.labels}
-        formats = sum((shard.formats for shard in shards), collections.Counter())
-        sides = [side for shard in shards for side in shard.sides]
-        size = sum(shard.bytes for shard in shards) / 1e6
+        part = [shards[file] for file in files]
+        count = sum(shard.num_records for shard in part)
+        labels = {label for shard in part for label in shard.labels}
+        formats = sum((shard.formats for shard in part), collections.Counter())
+        sides = [side for shard in part for side in shard.sides]
+        size = sum(shard.bytes for shard in part) / 1e6
         kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(formats.items()))
         yield (
-            f"{name}: {count} records in {len(shards)} file(s), {size:.1f} MB;"
-            f" {len(labels)} different labels; {kinds or 'no format'}"
+            f"{name}: {count} records in {len(part)} file(s), {size:.1f} MB;"
+            f" {len(labels)} distinct labels; formats: {kinds or 'unknown'}"
         )
         if sides:
             low, high = min(sides), max(sides)

@@ -1,9 +1,10 @@
-"""Visual Wake Words: photographs of COCO 2014, labelled by whether they show a person.
+"""Visual Wake Words: photographs from COCO 2014, labeled by whether they show a person.
 
 A. Chowdhery et al. (2019), Visual Wake Words Dataset, https://arxiv.org/abs/1906.05721. Label 1: an
-object of the class of interest takes more than a share of the picture's area; label 0: none does.
+object of the class of interest covers more than a given fraction of the image; label 0: none does.
 """
 
+import functools
 import mmap
 import os
 from collections import defaultdict
@@ -19,13 +20,11 @@ from datasets import (
     dataset_factory,
     dataset_info,
     download,
-    image_dataset,
     images,
     sources,
     tfrecords,
 )
 from slim import _checks, _files, _json
-from slim.data import dataset
 
 _PLACE = "http://images.cocodataset.org/"
 FILES = (
@@ -56,7 +55,7 @@ _Id = Annotated[int, msgspec.Meta(ge=0, le=1 << 62)]
 _Side = Annotated[int, msgspec.Meta(ge=1, le=1 << 20)]
 
 
-class _Picture(TypedDict):
+class _Image(TypedDict):
     id: _Id
     height: _Side
     width: _Side
@@ -76,28 +75,14 @@ class _Object(TypedDict):
 
 
 class Annotations(TypedDict):
-    """What is read of an annotation file of COCO."""
+    """The part of a COCO annotation file that is read."""
 
-    images: list[_Picture]
+    images: list[_Image]
     categories: list[_Category]
     annotations: list[_Object]
 
 
-def get_split(
-    split_name: str, dataset_dir: str, file_pattern: str | None = None
-) -> dataset.Dataset:
-    """Returns the split "train" (82,783 images) or "val" (40,504).
-
-    Args:
-      split_name: the split.
-      dataset_dir: where `convert`, or the original's script, wrote.
-      file_pattern: other file names; `%s` stands for the split.
-
-    Raises:
-      UserError: if the split or the directory is not there, or a shard is missing or damaged.
-    """
-    facts = dataset_factory.get_facts("visualwakewords", split_name, dataset_dir, file_pattern)
-    return image_dataset.from_facts(facts, 3, "object/bbox")
+get_split = functools.partial(dataset_factory.get_dataset, "visualwakewords")
 
 
 def convert(
@@ -109,49 +94,44 @@ def convert(
     on_bad_image: str = "error",
     max_pixels: int = images.MAX_PIXELS,
 ) -> dataset_info.DatasetInfo:
-    """Gets the three archives of COCO 2014, 20 GB, and writes 100 and 10 shards.
+    """Downloads three archives of COCO 2014 (20 GB) and writes 100 and 10 shards.
 
     Args:
-      dataset_dir: made if it is not there.
-      source_dir: a folder with the archives; without it, they are downloaded.
-      small_object_area_threshold: objects of this share of the picture's area, or less, count not.
-      foreground_class_of_interest: a category of COCO.
+      dataset_dir: output directory; created if it does not exist.
+      source_dir: directory with the archives; default: they are downloaded.
+      small_object_area_threshold: ignores objects that cover at most this fraction of the image.
+      foreground_class_of_interest: a COCO category.
       on_bad_image: "error" or "skip"; see `conversion.run`.
-      max_pixels: the most pixels of a picture.
+      max_pixels: maximum number of pixels in an image.
 
     Raises:
       UserError: if a directory cannot be used, `source_dir` lacks an archive, the category is not
-        known, or pictures are bad and that is an error.
-      RunError: if an archive cannot be had or is damaged, or a file cannot be written.
+        known, or images are bad and `on_bad_image` is "error".
+      RunError: if an archive cannot be downloaded or is damaged, or a file cannot be written.
     """
     _checks.in_range(0, 1, small_object_area_threshold=small_object_area_threshold)
     with conversion.work_directory(dataset_dir) as work:
         paths = conversion.fetch("visualwakewords", FILES, dataset_dir, source_dir)
-        folder = conversion.fresh_folder(work, "uncompressed")
-        archives.extract(paths["annotations_trainval2014.zip"], folder, _ANNOTATION_LIMITS)
-        splits = {}
-        for split, count in NUM_SHARDS.items():
-            annotations = _read_annotations(
-                os.path.join(folder, "annotations", f"instances_{split}2014.json")
-            )
-            boxes = find_boxes(
-                annotations, small_object_area_threshold, foreground_class_of_interest
-            )
-            items = _items(annotations["images"], boxes, paths[f"{split}2014.zip"], split)
-            splits[split] = conversion.Split(
-                items=items,
-                shard_name=f"{split}.record-{{shard:05d}}-of-{{count:05d}}",
-                num_shards=count,
-            )
+        extracted = conversion.fresh_directory(work, "uncompressed")
+        archives.extract(paths["annotations_trainval2014.zip"], extracted, _ANNOTATION_LIMITS)
         plan = conversion.Plan(
             name="visualwakewords",
             classes=("background", foreground_class_of_interest),
             num_channels=3,
-            splits=splits,
+            splits={
+                split: _split(
+                    split,
+                    paths[f"{split}2014.zip"],
+                    os.path.join(extracted, "annotations", f"instances_{split}2014.json"),
+                    small_object_area_threshold,
+                    foreground_class_of_interest,
+                )
+                for split in NUM_SHARDS
+            },
             inputs=conversion.inputs_of(paths.values()),
             source="https://cocodataset.org",
             attribution="COCO 2014: T.-Y. Lin et al., Microsoft COCO, annotations CC BY 4.0;"
-            " photographs under the licences of their authors on Flickr",
+            " photographs under the licenses of their authors on Flickr",
             options={
                 "small_object_area_threshold": small_object_area_threshold,
                 "foreground_class_of_interest": foreground_class_of_interest,
@@ -169,64 +149,68 @@ def convert(
 def find_boxes(
     annotations: Annotations, threshold: float, category: str
 ) -> dict[int, list[tuple[float, ...]]]:
-    """Returns id of a picture -> left, top, width, height and area, in pixels, of each object in it
-    that counts; pictures without are left out.
+    """Returns image id -> (left, top, width, height, area), in pixels, of its large enough objects.
+
+    Images without such an object are not in the result.
 
     Args:
-      annotations: of COCO: "images", "categories" and "annotations".
-      threshold: share of the picture's area that an object has to exceed.
-      category: what is looked for.
+      annotations: content of a COCO annotation file.
+      threshold: fraction of the image area that an object has to exceed.
+      category: name of the objects' category.
 
     Raises:
-      UserError: if there is no such category.
+      UserError: if COCO has no such category.
     """
     ids = {each["name"]: each["id"] for each in annotations["categories"]}
-    wanted = ids[_checks.one_of("foreground_class_of_interest", category, ids)]
+    category_id = ids[_checks.one_of("foreground_class_of_interest", category, ids)]
     areas = {image["id"]: image["height"] * image["width"] for image in annotations["images"]}
-    found = defaultdict(list)
+    boxes = defaultdict(list)
     for each in annotations["annotations"]:
         area = areas.get(each["image_id"])
-        if each["category_id"] == wanted and area and each["area"] / area > threshold:
-            found[each["image_id"]].append((*each["bbox"], each["area"]))
-    return dict(found)
+        if each["category_id"] == category_id and area and each["area"] / area > threshold:
+            boxes[each["image_id"]].append((*each["bbox"], each["area"]))
+    return dict(boxes)
 
 
-def _items(
-    pictures: list[_Picture],
-    boxes: dict[int, list[tuple[float, ...]]],
-    archive: str,
-    split: str,
-) -> list[conversion.Item]:
+def _split(
+    split: str, archive: str, annotation_path: str, threshold: float, category: str
+) -> conversion.Split:
+    annotations = _read_annotations(annotation_path)
+    boxes = find_boxes(annotations, threshold, category)
     members = set(archives.list_zip(archive, _IMAGE_LIMITS))
-    missing = [
-        each["file_name"] for each in pictures if f"{split}2014/{each['file_name']}" not in members
-    ]
+    names = [each["file_name"] for each in annotations["images"]]
+    missing = [name for name in names if f"{split}2014/{name}" not in members]
     if missing:
         raise _checks.RunError(
-            f"{archive} lacks {len(missing)} of {len(pictures)} pictures that the annotations name,"
-            f" such as {missing[0]}"
+            f"{archive} lacks {len(missing)} of the {len(names)} annotated images, such as"
+            f" {missing[0]}. Download it again"
         )
-    return [
+    items = [
         conversion.Item(
             sources.ZipSource(archive, f"{split}2014/{each['file_name']}"),
             int(each["id"] in boxes),
             each["file_name"],
             extra=(each["id"], each["height"], each["width"], boxes.get(each["id"], ())),
         )
-        for each in pictures
+        for each in annotations["images"]
     ]
+    return conversion.Split(
+        items=items,
+        shard_name=f"{split}.record-{{shard:05d}}-of-{{count:05d}}",
+        num_shards=NUM_SHARDS[split],
+    )
 
 
 def features(
     source_id: int, height: int, width: int, objects: Sequence[tuple[float, ...]]
 ) -> dict[str, tfrecords.Value]:
-    """Returns the further features of a record, as the original's script writes them.
+    """Returns the further features of a record, as TF-Slim's converter writes them.
 
     Args:
-      source_id: COCO's number of the picture.
-      height: of the picture, in pixels.
-      width: of the picture, in pixels.
-      objects: left, top, width, height and area of each, in pixels.
+      source_id: COCO's id of the image.
+      height: image height in pixels.
+      width: image width in pixels.
+      objects: (left, top, width, height, area) of each object, in pixels.
     """
     boxes = [
         (x / width, y / height, (x + box_width) / width, (y + box_height) / height)
@@ -240,7 +224,7 @@ def features(
 
 
 def _read_annotations(path: str) -> Annotations:
-    # By a schema, for the outlines that are skipped so are most of 450 MB; mapped, not read.
+    # The schema skips the outlines, which are most of 450 MB; the file is mapped, not read.
     try:
         with (
             _files.open_regular(path) as file,
@@ -253,6 +237,6 @@ def _read_annotations(path: str) -> Annotations:
         return annotations
     except (OSError, ValueError, RecursionError) as error:
         raise _checks.RunError(
-            f"{os.path.basename(path)} of the archive of annotations cannot be used:"
-            f" {_json.printable(str(error))[:200]}"
+            f"{os.path.basename(path)} in the annotation archive cannot be read:"
+            f" {_json.printable(str(error))[:200]}. Download the archive again"
         ) from error

@@ -1,7 +1,7 @@
-"""Processes that read and prepare pictures. No TensorFlow: they start in a fraction of a second.
+"""Processes that read and prepare images. No TensorFlow: they start in a fraction of a second.
 
-Processes and not threads: photographs of 500 x 375 are prepared 1.5 to 1.9 times as fast on two
-cores, and a decoder that crashes or warns does so elsewhere.
+Processes rather than threads: two cores prepare photographs of 500 x 375 pixels 1.5 to 1.9 times as
+fast, and a decoder's crashes and warnings do not affect the main process.
 """
 
 import concurrent.futures
@@ -19,23 +19,23 @@ from typing import Any, NamedTuple
 from datasets import images, sources
 from slim import _checks, _cores, signals
 
-_CHUNK = 32  # pictures that a worker is given at a time
+_CHUNK = 32  # images per task
 _MIN_FOR_WORKERS = 4 * _CHUNK
 
-_KEPT = contextlib.ExitStack()  # of a worker's settings, which end with it
+_SETTINGS = contextlib.ExitStack()  # of a worker process, until it exits
 
 Result = images.Prepared | str
 
 
 class Item(NamedTuple):
-    """One picture to be converted.
+    """One image to be converted.
 
     Attributes:
-      source: where its bytes are.
+      source: the source of its bytes.
       label: its class.
-      filename: for the record; empty if there is none.
-      raw: (height, width, channels) if the bytes are pixels, one plane a channel.
-      extra: what further features of the record are made of; small, for there are millions.
+      filename: file name in the record; empty to omit it.
+      raw: (height, width, channels) if the bytes are pixels, stored as one plane per channel.
+      extra: arguments of `Plan.features`; kept small, since there may be millions of items.
     """
 
     source: sources.Source
@@ -49,12 +49,13 @@ class Item(NamedTuple):
 def prepared(
     items: Sequence[Item], rules: images.Rules, num_workers: int | None = None
 ) -> Iterator[Iterator[Result]]:
-    """Gives the prepared pictures in the order of the items, or for a bad one the reason.
+    """Yields an iterator over the prepared images, in order; for a bad image, the reason.
 
     Args:
-      items: the pictures.
-      rules: what is done with one.
-      num_workers: processes; 0 for none; default: one a core, none for a few pictures.
+      items: the images.
+      rules: how to prepare an image.
+      num_workers: number of processes; 0 uses this process; default: one per core, or 0 if there
+        are few images.
 
     Raises:
       RunError: if a process has died.
@@ -75,8 +76,8 @@ def prepared(
         yield _in_order(pool, chunks, ahead=3 * num_workers)
     except BrokenProcessPool as error:
         raise _checks.RunError(
-            "A process that prepares pictures has died (memory, or a crash of a decoder);"
-            " the same command again goes on after the last whole shard"
+            "A worker process died (out of memory, or a crash of an image decoder)."
+            " Run the same command again to resume after the last finished shard"
         ) from error
     finally:
         with signals.deferred():
@@ -88,8 +89,7 @@ Job = tuple[sources.Source, tuple[int, int, int] | None, images.Rules]
 
 
 def prepare_chunk(jobs: Iterable[Job]) -> list[Result]:
-    """Reads and prepares pictures; gives the reason where one is bad. Stops early if nobody wants
-    the rest."""
+    """Reads and prepares images; returns the reason for a bad one. Stops early on shutdown."""
     return [_prepare(*job) for job in itertools.takewhile(lambda _: not _is_stopped(), jobs)]
 
 
@@ -97,7 +97,7 @@ def _never() -> bool:
     return False
 
 
-_is_stopped: Callable[[], bool] = _never  # of a worker, that of its parent's event
+_is_stopped: Callable[[], bool] = _never  # in a worker: whether the parent has set its event
 
 
 def _prepare(
@@ -127,12 +127,12 @@ def _in_order(
 def _start(stop: multiprocessing.synchronize.Event) -> None:
     global _is_stopped
     _is_stopped = stop.is_set
-    _KEPT.enter_context(images.pillow_settings())
+    _SETTINGS.enter_context(images.pillow_settings())
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
-    # A worker waits on a pipe whose other end it holds too, so it would outlive a killed parent.
+    # A worker waits on a pipe whose other end it also holds, so it would outlive a killed parent.
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from preprocessing import channels
-from slim.data import pictures
+from slim.data import encoded_images
 
 PADDING = 4
 MAX_BRIGHTNESS = 63
@@ -13,7 +13,7 @@ CONTRAST = (0.2, 1.8)
 
 
 def preprocess_for_train(
-    image: tf.Tensor | pictures.EncodedPicture,
+    image: tf.Tensor | encoded_images.EncodedImage,
     height: int,
     width: int,
     *,
@@ -45,7 +45,7 @@ def preprocess_for_train(
     # All random numbers at once: each call costs as much as an operation on so small an image.
     numbers = tf.random.stateless_uniform([5], seed)
     _, _, flip, brightness, contrast = tf.unstack(numbers)
-    image = tf.cast(pictures.whole(image), tf.float32)
+    image = tf.cast(encoded_images.decode(image), tf.float32)
     if use_grayscale:
         image = channels.as_grayscale(image)
     if random_crop:

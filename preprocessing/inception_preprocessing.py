@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from preprocessing import channels, legacy_resize
 from slim import _checks
-from slim.data import pictures
+from slim.data import encoded_images
 
 CENTRAL_FRACTION = 0.875
 MIN_OBJECT_COVERED = 0.1
@@ -106,7 +106,7 @@ def _changed_colors(image: tf.Tensor, order: Sequence[str], amounts: tf.Tensor) 
 
 
 def distorted_bounding_box_crop(
-    image: tf.Tensor | pictures.EncodedPicture,
+    image: tf.Tensor | encoded_images.EncodedImage,
     seed: tf.Tensor,
     bbox: tf.Tensor | None = None,
     target_size: tuple[int, int] | None = None,
@@ -124,7 +124,7 @@ def distorted_bounding_box_crop(
       bbox: `[1, number, 4]` in [0, 1] as ymin, xmin, ymax, xmax; None or no box stands for the
         whole image.
       target_size: height and width that the part will be resized to, in pixels: large parts of
-        encoded images are then decoded at a smaller scale, see `pictures.Picture.window`.
+        encoded images are then decoded at a smaller scale, see `encoded_images.Image.window`.
       min_object_covered: minimum fraction of a box that the part covers.
       aspect_ratio_range: range of the part's aspect ratio, width to height.
       area_range: range of the part's area, as a fraction of the image.
@@ -136,7 +136,7 @@ def distorted_bounding_box_crop(
     if bbox is None:
         bbox = tf.constant([[[0.0, 0.0, 1.0, 1.0]]])
 
-    def choose(source: pictures.Picture) -> tf.Tensor:
+    def choose(source: encoded_images.Image) -> tf.Tensor:
         begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
             source.shape(),
             bbox,
@@ -149,11 +149,11 @@ def distorted_bounding_box_crop(
         )
         return source.window(begin[:2], size[:2], target_size)[0]
 
-    return pictures.cut(image, choose)
+    return encoded_images.crop(image, choose)
 
 
 def preprocess_for_train(
-    image: tf.Tensor | pictures.EncodedPicture,
+    image: tf.Tensor | encoded_images.EncodedImage,
     height: int,
     width: int,
     *,
@@ -206,7 +206,7 @@ def preprocess_for_train(
             area_range=area_range,
         )
     else:
-        part = pictures.whole(image)
+        part = encoded_images.decode(image)
     scale = 1.0 if part.dtype.is_floating else 1.0 / part.dtype.max
     method, flip, order, *amounts = tf.unstack(
         tf.random.stateless_uniform([3 + len(_DISTORTIONS)], draw_seed)

@@ -5,11 +5,11 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from preprocessing import channels
-from slim.data import pictures
+from slim.data import encoded_images
 
 
 def preprocess_for_train(
-    image: tf.Tensor | pictures.EncodedPicture,
+    image: tf.Tensor | encoded_images.EncodedImage,
     height: int,
     width: int,
     *,
@@ -31,7 +31,7 @@ def preprocess_for_train(
     Returns:
       `[height, width, channels]` in float32, values in [-1, 1).
     """
-    image = _at_size(pictures.whole(image), height, width, use_grayscale)
+    image = _at_size(encoded_images.decode(image), height, width, use_grayscale)
     return _scaled(image if distort is None else distort(image, seed))
 
 

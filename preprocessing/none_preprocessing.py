@@ -5,11 +5,11 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from preprocessing import channels, legacy_resize
-from slim.data import pictures
+from slim.data import encoded_images
 
 
 def preprocess_for_train(
-    image: tf.Tensor | pictures.EncodedPicture,
+    image: tf.Tensor | encoded_images.EncodedImage,
     height: int,
     width: int,
     *,
@@ -30,7 +30,9 @@ def preprocess_for_train(
     Returns:
       `[height, width, channels]` in float32, values 0 to 255.
     """
-    image = preprocess_for_eval(pictures.whole(image), height, width, use_grayscale=use_grayscale)
+    image = preprocess_for_eval(
+        encoded_images.decode(image), height, width, use_grayscale=use_grayscale
+    )
     return image if distort is None else distort(image, seed)
 
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from preprocessing import channels, legacy_resize
 from slim import _checks
-from slim.data import pictures
+from slim.data import encoded_images
 
 MEANS = (123.68, 116.78, 103.94)
 RESIZE_SIDE_MIN = 256
@@ -19,7 +19,7 @@ RESIZE_SIDE_MAX = 512
 
 
 def preprocess_for_train(
-    image: tf.Tensor | pictures.EncodedPicture,
+    image: tf.Tensor | encoded_images.EncodedImage,
     height: int,
     width: int,
     *,
@@ -65,10 +65,10 @@ def preprocess_for_train(
     place = draws[:2] if random_crop else None
     is_flipped = (draws[2] < 0.5) if random_flip else tf.constant(False)
 
-    def choose(source: pictures.Picture) -> tf.Tensor:
+    def choose(source: encoded_images.Image) -> tf.Tensor:
         return _part_of_resized(source, side, place, is_flipped, height, width)
 
-    image = channels.convert(pictures.cut(image, choose), use_grayscale=False)
+    image = channels.convert(encoded_images.crop(image, choose), use_grayscale=False)
     if distort is not None:
         image = distort(image, seed)
     return subtract_means(image, use_grayscale)
@@ -126,7 +126,7 @@ def preprocess_image(
 
 
 def _part_of_resized(
-    source: pictures.Picture,
+    source: encoded_images.Image,
     side: tf.Tensor,
     place: tf.Tensor | None,
     is_flipped: tf.Tensor,

@@ -1,6 +1,6 @@
 # Sourced by the other scripts, from any working directory: . "$(dirname "$0")/environment.sh" [base|dev]
-# Makes .venv with Python 3.11 to 3.13 and installs the locked packages, unless that is done already.
-# Afterwards $ROOT is the checkout and $PYTHON the interpreter. SLIM_PYTHON chooses the Python to start from.
+# Creates .venv with Python 3.11 to 3.13 and installs the locked packages, unless they are installed already.
+# Sets ROOT to the checkout and PYTHON to the interpreter. SLIM_PYTHON selects the Python that creates .venv.
 
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 PYTHON="$ROOT/.venv/bin/python"
@@ -17,7 +17,7 @@ slim_find_python() {
       return
     fi
   done
-  echo "Python 3.11, 3.12 or 3.13 with venv was not found; install one, or name it: SLIM_PYTHON=/path/to/python" >&2
+  echo "Python 3.11, 3.12 or 3.13 with venv not found. Install one, or set SLIM_PYTHON=/path/to/python" >&2
   return 2
 }
 
@@ -25,23 +25,23 @@ slim_install() {
   local lock="$ROOT/requirements/$1.txt" stamp="$ROOT/.venv/installed-$1" sum python
   sum="$(cksum <"$lock")"
   if [ -x "$PYTHON" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$sum" ] && slim_python_fits "$PYTHON"; then
-    echo "Environment: $ROOT/.venv (as locked)"
+    echo "Environment: $ROOT/.venv (up to date)"
     return
   fi
   if ! { [ -x "$PYTHON" ] && slim_python_fits "$PYTHON"; }; then
     python="$(slim_find_python)" || return
     if [ -L "$ROOT/.venv" ] || { [ -e "$ROOT/.venv" ] && ! ls "$ROOT"/.venv/installed-* >/dev/null 2>&1; }; then
-      echo "$ROOT/.venv was not created by this script and has no fitting Python. Move it away" >&2
+      echo "$ROOT/.venv was not created by this script and has no Python 3.11 to 3.13. Move it away" >&2
       return 2
     fi
-    echo "Environment: making $ROOT/.venv"
+    echo "Environment: creating $ROOT/.venv"
     "$python" -m venv --clear "$ROOT/.venv" || return
   fi
   echo "Environment: installing requirements/$1.txt"
   rm -f "$ROOT"/.venv/installed-{base,dev}
   "$PYTHON" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock" || return
   echo "$sum" >"$stamp"
-  # The packages of the development lock include the base's, at the same versions.
+  # The development lock includes the packages of the base lock, at the same versions.
   [ "$1" != dev ] || cksum <"$ROOT/requirements/base.txt" >"$ROOT/.venv/installed-base"
 }
 

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# Inception-ResNet V2, pretrained on ImageNet, on five kinds of flowers: first its last layers alone, then all of it. The
-# settings are those of the original's script of this name.
+# Fine-tunes Inception-ResNet V2, pretrained on ImageNet, on five kinds of flowers: first the last layers, then all of
+# them. Uses the settings of TF-Slim's script of this name.
 #
-#   scripts/finetune_inception_resnet_v2_on_flowers.sh [FOLDER]        (default: build/inception_resnet_v2_flowers)
+#   scripts/finetune_inception_resnet_v2_on_flowers.sh [DIR]        (default: build/inception_resnet_v2_flowers)
 #
-# Environment: see recipe.sh; HEAD_STEPS (1000), ALL_STEPS (500). SOURCE_DIR, if given, holds flower_photos.tgz and
+# Environment: see recipe.sh; HEAD_STEPS (1000), ALL_STEPS (500). SOURCE_DIR, if set, contains flower_photos.tgz and
 # inception_resnet_v2_2016_08_30.tar.gz.
-# Hardware: a GPU, or a CPU and patience.
-# Time: about 3 hours on 2 CPU cores, estimated from that of a step.
-# Result: the original names no accuracy on flowers; the pretrained network has 80.4 % on ImageNet as published. Verified
-# here: every step, on small pictures and a checkpoint of the same names in the true formats. Not verified: the accuracy.
+# Hardware: a GPU; a CPU is slow but sufficient.
+# Time: about 3 hours on 2 CPU cores, estimated from the time per step.
+# Result: TF-Slim states no accuracy on flowers; the published accuracy of the pretrained network on ImageNet is 80.4 %.
+# Verified: every step, on small images and a checkpoint with the same names in the original formats. Not verified: the
+# accuracy.
 . "$(dirname "${BASH_SOURCE[0]}")/recipe.sh" inception_resnet_v2_flowers "$@"
 
 LAST=InceptionResnetV2/Logits,InceptionResnetV2/AuxLogits
@@ -19,7 +20,7 @@ train head "${HEAD_STEPS:-1000}" --model_name=inception_resnet_v2 --checkpoint_p
   --checkpoint_exclude_scopes="$LAST" --trainable_scopes="$LAST" --batch_size="${BATCH_SIZE:-32}" \
   --optimizer=rmsprop --learning_rate=0.01 --learning_rate_decay_type=fixed --weight_decay=0.00004
 evaluate head validation
-train all "${ALL_STEPS:-500}" --model_name=inception_resnet_v2 --checkpoint_path="$FOLDER/head" \
+train all "${ALL_STEPS:-500}" --model_name=inception_resnet_v2 --checkpoint_path="$DIR/head" \
   --batch_size="${BATCH_SIZE:-32}" --optimizer=rmsprop --learning_rate=0.0001 --learning_rate_decay_type=fixed \
   --weight_decay=0.00004
 evaluate all validation

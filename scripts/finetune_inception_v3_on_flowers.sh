@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# Inception V3, pretrained on ImageNet, on five kinds of flowers: first its last layers alone, then all of it. The
-# settings are those of the original's script of this name.
+# Fine-tunes Inception V3, pretrained on ImageNet, on five kinds of flowers: first the last layers, then all of them.
+# Uses the settings of TF-Slim's script of this name.
 #
-#   scripts/finetune_inception_v3_on_flowers.sh [FOLDER]        (default: build/inception_v3_flowers)
+#   scripts/finetune_inception_v3_on_flowers.sh [DIR]        (default: build/inception_v3_flowers)
 #
-# Environment: see recipe.sh; HEAD_STEPS (1000), ALL_STEPS (500). SOURCE_DIR, if given, holds flower_photos.tgz and
+# Environment: see recipe.sh; HEAD_STEPS (1000), ALL_STEPS (500). SOURCE_DIR, if set, contains flower_photos.tgz and
 # inception_v3_2016_08_28.tar.gz.
-# Hardware: a GPU, or a CPU and patience.
-# Time: about 1:30 hours on 2 CPU cores, estimated from that of a step (head 2 s, all 6 s).
-# Result: the original names no accuracy on flowers; the pretrained network has 78.0 % on ImageNet as published. Verified
-# here: every step, on small pictures and a checkpoint of the same names in the true formats. Not verified: the accuracy.
+# Hardware: a GPU; a CPU is slow but sufficient.
+# Time: about 1:30 hours on 2 CPU cores, estimated from the time per step (head 2 s, all 6 s).
+# Result: TF-Slim states no accuracy on flowers; the published accuracy of the pretrained network on ImageNet is 78.0 %.
+# Verified: every step, on small images and a checkpoint with the same names in the original formats. Not verified: the
+# accuracy.
 . "$(dirname "${BASH_SOURCE[0]}")/recipe.sh" inception_v3_flowers "$@"
 
 LAST=InceptionV3/Logits,InceptionV3/AuxLogits
@@ -19,7 +20,7 @@ train head "${HEAD_STEPS:-1000}" --model_name=inception_v3 --checkpoint_path="$C
   --checkpoint_exclude_scopes="$LAST" --trainable_scopes="$LAST" --batch_size="${BATCH_SIZE:-32}" \
   --optimizer=rmsprop --learning_rate=0.01 --learning_rate_decay_type=fixed --weight_decay=0.00004
 evaluate head validation
-train all "${ALL_STEPS:-500}" --model_name=inception_v3 --checkpoint_path="$FOLDER/head" --batch_size="${BATCH_SIZE:-32}" \
+train all "${ALL_STEPS:-500}" --model_name=inception_v3 --checkpoint_path="$DIR/head" --batch_size="${BATCH_SIZE:-32}" \
   --optimizer=rmsprop --learning_rate=0.0001 --learning_rate_decay_type=fixed --weight_decay=0.00004
 evaluate all validation
 export_and_predict all validation

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Renews requirements/*.txt from pyproject.toml: exact versions with hashes, for every Python that it allows.
-# Needs uv. The result names no index: pip takes the files from where it is configured to.
+# Updates requirements/*.txt from pyproject.toml: exact versions with hashes, for all supported Python versions.
+# Requires uv. The result contains no index URL: pip uses its configured index.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 lock() {

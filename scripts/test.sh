@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# All checks, the same here and in CI: lint, format, types, tests.
+# Runs all checks, as CI does: lint, format, types, tests.
 #
-#   scripts/test.sh [--slow] [arguments of pytest]
+#   scripts/test.sh [--slow] [pytest arguments]
 #
 # --slow also runs the tests that take more than five seconds each.
 set -euo pipefail
@@ -15,7 +15,7 @@ fi
 "$PYTHON" -m ruff check .
 "$PYTHON" -m ruff format --check .
 "$PYTHON" -m mypy
-# A process for each core, at most four for the memory's sake; a file's tests stay in one, for what they share. In their
-# own order: put first, the files with most tests would leave those with few long ones to the end, one after the other.
+# One process per core, at most four to limit memory. The tests of a file run in one process, because they share fixtures.
+# Files keep their order: xdist would start those with the most tests first, and leave a few long tests to the end.
 TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-3}" "$PYTHON" -m pytest -n auto --maxprocesses=4 --dist=loadfile \
   --no-loadscope-reorder ${marks[@]+"${marks[@]}"} "$@"

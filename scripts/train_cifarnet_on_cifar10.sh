@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# CifarNet on the ten classes of CIFAR-10, with the settings of the original's script of this name.
+# Trains CifarNet on CIFAR-10 with the settings of TF-Slim's script of this name.
 #
-#   scripts/train_cifarnet_on_cifar10.sh [FOLDER]        (default: build/cifarnet_cifar10)
+#   scripts/train_cifarnet_on_cifar10.sh [DIR]        (default: build/cifarnet_cifar10)
 #
 # Environment: see recipe.sh; STEPS (100000).
-# Hardware: any CPU. Time: about 90 minutes on 2 cores, estimated from that of a step.
-# Result: the original names no accuracy. Verified here: every step, on small archives in the true format. Not verified:
-# the accuracy on CIFAR-10.
+# Hardware: any CPU. Time: about 90 minutes on 2 cores, estimated from the time per step.
+# Result: TF-Slim states no accuracy. Verified: every step, on small archives in the original format. Not verified: the
+# accuracy on CIFAR-10.
 . "$(dirname "${BASH_SOURCE[0]}")/recipe.sh" cifarnet_cifar10 "$@"
 
 get_data cifar10

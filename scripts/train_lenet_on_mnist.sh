@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# LeNet on the handwritten digits of MNIST, with the settings of the original's script of this name.
+# Trains LeNet on MNIST with the settings of TF-Slim's script of this name.
 #
-#   scripts/train_lenet_on_mnist.sh [FOLDER]        (default: build/lenet_mnist)
+#   scripts/train_lenet_on_mnist.sh [DIR]        (default: build/lenet_mnist)
 #
 # Environment: see recipe.sh; STEPS (20000).
-# Hardware: any CPU. Time: about 15 minutes on 2 cores, estimated from that of a step.
-# Result: a test accuracy of about 0.99, as published for LeNet-5 (LeCun et al., 1998: 0.95 to 0.8 % errors); the original
-# names none. Verified here: every step, on small archives in the true format. Not verified: the accuracy on MNIST.
+# Hardware: any CPU. Time: about 15 minutes on 2 cores, estimated from the time per step.
+# Result: a test accuracy of about 0.99, as published for LeNet-5 (LeCun et al., 1998: 0.95 to 0.8 % errors);
+# TF-Slim states none. Verified: every step, on small archives in the original format. Not verified: the accuracy on MNIST.
 . "$(dirname "${BASH_SOURCE[0]}")/recipe.sh" lenet_mnist "$@"
 
 get_data mnist

@@ -12,8 +12,17 @@ import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import tensorflow as tf
+from google.protobuf import message
 
 _COUNT = 8
+
+
+def files(folder: str, pattern: str) -> list[str]:
+    """Returns the regular files in a folder that match a pattern, sorted; there has to be one."""
+    found = glob.glob(os.path.join(glob.escape(folder), pattern))
+    if not (found := sorted(filter(os.path.isfile, found))):
+        sys.exit(f"try_export.py: {folder} has no file {pattern}")
+    return found
 
 
 def pictures(data: str, split: str, folder: str) -> dict[str, int]:
@@ -24,9 +33,9 @@ def pictures(data: str, split: str, folder: str) -> dict[str, int]:
         "image/format": tf.io.FixedLenFeature([], tf.string),
         "image/class/label": tf.io.FixedLenFeature([], tf.int64),
     }
-    files = sorted(glob.glob(os.path.join(data, f"*{split}*.tfrecord*")))
+    shards = files(data, f"*{split}*.tfrecord*")
     found = {}
-    for number, record in enumerate(tf.data.TFRecordDataset(files).take(_COUNT)):
+    for number, record in enumerate(tf.data.TFRecordDataset(shards).take(_COUNT)):
         example = tf.io.parse_single_example(record, features)
         ending = example["image/format"].numpy().decode()
         path = os.path.join(folder, f"{number}.{ending}")
@@ -62,15 +71,21 @@ def network(path: str):
 
 def main(export: str, data: str, split: str, folder: str) -> None:
     """Prints the class that the export gives each picture, and that of its record."""
-    (path,) = glob.glob(os.path.join(export, "*.pb"))
-    with open(os.path.join(export, "labels.txt"), encoding="utf-8") as file:
+    (path,) = files(export, "*.pb")
+    (labels_path,) = files(export, "labels.txt")
+    with open(labels_path, encoding="utf-8") as file:
         names = file.read().splitlines()
     labels = pictures(data, split, folder)
-    files = tf.stack([tf.io.read_file(picture) for picture in labels])
-    answers = tf.argmax(network(path)(files), axis=-1).numpy()
+    encoded = tf.stack([tf.io.read_file(picture) for picture in labels])
+    answers = tf.argmax(network(path)(encoded), axis=-1).numpy()
     for picture, label, answer in zip(labels, labels.values(), answers, strict=True):
         print(f"{os.path.basename(path)}: {picture} is {names[answer]} (it is {names[label]})")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if len(sys.argv) != 5:
+        sys.exit("usage: try_export.py EXPORT DATA SPLIT PICTURES")
+    try:
+        main(*sys.argv[1:])
+    except (OSError, ValueError, IndexError, tf.errors.OpError, message.DecodeError) as error:
+        sys.exit(f"try_export.py: {' '.join(str(error).split())}")

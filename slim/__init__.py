@@ -14,7 +14,7 @@ before.
 import importlib
 from typing import Any
 
-# These two modules need no TensorFlow. `slim.arg_scope` is the function, as in the original.
+# These two modules need no TensorFlow. `slim.arg_scope` is the function, as in TF-Slim.
 from slim.arg_scope import (
     add_arg_scope,
     arg_scope,
@@ -35,7 +35,7 @@ _MODULES = [
     "optimizers",
     "quantization",
 ]
-# Modules of `slim.data`, where the original had them.
+# Modules of `slim.data`, which TF-Slim had here.
 _OF_DATA = ["dataset", "dataset_data_provider", "parallel_reader", "tfexample_decoder"]
 _NAMES = {
     "slim.checkpoints": """
@@ -69,7 +69,7 @@ _NAMES = {
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
-__all__ = [  # noqa: PLE0604 - the tables above are its one source
+__all__ = [  # noqa: PLE0604 - the tables above are the only source
     "add_arg_scope",
     "arg_scope",
     "arg_scope_func_key",

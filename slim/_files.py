@@ -1,8 +1,8 @@
-"""Opens files whose origin is unknown; no TensorFlow here.
+"""Opens files of unknown origin; no TensorFlow here.
 
-Where a file is expected, a FIFO or a device would block or never end, a link could lead anywhere,
-and a file could be larger than memory. All reads of files by name go through `open_regular` or
-`read_bounded`, and all files that are created in place, such as locks, through `open_lock`.
+In place of a file, a FIFO or a device may block or never end, a link may point anywhere, and a file
+may be larger than memory. All files are read through `open_regular` or `read_bounded`, and written
+through `open_output`, `open_lock` or `create_exclusive` or the functions of `slim._paths`.
 """
 
 import errno
@@ -10,33 +10,26 @@ import itertools
 import os
 import stat
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Any
 
 from slim import _checks
 
 MAX_LINE_BYTES = 1 << 16  # of a text file
 
 
-def open_regular(path: str | os.PathLike[str]) -> IO[bytes]:
+def open_regular(path: str | os.PathLike[str], buffering: int = -1) -> IO[bytes]:
     """Opens a regular file for reading, without ever blocking.
 
-    Links are followed: a user may keep data behind one.
+    Links are followed: users may keep data elsewhere.
 
     Args:
       path: the file.
+      buffering: as in `open`.
 
     Raises:
       OSError: if it cannot be opened, or is a directory, FIFO, socket or device.
     """
-    # O_NONBLOCK: a FIFO without a writer would block in open() itself.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        _check_regular(descriptor, path)
-        os.set_blocking(descriptor, True)
-        return os.fdopen(descriptor, "rb")
-    except BaseException:
-        os.close(descriptor)
-        raise
+    return _open(path, os.O_RDONLY, "rb", buffering=buffering)
 
 
 def read_bounded(path: str | os.PathLike[str], max_bytes: int) -> bytes:
@@ -44,7 +37,7 @@ def read_bounded(path: str | os.PathLike[str], max_bytes: int) -> bytes:
 
     Args:
       path: the file.
-      max_bytes: the largest size to accept.
+      max_bytes: maximum size.
 
     Raises:
       OSError: as `open_regular`, or if the file is larger (`errno.EFBIG`).
@@ -57,59 +50,69 @@ def read_bounded(path: str | os.PathLike[str], max_bytes: int) -> bytes:
 
 
 def open_lock(path: str | os.PathLike[str], *, create: bool = True) -> IO[str]:
-    """Opens a file to be locked, creating it if needed; its content is kept.
+    """Opens a file for locking, creates it if needed and keeps its content.
 
     Args:
       path: the file.
-      create: whether to create it.
+      create: whether to create the file.
 
     Raises:
-      OSError: if it is a link (`errno.ELOOP`) or no regular file, or cannot be created.
+      OSError: if it is a link (`errno.ELOOP`), not a regular file, or cannot be created.
     """
-    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    descriptor = os.open(path, flags | (os.O_CREAT if create else 0), 0o666)
-    try:
-        _check_regular(descriptor, path)
-        return os.fdopen(descriptor, "r+", encoding="utf-8", errors="replace")
-    except BaseException:
-        os.close(descriptor)
-        raise
+    flags = os.O_RDWR | os.O_NOFOLLOW | (os.O_CREAT if create else 0)
+    return _open(path, flags, "r+", encoding="utf-8", errors="replace")
+
+
+def move_aside(path: str) -> str:
+    """Renames a path to `PATH.damaged`, or `PATH.damaged-N`, and returns the new name."""
+    backup, number = f"{path}.damaged", 1
+    while os.path.lexists(backup):
+        number += 1
+        backup = f"{path}.damaged-{number}"
+    os.rename(path, backup)
+    return backup
 
 
 def create_exclusive(path: str | os.PathLike[str]) -> IO[bytes]:
     """Creates a file for writing.
 
     Raises:
-      FileExistsError: if anything has that name, a dangling link included.
+      FileExistsError: if the path exists, even as a broken link.
     """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    return os.fdopen(os.open(path, flags, 0o666), "wb")
+    return _open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, "wb")
 
 
 def open_output(path: str | os.PathLike[str], *, append: bool) -> IO[bytes]:
-    """Opens a file for writing, creating it if needed.
+    """Opens a file for writing and creates it if needed.
 
     Args:
       path: the file.
-      append: whether to keep its content and write behind it.
+      append: whether to keep the content and append to it.
 
     Raises:
-      OSError: if it is a link (`errno.ELOOP`) or no regular file; nothing is changed then.
+      OSError: if it is a link (`errno.ELOOP`) or not a regular file; it is unchanged then.
     """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    descriptor = os.open(path, flags | (os.O_APPEND if append else 0), 0o666)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | (os.O_APPEND if append else 0)
+    file: IO[bytes] = _open(path, flags, "ab" if append else "wb")
+    if not append:
+        file.truncate()
+    return file
+
+
+def _open(path: str | os.PathLike[str], flags: int, mode: str, **options: Any) -> IO[Any]:
+    # O_NONBLOCK: a FIFO without a writer would block in open() itself.
+    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
     try:
         _check_regular(descriptor, path)
-        if not append:
-            os.ftruncate(descriptor, 0)
-        return os.fdopen(descriptor, "ab" if append else "wb")
+        os.set_blocking(descriptor, True)
+        return os.fdopen(descriptor, mode, **options)
     except BaseException:
         os.close(descriptor)
         raise
 
 
 def kind_of(path: str | os.PathLike[str]) -> str:
-    """Returns what a path is, in words: "a regular file", "a link", "a FIFO", "missing", ..."""
+    """Returns the type of a path: "a regular file", "a link", "a FIFO", "missing", ..."""
     try:
         return _in_words(os.lstat(path).st_mode)
     except (FileNotFoundError, NotADirectoryError):
@@ -117,7 +120,7 @@ def kind_of(path: str | os.PathLike[str]) -> str:
 
 
 def read_text_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
-    """Yields number, from 1, and text of each line of a UTF-8 file that is not blank.
+    """Yields the number, from 1, and text of each line of a UTF-8 file that is not blank.
 
     Raises:
       UserError: if the file cannot be read, or a line is not UTF-8 or longer than `MAX_LINE_BYTES`.

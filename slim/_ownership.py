@@ -1,8 +1,8 @@
-"""What this project created, and what belongs to the user; no TensorFlow here.
+"""Distinguishes slim's directories and files from the user's; no TensorFlow here.
 
-A directory in which we write carries a mark, the file `.slim`, from its first use on. Only a new or
-empty directory is marked, or one whose content is recognized as written by an earlier version.
-Anything else in it is the user's: such a directory is refused, never cleaned.
+Directories that slim writes to are marked by a file, `.slim`. Only new or empty directories are
+marked, and those recognized as written by an earlier version. A directory with anything else
+belongs to the user: using it is an error, and nothing in it is removed.
 """
 
 import contextlib
@@ -21,13 +21,14 @@ import msgspec
 from slim import _checks, _files, _json, _paths
 
 MARK = ".slim"
-_VERSION = 1  # of the mark's form
-_MAX_MARK_BYTES = 1 << 20
-# What operating systems and file systems put into directories by themselves.
-_LITTER = re.compile(
+_VERSION = 1  # of the mark's format
+_MAX_BYTES = 1 << 20
+# Files of operating systems and file systems.
+_SYSTEM_FILES = re.compile(
     r"\.DS_Store|\.localized|\.directory|\.Spotlight-V100|\.Trashes|\.fseventsd|\.snapshots?"
     r"|\.nfs[0-9a-f]+|Thumbs\.db|desktop\.ini|lost\+found"
 )
+_ADVICE = "Use another directory, new or empty"
 _KINDS = {
     "dataset": "a dataset",
     "run": "a training run",
@@ -41,13 +42,13 @@ _KINDS = {
 
 @dataclasses.dataclass(frozen=True)
 class Mark:
-    """What a directory is.
+    """The content of a mark.
 
     Attributes:
-      kind: a key of `_KINDS`.
-      version: of the mark's form.
+      kind: kind of directory, a key of `_KINDS`.
+      version: version of the mark's format.
       command: the program that created it.
-      files: names of the files that may be in it; empty where the directory is ours as a whole.
+      files: names of slim's files in it; empty if everything in it is slim's.
     """
 
     kind: str
@@ -57,13 +58,13 @@ class Mark:
 
 
 def read_mark(directory: str) -> Mark | None:
-    """Returns a directory's mark, or None if it has none that we wrote."""
+    """Returns a directory's mark, or None without a valid one."""
     path = os.path.join(directory, MARK)
+    if not is_regular(path):
+        return None
     try:
-        if not stat.S_ISREG(os.lstat(path).st_mode):
-            return None
-        return _json.read(path, Mark, advice="", max_bytes=_MAX_MARK_BYTES)
-    except (OSError, _checks.UserError):
+        return _json.read(path, Mark, advice="", max_bytes=_MAX_BYTES)
+    except _checks.UserError:
         return None
 
 
@@ -75,114 +76,104 @@ def check(
     recognize: Callable[[str], bool] | None = None,
     also: Iterable[str] = (),
 ) -> None:
-    """Checks that a directory may be written in; writes nothing.
+    """Checks that a directory may be written to, without changing it.
 
     Args:
-      directory: it need not exist, and may be a link to a directory.
-      kind: what is to be written in it.
-      name: the argument to name in an error.
-      recognize: returns whether a directory without a mark was written by an earlier version.
-      also: further kinds of directories that may be written in.
+      directory: the directory, or a link to one; need not exist.
+      kind: kind of directory, a key of `_KINDS`.
+      name: the argument's name in error messages.
+      recognize: returns whether an unmarked directory was written by an earlier version.
+      also: further kinds that are allowed.
 
     Raises:
-      UserError: if it holds anything that we did not create, or is of another kind.
+      UserError: if it contains anything that slim did not create, or is of another kind.
     """
     try:
         entries = sorted(os.listdir(directory))
     except (FileNotFoundError, NotADirectoryError):
-        return  # `check_writable_directory` reports what is wrong with it
+        return  # `check_writable_directory` reports errors
     except OSError as error:
         raise _checks.UserError(f"{name}={directory!r} cannot be read: {error.strerror}") from None
     mark = read_mark(directory)
     if mark is not None:
         if mark.kind not in (kind, *also):
-            found = _KINDS.get(mark.kind, "something else")
+            content = _KINDS.get(mark.kind, "something else")
             raise _checks.UserError(
-                f"{name}={directory!r} holds {found}, not {_KINDS[kind]}."
-                " Use another directory, new or empty"
+                f"{name}={directory!r} holds {content}, not {_KINDS[kind]}. {_ADVICE}"
             )
         return
     others = [entry for entry in entries if not _is_tolerated(directory, entry)]
     if others and not (recognize and recognize(directory)):
         shown = _checks.listed(map(_json.printable, others), 5)
         raise _checks.UserError(
-            f"{name}={directory!r} holds files that slim did not create: {shown}."
-            " Use another directory, new or empty"
+            f"{name}={directory!r} holds files that slim did not create: {shown}. {_ADVICE}"
         )
 
 
-def claim(
-    directory: str,
-    kind: str,
-    *,
-    name: str = "directory",
-    recognize: Callable[[str], bool] | None = None,
-    also: Iterable[str] = (),
-) -> None:
-    """Creates a directory if needed, and marks it as ours; arguments as in `check`.
+def claim(directory: str, kind: str, *, name: str = "directory", **options: Any) -> None:
+    """Creates a directory if needed and marks it; arguments as in `check`.
 
     Raises:
-      UserError: as `check`, or if it cannot be written in.
+      UserError: as in `check`, or if it cannot be written to.
       RunError: if there is no space left.
     """
-    check(directory, kind, name=name, recognize=recognize, also=also)
+    check(directory, kind, name=name, **options)
     _paths.check_writable_directory(directory, name)
     if read_mark(directory) is None:
         _write_mark(directory, kind)
 
 
 def release(directory: str) -> None:
-    """Removes our mark from a directory that holds nothing else, after work that wrote nothing."""
+    """Removes the mark from a directory without anything else, after work that wrote nothing."""
     with contextlib.suppress(OSError):
         if os.listdir(directory) == [MARK] and read_mark(directory) is not None:
             os.remove(os.path.join(directory, MARK))
 
 
 def work_directory(path: str, kind: str, files: Iterable[str] = ()) -> None:
-    """Creates a directory for temporary files, or takes over one that this function created.
+    """Creates a directory for temporary files, or reuses one that this function created.
 
     Args:
       path: the directory.
-      kind: what it is for.
-      files: the files that will be in it; without them, all of its content is ours.
+      kind: kind of directory, a key of `_KINDS`.
+      files: names of slim's files in it; if empty, everything in it is slim's.
 
     Raises:
-      UserError: if anything else has that name.
+      UserError: if the path is anything else.
     """
-    files = tuple(files)
     with contextlib.suppress(FileExistsError):
         os.mkdir(path)
+    mark = read_own_mark(path, kind)
     if not is_real_directory(path) or (
-        not is_ours(path, kind) and any(not _is_empty_mark(path, n) for n in os.listdir(path))
+        mark is None and any(not _is_empty_mark(path, name) for name in os.listdir(path))
     ):
         raise _checks.UserError(
             f"{path} ({_files.kind_of(path)}) was not created by slim."
             " Move it away, or use another directory"
         )
-    mark = read_mark(path)
     if mark is None:
-        _write_mark(path, kind, files)
-    elif not set(files) <= set(mark.files):
-        content = _content(kind, (*mark.files, *(n for n in files if n not in mark.files)))
+        _write_mark(path, kind, tuple(files))
+    elif new := [name for name in files if name not in mark.files]:
+        content = _content(kind, (*mark.files, *new))
         _paths.write_atomically(os.path.join(path, MARK), content)
 
 
-def is_ours(path: str, kind: str) -> bool:
-    """Returns whether a path is a directory, not a link to one, with our mark of that kind."""
+def read_own_mark(path: str, kind: str) -> Mark | None:
+    """Returns the mark of a directory, not a link to one, if it is of this kind."""
     mark = read_mark(path) if is_real_directory(path) else None
-    return mark is not None and mark.kind == kind
+    return mark if mark and mark.kind == kind else None
 
 
 def remove(path: str, kind: str) -> None:
-    """Removes a directory of `work_directory`, or those of its files that the mark names.
+    """Removes a directory of `work_directory`, or the files that its mark names.
 
-    Links are not followed. A directory that we did not create stays.
+    Links are not followed. Other directories are not removed.
     """
-    if not is_ours(path, kind):
+    mark = read_own_mark(path, kind)
+    if mark is None:
         return
-    mark = read_mark(path)
-    if mark is None or not mark.files:
-        shutil.rmtree(path)  # refuses a link, and follows none
+    if not mark.files:
+        shutil.rmtree(path)  # fails for a link, and follows none
         return
     for name in mark.files:
         with contextlib.suppress(FileNotFoundError):
@@ -193,10 +184,10 @@ def remove(path: str, kind: str) -> None:
 
 
 def check_entries(directory: str, *, files: Iterable[str], directories: Iterable[str]) -> None:
-    """Checks that the entries with our names are what we create: no links, no special files.
+    """Checks that entries with slim's names are files and directories, not links or special files.
 
     Raises:
-      UserError: for the first that is not.
+      UserError: for the first one that is not.
     """
     for names, expected, fits in (
         (files, "a regular file", is_regular),
@@ -212,33 +203,33 @@ def check_entries(directory: str, *, files: Iterable[str], directories: Iterable
 
 
 def check_apart(**paths: str | None) -> None:
-    """Checks that two directories, given by the names of their options, do not overlap.
+    """Checks that two directories, by the names of their options, do not overlap.
 
     Raises:
-      UserError: if they are the same, or one lies inside the other; links are resolved.
+      UserError: if they are the same, or one is inside the other; links are resolved.
     """
     (name, path), (other_name, other) = paths.items()
     if path is None or other is None:
         return
     inside, above = _is_within(path, other), _is_within(other, path)
     if inside or above:
-        how = "the same as" if inside and above else "inside" if inside else "above"
+        relation = "the same as" if inside and above else "inside" if inside else "above"
         raise _checks.UserError(
-            f"{name}={path!r} is {how} {other_name}={other!r}. Use a directory apart from it"
+            f"{name}={path!r} is {relation} {other_name}={other!r}. Use a separate directory"
         )
 
 
 def check_output(path: str, name: str, what: str, is_earlier: Callable[[str], bool]) -> None:
-    """Checks that writing a file that the user named replaces nothing but an earlier output.
+    """Checks that an output file does not exist, or is an earlier output.
 
     Args:
       path: the file.
       name: the argument to name in an error.
-      what: what is written, in words.
+      what: kind of output, in words.
       is_earlier: returns whether an existing file is an earlier output of the same kind.
 
     Raises:
-      UserError: if something else has that name.
+      UserError: if it is anything else.
     """
     if not os.path.lexists(path):
         return
@@ -250,7 +241,7 @@ def check_output(path: str, name: str, what: str, is_earlier: Callable[[str], bo
 
 
 def has_keys(path: str, keys: Iterable[str], max_bytes: int = _json.MAX_BYTES) -> bool:
-    """Returns whether a file holds a JSON object with these keys."""
+    """Returns whether a file contains a JSON object with these keys."""
     try:
         values: Any = _json.read(path, dict[str, Any], advice="", max_bytes=max_bytes)
     except _checks.UserError:
@@ -285,21 +276,21 @@ def _has_mode(path: str, fits: Callable[[int], bool]) -> bool:
 
 
 def _is_tolerated(directory: str, name: str) -> bool:
-    """Returns whether an entry of a directory without a mark does not belong to the user."""
+    """Returns whether an entry of an unmarked directory does not belong to the user."""
     path = os.path.join(directory, name)
-    if _LITTER.fullmatch(name) or _is_empty_mark(directory, name):
+    if _SYSTEM_FILES.fullmatch(name) or _is_empty_mark(directory, name):
         return True
     return _paths.is_scratch(path) or _is_log(path)
 
 
 def _is_empty_mark(directory: str, name: str) -> bool:
-    """Returns whether an entry is what a process that was killed leaves of a mark."""
+    """Returns whether an entry is an empty mark, left by a process that was killed."""
     path = os.path.join(directory, name)
     return name == MARK and is_regular(path) and os.path.getsize(path) == 0
 
 
 def _is_log(path: str) -> bool:
-    """Returns whether a file takes our own output: `train.py > RUN/log`, `| tee RUN/a.log`."""
+    """Returns whether a file has this process's output: `train.py > RUN/log`, `| tee RUN/a.log`."""
     try:
         status = os.lstat(path)
     except OSError:
@@ -323,7 +314,7 @@ def _write_mark(directory: str, kind: str, files: tuple[str, ...] = ()) -> None:
         with _files.create_exclusive(path) as file:
             file.write(_content(kind, files))
     except FileExistsError:
-        return  # by another process of ours, at the same time
+        return  # another process created it at the same time
     except OSError as error:
         with contextlib.suppress(OSError):
             os.remove(path)
@@ -339,7 +330,7 @@ def _content(kind: str, files: tuple[str, ...]) -> bytes:
 
 
 def _is_within(path: str, other: str) -> bool:
-    """Returns whether a path is another, or lies below it; links are resolved."""
+    """Returns whether a path is the same as another or inside it; links are resolved."""
     path, other = os.path.realpath(path), os.path.realpath(other)
     while True:
         if path == other or _is_same(path, other):
@@ -352,5 +343,5 @@ def _is_within(path: str, other: str) -> bool:
 def _is_same(path: str, other: str) -> bool:
     try:
         return os.path.samefile(path, other)
-    except OSError:  # one of them does not exist
+    except OSError:  # one of the paths does not exist
         return False

@@ -1,9 +1,9 @@
-"""Directories and files that survive a crash; no TensorFlow here.
+"""Atomic writes of files, and temporary directories; no TensorFlow here.
 
-Everything is written in a scratch directory beside its destination and then renamed, so a reader
-sees the old file or the new one. A scratch directory is locked by the process that made it: the
-kernel frees the lock when the process dies, and the next writer sweeps what is unlocked. The lock
-file's text proves that the directory is ours; nothing else is ever swept.
+Files are written in a scratch directory next to their destination and then renamed, so readers
+see the old file or the new one. A scratch directory is locked by the process that created it. The
+kernel releases the lock when the process ends, and the next writer removes unlocked ones. The text
+of the lock file proves that slim created the directory; nothing else is removed.
 """
 
 import contextlib
@@ -24,25 +24,25 @@ _LOCK_TEXT = "slim: temporary files\n"
 
 
 def check_writable_directory(path: str | os.PathLike[str], name: str = "directory") -> str:
-    """Returns `path` as a string, after making the directory and writing a file in it for trial.
+    """Creates a directory if needed, checks that it is writable, and returns its path as a string.
 
     Args:
-      path: the directory, which need not exist.
-      name: the argument to name in an error.
+      path: the directory.
+      name: the argument's name in error messages.
 
     Raises:
-      UserError: if the path is empty, is a file, cannot be made or does not take a file.
+      UserError: if the path is empty or a file, or the directory cannot be created or written to.
     """
     path = os.fspath(path)
     if not path:
         raise _checks.UserError(f"{name} is empty; a directory is needed")
     if os.path.lexists(path) and not os.path.isdir(path):
-        kind = "a file" if os.path.exists(path) else "a link to nothing"
+        kind = "a file" if os.path.exists(path) else "a broken link"
         raise _checks.UserError(f"{name}={path!r} is {kind}; a directory is needed")
     try:
         os.makedirs(path, exist_ok=True)
     except OSError as error:
-        raise _checks.UserError(f"{name}={path!r} cannot be made: {error.strerror}") from error
+        raise _checks.UserError(f"{name}={path!r} cannot be created: {error.strerror}") from error
     try:
         with scratch_directory(path):
             pass
@@ -52,9 +52,9 @@ def check_writable_directory(path: str | os.PathLike[str], name: str = "director
 
 
 def try_lock(file: IO[str]) -> bool:
-    """Returns whether this process now holds the lock of an open file; it never waits.
+    """Locks an open file without waiting; returns whether this process holds the lock.
 
-    A file system that knows no locks counts as unlocked.
+    On a file system without locks, it always does.
     """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -67,7 +67,7 @@ def try_lock(file: IO[str]) -> bool:
 
 @contextlib.contextmanager
 def scratch_directory(directory: str) -> Iterator[str]:
-    """Makes a directory for half-written files in `directory`, and removes it on leaving."""
+    """Creates a directory for unfinished files in `directory`, and removes it at the end."""
     path = ""
     try:
         with signals.deferred():
@@ -91,7 +91,7 @@ def sweep_scratch(directory: str) -> list[str]:
         if not is_scratch(path):
             continue
         with contextlib.ExitStack() as stack:
-            # A process killed before it made the lock file leaves a directory without one.
+            # A process may have been killed before it created the lock file.
             with contextlib.suppress(FileNotFoundError):
                 if not try_lock(
                     stack.enter_context(_files.open_lock(os.path.join(path, "lock"), create=False))
@@ -103,13 +103,13 @@ def sweep_scratch(directory: str) -> list[str]:
 
 
 def is_scratch(path: str) -> bool:
-    """Returns whether a path is a scratch directory of ours, of a dead process or one at work."""
+    """Returns whether a path is a scratch directory, of a running process or an ended one."""
     try:
         mode = os.lstat(path).st_mode
         if not SCRATCH_NAME.fullmatch(os.path.basename(path)) or not stat.S_ISDIR(mode):
             return False
         names = os.listdir(path)
-        if names in ([], ["lock"]):  # a process may have been killed before it wrote the text
+        if names in ([], ["lock"]):  # the process may have been killed before it wrote the text
             return not names or _lock_text(path) in ("", _LOCK_TEXT)
         return "lock" in names and _lock_text(path) == _LOCK_TEXT
     except (OSError, ValueError):
@@ -122,7 +122,7 @@ def _lock_text(path: str) -> str:
 
 
 def flush_to_disk(path: str) -> None:
-    """Forces a file, or the names in a directory, to the disk."""
+    """Flushes a file, or the names in a directory, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -132,8 +132,7 @@ def flush_to_disk(path: str) -> None:
 
 @contextlib.contextmanager
 def named_in_errors(path: str) -> Iterator[None]:
-    """Gives an `OSError` of the block the name of the file that it writes; a full disk's has
-    none."""
+    """Adds the file name to an `OSError` of the block: for a full disk, it has none."""
     try:
         yield
     except OSError as error:
@@ -142,7 +141,7 @@ def named_in_errors(path: str) -> Iterator[None]:
 
 
 def check_replaceable(path: str) -> None:
-    """Checks that a path is free or a regular file, the only things that are ever replaced.
+    """Checks that a path does not exist or is a regular file; nothing else is ever replaced.
 
     Raises:
       UserError: if it is a link, a directory or a special file.
@@ -153,33 +152,33 @@ def check_replaceable(path: str) -> None:
 
 
 def write_atomically(path: str, content: bytes) -> None:
-    """Writes a file so that a crash leaves either the old content or the new.
+    """Writes a file atomically: after a crash, it has either the old or the new content.
 
     Raises:
-      UserError: if a link, a directory or a special file has that name.
+      UserError: if it is a link, a directory or a special file.
     """
     check_replaceable(path)
     directory, base = os.path.split(os.path.abspath(path))
     with named_in_errors(path), scratch_directory(directory) as scratch:
-        fresh = os.path.join(scratch, base)
-        with open(fresh, "wb") as file:
+        temporary = os.path.join(scratch, base)
+        with open(temporary, "wb") as file:
             file.write(content)
-        flush_to_disk(fresh)
-        os.replace(fresh, path)
+        flush_to_disk(temporary)
+        os.replace(temporary, path)
     flush_to_disk(directory)
 
 
 def write_new_file(path: str, content: bytes) -> None:
-    """Writes a file like `write_atomically`, creating its directory if needed."""
+    """Writes a file like `write_atomically`, and creates its directory if needed."""
     with named_in_errors(path):
         os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     write_atomically(path, content)
 
 
 def check_space(directory: str, num_bytes: int) -> None:
-    """Checks that a file of so many bytes fits into a directory.
+    """Checks that there is space for a file in a directory.
 
-    For writers that do not survive a full disk: HDF5 fails again whenever it closes the file.
+    For writers that do not handle a full disk: HDF5 fails again whenever it closes the file.
 
     Raises:
       OSError: if it does not fit, or is larger than the limit on the file size.

@@ -19,13 +19,13 @@ class Timer:
 
     def restart(self) -> None:
         """Starts a new period."""
-        self._begun = self._clock()
+        self._started = self._clock()
 
     @property
     def elapsed(self) -> float:
         """Seconds since creation or the last restart."""
-        return self._clock() - self._begun
+        return self._clock() - self._started
 
     def is_due(self) -> bool:
-        """Whether the period is over; stays true until the timer is restarted."""
+        """Returns whether the period is over; stays true until the timer is restarted."""
         return self._seconds > 0 and self.elapsed >= self._seconds

@@ -1,4 +1,4 @@
-"""Default arguments for layers, by scope: the idea that gave TF-Slim its short networks.
+"""Default arguments of layers by scope, which keep the code of networks short.
 
 ```python
 with slim.arg_scope([slim.conv2d], padding="SAME", weights_regularizer=slim.l2_regularizer(5e-4))
@@ -32,7 +32,7 @@ class _Stack(threading.local):
 
 _stack = _Stack()
 _keyword_names: dict[str, frozenset[str]] = {}
-_take_any: set[str] = set()  # keys of the functions with **kwargs
+_accept_any: set[str] = set()  # keys of the functions with **kwargs
 
 
 def arg_scope_func_key(func: Callable[..., Any]) -> str:
@@ -59,7 +59,7 @@ def add_arg_scope(func: Callable[..., Any]) -> Callable[..., Any]:
     by_position = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     positional = [p.name for p in parameters if p.kind in by_position]
     if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
-        _take_any.add(key)
+        _accept_any.add(key)
     _keyword_names[key] = frozenset(
         p.name for p in parameters if p.default is not inspect.Parameter.empty
     )
@@ -133,10 +133,10 @@ def arg_scope(
 def _extended(
     outer: Scope, functions: Iterable[Callable[..., Any]], kwargs: Mapping[str, Any]
 ) -> Scope:
-    """Returns `outer` with the keywords added for each function that takes them."""
+    """Returns `outer` with the keywords added for each function that accepts them."""
     keys = [_key_of(func) for func in functions]
     for name in kwargs:
-        if not any(_takes(key, name) for key in keys):
+        if not any(_accepts(key, name) for key in keys):
             accepted = sorted(set().union(*(_keyword_names[key] for key in keys)))
             hint = _checks.suggest(name, accepted) or "."
             raise ValueError(
@@ -145,13 +145,13 @@ def _extended(
             )
     scope = dict(outer)
     for key in keys:
-        taken = {name: value for name, value in kwargs.items() if _takes(key, name)}
-        scope[key] = {**scope.get(key, {}), **taken}
+        defaults = {name: value for name, value in kwargs.items() if _accepts(key, name)}
+        scope[key] = {**scope.get(key, {}), **defaults}
     return scope
 
 
-def _takes(key: str, name: str) -> bool:
-    return key in _take_any or name in _keyword_names[key]
+def _accepts(key: str, name: str) -> bool:
+    return key in _accept_any or name in _keyword_names[key]
 
 
 def _key_of(func: Callable[..., Any]) -> str:

@@ -1,4 +1,4 @@
-"""Evaluation of checkpoints: one, or each new one that a trainer writes.
+"""Evaluation of a checkpoint, or of each new one of a training run.
 
 ```python
 def eval_fn(images, labels):
@@ -47,7 +47,7 @@ def evaluate_once(
       logdir: directory for an event file with the results; None writes none.
       batches: tuples (or dicts by name) of the arguments of `eval_fn`.
       eval_fn: builds the network and returns, for each metric, the arguments of its `update`.
-      metrics: for each name, a function that makes a metric, such as `slim.metrics.Accuracy`.
+      metrics: for each name, a function that creates a metric, such as `slim.metrics.Accuracy`.
       num_evals: number of batches; all by default.
       variables_to_restore: maps a variable's name to its name in the checkpoint, or to None to skip
         the variable; by default every variable is restored under its own name.
@@ -56,9 +56,9 @@ def evaluate_once(
       The result of each metric by name.
 
     Raises:
-      UserError: if there is no checkpoint, or it does not hold the variables.
+      UserError: if there is no checkpoint, or it does not contain the variables.
       RunError: if it cannot be read.
-      ValueError: if `eval_fn` answers for other metrics than `metrics`, or there is no batch.
+      ValueError: if `eval_fn` returns other metrics than `metrics`, or there is no batch.
     """
     _checks.positive(num_evals=num_evals)
     prefix = checkpoints.find(checkpoint_path)
@@ -69,7 +69,7 @@ def evaluate_once(
             arguments = eval_fn(**batch) if isinstance(batch, Mapping) else eval_fn(*batch)
         if set(arguments) != set(metrics):
             raise ValueError(
-                f"eval_fn answers for {sorted(arguments)}, but the metrics are {sorted(metrics)}"
+                f"eval_fn returns {sorted(arguments)}, but the metrics are {sorted(metrics)}"
             )
         return arguments
 
@@ -113,10 +113,10 @@ def evaluation_loop(
 ) -> dict[str, float] | None:
     """Evaluates each new checkpoint of a directory.
 
-    Checkpoints that the trainer removes before they are read are skipped.
+    Checkpoints that are removed before they are read are skipped.
 
     Args:
-      checkpoint_dir: the trainer's directory.
+      checkpoint_dir: the run directory.
       logdir: see `evaluate_once`.
       batches: see `evaluate_once`.
       eval_fn: see `evaluate_once`.
@@ -144,7 +144,7 @@ def evaluation_loop(
                 num_evals=num_evals, variables_to_restore=variables_to_restore,
             )  # fmt: skip
         except checkpoints.CheckpointGone:
-            _log.warning("%s was removed before it could be read; taking the next", prefix)
+            _log.warning("%s was removed before it could be read; continuing with the next", prefix)
             continue
         done += 1
         if done == max_number_of_evaluations:

@@ -1,24 +1,34 @@
-"""Scalars, histograms and pictures for TensorBoard, written without having TensorBoard installed.
+"""Writes scalars, histograms and images for TensorBoard, which need not be installed.
 
-`tf.summary.scalar` and its like need that package; the general `tf.summary.write` does not.
-`tf.compat.v1` is used for the one message class that it takes, `SummaryMetadata`, which has no
-other public name.
+`tf.summary.scalar` and similar functions need it; `tf.summary.write` does not. `tf.compat.v1` is
+used for `SummaryMetadata`, which has no other public name.
 """
 
 import functools
+import os
 from collections.abc import Mapping
 
 import tensorflow as tf
 
+from slim import _checks, _files
+
 
 class EventFile:
-    """An event file in a directory, made when something is written.
+    """An event file in a directory, created when something is written.
 
     Args:
-      directory: made if it does not exist.
+      directory: created if it does not exist.
+
+    Raises:
+      UserError: if the path is not a directory.
     """
 
     def __init__(self, directory: str) -> None:
+        if os.path.lexists(directory) and not os.path.isdir(directory):
+            raise _checks.UserError(
+                f"{directory} is {_files.kind_of(directory)}, but event files need a directory."
+                " Move it away"
+            )
         self._directory = directory
 
     @functools.cached_property
@@ -26,50 +36,50 @@ class EventFile:
         return tf.summary.create_file_writer(self._directory)
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Writes numbers by name, at a training step."""
+        """Writes scalars by name, at a training step."""
         with self._writer.as_default(step=step):
             for name, value in values.items():
                 data = tf.constant(value, tf.float32)
                 tf.summary.write(name, data, metadata=_metadata("scalars"))
 
     def histograms(self, step: int, buckets: Mapping[str, tf.Tensor]) -> None:
-        """Writes what `histogram` gave, by name, at a training step."""
+        """Writes results of `histogram` by name, at a training step."""
         with self._writer.as_default(step=step):
             for name, data in buckets.items():
                 data = tf.cast(data, tf.float64)
                 tf.summary.write(name, data, metadata=_metadata("histograms"))
 
-    def picture(self, step: int, name: str, png: bytes, size: tuple[int, int]) -> None:
-        """Writes the PNG file of a picture of `size` (width, height), at a training step."""
+    def image(self, step: int, name: str, png: bytes, size: tuple[int, int]) -> None:
+        """Writes an image, encoded as PNG, of `size` (width, height), at a training step."""
         width, height = (str(side).encode() for side in size)
         with self._writer.as_default(step=step):
             data = tf.constant([width, height, png])
             tf.summary.write(name, data, metadata=_metadata("images"))
 
     def flush(self) -> None:
-        """Brings what was written to the disk."""
+        """Flushes the file to disk."""
         self._writer.flush()
 
     def close(self) -> None:
-        """Flushes and closes the file, if it was made."""
+        """Flushes and closes the file, if it was created."""
         if "_writer" in vars(self):
             self._writer.close()
 
 
 def histogram(values: tf.Tensor, buckets: int = 30) -> tf.Tensor:
-    """Counts values in buckets of equal width between the smallest and the largest.
+    """Counts values in buckets of equal width between the minimum and the maximum.
 
     Args:
-      values: of any shape; those that are no finite numbers do not count.
-      buckets: how many.
+      values: of any shape; non-finite values are ignored.
+      buckets: number of buckets.
 
     Returns:
-      float64 [buckets, 3]: left edge, right edge and count of each, as TensorBoard has them.
+      TensorBoard's format, float64 [buckets, 3]: left edge, right edge and count.
     """
     values = tf.reshape(tf.cast(values, tf.float32), [-1])
     values = tf.boolean_mask(values, tf.math.is_finite(values))
     low, high = tf.reduce_min(values), tf.reduce_max(values)
-    # Of equal values one bucket in the middle; of none, empty ones around 0.
+    # Equal values are in the middle bucket; without values, empty buckets around 0.
     span = tf.where(low < high, [low, high], [low - 0.5, high + 0.5])
     span = tf.where(tf.size(values) > 0, span, [-0.5, 0.5])
     counts = tf.histogram_fixed_width(values, span, buckets)

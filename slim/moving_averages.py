@@ -5,14 +5,13 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 from slim import _checks
-from slim.initializers import zeros_initializer
-from slim.store import Record, VariableStore
+from slim.store import VariableStore
 
 SUFFIX = "ExponentialMovingAverage"
 
 
 def average_name(name: str) -> str:
-    """Returns the name under which a checkpoint holds the average of the variable `name`."""
+    """Returns a checkpoint's name for the average of the variable `name`."""
     return f"{name}/{SUFFIX}"
 
 
@@ -36,9 +35,7 @@ class MovingAverages:
     def build(self) -> None:
         """Creates an average for each model variable."""
         for name, variable in self._averaged().items():
-            record = Record(average_name(name), False, False, None, frozenset())
-            if self.store.named_variable(record.name) is None:
-                self.store.create(record, variable.shape, variable.dtype, zeros_initializer())
+            self.store.state(average_name(name), variable.shape, variable.dtype)
 
     def reset(self) -> None:
         """Sets every average to its variable's value, as at the start of a run."""

@@ -1,74 +1,72 @@
-"""Going on after a loss that is no number: how often a run did, and which batches it left out."""
+"""Records the rollbacks of a run after a non-finite loss, and the batches skipped by them."""
 
 import dataclasses
 import json
 import os
 
-from slim import _checks, _paths
+from slim import _json, _paths
 
 FILE = "nan_restores.json"
 
 
 @dataclasses.dataclass(frozen=True)
 class NanRestore:
-    """One return to a checkpoint.
+    """A rollback to a checkpoint.
 
     Attributes:
-      step: of the checkpoint.
-      failed_step: number of steps that were done before the one that failed.
-      skipped: batches that are left out from `step` on.
+      step: step of the checkpoint.
+      failed_step: number of completed steps before the one that failed.
+      skipped: number of batches skipped after `step`.
     """
 
-    step: int
-    failed_step: int
-    skipped: int
+    step: _json.Step
+    failed_step: _json.Step
+    skipped: _json.Step
+
+    def __post_init__(self) -> None:
+        if self.failed_step < self.step or self.skipped != self.failed_step + 1 - self.step:
+            raise ValueError(
+                f"skipped is {self.skipped}, but step is {self.step} and failed_step is"
+                f" {self.failed_step}"
+            )
 
 
 class NanRestores:
-    """The returns of a run, in a file of its directory.
+    """The rollbacks of a run, in a file of its directory.
 
-    The run goes on with the batch behind the one that failed, so what it does next differs from
-    what it did. Batch k of the data is then no longer step k's: `skipped` says by how many they
-    differ, for a run that is resumed too.
+    After a rollback, training continues after the batch that failed, so it does not fail again.
+    From then on, step k does not use batch k: `skipped` is the difference, also for a resumed run.
 
     Args:
-      directory: of the run.
-      most: how many returns there may be, over all resumptions.
+      directory: the run directory.
+      most: maximum number of rollbacks, over all resumptions.
 
     Raises:
-      RunError: if the file is damaged.
+      UserError: if the file is damaged.
     """
 
     def __init__(self, directory: str, most: int) -> None:
         self.most = most
         self._path = os.path.join(directory, FILE)
-        self._done = self._read()
+        self._rollbacks = self._read()
 
     @property
     def count(self) -> int:
-        """Number of returns so far."""
-        return len(self._done)
+        """Number of rollbacks so far."""
+        return len(self._rollbacks)
 
     def skipped(self, step: int) -> int:
-        """Returns how many batches the run has left out when it is at a step."""
-        return sum(each.skipped for each in self._done if each.step <= step)
+        """Returns the number of batches that the run has skipped before a step."""
+        return sum(each.skipped for each in self._rollbacks if each.step <= step)
 
     def add(self, step: int, failed_step: int) -> NanRestore:
-        """Notes a return to `step` after `failed_step`, and returns the note."""
+        """Records a rollback to `step` after `failed_step`, and returns it."""
         new = NanRestore(step, failed_step, failed_step + 1 - step)
-        self._done.append(new)
-        text = json.dumps([dataclasses.asdict(each) for each in self._done], indent=2) + "\n"
+        self._rollbacks.append(new)
+        text = json.dumps([dataclasses.asdict(each) for each in self._rollbacks], indent=2) + "\n"
         _paths.write_atomically(self._path, text.encode())
         return new
 
     def _read(self) -> list[NanRestore]:
-        try:
-            with open(self._path, encoding="utf-8") as file:
-                return [NanRestore(**values) for values in json.load(file)]
-        except FileNotFoundError:
-            return []
-        except (ValueError, TypeError) as error:
-            raise _checks.RunError(
-                f"{self._path} is damaged ({error}): bring back a copy, or remove it and train "
-                "from the data's beginning"
-            ) from None
+        advice = "Restore a backup, or remove it to read the data from its beginning"
+        return _json.read(self._path, list[NanRestore], advice=advice) or []

@@ -1,4 +1,4 @@
-"""Fake quantization: a network that computes in floats with the rounding of 8-bit inference.
+"""Fake quantization: float computation with the rounding of 8-bit inference.
 
 (Jacob et al., "Quantization and Training of Neural Networks for Efficient
 Integer-Arithmetic-Only Inference", 2018; Krishnamoorthi, "Quantizing Deep Convolutional Networks
@@ -138,7 +138,7 @@ def _bound(name: str) -> tf.Variable:
 
 
 def _update_range(bounds: Sequence[tf.Variable], outputs: tf.Tensor, step: tf.Tensor) -> None:
-    # Zero, the padding value, has to be one of the 256 values.
+    # Zero, the padding value, must be one of the 256 values.
     now = tf.minimum(tf.reduce_min(outputs), 0.0), tf.maximum(tf.reduce_max(outputs), 0.0)
     batches = tf.cast(step + 1, tf.float64)
     rate = tf.cast((1 - _DECAY) / -tf.math.expm1(batches * math.log(_DECAY)), tf.float32)

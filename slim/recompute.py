@@ -1,4 +1,4 @@
-"""Segments of a network whose activations are recomputed for the gradients instead of being kept.
+"""Segments of a network whose activations are recomputed for the gradients instead of stored.
 
 Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016.
 """
@@ -15,7 +15,7 @@ def segment(layer: Callable[[tf.Tensor], tf.Tensor], inputs: tf.Tensor) -> tf.Te
     """Applies a segment of a network to its inputs.
 
     In a pass that recomputes (`store.as_default(seed, recompute=True)`) only the inputs and the
-    output are kept for the gradients. Recomputation uses the same variables, names, arguments and
+    output are stored for the gradients. Recomputation uses the same variables, names, arguments and
     dropout, and updates neither batch norm's averages nor quantization ranges.
 
     Args:

@@ -50,7 +50,7 @@ def apply_regularization(regularizer: Regularizer, weights_list: Sequence[tf.Ten
       ValueError: if the list is empty.
     """
     if not weights_list:
-        raise ValueError("apply_regularization got no weights; pass the variables to penalize")
+        raise ValueError("weights_list is empty. Pass the variables to penalize")
     return tf.add_n([regularizer(weights) for weights in weights_list])
 
 

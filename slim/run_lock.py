@@ -1,6 +1,7 @@
-"""One trainer to a directory; no TensorFlow here."""
+"""A lock against several training runs in a directory; no TensorFlow here."""
 
 import contextlib
+import dataclasses
 import datetime
 import json
 import os
@@ -8,17 +9,27 @@ import socket
 from types import TracebackType
 from typing import IO, Self
 
-from slim import _checks, _files, _paths
+from slim import _checks, _files, _json, _paths
 
 LOCK_FILE = "train.lock"
-_BEGINNING = '{"pid": '  # of what the holder writes
+_PREFIX = '{"pid": '  # of a lock file's content
+_MAX_CHARACTERS = 4096
+
+
+@dataclasses.dataclass(frozen=True)
+class _Holder:
+    """The lock file's content: the process that holds the lock."""
+
+    pid: int
+    host: _json.Name
+    since: _json.Name
 
 
 class TrainDirLock:
-    """Holds a directory for this process: `with TrainDirLock(train_dir): ...`.
+    """Locks a directory for this process: `with TrainDirLock(train_dir): ...`.
 
-    The lock is the kernel's (`flock`) and ends with the process, however that ends, so a file left
-    by a killed trainer is no obstacle. The file says who holds it: process, host and start time.
+    The kernel (`flock`) releases the lock when the process ends, even if it is killed. The lock
+    file contains its holder: process, host and start time.
     """
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
@@ -27,11 +38,11 @@ class TrainDirLock:
         self._file: IO[str] | None = None
 
     def __enter__(self) -> Self:
-        """Takes the lock, making the directory if need be.
+        """Acquires the lock, and creates the directory if needed.
 
         Raises:
-          UserError: if another process (or another lock of this one) holds the directory, or the
-            directory cannot be written in, or the lock's name is taken by something else.
+          UserError: if another process (or another lock of this one) holds the directory, it is not
+            writable, or the lock file is of another program.
         """
         _paths.check_writable_directory(self._directory)
         while self._file is None:
@@ -46,7 +57,7 @@ class TrainDirLock:
             if _is_at(file, self._path):
                 self._file = file
             else:
-                # The holder left, and took the file away, after we had opened it.
+                # The former holder has removed the file after it was opened here.
                 file.close()
         self._file.seek(0)
         self._file.truncate()
@@ -64,7 +75,7 @@ class TrainDirLock:
             raise _checks.UserError(
                 f"{self._path} cannot be used as a lock: {reason}. {advice}"
             ) from None
-        if file.read(len(_BEGINNING)) not in ("", _BEGINNING):
+        if file.read(len(_PREFIX)) not in ("", _PREFIX):
             file.close()
             raise _checks.UserError(
                 f"{self._path} cannot be used as a lock: a file of another program. {advice}"
@@ -77,7 +88,7 @@ class TrainDirLock:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Takes the file away, then lets go of the lock."""
+        """Removes the file, then releases the lock."""
         if self._file is not None:
             with contextlib.suppress(OSError):
                 if _is_at(self._file, self._path):
@@ -94,10 +105,10 @@ def _this_process() -> dict[str, str | int]:
 def _holder(file: IO[str]) -> str:
     file.seek(0)
     try:
-        record = json.load(file)
-        return f"process {record['pid']} on host {record['host']} since {record['since']}"
-    except (ValueError, KeyError, TypeError):
+        holder = _json.decode(file.read(_MAX_CHARACTERS).encode("utf-8", "replace"), _Holder)
+    except (OSError, ValueError):
         return "another process"
+    return _json.printable(f"process {holder.pid} on host {holder.host} since {holder.since}")
 
 
 def _is_at(file: IO[str], path: str) -> bool:

@@ -1,4 +1,4 @@
-"""Stopping a run in an orderly way when the system asks for it."""
+"""Stops a run cleanly on SIGHUP, SIGINT and SIGTERM."""
 
 import contextlib
 import ctypes
@@ -16,8 +16,8 @@ from slim import _checks
 
 EXIT_CODE = 75  # EX_TEMPFAIL of sysexits.h: run the same command again to resume
 
-_GRACE = 1.0  # seconds in which a second signal may act as usual
-# The signals of a closed terminal, of Ctrl-C, and of whoever manages the machine.
+_GRACE = 1.0  # seconds for Python to handle a second signal
+# Of a closed terminal, Ctrl-C, and a job scheduler.
 _STOPPING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 
@@ -26,10 +26,10 @@ class Preempted(_checks.RunError):
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal asked the process to end; its notes say what remains of the work.
+    """The process was stopped by a signal; notes say what remains of the work.
 
     Attributes:
-      signal: which.
+      signal: the signal.
     """
 
     def __init__(self, number: signal.Signals) -> None:
@@ -38,7 +38,7 @@ class Stopped(KeyboardInterrupt):
 
 
 class StopRequest:
-    """Whether a signal has come, and which."""
+    """Whether a signal was received, and which."""
 
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None
@@ -53,9 +53,9 @@ _deferred: Stopped | None = None
 
 @contextlib.contextmanager
 def deferred() -> Iterator[None]:
-    """Lets the block run to its end before `raise_on_signals` raises.
+    """Defers the exception of `raise_on_signals` to the end of the block.
 
-    For a cleanup, which would otherwise be cut in half, and for what has to be followed by one.
+    For a cleanup, and for steps that must be followed by one.
     """
     global _deferrals, _deferred
     if threading.current_thread() is not threading.main_thread():
@@ -73,7 +73,7 @@ def deferred() -> Iterator[None]:
 
 @contextlib.contextmanager
 def noted(what_remains: Callable[[], str]) -> Iterator[None]:
-    """Adds a note to `Stopped`: what remains of the work when the block is stopped."""
+    """Adds a note to `Stopped`: what remains of the work if the block is stopped."""
     try:
         yield
     except Stopped as stopped:
@@ -82,12 +82,12 @@ def noted(what_remains: Callable[[], str]) -> Iterator[None]:
 
 
 class raise_on_signals:
-    """Raises `Stopped` in the block at the first signal, so that what is half done is removed; a
+    """Raises `Stopped` in the block at the first signal, so that unfinished work is removed; a
     second signal ends the process.
 
-    An error that follows from the signal becomes `Stopped` too. SIGHUP stays ignored if it was
-    (nohup). The former handlers return at the end. Outside the main thread, where Python allows no
-    handlers, nothing changes.
+    An error caused by the signal becomes `Stopped` too. SIGHUP stays ignored if it was (nohup). The
+    former handlers are restored at the end. Has no effect outside the main thread, where Python
+    allows no handlers.
     """
 
     def __init__(self) -> None:
@@ -129,7 +129,7 @@ class raise_on_signals:
             raise Stopped(self._signal)
 
     def _hook(self, unraisable: "sys.UnraisableHookArgs") -> None:
-        """Raises again, a moment later, what was raised where nothing can be: in `__del__`."""
+        """Raises again, a moment later, a `Stopped` that was raised in `__del__` and ignored."""
         if isinstance(unraisable.exc_value, Stopped):
             thread = ctypes.c_ulong(threading.main_thread().ident or 0)
             error = ctypes.py_object(KeyboardInterrupt)
@@ -143,8 +143,8 @@ _ECHO_SECONDS = {signal.SIGHUP: 1.0, signal.SIGINT: 0.0, signal.SIGTERM: 0.003}
 
 
 class _Second:
-    """Tells a second signal from an echo of the first: `timeout` sends SIGTERM twice, and when a
-    terminal closes, both the kernel and the shell send SIGHUP."""
+    """Distinguishes a second signal from an echo of the first: `timeout` sends SIGTERM twice, and
+    when a terminal closes, both the kernel and the shell send SIGHUP."""
 
     def __init__(self) -> None:
         self._first: tuple[int, float] | None = None
@@ -154,17 +154,18 @@ class _Second:
         if self._first is None:
             self._first = number, now
             return False
-        first, begun = self._first
-        return number != first or now - begun > _ECHO_SECONDS[signal.Signals(number)]
+        first, received = self._first
+        return number != first or now - received > _ECHO_SECONDS[signal.Signals(number)]
 
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """Turns the first SIGTERM, SIGINT or SIGHUP into a request; a second one acts as usual, and
-    ends the process where that cannot be, as Python waits for a step or for data.
+    """Yields a request that the first SIGTERM, SIGINT or SIGHUP sets.
 
-    SIGHUP stays ignored if it was (nohup). The former handlers return at the end. Outside the main
-    thread, where Python allows no handlers, the request never comes.
+    A second signal acts as usual, and ends the process if Python cannot handle it in a long step.
+
+    SIGHUP stays ignored if it was (nohup). The former handlers are restored at the end. Outside the
+    main thread, where Python allows no handlers, the request is never set.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
@@ -187,8 +188,8 @@ def stop_on_signals() -> Iterator[StopRequest]:
 
 @contextlib.contextmanager
 def blocked() -> Iterator[None]:
-    """Defers the signals, and blocks them for good in the processes that the block starts: their
-    parent tells those when to end."""
+    """Defers the signals, and blocks them permanently in processes that the block starts: their
+    parent stops them."""
     with deferred():
         former = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
         try:
@@ -215,8 +216,11 @@ def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]
 
 @contextlib.contextmanager
 def _ended_by_a_second(numbers: list[signal.Signals]) -> Iterator[None]:
-    """Ends the process a while after the second signal. Handlers in Python run between two of its
-    lines; the file descriptor of wake-ups is written at once."""
+    """Ends the process `_GRACE` seconds after a second signal that Python does not handle.
+
+    Python's handlers run between two bytecodes, not during a long call; the wake-up file descriptor
+    is written immediately.
+    """
     receiver, sender = socket.socketpair()
     sender.setblocking(False)
     former = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)

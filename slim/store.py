@@ -26,7 +26,7 @@ from typing import Any
 import tensorflow as tf
 
 from slim import graph_variables
-from slim.initializers import Initializer, variable_seed
+from slim.initializers import Initializer, constant_initializer, variable_seed
 from slim.regularizers import Regularizer
 from slim.scopes import ROOT, ScopeNames, VariableScope
 
@@ -44,10 +44,10 @@ class Record:
     """
 
     name: str
-    model: bool
-    trainable: bool
-    regularizer: Regularizer | None
-    collections: frozenset[str]
+    model: bool = False
+    trainable: bool = False
+    regularizer: Regularizer | None = None
+    collections: frozenset[str] = frozenset()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -249,6 +249,21 @@ class VariableStore(tf.Module):
                 )
         self.add(record, variable)
         return variable
+
+    def state(
+        self,
+        name: str,
+        shape: Sequence[int],
+        dtype: tf.DType,
+        value: float = 0.0,
+        aggregation: tf.VariableAggregation = tf.VariableAggregation.NONE,
+    ) -> tf.Variable:
+        """Returns a variable of the training state, created with a constant value if needed."""
+        variable = self.named_variable(name)
+        if variable is not None:
+            return variable
+        initializer = constant_initializer(value)
+        return self.create(Record(name), shape, dtype, initializer, aggregation=aggregation)
 
     def _create_in_graph(
         self, record: Record, initial_value: Callable[[], tf.Tensor]

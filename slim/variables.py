@@ -209,8 +209,7 @@ def add_model_variable(var: tf.Variable, name: str | None = None) -> None:
       name: its name in the store; its own by default.
     """
     name = name or var.name.split(":")[0]
-    record = Record(name, True, bool(var.trainable), None, frozenset())
-    current_store().add(record, var)
+    current_store().add(Record(name, model=True, trainable=bool(var.trainable)), var)
 
 
 def get_variables(
@@ -335,17 +334,13 @@ def create_global_step() -> tf.Variable:
     """
     if get_global_step() is not None:
         raise ValueError("this store has a global step; use get_or_create_global_step")
-    record = Record(GLOBAL_STEP, False, False, None, frozenset())
-    return current_store().create(
-        record, (), tf.int64, initializers.zeros_initializer(),
-        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
-    )  # fmt: skip
+    return get_or_create_global_step()
 
 
 def get_or_create_global_step() -> tf.Variable:
     """Returns the current store's step counter, created by the first call."""
-    step = get_global_step()
-    return create_global_step() if step is None else step
+    first_replica = tf.VariableAggregation.ONLY_FIRST_REPLICA
+    return current_store().state(GLOBAL_STEP, (), tf.int64, aggregation=first_replica)
 
 
 def _select(

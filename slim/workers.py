@@ -1,4 +1,4 @@
-"""Several processes that train one network synchronously: agreement, and who writes files."""
+"""Communication between processes that train a network synchronously."""
 
 import tensorflow as tf
 
@@ -52,9 +52,9 @@ class Workers:
         """Sets variables to their values in the first process."""
         if self.count == 1:
             return
-        mine = [local_value(variable) for variable in variables.values()]
+        values = [local_value(variable) for variable in variables.values()]
         # Values are summed, and only the chief's are nonzero.
-        common = self._sums(mine if self.is_chief else [tf.zeros_like(value) for value in mine])
+        common = self._sums(values if self.is_chief else [tf.zeros_like(v) for v in values])
         for variable, value in zip(variables.values(), common, strict=True):
             variable.assign(value)
 
@@ -77,8 +77,8 @@ class Workers:
 def local_value(variable: tf.Variable) -> tf.Tensor:
     """Returns the value of a variable, aggregated over the replicas of this process.
 
-    A variable with one value per replica is not read from the other processes, which would all have
-    to take part.
+    For a variable with one value per replica, other processes' values are not read: all processes
+    would have to participate.
     """
     strategy = getattr(variable, "distribute_strategy", None)
     if strategy is None:
@@ -90,7 +90,7 @@ def local_value(variable: tf.Variable) -> tf.Tensor:
 
 
 def translated(error: tf.errors.OpError, workers: Workers) -> Exception:
-    """Returns the error to raise for one that occurred while several workers trained."""
+    """Returns the error to raise for an error during training with several workers."""
     lost = (tf.errors.UnavailableError, tf.errors.CancelledError, tf.errors.AbortedError)
     if workers.count == 1 or not (isinstance(error, lost) or _ABORTED in str(error)):
         return error

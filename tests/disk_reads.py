@@ -1,14 +1,14 @@
-"""How much a process has read, as Linux counts it."""
+"""The number of bytes that this process has read (Linux)."""
 
 import os
 
 import pytest
 
 COUNTS = "/proc/self/io"
-counted = pytest.mark.skipif(not os.path.exists(COUNTS), reason="Linux says what was read")
+counted = pytest.mark.skipif(not os.path.exists(COUNTS), reason="needs /proc/self/io")
 
 
 def so_far() -> int:
-    """Returns the bytes that this process has asked files for, from the disk or not."""
+    """Returns the number of bytes read from files so far, cached or not."""
     with open(COUNTS, encoding="ascii") as file:
         return int(file.readline().removeprefix("rchar:"))

@@ -19,6 +19,7 @@ _CHECKS = "classifier/export/test_checks.py"
 _EVAL = "classifier/inference/test_eval_flags_act.py"
 _GRAPH = "classifier/export/test_graph.py"
 _GRAPH_OPTIONS = "classifier/export/test_options.py"
+_LIMITS = "classifier/test_image_limits.py"
 _ORIGINALS = "classifier/export/test_originals.py"
 _PIPELINE = "end_to_end/test_pipeline.py"
 _QUANTIZE = "classifier/training/test_quantize_delay.py"
@@ -31,6 +32,7 @@ _WARM = "classifier/training/test_warm_start.py"
 # Script -> test -> the flags that it proves to act.
 PROOFS: dict[str, dict[str, str]] = {
     "train_image_classifier": {
+        f"{_LIMITS}::test_max_pixels_acts_in_train": "max_pixels",
         f"{_ACT}::test_a_number_of_an_optimizer_changes_its_updates": (
             "adadelta_rho adagrad_initial_accumulator_value adam_beta1 adam_beta2 opt_epsilon"
             " ftrl_learning_rate_power ftrl_initial_accumulator_value ftrl_l1 ftrl_l2 momentum"
@@ -124,6 +126,7 @@ PROOFS: dict[str, dict[str, str]] = {
         ),
     },
     "eval_image_classifier": {
+        f"{_LIMITS}::test_max_pixels_acts_in_eval": "max_pixels",
         f"{_VALIDATION}::test_the_numbers_are_those_of_the_evaluation_script": "eval_json",
         f"{_EVAL}::test_what_is_evaluated": "checkpoint_path dataset_split_name",
         f"{_EVAL}::test_how_many_images": "batch_size max_num_batches",
@@ -142,6 +145,7 @@ PROOFS: dict[str, dict[str, str]] = {
         ),
     },
     "export_inference_graph": {
+        f"{_LIMITS}::test_max_pixels_acts_in_export": "max_pixels",
         f"{_GRAPH_OPTIONS}::test_classes_and_channels": (
             "dataset_name dataset_dir labels_offset use_grayscale"
         ),
@@ -172,14 +176,20 @@ PROOFS: dict[str, dict[str, str]] = {
         f"{_PIPELINE}::test_the_frozen_graph_answers_by_slims_names": "formats",
     },
     "download_and_convert_data": {
-        "datasets/test_flags.py::test_every_option_reaches_the_converters": (
+        "datasets/test_flags.py::test_all_options_reach_the_converters": (
             "dataset_name dataset_dir"
         ),
-        "datasets/test_downloaded_datasets.py::test_mnist_from_a_folder": "source_dir",
-        "datasets/test_folder.py::test_stratified_and_repeatable": "validation_fraction split_seed",
-        "datasets/test_folder.py::test_max_pixels_acts": "max_pixels",
-        "datasets/test_folder.py::test_workers_and_no_workers_make_the_same": "on_bad_image",
-        "datasets/test_visualwakewords.py::test_the_flags_act": (
+        "datasets/test_downloaded_datasets.py::test_mnist_is_converted_from_source_dir": (
+            "source_dir"
+        ),
+        "datasets/test_folder.py::test_split_is_stratified_and_reproducible": (
+            "validation_fraction split_seed"
+        ),
+        "datasets/test_folder.py::test_max_pixels_limits_the_size": "max_pixels",
+        "datasets/test_folder.py::test_conversion_with_and_without_workers_is_identical": (
+            "on_bad_image"
+        ),
+        "datasets/test_visualwakewords.py::test_category_and_threshold_decide_the_labels": (
             "small_object_area_threshold foreground_class_of_interest"
         ),
     },

@@ -1,11 +1,10 @@
-"""A small model server: TensorFlow Serving's folders and REST form, without this project.
+"""A small model server with TensorFlow Serving's directories and REST API, without this project.
 
     python tests/model_server.py NAME FOLDER
 
-Of the folders in FOLDER whose names are whole numbers it answers with the largest. It looks for
-another every few milliseconds, loads it beside the one that answers, lets it answer its warm-up
-requests where TensorFlow Serving's messages are installed, and then exchanges the two: a request
-that has begun ends with the model it began with. The REST form is that of
+Serves the model in the subdirectory of FOLDER with the largest number as its name. A newer version
+is loaded while the current one serves, runs its warm-up requests if TensorFlow Serving's messages
+are installed, and then replaces it; running requests finish with their model. For the REST API see
 https://www.tensorflow.org/tfx/serving/api_rest.
 """
 
@@ -24,15 +23,15 @@ _PATH = re.compile(r"/v1/models/([^/:]+)(?:/versions/(\d+))?(:predict)?")
 
 
 class Refused(Exception):
-    """A request that is not as it has to be."""
+    """An invalid request."""
 
 
 class Models:
-    """The newest model of a folder.
+    """The newest model of a directory.
 
     Attributes:
       loaded: (version, signatures), or None before there is one.
-      failures: what went wrong with loading, for a test to look at.
+      failures: exceptions raised while loading.
     """
 
     def __init__(self, folder):
@@ -40,8 +39,8 @@ class Models:
         self.loaded = None
         self.failures = []
 
-    def look(self):
-        """Loads the newest version unless it is loaded."""
+    def poll(self):
+        """Loads the newest version if it is not loaded yet."""
         names = os.listdir(self.folder) if os.path.isdir(self.folder) else []
         newest = max((int(name) for name in names if name.isdigit()), default=None)
         if newest is None or (self.loaded and self.loaded[0] == newest):
@@ -50,14 +49,14 @@ class Models:
             path = os.path.join(self.folder, str(newest))
             model = tf.saved_model.load(path, tags=["serve"])
             warm_up(path, model.signatures)
-            # With the model: it dies with the last reference.
+            # The model is deleted with its last reference.
             self.loaded = newest, model.signatures, model
         except Exception as error:
             self.failures.append(error)
 
 
 def warm_up(path, signatures):
-    """Answers the requests that a SavedModel brings along."""
+    """Runs the warm-up requests of a SavedModel."""
     requests = os.path.join(path, "assets.extra", "tf_serving_warmup_requests")
     try:
         from tensorflow_serving.apis import prediction_log_pb2
@@ -70,7 +69,7 @@ def warm_up(path, signatures):
 
 
 def decoded(value):
-    """Returns a JSON value with `{"b64": ...}` as bytes."""
+    """Returns a JSON value with `{"b64": ...}` decoded to bytes."""
     if isinstance(value, dict) and set(value) == {"b64"}:
         return base64.b64decode(value["b64"], validate=True)
     if isinstance(value, dict):
@@ -79,7 +78,7 @@ def decoded(value):
 
 
 def columns(request, names):
-    """Returns the inputs by name, of either form, and whether it was the one of rows."""
+    """Returns the inputs by name, from either format, and whether it was the row format."""
     if ("instances" in request) == ("inputs" in request):
         raise Refused("give either instances or inputs")
     if "inputs" in request:
@@ -94,7 +93,7 @@ def columns(request, names):
 
 
 def answer(signatures, request):
-    """Returns the answer to a decoded body."""
+    """Returns the response to a decoded body."""
     key = request.get("signature_name", "serving_default")
     if key not in signatures:
         raise Refused(f"Serving signature name: {key!r} not found in signature def")
@@ -113,7 +112,7 @@ def answer(signatures, request):
 
 
 def listed(value):
-    """Returns a tensor as JSON has it."""
+    """Returns a tensor as a JSON value."""
     rows = value.numpy().tolist()
     return [row.decode() for row in rows] if value.dtype == tf.string else rows
 
@@ -136,10 +135,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._reply(400, {"error": str(error)})
 
     def _models(self):
-        found, loaded = _PATH.fullmatch(self.path), self.server.models.loaded
-        if found is None or found[1] != self.server.model_name or loaded is None:
+        match, loaded = _PATH.fullmatch(self.path), self.server.models.loaded
+        if match is None or match[1] != self.server.model_name or loaded is None:
             return None
-        return loaded if found[2] in (None, str(loaded[0])) else None
+        return loaded if match[2] in (None, str(loaded[0])) else None
 
     def _status(self):
         loaded = self.server.models.loaded
@@ -161,7 +160,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *_):
-        """Says nothing."""
+        """Logs nothing."""
 
 
 class ModelServer(http.server.ThreadingHTTPServer):
@@ -178,7 +177,7 @@ class ModelServer(http.server.ThreadingHTTPServer):
     def __init__(self, name, folder):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.model_name, self.models = name, Models(folder)
-        self.models.look()
+        self.models.poll()
         self._ended = threading.Event()
         self._running = [
             threading.Thread(target=run, daemon=True) for run in (self.serve_forever, self._poll)
@@ -198,7 +197,7 @@ class ModelServer(http.server.ThreadingHTTPServer):
 
     def _poll(self):
         while not self._ended.wait(0.005):
-            self.models.look()
+            self.models.poll()
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ SCRIPTS = tuple(
 
 def files() -> list[pathlib.Path]:
     """Returns the packages' files and the scripts."""
-    found = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
-    return found + [ROOT / script for script in SCRIPTS]
+    paths = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+    return paths + [ROOT / script for script in SCRIPTS]
 
 
 @functools.cache
@@ -30,16 +30,16 @@ def module_name(path: pathlib.Path) -> str:
 
 
 def imports(path: pathlib.Path) -> list[tuple[int, str]]:
-    """Returns the line and the dotted name of all that a file imports, wherever in it."""
+    """Returns line and dotted name of each import in a file, including nested ones."""
     package = module_name(path).split(".")
     if path.name != "__init__.py":
         package = package[:-1]
-    found = []
+    names = []
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
-            found += [(node.lineno, alias.name) for alias in node.names]
+            names += [(node.lineno, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
             module = ".".join(filter(None, (base, node.module)))
-            found += [(node.lineno, f"{module}.{alias.name}") for alias in node.names]
-    return found
+            names += [(node.lineno, f"{module}.{alias.name}") for alias in node.names]
+    return names

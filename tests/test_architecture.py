@@ -22,6 +22,7 @@ TABLES = (
 GROUND = (
     "classifier.model_info",
     "classifier.run_directory",
+    "classifier.metrics_file",
     "classifier.cli",
     "classifier.config",
     "classifier.resolve",
@@ -43,10 +44,11 @@ ROOMS = {
     "datasets": ("slim",),
     "preprocessing": ("slim",),
     "deployment": ("slim",),
+    "classifier.metrics_file": ("slim",),
     "classifier.model_info": ("slim",),
     "classifier.run_directory": ("classifier.model_info", "slim"),
     "classifier.config": ("slim",),
-    "classifier.cli": ("classifier.config", "nets.statistics", *TABLES, "slim"),
+    "classifier.cli": ("classifier.config", "nets.sizes", *TABLES, "slim"),
     "classifier.resolve": (
         "classifier.config",
         "classifier.model_info",
@@ -75,6 +77,7 @@ TENSORFLOW_FREE = (
     "classifier.cli.flags",
     "classifier.cli.stopping",
     "classifier.cli.versions",
+    "classifier.metrics_file",
     "classifier.ownership",
     "classifier.config",
     "classifier.config.checkpoints",

@@ -1,5 +1,4 @@
-"""The packages that not everybody needs are asked for by their own names: on the index, `slim` is
-another project."""
+"""Messages name optional packages directly: `slim` on the index is another project."""
 
 import re
 import tomllib
@@ -9,7 +8,7 @@ from datasets import dataset_factory
 from tests import source_tree
 
 
-def test_the_packages_of_an_extra_are_those_of_the_messages():
+def test_messages_name_the_packages_of_their_extra():
     project = tomllib.loads((source_tree.ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     named = {

@@ -1,4 +1,4 @@
-"""scripts/fetch_checkpoint.py: from an archive, in the layouts of the published ones, to a path."""
+"""scripts/fetch_checkpoint.py: from an archive in a published layout to a checkpoint path."""
 
 import gzip
 import subprocess
@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests import source_tree
-from tests.datasets import archives_in_the_true_format as made
+from tests.datasets import sample_files
 from tests.datasets import test_hostile_archives as hostile
 from tests.user_files import unchanged
 
@@ -24,7 +24,7 @@ def fetch(*arguments, code=0):
 
 
 @pytest.mark.parametrize(
-    "archive, members, found",
+    "archive, members, checkpoint",
     [
         ("inception_v1_2016_08_28.tar.gz", ["inception_v1.ckpt"], "inception_v1.ckpt"),
         (
@@ -34,39 +34,41 @@ def fetch(*arguments, code=0):
         ),
     ],
 )
-def test_a_checkpoint_is_unpacked_once(tmp_path, archive, members, found):
-    (tmp_path / archive).write_bytes(made.tar_bytes(dict.fromkeys(members, b"x")))
+def test_archive_is_unpacked_once(tmp_path, archive, members, checkpoint):
+    (tmp_path / archive).write_bytes(sample_files.tar_bytes(dict.fromkeys(members, b"x")))
     stem = archive.removesuffix(".tar.gz").removesuffix(".tgz")
     (tmp_path / "out" / f"{stem}.part").mkdir(parents=True)
-    (tmp_path / "out" / f"{stem}.part" / found).touch()
-    path = str(tmp_path / "out" / stem / found)
+    (tmp_path / "out" / f"{stem}.part" / checkpoint).touch()
+    path = str(tmp_path / "out" / stem / checkpoint)
     assert fetch(archive, tmp_path / "out", tmp_path) == path
     (tmp_path / archive).unlink()
     assert fetch(archive, tmp_path / "out", tmp_path) == path
 
 
-def test_what_is_missing_is_told_in_a_line(tmp_path):
-    told = fetch("inception_v9.tar.gz", tmp_path, code=2)
-    assert told.startswith("fetch_checkpoint.py: archive='inception_v9.tar.gz' is not known; did")
-    told = fetch("inception_v1_2016_08_28.tar.gz", tmp_path, tmp_path, code=2)
-    assert "inception_v1 cannot be made from source_dir=" in told
+def test_missing_archives_and_checkpoints_are_errors_of_one_line(tmp_path):
+    message = fetch("inception_v9.tar.gz", tmp_path, code=2)
+    assert message.startswith(
+        "fetch_checkpoint.py: archive='inception_v9.tar.gz' is not known; did"
+    )
+    message = fetch("inception_v1_2016_08_28.tar.gz", tmp_path, tmp_path, code=2)
+    assert "lacks files of inception_v1: " in message
     archive = tmp_path / "inception_v1_2016_08_28.tar.gz"
-    archive.write_bytes(made.tar_bytes({"readme.txt": b"x"}))
-    told = fetch(archive.name, tmp_path / "out", tmp_path, code=1)
-    assert told.endswith("out/inception_v1_2016_08_28 holds no .ckpt")
+    archive.write_bytes(sample_files.tar_bytes({"readme.txt": b"x"}))
+    message = fetch(archive.name, tmp_path / "out", tmp_path, code=1)
+    assert message.endswith("out/inception_v1_2016_08_28 holds no .ckpt")
 
 
-def test_a_hostile_archive_is_one_line_and_no_checkpoint(tmp_path):
+def test_hostile_archive_is_an_error_of_one_line_and_writes_no_checkpoint(tmp_path):
     archive = tmp_path / "inception_v1_2016_08_28.tar.gz"
     chain = hostile.TARS["chain of names"][0]
     for content in (
-        made.tar_bytes({"x.ckpt": b"x"}, "w") + chain,
+        sample_files.tar_bytes({"x.ckpt": b"x"}, "w") + chain,
         chain,
-        made.tar_bytes({}, "w")[:9],
+        sample_files.tar_bytes({}, "w")[:9],
     ):
         archive.write_bytes(gzip.compress(content))
-        told = fetch(archive.name, tmp_path / "out", tmp_path, code=1)
-        assert told.startswith(f"fetch_checkpoint.py: Archive {archive} is damaged (")
+        message = fetch(archive.name, tmp_path / "out", tmp_path, code=1)
+        assert message.startswith(f"fetch_checkpoint.py: Archive {archive} is damaged (")
         assert not (tmp_path / "out" / "inception_v1_2016_08_28").exists()
 
 
@@ -74,22 +76,22 @@ ARCHIVE = "inception_v1_2016_08_28.tar.gz"
 
 
 @pytest.mark.parametrize("name", ["thesis.tex", f"{ARCHIVE}.notes", "inception_v1/readme"])
-def test_a_folder_of_the_users_is_refused_and_unchanged(tmp_path, name):
+def test_users_directory_is_an_error_and_stays_unchanged(tmp_path, name):
     source, home = tmp_path / "source", tmp_path / "home"
     source.mkdir()
-    (source / ARCHIVE).write_bytes(made.tar_bytes({"inception_v1.ckpt": b"x"}))
+    (source / ARCHIVE).write_bytes(sample_files.tar_bytes({"inception_v1.ckpt": b"x"}))
     (home / name).parent.mkdir(parents=True)
     (home / name).write_text("mine")
     with unchanged(tmp_path):
-        told = fetch(ARCHIVE, home, source, code=2)
-    assert f"folder='{home}' holds files that slim did not create: " in told
-    assert told.endswith("Use another directory, new or empty")
+        message = fetch(ARCHIVE, home, source, code=2)
+    assert f"folder='{home}' holds files that slim did not create: " in message
+    assert message.endswith("Use another directory, new or empty")
 
 
-def test_what_an_earlier_version_left_stays(tmp_path):
+def test_files_of_an_earlier_version_are_kept(tmp_path):
     source, out = tmp_path / "source", tmp_path / "out"
     source.mkdir()
-    (source / ARCHIVE).write_bytes(made.tar_bytes({"inception_v1.ckpt": b"x"}))
+    (source / ARCHIVE).write_bytes(sample_files.tar_bytes({"inception_v1.ckpt": b"x"}))
     part = out / "inception_v1_2016_08_28.part"
     part.mkdir(parents=True)
     (part / "half").write_text("half")

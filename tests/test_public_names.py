@@ -1,6 +1,6 @@
 """The public names of `slim` equal the checked-in list `public_names.txt`.
 
-After a deliberate change `python tests/test_public_names.py` writes the list anew; read its diff.
+After a deliberate change, run `python tests/test_public_names.py` and review the diff of the list.
 """
 
 import pathlib
@@ -24,11 +24,11 @@ def public_names() -> list[str]:
     return sorted(names)
 
 
-def test_public_names_are_those_of_the_list():
+def test_public_names_equal_the_checked_in_list():
     listed = LIST.read_text("utf-8").split()
-    found = public_names()
-    assert not set(found) - set(listed), "new: run `python tests/test_public_names.py`"
-    assert not set(listed) - set(found), "gone: a user's program may break"
+    names = public_names()
+    assert not set(names) - set(listed), "new: run `python tests/test_public_names.py`"
+    assert not set(listed) - set(names), "removed: programs of users may break"
     assert listed == sorted(listed)
 
 

@@ -1,7 +1,7 @@
-"""Every message of a `raise` is looked at by some test.
+"""Every message of a `raise` occurs in a test.
 
-Each literal text of a raise in the source has to share a stretch of characters with a string in the
-tests. That does not prove that the line is reached; it fails when nobody has written its text down.
+A literal text of each raise in the source must have a number of characters in common with a string
+in the tests. This does not prove that the line is reached, but detects messages without a test.
 """
 
 import ast
@@ -11,11 +11,11 @@ import pytest
 
 from tests import source_tree
 
-STRETCH = 12  # characters in common
+COMMON = 12  # characters
 
 
 def raises():
-    """Yields where a raise is, and its literal texts, for each raise that has any."""
+    """Yields the literal texts of each raise that has any, with its position as the id."""
     for path in source_tree.files():
         for node in ast.walk(source_tree.tree(path)):
             if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
@@ -32,8 +32,8 @@ def raises():
 
 
 def strings_in_tests():
-    """Returns the strings of the tests, docstrings aside, without the escapes of patterns."""
-    found = []
+    """Returns the strings of the tests except docstrings, without regex escapes."""
+    strings = []
     for path in sorted((source_tree.ROOT / "tests").rglob("test_*.py")):
         tree = source_tree.tree(path)
         docstrings = {
@@ -43,32 +43,30 @@ def strings_in_tests():
             and node.body
             and isinstance(node.body[0], ast.Expr)
         }
-        found += [
+        strings += [
             re.sub(r"\\(?=[^\w\s])", "", node.value)
             for node in ast.walk(tree)
             if isinstance(node, ast.Constant)
             and isinstance(node.value, str)
             and id(node) not in docstrings
         ]
-    return "\n".join(found)
+    return "\n".join(strings)
 
 
 TESTED = strings_in_tests()
 
 
 def is_tested(text):
-    size = min(STRETCH, len(text))
+    size = min(COMMON, len(text))
     return any(text[i : i + size] in TESTED for i in range(len(text) - size + 1))
 
 
 @pytest.mark.parametrize("texts", list(raises()))
-def test_some_test_has_the_message(texts):
+def test_each_message_occurs_in_a_test(texts):
     longest = sorted(texts, key=len)[-1]
-    assert any(is_tested(text) for text in texts if len(text) >= min(STRETCH, len(longest))), (
-        longest
-    )
+    assert any(is_tested(text) for text in texts if len(text) >= min(COMMON, len(longest))), longest
 
 
-def test_a_message_that_nobody_wrote_down_is_found():
-    assert not is_tested("z" + "q" * STRETCH)
+def test_an_untested_message_is_detected():
+    assert not is_tested("z" + "q" * COMMON)
     assert is_tested("is not known; did you mean")

@@ -1,4 +1,4 @@
-"""What the scripts answer before TensorFlow is loaded: help, wrong flags, names and folders."""
+"""Help and errors that the scripts print before TensorFlow is loaded."""
 
 import json
 import pathlib
@@ -15,7 +15,7 @@ SCRIPTS = [
     "predict_image_classifier.py",
     "download_and_convert_data.py",
 ]
-# Runs a script as the shell does, then says how it ended and whether it loaded TensorFlow.
+# Runs a script as from a shell, then reports its exit code and whether it loaded TensorFlow.
 RUNNER = """
 import json, runpy, sys
 path, report, *arguments = sys.argv[1:]
@@ -31,8 +31,8 @@ with open(report, "w") as file:
 """
 
 
-def answer(folder, script, *arguments):
-    """Runs a script; returns its exit code, what it printed, and whether it loaded TensorFlow."""
+def run_script(folder, script, *arguments):
+    """Runs a script; returns its exit code, stdout, stderr, and whether it loaded TensorFlow."""
     report = folder / "report.json"
     done = subprocess.run(
         [sys.executable, "-c", RUNNER, str(ROOT / script), str(report), *arguments],
@@ -41,19 +41,19 @@ def answer(folder, script, *arguments):
         text=True,
         check=True,
     )
-    ended = json.loads(report.read_text())
-    return ended["code"], done.stdout, done.stderr, ended["tensorflow"]
+    result = json.loads(report.read_text())
+    return result["code"], done.stdout, done.stderr, result["tensorflow"]
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_help(tmp_path, script):
-    code, out, err, tensorflow = answer(tmp_path, script, "--help")
+def test_help_does_not_load_tensorflow(tmp_path, script):
+    code, out, err, tensorflow = run_script(tmp_path, script, "--help")
     assert (code, err, tensorflow) == (0, "", False)
     assert f"usage: {script} " in out
 
 
 @pytest.mark.parametrize(
-    "flags, told",
+    "flags, message",
     [
         (
             ["--train_dir=run", "--dataset_dir=.", "--save_inerval_secs=5"],
@@ -70,19 +70,19 @@ def test_help(tmp_path, script):
         (["--train_dir=run", "--model_name=lenet"], "--dataset_dir is required: "),
     ],
 )
-def test_mistakes_in_training_flags(tmp_path, flags, told):
+def test_wrong_training_flags_are_errors_before_tensorflow_loads(tmp_path, flags, message):
     (tmp_path / "data").mkdir()
-    code, out, err, tensorflow = answer(
+    code, out, err, tensorflow = run_script(
         tmp_path, "train_image_classifier.py", "--dataset_name=digits", "--model_name=lenet", *flags
     )
     assert (code, out, tensorflow) == (2, "", False)
     (line,) = err.splitlines()
-    assert line.startswith(f"train_image_classifier.py: {told}")
+    assert line.startswith(f"train_image_classifier.py: {message}")
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
-    "script, flags, told",
+    "script, flags, message",
     [
         ("eval_image_classifier.py", ["--dataset_dir=."], "--checkpoint_path is required"),
         ("eval_image_classifier.py", ["--dataset_dir=.", "--checkpoint_path=."], "no checkpoint"),
@@ -103,15 +103,17 @@ def test_mistakes_in_training_flags(tmp_path, flags, told):
         ),
     ],
 )
-def test_mistakes_in_other_flags(tmp_path, script, flags, told):
+def test_wrong_flags_of_other_scripts_are_errors_before_tensorflow_loads(
+    tmp_path, script, flags, message
+):
     (tmp_path / "ok").mkdir()
     (tmp_path / "ok" / "model.ckpt-1.index").touch()
-    code, out, err, tensorflow = answer(tmp_path, script, *flags)
+    code, out, err, tensorflow = run_script(tmp_path, script, *flags)
     assert (code, out, tensorflow) == (2, "", False)
     (line,) = err.splitlines()
-    assert told in line
+    assert message in line
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_scripts_are_thin(script):
+def test_scripts_have_no_logic_of_their_own(script):
     assert len((ROOT / script).read_text().splitlines()) < 80

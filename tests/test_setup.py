@@ -28,7 +28,7 @@ def setup():
         ("from . import order\n", "from . import order\n"),
     ],
 )  # fmt: skip
-def test_imports_of_relocated_packages_go_under_slim(setup, source, relocated):
+def test_imports_of_relocated_packages_are_rewritten_to_slim(setup, source, relocated):
     assert setup.relocate_imports(source, "m.py") == relocated
 
 
@@ -41,7 +41,7 @@ def test_imports_of_relocated_packages_go_under_slim(setup, source, relocated):
         ("table = ['nets.vgg']\n", "m.py:1: 'nets.vgg' is not relocated"),
     ],
 )
-def test_other_forms_of_import_end_the_build(setup, source, message):
+def test_unsupported_imports_are_build_errors(setup, source, message):
     with pytest.raises(SystemExit, match=message):
         setup.relocate_imports(source, "m.py")
 

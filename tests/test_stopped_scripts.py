@@ -1,4 +1,4 @@
-"""Scripts that are stopped by a signal: one line, an exit code, and nothing left behind."""
+"""Scripts stopped by a signal: one line, an exit code, and no leftover files."""
 
 import os
 import pty
@@ -14,7 +14,7 @@ import pytest
 from slim import checkpoints
 from tests import source_tree
 
-# Runs a script as the shell does, and sends it a signal when it imports a module.
+# Runs a script as from a shell and sends it a signal when it imports a module.
 RUNNER = """
 import os, runpy, signal, sys
 module, number, path, *arguments = sys.argv[1:]
@@ -61,7 +61,7 @@ def path_of(script):
 
 
 def stopped_at(module, number, script, arguments):
-    """Returns the exit code and what was printed when a signal comes at the import of a module."""
+    """Returns exit code, stdout and stderr of a script stopped at the import of a module."""
     done = subprocess.run(
         [sys.executable, "-c", RUNNER, module, str(int(number)), path_of(script), *arguments],
         cwd=source_tree.ROOT,

@@ -1,4 +1,4 @@
-"""scripts/try_export.py writes images next to what the user has, and replaces none of it."""
+"""scripts/try_export.py writes images and replaces no file of the user."""
 
 import importlib.util
 
@@ -17,13 +17,13 @@ def write_new():
     return module.write_new
 
 
-def test_the_same_image_may_be_there_already(write_new, tmp_path):
+def test_existing_equal_image_is_accepted(write_new, tmp_path):
     for _ in range(2):
         write_new(str(tmp_path / "0.png"), b"image")
     assert (tmp_path / "0.png").read_bytes() == b"image"
 
 
-def test_another_file_of_the_name_is_not_replaced(write_new, tmp_path):
+def test_existing_other_file_is_not_replaced(write_new, tmp_path):
     (tmp_path / "0.png").write_text("mine")
     (tmp_path / "1.png").symlink_to("0.png")
     (tmp_path / "2.png").symlink_to("nowhere")

@@ -1,4 +1,4 @@
-"""Holds that a directory of the user's stays as it is, byte for byte."""
+"""Asserts that a user's directory stays unchanged, byte for byte."""
 
 import contextlib
 import os
@@ -6,8 +6,8 @@ import pathlib
 
 
 def snapshot(root):
-    """Returns everything below a directory: mode, content and files' times; follows no links."""
-    found = {}
+    """Returns mode, file time and content of all entries below a directory; follows no links."""
+    entries = {}
     for parent, directories, files in os.walk(root):
         for name in (*directories, *files):
             path = pathlib.Path(parent, name)
@@ -18,8 +18,8 @@ def snapshot(root):
             elif path.is_file():
                 content = path.read_bytes()
             time = None if path.is_dir() else status.st_mtime_ns
-            found[str(path.relative_to(root))] = (status.st_mode, time, content)
-    return found
+            entries[str(path.relative_to(root))] = (status.st_mode, time, content)
+    return entries
 
 
 @contextlib.contextmanager

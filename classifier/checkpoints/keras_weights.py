@@ -154,8 +154,9 @@ def _contents(path: str) -> dict[str, SavedVariable]:
     def visit(place: str, item: Any) -> None:
         if not isinstance(item, h5py.Dataset):
             return
-        layer, *between, leaf = place.split("/")
-        if between != ["vars"] or leaf.isdigit():
+        parts = place.split("/")
+        layer, leaf = parts[0], parts[-1]
+        if len(parts) != 3 or parts[1] != "vars" or leaf.isdigit():
             strange.append(place)
         name = f"{layer.replace('.', '/')}/{leaf}"
         # Keras writes bfloat16, which HDF5 does not know, as bytes beside the type's name.
@@ -165,7 +166,7 @@ def _contents(path: str) -> dict[str, SavedVariable]:
     try:
         with h5py.File(path, "r") as file:
             file.visititems(visit)
-    except (OSError, RuntimeError, TypeError) as error:
+    except (OSError, RuntimeError, TypeError, ValueError, KeyError) as error:
         raise _damaged(path, error) from error
     if strange or not found:
         raise _checks.UserError(

@@ -9,7 +9,9 @@ from classifier.checkpoints import keras_weights
 from classifier.checkpoints.names import head_classes, in_scopes, is_in
 from classifier.model_info import ModelInfo
 from classifier.run_directory import RunDirectory
-from slim import checkpoints
+from nets.nets_factory import NETWORKS
+from preprocessing import preprocessing_factory
+from slim import _checks, checkpoints
 from slim.checkpoints import SavedVariable, Source
 
 
@@ -60,7 +62,18 @@ def open_checkpoint(path: str) -> OpenedCheckpoint:
       RunError: if it cannot be read.
     """
     source, run = open_source(path), RunDirectory.of_checkpoint(path)
-    return OpenedCheckpoint(source, run, run.read_model_info())
+    return OpenedCheckpoint(source, run, _model_info(run))
+
+
+def _model_info(run: RunDirectory) -> ModelInfo | None:
+    info = run.read_model_info()
+    if info is not None:
+        try:
+            _checks.one_of("model_name", info.model_name, NETWORKS)
+            preprocessing_factory.resolve_name(info.preprocessing_name)
+        except _checks.UserError as error:
+            raise _checks.UserError(f"{run.model_info_path} cannot be used: {error}") from None
+    return info
 
 
 def open_source(path: str) -> Source:

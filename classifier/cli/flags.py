@@ -15,7 +15,14 @@ from typing import Any, TypeVar
 
 from absl import flags
 
-from classifier.cli import absl_flags, front_door, native_stderr, path_checks, versions
+from classifier.cli import (
+    absl_flags,
+    flagfiles,
+    front_door,
+    native_stderr,
+    path_checks,
+    versions,
+)
 from classifier.cli import help as help_text
 from classifier.cli.exit_codes import ExitCode
 from classifier.config import options, problems
@@ -76,16 +83,17 @@ def _prepared(
     if information is not None:
         print(information)
         return None
+    for flag, action in actions.items():
+        if flag in argv[1:]:
+            return action
     versions.check_tensorflow()
-    chosen = [action for flag, action in actions.items() if flag in argv[1:]]
-    config = None if chosen else parse(config_class, argv)
-    if config is not None and absl_flags.is_check():
+    config = parse(config_class, argv)
+    if absl_flags.is_check():
         return None
     absl_flags.configure_logging(program)
     with native_stderr.capture_native_stderr():
         importlib.import_module("tensorflow")
-    work = chosen[0] if config is None else lambda: run(config)
-    return work if config is None else lambda: absl_flags.run(work)
+    return lambda: absl_flags.run(lambda: run(config))
 
 
 def _information(
@@ -182,6 +190,7 @@ def _read(
 ) -> tuple[dict[str, str], list[str]]:
     """Returns the texts of the flags that are set, and the arguments that are no known flag."""
     values = _defined(known)
+    flagfiles.check(argv[1:])
     try:
         rest = values(list(argv), known_only=True)[1:]
     except (flags.Error, ValueError) as error:
@@ -212,6 +221,8 @@ def _value(option: options.Option, text: str, texts: Mapping[str, str]) -> Any:
     flag = f"--{option.name}"
     if text.startswith("--"):
         raise _checks.UserError(f"{flag} has no value: the next argument is {text!r}")
+    if any("\udc80" <= character <= "\udcff" for character in text):
+        raise _checks.UserError(f"{flag}={text!r} is not UTF-8. Rename it, or use a link to it")
     try:
         value = option.parse(text)
     except _checks.UserError as error:
@@ -240,7 +251,7 @@ def _outside(option: options.Option, value: Any, texts: Mapping[str, str]) -> It
 
 def _check_name(table: options.Table, flag: str, name: str) -> None:
     module, mappings = _TABLES[table]
-    if "FAMILIES" not in mappings or not module.is_of_a_family(name):
+    if "FAMILIES" not in mappings or not module.is_family_member(name):
         _checks.one_of(flag, name, known_names(table))
     elif table == "conversions":
         module.check_convertible(name)

@@ -1,13 +1,14 @@
 """Errors, signals and closed outputs of every script: one line and an exit code."""
 
 import contextlib
+import io
 import sys
 from collections.abc import Callable, Iterable
 
 from classifier.cli import broken_pipe, disk_errors, stopping
 from classifier.cli.exit_codes import ExitCode
 from classifier.config import problems
-from slim import _checks, signals
+from slim import _checks, _json, signals
 
 _NOTHING_LEFT = "No incomplete files remain. Run the same command again"
 
@@ -25,6 +26,8 @@ def enter(program: str, prepare: Callable[[], Callable[[], int | None] | None]) 
       one line each.
     """
     code: int = ExitCode.FAILED
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # file names need not be UTF-8
     with stopping.before_work(program):
         try:
             code = _outcome(program, prepare)
@@ -68,7 +71,7 @@ def _report(program: str, lines: Iterable[str], code: ExitCode | int) -> int:
     """Prints lines on stderr, unless that was closed."""
     try:
         for line in lines:
-            print(f"{program}: {line}", file=sys.stderr)
+            print(f"{program}: {_json.printable(line)}", file=sys.stderr)
     except BrokenPipeError:
         raise
     except OSError:

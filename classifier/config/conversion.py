@@ -4,6 +4,7 @@ import dataclasses
 
 from classifier.config import bounds
 from classifier.config.options import Options, option, required
+from slim._image_limits import MAX_PIXELS
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,7 @@ class DataConfig(Options):
     )
     max_pixels: int | None = option(
         None,
-        "Maximum number of pixels of an image; larger ones count as bad. Default: 89478485.",
+        f"Maximum number of pixels of an image; larger ones count as bad. Default: {MAX_PIXELS}.",
         check=bounds.positive,
     )
     small_object_area_threshold: float | None = option(

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from classifier.config import bounds
+from classifier.config.image_limits import max_pixels_option
 from classifier.config.options import Options, option, required
 from classifier.config.problems import Problem, named
 
@@ -24,6 +25,7 @@ class TrainingDataOptions(Options):
         check=bounds.non_negative,
     )
     batch_size: int = option(32, "Batch size per clone.", check=bounds.positive)
+    max_pixels: int = max_pixels_option()
     num_readers: int = option(4, "Number of shards to read in parallel.", check=bounds.positive)
     num_preprocessing_threads: int | None = option(
         None,

@@ -3,6 +3,7 @@
 import dataclasses
 
 from classifier.config import bounds
+from classifier.config.image_limits import max_pixels_option
 from classifier.config.model import CHECKPOINT_HELP, ModelOptions
 from classifier.config.options import Options, option, required
 
@@ -63,6 +64,7 @@ class EvaluationDataOptions(Options):
     )
     dataset_split_name: str = option("test", "Split to evaluate on.")
     dataset_dir: str = required("Directory of the dataset.", path="directory")
+    max_pixels: int = max_pixels_option()
     num_preprocessing_threads: int | None = option(
         None,
         "Number of images to preprocess in parallel. Default: chosen automatically.",

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from classifier.config import bounds
 from classifier.config.formats import FORMATS
+from classifier.config.image_limits import max_pixels_option
 from classifier.config.model import CHECKPOINT_HELP, ModelOptions
 from classifier.config.options import Options, option
 from classifier.config.problems import Problem, named
@@ -54,6 +55,7 @@ class ExportOptions(Options):
         " or PNG files.",
         choices=INPUT_TYPES,
     )
+    max_pixels: int = max_pixels_option()
     fold_batch_norm: bool = option(
         True, "Fold batch norm into the preceding convolutions in the frozen formats."
     )

@@ -3,6 +3,7 @@
 import dataclasses
 
 from classifier.config import bounds
+from classifier.config.image_limits import max_pixels_option
 from classifier.config.model import CHECKPOINT_HELP
 from classifier.config.options import Options, option, required
 
@@ -15,6 +16,7 @@ class PredictConfig(Options):
     images: str = required(
         "Image, directory of images, or pattern such as 'a/*.png'.", path="images"
     )
+    max_pixels: int = max_pixels_option()
     top_k: int = option(5, "Number of classes to show per image.", check=bounds.positive)
     batch_size: int = option(32, "Batch size.", check=bounds.positive)
     output_csv: str | None = option(

@@ -1,6 +1,7 @@
 """What an export takes, how it comes from there to what the network takes, and what it is tried
 with."""
 
+import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -10,12 +11,18 @@ from classifier.export import checks, samples
 from classifier.export.samples import Samples
 from classifier.inference.model import InferenceModel
 from classifier.inputs import preprocessing
+from slim import _checks
+from slim._image_limits import MAX_PIXELS
 
 _Maker = Callable[[InferenceModel, int | None, Samples], checks.Trial]
 
 
 def make(
-    name: str, classifier: InferenceModel, batch_size: int | None, real: Samples
+    name: str,
+    classifier: InferenceModel,
+    batch_size: int | None,
+    real: Samples,
+    max_pixels: int = MAX_PIXELS,
 ) -> checks.Trial:
     """Returns an input type of `classifier.config.export.INPUT_TYPES`.
 
@@ -24,7 +31,10 @@ def make(
       classifier: whose preprocessing and image size it has.
       batch_size: images at once; None for any number.
       real: images to try it with.
+      max_pixels: largest number of pixels of an encoded image.
     """
+    if name == "encoded_image":
+        return _encoded_image(classifier, batch_size, real, max_pixels)
     return _MAKERS[name](classifier, batch_size, real)
 
 
@@ -60,16 +70,23 @@ def _uint8_image(classifier: InferenceModel, batch_size: int | None, real: Sampl
 
 
 def _encoded_image(
-    classifier: InferenceModel, batch_size: int | None, real: Samples
+    classifier: InferenceModel, batch_size: int | None, real: Samples, max_pixels: int
 ) -> checks.Trial:
     def encoded(pictures: object) -> tf.Tensor:
         return tf.stack([tf.io.encode_png(picture) for picture in pictures])
 
+    noise = _noise(classifier, batch_size)
+    largest = max(math.prod(picture.shape[:2]) for picture in (*noise, *real.pictures))
+    if largest > max_pixels:
+        raise _checks.UserError(
+            f"max_pixels={max_pixels} is too small: the export is checked on images with up to"
+            f" {largest} pixels"
+        )
     batches, rows = checks.batches_of(encoded(real.pictures), batch_size)
     return checks.Trial(
         spec=tf.TensorSpec([batch_size], tf.string),
-        prepare=preprocessing.encoded_batch_fn(classifier.info, classifier.image_size),
-        random=checks.batches_of(encoded(_noise(classifier, batch_size)), batch_size)[0],
+        prepare=preprocessing.encoded_batch_fn(classifier.info, classifier.image_size, max_pixels),
+        random=checks.batches_of(encoded(noise), batch_size)[0],
         real=batches,
         rows=rows,
         samples=real,
@@ -92,5 +109,4 @@ def _noise(classifier: InferenceModel, batch_size: int | None) -> np.ndarray:
 _MAKERS: Mapping[str, _Maker] = {
     "float_image": _float_image,
     "uint8_image": _uint8_image,
-    "encoded_image": _encoded_image,
 }

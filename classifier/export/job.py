@@ -48,7 +48,9 @@ class Job:
         """
         key = input_type, batch_size
         if key not in self._trials:
-            self._trials[key] = input_types.make(input_type, self.classifier, batch_size, self.real)
+            self._trials[key] = input_types.make(
+                input_type, self.classifier, batch_size, self.real, self.options.max_pixels
+            )
         return self._trials[key]
 
     def target(self, name: str) -> str:

@@ -18,12 +18,52 @@ from classifier.export.checks import Exported
 from classifier.export.job import Job
 from classifier.inference.model import InferenceModel
 from classifier.inputs import preprocessing
-from classifier.run_directory import RunDirectory, read_json
-from slim import _checks, _paths
+from classifier.metrics_file import MetricsFile
+from classifier.run_directory import RunDirectory
+from slim import _checks, _json, _paths
 
 _SHOWN_CLASSES = 100
-# Of an evaluation's file.
-_KEYS = {"accuracy", "checkpoint", "num_images", "split", "step"}
+_MAX_BYTES = 16 << 20
+_MAX_PATH = 500  # characters shown
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _EvalFile:
+    """What is read of the file of `--eval_json`."""
+
+    checkpoint: str
+    step: _json.Step
+    split: _json.Name
+    num_images: _json.Count
+    accuracy: float
+    k: _json.Count | None = None
+    recall_at_k: float | None = None
+    macro_recall: float | None = None
+    loss: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Trained:
+    """What is read of a run's options."""
+
+    eval_split_name: str | None = "validation"
+    dataset_split_name: str | None = None
+    dataset_dir: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class _CardConfig:
+    """What is read of config.json."""
+
+    options: _Trained
+
+
+@dataclasses.dataclass(frozen=True)
+class _Origin:
+    """What is read of dataset_info.json."""
+
+    attribution: str = ""
+    source: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,24 +98,21 @@ def measured(
       UserError: if `eval_json` is not there, damaged, or of another checkpoint.
     """
     if eval_json is not None:
-        found = read_json(eval_json)
-        if found is None or not set(found) >= _KEYS:
+        found = _read_evaluation(eval_json)
+        if found.step != (step or 0):
             raise _checks.UserError(
-                f"eval_json={eval_json!r} is not a file that eval_image_classifier.py wrote"
-            )
-        if found["step"] != (step or 0):
-            raise _checks.UserError(
-                f"eval_json={eval_json!r} is of step {found['step']}, the checkpoint of"
+                f"eval_json={eval_json!r} is of step {found.step}, the checkpoint of"
                 f" step {step}: evaluate the one that is exported"
             )
-        theirs = str(found["checkpoint"])
-        if os.path.basename(theirs) != os.path.basename(prefix):
+        theirs = _json.printable(found.checkpoint[:_MAX_PATH])
+        if os.path.basename(found.checkpoint) != os.path.basename(prefix):
             raise _checks.UserError(
                 f"eval_json={eval_json!r} is of {theirs}, which is not the checkpoint"
                 f" {prefix}: evaluate the one that is exported"
             )
-        numbers = _measured(found["split"], found)
-        if os.path.realpath(theirs) == os.path.realpath(prefix):
+        values = {key: each for key, each in vars(found).items() if each is not None}
+        numbers = _measured(found.split, values)
+        if os.path.realpath(found.checkpoint) == os.path.realpath(prefix):
             return numbers
         doubt = (
             f"eval_json={eval_json!r} is of {theirs}: its numbers go into the model card as"
@@ -83,12 +120,26 @@ def measured(
         )
         return dataclasses.replace(numbers, doubt=doubt)
     run = _whole_run(run)
-    for line in reversed(_evaluations(run.metrics_path)):
+    trained = _trained(run)  # refuses a damaged config.json before anything is written
+    for line in reversed(MetricsFile(run.metrics_path).evaluations()):
         if line["step"] == step:
-            config = (run.read_config() or {}).get("options", {})
             values = {key.removeprefix("eval_"): value for key, value in line.items()}
-            return _measured(config.get("eval_split_name", "validation"), values)
+            if "num_images" in values:
+                return _measured(trained.eval_split_name or "validation", values)
     return None
+
+
+def _read_evaluation(path: str) -> _EvalFile:
+    reason = ""
+    try:
+        found = _json.read(path, _EvalFile, advice="Evaluate again", finite=False)
+    except _checks.UserError as error:
+        found, reason = None, f": {error}"
+    if found is None:
+        raise _checks.UserError(
+            f"eval_json={path!r} is not a file that eval_image_classifier.py wrote{reason}"
+        )
+    return found
 
 
 def summary(classifier: InferenceModel, final_endpoint: str | None = None) -> str:
@@ -216,16 +267,35 @@ def _classes(names: tuple[str, ...]) -> str:
 
 def _data(name: str | None, run: RunDirectory) -> Iterator[str]:
     """Yields what is known of the data that the model was trained on."""
-    given = (_whole_run(run).read_config() or {}).get("options", {})
-    split = given.get("dataset_split_name")
+    trained = _trained(_whole_run(run))
+    split = trained.dataset_split_name
     yield f"Trained on `{name or 'unknown'}`" + (f", split `{split}`." if split else ".")
-    folder = given.get("dataset_dir")
-    about = read_json(os.path.join(folder, "dataset_info.json")) if folder else None
-    for key, said in (("attribution", "By"), ("source", "From")):
-        if about and about.get(key):
-            value = str(about[key])
-            is_path = os.path.isabs(value)  # of this machine: not for publication
-            yield f"{said}: {os.path.basename(value.rstrip('/')) if is_path else value}"
+    about = _origin(trained.dataset_dir)
+    if about.attribution:
+        yield f"By: {about.attribution}"
+    if about.source:
+        is_path = os.path.isabs(about.source)  # of this machine: not for publication
+        source = os.path.basename(about.source.rstrip("/")) if is_path else about.source
+        yield f"From: {source}"
+
+
+def _trained(run: RunDirectory) -> _Trained:
+    """Returns the options of a run that its card shows.
+
+    Raises:
+      UserError: if config.json is damaged.
+    """
+    config = run.read_config(_CardConfig)
+    return config.options if config else _Trained()
+
+
+def _origin(dataset_dir: str | None) -> _Origin:
+    """Returns whose images those of a dataset are, if it is still there and says so."""
+    path = os.path.join(dataset_dir or "", "dataset_info.json")
+    try:
+        return (dataset_dir and _json.read(path, _Origin, advice="")) or _Origin()
+    except _checks.UserError:
+        return _Origin()
 
 
 def _whole_run(run: RunDirectory) -> RunDirectory:
@@ -235,16 +305,12 @@ def _whole_run(run: RunDirectory) -> RunDirectory:
     return run
 
 
-def _evaluations(metrics_path: str) -> list[dict[str, Any]]:
-    if not os.path.exists(metrics_path):
-        return []
-    with open(metrics_path, encoding="utf-8") as file:
-        lines = [json.loads(line) for line in file if line.endswith("}\n")]
-    return [line for line in lines if "eval_accuracy" in line]
-
-
 def _measured(split: str, values: Mapping[str, Any]) -> Measured:
-    recall = {f"recall_at_{values['k']}": values["recall_at_k"]} if "k" in values else {}
+    recall = (
+        {f"recall_at_{values['k']}": values["recall_at_k"]}
+        if values.keys() >= {"k", "recall_at_k"}
+        else {}
+    )
     rest = {name: values[name] for name in ("macro_recall", "loss") if name in values}
     metrics = {"accuracy": values["accuracy"], **recall, **rest}
     finite = {name: value for name, value in metrics.items() if math.isfinite(value)}

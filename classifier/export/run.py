@@ -5,7 +5,7 @@ import importlib
 import os
 from collections.abc import Iterator, Mapping
 
-from classifier import ownership
+from classifier import inputs, ownership
 from classifier.checkpoints import sources
 from classifier.cli.exit_codes import ExitCode
 from classifier.config import problems
@@ -17,7 +17,6 @@ from classifier.inference.model import InferenceModel
 from classifier.resolve import warnings
 from classifier.resolve.export import ResolvedExport, check_export, export
 from classifier.resolve.graph import graph
-from datasets import dataset_factory
 from slim import _ownership, _paths, signals
 
 # Enough to see whether the answers are the same, and to see a loss of one point.
@@ -140,9 +139,10 @@ def _job(
     if resolved.dataset is None:
         return Job(classifier, checkpoint.run, options, samples.embedded(info, count))
     name, split_name = resolved.dataset
-    real = samples.drawn(dataset_factory.get_dataset(name, split_name, folder), info, count)
+    limit = options.max_pixels
+    real = samples.drawn(inputs.open_dataset(name, split_name, folder, limit), info, count)
     if not any(each.calibrated for each in wanted):
         return Job(classifier, checkpoint.run, options, real)
-    training = dataset_factory.get_dataset(name, "train", folder)
+    training = inputs.open_dataset(name, "train", folder, limit)
     count = options.calibration_images or _CALIBRATION_IMAGES
     return Job(classifier, checkpoint.run, options, real, samples.drawn(training, info, count))

@@ -36,7 +36,7 @@ class Samples:
 
 def embedded(info: ModelInfo, count: int) -> Samples:
     """Returns the project's own digits, with the channels that a model's pictures have."""
-    name, files = dataset_factory.example_pictures(count)
+    name, files = dataset_factory.example_images(count)
     pictures = [tf.io.decode_png(file, channels=1).numpy() for file in files]
     return Samples(name, [_with_channels(each, info) for each in pictures])
 

@@ -13,6 +13,7 @@ from classifier.export.job import Job
 from classifier.inference.model import InferenceModel
 from classifier.inputs import preprocessing
 from slim import _checks, _paths
+from slim._image_limits import MAX_PIXELS
 
 
 class Serving(tf.Module):
@@ -21,18 +22,24 @@ class Serving(tf.Module):
     Args:
       classifier: what to serve.
       batch_size: images at once; None for any number.
+      max_pixels: largest number of pixels of an encoded image.
     """
 
-    def __init__(self, classifier: InferenceModel, batch_size: int | None) -> None:
+    def __init__(
+        self,
+        classifier: InferenceModel,
+        batch_size: int | None,
+        max_pixels: int = MAX_PIXELS,
+    ) -> None:
         super().__init__(name="serving")
-        self.classifier, self.batch_size = classifier, batch_size
+        self.classifier, self.batch_size, self.max_pixels = classifier, batch_size, max_pixels
         self.labels = tf.constant(classifier.info.class_names)
         spec = tf.TensorSpec([batch_size, *classifier.image_shape], tf.float32, name="images")
 
         # The others call it, so that the network is traced and written once.
         @tf.function(autograph=False, input_signature=[spec])
         def from_images(images: tf.Tensor) -> Mapping[str, tf.Tensor]:
-            answer = self.classifier(images)
+            answer = _answered(self.classifier, images)
             best = tf.argmax(answer["probabilities"], axis=-1)
             return {**answer, "classes": tf.gather(self.labels, best)}
 
@@ -50,13 +57,15 @@ class Serving(tf.Module):
 
         @tf.function(autograph=False, input_signature=[spec])
         def features(images: tf.Tensor) -> Mapping[str, tf.Tensor]:
-            return {"features": self.classifier.features(images)}
+            return _answered(self._features, images)
 
         return {"features": features}
 
     def _of_pictures(self) -> Mapping[str, Any]:
         """Returns the signatures that take files of pictures."""
-        decode = preprocessing.encoded_batch_fn(self.classifier.info, self.classifier.image_size)
+        decode = preprocessing.encoded_batch_fn(
+            self.classifier.info, self.classifier.image_size, self.max_pixels
+        )
         files = tf.TensorSpec([self.batch_size], tf.string, name="image_bytes")
         serialized = tf.TensorSpec([self.batch_size], tf.string, name="examples")
 
@@ -70,9 +79,12 @@ class Serving(tf.Module):
 
         @tf.function(autograph=False, input_signature=[files])
         def features(image_bytes: tf.Tensor) -> Mapping[str, tf.Tensor]:
-            return {"features": self.classifier.features(decode(image_bytes))}
+            return _answered(self._features, decode(image_bytes))
 
         return {"serving_default": from_bytes, "tf_example": from_examples, "features": features}
+
+    def _features(self, images: tf.Tensor) -> Mapping[str, tf.Tensor]:
+        return {"features": self.classifier.features(images)}
 
     def warm_up_requests(self) -> list[warm_up.Request]:
         """Returns a request for each signature, and for the default one of each kind of file."""
@@ -96,6 +108,18 @@ class Serving(tf.Module):
             warm_up.Request(signature, {name: tf.constant(value)})
             for signature, name, value in given
         ]
+
+
+def _answered(
+    network: Callable[[tf.Tensor], Mapping[str, tf.Tensor]], images: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    """Returns a network's answers; to no images, none: kernels do not take an empty batch."""
+    count = tf.shape(images)[0]
+    if images.shape[0] is not None:
+        return dict(network(images))
+    padding = [[0, tf.cast(tf.equal(count, 0), tf.int32)]] + [[0, 0]] * (images.shape.rank - 1)
+    answers = network(tf.ensure_shape(tf.pad(images, padding), images.shape))
+    return {name: answer[:count] for name, answer in answers.items()}
 
 
 def _encoded_images(examples: tf.Tensor) -> tf.Tensor:
@@ -148,7 +172,7 @@ def write(job: Job) -> checks.Exported:
     """
     classifier, batch_size = job.classifier, job.options.batch_size
     path = job.target("saved_model")
-    serving = Serving(classifier, batch_size)
+    serving = Serving(classifier, batch_size, job.options.max_pixels)
     # Beside the folder that a server polls, so that it never sees half a model.
     with _paths.scratch_directory(str(job.options.output_dir)) as scratch:
         temporary = os.path.join(scratch, "model")

@@ -20,7 +20,6 @@ from classifier.inputs import preprocessing
 from classifier.resolve import warnings
 from classifier.resolve.evaluation import ResolvedEvaluation, check_evaluation, evaluation
 from classifier.run_directory import RunDirectory
-from datasets import dataset_factory
 from slim import _paths
 from slim.events import EventFile
 
@@ -55,8 +54,8 @@ def run(config: EvalConfig) -> ExitCode | None:
     checkpoint = sources.open_checkpoint(config.run.checkpoint_path)
     resolved = evaluation(config, checkpoint.info)
     data = config.data
-    dataset = dataset_factory.get_dataset(
-        resolved.dataset_name, data.dataset_split_name, data.dataset_dir
+    dataset = inputs.open_dataset(
+        resolved.dataset_name, data.dataset_split_name, data.dataset_dir, data.max_pixels
     )
     classifier = InferenceModel(resolved.model, checkpoint, resolved.image_size)
     ownership.check_evaluation(_eval_dir(config, checkpoint.run), config.run.eval_dir is None)
@@ -109,8 +108,9 @@ def _recalibration(
     if not config.run.recalibrate_batch_norm:
         return None
     recalibration = precise_batch_norm.PreciseBatchNorm(classifier)
-    dataset = dataset_factory.get_dataset(
-        resolved.dataset_name, _TRAINING_SPLIT, config.data.dataset_dir
+    data = config.data
+    dataset = inputs.open_dataset(
+        resolved.dataset_name, _TRAINING_SPLIT, data.dataset_dir, data.max_pixels
     )
     batches = inputs.training_dataset(
         dataset,

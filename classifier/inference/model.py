@@ -1,5 +1,6 @@
 """A network restored from a checkpoint, for everything after training."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ from slim.checkpoints import Source
 from slim.moving_averages import average_name
 
 _USUAL_FRAMES = 16
+# A network for more is measured before it is built, for the numbers may be damaged.
+_USUAL_CLASSES, _USUAL_SIDE = 50_000, 1024
 
 
 class InferenceModel(tf.Module):
@@ -60,6 +63,7 @@ class InferenceModel(tf.Module):
         self.network = self._network(info.num_classes)
         spec = tf.TensorSpec([None, *self.image_shape], tf.float32)
         with network.check_image_size(info.model_name, self.network, spec.shape):
+            self._check_memory(checkpoint, spec.shape)
             self._rounded = self.store.build(self.network, spec).quantized
         self._restore(checkpoint)
 
@@ -68,6 +72,21 @@ class InferenceModel(tf.Module):
         return network.inference_network(
             self.info.model_name, num_classes, self.info.quantized, weights=False
         )
+
+    def _check_memory(self, checkpoint: Source, shape: Sequence[int | None]) -> None:
+        """Refuses an odd network that is far larger than its checkpoint, before it fills memory."""
+        if self.info.num_classes <= _USUAL_CLASSES and max(self.image_size) <= _USUAL_SIDE:
+            return
+        variables = checkpoint.variables().values()
+        saved = sum(math.prod(each.shape) * each.dtype.size for each in variables)
+        needed = network.bytes_of_weights(self.network, shape)
+        if needed > 2 * saved:
+            raise _checks.UserError(
+                f"{self.info.model_name} with {self.info.num_classes} classes, for images of"
+                f" {self.image_size[0]}x{self.image_size[1]}, has {needed / 1e6:.0f} MB of weights,"
+                f" checkpoint {checkpoint.prefix} only {saved / 1e6:.0f} MB: it is not this"
+                " network's"
+            )
 
     @property
     def example_shape(self) -> tuple[int, ...]:

@@ -1,9 +1,11 @@
 """Prediction: class names for pictures."""
 
 import csv
+import errno
 import glob
 import io
 import os
+import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -16,7 +18,8 @@ from classifier.config.prediction import PredictConfig
 from classifier.inference.model import InferenceModel
 from classifier.inputs import preprocessing
 from classifier.resolve.prediction import prediction
-from slim import _checks, _paths
+from slim import _checks, _image_limits, _json, _paths
+from slim.data import image_header
 
 
 def run(config: PredictConfig) -> ExitCode | None:
@@ -36,13 +39,14 @@ def run(config: PredictConfig) -> ExitCode | None:
     classifier = InferenceModel(resolved.model, checkpoint)
     rows: list[list[str | float]] = []
     bad: list[str] = []
-    for path, probabilities in predict(classifier, paths, config.batch_size):
+    for path, probabilities in predict(classifier, paths, config.batch_size, config.max_pixels):
         if isinstance(probabilities, str):
-            bad.append(f"{path}: {probabilities}")
+            bad.append(f"{_json.printable(path)}: {probabilities}")
             continue
         best = np.argsort(-probabilities, kind="stable")[: resolved.top_k]
         named = [(classifier.info.class_names[i], float(probabilities[i])) for i in best]
-        print(f"{path}: " + ", ".join(f"{name} {p:.4f}" for name, p in named), flush=True)
+        line = f"{path}: " + ", ".join(f"{name} {p:.4f}" for name, p in named)
+        print(_json.printable(line), flush=True)
         rows += [[path, rank, name, p] for rank, (name, p) in enumerate(named, 1)]
     if config.output_csv is not None:
         _write_csv(config.output_csv, rows)
@@ -73,12 +77,17 @@ def find_pictures(pattern: str) -> list[str]:
 
 
 def predict(
-    classifier: InferenceModel, paths: Sequence[str], batch_size: int
+    classifier: InferenceModel,
+    paths: Sequence[str],
+    batch_size: int,
+    max_pixels: int = _image_limits.MAX_PIXELS,
 ) -> Iterator[tuple[str, np.ndarray | str]]:
     """Yields for each picture its path and its probabilities [classes], or why it cannot be
     decoded."""
     decode = tf.function(
-        preprocessing.encoded_image_fn(classifier.info, classifier.image_shape[:2]), autograph=False
+        preprocessing.encoded_image_fn(classifier.info, classifier.image_shape[:2], max_pixels),
+        autograph=False,
+        input_signature=[tf.TensorSpec([], tf.string)],
     )
     network = tf.function(lambda batch: classifier(batch)["probabilities"], autograph=False)
     for start in range(0, len(paths), batch_size):
@@ -86,13 +95,25 @@ def predict(
         decoded = []
         for path in paths[start : start + batch_size]:
             try:
-                decoded.append((path, decode(tf.io.read_file(path))))
+                decoded.append((path, decode(tf.constant(_image_limits.read(path, max_pixels)))))
+            except OSError as error:
+                is_limit = error.errno == errno.EFBIG
+                answers[path] = f"{'' if is_limit else 'cannot be read: '}{error.strerror}"
             except tf.errors.OpError as error:
-                answers[path] = str(error.message).splitlines()[0][:120]
+                answers[path] = _reason(str(error.message))
         if decoded:
             probabilities = network(tf.stack([image for _, image in decoded])).numpy()
             answers.update(zip((path for path, _ in decoded), probabilities, strict=True))
         yield from ((path, answers[path]) for path in paths[start : start + batch_size])
+
+
+def _reason(message: str) -> str:
+    """Returns the reason in TensorFlow's error, which has it above the node's name."""
+    problem = image_header.find_problem(message)
+    if problem is not None:
+        return problem
+    found = re.search(r"(.*)\n\t \[\[\{\{node", message)
+    return (found[1] if found else message.splitlines()[0])[:120]
 
 
 def _write_csv(path: str, rows: Sequence[Sequence[str | float]]) -> None:
@@ -100,4 +121,4 @@ def _write_csv(path: str, rows: Sequence[Sequence[str | float]]) -> None:
     writer = csv.writer(text)
     writer.writerow(["file", "rank", "class", "probability"])
     writer.writerows(rows)
-    _paths.write_new_file(path, text.getvalue().encode())
+    _paths.write_new_file(path, text.getvalue().encode(errors="surrogateescape"))

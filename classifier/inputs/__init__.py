@@ -4,6 +4,7 @@ from classifier.inputs.bad_images import BadImages
 from classifier.inputs.balanced import Index, index_records, training_records
 from classifier.inputs.batches import evaluation_dataset, training_dataset
 from classifier.inputs.cache import Cache
+from classifier.inputs.dataset import open_dataset
 from classifier.inputs.diagnosis import BadImage, describe_bad_image, translate_errors
 from classifier.inputs.mixing import Mixing
 
@@ -16,6 +17,7 @@ __all__ = [
     "describe_bad_image",
     "evaluation_dataset",
     "index_records",
+    "open_dataset",
     "training_dataset",
     "training_records",
     "translate_errors",

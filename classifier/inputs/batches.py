@@ -49,8 +49,8 @@ def training_dataset(
 
     Args:
       dataset: the split.
-      preprocessing_fn: `fn(image, height, width, seed=int32 [2])` gives a picture of that size;
-        `image` is a `slim.data.pictures.EncodedPicture`, so that it decodes no more than it needs.
+      preprocessing_fn: `fn(image, height, width, seed=int32 [2])` returns an image of that size;
+        `image` is a `slim.data.encoded_images.EncodedImage`, which may be decoded in part.
       image_size: height and width of the result, in pixels.
       batch_size: examples of a batch, over all clones.
       seed: of the run.
@@ -63,7 +63,7 @@ def training_dataset(
       shuffle_buffer_mb: bound on the encoded records held for shuffling, in 10^6 bytes. The order
         depends on it.
       mixing: mixes the examples of each batch.
-      skipped: remembers the pictures that cannot be decoded, which then do not stop the iteration.
+      skipped: collects the images that cannot be decoded, which then do not stop the iteration.
       cache: copies of the shards to be read instead of them.
       data_service: address of the `tf.data` service whose worker makes the batches; see `service`.
       worker: number of this process and how many share each batch; it reads its part of them all.
@@ -77,7 +77,7 @@ def training_dataset(
 
     Raises:
       UserError: if the dataset is empty or a number is out of range.
-      RunError: if a shard is cut inside a record. Bad data found later stop the iteration; iterate
+      RunError: if a shard is truncated. Bad data found later stop the iteration; iterate
         inside `translate_errors`.
     """
     num_classes = _checked(dataset, image_size, batch_size, labels_offset, num_classes)
@@ -146,7 +146,7 @@ def evaluation_dataset(
       num_classes: classes of the network; None for the dataset's less `labels_offset`.
       num_readers: segments of shards read at the same time.
       num_preprocessing_threads: examples prepared at the same time; None lets tf.data choose.
-      skipped: remembers the pictures that cannot be decoded, which then do not stop the iteration.
+      skipped: collects the images that cannot be decoded, which then do not stop the iteration.
 
     Returns:
       dicts of `image` (float32 `[batch_size, height, width, channels]`), `label` (int64

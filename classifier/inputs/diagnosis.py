@@ -10,7 +10,7 @@ import tensorflow as tf
 from classifier.inputs import errors, shuffling
 from slim import _checks
 from slim.data import dataset as dataset_lib
-from slim.data import records
+from slim.data import image_header, records
 
 _SIGNATURES = (
     (b"\xff\xd8\xff", "JPEG"),
@@ -177,13 +177,17 @@ def _bad_image(example: tf.train.Example, shard: str, record: int, message: str)
     features = example.features.feature
     name = features["image/filename"].bytes_list.value
     image = features["image/encoded"].bytes_list.value
-    said = re.sub(r"\{\{.*?\}\} ?", "", message.split("\n")[0]).split(" [Op:")[0]
+    said = image_header.find_problem(message) or _first_line(message)
     return BadImage(
         file=name[0].decode(errors="replace") if name else "",
         shard=shard,
         record=record,
         reason=f"{_looks_like(image[0] if image else b'')}; {said}",
     )
+
+
+def _first_line(message: str) -> str:
+    return re.sub(r"\{\{.*?\}\} ?", "", message.split("\n")[0]).split(" [Op:")[0]
 
 
 def _message(error: Exception) -> str:

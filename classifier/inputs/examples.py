@@ -9,7 +9,7 @@ import tensorflow as tf
 from classifier.inputs import bad_images, shuffling
 from slim import _cores
 from slim.data import dataset as dataset_lib
-from slim.data import pictures
+from slim.data import encoded_images
 
 PreprocessingFn = Callable[..., tf.Tensor]
 Example = dict[str, tf.Tensor]
@@ -38,7 +38,7 @@ class Preparation:
       image_size: height and width of the result, in pixels.
       labels_offset: is subtracted from the labels.
       seed: of the run, in training; an example's own also depends on its place there.
-      skipped: remembers the pictures that cannot be decoded, which then do not stop the iteration.
+      skipped: collects the images that cannot be decoded, which then do not stop the iteration.
     """
 
     dataset: dataset_lib.Dataset
@@ -105,7 +105,7 @@ class Preparation:
 
         def make_image() -> tf.Tensor:
             # Training may decode a part of it.
-            image = example["image"] if seed else pictures.whole(example["image"])
+            image = example["image"] if seed else encoded_images.decode(example["image"])
             return self.preprocessing_fn(image, *self.image_size, **seed)
 
         if self.skipped is not None:

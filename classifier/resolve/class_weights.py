@@ -1,14 +1,18 @@
 """The weights of the classes in the loss; no TensorFlow."""
 
 import csv
-import json
 import math
 from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
 
 from classifier.config import problems
 from classifier.config.problems import named
 from classifier.model_info import ModelInfo
-from slim import _checks
+from slim import _checks, _files, _json
+
+_Weight = Annotated[float, msgspec.Meta(ge=0)]
 
 
 def resolve(choice: str | None, model: ModelInfo, per_class: Sequence[int]) -> tuple[float, ...]:
@@ -58,15 +62,14 @@ def read(path: str, names: Sequence[str]) -> tuple[float, ...]:
       UserError: if it cannot be read, lacks a class, or has one that is not known.
     """
     try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
+        content = _files.read_bounded(path, _json.MAX_BYTES)
     except OSError as error:
         raise problems.error(
             "{} is neither auto nor a readable file: {}",
             named("class_weights", repr(path)),
             error.strerror,
         ) from None
-    weights = _parse(path, text)
+    weights = _parse(path, content)
     option = named("class_weights")
     for name in weights:
         if name not in names:
@@ -80,24 +83,25 @@ def read(path: str, names: Sequence[str]) -> tuple[float, ...]:
     return tuple(weights[name] for name in names)
 
 
-def _parse(path: str, text: str) -> dict[str, float]:
+def _parse(path: str, content: bytes) -> dict[str, float]:
+    option = named("class_weights")
     try:
         if path.endswith(".json"):
-            pairs = list(json.loads(text).items())
+            weights = _json.decode(content, dict[_json.Name, _Weight])
         else:
-            pairs = [row for row in csv.reader(text.splitlines()) if row]
+            pairs = [row for row in csv.reader(content.decode().splitlines()) if row]
             pairs = pairs[1:] if pairs and pairs[0] == ["class", "weight"] else pairs
-        weights = {str(name).strip(): float(weight) for name, weight in pairs}
-    except (ValueError, TypeError, AttributeError) as error:
+            weights = {name: float(weight) for name, weight in pairs}
+    except UnicodeDecodeError:
+        raise problems.error("{}: {} is not UTF-8", option, path) from None
+    except (ValueError, csv.Error) as error:
         raise problems.error(
             "{}: {} is not a JSON or CSV file of names and numbers: {}",
-            named("class_weights"),
+            option,
             path,
-            error,
+            _json.printable(str(error)),
         ) from None
     for name, weight in weights.items():
         if not 0 <= weight < math.inf:
-            raise problems.error(
-                "{}: {} has the weight {} for {!r}", named("class_weights"), path, weight, name
-            )
-    return weights
+            raise problems.error("{}: {} has the weight {} for {!r}", option, path, weight, name)
+    return {name.strip(): weight for name, weight in weights.items()}

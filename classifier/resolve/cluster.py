@@ -1,14 +1,16 @@
 """The workers that train side by side: their addresses, from the flags or from TF_CONFIG."""
 
-import json
+import dataclasses
 import os
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+import msgspec
 
 from classifier.config import problems
 from classifier.config.problems import named
 from classifier.config.strategy import StrategyOptions
-from slim import _checks
+from slim import _checks, _json
 
 VARIABLE = "TF_CONFIG"
 
@@ -21,6 +23,23 @@ class Cluster(NamedTuple):
 
 
 ALONE = Cluster()
+
+_Index = Annotated[int, msgspec.Meta(ge=0, le=1 << 20)]
+_Digits = Annotated[str, msgspec.Meta(pattern="^[0-9]{1,6}$")]  # as some launchers write it
+
+
+@dataclasses.dataclass(frozen=True)
+class _Task:
+    type: _json.Name
+    index: _Index | _Digits
+
+
+@dataclasses.dataclass(frozen=True)
+class _Config:
+    """What is read of TF_CONFIG."""
+
+    cluster: dict[_json.Name, list[_json.Name]]
+    task: _Task
 
 
 def resolve(options: StrategyOptions, environment: Mapping[str, str] = os.environ) -> Cluster:
@@ -45,16 +64,18 @@ def resolve(options: StrategyOptions, environment: Mapping[str, str] = os.enviro
             named("master", "host0:port,host1:port"),
         )
     try:
-        config = json.loads(text)
-        jobs = {str(name): list(map(str, hosts)) for name, hosts in config["cluster"].items()}
-        job, index = str(config["task"]["type"]), int(config["task"]["index"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        config = _json.decode(text.encode("utf-8", "surrogateescape"), _Config)
+    except ValueError as error:
+        shown = text if len(text) <= 200 else f"{text[:200]}..."
         raise _checks.UserError(
-            f"{VARIABLE} does not say cluster and task ({error!r}): {text!r}"
+            f"{VARIABLE} does not say cluster and task ({error}): {shown!r}"
         ) from None
+    jobs, job, index = config.cluster, config.task.type, int(config.task.index)
     strange = sorted({*jobs, job} - {"chief", "worker"})
     if strange:
-        raise _checks.UserError(f"{VARIABLE}: only workers train, and it has {', '.join(strange)}")
+        raise _checks.UserError(
+            f"{VARIABLE}: only workers train, and it has {_json.printable(', '.join(strange))}"
+        )
     chiefs = jobs.get("chief", [])
     before = len(chiefs) if job == "worker" else 0
     cluster = Cluster((*chiefs, *jobs.get("worker", [])), before + index)

@@ -2,13 +2,14 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from classifier.config import options, problems
 from classifier.config.problems import Problem, named
 from classifier.config.training import TrainConfig
 from classifier.resolve.training import ResolvedRun
+from classifier.run_directory import RunConfig
+from slim import _json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +39,7 @@ _REFUSED = (
 )
 
 
-def changed_options(old: Mapping[str, Any], new: ResolvedRun) -> tuple[Change, ...]:
+def changed_options(old: RunConfig, new: ResolvedRun) -> tuple[Change, ...]:
     """Compares a run with the command that is to resume it.
 
     Args:
@@ -49,10 +50,11 @@ def changed_options(old: Mapping[str, Any], new: ResolvedRun) -> tuple[Change, .
       the differences; those with `refused` would make another run of it.
     """
     after = json.loads(json.dumps(new.to_dict()))
+    resolved = old.get("resolved", {})
     changes = {
-        name: Change(name, old["resolved"][name], after["resolved"][name], refused=True)
+        name: Change(name, resolved[name], after["resolved"][name], refused=True)
         for name in _REFUSED
-        if name in old["resolved"] and old["resolved"][name] != after["resolved"][name]
+        if name in resolved and resolved[name] != after["resolved"][name]
     }
     for name, each in options.by_name(TrainConfig).items():
         # Compared above by what follows from it: typing the default is no change.
@@ -65,7 +67,7 @@ def changed_options(old: Mapping[str, Any], new: ResolvedRun) -> tuple[Change, .
             refused = each.declared.resume == "refused"
             changes[name] = Change(name, before, after["options"][name], refused)
     name = "class_weights"  # the file may have changed, and its name not
-    before = old["resolved"].get(name, after["resolved"][name])
+    before = resolved.get(name, after["resolved"][name])
     if name not in changes and before != after["resolved"][name]:
         changes[name] = Change(name, before, after["resolved"][name], refused=False)
     return tuple(changes.values())
@@ -99,5 +101,5 @@ def refuse_changes(changes: tuple[Change, ...], train_dir: str) -> None:
 
 
 def _short(value: Any, most: int = 60) -> str:
-    text = str(value)
+    text = _json.printable(str(value))
     return text if len(text) <= most else text[:most] + "..."

@@ -24,7 +24,6 @@ from classifier.training.hooks.make import make_hooks
 from classifier.training.hooks.run_files import RunFiles
 from classifier.training.hooks.startup import StartupReport
 from classifier.training.step import deployment_config, make_train_op, make_training_network
-from datasets import dataset_factory
 from slim import _checks, learning
 
 
@@ -72,8 +71,8 @@ def _run(resolved: ResolvedRun, workers: cluster.Cluster) -> ExitCode | None:
     if config.step.deterministic:
         tf.config.experimental.enable_op_determinism()
     data = config.data
-    dataset = dataset_factory.get_dataset(
-        data.dataset_name, data.dataset_split_name, data.dataset_dir
+    dataset = inputs.open_dataset(
+        data.dataset_name, data.dataset_split_name, data.dataset_dir, data.max_pixels
     )
     batches = TrainingBatches(resolved, dataset, workers)
     train_op = make_train_op(resolved, strategy)

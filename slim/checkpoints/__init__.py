@@ -1,7 +1,6 @@
-"""Checkpoints keyed by variable name, as TensorFlow 1's Saver reads and writes them.
+"""Checkpoints keyed by variable name, in the format of TensorFlow 1's Saver.
 
-A module is imported when one of its names is asked for: finding and watching checkpoints needs no
-TensorFlow.
+Names are loaded on first use: finding checkpoints and waiting for them needs no TensorFlow.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""The original's `slim.assign_from_*`: the same arguments, and no session to call them with."""
+"""TF-Slim's `slim.assign_from_*`, with the same arguments but without a session."""
 
 import logging
 import os
@@ -22,16 +22,16 @@ def assign_from_checkpoint(
     ignore_missing_vars: bool = False,
     reshape_variables: bool = False,
 ) -> RestoreReport:
-    """Assigns values of a checkpoint to variables, to all or to none, and reports which.
+    """Assigns the values of a checkpoint to variables: to all, or in case of an error to none.
 
     Args:
-      model_path: anything that `slim.checkpoints.find` takes.
-      var_list: variables, which go by their own names, or name in the checkpoint -> variable.
-      ignore_missing_vars: whether variables that the checkpoint lacks keep their values.
-      reshape_variables: whether a value with as many elements in another shape is reshaped.
+      model_path: a path that `slim.checkpoints.find` accepts.
+      var_list: variables, or name in the checkpoint -> variable.
+      ignore_missing_vars: whether variables missing in the checkpoint keep their values.
+      reshape_variables: whether to reshape values with the same number of elements.
 
     Raises:
-      UserError: if variables are missing, differ in shape or type, or are none at all.
+      UserError: if there are no variables, or they are missing or differ in shape or type.
       RunError: if the checkpoint cannot be read.
     """
     return assign_from_checkpoint_fn(model_path, var_list, ignore_missing_vars, reshape_variables)()
@@ -43,9 +43,9 @@ def assign_from_checkpoint_fn(
     ignore_missing_vars: bool = False,
     reshape_variables: bool = False,
 ) -> Callable[[], RestoreReport]:
-    """Returns a function without arguments that does what `assign_from_checkpoint` does.
+    """Returns a function that calls `assign_from_checkpoint`.
 
-    The checkpoint is looked for at once and read when the function is called.
+    The checkpoint is located now and read when the function is called.
     """
     variables = dict(var_list) if isinstance(var_list, Mapping) else _by_name(var_list)
     if not variables:
@@ -56,11 +56,11 @@ def assign_from_checkpoint_fn(
         reader = Reader(prefix)
         missing = tuple(name for name in variables if name not in reader)
         if missing and (len(missing) == len(variables) or not ignore_missing_vars):
-            found = len(variables) - len(missing)
+            matching = len(variables) - len(missing)
             raise _checks.UserError(
-                f"Checkpoint {prefix} has {found} of {len(variables)} variables. Missing: "
+                f"Checkpoint {prefix} has {matching} of {len(variables)} variables. Missing: "
                 f"{_checks.listed(missing, 5)}"
-                + (". Pass ignore_missing_vars=True to leave these as they are" if found else "")
+                + (". Pass ignore_missing_vars=True to skip these" if matching else "")
             )
         values = {name: reader.get(name) for name in variables if name in reader}
         _assign_all(values, variables, reshape_variables)
@@ -73,14 +73,14 @@ def assign_from_checkpoint_fn(
 def assign_from_values(
     var_names_to_values: Mapping[str, Any], variables: Mapping[str, tf.Variable] | None = None
 ) -> None:
-    """Assigns arrays to variables by name, to all or to none.
+    """Assigns arrays to variables by name: to all, or in case of an error to none.
 
     Args:
       var_names_to_values: name -> value.
-      variables: name -> variable; None takes those of the current `slim.VariableStore`.
+      variables: name -> variable; by default those of the current `slim.VariableStore`.
 
     Raises:
-      UserError: if a name is not known, or a shape or type differs.
+      UserError: if a name is unknown, or a shape or type differs.
     """
     if variables is None:
         from slim.store import current_store
@@ -97,7 +97,7 @@ def assign_from_values(
 def assign_from_values_fn(
     var_names_to_values: Mapping[str, Any], variables: Mapping[str, tf.Variable] | None = None
 ) -> Callable[[], None]:
-    """Returns a function without arguments that does what `assign_from_values` does."""
+    """Returns a function that calls `assign_from_values`."""
     return lambda: assign_from_values(var_names_to_values, variables)
 
 
@@ -106,7 +106,7 @@ def _by_name(variables: Iterable[tf.Variable]) -> dict[str, tf.Variable]:
     for variable in variables:
         name = variable.name.partition(":")[0]
         if name in named:
-            raise _checks.UserError(f"Two variables of var_list are called {name!r}")
+            raise _checks.UserError(f"Two variables of var_list have the name {name!r}")
         named[name] = variable
     return named
 

@@ -1,4 +1,4 @@
-"""Following a trainer's directory from another process; no TensorFlow here."""
+"""Waits for checkpoints of a training run in another process; no TensorFlow here."""
 
 import logging
 import os
@@ -18,42 +18,42 @@ def wait_for_new_checkpoint(
     seconds_to_sleep: float = 1,
     timeout: float | None = None,
 ) -> str | None:
-    """Waits until a directory has a checkpoint other than the last one seen.
+    """Waits until a directory has a newest checkpoint other than `last_checkpoint`.
 
     Args:
-      checkpoint_dir: the trainer's directory, which may not exist yet.
-      last_checkpoint: prefix of the last one, or None for any.
-      seconds_to_sleep: between two looks.
-      timeout: seconds to wait at most; None waits for ever, saying so each minute.
+      checkpoint_dir: the run directory, which may not exist yet.
+      last_checkpoint: prefix of the last checkpoint, or None for any.
+      seconds_to_sleep: seconds between checks.
+      timeout: maximum seconds to wait; None for no limit, with a log line each minute.
 
     Returns:
-      The prefix, or None if the time is over.
+      The prefix, or None after the timeout.
 
     Raises:
-      UserError: if `checkpoint_dir` is a file or a checkpoint and not a directory.
+      UserError: if `checkpoint_dir` is a file or a checkpoint instead of a directory.
     """
     directory = os.fspath(checkpoint_dir)
     if os.path.isfile(directory) or os.path.isfile(f"{directory}.index"):
         raise _checks.UserError(
-            f"checkpoint_dir={directory!r} is a file; to wait for checkpoints, give the directory"
+            f"checkpoint_dir={directory!r} is a file. Pass the directory of the checkpoints"
         )
     _checks.non_negative(seconds_to_sleep=seconds_to_sleep, timeout=timeout)
-    begun = said = time.monotonic()
+    started = logged = time.monotonic()
     _log.info("Waiting for a new checkpoint in %s", directory)
     while True:
-        found = latest(directory)
-        if found is not None and found != last_checkpoint:
-            _log.info("Found a new checkpoint: %s", found)
-            return found
+        newest = latest(directory)
+        if newest is not None and newest != last_checkpoint:
+            _log.info("Found a new checkpoint: %s", newest)
+            return newest
         now = time.monotonic()
-        if timeout is not None and now + seconds_to_sleep > begun + timeout:
+        if timeout is not None and now + seconds_to_sleep > started + timeout:
             return None
-        if now - said >= _SECONDS_BETWEEN_MESSAGES:
-            seconds, seen = now - begun, last_checkpoint or "none"
+        if now - logged >= _SECONDS_BETWEEN_MESSAGES:
             _log.warning(
-                "Waiting for a checkpoint in %s since %d s (last: %s)", directory, seconds, seen
-            )
-            said = now
+                "Waiting for a checkpoint in %s for %d s (last: %s)",
+                directory, now - started, last_checkpoint or "none",
+            )  # fmt: skip
+            logged = now
         time.sleep(seconds_to_sleep)
 
 
@@ -63,27 +63,27 @@ def checkpoints_iterator(
     timeout: float | None = None,
     timeout_fn: Callable[[], bool] | None = None,
 ) -> Iterator[str]:
-    """Yields the newest checkpoint of a directory whenever there is another one.
+    """Yields the newest checkpoint of a directory whenever it changes.
 
-    A checkpoint may be gone when it is read (`CheckpointGone`): go on with the next.
+    A checkpoint may have been removed when it is read (`CheckpointGone`): continue with the next.
 
     Args:
-      checkpoint_dir: the trainer's directory.
-      min_interval_secs: time between two that are yielded.
-      timeout: seconds to wait for one.
-      timeout_fn: called when the time is over, returns whether to stop; without it, stop.
+      checkpoint_dir: the run directory.
+      min_interval_secs: minimum seconds between two checkpoints.
+      timeout: maximum seconds to wait for a checkpoint.
+      timeout_fn: called after a timeout, returns whether to stop; by default, stop.
 
     Yields:
       Prefixes.
     """
     last = None
     while True:
-        found = wait_for_new_checkpoint(checkpoint_dir, last, timeout=timeout)
-        if found is None:
+        newest = wait_for_new_checkpoint(checkpoint_dir, last, timeout=timeout)
+        if newest is None:
             if timeout_fn is None or timeout_fn():
-                _log.info("No new checkpoint in %s: stopped waiting", os.fspath(checkpoint_dir))
+                _log.info("No new checkpoint in %s; stopped waiting", os.fspath(checkpoint_dir))
                 return
             continue
-        begun, last = time.monotonic(), found
-        yield found
-        time.sleep(max(0.0, begun + min_interval_secs - time.monotonic()))
+        started, last = time.monotonic(), newest
+        yield newest
+        time.sleep(max(0.0, started + min_interval_secs - time.monotonic()))

@@ -1,7 +1,7 @@
-"""What lies in a checkpoint directory, oldest first, and its state file; no TensorFlow here.
+"""The checkpoints in a directory, oldest first, and its state file; no TensorFlow here.
 
-The files decide. The text file `checkpoint` (a CheckpointState protocol buffer, as in TensorFlow)
-only says in which order they were written, so it may be lost, empty or out of date.
+Files on disk decide. The state file `checkpoint` (a CheckpointState protocol buffer in text form,
+as in TensorFlow) only has their order, so it may be missing, damaged or outdated.
 """
 
 import ast
@@ -10,20 +10,23 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from slim import _paths
+from slim import _files, _paths
 
 STATE_FILE = "checkpoint"
 UNREADABLE = ".unreadable"
-_FIELD = re.compile(r'^\s*(\w+)\s*:\s*(?:"((?:[^"\\]|\\.)*)"|([-+.\w]+))\s*$', re.MULTILINE)
+_MAX_STATE_BYTES = 32 << 20
+_FIELD = re.compile(
+    r'^[ \t]*(\w+)[ \t]*:[ \t]*(?:"((?:[^"\\]|\\.)*)"|([-+.\w]+))[ \t\r]*$', re.MULTILINE
+)
 _V1_FILE = re.compile(r"\.ckpt(-\d+)?$")
 _SHARD = re.compile(r"\.data-\d{5}-of-\d{5}$")
 
 
 @dataclass(frozen=True)
 class State:
-    """The state file: base names, oldest first, and times in seconds where it has them.
+    """The state file: base names, oldest first, and times in seconds if present.
 
-    `problem` says why the file is of no use ("" if it is fine).
+    `problem` is why the file cannot be used ("" if it can).
     """
 
     newest: str = ""
@@ -35,13 +38,13 @@ class State:
 
 @dataclass(frozen=True)
 class Listing:
-    """The checkpoints of a directory, oldest first, and what the files did not tell by themselves.
+    """The checkpoints of a directory, oldest first.
 
     Attributes:
       names: base names of the prefixes.
-      recent: those of them that rotation may remove: named by the state file, or newer.
-      orphans: prefixes with a data file and no index, as an interrupted save leaves.
-      unreadable: files that were set aside.
+      recent: those that rotation may remove: named by the state file, or newer.
+      orphans: prefixes with a data file and no index, left by an interrupted save.
+      unreadable: files that were renamed to `*.unreadable`.
       state: the state file.
     """
 
@@ -59,35 +62,36 @@ def step_of(name: str) -> int:
 
 
 def prefix_of(path: str) -> str:
-    """Returns the prefix for the path of an index, data or meta file, or else the path itself."""
+    """Returns the prefix of an index, data or meta file, or the path itself."""
     if _SHARD.search(path):
         return _SHARD.sub("", path)
     return path.removesuffix(".index") if path.endswith(".index") else path.removesuffix(".meta")
 
 
 def is_checkpoint(prefix: str) -> bool:
-    """Returns whether a prefix has an index file, or is a file by itself (format V1)."""
+    """Returns whether a prefix has an index file, or is a file (format V1)."""
     return os.path.isfile(prefix + ".index") or os.path.isfile(prefix)
 
 
 def files_of(prefix: str) -> list[str]:
-    """Returns the files of a checkpoint, in the order in which to remove them: index first."""
+    """Returns the files of a checkpoint in the order to remove them: index first."""
     directory, base = os.path.split(prefix)
-    own = {base: 0, f"{base}.index": 0, f"{base}.meta": 2}
-    found = [
-        (own.get(name, 1), name)
+    ranks = {base: 0, f"{base}.index": 0, f"{base}.meta": 2}
+    names = [
+        name
         for name in os.listdir(directory or ".")
-        if name in own or (_SHARD.search(name) and prefix_of(name) == base)
+        if name in ranks or (_SHARD.search(name) and prefix_of(name) == base)
     ]
-    paths = [os.path.join(directory, name) for _, name in sorted(found)]
+    names.sort(key=lambda name: (ranks.get(name, 1), name))
+    paths = [os.path.join(directory, name) for name in names]
     return [path for path in paths if not os.path.isdir(path)]
 
 
 def read_state(directory: str) -> State:
-    """Returns the state file of a directory; it never raises for what the file holds."""
+    """Returns the state file of a directory; damage is reported in `State.problem`."""
     try:
-        with open(os.path.join(directory, STATE_FILE), "rb") as file:
-            text = file.read().decode("utf-8", "replace")
+        content = _files.read_bounded(os.path.join(directory, STATE_FILE), _MAX_STATE_BYTES)
+        text = content.decode("utf-8", "replace")
     except OSError as error:
         return State(problem="missing" if isinstance(error, FileNotFoundError) else "unreadable")
     fields: dict[str, list[str]] = {}
@@ -100,7 +104,7 @@ def read_state(directory: str) -> State:
         times = tuple(float(t) for t in fields.get("all_model_checkpoint_timestamps", []))
         preserved = fields.get("last_preserved_timestamp", [])
         last_preserved = float(preserved[0]) if preserved else None
-    except (KeyError, ValueError, SyntaxError):
+    except (KeyError, ValueError, SyntaxError, MemoryError, RecursionError):
         return State(problem="garbage" if text.strip("\0 \n") else "empty")
     return State(newest, names, times if len(times) == len(names) else (), last_preserved)
 
@@ -122,10 +126,12 @@ def write_state(
 
 
 def list_checkpoints(directory: str) -> Listing:
-    """Returns the checkpoints in a directory, which may be written to at this moment."""
+    """Returns the checkpoints in a directory, which another process may be writing to."""
     state = read_state(directory)
-    entries = {entry.name: entry for entry in os.scandir(directory) if not entry.is_dir()}
+    present = list(os.scandir(directory))
+    entries = {entry.name: entry for entry in present if not entry.is_dir()}
     indexed = {name.removesuffix(".index") for name in entries if name.endswith(".index")}
+    directories = {entry.name.removesuffix(".index") for entry in present if entry.is_dir()}
     single = {
         name for name in entries if _V1_FILE.search(name) or name in (state.newest, *state.names)
     }
@@ -136,20 +142,21 @@ def list_checkpoints(directory: str) -> Listing:
     return Listing(
         names=(*older, *recent),
         recent=tuple(recent),
-        orphans=tuple(sorted(data - indexed)),
+        # A directory with the name of an index is not an interrupted save.
+        orphans=tuple(sorted(data - indexed - directories)),
         unreadable=tuple(sorted(name for name in entries if name.endswith(UNREADABLE))),
         state=state,
     )
 
 
 def _by_age(names: set[str], state: State, times: Mapping[str, int]) -> tuple[list[str], list[str]]:
-    """Returns the names that are recent, and those older than all that the state file names."""
+    """Returns the recent names, and those that the state file does not list and are older."""
     by_step = sorted(names, key=lambda name: (step_of(name), times[name], name))
     listed = [name for name in dict.fromkeys((*state.names, state.newest)) if name in names]
     if not listed:
         return by_step, []
     if state.newest in names:
-        # Whoever edits the file to go back to an older checkpoint means it.
+        # The file may have been edited on purpose, to resume from an older checkpoint.
         listed.remove(state.newest)
         listed.append(state.newest)
     last = max(map(step_of, listed))
@@ -176,7 +183,7 @@ def _quoted(name: str) -> str:
 
 
 def _unquoted(text: str) -> str:
-    # A file written by hand may hold letters that are not ASCII as they are.
+    # A file written by hand may contain non-ASCII characters.
     octal = re.sub(r"[^\x00-\x7f]", lambda m: "".join(f"\\{b:03o}" for b in m[0].encode()), text)
     value: bytes = ast.literal_eval(f'b"{octal}"')
     return value.decode("utf-8", "surrogateescape")

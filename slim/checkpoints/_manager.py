@@ -1,4 +1,4 @@
-"""The checkpoints of one training run: written, rotated, and found again after any crash."""
+"""The checkpoints of a training run: writes, rotates and restores them."""
 
 import logging
 import os
@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 class Restored(NamedTuple):
-    """What `restore_latest` found; `unreadable` holds (prefix, reason), newest first."""
+    """A restored checkpoint; `unreadable` lists newer ones, (prefix, reason), newest first."""
 
     prefix: str
     step: int
@@ -27,14 +27,14 @@ class Restored(NamedTuple):
 
 
 class Checkpoints:
-    """Checkpoints `basename-STEP` in a directory that this process alone writes to.
+    """Checkpoints `basename-STEP` in a directory that only this process writes to.
 
     Args:
-      directory: the run directory; made by the first save.
-      max_to_keep: how many of the newest stay; None or 0 keeps all.
-      keep_every_n_hours: besides, one checkpoint per so many hours stays for ever.
-      basename: what comes before the step.
-      clock: returns seconds since the epoch; default: `steady_clock`.
+      directory: the run directory; created by the first save.
+      max_to_keep: number of newest checkpoints to keep; None or 0 keeps all.
+      keep_every_n_hours: in addition, keep one checkpoint per this many hours.
+      basename: file name before the step.
+      clock: returns seconds since the epoch; `steady_clock()` by default.
 
     Raises:
       UserError: if a number is negative, or the basename is not a plain file name.
@@ -52,7 +52,9 @@ class Checkpoints:
         _checks.non_negative(max_to_keep=max_to_keep)
         _checks.positive(keep_every_n_hours=keep_every_n_hours)
         if not basename or basename != os.path.basename(basename) or basename.startswith("."):
-            raise _checks.UserError(f"basename={basename!r} must be a file name without a folder")
+            raise _checks.UserError(
+                f"basename={basename!r} must be a file name without a directory"
+            )
         self.directory = os.fspath(directory)
         self._max_to_keep = max_to_keep or None
         self._hours = keep_every_n_hours
@@ -65,7 +67,7 @@ class Checkpoints:
         return [_listing.step_of(name) for name in self._own(self._listing().names)]
 
     def latest(self) -> str | None:
-        """Returns the prefix of the newest checkpoint, or None; it may turn out unreadable."""
+        """Returns the prefix of the newest checkpoint, which may be unreadable, or None."""
         names = self._own(self._listing().names)
         return self._prefix(names[-1]) if names else None
 
@@ -73,7 +75,7 @@ class Checkpoints:
         """Writes a checkpoint, then removes those beyond `max_to_keep`, and returns the prefix.
 
         Raises:
-          RunError: if it cannot be written; the older ones are as they were.
+          RunError: if it cannot be written; older checkpoints are untouched.
         """
         _checks.non_negative(step=step)
         name = f"{self._basename}-{int(step)}"
@@ -97,8 +99,9 @@ class Checkpoints:
         value: float,
         *,
         higher_is_better: bool = True,
+        known_values: Mapping[int, float] | None = None,
     ) -> str | None:
-        """Writes `best/` if the value beats the best so far (see `_best.save_best`)."""
+        """Writes `best/` if the value is the best so far, see `_best.save_best`."""
         return _best.save_best(
             os.path.join(self.directory, _best.DIRECTORY),
             f"{self._basename}-{int(step)}",
@@ -106,6 +109,7 @@ class Checkpoints:
             metric_name,
             value,
             higher_is_better,
+            known_values,
         )
 
     def restore_latest(
@@ -113,15 +117,15 @@ class Checkpoints:
     ) -> Restored | None:
         """Restores the newest checkpoint that can be read.
 
-        Unreadable ones are reported, logged as errors, and once an older one has served are renamed
-        to `*.unreadable`, so that nobody else trips over them.
+        Unreadable ones are logged as errors, and renamed to `*.unreadable` after an older one is
+        restored.
 
         Returns:
-          What was restored, or None if the directory has no trace of a checkpoint.
+          The restored checkpoint, or None if the directory has no checkpoint.
 
         Raises:
-          UserError: if a readable checkpoint does not fit the variables.
-          RunError: if there are checkpoints, or were, and none can be read.
+          UserError: if a readable checkpoint does not match the variables.
+          RunError: if none of the checkpoints can be read, or only remains of some are left.
         """
         listing, unreadable = self._listing(), []
         for name in reversed(self._own(listing.names)):
@@ -129,46 +133,45 @@ class Checkpoints:
             try:
                 report = restore(prefix, variables, strict=strict)
             except _checks.RunError as error:
-                _log.error("UNREADABLE CHECKPOINT, trying the one before it. %s", error)
+                _log.error("UNREADABLE CHECKPOINT, trying the previous one. %s", error)
                 unreadable.append((prefix, str(error)))
                 continue
             for bad, _ in unreadable:
-                _set_aside(bad)
+                for path in _listing.files_of(bad):
+                    os.replace(path, path + _listing.UNREADABLE)
             if unreadable:
-                _log.error("Went back to %s; the unreadable are renamed *.unreadable", prefix)
+                _log.error("Restored %s; unreadable ones are renamed *.unreadable", prefix)
             return Restored(prefix, _listing.step_of(name), report, tuple(unreadable))
-        self._refuse_fresh_start(listing, unreadable)
+        self._check_new_run(listing, unreadable)
         return None
 
-    def _refuse_fresh_start(
-        self, listing: _listing.Listing, unreadable: list[tuple[str, str]]
-    ) -> None:
-        advice = "Bring back a copy, or move the files away to start afresh"
+    def _check_new_run(self, listing: _listing.Listing, unreadable: list[tuple[str, str]]) -> None:
+        advice = "Restore a backup, or move the files away to start over"
         if unreadable:
             reasons = "; ".join(reason for _, reason in unreadable[:3])
             raise _checks.RunError(
-                f"{len(unreadable)} checkpoints in {self.directory} and none is readable: "
+                f"None of {len(unreadable)} checkpoint(s) in {self.directory} is readable: "
                 f"{reasons}. {advice}"
             )
         orphans = self._own(listing.orphans)
         named = listing.state.problem != "missing"
         if named or listing.unreadable or len(orphans) > 1:
-            traces = ["checkpoint"] * named + [f"{o}.data-*" for o in orphans]
-            traces += listing.unreadable
+            remains = ["checkpoint"] * named + [f"{o}.data-*" for o in orphans]
+            remains += listing.unreadable
             raise _checks.RunError(
-                f"No checkpoint in {self.directory}, but traces of some: "
-                f"{_checks.listed(traces, 5)}. {advice}"
+                f"No checkpoint in {self.directory}, but remains of some: "
+                f"{_checks.listed(remains, 5)}. {advice}"
             )
         if orphans:
-            _log.warning("The first save in %s was interrupted; starting afresh", self.directory)
+            _log.warning("The first save in %s was interrupted; starting over", self.directory)
 
     def _begin(self) -> Rotation:
-        """Sweeps what a killed process left, and sees what there is to rotate."""
+        """Removes files of killed processes and returns the rotation of existing checkpoints."""
         _paths.check_writable_directory(self.directory)
         for name in _paths.sweep_scratch(self.directory):
-            _log.info("Removed %s, left by an interrupted save", self._prefix(name))
+            _log.info("Removed %s of an interrupted save", self._prefix(name))
         for name in self._own(self._listing().orphans):
-            _log.warning("Removed %s.data-*: its save was interrupted", self._prefix(name))
+            _log.warning("Removed %s.data-* of an interrupted save", self._prefix(name))
             _writing.remove(self._prefix(name))
         recent = self._own(self._listing().recent)
         return Rotation(self.directory, recent, self._max_to_keep, self._hours, self._clock)
@@ -187,14 +190,9 @@ class Checkpoints:
 
 
 def steady_clock() -> Callable[[], float]:
-    """Returns a clock of seconds since the epoch that goes on evenly where the machine's is set.
+    """Returns a clock of seconds since the epoch that ignores changes of the system clock.
 
-    From one process to the next there is no other clock than the machine's.
+    Only within a process: another one starts with the system clock.
     """
-    begun = time.time() - time.monotonic()
-    return lambda: begun + time.monotonic()
-
-
-def _set_aside(prefix: str) -> None:
-    for path in _listing.files_of(prefix):
-        os.replace(path, path + _listing.UNREADABLE)
+    offset = time.time() - time.monotonic()
+    return lambda: offset + time.monotonic()

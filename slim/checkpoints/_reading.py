@@ -1,4 +1,4 @@
-"""Reading one checkpoint, with every checksum looked at."""
+"""Reads a checkpoint and verifies its checksums."""
 
 import os
 import re
@@ -10,27 +10,27 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from slim import _checks
+from slim import _checks, _files
 from slim.checkpoints import _listing
 
-# What TensorFlow's readers say, and what it means.
+# Error messages of TensorFlow's readers, and their meaning.
 _SYMPTOMS = (
     ("Read less bytes", "is truncated"),
     ("too short to be an sstable", "is truncated"),
-    ("not an sstable", "is truncated or is no checkpoint"),
+    ("not an sstable", "is truncated or not a checkpoint"),
     ("truncated block", "is truncated"),
     ("hecksum does not match", "is damaged (checksum mismatch)"),
     ("checksum mismatch", "is damaged (checksum mismatch)"),
-    ("saved tensor slices", "is damaged (no list of variables at its start)"),
+    ("saved tensor slices", "is damaged (the list of variables at its start is missing)"),
 )
 
 
 class CheckpointGone(_checks.RunError):
-    """The files are no longer there: a trainer removes old checkpoints while others read them."""
+    """The files no longer exist: the training run may have removed the checkpoint."""
 
 
 class SavedVariable(NamedTuple):
-    """What a checkpoint says of a variable."""
+    """Shape and type of a variable in a checkpoint."""
 
     shape: tuple[int, ...]
     dtype: tf.DType
@@ -40,12 +40,13 @@ class Reader:
     """The variables of one checkpoint, format V1 or V2, by name.
 
     Raises:
-      CheckpointGone: (here and in `get`) if the files are not there.
+      CheckpointGone: (here and in `get`) if the files do not exist.
       RunError: (here and in `get`) if a file is damaged; the message names it.
     """
 
     def __init__(self, prefix: str | os.PathLike[str]) -> None:
         self.prefix = os.fspath(prefix)
+        _check_regular_files(self.prefix)
         try:
             self._reader = tf.train.load_checkpoint(self._plain_prefix())
             shapes = self._reader.get_variable_to_shape_map()
@@ -57,7 +58,7 @@ class Reader:
         }
 
     def _plain_prefix(self) -> str:
-        """Returns a prefix that TensorFlow takes for neither a pattern nor a directory."""
+        """Returns a prefix that TensorFlow cannot mistake for a pattern or a directory."""
         if not re.search(r"[*?\[\\]", self.prefix) and not os.path.isdir(self.prefix):
             return self.prefix
         links = tempfile.mkdtemp(prefix="checkpoint-")
@@ -97,10 +98,10 @@ def read(prefix: str | os.PathLike[str]) -> Reader:
 
 
 def verify(prefix: str | os.PathLike[str]) -> int:
-    """Reads a whole checkpoint, checksums included, and returns how many variables it has.
+    """Reads a complete checkpoint, verifies checksums and returns the number of variables.
 
     Raises:
-      CheckpointGone: if the files are not there.
+      CheckpointGone: if the files do not exist.
       RunError: if a file is missing, truncated or damaged; the message names it.
     """
     reader = Reader(prefix)
@@ -109,10 +110,19 @@ def verify(prefix: str | os.PathLike[str]) -> int:
     return len(reader.variables())
 
 
+def _check_regular_files(prefix: str) -> None:
+    """Raises RunError for a FIFO or device, on which TensorFlow would block."""
+    directory = os.path.dirname(prefix) or "."
+    for path in _listing.files_of(prefix) if os.path.isdir(directory) else ():
+        if os.path.exists(path) and not os.path.isfile(path):
+            kind = _files.kind_of(os.path.realpath(path))
+            raise _checks.RunError(f"Checkpoint {prefix}: {path} is {kind}, not a regular file")
+
+
 def _diagnosis(prefix: str, error: Exception, name: str | None = None) -> _checks.RunError:
     index, where = f"{prefix}.index", f" at variable {name!r}" if name else ""
     if not _listing.is_checkpoint(prefix):
-        return CheckpointGone(f"Checkpoint {prefix} is not there (any more)")
+        return CheckpointGone(f"Checkpoint {prefix} does not exist (any more)")
     if not os.path.isfile(index):
         culprit = prefix
     elif name is None:
@@ -132,7 +142,7 @@ def _diagnosis(prefix: str, error: Exception, name: str | None = None) -> _check
 
 
 def brief(error: Exception) -> str:
-    """Returns what an error says, without the names of ops."""
+    """Returns the message of an error without names of ops."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     text = getattr(error, "message", None) or str(error)

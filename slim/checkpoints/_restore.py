@@ -1,4 +1,4 @@
-"""From a checkpoint into variables: everything is read and compared before the first assignment."""
+"""Restores variables; everything is read and compared before the first assignment."""
 
 import os
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from slim.checkpoints._reading import Reader, SavedVariable
 
 
 class Source(Protocol):
-    """Saved variables by name: a `Reader`, or whatever offers the same."""
+    """Saved variables by name: a `Reader`, or an object with the same methods."""
 
     prefix: str
 
@@ -27,30 +27,31 @@ class Source(Protocol):
 
 
 class Mismatch(NamedTuple):
-    """A variable that the checkpoint has in another shape, or in another kind of number."""
+    """A variable whose shape, or kind of number, differs in the checkpoint."""
 
     name: str
     saved: SavedVariable
-    wanted: SavedVariable
+    expected: SavedVariable
 
     def __str__(self) -> str:
         """Returns both shapes, or both types if the shapes agree."""
-        if self.saved.shape != self.wanted.shape:
-            saved, wanted = list(self.saved.shape), list(self.wanted.shape)
-            return f"{self.name} has shape {saved} in it and {wanted} here"
-        return f"{self.name} is {self.saved.dtype.name} in it and {self.wanted.dtype.name} here"
+        if self.saved.shape != self.expected.shape:
+            saved, expected = list(self.saved.shape), list(self.expected.shape)
+            return f"{self.name}: checkpoint shape {saved}, network shape {expected}"
+        saved, expected = self.saved.dtype.name, self.expected.dtype.name
+        return f"{self.name}: checkpoint type {saved}, network type {expected}"
 
 
 @dataclass(frozen=True)
 class RestoreReport:
-    """Which variables a checkpoint served.
+    """Result of restoring variables from a checkpoint.
 
     Attributes:
       prefix: the checkpoint.
-      restored: names given a value (or, from `compare`, that would be).
-      missing: names that the checkpoint lacks.
-      mismatched: names that it has in another shape or type.
-      unused: names that it has and nobody asked for.
+      restored: names of the variables that were restored (or, from `compare`, can be).
+      missing: names that are not in the checkpoint.
+      mismatched: variables with another shape or type in the checkpoint.
+      unused: names in the checkpoint that were not requested.
     """
 
     prefix: str
@@ -71,7 +72,7 @@ class UnfitError(_checks.UserError):
     """A checkpoint does not fit the variables.
 
     Attributes:
-      report: what it lacks, and has otherwise.
+      report: which variables are missing or differ.
     """
 
     def __init__(self, message: str, report: RestoreReport) -> None:
@@ -82,10 +83,10 @@ class UnfitError(_checks.UserError):
 def compare(
     source: str | os.PathLike[str] | Source, variables: Mapping[str, tf.Variable]
 ) -> RestoreReport:
-    """Returns what `restore` would do, changing nothing.
+    """Returns the report that `restore` would return, without assigning anything.
 
     Args:
-      source: prefix of a checkpoint (see `find`), or an opened one.
+      source: prefix of a checkpoint (see `find`), or an open one.
       variables: name in the checkpoint -> variable.
     """
     return _compared(_opened(source), variables)
@@ -98,22 +99,22 @@ def restore(
     strict: bool = True,
     skip_mismatched: bool = False,
 ) -> RestoreReport:
-    """Assigns the values of a checkpoint to variables, to all of them or to none.
+    """Assigns the values of a checkpoint to variables: to all, or in case of an error to none.
 
-    To be called outside replicas; a variable of any `tf.distribute` strategy is assigned on all.
-    A number type is converted within its kind (float16 to float32, int32 to int64).
+    Call it outside replica functions; variables of a strategy are assigned on all replicas. Types
+    are converted within their kind (float16 to float32, int32 to int64).
 
     Args:
-      source: prefix of a checkpoint (see `find`), or an opened one.
+      source: prefix of a checkpoint (see `find`), or an open one.
       variables: name in the checkpoint -> variable.
-      strict: whether each variable has to be in the checkpoint; if not, it keeps its value.
-      skip_mismatched: whether a variable of another shape keeps its value.
+      strict: whether missing variables are an error; otherwise they keep their value.
+      skip_mismatched: whether variables with another shape or type keep their value.
 
     Returns:
-      What was restored, and what not.
+      The restored, missing, mismatched and unused variables.
 
     Raises:
-      UnfitError: if names are missing, shapes or types differ, or no name matches at all.
+      UnfitError: if names are missing, shapes or types differ, or no name matches.
       UserError: if there is no checkpoint.
       RunError: if the checkpoint cannot be read.
     """
@@ -127,14 +128,14 @@ def restore(
 
 
 def specification(variable: tf.Variable) -> SavedVariable:
-    """Returns shape and type of a variable."""
+    """Returns the shape and type of a variable."""
     return SavedVariable(tuple(variable.shape), tf.as_dtype(variable.dtype))
 
 
-def same_kind(saved: tf.DType, wanted: tf.DType) -> bool:
-    """Returns whether one type of number may stand for the other."""
+def same_kind(saved: tf.DType, expected: tf.DType) -> bool:
+    """Returns whether one type of number can be converted to the other."""
     kinds = ("is_floating", "is_integer", "is_complex")
-    return saved == wanted or any(getattr(saved, k) and getattr(wanted, k) for k in kinds)
+    return saved == expected or any(getattr(saved, k) and getattr(expected, k) for k in kinds)
 
 
 def _opened(source: str | os.PathLike[str] | Source) -> Source:
@@ -146,9 +147,9 @@ def _compared(reader: Source, variables: Mapping[str, tf.Variable]) -> RestoreRe
     present = [name for name in variables if name in saved]
     mismatched = []
     for name in present:
-        wanted = specification(variables[name])
-        if saved[name].shape != wanted.shape or not same_kind(saved[name].dtype, wanted.dtype):
-            mismatched.append(Mismatch(name, saved[name], wanted))
+        expected = specification(variables[name])
+        if saved[name].shape != expected.shape or not same_kind(saved[name].dtype, expected.dtype):
+            mismatched.append(Mismatch(name, saved[name], expected))
     differing = {mismatch.name for mismatch in mismatched}
     return RestoreReport(
         prefix=reader.prefix,
@@ -159,15 +160,17 @@ def _compared(reader: Source, variables: Mapping[str, tf.Variable]) -> RestoreRe
     )
 
 
-def _check(report: RestoreReport, wanted: int, strict: bool, skip_mismatched: bool) -> None:
-    found = wanted - len(report.missing)
-    has = f"Checkpoint {report.prefix} has {found} of {wanted} variables"
+def _check(report: RestoreReport, total: int, strict: bool, skip_mismatched: bool) -> None:
+    matching = total - len(report.missing)
+    has = f"Checkpoint {report.prefix} has {matching} of {total} variables"
     missing = f"Missing: {_checks.listed(report.missing, 5)}"
-    if wanted and not found:
+    if total and not matching:
         unused = _checks.listed(report.unused, 5) or "nothing"
-        raise UnfitError(f"{has}: it is another network's. {missing}. It holds: {unused}", report)
+        raise UnfitError(
+            f"{has}: it is of another network. {missing}. It contains: {unused}", report
+        )
     if report.missing and strict:
-        raise UnfitError(f"{has}. {missing}. Pass strict=False to leave these as they are", report)
+        raise UnfitError(f"{has}. {missing}. Pass strict=False to skip these", report)
     if report.mismatched and not skip_mismatched:
         differing = _checks.listed(report.mismatched, 5)
         raise UnfitError(

@@ -1,4 +1,4 @@
-"""Which checkpoints of a run stay, and the state file that says so."""
+"""Removes old checkpoints of a run and writes the state file."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -7,13 +7,13 @@ from slim.checkpoints import _listing, _writing
 
 
 class Rotation:
-    """Keeps the newest checkpoints of a directory, and one per so many hours.
+    """Keeps the newest checkpoints of a directory, and one per interval of hours.
 
     Args:
-      directory: where they are.
-      recent: base names on disk that may be removed, oldest first.
-      max_to_keep: how many stay; None is all.
-      hours: one per so many hours stays as well; None for none.
+      directory: directory of the checkpoints.
+      recent: base names of existing checkpoints that may be removed, oldest first.
+      max_to_keep: number of newest checkpoints to keep; None keeps all.
+      hours: in addition, keep one checkpoint per this many hours; None disables.
       clock: returns seconds since the epoch.
     """
 
@@ -31,32 +31,32 @@ class Rotation:
         self._clock = clock
         state, now = _listing.read_state(directory), clock()
         if state.problem and max_to_keep:
-            # Nobody says which were kept on purpose: leave all but the newest alone.
+            # Unknown which were kept on purpose: remove only the newest in future.
             recent = recent[-max_to_keep:]
         times = dict(zip(state.names, state.times, strict=False))
         self._recent = {name: times.get(name) or self._modified(name) for name in recent}
         self._last_preserved = (state.last_preserved or 0.0) if recent else now
 
     def add(self, name: str) -> None:
-        """Takes in a checkpoint just written and removes those beyond the limits.
+        """Adds a new checkpoint and removes those beyond the limits.
 
         Raises:
           OSError: if the state file cannot be written.
         """
         self._recent.pop(name, None)
         self._recent[name] = now = self._clock()
-        doomed = self._beyond_limits(now)
-        # Before the sweep and after it: the first tells the next process, if this one dies in
-        # between, what else may go.
-        self._write_state({**doomed, **self._recent})
-        for old in doomed:
+        expired = self._beyond_limits(now)
+        # Before the removal and after it: if this process is killed in between, the next one can
+        # continue from the first state file.
+        self._write_state({**expired, **self._recent})
+        for old in expired:
             _writing.remove(os.path.join(self._directory, old))
-        if doomed:
+        if expired:
             self._write_state(self._recent)
 
     def _beyond_limits(self, now: float) -> dict[str, float]:
-        doomed: dict[str, float] = {}
-        # A clock that was put back must not put off preserving until it has caught up.
+        expired: dict[str, float] = {}
+        # If the clock was set back, do not wait until it has caught up.
         self._last_preserved = min(self._last_preserved, now)
         while self._max_to_keep and len(self._recent) > self._max_to_keep:
             name = next(iter(self._recent))
@@ -64,11 +64,11 @@ class Rotation:
             if self._hours and written - self._last_preserved >= self._hours * 3600:
                 self._last_preserved = min(written, now)
             else:
-                doomed[name] = written
-        return doomed
+                expired[name] = written
+        return expired
 
     def _write_state(self, times: Mapping[str, float]) -> None:
-        # Times only where they are needed: without them two equal runs write equal bytes.
+        # Times only if needed: without them, equal runs write equal bytes.
         timed = (list(times.values()), self._last_preserved) if self._hours else ()
         _listing.write_state(self._directory, list(times), *timed)
 

@@ -1,4 +1,4 @@
-"""Writing one checkpoint, whole or not at all."""
+"""Writes a checkpoint atomically."""
 
 import logging
 import os
@@ -16,9 +16,9 @@ _log = logging.getLogger(__name__)
 
 
 def snapshot(tensors: Mapping[str, Any]) -> dict[str, tf.Tensor]:
-    """Returns the present values by name, aggregated over the replicas, on the host.
+    """Returns the current values by name, aggregated over replicas, on the host.
 
-    With several workers, those of this worker: see `slim.workers.local_value`.
+    With several workers, this worker's values: see `slim.workers.local_value`.
     """
     with tf.device("CPU:0"):
         return {name: local_value(tensors[name]) for name in sorted(tensors)}
@@ -27,17 +27,17 @@ def snapshot(tensors: Mapping[str, Any]) -> dict[str, tf.Tensor]:
 def save(prefix: str | os.PathLike[str], tensors: Mapping[str, Any]) -> str:
     """Writes a checkpoint (TensorBundle, format V2) and returns its prefix.
 
-    The files appear under their names when they are complete and on the disk, data first and index
-    last. Equal values give equal bytes.
+    Files get their names when they are complete and on disk, data first and index last. Equal
+    values result in equal bytes.
 
     Args:
       prefix: path without suffix, such as `run/model.ckpt-100`.
       tensors: name -> variable, tensor or array.
 
     Raises:
-      ValueError: if there is nothing to save.
-      UserError: if a link, directory or special file has the name of one of its files.
-      RunError: if the disk is full or fails. No older checkpoint is touched, nothing is left over.
+      ValueError: if there are no tensors.
+      UserError: if one of the files exists and is not a regular file.
+      RunError: if the disk is full or fails. Older checkpoints are untouched, no file is left.
     """
     if not tensors:
         raise ValueError("tensors is empty: there is nothing to save")
@@ -53,7 +53,7 @@ def save(prefix: str | os.PathLike[str], tensors: Mapping[str, Any]) -> str:
                 shape_and_slices=[""] * len(values),
                 tensors=list(values.values()),
             )
-            # The index tells that a checkpoint exists; files_of lists it first, for removal.
+            # Index last: it makes the checkpoint visible (files_of lists it first, for removal).
             for path in reversed(_listing.files_of(fresh)):
                 _paths.flush_to_disk(path)
                 target = os.path.join(directory, os.path.basename(path))
@@ -68,9 +68,9 @@ def save(prefix: str | os.PathLike[str], tensors: Mapping[str, Any]) -> str:
 
 
 def remove(prefix: str) -> None:
-    """Removes the files of a checkpoint, index first, so that it is never found half removed.
+    """Removes the files of a checkpoint, index first so that an incomplete one is never visible.
 
-    Links stay: they are the user's.
+    Links are kept: they belong to the user.
     """
     for path in _listing.files_of(prefix):
         if not _ownership.is_regular(path):

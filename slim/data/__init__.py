@@ -1,4 +1,4 @@
-"""Reading examples: what a dataset is, and how a record becomes an image and a label.
+"""Datasets, and decoding of their records to images and labels.
 
 The names are loaded on first use, so that importing `slim.data` loads no TensorFlow.
 """
@@ -24,23 +24,6 @@ _MODULES = (
     "tfexample_decoder",
 )
 
-__all__ = [
-    "BoundingBox",
-    "Dataset",
-    "DatasetDataProvider",
-    "Image",
-    "ItemHandler",
-    "LookupTensor",
-    "SparseTensor",
-    "TFExampleDecoder",
-    "Tensor",
-    "dataset",
-    "dataset_data_provider",
-    "parallel_reader",
-    "records",
-    "tfexample_decoder",
-]
-
 
 def __getattr__(name: str) -> object:
     if name in _MODULES:
@@ -51,4 +34,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted((*_HOMES, *_MODULES))

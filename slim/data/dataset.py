@@ -1,4 +1,4 @@
-"""What a split of a dataset is: its files, its decoder and the facts about it."""
+"""A split of a dataset: files, decoder, classes."""
 
 import dataclasses
 import os
@@ -15,15 +15,14 @@ class Dataset:
     Attributes:
       name: the dataset's name, such as "digits".
       split_name: the split's name, such as "train".
-      data_sources: paths of the TFRecord shards, in the order of their numbers; what is given may
-        also be one path or pattern, see `files.get_data_files`.
-      shard_counts: records of each shard; None where nobody has recorded the number, as for all
-        without it.
+      data_sources: paths of the TFRecord shards, in order; may be initialized with one path or
+        pattern, see `files.get_data_files`.
+      shard_counts: number of records of each shard; None if unknown, which is the default.
       decoder: a `TFExampleDecoder`, or an object with its methods.
-      num_samples: records of all shards together.
-      num_classes: classes in the labels, the background class included if there is one.
+      num_samples: number of records in all shards.
+      num_classes: number of classes, including a background class if there is one.
       labels_to_names: label -> class name.
-      items_to_descriptions: item of the decoder -> one line about it.
+      items_to_descriptions: item of the decoder -> description in one line.
     """
 
     name: str = "unnamed"
@@ -44,7 +43,7 @@ class Dataset:
         if len(self.shard_counts) != len(self.data_sources):
             raise ValueError(
                 f"{self.name}/{self.split_name}: {len(self.data_sources)} data_sources"
-                f" but {len(self.shard_counts)} shard_counts; give one count (or None) a shard"
+                f" but {len(self.shard_counts)} shard_counts. Pass one count (or None) per shard"
             )
 
     @property

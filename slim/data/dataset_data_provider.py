@@ -1,4 +1,4 @@
-"""Examples of a dataset, one at a time, as the original's training scripts asked for them."""
+"""Examples of a dataset, one at a time, with TF-Slim's interface."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,17 +12,15 @@ Item = tf.Tensor | tf.SparseTensor
 
 
 class DatasetDataProvider:
-    """Gives the next example's items at each `get`.
+    """Returns the next example's items at each `get`.
 
     Example:
       provider = DatasetDataProvider(dataset, num_readers=4, shuffle=True)
       image, label = provider.get(["image", "label"])
 
-    In the original, `get` made tensors of a graph and each step of the session moved on; here each
-    call moves on. For a pipeline of batches, `dataset(items)` gives a `tf.data.Dataset`.
-
-    Of the original's arguments, `common_queue_capacity` is what the random order is drawn from;
-    `reader_kwargs`, `record_key` and `scope` are not taken.
+    In TF-Slim, `get` returned graph tensors with new values at each step of the session; here,
+    each call returns the next example. For batches, use the `tf.data.Dataset` of `dataset(items)`.
+    TF-Slim's `reader_kwargs`, `record_key` and `scope` are not supported.
     """
 
     def __init__(
@@ -39,13 +37,13 @@ class DatasetDataProvider:
 
         Args:
           dataset: the split.
-          num_readers: shards read at the same time.
-          shuffle: whether shards and records come in a random order.
-          num_epochs: how many times; None for without end.
-          common_queue_capacity: records that the random order is drawn from.
-          common_queue_min: how many of them there have to be at least, in the original. Here the
-            buffer is filled before the first record, so it is checked and changes nothing.
-          seed: gives the same order each time; None gives another one.
+          num_readers: number of shards to read in parallel.
+          shuffle: whether to shuffle shards and records.
+          num_epochs: number of epochs; None for no limit.
+          common_queue_capacity: number of records that are shuffled together.
+          common_queue_min: TF-Slim's minimum number of queued records; checked, but without effect,
+            because the buffer is filled before the first record.
+          seed: of the order; None for a random one.
 
         Raises:
           UserError: if a number is out of range.
@@ -64,17 +62,17 @@ class DatasetDataProvider:
         return list(self._dataset.decoder.list_items())
 
     def num_samples(self) -> int:
-        """Returns how many examples an epoch has."""
+        """Returns the number of examples per epoch."""
         return self._dataset.num_samples
 
     def get(self, items: Sequence[str]) -> list[Item]:
         """Returns the items of the next example, in the order asked for.
 
         Args:
-          items: names of `list_items()`; an unknown one does not use an example up.
+          items: names of `list_items()`; an error consumes no example.
 
         Raises:
-          UserError: if an item is not known.
+          UserError: if an item is unknown.
           StopIteration: after the last example of the last epoch.
         """
         self._check(items)
@@ -83,10 +81,10 @@ class DatasetDataProvider:
         return list(self._dataset.decoder.decode(next(self._iterator), list(items)))
 
     def dataset(self, items: Sequence[str]) -> tf.data.Dataset:
-        """Returns all examples from the first on, as dicts of the items; `get` does not move.
+        """Returns all examples as dicts of the items; independent of `get`.
 
         Raises:
-          UserError: if an item is not known.
+          UserError: if an item is unknown.
         """
         self._check(items)
         names = list(items)

@@ -1,4 +1,4 @@
-"""Which files a pattern stands for. No TensorFlow."""
+"""Files that match a pattern; no TensorFlow here."""
 
 import glob
 import os
@@ -11,8 +11,8 @@ def get_data_files(data_sources: str | Sequence[str]) -> list[str]:
     """Returns the paths of files.
 
     Args:
-      data_sources: a path or a pattern with `*`, `?` or `[`, or a sequence of them. A path that is
-        there is taken as it is, so that brackets in a folder's name do no harm.
+      data_sources: a path or a pattern with `*`, `?` or `[`, or a sequence of them. The path of an
+        existing file is not a pattern, even with brackets in a directory's name.
 
     Raises:
       UserError: if one of them matches no file.
@@ -21,7 +21,7 @@ def get_data_files(data_sources: str | Sequence[str]) -> list[str]:
         return [path for source in data_sources for path in get_data_files(source)]
     if os.path.isfile(data_sources):
         return [data_sources]
-    found = sorted(path for path in glob.glob(data_sources) if os.path.isfile(path))
-    if not found:
+    paths = sorted(path for path in glob.glob(data_sources) if os.path.isfile(path))
+    if not paths:
         raise _checks.UserError(f"data_sources={data_sources!r} matches no file")
-    return found
+    return paths

@@ -1,6 +1,6 @@
-"""Records of several files read at the same time.
+"""Reads records of several files in parallel.
 
-The names are those of the original's module. It returned tensors that a queue filled; here each
+The names are those of TF-Slim's module, which returned tensors filled by a queue. Here, each
 function returns a `tf.data.Dataset` of serialized records.
 """
 
@@ -14,10 +14,7 @@ from slim.data.files import get_data_files
 
 
 class ParallelReader:
-    """Reads records from files, several at a time, in random order or as they come.
-
-    Every record comes exactly once an epoch, whatever the readers and the buffer.
-    """
+    """Reads records from several files in parallel, each record exactly once per epoch."""
 
     def __init__(
         self,
@@ -30,11 +27,11 @@ class ParallelReader:
         """Initializes the reader.
 
         Args:
-          num_readers: files read at the same time.
-          shuffle: whether files and records come in a random order, another one in each epoch.
-          capacity: records that are held and put in a random order together, those of one epoch; of
-            no use without `shuffle`.
-          seed: gives the same order each time; None gives another one.
+          num_readers: number of files to read in parallel.
+          shuffle: whether to shuffle files and records, differently in each epoch.
+          capacity: number of records of an epoch that are shuffled together; has no effect without
+            `shuffle`.
+          seed: of the order; None for a random one.
 
         Raises:
           UserError: if a number is not positive, or `seed` is negative.
@@ -51,19 +48,19 @@ class ParallelReader:
 
         Args:
           files: TFRecord files.
-          num_epochs: how many times; None for without end.
+          num_epochs: number of epochs; None for no limit.
 
         Raises:
-          UserError: if there is no file or `num_epochs` is not positive.
+          UserError: if there are no files, or `num_epochs` is not positive.
         """
         _checks.positive(num_epochs=num_epochs)
         if not files:
-            raise _checks.UserError("data_sources has no files to read")
+            raise _checks.UserError("data_sources is empty: there are no files to read")
         epochs = tf.data.Dataset.range(np.iinfo(np.int64).max if num_epochs is None else num_epochs)
         return epochs.flat_map(lambda epoch: self._epoch(list(files), epoch))
 
     def _epoch(self, files: list[str], epoch: tf.Tensor) -> tf.data.Dataset:
-        # Stateless, so that an order is the seed's alone, whatever `tf.random.set_seed` was given.
+        # Stateless: the order depends on the seed only, not on `tf.random.set_seed`.
         seed = tf.stack([tf.constant(self._seed, tf.int64), epoch])
         order = tf.constant(files)
         if self._shuffle:
@@ -93,14 +90,14 @@ def parallel_read(
     capacity: int = 256,
     seed: int | None = None,
 ) -> tf.data.Dataset:
-    """Returns the records of files, read several at a time.
+    """Returns the records of files, read in parallel.
 
-    The original's `reader_class`, `reader_kwargs`, `dtypes`, `min_after_dequeue` and `scope` belong
-    to its queues and are not taken: `tf.data` reads TFRecord files, and keeps `capacity` full.
+    TF-Slim's `reader_class`, `reader_kwargs`, `dtypes`, `min_after_dequeue` and `scope` configure
+    its queues and are not supported.
 
     Args:
       data_sources: see `get_data_files`.
-      num_epochs: how many times; None for without end.
+      num_epochs: number of epochs; None for no limit.
       num_readers: see `ParallelReader`, as `shuffle`, `capacity` and `seed`.
 
     Raises:

@@ -1,23 +1,23 @@
-"""The TFRecord container, seen without TensorFlow: how many records a file has, where they are, and
-whether it is whole.
+"""Number and offsets of records in TFRecord files, and damage; no TensorFlow here.
 
 A record is its length (8 bytes, little endian), a checksum of the length (4), the data and a
-checksum of the data (4). Walking from length to length finds the records without reading them.
+checksum of the data (4). Following the lengths finds the records without reading them.
 """
 
 import array
 import functools
 import os
+import stat
 import struct
 from collections.abc import Sequence
 from concurrent import futures
 
-from slim import _checks
+from slim import _checks, _files
 
 _HEADER = struct.Struct("<QI")
 _FOOTER_BYTES = 4
-_PAGE = 4096  # what a disk gives at least
-_WALKERS = 16  # files walked side by side, for disks that are far away
+_PAGE = 4096  # bytes, the smallest unit that disks read
+_THREADS = 16  # files scanned in parallel, for network disks
 REPAIR = "re-copy or rebuild this shard"
 
 
@@ -28,109 +28,109 @@ def count_records(path: str) -> int:
       path: an uncompressed TFRecord file.
 
     Raises:
-      UserError: if the file is empty, is cut inside a record or is no TFRecord file; the message
-        names it.
+      UserError: if the file is empty, truncated, not a TFRecord file or not a regular file.
     """
     return len(find_records(path)) - 1
 
 
 def find_records(path: str) -> Sequence[int]:
-    """Returns the byte at which each record of a TFRecord file begins, and the file's size.
+    """Returns the offset of each record of a TFRecord file, and last the file's size.
 
-    Takes and raises what `count_records` does.
+    Arguments and errors as in `count_records`.
     """
-    size = os.path.getsize(path)
-    _refuse_empty(path, size)
-    places = _walk(path, size)
-    if places[-1] != size:
+    size = _check_file(path).st_size
+    offsets = _walk(path, size)
+    if offsets[-1] != size:
         raise _checks.UserError(
-            f"Shard {path} is cut inside record {len(places) - 1}, or is no TFRecord file"
+            f"Shard {path} is truncated inside record {len(offsets) - 1}, or is not a TFRecord file"
             f" ({size} bytes): {REPAIR}"
         )
-    return places
+    return offsets
 
 
 def find_all_records(paths: Sequence[str], counts: Sequence[int | None]) -> list[Sequence[int]]:
-    """Returns `find_records` of each file; refuses one with a record longer than what is left.
+    """Returns `find_records` of each file.
 
-    TensorFlow's reader asks for as much memory as a record's length says before it reads on, and
-    the process ends if there is not so much.
+    Files are checked before TensorFlow reads them: its reader allocates as much memory as a damaged
+    length says, which ends the process if there is not enough.
 
     Args:
-      paths: uncompressed TFRecord files. Those that have not changed since the last call are not
-        looked at again.
-      counts: records of each as recorded, or None where they are not: a file may only be empty with
-        a number.
+      paths: uncompressed TFRecord files. Results are cached until a file changes.
+      counts: recorded number of records of each, or None if unknown: such a file must not be empty.
 
     Raises:
-      UserError: if a file whose records are not recorded is empty; the message names it.
-      RunError: if a file is cut inside a record or is no TFRecord file; the message names it.
+      UserError: if a file is not regular, or empty with an unknown count.
+      RunError: if a file is truncated or not a TFRecord file.
     """
-    with futures.ThreadPoolExecutor(_WALKERS) as pool:
+    with futures.ThreadPoolExecutor(_THREADS) as pool:
         return list(pool.map(_find_known_records, paths, counts))
 
 
 def _find_known_records(path: str, count: int | None) -> Sequence[int]:
-    status = os.stat(path)
-    if count is None:
-        _refuse_empty(path, status.st_size)
+    status = _check_file(path, allow_empty=count is not None)
     if not status.st_size:
         return [0]
     try:
         return _find_unchanged(path, status.st_size, status.st_mtime_ns)
-    except _checks.UserError as cut:
-        raise _checks.RunError(str(cut)) from None
+    except _checks.UserError as error:
+        raise _checks.RunError(str(error)) from None
 
 
 @functools.lru_cache(maxsize=100_000)
-def _find_unchanged(path: str, _size: int, _changed: int) -> Sequence[int]:
+def _find_unchanged(path: str, _size: int, _modified: int) -> Sequence[int]:
     return find_records(path)
 
 
-def _refuse_empty(path: str, size: int) -> None:
-    if size == 0:
+def _check_file(path: str, allow_empty: bool = False) -> os.stat_result:
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        kind = _files.kind_of(os.path.realpath(path))
+        raise _checks.UserError(f"Shard {path} is {kind}, not a regular file: {REPAIR}")
+    if not status.st_size and not allow_empty:
         raise _checks.UserError(f"Shard {path} is empty (0 bytes): {REPAIR}")
+    return status
 
 
 def count_whole_records(path: str) -> int:
-    """Returns how many records lie whole in a file, before what is cut or has a wrong length."""
-    return len(_walk(path, os.path.getsize(path))) - 1
+    """Returns the number of complete records before the end, truncation or a damaged length.
+
+    Raises:
+      UserError: if the file is not regular.
+    """
+    return len(_walk(path, _check_file(path, allow_empty=True).st_size)) - 1
 
 
 def read_record(path: str, number: int) -> bytes:
-    """Returns one record of a whole TFRecord file, found by walking over those before it.
+    """Returns one record of an intact TFRecord file.
 
     Raises:
       ValueError: if the file has no such record.
     """
-    with open(path, "rb") as file:
-        for before in range(number + 1):
-            header = file.read(_HEADER.size)
-            if len(header) < _HEADER.size:
-                raise ValueError(f"number={number}: {path} has {before} records")
-            size = _HEADER.unpack(header)[0]
-            if before < number:
-                file.seek(size + _FOOTER_BYTES, os.SEEK_CUR)
-        return file.read(size)
+    offsets = _walk(path, os.path.getsize(path))
+    if number >= len(offsets) - 1:
+        raise ValueError(f"number={number}: {path} has {len(offsets) - 1} records")
+    with _files.open_regular(path) as file:
+        file.seek(offsets[number] + _HEADER.size)
+        return file.read(offsets[number + 1] - offsets[number] - _HEADER.size - _FOOTER_BYTES)
 
 
 def _walk(path: str, size: int) -> Sequence[int]:
-    """Returns where each whole record begins, and where the last of them ends."""
-    places = array.array("q", [0])
-    end, begin, held = 0, 0, b""
-    # No buffer, which on some network disks is a megabyte, for twelve bytes of each record.
-    with open(path, "rb", buffering=0) as file:
+    """Returns the offset of each complete record, and the end of the last one."""
+    offsets = array.array("q", [0])
+    end, begin, page = 0, 0, b""
+    # Unbuffered: some network disks have buffers of a megabyte, but only headers are read.
+    with _files.open_regular(path, buffering=0) as file:
         while end < size:
-            if end + _HEADER.size > begin + len(held):
-                is_near = end - begin <= _PAGE
+            if end + _HEADER.size > begin + len(page):
+                is_close = end - begin <= _PAGE
                 begin = file.seek(end)
-                held = file.read(_PAGE if is_near else _HEADER.size)
-                if len(held) < _HEADER.size:
+                page = file.read(_PAGE if is_close else _HEADER.size)
+                if len(page) < _HEADER.size:
                     break
-            length, _ = _HEADER.unpack_from(held, end - begin)
+            length, _ = _HEADER.unpack_from(page, end - begin)
             after = end + _HEADER.size + length + _FOOTER_BYTES
             if after > size:
                 break
             end = after
-            places.append(end)
-    return places
+            offsets.append(end)
+    return offsets

@@ -1,19 +1,20 @@
-"""From a serialized `tf.train.Example` to items such as an image and its label."""
+"""Decodes serialized `tf.train.Example` records to items such as an image and its label."""
 
 import abc
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from slim import _checks
-from slim.data import pictures
+from slim import _checks, _image_limits
+from slim.data import encoded_images, image_header
 
 Features = Mapping[str, Any]
 
 
 class ItemHandler(abc.ABC):
-    """Makes one item out of one or more parsed features.
+    """Creates an item from one or more parsed features.
 
     Attributes:
       keys: the features that `tensors_to_item` needs.
@@ -32,7 +33,7 @@ class ItemHandler(abc.ABC):
 
 
 class Tensor(ItemHandler):
-    """A feature as it is: a label, a file name, the encoded bytes of an image."""
+    """A feature such as a label, a file name or the encoded bytes of an image."""
 
     def __init__(
         self,
@@ -45,15 +46,15 @@ class Tensor(ItemHandler):
 
         Args:
           tensor_key: the feature.
-          shape_keys: features with the item's shape: one with all of it, or one for each side.
-          shape: the item's shape; with neither, the feature's own.
-          default_value: fills the gaps of a sparse feature.
+          shape_keys: features with the item's shape: one, or one per axis.
+          shape: the item's shape; by default, the feature's.
+          default_value: of missing elements of a sparse feature.
 
         Raises:
-          ValueError: if both `shape_keys` and `shape` are given.
+          ValueError: if both `shape_keys` and `shape` are passed.
         """
         if shape_keys is not None and shape is not None:
-            raise ValueError("shape_keys and shape of a Tensor exclude each other")
+            raise ValueError("shape_keys and shape of a Tensor are mutually exclusive")
         self._shape_keys = (shape_keys,) if isinstance(shape_keys, str) else tuple(shape_keys or ())
         super().__init__((tensor_key, *self._shape_keys))
         self._key = tensor_key
@@ -67,8 +68,8 @@ class Tensor(ItemHandler):
             tensor = tf.sparse.to_dense(tensor, default_value=default)
         shape = self._shape
         if self._shape_keys:
-            sides = [tf.reshape(_dense(keys_to_tensors[key]), [-1]) for key in self._shape_keys]
-            shape = tf.concat(sides, 0)
+            sizes = [tf.reshape(_dense(keys_to_tensors[key]), [-1]) for key in self._shape_keys]
+            shape = tf.concat(sizes, 0)
         return tensor if shape is None else tf.reshape(tensor, shape)
 
 
@@ -91,7 +92,7 @@ class LookupTensor(Tensor):
 
 
 class SparseTensor(ItemHandler):
-    """A sparse tensor kept as two features, its indices and its values."""
+    """A sparse tensor from two features, its indices and its values."""
 
     def __init__(
         self,
@@ -106,17 +107,17 @@ class SparseTensor(ItemHandler):
 
         Args:
           indices_key: feature of int64 indices along the single axis.
-          values_key: feature of as many values.
+          values_key: feature of the values, one per index.
           shape_key: feature with the `[length]`.
-          shape: `[length]`; with neither, the largest index plus one.
-          densify: returns a dense tensor instead.
-          default_value: fills the gaps when `densify`.
+          shape: `[length]`; by default, the largest index plus one.
+          densify: whether to return a dense tensor.
+          default_value: of missing elements, with `densify`.
 
         Raises:
-          ValueError: if both `shape_key` and `shape` are given.
+          ValueError: if both `shape_key` and `shape` are passed.
         """
         if shape_key is not None and shape is not None:
-            raise ValueError("shape_key and shape of a SparseTensor exclude each other")
+            raise ValueError("shape_key and shape of a SparseTensor are mutually exclusive")
         super().__init__((indices_key, values_key, *((shape_key,) if shape_key else ())))
         self._shape_key = shape_key
         self._shape = shape
@@ -136,7 +137,7 @@ class SparseTensor(ItemHandler):
 
 
 class BoundingBox(ItemHandler):
-    """Boxes `[number, 4]` from four features, by default in the order ymin, xmin, ymax, xmax."""
+    """Bounding boxes, [number, 4], from four features: by default ymin, xmin, ymax, xmax."""
 
     def __init__(
         self,
@@ -146,14 +147,14 @@ class BoundingBox(ItemHandler):
         """Initializes the handler.
 
         Args:
-          keys: the four features, without their common prefix.
-          prefix: such as "image/object/bbox/".
+          keys: names of the four features, without the prefix.
+          prefix: common prefix, such as "image/object/bbox/".
 
         Raises:
           ValueError: if there are not four keys.
         """
         if len(keys) != 4:
-            raise ValueError(f"keys={tuple(keys)!r} of a BoundingBox: 4 are needed")
+            raise ValueError(f"keys={tuple(keys)!r} of a BoundingBox must be 4 names")
         super().__init__([prefix + key for key in keys])
 
     def tensors_to_item(self, keys_to_tensors: Features) -> tf.Tensor:
@@ -161,10 +162,10 @@ class BoundingBox(ItemHandler):
 
 
 class Image(ItemHandler):
-    """An encoded picture, decoded by its content and never by its name.
+    """An encoded image: JPEG, PNG, BMP, WebP or the first frame of a GIF.
 
-    JPEG, PNG, BMP, WebP and the first frame of a GIF are told apart by their first bytes. The
-    format feature matters only when it says "raw": then the bytes are the pixels themselves.
+    The format is recognized by the first bytes. The format feature matters only if it is "raw":
+    then the bytes are pixels.
     """
 
     def __init__(
@@ -174,15 +175,19 @@ class Image(ItemHandler):
         shape: Sequence[int] | None = None,
         channels: int = 3,
         dtype: tf.DType = tf.uint8,
+        *,
+        max_pixels: int = _image_limits.MAX_PIXELS,
     ) -> None:
         """Initializes the handler.
 
         Args:
           image_key: feature with the encoded bytes.
-          format_key: feature with the format's name; None if there is none, then nothing is "raw".
-          shape: `[height, width, channels]` where all pictures have the same; "raw" needs it.
-          channels: 1 (grayscale) or 3 (RGB); pictures are converted.
+          format_key: feature with the format's name; None disables "raw".
+          shape: [height, width, channels] of all images; required for "raw".
+          channels: 1 (grayscale) or 3 (RGB); images are converted.
           dtype: of the decoded pixels: tf.uint8 or tf.uint16.
+          max_pixels: maximum number of pixels. An image with more is an error before it is decoded,
+            as is one that exceeds another limit of `slim.data.image_header`.
 
         Raises:
           ValueError: if `channels` is neither 1 nor 3, or contradicts `shape`.
@@ -197,6 +202,13 @@ class Image(ItemHandler):
         self._shape = None if shape is None else tuple(shape)
         self._channels = channels
         self._dtype = tf.as_dtype(dtype)
+        self._max_pixels = max_pixels
+
+    def with_max_pixels(self, max_pixels: int) -> "Image":
+        """Returns the same handler with another limit."""
+        other = copy.copy(self)
+        other._max_pixels = max_pixels
+        return other
 
     def tensors_to_item(self, keys_to_tensors: Features) -> tf.Tensor:
         encoded = keys_to_tensors[self._image_key]
@@ -208,18 +220,21 @@ class Image(ItemHandler):
         image.set_shape(self._shape or (None, None, self._channels))
         return image
 
-    def picture(self, keys_to_tensors: Features) -> tf.Tensor | pictures.EncodedPicture:
-        """Returns the picture with its decoding put off, where the handler is able to."""
+    def encoded(self, keys_to_tensors: Features) -> tf.Tensor | encoded_images.EncodedImage:
+        """Returns the image undecoded; decoded if its shape is fixed or its type is uint16."""
         if self._shape is not None or self._dtype != tf.uint8:
             return self.tensors_to_item(keys_to_tensors)
-        return pictures.EncodedPicture(
-            keys_to_tensors[self._image_key], self._channels, self.decode
+        return encoded_images.EncodedImage(
+            keys_to_tensors[self._image_key], self._channels, self.decode, self._max_pixels
         )
 
     def decode(self, encoded: tf.Tensor) -> tf.Tensor:
-        """Returns the picture `[height, width, channels]` of encoded bytes (a scalar string)."""
+        """Returns the image, [height, width, channels], of encoded bytes (a scalar string)."""
         image = tf.io.decode_image(
-            encoded, channels=self._channels, dtype=self._dtype, expand_animations=False
+            image_header.bounded(encoded, self._max_pixels),
+            channels=self._channels,
+            dtype=self._dtype,
+            expand_animations=False,
         )
         image.set_shape((None, None, self._channels))
         return image
@@ -248,23 +263,31 @@ class TFExampleDecoder:
 
         Args:
           keys_to_features: feature key -> `tf.io.FixedLenFeature`, `VarLenFeature` ...
-          items_to_handlers: item -> the handler that makes it.
+          items_to_handlers: item -> handler that creates it.
 
         Raises:
-          ValueError: if a handler needs a feature that `keys_to_features` does not have.
+          ValueError: if a handler needs a feature that is not in `keys_to_features`.
         """
         for item, handler in items_to_handlers.items():
             missing = [key for key in handler.keys if key not in keys_to_features]
             if missing:
                 raise ValueError(
-                    f"item {item!r} needs the features {missing} which keys_to_features does not"
-                    f" have; known: {_checks.listed(keys_to_features)}"
+                    f"item {item!r} needs the features {missing}, which are not in"
+                    f" keys_to_features. Known: {_checks.listed(keys_to_features)}"
                 )
         self.keys_to_features = dict(keys_to_features)
         self.items_to_handlers = dict(items_to_handlers)
 
+    def with_max_pixels(self, max_pixels: int) -> "TFExampleDecoder":
+        """Returns the same decoder with another limit for images."""
+        handlers = {
+            item: handler.with_max_pixels(max_pixels) if isinstance(handler, Image) else handler
+            for item, handler in self.items_to_handlers.items()
+        }
+        return TFExampleDecoder(self.keys_to_features, handlers)
+
     def list_items(self) -> list[str]:
-        """Returns the names of the items, in the order in which `decode` gives them."""
+        """Returns the names of the items, in the order of `decode`'s results."""
         return list(self.items_to_handlers)
 
     def decode(
@@ -273,20 +296,20 @@ class TFExampleDecoder:
         items: Sequence[str] | None = None,
         *,
         images_encoded: bool = False,
-    ) -> list[tf.Tensor | tf.SparseTensor | pictures.EncodedPicture]:
+    ) -> list[tf.Tensor | tf.SparseTensor | encoded_images.EncodedImage]:
         """Decodes one record.
 
         Args:
           serialized: a scalar string, the serialized `tf.train.Example`.
-          items: what to decode; None for all of `list_items()`. Features that no named item needs
-            are not parsed, so leaving out "image" also saves the decoding.
-          images_encoded: gives images as `pictures.EncodedPicture`, to be decoded in part.
+          items: names of the items; None for all of `list_items()`. Features that no item needs are
+            not parsed, and without "image" no image is decoded.
+          images_encoded: whether to return images as `encoded_images.EncodedImage`.
 
         Returns:
-          one tensor for each item, in their order.
+          A tensor per item, in their order.
 
         Raises:
-          UserError: if an item is not known.
+          UserError: if an item is unknown.
         """
         names = self.list_items() if items is None else list(items)
         handlers = [
@@ -296,7 +319,7 @@ class TFExampleDecoder:
         needed = {key: self.keys_to_features[key] for handler in handlers for key in handler.keys}
         parsed = tf.io.parse_single_example(serialized, needed)
         return [
-            handler.picture(parsed)
+            handler.encoded(parsed)
             if images_encoded and isinstance(handler, Image)
             else handler.tensors_to_item(parsed)
             for handler in handlers

@@ -1,5 +1,7 @@
-"""Shared by the layers: arguments, data formats, and the final bias, normalizer and activation."""
+"""Shared by the layers: argument checks, data formats, weights, biases and normalization."""
 
+import contextlib
+import dataclasses
 import numbers
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -8,10 +10,10 @@ import tensorflow as tf
 
 from slim.initializers import xavier_initializer, zeros_initializer
 from slim.outputs import collect_named_outputs
-from slim.quantization import quantized_activations
+from slim.quantization import quantized_activations, quantized_weights
 from slim.scopes import VariableScope
 from slim.store import current_pass, current_scope
-from slim.variables import model_variable
+from slim.variables import model_variable, variable_scope
 
 Activation = Callable[[tf.Tensor], tf.Tensor] | None
 Collections = Iterable[str] | Mapping[str, Iterable[str]] | None
@@ -39,22 +41,22 @@ def check_rank(inputs: tf.Tensor, *ranks: int) -> None:
         )
 
 
-def known_rank(inputs: tf.Tensor, least: int) -> int:
+def known_rank(inputs: tf.Tensor, minimum: int) -> int:
     """Returns the rank of `inputs`.
 
     Raises:
-      ValueError: if it is not known or below `least`.
+      ValueError: if it is unknown or below `minimum`.
     """
     rank = inputs.shape.rank
-    if rank is None or rank < least:
+    if rank is None or rank < minimum:
         raise ValueError(
-            f"inputs have shape {inputs.shape}, but a rank of {least} or more is needed"
+            f"inputs have shape {inputs.shape}, but a rank of {minimum} or more is needed"
         )
     return rank
 
 
 def axis_of(axis: int, rank: int, name: str) -> int:
-    """Returns `axis` counted from the front.
+    """Returns `axis` as a non-negative number.
 
     Raises:
       ValueError: if a tensor of this rank has no such axis.
@@ -65,10 +67,10 @@ def axis_of(axis: int, rank: int, name: str) -> int:
 
 
 def channels_first(data_format: str | None, rank: int) -> bool:
-    """Returns whether the channels of a tensor of `rank` come second.
+    """Returns whether channels are the second axis of a tensor of `rank`.
 
     Raises:
-      ValueError: if `data_format` is not one of the two names for the rank.
+      ValueError: if `data_format` is not one of the rank's two formats.
     """
     last, first = {3: ("NWC", "NCW"), 4: ("NHWC", "NCHW"), 5: ("NDHWC", "NCDHW")}[rank]
     if data_format not in (None, last, first):
@@ -82,7 +84,7 @@ def static_channels(inputs: tf.Tensor, axis: int) -> int:
     """Returns the static size of the channel axis.
 
     Raises:
-      ValueError: if it is not known.
+      ValueError: if it is unknown.
     """
     channels = inputs.shape[axis]
     if channels is None:
@@ -93,7 +95,7 @@ def static_channels(inputs: tf.Tensor, axis: int) -> int:
 def in_supported_format(
     op: Callable[[tf.Tensor, str], tf.Tensor], inputs: tf.Tensor, data_format: str | None
 ) -> tf.Tensor:
-    """Applies `op(inputs, data_format)`, with channels last where there is no GPU.
+    """Applies `op(inputs, data_format)`, with channels last without a GPU.
 
     TensorFlow's CPU kernels for convolution and pooling support channels last only.
     """
@@ -108,49 +110,83 @@ def in_supported_format(
 
 
 def collections_of(variables_collections: Collections, leaf: str) -> Iterable[str] | None:
-    """Returns the collections for the variable `leaf`, from a list or a dict by leaf."""
+    """Returns the collections of the variable `leaf`, from a list or a dict by leaf name."""
     if isinstance(variables_collections, Mapping):
         return variables_collections.get(leaf)
     return variables_collections
 
 
-def finish(
-    outputs: tf.Tensor,
-    scope: VariableScope,
-    *,
-    channels: int,
-    activation_fn: Activation,
-    normalizer_fn: Callable[..., tf.Tensor] | None,
-    normalizer_params: Mapping[str, Any] | None,
-    biases_initializer: Any,
-    biases_regularizer: Any,
-    variables_collections: Collections,
-    outputs_collections: str | Iterable[str] | None,
-    trainable: bool,
-    data_format: str | None = None,
-) -> tf.Tensor:
-    """Applies the normalizer (or else the biases) and the activation, and collects the output."""
-    if normalizer_fn is not None:
-        outputs = normalizer_fn(outputs, **(normalizer_params or {}))
-    elif biases_initializer is not None:
-        biases = model_variable(
-            "biases",
-            [channels],
-            outputs.dtype,
-            biases_initializer,
-            biases_regularizer,
-            trainable,
-            collections_of(variables_collections, "biases"),
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """The arguments shared by all layers with weights, in their order; see `slim.convolution`."""
+
+    activation_fn: Activation
+    normalizer_fn: Callable[..., tf.Tensor] | None
+    normalizer_params: Mapping[str, Any] | None
+    weights_initializer: Any
+    weights_regularizer: Any
+    biases_initializer: Any
+    biases_regularizer: Any
+    reuse: Any
+    variables_collections: Collections
+    outputs_collections: str | Iterable[str] | None
+    trainable: bool
+    scope: Any
+
+    def open(self, default_scope: str) -> contextlib.AbstractContextManager[VariableScope]:
+        """Opens the layer's scope, in which the other methods are called."""
+        return variable_scope(self.scope, default_scope, reuse=self.reuse)
+
+    def weights(
+        self,
+        shape: Sequence[int],
+        dtype: tf.DType,
+        name: str = "weights",
+        initializer: Any = None,
+        axes: Sequence[int] = (-1,),
+    ) -> tf.Tensor:
+        """Returns weights, rounded within `slim.quantization.fake_quantization`.
+
+        Args:
+          shape: of the variable.
+          dtype: of the variable.
+          name: of the variable.
+          initializer: `weights_initializer` by default.
+          axes: of the output channels, as negative numbers.
+        """
+        variable = self._variable(
+            name, shape, dtype, initializer or self.weights_initializer, self.weights_regularizer
         )
-        outputs = add_bias(outputs, biases, data_format)
-    if activation_fn is not None:
-        outputs = activation_fn(outputs)
-    outputs = quantized_activations(outputs)
-    return collect_named_outputs(outputs_collections, scope.name, outputs)
+        return quantized_weights(variable, axes)
+
+    def finish(
+        self, outputs: tf.Tensor, channels: int, data_format: str | None = None
+    ) -> tf.Tensor:
+        """Applies the normalizer (or else the biases) and the activation; collects the output."""
+        if self.normalizer_fn is not None:
+            outputs = self.normalizer_fn(outputs, **(self.normalizer_params or {}))
+        elif self.biases_initializer is not None:
+            biases = self._variable(
+                "biases", [channels], outputs.dtype, self.biases_initializer,
+                self.biases_regularizer,
+            )  # fmt: skip
+            outputs = add_bias(outputs, biases, data_format)
+        if self.activation_fn is not None:
+            outputs = self.activation_fn(outputs)
+        outputs = quantized_activations(outputs)
+        return collect_named_outputs(self.outputs_collections, current_scope().name, outputs)
+
+    def _variable(
+        self, name: str, shape: Sequence[int], dtype: tf.DType, initializer: Any, regularizer: Any
+    ) -> tf.Variable:
+        collections = collections_of(self.variables_collections, name)
+        return model_variable(
+            name, shape, dtype, initializer, regularizer, self.trainable, collections
+        )
 
 
 def add_bias(outputs: tf.Tensor, biases: tf.Tensor, data_format: str | None = None) -> tf.Tensor:
-    """Adds one number per channel."""
+    """Adds one bias per channel."""
     rank = outputs.shape.rank
     first = rank in (3, 4, 5) and channels_first(data_format, rank)
     return tf.nn.bias_add(
@@ -175,7 +211,7 @@ def note_output(
 def smart_cond(
     pred: bool | tf.Tensor, true_fn: Callable[[], Any], false_fn: Callable[[], Any]
 ) -> Any:
-    """Returns one of two results: chosen now for a Python bool, by `tf.cond` for a tensor."""
+    """Returns one of two results: chosen at once for a Python bool, by `tf.cond` for a tensor."""
     if isinstance(pred, (tf.Tensor, tf.Variable)):
         return tf.cond(tf.cast(pred, tf.bool), true_fn, false_fn)
     return true_fn() if pred else false_fn()

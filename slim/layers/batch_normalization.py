@@ -48,12 +48,12 @@ def batch_norm(
     Creates `beta` (if `center`), `gamma` (if `scale`), `moving_mean` and `moving_variance`.
 
     Args:
-      inputs: [batch, ..., channels], or channels second as `data_format` says.
-      decay: of the moving averages; 0.999 settles in about 3,000 steps, 0.9 in about 30.
+      inputs: [batch, ..., channels], or [batch, channels, ...] for "NCHW".
+      decay: of the moving averages; they settle in about 3,000 steps with 0.999, 30 with 0.9.
       center: whether to add the learned `beta`.
       scale: whether to multiply by the learned `gamma`.
       epsilon: added to the variance.
-      activation_fn: applied last.
+      activation_fn: activation function, applied last.
       param_initializers: initializers by the names of the four variables.
       param_regularizers: penalties for "beta" and "gamma".
       is_training: whether to use the batch's statistics instead of the moving averages.
@@ -61,11 +61,11 @@ def batch_norm(
       variables_collections: collections for the variables, a list, or a dict by leaf name.
       outputs_collections: collections to which the output is added.
       trainable: whether optimizers may change `beta` and `gamma`.
-      fused: the fused kernel for rank 2 and 4 (default), or else the plain formula, which is the
-        only one for other ranks and for float64.
-      data_format: "NHWC" or "NCHW" (for rank 3 and 5 too: whether channels come last or second).
-      frozen: use the moving averages and leave them alone even in training, as fine-tuning wants
-        for the parts it does not train; or a function from the scope's name to that.
+      fused: False disables TensorFlow's fused kernel. Ranks other than 2 and 4, and float64, never
+        use it.
+      data_format: "NHWC" or "NCHW" for any rank: whether channels are the last or the second axis.
+      frozen: whether to use the moving averages, without an update, even in training; or a
+        function that returns this for a scope name. For fine-tuning only some layers.
       scope: name of the layer, `BatchNorm` by default.
 
     Raises:
@@ -79,7 +79,7 @@ def batch_norm(
         )
     axis = 1 if data_format == "NCHW" else rank - 1
     channels = common.static_channels(inputs, axis)
-    # Statistics stay in float32 whatever the network computes in: half precision loses them.
+    # Statistics are float32 in mixed precision too: half precision would lose digits.
     dtype = tf.float32 if inputs.dtype in (tf.float16, tf.bfloat16) else inputs.dtype
     with variable_scope(scope, "BatchNorm", reuse=reuse) as sc:
         shared = (dtype, channels, param_initializers, variables_collections)
@@ -139,7 +139,7 @@ def _parameter(
         (regularizers or {}).get(name),
         trainable,
         common.collections_of(variables_collections, name),
-        # Each replica keeps averages of its own batches; reading them takes the mean.
+        # Each replica averages its own batches; reading returns the mean over replicas.
         synchronization=tf.VariableSynchronization.ON_READ
         if average
         else tf.VariableSynchronization.AUTO,
@@ -156,7 +156,7 @@ def _fused(
     axis: int,
     is_training: bool,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Normalizes by TensorFlow's kernel, whose batch variance has Bessel's correction."""
+    """Normalizes with TensorFlow's kernel, whose batch variance has Bessel's correction."""
     flat = inputs.shape.rank == 2
     images = inputs[:, tf.newaxis, tf.newaxis, :] if flat else inputs
     mean, variance = (tf.zeros([0]), tf.zeros([0])) if is_training else averages
@@ -190,7 +190,7 @@ def _plain(
     axis: int,
     is_training: bool,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Normalizes by the formula, for any rank; the batch variance is the biased one."""
+    """Normalizes by the formula, for any rank; the batch variance is biased."""
     rank = inputs.shape.rank
     x = tf.cast(inputs, gamma.dtype)
     if is_training:

@@ -1,4 +1,4 @@
-"""Layers of layers: `repeat` and `stack`."""
+"""Chains of layers: `repeat` and `stack`."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,15 +16,15 @@ def repeat(
 ) -> tf.Tensor:
     """Applies a layer several times with the same arguments.
 
-    `slim.repeat(net, 3, slim.conv2d, 256, [3, 3], scope="conv3")` makes the variables of
+    `slim.repeat(net, 3, slim.conv2d, 256, [3, 3], scope="conv3")` creates the variables of
     `conv3/conv3_1`, `conv3/conv3_2` and `conv3/conv3_3`.
 
     Args:
       inputs: of the first application.
-      repetitions: how often.
+      repetitions: number of applications.
       layer: a function of (inputs, *args, scope=..., **kwargs).
       *args: for every application.
-      **kwargs: for every application; `scope` names the whole.
+      **kwargs: for every application; `scope` names the chain.
 
     Returns:
       The last output.
@@ -36,7 +36,7 @@ def repeat(
 def stack(
     inputs: tf.Tensor, layer: Callable[..., tf.Tensor], stack_args: Sequence[Any], **kwargs: Any
 ) -> tf.Tensor:
-    """Applies a layer several times with other arguments each time.
+    """Applies a layer several times with different arguments.
 
     `slim.stack(net, slim.fully_connected, [32, 64], scope="fc")` makes the variables of `fc/fc_1`
     and `fc/fc_2`.
@@ -44,8 +44,8 @@ def stack(
     Args:
       inputs: of the first application.
       layer: a function of (inputs, *args, scope=..., **kwargs).
-      stack_args: for each application its argument, or a list or tuple of them.
-      **kwargs: for every application; `scope` names the whole.
+      stack_args: the argument of each application, or a list or tuple of them.
+      **kwargs: for every application; `scope` names the chain.
 
     Returns:
       The last output.
@@ -64,9 +64,9 @@ def _chain(
 ) -> tf.Tensor:
     scope = kwargs.pop("scope", None)
     with variable_scope(scope, default_scope):
-        inner = getattr(layer, "func", layer)  # a functools.partial is called after its function
-        named = scope.name.rpartition("/")[2] if isinstance(scope, VariableScope) else scope
-        leaf = named or getattr(inner, "__name__", default_leaf)
+        inner = getattr(layer, "func", layer)  # a functools.partial has its function's name
+        outer = scope.name.rpartition("/")[2] if isinstance(scope, VariableScope) else scope
+        leaf = outer or getattr(inner, "__name__", default_leaf)
         outputs = tf.convert_to_tensor(inputs)
         for number, args in enumerate(calls, 1):
             outputs = layer(outputs, *args, scope=f"{leaf}_{number}", **kwargs)

@@ -1,6 +1,5 @@
 """Convolutions in one, two and three dimensions."""
 
-import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -9,13 +8,12 @@ import tensorflow as tf
 
 from slim.arg_scope import add_arg_scope
 from slim.layers import _common as common
-from slim.quantization import quantized_weights
-from slim.variables import model_variable, variable_scope
 
 _OP_NAMES = {3: "conv1d", 4: "Conv2D", 5: "Conv3D"}
 
 
-def _convolution(
+@add_arg_scope
+def convolution(
     inputs: tf.Tensor,
     num_outputs: int,
     kernel_size: int | Sequence[int],
@@ -43,19 +41,19 @@ def _convolution(
     [num_outputs].
 
     Args:
-      inputs: [batch, *spatial, channels], or [batch, channels, *spatial] as `data_format` says.
+      inputs: [batch, *spatial, channels], or [batch, channels, *spatial].
       num_outputs: number of filters.
-      kernel_size: one number, or one per spatial dimension.
-      stride: likewise; above 1 only where `rate` is 1.
+      kernel_size: one integer, or one per spatial dimension.
+      stride: likewise; must be 1 if `rate` is above 1.
       padding: "SAME" or "VALID".
       data_format: "NWC", "NHWC" or "NDHWC" (default), or "NCW", "NCHW", "NCDHW".
-      rate: dilation of the kernel (a trous), in input pixels.
-      activation_fn: None for a linear output.
-      normalizer_fn: such as `slim.batch_norm`; replaces the biases.
-      normalizer_params: keyword arguments for it.
+      rate: dilation rate (atrous convolution), in input pixels.
+      activation_fn: activation function; None for a linear output.
+      normalizer_fn: normalization function such as `slim.batch_norm`, in place of biases.
+      normalizer_params: keyword arguments of `normalizer_fn`.
       weights_initializer: initial value of the weights.
       weights_regularizer: penalty on the weights.
-      biases_initializer: None for no biases.
+      biases_initializer: initial value of the biases; None for no biases.
       biases_regularizer: penalty on the biases.
       reuse: whether the scope's variables are shared; see `slim.variable_scope`.
       variables_collections: collections for the variables, a list, or a dict by "weights"/"biases".
@@ -74,66 +72,52 @@ def _convolution(
     kernel = common.as_tuple(kernel_size, dims, "kernel_size")
     strides, rates = common.as_tuple(stride, dims, "stride"), common.as_tuple(rate, dims, "rate")
     if max(strides) > 1 and max(rates) > 1:
-        raise ValueError(f"stride={stride} and rate={rate}: only one of them may be above 1")
+        raise ValueError(f"stride={stride} and rate={rate}: at most one may be above 1")
     first = common.channels_first(data_format, dims + 2)
     channels = common.static_channels(inputs, 1 if first else -1)
-    with variable_scope(scope, "Conv", reuse=reuse) as sc:
-        weights = model_variable(
-            "weights",
-            [*kernel, channels, num_outputs],
-            inputs.dtype,
-            weights_initializer,
-            weights_regularizer,
-            trainable,
-            common.collections_of(variables_collections, "weights"),
-        )
-        weights = quantized_weights(weights)
+    block = common.Block(
+        activation_fn, normalizer_fn, normalizer_params, weights_initializer, weights_regularizer,
+        biases_initializer, biases_regularizer, reuse, variables_collections, outputs_collections,
+        trainable, scope,
+    )  # fmt: skip
+    with block.open("Conv"):
+        weights = block.weights([*kernel, channels, num_outputs], inputs.dtype)
 
         def convolve(x: tf.Tensor, layout: str) -> tf.Tensor:
             return tf.nn.convolution(
                 x, weights, strides, padding, layout, rates, name=_OP_NAMES[dims + 2]
             )
 
-        return common.finish(
-            common.in_supported_format(convolve, inputs, data_format),
-            sc,
-            channels=num_outputs,
-            activation_fn=activation_fn,
-            normalizer_fn=normalizer_fn,
-            normalizer_params=normalizer_params,
-            biases_initializer=biases_initializer,
-            biases_regularizer=biases_regularizer,
-            variables_collections=variables_collections,
-            outputs_collections=outputs_collections,
-            trainable=trainable,
-            data_format=data_format,
+        return block.finish(
+            common.in_supported_format(convolve, inputs, data_format), num_outputs, data_format
         )
 
 
-def _layer(name: str, dims: int | None, doc: str) -> Callable[..., tf.Tensor]:
-    """Returns `_convolution` as a layer of its own, so that arg_scope can tell them apart."""
-
-    @functools.wraps(_convolution)
-    def layer(*args: Any, **kwargs: Any) -> tf.Tensor:
-        return (
-            _convolution(*args, **kwargs)
-            if dims is None
-            else _convolution(*args, **kwargs, conv_dims=dims)
-        )
-
-    signature = inspect.signature(_convolution)
-    if dims is not None:
-        kept = [p for p in signature.parameters.values() if p.name != "conv_dims"]
-        signature = signature.replace(parameters=kept)
-        layer.__doc__ = f"{doc} Arguments and errors are those of `convolution`."
-    layer.__signature__ = signature
-    layer.__name__ = layer.__qualname__ = name
-    return add_arg_scope(layer)
+def _add_arg_scope(function: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
+    """Decorates a function with `convolution`'s arguments but for `conv_dims`."""
+    signature = inspect.signature(convolution)
+    shared = [p for p in signature.parameters.values() if p.name != "conv_dims"]
+    function.__signature__ = signature.replace(parameters=shared)
+    return add_arg_scope(function)
 
 
-convolution = _layer("convolution", None, "")
-convolution1d = conv1d = _layer("convolution1d", 1, "Convolves [batch, width, channels].")
-convolution2d = conv2d = _layer("convolution2d", 2, "Convolves [batch, height, width, channels].")
-convolution3d = conv3d = _layer(
-    "convolution3d", 3, "Convolves [batch, depth, height, width, channels]."
-)
+@_add_arg_scope
+def convolution1d(*args: Any, **kwargs: Any) -> tf.Tensor:
+    """Convolves [batch, width, channels]; see `convolution`."""
+    return _convolution(*args, **kwargs, conv_dims=1)
+
+
+@_add_arg_scope
+def convolution2d(*args: Any, **kwargs: Any) -> tf.Tensor:
+    """Convolves [batch, height, width, channels]; see `convolution`."""
+    return _convolution(*args, **kwargs, conv_dims=2)
+
+
+@_add_arg_scope
+def convolution3d(*args: Any, **kwargs: Any) -> tf.Tensor:
+    """Convolves [batch, depth, height, width, channels]; see `convolution`."""
+    return _convolution(*args, **kwargs, conv_dims=3)
+
+
+_convolution = convolution.__wrapped__  # the scopes of `convolution` do not apply to the others
+conv1d, conv2d, conv3d = convolution1d, convolution2d, convolution3d

@@ -10,7 +10,6 @@ from slim import _checks
 from slim.arg_scope import add_arg_scope
 from slim.layers import _common as common
 from slim.outputs import collect_named_outputs
-from slim.quantization import quantized_weights
 from slim.store import current_pass
 from slim.variables import model_variable, variable_scope
 
@@ -35,22 +34,11 @@ def fully_connected(
     """Multiplies the last axis by a matrix, then normalizes (or adds biases), then activates.
 
     Creates `weights` [in, num_outputs] and, without a normalizer, `biases` [num_outputs].
+    The other arguments are those of `convolution`.
 
     Args:
       inputs: [..., in], of rank 2 or more.
       num_outputs: number of units.
-      activation_fn: None for a linear output.
-      normalizer_fn: such as `slim.batch_norm`; replaces the biases.
-      normalizer_params: keyword arguments for it.
-      weights_initializer: initial value of the weights.
-      weights_regularizer: penalty on the weights.
-      biases_initializer: None for no biases.
-      biases_regularizer: penalty on the biases.
-      reuse: whether the scope's variables are shared.
-      variables_collections: collections for the variables, a list, or a dict by leaf name.
-      outputs_collections: collections to which the output is added.
-      trainable: whether optimizers may change the variables.
-      scope: name of the layer.
 
     Raises:
       ValueError: if `num_outputs` is not an integer, or the inputs have rank below 2 or an
@@ -61,34 +49,18 @@ def fully_connected(
     inputs = tf.convert_to_tensor(inputs)
     common.known_rank(inputs, 2)
     channels = common.static_channels(inputs, -1)
-    with variable_scope(scope, "fully_connected", reuse=reuse) as sc:
-        weights = model_variable(
-            "weights",
-            [channels, num_outputs],
-            inputs.dtype,
-            weights_initializer,
-            weights_regularizer,
-            trainable,
-            common.collections_of(variables_collections, "weights"),
-        )
-        weights = quantized_weights(weights)
+    block = common.Block(
+        activation_fn, normalizer_fn, normalizer_params, weights_initializer, weights_regularizer,
+        biases_initializer, biases_regularizer, reuse, variables_collections, outputs_collections,
+        trainable, scope,
+    )  # fmt: skip
+    with block.open("fully_connected"):
+        weights = block.weights([channels, num_outputs], inputs.dtype)
         if inputs.shape.rank == 2:
             outputs = tf.matmul(inputs, weights, name="MatMul")
         else:
             outputs = tf.tensordot(inputs, weights, 1, name="Tensordot")
-        return common.finish(
-            outputs,
-            sc,
-            channels=num_outputs,
-            activation_fn=activation_fn,
-            normalizer_fn=normalizer_fn,
-            normalizer_params=normalizer_params,
-            biases_initializer=biases_initializer,
-            biases_regularizer=biases_regularizer,
-            variables_collections=variables_collections,
-            outputs_collections=outputs_collections,
-            trainable=trainable,
-        )
+        return block.finish(outputs, num_outputs)
 
 
 relu = functools.partial(fully_connected, activation_fn=tf.nn.relu)
@@ -115,9 +87,9 @@ def bias_add(
     Creates `biases` [channels].
 
     Args:
-      inputs: [batch, ..., channels], or of rank 4 with channels second as `data_format` says.
-      activation_fn: applied last.
-      initializer: of the biases.
+      inputs: [batch, ..., channels], or [batch, channels, height, width] for "NCHW".
+      activation_fn: activation function, applied last.
+      initializer: initial value of the biases.
       regularizer: penalty on the biases.
       reuse: whether the scope's variables are shared.
       variables_collections: collections for the variables.
@@ -162,17 +134,17 @@ def dropout(
 ) -> tf.Tensor:
     """Keeps each value with probability `keep_prob`, divided by it, and zeroes the others.
 
-    Within a pass that has a seed (`store.as_default(seed=...)`) the choice is a function of that
+    Within a pass that has a seed (`store.as_default(seed=...)`) the mask is a function of that
     seed and of the layer's name, so a resumed run drops the same values.
 
     Args:
       inputs: a floating tensor.
       keep_prob: probability to keep a value, in (0, 1].
-      noise_shape: shape of the choice, broadcast to the inputs; the inputs' own by default.
-      is_training: without it the inputs pass unchanged.
+      noise_shape: shape of the random mask, broadcast to the inputs; the inputs' shape by default.
+      is_training: whether to drop values; if not, the inputs are returned unchanged.
       outputs_collections: collections to which the output is added.
       scope: name of the layer.
-      seed: of a choice that is the same at every step.
+      seed: makes the random mask the same at every step.
 
     Raises:
       ValueError: if `keep_prob` is out of range.

@@ -1,4 +1,4 @@
-"""Layer, group and instance normalization: each example by itself."""
+"""Layer, group and instance normalization: statistics of each example separately."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -37,13 +37,13 @@ def layer_norm(
       inputs: a tensor of rank 2 or more.
       center: whether to add the learned `beta`.
       scale: whether to multiply by the learned `gamma`.
-      activation_fn: applied last.
+      activation_fn: activation function, applied last.
       reuse: whether the scope's variables are shared.
       variables_collections: collections for the variables.
       outputs_collections: collections to which the output is added.
       trainable: whether optimizers may change the variables.
-      begin_norm_axis: first of the axes over which the statistics are taken.
-      begin_params_axis: first of the axes of `beta` and `gamma`.
+      begin_norm_axis: first axis of the statistics; they include all later axes.
+      begin_params_axis: first axis of `beta` and `gamma`; they have all later axes.
       scope: name of the layer.
 
     Raises:
@@ -59,7 +59,10 @@ def layer_norm(
         )
     shape = inputs.shape[begin_params_axis:]
     if not shape.is_fully_defined():
-        raise ValueError(f"the shape of the parameters, {shape}, must be known")
+        raise ValueError(
+            f"inputs have shape {inputs.shape}, but a known size is needed for the axes from"
+            f" begin_params_axis={begin_params_axis} on"
+        )
     with variable_scope(scope, "LayerNorm", reuse=reuse) as sc:
         beta = _affine("beta", shape, inputs.dtype, center, None, variables_collections, trainable)
         gamma = _affine("gamma", shape, inputs.dtype, scale, None, variables_collections, trainable)
@@ -92,13 +95,13 @@ def group_norm(
 
     Args:
       inputs: a tensor, such as [batch, height, width, channels].
-      groups: number of groups; it must divide the channels.
+      groups: number of groups; must divide the number of channels.
       channels_axis: axis of the channels.
       reduction_axes: axes of the statistics, in addition to the channels of a group.
       center: whether to add the learned `beta`.
       scale: whether to multiply by the learned `gamma`.
       epsilon: added to the variance.
-      activation_fn: applied last.
+      activation_fn: activation function, applied last.
       param_initializers: initializers for "beta" and "gamma".
       reuse: whether the scope's variables are shared.
       variables_collections: collections for the variables.
@@ -119,34 +122,21 @@ def group_norm(
     reduced = [common.axis_of(a, rank, "reduction_axes") for a in reduction_axes]
     if axis in reduced:
         raise ValueError(
-            f"reduction_axes={tuple(reduction_axes)} must not hold the channel axis {channels_axis}"
+            f"reduction_axes={tuple(reduction_axes)} must not contain the channel axis"
+            f" {channels_axis}"
         )
     with variable_scope(scope, "GroupNorm", reuse=reuse) as sc:
         initializers = param_initializers or {}
-        shared = (inputs.dtype,)
-        beta = _affine(
-            "beta",
-            [channels],
-            *shared,
-            center,
-            initializers.get("beta"),
-            variables_collections,
-            trainable,
-        )
-        gamma = _affine(
-            "gamma",
-            [channels],
-            *shared,
-            scale,
-            initializers.get("gamma"),
-            variables_collections,
-            trainable,
-        )
+        beta, gamma = (
+            _affine(name, [channels], inputs.dtype, enabled, initializers.get(name),
+                    variables_collections, trainable)
+            for name, enabled in (("beta", center), ("gamma", scale))
+        )  # fmt: skip
         sizes = tf.unstack(tf.shape(inputs))
         grouped = tf.reshape(
             inputs, [*sizes[:axis], groups, channels // groups, *sizes[axis + 1 :]]
         )
-        # The split axis pushes the later ones up by one.
+        # Splitting the channel axis shifts later axes by one.
         axes = [a + (a > axis) for a in reduced] + [axis + 1]
         mean, variance = tf.nn.moments(grouped, axes, keepdims=True)
         shape = [1] * (rank + 1)

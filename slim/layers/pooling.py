@@ -1,4 +1,4 @@
-"""Pooling: the largest or the mean value of each window."""
+"""Max and average pooling."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -53,12 +53,12 @@ def max_pool2d(
     outputs_collections: Any = None,
     scope: str | None = None,
 ) -> tf.Tensor:
-    """Takes the largest value of each window of [batch, height, width, channels].
+    """Returns the maximum of each window of [batch, height, width, channels].
 
     Args:
-      inputs: the images, or [batch, channels, height, width] as `data_format` says.
-      kernel_size: of the window, one number or (height, width).
-      stride: from window to window.
+      inputs: images, [batch, height, width, channels] or [batch, channels, height, width].
+      kernel_size: window size, one integer or (height, width).
+      stride: distance between windows, in pixels.
       padding: "VALID" or "SAME".
       data_format: "NHWC" or "NCHW".
       outputs_collections: collections to which the output is added.
@@ -82,9 +82,9 @@ def avg_pool2d(
     outputs_collections: Any = None,
     scope: str | None = None,
 ) -> tf.Tensor:
-    """Takes the mean of each window of [batch, height, width, channels]; see `max_pool2d`.
+    """Returns the mean of each window of [batch, height, width, channels]; see `max_pool2d`.
 
-    Padded pixels do not count in the mean.
+    Padding is not part of the mean.
     """
     return _pool(
         inputs, "AVG", 2, kernel_size, stride, padding, data_format, outputs_collections, scope
@@ -101,7 +101,7 @@ def max_pool3d(
     outputs_collections: Any = None,
     scope: str | None = None,
 ) -> tf.Tensor:
-    """Takes the largest value of each window of [batch, depth, height, width, channels]."""
+    """Returns the maximum of each window of [batch, depth, height, width, channels]."""
     return _pool(
         inputs, "MAX", 3, kernel_size, stride, padding, data_format, outputs_collections, scope
     )
@@ -117,7 +117,7 @@ def avg_pool3d(
     outputs_collections: Any = None,
     scope: str | None = None,
 ) -> tf.Tensor:
-    """Takes the mean of each window of [batch, depth, height, width, channels]."""
+    """Returns the mean of each window of [batch, depth, height, width, channels]."""
     return _pool(
         inputs, "AVG", 3, kernel_size, stride, padding, data_format, outputs_collections, scope
     )
@@ -138,14 +138,14 @@ def pool(
     """Pools over one, two or three spatial dimensions, optionally with dilated windows.
 
     Args:
-      inputs: [batch, *spatial, channels], or channels second as `data_format` says.
-      kernel_size: of the window.
+      inputs: [batch, *spatial, channels], or [batch, channels, *spatial].
+      kernel_size: window size, one integer or one per spatial dimension.
       pooling_type: "MAX" or "AVG".
       padding: "VALID" or "SAME".
       data_format: as for `convolution`.
-      dilation_rate: distance of the pixels in a window; above 1 only where `stride` is 1 and the
-        padding "VALID".
-      stride: from window to window.
+      dilation_rate: distance between the pixels of a window; above 1, `stride` must be 1 and
+        `padding` "VALID".
+      stride: distance between windows, in pixels.
       outputs_collections: collections to which the output is added.
       scope: name of the layer.
 

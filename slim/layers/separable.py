@@ -1,4 +1,4 @@
-"""Depthwise, separable and in-plane convolutions: a filter per channel."""
+"""Depthwise, separable and in-plane convolutions, with one filter per channel."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,8 +7,6 @@ import tensorflow as tf
 
 from slim.arg_scope import add_arg_scope
 from slim.layers import _common as common
-from slim.quantization import quantized_weights
-from slim.variables import model_variable, variable_scope
 
 
 @add_arg_scope
@@ -35,34 +33,22 @@ def separable_convolution2d(
     trainable: bool = True,
     scope: Any = None,
 ) -> tf.Tensor:
-    """Filters each channel by itself, then mixes the channels by a 1x1 convolution.
+    """Filters each channel separately, then mixes the channels with a 1x1 convolution.
 
     Creates `depthwise_weights` [height, width, in, depth_multiplier], with `num_outputs` also
     `pointwise_weights` [1, 1, in * depth_multiplier, num_outputs], and `biases` without a
-    normalizer.
+    normalizer. The other arguments are those of `convolution`.
 
     Args:
-      inputs: [batch, height, width, channels] or as `data_format` says.
-      num_outputs: filters of the 1x1 convolution, or None for the depthwise part alone.
-      kernel_size: of the depthwise filters.
-      depth_multiplier: outputs of the depthwise part per channel.
-      stride: of the depthwise part; the kernels of TensorFlow want it equal in both directions.
+      inputs: [batch, height, width, channels] or [batch, channels, height, width].
+      num_outputs: filters of the 1x1 convolution, or None for the depthwise convolution only.
+      kernel_size: of the depthwise filters, one integer or (height, width).
+      depth_multiplier: depthwise outputs per input channel.
+      stride: of the depthwise convolution; TensorFlow's kernels need the same in both directions.
       padding: "SAME" or "VALID".
       data_format: "NHWC" or "NCHW".
-      rate: dilation of the depthwise filters, in input pixels.
-      activation_fn: None for a linear output.
-      normalizer_fn: such as `slim.batch_norm`; replaces the biases.
-      normalizer_params: keyword arguments for it.
-      weights_initializer: of the depthwise weights.
-      pointwise_initializer: of the pointwise weights; by default the same.
-      weights_regularizer: penalty on both weights.
-      biases_initializer: None for no biases.
-      biases_regularizer: penalty on the biases.
-      reuse: whether the scope's variables are shared.
-      variables_collections: collections for the variables, a list, or a dict by leaf name.
-      outputs_collections: collections to which the output is added.
-      trainable: whether optimizers may change the variables.
-      scope: name of the layer.
+      rate: dilation rate of the depthwise filters, in input pixels.
+      pointwise_initializer: of the pointwise weights; `weights_initializer` by default.
 
     Raises:
       ValueError: for a wrong rank, data format, or unequal strides.
@@ -81,42 +67,31 @@ def separable_convolution2d(
     first = common.channels_first(data_format, 4)
     channels = common.static_channels(inputs, 1 if first else -1)
 
-    def weights(name: str, shape: Sequence[int], initializer: Any, axes: Sequence[int]) -> Any:
-        collections = common.collections_of(variables_collections, name)
-        variable = model_variable(
-            name, shape, inputs.dtype, initializer, weights_regularizer, trainable, collections
-        )
-        return quantized_weights(variable, axes)
-
-    with variable_scope(scope, "SeparableConv2d", reuse=reuse) as sc:
+    block = common.Block(
+        activation_fn, normalizer_fn, normalizer_params, weights_initializer, weights_regularizer,
+        biases_initializer, biases_regularizer, reuse, variables_collections, outputs_collections,
+        trainable, scope,
+    )  # fmt: skip
+    with block.open("SeparableConv2d"):
         depth = channels * depth_multiplier
-        shape = [*kernel, channels, depth_multiplier]
-        depthwise = weights("depthwise_weights", shape, weights_initializer, (-2, -1))
-        pointwise = None
+        depthwise = block.weights(
+            [*kernel, channels, depth_multiplier], inputs.dtype, "depthwise_weights", axes=(-2, -1)
+        )
         if num_outputs is not None:
-            initializer = pointwise_initializer or weights_initializer
-            shape = [1, 1, depth, num_outputs]
-            pointwise = weights("pointwise_weights", shape, initializer, (-1,))
+            pointwise = block.weights(
+                [1, 1, depth, num_outputs], inputs.dtype, "pointwise_weights", pointwise_initializer
+            )
 
         def convolve(x: tf.Tensor, layout: str) -> tf.Tensor:
             steps = [1, *strides, 1] if layout == "NHWC" else [1, 1, *strides]
-            if pointwise is None:
+            if num_outputs is None:
                 return tf.nn.depthwise_conv2d(x, depthwise, steps, padding, layout, rates)
             return tf.nn.separable_conv2d(x, depthwise, pointwise, steps, padding, layout, rates)
 
-        return common.finish(
+        return block.finish(
             common.in_supported_format(convolve, inputs, data_format),
-            sc,
-            channels=depth if num_outputs is None else num_outputs,
-            activation_fn=activation_fn,
-            normalizer_fn=normalizer_fn,
-            normalizer_params=normalizer_params,
-            biases_initializer=biases_initializer,
-            biases_regularizer=biases_regularizer,
-            variables_collections=variables_collections,
-            outputs_collections=outputs_collections,
-            trainable=trainable,
-            data_format=data_format,
+            depth if num_outputs is None else num_outputs,
+            data_format,
         )
 
 
@@ -142,24 +117,13 @@ def convolution2d_in_plane(
     """Filters every channel with the same kernel, such as a blur or an image gradient.
 
     Creates `weights` [height, width, 1, 1] and, without a normalizer, `biases` [channels].
+    The other arguments are those of `convolution`.
 
     Args:
       inputs: [batch, height, width, channels].
-      kernel_size: of the one filter.
-      stride: one number, or one per direction.
+      kernel_size: of the filter, one integer or (height, width).
+      stride: one integer, or one per direction.
       padding: "SAME" or "VALID".
-      activation_fn: None for a linear output.
-      normalizer_fn: replaces the biases.
-      normalizer_params: keyword arguments for it.
-      weights_initializer: of the filter.
-      weights_regularizer: penalty on the filter.
-      biases_initializer: None for no biases.
-      biases_regularizer: penalty on the biases.
-      reuse: whether the scope's variables are shared.
-      variables_collections: collections for the variables, a list, or a dict by leaf name.
-      outputs_collections: collections to which the output is added.
-      trainable: whether optimizers may change the variables.
-      scope: name of the layer.
 
     Raises:
       ValueError: for a wrong rank.
@@ -171,18 +135,14 @@ def convolution2d_in_plane(
         common.as_tuple(stride, 2, "stride"),
     )
     channels = common.static_channels(inputs, -1)
-    with variable_scope(scope, "ConvInPlane", reuse=reuse) as sc:
-        weights = model_variable(
-            "weights",
-            [*kernel, 1, 1],
-            inputs.dtype,
-            weights_initializer,
-            weights_regularizer,
-            trainable,
-            common.collections_of(variables_collections, "weights"),
-        )
-        weights = quantized_weights(weights)
-        # Every channel as an image of its own: unlike a depthwise kernel, this takes any stride.
+    block = common.Block(
+        activation_fn, normalizer_fn, normalizer_params, weights_initializer, weights_regularizer,
+        biases_initializer, biases_regularizer, reuse, variables_collections, outputs_collections,
+        trainable, scope,
+    )  # fmt: skip
+    with block.open("ConvInPlane"):
+        weights = block.weights([*kernel, 1, 1], inputs.dtype)
+        # Each channel as a separate image: unlike a depthwise kernel, this supports any stride.
         images = tf.transpose(inputs, [0, 3, 1, 2])
         shape = tf.shape(images)
         images = tf.reshape(images, tf.concat([[-1], shape[2:], [1]], axis=0))
@@ -191,19 +151,7 @@ def convolution2d_in_plane(
         outputs = tf.reshape(images, tf.concat([shape[:2], size], axis=0))
         outputs = tf.transpose(outputs, [0, 2, 3, 1])
         outputs.set_shape([inputs.shape[0], None, None, channels])
-        return common.finish(
-            outputs,
-            sc,
-            channels=channels,
-            activation_fn=activation_fn,
-            normalizer_fn=normalizer_fn,
-            normalizer_params=normalizer_params,
-            biases_initializer=biases_initializer,
-            biases_regularizer=biases_regularizer,
-            variables_collections=variables_collections,
-            outputs_collections=outputs_collections,
-            trainable=trainable,
-        )
+        return block.finish(outputs, channels)
 
 
 separable_conv2d = separable_convolution2d

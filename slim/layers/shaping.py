@@ -13,10 +13,10 @@ from slim.variables import variable_scope
 def flatten(
     inputs: tf.Tensor, outputs_collections: Any = None, scope: str | None = None
 ) -> tf.Tensor:
-    """Reshapes [batch, ...] to [batch, everything else].
+    """Flattens the inputs to [batch, size].
 
     Args:
-      inputs: of rank 2 or more; a rank of 1 becomes [batch, 1].
+      inputs: of rank 1 or more; rank 1 becomes [batch, 1].
       outputs_collections: collections to which the output is added.
       scope: name of the layer.
 
@@ -25,12 +25,12 @@ def flatten(
     """
     inputs = tf.convert_to_tensor(inputs)
     if not inputs.shape.rank:
-        raise ValueError(f"inputs have shape {inputs.shape}, but a batch axis is needed to flatten")
+        raise ValueError(f"inputs have shape {inputs.shape}, but flatten needs a batch axis")
     rest = inputs.shape[1:]
     width = rest.num_elements() if rest.is_fully_defined() else None
     if width is None:
         width = tf.reduce_prod(tf.shape(inputs)[1:])
-    # The inner scope is that of TF-Slim's layer object, and part of the op's name.
+    # The inner scope is TF-Slim's layer object's, and part of the op's name.
     with tf.name_scope(scope or "Flatten"), tf.name_scope("flatten"):
         batch = inputs.shape[0]
         shape = [-1, width] if batch is None else [batch, width]
@@ -58,13 +58,13 @@ def one_hot_encoding(
     outputs_collections: Any = None,
     scope: str | None = None,
 ) -> tf.Tensor:
-    """Returns [batch, num_classes] floats from [batch] class numbers.
+    """Returns one-hot vectors, float32 [batch, num_classes].
 
     Args:
-      labels: integers, [batch]; a number outside the classes gives a row of `off_value`.
+      labels: integers, [batch]; a label outside the classes becomes a row of `off_value`.
       num_classes: number of classes.
-      on_value: at the class.
-      off_value: elsewhere.
+      on_value: value at the label.
+      off_value: value elsewhere.
       outputs_collections: collections to which the output is added.
       scope: name of the layer.
     """
@@ -79,12 +79,12 @@ def one_hot_encoding(
 def unit_norm(
     inputs: tf.Tensor, dim: int, epsilon: float = 1e-7, scope: str | None = None
 ) -> tf.Tensor:
-    """Divides by the Euclidean length along axis `dim`.
+    """Divides by the Euclidean norm along axis `dim`.
 
     Args:
       inputs: a tensor of known rank.
       dim: the axis.
-      epsilon: added to the squared length.
+      epsilon: added to the squared norm.
       scope: name of the layer.
 
     Raises:
@@ -104,12 +104,12 @@ def unit_norm(
 def maxout(
     inputs: tf.Tensor, num_units: int, axis: int = -1, scope: str | None = None
 ) -> tf.Tensor:
-    """Keeps the largest of each group of channels (Goodfellow et al.,
+    """Returns the maximum of each group of channels (Goodfellow et al.,
     https://arxiv.org/abs/1302.4389).
 
     Args:
       inputs: a tensor.
-      num_units: channels to be left; it must divide those of the inputs.
+      num_units: number of output channels; must divide that of the inputs.
       axis: of the channels.
       scope: name of the layer.
 

@@ -1,4 +1,4 @@
-"""Transposed convolutions, which enlarge: the gradient of a convolution used as a layer."""
+"""Transposed convolutions, the gradients of convolutions used as layers for upsampling."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,8 +7,6 @@ import tensorflow as tf
 
 from slim.arg_scope import add_arg_scope
 from slim.layers import _common as common
-from slim.quantization import quantized_weights
-from slim.variables import model_variable, variable_scope
 
 
 def _transposed(
@@ -16,17 +14,10 @@ def _transposed(
     num_outputs: int,
     kernel_size: int | Sequence[int],
     dims: int,
-    default_scope: str,
     stride: int | Sequence[int],
     padding: str,
     data_format: str | None,
-    weights_initializer: Any,
-    weights_regularizer: Any,
-    reuse: Any,
-    variables_collections: common.Collections,
-    trainable: bool,
-    scope: Any,
-    **finish: Any,
+    block: common.Block,
 ) -> tf.Tensor:
     inputs = tf.convert_to_tensor(inputs)
     common.check_rank(inputs, dims + 2)
@@ -35,23 +26,16 @@ def _transposed(
     channels = common.static_channels(
         inputs, 1 if common.channels_first(data_format, dims + 2) else -1
     )
-    with variable_scope(scope, default_scope, reuse=reuse) as sc:
-        weights = model_variable(
-            "weights",
-            [*kernel, num_outputs, channels],
-            inputs.dtype,
-            weights_initializer,
-            weights_regularizer,
-            trainable,
-            common.collections_of(variables_collections, "weights"),
-        )
-        weights = quantized_weights(weights, axes=(-2,))
+    with block.open(f"Conv{dims}d_transpose"):
+        weights = block.weights([*kernel, num_outputs, channels], inputs.dtype, axes=(-2,))
 
         def convolve(x: tf.Tensor, layout: str) -> tf.Tensor:
             start = 2 if layout.startswith("NC") else 1
             dynamic, static = tf.shape(x), x.shape
             sizes = [
-                _enlarged(static[start + i] or dynamic[start + i], kernel[i], strides[i], padding)
+                _output_size(
+                    static[start + i] or dynamic[start + i], kernel[i], strides[i], padding
+                )
                 for i in range(dims)
             ]
             batch = static[0] or dynamic[0]
@@ -61,19 +45,13 @@ def _transposed(
                 x, weights, tf.stack(shape), strides, padding, layout, name=name
             )
 
-        return common.finish(
-            common.in_supported_format(convolve, inputs, data_format),
-            sc,
-            channels=num_outputs,
-            variables_collections=variables_collections,
-            trainable=trainable,
-            data_format=data_format,
-            **finish,
+        return block.finish(
+            common.in_supported_format(convolve, inputs, data_format), num_outputs, data_format
         )
 
 
-def _enlarged(size: Any, kernel: int, stride: int, padding: str) -> Any:
-    """Returns the smallest output whose convolution has `size`, as in TF-Slim."""
+def _output_size(size: Any, kernel: int, stride: int, padding: str) -> Any:
+    """Returns the smallest output size whose convolution has `size`, as in TF-Slim."""
     return size * stride + (max(kernel - stride, 0) if padding.upper() == "VALID" else 0)
 
 
@@ -98,22 +76,21 @@ def convolution2d_transpose(
     trainable: bool = True,
     scope: Any = None,
 ) -> tf.Tensor:
-    """Enlarges [batch, height, width, channels] by `stride` with a learned kernel.
+    """Upsamples [batch, height, width, channels] by `stride` with a learned kernel.
 
     Creates `weights` [height, width, num_outputs, in] and, without a normalizer, `biases`. The
-    arguments are those of `convolution`, without a rate; with "VALID" padding the output is
+    arguments are those of `convolution`, without `rate`; with "VALID" padding the output is
     `size * stride + max(kernel - stride, 0)`.
 
     Raises:
       ValueError: for a wrong rank or data format.
     """
-    return _transposed(
-        inputs, num_outputs, kernel_size, 2, "Conv2d_transpose", stride, padding, data_format,
-        weights_initializer, weights_regularizer, reuse, variables_collections, trainable, scope,
-        activation_fn=activation_fn, normalizer_fn=normalizer_fn,
-        normalizer_params=normalizer_params, biases_initializer=biases_initializer,
-        biases_regularizer=biases_regularizer, outputs_collections=outputs_collections,
+    block = common.Block(
+        activation_fn, normalizer_fn, normalizer_params, weights_initializer, weights_regularizer,
+        biases_initializer, biases_regularizer, reuse, variables_collections, outputs_collections,
+        trainable, scope,
     )  # fmt: skip
+    return _transposed(inputs, num_outputs, kernel_size, 2, stride, padding, data_format, block)
 
 
 @add_arg_scope
@@ -137,18 +114,17 @@ def convolution3d_transpose(
     trainable: bool = True,
     scope: Any = None,
 ) -> tf.Tensor:
-    """Enlarges [batch, depth, height, width, channels]; see `convolution2d_transpose`.
+    """Upsamples [batch, depth, height, width, channels]; see `convolution2d_transpose`.
 
     Raises:
       ValueError: for a wrong rank or data format.
     """
-    return _transposed(
-        inputs, num_outputs, kernel_size, 3, "Conv3d_transpose", stride, padding, data_format,
-        weights_initializer, weights_regularizer, reuse, variables_collections, trainable, scope,
-        activation_fn=activation_fn, normalizer_fn=normalizer_fn,
-        normalizer_params=normalizer_params, biases_initializer=biases_initializer,
-        biases_regularizer=biases_regularizer, outputs_collections=outputs_collections,
+    block = common.Block(
+        activation_fn, normalizer_fn, normalizer_params, weights_initializer, weights_regularizer,
+        biases_initializer, biases_regularizer, reuse, variables_collections, outputs_collections,
+        trainable, scope,
     )  # fmt: skip
+    return _transposed(inputs, num_outputs, kernel_size, 3, stride, padding, data_format, block)
 
 
 conv2d_transpose = convolution2d_transpose

@@ -1,7 +1,7 @@
 """Optimizers: TF-Slim's seven, and five newer ones equal to Keras 3's.
 
-Their slots are variables of the store, so that a checkpoint holds them by name. Gradients are to be
-averaged over the replicas of a `tf.distribute` strategy before they come here.
+Their slots are variables of the store, so checkpoints contain them by name. Gradients must already
+be averaged over the replicas of a `tf.distribute` strategy.
 """
 
 from slim.optimizers.base import LearningRate, Optimizer, Scalar, Slot

@@ -6,14 +6,13 @@ from typing import Any, ClassVar, NamedTuple
 
 import tensorflow as tf
 
-from slim.initializers import constant_initializer
-from slim.store import Record, VariableStore
+from slim.store import VariableStore
 
 LearningRate = float | Callable[[tf.Tensor], tf.Tensor]
 
 
 class Slot(NamedTuple):
-    """A variable that an optimizer keeps for each one that it updates."""
+    """A state variable of an optimizer for a variable that it updates."""
 
     name: str
     shape: tuple[int, ...]
@@ -21,7 +20,7 @@ class Slot(NamedTuple):
 
 
 class Scalar(NamedTuple):
-    """A number that an optimizer keeps for all variables: its initial value, and the update rule
+    """A scalar state variable of an optimizer: initial value, and the update rule
     `value * factor + addend`."""
 
     value: float
@@ -72,9 +71,9 @@ class Optimizer:
         """Creates the slots of `variables` in `store`, unless they exist."""
         for name, variable in variables.items():
             for slot in self.slots(name, tuple(variable.shape)):
-                _create(store, slot.name, slot.shape, variable.dtype, slot.value)
+                store.state(slot.name, slot.shape, variable.dtype, slot.value)
         for name, scalar in self.scalars().items():
-            _create(store, name, (), tf.float32, scalar.value)
+            store.state(name, (), tf.float32, scalar.value)
 
     def learning_rate_at(self, step: tf.Tensor) -> tf.Tensor:
         """Returns the learning rate of a step, a float32 scalar."""
@@ -135,14 +134,6 @@ class Optimizer:
                 slots: Any, scalars: Any, multiplier: float) -> None:  # fmt: skip
         rate = learning_rate if multiplier == 1.0 else learning_rate * multiplier
         self.update(variable, gradient, rate, slots, scalars)
-
-
-def _create(store: VariableStore, name: str, shape: Any, dtype: tf.DType, value: float) -> None:
-    if store.named_variable(name) is None:
-        record = Record(
-            name, model=False, trainable=False, regularizer=None, collections=frozenset()
-        )
-        store.create(record, shape, dtype, constant_initializer(value))
 
 
 def _advance(scalar: tf.Variable, factor: float, addend: float) -> None:

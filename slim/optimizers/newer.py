@@ -1,8 +1,8 @@
 """AdamW, Lamb, Lion, Muon and Adafactor, equal to Keras 3's optimizers of these names.
 
-Their slots are called by what they hold (`LeNet/conv1/weights/AdamW_velocity`). Weight decay is
-decoupled: it shrinks the weights themselves, by `learning_rate * weight_decay`, and leaves
-variables with fewer than two dimensions (biases, batch norm's parameters) alone.
+Slots are named after their content (`LeNet/conv1/weights/AdamW_velocity`). Weight decay is
+decoupled: it shrinks the weights themselves, by `learning_rate * weight_decay`, except for
+variables with fewer than two dimensions (biases, batch norm's parameters).
 """
 
 import dataclasses
@@ -31,7 +31,7 @@ class Decoupled(Optimizer):
         self.move(variable, gradient, learning_rate, slots, scalars)
 
     def move(self, variable, gradient, learning_rate, slots, scalars):
-        """Updates a variable that has been decayed; arguments as of `update`."""
+        """Updates a variable after weight decay; arguments as in `update`."""
         raise NotImplementedError(f"{type(self).__name__} must define move()")
 
 
@@ -102,10 +102,10 @@ class Muon(AdamW):
     """Momentum with orthogonalized steps (Jordan, https://kellerjordan.github.io/posts/muon,
     scaled as in https://arxiv.org/abs/2502.16982), so that AdamW's learning rates fit.
 
-    Orthogonal steps are for matrices, and for kernels of convolutions taken as matrices
-    [height * width * inputs, outputs]. Other variables, depthwise kernels and what lies in
-    `exclude_scopes` (such as the last layer) are AdamW's. (Keras leaves all kernels of convolutions
-    to Adam.)
+    Steps of matrices are orthogonalized, and of convolution kernels reshaped to matrices
+    [height * width * inputs, outputs]. AdamW updates other variables, depthwise kernels and
+    variables in `exclude_scopes` (such as the last layer). (In Keras, Adam updates all convolution
+    kernels.)
 
     Attributes:
       momentum: decay of the running sum of gradients.
@@ -115,7 +115,7 @@ class Muon(AdamW):
     momentum: float = 0.95
     exclude_scopes: tuple[str, ...] = ()
     slot_name: ClassVar[str] = "Muon"
-    # The iteration's coefficients and the size of a step, as its authors chose them.
+    # Coefficients of the iteration and size of a step, as in the publications.
     _coefficients: ClassVar[tuple[float, float, float]] = (3.4445, -4.7750, 2.0315)
     _iterations: ClassVar[int] = 5
     _rms: ClassVar[float] = 0.2
@@ -190,8 +190,8 @@ class Adafactor(Decoupled):
         else:
             rows = follow(slots[0], tf.reduce_mean(square, -1))
             columns = follow(slots[1], tf.reduce_mean(square, -2))
-            shares = rows / tf.reduce_mean(rows, -1, keepdims=True)
-            velocity = shares[..., tf.newaxis] * columns[..., tf.newaxis, :]
+            relative_rows = rows / tf.reduce_mean(rows, -1, keepdims=True)
+            velocity = relative_rows[..., tf.newaxis] * columns[..., tf.newaxis, :]
         step = gradient / tf.sqrt(velocity)
         step /= tf.maximum(1.0, _rms(step) / self.clip_threshold)
         variable.assign_sub(tf.maximum(self._smallest_size, _rms(variable)) * rate * step)

@@ -1,7 +1,7 @@
-"""TF-Slim's seven optimizers, with TensorFlow's own update kernels.
+"""TF-Slim's seven optimizers, with TensorFlow's update kernels.
 
-Their slots have the names that TensorFlow 1 gave them (`LeNet/conv1/weights/RMSProp_1`), so that
-either side can resume the other's run.
+Slots have the same names as in TensorFlow 1 (`LeNet/conv1/weights/RMSProp_1`), so each can resume
+runs of the other.
 """
 
 import dataclasses
@@ -49,7 +49,7 @@ class Momentum(Optimizer):
 class RMSProp(Optimizer):
     """Divides by a running root mean square of the gradients, with momentum (Hinton, 2012).
 
-    `epsilon` stands under the root. The mean square starts at one, as in TensorFlow 1.
+    `epsilon` is added inside the root. The mean square starts at one, as in TensorFlow 1.
     """
 
     decay: float = 0.9
@@ -75,8 +75,7 @@ class RMSProp(Optimizer):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Adam(Optimizer):
-    """Kingma and Ba, https://arxiv.org/abs/1412.6980, with epsilon as in the paper's section 2
-    end."""
+    """Kingma and Ba, https://arxiv.org/abs/1412.6980; `epsilon` is as at the end of section 2."""
 
     beta1: float = 0.9
     beta2: float = 0.999
@@ -134,7 +133,7 @@ class Adadelta(Optimizer):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Ftrl(Optimizer):
-    """Follow the regularized leader (McMahan et al., 2013), with L1 and L2 of its own."""
+    """Follow the regularized leader (McMahan et al., 2013), with L1 and L2 penalties."""
 
     learning_rate_power: float = -0.5
     initial_accumulator_value: float = 0.1
@@ -159,7 +158,7 @@ class Ftrl(Optimizer):
 
 
 def beta_powers(beta1: float, beta2: float) -> dict[str, Scalar]:
-    """Returns the powers of Adam's decay rates, by the names of TensorFlow 1."""
+    """Returns the powers of Adam's decay rates, with TensorFlow 1's names."""
     return {"beta1_power": Scalar(beta1, beta1), "beta2_power": Scalar(beta2, beta2)}
 
 
@@ -171,8 +170,8 @@ def apply_adam(
     slots: Sequence[tf.Variable],
     powers: Sequence[tf.Tensor],
 ) -> None:
-    """Updates a variable and its two moments as Adam does, with the `beta1`, `beta2` and `epsilon`
-    of an optimizer and its `beta_powers`."""
+    """Updates a variable and its two moments as in Adam, with an optimizer's `beta1`, `beta2`,
+    `epsilon` and `beta_powers`."""
     tf.raw_ops.ResourceApplyAdam(
         var=variable.handle,
         m=slots[0].handle,

@@ -101,7 +101,7 @@ def test_a_run_of_before_is_recognized_and_marked(tmp_path, left_over):
         (tmp_path / name).unlink()
     user_files(tmp_path, ["notes.txt", "graph.pbtxt", "events.out.tfevents.1.host"])
     ownership.claim_run(str(tmp_path))
-    assert _ownership.is_ours(str(tmp_path), "run")
+    assert _ownership.read_own_mark(str(tmp_path), "run")
 
 
 def test_a_published_v1_checkpoint_is_recognized(tmp_path):
@@ -303,13 +303,13 @@ def test_a_directory_of_the_users_is_no_output_dir(tmp_path, name):
 def test_an_export_of_before_is_recognized_and_goes_on(run, tmp_path):
     config = exports.config(run, tmp_path / "out", formats=("frozen_pb",))
     exporting.run(config)
-    assert _ownership.is_ours(str(tmp_path / "out"), "export")
+    assert _ownership.read_own_mark(str(tmp_path / "out"), "export")
     (tmp_path / "out" / _ownership.MARK).unlink()
     exporting.run(config)
     (tmp_path / "out" / _ownership.MARK).unlink()
     (tmp_path / "out" / "README.md").write_text("mine")
     exporting.run(config)
-    assert _ownership.is_ours(str(tmp_path / "out"), "export")
+    assert _ownership.read_own_mark(str(tmp_path / "out"), "export")
     assert (tmp_path / "out" / "README.md").read_text() == "mine"
 
 
@@ -387,7 +387,7 @@ def test_a_cache_takes_no_directory_of_the_users_and_none_of_the_dataset(tmp_pat
     toy = toys.load(toys.write(tmp_path / "data"))
     place = str(tmp_path / "cache")
     folder = os.path.dirname(cache_lib.Cache(toy, place).paths[0])
-    assert _ownership.is_ours(folder, "cache")
+    assert _ownership.read_own_mark(folder, "cache")
     os.remove(os.path.join(folder, _ownership.MARK))
     cache_lib.Cache(toy, place)  # of an earlier version
     os.remove(os.path.join(folder, _ownership.MARK))

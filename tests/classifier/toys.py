@@ -1,4 +1,4 @@
-"""Small datasets whose records are told apart, and batches of them."""
+"""Small datasets with distinguishable records, and batches of them."""
 
 import io
 import itertools
@@ -51,7 +51,7 @@ def write(directory, shard_sizes=SHARD_SIZES, records=None):
 
 
 def load(directory):
-    return image_dataset.from_facts(splits.read_facts(SPEC, "train", str(directory)), 3)
+    return image_dataset.from_facts(splits.read_facts(SPEC, "train", str(directory)))
 
 
 def training(dataset, **kwargs):

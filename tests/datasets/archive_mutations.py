@@ -1,4 +1,4 @@
-"""Small archives, and damaged ones: in any byte, or in headers whose checksums are right."""
+"""Small archives, and damaged ones: in any byte, or in headers with valid checksums."""
 
 import bz2
 import gzip
@@ -8,8 +8,7 @@ import random
 import tarfile
 from collections.abc import Callable
 
-from tests.datasets import archives_in_the_true_format as made
-from tests.datasets import mutations
+from tests.datasets import mutations, sample_files
 
 CONTENTS = {
     "top/a.txt": b"alpha" * 300,
@@ -41,9 +40,9 @@ _FIELDS = ((0, 100, _NAMES), (124, 12, _NUMBERS), (157, 100, _NAMES), (345, 155,
 
 
 def mutated(kind: str, rng: random.Random) -> bytes:
-    """Returns a damaged archive of a kind."""
+    """Returns a damaged archive of this kind."""
     if kind == "zip":
-        packed = bytearray(made.zip_bytes(CONTENTS))
+        packed = bytearray(sample_files.zip_bytes(CONTENTS))
         if rng.random() < 0.5:
             _patch_zip(packed, rng)
             return bytes(packed)
@@ -72,7 +71,7 @@ def _tar(format: int) -> bytes:
 
 
 def _patch_headers(tar: bytes, rng: random.Random) -> bytes:
-    """Changes fields of headers, and their order and number; the checksums are right."""
+    """Changes fields of headers, and their order and number; checksums stay valid."""
     blocks = [bytearray(tar[at : at + 512]) for at in range(0, len(tar), 512)]
     headers = [block for block in blocks if block[257:262] == b"ustar"]
     for _ in range(rng.randint(1, 3)):

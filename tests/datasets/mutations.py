@@ -1,4 +1,4 @@
-"""Small valid files, and files made of them by damage, the same ones for the same seed."""
+"""Small valid files, and reproducibly damaged versions of them."""
 
 import random
 import struct
@@ -7,40 +7,40 @@ from collections.abc import Callable
 import numpy as np
 import PIL.Image
 
-from tests.datasets import archives_in_the_true_format as made
+from tests.datasets import sample_files
 
-# Sizes and counts that decoders do arithmetic with.
+# Extreme values of sizes and counts.
 _EXTREMES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 _HEADERS = (b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM", b"RIFF", b"II*\0", b"<htm")
 
 
-def small_pictures() -> dict[str, bytes]:
-    """Returns name -> bytes of a picture in each format and kind."""
-    image = PIL.Image.fromarray(made.photo(20, 28))
+def small_images() -> dict[str, bytes]:
+    """Returns name -> bytes of an image in each format and mode."""
+    image = PIL.Image.fromarray(sample_files.photo(20, 28))
     deep = PIL.Image.fromarray((np.arange(20 * 28).reshape(20, 28) * 100).astype(np.uint16))
     palette = image.convert("P")
-    turned = PIL.Image.Exif()
-    turned[0x0112] = 6
+    rotated = PIL.Image.Exif()
+    rotated[0x0112] = 6
     return {
-        "gray.jpg": made.encoded(image.convert("L"), "JPEG"),
-        "rgb.jpg": made.encoded(image, "JPEG"),
-        "cmyk.jpg": made.encoded(image.convert("CMYK"), "JPEG"),
-        "progressive.jpg": made.encoded(image, "JPEG", progressive=True),
-        "turned.jpg": made.encoded(image, "JPEG", exif=turned),
-        "rgb.png": made.encoded(image, "PNG"),
-        "gray.png": made.encoded(image.convert("L"), "PNG"),
-        "palette.png": made.encoded(palette, "PNG"),
-        "deep.png": made.encoded(deep, "PNG"),
-        "alpha.png": made.encoded(image.convert("RGBA"), "PNG"),
-        "frames.gif": made.encoded(palette, "GIF", save_all=True, append_images=[palette]),
-        "rgb.bmp": made.encoded(image, "BMP"),
-        "lossy.webp": made.encoded(image, "WEBP"),
-        "lossless.webp": made.encoded(image, "WEBP", lossless=True),
+        "gray.jpg": sample_files.encoded(image.convert("L"), "JPEG"),
+        "rgb.jpg": sample_files.encoded(image, "JPEG"),
+        "cmyk.jpg": sample_files.encoded(image.convert("CMYK"), "JPEG"),
+        "progressive.jpg": sample_files.encoded(image, "JPEG", progressive=True),
+        "rotated.jpg": sample_files.encoded(image, "JPEG", exif=rotated),
+        "rgb.png": sample_files.encoded(image, "PNG"),
+        "gray.png": sample_files.encoded(image.convert("L"), "PNG"),
+        "palette.png": sample_files.encoded(palette, "PNG"),
+        "deep.png": sample_files.encoded(deep, "PNG"),
+        "alpha.png": sample_files.encoded(image.convert("RGBA"), "PNG"),
+        "frames.gif": sample_files.encoded(palette, "GIF", save_all=True, append_images=[palette]),
+        "rgb.bmp": sample_files.encoded(image, "BMP"),
+        "lossy.webp": sample_files.encoded(image, "WEBP"),
+        "lossless.webp": sample_files.encoded(image, "WEBP", lossless=True),
     }
 
 
 def mutated(content: bytes, rng: random.Random) -> bytes:
-    """Returns the content with one to three damages."""
+    """Returns the content with one to three random changes."""
     data = bytearray(content)
     for _ in range(rng.randint(1, 3)):
         rng.choice(_DAMAGES)(data, rng)
@@ -105,11 +105,11 @@ _DAMAGES: tuple[Damage, ...] = (
 
 
 def split_records(content: bytes) -> list[bytes] | None:
-    """Returns the records of a TFRecord file, or None if it is not whole and right.
+    """Returns the records of a TFRecord file, or None if it is damaged.
 
-    Written by the description of the format, to judge readers by.
+    An independent implementation of the format, as a reference for readers.
     """
-    found, at = [], 0
+    records, at = [], 0
     while at < len(content):
         head = content[at : at + 12]
         if len(head) < 12 or masked_crc(head[:8]) != head[8:]:
@@ -118,9 +118,9 @@ def split_records(content: bytes) -> list[bytes] | None:
         record = content[at + 12 : at + 12 + size]
         if masked_crc(record) != content[at + 12 + size : at + 16 + size]:
             return None
-        found.append(record)
+        records.append(record)
         at += 16 + size
-    return found
+    return records
 
 
 def join_records(records: list[bytes]) -> bytes:
@@ -133,20 +133,20 @@ def join_records(records: list[bytes]) -> bytes:
 
 
 def mutated_shard(content: bytes, rng: random.Random) -> bytes:
-    """Returns a damaged shard: its bytes, its records with right checksums, or its lengths."""
+    """Returns a shard with damaged bytes, damaged records (valid checksums) or wrong lengths."""
     kind = rng.random()
     if kind < 0.7:
         return mutated(content, rng)
     records = split_records(content)
     assert records
     place = rng.randrange(len(records))
-    if kind < 0.8:  # a record is damaged and its checksum is right
+    if kind < 0.8:  # damages a record, with a valid checksum
         records[place] = mutated(records[place], rng)
     elif kind < 0.85:
         records.insert(place, rng.choice(records))
     elif kind < 0.9:
         del records[place]
-    else:  # a length that lies, with a right checksum
+    else:  # a wrong length, with a valid checksum
         size = struct.pack("<Q", rng.choice((*_EXTREMES, 1 << 40, (1 << 63) - 1, (1 << 64) - 1)))
         before = join_records(records[:place])
         return before + size + masked_crc(size) + content[len(before) + 12 :]
@@ -175,11 +175,11 @@ _CRC_TABLE = _crc_table()
 
 
 def label_of(record: bytes) -> int | None:
-    """Returns the label in a record, or None if there is none to be read."""
-    import tensorflow as tf  # archives are fuzzed without it
+    """Returns the label in a record, or None if it has no readable label."""
+    import tensorflow as tf  # not needed to fuzz archives
 
     try:
         features = tf.train.Example.FromString(record).features.feature
         return features["image/class/label"].int64_list.value[0]
-    except Exception:  # protobuf's own kind
+    except Exception:  # its type depends on protobuf's implementation
         return None

@@ -1,4 +1,4 @@
-"""Archives: good ones come out whole, hostile ones are refused by name. No TensorFlow."""
+"""Archives: good ones are extracted completely, hostile ones rejected. No TensorFlow."""
 
 import gzip
 import io
@@ -11,7 +11,7 @@ import pytest
 
 from datasets import archives
 from slim import _checks
-from tests.datasets import archives_in_the_true_format as made
+from tests.datasets import sample_files
 
 LIMITS = archives.Limits(members=100, bytes=1_000_000)
 GOOD = {"top/a.txt": b"alpha", "top/sub/ü b.bin": bytes(range(256)) * 300, "top/empty": b""}
@@ -22,7 +22,7 @@ def written(tmp_path, content, name="x.tar"):
     return str(tmp_path / name)
 
 
-def taken_out(tmp_path, content, limits=LIMITS):
+def extract(tmp_path, content, limits=LIMITS):
     return archives.extract(written(tmp_path, content), str(tmp_path / "out" / "deep"), limits)
 
 
@@ -35,28 +35,28 @@ def everything_in(tmp_path):
 
 
 PACKED = {
-    "tar": made.tar_bytes(GOOD, "w"),
-    "tgz": made.tar_bytes(GOOD, "w:gz"),
-    "xz": made.tar_bytes(GOOD, "w:xz"),
-    "bz2": made.tar_bytes(GOOD, "w:bz2"),
-    "pax": made.tar_bytes({"./" + name: content for name, content in GOOD.items()}),
-    "zip": made.zip_bytes(GOOD | {"top/": b""}),
+    "tar": sample_files.tar_bytes(GOOD, "w"),
+    "tgz": sample_files.tar_bytes(GOOD, "w:gz"),
+    "xz": sample_files.tar_bytes(GOOD, "w:xz"),
+    "bz2": sample_files.tar_bytes(GOOD, "w:bz2"),
+    "pax": sample_files.tar_bytes({"./" + name: content for name, content in GOOD.items()}),
+    "zip": sample_files.zip_bytes(GOOD | {"top/": b""}),
 }
 
 
 @pytest.mark.parametrize("kind", PACKED)
-def test_good_ones(tmp_path, kind):
-    assert sorted(taken_out(tmp_path, PACKED[kind])) == sorted(GOOD)
+def test_extract_and_read_all_return_every_file(tmp_path, kind):
+    assert sorted(extract(tmp_path, PACKED[kind])) == sorted(GOOD)
     for name, content in GOOD.items():
         assert (tmp_path / "out" / "deep" / name).read_bytes() == content
     assert archives.read_all(str(tmp_path / "x.tar"), LIMITS) == GOOD
 
 
-def test_nothing_is_written_over(tmp_path):
+def test_extract_never_overwrites_a_file(tmp_path):
     (tmp_path / "out" / "deep" / "top").mkdir(parents=True)
     (tmp_path / "out" / "deep" / "top" / "a.txt").write_text("mine")
-    with pytest.raises(_checks.RunError, match="member 'top/a.txt': it is there twice"):
-        taken_out(tmp_path, PACKED["tgz"])
+    with pytest.raises(_checks.RunError, match="member 'top/a.txt': it occurs twice"):
+        extract(tmp_path, PACKED["tgz"])
     assert (tmp_path / "out" / "deep" / "top" / "a.txt").read_text() == "mine"
 
 
@@ -68,14 +68,14 @@ def info(name, **fields):
 
 
 HOSTILE = {
-    "up": (info("../evil"), "'../evil': its path leads out of the archive"),
-    "up inside": (info("a/../../evil"), "leads out of the archive"),
+    "up": (info("../evil"), "'../evil': its path leads outside the archive"),
+    "up inside": (info("a/../../evil"), "leads outside the archive"),
     "absolute": (info("/tmp/evil"), "'/tmp/evil': its path is absolute"),
     "drive": (info("c:evil"), "its path is absolute"),
     "backslash": (info("a\\..\\evil"), "a backslash or a control character"),
     "nothing": (info("./"), "a backslash or a control character"),
     "newline": (info("a\nb"), "a backslash or a control character"),
-    "folder up": (info("../up", type=tarfile.DIRTYPE), "member '../up': its path leads out of"),
+    "folder up": (info("../up", type=tarfile.DIRTYPE), "member '../up': its path leads outside"),
     "symlink": (
         info("evil", type=tarfile.SYMTYPE, linkname="/etc/passwd"),
         "'evil': it is a link to '/etc/passwd'",
@@ -84,28 +84,28 @@ HOSTILE = {
     "device": (info("evil", type=tarfile.CHRTYPE), "'evil': it is a device"),
     "block device": (info("evil", type=tarfile.BLKTYPE), "it is a device"),
     "pipe": (info("evil", type=tarfile.FIFOTYPE), "it is a device"),
-    "sparse": (info("evil", type=tarfile.GNUTYPE_SPARSE), "neither a regular file nor a folder"),
-    "unknown": (info("evil", type=b"Z"), "neither a regular file nor a folder"),
+    "sparse": (info("evil", type=tarfile.GNUTYPE_SPARSE), "neither a regular file nor a directory"),
+    "unknown": (info("evil", type=b"Z"), "neither a regular file nor a directory"),
 }
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
-def test_hostile_tars(tmp_path, kind, mode):
-    entry, told = HOSTILE[kind]
+def test_hostile_tar_member_is_rejected(tmp_path, kind, mode):
+    entry, expected = HOSTILE[kind]
     content = b"" if entry.type != tarfile.REGTYPE else b"evil"
-    packed = made.tar_bytes([("good.txt", b"good"), (entry, content)], mode)
-    if kind == "unknown":  # tarfile takes kinds that it does not know for regular files
+    packed = sample_files.tar_bytes([("good.txt", b"good"), (entry, content)], mode)
+    if kind == "unknown":  # tarfile treats unknown types as regular files
         entry.type = b"V"
-        packed = made.tar_bytes([("good.txt", b"good"), (entry, b"")], mode)
-    with pytest.raises(_checks.RunError, match=told) as caught:
-        taken_out(tmp_path, packed)
-    assert "does not look like the real one" in str(caught.value)
+        packed = sample_files.tar_bytes([("good.txt", b"good"), (entry, b"")], mode)
+    with pytest.raises(_checks.RunError, match=expected) as caught:
+        extract(tmp_path, packed)
+    assert "is not the expected one" in str(caught.value)
     assert set(everything_in(tmp_path)) <= {"x.tar", "out/deep/good.txt"}
-    with pytest.raises(_checks.RunError, match=told):
+    with pytest.raises(_checks.RunError, match=expected):
         archives.read_all(str(tmp_path / "x.tar"), LIMITS)
     if mode == "w":
-        with pytest.raises(_checks.RunError, match=told):
+        with pytest.raises(_checks.RunError, match=expected):
             archives.list_tar(str(tmp_path / "x.tar"), LIMITS)
 
 
@@ -116,36 +116,36 @@ def zip_info(name, mode=0o100644):
 
 
 @pytest.mark.parametrize(
-    "entry, told",
+    "entry, expected",
     [
-        (zip_info("../evil"), "leads out of the archive"),
+        (zip_info("../evil"), "leads outside the archive"),
         (zip_info("/evil"), "its path is absolute"),
         (zip_info("evil", stat.S_IFLNK | 0o777), "'evil': it is a link"),
         (zip_info("evil", stat.S_IFCHR | 0o666), "'evil': it is a device"),
     ],
 )
-def test_hostile_zips(tmp_path, entry, told):
-    packed = made.zip_bytes([("good.txt", b"good"), (entry, b"x")])
-    with pytest.raises(_checks.RunError, match=told):
-        taken_out(tmp_path, packed)
-    with pytest.raises(_checks.RunError, match=told):
+def test_hostile_zip_member_is_rejected(tmp_path, entry, expected):
+    packed = sample_files.zip_bytes([("good.txt", b"good"), (entry, b"x")])
+    with pytest.raises(_checks.RunError, match=expected):
+        extract(tmp_path, packed)
+    with pytest.raises(_checks.RunError, match=expected):
         archives.list_zip(str(tmp_path / "x.tar"), LIMITS)
     assert set(everything_in(tmp_path)) <= {"x.tar"}
 
 
-def test_an_encrypted_zip(tmp_path):
-    packed = bytearray(made.zip_bytes({"a": b"x"}))
+def test_encrypted_zip_is_rejected(tmp_path):
+    packed = bytearray(sample_files.zip_bytes({"a": b"x"}))
     directory = packed.index(b"PK\x01\x02")
     packed[directory + 8] |= 1
     with pytest.raises(_checks.RunError, match="member 'a': it is encrypted"):
-        taken_out(tmp_path, bytes(packed))
+        extract(tmp_path, bytes(packed))
 
 
-def test_the_same_name_twice(tmp_path):
-    packed = made.tar_bytes([("a", b"1"), ("./a", b"2")])
-    with pytest.raises(_checks.RunError, match="member 'a': it is there twice"):
-        taken_out(tmp_path, packed)
-    with pytest.raises(_checks.RunError, match="member 'a': it is there twice"):
+def test_repeated_member_name_is_rejected(tmp_path):
+    packed = sample_files.tar_bytes([("a", b"1"), ("./a", b"2")])
+    with pytest.raises(_checks.RunError, match="member 'a': it occurs twice"):
+        extract(tmp_path, packed)
+    with pytest.raises(_checks.RunError, match="member 'a': it occurs twice"):
         archives.read_all(str(tmp_path / "x.tar"), LIMITS)
 
 
@@ -158,34 +158,39 @@ def many_members(count):
     return blocks.getvalue()
 
 
-def test_100_000_members(tmp_path):
-    with pytest.raises(_checks.RunError, match="is refused: it has more than 100 members"):
+def test_tar_with_100_000_members_is_rejected(tmp_path):
+    with pytest.raises(_checks.RunError, match="is rejected: it has more than 100 members"):
         archives.read_all(written(tmp_path, many_members(100_000)), LIMITS)
 
 
 @pytest.mark.slow
-def test_100_000_members_of_a_zip_and_of_a_plain_tar(tmp_path):
+def test_zip_and_uncompressed_tar_with_100_000_members_are_rejected(tmp_path):
     path = written(tmp_path, gzip.decompress(many_members(100_000)))
     for read in (archives.read_all, archives.list_tar):
-        with pytest.raises(_checks.RunError, match="is refused: it has more than 100 members"):
+        with pytest.raises(_checks.RunError, match="is rejected: it has more than 100 members"):
             read(path, LIMITS)
-    path = written(tmp_path, made.zip_bytes({f"{number}": b"" for number in range(100_000)}))
+    path = written(
+        tmp_path, sample_files.zip_bytes({f"{number}": b"" for number in range(100_000)})
+    )
     for read in (archives.read_all, archives.list_zip):
-        with pytest.raises(_checks.RunError, match="is refused: it has more than 100 members"):
+        with pytest.raises(_checks.RunError, match="is rejected: it has more than 100 members"):
             read(path, LIMITS)
 
 
-def test_many_members_of_a_zip_and_of_a_plain_tar(tmp_path):
+def test_zip_and_uncompressed_tar_with_too_many_members_are_rejected(tmp_path):
     names = {f"{number}": b"" for number in range(101)}
     with pytest.raises(_checks.RunError, match="it has more than 100 members"):
-        taken_out(tmp_path, made.zip_bytes(names))
+        extract(tmp_path, sample_files.zip_bytes(names))
     with pytest.raises(_checks.RunError, match="it has more than 100 members"):
-        archives.list_tar(written(tmp_path, made.tar_bytes(names, "w")), LIMITS)
+        archives.list_tar(written(tmp_path, sample_files.tar_bytes(names, "w")), LIMITS)
 
 
-def test_a_bomb(tmp_path):
+def test_decompression_bomb_stops_at_the_size_limit(tmp_path):
     zeros = bytes(20_000_000)
-    for packed in (made.tar_bytes({"zeros": zeros}), made.zip_bytes({"zeros": zeros})):
+    for packed in (
+        sample_files.tar_bytes({"zeros": zeros}),
+        sample_files.zip_bytes({"zeros": zeros}),
+    ):
         assert len(packed) < 50_000
         with pytest.raises(_checks.RunError, match="it holds more than 1000000 bytes"):
             archives.extract(written(tmp_path, packed), str(tmp_path / f"out{len(packed)}"), LIMITS)
@@ -193,7 +198,7 @@ def test_a_bomb(tmp_path):
     assert max(sizes) <= 1_000_001
 
 
-def test_a_bomb_in_a_header(tmp_path):
+def test_large_extended_header_is_rejected(tmp_path):
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz", format=tarfile.PAX_FORMAT) as tar:
         tar.addfile(info("x", pax_headers={"comment": "x" * 20_000_000}))
@@ -201,65 +206,65 @@ def test_a_bomb_in_a_header(tmp_path):
         archives.read_all(written(tmp_path, buffer.getvalue()), LIMITS)
 
 
-def test_a_bomb_of_several_members_and_in_listings(tmp_path):
+def test_total_size_of_all_members_is_limited(tmp_path):
     parts = {f"{number}": bytes(400_000) for number in range(3)}
-    for packed in (made.tar_bytes(parts), made.zip_bytes(parts)):
+    for packed in (sample_files.tar_bytes(parts), sample_files.zip_bytes(parts)):
         with pytest.raises(_checks.RunError, match="it holds more than 1000000 bytes"):
             archives.read_all(written(tmp_path, packed), LIMITS)
     with pytest.raises(_checks.RunError, match="it holds more than 1000000 bytes"):
         archives.list_zip(str(tmp_path / "x.tar"), LIMITS)
     with pytest.raises(_checks.RunError, match="it holds more than 1000000 bytes"):
-        archives.list_tar(written(tmp_path, made.tar_bytes(parts, "w")), LIMITS)
+        archives.list_tar(written(tmp_path, sample_files.tar_bytes(parts, "w")), LIMITS)
 
 
 @pytest.mark.parametrize("kind", ["tgz", "zip"])
-@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
-def test_damaged(tmp_path, kind, share):
+@pytest.mark.parametrize("fraction", [0.0, 0.3, 0.9])
+def test_truncated_archive_is_reported_as_damaged(tmp_path, kind, fraction):
     packed = PACKED[kind]
-    with pytest.raises(_checks.RunError, match="is damaged .*: get it again"):
-        taken_out(tmp_path, packed[: int(len(packed) * share)])
+    with pytest.raises(_checks.RunError, match="is damaged .*Download it again"):
+        extract(tmp_path, packed[: int(len(packed) * fraction)])
 
 
-def test_damaged_inside(tmp_path):
+def test_overwritten_bytes_are_reported_as_damage(tmp_path):
     packed = bytearray(PACKED["zip"])
     packed[60:80] = bytes(20)
     with pytest.raises(_checks.RunError, match="is damaged"):
-        taken_out(tmp_path, bytes(packed))
+        extract(tmp_path, bytes(packed))
     packed = bytearray(PACKED["tgz"])
     packed[60:80] = bytes(20)
     with pytest.raises(_checks.RunError, match="is damaged"):
-        taken_out(tmp_path, bytes(packed))
+        extract(tmp_path, bytes(packed))
     with pytest.raises(_checks.RunError, match="is damaged"):
         archives.list_zip(written(tmp_path, b"PK\x03\x04"), LIMITS)
 
 
-# ---- places in a tar -----------------------------------------------------------------------------
+# ---- ranges in a tar -----------------------------------------------------------------------------
 
 
-def test_list_tar_and_a_tar_in_it(tmp_path):
-    inner = made.tar_bytes(GOOD, "w")
-    outer = made.tar_bytes({"n01.tar": inner, "other.txt": b"other"}, "w")
+def test_list_tar_lists_a_tar_inside_a_tar(tmp_path):
+    inner = sample_files.tar_bytes(GOOD, "w")
+    outer = sample_files.tar_bytes({"n01.tar": inner, "other.txt": b"other"}, "w")
     path = written(tmp_path, outer)
     members = archives.list_tar(path, LIMITS)
     assert [member.name for member in members] == ["n01.tar", "other.txt"]
-    found = archives.list_tar(path, LIMITS, within=members[0])
-    assert {m.name: outer[m.offset : m.offset + m.size] for m in found} == GOOD
+    inner_members = archives.list_tar(path, LIMITS, within=members[0])
+    assert {m.name: outer[m.offset : m.offset + m.size] for m in inner_members} == GOOD
 
 
-def test_list_tar_wants_no_compression(tmp_path):
+def test_list_tar_rejects_compressed_tars(tmp_path):
     with pytest.raises(_checks.RunError, match="is damaged"):
         archives.list_tar(written(tmp_path, PACKED["tgz"]), LIMITS)
 
 
-def test_list_zip(tmp_path):
+def test_list_zip_returns_all_names(tmp_path):
     assert sorted(archives.list_zip(written(tmp_path, PACKED["zip"]), LIMITS)) == sorted(GOOD)
 
 
-def test_gunzip(tmp_path):
+def test_gunzip_checks_target_size_and_damage(tmp_path):
     path = written(tmp_path, gzip.compress(b"x" * 1000), "x.gz")
     archives.gunzip(path, str(tmp_path / "x"), 1000)
     assert (tmp_path / "x").read_bytes() == b"x" * 1000
-    with pytest.raises(_checks.RunError, match="it exists"):
+    with pytest.raises(_checks.RunError, match="it already exists"):
         archives.gunzip(path, str(tmp_path / "x"), 1000)
     with pytest.raises(_checks.RunError, match="it holds more than 999 bytes"):
         archives.gunzip(path, str(tmp_path / "y"), 999)
@@ -268,14 +273,14 @@ def test_gunzip(tmp_path):
         archives.gunzip(path, str(tmp_path / "z"), 1000)
 
 
-def test_a_full_disk(tmp_path, monkeypatch):
+def test_extract_without_disk_space_is_one_line(tmp_path, monkeypatch):
     class File(io.BytesIO):
         def write(self, data):
             raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(archives._files, "create_exclusive", lambda path: File())
     with pytest.raises(_checks.RunError, match="could not be written: No space left on device"):
-        taken_out(tmp_path, PACKED["tgz"])
+        extract(tmp_path, PACKED["tgz"])
     monkeypatch.undo()
     (tmp_path / "file").touch()
     with pytest.raises(_checks.RunError, match="/file/a could not be written|a part of its path"):

@@ -1,4 +1,4 @@
-"""Conversions that are killed, disturbed or short of room. They go on, or leave nothing."""
+"""Conversions that are killed, disturbed or out of disk space resume, or leave nothing."""
 
 import errno
 import json
@@ -23,19 +23,19 @@ from datasets import (
     workers,
 )
 from slim import _checks, _ownership
-from tests.datasets import archives_in_the_true_format as made
-from tests.datasets import picture_folder
+from tests.datasets import image_folder, sample_files
 
 COUNT = 40
 
 
 @pytest.fixture
 def source(tmp_path):
-    folder = tmp_path / "src"
-    picture_folder.write(
-        str(folder), {f"{'ab'[n % 2]}/{n:02d}.jpg": made.jpeg(8, 9, n) for n in range(COUNT)}
+    directory = tmp_path / "src"
+    image_folder.write(
+        str(directory),
+        {f"{'ab'[n % 2]}/{n:02d}.jpg": sample_files.jpeg(8, 9, n) for n in range(COUNT)},
     )
-    return str(folder)
+    return str(directory)
 
 
 def plan(source, shards=8, **fields):
@@ -63,12 +63,12 @@ def plan(source, shards=8, **fields):
 
 def convert(source, out, shards=8, fields=None, **options):
     with conversion.work_directory(str(out)) as work:
-        made_plan = plan(source, shards, **(fields or {}))
-        return conversion.run(made_plan, str(out), work, num_workers=0, **options)
+        toy_plan = plan(source, shards, **(fields or {}))
+        return conversion.run(toy_plan, str(out), work, num_workers=0, **options)
 
 
 def dying_at(monkeypatch, number):
-    """Makes the conversion fail at that shard; returns the names of the shards that it writes."""
+    """Makes the conversion fail at a shard; returns a list to which names of shards are added."""
     written, write = [], tfrecords.write_shard
 
     def write_shard(path, records):
@@ -95,24 +95,26 @@ def shards_written(source, out, monkeypatch, **options):
     return written
 
 
-def test_nothing_is_seen_before_all_is_whole(source, tmp_path, monkeypatch):
+def test_interrupted_conversion_leaves_only_the_work_directory(source, tmp_path, monkeypatch):
     interrupted(source, tmp_path / "out", monkeypatch)
     assert sorted(os.listdir(tmp_path / "out")) == [_ownership.MARK, conversion.WORK]
     convert(source, tmp_path / "out")
     assert len(os.listdir(tmp_path / "out")) == 8 + 3
 
 
-def test_finished_shards_are_not_made_again(source, tmp_path, monkeypatch):
-    whole = convert(source, tmp_path / "whole")
+def test_resumed_conversion_keeps_finished_shards(source, tmp_path, monkeypatch):
+    uninterrupted = convert(source, tmp_path / "uninterrupted")
     interrupted(source, tmp_path / "out", monkeypatch, after=5)
     written = shards_written(source, tmp_path / "out", monkeypatch)
     assert written == [tfrecords.shard_name("toy", "train", n, 8) for n in (5, 6, 7)]
-    assert dataset_info.read(str(tmp_path / "out")) == dataset_info.read(str(tmp_path / "whole"))
-    assert dataset_info.read(str(tmp_path / "out")) == whole
+    assert dataset_info.read(str(tmp_path / "out")) == dataset_info.read(
+        str(tmp_path / "uninterrupted")
+    )
+    assert dataset_info.read(str(tmp_path / "out")) == uninterrupted
 
 
 @pytest.mark.parametrize("times", [3])
-def test_killed_again_and_again(source, tmp_path, monkeypatch, times):
+def test_conversion_resumes_after_several_interruptions(source, tmp_path, monkeypatch, times):
     for _ in range(times):
         interrupted(source, tmp_path / "out", monkeypatch, after=2)
     assert len(shards_written(source, tmp_path / "out", monkeypatch)) == 2
@@ -120,12 +122,12 @@ def test_killed_again_and_again(source, tmp_path, monkeypatch, times):
 
 @pytest.mark.parametrize(
     "change",
-    ["picture", "shards", "classes", "max_pixels"],
+    ["image", "shards", "classes", "max_pixels"],
 )
-def test_another_conversion_begins_anew(source, tmp_path, monkeypatch, change):
+def test_changed_input_or_option_starts_over(source, tmp_path, monkeypatch, change):
     interrupted(source, tmp_path / "out", monkeypatch)
     options = {}
-    if change == "picture":
+    if change == "image":
         path = os.path.join(source, "a", "00.jpg")
         os.utime(path, (1, 1))
     elif change == "shards":
@@ -138,13 +140,13 @@ def test_another_conversion_begins_anew(source, tmp_path, monkeypatch, change):
     assert len(written) == options.get("shards", 8)
 
 
-@pytest.mark.parametrize("damage", ["cut", "gone", "flipped"])
-def test_a_damaged_shard_is_made_again(source, tmp_path, monkeypatch, damage):
+@pytest.mark.parametrize("damage", ["truncated", "missing", "flipped"])
+def test_damaged_shard_is_written_again_on_resume(source, tmp_path, monkeypatch, damage):
     interrupted(source, tmp_path / "out", monkeypatch)
     path = tmp_path / "out" / conversion.WORK / tfrecords.shard_name("toy", "train", 1, 8)
-    if damage == "gone":
+    if damage == "missing":
         os.remove(path)
-    elif damage == "cut":
+    elif damage == "truncated":
         os.truncate(path, 10)
     else:
         content = bytearray(path.read_bytes())
@@ -155,7 +157,7 @@ def test_a_damaged_shard_is_made_again(source, tmp_path, monkeypatch, damage):
     assert dataset_info.is_complete(str(tmp_path / "out"))
 
 
-def test_a_line_of_the_journal_that_was_cut(source, tmp_path, monkeypatch):
+def test_truncated_journal_line_is_ignored(source, tmp_path, monkeypatch):
     interrupted(source, tmp_path / "out", monkeypatch, after=3)
     journal = tmp_path / "out" / conversion.WORK / "journal.jsonl"
     text = journal.read_text()
@@ -169,7 +171,34 @@ def test_a_line_of_the_journal_that_was_cut(source, tmp_path, monkeypatch):
     assert len(shards_written(source, tmp_path / "out", monkeypatch)) == 8
 
 
-def test_bad_files_of_finished_shards_are_not_forgotten(source, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda lines: [lines[0], "{", *lines[2:]],
+        lambda lines: [lines[0], lines[1].replace('"per_class": [', '"per_class": [0, '), lines[2]],
+        lambda lines: [lines[0], lines[1].replace('"file": "', '"file": "../'), lines[2]],
+        lambda lines: [lines[0], lines[1].replace('"bad": []', '"bad": 3'), lines[2]],
+        lambda lines: [lines[0], "null", lines[2]],
+        lambda lines: [f"[{lines[0]}]", *lines[1:]],
+        lambda lines: ["\xff", *lines[1:]],
+    ],
+)
+def test_damaged_journal_is_read_up_to_the_damage(source, tmp_path, monkeypatch, damage):
+    interrupted(source, tmp_path / "out", monkeypatch, after=3)
+    journal = tmp_path / "out" / conversion.WORK / "journal.jsonl"
+    lines = damage(journal.read_text().splitlines())
+    journal.write_text("\n".join([*lines, ""]), "latin-1")
+    assert len(shards_written(source, tmp_path / "out", monkeypatch)) == 8
+    assert dataset_info.is_complete(str(tmp_path / "out"))
+
+
+def test_journal_that_is_not_a_regular_file_is_rejected(tmp_path):
+    os.mkfifo(tmp_path / "journal.jsonl")
+    with pytest.raises(_checks.UserError, match=r"journal.jsonl cannot be used: not .*Remove"):
+        conversion_journal.Journal(str(tmp_path), "fingerprint", 2)
+
+
+def test_resumed_conversion_remembers_bad_files(source, tmp_path, monkeypatch):
     path = os.path.join(source, "a", "02.jpg")
     with open(path, "wb"):
         pass
@@ -180,25 +209,25 @@ def test_bad_files_of_finished_shards_are_not_forgotten(source, tmp_path, monkey
     assert info.splits["train"].per_class == (19, 20)
 
 
-def test_after_a_bad_file_nothing_more_is_written(source, tmp_path, monkeypatch):
+def test_no_shard_is_written_after_a_bad_file(source, tmp_path, monkeypatch):
     for name in ("a/02.jpg", "b/39.jpg"):
         with open(os.path.join(source, name), "wb"):
             pass
     written = dying_at(monkeypatch, None)
     with pytest.raises(_checks.UserError, match="2 of 40 files cannot be used"):
         convert(source, tmp_path / "out")
-    assert len(written) == 1, "the others are only looked at"
+    assert len(written) == 1, "the other images are only checked"
     assert sorted(os.listdir(tmp_path / "out")) == [_ownership.MARK, "bad_files.csv"]
 
 
-def test_one_conversion_at_a_time(source, tmp_path):
+def test_concurrent_conversion_is_rejected(source, tmp_path):
     with conversion.work_directory(str(tmp_path / "out")) as work:
         assert conversion_journal.LOCK in os.listdir(work)
-        with pytest.raises(_checks.UserError, match="Another conversion is at work in .*; wait"):
+        with pytest.raises(_checks.UserError, match="Another conversion is running in .*. Wait"):
             convert(source, tmp_path / "out")
 
 
-def test_a_full_disk(source, tmp_path, monkeypatch):
+def test_error_of_write_shard_leaves_no_dataset(source, tmp_path, monkeypatch):
     def full(path, records):
         next(iter(records))
         raise _checks.RunError(f"{path} could not be written: {os.strerror(errno.ENOSPC)}")
@@ -210,7 +239,7 @@ def test_a_full_disk(source, tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
-def test_a_disk_that_is_really_full(source, tmp_path):
+def test_full_file_system_is_one_line(source, tmp_path):
     small = tmp_path / "small"
     small.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", small])
@@ -237,22 +266,22 @@ def items(source):
     ]
 
 
-def test_workers_keep_the_order_and_the_reasons(source):
+def test_workers_keep_order_and_reasons(source):
     with open(os.path.join(source, "b", "07.jpg"), "wb"):
         pass
     several = items(source) * 10
     with workers.prepared(several, images.Rules(), 2) as results:
-        found = list(results)
+        with_workers = list(results)
     with workers.prepared(several, images.Rules(), 0) as results:
-        assert found == list(results)
-    assert len(found) == len(several)
-    assert [n for n, result in enumerate(found) if isinstance(result, str)] == list(
+        assert with_workers == list(results)
+    assert len(with_workers) == len(several)
+    assert [n for n, result in enumerate(with_workers) if isinstance(result, str)] == list(
         range(7, len(several), COUNT)
     )
 
 
 class Deadly(sources.FileSource):
-    """A picture at which the process that reads it dies."""
+    """An image that kills the process that reads it."""
 
     __slots__ = ()
 
@@ -261,14 +290,14 @@ class Deadly(sources.FileSource):
 
 
 @pytest.mark.slow
-def test_a_worker_that_dies_is_told(source):
+def test_worker_death_is_reported(source):
     several = [*items(source), workers.Item(Deadly("x"), 0)]
-    with pytest.raises(_checks.RunError, match="A process that prepares pictures has died"):
+    with pytest.raises(_checks.RunError, match="A worker process died"):
         with workers.prepared(several, images.Rules(), 1) as results:
             list(results)
 
 
-def test_few_pictures_need_no_process(source, monkeypatch):
+def test_few_images_start_no_process(source, monkeypatch):
     def none(*args, **kwargs):
         raise AssertionError
 
@@ -297,16 +326,16 @@ if __name__ == "__main__":
 
 
 def children(pid):
-    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True)
-    return [int(line) for line in found.stdout.split()]
+    completed = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True)
+    return [int(line) for line in completed.stdout.split()]
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("pgrep") is None, reason="needs pgrep")
-def test_killed_in_the_middle_then_run_again(tmp_path, monkeypatch):
+def test_conversion_after_sigkill_equals_an_uninterrupted_one(tmp_path, monkeypatch):
     source, out = str(tmp_path / "src"), tmp_path / "out"
-    picture_folder.write(
-        source, {f"{'ab'[n % 2]}/{n}.jpg": made.jpeg(120, 160, n) for n in range(600)}
+    image_folder.write(
+        source, {f"{'ab'[n % 2]}/{n}.jpg": sample_files.jpeg(120, 160, n) for n in range(600)}
     )
     script = tmp_path / "convert.py"
     script.write_text(KILLED)
@@ -319,7 +348,7 @@ def test_killed_in_the_middle_then_run_again(tmp_path, monkeypatch):
     journal = out / conversion.WORK / "journal.jsonl"
     deadline = time.monotonic() + 120
     while not (journal.exists() and len(journal.read_text().splitlines()) > 5):
-        assert process.poll() is None, "it ended before it could be killed"
+        assert process.poll() is None, "it ended too early to be killed"
         assert time.monotonic() < deadline
         time.sleep(0.01)
     helpers = children(process.pid)
@@ -335,11 +364,7 @@ def test_killed_in_the_middle_then_run_again(tmp_path, monkeypatch):
     total = sum(len(split.shards) for split in info.splits.values())
     assert len(written) == total - len(finished), finished[-1]
     assert sum(split.num_samples for split in info.splits.values()) == 600
-    whole = folder.convert(str(tmp_path / "whole"), source_dir=source)
-    assert info == whole
+    assert info == folder.convert(str(tmp_path / "uninterrupted"), source_dir=source)
     while any(os.path.exists(f"/proc/{helper}") for helper in helpers):
-        assert time.monotonic() < deadline, "its processes live on"
+        assert time.monotonic() < deadline, "its workers are still running"
         time.sleep(0.05)
-
-
-# ---- the report ----------------------------------------------------------------------------------

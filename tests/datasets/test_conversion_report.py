@@ -1,10 +1,10 @@
-"""What is told of a dataset that has been made."""
+"""The lines that are printed after a conversion."""
 
 from datasets import conversion_report, dataset_info
 
 
 def report_of(counts):
-    """Returns the lines about a dataset with the images of each class, by split."""
+    """Returns the table for a dataset with these numbers of images per class, by split."""
     shard = dataset_info.ShardInfo("a.tfrecord", 1, 1, "")
     splits = {
         name: dataset_info.SplitInfo(sum(numbers), tuple(numbers), (shard,))
@@ -15,21 +15,21 @@ def report_of(counts):
     return [line for line in conversion_report.lines(info, "out") if line.startswith("    ")]
 
 
-def test_images_of_each_class_and_split_are_told_in_columns():
+def test_report_has_a_table_of_classes_and_splits():
     assert report_of({"train": (1437, 9), "validation": (0, 3)}) == [
         "    class      train  validation",
         "    0 class 0   1437           0",
         "    1 class 1      9           3",
-        "    all         1446           3",
+        "    total       1446           3",
     ]
 
 
-def test_of_many_classes_the_first_are_told():
+def test_table_of_many_classes_is_truncated():
     assert len(report_of({"train": (1,) * 20})) == 22
     lines = report_of({"train": (7,) * 1000})
     assert len(lines) == 22
     assert lines[19:] == [
         "    18 class 18                            7",
         "    ... 981 more in dataset_info.json",
-        "    all                                 7000",
+        "    total                               7000",
     ]

@@ -1,4 +1,4 @@
-"""The embedded digits: converted, read back, converted again, interrupted and refused."""
+"""The embedded digits: conversion, records, repeated and interrupted runs, errors."""
 
 import hashlib
 import io
@@ -31,7 +31,7 @@ def examples(directory, split):
         yield tf.train.Example.FromString(record.numpy()).features.feature
 
 
-def test_counts_and_names(converted):
+def test_converted_directory_has_expected_files_counts_and_names(converted):
     directory, lines = converted
     assert sorted(os.listdir(directory)) == [
         ".slim",
@@ -57,12 +57,12 @@ def test_counts_and_names(converted):
     assert dataset_info.read_label_file(directory) == dict(enumerate(digits.CLASSES))
 
 
-def test_info_tells_the_truth(converted):
+def test_dataset_info_matches_the_shards(converted):
     directory, _ = converted
     info = dataset_info.read(directory)
     for name, split in info.splits.items():
-        found = [f["image/class/label"].int64_list.value[0] for f in examples(directory, name)]
-        assert np.bincount(found, minlength=10).tolist() == list(split.per_class)
+        labels = [f["image/class/label"].int64_list.value[0] for f in examples(directory, name)]
+        assert np.bincount(labels, minlength=10).tolist() == list(split.per_class)
         for shard in split.shards:
             with open(os.path.join(directory, shard.file), "rb") as file:
                 content = file.read()
@@ -72,7 +72,7 @@ def test_info_tells_the_truth(converted):
             )
 
 
-def test_every_digit_is_in_one_split(converted):
+def test_every_digit_is_in_exactly_one_split(converted):
     directory, _ = converted
     names = [
         f["image/filename"].bytes_list.value[0].decode()
@@ -83,7 +83,7 @@ def test_every_digit_is_in_one_split(converted):
     assert len(set(names)) == 1797
 
 
-def test_records_have_the_originals_features(converted):
+def test_records_have_tf_slim_features(converted):
     features = next(examples(converted[0], "train"))
     assert set(features) == {
         "image/encoded",
@@ -103,7 +103,7 @@ def test_records_have_the_originals_features(converted):
         assert (image.mode, image.size) == ("L", (28, 28))
 
 
-def test_enlarged_like_mnist():
+def test_enlarged_digits_have_mnist_layout():
     large = digits.enlarge(np.full((8, 8), 16, np.float32))
     assert large.dtype == np.uint8
     assert (large[4:24, 4:24] == 255).all()
@@ -115,9 +115,9 @@ def test_enlarged_like_mnist():
     assert (row, column) in [(r, c) for r in (9, 10) for c in (17, 18)]
 
 
-def test_samples_are_from_validation_and_named_after_their_class(converted):
+def test_samples_are_validation_images_named_after_their_class(converted):
     directory, _ = converted
-    held = {
+    labels = {
         f["image/encoded"].bytes_list.value[0]: f["image/class/label"].int64_list.value[0]
         for f in examples(directory, "validation")
     }
@@ -125,7 +125,7 @@ def test_samples_are_from_validation_and_named_after_their_class(converted):
     assert names == [f"{label}_{name}.png" for label, name in enumerate(digits.CLASSES)]
     for label, name in enumerate(names):
         with open(os.path.join(directory, "samples", name), "rb") as file:
-            assert held[file.read()] == label
+            assert labels[file.read()] == label
 
 
 def snapshot(directory):
@@ -136,7 +136,7 @@ def snapshot(directory):
     }
 
 
-def test_a_second_run_does_nothing(converted):
+def test_second_run_changes_nothing(converted):
     directory, _ = converted
     before = snapshot(directory)
     lines = []
@@ -147,16 +147,18 @@ def test_a_second_run_does_nothing(converted):
     assert snapshot(directory) == before
 
 
-def test_a_second_run_needs_no_tensorflow(converted):
+def test_second_run_does_not_load_tensorflow(converted):
     code = (
         "import sys; from datasets import download_and_convert as d;"
         f" d.convert('digits', {converted[0]!r}); assert 'tensorflow' not in sys.modules"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "already complete" in done.stdout
+    completed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert "already complete" in completed.stdout
 
 
-def test_conversion_is_the_same_each_time(converted, tmp_path):
+def test_conversion_is_deterministic(converted, tmp_path):
     digits.convert(str(tmp_path))
     assert dataset_info.read(str(tmp_path)) == dataset_info.read(converted[0])
 
@@ -170,20 +172,20 @@ def test_conversion_is_the_same_each_time(converted, tmp_path):
         lambda d: os.truncate(os.path.join(d, "digits_train-00001-of-00002.tfrecord"), 100),
     ],
 )
-def test_an_incomplete_directory_is_redone(tmp_path, damage):
+def test_incomplete_directory_is_converted_again(tmp_path, damage):
     directory = str(tmp_path)
     digits.convert(directory)
     damage(directory)
-    left_over = os.path.join(directory, ".saving-a_killed")
-    os.mkdir(left_over)
+    leftover = os.path.join(directory, ".saving-a_killed")
+    os.mkdir(leftover)
     assert not dataset_info.is_complete(directory)
     download_and_convert.convert("digits", directory, lambda line: None)
     assert dataset_info.is_complete(directory)
-    assert not os.path.exists(left_over)
+    assert not os.path.exists(leftover)
 
 
 @pytest.mark.slow
-def test_a_killed_conversion_is_redone(converted, tmp_path):
+def test_killed_conversion_is_repeated(converted, tmp_path):
     code = f"""
 import os, signal
 from datasets import digits, tfrecords
@@ -199,8 +201,8 @@ def dying(*args):
 tfrecords.image_to_tfexample = dying
 digits.convert({str(tmp_path)!r})
 """
-    died = subprocess.run([sys.executable, "-c", code], capture_output=True)
-    assert died.returncode == -signal.SIGKILL
+    completed = subprocess.run([sys.executable, "-c", code], capture_output=True)
+    assert completed.returncode == -signal.SIGKILL
     assert not dataset_info.is_complete(str(tmp_path))
     download_and_convert.convert("digits", str(tmp_path), lambda line: None)
     assert dataset_info.read(str(tmp_path)) == dataset_info.read(converted[0])
@@ -208,43 +210,43 @@ digits.convert({str(tmp_path)!r})
 
 
 @pytest.mark.parametrize("below", ["", "/sub"])
-def test_file_shaped_directory(tmp_path, below):
+def test_file_as_dataset_dir_is_rejected(tmp_path, below):
     path = tmp_path / "file"
     path.write_text("mine")
     with pytest.raises(
-        _checks.UserError, match=r"is a file; a dir|cannot be made: Not a directory"
+        _checks.UserError, match=r"is a file; a dir|cannot be created: Not a directory"
     ) as caught:
         download_and_convert.convert("digits", str(path) + below)
     assert "\n" not in str(caught.value)
     assert path.read_text() == "mine"
 
 
-def test_file_shaped_directory_is_refused_by_the_converter_too(tmp_path):
+def test_converter_rejects_a_file_as_dataset_dir(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(_checks.UserError, match="is a file; a directory is needed"):
         digits.convert(str(tmp_path / "file"))
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs a directory nobody can write")
-def test_unwritable_directory():
-    with pytest.raises(_checks.UserError, match="dataset_dir='/proc/self/x' cannot be made: "):
+def test_unwritable_directory_is_rejected():
+    with pytest.raises(_checks.UserError, match="dataset_dir='/proc/self/x' cannot be created: "):
         download_and_convert.convert("digits", "/proc/self/x")
 
 
-def test_unknown_name(tmp_path):
+def test_unknown_name_suggests_the_nearest(tmp_path):
     with pytest.raises(
         _checks.UserError, match="dataset_name='digts' is not known; did you mean 'digits'"
     ):
         download_and_convert.convert("digts", str(tmp_path))
 
 
-def test_directory_of_another_dataset(converted, tmp_path):
+def test_directory_of_another_dataset_is_rejected(converted, tmp_path):
     digits.convert(str(tmp_path))
     path = tmp_path / dataset_info.FILE_NAME
     fields = json.loads(path.read_text()) | {"name": "other"}
     path.write_text(json.dumps(fields))
     with pytest.raises(
-        _checks.UserError, match="holds the dataset 'other', not 'digits'; choose another"
+        _checks.UserError, match="holds the dataset 'other', not 'digits'. Use another"
     ):
         download_and_convert.convert("digits", str(tmp_path))
 
@@ -261,13 +263,13 @@ def write(directory, records, **kwargs):
     return tfrecords.write_split(records, dataset_dir=str(directory), **(settings | kwargs))
 
 
-def test_shards_share_the_records(tmp_path):
+def test_shards_have_nearly_equal_sizes(tmp_path):
     info = write(tmp_path, [record()] * 7, num_shards=3)
     assert sorted(shard.num_samples for shard in info.shards) == [2, 2, 3]
     assert info.per_class == (7, 0)
 
 
-def test_write_split_refuses(tmp_path):
+def test_write_split_checks_labels_and_number_of_shards(tmp_path):
     with pytest.raises(_checks.UserError, match=r"label 2 of 'a.png' is outside 0..1"):
         write(tmp_path, [record(2)])
     with pytest.raises(_checks.UserError, match="num_shards=2 must lie between 1 and 1"):
@@ -275,7 +277,7 @@ def test_write_split_refuses(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path):
+def test_write_shard_without_disk_space_is_one_line_and_leaves_no_file(tmp_path):
     def failing():
         yield record()
         raise OSError(28, "No space left on device")
@@ -287,7 +289,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_full_disk_beside_the_shards_is_one_line_too(tmp_path, monkeypatch):
+def test_samples_without_disk_space_are_one_line(tmp_path, monkeypatch):
     def failing(*args):
         raise OSError(28, "No space left on device")
 
@@ -297,7 +299,7 @@ def test_a_full_disk_beside_the_shards_is_one_line_too(tmp_path, monkeypatch):
     assert not dataset_info.is_complete(str(tmp_path))
 
 
-def test_other_failures_pass_and_leave_nothing(tmp_path):
+def test_interrupted_write_shard_leaves_no_file(tmp_path):
     def failing():
         yield record()
         raise KeyboardInterrupt
@@ -307,6 +309,6 @@ def test_other_failures_pass_and_leave_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_filename_is_left_out_if_unknown():
+def test_empty_filename_is_omitted():
     example = tfrecords.image_to_tfexample(b"x", b"jpeg", 2, 3, 1)
     assert "image/filename" not in example.features.feature

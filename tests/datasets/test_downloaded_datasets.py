@@ -1,4 +1,4 @@
-"""MNIST, CIFAR-10 and flowers: from a server with archives in the true format to records."""
+"""MNIST, CIFAR-10 and flowers: from a local server with archives in the real formats to records."""
 
 import dataclasses
 import gzip
@@ -24,7 +24,7 @@ from datasets import (
     verify,
 )
 from slim import _checks
-from tests.datasets import archives_in_the_true_format as made
+from tests.datasets import sample_files
 
 
 def sha256(content):
@@ -33,7 +33,7 @@ def sha256(content):
 
 @pytest.fixture
 def server():
-    with made.served({}) as state:
+    with sample_files.served({}) as state:
         yield state
 
 
@@ -77,8 +77,8 @@ def label(features):
 # ---- MNIST and CIFAR-10 --------------------------------------------------------------------------
 
 
-def test_mnist(server, monkeypatch, tmp_path, capsys):
-    files, arrays = made.mnist_files()
+def test_mnist_is_downloaded_and_converted(server, monkeypatch, tmp_path, capsys):
+    files, arrays = sample_files.mnist_files()
     serve_mnist(server, monkeypatch, files)
     out = str(tmp_path / "out")
     lines = []
@@ -92,27 +92,27 @@ def test_mnist(server, monkeypatch, tmp_path, capsys):
         "mnist_train.tfrecord",
     ]
     for split, (images, labels) in arrays.items():
-        found = list(records("mnist", split, out))
-        assert [label(features) for features in found] == labels.tolist()
-        assert all((pixels(f) == image).all() for f, image in zip(found, images, strict=True))
-        assert set(found[0]) == {
+        examples = list(records("mnist", split, out))
+        assert [label(features) for features in examples] == labels.tolist()
+        assert all((pixels(f) == image).all() for f, image in zip(examples, images, strict=True))
+        assert set(examples[0]) == {
             "image/encoded",
             "image/format",
             "image/class/label",
             "image/height",
             "image/width",
         }
-        assert found[0]["image/format"].bytes_list.value == [b"png"]
+        assert examples[0]["image/format"].bytes_list.value == [b"png"]
     assert dataset_info.read_label_file(out)[6] == "six"
-    assert len(server.asked) == 8, "each file: the first place has not got it, the second has"
+    assert len(server.requests) == 8, "the first server lacks each file, the second has it"
     verify.run(out, lines.append)
     download_and_convert.run("mnist", out, lines.append)
     assert "already complete" in lines[-1]
-    assert len(server.asked) == 8
+    assert len(server.requests) == 8
 
 
-def test_mnist_from_a_folder(server, monkeypatch, tmp_path):
-    files, _ = made.mnist_files()
+def test_mnist_is_converted_from_source_dir(server, monkeypatch, tmp_path):
+    files, _ = sample_files.mnist_files()
     serve_mnist(server, monkeypatch, files)
     source = tmp_path / "source"
     source.mkdir()
@@ -121,47 +121,51 @@ def test_mnist_from_a_folder(server, monkeypatch, tmp_path):
     download_and_convert.run(
         "mnist", str(tmp_path / "out"), lambda line: None, source_dir=str(source)
     )
-    assert server.asked == []
+    assert server.requests == []
     assert (source / "train-images-idx3-ubyte.gz").exists()
     os.remove(source / "t10k-labels-idx1-ubyte.gz")
-    with pytest.raises(_checks.UserError, match="mnist cannot be made from source_dir=.*t10k-labe"):
+    with pytest.raises(_checks.UserError, match="lacks files of mnist: t10k-labels.*: missing"):
         mnist.convert(str(tmp_path / "other"), source_dir=str(source))
     assert os.listdir(tmp_path / "other") == []
 
 
 @pytest.mark.parametrize(
-    "name, content, told",
+    "name, content, expected",
     [
         (
             "train-images-idx3-ubyte",
             b"\0\0\x08\x03" + bytes(20),
-            "is not laid out as a",
+            "is not in MNIST's format",
         ),
-        ("train-images-idx3-ubyte", b"\0\0", "is not laid out as a file of MNIST"),
-        ("train-labels-idx1-ubyte", struct.pack(">II", 0x801, 3) + b"\0\1\2", "has 3 labels; as"),
+        ("train-images-idx3-ubyte", b"\0\0", "is not in MNIST's format. Download"),
+        (
+            "train-labels-idx1-ubyte",
+            struct.pack(">II", 0x801, 3) + b"\0\1\2",
+            "has 3 labels. Expected",
+        ),
         (
             "train-labels-idx1-ubyte",
             struct.pack(">II", 0x801, 20) + bytes(19) + b"\n",
-            "train-labels-idx1-ubyte has a label that is not below 10",
+            "train-labels-idx1-ubyte has a label outside 0..9",
         ),
         (
             "t10k-images-idx3-ubyte",
             struct.pack(">IIII", 0x803, 10, 14, 14) + bytes(1960),
-            "has 10 pictures of 14 x 14 and",
+            "has 10 images of 14 x 14 and",
         ),
     ],
 )
-def test_mnist_files_laid_out_otherwise(server, monkeypatch, tmp_path, name, content, told):
-    files, _ = made.mnist_files()
+def test_malformed_mnist_files_are_rejected(server, monkeypatch, tmp_path, name, content, expected):
+    files, _ = sample_files.mnist_files()
     files[f"{name}.gz"] = gzip.compress(content)
     serve_mnist(server, monkeypatch, files)
-    with pytest.raises(_checks.RunError, match=told):
+    with pytest.raises(_checks.RunError, match=expected):
         mnist.convert(str(tmp_path))
     assert not dataset_info.is_complete(str(tmp_path))
 
 
-def test_cifar10(server, monkeypatch, tmp_path):
-    archive, arrays = made.cifar10_archive()
+def test_cifar10_is_downloaded_and_converted(server, monkeypatch, tmp_path):
+    archive, arrays = sample_files.cifar10_archive()
     serve(server, monkeypatch, cifar10, archive)
     out = str(tmp_path / "out")
     download_and_convert.run("cifar10", out, lambda line: None)
@@ -173,10 +177,10 @@ def test_cifar10(server, monkeypatch, tmp_path):
         "labels.txt",
     ]
     for split, (images, labels) in arrays.items():
-        found = list(records("cifar10", split, out))
-        assert [label(features) for features in found] == labels.tolist()
-        assert all((pixels(f) == image).all() for f, image in zip(found, images, strict=True))
-    assert tuple(dataset_info.read_label_file(out).values()) == made.CIFAR_CLASSES
+        examples = list(records("cifar10", split, out))
+        assert [label(features) for features in examples] == labels.tolist()
+        assert all((pixels(f) == image).all() for f, image in zip(examples, images, strict=True))
+    assert tuple(dataset_info.read_label_file(out).values()) == sample_files.CIFAR_CLASSES
     verify.run(out, lambda line: None)
 
 
@@ -189,26 +193,28 @@ def test_cifar10(server, monkeypatch, tmp_path):
         ("test_batch.bin", b""),
     ],
 )
-def test_cifar10_laid_out_otherwise(server, monkeypatch, tmp_path, name, content):
-    folder = "cifar-10-batches-bin"
+def test_malformed_cifar10_archive_is_rejected(server, monkeypatch, tmp_path, name, content):
+    directory = "cifar-10-batches-bin"
     batches = [f"data_batch_{number}.bin" for number in range(1, 6)] + ["test_batch.bin"]
-    entries = {f"{folder}/{batch}": bytes(2 * 3073) for batch in batches} | {
-        f"{folder}/{name}": content
+    entries = {f"{directory}/{batch}": bytes(2 * 3073) for batch in batches} | {
+        f"{directory}/{name}": content
     }
     entries = {path: content for path, content in entries.items() if content is not None}
-    serve(server, monkeypatch, cifar10, made.tar_bytes(entries))
-    with pytest.raises(_checks.RunError, match=f"{name} of the archive is missing or is not laid"):
+    serve(server, monkeypatch, cifar10, sample_files.tar_bytes(entries))
+    with pytest.raises(
+        _checks.RunError, match=f"{name} is missing in the archive or is not in CIFAR"
+    ):
         cifar10.convert(str(tmp_path))
 
 
-def test_a_hostile_archive_writes_nothing_outside(server, monkeypatch, tmp_path):
-    serve(server, monkeypatch, cifar10, made.tar_bytes({"../../../evil": b"x"}))
-    with pytest.raises(_checks.RunError, match="member '../../..': its path leads out"):
+def test_hostile_archive_writes_nothing_outside_the_directory(server, monkeypatch, tmp_path):
+    serve(server, monkeypatch, cifar10, sample_files.tar_bytes({"../../../evil": b"x"}))
+    with pytest.raises(_checks.RunError, match="member '../../..': its path leads outside"):
         cifar10.convert(str(tmp_path / "a" / "b"))
     assert not [name for _, _, names in os.walk(tmp_path) for name in names if name == "evil"]
 
 
-def test_no_pickle():
+def test_cifar10_does_not_use_pickle():
     with open(cifar10.__file__) as file:
         assert "import pickle" not in file.read()
 
@@ -216,8 +222,8 @@ def test_no_pickle():
 # ---- flowers -------------------------------------------------------------------------------------
 
 
-def test_flowers(server, monkeypatch, tmp_path):
-    archive, photos = made.flowers_archive(per_class=8)
+def test_flowers_are_downloaded_and_converted(server, monkeypatch, tmp_path):
+    archive, photos = sample_files.flowers_archive(per_class=8)
     serve(server, monkeypatch, flowers, archive)
     monkeypatch.setattr(flowers, "NUM_VALIDATION", 10)
     out = str(tmp_path / "out")
@@ -229,41 +235,46 @@ def test_flowers(server, monkeypatch, tmp_path):
     assert len(names) == 13
     seen = {}
     for split, count in (("train", 30), ("validation", 10)):
-        found = list(records("flowers", split, out))
-        assert len(found) == count
-        for features in found:
+        examples = list(records("flowers", split, out))
+        assert len(examples) == count
+        for features in examples:
             name = features["image/filename"].bytes_list.value[0].decode()
             seen[name] = split
             encoded = features["image/encoded"].bytes_list.value[0]
-            assert encoded == photos[f"flower_photos/{name}"], "good bytes pass as they are"
+            assert encoded == photos[f"flower_photos/{name}"], "good images are copied unchanged"
             assert features["image/format"].bytes_list.value == [b"jpg"]
-            assert made.FLOWERS[label(features)] == name.split("/")[0]
+            assert sample_files.FLOWERS[label(features)] == name.split("/")[0]
     assert len(seen) == 40
     verify.run(out, lambda line: None)
 
 
-def test_flowers_wants_photographs(server, monkeypatch, tmp_path):
-    serve(server, monkeypatch, flowers, made.tar_bytes({"flower_photos/daisy/1.jpg": made.jpeg()}))
-    with pytest.raises(_checks.RunError, match="has 1 photographs in flower_photos/<class>/;"):
+def test_flowers_archive_with_too_few_images_is_rejected(server, monkeypatch, tmp_path):
+    serve(
+        server,
+        monkeypatch,
+        flowers,
+        sample_files.tar_bytes({"flower_photos/daisy/1.jpg": sample_files.jpeg()}),
+    )
+    with pytest.raises(_checks.RunError, match="in flower_photos/<class>/; more than 350 are"):
         flowers.convert(str(tmp_path))
 
 
-def test_the_order_of_flowers_is_that_of_the_first_python():
+def test_order_of_flowers_is_that_of_python_2():
     # Python 2.7: random.seed(0); names = range(10); random.shuffle(names)
     drawn = [0.8444218515250481, 0.7579544029403025, 0.420571580830845]
     order = list(range(10))
     for last, value in zip((9, 8, 7), drawn, strict=True):
-        chosen = int(value * (last + 1))
-        order[last], order[chosen] = order[chosen], order[last]
+        index = int(value * (last + 1))
+        order[last], order[index] = order[index], order[last]
     assert flowers.shuffle(list(range(10)))[7:] == order[7:]
 
 
-# ---- records as the original's converters write them ---------------------------------------------
+# ---- records from TF-Slim's converters -----------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
-class Original:
-    """What an original's converter writes: file, features, format, size, and its constants."""
+class TfSlimDataset:
+    """What a TF-Slim converter writes: files, image format and shape, and its constants."""
 
     name: str
     files: dict
@@ -273,8 +284,8 @@ class Original:
     num_classes: int
 
 
-ORIGINALS = [
-    Original(
+TF_SLIM_DATASETS = [
+    TfSlimDataset(
         "mnist",
         {"train": ["mnist_train.tfrecord"], "test": ["mnist_test.tfrecord"]},
         b"png",
@@ -282,7 +293,7 @@ ORIGINALS = [
         {"train": 60000, "test": 10000},
         10,
     ),
-    Original(
+    TfSlimDataset(
         "cifar10",
         {"train": ["cifar10_train.tfrecord"], "test": ["cifar10_test.tfrecord"]},
         b"png",
@@ -290,7 +301,7 @@ ORIGINALS = [
         {"train": 50000, "test": 10000},
         10,
     ),
-    Original(
+    TfSlimDataset(
         "flowers",
         {
             split: [f"flowers_{split}_{n:05d}-of-00005.tfrecord" for n in range(5)]
@@ -304,54 +315,54 @@ ORIGINALS = [
 ]
 
 
-def by_hand(original, number):
-    """Returns an Example built feature by feature, and its picture."""
-    height, width, channels = original.shape
-    image = made.photo(height, width, number)[..., :channels]
-    format = "JPEG" if original.format == b"jpg" else "PNG"
-    encoded = made.encoded(PIL.Image.fromarray(image.squeeze()), format)
+def by_hand(source, number):
+    """Returns an Example built feature by feature, and its image."""
+    height, width, channels = source.shape
+    image = sample_files.photo(height, width, number)[..., :channels]
+    format = "JPEG" if source.format == b"jpg" else "PNG"
+    encoded = sample_files.encoded(PIL.Image.fromarray(image.squeeze()), format)
     example = tf.train.Example()
     feature = example.features.feature
     feature["image/encoded"].bytes_list.value.append(encoded)
-    feature["image/format"].bytes_list.value.append(original.format)
-    feature["image/class/label"].int64_list.value.append(number % original.num_classes)
+    feature["image/format"].bytes_list.value.append(source.format)
+    feature["image/class/label"].int64_list.value.append(number % source.num_classes)
     feature["image/height"].int64_list.value.append(height)
     feature["image/width"].int64_list.value.append(width)
     return example, image
 
 
-@pytest.mark.parametrize("original", ORIGINALS, ids=lambda original: original.name)
-def test_records_of_the_original_read_unchanged(original, tmp_path):
+@pytest.mark.parametrize("source", TF_SLIM_DATASETS, ids=lambda source: source.name)
+def test_tf_slim_records_are_readable(source, tmp_path):
     (tmp_path / "labels.txt").write_text(
-        "".join(f"{n}:name {n}\n" for n in range(original.num_classes))
+        "".join(f"{n}:name {n}\n" for n in range(source.num_classes))
     )
     images = {}
-    for files in original.files.values():
+    for files in source.files.values():
         for file in files:
             with tf.io.TFRecordWriter(str(tmp_path / file)) as writer:
                 for number in range(3):
-                    example, images[number] = by_hand(original, number)
+                    example, images[number] = by_hand(source, number)
                     writer.write(example.SerializeToString())
-    for split, files in original.files.items():
-        dataset = dataset_factory.get_dataset(original.name, split, str(tmp_path))
-        assert dataset.num_samples == original.sizes[split]
-        assert dataset.num_classes == original.num_classes
+    for split, files in source.files.items():
+        dataset = dataset_factory.get_dataset(source.name, split, str(tmp_path))
+        assert dataset.num_samples == source.sizes[split]
+        assert dataset.num_classes == source.num_classes
         assert list(dataset.shard_names) == files
         assert dataset.labels_to_names[1] == "name 1"
         for number, record in enumerate(tf.data.TFRecordDataset(list(dataset.data_sources))):
             number %= 3
-            image, found, name = dataset.decoder.decode(record)
-            assert image.shape == original.shape
-            tolerance = 40 if original.format == b"jpg" else 0
+            image, actual_label, name = dataset.decoder.decode(record)
+            assert image.shape == source.shape
+            tolerance = 40 if source.format == b"jpg" else 0
             assert np.abs(image.numpy().astype(int) - images[number]).max() <= tolerance
-            assert (int(found), name.numpy()) == (number % original.num_classes, b"")
+            assert (int(actual_label), name.numpy()) == (number % source.num_classes, b"")
     lines = []
     verify.run(str(tmp_path), lines.append)
-    assert lines[-1].endswith("is in order")
+    assert lines[-1].endswith("is valid")
 
 
-def test_downloads_of_a_failed_conversion_are_kept(server, monkeypatch, tmp_path):
-    archive, _ = made.cifar10_archive()
+def test_failed_conversion_keeps_its_downloads(server, monkeypatch, tmp_path):
+    archive, _ = sample_files.cifar10_archive()
     serve(server, monkeypatch, cifar10, archive)
     out = str(tmp_path)
 
@@ -364,7 +375,7 @@ def test_downloads_of_a_failed_conversion_are_kept(server, monkeypatch, tmp_path
             download_and_convert.run("cifar10", out, lambda line: None)
     kept = os.listdir(os.path.join(out, conversion.DOWNLOADS))
     assert sorted(kept) == [".slim", cifar10.FILE.name]
-    asked = len(server.asked)
+    num_requests = len(server.requests)
     download_and_convert.run("cifar10", out, lambda line: None)
-    assert len(server.asked) == asked
+    assert len(server.requests) == num_requests
     assert not os.path.exists(os.path.join(out, conversion.DOWNLOADS))

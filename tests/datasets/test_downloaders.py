@@ -1,4 +1,4 @@
-"""Each dataset that is downloaded, from a server that is good and from servers that are not."""
+"""Each downloaded dataset, from a working server and from servers with faults."""
 
 import dataclasses
 import errno
@@ -22,38 +22,40 @@ from datasets import (
     verify,
 )
 from slim import _checks
-from tests.datasets import archives_in_the_true_format as made
+from tests.datasets import sample_files
 from tests.datasets import test_visualwakewords as coco
 
 
 @dataclasses.dataclass(frozen=True)
 class Downloader:
-    """What a dataset is made of: `files()` gives name -> content."""
+    """The files of a dataset: `files()` returns name -> content."""
 
     files: Callable[[], dict[str, bytes]]
-    files_are_in: str = "FILE"
+    attribute: str = "FILE"
 
 
 def coco_files():
     contents, texts = {}, {}
     for split, offset in (("train", 100), ("val", 200)):
         photos = {
-            f"{split}2014/{coco.name(split, offset + n)}": made.jpeg(20, 40, n)
+            f"{split}2014/{coco.name(split, offset + n)}": sample_files.jpeg(20, 40, n)
             for n in coco.OBJECTS
         }
-        contents[f"{split}2014.zip"] = made.zip_bytes(photos)
+        contents[f"{split}2014.zip"] = sample_files.zip_bytes(photos)
         text = coco.json.dumps(coco.annotations(split, offset)).encode()
         texts[f"annotations/instances_{split}2014.json"] = text
-    return contents | {"annotations_trainval2014.zip": made.zip_bytes(texts)}
+    return contents | {"annotations_trainval2014.zip": sample_files.zip_bytes(texts)}
 
 
 DOWNLOADERS = {
-    "mnist": Downloader(lambda: made.mnist_files()[0], "PLACES"),
-    "cifar10": Downloader(lambda: {"cifar-10-binary.tar.gz": made.cifar10_archive()[0]}),
-    "flowers": Downloader(lambda: {flowers.FILE.name: made.flowers_archive(per_class=8)[0]}),
+    "mnist": Downloader(lambda: sample_files.mnist_files()[0], "PLACES"),
+    "cifar10": Downloader(lambda: {"cifar-10-binary.tar.gz": sample_files.cifar10_archive()[0]}),
+    "flowers": Downloader(
+        lambda: {flowers.FILE.name: sample_files.flowers_archive(per_class=8)[0]}
+    ),
     "visualwakewords": Downloader(coco_files, "FILES"),
 }
-_SLOW = ("flowers", "visualwakewords")  # pictures are looked at by processes that have to start
+_SLOW = ("flowers", "visualwakewords")  # starts worker processes
 datasets = pytest.mark.parametrize(
     "name",
     [pytest.param(name, marks=[pytest.mark.slow] * (name in _SLOW)) for name in DOWNLOADERS],
@@ -61,11 +63,11 @@ datasets = pytest.mark.parametrize(
 
 
 @dataclasses.dataclass
-class Place:
-    """A served dataset: `first` is its first file, on the best server `a` and its mirror `b`."""
+class ServedDataset:
+    """A dataset on a server `a` and its mirror `b`; `first` is its first file."""
 
     name: str
-    server: made.Served
+    server: sample_files.Served
     first: str
     content: bytes
     num_files: int
@@ -75,19 +77,19 @@ class Place:
         download_and_convert.run(self.name, self.directory, lambda line: None)
 
     def check(self):
-        """Refuses anything but a whole dataset with nothing beside it."""
+        """Asserts that the dataset is complete, without leftover downloads."""
         verify.run(self.directory, lambda line: None)
         assert not os.path.exists(os.path.join(self.directory, conversion.DOWNLOADS))
 
-    def refuses(self, match):
+    def assert_fails(self, match):
         with pytest.raises(_checks.RunError, match=match) as caught:
             self.convert()
         assert "\n" not in str(caught.value)
         assert not dataset_info.is_complete(self.directory)
         assert not [file for file in os.listdir(self.directory) if "tfrecord" in file]
 
-    def asked_first(self):
-        return [(path, span) for path, span in self.server.asked if path.endswith(self.first)]
+    def requests_of_first(self):
+        return [(path, span) for path, span in self.server.requests if path.endswith(self.first)]
 
 
 @pytest.fixture(scope="module")
@@ -96,31 +98,33 @@ def contents():
 
 
 @pytest.fixture
-def place(name, contents, monkeypatch, tmp_path):
+def served(name, contents, monkeypatch, tmp_path):
     files = contents[name]
     module = import_module(dataset_factory.DATASETS[name].module, "datasets")
     monkeypatch.setattr(flowers, "NUM_VALIDATION", 10)
     defaults = download.Downloader.__init__.__kwdefaults__ | {"wait": 0.0, "timeout": 5.0}
     monkeypatch.setattr(download.Downloader.__init__, "__kwdefaults__", defaults)
-    with made.served({f"/{p}/{n}": c for p in "ab" for n, c in files.items()}) as server:
+    with sample_files.served({f"/{p}/{n}": c for p in "ab" for n, c in files.items()}) as server:
         facts = {each: (len(c), hashlib.sha256(c).hexdigest()) for each, c in files.items()}
         remote = [
-            download.RemoteFile(each, (f"{server.url}/a/{each}", f"{server.url}/b/{each}"), *about)
-            for each, about in facts.items()
+            download.RemoteFile(
+                each, (f"{server.url}/a/{each}", f"{server.url}/b/{each}"), *facts_of_file
+            )
+            for each, facts_of_file in facts.items()
         ]
         if module is mnist:
             monkeypatch.setattr(mnist, "PLACES", (f"{server.url}/a/", f"{server.url}/b/"))
             monkeypatch.setattr(mnist, "FILES", facts)
-        elif DOWNLOADERS[name].files_are_in == "FILE":
+        elif DOWNLOADERS[name].attribute == "FILE":
             monkeypatch.setattr(module, "FILE", remote[0])
         else:
             monkeypatch.setattr(module, "FILES", tuple(remote))
         first = next(iter(files))
-        yield Place(name, server, first, files[first], len(files), str(tmp_path / "out"))
+        yield ServedDataset(name, server, first, files[first], len(files), str(tmp_path / "out"))
 
 
-def test_every_dataset_that_is_downloaded_is_here():
-    """ImageNet needs an account, folder is the user's, digits lie inside scikit-learn's copy."""
+def test_all_downloaded_datasets_are_tested():
+    """Only downloaded datasets call `conversion.fetch`."""
     fetching = {
         name
         for name, spec in dataset_factory.DATASETS.items()
@@ -130,64 +134,67 @@ def test_every_dataset_that_is_downloaded_is_here():
 
 
 @datasets
-def test_clean(place):
-    place.convert()
-    place.check()
-    assert len(place.server.asked) == place.num_files
-    assert all(path.startswith("/a/") for path, _ in place.server.asked)
+def test_dataset_is_converted_from_the_first_server(served):
+    served.convert()
+    served.check()
+    assert len(served.server.requests) == served.num_files
+    assert all(path.startswith("/a/") for path, _ in served.server.requests)
 
 
 @datasets
-def test_404_then_the_mirror(place):
-    del place.server.files[f"/a/{place.first}"]
-    place.convert()
-    place.check()
-    assert [path[:3] for path, _ in place.asked_first()] == ["/a/", "/b/"]
+def test_mirror_is_used_after_404(served):
+    del served.server.files[f"/a/{served.first}"]
+    served.convert()
+    served.check()
+    assert [path[:3] for path, _ in served.requests_of_first()] == ["/a/", "/b/"]
 
 
 @datasets
-def test_cut_at_half_then_resumed(place):
-    place.server.habits[f"/a/{place.first}"] = [made.cut_at(0.5)]
-    place.convert()
-    place.check()
-    assert [span for _, span in place.asked_first()] == [None, f"bytes={len(place.content) // 2}-"]
+def test_interrupted_download_resumes(served):
+    served.server.behaviors[f"/a/{served.first}"] = [sample_files.truncated(0.5)]
+    served.convert()
+    served.check()
+    assert [span for _, span in served.requests_of_first()] == [
+        None,
+        f"bytes={len(served.content) // 2}-",
+    ]
 
 
 @datasets
-def test_wrong_hash(place):
-    wrong = place.content[:-1] + bytes([place.content[-1] ^ 1])
+def test_wrong_checksum_is_rejected(served):
+    wrong = served.content[:-1] + bytes([served.content[-1] ^ 1])
     for mirror in "ab":
-        place.server.files[f"/{mirror}/{place.first}"] = wrong
-    place.refuses(f"{place.name} {place.first}: sha256 is .*, not .* --source_dir=DIR")
-    place.server.files[f"/b/{place.first}"] = place.content
-    place.convert()
-    place.check()
+        served.server.files[f"/{mirror}/{served.first}"] = wrong
+    served.assert_fails(f"{served.name} {served.first}: sha256 is .*, not .* --source_dir=DIR")
+    served.server.files[f"/b/{served.first}"] = served.content
+    served.convert()
+    served.check()
 
 
 @datasets
-def test_html_with_status_200(place):
+def test_html_with_status_200_is_rejected(served):
     for mirror in "ab":
-        place.server.habits[f"/{mirror}/{place.first}"] = [made.html]
-    place.refuses(f"{place.name} {place.first}: an HTML page instead of the file from")
-    place.convert()
-    place.check()
+        served.server.behaviors[f"/{mirror}/{served.first}"] = [sample_files.html]
+    served.assert_fails(f"{served.name} {served.first}: an HTML page instead of the file from")
+    served.convert()
+    served.check()
 
 
 @datasets
-def test_slow(place):
-    place.server.habits[f"/a/{place.first}"] = [made.stalling(0.2)]
-    place.convert()
-    place.check()
-    assert len(place.asked_first()) == 1
+def test_slow_server_is_used(served):
+    served.server.behaviors[f"/a/{served.first}"] = [sample_files.stalling(0.2)]
+    served.convert()
+    served.check()
+    assert len(served.requests_of_first()) == 1
 
 
 @datasets
-def test_disk_full_before_and_during_the_download(place, monkeypatch):
+def test_full_disk_before_and_during_the_download_is_reported(served, monkeypatch):
     with monkeypatch.context() as patch:
-        free = types.SimpleNamespace(free=len(place.content) - 1)
+        free = types.SimpleNamespace(free=len(served.content) - 1)
         patch.setattr(download.shutil, "disk_usage", lambda path: free)
-        place.refuses("No room for the download in .* are needed")
-    assert place.server.asked == []
+        served.assert_fails("Not enough space for the download in .* MB needed")
+    assert served.server.requests == []
 
     real = download._files.open_output
 
@@ -211,20 +218,20 @@ def test_disk_full_before_and_during_the_download(place, monkeypatch):
         patch.setattr(
             download._files, "open_output", lambda path, append: Full(real(path, append=append))
         )
-        place.refuses(f"{place.first} could not be written: No space left on device")
-    place.convert()
-    place.check()
+        served.assert_fails(f"{served.first} could not be written: No space left on device")
+    served.convert()
+    served.check()
 
 
 @datasets
-def test_disk_full_while_converting(place, monkeypatch):
+def test_full_disk_during_conversion_keeps_the_downloads(served, monkeypatch):
     def full(*args, **kwargs):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
         patch.setattr(conversion, "run", full)
-        place.refuses("could not be written: .*No space left")
-    asked = len(place.server.asked)
-    place.convert()
-    place.check()
-    assert len(place.server.asked) == asked, "what was fetched is not fetched again"
+        served.assert_fails("could not be written: .*No space left")
+    num_requests = len(served.server.requests)
+    served.convert()
+    served.check()
+    assert len(served.server.requests) == num_requests, "no file is downloaded again"

@@ -10,7 +10,7 @@ from classifier.config.training import TrainConfig
 from datasets import dataset_factory, download_and_convert
 from slim import _checks
 
-GIVEN = {
+VALUES = {
     "source_dir": ".",
     "validation_fraction": 0.25,
     "split_seed": 7,
@@ -25,25 +25,29 @@ def parse(*argv):
     return flags.parse(DataConfig, ["convert", "--dataset_dir=new", *argv])
 
 
-def test_every_option_reaches_the_converters(monkeypatch):
+def test_all_options_reach_the_converters(monkeypatch):
     calls = []
     monkeypatch.setattr(
         download_and_convert, "run", lambda *args, **kwargs: calls.append((args, kwargs))
     )
-    given = [f"--{name}={value}" for name, value in GIVEN.items()]
-    download_and_convert_data._run(parse("--dataset_name=folder", *given))
-    assert calls == [(("folder", "new"), GIVEN)]
-    taken = {name for spec in dataset_factory.DATASETS.values() for name in spec.options}
-    assert taken == set(GIVEN) == set(options.by_name(DataConfig)) - {"dataset_name", "dataset_dir"}
+    argv = [f"--{name}={value}" for name, value in VALUES.items()]
+    download_and_convert_data._run(parse("--dataset_name=folder", *argv))
+    assert calls == [(("folder", "new"), VALUES)]
+    all_options = {name for spec in dataset_factory.DATASETS.values() for name in spec.options}
+    assert (
+        all_options
+        == set(VALUES)
+        == set(options.by_name(DataConfig)) - {"dataset_name", "dataset_dir"}
+    )
 
 
-def test_what_is_not_given_is_left_to_the_dataset(monkeypatch):
+def test_options_default_to_none(monkeypatch):
     config = parse("--dataset_name=mnist")
-    assert all(getattr(config, name) is None for name in GIVEN)
+    assert all(getattr(config, name) is None for name in VALUES)
 
 
 @pytest.mark.parametrize(
-    "flag, told",
+    "flag, expected",
     [
         ("--source_dir=nowhere", "--source_dir='nowhere' does not exist"),
         ("--validation_fraction=2", "--validation_fraction=2.0 must lie between 0 and 1"),
@@ -54,12 +58,12 @@ def test_what_is_not_given_is_left_to_the_dataset(monkeypatch):
         ("--dataset_name=verfy", "--dataset_name='verfy' is not known; did you mean 'verify'"),
     ],
 )
-def test_wrong_values(flag, told):
-    with pytest.raises(_checks.UserError, match=told):
+def test_invalid_values_are_rejected(flag, expected):
+    with pytest.raises(_checks.UserError, match=expected):
         parse("--dataset_name=folder", flag)
 
 
-def test_verify_is_nothing_to_train_on(tmp_path):
+def test_verify_is_not_a_dataset_for_training(tmp_path):
     with pytest.raises(_checks.UserError, match="dataset_name='verify' is not known"):
         flags.parse(
             TrainConfig,

@@ -1,4 +1,4 @@
-"""Datasets of TFDS, made here by its own machinery and without a network."""
+"""TFDS datasets, created by TFDS itself without a network."""
 
 import io
 import json
@@ -23,7 +23,7 @@ from datasets import (
 )
 from slim import _checks
 from tests import source_tree
-from tests.datasets import archives_in_the_true_format as made
+from tests.datasets import sample_files
 
 CLASSES = ("ant", "bee", "cat")
 
@@ -35,8 +35,8 @@ def tfds():
 
 @pytest.fixture(scope="module")
 def data_dir(tfds, tmp_path_factory):
-    """A folder in which two datasets of TFDS are prepared; their code is gone afterwards."""
-    folder = tmp_path_factory.mktemp("tensorflow_datasets")
+    """A directory with two prepared TFDS datasets, whose builders are not registered."""
+    directory = tmp_path_factory.mktemp("tensorflow_datasets")
 
     class Base(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         VERSION = tfds.core.Version("1.0.0")
@@ -48,8 +48,8 @@ def data_dir(tfds, tmp_path_factory):
                 "hidden": self._generate_examples(3, 200),
             }
 
-    class TinyPictures(Base, skip_registration=True):
-        name = "tiny_pictures"
+    class TinyImages(Base, skip_registration=True):
+        name = "tiny_images"
 
         def _info(self):
             label = tfds.features.ClassLabel(names=list(CLASSES))
@@ -61,8 +61,10 @@ def data_dir(tfds, tmp_path_factory):
             for number in range(first, first + count):
                 label = -1 if first == 200 else number % 3
                 kind = ("JPEG", "PNG")[number % 2]
-                picture = made.encoded(PIL.Image.fromarray(made.photo(20, 24, number)), kind)
-                yield number, {"image": io.BytesIO(picture), "label": label}
+                image = sample_files.encoded(
+                    PIL.Image.fromarray(sample_files.photo(20, 24, number)), kind
+                )
+                yield number, {"image": io.BytesIO(image), "label": label}
 
     class TinyWords(Base, skip_registration=True):
         name = "tiny_words"
@@ -75,96 +77,96 @@ def data_dir(tfds, tmp_path_factory):
             for number in range(first, first + count):
                 yield number, {"word": str(number)}
 
-    for builder in (TinyPictures, TinyWords):
-        builder(data_dir=str(folder)).download_and_prepare()
-    return str(folder)
+    for builder in (TinyImages, TinyWords):
+        builder(data_dir=str(directory)).download_and_prepare()
+    return str(directory)
 
 
 @pytest.fixture(scope="module")
 def converted(data_dir, tmp_path_factory):
     out = str(tmp_path_factory.mktemp("out") / "new")
     lines = []
-    download_and_convert.run("tfds:tiny_pictures", out, lines.append, source_dir=data_dir)
+    download_and_convert.run("tfds:tiny_images", out, lines.append, source_dir=data_dir)
     return out, lines
 
 
-def test_all_its_splits(converted):
+def test_labeled_splits_are_converted(converted):
     out, lines = converted
-    assert lines[0] == (f"Wrote tfds:tiny_pictures to {out}: 12 train, 5 test images of 3 classes")
-    assert "  split hidden has no labels and was left out" in lines
+    assert lines[0] == (f"Wrote tfds:tiny_images to {out}: 12 train, 5 test images of 3 classes")
+    assert "  split hidden has no labels and was skipped" in lines
     assert sorted(os.listdir(out)) == [
         ".slim",
         "dataset_info.json",
         "labels.txt",
-        "tiny_pictures_test-00000-of-00001.tfrecord",
-        "tiny_pictures_train-00000-of-00001.tfrecord",
+        "tiny_images_test-00000-of-00001.tfrecord",
+        "tiny_images_train-00000-of-00001.tfrecord",
     ]
     info = dataset_info.read(out)
     assert info.classes == CLASSES
     assert info.splits["train"].per_class == (4, 4, 4)
     assert info.attribution == "@us"
     verify.run(out, lines.append)
-    assert lines[-1] == f"{out} is in order"
+    assert lines[-1] == f"{out} is valid"
 
 
-def test_its_pictures_and_labels(converted):
-    dataset = dataset_factory.get_dataset("tfds:tiny_pictures", "test", converted[0])
+def test_images_and_labels_are_unchanged(converted):
+    dataset = dataset_factory.get_dataset("tfds:tiny_images", "test", converted[0])
     assert (dataset.num_samples, dataset.num_classes) == (5, 3)
-    expected = {made.photo(20, 24, n).tobytes(): n % 3 for n in range(100, 105) if n % 2}
-    found = {}
+    expected = {sample_files.photo(20, 24, n).tobytes(): n % 3 for n in range(100, 105) if n % 2}
+    labels = {}
     for record in tf.data.TFRecordDataset(list(dataset.data_sources)):
         image, label = dataset.decoder.decode(record, ["image", "label"])
         assert image.shape == (20, 24, 3)
-        found[np.asarray(image).tobytes()] = int(label)
-    assert len(found) == 5
-    assert expected.items() <= found.items(), "PNG pictures come through unchanged"
+        labels[np.asarray(image).tobytes()] = int(label)
+    assert len(labels) == 5
+    assert expected.items() <= labels.items(), "PNG images are unchanged"
 
 
-def test_again_and_with_another(converted, data_dir):
+def test_second_run_is_complete_and_another_dataset_rejected(converted, data_dir):
     lines = []
-    download_and_convert.run("tfds:tiny_pictures", converted[0], lines.append, source_dir=data_dir)
+    download_and_convert.run("tfds:tiny_images", converted[0], lines.append, source_dir=data_dir)
     assert "already complete" in lines[0]
-    with pytest.raises(_checks.UserError, match="holds the dataset 'tfds:tiny_pictures', not 'tfd"):
+    with pytest.raises(_checks.UserError, match="holds the dataset 'tfds:tiny_images', not 'tfd"):
         download_and_convert.run("tfds:other", converted[0], lines.append)
-    with pytest.raises(_checks.UserError, match="holds the dataset 'tfds:tiny_pictures', not 'tfd"):
+    with pytest.raises(_checks.UserError, match="holds the dataset 'tfds:tiny_images', not 'tfd"):
         dataset_factory.get_dataset("tfds:other", "train", converted[0])
 
 
-def test_a_dataset_without_pictures(data_dir, tmp_path):
+def test_dataset_without_images_is_rejected(data_dir, tmp_path):
     with pytest.raises(
-        _checks.UserError, match="'tiny_words' is not for classification of images: .*has word"
+        _checks.UserError, match="'tiny_words' is not an image classification dataset: .* word"
     ):
         download_and_convert.run("tfds:tiny_words", str(tmp_path), source_dir=data_dir)
 
 
-def test_no_such_dataset(data_dir, tmp_path):
-    with pytest.raises(_checks.UserError, match="TFDS has no dataset 'tiny_pictuers'"):
-        download_and_convert.run("tfds:tiny_pictuers", str(tmp_path), source_dir=data_dir)
+def test_unknown_tfds_dataset_is_rejected(data_dir, tmp_path):
+    with pytest.raises(_checks.UserError, match="TFDS has no dataset 'tiny_imgaes'"):
+        download_and_convert.run("tfds:tiny_imgaes", str(tmp_path), source_dir=data_dir)
 
 
-def test_no_such_split(converted):
+def test_unlabeled_split_is_unknown(converted):
     with pytest.raises(_checks.UserError, match="Split 'hidden' not in .*found: train, test"):
-        dataset_factory.get_dataset("tfds:tiny_pictures", "hidden", converted[0])
+        dataset_factory.get_dataset("tfds:tiny_images", "hidden", converted[0])
 
 
-def test_floats_are_no_pictures(tfds):
+def test_float_images_are_rejected(tfds):
     features = tfds.features.FeaturesDict(
         {
             "image": tfds.features.Image(shape=(4, 4, 1), dtype=np.float32),
             "label": tfds.features.ClassLabel(num_classes=2),
         }
     )
-    with pytest.raises(_checks.UserError, match="The pictures of TFDS's 'x' are of .*float32"):
+    with pytest.raises(_checks.UserError, match="Images of TFDS's 'x' have dtype .*float32"):
         from_tfds._features("x", features)
 
 
-def test_labels_without_a_class():
+def test_labels_out_of_range_are_rejected():
     items = [conversion.Item(None, label) for label in (0, 5, -1)]
     with pytest.raises(_checks.UserError, match="2 of 3 examples of split 't' have a label outsi"):
         from_tfds._check_labels("x", {"t": items}, 3)
 
 
-def test_a_dataset_that_cannot_be_prepared(tfds, tmp_path, monkeypatch):
+def test_failed_preparation_is_one_line(tfds, tmp_path, monkeypatch):
     class Broken:
         def download_and_prepare(self):
             raise OSError("no network\nmore")
@@ -177,25 +179,29 @@ def test_a_dataset_that_cannot_be_prepared(tfds, tmp_path, monkeypatch):
 # ---- without the package -------------------------------------------------------------------------
 
 
-def test_names():
+def test_tfds_names_are_checked():
     assert dataset_factory.get_spec("tfds:a/b:1.0.0").file_pattern == "a_b_1_0_0_%s-*.tfrecord"
-    with pytest.raises(_checks.UserError, match="dataset_name='tfds:' needs a name of TFDS, as in"):
+    with pytest.raises(
+        _checks.UserError, match="dataset_name='tfds:' lacks the name of a TFDS dataset. Example"
+    ):
         dataset_factory.get_spec("tfds:")
     with pytest.raises(_checks.UserError, match="'tfd:mnist' is not known.*tfds:NAME"):
         dataset_factory.get_spec("tfd:mnist")
 
 
-def test_the_flag_takes_them(tmp_path, monkeypatch):
+def test_dataset_name_flag_accepts_tfds_names(tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
     argv = ["d.py", "--dataset_name=tfds:mnist", f"--dataset_dir={tmp_path}"]
     assert flags.parse(DataConfig, argv).dataset_name == "tfds:mnist"
     argv[1] = "--dataset_name=tfds:"
-    with pytest.raises(_checks.UserError, match="dataset_name='tfds:' needs a name of TFDS"):
+    with pytest.raises(
+        _checks.UserError, match="dataset_name='tfds:' lacks the name of a TFDS dataset"
+    ):
         flags.parse(DataConfig, argv)
     assert "tfds:NAME" in flags.known_names("conversions")
 
 
-def test_without_the_package(tmp_path):
+def test_missing_package_is_reported_without_tensorflow(tmp_path):
     code = (
         "import importlib.util, sys\n"
         "find = importlib.util.find_spec\n"
@@ -206,28 +212,28 @@ def test_without_the_package(tmp_path):
         "code = download_and_convert_data.main()\n"
         "print(code, 'tensorflow' in sys.modules)\n"
     )
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", code], cwd=source_tree.ROOT, capture_output=True, text=True
     )
-    assert done.stdout == "2 False\n", done.stderr
-    assert done.stderr == (
+    assert completed.stdout == "2 False\n", completed.stderr
+    assert completed.stderr == (
         "d.py: tensorflow-datasets is not installed; install it with: pip install"
         " tensorflow-datasets importlib_resources\n"
     )
 
 
 @pytest.mark.slow
-def test_train_and_evaluate(data_dir, tmp_path):
+def test_tfds_dataset_trains_and_evaluates(data_dir, tmp_path):
     def run(script, *flags):
-        done = subprocess.run(
-            [sys.executable, script, "--dataset_name=tfds:tiny_pictures", *flags],
+        completed = subprocess.run(
+            [sys.executable, script, "--dataset_name=tfds:tiny_images", *flags],
             cwd=source_tree.ROOT,
             capture_output=True,
             text=True,
             env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        assert completed.returncode == 0, completed.stderr
+        return completed.stdout
 
     out, train = str(tmp_path / "data"), str(tmp_path / "run")
     run("download_and_convert_data.py", f"--source_dir={data_dir}", f"--dataset_dir={out}")
@@ -248,4 +254,4 @@ def test_train_and_evaluate(data_dir, tmp_path):
         "--batch_size=4",
     )
     model = json.loads((tmp_path / "run" / "model_info.json").read_text())
-    assert model["dataset_name"] == "tfds:tiny_pictures"
+    assert model["dataset_name"] == "tfds:tiny_images"

@@ -1,4 +1,4 @@
-"""Archives made to hang, to fill memory or to confuse: each is one line, soon. No TensorFlow."""
+"""Archives designed to hang, exhaust memory or confuse: each is a prompt error. No TensorFlow."""
 
 import gzip
 import io
@@ -18,7 +18,7 @@ import pytest
 from datasets import archive_checks, archive_streams, archives
 from slim import _checks
 from tests import source_tree
-from tests.datasets import archives_in_the_true_format as made
+from tests.datasets import sample_files
 
 LIMITS = archives.Limits(members=1000, bytes=1_000_000_000)
 END = bytes(1024)
@@ -69,7 +69,7 @@ TARS = {
     "no keyword": (pax(b"5 =b\n") + A, "a damaged record"),
     "large header": (
         pax(b"", size=900_000_000),
-        "an extended header of 900000000 bytes at byte 512, where at most 1048576 are allowed",
+        "an extended header of 900000000 bytes at byte 512, more than 1048576",
     ),
     "large name": (
         header("././@LongLink", 1 << 40, tarfile.GNUTYPE_LONGNAME),
@@ -94,9 +94,12 @@ TARS = {
         pax(record(b"path", "ü/".encode() * 1500)) + A,
         "its path is longer than 4095 bytes",
     ),
-    "deep": (long_name(b"d/" * 1000 + b"x") + A, "member 'd/d/.*': it lies deeper than 32 folders"),
+    "deep": (
+        long_name(b"d/" * 1000 + b"x") + A,
+        "member 'd/d/.*': its path has more than 32 levels",
+    ),
     "deeper": (long_name(b"d/" * 3000 + b"x") + A, "its path is longer than 4095 bytes"),
-    "path out": (pax(record(b"path", b"../evil")) + A, "its path leads out of the archive"),
+    "path out": (pax(record(b"path", b"../evil")) + A, "its path leads outside the archive"),
     "global path out": (
         pax(record(b"path", b"/evil"), tarfile.XGLTYPE) + A,
         "its path is absolute",
@@ -105,22 +108,25 @@ TARS = {
     "not UTF-8": (long_name(b"\xe4") + A, r"member '\\udce4': its name is not UTF-8"),
     "sparse": (
         pax(record(b"GNU.sparse.major", b"1")) + A,
-        "member 'a': it is neither a regular file nor a folder",
+        "member 'a': it is neither a regular file nor a directory",
     ),
-    "file and folder": (A + with_content(header("a/b", 1), b"b"), "'a/b': a part of its path is a"),
-    "folder and file": (
+    "file and directory": (
+        A + with_content(header("a/b", 1), b"b"),
+        "'a/b': a part of its path is a",
+    ),
+    "directory and file": (
         with_content(header("b/c", 1), b"c") + with_content(header("b", 1), b"b"),
-        "member 'b': it is there twice",
+        "member 'b': it occurs twice",
     ),
     "damaged header": (A + b"7" * 512, "bad checksum in the header at byte 1024"),
-    "something at the end": (A + bytes(512) + A, "something follows the end of the archive"),
+    "something at the end": (A + bytes(512) + A, "data after the end of the archive"),
 }
 
 
-def refused(tmp_path, content, told, limits=LIMITS):
-    """Extracts from a directory of its own; returns what has come out."""
+def assert_rejected(tmp_path, content, expected, limits=LIMITS):
+    """Asserts that the archive is rejected in one short line, and no other files are written."""
     (tmp_path / "x").write_bytes(content)
-    with pytest.raises(_checks.RunError, match=told) as caught:
+    with pytest.raises(_checks.RunError, match=expected) as caught:
         archives.extract(str(tmp_path / "x"), str(tmp_path / "out"), limits)
     message = str(caught.value)
     assert message.startswith(f"Archive {tmp_path}/x is ")
@@ -130,43 +136,45 @@ def refused(tmp_path, content, told, limits=LIMITS):
 
 
 @pytest.mark.parametrize("kind", TARS)
-def test_tars(tmp_path, kind):
-    content, told = TARS[kind]
-    refused(tmp_path, content + END, told)
+def test_malformed_tar_is_rejected(tmp_path, kind):
+    content, expected = TARS[kind]
+    assert_rejected(tmp_path, content + END, expected)
     compressed = tmp_path / "compressed"
     compressed.mkdir()
-    refused(compressed, gzip.compress(content + END, 1), told)
+    assert_rejected(compressed, gzip.compress(content + END, 1), expected)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in TARS if kind != "file and folder"])
-def test_tars_that_are_listed(tmp_path, kind):
-    content, told = TARS[kind]
+@pytest.mark.parametrize("kind", [kind for kind in TARS if kind != "file and directory"])
+def test_malformed_tar_is_rejected_when_listed(tmp_path, kind):
+    content, expected = TARS[kind]
     (tmp_path / "x").write_bytes(content + END)
-    if kind == "folder and file":
+    if kind == "directory and file":
         assert [each.name for each in archives.list_tar(str(tmp_path / "x"), LIMITS)] == [
             "b/c",
             "b",
         ]
         return
-    with pytest.raises(_checks.RunError, match=told):
+    with pytest.raises(_checks.RunError, match=expected):
         archives.list_tar(str(tmp_path / "x"), LIMITS)
 
 
 @pytest.mark.parametrize("length", [0, 100, 512, 1000, 1024, 1100])
 @pytest.mark.parametrize("opening", ["w", "w:gz", "w:xz", "w:bz2"])
-def test_truncated_tars_are_never_taken_for_complete(tmp_path, length, opening):
+def test_truncated_tar_is_reported(tmp_path, length, opening):
     import bz2
 
     packing = {"w": bytes, "w:gz": gzip.compress, "w:xz": lzma.compress, "w:bz2": bz2.compress}
-    refused(tmp_path, packing[opening](A[:length] if length < 1025 else A + A[:76]), "is truncated")
+    assert_rejected(
+        tmp_path, packing[opening](A[:length] if length < 1025 else A + A[:76]), "is truncated"
+    )
 
 
-def test_extended_headers_of_real_archives_are_read(tmp_path):
+def test_extended_headers_of_real_archives_are_supported(tmp_path):
     name = "d/" + "n" * 200
     content = (
         pax(record(b"comment", b"c"), tarfile.XGLTYPE)
         + pax(record(b"path", b"b/" + b"m" * 120) + record(b"size", b"1") + bytes(3))
-        + with_content(header("cut", 0), b"b")
+        + with_content(header("truncated", 0), b"b")
         + long_name(b"of a link", tarfile.GNUTYPE_LONGLINK)
         + long_name(name.encode())
         + A
@@ -176,40 +184,47 @@ def test_extended_headers_of_real_archives_are_read(tmp_path):
     assert archives.read_all(str(tmp_path / "x"), LIMITS) == {"b/" + "m" * 120: b"b", name: b"a"}
 
 
-def test_xz_of_several_streams_and_of_too_much_memory(tmp_path, monkeypatch):
+def test_xz_supports_several_streams_and_limits_memory(tmp_path, monkeypatch):
     tar = A + END
     packed = lzma.compress(tar[:700], preset=0) + bytes(8) + lzma.compress(tar[700:], preset=0)
     (tmp_path / "x").write_bytes(packed)
     assert archives.read_all(str(tmp_path / "x"), LIMITS) == {"a": b"a"}
     monkeypatch.setattr(archive_streams, "_XZ_MEMORY", 100_000)
-    refused(tmp_path, packed, "Memory usage limit exceeded")
+    assert_rejected(tmp_path, packed, "Memory usage limit exceeded")
 
 
 @pytest.mark.parametrize("opening", ["w:gz", "w:xz", "w:bz2"])
-def test_a_damaged_checksum_is_noticed(tmp_path, opening):
-    packed = bytearray(made.tar_bytes({"a": bytes(range(256)) * 500}, opening))
+def test_wrong_checksum_of_compressed_data_is_reported(tmp_path, opening):
+    packed = bytearray(sample_files.tar_bytes({"a": bytes(range(256)) * 500}, opening))
     packed[-5 if opening == "w:gz" else len(packed) // 2] ^= 1
-    refused(tmp_path, bytes(packed), "is damaged .*: get it again")
+    assert_rejected(tmp_path, bytes(packed), "is damaged .*Download it again")
 
 
 @pytest.mark.parametrize("opening", ["w:gz", "w:xz", "w:bz2"])
-def test_an_archive_that_expands_a_thousand_times(tmp_path, opening):
-    packed = made.tar_bytes({"zeros": bytes(20_000_000)}, opening)
-    refused(tmp_path, packed, "is refused: it expands to more than 200 times its size")
+def test_implausible_compression_ratio_is_rejected(tmp_path, opening):
+    packed = sample_files.tar_bytes({"zeros": bytes(20_000_000)}, opening)
+    assert_rejected(tmp_path, packed, "is rejected: it expands to more than 200 times its size")
 
 
-def test_a_member_above_its_limit(tmp_path):
+def test_member_above_its_size_limit_is_rejected(tmp_path):
     limits = archives.Limits(10, 1000, member_bytes=10)
-    for packed in (made.tar_bytes({"a": bytes(11)}), made.zip_bytes({"a": bytes(11)})):
-        refused(tmp_path, packed, "member 'a': it has 11 bytes, more than 10", limits)
+    for packed in (
+        sample_files.tar_bytes({"a": bytes(11)}),
+        sample_files.zip_bytes({"a": bytes(11)}),
+    ):
+        assert_rejected(tmp_path, packed, "member 'a': it has 11 bytes, more than 10", limits)
 
 
-def test_names_of_all_members_have_a_bound(tmp_path, monkeypatch):
+def test_total_length_of_names_is_limited(tmp_path, monkeypatch):
     monkeypatch.setattr(archive_checks, "_MAX_NAME_BYTES", 250)
-    refused(tmp_path, made.tar_bytes({"n" * 200: b"", "m" * 200: b""}), "all names take more than")
+    assert_rejected(
+        tmp_path,
+        sample_files.tar_bytes({"n" * 200: b"", "m" * 200: b""}),
+        "the names have more than",
+    )
 
 
-def test_what_is_no_file_is_not_waited_for(tmp_path):
+def test_path_that_is_not_a_regular_file_is_reported_at_once(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     for name in ("fifo", ".", "missing"):
         for read in (archives.read_all, archives.list_tar, archives.list_zip):
@@ -225,7 +240,7 @@ def patched(entries, places, comment=b""):
 
     places: (b"PK\\1\\2" or b"PK\\5\\6", offset from there, bytes).
     """
-    buffer = io.BytesIO(made.zip_bytes(entries))
+    buffer = io.BytesIO(sample_files.zip_bytes(entries))
     if comment:
         with zipfile.ZipFile(buffer, "a") as archive:
             archive.comment = comment
@@ -256,24 +271,27 @@ ZIPS = {
     "size of the directory": (patched({"a": b"x"}, [(LAST, 12, b"\xff" * 4)]), "is damaged"),
     "extra field": (
         patched({"a": b"x", "b": b"y"}, [(ENTRY, 32, b"\xff\xff")]),
-        "is damaged .1 of 2 entries of its central directory can be read",
+        "is damaged .only 1 of 2 entries of its central directory are readable",
     ),
     "twice": (
         patched([("a", b"1"), ("./a", b"2")], []),
-        "member 'a': it is there twice",
+        "member 'a': it occurs twice",
     ),
-    "file and folder": (patched([("a", b"1"), ("a/b", b"2")], []), "a part of its path is a file"),
+    "file and directory": (
+        patched([("a", b"1"), ("a/b", b"2")], []),
+        "a part of its path is a file",
+    ),
     "long": (patched({"n" * 300: b"1"}, []), "its name is longer than 255 bytes"),
-    "deep": (patched({"d/" * 1000 + "x": b"1"}, []), "it lies deeper than 32 folders"),
+    "deep": (patched({"d/" * 1000 + "x": b"1"}, []), "its path has more than 32 levels"),
 }
 
 
 @pytest.mark.parametrize("kind", ZIPS)
-def test_zips(tmp_path, kind):
-    refused(tmp_path, *ZIPS[kind])
+def test_malformed_zip_is_rejected(tmp_path, kind):
+    assert_rejected(tmp_path, *ZIPS[kind])
 
 
-def test_a_zip_with_a_comment_is_read(tmp_path):
+def test_zip_with_a_comment_is_readable(tmp_path):
     (tmp_path / "x").write_bytes(patched({"a": b"x"}, [], comment=b"PK\1\2 c" * 1000))
     assert archives.read_all(str(tmp_path / "x"), LIMITS) == {"a": b"x"}
 
@@ -286,9 +304,9 @@ def central_directory(count, entries):
 
 
 @pytest.mark.parametrize("count", [1001, 1_000_000])
-def test_a_directory_of_more_entries_than_it_says(tmp_path, count):
-    told = "it has more than 1000 members|its central directory has 47000000 bytes"
-    refused(tmp_path, central_directory(count, entries=1), told)
+def test_central_directory_with_undeclared_entries_is_rejected(tmp_path, count):
+    expected = "it has more than 1000 members|its central directory has 47000000 bytes"
+    assert_rejected(tmp_path, central_directory(count, entries=1), expected)
 
 
 # ---- time and memory -----------------------------------------------------------------------------
@@ -302,7 +320,7 @@ def members_by_the_thousand():
     return b"".join([*parts, packer.flush()])
 
 
-def test_memory_stays_bounded(tmp_path):
+def test_memory_is_bounded_for_hostile_archives(tmp_path):
     (tmp_path / "pax.tar.gz").write_bytes(members_by_the_thousand())
     (tmp_path / "entries.zip").write_bytes(central_directory(1_000_000, entries=1))
     (tmp_path / "digits.tar").write_bytes(pax(b"9" * 200_000) + A + END)
@@ -320,7 +338,7 @@ def test_memory_stays_bounded(tmp_path):
         print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10)
     """
     paths = sorted(str(path) for path in tmp_path.iterdir())
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code), *paths],
         cwd=source_tree.ROOT,
         capture_output=True,
@@ -328,6 +346,6 @@ def test_memory_stays_bounded(tmp_path):
         timeout=60,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (30, 30)),
     )
-    *errors, megabytes = done.stdout.splitlines()
-    assert len(errors) == len(paths), done.stderr
+    *errors, megabytes = completed.stdout.splitlines()
+    assert len(errors) == len(paths), completed.stderr
     assert int(megabytes) < 100

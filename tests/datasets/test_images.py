@@ -1,4 +1,4 @@
-"""Pictures of every kind: what stays as it is, what is encoded anew, what is refused."""
+"""Images of every format: which are kept, re-encoded and rejected."""
 
 import io
 import os
@@ -11,11 +11,10 @@ import pytest
 import tensorflow as tf
 
 from datasets import images, sources
-from tests.datasets import archives_in_the_true_format as made
-from tests.datasets import picture_folder
+from tests.datasets import image_folder, sample_files
 
-GOOD = picture_folder.good_pictures()
-BROKEN = picture_folder.broken_pictures()
+GOOD = image_folder.good_images()
+BROKEN = image_folder.broken_images()
 UNCHANGED = {
     "plain.jpg",
     "progressive.jpg",
@@ -27,7 +26,7 @@ UNCHANGED = {
     "größe 漢字.jpg",
     " .jpg",
 }
-PICTURE = made.photo(24, 32).astype(int)
+IMAGE = sample_files.photo(24, 32).astype(int)
 
 
 @pytest.fixture(autouse=True)
@@ -37,12 +36,12 @@ def _settings():
 
 
 def decoded(prepared):
-    """Returns the pixels as the input pipeline sees them."""
+    """Returns the pixels as the input pipeline decodes them."""
     return tf.io.decode_image(prepared.encoded, channels=3).numpy().astype(int)
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_every_kind_becomes_what_tensorflow_decodes(name):
+def test_every_format_is_decodable_by_tensorflow(name):
     prepared = images.prepare(GOOD[name])
     pixels = decoded(prepared)
     assert pixels.shape == (prepared.height, prepared.width, 3)
@@ -64,62 +63,62 @@ def test_every_kind_becomes_what_tensorflow_decodes(name):
         ("moving.gif", "png", 100),
     ],
 )
-def test_colours_stay(name, format, tolerance):
+def test_colors_are_kept(name, format, tolerance):
     prepared = images.prepare(GOOD[name])
     assert prepared.format == format
-    assert np.abs(decoded(prepared) - PICTURE).max() <= tolerance
-    assert np.abs(decoded(prepared) - PICTURE).mean() <= tolerance / 5
+    assert np.abs(decoded(prepared) - IMAGE).max() <= tolerance
+    assert np.abs(decoded(prepared) - IMAGE).mean() <= tolerance / 5
 
 
-def test_gray_stays_gray():
+def test_gray_images_keep_one_channel():
     for name in ("gray.jpg", "gray.png", "deep.png", "bits.png", "gray_alpha.png"):
         prepared = images.prepare(GOOD[name])
         assert tf.io.decode_image(prepared.encoded).shape[2] == 1, name
 
 
-def test_sixteen_bits_keep_the_upper_eight():
+def test_16_bit_gray_keeps_the_upper_8_bits():
     expected = (np.arange(24 * 32).reshape(24, 32) * 85) >> 8
     pixels = decoded(images.prepare(GOOD["deep.png"]))
     assert (pixels == expected[..., np.newaxis]).all()
     assert (pixels == tf.io.decode_png(GOOD["deep.png"], channels=3).numpy()).all()
 
 
-def test_sixteen_bits_of_colour():
-    data = bytearray(made.encoded(PIL.Image.fromarray(made.photo(4, 4)), "PNG"))
+def test_16_bit_color_keeps_the_upper_8_bits():
+    data = bytearray(sample_files.encoded(PIL.Image.fromarray(sample_files.photo(4, 4)), "PNG"))
     data[24] = 16  # without a new checksum
     with pytest.raises(images.BadImage, match="cannot be decoded: its PNG header is damaged"):
         images.prepare(bytes(data))
-    deep = tf.io.encode_png(tf.cast(made.photo(4, 4), tf.uint16) * 257).numpy()
+    deep = tf.io.encode_png(tf.cast(sample_files.photo(4, 4), tf.uint16) * 257).numpy()
     prepared = images.prepare(deep)
     assert prepared.encoded != deep
-    assert (decoded(prepared) == made.photo(4, 4)).all()
+    assert (decoded(prepared) == sample_files.photo(4, 4)).all()
 
 
-def test_what_is_transparent_becomes_white():
+def test_transparent_pixels_become_white():
     layers = np.zeros((2, 2, 4), np.uint8)
     layers[0, 0] = (255, 0, 0, 255)
-    prepared = images.prepare(made.encoded(PIL.Image.fromarray(layers), "PNG"))
+    prepared = images.prepare(sample_files.encoded(PIL.Image.fromarray(layers), "PNG"))
     assert decoded(prepared).tolist() == [
         [[255, 0, 0], [255] * 3],
         [[255] * 3, [255] * 3],
     ]
-    keyed = made.encoded(
+    keyed = sample_files.encoded(
         PIL.Image.fromarray(np.zeros((2, 2, 3), np.uint8)), "PNG", transparency=(0, 0, 0)
     )
     assert (decoded(images.prepare(keyed)) == 255).all()
 
 
-def test_a_moving_picture_gives_its_first_frame():
-    first, second = (PIL.Image.new("RGB", (3, 2), colour) for colour in ("red", "blue"))
+def test_animation_is_reduced_to_its_first_frame():
+    first, second = (PIL.Image.new("RGB", (3, 2), color) for color in ("red", "blue"))
     for format in ("GIF", "PNG", "WEBP"):
-        data = made.encoded(first, format, save_all=True, append_images=[second])
+        data = sample_files.encoded(first, format, save_all=True, append_images=[second])
         pixels = decoded(images.prepare(data))
         assert (np.abs(pixels - (255, 0, 0)) < 10).all(), format
 
 
 @pytest.mark.parametrize("lossless", [True, False])
 @pytest.mark.parametrize("extended", ["plain", "exif", "alpha", "moving"])
-def test_webp_without_loss_stays_without(lossless, extended):
+def test_lossless_webp_becomes_png(lossless, extended):
     pixels = np.random.default_rng(0).integers(0, 256, [8, 9, 3]).astype("uint8")
     image, more = PIL.Image.fromarray(pixels), {}
     if extended == "exif":
@@ -139,13 +138,13 @@ def test_webp_without_loss_stays_without(lossless, extended):
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_turns(format, orientation):
+def test_exif_orientation_is_applied(format, orientation):
     exif = PIL.Image.Exif()
     exif[0x0112] = orientation
     blocks = np.repeat(np.repeat([[0, 80], [160, 255], [40, 200]], 16, 0), 16, 1).astype(np.uint8)
     gray = PIL.Image.fromarray(blocks).convert("RGB")
-    data = made.encoded(gray, format, exif=exif)
-    turned = {
+    data = sample_files.encoded(gray, format, exif=exif)
+    expected = {
         1: blocks,
         2: blocks[:, ::-1],
         3: blocks[::-1, ::-1],
@@ -156,20 +155,20 @@ def test_exif_turns(format, orientation):
         8: np.rot90(blocks),
     }[orientation]
     prepared = images.prepare(data)
-    assert (prepared.height, prepared.width) == turned.shape
-    assert np.abs(decoded(prepared)[..., 0] - turned.astype(int)).max() < 30
+    assert (prepared.height, prepared.width) == expected.shape
+    assert np.abs(decoded(prepared)[..., 0] - expected.astype(int)).max() < 30
     assert (prepared.encoded == data) == (orientation == 1 and format != "WEBP")
-    # A second look finds nothing to turn.
+    # A second call finds no orientation to apply.
     assert images.prepare(prepared.encoded).encoded == prepared.encoded
 
 
-def test_exif_may_be_left_alone():
+def test_exif_orientation_is_ignored_unless_upright():
     rules = images.Rules(upright=False)
-    assert images.prepare(GOOD["turned.jpg"], rules).encoded == GOOD["turned.jpg"]
+    assert images.prepare(GOOD["rotated.jpg"], rules).encoded == GOOD["rotated.jpg"]
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_jpeg_only(name):
+def test_jpeg_only_converts_all_images_to_jpeg(name):
     prepared = images.prepare(GOOD[name], images.Rules(jpeg_only=True))
     assert prepared.format == "jpeg"
     assert prepared.encoded.startswith(b"\xff\xd8")
@@ -177,21 +176,21 @@ def test_jpeg_only(name):
     assert (prepared.encoded == GOOD[name]) == unchanged
 
 
-def test_exif_that_makes_no_sense_turns_nothing():
+def test_invalid_exif_is_ignored():
     for exif in (b"Exif\x00\x00II*\x00\xff\xff\xff\x7f", b"Exif\x00\x00nonsense", b"x"):
-        data = made.jpeg(exif=exif)
+        data = sample_files.jpeg(exif=exif)
         assert images.prepare(data).encoded == data
 
 
-def test_padded_rows_of_a_bmp():
-    data = picture_folder.bmp_with_padded_rows(5, 7)
+def test_bmp_with_padded_rows():
+    data = image_folder.bmp_with_padded_rows(5, 7)
     prepared = images.prepare(data)
     assert prepared.format == "png"
-    assert (decoded(prepared) == made.photo(5, 7)).all()
+    assert (decoded(prepared) == sample_files.photo(5, 7)).all()
 
 
-def test_a_jpeg_that_others_may_not_read_is_encoded_anew():
-    data = made.jpeg()
+def test_unusual_jpeg_is_re_encoded():
+    data = sample_files.jpeg()
     at = data.index(b"\xff\xc0")
     assert images.prepare(b"\xff\xd8" + b"\xff" * 3 + data[3:]).format == "jpeg"
     assert images._jpeg_frame(data) == (0xC0, 8)
@@ -201,7 +200,7 @@ def test_a_jpeg_that_others_may_not_read_is_encoded_anew():
 
 
 @pytest.mark.parametrize("name", [name for name, (data, _) in BROKEN.items() if data is not None])
-def test_broken_ones_are_refused_with_the_reason(name):
+def test_broken_image_is_rejected_with_the_reason(name):
     data, reason = BROKEN[name]
     with pytest.raises(images.BadImage) as caught:
         images.prepare(data)
@@ -218,24 +217,24 @@ def test_broken_ones_are_refused_with_the_reason(name):
         (b"\x00\x00\x00\x18ftypheic", "(AVIF or HEIC)"),
     ],
 )
-def test_other_kinds_are_named(data, kind):
+def test_unsupported_format_is_named(data, kind):
     with pytest.raises(images.BadImage) as caught:
         images.prepare(data)
-    assert str(caught.value) == f"is no JPEG, PNG, GIF, BMP or WebP picture {kind}"
+    assert str(caught.value) == f"is not a JPEG, PNG, GIF, BMP or WebP image {kind}"
 
 
 @pytest.mark.parametrize("name", ["plain.jpg", "plain.png", "moving.gif", "lossy.webp"])
-def test_max_pixels_is_read_from_the_header(name):
+def test_max_pixels_is_checked_in_the_header(name):
     assert images.prepare(GOOD[name], images.Rules(24 * 32))
     with pytest.raises(images.BadImage, match="^has 32 x 24 pixels, more than max_pixels=767$"):
         images.prepare(GOOD[name], images.Rules(24 * 32 - 1))
 
 
-def test_a_bomb_takes_no_memory():
+def test_huge_image_allocates_no_memory():
     before = peak_memory()
     for size in (20_000, 60_000):
         with pytest.raises(images.BadImage, match="more than max_pixels=89478485"):
-            images.prepare(picture_folder.huge_png(size, size))
+            images.prepare(image_folder.huge_png(size, size))
     assert peak_memory() - before < 100_000_000
 
 
@@ -245,15 +244,15 @@ def peak_memory():
     return int(line.split()[1]) * 1024
 
 
-def test_a_gif_whose_frame_is_larger_than_it_says():
-    data = bytearray(made.encoded(PIL.Image.new("P", (3, 2)), "GIF"))
+def test_gif_frame_larger_than_the_canvas_is_rejected():
+    data = bytearray(sample_files.encoded(PIL.Image.new("P", (3, 2)), "GIF"))
     at = data.index(b"\x2c", 13)
     data[at + 5 : at + 9] = struct.pack("<HH", 30_000, 30_000)
     with pytest.raises(images.BadImage, match="30000 x 30000 pixels, more than|cannot be decoded"):
         images.prepare(bytes(data))
 
 
-def test_settings_end():
+def test_pillow_settings_are_restored():
     limit = PIL.Image.MAX_IMAGE_PIXELS
     assert limit is None
     PIL.Image.MAX_IMAGE_PIXELS = 5
@@ -266,7 +265,7 @@ def test_settings_end():
         PIL.Image.MAX_IMAGE_PIXELS = limit
 
 
-def test_raw_pixels():
+def test_raw_pixels_become_png():
     planes = np.arange(24, dtype=np.uint8).reshape(3, 2, 4)
     prepared = images.encode_pixels(planes.tobytes(), 2, 4, 3)
     assert prepared[1:] == ("png", 2, 4)
@@ -278,23 +277,23 @@ def test_raw_pixels():
         images.encode_pixels(bytes(5), 2, 3, 1)
 
 
-def test_sources(tmp_path):
+def test_sources_read_the_same_bytes(tmp_path):
     path = str(tmp_path / "a.zip")
     with open(path, "wb") as file:
-        file.write(made.zip_bytes({"x/y.jpg": b"inside"}))
+        file.write(sample_files.zip_bytes({"x/y.jpg": b"inside"}))
     assert sources.ZipSource(path, "x/y.jpg").read() == b"inside"
     assert sources.ZipSource(path, "x/y.jpg").name == f"{path}:x/y.jpg"
     part = sources.RangeSource(path, 0, 2, "head")
     assert (part.read(), part.name) == (b"PK", f"{path}:head")
 
 
-def test_sources_that_would_not_end(tmp_path):
+def test_endless_and_huge_sources_are_rejected(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(OSError, match="it is no regular file"):
+    with pytest.raises(OSError, match="not a regular file"):
         sources.FileSource(str(tmp_path / "pipe")).read()
     with open(tmp_path / "long", "wb") as file:
         os.truncate(file.fileno(), sources.MAX_BYTES + 1)
-    with pytest.raises(OSError, match=f"it has {sources.MAX_BYTES + 1} bytes, more than"):
+    with pytest.raises(OSError, match=f"larger than {sources.MAX_BYTES} bytes"):
         sources.FileSource(str(tmp_path / "long")).read()
     with pytest.raises(OSError, match=f"it has {sources.MAX_BYTES + 1} bytes, more than"):
         sources.RangeSource(str(tmp_path / "long"), 0, sources.MAX_BYTES + 1, "x").read()
@@ -302,38 +301,38 @@ def test_sources_that_would_not_end(tmp_path):
         sources.RangeSource(str(tmp_path / "pipe"), 0, 1, "x").read()
 
 
-def test_members_of_a_zip_that_cannot_be_read(tmp_path):
+def test_unreadable_zip_members_raise_os_error(tmp_path):
     path = str(tmp_path / "a.zip")
-    packed = bytearray(made.zip_bytes({"damaged": b"x", "long": b"x"}))
+    packed = bytearray(sample_files.zip_bytes({"damaged": b"x", "long": b"x"}))
     packed[35] ^= 255  # in the name of the first member
     at = packed.rindex(b"PK\1\2") + 24
     packed[at : at + 4] = b"\xff" * 4  # the size of the second
     with open(path, "wb") as file:
         file.write(packed)
-    for member, told in (
+    for member, expected in (
         ("damaged", "File name in directory"),
         ("long", f"it has more than {sources.MAX_BYTES} bytes"),
         ("missing", "There is no item named 'missing'"),
     ):
-        with pytest.raises(OSError, match=told):
+        with pytest.raises(OSError, match=expected):
             sources.ZipSource(path, member).read()
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_mutated_pictures_are_prepared_or_refused(seed):
+def test_mutated_images_are_prepared_or_rejected(seed):
     rng = np.random.default_rng(seed)
-    pictures = list(GOOD.values())
+    samples = list(GOOD.values())
     for number in range(150):
-        data = bytearray(pictures[number % len(pictures)])
+        data = bytearray(samples[number % len(samples)])
         for at in rng.integers(0, len(data), 1 + number % 7):
             data[at] = rng.integers(256)
-        prepared = refused = None
+        prepared = reason = None
         try:
             prepared = images.prepare(bytes(data))
         except images.BadImage as bad:
-            refused = str(bad)
+            reason = str(bad)
         if prepared is None:
-            assert refused
+            assert reason
             continue
         with PIL.Image.open(io.BytesIO(prepared.encoded)) as image:
             assert image.mode in ("L", "RGB")

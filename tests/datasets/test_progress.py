@@ -1,4 +1,4 @@
-"""What those see who wait for a conversion."""
+"""Progress bars on a terminal, and lines in a log file."""
 
 import os
 import pty
@@ -25,7 +25,7 @@ def run(pause, stderr):
     )
 
 
-def test_a_log_gets_lines():
+def test_log_file_has_lines():
     lines = run(0.03, subprocess.PIPE).stderr.split("\n")
     assert 2 <= len(lines) - 1 <= 5
     assert lines[-1] == ""
@@ -36,17 +36,17 @@ def test_a_log_gets_lines():
         assert line.isprintable()
 
 
-def test_a_log_gets_nothing_of_what_is_short():
+def test_log_file_has_no_lines_for_short_work():
     assert run(0.0, subprocess.PIPE).stderr == ""
 
 
-def test_a_terminal_gets_a_bar():
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (24, 80))
-    assert run(0.0, theirs).returncode == 0
-    shown = os.read(ours, 10_000).decode()
-    os.close(ours)
-    os.close(theirs)
+def test_terminal_has_a_bar():
+    parent, child = pty.openpty()
+    termios.tcsetwinsize(child, (24, 80))
+    assert run(0.0, child).returncode == 0
+    shown = os.read(parent, 10_000).decode()
+    os.close(parent)
+    os.close(child)
     assert "digits: 100%" in shown
     assert "30/30" in shown
 

@@ -1,4 +1,4 @@
-"""Conversion into directories of the user's: refused, and byte for byte as before."""
+"""Conversion into a user's directory is rejected and changes no byte of it."""
 
 import os
 import shutil
@@ -17,8 +17,7 @@ from datasets import (
     tfrecords,
 )
 from slim import _checks, _ownership
-from tests.datasets import archives_in_the_true_format as made
-from tests.datasets import picture_folder
+from tests.datasets import image_folder, sample_files
 from tests.user_files import unchanged
 
 NAMES = (
@@ -44,16 +43,16 @@ def quiet(line):
 
 @pytest.fixture
 def source(tmp_path):
-    path = tmp_path / "pictures"
-    picture_folder.write(
-        str(path), {f"{'ab'[n % 2]}/{n:02d}.jpg": made.jpeg(8, 9, n) for n in range(6)}
+    path = tmp_path / "images"
+    image_folder.write(
+        str(path), {f"{'ab'[n % 2]}/{n:02d}.jpg": sample_files.jpeg(8, 9, n) for n in range(6)}
     )
     return str(path)
 
 
 def convert(name, out, source):
-    given = {"source_dir": source} if name == "folder" else {}
-    return download_and_convert.convert(name, str(out), quiet, **given)
+    options = {"source_dir": source} if name == "folder" else {}
+    return download_and_convert.convert(name, str(out), quiet, **options)
 
 
 def user_files(home, names):
@@ -66,7 +65,7 @@ def user_files(home, names):
 
 @pytest.mark.parametrize("dataset", ["digits", "folder"])
 @pytest.mark.parametrize("name", [None, *NAMES])
-def test_a_directory_of_the_users_is_refused_and_unchanged(tmp_path, source, dataset, name):
+def test_user_directory_is_rejected_and_unchanged(tmp_path, source, dataset, name):
     home = user_files(tmp_path / "home", NAMES if name is None else [name])
     with unchanged(tmp_path), pytest.raises(_checks.UserError) as caught:
         convert(dataset, home, source)
@@ -78,10 +77,10 @@ def test_a_directory_of_the_users_is_refused_and_unchanged(tmp_path, source, dat
 
 @pytest.mark.parametrize("kind", ["directory", "link", "file", "FIFO"])
 @pytest.mark.parametrize("name", [conversion.WORK, conversion.DOWNLOADS])
-def test_work_directories_that_are_the_users_are_refused(tmp_path, source, name, kind):
+def test_user_work_directory_is_rejected(tmp_path, source, name, kind):
     out = tmp_path / "out"
     convert("folder", out, source)
-    os.remove(out / "folder_train-00000-of-00001.tfrecord")  # so that there is something to do
+    os.remove(out / "folder_train-00000-of-00001.tfrecord")  # so that the dataset is incomplete
     elsewhere = user_files(tmp_path / "elsewhere", ["thesis", "lock", "journal.jsonl"])
     path = out / name
     {"directory": lambda: shutil.copytree(elsewhere, path),
@@ -102,7 +101,7 @@ def test_work_directories_that_are_the_users_are_refused(tmp_path, source, name,
 
 
 @pytest.mark.parametrize("kind", ["link", "dangling link", "FIFO", "directory"])
-def test_a_lock_that_is_no_regular_file_is_refused(tmp_path, source, kind):
+def test_lock_that_is_not_a_regular_file_is_rejected(tmp_path, source, kind):
     out = tmp_path / "out"
     tfrecords.prepare_directory(str(out))
     _ownership.work_directory(str(out / conversion.WORK), "conversion")
@@ -119,7 +118,7 @@ def test_a_lock_that_is_no_regular_file_is_refused(tmp_path, source, kind):
     "name",
     ["labels.txt", "dataset_info.json", "bad_files.csv", "folder_train-00000-of-00001.tfrecord"],
 )
-def test_a_link_with_the_name_of_a_result_is_refused_before_the_work(tmp_path, source, name):
+def test_link_with_the_name_of_an_output_is_rejected_before_the_work(tmp_path, source, name):
     out = tmp_path / "out"
     convert("folder", out, source)
     (tmp_path / "mine").write_text("mine")
@@ -136,7 +135,7 @@ def test_a_link_with_the_name_of_a_result_is_refused_before_the_work(tmp_path, s
     "name, kind",
     [("samples", "a link"), ("samples/0_zero.png", "a link"), ("labels.txt", "a link")],
 )
-def test_digits_follow_no_link(tmp_path, name, kind):
+def test_digits_do_not_follow_links(tmp_path, name, kind):
     elsewhere = user_files(tmp_path / "elsewhere", ["0_zero.png"])
     out = tmp_path / "out"
     tfrecords.prepare_directory(str(out))
@@ -146,7 +145,7 @@ def test_digits_follow_no_link(tmp_path, name, kind):
         digits.convert(str(out))
 
 
-def test_the_directory_itself_may_be_a_link(tmp_path, source):
+def test_dataset_dir_may_be_a_link(tmp_path, source):
     (tmp_path / "disk").mkdir()
     (tmp_path / "out").symlink_to("disk")
     convert("folder", tmp_path / "out", source)
@@ -154,7 +153,7 @@ def test_the_directory_itself_may_be_a_link(tmp_path, source):
 
 
 @pytest.mark.parametrize("out", ["", "a", "a/new", "..", "../link", "../link/new"])
-def test_a_dataset_directory_that_overlaps_its_source_is_refused(tmp_path, source, out):
+def test_dataset_dir_overlapping_source_dir_is_rejected(tmp_path, source, out):
     (tmp_path / "link").symlink_to(source)
     target = os.path.join(source, out)
     message = "dataset_dir='.*' is (the same as|inside|above) source_dir='.*'. Use a directory ap"
@@ -166,14 +165,14 @@ def test_a_dataset_directory_that_overlaps_its_source_is_refused(tmp_path, sourc
             converter()
 
 
-def test_an_overlap_is_refused_for_archives_too(tmp_path):
+def test_dataset_dir_inside_the_archive_directory_is_rejected(tmp_path):
     with unchanged(tmp_path), pytest.raises(_checks.UserError, match="is inside source_dir="):
         download_and_convert.convert(
             "mnist", str(tmp_path / "out"), quiet, source_dir=str(tmp_path)
         )
 
 
-def test_a_dataset_of_before_is_recognized_and_marked(tmp_path, source):
+def test_dataset_of_an_earlier_version_is_recognized_and_marked(tmp_path, source):
     out = tmp_path / "out"
     convert("folder", out, source)
     (out / _ownership.MARK).unlink()
@@ -183,12 +182,12 @@ def test_a_dataset_of_before_is_recognized_and_marked(tmp_path, source):
     (out / "labels.txt").unlink()
     convert("folder", out, source)
     assert dataset_info.is_complete(str(out))
-    assert _ownership.is_ours(str(out), "dataset")
+    assert _ownership.read_own_mark(str(out), "dataset")
     assert (out / "notes.txt").read_text() == "mine"
 
 
 @pytest.mark.parametrize("info", [None, "{}", '{"name": "digits"}', "[]"])
-def test_records_of_another_program_are_read_but_not_replaced(tmp_path, source, info):
+def test_records_of_another_program_are_readable_but_not_replaced(tmp_path, source, info):
     out = tmp_path / "out"
     convert("digits", out, source)
     (out / _ownership.MARK).unlink()
@@ -202,7 +201,7 @@ def test_records_of_another_program_are_read_but_not_replaced(tmp_path, source, 
         convert("digits", out, source)
 
 
-def test_a_table_of_the_users_is_not_removed_as_our_list_of_bad_files(tmp_path, source):
+def test_user_csv_named_bad_files_is_not_removed(tmp_path, source):
     out = tmp_path / "out"
     convert("folder", out, source)
     (out / "labels.txt").unlink()
@@ -211,17 +210,17 @@ def test_a_table_of_the_users_is_not_removed_as_our_list_of_bad_files(tmp_path, 
     assert (out / "bad_files.csv").read_text() == "name,reason\nmine,bad\n"
 
 
-def test_a_run_is_no_place_for_a_dataset(tmp_path, source):
+def test_train_dir_as_dataset_dir_is_rejected(tmp_path, source):
     _ownership.claim(str(tmp_path / "run"), "run")
     with pytest.raises(_checks.UserError, match="holds a training run, not a dataset"):
         convert("digits", tmp_path / "run", source)
 
 
-def test_downloads_that_the_user_added_stay(tmp_path):
+def test_user_files_in_downloads_are_kept(tmp_path):
     content = b"\x1f\x8b" + bytes(100)
     out = tmp_path / "out"
     tfrecords.prepare_directory(str(out))
-    with made.served({"/a.gz": content}) as server:
+    with sample_files.served({"/a.gz": content}) as server:
         file = download.RemoteFile("a.gz", (f"{server.url}/a.gz",))
         conversion.fetch("toy", [file], str(out), None)
     (out / "downloads" / "b.gz").write_text("mine")

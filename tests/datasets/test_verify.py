@@ -1,4 +1,4 @@
-"""Reading all of a dataset: what is in order, and each way in which it is not."""
+"""Verification of valid datasets, and of each kind of damage."""
 
 import os
 
@@ -7,12 +7,12 @@ import tensorflow as tf
 
 from datasets import dataset_info, tfrecords, verify
 from slim import _checks
-from tests.datasets import archives_in_the_true_format as made
+from tests.datasets import sample_files
 
 
 def record(number, **fields):
     values = {
-        "encoded": made.jpeg(8, 9, number),
+        "encoded": sample_files.jpeg(8, 9, number),
         "format": "jpeg",
         "height": 8,
         "width": 9,
@@ -45,82 +45,82 @@ def problems(directory):
     lines = []
     with pytest.raises(_checks.RunError, match=r"has \d+ problem\(s\)") as caught:
         verify.run(str(directory), lines.append)
-    found = [line.strip() for line in lines if line.startswith("  ") and "pixels" not in line]
-    assert str(caught.value) == f"{directory} has {len(found)} problem(s)"
-    return found
+    listed = [line.strip() for line in lines if line.startswith("  ") and "pixels" not in line]
+    assert str(caught.value) == f"{directory} has {len(listed)} problem(s)"
+    return listed
 
 
 def rewrite(directory, *records):
     tfrecords.write_shard(str(directory / SHARD), records)
 
 
-def test_in_order(directory):
+def test_valid_dataset_is_summarized(directory):
     lines = []
     verify.run(str(directory), lines.append)
     size = sum(os.path.getsize(directory / name) for name in os.listdir(directory) if "tfr" in name)
     assert lines == [
-        f"train: 6 records in 2 file(s), {size / 1e6:.1f} MB; 2 different labels; 6 jpeg",
+        f"train: 6 records in 2 file(s), {size / 1e6:.1f} MB; 2 distinct labels; formats: 6 jpeg",
         "  from 8 x 9 to 8 x 9 pixels (height x width)",
-        f"{directory} is in order",
+        f"{directory} is valid",
     ]
 
 
-def test_a_flipped_bit(directory):
+def test_flipped_bit_is_reported(directory):
     content = bytearray((directory / SHARD).read_bytes())
     content[-100] ^= 1
     (directory / SHARD).write_bytes(bytes(content))
-    found = problems(directory)
-    assert found[0] == (
-        f"{SHARD} record 2: its checksum is wrong; the 1 records from there on cannot be read"
+    lines = problems(directory)
+    assert lines[0] == (
+        f"{SHARD} record 2: wrong checksum; the 1 records from there on are not readable"
     )
-    assert found[1] == f"{SHARD} has 2 readable records, dataset_info.json says 3"
-    assert found[2] == "split 'train' has other records of each class than is written down"
+    assert lines[1] == f"{SHARD} has 2 readable records, dataset_info.json has 3"
+    assert lines[2] == "split 'train' has other class counts than dataset_info.json"
 
 
-def test_a_cut_shard(directory):
+def test_truncated_shard_is_reported(directory):
     os.truncate(directory / SHARD, os.path.getsize(directory / SHARD) - 5)
-    found = problems(directory)
-    assert found[0].startswith(f"Shard {directory}/{SHARD} is cut inside record 2")
-    assert f"{SHARD} has 2 readable records, dataset_info.json says 3" in found
+    lines = problems(directory)
+    assert lines[0].startswith(f"Shard {directory}/{SHARD} is truncated inside record 2")
+    assert f"{SHARD} has 2 readable records, dataset_info.json has 3" in lines
 
 
-def test_a_missing_shard(directory):
+def test_missing_shard_is_reported(directory):
     os.remove(directory / SHARD)
-    found = problems(directory)
-    assert found[0] == f"{SHARD} is missing"
+    lines = problems(directory)
+    assert lines[0] == f"{SHARD} is missing"
 
 
-def test_another_file_of_the_same_counts(directory):
+def test_shard_with_another_checksum_is_reported(directory):
     rewrite(directory, *(record(number, filename="other.jpg") for number in range(3)))
-    assert problems(directory) == [f"{SHARD} is not the file whose sha256 is in dataset_info.json"]
+    assert problems(directory) == [f"{SHARD} has another sha256 than recorded in dataset_info.json"]
 
 
 @pytest.mark.parametrize(
-    "fields, told",
+    "fields, expected",
     [
-        ({"encoded": b"BM, or not"}, "the picture cannot be decoded (it starts with b'BM, or n')"),
-        ({"encoded": made.jpeg(8, 9)[:-300]}, "the picture cannot be decoded"),
+        ({"encoded": b"BM, or not"}, "the image cannot be decoded (it starts with b'BM, or n')"),
+        ({"encoded": sample_files.jpeg(8, 9)[:-300]}, "the image cannot be decoded"),
         ({"label": 2}, "label 2 is outside 0..1"),
         ({"label": -1}, "label -1 is outside 0..1"),
-        ({"height": 9}, "image/height says 9, the picture has 8"),
-        ({"width": 8}, "image/width says 8, the picture has 9"),
+        ({"height": 9}, "image/height is 9, the image has 8"),
+        ({"width": 8}, "image/width is 8, the image has 9"),
     ],
 )
-def test_a_wrong_record(directory, fields, told):
+def test_inconsistent_record_is_reported(directory, fields, expected):
     rewrite(directory, record(0), record(1, **fields), record(2))
-    assert problems(directory)[0].startswith(f"{SHARD} record 1: {told}")
+    assert problems(directory)[0].startswith(f"{SHARD} record 1: {expected}")
 
 
-def test_no_example_and_no_picture_in_it(directory):
+def test_record_without_example_or_image_is_reported(directory):
     with tf.io.TFRecordWriter(str(directory / SHARD)) as writer:
         writer.write(b"\x00nonsense")
         writer.write(tf.train.Example().SerializeToString())
-    found = problems(directory)
-    assert found[0].startswith(f"{SHARD} record 0: is no tf.train.Example (")
-    assert found[1].startswith(f"{SHARD} record 1: lacks image/encoded or image/class/label; it")
+    lines = problems(directory)
+    assert lines[0].startswith(f"{SHARD} record 0: not a tf.train.Example (")
+    assert lines[1].startswith(f"{SHARD} record 1: no image/encoded or image/class/label; its")
 
 
-def test_many_problems_are_cut(directory):
+def test_long_list_of_problems_is_truncated(directory):
     rewrite(directory, *(record(n, label=7) for n in range(60)))
     lines = []
     with pytest.raises(_checks.RunError, match="has 62 problem"):
@@ -128,7 +128,7 @@ def test_many_problems_are_cut(directory):
     assert sum("label 7" in line for line in lines) == 50
 
 
-def test_without_info(directory):
+def test_dataset_without_info_is_verified(directory):
     os.remove(directory / "dataset_info.json")
     lines = []
     verify.run(str(directory), lines.append)
@@ -139,7 +139,7 @@ def test_without_info(directory):
     assert problems(directory) == [f"{SHARD} record 0: label -3 is outside 0..1"]
 
 
-def test_missing_shards_and_too_large_labels_without_info(tmp_path):
+def test_missing_shards_and_large_labels_are_reported_without_info(tmp_path):
     for number in (1, 4):
         path = tmp_path / f"flowers_train_{number:05d}-of-00005.tfrecord"
         tfrecords.write_shard(str(path), [record(0, label=number), record(1, label=number + 1)])
@@ -151,9 +151,9 @@ def test_missing_shards_and_too_large_labels_without_info(tmp_path):
     ]
 
 
-def test_nothing_to_verify(tmp_path):
+def test_directory_without_dataset_is_rejected(tmp_path):
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(_checks.UserError, match="No dataset in .*It holds: notes.txt"):
+    with pytest.raises(_checks.UserError, match="No dataset in .*directory holds: notes.txt"):
         verify.run(str(tmp_path))
-    with pytest.raises(_checks.UserError, match="dataset_dir='nowhere' is not a folder"):
+    with pytest.raises(_checks.UserError, match="dataset_dir='nowhere' is not a directory"):
         verify.run("nowhere")

@@ -1,4 +1,4 @@
-"""Visual Wake Words from archives laid out as those of COCO 2014."""
+"""Visual Wake Words from archives in the layout of COCO 2014."""
 
 import hashlib
 import json
@@ -16,12 +16,12 @@ from datasets import (
     visualwakewords,
 )
 from slim import _checks
-from tests.datasets import archives_in_the_true_format as made
+from tests.datasets import sample_files
 
-# (category, left, top, width, height, area) in pictures of 40 x 20 pixels
+# (category, left, top, width, height, area) in images of 40 x 20 pixels
 OBJECTS = {
     0: [("person", 4.0, 2.0, 8.0, 10.0, 60.0)],
-    1: [("person", 0.0, 0.0, 2.0, 2.0, 4.0)],  # 0.5 % of the picture: not more than the threshold
+    1: [("person", 0.0, 0.0, 2.0, 2.0, 4.0)],  # 0.5 % of the image: not above the threshold
     2: [("dog", 0.0, 0.0, 40.0, 20.0, 800.0)],
     3: [],
     4: [("dog", 1.0, 1.0, 9.0, 9.0, 80.0), ("person", 0.0, 0.0, 20.0, 10.0, 4.1)],
@@ -56,24 +56,24 @@ def name(split, number):
 
 @pytest.fixture
 def files(tmp_path, monkeypatch):
-    """The three archives in a folder, and what they hold of pictures by name."""
+    """Writes the three archives; returns their contents, and the images by name."""
     photos, contents, texts = {}, {}, {}
     for split, offset in (("train", 100), ("val", 200)):
-        mine = {name(split, offset + n): made.jpeg(20, 40, offset + n) for n in OBJECTS}
-        photos |= mine
-        contents[f"{split}2014.zip"] = made.zip_bytes(
-            {f"{split}2014/{each}": data for each, data in mine.items()}
+        part = {name(split, offset + n): sample_files.jpeg(20, 40, offset + n) for n in OBJECTS}
+        photos |= part
+        contents[f"{split}2014.zip"] = sample_files.zip_bytes(
+            {f"{split}2014/{each}": data for each, data in part.items()}
         )
         text = json.dumps(annotations(split, offset)).encode()
         texts[f"annotations/instances_{split}2014.json"] = text
-    contents["annotations_trainval2014.zip"] = made.zip_bytes(texts)
+    contents["annotations_trainval2014.zip"] = sample_files.zip_bytes(texts)
     use(tmp_path, monkeypatch, contents)
     return contents, photos
 
 
-def use(folder, monkeypatch, contents):
+def use(directory, monkeypatch, contents):
     for each, content in contents.items():
-        (folder / each).write_bytes(content)
+        (directory / each).write_bytes(content)
     monkeypatch.setattr(
         visualwakewords,
         "FILES",
@@ -107,16 +107,16 @@ def labels(directory, split="train"):
     }
 
 
-def test_persons(files, tmp_path):
+def test_images_are_labeled_by_persons(files, tmp_path):
     directory = convert(tmp_path)
     info = dataset_info.read(directory)
     assert info.classes == ("background", "person")
     assert info.splits["train"].shards[0].file == "train.record-00000-of-00005"
     assert info.splits["val"].shards[4].file == "val.record-00004-of-00005"
     assert labels(directory) == labels(directory, "val") == {0: 1, 1: 0, 2: 0, 3: 0, 4: 1}
-    found = dict(records(directory, "train"))
-    features = found["100"]
-    # From the list in the original's script.
+    examples = dict(records(directory, "train"))
+    features = examples["100"]
+    # As in TF-Slim's converter.
     assert set(features) == {
         "image/height",
         "image/width",
@@ -145,13 +145,13 @@ def test_persons(files, tmp_path):
         "ymax": 0.6,
     }
     assert features["image/object/area"].float_list.value == [60.0]
-    assert not found["102"]["image/object/bbox/xmin"].float_list.value
+    assert not examples["102"]["image/object/bbox/xmin"].float_list.value
 
 
 SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 
-def test_the_flags_act(files, tmp_path):
+def test_category_and_threshold_decide_the_labels(files, tmp_path):
     dogs = convert(tmp_path, "dogs", foreground_class_of_interest="dog")
     assert labels(dogs) == {0: 0, 1: 0, 2: 1, 3: 0, 4: 1}
     assert dataset_info.read_label_file(dogs) == {0: "background", 1: "dog"}
@@ -165,7 +165,7 @@ def test_the_flags_act(files, tmp_path):
         convert(tmp_path, "dogs", foreground_class_of_interest="person")
 
 
-def test_an_unknown_category(files, tmp_path):
+def test_unknown_category_suggests_the_nearest(files, tmp_path):
     with pytest.raises(
         _checks.UserError,
         match="foreground_class_of_interest='persn' is not known; did you mean 'person'",
@@ -175,12 +175,12 @@ def test_an_unknown_category(files, tmp_path):
         convert(tmp_path, small_object_area_threshold=2)
 
 
-def test_pictures_that_are_missing(files, tmp_path, monkeypatch):
+def test_missing_images_are_reported(files, tmp_path, monkeypatch):
     contents, photos = files
     kept = {f"train2014/{each}": data for each, data in photos.items() if each.endswith("03.jpg")}
-    use(tmp_path, monkeypatch, contents | {"train2014.zip": made.zip_bytes(kept)})
+    use(tmp_path, monkeypatch, contents | {"train2014.zip": sample_files.zip_bytes(kept)})
     with pytest.raises(
-        _checks.RunError, match="lacks 4 of 5 pictures that the annotations name, such as COCO_tra"
+        _checks.RunError, match="lacks 4 of the 5 annotated images, such as COCO_tra"
     ):
         convert(tmp_path)
 
@@ -210,38 +210,38 @@ GOOD = json.dumps(annotations("train", 100))
         GOOD.replace('"file_name"', '"file"').encode(),
     ],
 )
-def test_annotations_that_cannot_be_used(files, tmp_path, monkeypatch, text):
+def test_invalid_annotations_are_reported(files, tmp_path, monkeypatch, text):
     entries = {} if text is None else {"annotations/instances_train2014.json": text}
-    broken = made.zip_bytes({"annotations/other.json": b"{}", **entries})
+    broken = sample_files.zip_bytes({"annotations/other.json": b"{}", **entries})
     use(tmp_path, monkeypatch, files[0] | {"annotations_trainval2014.zip": broken})
     with pytest.raises(
-        _checks.RunError, match="instances_train2014.json of the archive of annotations cannot be"
+        _checks.RunError, match="instances_train2014.json in the annotation archive cannot be"
     ):
         convert(tmp_path)
 
 
-def test_bad_pictures(files, tmp_path, monkeypatch):
+def test_bad_images_are_rejected_or_skipped(files, tmp_path, monkeypatch):
     contents, photos = files
-    mine = {f"val2014/{each}": data for each, data in photos.items() if "val" in each}
-    mine[f"val2014/{name('val', 203)}"] = b"<html>"
-    use(tmp_path, monkeypatch, contents | {"val2014.zip": made.zip_bytes(mine)})
+    images = {f"val2014/{each}": data for each, data in photos.items() if "val" in each}
+    images[f"val2014/{name('val', 203)}"] = b"<html>"
+    use(tmp_path, monkeypatch, contents | {"val2014.zip": sample_files.zip_bytes(images)})
     with pytest.raises(_checks.UserError, match=r"val2014.zip:val2014/COCO_val2014_0+203.jpg: is"):
         convert(tmp_path)
     directory = convert(tmp_path, on_bad_image="skip")
     assert sorted(labels(directory, "val")) == [0, 1, 2, 4]
-    # The shard of the bad picture would be empty; the others close up.
+    # The shard of the bad image would be empty; the others are renumbered.
     files = [shard.file for shard in dataset_info.read(directory).splits["val"].shards]
     assert files == [f"val.record-{number:05d}-of-00004" for number in range(4)]
 
 
-def test_records_of_the_original_read_unchanged(tmp_path):
+def test_tf_slim_records_are_readable(tmp_path):
     example = tf.train.Example()
     feature = example.features.feature
     for key, value in {
         "image/filename": b"COCO_val2014_000000000042.jpg",
         "image/source_id": b"42",
         "image/key/sha256": b"00",
-        "image/encoded": made.jpeg(20, 40),
+        "image/encoded": sample_files.jpeg(20, 40),
         "image/format": b"jpeg",
     }.items():
         feature[key].bytes_list.value.append(value)

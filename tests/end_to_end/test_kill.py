@@ -4,18 +4,14 @@ The run has all that could lose its place: Adam's slots, moving averages, augmen
 accumulated gradients, evaluation that keeps the best checkpoint.
 """
 
-import dataclasses
 import json
-import os
-import pathlib
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 
 import commands
+import forked
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -33,35 +29,23 @@ RUN = {
 }
 
 
-@dataclasses.dataclass
-class Started:
-    """A run that has been started: its process and its output."""
-
-    process: int
-    output: pathlib.Path
-
-
 class Trainer:
-    """Starts runs in forks of a process with TensorFlow loaded; see fork_server.py."""
+    """Starts runs in forks of a process with TensorFlow loaded."""
 
-    def __init__(self, server, digits):
-        self._server, self._digits = server, digits
-
-    def _ask(self, question):
-        print(json.dumps(question), file=self._server.stdin, flush=True)
-        return int(self._server.stdout.readline())
+    def __init__(self, scripts, digits):
+        self._scripts, self._digits = scripts, digits
 
     def start(self, train_dir):
-        output = train_dir.with_suffix(".txt")
         flags = commands.train_flags(train_dir, self._digits, STEPS, **RUN)
-        return Started(self._ask({"arguments": flags, "output": str(output)}), output)
+        output = train_dir.with_suffix(".txt")
+        return self._scripts.start("train_image_classifier.py", *flags, output=output)
 
-    def wait(self, started):
-        return self._ask(started.process)
+    def kill(self, started):
+        return self._scripts.kill(started)
 
     def run(self, train_dir):
         started = self.start(train_dir)
-        code = self.wait(started)
+        code = self._scripts.wait(started)
         said = started.output.read_text()
         assert code == 0, said
         return said
@@ -69,12 +53,8 @@ class Trainer:
 
 @pytest.fixture(scope="module")
 def trainer(digits):
-    path = pathlib.Path(__file__).with_name("fork_server.py")
-    with subprocess.Popen(
-        [sys.executable, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as server:
-        yield Trainer(server, digits)
-        server.stdin.close()
+    with forked.serve() as scripts:
+        yield Trainer(scripts, digits)
 
 
 def final_bytes(train_dir):
@@ -113,9 +93,7 @@ def kill(trainer, train_dir, seconds):
     """Starts a run, kills it after so many seconds, and returns whether it was not over before."""
     started = trainer.start(train_dir)
     time.sleep(seconds)
-    # The process is not reaped before `wait`, so this is it and no other.
-    os.kill(started.process, signal.SIGKILL)
-    return trainer.wait(started) == -signal.SIGKILL
+    return trainer.kill(started) == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("moment", range(50))

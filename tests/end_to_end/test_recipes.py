@@ -11,7 +11,7 @@ import commands
 import pytest
 
 from tests.classifier import originals
-from tests.datasets import archives_in_the_true_format as made
+from tests.datasets import sample_files
 
 SCRIPTS = commands.ROOT / "scripts"
 FLOWERS = {
@@ -92,7 +92,7 @@ def source(tmp_path):
 
 @pytest.mark.slow
 def test_lenet_on_mnist(environment, source, tmp_path):
-    files, _ = made.mnist_files(40, 20)
+    files, _ = sample_files.mnist_files(40, 20)
     for name, content in files.items():
         (source / name).write_bytes(content)
     told = run(
@@ -103,7 +103,7 @@ def test_lenet_on_mnist(environment, source, tmp_path):
 
 @pytest.mark.slow
 def test_cifarnet_on_cifar10(environment, source, tmp_path):
-    (source / "cifar-10-binary.tar.gz").write_bytes(made.cifar10_archive(per_batch=10)[0])
+    (source / "cifar-10-binary.tar.gz").write_bytes(sample_files.cifar10_archive(per_batch=10)[0])
     told = run(
         "train_cifarnet_on_cifar10",
         tmp_path / "out",
@@ -118,7 +118,7 @@ def test_cifarnet_on_cifar10(environment, source, tmp_path):
 def flowers(tmp_path_factory):
     """flower_photos.tgz, with just enough pictures."""
     path = tmp_path_factory.mktemp("flowers") / "flower_photos.tgz"
-    path.write_bytes(made.flowers_archive(per_class=72)[0])
+    path.write_bytes(sample_files.flowers_archive(per_class=72)[0])
     return path
 
 
@@ -128,7 +128,7 @@ def pack(name, folder):
     path = pathlib.Path(
         originals.write(folder / "v1" / member, originals.network_values(name), "V1")
     )
-    (folder / archive).write_bytes(made.tar_bytes({member: path.read_bytes()}))
+    (folder / archive).write_bytes(sample_files.tar_bytes({member: path.read_bytes()}))
     path.unlink()
 
 

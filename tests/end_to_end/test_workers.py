@@ -153,7 +153,7 @@ def test_more_workers_than_shards(digits, tmp_path):
 POISONED = """
 import sys
 import tensorflow as tf
-from classifier import training
+from classifier.training import run as training
 from deployment import model_deploy
 
 class Poisoned(training.TrainingBatches):

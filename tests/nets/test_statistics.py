@@ -3,7 +3,7 @@
 import pytest
 
 import slim
-from nets import nets_factory, published, statistics
+from nets import nets_factory, published, sizes, statistics
 from slim import _checks
 
 
@@ -147,3 +147,19 @@ def test_counts_equal_published_figures(row):
 def test_every_misprint_refers_to_a_published_figure():
     rows = {(r.network, r.depth_multiplier, r.image_size) for r in published.checkpoints()}
     assert set(MISPRINTS) <= rows
+
+
+def counted_networks():
+    """The networks; three of them for the fast tests, since counting all takes two minutes."""
+    for name in sorted(nets_factory.NETWORKS):
+        fast = name in ("lenet", "mobilenet_v1_025", "vgg_a")
+        yield pytest.param(name, marks=() if fast else pytest.mark.slow)
+
+
+@pytest.mark.parametrize("name", list(counted_networks()))
+def test_size_in_the_table_equals_the_network(name):
+    counted = statistics.count(name, nets_factory.NETWORKS[name].classes)
+    size = sizes.sizes().get(name)
+    assert size == (counted.parameters, counted.multiply_adds), (
+        "run `python -m nets.statistics` to renew nets/network_sizes.csv"
+    )

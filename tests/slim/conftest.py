@@ -1,4 +1,4 @@
-"""What the library's tests find: two logical CPU devices and an empty default store."""
+"""Two logical CPU devices and an empty default store for the tests of the library."""
 
 import contextlib
 
@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import slim
 
-# Too late where a test module has run an operation while it was imported; `mirrored` then says so.
+# Fails if a test module ran an operation at import; `mirrored` then reports it.
 with contextlib.suppress(RuntimeError):
     tf.config.set_logical_device_configuration(
         tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
@@ -21,11 +21,11 @@ def _empty_default_store():
 
 @pytest.fixture
 def mirrored():
-    """A MirroredStrategy over two logical CPU devices."""
+    """Returns a MirroredStrategy over two logical CPU devices."""
     devices = [device.name for device in tf.config.list_logical_devices("CPU")]
     assert len(devices) == 2, f"{devices}: some module runs TensorFlow when it is imported"
     # The default between CPUs, collective operations, keeps state per process: a second strategy
-    # on the same devices finds the shapes of the first one's.
+    # on the same devices would use the shapes of the first one.
     return tf.distribute.MirroredStrategy(
         ["CPU:0", "CPU:1"], cross_device_ops=tf.distribute.ReductionToOneDevice()
     )

@@ -1,4 +1,4 @@
-"""A network with a convolution, batch normalization and a matrix, for the tests of the store."""
+"""A network with convolution, batch norm and a dense layer, for tests of the store."""
 
 import numpy as np
 import tensorflow as tf

@@ -38,7 +38,7 @@ def test_a_scope_sets_defaults_inside_and_not_after():
 def test_an_explicit_argument_wins():
     with slim.arg_scope([first], a=10, b=11):
         assert first(0, a=5) == (0, 5, 11, 3)
-        assert first(0, 5) == (0, 5, 11, 3)  # given by position too
+        assert first(0, 5) == (0, 5, 11, 3)  # also by position
         assert first(0, 5, 6) == (0, 5, 6, 3)
         assert first(0, a=None) == (0, None, 11, 3)
 
@@ -53,19 +53,19 @@ def test_scopes_nest_and_the_inner_wins():
         assert first(0) == (0, 10, 11, 3)
 
 
-def test_a_keyword_goes_to_the_listed_functions_that_take_it():
+def test_a_keyword_applies_to_the_listed_functions_that_accept_it():
     with slim.arg_scope([first, second], a="a", b="b", c="c"):
         assert first(0) == (0, "a", "b", 3)
         assert second(0) == (0, "b", "c")
 
 
-def test_a_tuple_of_functions_and_no_keywords_are_fine():
+def test_a_tuple_of_functions_and_no_keywords_are_accepted():
     with slim.arg_scope((first,)) as scope:
         assert first(0) == (0, 1, 2, 3)
     assert scope[slim.arg_scope_func_key(first)] == {}
 
 
-def test_a_saved_scope_is_opened_again_and_replaces_the_one_in_force():
+def test_a_reopened_scope_replaces_the_current_one():
     with slim.arg_scope([first], a=10), slim.arg_scope([second], c=33) as saved:
         pass
     assert first(0) == (0, 1, 2, 3)
@@ -76,7 +76,7 @@ def test_a_saved_scope_is_opened_again_and_replaces_the_one_in_force():
         assert first(0) == (0, 1, 77, 3)
 
 
-def test_a_saved_scope_does_not_change_by_scopes_opened_inside_it():
+def test_a_saved_scope_is_not_changed_by_nested_scopes():
     with slim.arg_scope([first], a=10) as saved:
         with slim.arg_scope([first], a=20):
             pass
@@ -92,7 +92,7 @@ def test_the_scope_is_closed_by_an_error():
     assert first(0) == (0, 1, 2, 3)
 
 
-def test_a_function_that_takes_any_keyword_gets_all():
+def test_a_function_with_kwargs_gets_all_keywords():
     with slim.arg_scope([takes_any], a=2, other=3):
         assert takes_any(0) == (0, 2, {"other": 3})
         assert takes_any(0, other=4, more=5) == (0, 2, {"other": 4, "more": 5})
@@ -101,7 +101,7 @@ def test_a_function_that_takes_any_keyword_gets_all():
         assert second(0) == (0, 20, 7)
 
 
-def test_a_decorated_function_keeps_what_it_is():
+def test_a_decorated_function_keeps_its_name_docstring_and_signature():
     assert first.__doc__ == "First's own docstring."
     assert first.__name__ == "first"
     assert list(inspect.signature(first).parameters) == ["x", "a", "b", "only"]
@@ -109,7 +109,7 @@ def test_a_decorated_function_keeps_what_it_is():
     assert not slim.has_arg_scope(undecorated)
 
 
-def test_current_arg_scope_is_what_is_in_force():
+def test_current_arg_scope_returns_the_current_defaults():
     assert not slim.current_arg_scope()
     with slim.arg_scope([first], a=10) as scope:
         assert slim.current_arg_scope() is scope
@@ -117,7 +117,7 @@ def test_current_arg_scope_is_what_is_in_force():
     assert not slim.current_arg_scope()
 
 
-def test_keys_tell_functions_apart():
+def test_functions_of_one_name_have_different_keys():
     layers = [first, second, takes_any, slim.conv1d, slim.conv2d, slim.conv3d, slim.convolution]
     assert len({slim.arg_scope_func_key(layer) for layer in layers}) == len(layers)
     assert slim.arg_scope_func_key(undecorated).endswith("undecorated")
@@ -130,7 +130,7 @@ def test_keys_tell_functions_apart():
         ("stride", "none of the functions accepts 'stride'. Accepted: a, b, c, only"),
     ],
 )
-def test_a_keyword_that_no_function_takes_is_refused_with_the_names(wrong, accepted):
+def test_an_unknown_keyword_is_an_error_that_lists_the_arguments(wrong, accepted):
     with pytest.raises(ValueError, match=re.escape(accepted)):
         with slim.arg_scope([first, second], a=1, **{wrong: 1}):
             pass
@@ -143,13 +143,13 @@ def test_a_required_argument_cannot_be_set_by_a_scope():
             pass
 
 
-def test_a_misspelt_argument_of_real_layers_is_refused():
+def test_a_misspelt_argument_of_a_layer_is_an_error():
     with pytest.raises(ValueError, match="accepts 'weight_regularizer'; did you mean 'weights_reg"):
         with slim.arg_scope([slim.conv2d, slim.fully_connected], weight_regularizer=None):
             pass
 
 
-def test_a_function_without_the_decorator_is_refused():
+def test_a_function_without_the_decorator_is_an_error():
     with pytest.raises(ValueError, match="undecorated.* is not decorated with @slim.add_arg_scope"):
         with slim.arg_scope([undecorated], a=1):
             pass
@@ -157,7 +157,7 @@ def test_a_function_without_the_decorator_is_refused():
         slim.arg_scoped_arguments(undecorated)
 
 
-def test_a_saved_scope_takes_no_keywords():
+def test_a_reopened_scope_accepts_no_keywords():
     with slim.arg_scope([first], a=1) as saved:
         pass
     with pytest.raises(ValueError, match="a saved scope accepts no keywords, but got a, b; open"):
@@ -166,13 +166,13 @@ def test_a_saved_scope_takes_no_keywords():
 
 
 @pytest.mark.parametrize("neither", [first, "conv2d", None])
-def test_something_else_than_functions_or_a_scope_is_refused(neither):
+def test_values_other_than_functions_or_a_scope_are_errors(neither):
     with pytest.raises(TypeError, match="expects a list of functions or a saved scope, not"):
         with slim.arg_scope(neither, a=1):
             pass
 
 
-def test_arguments_of_own_functions():
+def test_arg_scoped_arguments_of_custom_functions():
     assert slim.arg_scoped_arguments(first) == ("a", "b", "only")
     assert slim.arg_scoped_arguments(takes_any) == ("a",)
 
@@ -188,20 +188,20 @@ LAYERS = [
 
 
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.__name__)
-def test_arguments_of_real_layers_are_their_parameters_with_a_default(layer):
+def test_arg_scoped_arguments_of_layers_are_their_parameters_with_a_default(layer):
     parameters = inspect.signature(layer).parameters.values()
     expected = sorted(p.name for p in parameters if p.default is not inspect.Parameter.empty)
     assert slim.arg_scoped_arguments(layer) == tuple(expected)
     assert "inputs" not in expected
 
 
-def test_arguments_of_one_layer_written_out():
+def test_arg_scoped_arguments_of_avg_pool2d_are_complete():
     assert slim.arg_scoped_arguments(slim.max_pool2d) == (
         "data_format", "outputs_collections", "padding", "scope", "stride",
     )  # fmt: skip
 
 
-def test_only_the_listed_layer_is_reached():
+def test_only_the_listed_layers_get_the_defaults():
     images = tf.ones([1, 4, 4, 2])
     with slim.arg_scope([slim.conv2d], stride=2, padding="VALID"):
         assert slim.conv2d(images, 3, 2).shape == (1, 2, 2, 3)
@@ -210,7 +210,7 @@ def test_only_the_listed_layer_is_reached():
         assert slim.max_pool2d(images, 2, stride=1).shape == (1, 3, 3, 2)
 
 
-def test_threads_have_scopes_of_their_own():
+def test_threads_have_separate_arg_scopes():
     inside, leave = threading.Event(), threading.Event()
     seen = {}
 

@@ -1,4 +1,4 @@
-"""SIGKILL at every step of a save and at random moments, and an evaluator beside a trainer.
+"""SIGKILL at every file operation of a save and at random moments; evaluation during training.
 
 One process imports TensorFlow and is forked for each life of the trainer.
 """
@@ -25,13 +25,13 @@ def life(directory, log, saves, body=lambda: None):
     step = restored.step if restored else 0
     assert variables["w"].numpy().min() == variables["w"].numpy().max() == step
     assert variables["global_step"].numpy() == step
-    tell(log, {"restored": step, "unreadable": restored and restored.unreadable})
+    report(log, {"restored": step, "unreadable": restored and restored.unreadable})
     body()
     for step in range(step + 1, step + 1 + saves):
         manager.save(step, values(step))
-        tell(log, {"saved": step, "files": sorted(os.listdir(directory))})
+        report(log, {"saved": step, "files": sorted(os.listdir(directory))})
 
-def tell(log, record):
+def report(log, record):
     with open(log, "a") as file:
         file.write(json.dumps(record) + "\\n")
 
@@ -49,16 +49,16 @@ def fork(function, *args):
 
 EVERY_STEP = """
 def doomed(directory, log, saves, fatal):
-    # Dies just before the file operation number `fatal`.
+    # Dies just before file operation number `fatal`.
     count = 0
     def wrap(module, name):
-        original = getattr(module, name)
+        function = getattr(module, name)
         def wrapped(*args, **kwargs):
             nonlocal count
             count += 1
             if count > fatal:
                 os.kill(os.getpid(), signal.SIGKILL)
-            return original(*args, **kwargs)
+            return function(*args, **kwargs)
         setattr(module, name, wrapped)
     def arm():
         for name in ("replace", "remove", "fsync", "rmdir", "unlink", "mkdir"):
@@ -109,7 +109,7 @@ assert status == 0, status
 """
 
 EVALUATOR = """
-# The trainer keeps one checkpoint, so that each is deleted as soon as the next is there.
+# The trainer keeps one checkpoint: each is deleted as soon as the next is saved.
 directory = sys.argv[1] + "/run"
 os.mkdir(directory)
 def train():
@@ -117,7 +117,7 @@ def train():
     for step in range(1, 121):
         manager.save(step, values(step))
 pid = fork(train)
-# It is now quick, now so slow that the checkpoint it has opened goes.
+# The evaluator alternates between fast and so slow that its open checkpoint is deleted.
 read, gone, prefix = [], 0, None
 while prefix := checkpoints.wait_for_new_checkpoint(directory, prefix, 0.001, timeout=5):
     try:
@@ -135,7 +135,7 @@ print(len(read), gone)
 
 
 def run(body, *arguments):
-    """Runs a script of the trainer's functions and `body`, and returns what it prints."""
+    """Runs `body` with the functions of TRAINER; returns its output."""
     command = [sys.executable, "-W", "ignore", "-c", TRAINER + body, *map(str, arguments)]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     answer = subprocess.run(
@@ -150,7 +150,7 @@ def records(log):
 
 
 def check_history(history):
-    """No life begins before what the life before it had saved, nor with an unreadable file."""
+    """Checks that each life resumes from the last saved step and reads no damaged file."""
     last = 0
     for record in history:
         assert not record.get("unreadable")
@@ -160,7 +160,7 @@ def check_history(history):
 
 
 @pytest.mark.slow
-def test_killed_at_every_file_operation_of_a_save(tmp_path):
+def test_sigkill_at_any_file_operation_of_a_save_leaves_an_intact_checkpoint(tmp_path):
     operations = int(run(EVERY_STEP, tmp_path))
     assert operations > 10
     assert len(list(tmp_path.glob("*.log"))) == 2 * operations + 3
@@ -173,7 +173,7 @@ def test_killed_at_every_file_operation_of_a_save(tmp_path):
 
 
 @pytest.mark.slow
-def test_killed_at_ten_random_moments(tmp_path):
+def test_sigkill_at_ten_random_moments_leaves_an_intact_checkpoint(tmp_path):
     run(RANDOM, tmp_path, 20161)
     history = records(tmp_path / "run.log")
     check_history(history)
@@ -183,7 +183,7 @@ def test_killed_at_ten_random_moments(tmp_path):
 
 
 @pytest.mark.slow
-def test_an_evaluator_reads_on_while_the_trainer_deletes(tmp_path):
+def test_evaluator_reads_complete_checkpoints_while_the_trainer_deletes_them(tmp_path):
     read, gone = map(int, run(EVALUATOR, tmp_path).split())
     assert read >= 3
     assert gone >= 1

@@ -1,4 +1,4 @@
-"""Files cut short, bits flipped, disks full: found, named, and never half done."""
+"""Truncated files, flipped bits, full disks: detected, named, and without partial results."""
 
 import errno
 import os
@@ -28,23 +28,23 @@ def flip(path, position):
 
 @pytest.fixture
 def prefix(tmp_path):
-    """A checkpoint."""
+    """Returns the prefix of a checkpoint."""
     return checkpoints.save(str(tmp_path / "model.ckpt-7"), VALUES)
 
 
 @pytest.fixture
 def data(tmp_path, prefix):
-    """Its data file."""
+    """Returns its data file."""
     return tmp_path / "model.ckpt-7.data-00000-of-00001"
 
 
 @pytest.fixture
 def index(tmp_path, prefix):
-    """Its index file."""
+    """Returns its index file."""
     return tmp_path / "model.ckpt-7.index"
 
 
-def test_what_is_saved_is_read_bit_for_bit(prefix):
+def test_saved_values_are_read_bit_for_bit(prefix):
     values = {
         "float": WEIGHTS, "int32": np.arange(3, dtype=np.int32), "bool": np.array([True, False]),
         "half": WEIGHTS.astype(np.float16), "empty": np.zeros([0, 3], np.float32),
@@ -65,7 +65,7 @@ def test_what_is_saved_is_read_bit_for_bit(prefix):
         reader.get("flaot")
 
 
-def test_equal_values_give_equal_bytes_whatever_their_order_and_place(tmp_path, data, index):
+def test_equal_values_give_equal_bytes_in_any_order_and_directory(tmp_path, data, index):
     other = checkpoints.save(tmp_path / "else" / "best", dict(reversed(VALUES.items())))
     assert data.read_bytes() == (tmp_path / "else/best.data-00000-of-00001").read_bytes()
     assert index.read_bytes() == (tmp_path / "else/best.index").read_bytes()
@@ -73,36 +73,36 @@ def test_equal_values_give_equal_bytes_whatever_their_order_and_place(tmp_path, 
     assert other == str(tmp_path / "else" / "best")
 
 
-def test_nothing_to_save_is_refused(tmp_path):
+def test_saving_no_variables_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="tensors is empty: there is nothing to save"):
         checkpoints.save(tmp_path / "x", {})
 
 
 @pytest.mark.parametrize("size", [0, 1, 40, 2000, 4047])
-def test_truncated_data(prefix, data, size):
+def test_truncated_data_file_is_damaged(prefix, data, size):
     os.truncate(data, size)
     with pytest.raises(_checks.RunError, match=rf"{data} is truncated at variable '"):
         checkpoints.verify(prefix)
 
 
 @pytest.mark.parametrize("size", [0, 1, 47, 48, 100, -1])
-def test_truncated_index(prefix, index, size):
+def test_truncated_index_is_damaged(prefix, index, size):
     os.truncate(index, size if size >= 0 else index.stat().st_size - 1)
     with pytest.raises(_checks.RunError, match=rf"{index} is truncated"):
         checkpoints.read(prefix)
 
 
 @pytest.mark.parametrize("position", [0, 7, 8, 20, 48, 2000, 4047])
-def test_flipped_bit_in_data(prefix, data, position):
+def test_flipped_bit_in_the_data_is_damage(prefix, data, position):
     assert data.stat().st_size == 4048
     flip(data, position)
     with pytest.raises(_checks.RunError, match=rf"{data} is damaged \(checksum mismatch\) at var"):
         checkpoints.verify(prefix)
 
 
-def test_a_flipped_bit_anywhere_in_the_index_is_found_or_harmless(prefix, index):
-    sound, found = index.read_bytes(), []
-    for position in range(len(sound)):
+def test_flipped_bit_anywhere_in_the_index_is_detected_or_harmless(prefix, index):
+    intact, messages = index.read_bytes(), []
+    for position in range(len(intact)):
         flip(index, position)
         try:
             checkpoints.verify(prefix)
@@ -110,28 +110,28 @@ def test_a_flipped_bit_anywhere_in_the_index_is_found_or_harmless(prefix, index)
             assert set(reader.variables()) == set(VALUES)
             assert all(np.array_equal(reader.get(name), VALUES[name]) for name in VALUES)
         except _checks.RunError as error:
-            found.append(str(error))
-        index.write_bytes(sound)
-    assert len(found) > len(sound) / 2
-    assert all(str(index) in message or "data-0" in message for message in found)
+            messages.append(str(error))
+        index.write_bytes(intact)
+    assert len(messages) > len(intact) / 2
+    assert all(str(index) in message or "data-0" in message for message in messages)
 
 
-def test_missing_data_file(prefix, data):
+def test_missing_data_file_is_damage(prefix, data):
     data.unlink()
     with pytest.raises(_checks.RunError, match=rf"its data file {data} is missing"):
         checkpoints.verify(prefix)
 
 
-def test_gone_before_opening_and_between_two_variables(prefix, data, index):
+def test_checkpoint_deleted_before_opening_or_while_reading_is_gone(prefix, data, index):
     reader = checkpoints.read(prefix)
     index.unlink()
     data.unlink()
     for attempt in (lambda: reader.get("net/weights"), lambda: checkpoints.read(prefix)):
-        with pytest.raises(checkpoints.CheckpointGone, match=r"is not there \(any more\)"):
+        with pytest.raises(checkpoints.CheckpointGone, match=r"does not exist \(any more\)"):
             attempt()
 
 
-def test_an_unknown_symptom_is_passed_on(prefix, monkeypatch):
+def test_unknown_read_error_is_passed_on(prefix, monkeypatch):
     def fail(path):
         raise tf.errors.InternalError(None, None, "the reader broke [Op:X]")
 
@@ -142,7 +142,7 @@ def test_an_unknown_symptom_is_passed_on(prefix, monkeypatch):
 
 @pytest.fixture
 def tiny_disk(tmp_path):
-    """A file system of 1 MB."""
+    """Yields a directory on a file system of 1 MB."""
     path = tmp_path / "disk"
     path.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(path)]
@@ -177,14 +177,14 @@ def test_a_file_size_limit_leaves_the_old_checkpoints_and_nothing_else(tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_a_directory_that_cannot_be_made(tmp_path):
+def test_directory_that_cannot_be_created_is_an_error(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(_checks.RunError, match=r"Could not save .*: (Not a directory|File exists)"):
         checkpoints.save(tmp_path / "file" / "model", VALUES)
 
 
 @pytest.mark.parametrize("best", [False, True])
-def test_a_disk_full_for_the_state_file_only(tmp_path, monkeypatch, best):
+def test_full_disk_at_the_state_file_keeps_the_new_checkpoint(tmp_path, monkeypatch, best):
     from slim import _paths
 
     def full(path, content):

@@ -1,4 +1,4 @@
-"""From a path to a checkpoint: whatever the state file says, and however the path is spelt."""
+"""From a path to a checkpoint, for any spelling of the path and any state file."""
 
 import logging
 import os
@@ -16,7 +16,7 @@ VALUES = {"net/weights": np.arange(6, dtype=np.float32).reshape(2, 3), "global_s
 
 @pytest.fixture
 def run(tmp_path):
-    """A directory with model.ckpt-1, -2 and -10."""
+    """Returns a directory with model.ckpt-1, -2 and -10."""
     directory = tmp_path / "run"
     manager = checkpoints.Checkpoints(directory)
     for step in (1, 2, 10):
@@ -28,20 +28,20 @@ def run(tmp_path):
     "suffix", ["", "/", "/model.ckpt-10", "/model.ckpt-10.index", "/model.ckpt-10.meta",
                "/model.ckpt-10.data-00000-of-00001"],
 )  # fmt: skip
-def test_every_spelling_means_the_same_checkpoint(run, suffix):
-    found = checkpoints.find(f"{run}{suffix}")
-    assert os.path.normpath(found) == str(run / "model.ckpt-10")
+def test_every_spelling_of_a_path_finds_the_same_checkpoint(run, suffix):
+    prefix = checkpoints.find(f"{run}{suffix}")
+    assert os.path.normpath(prefix) == str(run / "model.ckpt-10")
 
 
-def test_one_that_is_not_the_newest_can_be_named(run):
+def test_an_older_checkpoint_can_be_named(run):
     assert checkpoints.find(run / "model.ckpt-2.index") == str(run / "model.ckpt-2")
 
 
 @pytest.mark.parametrize("content", [None, b""])
-def test_the_state_file_is_no_checkpoint(run, content, monkeypatch):
+def test_the_path_of_the_state_file_means_its_directory(run, content, monkeypatch):
     if content is not None:
         (run / "checkpoint").write_bytes(content)
-    message = "only says which checkpoints there are: give its folder, "
+    message = "is a list of checkpoints, not a checkpoint. Use its directory, "
     with pytest.raises(_checks.UserError, match=f"{message}{run}$"):
         checkpoints.find(run / "checkpoint")
     monkeypatch.chdir(run)
@@ -59,7 +59,7 @@ def test_a_checkpoint_may_have_the_name_of_the_state_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content, said",
+    "content, warning",
     [(None, "is missing"), (b"", "is empty"), (b"\0\0\0\0", "is empty"),
      (b"\x93garbage", "is garbage"),
      (b'model_checkpoint_path: "\\x"\n', "is garbage"),
@@ -67,31 +67,33 @@ def test_a_checkpoint_may_have_the_name_of_the_state_file(tmp_path):
      (b'model_checkpoint_path: "C:\\\\old\\\\model.ckpt-2"\n', "names model.ckpt-2, which is not"),
      (b'model_checkpoint_path: "/old/place/model.ckpt-2"\n', "names model.ckpt-2, which is not")],
 )  # fmt: skip
-def test_a_lost_or_damaged_state_file_is_rebuilt_from_disk_and_said(run, caplog, content, said):
+def test_missing_or_damaged_state_file_is_rebuilt_from_the_directory_with_a_warning(
+    run, caplog, content, warning
+):
     (run / "checkpoint").unlink()
     if content is not None:
         (run / "checkpoint").write_bytes(content)
     with caplog.at_level(logging.WARNING):
         assert checkpoints.find(run) == str(run / "model.ckpt-10")
-    assert said in caplog.text
+    assert warning in caplog.text
     assert "model.ckpt-10" in caplog.text
 
 
-def test_a_sound_state_file_is_followed_in_silence_even_back_to_an_older_one(run, caplog):
+def test_intact_state_file_is_followed_without_a_warning_even_to_an_older_checkpoint(run, caplog):
     names = [f'all_model_checkpoint_paths: "model.ckpt-{n}"\n' for n in (1, 2, 10)]
     (run / "checkpoint").write_text('model_checkpoint_path: "model.ckpt-2"\n' + "".join(names))
     assert checkpoints.find(run) == str(run / "model.ckpt-2")
     assert not caplog.records
 
 
-def test_a_copy_never_leads_back_to_where_it_was_copied_from(run, tmp_path):
+def test_copied_directory_never_refers_to_its_source(run, tmp_path):
     (run / "checkpoint").write_text(f'model_checkpoint_path: "{run}/model.ckpt-10"\n')
     shutil.copytree(run, tmp_path / "copy")
     assert checkpoints.find(tmp_path / "copy") == str(tmp_path / "copy" / "model.ckpt-10")
 
 
 @pytest.mark.parametrize("name", ["a[1]*b?", "with blank", "Gewichte é 重み", 'quote"back\\slash'])
-def test_odd_names_of_directories_and_files(tmp_path, name):
+def test_glob_characters_in_paths_are_literal(tmp_path, name):
     directory = tmp_path / name
     manager = checkpoints.Checkpoints(directory, basename=name)
     manager.save(4, VALUES)
@@ -109,7 +111,7 @@ def test_odd_names_of_directories_and_files(tmp_path, name):
     np.testing.assert_array_equal(variable, VALUES["net/weights"])
 
 
-def test_tensorflow_reads_our_state_file_and_we_read_its(tmp_path):
+def test_state_files_are_compatible_with_tensorflow_in_both_directions(tmp_path):
     manager = checkpoints.Checkpoints(tmp_path, basename="é m", keep_every_n_hours=1)
     manager.save(1, VALUES)
     manager.save(2, VALUES)
@@ -124,20 +126,20 @@ def test_tensorflow_reads_our_state_file_and_we_read_its(tmp_path):
     assert _listing.read_state(str(tmp_path)).newest == "é m-2"
 
 
-def test_a_directory_and_a_prefix_of_one_name(tmp_path):
+def test_a_prefix_wins_over_a_directory_of_the_same_name(tmp_path):
     checkpoints.save(tmp_path / "model", VALUES)
     (tmp_path / "model").mkdir()
     prefix = checkpoints.find(tmp_path / "model")
     assert checkpoints.verify(prefix) == 2
 
 
-def test_nothing_found_says_what_is_there(tmp_path, run):
+def test_error_without_a_checkpoint_lists_what_is_there(tmp_path, run):
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "a.txt").write_text("x")
     cases = {
-        "": "No checkpoint given: the path is empty",
-        "b": r"No checkpoint in \S*b \(it holds: a.txt\). Expected model.ckpt-\*.index",
-        "b/x": r"No checkpoint at \S*/b/x. \S*/b holds: a.txt",
+        "": "The path of the checkpoint is empty",
+        "b": r"No checkpoint in \S*b \(it contains: a.txt\). Expected model.ckpt-\*.index",
+        "b/x": r"No checkpoint at \S*/b/x. \S*/b contains: a.txt",
         "none/x": r"No checkpoint at \S*none/x: there is no directory \S*none",
         "run/model.ckpt-11": r"No checkpoint at \S*-11. Nearest: \S*run/model.ckpt-10,",
         "run/zzz": r"No checkpoint at \S*zzz. Nearest: \S*run/model.ckpt-1, ",
@@ -152,12 +154,12 @@ def test_nothing_found_says_what_is_there(tmp_path, run):
         checkpoints.find(run / "model.ckpt-10.data-00000-of-00001")
 
 
-def test_latest_is_none_where_there_is_nothing(tmp_path):
+def test_latest_is_none_without_checkpoints(tmp_path):
     assert checkpoints.latest(tmp_path) is None
     assert checkpoints.latest(tmp_path / "nowhere") is None
 
 
-def test_every_public_name_is_there_and_no_other():
+def test_public_names_are_exactly_those_of_all():
     assert all(getattr(checkpoints, name).__doc__ for name in dir(checkpoints))
     with pytest.raises(AttributeError, match=r"'slim.checkpoints' has no attribute 'Saver'"):
         checkpoints.Saver  # noqa: B018

@@ -1,4 +1,4 @@
-"""Rotation, falling back, the best one, and following a trainer."""
+"""Rotation, fallback to older checkpoints, the best one, and waiting for a trainer's."""
 
 import json
 import logging
@@ -14,13 +14,13 @@ from slim.checkpoints import _listing
 
 
 def values(step):
-    """Values that tell which step they are of."""
+    """Returns values that depend on the step."""
     return {"net/weights": np.full([50], step, np.float32), "global_step": np.int64(step)}
 
 
 @pytest.fixture
 def variables():
-    """Variables to restore into, all -1."""
+    """Returns variables to restore, all -1."""
     return {
         "net/weights": tf.Variable(tf.fill([50], -1.0)),
         "global_step": tf.Variable(-1, dtype=tf.int64),
@@ -29,7 +29,7 @@ def variables():
 
 @pytest.fixture
 def manager(tmp_path):
-    """A directory with checkpoints 10, 20 and 30."""
+    """Returns the manager of a directory with checkpoints 10, 20 and 30."""
     manager = checkpoints.Checkpoints(tmp_path)
     for step in (10, 20, 30):
         manager.save(step, values(step))
@@ -37,7 +37,7 @@ def manager(tmp_path):
 
 
 class Clock:
-    """A clock that is set by hand, in hours."""
+    """A clock that the test sets, in hours."""
 
     hours = 1000.0
 
@@ -49,7 +49,7 @@ def steps_on_disk(directory):
     return sorted(int(name[11:-6]) for name in os.listdir(directory) if name.endswith(".index"))
 
 
-def test_the_newest_stay_and_the_state_file_names_them(tmp_path):
+def test_newest_checkpoints_are_kept_and_listed_in_the_state_file(tmp_path):
     manager = checkpoints.Checkpoints(tmp_path, max_to_keep=2)
     for step in (1, 5, 9, 12):
         assert manager.save(step, values(step)) == str(tmp_path / f"model.ckpt-{step}")
@@ -69,7 +69,7 @@ def test_the_newest_stay_and_the_state_file_names_them(tmp_path):
 
 
 @pytest.mark.parametrize("unlimited", [None, 0])
-def test_no_limit_keeps_all(tmp_path, unlimited):
+def test_no_limit_keeps_all_checkpoints(tmp_path, unlimited):
     manager = checkpoints.Checkpoints(tmp_path, max_to_keep=unlimited)
     for step in range(8):
         manager.save(step, values(step))
@@ -77,7 +77,7 @@ def test_no_limit_keeps_all(tmp_path, unlimited):
 
 
 @pytest.mark.parametrize("restarts", [False, True])
-def test_one_per_so_many_hours_stays_across_restarts(tmp_path, restarts):
+def test_keep_checkpoint_every_n_hours_holds_across_restarts(tmp_path, restarts):
     clock = Clock()
 
     def make():
@@ -92,7 +92,7 @@ def test_one_per_so_many_hours_stays_across_restarts(tmp_path, restarts):
     assert steps_on_disk(tmp_path) == [4, 8, 9]
 
 
-def test_a_clock_put_back_keeps_rotation_going(tmp_path):
+def test_clock_set_back_does_not_stop_rotation(tmp_path):
     clock = Clock()
     for step, hours in enumerate((1000, 1003, 10, 12.5, 15)):
         clock.hours = hours
@@ -103,21 +103,21 @@ def test_a_clock_put_back_keeps_rotation_going(tmp_path):
     assert steps_on_disk(tmp_path) == [1, 3, 4]
 
 
-def test_saving_a_step_again_counts_once(tmp_path):
+def test_saving_a_step_twice_counts_once(tmp_path):
     manager = checkpoints.Checkpoints(tmp_path, max_to_keep=2)
     for step in (1, 2, 2, 2):
         manager.save(step, values(step))
     assert manager.all_steps() == [1, 2]
 
 
-def test_rotation_touches_only_what_it_knows(tmp_path):
+def test_rotation_removes_only_checkpoints_of_the_state_file(tmp_path):
     checkpoints.save(tmp_path / "inception_v3.ckpt", values(1))
     for step in (1, 2, 3):
         checkpoints.save(tmp_path / f"model.ckpt-{step}", values(step))
     (tmp_path / "checkpoint").write_text('model_checkpoint_path: "model.ckpt-2"\n')
     manager = checkpoints.Checkpoints(tmp_path, max_to_keep=1)
     manager.save(4, values(4))
-    # 1 is older than all the state file names: somebody kept it. 3 is newer: it was being written.
+    # 1 is older than all in the state file: the user kept it. 3 is newer: its save was interrupted.
     assert manager.all_steps() == [1, 4]
     assert (tmp_path / "inception_v3.ckpt.index").exists()
     (tmp_path / "checkpoint").unlink()
@@ -133,24 +133,24 @@ def steps_on_disk_named(directory):
     "arguments, message",
     [({"max_to_keep": -1}, "max_to_keep=-1 must not be negative"),
      ({"keep_every_n_hours": 0}, "keep_every_n_hours=0 must be positive"),
-     ({"basename": "a/b"}, "basename='a/b' must be a file name without a folder"),
+     ({"basename": "a/b"}, "basename='a/b' must be a file name without a directory"),
      ({"basename": ""}, "basename='' must be a file name")],
 )  # fmt: skip
-def test_bad_arguments(tmp_path, arguments, message):
+def test_arguments_out_of_range_are_errors(tmp_path, arguments, message):
     with pytest.raises(_checks.UserError, match=message):
         checkpoints.Checkpoints(tmp_path, **arguments)
     with pytest.raises(_checks.UserError, match="step=-1 must not be negative"):
         checkpoints.Checkpoints(tmp_path).save(-1, values(1))
 
 
-def test_the_newest_is_restored(manager, variables):
+def test_the_newest_checkpoint_is_restored(manager, variables):
     restored = manager.restore_latest(variables)
     assert (restored.step, restored.unreadable) == (30, ())
     assert str(restored.report) == "restored 2, missing 0, mismatched 0, unused 0"
     assert variables["global_step"].numpy() == 30
 
 
-def test_a_new_directory_is_a_fresh_start(tmp_path, variables):
+def test_empty_directory_restores_nothing(tmp_path, variables):
     assert checkpoints.Checkpoints(tmp_path / "new").restore_latest(variables) is None
     assert checkpoints.Checkpoints(tmp_path).restore_latest(variables) is None
     assert checkpoints.Checkpoints(tmp_path).latest() is None
@@ -178,7 +178,7 @@ DAMAGES = [truncate_data, flip_data, remove_data, truncate_index]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_newest_is_told_loudly_and_the_one_before_serves(
+def test_damaged_newest_checkpoint_is_renamed_with_a_warning_and_the_previous_one_restored(
     tmp_path, manager, variables, caplog, damage
 ):
     damage(str(tmp_path / "model.ckpt-30"))
@@ -189,24 +189,24 @@ def test_a_damaged_newest_is_told_loudly_and_the_one_before_serves(
     [(prefix, reason)] = restored.unreadable
     assert prefix == str(tmp_path / "model.ckpt-30")
     assert prefix in reason
-    assert f"UNREADABLE CHECKPOINT, trying the one before it. {reason}" in caplog.text
-    # Set aside, so that an evaluator does not take it and rotation does not count it.
+    assert f"UNREADABLE CHECKPOINT, trying the previous one. {reason}" in caplog.text
+    # Renamed, so that an evaluator does not read it and rotation does not count it.
     assert (tmp_path / "model.ckpt-30.index.unreadable").exists()
     assert checkpoints.find(tmp_path) == str(tmp_path / "model.ckpt-20")
     assert manager.all_steps() == [10, 20]
 
 
-def test_every_one_damaged_is_an_error_and_nothing_is_renamed(tmp_path, manager, variables):
+def test_only_damaged_checkpoints_are_an_error_and_none_is_renamed(tmp_path, manager, variables):
     for step, damage in zip((10, 20, 30), DAMAGES, strict=False):
         damage(str(tmp_path / f"model.ckpt-{step}"))
     before = sorted(os.listdir(tmp_path))
-    with pytest.raises(_checks.RunError, match=r"3 checkpoints in \S+ and none is readable: "):
+    with pytest.raises(_checks.RunError, match=r"None of 3 checkpoint\(s\) in \S+ is readable: "):
         manager.restore_latest(variables)
     assert sorted(os.listdir(tmp_path)) == before
     assert variables["global_step"].numpy() == -1
 
 
-# As it was when the last save had written its data.
+# The state file as it was before the last save replaced it.
 OLDER = b"\n".join(
     [
         b'model_checkpoint_path: "model.ckpt-20"',
@@ -217,29 +217,31 @@ OLDER = b"\n".join(
 
 
 @pytest.mark.parametrize("content", [None, b"", b"garbage", OLDER])
-def test_the_state_file_is_not_needed(tmp_path, manager, variables, content):
+def test_missing_or_damaged_state_file_restores_the_newest_checkpoint(
+    tmp_path, manager, variables, content
+):
     (tmp_path / "checkpoint").unlink()
     if content is not None:
         (tmp_path / "checkpoint").write_bytes(content)
     again = checkpoints.Checkpoints(tmp_path)
     assert again.restore_latest(variables).step == 30
-    # And the next save speaks of them all again.
+    # The next save lists all of them again.
     again.save(40, values(40))
     state = tf.train.get_checkpoint_state(str(tmp_path))
-    wanted = [str(tmp_path / f"model.ckpt-{step}") for step in (10, 20, 30, 40)]
-    assert list(state.all_model_checkpoint_paths) == wanted
+    expected = [str(tmp_path / f"model.ckpt-{step}") for step in (10, 20, 30, 40)]
+    assert list(state.all_model_checkpoint_paths) == expected
 
 
 @pytest.mark.parametrize("traces", ["checkpoint", "model.ckpt-1.index.unreadable", "two"])
-def test_traces_without_a_checkpoint_are_no_fresh_start(tmp_path, variables, traces):
+def test_remains_of_checkpoints_without_a_readable_one_are_an_error(tmp_path, variables, traces):
     names = [f"model.ckpt-{n}.data-00000-of-00001" for n in (1, 2)] if traces == "two" else [traces]
     for name in names:
         (tmp_path / name).write_bytes(b"")
-    with pytest.raises(_checks.RunError, match=r"No checkpoint in \S+, but traces of some: "):
+    with pytest.raises(_checks.RunError, match=r"No checkpoint in \S+, but remains of some: "):
         checkpoints.Checkpoints(tmp_path).restore_latest(variables)
 
 
-def test_an_interrupted_first_save_is_swept(tmp_path, variables, caplog):
+def test_partial_files_of_an_interrupted_first_save_are_removed(tmp_path, variables, caplog):
     (tmp_path / "model.ckpt-1.data-00000-of-00001").write_bytes(b"x")
     (tmp_path / ".saving-dead_one").mkdir()
     manager = checkpoints.Checkpoints(tmp_path)
@@ -252,12 +254,12 @@ def test_an_interrupted_first_save_is_swept(tmp_path, variables, caplog):
     ]  # fmt: skip
 
 
-def test_a_checkpoint_of_another_network_is_not_skipped(manager):
-    with pytest.raises(_checks.UserError, match=r"has shape \[50\] in it and \[9\] here"):
+def test_checkpoint_of_another_network_is_an_error_and_not_skipped(manager):
+    with pytest.raises(_checks.UserError, match=r"checkpoint shape \[50\], network shape \[9\]"):
         manager.restore_latest({"net/weights": tf.Variable(tf.zeros([9]))})
 
 
-def test_removing_what_cannot_be_removed_is_a_warning(tmp_path, manager, monkeypatch, caplog):
+def test_failed_removal_of_an_old_checkpoint_is_a_warning(tmp_path, manager, monkeypatch, caplog):
     def refuse(path):
         raise PermissionError(1, "Operation not permitted")
 
@@ -267,7 +269,7 @@ def test_removing_what_cannot_be_removed_is_a_warning(tmp_path, manager, monkeyp
     assert "Operation not permitted" in caplog.text
 
 
-def test_only_a_better_one_replaces_the_best(tmp_path):
+def test_only_a_better_checkpoint_replaces_the_best(tmp_path):
     manager = checkpoints.Checkpoints(tmp_path)
     kept = []
     for step, accuracy in enumerate([0.5, 0.4, float("nan"), 0.5, 0.9, 0.8]):
@@ -286,7 +288,7 @@ def test_only_a_better_one_replaces_the_best(tmp_path):
     assert manager.all_steps() == []
 
 
-def test_lower_may_be_better_and_another_metric_begins_anew(tmp_path, caplog):
+def test_lower_may_be_better_and_another_metric_starts_over(tmp_path, caplog):
     manager = checkpoints.Checkpoints(tmp_path)
     for step, loss in enumerate([0.5, 0.6, 0.4]):
         manager.save_best(step, values(step), "loss", loss, higher_is_better=False)
@@ -295,19 +297,19 @@ def test_lower_may_be_better_and_another_metric_begins_anew(tmp_path, caplog):
     assert "held the best loss; it now holds the best accuracy" in caplog.text
 
 
-def test_a_damaged_record_of_the_best_is_said(tmp_path, caplog):
+def test_damaged_record_of_the_best_is_a_warning(tmp_path, caplog):
     manager = checkpoints.Checkpoints(tmp_path)
     assert checkpoints.best(tmp_path) is None
     manager.save_best(1, values(1), "accuracy", 0.9)
     (tmp_path / "best" / "best.json").write_text("{")
     assert manager.save_best(2, values(2), "accuracy", 0.1) is not None
-    assert "cannot be read: the best so far is unknown" in caplog.text
+    assert "The best so far is unknown" in caplog.text
     os.remove(tmp_path / "best" / "model.ckpt-2.index")
     assert checkpoints.best(tmp_path) is None
-    assert "names model.ckpt-2, which is not there" in caplog.text
+    assert "names model.ckpt-2, which does not exist" in caplog.text
 
 
-def test_the_index_goes_first_when_a_checkpoint_is_removed(tmp_path, manager):
+def test_index_is_removed_before_the_data(tmp_path, manager):
     (tmp_path / "model.ckpt-30.meta").write_bytes(b"")
     names = [os.path.basename(p) for p in _listing.files_of(str(tmp_path / "model.ckpt-30"))]
     assert names == [
@@ -315,7 +317,7 @@ def test_the_index_goes_first_when_a_checkpoint_is_removed(tmp_path, manager):
     ]  # fmt: skip
 
 
-def test_waiting_for_a_new_checkpoint(tmp_path, manager):
+def test_waiting_returns_the_next_checkpoint_or_none_at_the_timeout(tmp_path, manager):
     newest = str(tmp_path / "model.ckpt-30")
     assert checkpoints.wait_for_new_checkpoint(tmp_path) == newest
     assert checkpoints.wait_for_new_checkpoint(tmp_path, str(tmp_path / "model.ckpt-20")) == newest
@@ -325,7 +327,7 @@ def test_waiting_for_a_new_checkpoint(tmp_path, manager):
     assert checkpoints.wait_for_new_checkpoint(tmp_path / "later", None, 0.01, timeout=0.02) is None
 
 
-def test_waiting_says_so_now_and_then(tmp_path, monkeypatch, caplog):
+def test_waiting_is_logged_periodically(tmp_path, monkeypatch, caplog):
     from slim.checkpoints import _follow
 
     monkeypatch.setattr(_follow, "_SECONDS_BETWEEN_MESSAGES", 0.1)
@@ -333,28 +335,28 @@ def test_waiting_says_so_now_and_then(tmp_path, monkeypatch, caplog):
     assert 2 <= caplog.text.count("Waiting for a checkpoint in") <= 3
 
 
-def test_waiting_for_a_file_is_refused_at_once(tmp_path, manager):
+def test_waiting_for_a_regular_file_is_an_error(tmp_path, manager):
     for path in (tmp_path / "checkpoint", tmp_path / "model.ckpt-30"):
-        with pytest.raises(_checks.UserError, match="is a file; to wait for checkpoints, "):
+        with pytest.raises(_checks.UserError, match="is a file. Pass the directory of"):
             checkpoints.wait_for_new_checkpoint(path)
 
 
-def test_the_iterator_yields_each_newest_once_and_asks_when_to_stop(tmp_path, manager):
-    asked = []
+def test_iterator_yields_each_newest_checkpoint_once_until_timeout_fn_is_true(tmp_path, manager):
+    calls = []
 
     def enough():
-        asked.append(1)
-        if len(asked) == 2:
+        calls.append(1)
+        if len(calls) == 2:
             manager.save(40, values(40))
-        return len(asked) >= 4
+        return len(calls) >= 4
 
-    found = list(checkpoints.checkpoints_iterator(tmp_path, timeout=0.01, timeout_fn=enough))
-    assert [os.path.basename(prefix) for prefix in found] == ["model.ckpt-30", "model.ckpt-40"]
-    assert len(asked) == 4
+    prefixes = list(checkpoints.checkpoints_iterator(tmp_path, timeout=0.01, timeout_fn=enough))
+    assert [os.path.basename(prefix) for prefix in prefixes] == ["model.ckpt-30", "model.ckpt-40"]
+    assert len(calls) == 4
     assert len(list(checkpoints.checkpoints_iterator(tmp_path, timeout=0))) == 1
 
 
-def test_the_iterator_keeps_its_distance(tmp_path, manager):
+def test_iterator_waits_min_interval_secs(tmp_path, manager):
     times = []
     for _ in checkpoints.checkpoints_iterator(tmp_path, min_interval_secs=0.3, timeout=0.5):
         times.append(time.monotonic())

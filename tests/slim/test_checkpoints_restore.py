@@ -1,4 +1,4 @@
-"""Restoring: everything or nothing, under every strategy, and the original's assign functions."""
+"""Restoring: everything or nothing, under every strategy, and TF-Slim's assign functions."""
 
 import subprocess
 import sys
@@ -20,12 +20,12 @@ SAVED = {
 
 @pytest.fixture
 def prefix(tmp_path):
-    """A checkpoint of SAVED."""
+    """Returns the prefix of a checkpoint of SAVED."""
     return checkpoints.save(tmp_path / "model.ckpt-7", SAVED)
 
 
 def zeros(**shapes):
-    """Variables of -1 by name, `__` standing for `/`."""
+    """Returns variables of -1 by name, with `__` for `/`."""
     return {
         name.replace("__", "/"): tf.Variable(tf.fill(shape, -1.0), name=name.replace("__", "/"))
         for name, shape in shapes.items()
@@ -36,7 +36,7 @@ def untouched(variables):
     return all((variable.numpy() == -1).all() for variable in variables.values())
 
 
-def test_what_fits_is_restored_and_the_rest_is_told(prefix):
+def test_matching_variables_are_restored_and_the_others_reported(prefix):
     variables = zeros(net__weights=[2, 3], net__biases=[3])
     report = checkpoints.restore(prefix, variables)
     assert report.restored == ("net/weights", "net/biases")
@@ -46,7 +46,7 @@ def test_what_fits_is_restored_and_the_rest_is_told(prefix):
         np.testing.assert_array_equal(variable, SAVED[name])
 
 
-def test_missing_names_are_refused_unless_allowed(prefix):
+def test_missing_variables_are_errors_unless_allowed(prefix):
     variables = zeros(net__biases=[3], net__gamma=[3], net__beta=[3])
     message = r"has 1 of 3 variables. Missing: net/gamma, net/beta. Pass strict=False"
     with pytest.raises(_checks.UserError, match=message):
@@ -57,28 +57,32 @@ def test_missing_names_are_refused_unless_allowed(prefix):
     assert variables["net/biases"].numpy()[2] == 2
 
 
-def test_another_network_is_refused_even_if_names_may_be_missing(prefix):
+def test_checkpoint_of_another_network_is_an_error_even_if_variables_may_be_missing(prefix):
     variables = zeros(resnet__weights=[2, 3])
-    message = r"has 0 of 1 variables: it is another network's. Missing: resnet/weights. It holds: g"
+    message = (
+        r"has 0 of 1 variables: it is of another network. Missing: resnet/weights. It contains: g"
+    )
     with pytest.raises(_checks.UserError, match=message):
         checkpoints.restore(prefix, variables, strict=False)
 
 
-def test_another_shape_is_refused_with_both_shapes_or_skipped(prefix):
+def test_shape_mismatch_is_an_error_with_both_shapes_or_skipped(prefix):
     variables = zeros(net__biases=[3], net__weights=[2, 5])
-    message = r"does not fit: net/weights has shape \[2, 3\] in it and \[2, 5\] here. Exclude"
+    message = (
+        r"does not fit: net/weights: checkpoint shape \[2, 3\], network shape \[2, 5\]. Exclude"
+    )
     with pytest.raises(_checks.UserError, match=message):
         checkpoints.restore(prefix, variables)
     assert untouched(variables)
     assert checkpoints.compare(prefix, variables).mismatched[0].name == "net/weights"
     assert untouched(variables)
     report = checkpoints.restore(prefix, variables, skip_mismatched=True)
-    assert [m.wanted.shape for m in report.mismatched] == [(2, 5)]
+    assert [m.expected.shape for m in report.mismatched] == [(2, 5)]
     assert report.restored == ("net/biases",)
     assert variables["net/weights"].numpy().max() == -1
 
 
-def test_types_are_converted_within_their_kind_only(prefix):
+def test_dtypes_are_converted_within_their_kind_only(prefix):
     variables = {
         "global_step": tf.Variable(0, dtype=tf.int32),
         "net/weights": tf.Variable(tf.zeros([2, 3], tf.bfloat16)),
@@ -88,11 +92,13 @@ def test_types_are_converted_within_their_kind_only(prefix):
     np.testing.assert_array_equal(
         tf.cast(variables["net/weights"], tf.float32), SAVED["net/weights"]
     )
-    with pytest.raises(_checks.UserError, match="global_step is int64 in it and float32 here"):
+    with pytest.raises(
+        _checks.UserError, match="global_step: checkpoint type int64, network type float32"
+    ):
         checkpoints.restore(prefix, {"global_step": tf.Variable(0.0)})
 
 
-def test_damage_found_late_leaves_every_variable_as_it_was(tmp_path, prefix):
+def test_damage_in_the_last_variable_leaves_all_variables_unchanged(tmp_path, prefix):
     variables = zeros(net__biases=[3], net__weights__Momentum=[2, 3])
     data = tmp_path / "model.ckpt-7.data-00000-of-00001"
     data.write_bytes(data.read_bytes()[:-1])
@@ -131,13 +137,13 @@ for values, expected in ((weights.values, [1, 2, 3]), (moving.values, [0.5, 0.5,
 
 
 @pytest.mark.slow
-def test_mirrored_variables_are_saved_once_and_restored_on_every_replica(tmp_path):
+def test_mirrored_variables_are_saved_once_and_restored_on_each_replica(tmp_path):
     command = [sys.executable, "-c", MIRRORED, str(tmp_path / "m")]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr[-2000:]
 
 
-def test_assign_from_checkpoint_takes_a_list_or_names_and_any_path(tmp_path, prefix):
+def test_assign_from_checkpoint_accepts_lists_dicts_and_any_path(tmp_path, prefix):
     variables = zeros(net__weights=[2, 3], net__biases=[3])
     function = checkpoints.assign_from_checkpoint_fn(tmp_path, list(variables.values()))
     assert untouched(variables)
@@ -149,9 +155,9 @@ def test_assign_from_checkpoint_takes_a_list_or_names_and_any_path(tmp_path, pre
     assert other.numpy().tolist() == [0, 1, 2]
 
 
-def test_assign_from_checkpoint_with_missing_variables(prefix):
+def test_assign_from_checkpoint_may_ignore_missing_variables(prefix):
     variables = zeros(net__biases=[3], net__beta=[3])
-    message = "has 1 of 2 variables. Missing: net/beta. Pass ignore_missing_vars=True to leave"
+    message = "has 1 of 2 variables. Missing: net/beta. Pass ignore_missing_vars=True to skip"
     with pytest.raises(_checks.UserError, match=message):
         checkpoints.assign_from_checkpoint(prefix, variables)
     assert untouched(variables)
@@ -161,7 +167,7 @@ def test_assign_from_checkpoint_with_missing_variables(prefix):
         checkpoints.assign_from_checkpoint(prefix, zeros(x=[1]), ignore_missing_vars=True)
 
 
-def test_assign_from_checkpoint_reshapes_if_asked(prefix):
+def test_assign_from_checkpoint_reshapes_on_request(prefix):
     variables = zeros(net__biases=[3], net__weights=[1, 1, 6])
     message = r"Variable 'net/weights' has shape \[1, 1, 6\], its value \[2, 3\]"
     with pytest.raises(_checks.UserError, match=message):
@@ -173,17 +179,17 @@ def test_assign_from_checkpoint_reshapes_if_asked(prefix):
         checkpoints.assign_from_checkpoint(prefix, zeros(net__biases=[5]), reshape_variables=True)
 
 
-def test_assign_from_checkpoint_refuses_unclear_lists(tmp_path, prefix):
+def test_assign_from_checkpoint_rejects_ambiguous_lists(tmp_path, prefix):
     with pytest.raises(_checks.UserError, match="var_list is empty: there is nothing to assign"):
         checkpoints.assign_from_checkpoint_fn(prefix, [])
     twins = [tf.Variable(0.0, name="a"), tf.Variable(0.0, name="a")]
-    with pytest.raises(_checks.UserError, match="Two variables of var_list are called 'a'"):
+    with pytest.raises(_checks.UserError, match="Two variables of var_list have the name 'a'"):
         checkpoints.assign_from_checkpoint_fn(prefix, twins)
     with pytest.raises(_checks.UserError, match=r"No checkpoint at \S*model.ckpt-8. Nearest: "):
         checkpoints.assign_from_checkpoint_fn(tmp_path / "model.ckpt-8", twins[:1])
 
 
-def test_assign_from_values():
+def test_assign_from_values_assigns_by_name():
     variables = zeros(a=[2], b=[1])
     checkpoints.assign_from_values_fn({"a": [1.0, 2.0]}, variables)()
     assert variables["a"].numpy().tolist() == [1, 2]
@@ -197,7 +203,7 @@ def test_assign_from_values():
         assert variables["b"].numpy() == [-1]
 
 
-def test_assign_from_values_knows_the_current_store():
+def test_assign_from_values_uses_the_current_store():
     store = slim.VariableStore()
     with store.as_default():
         weights = slim.model_variable("net/weights", [2], initializer=slim.zeros_initializer())

@@ -1,4 +1,4 @@
-"""Both ways with TensorFlow 1's Saver, formats V1 and V2, bit for bit."""
+"""Compatibility with TensorFlow 1's Saver in both directions, formats V1 and V2."""
 
 import os
 
@@ -18,7 +18,7 @@ VALUES = {
 
 
 def graph_variables(values):
-    """Reference variables of a TF 1 graph, as the original makes them."""
+    """Creates reference variables in a graph, as TF-Slim does."""
     return {
         name: tf1.get_variable(name, initializer=value, use_resource=False)
         for name, value in values.items()
@@ -26,10 +26,10 @@ def graph_variables(values):
 
 
 @pytest.fixture(params=["V1", "V2", "V2 sharded"])
-def original(request, tmp_path):
-    """A directory with what the original's Saver writes for VALUES."""
+def tf_slim_run(request, tmp_path):
+    """Returns a directory in which TensorFlow 1's Saver saved VALUES."""
     version, _, sharded = request.param.partition(" ")
-    directory = tmp_path / "original [1]*"
+    directory = tmp_path / "run [1]*"
     directory.mkdir()
     with tf.Graph().as_default(), tf1.Session() as session:
         graph_variables(VALUES)
@@ -43,29 +43,29 @@ def original(request, tmp_path):
 
 
 @pytest.mark.parametrize("state_file", [True, False])
-def test_the_originals_checkpoints_are_found_and_read(original, state_file):
+def test_tf_slims_checkpoints_are_located_and_read(tf_slim_run, state_file):
     if not state_file:
-        (original / "checkpoint").unlink()
-    prefix = checkpoints.find(original)
-    assert prefix == str(original / "model.ckpt-3") == checkpoints.find(prefix + ".meta")
+        (tf_slim_run / "checkpoint").unlink()
+    prefix = checkpoints.find(tf_slim_run)
+    assert prefix == str(tf_slim_run / "model.ckpt-3") == checkpoints.find(prefix + ".meta")
     reader = checkpoints.read(prefix)
     assert set(reader.variables()) == set(VALUES)
     for name, value in VALUES.items():
         assert reader.variables()[name] == (value.shape, value.dtype)
         assert reader.get(name).tobytes() == value.tobytes()
     variables = {name: tf.Variable(tf.zeros_like(value)) for name, value in VALUES.items()}
-    assert checkpoints.Checkpoints(original).restore_latest(variables).step == 3
+    assert checkpoints.Checkpoints(tf_slim_run).restore_latest(variables).step == 3
     assert all(variables[name].numpy().tobytes() == VALUES[name].tobytes() for name in VALUES)
 
 
-def test_rotation_in_a_directory_of_the_original_removes_all_its_files(original):
-    checkpoints.Checkpoints(original, max_to_keep=1).save(4, VALUES)
-    assert sorted(os.listdir(original)) == [
+def test_rotation_in_a_tf_slim_run_removes_all_files_of_a_checkpoint(tf_slim_run):
+    checkpoints.Checkpoints(tf_slim_run, max_to_keep=1).save(4, VALUES)
+    assert sorted(os.listdir(tf_slim_run)) == [
         "checkpoint", "model.ckpt-4.data-00000-of-00001", "model.ckpt-4.index",
     ]  # fmt: skip
 
 
-def test_ours_is_restored_by_the_originals_saver(tmp_path):
+def test_our_checkpoint_is_restored_by_tensorflow_1s_saver(tmp_path):
     checkpoints.Checkpoints(tmp_path).save(5, VALUES)
     with tf.Graph().as_default(), tf1.Session() as session:
         variables = graph_variables({name: np.zeros_like(v) for name, v in VALUES.items()})
@@ -74,7 +74,7 @@ def test_ours_is_restored_by_the_originals_saver(tmp_path):
             assert session.run(variable).tobytes() == VALUES[name].tobytes()
 
 
-def test_ours_has_the_bytes_of_the_originals(tmp_path):
+def test_our_checkpoint_has_the_bytes_of_tensorflow_1s(tmp_path):
     ours = tmp_path / "ours"
     checkpoints.save(ours, VALUES)
     with tf.Graph().as_default(), tf1.Session() as session:
@@ -87,7 +87,7 @@ def test_ours_has_the_bytes_of_the_originals(tmp_path):
 
 @pytest.fixture
 def old(tmp_path):
-    """A V1 file."""
+    """Returns a checkpoint in the format V1."""
     with tf.Graph().as_default(), tf1.Session() as session:
         graph_variables(VALUES)
         session.run(tf1.global_variables_initializer())
@@ -97,17 +97,17 @@ def old(tmp_path):
 
 
 @pytest.mark.parametrize("size", [0, 1, 40, 2000, -1])
-def test_a_truncated_v1_file(old, size):
+def test_truncated_v1_file_is_damaged(old, size):
     os.truncate(old, size if size >= 0 else old.stat().st_size - 1)
     with pytest.raises(_checks.RunError, match=rf"Checkpoint {old}: {old} is truncated"):
         checkpoints.verify(checkpoints.find(old))
 
 
-def test_a_flipped_bit_in_a_v1_file_is_found_or_harmless(old):
-    sound, found = old.read_bytes(), []
-    positions = range(0, len(sound), 41)
+def test_flipped_bit_in_a_v1_file_is_detected_or_harmless(old):
+    intact, messages = old.read_bytes(), []
+    positions = range(0, len(intact), 41)
     for position in positions:
-        broken = bytearray(sound)
+        broken = bytearray(intact)
         broken[position] ^= 4
         old.write_bytes(broken)
         try:
@@ -115,6 +115,6 @@ def test_a_flipped_bit_in_a_v1_file_is_found_or_harmless(old):
             assert set(reader.variables()) == set(VALUES)
             assert all(reader.get(n).tobytes() == v.tobytes() for n, v in VALUES.items())
         except _checks.RunError as error:
-            found.append(str(error))
-    assert len(found) > len(positions) / 2
-    assert all(str(old) in message for message in found)
+            messages.append(str(error))
+    assert len(messages) > len(positions) / 2
+    assert all(str(old) in message for message in messages)

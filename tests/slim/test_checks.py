@@ -14,15 +14,15 @@ def test_suggest_names_the_nearest_values():
     assert _checks.suggest("inception_v3", known) == (
         "; did you mean 'inception_v2' or 'inception_v1'?"
     )
-    assert _checks.suggest("inception_v3", known, most=1) == "; did you mean 'inception_v2'?"
+    assert _checks.suggest("inception_v3", known[1:]) == "; did you mean 'inception_v2'?"
 
 
-def test_suggest_is_silent_where_nothing_is_near():
+def test_suggest_is_empty_without_a_near_value():
     assert _checks.suggest("resnet", ["vgg_16", "lenet_old_style_name"]) == ""
     assert _checks.suggest("resnet", []) == ""
 
 
-def test_listed_cuts_long_lists_and_counts_the_rest():
+def test_listed_shortens_long_lists_and_counts_the_rest():
     assert _checks.listed(["a", 2, "c"]) == "a, 2, c"
     assert _checks.listed("abcde", most=2) == "a, b, ... (3 more)"
     assert _checks.listed([]) == ""
@@ -41,7 +41,7 @@ def test_one_of_returns_the_value():
         (None, "padding=None is not known. Known: SAME, VALID"),
     ],
 )
-def test_one_of_says_what_came_and_what_is_known(value, message):
+def test_one_of_error_has_the_value_and_the_allowed_ones(value, message):
     with pytest.raises(_checks.UserError) as refusal:
         _checks.one_of("padding", value, ["SAME", "VALID"])
     assert str(refusal.value) == message
@@ -57,44 +57,44 @@ def test_one_of_says_what_came_and_what_is_known(value, message):
         (_checks.non_negative, [], float("nan"), "steps=nan must not be negative"),
     ],
 )
-def test_ranges_of_numbers(check, good, bad, message):
+def test_range_checks_accept_and_reject_numbers(check, good, bad, message):
     for value in good:
         check(steps=value)
     with pytest.raises(_checks.UserError, match=f"^{re.escape(message)}$"):
         check(first=1, steps=bad)
 
 
-def test_in_range_holds_its_ends():
+def test_in_range_includes_its_ends():
     _checks.in_range(0.0, 1.0, lowest=0.0, highest=1.0, missing=None)
     for bad in (-0.1, 1.1, float("nan")):
         with pytest.raises(_checks.UserError, match=f"^rate={bad} must lie between 0.0 and 1.0$"):
             _checks.in_range(0.0, 1.0, rate=bad)
 
 
-def test_a_missing_extra_comes_with_its_command():
+def test_missing_extra_is_an_error_with_the_install_command():
     _checks.installed({"tensorflow": "tensorflow"})
-    # By the names of packages: `slim` is somebody else's on the index.
+    # Names of packages, because `slim` on the index is another project.
     message = "^no-such is not installed; install it with: pip install tensorflow no-such$"
     with pytest.raises(_checks.UserError, match=message):
         _checks.installed({"tensorflow": "tensorflow", "no_such": "no-such"})
 
 
-def test_a_mistake_is_a_value_error_and_a_failed_run_is_not():
+def test_user_error_is_a_value_error_and_run_error_is_not():
     assert issubclass(_checks.UserError, ValueError)
     assert issubclass(_checks.RunError, RuntimeError)
 
 
-def test_an_unknown_name_of_the_package_is_an_attribute_error():
+def test_unknown_attribute_of_slim_is_an_attribute_error():
     with pytest.raises(AttributeError, match="module 'slim' has no attribute 'conv4d'"):
         slim.conv4d  # noqa: B018
 
 
-def test_the_package_lists_its_names_sorted():
+def test_dir_of_slim_is_sorted():
     assert dir(slim) == sorted(slim.__all__)
     assert {"arg_scope", "conv2d", "losses"} <= set(dir(slim))
 
 
-def test_the_floor_without_tensorflow_stays_without_it():
+def test_modules_without_tensorflow_do_not_load_it():
     program = (
         "import sys, slim, slim._checks\n"
         "slim.arg_scope, dir(slim)\n"

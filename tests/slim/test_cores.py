@@ -7,8 +7,8 @@ import pytest
 from slim import _cores
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux gives cores to processes")
-def test_only_cores_that_may_be_used_count():
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs CPU affinity (Linux)")
+def test_only_usable_cores_are_counted():
     allowed = os.sched_getaffinity(0)
     assert _cores.usable_cores() == len(allowed)
     os.sched_setaffinity(0, [min(allowed)])
@@ -18,7 +18,7 @@ def test_only_cores_that_may_be_used_count():
         os.sched_setaffinity(0, allowed)
 
 
-def test_a_system_that_gives_all_cores_to_all(monkeypatch):
+def test_cores_without_sched_getaffinity_are_all_cores(monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     assert _cores.usable_cores() == os.cpu_count()
     monkeypatch.setattr(os, "cpu_count", lambda: None)

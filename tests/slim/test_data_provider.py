@@ -1,4 +1,4 @@
-"""The provider and the parallel reader: every record, in which order, and what is refused."""
+"""The provider and the parallel reader: completeness, order and invalid arguments."""
 
 import collections
 import itertools
@@ -54,7 +54,7 @@ def label_in(record):
 @pytest.mark.parametrize("shuffle", [True, False])
 @pytest.mark.parametrize("num_readers", [1, 2, 16])
 @pytest.mark.parametrize("capacity", [1, 5, 256])
-def test_each_record_once_an_epoch(dataset, shuffle, num_readers, capacity):
+def test_each_record_is_read_once_per_epoch(dataset, shuffle, num_readers, capacity):
     provider = slim.data.DatasetDataProvider(
         dataset, num_readers, shuffle, common_queue_capacity=capacity
     )
@@ -67,7 +67,7 @@ def test_without_shuffle_one_reader_keeps_the_order(dataset):
     assert labels(provider, 2 * TOTAL) == 2 * list(range(TOTAL))
 
 
-def test_the_order_is_the_seeds_and_another_in_each_epoch(dataset):
+def test_order_depends_on_the_seed_and_the_epoch(dataset):
     def order(seed, num_readers=2):
         provider = slim.data.DatasetDataProvider(dataset, num_readers, seed=seed)
         return labels(provider, 2 * TOTAL)
@@ -79,14 +79,14 @@ def test_the_order_is_the_seeds_and_another_in_each_epoch(dataset):
 
 
 @pytest.mark.slow
-def test_the_first_of_a_random_order_is_any_record_of_the_buffer(dataset):
+def test_first_shuffled_record_is_any_of_the_buffer(dataset):
     first = collections.Counter(
         labels(slim.data.DatasetDataProvider(dataset, seed=seed), 1)[0] for seed in range(60)
     )
     assert len(first) > TOTAL // 2
 
 
-def test_items_belong_together_in_the_order_asked_for(dataset):
+def test_items_of_one_record_are_returned_in_the_requested_order(dataset):
     provider = slim.data.DatasetDataProvider(dataset)
     assert provider.list_items() == ["label", "name"]
     assert provider.num_samples() == TOTAL
@@ -95,7 +95,7 @@ def test_items_belong_together_in_the_order_asked_for(dataset):
         assert name.numpy() == b"record %d" % label
 
 
-def test_an_unknown_item_uses_no_example_up(dataset):
+def test_unknown_item_is_an_error_that_consumes_no_example(dataset):
     provider = slim.data.DatasetDataProvider(dataset, shuffle=False, num_epochs=1)
     with pytest.raises(_checks.UserError, match="item='lable' is not known; did you mean 'label'"):
         provider.get(["lable"])
@@ -104,25 +104,25 @@ def test_an_unknown_item_uses_no_example_up(dataset):
     assert labels(provider, 1) == [0]
 
 
-def test_epochs_end(dataset):
+def test_provider_ends_after_num_epochs(dataset):
     provider = slim.data.DatasetDataProvider(dataset, num_epochs=2)
     assert sorted(labels(provider, 2 * TOTAL)) == sorted(2 * list(range(TOTAL)))
     with pytest.raises(StopIteration):
         provider.get(["label"])
 
 
-def test_as_a_pipeline(dataset):
+def test_provider_as_a_tf_data_pipeline(dataset):
     provider = slim.data.DatasetDataProvider(dataset, num_epochs=1, seed=5)
     taken = labels(provider, 3)
     batches = list(provider.dataset(["label", "name"]).batch(8))
     assert [len(batch["label"]) for batch in batches] == [8, 8, 4]
-    found = [int(label) for batch in batches for label in batch["label"]]
-    assert found[:3] == taken
-    assert labels(provider, TOTAL - 3) == found[3:]
+    values = [int(label) for batch in batches for label in batch["label"]]
+    assert values[:3] == taken
+    assert labels(provider, TOTAL - 3) == values[3:]
 
 
 @pytest.mark.parametrize(
-    "argument, told",
+    "argument, message",
     [
         ({"num_readers": 0}, "num_readers=0 must be positive"),
         ({"num_epochs": 0}, "num_epochs=0 must be positive"),
@@ -131,19 +131,19 @@ def test_as_a_pipeline(dataset):
         ({"seed": -1}, "seed=-1 must"),
     ],
 )
-def test_numbers_out_of_range(dataset, argument, told):
-    with pytest.raises(_checks.UserError, match=told):
+def test_arguments_out_of_range_are_errors(dataset, argument, message):
+    with pytest.raises(_checks.UserError, match=message):
         slim.data.DatasetDataProvider(dataset, **argument)
 
 
 @pytest.mark.parametrize("argument", ["reader_kwargs", "record_key", "scope"])
-def test_arguments_of_queues_are_refused(dataset, argument):
+def test_queue_arguments_are_not_supported(dataset, argument):
     with pytest.raises(TypeError, match=argument):
         slim.data.DatasetDataProvider(dataset, **{argument: None})
 
 
-def test_a_dataset_and_its_provider_as_the_originals_scripts_make_them(dataset):
-    made = slim.dataset.Dataset(
+def test_dataset_and_provider_accept_tf_slims_arguments(dataset):
+    created = slim.dataset.Dataset(
         data_sources=dataset.data_sources[0][:-1].replace("[", "[[]") + "*",
         decoder=slim.tfexample_decoder.TFExampleDecoder(
             {"label": tf.io.FixedLenFeature([], tf.int64)},
@@ -154,19 +154,21 @@ def test_a_dataset_and_its_provider_as_the_originals_scripts_make_them(dataset):
         num_classes=TOTAL,
         labels_to_names=None,
     )
-    assert made.data_sources == dataset.data_sources
-    assert made.shard_counts == (None, None, None)
+    assert created.data_sources == dataset.data_sources
+    assert created.shard_counts == (None, None, None)
     settings = {"common_queue_capacity": 20, "seed": 1}
-    provider = slim.dataset_data_provider.DatasetDataProvider(made, common_queue_min=10, **settings)
-    found = labels(provider, TOTAL)
-    assert sorted(found) == list(range(TOTAL))
-    assert found == labels(slim.data.DatasetDataProvider(made, **settings), TOTAL)
+    provider = slim.dataset_data_provider.DatasetDataProvider(
+        created, common_queue_min=10, **settings
+    )
+    values = labels(provider, TOTAL)
+    assert sorted(values) == list(range(TOTAL))
+    assert values == labels(slim.data.DatasetDataProvider(created, **settings), TOTAL)
 
 
 # ---- the reader ----------------------------------------------------------------------------------
 
 
-def test_parallel_read(dataset):
+def test_parallel_read_reads_each_record_once(dataset):
     read = parallel_reader.parallel_read(dataset.data_sources, num_epochs=2, seed=1)
     assert sorted(label_in(record) for record in read) == sorted(2 * list(range(TOTAL)))
     again = [label_in(record) for record in read]
@@ -175,12 +177,12 @@ def test_parallel_read(dataset):
     assert len(list(itertools.islice(endless, 5 * TOTAL))) == 5 * TOTAL
 
 
-def test_single_pass_read(dataset):
+def test_single_pass_read_keeps_the_order(dataset):
     read = parallel_reader.single_pass_read(dataset.data_sources)
     assert [label_in(record) for record in read] == list(range(TOTAL))
 
 
-def test_get_data_files(dataset, tmp_path):
+def test_get_data_files_expands_patterns(dataset, tmp_path):
     for name in ("b-1", "b-0", "c"):
         (tmp_path / name).touch()
     (tmp_path / "b-2").mkdir()
@@ -194,12 +196,12 @@ def test_get_data_files(dataset, tmp_path):
     assert parallel_reader.get_data_files(dataset.data_sources) == list(dataset.data_sources)
     with pytest.raises(_checks.UserError, match="data_sources='.*/d-.*' matches no file"):
         parallel_reader.get_data_files(str(tmp_path / "d-*"))
-    with pytest.raises(_checks.UserError, match="data_sources has no files to read"):
+    with pytest.raises(_checks.UserError, match="data_sources is empty: there are no"):
         parallel_reader.parallel_read([])
 
 
 @pytest.mark.parametrize("global_seed", [0, 7])
-def test_the_order_is_not_that_of_tensorflows_own_seed(dataset, global_seed):
-    wanted = labels(slim.data.DatasetDataProvider(dataset, seed=3), TOTAL)
+def test_order_is_independent_of_tensorflows_global_seed(dataset, global_seed):
+    expected = labels(slim.data.DatasetDataProvider(dataset, seed=3), TOTAL)
     tf.random.set_seed(global_seed)
-    assert labels(slim.data.DatasetDataProvider(dataset, seed=3), TOTAL) == wanted
+    assert labels(slim.data.DatasetDataProvider(dataset, seed=3), TOTAL) == expected

@@ -24,7 +24,7 @@ def batches(size=10):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A run of 6 steps with a checkpoint each 2 steps, and averages."""
+    """Returns the directory of a run of 6 steps with averages and a checkpoint every 2 steps."""
     folder = tmp_path_factory.mktemp("run")
     op = tiny.train_op(moving_average_decay=0.5)
     learning.train(
@@ -39,7 +39,7 @@ def run(tmp_path_factory):
 
 
 def by_hand(prefix, average=False):
-    """The accuracy over all images at once."""
+    """Returns the accuracy over all images in one batch."""
     store = slim.VariableStore(seed=0)
     images, labels = tiny.arrays()
     with store.as_default():
@@ -53,7 +53,7 @@ def by_hand(prefix, average=False):
 
 
 def scalars(folder):
-    """Returns (step, name, value) of all event files in a folder, in the order of their writing."""
+    """Returns (step, name, value) from the event files of a directory, in order of writing."""
     events = [
         tf.compat.v1.Event.FromString(record.numpy())
         for path in folder.glob("events*")
@@ -66,7 +66,7 @@ def scalars(folder):
     ]
 
 
-def test_each_example_counts_once_whatever_the_batches(run):
+def test_each_example_counts_once_for_any_batch_size(run):
     results = [
         evaluation.evaluate_once(run, None, batches(size), eval_fn, METRICS) for size in (10, 64)
     ]
@@ -75,13 +75,13 @@ def test_each_example_counts_once_whatever_the_batches(run):
     assert results[0]["recall"] >= results[0]["accuracy"]
 
 
-def test_any_checkpoint_may_be_named(run):
+def test_a_named_checkpoint_is_evaluated(run):
     prefix = f"{run}/model.ckpt-2"
     results = evaluation.evaluate_once(prefix, None, batches(), eval_fn, METRICS)
     assert results["accuracy"] == by_hand(prefix)
 
 
-def test_results_are_written_at_the_checkpoints_step(run, tmp_path):
+def test_results_are_written_at_the_step_of_the_checkpoint(run, tmp_path):
     results = evaluation.evaluate_once(
         f"{run}/model.ckpt-4", tmp_path / "eval", batches(), eval_fn, METRICS
     )
@@ -91,14 +91,14 @@ def test_results_are_written_at_the_checkpoints_step(run, tmp_path):
         assert value == pytest.approx(results[name])
 
 
-def test_a_number_of_batches(run):
+def test_num_evals_limits_the_number_of_batches(run):
     images, labels = tiny.arrays()
     results = evaluation.evaluate_once(run, None, batches(8), eval_fn, METRICS, num_evals=2)
     first = tf.data.Dataset.from_tensors((images[:16], labels[:16]))
     assert results == evaluation.evaluate_once(run, None, first, eval_fn, METRICS)
 
 
-def test_averages_by_another_name(run):
+def test_moving_averages_are_restored_by_their_names(run):
     def average(name):
         return f"{name}/ExponentialMovingAverage"
 
@@ -108,7 +108,7 @@ def test_averages_by_another_name(run):
     assert results["accuracy"] == by_hand(checkpoints.find(run), average=True)
 
 
-def test_variables_may_be_left_alone(run):
+def test_variables_renamed_to_none_are_not_restored(run):
     def extra(images, labels):
         with slim.variable_scope("more"):
             bias = slim.variable("bias", initializer=np.zeros(tiny.CLASSES, np.float32))
@@ -130,23 +130,23 @@ def test_batches_may_be_dictionaries(run):
     assert by_name == evaluation.evaluate_once(run, None, batches(), eval_fn, METRICS)
 
 
-def test_metrics_and_answers_have_to_be_the_same(run):
+def test_eval_fn_with_other_keys_than_metrics_is_an_error(run):
     message = r"eval_fn answers for \['accuracy', 'recall'\], but the metrics are \['accuracy'\]"
     with pytest.raises(ValueError, match=message):
         evaluation.evaluate_once(run, None, batches(), eval_fn, {"accuracy": metrics.Accuracy})
 
 
-def test_no_batches(run):
+def test_empty_dataset_is_an_error(run):
     with pytest.raises(ValueError, match="batches is empty"):
         evaluation.evaluate_once(run, None, batches().take(0), eval_fn, METRICS)
 
 
-def test_no_checkpoint(tmp_path):
+def test_directory_without_a_checkpoint_is_an_error(tmp_path):
     with pytest.raises(_checks.UserError, match="No checkpoint in"):
         evaluation.evaluate_once(str(tmp_path), None, batches(), eval_fn, METRICS)
 
 
-def test_numbers_out_of_range(run):
+def test_arguments_out_of_range_are_errors(run):
     with pytest.raises(_checks.UserError, match="num_evals=0 must be positive"):
         evaluation.evaluate_once(run, None, batches(), eval_fn, METRICS, num_evals=0)
     with pytest.raises(_checks.UserError, match="max_number_of_evaluations=0 must be positive"):
@@ -161,7 +161,7 @@ def loop(folder, logdir=None, fn=eval_fn, **arguments):
 
 
 def copy(run, folder, step):
-    """Writes a checkpoint of the run again, as a trainer would."""
+    """Copies a checkpoint of the run to a directory, as a trainer would save it."""
     reader = checkpoints.read(f"{run}/model.ckpt-{step}")
     tensors = {name: reader.get(name) for name in reader.variables()}
     return checkpoints.save(folder / f"model.ckpt-{step}", tensors)
@@ -170,11 +170,11 @@ def copy(run, folder, step):
 def test_the_loop_evaluates_each_new_checkpoint_once(run, tmp_path):
     folder = tmp_path / "run"
     copy(run, folder, 2)
-    left = [6, 4]
+    steps = [6, 4]
 
     def more():
-        if left:
-            copy(run, folder, left.pop())
+        if steps:
+            copy(run, folder, steps.pop())
         return False
 
     results = loop(folder, tmp_path / "eval", timeout_fn=more, max_number_of_evaluations=3)
@@ -187,19 +187,19 @@ def test_the_loop_ends_at_the_timeout(run, tmp_path):
     assert loop(run)["accuracy"] == by_hand(f"{run}/model.ckpt-6")
 
 
-def test_timeout_fn_decides(tmp_path):
+def test_timeout_fn_ends_the_loop_when_true(tmp_path):
     answers = [False, False, True]
     assert loop(tmp_path, timeout_fn=lambda: answers.pop(0)) is None
     assert answers == []
 
 
-def test_a_checkpoint_that_disappears_is_left_out(run, tmp_path, caplog):
+def test_checkpoint_that_disappears_is_skipped_with_a_warning(run, tmp_path, caplog):
     folder = tmp_path / "run"
     copy(run, folder, 2)
     removed = []
 
     def fn(images, labels):
-        # The first checkpoint goes while the network is built, before it is read.
+        # The first checkpoint is removed while the network is built, before it is read.
         if not removed:
             for path in sorted(folder.glob("model.ckpt-2*")):
                 path.unlink()

@@ -8,7 +8,7 @@ import pytest
 from slim import _files
 
 
-def test_open_regular_follows_links_and_refuses_what_is_not_a_file(tmp_path):
+def test_open_regular_follows_links_and_rejects_special_files(tmp_path):
     (tmp_path / "file").write_bytes(b"abc")
     (tmp_path / "link").symlink_to("file")
     os.mkfifo(tmp_path / "fifo")
@@ -24,7 +24,7 @@ def test_open_regular_follows_links_and_refuses_what_is_not_a_file(tmp_path):
         _files.open_regular("/dev/zero")
 
 
-def test_read_bounded_refuses_a_larger_file(tmp_path):
+def test_read_bounded_rejects_a_larger_file(tmp_path):
     (tmp_path / "file").write_bytes(b"abc")
     assert _files.read_bounded(tmp_path / "file", 3) == b"abc"
     with pytest.raises(OSError, match="larger than 2 bytes") as caught:
@@ -56,7 +56,7 @@ def test_create_exclusive_replaces_nothing(tmp_path):
     assert (tmp_path / "new").read_bytes() == b"abc"
 
 
-def test_kind_of_names_what_a_path_is(tmp_path):
+def test_kind_of_returns_the_kind_of_a_path(tmp_path):
     (tmp_path / "link").symlink_to("nowhere")
     assert _files.kind_of(tmp_path / "link") == "a link"
     assert _files.kind_of(tmp_path) == "a directory"

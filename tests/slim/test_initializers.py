@@ -18,7 +18,7 @@ SPREAD = [((400, 300), 400, 300), ((3, 3, 64, 128), 576, 1152)]
 
 
 @pytest.mark.parametrize("shape, fan_in, fan_out", FANS)
-def test_xavier_fills_its_uniform_bounds_and_does_not_pass_them(shape, fan_in, fan_out):
+def test_xavier_samples_fill_their_uniform_bounds(shape, fan_in, fan_out):
     values = slim.xavier_initializer(seed=1)(shape).numpy()
     limit = math.sqrt(6 / (fan_in + fan_out))
     assert values.shape == shape
@@ -30,11 +30,13 @@ def test_xavier_fills_its_uniform_bounds_and_does_not_pass_them(shape, fan_in, f
 @pytest.mark.parametrize("factor", [1.0, 2.0])
 @pytest.mark.parametrize("mode", ["FAN_IN", "FAN_OUT", "FAN_AVG"])
 @pytest.mark.parametrize("uniform", [False, True])
-def test_variance_scaling_has_its_variance(shape, fan_in, fan_out, factor, mode, uniform):
+def test_variance_scaling_samples_have_the_expected_variance(
+    shape, fan_in, fan_out, factor, mode, uniform
+):
     n = {"FAN_IN": fan_in, "FAN_OUT": fan_out, "FAN_AVG": (fan_in + fan_out) / 2}[mode]
     initializer = slim.variance_scaling_initializer(factor, mode, uniform, seed=2)
     values = initializer(shape).numpy()
-    # The truncated one has 1.3 instead of 1 / 0.87962566 ** 2 = 1.2924: 0.6 % more.
+    # TF-Slim uses 1.3 instead of 1 / 0.87962566 ** 2 = 1.2924: 0.6 % more.
     assert np.var(values) == pytest.approx(factor / n, rel=0.03)
     assert np.mean(values) == pytest.approx(0, abs=0.02 * math.sqrt(factor / n))
     bound = math.sqrt(3 * factor / n) if uniform else 2 * math.sqrt(1.3 * factor / n)
@@ -42,32 +44,32 @@ def test_variance_scaling_has_its_variance(shape, fan_in, fan_out, factor, mode,
     assert np.abs(values).max() > 0.99 * bound
 
 
-def test_the_normal_xavier_is_variance_scaling_by_the_mean_fan():
+def test_normal_xavier_equals_variance_scaling_by_the_mean_fan():
     xavier = slim.xavier_initializer(uniform=False, seed=3)([30, 20])
     expected = slim.variance_scaling_initializer(1.0, "FAN_AVG", uniform=False, seed=3)([30, 20])
     np.testing.assert_array_equal(xavier, expected)
     assert slim.xavier_initializer_conv2d is slim.xavier_initializer
 
 
-def test_the_defaults_are_those_of_he():
+def test_variance_scaling_defaults_are_those_of_he():
     values = slim.variance_scaling_initializer(seed=4)([500, 200]).numpy()
     assert np.var(values) == pytest.approx(2 / 500, rel=0.03)
     assert np.abs(values).max() <= 2 * math.sqrt(1.3 * 2 / 500)
 
 
-def test_a_scalar_has_fans_of_one():
+def test_fans_of_a_scalar_are_one():
     values = [float(slim.xavier_initializer(seed=seed)([])) for seed in range(200)]
     assert 1.6 < max(values) <= math.sqrt(3)
 
 
-def test_an_unknown_mode_is_refused():
+def test_unknown_mode_is_an_error():
     with pytest.raises(
         ValueError, match="mode='FAN' is not known. Known: FAN_IN, FAN_OUT, FAN_AVG"
     ):
         slim.variance_scaling_initializer(mode="FAN")
 
 
-def test_the_truncated_normal_stays_within_two_deviations():
+def test_truncated_normal_stays_within_two_standard_deviations():
     values = slim.truncated_normal_initializer(mean=5.0, stddev=2.0, seed=1)([20000]).numpy()
     assert 1.0 <= values.min() < 1.05
     assert 8.95 < values.max() <= 9.0
@@ -75,14 +77,14 @@ def test_the_truncated_normal_stays_within_two_deviations():
     assert values.std() == pytest.approx(2.0 * 0.87962566, rel=0.02)
 
 
-def test_the_normal_has_tails():
+def test_normal_exceeds_two_standard_deviations():
     values = slim.random_normal_initializer(mean=-1.0, stddev=3.0, seed=1)([20000]).numpy()
     assert values.mean() == pytest.approx(-1.0, abs=0.1)
     assert values.std() == pytest.approx(3.0, rel=0.02)
     assert np.abs(values + 1.0).max() > 9.0
 
 
-def test_the_uniform_fills_its_interval():
+def test_uniform_samples_fill_their_interval():
     values = slim.random_uniform_initializer(-1.0, 3.0, seed=1)([20000]).numpy()
     assert -1.0 <= values.min() < -0.99
     assert 2.99 < values.max() < 3.0
@@ -92,7 +94,7 @@ def test_the_uniform_fills_its_interval():
 
 
 @pytest.mark.parametrize("dtype", [tf.float16, tf.float32, tf.float64, tf.int32])
-def test_constants(dtype):
+def test_constant_initializers_return_their_value(dtype):
     for initializer, value in [
         (slim.zeros_initializer(), 0),
         (slim.ones_initializer(), 1),
@@ -114,12 +116,12 @@ def test_constants(dtype):
         slim.xavier_initializer,
     ],
 )
-def test_seeds(make):
+def test_equal_seeds_give_equal_values(make):
     seeded = [make(seed=seed)([5, 5]).numpy().tolist() for seed in (1, 1, 2)]
     assert seeded[0] == seeded[1] != seeded[2]
     assert make()([5, 5]).numpy().tolist() != make()([5, 5]).numpy().tolist()
     assert make(seed=1)([5, 5], dtype=tf.float64).dtype == tf.float64
-    # Within a store the name of the variable is the seed; a seed of its own comes before that.
+    # Within a store the seed is the name of the variable unless the initializer has its own.
     with slim.VariableStore(seed=7).as_default():
         a, b = (slim.variable(name, [5, 5], initializer=make()).numpy().tolist() for name in "ab")
         c, d = (slim.variable(name, [5, 5], initializer=make(seed=1)).numpy().tolist()
@@ -130,7 +132,7 @@ def test_seeds(make):
     assert c == d == seeded[0]
 
 
-def test_initializers_of_keras_fit():
+def test_keras_initializers_are_accepted():
     with slim.VariableStore().as_default():
         ones = slim.variable("v", [2, 3], initializer=tf.keras.initializers.Ones())
         identity = slim.variable("w", [2, 2], initializer=tf.keras.initializers.Identity())
@@ -138,7 +140,7 @@ def test_initializers_of_keras_fit():
     np.testing.assert_array_equal(identity, np.eye(2))
 
 
-def test_the_seed_of_a_variable_is_gone_after_an_error():
+def test_seed_of_a_variable_is_reset_after_an_error():
     def fails(shape, dtype):
         raise RuntimeError("inside")
 
@@ -148,7 +150,7 @@ def test_the_seed_of_a_variable_is_gone_after_an_error():
     assert make([3]).numpy().tolist() != make([3]).numpy().tolist()
 
 
-def test_an_initializer_inside_another_keeps_the_outer_seed():
+def test_nested_initializer_uses_the_outer_seed():
     def makes_another(shape, dtype):
         slim.variable("inner", [3], initializer=slim.random_normal_initializer())
         return slim.random_normal_initializer()(shape, dtype)

@@ -31,11 +31,11 @@ def normalized(x, mean, variance, gamma, beta, epsilon=0.001):
 @pytest.mark.parametrize("data_format", ["NHWC", "NCHW"])
 def test_training_and_inference_equal_numpy(rank, fused, data_format):
     x = inputs(rank)
-    given = np.moveaxis(x, -1, 1) if data_format == "NCHW" else x
+    images = np.moveaxis(x, -1, 1) if data_format == "NCHW" else x
 
     def apply(is_training):
         outputs = slim.batch_norm(
-            given, decay=0.9, scale=True, param_initializers=SOME, is_training=is_training,
+            images, decay=0.9, scale=True, param_initializers=SOME, is_training=is_training,
             fused=fused, data_format=data_format, scope="bn", reuse=slim.AUTO_REUSE,
         ).numpy()  # fmt: skip
         return np.moveaxis(outputs, 1, -1) if data_format == "NCHW" else outputs
@@ -81,7 +81,7 @@ def test_outputs_and_gradients_equal_those_of_keras():
     np.testing.assert_allclose(variable("moving_mean"), keras.moving_mean, rtol=1e-4)
 
 
-def test_the_defaults_are_those_of_the_original():
+def test_defaults_are_those_of_tf_slim():
     slim.batch_norm(inputs(4))
     store = slim.current_store()
     assert list(store.named_variables) == [
@@ -97,13 +97,13 @@ def test_the_defaults_are_those_of_the_original():
 
 @pytest.mark.parametrize("center", [False, True])
 @pytest.mark.parametrize("scale", [False, True])
-def test_center_and_scale(center, scale):
+def test_center_and_scale_create_beta_and_gamma(center, scale):
     slim.batch_norm(inputs(4), center=center, scale=scale, scope="bn")
     kept = ["gamma"] * scale + ["beta"] * center + ["moving_mean", "moving_variance"]
     assert list(slim.current_store().named_variables) == [f"bn/{name}" for name in kept]
 
 
-def test_regularizers_of_the_parameters():
+def test_param_regularizers_reach_beta_and_gamma():
     regularizers = {"gamma": slim.l1_regularizer(1.0), "beta": slim.l2_regularizer(2.0)}
     with slim.VariableStore().as_default():
         slim.batch_norm(
@@ -115,13 +115,13 @@ def test_regularizers_of_the_parameters():
     np.testing.assert_allclose(penalties, expected, rtol=1e-5)
 
 
-def test_parameters_that_are_not_trained():
+def test_untrainable_parameters_are_no_trainable_variables():
     slim.batch_norm(inputs(4), scale=True, trainable=False)
     assert slim.get_trainable_variables() == []
 
 
 @pytest.mark.parametrize("frozen", [True, lambda name: name == "outer/bn", lambda name: False])
-def test_frozen_uses_the_averages_and_leaves_them_alone(frozen):
+def test_frozen_batch_norm_uses_its_averages_and_does_not_update_them(frozen):
     x = inputs(4)
     values = {"beta": 0.7, "moving_mean": 1.5, "moving_variance": 2.5}
     initializers = {name: slim.constant_initializer(value) for name, value in values.items()}
@@ -137,11 +137,11 @@ def test_frozen_uses_the_averages_and_leaves_them_alone(frozen):
 
 
 @pytest.mark.parametrize("rank", [2, 3, 4])
-def test_training_by_a_tensor(rank):
+def test_is_training_may_be_a_tensor(rank):
     x = inputs(rank)
     store = slim.VariableStore()
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(x, is_training):
         with store.as_default():
             outputs = slim.batch_norm(x, decay=0.5, is_training=is_training, scope="bn")
@@ -179,7 +179,7 @@ def test_half_precision_keeps_its_statistics_in_float32(dtype, rank):
 
 
 @pytest.mark.parametrize("rank", [2, 4, 5])
-def test_double_precision(rank):
+def test_double_precision_is_kept(rank):
     x = inputs(rank).astype(np.float64)
     outputs = slim.batch_norm(x, scope="bn", decay=0.5)
     assert outputs.dtype == slim.get_unique_variable("bn/moving_mean").dtype == tf.float64
@@ -187,7 +187,7 @@ def test_double_precision(rank):
     np.testing.assert_allclose(outputs, normalized(x, x.mean(axes), x.var(axes), 1, 0), rtol=1e-9)
 
 
-def test_the_smallest_epsilon_of_the_fused_kernel():
+def test_epsilon_below_the_minimum_of_the_fused_kernel():
     x = 1e-3 * inputs(4)
     axes = (0, 1, 2)
     for fused, epsilon in ((None, 1.001e-5), (False, 1e-9)):
@@ -196,7 +196,7 @@ def test_the_smallest_epsilon_of_the_fused_kernel():
         np.testing.assert_allclose(outputs, expected, rtol=1e-3, atol=1e-4)
 
 
-def test_the_activation_comes_last():
+def test_activation_is_applied_after_the_normalization():
     linear = slim.batch_norm(inputs(4), scope="bn")
     outputs = slim.batch_norm(inputs(4) * 0 + inputs(4), activation_fn=tf.nn.relu)
     assert np.min(linear) < 0 == np.min(outputs)
@@ -205,7 +205,7 @@ def test_the_activation_comes_last():
 def test_unknown_sizes_and_gradients_with_channels_first():
     store = slim.VariableStore()
 
-    @tf.function(input_signature=[tf.TensorSpec([None, 3, None, None])])
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec([None, 3, None, None])])
     def step(x):
         with store.as_default(), tf.GradientTape() as tape:
             outputs = slim.batch_norm(x, scale=True, data_format="NCHW", scope="bn")
@@ -219,7 +219,7 @@ def test_unknown_sizes_and_gradients_with_channels_first():
     assert np.abs(gradients[0]).min() > 0
 
 
-def test_bad_arguments_are_refused():
+def test_invalid_arguments_are_errors():
     with pytest.raises(ValueError, match="'NWC' is not known for batch_norm. Known: NHWC, NCHW"):
         slim.batch_norm(inputs(3), data_format="NWC")
     with pytest.raises(ValueError, match=r"shape \(3,\), but a rank of 2 or more is needed"):

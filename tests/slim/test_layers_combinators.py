@@ -18,7 +18,7 @@ def layer_names():
 
 
 def vgg16(inputs):
-    """The network of the original's tutorial, as typed at a prompt, with an eighth of its units."""
+    """The network of TF-Slim's tutorial, with an eighth of its units."""
     with slim.arg_scope(
         [slim.conv2d, slim.fully_connected],
         activation_fn=tf.nn.relu,
@@ -49,7 +49,7 @@ VGG_LAYERS = [
 ] + ["fc6", "fc7", "fc8"]
 
 
-def test_the_vgg_of_the_tutorial_typed_without_a_store():
+def test_tutorials_vgg_works_in_the_default_store():
     net = vgg16(IMAGES)
     assert net.shape == (1, 1, 1, 1000)
     assert names() == [f"{layer}/{leaf}" for layer in VGG_LAYERS for leaf in ("weights", "biases")]
@@ -66,7 +66,7 @@ def test_the_vgg_of_the_tutorial_typed_without_a_store():
     assert weights[0].numpy().std() == pytest.approx(0.0088, rel=0.2)
 
 
-def test_the_vgg_of_the_tutorial_twice_is_refused_and_after_a_reset_is_not():
+def test_tutorials_vgg_twice_is_an_error_until_the_store_is_reset():
     vgg16(IMAGES)
     with pytest.raises(
         ValueError, match="'conv1/conv1_1/weights' was already requested in this pass"
@@ -77,7 +77,7 @@ def test_the_vgg_of_the_tutorial_twice_is_refused_and_after_a_reset_is_not():
     assert layer_names() == VGG_LAYERS
 
 
-def test_the_stacks_of_the_tutorial_typed_without_a_store():
+def test_tutorials_stacks_work_in_the_default_store():
     x = tf.ones([2, 8])
     assert slim.stack(x, slim.fully_connected, [32, 64, 128], scope="fc").shape == (2, 128)
     assert names() == [
@@ -104,7 +104,7 @@ def test_repeat_equals_the_layers_one_by_one():
     np.testing.assert_array_equal(once, net)
 
 
-def test_keywords_go_to_every_application():
+def test_repeat_passes_keywords_to_each_layer():
     net = slim.repeat(IMAGES, 2, slim.conv2d, 4, kernel_size=3, stride=2, biases_initializer=None)
     assert net.shape == (1, 8, 8, 4)
     assert names() == ["Repeat/convolution2d_1/weights", "Repeat/convolution2d_2/weights"]
@@ -112,7 +112,7 @@ def test_keywords_go_to_every_application():
     assert names()[2:] == ["Stack/convolution2d_1/weights", "Stack/convolution2d_2/weights"]
 
 
-def test_default_names_are_fresh_and_follow_the_function():
+def test_default_scope_names_are_unique_and_follow_the_function():
     x = tf.ones([2, 8])
     slim.repeat(x, 1, slim.fully_connected, 4)
     slim.repeat(x, 1, slim.relu, 4)  # a functools.partial
@@ -135,14 +135,14 @@ def test_default_names_are_fresh_and_follow_the_function():
     ]
 
 
-def test_a_scope_object_names_the_layers_by_its_last_part():
+def test_scope_object_names_the_layers_by_its_last_part():
     with slim.variable_scope("outer"), slim.variable_scope("fc") as scope:
         pass
     slim.stack(tf.ones([2, 8]), slim.fully_connected, [3, 4], scope=scope)
     assert layer_names() == ["outer/fc/fc_1", "outer/fc/fc_2"]
 
 
-def test_nothing_to_repeat_returns_the_inputs():
+def test_zero_repetitions_return_the_inputs():
     np.testing.assert_array_equal(slim.repeat(IMAGES, 0, slim.conv2d, 4, 3), IMAGES)
     np.testing.assert_array_equal(slim.stack(IMAGES, slim.conv2d, []), IMAGES)
 

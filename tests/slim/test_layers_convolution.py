@@ -61,7 +61,7 @@ def test_convolutions_equal_numpy(dims, kernel, stride, rate, padding):
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
-def test_channels_last_by_name_is_the_default(dims):
+def test_channels_last_data_format_is_the_default(dims):
     x = inputs(dims)
     default = NAMED[dims](x, 4, 3, scope="conv")
     named = NAMED[dims](x, 4, 3, data_format=LAST[dims], scope="conv", reuse=True)
@@ -85,7 +85,7 @@ def test_names_order_and_kinds_of_the_variables():
     assert all(record.model for record in store.records.values())
 
 
-def test_the_normalizer_takes_the_place_of_the_biases_and_comes_before_the_activation():
+def test_normalizer_replaces_the_biases_and_precedes_the_activation():
     seen = []
 
     def normalizer(net, factor):
@@ -110,13 +110,13 @@ def test_regularizers_and_initializers_reach_their_variables():
     assert penalties == [2.0 * 3 * 3 * 3 * 4, 4 / 2]
 
 
-def test_a_dtype_is_kept():
+def test_dtype_of_the_inputs_is_kept():
     for dtype in (tf.float16, tf.float64):
         net = slim.conv2d(tf.cast(inputs(2), dtype), 4, 3, scope=dtype.name)
         assert net.dtype == slim.get_unique_variable(f"{dtype.name}/weights").dtype == dtype
 
 
-def test_unknown_sizes_and_gradients():
+def test_unknown_sizes_have_gradients():
     store = slim.VariableStore()
 
     @tf.function
@@ -135,7 +135,7 @@ def test_unknown_sizes_and_gradients():
 
 
 @pytest.mark.parametrize("layer, rank", [(slim.conv1d, 3), (slim.conv2d, 4), (slim.conv3d, 5)])
-def test_another_rank_is_refused(layer, rank):
+def test_inputs_of_another_rank_are_errors(layer, rank):
     for shape in ([2] * (rank - 1), [2] * (rank + 1)):
         with pytest.raises(
             ValueError, match=f"inputs have shape .*a tensor of rank {rank} is need"
@@ -143,16 +143,16 @@ def test_another_rank_is_refused(layer, rank):
             layer(tf.ones(shape), 4, 1)
 
 
-def test_a_rank_that_no_convolution_takes_is_refused():
+def test_rank_without_a_convolution_is_an_error():
     with pytest.raises(ValueError, match="tensor of rank 3 or 4 or 5 is needed"):
         slim.convolution(tf.ones([2, 2]), 4, 1)
     with pytest.raises(ValueError, match="shape <unknown>, but a tensor of rank 4 is needed"):
         slim.VariableStore().build(lambda x: slim.conv2d(x, 4, 1), tf.TensorSpec(None))
 
 
-def test_bad_arguments_are_refused():
+def test_invalid_arguments_are_errors():
     x = inputs(2)
-    with pytest.raises(ValueError, match="stride=2 and rate=3: only one of them may be above 1"):
+    with pytest.raises(ValueError, match="stride=2 and rate=3: at most one may be above 1"):
         slim.conv2d(x, 4, 3, stride=2, rate=3)
     with pytest.raises(ValueError, match="'NCW' is not known for rank 4. Known: NHWC, NCHW"):
         slim.conv2d(x, 4, 3, data_format="NCW")
@@ -167,7 +167,7 @@ def test_bad_arguments_are_refused():
         )
 
 
-def test_numpy_numbers_and_tensor_shapes_are_numbers():
+def test_numpy_integers_and_tensor_shapes_are_accepted_as_sizes():
     x = inputs(2)
     assert slim.conv2d(x, 4, np.array([3, 3]), np.int64(2)).shape == (2, 4, 3, 4)
     assert slim.conv2d(x, 4, tf.constant(x).shape[1:3], padding="VALID").shape == (2, 1, 1, 4)

@@ -39,7 +39,7 @@ def test_fully_connected_with_a_normalizer_has_no_biases():
         (slim.linear, None),
     ],
 )
-def test_short_names_of_fully_connected(layer, activation):
+def test_aliases_of_fully_connected_have_their_activations(layer, activation):
     big = 10 * X
     outputs = layer(big, 7, scope="fc")
     linear = slim.fully_connected(big, 7, activation_fn=None, scope="fc", reuse=True)
@@ -48,19 +48,19 @@ def test_short_names_of_fully_connected(layer, activation):
     np.testing.assert_allclose(outputs, activation(linear) if activation else linear, rtol=1e-6)
 
 
-def test_arg_scope_reaches_the_short_names():
+def test_arg_scope_reaches_the_aliases():
     with slim.arg_scope([slim.fully_connected], biases_initializer=None):
         slim.linear(X, 7, scope="fc")
     assert list(slim.current_store().named_variables) == ["fc/weights"]
 
 
 @pytest.mark.parametrize("bad", [7.0, "7", None, True])
-def test_a_number_of_units_that_is_none_is_refused(bad):
+def test_invalid_number_of_units_is_an_error(bad):
     with pytest.raises(ValueError, match=f"num_outputs={bad!r} must be an integer"):
         slim.fully_connected(X, bad)
 
 
-def test_fully_connected_needs_a_known_matrix():
+def test_fully_connected_needs_inputs_of_known_rank_and_depth():
     with pytest.raises(ValueError, match=r"shape \(5,\), but a rank of 2 or more is needed"):
         slim.fully_connected(X[0], 7)
     for shape, message in [(None, "a rank of 2 or more"), ([4, None], "must have a known size")]:
@@ -87,7 +87,7 @@ def test_bias_add_with_channels_first():
         np.testing.assert_allclose(slim.losses.get_total_loss(), np.abs(biases).sum(), rtol=1e-6)
 
 
-def test_bias_add_refuses_other_formats_and_ranks():
+def test_bias_add_rejects_other_formats_and_ranks():
     with pytest.raises(ValueError, match="data_format='NCW' is not known; did you mean 'NCHW'"):
         slim.bias_add(X, data_format="NCW")
     with pytest.raises(ValueError, match="a tensor of rank 4 is needed"):
@@ -99,7 +99,7 @@ ONES = np.ones([100, 200], np.float32)
 
 @pytest.mark.parametrize("keep", [0.2, 0.5, 0.9])
 @pytest.mark.parametrize("seed", [None, [3, 4]])
-def test_dropout_keeps_its_share_and_scales(keep, seed):
+def test_dropout_keeps_a_fraction_and_scales_it(keep, seed):
     with slim.VariableStore().as_default(seed=None if seed is None else tf.constant(seed)):
         outputs = slim.dropout(ONES, keep).numpy()
     assert set(np.unique(outputs)) == {np.float32(0), np.float32(1 / keep)}
@@ -107,14 +107,14 @@ def test_dropout_keeps_its_share_and_scales(keep, seed):
     assert np.mean(outputs > 0) == pytest.approx(keep, abs=5 * deviation)
 
 
-def test_dropout_lets_all_pass():
+def test_dropout_is_the_identity_in_inference_and_for_keep_prob_1():
     np.testing.assert_array_equal(slim.dropout(X, 1.0), X)
     np.testing.assert_array_equal(slim.dropout(X, 0.1, is_training=False), X)
     np.testing.assert_array_equal(slim.dropout(X, 0.1, is_training=tf.constant(False)), X)
 
 
-def test_dropout_by_a_tensor():
-    @tf.function
+def test_dropout_accepts_is_training_as_a_tensor():
+    @tf.function(autograph=False)
     def drop(x, is_training, keep):
         return slim.dropout(x, keep, is_training=is_training)
 
@@ -147,7 +147,7 @@ def test_dropout_twice_under_one_name_draws_twice():
 def test_a_traced_dropout_follows_its_seed():
     store = slim.VariableStore()
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(seed):
         with store.as_default(seed=seed):
             return slim.dropout(ONES, scope="a")
@@ -160,28 +160,28 @@ def test_a_traced_dropout_follows_its_seed():
         np.testing.assert_array_equal(slim.dropout(ONES, scope="a"), first)
 
 
-def test_a_seed_of_its_own_drops_the_same_at_every_step():
+def test_dropout_with_an_explicit_seed_is_the_same_in_each_step():
     np.testing.assert_array_equal(slim.dropout(ONES, seed=1), slim.dropout(ONES, seed=1))
     assert np.any(slim.dropout(ONES, seed=1) != slim.dropout(ONES, seed=2))
     assert np.any(slim.dropout(ONES) != slim.dropout(ONES))
 
 
 @pytest.mark.parametrize("seed", [None, 1])
-def test_the_shape_of_the_noise(seed):
+def test_noise_shape_broadcasts_the_dropout(seed):
     outputs = slim.dropout(tf.ones([50, 8, 3]), noise_shape=[50, 1, 3], seed=seed).numpy()
     np.testing.assert_array_equal(outputs, np.broadcast_to(outputs[:, :1], outputs.shape))
     assert set(np.unique(outputs)) == {0, 2}
 
 
 @pytest.mark.parametrize("keep", [0.0, -0.1, 1.1, float("nan")])
-def test_a_share_out_of_range_is_refused(keep):
+def test_keep_prob_out_of_range_is_an_error(keep):
     with pytest.raises(
         ValueError, match=rf"keep_prob={keep} must lie in \(0, 1\], the fraction to k"
     ):
         slim.dropout(X, keep)
 
 
-def test_dropout_keeps_the_dtype_and_passes_gradients_on():
+def test_dropout_keeps_the_dtype_and_passes_gradients():
     assert slim.dropout(X.astype(np.float16), seed=1).dtype == tf.float16
     x = tf.constant(X)
     with tf.GradientTape() as tape:

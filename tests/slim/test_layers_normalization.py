@@ -19,7 +19,7 @@ def close(ours, expected):
 
 
 def set_parameters(scope):
-    """Gives the parameters of a layer other values than 0 and 1, and returns them."""
+    """Assigns random values to the parameters of a layer and returns them."""
     for v in slim.get_variables(scope):
         v.assign(RANDOM.uniform(0.5, 2.0, size=v.shape))
     return [slim.get_unique_variable(f"{scope}/{name}").numpy() for name in ("gamma", "beta")]
@@ -50,15 +50,17 @@ def test_layer_norm_of_half_precision_is_finite():
 @pytest.mark.parametrize(
     "options", [{"begin_norm_axis": 4}, {"begin_norm_axis": -5}, {"begin_params_axis": 4}]
 )
-def test_layer_norm_refuses_axes_that_are_not_there(options):
+def test_layer_norm_rejects_axes_out_of_range(options):
     with pytest.raises(
         ValueError, match=r"begin_norm_axis=.* must be below the rank of the inputs, 4"
     ):
         slim.layer_norm(X, **options)
 
 
-def test_layer_norm_needs_a_known_shape_of_its_parameters():
-    with pytest.raises(ValueError, match=r"shape of the parameters, \(None,\), must be known"):
+def test_layer_norm_needs_a_static_parameter_shape():
+    with pytest.raises(
+        ValueError, match=r"a known size is needed for the axes from begin_params_axis=-1"
+    ):
         slim.VariableStore().build(slim.layer_norm, tf.TensorSpec([4, None]))
     with pytest.raises(ValueError, match="a rank of 2 or more is needed"):
         slim.VariableStore().build(slim.layer_norm, tf.TensorSpec(None))
@@ -110,14 +112,14 @@ def test_group_norm_keeps_unknown_sizes():
 
 
 @pytest.mark.parametrize("groups", [0, 4, 32, -1])
-def test_group_norm_refuses_groups_that_do_not_divide(groups):
+def test_group_norm_rejects_groups_that_do_not_divide_the_channels(groups):
     with pytest.raises(ValueError, match=f"groups={groups} must divide the 6 channels"):
         slim.group_norm(X, groups)
 
 
-def test_group_norm_refuses_wrong_axes():
+def test_group_norm_rejects_invalid_axes():
     with pytest.raises(
-        ValueError, match=r"reduction_axes=\(-2, -1\) must not hold the channel axis -1"
+        ValueError, match=r"reduction_axes=\(-2, -1\) must not contain the channel axis -1"
     ):
         slim.group_norm(X, 2, reduction_axes=[-2, -1])
     with pytest.raises(
@@ -134,10 +136,10 @@ def test_group_norm_refuses_wrong_axes():
 @pytest.mark.parametrize("data_format", ["NHWC", "NCHW"])
 def test_instance_norm_equals_numpy(shape, data_format):
     x = RANDOM.normal(size=shape, loc=2.0).astype(np.float32)
-    given = np.moveaxis(x, -1, 1) if data_format == "NCHW" else x
-    slim.instance_norm(given, data_format=data_format, scope="in")
+    images = np.moveaxis(x, -1, 1) if data_format == "NCHW" else x
+    slim.instance_norm(images, data_format=data_format, scope="in")
     gamma, beta = set_parameters("in")
-    outputs = slim.instance_norm(given, data_format=data_format, scope="in", reuse=True)
+    outputs = slim.instance_norm(images, data_format=data_format, scope="in", reuse=True)
     expected = normalized(x, tuple(range(1, len(shape) - 1)), 1e-6) * gamma + beta
     close(outputs, np.moveaxis(expected, -1, 1) if data_format == "NCHW" else expected)
 
@@ -146,7 +148,7 @@ def test_instance_norm_is_group_norm_with_a_group_per_channel():
     close(slim.instance_norm(X, epsilon=0.1), slim.group_norm(X, 6, epsilon=0.1))
 
 
-def test_instance_norm_refuses_other_formats_and_ranks():
+def test_instance_norm_rejects_other_formats_and_ranks():
     with pytest.raises(ValueError, match="'NWC' is not known for instance_norm. Known: NHWC, NCHW"):
         slim.instance_norm(X, data_format="NWC")
     with pytest.raises(ValueError, match="a rank of 3 or more is needed"):
@@ -161,7 +163,7 @@ LAYERS = {
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_what_the_three_have_in_common(name):
+def test_normalizations_share_variables_activation_and_outputs(name):
     layer, store = LAYERS[name], slim.current_store()
     layer(X)
     assert list(store.named_variables) == [f"{name}/beta", f"{name}/gamma"]
@@ -178,7 +180,7 @@ def test_what_the_three_have_in_common(name):
 
 
 @pytest.mark.parametrize("layer", [LAYERS["GroupNorm"], slim.instance_norm])
-def test_initializers_of_the_parameters(layer):
+def test_param_initializers_reach_beta_and_gamma(layer):
     layer(X, scope="norm", param_initializers={"gamma": slim.constant_initializer(3.0)})
     assert slim.get_unique_variable("norm/gamma").numpy().tolist() == [3.0] * 6
     assert slim.get_unique_variable("norm/beta").numpy().tolist() == [0.0] * 6

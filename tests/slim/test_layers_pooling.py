@@ -46,7 +46,7 @@ def test_pools_equal_numpy(kind, dims, kernel, stride, padding):
 
 
 @pytest.mark.parametrize("kind", ["MAX", "AVG"])
-def test_windows_that_are_not_square(kind):
+def test_non_square_windows_equal_numpy(kind):
     check(NAMED[kind, 2], kind, 2, (3, 2), (1, 2), 1, "SAME")
     check(NAMED[kind, 3], kind, 3, (1, 2, 3), (2, 1, 1), 1, "VALID")
 
@@ -57,11 +57,11 @@ def test_windows_that_are_not_square(kind):
     "stride, rate, padding",
     [(1, 1, "SAME"), (2, 1, "SAME"), (1, 1, "VALID"), (2, 1, "VALID"), (1, 2, "VALID")],
 )
-def test_the_general_pool_equals_numpy(kind, dims, stride, rate, padding):
+def test_pool_equals_numpy(kind, dims, stride, rate, padding):
     check(slim.pool, kind, dims, 2, stride, rate, padding, pooling_type=kind, dilation_rate=rate)
 
 
-def test_the_defaults_are_those_of_the_original():
+def test_defaults_are_those_of_tf_slim():
     x = inputs(2)
     for layer in (slim.max_pool2d, slim.avg_pool2d):
         np.testing.assert_array_equal(layer(x, 2), layer(x, [2, 2], 2, "VALID", "NHWC"))
@@ -70,18 +70,18 @@ def test_the_defaults_are_those_of_the_original():
     )
 
 
-def test_pools_answer_to_arg_scope():
+def test_arg_scope_reaches_pools():
     with slim.arg_scope([slim.max_pool2d, slim.avg_pool2d], stride=1, padding="SAME"):
         assert slim.max_pool2d(inputs(2), 3).shape == slim.avg_pool2d(inputs(2), 3).shape
         assert slim.max_pool2d(inputs(2), 3).shape == (2, 7, 6, 3)
 
 
-def test_dilated_windows_with_padding_are_refused_by_tensorflow():
+def test_dilated_strided_windows_are_errors_of_tensorflow():
     with pytest.raises(ValueError, match="pooling with 'SAME' padding is not implemented"):
         slim.pool(inputs(2), 2, "MAX", padding="SAME", dilation_rate=2)
 
 
-def test_bad_arguments_are_refused():
+def test_invalid_arguments_are_errors():
     with pytest.raises(ValueError, match="a tensor of rank 4 is needed"):
         slim.max_pool2d(inputs(3), 2)
     with pytest.raises(ValueError, match="a tensor of rank 5 is needed"):
@@ -96,7 +96,7 @@ def test_bad_arguments_are_refused():
         slim.max_pool2d(inputs(2), [2, 2, 2])
 
 
-def test_default_names_of_noted_outputs():
+def test_collected_outputs_have_the_default_scope_names():
     x = inputs(2)
     with slim.variable_scope("net"):
         for layer in (slim.max_pool2d, slim.max_pool2d, slim.avg_pool2d):

@@ -47,7 +47,7 @@ def test_separable_convolutions_equal_numpy(num_outputs, multiplier, kernel, str
     np.testing.assert_allclose(first, np.moveaxis(expected, -1, 1), rtol=1e-3, atol=1e-4)
 
 
-def test_names_of_the_separable_variables():
+def test_separable_variables_have_tf_slims_names():
     slim.separable_conv2d(X, 4, 3)
     slim.separable_conv2d(X, None, 3, normalizer_fn=slim.batch_norm)
     assert list(slim.current_store().named_variables) == [
@@ -61,7 +61,7 @@ def test_names_of_the_separable_variables():
     ]
 
 
-def test_initializers_and_regularizers_of_both_weights():
+def test_initializers_and_regularizers_reach_both_weights():
     ones, twos = slim.ones_initializer(), slim.constant_initializer(2.0)
     with slim.VariableStore().as_default():
         slim.separable_conv2d(
@@ -87,7 +87,7 @@ def test_initializers_and_regularizers_of_both_weights():
         assert not slim.get_trainable_variables("b/")
 
 
-def test_unequal_strides_are_refused():
+def test_unequal_strides_are_errors():
     with pytest.raises(
         ValueError, match=r"stride=\(1, 2\) must be the same in both directions for a"
     ):
@@ -108,7 +108,7 @@ def test_in_plane_convolutions_equal_numpy(kernel, stride, padding):
     np.testing.assert_allclose(outputs, expected, rtol=1e-3, atol=1e-4)
 
 
-def test_an_in_plane_filter_is_an_image_gradient():
+def test_in_plane_filter_computes_image_gradients():
     kernel = np.array([-1.0, 1.0], np.float32).reshape([1, 2, 1, 1])
     outputs = slim.conv2d_in_plane(
         X, [1, 2], padding="VALID", weights_initializer=kernel, activation_fn=None
@@ -116,7 +116,7 @@ def test_an_in_plane_filter_is_an_image_gradient():
     np.testing.assert_allclose(outputs, np.diff(X, axis=2), rtol=1e-5, atol=1e-6)
 
 
-def test_in_plane_with_unknown_sizes_keeps_what_is_known():
+def test_in_plane_convolution_keeps_known_sizes():
     shapes = []
 
     def net(x):
@@ -128,7 +128,7 @@ def test_in_plane_with_unknown_sizes_keeps_what_is_known():
     assert shapes[1][0::3] == [2, 3]
 
 
-def test_another_rank_is_refused():
+def test_inputs_of_another_rank_are_errors():
     for layer in (slim.separable_conv2d, slim.conv2d_in_plane):
         with pytest.raises(ValueError, match="a tensor of rank 4 is needed"):
             layer(

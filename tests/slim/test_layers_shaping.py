@@ -24,19 +24,17 @@ def test_flatten_equals_numpy(shape):
         ([None], [None, 1]),
     ],
 )
-def test_flatten_with_unknown_sizes(known, static):
+def test_flatten_keeps_known_sizes(known, static):
     flatten = tf.function(slim.flatten).get_concrete_function(tf.TensorSpec(known))
     assert flatten.output_shapes.as_list() == static
     x = tf.random.uniform([2, 3, 4][: len(known)])
     np.testing.assert_array_equal(flatten(x), np.reshape(x, [2, -1]))
 
 
-def test_flatten_needs_a_batch():
-    with pytest.raises(
-        ValueError, match=r"inputs have shape \(\), but a batch axis is needed to fl"
-    ):
+def test_flatten_of_a_scalar_is_an_error():
+    with pytest.raises(ValueError, match=r"inputs have shape \(\), but flatten needs a batch axis"):
         slim.flatten(tf.constant(1.0))
-    with pytest.raises(ValueError, match="shape <unknown>, but a batch axis is needed to flatten"):
+    with pytest.raises(ValueError, match="shape <unknown>, but flatten needs a batch axis"):
         tf.function(slim.flatten).get_concrete_function(tf.TensorSpec(None))
 
 
@@ -62,7 +60,7 @@ def test_one_hot_encoding_equals_numpy(dtype):
     np.testing.assert_array_equal(result, np.eye(4)[labels])
 
 
-def test_one_hot_encoding_with_other_values():
+def test_one_hot_encoding_with_on_and_off_values():
     np.testing.assert_array_equal(
         slim.one_hot_encoding(np.array([1, 5, -1]), 2, on_value=3.0, off_value=-1.0),
         [[-1, 3], [-1, -1], [-1, -1]],
@@ -79,7 +77,7 @@ def test_unit_norm_equals_numpy(dim):
 
 
 @pytest.mark.parametrize("dim", [-1, 4])
-def test_unit_norm_needs_an_axis_of_the_inputs(dim):
+def test_unit_norm_rejects_axes_out_of_range(dim):
     with pytest.raises(
         ValueError, match=rf"dim={dim} must be an axis of the inputs, .* \(2, 3, 4, 6"
     ):
@@ -102,7 +100,7 @@ def test_maxout_keeps_the_static_shape():
     assert maxout.output_shapes.as_list() == [None, 3, 2]
 
 
-def test_maxout_refuses_what_does_not_divide():
+def test_maxout_rejects_units_that_do_not_divide_the_channels():
     for units in (0, 4, -1):
         with pytest.raises(ValueError, match=f"num_units={units} must divide the 6 channels"):
             slim.maxout(X, units)
@@ -115,7 +113,7 @@ def test_maxout_refuses_what_does_not_divide():
         slim.maxout(tf.constant(1.0), 1)
 
 
-def test_layers_without_variables_leave_none_and_note_their_outputs():
+def test_layers_without_variables_create_none_and_collect_their_outputs():
     slim.flatten(X, outputs_collections="ends", scope="flat")
     slim.one_hot_encoding(np.array([1]), 2, outputs_collections="ends")
     slim.flatten(X, outputs_collections="ends")

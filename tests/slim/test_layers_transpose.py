@@ -1,4 +1,4 @@
-"""Oracle: a transposed convolution T is the adjoint of the convolution C: <T(x), y> = <x, C(y)>."""
+"""A transposed convolution T is the adjoint of the convolution C: <T(x), y> = <x, C(y)>."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def inputs(dims):
     [(2, 3, 1), (2, 3, 2), (2, 2, 2), (2, 1, 3), (2, (4, 2), (2, 3)), (3, 3, 2), (3, (1, 2, 3), 1)],
 )
 @pytest.mark.parametrize("padding", ["SAME", "VALID"])
-def test_it_is_the_adjoint_of_the_convolution(dims, kernel, stride, padding):
+def test_transposed_convolution_is_the_adjoint_of_the_convolution(dims, kernel, stride, padding):
     x = inputs(dims)
     kernels, strides = (tuple(np.broadcast_to(v, [dims])) for v in (kernel, stride))
     outputs = LAYERS[dims](
@@ -49,7 +49,7 @@ def test_it_is_the_adjoint_of_the_convolution(dims, kernel, stride, padding):
 
 
 @pytest.mark.parametrize("dims", [2, 3])
-def test_names_defaults_and_the_tail(dims):
+def test_variable_names_normalizer_and_activation(dims):
     x = inputs(dims)
     outputs = LAYERS[dims](x, 4, 3, 2, biases_initializer=slim.constant_initializer(0.5))
     assert np.min(outputs) == 0.0
@@ -65,7 +65,7 @@ def test_names_defaults_and_the_tail(dims):
     assert [v.name for v in slim.get_variables("bn")][:2] == ["bn/weights:0", "bn/BatchNorm/beta:0"]
 
 
-def test_unknown_sizes_are_found_when_it_runs():
+def test_unknown_sizes_are_computed_at_run_time():
     store = slim.VariableStore()
 
     @tf.function(input_signature=[tf.TensorSpec([None, 3, None, 5])])
@@ -79,7 +79,7 @@ def test_unknown_sizes_are_found_when_it_runs():
     assert enlarge(tf.ones([1, 3, 1, 5])).shape == (1, 4, 3, 11)
 
 
-def test_bad_arguments_are_refused():
+def test_invalid_arguments_are_errors():
     with pytest.raises(ValueError, match="a tensor of rank 4 is needed"):
         slim.conv2d_transpose(inputs(3), 4, 3)
     with pytest.raises(ValueError, match="a tensor of rank 5 is needed"):

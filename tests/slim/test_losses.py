@@ -1,4 +1,4 @@
-"""Oracle: the losses of TensorFlow 1, with the mean over the elements whose weight is not zero."""
+"""Losses equal those of TensorFlow 1, averaged over the elements of non-zero weight."""
 
 import numpy as np
 import pytest
@@ -61,13 +61,13 @@ def agree(name, weights=1.0, their_weights=None, **options):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_without_weights(name):
+def test_unweighted_losses_equal_tensorflow_1(name):
     agree(name)
 
 
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("weights", [2.5, 0.0, -1.0, 2])
-def test_a_number_as_weight(name, weights):
+def test_scalar_weights_equal_tensorflow_1(name, weights):
     agree(name, weights)
 
 
@@ -75,7 +75,7 @@ EACH = np.array([1.0, 0.0, 2.5, 0.5], np.float32)
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
-def test_weights_of_elementwise_losses(name):
+def test_elementwise_weights_equal_tensorflow_1(name):
     agree(name, EACH[:, np.newaxis])
     agree(name, EACH, their_weights=EACH[:, np.newaxis])
     agree(name, EACH[:1], their_weights=EACH[:1, np.newaxis])
@@ -85,8 +85,8 @@ def test_weights_of_elementwise_losses(name):
 
 
 @pytest.mark.parametrize("name", PER_EXAMPLE)
-def test_weights_of_losses_per_example(name):
-    # The cosine distance keeps its reduced axis: TensorFlow wants [batch, 1] there, we take both.
+def test_weights_per_example_equal_tensorflow_1(name):
+    # The cosine distance keeps its reduced axis: TensorFlow expects [batch, 1], we accept both.
     fitting = EACH[:, np.newaxis] if name == "cosine_distance" else EACH
     agree(name, EACH, their_weights=fitting)
     agree(name, EACH[:, np.newaxis], their_weights=fitting)
@@ -94,7 +94,7 @@ def test_weights_of_losses_per_example(name):
     agree(name, EACH[:1], their_weights=1.0)
 
 
-def test_boolean_and_whole_weights():
+def test_boolean_and_integer_weights():
     np.testing.assert_allclose(
         ours("softmax_cross_entropy", np.array([True, False, True, True])),
         theirs("softmax_cross_entropy", np.array([1.0, 0.0, 1.0, 1.0], np.float32)),
@@ -105,11 +105,11 @@ def test_boolean_and_whole_weights():
 
 @pytest.mark.parametrize("name", ["softmax_cross_entropy", "sigmoid_cross_entropy"])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.7])
-def test_label_smoothing(name, smoothing):
+def test_label_smoothing_equals_tensorflow_1(name, smoothing):
     agree(name, label_smoothing=smoothing)
 
 
-def test_the_softmax_entropies_agree_with_keras_too():
+def test_softmax_cross_entropies_equal_keras():
     keras = tf.keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.2)
     np.testing.assert_allclose(
         ours("softmax_cross_entropy", label_smoothing=0.2), keras(ONE_HOT, LOGITS), rtol=1e-5
@@ -121,17 +121,17 @@ def test_the_softmax_entropies_agree_with_keras_too():
 
 @pytest.mark.parametrize("smoothing", [-0.1, 1.0, float("nan")])
 @pytest.mark.parametrize("name", ["softmax_cross_entropy", "sigmoid_cross_entropy"])
-def test_a_smoothing_out_of_range_is_refused(name, smoothing):
+def test_label_smoothing_out_of_range_is_an_error(name, smoothing):
     with pytest.raises(ValueError, match=rf"label_smoothing={smoothing} must lie in \[0, 1\)"):
         ours(name, label_smoothing=smoothing)
 
 
 @pytest.mark.parametrize("delta", [0.25, 2.0])
-def test_the_delta_of_huber(delta):
+def test_huber_delta_equals_tensorflow_1(delta):
     agree("huber", delta=delta)
 
 
-def test_the_epsilon_of_log_loss():
+def test_log_loss_epsilon_equals_tensorflow_1():
     agree("log_loss", epsilon=0.1)
     assert np.isfinite(losses.log_loss([[0.0, 1.0]], [[1.0, 0.0]]))
 
@@ -151,12 +151,12 @@ def test_sparse_labels_with_an_axis_of_one_and_dense_predictions():
     )
 
 
-def test_the_cosine_along_another_axis():
+def test_cosine_distance_along_another_axis():
     result = losses.cosine_distance(UNIT_A.T, UNIT_B.T, axis=0)
     np.testing.assert_allclose(result, ours("cosine_distance"), rtol=1e-5)
 
 
-def test_labels_get_no_gradient_from_the_softmax_entropy():
+def test_softmax_cross_entropy_has_no_gradient_of_its_labels():
     logits, labels = tf.constant(LOGITS), tf.constant(ONE_HOT)
     with tf.GradientTape(persistent=True) as tape:
         tape.watch([logits, labels])
@@ -173,7 +173,7 @@ def test_half_precision_is_computed_in_float32():
 
 
 @pytest.mark.parametrize("shape", [[3], [4, 3, 1, 1], [4, 2], [2, 3], [5]])
-def test_weights_that_do_not_broadcast_are_refused(shape):
+def test_weights_that_do_not_broadcast_are_errors(shape):
     with pytest.raises(
         ValueError, match=r"weights of shape .* do not broadcast to losses of shape"
     ):
@@ -181,14 +181,14 @@ def test_weights_that_do_not_broadcast_are_refused(shape):
 
 
 @pytest.mark.parametrize("name", [n for n in ALL if n != "sparse_softmax_cross_entropy"])
-def test_other_shapes_are_refused(name):
+def test_mismatched_shapes_are_errors(name):
     options = {"axis": 1} if name == "cosine_distance" else {}
     with pytest.raises(ValueError, match=r"predictions have shape \(4, 3\), but labels \(4,\)"):
         getattr(losses, name)(LOGITS, CLASSES, **options)
 
 
-def test_weights_with_an_unknown_batch():
-    @tf.function
+def test_weights_with_an_unknown_batch_size():
+    @tf.function(autograph=False)
     def loss(x, y, weights):
         with slim.VariableStore().as_default():
             return losses.mean_squared_error(x, y, weights)
@@ -210,7 +210,7 @@ def weighted_pass(penalty=0.5):
         return slim.fully_connected(net, 4, scope="b", reuse=True)
 
 
-def test_the_total_is_the_sum_of_losses_and_penalties_once_per_variable():
+def test_total_loss_sums_losses_and_one_penalty_per_variable():
     store = slim.VariableStore()
     for _ in range(2):  # a pass starts with nothing
         with store.as_default():
@@ -231,7 +231,7 @@ def test_the_total_is_the_sum_of_losses_and_penalties_once_per_variable():
             )
 
 
-def test_a_penalty_counts_in_the_passes_that_use_its_variable():
+def test_penalty_counts_in_passes_that_use_its_variable():
     store = slim.VariableStore()
     with store.as_default():
         weighted_pass()
@@ -259,7 +259,7 @@ def test_losses_and_penalties_by_scope():
         assert len(losses.get_regularization_losses("b/")) == 2
 
 
-def test_passes_do_not_see_each_other():
+def test_passes_have_separate_losses():
     store = slim.VariableStore()
     with store.as_default():
         losses.add_loss(tf.constant(1.0))
@@ -269,7 +269,7 @@ def test_passes_do_not_see_each_other():
         assert float(losses.get_total_loss()) == 1.0
 
 
-def test_a_pass_without_losses_has_no_total():
+def test_total_loss_without_losses_is_an_error():
     with slim.VariableStore().as_default():
         with pytest.raises(ValueError, match="this pass has no losses; first call"):
             losses.get_total_loss()
@@ -279,7 +279,7 @@ def test_a_pass_without_losses_has_no_total():
         assert losses.get_total_loss() > 0
 
 
-def test_compute_weighted_loss_adds_itself():
+def test_compute_weighted_loss_is_added_to_the_losses():
     with slim.VariableStore().as_default():
         loss = losses.compute_weighted_loss([[1.0, 2.0], [3.0, 4.0]], [1.0, 0.0], scope="own")
         assert float(loss) == 1.5

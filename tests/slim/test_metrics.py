@@ -1,4 +1,4 @@
-"""Metrics over many batches, against NumPy and Keras; ties, masks and filled-up rows."""
+"""Metrics over many batches equal NumPy and Keras; ties, masks and padded rows."""
 
 import math
 
@@ -61,12 +61,12 @@ def test_ties_go_to_the_lower_class():
     labels = tf.constant([0, 1, 2, 3])
     assert metrics.in_top_k(scores, labels, 1).numpy().tolist() == [True, False, False, False]
     assert metrics.in_top_k(scores, labels, 2).numpy().tolist() == [True, True, False, False]
-    # TensorFlow's own gives credit to all of them.
+    # TensorFlow counts all tied classes.
     assert tf.math.in_top_k(labels, scores, 1).numpy().all()
 
 
 @pytest.mark.parametrize("filler", [np.nan, np.inf, -np.inf])
-def test_rows_of_weight_zero_count_for_nothing_whatever_they_hold(filler):
+def test_rows_of_weight_zero_do_not_count_whatever_their_values(filler):
     mean, recall = metrics.Mean(), metrics.RecallAtK(2)
     mean.update(tf.constant([1.0, filler, 3.0]), tf.constant([1.0, 0.0, 1.0]))
     scores = tf.constant([[1.0, 2.0, 3.0], [filler] * 3])
@@ -75,7 +75,7 @@ def test_rows_of_weight_zero_count_for_nothing_whatever_they_hold(filler):
     assert (recall.result(), recall.count) == (1.0, 1.0)
 
 
-def test_mean_takes_any_weights_that_broadcast():
+def test_mean_accepts_weights_that_broadcast():
     mean = metrics.Mean()
     values = RANDOM.standard_normal([4, 3]).astype(np.float32)
     weights = RANDOM.uniform(0, 2, [4, 1]).astype(np.float32)
@@ -91,7 +91,7 @@ def test_mean_takes_any_weights_that_broadcast():
     assert mean.count == pytest.approx(total.sum(), rel=1e-6)
 
 
-def test_many_small_numbers_do_not_get_lost():
+def test_mean_of_many_values_does_not_lose_precision():
     mean = metrics.Mean()
     add = tf.function(lambda: mean.update(tf.fill([1000], 0.1)))
     mean.update(tf.constant([1e7]))
@@ -100,7 +100,7 @@ def test_many_small_numbers_do_not_get_lost():
     assert mean.result() == pytest.approx((1e7 + 1e4) / 100_001, rel=1e-6)
 
 
-def test_mean_of_nothing_is_not_a_number():
+def test_mean_without_values_is_nan():
     assert math.isnan(metrics.Mean().result())
     empty = metrics.Accuracy()
     empty.update(tf.constant([1]), tf.constant([1]), tf.constant([0.0]))
@@ -132,11 +132,11 @@ def test_confusion_matrix_and_recalls_equal_numpy():
 
 
 @pytest.mark.parametrize("k", [0, -1])
-def test_k_has_to_be_positive(k):
+def test_k_below_one_is_an_error(k):
     with pytest.raises(_checks.UserError, match=f"k={k} must be positive"):
         metrics.RecallAtK(k)
 
 
-def test_classes_have_to_be_positive():
+def test_num_classes_below_one_is_an_error():
     with pytest.raises(_checks.UserError, match="num_classes=0 must be positive"):
         metrics.ConfusionMatrix(0)

@@ -10,7 +10,7 @@ from slim.moving_averages import MovingAverages, average_name
 
 
 def store_with(decay):
-    """Returns averages of two variables of a network; a third variable is not the network's."""
+    """Returns the averages of two model variables; a third variable is not in the model."""
     store = slim.VariableStore(seed=0)
     with store.as_default():
         slim.model_variable("net/weights", initializer=np.ones([2, 3], np.float32))
@@ -23,7 +23,7 @@ def store_with(decay):
     return store, averages
 
 
-def test_the_networks_variables_have_averages_under_the_originals_names():
+def test_model_variables_have_averages_under_tf_slims_names():
     store, averages = store_with(0.9)
     added = [name for name in store.named_variables if name.endswith("ExponentialMovingAverage")]
     assert added == [
@@ -39,7 +39,7 @@ def test_the_networks_variables_have_averages_under_the_originals_names():
 
 @pytest.mark.parametrize("decay", [0.0, 0.5, 0.9999, 1.0])
 @pytest.mark.parametrize("first", [0, 1000])
-def test_50_updates_equal_numpy(decay, first):
+def test_50_updates_of_moving_averages_equal_numpy(decay, first):
     store, averages = store_with(decay)
     averages.reset()
     random = np.random.RandomState(0)
@@ -60,7 +60,7 @@ def test_50_updates_equal_numpy(decay, first):
         np.testing.assert_allclose(ours, average, rtol=1e-5, atol=1e-6)
 
 
-def test_equal_to_tensorflows_own():
+def test_moving_averages_equal_tensorflow_1s():
     store, averages = store_with(0.99)
     averages.reset()
     values = [np.full([2, 3], step**1.5, np.float32) for step in range(20)]
@@ -70,21 +70,21 @@ def test_equal_to_tensorflows_own():
     v1 = tf.compat.v1
     with tf.Graph().as_default(), v1.Session() as session:
         variable = v1.get_variable("v", initializer=np.ones([2, 3], np.float32))
-        number, fed = v1.placeholder(tf.int64, []), v1.placeholder(tf.float32, [2, 3])
-        assign = variable.assign(fed)
+        number, value_holder = v1.placeholder(tf.int64, []), v1.placeholder(tf.float32, [2, 3])
+        assign = variable.assign(value_holder)
         oracle = tf.train.ExponentialMovingAverage(0.99, number)
         update = oracle.apply([variable])
         session.run(v1.global_variables_initializer())
         for step, value in enumerate(values):
-            session.run(assign, {fed: value})
+            session.run(assign, {value_holder: value})
             session.run(update, {number: step})
-        wanted = session.run(oracle.average(variable))
+        expected = session.run(oracle.average(variable))
     ours = store.named_variable("net/weights/ExponentialMovingAverage")
-    np.testing.assert_allclose(ours, wanted, rtol=1e-5)
+    np.testing.assert_allclose(ours, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("decay", [-0.1, 1.1])
-def test_decay_out_of_range(decay):
+def test_decay_out_of_range_is_an_error(decay):
     with pytest.raises(
         _checks.UserError, match=f"moving_average_decay={decay} must lie between 0.0 and 1.0"
     ):

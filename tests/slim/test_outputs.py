@@ -18,7 +18,7 @@ LAYERS = {
 }
 
 
-def test_layers_note_their_outputs_under_the_names_of_their_scopes():
+def test_layers_collect_their_outputs_under_their_scope_names():
     expected = {}
     with slim.variable_scope("net"):
         for name, layer in LAYERS.items():
@@ -28,7 +28,7 @@ def test_layers_note_their_outputs_under_the_names_of_their_scopes():
     assert all(noted[name] is output for name, output in expected.items())
 
 
-def test_outputs_are_noted_through_arg_scope_with_automatic_names():
+def test_arg_scope_collects_outputs_under_automatic_names():
     with slim.arg_scope([slim.conv2d, slim.max_pool2d], outputs_collections=["ends", "more"]):
         slim.max_pool2d(slim.conv2d(slim.conv2d(IMAGES, 2, 1), 2, 1), 2)
         slim.conv2d(IMAGES, 2, 1, outputs_collections=None)
@@ -36,7 +36,7 @@ def test_outputs_are_noted_through_arg_scope_with_automatic_names():
     assert list(slim.convert_collection_to_dict("more")) == ["Conv", "Conv_1", "MaxPool2D"]
 
 
-def test_the_output_is_the_one_after_the_activation():
+def test_collected_output_is_the_one_after_the_activation():
     outputs = slim.conv2d(
         -IMAGES, 2, 1, weights_initializer=slim.ones_initializer(), outputs_collections="ends"
     )
@@ -44,7 +44,7 @@ def test_the_output_is_the_one_after_the_activation():
     assert float(tf.reduce_max(outputs)) == 0.0
 
 
-def test_one_may_note_outputs_of_ones_own():
+def test_custom_outputs_can_be_collected():
     output = tf.constant(1.0)
     assert slim.collect_named_outputs("ends", "mine/", output) is output
     assert slim.collect_named_outputs(None, "other", output) is output
@@ -52,14 +52,14 @@ def test_one_may_note_outputs_of_ones_own():
     assert slim.convert_collection_to_dict("none") == {}
 
 
-def test_reading_is_a_copy_and_may_clear():
+def test_reading_outputs_returns_a_copy_and_may_clear():
     slim.collect_named_outputs(["ends"], "a", tf.constant(1.0))
     slim.convert_collection_to_dict("ends").clear()
     assert list(slim.convert_collection_to_dict("ends", clear_collection=True)) == ["a"]
     assert slim.convert_collection_to_dict("ends", clear_collection=True) == {}
 
 
-def test_a_pass_has_outputs_of_its_own():
+def test_passes_have_separate_outputs():
     store = slim.VariableStore()
     with store.as_default():
         slim.conv2d(IMAGES, 2, 1, outputs_collections="ends")

@@ -1,4 +1,4 @@
-"""Marks: what is ours, what is the user's, and that the latter is refused and never changed."""
+"""Ownership marks: directories of the user are errors and never changed."""
 
 import json
 import os
@@ -24,7 +24,7 @@ def test_a_new_directory_is_created_and_marked(tmp_path):
     assert json.loads((tmp_path / "a" / "b" / _ownership.MARK).read_text()) == mark
 
 
-def test_a_mark_alone_is_removed_after_work_that_wrote_nothing(tmp_path):
+def test_mark_is_removed_if_nothing_else_was_written(tmp_path):
     _ownership.claim(str(tmp_path / "a"), "export")
     _ownership.release(str(tmp_path / "a"))
     assert os.listdir(tmp_path / "a") == []
@@ -32,7 +32,7 @@ def test_a_mark_alone_is_removed_after_work_that_wrote_nothing(tmp_path):
     (tmp_path / "a" / "file").touch()
     _ownership.release(str(tmp_path / "a"))
     _ownership.release(str(tmp_path / "missing"))
-    assert _ownership.is_ours(str(tmp_path / "a"), "export")
+    assert _ownership.read_own_mark(str(tmp_path / "a"), "export")
 
 
 def test_a_marked_directory_may_hold_anything_else(tmp_path):
@@ -42,7 +42,7 @@ def test_a_marked_directory_may_hold_anything_else(tmp_path):
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
-def test_a_directory_of_the_user_is_refused_with_its_content_and_the_way_out(tmp_path):
+def test_users_directory_is_an_error_that_lists_its_content_and_the_remedy(tmp_path):
     for name in "fedcba":
         (tmp_path / name).write_text(name)
     (tmp_path / "a\x1b[2Jb").write_text("terminal escape")
@@ -55,7 +55,7 @@ def test_a_directory_of_the_user_is_refused_with_its_content_and_the_way_out(tmp
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"kind": 3, "version": 1}', "garbage", "[" * 999])
-def test_a_mark_that_we_did_not_write_proves_nothing(tmp_path, content):
+def test_mark_with_foreign_content_is_not_accepted(tmp_path, content):
     (tmp_path / _ownership.MARK).write_text(content)
     (tmp_path / "thesis").write_text("mine")
     with unchanged(tmp_path), pytest.raises(_checks.UserError, match=r"slim did not create: "):
@@ -63,7 +63,7 @@ def test_a_mark_that_we_did_not_write_proves_nothing(tmp_path, content):
 
 
 @pytest.mark.parametrize("kind", ["link", "directory", "FIFO"])
-def test_a_mark_that_is_no_regular_file_proves_nothing(tmp_path, kind):
+def test_mark_that_is_not_a_regular_file_is_not_accepted(tmp_path, kind):
     _ownership.claim(str(tmp_path / "ours"), "run")
     path = tmp_path / "users" / _ownership.MARK
     path.parent.mkdir()
@@ -79,7 +79,7 @@ def test_an_empty_mark_of_a_killed_process_is_completed(tmp_path):
     assert _ownership.read_mark(str(tmp_path)).kind == "run"
 
 
-def test_a_directory_of_another_kind_is_refused(tmp_path):
+def test_directory_of_another_kind_is_an_error(tmp_path):
     _ownership.claim(str(tmp_path), "dataset")
     message = "output_dir='.*' holds a dataset, not an export. Use another directory, new or empty"
     with unchanged(tmp_path), pytest.raises(_checks.UserError, match=message):
@@ -88,7 +88,7 @@ def test_a_directory_of_another_kind_is_refused(tmp_path):
     assert _ownership.read_mark(str(tmp_path)).kind == "dataset"
 
 
-def test_litter_of_operating_systems_is_tolerated_and_kept(tmp_path):
+def test_files_of_operating_systems_are_tolerated_and_kept(tmp_path):
     names = [".DS_Store", "Thumbs.db", "desktop.ini", ".nfs000012ab", ".saving-abcdefgh"]
     for name in names[:-1]:
         (tmp_path / name).write_text("x")
@@ -99,7 +99,7 @@ def test_litter_of_operating_systems_is_tolerated_and_kept(tmp_path):
 
 
 @pytest.mark.parametrize("name", [".bashrc", ".git", ".saving-of-the-user", ".DS_Store2"])
-def test_other_hidden_files_are_the_users(tmp_path, name):
+def test_other_hidden_files_count_as_the_users(tmp_path, name):
     (tmp_path / name).write_text("mine")
     with unchanged(tmp_path), pytest.raises(_checks.UserError, match="slim did not create"):
         _ownership.claim(str(tmp_path), "run")
@@ -117,7 +117,7 @@ except _checks.UserError as error:
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
-def test_a_log_that_takes_our_own_output_may_lie_in_the_directory(tmp_path, stream):
+def test_log_of_our_own_output_may_be_in_the_directory(tmp_path, stream):
     with open(tmp_path / "log.txt", "w") as log:
         log.write("begin\n")
         log.flush()
@@ -136,7 +136,7 @@ def test_an_empty_log_that_tee_has_opened_is_tolerated(tmp_path):
     _ownership.claim(str(tmp_path), "run")
 
 
-def test_an_unreadable_or_unwritable_directory_is_one_line(tmp_path, monkeypatch):
+def test_unreadable_or_unwritable_directory_is_an_error_of_one_line(tmp_path, monkeypatch):
     def refuse(path):
         raise PermissionError(13, "Permission denied")
 
@@ -165,7 +165,7 @@ def test_a_link_to_a_directory_may_be_claimed(tmp_path):
 
 
 def occupy(path, kind):
-    """Puts something of the user's at a path."""
+    """Creates an entry of the user at a path."""
     outside = path.parent / "outside"
     outside.mkdir()
     (outside / "thesis").write_text(LINKED)
@@ -188,7 +188,7 @@ def occupy(path, kind):
 @pytest.mark.parametrize(
     "kind", ["directory", "link", "link to ours", "file", "FIFO", "dangling link"]
 )
-def test_a_work_directory_never_takes_or_removes_what_it_did_not_create(tmp_path, kind):
+def test_work_directory_never_claims_or_removes_what_it_did_not_create(tmp_path, kind):
     path = tmp_path / "conversion.partial"
     occupy(path, kind)
     with unchanged(tmp_path):
@@ -217,10 +217,10 @@ def test_a_work_directory_is_taken_over_by_the_next_attempt_and_removed(tmp_path
 def test_an_empty_directory_of_a_killed_process_is_taken_over(tmp_path):
     (tmp_path / "work").mkdir()
     _ownership.work_directory(str(tmp_path / "work"), "conversion")
-    assert _ownership.is_ours(str(tmp_path / "work"), "conversion")
+    assert _ownership.read_own_mark(str(tmp_path / "work"), "conversion")
 
 
-def test_files_are_removed_by_name_and_others_stay(tmp_path):
+def test_only_files_named_in_the_mark_are_removed(tmp_path):
     path = tmp_path / "downloads"
     _ownership.work_directory(str(path), "downloads", ["a.tgz", "a.tgz.part"])
     _ownership.work_directory(str(path), "downloads", ["b.zip", "a.tgz"])
@@ -262,18 +262,18 @@ def test_names_in_a_mark_cannot_lead_out_of_the_directory(tmp_path):
 def test_overlapping_directories_are_refused(tmp_path, first, second, how):
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "link").symlink_to("a")
-    message = f"dataset_dir='.*' is {how} source_dir='.*'. Use a directory apart from it"
+    message = f"dataset_dir='.*' is {how} source_dir='.*'. Use a separate directory"
     with pytest.raises(_checks.UserError, match=message):
         _ownership.check_apart(dataset_dir=str(tmp_path / first), source_dir=str(tmp_path / second))
 
 
-def test_directories_that_share_a_beginning_of_their_names_are_apart(tmp_path):
+def test_directories_with_a_common_name_prefix_do_not_overlap(tmp_path):
     _ownership.check_apart(a=str(tmp_path / "data"), b=str(tmp_path / "data2"))
     _ownership.check_apart(a=str(tmp_path / "x" / "y"), b=str(tmp_path / "x" / "z"))
     _ownership.check_apart(a=str(tmp_path), b=None)
 
 
-def test_entries_with_our_names_have_to_be_what_we_create(tmp_path):
+def test_entries_with_our_names_must_be_of_the_expected_kind(tmp_path):
     (tmp_path / "file").touch()
     (tmp_path / "dir").mkdir()
     (tmp_path / "link").symlink_to("file")
@@ -289,7 +289,7 @@ def test_entries_with_our_names_have_to_be_what_we_create(tmp_path):
             _ownership.check_entries(str(tmp_path), files=files, directories=directories)
 
 
-def test_an_output_replaces_nothing_but_an_earlier_one(tmp_path):
+def test_output_replaces_only_an_earlier_output(tmp_path):
     def check(name):
         _ownership.check_output(
             str(tmp_path / name),
@@ -317,7 +317,7 @@ def test_an_output_replaces_nothing_but_an_earlier_one(tmp_path):
 @pytest.mark.parametrize(
     "content", [b"", b"x", b"[1]", b"{", b'{"a": 1}', b"\xff\xfe", b"[" * 5000]
 )
-def test_what_is_not_our_json_has_not_our_keys(tmp_path, content):
+def test_foreign_json_does_not_have_our_keys(tmp_path, content):
     (tmp_path / "f").write_bytes(content)
     assert not _ownership.has_keys(str(tmp_path / "f"), ("a", "b"))
     assert not _ownership.has_keys(str(tmp_path / "none"), ())
@@ -325,7 +325,7 @@ def test_what_is_not_our_json_has_not_our_keys(tmp_path, content):
 
 
 @pytest.mark.parametrize("kind", ["link", "dangling", "directory", "FIFO"])
-def test_an_atomic_write_replaces_regular_files_alone(tmp_path, kind):
+def test_atomic_write_replaces_only_regular_files(tmp_path, kind):
     (tmp_path / "mine").write_text("mine")
     path = tmp_path / "f"
     {"link": lambda: path.symlink_to("mine"), "dangling": lambda: path.symlink_to("nowhere"),
@@ -341,7 +341,7 @@ def save(directory, step, **options):
     checkpoints_lib.Checkpoints(directory, **options).save(step, {"w": [float(step)]})
 
 
-def test_rotation_leaves_links_alone(tmp_path):
+def test_rotation_does_not_remove_links(tmp_path):
     save(tmp_path / "run", 1)
     save(tmp_path / "foreign", 2)
     for path in (tmp_path / "foreign").glob("model.ckpt-2.*"):

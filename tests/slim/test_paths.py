@@ -23,7 +23,7 @@ with TrainDirLock(sys.argv[1]):
 
 @pytest.fixture
 def holder(tmp_path):
-    """A process that holds tmp_path."""
+    """Yields a process that holds the lock of tmp_path."""
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True
     )
@@ -34,20 +34,20 @@ def holder(tmp_path):
     process.stdout.close()
 
 
-def test_a_writable_directory_is_made_and_left_empty(tmp_path):
+def test_writable_directory_is_created_and_stays_empty(tmp_path):
     path = _paths.check_writable_directory(tmp_path / "a" / "b é [1]*")
     assert os.listdir(path) == []
 
 
-def test_what_cannot_be_a_directory_is_refused_in_one_line(tmp_path):
+def test_path_that_cannot_be_a_directory_is_an_error_of_one_line(tmp_path):
     (tmp_path / "file").write_text("x")
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
     cases = {
         "": "train_dir is empty; a directory is needed",
         str(tmp_path / "file"): "train_dir=.*file' is a file; a directory is needed",
-        str(tmp_path / "dangling"): "train_dir=.*dangling' is a link to nothing; a directory",
-        str(tmp_path / "file" / "run"): "train_dir=.*run' cannot be made: Not a directory",
-        "/proc/slim": "train_dir='/proc/slim' cannot be made: No such file",
+        str(tmp_path / "dangling"): "train_dir=.*dangling' is a broken link; a directory",
+        str(tmp_path / "file" / "run"): "train_dir=.*run' cannot be created: Not a directory",
+        "/proc/slim": "train_dir='/proc/slim' cannot be created: No such file",
         "/proc": "train_dir='/proc' is not writable: ",
     }
     for path, message in cases.items():
@@ -57,7 +57,7 @@ def test_what_cannot_be_a_directory_is_refused_in_one_line(tmp_path):
     assert (tmp_path / "file").read_text() == "x"
 
 
-def test_an_atomic_write_replaces_and_leaves_nothing_else(tmp_path):
+def test_atomic_write_replaces_the_file_and_removes_its_temporary_file(tmp_path):
     for content in (b"one", b"two"):
         _paths.write_atomically(str(tmp_path / "f"), content)
         assert (tmp_path / "f").read_bytes() == content
@@ -71,7 +71,7 @@ def _umask():
     return mask
 
 
-def test_sweeping_spares_a_living_writer_and_what_is_not_ours(tmp_path):
+def test_sweeping_keeps_files_of_a_running_writer_and_foreign_files(tmp_path):
     dead = tmp_path / ".saving-dead_one"
     dead.mkdir()
     (dead / "lock").write_text(_paths._LOCK_TEXT)
@@ -97,13 +97,13 @@ def test_sweeping_spares_a_living_writer_and_what_is_not_ours(tmp_path):
     assert (tmp_path / ".saving-unlocked" / "thesis").read_text() == "mine"
 
 
-def test_a_second_trainer_is_told_who_holds_the_directory(tmp_path, holder):
+def test_lock_error_names_the_process_that_holds_the_directory(tmp_path, holder):
     message = rf"{tmp_path} is in use by process {holder.pid} on host \S+ since \d{{4}}-\d\d-\d\d "
     with pytest.raises(_checks.UserError, match=message), TrainDirLock(tmp_path):
         pass
 
 
-def test_kill_9_frees_the_directory_and_its_stale_file_is_no_obstacle(tmp_path, holder):
+def test_lock_of_a_killed_process_is_released(tmp_path, holder):
     holder.send_signal(signal.SIGKILL)
     holder.wait()
     assert str(holder.pid) in (tmp_path / LOCK_FILE).read_text()
@@ -114,7 +114,7 @@ def test_kill_9_frees_the_directory_and_its_stale_file_is_no_obstacle(tmp_path, 
 
 
 @pytest.mark.parametrize("content", ["", '{"pid": 12, "ho'])
-def test_a_truncated_lock_file_is_no_obstacle_and_names_nobody(tmp_path, content):
+def test_truncated_lock_file_is_ignored(tmp_path, content):
     (tmp_path / LOCK_FILE).write_text(content)
     with TrainDirLock(tmp_path):
         (tmp_path / LOCK_FILE).write_text(content)
@@ -140,7 +140,7 @@ def _link(path):
     ],
     ids=["file", "link", "dangling", "directory", "fifo"],
 )
-def test_a_lock_name_taken_by_something_else_is_refused_in_one_line(tmp_path, make, reason):
+def test_lock_path_of_another_kind_is_an_error_of_one_line(tmp_path, make, reason):
     path = tmp_path / LOCK_FILE
     make(path)
     before = path.lstat()
@@ -153,7 +153,7 @@ def test_a_lock_name_taken_by_something_else_is_refused_in_one_line(tmp_path, ma
         assert (tmp_path / "notes").read_text() == "mine"
 
 
-def test_of_many_who_want_the_lock_one_has_it_at_a_time(tmp_path):
+def test_only_one_of_many_processes_holds_the_lock(tmp_path):
     script = """
 import os, sys, time
 from slim import _checks
@@ -174,7 +174,7 @@ assert done == 25, done
     assert [process.wait(40) for process in processes] == [0, 0, 0]
 
 
-def test_neither_module_nor_finding_a_checkpoint_loads_tensorflow(tmp_path):
+def test_locating_a_checkpoint_does_not_load_tensorflow(tmp_path):
     script = """
 import sys
 from slim import _paths, checkpoints, run_lock
@@ -190,7 +190,7 @@ assert "tensorflow" not in sys.modules and "numpy" not in sys.modules
     answer = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True
     )
-    assert "it holds: nothing" in answer.stdout
+    assert "it contains: nothing" in answer.stdout
     assert time.monotonic() - begun < 5
 
 

@@ -1,4 +1,4 @@
-"""Fake quantization against TensorFlow's own ops and NumPy's averages."""
+"""Fake quantization equals TensorFlow's own ops and averages computed by NumPy."""
 
 import numpy as np
 import pytest
@@ -31,13 +31,13 @@ def value(store, name):
 
 
 def rounded_channel(weights):
-    """Returns the weights of one output channel as TensorFlow Lite's specification has them."""
+    """Rounds the weights of one output channel by TensorFlow Lite's specification."""
     scale = np.abs(weights).max() / 127
     return np.round(weights / scale) * scale if scale else weights
 
 
-def test_a_layer_rounds_weights_and_outputs():
-    seen = []
+def test_training_rounds_weights_and_outputs_and_averages_the_range():
+    maxima = []
     store = None
     for step in range(4):
         images = IMAGES * (1 + step)
@@ -48,19 +48,19 @@ def test_a_layer_rounds_weights_and_outputs():
             weights, -most, most, narrow_range=True
         )
         plain = tf.nn.relu(images @ rounded)
-        seen.append(float(tf.reduce_max(plain)))
-        # The older a batch, the less it counts; the first values of the variables do not.
-        high = np.average(seen, weights=0.999 ** np.arange(len(seen))[::-1])
+        maxima.append(float(tf.reduce_max(plain)))
+        # Older batches count less; the initial values of the variables do not count.
+        high = np.average(maxima, weights=0.999 ** np.arange(len(maxima))[::-1])
         assert value(store, "act_quant/min") == 0.0
         np.testing.assert_allclose(value(store, "act_quant/max"), high, rtol=1e-5)
-        wanted = tf.quantization.fake_quant_with_min_max_vars(
+        expected = tf.quantization.fake_quant_with_min_max_vars(
             plain, 0.0, value(store, "act_quant/max")
         )
-        np.testing.assert_allclose(outputs, wanted, rtol=1e-6)
+        np.testing.assert_allclose(outputs, expected, rtol=1e-6)
         assert np.abs(outputs - plain).max() > 0
 
 
-def test_before_the_delay_outputs_are_the_plain_ones_while_ranges_move():
+def test_before_the_delay_outputs_are_unquantized_and_ranges_are_updated():
     plain, _ = plain_layer()
     early, store = layer(step=tf.constant(1), delay=2)
     late, _ = layer(step=tf.constant(2), delay=2)
@@ -69,7 +69,7 @@ def test_before_the_delay_outputs_are_the_plain_ones_while_ranges_move():
     assert np.abs(late - plain).max() > 0
 
 
-def test_inference_uses_the_ranges_and_moves_none():
+def test_inference_uses_the_ranges_and_updates_none():
     trained, store = layer(step=tf.constant(0))
     before = {name: v.numpy() for name, v in store.named_variables.items()}
     again, _ = layer(store=store, delay=100)
@@ -79,27 +79,28 @@ def test_inference_uses_the_ranges_and_moves_none():
         np.testing.assert_array_equal(variable, before[name])
 
 
-def test_outside_there_are_no_ranges():
+def test_layers_outside_of_fake_quantization_have_no_ranges():
     _, store = plain_layer()
     assert list(store.named_variables) == ["fc/weights", "fc/biases"]
 
 
-def test_ranges_are_kept_but_not_trained():
+def test_ranges_are_model_variables_that_are_not_trained():
     _, store = layer()
     records = {n: r for n, r in store.records.items() if "act_quant" in n}
     assert list(records) == ["fc/act_quant/min", "fc/act_quant/max"]
     assert all(each.model and not each.trainable for each in records.values())
 
 
-def test_gradients_pass_through_but_for_outputs_beyond_the_range():
+def test_gradients_pass_through_except_for_outputs_beyond_the_range():
     _, store = layer(step=tf.constant(0))
     store.named_variables["fc/act_quant/max"].assign(0.5)
     with tf.GradientTape(persistent=True) as tape:
         outputs, _ = layer(store=store)
         total = tf.reduce_sum(outputs)
     weights, biases = (store.named_variables[f"fc/{n}"] for n in ("weights", "biases"))
-    found, plain = tape.gradient(total, biases), (plain_layer(store)[0].numpy())
-    np.testing.assert_array_equal(found, np.sum((plain > 0) & (plain < 0.5), axis=0))
+    plain = plain_layer(store)[0].numpy()
+    expected = np.sum((plain > 0) & (plain < 0.5), axis=0)
+    np.testing.assert_array_equal(tape.gradient(total, biases), expected)
     assert np.abs(tape.gradient(total, weights)).max() > 0
 
 
@@ -124,34 +125,34 @@ LAYERS = {
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_each_output_channel_is_rounded_by_its_own_largest_weight(name):
-    make, axes = LAYERS[name]
+    layer_fn, axes = LAYERS[name]
     images = tf.constant(np.random.default_rng(1).normal(size=[2, 5, 5, 4]), tf.float32)
     store = slim.VariableStore(seed=1)
 
     def outputs(**rule):
         with store.as_default() as one_pass, fake_quantization(**rule):
-            return make(images), one_pass.quantized
+            return layer_fn(images), one_pass.quantized
 
-    felt, quantized = outputs()
+    fake_quantized, quantized = outputs()
     assert {n: len(channels) for n, channels in quantized.items()} == {
         f"s/{n}": len(channels) for n, channels in axes.items()
     }
     before = {n: store.named_variables[f"s/{n}"].numpy() for n in axes}
     quantization.round_weights(store.named_variables, quantized)
     for leaf, channels in axes.items():
-        found = store.named_variables[f"s/{leaf}"].numpy()
-        others = [a for a in range(found.ndim) if a not in channels]
-        flat, kept = (
+        rounded = store.named_variables[f"s/{leaf}"].numpy()
+        others = [a for a in range(rounded.ndim) if a not in channels]
+        flat, flat_rounded = (
             np.transpose(w, others + list(channels)).reshape(
                 -1, np.prod([w.shape[a] for a in channels])
             )
-            for w in (before[leaf], found)
+            for w in (before[leaf], rounded)
         )
-        wanted = np.stack([rounded_channel(channel) for channel in flat.T], axis=-1)
-        np.testing.assert_allclose(kept, wanted, atol=1e-6)
-        assert np.abs(found - before[leaf]).max() > 1e-4
-    # The outputs are those of rounded weights already, and stay what they are.
-    np.testing.assert_allclose(felt, outputs(weights=False)[0], atol=1e-6)
+        expected = np.stack([rounded_channel(channel) for channel in flat.T], axis=-1)
+        np.testing.assert_allclose(flat_rounded, expected, atol=1e-6)
+        assert np.abs(rounded - before[leaf]).max() > 1e-4
+    # Rounding the variables leaves the outputs as they were.
+    np.testing.assert_allclose(fake_quantized, outputs(weights=False)[0], atol=1e-6)
 
 
 def test_folding_commutes_with_rounding():
@@ -182,22 +183,28 @@ def quantized_loss(delay, network=tiny.network):
     return loss
 
 
-def losses(loss, steps=6, per_loop=1, **arguments):
+def train(loss, steps, **arguments):
     op = tiny.built_op(loss=loss, **arguments)
-    batches = iter(tiny.batches())
-    found = [op.run(batches, per_loop)["loss"] for _ in range(steps // per_loop)]
-    return np.concatenate(found), tiny.values(op)
+    batches = op.strategy.experimental_distribute_dataset(tiny.batches())
+    return tiny.run(op, batches, steps)["loss"], tiny.values(op)
 
 
-@pytest.mark.parametrize("per_loop", [1, 3])
-def test_a_run_is_the_plain_one_until_the_delay_is_over(per_loop):
-    plain, _ = losses(lambda *batch: tiny.loss_fn(*batch)[0], per_loop=per_loop)
-    late, values = losses(quantized_loss(4), per_loop=per_loop)
-    np.testing.assert_array_equal(late[:4], plain[:4])
-    assert (late[4:] != plain[4:]).all()
-    early, _ = losses(quantized_loss(0), per_loop=per_loop)
-    assert (early != plain).all()
+@pytest.fixture(scope="module")
+def unquantized_losses():
+    return train(lambda *batch: tiny.loss_fn(*batch)[0], 5)[0]
+
+
+def test_a_run_is_unquantized_until_the_delay_is_over(unquantized_losses):
+    late, values = train(quantized_loss(3), 5)
+    np.testing.assert_array_equal(late[:3], unquantized_losses[:3])
+    assert (late[3:] != unquantized_losses[3:]).all()
     assert values["tiny/hidden/act_quant/max"] not in (0, 6)
+
+
+def test_a_loop_of_several_steps_is_unquantized_until_the_delay_is_over(unquantized_losses):
+    late = tiny.built_op(loss=quantized_loss(3)).run(iter(tiny.batches()), 5)["loss"]
+    np.testing.assert_array_equal(late[:3], unquantized_losses[:3])
+    assert (late[3:] != unquantized_losses[3:]).all()
 
 
 def segments(images):
@@ -208,15 +215,19 @@ def segments(images):
 
 @pytest.mark.parametrize(
     "more",
-    [{}, {"accumulate_steps": 2}, pytest.param({"jit_compile": True}, marks=pytest.mark.slow)],
+    [
+        pytest.param({}, marks=pytest.mark.slow),
+        {"accumulate_steps": 2},
+        pytest.param({"jit_compile": True}, marks=pytest.mark.slow),
+    ],
 )
-def test_segments_that_are_computed_again_round_and_move_no_range(more):
-    loss = quantized_loss(2, segments)
-    plain, values = losses(loss, 4, **more)
-    again, recomputed = losses(loss, 4, recompute_gradients=True, **more)
+def test_recomputed_segments_round_and_update_each_range_once(more):
+    loss = quantized_loss(1, segments)
+    plain, values = train(loss, 3, **more)
+    again, recomputed = train(loss, 3, recompute_gradients=True, **more)
     np.testing.assert_allclose(again, plain, rtol=1e-5)
-    for name, wanted in values.items():
-        np.testing.assert_allclose(recomputed[name], wanted, rtol=1e-4, atol=1e-6)
+    for name, expected in values.items():
+        np.testing.assert_allclose(recomputed[name], expected, rtol=1e-4, atol=1e-6)
 
 
 def test_replicas_keep_the_mean_of_their_ranges(mirrored):
@@ -226,21 +237,19 @@ def test_replicas_keep_the_mean_of_their_ranges(mirrored):
     weights = op.store.named_variables["tiny/hidden/weights"].numpy()
     op.run(iter(mirrored.experimental_distribute_dataset(batch)))
     high = np.maximum(np.sum([rounded_channel(w) for w in weights.T], axis=1), 0).max()
-    found = op.store.named_variables["tiny/hidden/act_quant/max"].numpy()
-    np.testing.assert_allclose(found, 2 * high, rtol=1e-5)
-    # The average of a weight or a range begins at 0 here and keeps a tenth of it at the first step.
+    mean = op.store.named_variables["tiny/hidden/act_quant/max"].numpy()
+    np.testing.assert_allclose(mean, 2 * high, rtol=1e-5)
+    # Moving averages start at 0 here; the first step keeps a tenth of that.
     average = op.store.named_variables["tiny/hidden/act_quant/max/ExponentialMovingAverage"]
-    np.testing.assert_allclose(average.numpy(), 0.9 * found, rtol=1e-5)
+    np.testing.assert_allclose(average.numpy(), 0.9 * mean, rtol=1e-5)
 
 
 def test_replicas_wait_for_the_delay(mirrored):
-    losses = []
-    for loss in (lambda *batch: tiny.loss_fn(*batch)[0], quantized_loss(1)):
-        op = tiny.built_op(loss=loss, strategy=mirrored)
-        batches = mirrored.experimental_distribute_dataset(tiny.batches())
-        losses.append(op.run(iter(batches), 2)["loss"])
-    assert losses[0][0] == losses[1][0]
-    assert losses[0][1] != losses[1][1]
+    # This network has no batch norm, so two replicas equal one.
+    late, _ = train(quantized_loss(1, segments), 2, strategy=mirrored)
+    single, _ = train(quantized_loss(100, segments), 2)
+    assert late[0] == pytest.approx(single[0], rel=1e-5)
+    assert late[1] != pytest.approx(single[1], rel=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [tf.float16, tf.bfloat16])
@@ -250,5 +259,5 @@ def test_half_precision_keeps_its_type_and_float32_ranges(dtype):
         outputs = slim.fully_connected(tf.cast(IMAGES, dtype), 3, scope="fc")
     assert outputs.dtype == dtype
     assert value(store, "act_quant/max").dtype == np.float32
-    wanted, _ = layer(step=tf.constant(0))
-    np.testing.assert_allclose(tf.cast(outputs, tf.float32), wanted, atol=0.03)
+    expected, _ = layer(step=tf.constant(0))
+    np.testing.assert_allclose(tf.cast(outputs, tf.float32), expected, atol=0.03)

@@ -17,7 +17,7 @@ class Variable:
 
 @dataclasses.dataclass
 class Scope:
-    """Opens a scope by name, by default name, or (`again`) the n-th of those opened before."""
+    """Opens a scope by name, by default name, or reopens the n-th opened one (`again`)."""
 
     name: str | None
     default_name: str | None
@@ -47,7 +47,7 @@ def random_statement(rng, depth):
 
 
 def run(program, open_scope, get_variable, auto_reuse):
-    """Returns what the program names: its scopes, its variables or their refusal, an op in each."""
+    """Returns the names of scopes, of an op in each, and of variables or "refused"."""
     trace, opened = [], []
 
     def execute(statements):
@@ -97,9 +97,9 @@ def run_in_slim(program, store):
         return run(program, open_scope, get_variable, slim.AUTO_REUSE)
 
 
-# The fifth program is by far the longest.
+# The programs of seed 4 are by far the longest.
 @pytest.mark.parametrize(
-    "seed", [pytest.param(seed, marks=[pytest.mark.slow] * (seed == 4)) for seed in range(12)]
+    "seed", [pytest.param(seed, marks=[pytest.mark.slow] * (seed >= 4)) for seed in range(12)]
 )
 def test_names_of_random_programs_equal_those_of_tensorflow_1(seed):
     rng = random.Random(seed)
@@ -109,14 +109,14 @@ def test_names_of_random_programs_equal_those_of_tensorflow_1(seed):
         assert run_in_slim(program, slim.VariableStore()) == expected, program
 
 
-def test_the_random_programs_are_worth_running():
+def test_random_programs_refuse_some_variables_and_number_some_scopes():
     rng = random.Random(0)
     lines = [line for _ in range(15) for line in run_in_tensorflow_1(random_program(rng))]
     assert 0.05 < sum(line == "refused" for line in lines) / len(lines) < 0.3
     assert any("Conv_2" in line for line in lines)
 
 
-def test_automatic_names_start_afresh_with_each_pass():
+def test_automatic_names_start_over_in_each_pass():
     store = slim.VariableStore()
 
     def names():
@@ -128,10 +128,10 @@ def test_automatic_names_start_afresh_with_each_pass():
                 ]
 
     def sibling_names(default_name, count):
-        found = []
+        siblings = []
         for _ in range(count):
             with slim.variable_scope(None, default_name) as scope:
-                found.append(scope.name)
-        return found
+                siblings.append(scope.name)
+        return siblings
 
     assert names() == names() == ["Conv", "Conv/Conv", "Conv/Conv_1", "Conv/Conv_2"]

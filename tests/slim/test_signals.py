@@ -1,4 +1,4 @@
-"""Signals while Python cannot look at them."""
+"""Signals while Python runs, waits in the C library, or cleans up."""
 
 import pathlib
 import signal
@@ -12,7 +12,7 @@ import pytest
 from slim.signals import Stopped, deferred, noted, raise_on_signals, stop_on_signals
 from tests import source_tree
 
-# The second lock of a mutex waits for ever in the C library, as a step of TensorFlow may.
+# The second lock of a mutex blocks forever in the C library, as a step of TensorFlow may.
 BLOCKED = """
 import ctypes
 from slim.signals import stop_on_signals
@@ -35,9 +35,17 @@ with stop_on_signals() as stop:
 """
 
 
+@pytest.fixture(autouse=True)
+def _hangup_is_not_ignored():
+    """Resets SIGHUP, which is ignored if the tests run under nohup."""
+    former = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, former)
+
+
 @pytest.fixture
 def started():
-    """Starts Python code that says that it is waiting."""
+    """Returns a function that starts Python code and waits until it prints "waiting"."""
     processes = []
 
     def start(code):
@@ -61,16 +69,16 @@ def started():
 
 
 def wait_until_asleep(process):
-    """Returns when the main thread sleeps, at five looks in a row: then it waits for the lock."""
-    looks = 0
-    while looks < 5:
+    """Returns when the main thread slept at five checks in a row: it waits for the lock."""
+    checks = 0
+    while checks < 5:
         status = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/stat").read_text()
-        looks = looks + 1 if status.rpartition(")")[2].split()[0] == "S" else 0
+        checks = checks + 1 if status.rpartition(")")[2].split()[0] == "S" else 0
         time.sleep(0.1)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_second_signal_ends_what_python_waits_for(started, number):
+def test_second_signal_ends_a_blocked_process(started, number):
     process = started(BLOCKED)
     wait_until_asleep(process)
     process.send_signal(number)
@@ -82,7 +90,7 @@ def test_a_second_signal_ends_what_python_waits_for(started, number):
     assert error == f"ended by a second signal, {number.name}; nothing was saved for it\n"
 
 
-def test_a_second_signal_acts_as_usual_where_it_can(started):
+def test_second_signal_raises_where_python_runs(started):
     process = started(PATIENT)
     process.send_signal(signal.SIGINT)
     assert process.stdout.readline() == "SIGINT\n"
@@ -91,7 +99,7 @@ def test_a_second_signal_acts_as_usual_where_it_can(started):
     assert "KeyboardInterrupt" in error
 
 
-def test_nothing_is_left_of_it():
+def test_signal_handlers_are_restored():
     before = threading.active_count(), signal.getsignal(signal.SIGTERM)
     with stop_on_signals() as stop:
         signal.raise_signal(signal.SIGTERM)
@@ -100,7 +108,7 @@ def test_nothing_is_left_of_it():
     assert signal.set_wakeup_fd(-1) == -1
 
 
-def test_sighup_is_a_request_unless_it_was_ignored():
+def test_sighup_stops_unless_it_was_ignored():
     with stop_on_signals() as stop:
         signal.raise_signal(signal.SIGHUP)
         assert stop.signal is signal.SIGHUP
@@ -114,14 +122,14 @@ def test_sighup_is_a_request_unless_it_was_ignored():
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_an_echo_of_the_first_signal_is_not_a_second_one(number):
+def test_immediately_repeated_signal_counts_once(number):
     with stop_on_signals() as stop:
         signal.raise_signal(number)
         signal.raise_signal(number)
         assert stop.signal is number
 
 
-def test_signal_raises_once_with_notes_of_what_remains():
+def test_signal_raises_once_with_the_notes_of_the_interrupted_work():
     former = signal.getsignal(signal.SIGTERM)
     with (
         pytest.raises(Stopped, match="stopped by SIGTERM") as stopped,
@@ -188,7 +196,7 @@ with raise_on_signals():
 """
 
 
-def test_a_signal_whose_exception_is_lost_raises_again(started):
+def test_signal_whose_exception_was_swallowed_raises_again(started):
     out, error = started(LOST).communicate(timeout=30)
     assert (out, error) == ("stopped by SIGTERM\n", "")
 

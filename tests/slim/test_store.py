@@ -22,7 +22,7 @@ def test_the_first_pass_creates_and_later_passes_reuse():
     assert [v.name for v in first.values()] == [f"{name}:0" for name in NET_NAMES]
 
 
-def test_a_pass_knows_what_it_asked_for_in_order():
+def test_a_pass_lists_its_requested_variables_in_order():
     store = built()
     with store.as_default() as one_pass:
         with slim.variable_scope("Net/logits"):
@@ -31,14 +31,14 @@ def test_a_pass_knows_what_it_asked_for_in_order():
     assert list(one_pass.requested) == ["Net/logits/biases", "own"]
 
 
-def test_asking_twice_within_a_pass_names_the_variable():
+def test_requesting_a_variable_twice_in_a_pass_is_an_error():
     with slim.VariableStore().as_default():
         slim.conv2d(images(), 3, 1, scope="conv1")
         with pytest.raises(ValueError, match="'conv1/weights' was already requested in this pass"):
             slim.conv2d(images(), 3, 1, scope="conv1")
 
 
-def test_asking_twice_with_reuse_shares():
+def test_requesting_a_variable_twice_with_reuse_shares_it():
     store = slim.VariableStore()
     with store.as_default():
         once = slim.conv2d(images(), 3, 1, scope="conv1")
@@ -60,7 +60,7 @@ def test_reuse_is_inherited_and_auto_reuse_creates():
     assert list(store.named_variables) == ["tower/inner/v"]
 
 
-def test_reuse_of_what_is_not_there_names_the_nearest():
+def test_reuse_of_a_missing_variable_is_an_error_with_the_nearest_name():
     with slim.VariableStore().as_default():
         slim.variable("conv1/weights", [])
         with slim.variable_scope("conv2", reuse=True):
@@ -74,7 +74,7 @@ def test_reuse_of_what_is_not_there_names_the_nearest():
                 slim.variable("xyz", [])
 
 
-def test_another_shape_or_dtype_is_refused():
+def test_another_shape_or_dtype_is_an_error():
     store = slim.VariableStore()
     with store.as_default():
         slim.variable("v", [2, 3])
@@ -86,7 +86,7 @@ def test_another_shape_or_dtype_is_refused():
         assert slim.variable("v").shape == (2, 3)
 
 
-def test_a_new_variable_needs_a_shape():
+def test_new_variable_without_a_shape_is_an_error():
     with slim.VariableStore().as_default():
         with pytest.raises(ValueError, match="variable 'a/v' is new and needs a shape"):
             with slim.variable_scope("a"):
@@ -94,14 +94,14 @@ def test_a_new_variable_needs_a_shape():
         assert slim.variable("w", initializer=[1.0, 2.0]).shape == (2,)
 
 
-def test_an_initial_value_of_another_shape_is_refused():
+def test_initial_value_of_another_shape_is_an_error():
     with slim.VariableStore().as_default(), pytest.raises(ValueError, match=r"shape.*\(2,\)"):
         slim.variable("v", [3], initializer=[1.0, 2.0])
     with slim.VariableStore().as_default(), pytest.raises(ValueError, match=r"shape.*\(2,\)"):
         slim.variable("v", [3], initializer=lambda shape, dtype: tf.zeros([2], dtype))
 
 
-def test_automatic_names_of_layers_are_fresh_with_each_pass():
+def test_automatic_names_of_layers_start_over_in_each_pass():
     store = slim.VariableStore()
     for _ in range(2):
         with store.as_default():
@@ -113,13 +113,13 @@ def test_automatic_names_of_layers_are_fresh_with_each_pass():
     ]
 
 
-def test_a_scope_needs_a_name():
+def test_scope_without_a_name_is_an_error():
     with pytest.raises(ValueError, match="variable_scope needs a name, a scope or a default_name"):
         with slim.variable_scope(None):
             pass
 
 
-def test_a_scope_hands_its_initializer_and_regularizer_down():
+def test_scope_passes_its_initializer_and_regularizer_to_nested_scopes():
     with slim.VariableStore().as_default():
         halves, penalty = slim.constant_initializer(0.5), slim.l2_regularizer(2.0)
         with slim.variable_scope("a", initializer=halves, regularizer=penalty):
@@ -134,7 +134,7 @@ def test_a_scope_hands_its_initializer_and_regularizer_down():
         np.testing.assert_allclose(penalties, [2.0 * 3 * 0.25 / 2, 0.0])
 
 
-def test_a_saved_scope_is_opened_again():
+def test_saved_scope_can_be_reopened():
     with slim.VariableStore().as_default():
         with slim.variable_scope("a") as a:
             pass
@@ -144,7 +144,7 @@ def test_a_saved_scope_is_opened_again():
         assert slim.get_variable_full_name(variable) == "a/v"
 
 
-def test_build_makes_the_variables_of_a_specification():
+def test_build_creates_the_variables_of_a_specification():
     store = slim.VariableStore()
     one_pass = store.build(small_net, IMAGES)
     assert list(store.named_variables) == list(one_pass.requested) == NET_NAMES
@@ -173,7 +173,7 @@ def test_build_computes_nothing():
 def test_creation_is_lifted_out_of_a_tf_function():
     store = slim.VariableStore(seed=3)
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(x):
         with store.as_default():
             return small_net(x, is_training=False)
@@ -203,13 +203,13 @@ def test_initial_values_depend_on_seed_and_name_and_not_on_the_order():
     assert values(None, ["a"]) != values(None, ["a"])
 
 
-def test_initial_values_are_the_same_in_every_way_of_making_them():
+def test_initial_values_are_equal_eager_traced_built_and_in_a_graph():
     built_values = built(seed=5).named_variables
     eager, traced = slim.VariableStore(seed=5), slim.VariableStore(seed=5)
     with eager.as_default():
         small_net(images(), is_training=False)
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(x):
         with traced.as_default():
             return small_net(x, is_training=False)
@@ -227,7 +227,7 @@ def test_initial_values_are_the_same_in_every_way_of_making_them():
         np.testing.assert_array_equal(in_graph[name], expected)
 
 
-def test_a_store_is_tracked_as_a_module_is(tmp_path):
+def test_store_is_tracked_like_a_module(tmp_path):
     store = built()
 
     class Model(tf.Module):
@@ -247,7 +247,7 @@ def test_a_store_is_tracked_as_a_module_is(tmp_path):
         np.testing.assert_array_equal(other.named_variables[name], variable)
 
 
-def test_a_saved_model_is_loaded_without_slim(tmp_path):
+def test_saved_model_is_loaded_without_slim(tmp_path):
     store = built()
 
     class Model(tf.Module):
@@ -270,7 +270,7 @@ def test_a_saved_model_is_loaded_without_slim(tmp_path):
     )
 
 
-def test_a_plain_graph_gets_reference_variables_of_exactly_these_names():
+def test_graph_has_reference_variables_under_exact_names():
     store = slim.VariableStore()
     with tf.Graph().as_default() as graph, store.as_default():
         with tf.name_scope("outer"):
@@ -283,7 +283,7 @@ def test_a_plain_graph_gets_reference_variables_of_exactly_these_names():
     ]
 
 
-def test_a_frozen_store_gives_constants_of_exactly_these_names():
+def test_frozen_store_creates_constants_under_exact_names():
     store = built()
     values = {name: variable.numpy() for name, variable in store.named_variables.items()}
     with tf.Graph().as_default() as graph, FrozenStore(values).as_default():
@@ -296,7 +296,7 @@ def test_a_frozen_store_gives_constants_of_exactly_these_names():
         np.testing.assert_allclose(result, small_net(images(), is_training=False), rtol=1e-5)
 
 
-def test_the_device_of_a_variable():
+def test_variables_are_placed_on_the_requested_device():
     with slim.VariableStore().as_default():
         named = []
 
@@ -318,7 +318,7 @@ def test_the_device_of_a_variable():
         assert slim.variable("x", []).device == ""
 
 
-def test_the_default_store_serves_outside_any_and_can_be_emptied():
+def test_default_store_is_used_outside_of_others_and_can_be_reset():
     slim.conv2d(images(), 3, 1)
     slim.conv2d(images(), 3, 1)
     default = slim.current_store()
@@ -353,7 +353,7 @@ def test_a_pass_ends_with_an_error_and_starts_outside_all_scopes():
     assert slim.get_variable_full_name(variable) == "outer/w"
 
 
-def test_stores_nest():
+def test_nested_stores_are_separate():
     outer, inner = slim.VariableStore(), slim.VariableStore()
     with outer.as_default() as outer_pass, slim.variable_scope("a"):
         with inner.as_default():
@@ -364,14 +364,14 @@ def test_stores_nest():
     assert list(outer.named_variables) == ["a/v"]
 
 
-def test_a_view_of_the_variables_cannot_be_changed():
+def test_views_of_variables_and_records_are_read_only():
     with pytest.raises(TypeError, match="item assignment"):
         built().named_variables["own"] = None
     with pytest.raises(TypeError, match="item assignment"):
         built().records["own"] = None
 
 
-def test_threads_have_stores_and_scopes_of_their_own():
+def test_threads_have_separate_stores_and_scopes():
     stores = [slim.VariableStore() for _ in range(2)]
     barrier = threading.Barrier(2, timeout=20)
     failures = []
@@ -404,7 +404,7 @@ def test_threads_have_stores_and_scopes_of_their_own():
         ]
 
 
-def test_draws_are_a_function_of_seed_name_and_count():
+def test_draws_depend_on_seed_name_and_count():
     def draws(seed):
         with slim.VariableStore().as_default(seed=tf.constant(seed)) as one_pass:
             return [tuple(one_pass.draw_seed(name).numpy()) for name in "aab"]

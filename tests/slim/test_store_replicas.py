@@ -6,9 +6,9 @@ from tests.slim.small_net import IMAGES, NET_NAMES, built, images, small_net
 
 
 def replicated(strategy, store, xs):
-    """Runs a training pass in each replica, scopes and all, and returns what each of them saw."""
+    """Runs a training pass in each replica; returns its logits, loss and variable names."""
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(values):
         def replica(x):
             with store.as_default() as one_pass:
@@ -25,7 +25,7 @@ def replicated(strategy, store, xs):
     return [strategy.experimental_local_results(result) for result in step(values)]
 
 
-def test_replicas_of_a_mirrored_strategy_share_variables_and_own_their_passes(mirrored):
+def test_mirrored_replicas_share_variables_and_have_separate_passes(mirrored):
     xs = [images(3, seed=1), 5 + 2 * images(3, seed=2)]
     store = slim.VariableStore(seed=9)
     with mirrored.scope():
@@ -33,13 +33,13 @@ def test_replicas_of_a_mirrored_strategy_share_variables_and_own_their_passes(mi
     logits, losses, names = replicated(mirrored, store, xs)
     averages = []
     for replica in range(2):
-        alone = built(seed=9)
-        with alone.as_default():
+        single = built(seed=9)
+        with single.as_default():
             expected = small_net(xs[replica])
         np.testing.assert_allclose(logits[replica], expected, rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(losses[replica], tf.reduce_sum(expected), rtol=1e-4)
         assert names[replica].numpy().decode().split("|") == NET_NAMES
-        averages.append(alone.named_variables["Net/conv1/BatchNorm/moving_mean"].numpy())
+        averages.append(single.named_variables["Net/conv1/BatchNorm/moving_mean"].numpy())
     assert list(store.named_variables) == NET_NAMES
     weights = store.named_variables["Net/conv1/weights"]
     assert [v.device[-5:] for v in weights.values] == ["CPU:0", "CPU:1"]

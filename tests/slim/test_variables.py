@@ -7,7 +7,7 @@ import slim
 
 @pytest.fixture
 def store():
-    """Two towers with model variables, and variables that are not the model's."""
+    """Returns a store of two towers with model variables, and other variables."""
     store = slim.VariableStore()
     with store.as_default():
         for tower in ("tower", "tower_b"):
@@ -89,7 +89,7 @@ def test_scope_and_suffix_together(store):
     assert names(slim.get_model_variables("tower/", "mean")) == ["tower/mean"]
 
 
-def test_collections(store):
+def test_variables_are_added_to_their_collections(store):
     assert names(slim.get_variables(collection="big")) == ["tower/weights", "tower_b/weights"]
     assert names(slim.get_variables("tower/", collection="kernels")) == [
         "tower/weights",
@@ -98,7 +98,7 @@ def test_collections(store):
     assert slim.get_variables(collection="none") == []
 
 
-def test_collections_of_a_layer_by_leaf():
+def test_variables_collections_of_a_layer_by_variable_name():
     net = tf.ones([1, 4, 4, 2])
     collections = {"weights": ["kernels"], "biases": ["offsets"]}
     slim.conv2d(net, 3, 1, scope="a", variables_collections=collections)
@@ -109,7 +109,7 @@ def test_collections_of_a_layer_by_leaf():
     assert names(slim.get_variables(collection="all")) == ["b/weights", "b/biases"]
 
 
-def test_a_unique_variable(store):
+def test_get_unique_variable_returns_exactly_one(store):
     assert slim.get_unique_variable("tower/mean") is store.named_variables["tower/mean"]
     with pytest.raises(ValueError, match="no variable 'tower/maen' in .*; did you mean 'tower/me"):
         slim.get_unique_variable("tower/maen")
@@ -117,7 +117,7 @@ def test_a_unique_variable(store):
         slim.get_unique_variable("zzz")
 
 
-def test_variables_to_restore(store):
+def test_variables_to_restore_by_include_and_exclude(store):
     assert names(slim.get_variables_to_restore()) == ALL
     assert names(slim.get_variables_to_restore(exclude=["tower", "own"])) == [
         "counter",
@@ -132,7 +132,7 @@ def test_variables_to_restore(store):
 
 
 @pytest.mark.parametrize("argument", ["include", "exclude"])
-def test_variables_to_restore_by_a_string_is_refused(store, argument):
+def test_variables_to_restore_given_as_a_string_are_errors(store, argument):
     with pytest.raises(TypeError, match=f"{argument}='tower' must be a list or tuple of scopes"):
         slim.get_variables_to_restore(**{argument: "tower"})
 
@@ -151,11 +151,11 @@ def test_variables_to_restore_by_a_string_is_refused(store, argument):
          MODEL[:3]),
     ],
 )  # fmt: skip
-def test_filter_variables(store, arguments, expected):
+def test_filter_variables_by_patterns(store, arguments, expected):
     assert names(slim.filter_variables(slim.get_variables(), **arguments)) == expected
 
 
-def test_a_variable_of_elsewhere_joins_the_model():
+def test_add_model_variable_adds_an_existing_variable():
     store = slim.VariableStore()
     own = tf.Variable([1.0], name="mine", trainable=False)
     with store.as_default():
@@ -168,7 +168,7 @@ def test_a_variable_of_elsewhere_joins_the_model():
         assert slim.get_variable_full_name(own) == "mine"  # its own name elsewhere
 
 
-def test_records_tell_what_was_asked_for(store):
+def test_records_hold_the_requested_attributes(store):
     record = store.records["tower/weights"]
     assert (record.model, record.trainable, record.collections) == (
         True, True, frozenset({"big", "kernels"}),
@@ -185,11 +185,11 @@ def test_variables_have_the_dtype_and_default_initializer_of_their_kind():
         limit = np.sqrt(6 / 120)
         assert weights.dtype == tf.float64
         assert 0.9 * limit < np.abs(weights.numpy()).max() <= limit
-        given = slim.variable("given", dtype=tf.float64, initializer=[1, 2])
-        assert (given.dtype, given.numpy().tolist()) == (tf.float64, [1.0, 2.0])
+        values = slim.variable("values", dtype=tf.float64, initializer=[1, 2])
+        assert (values.dtype, values.numpy().tolist()) == (tf.float64, [1.0, 2.0])
 
 
-def test_variables_answer_to_arg_scope():
+def test_arg_scope_reaches_variables():
     with slim.VariableStore().as_default():
         with slim.arg_scope([slim.variable, slim.model_variable], trainable=False):
             assert not slim.variable("a", []).trainable
@@ -207,7 +207,7 @@ def test_synchronization_and_aggregation_reach_the_variable():
     assert variable.aggregation == tf.VariableAggregation.MEAN
 
 
-def test_the_global_step():
+def test_global_step_is_an_int64_variable_created_once():
     store = slim.VariableStore()
     with store.as_default():
         assert slim.get_global_step() is None

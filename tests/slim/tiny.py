@@ -1,4 +1,6 @@
-"""A network of a few numbers and its data, for tests of training and evaluation."""
+"""A tiny network and its data, for tests of training and evaluation."""
+
+import functools
 
 import numpy as np
 import tensorflow as tf
@@ -20,7 +22,7 @@ def network(images, is_training=True, keep=1.0):
 
 
 def loss_fn(images, labels, keep=1.0):
-    """Returns the total loss and a number to log."""
+    """Returns the total loss and the metrics to log."""
     logits = network(images, keep=keep)
     slim.losses.sparse_softmax_cross_entropy(logits, labels)
     correct = tf.equal(tf.argmax(logits, -1), labels)
@@ -28,12 +30,12 @@ def loss_fn(images, labels, keep=1.0):
 
 
 def loss_with_dropout(images, labels):
-    """As `loss_fn`, half of the hidden units dropped."""
+    """`loss_fn` with half of the hidden units dropped."""
     return loss_fn(images, labels, keep=0.5)
 
 
 def arrays(number=64, seed=0):
-    """Returns images and labels that a line separates nearly."""
+    """Returns images and labels that are linearly separable."""
     random = np.random.RandomState(seed)
     images = random.standard_normal([number, FEATURES]).astype(np.float32)
     labels = np.argmax(images @ random.standard_normal([FEATURES, CLASSES]), -1)
@@ -41,26 +43,54 @@ def arrays(number=64, seed=0):
 
 
 def batches(size=16, number=64, repeat=True):
-    """Returns a dataset of batches that is the same each time."""
+    """Returns a dataset that yields the same batches at each call."""
     dataset = tf.data.Dataset.from_tensor_slices(arrays(number))
     dataset = dataset.shuffle(number, seed=3) if repeat else dataset
     return (dataset.repeat() if repeat else dataset).batch(size)
 
 
 def train_op(loss=loss_fn, rate=0.1, optimizer=None, **arguments):
-    """Returns a training step of the network with a store of its own."""
+    """Returns a training step of the network with its own store."""
     optimizer = optimizer or slim.optimizers.Momentum(learning_rate=rate)
     store = slim.VariableStore(seed=0)
     return slim.learning.create_train_op(loss, optimizer, store=store, **arguments)
 
 
 def built_op(**arguments):
-    """Returns a training step whose variables are made."""
+    """Returns a training step whose variables exist."""
     op = train_op(**arguments)
     op.build((tf.TensorSpec([None, FEATURES]), tf.TensorSpec([None], tf.int64)))
     return op
 
 
+@functools.cache
+def _shared(make):
+    op = make()
+    op.build((tf.TensorSpec([None, FEATURES]), tf.TensorSpec([None], tf.int64)))
+    return op, values(op)
+
+
+def shared_op(make=train_op):
+    """Returns the training step of `make` with its initial values.
+
+    It is created once per process, so that its traces, the slow part of most tests, are reused.
+    """
+    op, initial_values = _shared(make)
+    for name, variable in op.store.named_variables.items():
+        variable.assign(initial_values[name])
+    return op
+
+
+def run(op, batches, steps=1):
+    """Runs steps one by one; returns the metrics as `op.run` does.
+
+    `op.run(batches, steps)` compiles a loop, which traces the step twice.
+    """
+    iterator = iter(batches)
+    metrics = [op.run(iterator) for _ in range(steps)]
+    return {name: np.concatenate([each[name] for each in metrics]) for name in metrics[0]}
+
+
 def values(op):
-    """Returns all variables of a step by name, as arrays."""
+    """Returns the values of a step's variables by name."""
     return {name: variable.numpy() for name, variable in op.store.named_variables.items()}

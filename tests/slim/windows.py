@@ -1,4 +1,4 @@
-"""Convolution and pooling in NumPy, from the definition: the oracle of the layers' tests."""
+"""Convolution and pooling in NumPy by definition, the reference for tests of layers."""
 
 import itertools
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def _start_and_size(size, kernel, stride, rate, padding):
-    """Returns where the first window starts (negative: in the padding) and how many there are."""
+    """Returns the start of the first window (negative: in the padding) and their number."""
     reach = (kernel - 1) * rate + 1
     if padding == "VALID":
         return 0, (size - reach) // stride + 1
@@ -15,10 +15,10 @@ def _start_and_size(size, kernel, stride, rate, padding):
 
 
 def start_is_settled(dims, kernel, stride, padding):
-    """Returns whether TensorFlow's kernels agree on where the windows start.
+    """Returns whether all of TensorFlow's kernels start the windows at the same place.
 
-    In three dimensions those of oneDNN start at the edge, as the definition says, and the others
-    later where "SAME" windows lie so far apart that no padding is needed.
+    In three dimensions oneDNN starts at the edge, as defined; other kernels start later if the
+    strides of "SAME" windows are so large that no padding is needed.
     """
     return not (dims == 3 and padding == "SAME" and stride > kernel + 1)
 
@@ -46,18 +46,18 @@ def windows(x, kernel, strides, rates, padding, fill=0.0):
 def convolve(x, weights, strides, rates, padding):
     """Convolves with weights [*kernel, in, out]."""
     kernel = weights.shape[:-2]
-    seen = windows(x, kernel, strides, rates, padding)
-    return np.einsum("...kc,kcf->...f", seen, weights.reshape(-1, *weights.shape[-2:]))
+    patches = windows(x, kernel, strides, rates, padding)
+    return np.einsum("...kc,kcf->...f", patches, weights.reshape(-1, *weights.shape[-2:]))
 
 
 def convolve_depthwise(x, weights, strides, rates, padding):
     """Convolves each channel with its own filters, weights [height, width, in, multiplier]."""
-    seen = windows(x, weights.shape[:2], strides, rates, padding)
-    result = np.einsum("...kc,kcm->...cm", seen, weights.reshape(-1, *weights.shape[-2:]))
+    patches = windows(x, weights.shape[:2], strides, rates, padding)
+    result = np.einsum("...kc,kcm->...cm", patches, weights.reshape(-1, *weights.shape[-2:]))
     return result.reshape(*result.shape[:-2], -1)
 
 
 def pool(x, kind, kernel, strides, rates, padding):
-    """Takes the largest or the mean value of each window; padding does not count."""
-    seen = windows(x, kernel, strides, rates, padding, fill=np.nan)
-    return (np.nanmax if kind == "MAX" else np.nanmean)(seen, axis=-2)
+    """Returns the maximum or the mean of each window; padding does not count."""
+    patches = windows(x, kernel, strides, rates, padding, fill=np.nan)
+    return (np.nanmax if kind == "MAX" else np.nanmean)(patches, axis=-2)

@@ -3,7 +3,7 @@
 import csv
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from classifier.config.bad_images import DEFAULT_MAX_FRACTION
 from slim import _checks, _files, _paths, learning
 from slim.data.dataset import Dataset
 
+_MAX_BYTES = 256 << 20
 _COLUMNS = ("path", "shard", "record", "reason")
 
 
@@ -42,15 +43,19 @@ class BadImagesLog(learning.Hook):
     def begin(self, run: learning.Run) -> None:
         """Reads what an earlier start of the run has left out, and drops a row that a crash or a
         full disk cut."""
-        if not os.path.exists(self._path):
+        try:
+            content = _files.read_bounded(self._path, _MAX_BYTES)
+        except FileNotFoundError:
             return
-        with open(self._path, "rb") as file:
-            lines = file.readlines()
+        except OSError as error:
+            raise _checks.UserError(
+                f"{self._path} cannot be used: {error.strerror}. Move it away"
+            ) from None
+        lines = content.splitlines(keepends=True)
         if lines and not lines[-1].endswith(b"\n"):
             lines.pop()
             _paths.write_atomically(self._path, b"".join(lines))
-        rows = csv.DictReader(line.decode() for line in lines)
-        self._known = {(row["shard"], int(row["record"])) for row in rows if row["reason"]}
+        self._known = set(_places(lines))
 
     def after_steps(self, run: learning.Run, numbers: Mapping[str, np.ndarray]) -> None:
         """Tells what was left out since the last steps; batches are made ahead of their steps.
@@ -82,10 +87,21 @@ class BadImagesLog(learning.Hook):
     def _write(self, bad: list[inputs.BadImage]) -> None:
         with (
             _paths.named_in_errors(self._path),
-            _files.open_output(self._path, append=True) as opened,
-            io.TextIOWrapper(opened, encoding="utf-8", newline="") as file,
+            _files.open_output(self._path, append=True) as file,
+            io.TextIOWrapper(file, "utf-8", newline="") as text,
         ):
-            writer = csv.writer(file)
-            if not os.path.getsize(self._path):
+            writer = csv.writer(text)
+            if not file.tell():
                 writer.writerow(_COLUMNS)
             writer.writerows((each.file, each.shard, each.record, each.reason) for each in bad)
+
+
+def _places(lines: Sequence[bytes]) -> Iterator[tuple[str, int]]:
+    """Yields shard and record of the rows that are intact."""
+    for line in lines:
+        try:
+            _, shard, record, reason = next(csv.reader([line.decode()]))
+            if reason:
+                yield shard, int(record)
+        except (ValueError, csv.Error, StopIteration):
+            continue

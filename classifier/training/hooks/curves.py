@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from classifier.metrics_file import MetricsFile
 from classifier.resolve.training import ResolvedRun
-from classifier.training.hooks.progress import MetricsFile
-from slim import _checks, _paths, learning
+from slim import _checks, _files, _paths, learning
 
 FILE = "curves.png"
+_MAX_BYTES = 64 << 20
 # Title of a plot -> names in metrics.jsonl and how they are called in it.
 PLOTS: Mapping[str, Mapping[str, str]] = {
     "loss": {"loss": "training", "eval_loss": "evaluation"},
@@ -29,7 +30,7 @@ class Curves(learning.Hook):
       metrics: what to draw.
 
     Raises:
-      UserError: if matplotlib is not installed.
+      UserError: if matplotlib is not installed, or something else is at the path of the image.
     """
 
     def __init__(self, resolved: ResolvedRun, directory: str, metrics: MetricsFile) -> None:
@@ -38,6 +39,7 @@ class Curves(learning.Hook):
         self._every = (resolved.steps_per_epoch, *evaluations)
         self._path = os.path.join(directory, FILE)
         self._metrics = metrics
+        self._drawn()  # refuses what is no file before the run begins
 
     def after_steps(self, run: learning.Run, numbers: Mapping[str, np.ndarray]) -> None:
         """Draws if an epoch ended or an evaluation was due."""
@@ -58,10 +60,14 @@ class Curves(learning.Hook):
                 _paths.write_atomically(self._path, png.getvalue())
 
     def _drawn(self) -> bytes | None:
-        if not os.path.exists(self._path):
+        try:
+            return _files.read_bounded(self._path, _MAX_BYTES)
+        except FileNotFoundError:
             return None
-        with open(self._path, "rb") as file:
-            return file.read()
+        except OSError as error:
+            raise _checks.UserError(
+                f"{self._path} cannot be used: {error.strerror}. Move it away"
+            ) from None
 
 
 def draw(lines: Sequence[Mapping[str, Any]]) -> Any:

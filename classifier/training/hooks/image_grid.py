@@ -48,7 +48,7 @@ class ContactSheet(learning.Hook):
     def begin(self, run: learning.Run) -> None:
         """Writes the first sheet, unless there is no step left to do."""
         if not run.is_over:
-            os.makedirs(self._folder, exist_ok=True)
+            _paths.check_writable_directory(self._folder)
             _paths.sweep_scratch(self._folder)
             self._write(run.step)
 
@@ -68,7 +68,7 @@ class ContactSheet(learning.Hook):
         sheet.save(png, "PNG")
         _paths.write_atomically(os.path.join(self._folder, f"step-{step}.png"), png.getvalue())
         if self._in_events:
-            self._events.picture(step, "train/images", png.getvalue(), sheet.size)
+            self._events.image(step, "train/images", png.getvalue(), sheet.size)
             self._events.flush()
         self._timer.restart()
 

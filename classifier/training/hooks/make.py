@@ -1,5 +1,7 @@
 """What happens beside the steps of a run."""
 
+from classifier import inputs
+from classifier.metrics_file import MetricsFile
 from classifier.resolve.training import ResolvedRun
 from classifier.run_directory import RunDirectory
 from classifier.training.batches import TrainingBatches
@@ -7,12 +9,11 @@ from classifier.training.hooks.activations import Activations
 from classifier.training.hooks.curves import Curves
 from classifier.training.hooks.image_grid import ContactSheet
 from classifier.training.hooks.profiler import Profile
-from classifier.training.hooks.progress import MetricsFile, Progress
+from classifier.training.hooks.progress import Progress
 from classifier.training.hooks.tensorboard import EventHook
 from classifier.training.hooks.validation import Validation
 from classifier.training.hooks.watchdog import Watchdog
 from classifier.training.step import make_training_network
-from datasets import dataset_factory
 from slim import learning
 
 
@@ -35,7 +36,7 @@ def make_hooks(
         hooks.append(EventHook(directory.path, saving.save_summaries_secs, activations))
     if resolved.eval_every_steps:
         data, split = resolved.config.data, resolved.config.validation.eval_split_name
-        evaluated = dataset_factory.get_dataset(data.dataset_name, split, data.dataset_dir)
+        evaluated = inputs.open_dataset(data.dataset_name, split, data.dataset_dir, data.max_pixels)
         hooks.append(Validation(resolved, evaluated, metrics))
     reporting = resolved.config.reporting
     if reporting.plot_curves:  # behind Validation, whose numbers it draws

@@ -1,58 +1,16 @@
 """What a run tells while it trains: a log line and a bar for people, metrics.jsonl for programs."""
 
 import datetime
-import json
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 import tqdm
 
+from classifier.metrics_file import MetricsFile
 from classifier.resolve.training import ResolvedRun
-from slim import _files, _paths, learning
-
-
-class MetricsFile:
-    """metrics.jsonl: one JSON object a line, in the order of the steps."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    def rewind(self, step: int) -> None:
-        """Drops what a killed run wrote after `step`, since those steps come again."""
-        if not os.path.exists(self._path):
-            return
-        with open(self._path, encoding="utf-8") as file:
-            lines = file.readlines()
-        kept = [line for line in lines if _step_of(line) <= step]
-        if kept != lines:
-            _paths.write_atomically(self._path, "".join(kept).encode())
-
-    def read(self) -> list[dict[str, Any]]:
-        """Returns the lines, oldest first; without one that a full disk cut."""
-        if not os.path.exists(self._path):
-            return []
-        with open(self._path, encoding="utf-8") as file:
-            return [json.loads(line) for line in file if _step_of(line) < float("inf")]
-
-    def append(self, values: Mapping[str, Any]) -> None:
-        """Adds a line."""
-        line = json.dumps(values) + "\n"
-        with (
-            _paths.named_in_errors(self._path),
-            _files.open_output(self._path, append=True) as file,
-        ):
-            file.write(line.encode())
-
-
-def _step_of(line: str) -> float:
-    try:
-        return json.loads(line)["step"]
-    except (ValueError, KeyError, TypeError):
-        return float("inf")  # cut by a crash or a full disk
+from slim import learning
 
 
 class Progress(learning.Hook):

@@ -4,7 +4,6 @@ import dataclasses
 import os
 import time
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -13,9 +12,9 @@ from classifier import inputs
 from classifier.inference.metrics import Evaluation, Evaluator, report
 from classifier.inference.model import InferenceModel
 from classifier.inputs import preprocessing
+from classifier.metrics_file import MetricsFile
 from classifier.resolve.training import ResolvedRun
 from classifier.run_directory import RunDirectory
-from classifier.training.hooks.progress import MetricsFile
 from slim import checkpoints, learning
 from slim.data.dataset import Dataset
 from slim.events import EventFile
@@ -68,7 +67,7 @@ class Validation(learning.Hook):
         return run.step // every > before // every or is_last
 
     def _last_evaluated(self) -> int:
-        return max((line["step"] for line in self._lines()), default=0)
+        return max((line["step"] for line in self._metrics.evaluations()), default=0)
 
     def _evaluate(self, run: learning.Run) -> None:
         checkpoint = checkpoints.read(run.save())
@@ -80,7 +79,13 @@ class Validation(learning.Hook):
         if raw is not None:
             values |= {"raw_accuracy": raw.accuracy, "raw_loss": raw.loss}
         best = run.checkpoints.save_best(
-            run.step, run.train_op.store.named_variables, METRIC, found.accuracy
+            run.step,
+            run.train_op.store.named_variables,
+            METRIC,
+            found.accuracy,
+            known_values={
+                line["step"]: line["eval_accuracy"] for line in self._metrics.evaluations()
+            },
         )
         self._describe_best(run, is_new=best is not None)
         epoch = round(run.step / self._resolved.steps_per_epoch, 4)
@@ -139,16 +144,13 @@ class Validation(learning.Hook):
             print(f"stopped early at step {run.step}: {run.stop_reason}", flush=True)
 
     def _stop_if_nothing_improves(self, run: learning.Run) -> None:
-        patience, lines = self._options.early_stopping_patience, self._lines()
+        patience, lines = self._options.early_stopping_patience, self._metrics.evaluations()
         if not patience or not lines:
             return
-        best = max(lines, key=lambda line: line[METRIC])  # the first of equal ones
+        best = max(lines, key=lambda line: line["eval_accuracy"])  # the first of equal ones
         since = sum(line["step"] > best["step"] for line in lines)
         if since >= patience:
             run.stop_reason = (
                 f"no better accuracy in {since} evaluations"
-                f" (best {best[METRIC]:.3f} at step {best['step']})"
+                f" (best {best['eval_accuracy']:.3f} at step {best['step']})"
             )
-
-    def _lines(self) -> list[dict[str, Any]]:
-        return [line for line in self._metrics.read() if METRIC in line]

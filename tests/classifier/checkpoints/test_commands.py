@@ -87,7 +87,8 @@ def test_diff_with_the_same_network(command, lenet, flags, expected):
     assert out[1] == f"matched {6 if flags else 8} of 8 variables"
     assert out[-2] == "besides: 8 moving averages, 8 optimizer slots, 1 global step"
     assert bool(flags) == (
-        "  LeNet/fc4/biases has shape [10] in it and [5] here" in out and "mismatched 2:" in out
+        "  LeNet/fc4/biases: checkpoint shape [10], network shape [5]" in out
+        and "mismatched 2:" in out
     )
 
 

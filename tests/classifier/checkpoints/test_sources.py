@@ -69,7 +69,7 @@ def test_an_evaluation_opens_its_checkpoint_once(lenet_run, digits, tmp_path, co
 
 
 def test_a_prediction_opens_its_checkpoint_once(lenet_run, tmp_path, counts):
-    (tmp_path / "one.png").write_bytes(dataset_factory.example_pictures(1)[1][0])
+    (tmp_path / "one.png").write_bytes(dataset_factory.example_images(1)[1][0])
     given = {"checkpoint_path": str(lenet_run), "images": str(tmp_path)}
     predict.run(options.build(PredictConfig, **given))
     assert counts == {"found": 1, "opened": 1}

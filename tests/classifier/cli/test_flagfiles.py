@@ -62,5 +62,5 @@ def test_a_flagfile_says_each_flag_once_with_a_value_of_its_kind(name):
     assert len(set(names)) == len(names)
     assert set(names) <= set(known)
     header = "\n".join(line for line in lines if line.startswith("#"))
-    for what in ("Hardware: ", "Aims at: ", "Verified here: ", "Not verified: "):
+    for what in ("Hardware: ", "Target: ", "Verified: ", "Not verified: "):
         assert what in header

@@ -235,3 +235,12 @@ def test_environment_is_set_unless_the_user_has(tmp_path, monkeypatch):
     flags.main(DataConfig, None, "Data.", ["d.py"])
     assert flags.os.environ["TF_ENABLE_ONEDNN_OPTS"] == "1"
     assert flags.os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0"
+
+
+def test_an_error_never_moves_the_cursor_of_a_terminal(capsys):
+    def run(config):
+        raise _checks.RunError("\x1b[2J\u202e\nsecond\rline")
+
+    argv = ["p", "--checkpoint_path=.", "--images=."]
+    flags.main(PredictConfig, run, "", argv)
+    assert all(line.isprintable() for line in capsys.readouterr().err.split("\n"))

@@ -3,8 +3,6 @@
 import subprocess
 import sys
 
-import pytest
-
 from classifier.cli import list_networks
 from nets import published
 from nets.nets_factory import NETWORKS
@@ -24,10 +22,19 @@ def test_a_network_with_published_checkpoints():
     assert "mobilenet_v1_0.25_224_quant" in files
 
 
-@pytest.mark.slow
-def test_the_script_lists_every_network():
+def test_network_without_counted_size_is_listed(monkeypatch):
+    monkeypatch.setitem(NETWORKS, "squeezenet", NETWORKS["lenet"])
+    assert list(list_networks.rows(["squeezenet"])) == [("squeezenet", "-", "-", "28", "none")]
+
+
+def test_script_lists_every_network_without_tensorflow():
+    script = str(source_tree.ROOT / "train_image_classifier.py")
+    code = (
+        "import runpy, sys; sys.modules['tensorflow'] = None; sys.argv = sys.argv[1:];"
+        " runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
     done = subprocess.run(
-        [sys.executable, str(source_tree.ROOT / "train_image_classifier.py"), "--list_networks"],
+        [sys.executable, "-c", code, script, "--list_networks"],
         capture_output=True,
         text=True,
         check=True,

@@ -1,5 +1,6 @@
 """No format is kept that does not answer as its checkpoint does, and nothing is half-written."""
 
+import dataclasses
 import importlib.util
 
 import numpy as np
@@ -12,7 +13,6 @@ from classifier.config.export import DEFAULT_FORMATS, ExportConfig
 from classifier.config.formats import FORMATS
 from classifier.export import checks, input_types, samples
 from classifier.export import run as exporting
-from classifier.inference import model
 from datasets import dataset_factory
 from slim import _checks
 from tests.classifier.exports import config, needs
@@ -98,7 +98,7 @@ def test_the_drawn_pictures_are_the_splits_in_another_order(lenet_classifier, di
 
 def test_a_colour_network_gets_digits_in_colour(lenet_classifier):
     info = lenet_classifier.info
-    coloured = model.ModelInfo.from_dict(info.to_dict() | {"num_channels": 3})
+    coloured = dataclasses.replace(info, num_channels=3)
     assert samples.embedded(coloured, 1).pictures[0].shape == (28, 28, 3)
 
 

@@ -21,8 +21,8 @@ def of_other_labels(monkeypatch):
 
 
 def of_other_preprocessing(monkeypatch):
-    def darker(info, image_size):
-        decode = preprocessing.encoded_batch_fn(info, image_size)
+    def darker(info, image_size, *limit):
+        decode = preprocessing.encoded_batch_fn(info, image_size, *limit)
         return lambda files: 0.9 * decode(files)
 
     others = {**vars(preprocessing), "encoded_batch_fn": darker}

@@ -81,7 +81,7 @@ def test_the_printed_code_of_other_runtimes_gives_the_checkpoints_answer(
     export_to(tmp_path, lenet_run, *kinds, **data)
     classifier = classifier_of(lenet_run)
     # A digit: 8 bits were calibrated for them.
-    (tmp_path / "picture.jpg").write_bytes(dataset_factory.example_pictures(1)[1][0])
+    (tmp_path / "picture.jpg").write_bytes(dataset_factory.example_images(1)[1][0])
     images = prepared(tmp_path)
     codes = blocks(capsys.readouterr().out, "python")
     assert len(codes) == len(kinds)
@@ -105,7 +105,7 @@ def test_the_printed_code_of_other_runtimes_gives_the_checkpoints_answer(
 
 
 def test_the_printed_code_reads_the_weights(place, capsys):
-    export_to(place, place / "run", "weights_h5")
+    export_to(place / "out", place / "run", "weights_h5")
     (code,) = blocks(capsys.readouterr().out, "python")
     exec(code, {})
     values = classifier_of(place / "run").values()
@@ -117,7 +117,7 @@ def test_the_printed_code_reads_the_weights(place, capsys):
 def test_the_printed_curl_gives_the_checkpoints_answer(place, capsys, batch):
     if not shutil.which("curl"):
         pytest.skip("there is no curl")
-    export_to(place, place / "run", "saved_model", batch_size=batch)
+    export_to(place / "out", place / "run", "saved_model", batch_size=batch)
     start, ask = blocks(capsys.readouterr().out, "bash")
     flags = dict(re.findall(r"--(\w+)=(\S+)", start))
     assert flags["rest_api_port"] == "8501"
@@ -155,7 +155,7 @@ def test_the_server_is_told_an_absolute_folder(place, capsys):
 
 @pytest.mark.slow
 def test_names_shapes_kinds_and_values_are_said(place, capsys):
-    export_to(place, place / "run", "frozen_pb", "saved_model", batch_size=2)
+    export_to(place / "out", place / "run", "frozen_pb", "saved_model", batch_size=2)
     said = capsys.readouterr().out
     images = "float32 [2, 28, 28, 1], preprocessed as `lenet`: -1 to 0.992"
     answer = "`classes` string [2], `logits` float32 [2, 10], `probabilities` float32 [2, 10]"

@@ -11,7 +11,7 @@ from classifier.inputs import preprocessing
 from classifier.training import run as training
 from datasets import download, download_and_convert
 from tests.classifier import at_once, shifted_labels
-from tests.datasets import archives_in_the_true_format as made
+from tests.datasets import sample_files
 
 pytestmark = pytest.mark.slow
 
@@ -78,7 +78,7 @@ def test_another_dataset_and_its_colours(found, evaluate, undescribed, tmp_path,
     monkeypatch.setattr(download, "_problem", lambda file, path: None)  # not the published archive
     source = tmp_path / "source"
     source.mkdir()
-    (source / "cifar-10-binary.tar.gz").write_bytes(made.cifar10_archive(per_batch=10)[0])
+    (source / "cifar-10-binary.tar.gz").write_bytes(sample_files.cifar10_archive(per_batch=10)[0])
     download_and_convert.convert("cifar10", str(tmp_path / "data"), source_dir=str(source))
     given = {"model_name": "lenet", "dataset_name": "cifar10", "dataset_split_name": "test"}
     given["dataset_dir"] = tmp_path / "data"

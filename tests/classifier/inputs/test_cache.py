@@ -85,7 +85,7 @@ def test_no_room(toy, tmp_path, monkeypatch):
 
 def test_a_place_that_is_no_folder(toy, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(_checks.UserError, match="cache='.*file.* cannot be made: Not a directory"):
+    with pytest.raises(_checks.UserError, match="cache='.*file.* cannot be created: Not a dir"):
         inputs.Cache(toy, str(tmp_path / "file"))
 
     def full(source, copy):

@@ -101,7 +101,7 @@ def test_shard_cut_inside_a_record(tmp_path, kind):
     path = tmp_path / toys.SHARD
     path.write_bytes(path.read_bytes()[: boundaries(path)[6] + 20])
     with pytest.raises(
-        _checks.RunError, match=f"{toys.SHARD} is cut inside record 7, .*re-copy or rebuild"
+        _checks.RunError, match=f"{toys.SHARD} is truncated inside record 7, .*re-copy or rebuild"
     ):
         toys.run(dataset, kind)
 
@@ -130,7 +130,7 @@ def test_a_length_beyond_the_file_is_refused_before_it_is_read(tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    told = f"Shard {tmp_path}/{toys.SHARD} is cut inside record 7, or is no TFRecord file"
+    told = f"Shard {tmp_path}/{toys.SHARD} is truncated inside record 7, or is not a TFRecord file"
     assert [line.split(" (")[0] for line in done.stdout.splitlines()] == [
         f"training {told}",
         f"evaluation {told}",
@@ -147,7 +147,7 @@ def test_lengths_are_walked_again_only_when_a_file_has_changed(tmp_path, monkeyp
     assert len(walked) == 3
     (tmp_path / toys.SHARD).write_bytes((tmp_path / toys.SHARD).read_bytes()[:-1])
     with pytest.raises(
-        _checks.RunError, match=f"{toys.SHARD} is cut inside record 29, or is no TFR"
+        _checks.RunError, match=f"{toys.SHARD} is truncated inside record 29, or is not a TFR"
     ):
         inputs_order.shard_counts(dataset)
     assert len(walked) == 4

@@ -1,6 +1,7 @@
 """Weights of the classes: from counts, from files, and in the loss."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -56,6 +57,41 @@ def test_files(tmp_path, name, text):
 def test_files_that_do_not_fit(tmp_path, text, problem):
     (tmp_path / "w.csv").write_text(text)
     with pytest.raises(_checks.UserError, match=problem):
+        class_weights.read(str(tmp_path / "w.csv"), NAMES)
+
+
+@pytest.mark.parametrize(
+    "content, problem",
+    [
+        (b'{"rose": "1"}', 'JSON or CSV: rose is "1", expected a number'),
+        (b'{"rose": -1}', "rose is -1, expected a number of at least 0"),
+        (b'{"rose": NaN}', "NaN is not a JSON number"),
+        (b'{"rose": true}', "rose is true, expected a number"),
+        (b'{"rose": {"a": 1}}', r'rose is {"a": 1}, expected a number'),
+        (b'{"rose": 1, "rose": 2}', 'the key "rose" occurs more than once'),
+        (b"[1]", r"the content is \[1\], expected an object"),
+        (b"[" * 10_000, "nested deeper than 64 levels"),
+        (b"\xff", "not UTF-8"),
+    ],
+)
+def test_json_that_does_not_fit(tmp_path, content, problem):
+    (tmp_path / "w.json").write_bytes(content)
+    with pytest.raises(_checks.UserError, match=problem):
+        class_weights.read(str(tmp_path / "w.json"), NAMES)
+
+
+def test_csv_that_is_not_text(tmp_path):
+    (tmp_path / "w.csv").write_bytes(b"ros\xe9,1")
+    with pytest.raises(_checks.UserError, match=r"w\.csv is not UTF-8"):
+        class_weights.read(str(tmp_path / "w.csv"), NAMES)
+    (tmp_path / "w.csv").write_bytes(b"rose," + b"1" * 200_000)
+    with pytest.raises(_checks.UserError, match="is not a list of names and numbers"):
+        class_weights.read(str(tmp_path / "w.csv"), NAMES)
+
+
+def test_a_fifo_is_refused_without_waiting(tmp_path):
+    os.mkfifo(tmp_path / "w.csv")
+    with pytest.raises(_checks.UserError, match=r"nor a file to read: .*\(a FIFO\)"):
         class_weights.read(str(tmp_path / "w.csv"), NAMES)
 
 

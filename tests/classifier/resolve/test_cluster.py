@@ -1,6 +1,7 @@
 """Who the workers are, by the flags or by TF_CONFIG."""
 
 import json
+import os
 
 import pytest
 
@@ -46,6 +47,26 @@ def test_tf_config_says_hosts_and_task(jobs, task, place):
         ({"TF_CONFIG": "x"}, "TF_CONFIG does not say cluster and task .*: 'x'"),
         ({"TF_CONFIG": "[]"}, "TF_CONFIG does not say cluster and task"),
         ({"TF_CONFIG": '{"cluster": {"worker": ["a:1"]}}'}, "does not say cluster and task"),
+        ({"TF_CONFIG": "[" * 5000}, "nested deeper than 64 levels"),
+        ({"TF_CONFIG": '{"cluster": [], "task": {}}'}, r"cluster is \[\], expected an object"),
+        (
+            {"TF_CONFIG": '{"cluster": {"worker": "ab"}}'},
+            r'worker is "ab", expected a list',
+        ),
+        (
+            {"TF_CONFIG": '{"cluster": {"worker": [1]}}'},
+            r"worker.0 is 1, expected a string",
+        ),
+        ({"TF_CONFIG": os.fsdecode(b'"\xff"')}, "not UTF-8"),
+        (environment({}, type="worker", index=True), "task.index is true, expected"),
+        (environment({}, type="worker", index=-1), "task.index is -1, expected"),
+        (environment({}, type="worker", index=10**30), "is too large"),
+        (environment({}, type="worker", index=None), "task.index is null, expected"),
+        (environment({}, type=["worker"], index=0), "task.type is .*, expected a string"),
+        (
+            environment({"\x1b[2J": ["a:1"]}, type="worker", index=0),
+            r"only workers train, and it has \\x1b\[2J",
+        ),
         (
             environment({"ps": ["a:1"], "worker": HOSTS}, type="ps", index=0),
             "TF_CONFIG: only workers train, and it has ps",

@@ -45,7 +45,10 @@ def test_a_run_without_a_checkpoint_begins_anew(train, tmp_path):
             ("lacks LeNet/conv1/weights/Adam, ", "and has LeNet/conv1/biases/Momentum, "),
         ),
         ({"model_name": "cifarnet"}, ("lacks CifarNet/", "LeNet/conv1/")),
-        ({"train_image_size": 32}, ("LeNet/fc3/weights has shape [3136, 1024] in it and [4096,",)),
+        (
+            {"train_image_size": 32},
+            ("LeNet/fc3/weights: checkpoint shape [3136, 1024], network shape [4096,",),
+        ),
     ],
     ids=lambda value: "".join(value) if isinstance(value, dict) else "",
 )

@@ -18,7 +18,7 @@ from classifier.training.step import deployment_config
 from datasets import dataset_factory, download, download_and_convert
 from slim import learning
 from tests.classifier import at_once, shifted_labels
-from tests.datasets import archives_in_the_true_format as made
+from tests.datasets import sample_files
 
 
 def metrics(folder):
@@ -39,7 +39,7 @@ def coloured(tmp_path_factory):
     folder = tmp_path_factory.mktemp("coloured")
     source = folder / "source"
     source.mkdir()
-    (source / "cifar-10-binary.tar.gz").write_bytes(made.cifar10_archive(per_batch=10)[0])
+    (source / "cifar-10-binary.tar.gz").write_bytes(sample_files.cifar10_archive(per_batch=10)[0])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(download, "_problem", lambda file, path: None)  # not the published archive
         download_and_convert.convert("cifar10", str(folder / "data"), source_dir=str(source))

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import slim
-from classifier.checkpoints import keras_weights
+from classifier.checkpoints import keras_weights, sources
 from classifier.checkpoints.sources import RenamedSource, open_source
 from classifier.config.finetuning import FinetuneOptions
 from classifier.model_info import ModelInfo
@@ -107,7 +107,9 @@ def restored():
         store = slim.VariableStore(seed=0)
         network = nets_factory.get_network_fn("lenet", 10)
         store.build(network, tf.TensorSpec([1, 28, 28, 1]))
-        lines = warm_start.WarmStart(FinetuneOptions(**flags), info)(store).splitlines()
+        options = FinetuneOptions(**flags)
+        checkpoint = sources.open_checkpoint(str(options.checkpoint_path))
+        lines = warm_start.WarmStart(options, info, checkpoint)(store).splitlines()
         return lines, {name: v.numpy() for name, v in store.named_variables.items()}
 
     return restore
@@ -274,8 +276,9 @@ def test_shapes_that_differ_outside_the_head(train, folder, tmp_path):
     colour = originals.write(folder / "colour" / "model.ckpt-1", values)
     message = one_line(train(tmp_path / "run", checkpoint_path=colour))
     assert message == (
-        f"Checkpoint {colour} does not fit: LeNet/conv1/weights has shape [5, 5, 3, 32] in it and "
-        "[5, 5, 1, 32] here. `python -m classifier.checkpoints diff` compares it with networks"
+        f"Checkpoint {colour} does not fit: LeNet/conv1/weights: checkpoint shape [5, 5, 3, 32], "
+        "network shape [5, 5, 1, 32]. `python -m classifier.checkpoints diff` compares it with"
+        " networks"
     )
 
 
@@ -344,7 +347,8 @@ def test_evaluation_of_other_shapes(evaluate, folder):
     values = lenet() | {"LeNet/conv2/biases": np.ones([65], np.float32)}
     wide = originals.write(folder / "wide" / "model.ckpt-1", values)
     assert evaluated(evaluate, wide) == (
-        f"Checkpoint {wide} does not fit: LeNet/conv2/biases has shape [65] in it and [64] here"
+        f"Checkpoint {wide} does not fit: LeNet/conv2/biases: checkpoint shape [65],"
+        " network shape [64]"
     )
 
 

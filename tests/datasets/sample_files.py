@@ -1,4 +1,4 @@
-"""Small archives laid out as the real ones are, and a server that gives them out well or badly."""
+"""Small files in the formats of the real datasets, and a server with configurable faults."""
 
 import contextlib
 import gzip
@@ -15,20 +15,20 @@ import PIL.Image
 
 
 def tar_bytes(entries, mode="w:gz"):
-    """Returns a tar of {name: bytes} or of (TarInfo, bytes) pairs, with the folders."""
+    """Returns a tar of {name: bytes} or of (TarInfo, bytes) pairs, with directory entries."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode=mode) as tar:
-        folders = set()
+        directories = set()
         for name, content in entries.items() if isinstance(entries, dict) else entries:
             if isinstance(name, tarfile.TarInfo):
                 info = name
             else:
-                folder = name.rpartition("/")[0]
-                if folder and folder not in folders:
-                    folders.add(folder)
-                    made = tarfile.TarInfo(folder)
-                    made.type, made.mode = tarfile.DIRTYPE, 0o755
-                    tar.addfile(made)
+                directory = name.rpartition("/")[0]
+                if directory and directory not in directories:
+                    directories.add(directory)
+                    entry = tarfile.TarInfo(directory)
+                    entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+                    tar.addfile(entry)
                 info = tarfile.TarInfo(name)
             info.size = len(content)
             tar.addfile(info, io.BytesIO(content))
@@ -45,7 +45,7 @@ def zip_bytes(entries):
 
 
 def photo(height, width, seed=0):
-    """Returns a uint8 picture [height, width, 3] with some structure."""
+    """Returns a uint8 image [height, width, 3] with some structure."""
     rng = np.random.default_rng(seed)
     small = rng.integers(0, 256, (3, 4, 3), np.uint8)
     image = PIL.Image.fromarray(small).resize((width, height), PIL.Image.Resampling.BICUBIC)
@@ -58,7 +58,7 @@ def jpeg(height=30, width=40, seed=0, **save):
 
 
 def encoded(image, format, **save):
-    """Returns a picture in a format of Pillow."""
+    """Returns an image encoded by Pillow in a format."""
     buffer = io.BytesIO()
     image.save(buffer, format, **save)
     return buffer.getvalue()
@@ -114,7 +114,7 @@ FLOWERS = ("daisy", "dandelion", "roses", "sunflowers", "tulips")
 
 
 def flowers_archive(per_class=4):
-    """Returns flower_photos.tgz, and its pictures {path: bytes}."""
+    """Returns flower_photos.tgz, and its images {path: bytes}."""
     photos = {
         f"flower_photos/{name}/{number}_{name}.jpg": jpeg(20 + label, 30, 10 * label + number)
         for label, name in enumerate(FLOWERS)
@@ -124,21 +124,21 @@ def flowers_archive(per_class=4):
 
 
 class Served:
-    """What a server has been asked, and what it shall answer.
+    """The state of a server: its files, faults and past requests.
 
     Attributes:
-      url: of its root, without a slash at the end.
+      url: URL of the root, without a trailing slash.
       files: path -> content.
-      habits: path -> functions called in turn, one a request, instead of giving the file; each
-        takes (handler, content) and returns whether it has answered.
-      asked: (path, value of the Range header or None) of each request.
+      behaviors: path -> functions that respond to the next requests instead of the server, one per
+        request; each is called with (handler, content) and returns whether it has responded.
+      requests: (path, value of the Range header or None) of each request.
     """
 
     def __init__(self, files):
         self.url = ""
         self.files = dict(files)
-        self.habits = {}
-        self.asked = []
+        self.behaviors = {}
+        self.requests = []
 
 
 @contextlib.contextmanager
@@ -153,17 +153,17 @@ def served(files):
             pass
 
         def do_GET(self):
-            wanted = self.headers.get("Range")
-            state.asked.append((self.path, wanted))
+            byte_range = self.headers.get("Range")
+            state.requests.append((self.path, byte_range))
             self.close_connection = True
             content = state.files.get(self.path)
-            habits = state.habits.get(self.path, [])
-            if habits and habits.pop(0)(self, content):
+            behaviors = state.behaviors.get(self.path, [])
+            if behaviors and behaviors.pop(0)(self, content):
                 return
             if content is None:
                 self.send_error(404)
                 return
-            start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
+            start = int(byte_range.removeprefix("bytes=").rstrip("-")) if byte_range else 0
             if start and start >= len(content):
                 self.send_error(416)
                 return
@@ -189,21 +189,21 @@ def served(files):
         server.server_close()
 
 
-def cut_at(share):
-    """A habit: sends the header of the whole file and that share of it."""
+def truncated(fraction):
+    """A behavior: announces the complete file and sends a fraction of it."""
 
     def answer(handler, content):
         handler.send_response(200)
         handler.send_header("Content-Length", str(len(content)))
         handler.end_headers()
-        handler.wfile.write(content[: int(len(content) * share)])
+        handler.wfile.write(content[: int(len(content) * fraction)])
         return True
 
     return answer
 
 
 def status(code):
-    """A habit: answers with an error."""
+    """A behavior: responds with an error."""
 
     def answer(handler, content):
         handler.send_error(code)
@@ -213,7 +213,7 @@ def status(code):
 
 
 def html(handler, content):
-    """A habit: an error page with status 200."""
+    """A behavior: responds with an error page with status 200."""
     page = b"\n<!DOCTYPE html><html>Sorry</html>"
     handler.send_response(200)
     handler.send_header("Content-Length", str(len(page)))
@@ -223,7 +223,7 @@ def html(handler, content):
 
 
 def without_ranges(handler, content):
-    """A habit: the whole file, whatever part was asked for."""
+    """A behavior: responds with the complete file, ignoring a requested range."""
     handler.send_response(200)
     handler.send_header("Content-Length", str(len(content)))
     handler.end_headers()
@@ -231,11 +231,11 @@ def without_ranges(handler, content):
     return True
 
 
-def stalling(seconds, share=0.5):
-    """A habit: sends a part, waits, and sends the rest."""
+def stalling(seconds, fraction=0.5):
+    """A behavior: sends a part, waits, and sends the rest."""
 
     def answer(handler, content):
-        half = int(len(content) * share)
+        half = int(len(content) * fraction)
         handler.send_response(200)
         handler.send_header("Content-Length", str(len(content)))
         handler.end_headers()

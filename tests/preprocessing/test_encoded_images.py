@@ -8,7 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from preprocessing import preprocessing_factory, vgg_preprocessing
-from slim.data import pictures, tfexample_decoder
+from slim.data import encoded_images, tfexample_decoder
 
 HANDLER = tfexample_decoder.Image(format_key=None)
 
@@ -41,7 +41,7 @@ ENCODED = {
 
 
 def lazy(contents):
-    return pictures.EncodedPicture(tf.constant(contents), 3, HANDLER.decode)
+    return encoded_images.EncodedImage(tf.constant(contents), 3, HANDLER.decode)
 
 
 @pytest.mark.parametrize("kind", ENCODED)
@@ -56,13 +56,13 @@ def test_window_equals_a_slice_of_the_whole_image(kind):
             [tf.reshape(source.shape(), [-1]), tf.cast(tf.reshape(part, [-1]), tf.int32)], 0
         )
 
-    values = pictures.cut(lazy(contents), choose).numpy()
+    values = encoded_images.crop(lazy(contents), choose).numpy()
     assert tuple(values[:3]) == decoded.shape
     difference = values[3:].reshape(57, 40, 3) - decoded[13:70, 21:61].astype(np.int32)
     # At its edges, a window of a JPEG with subsampled color lacks neighbors for smoothing.
     assert np.abs(difference[1:-1, 1:-1]).max() == 0
     assert np.abs(difference).max() <= 8
-    np.testing.assert_array_equal(pictures.whole(lazy(contents)), decoded)
+    np.testing.assert_array_equal(encoded_images.decode(lazy(contents)), decoded)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_large_windows_are_decoded_at_a_smaller_scale(target_size, scale):
     def choose(source):
         return source.window(tf.constant(begin), tf.constant(size), target_size)
 
-    part, window_scale = pictures.cut(lazy(contents), choose)
+    part, window_scale = encoded_images.crop(lazy(contents), choose)
     assert window_scale == scale
     first, last = begin // scale, (begin + size - 1) // scale
     pixels = HANDLER.decode(tf.constant(contents)).numpy().astype(np.float32)
@@ -112,7 +112,9 @@ def test_training_is_equal_for_encoded_and_decoded_images(name, kind):
     contents, size = ENCODED[kind], 80
     both = tf.function(
         lambda contents, seed: (
-            prepare(pictures.EncodedPicture(contents, 3, HANDLER.decode), size, size, seed=seed),
+            prepare(
+                encoded_images.EncodedImage(contents, 3, HANDLER.decode), size, size, seed=seed
+            ),
             prepare(HANDLER.decode(contents), size, size, seed=seed),
         )
     )
@@ -133,7 +135,7 @@ def test_part_of_the_resized_image_equals_a_crop_of_all_of_it(height, width):
             margin = np.array(whole.shape[:2]) - [60, 64]
             begin = margin // 2 if place is None else (np.float32(place) * (margin + 1)).astype(int)
             expected = whole[begin[0] :, begin[1] :][:60, :64]
-            part = pictures.cut(
+            part = encoded_images.crop(
                 image,
                 lambda source, side=side, place=place: vgg_preprocessing._part_of_resized(
                     source,

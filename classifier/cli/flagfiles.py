@@ -1,0 +1,51 @@
+"""Checks of the files of `--flagfile`, before absl opens them; no TensorFlow."""
+
+import os
+from collections.abc import Iterable, Iterator
+
+from slim import _checks, _files
+
+_MAX_BYTES = 1 << 20
+_MAX_FILES = 100
+_NAMES = ("--flagfile", "-flagfile")
+
+
+def check(arguments: Iterable[str]) -> None:
+    """Checks that absl can read the flag files without blocking.
+
+    Args:
+      arguments: the command line, without the program.
+
+    Raises:
+      UserError: for the first file that cannot be read, or if more than `_MAX_FILES` are named,
+        repetitions included.
+    """
+    pending, count = list(_named(arguments)), 0
+    while pending:
+        path, count = os.path.expanduser(pending.pop()), count + 1
+        if count > _MAX_FILES:
+            raise _checks.UserError(
+                f"--flagfile={path!r} includes more than {_MAX_FILES} files, or itself"
+            )
+        try:
+            lines = _files.read_bounded(path, _MAX_BYTES).decode().splitlines()
+        except OSError as error:
+            raise _checks.UserError(
+                f"--flagfile={path!r} cannot be read: {error.strerror}"
+            ) from None
+        except UnicodeDecodeError:
+            raise _checks.UserError(f"--flagfile={path!r} is not UTF-8") from None
+        pending += _named(line.strip() for line in lines)
+
+
+def _named(arguments: Iterable[str]) -> Iterator[str]:
+    """Yields the flag files in arguments."""
+    iterator = iter(arguments)
+    for argument in iterator:
+        name, equals, path = argument.partition("=")
+        if name == "--":
+            return
+        if name in _NAMES:
+            path = path if equals else next(iterator, "")
+            if path:
+                yield path.strip()

@@ -1,0 +1,107 @@
+"""metrics.jsonl: one JSON object a line, in the order of the steps; no TensorFlow here."""
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Required, TypedDict
+
+import msgspec
+
+from slim import _checks, _files, _json, _paths
+
+_Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+class MetricsLine(TypedDict, total=False):
+    """What a line may hold: of a log line, or with `eval_` of an evaluation."""
+
+    step: Required[_json.Step]
+    epoch: float
+    loss: float
+    accuracy: float
+    learning_rate: float
+    gradient_norm: float
+    images_per_second: float
+    data_wait: float
+    loss_scale: float
+    time: float
+    eval_accuracy: _Share
+    eval_recall_at_k: float
+    eval_k: _json.Count
+    eval_macro_recall: float
+    eval_loss: float
+    eval_num_images: _json.Count
+
+
+class MetricsFile:
+    """The metrics of a run, which only grow while it trains.
+
+    Args:
+      path: the file, which need not exist.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._evaluations: list[MetricsLine] | None = None
+
+    def rewind(self, step: int) -> None:
+        """Drops the lines after `step`, since a resumed run repeats these steps, and damaged lines.
+
+        If complete lines are damaged, the file as it was is kept under another name.
+
+        Raises:
+          UserError: if the file cannot be read.
+        """
+        kept, evaluations, dropped, damaged = [], [], 0, []
+        for raw in self._raw_lines():
+            line = _json.decode_line(raw, MetricsLine, finite=False)
+            if line is None:
+                damaged.append(raw.endswith(b"\n"))
+            elif line["step"] > step:
+                dropped += 1
+            else:
+                kept.append(raw)
+                evaluations += [line] if "eval_accuracy" in line else []
+        self._evaluations = evaluations
+        if damaged:
+            # A crash or a full disk leaves a last line without end: nothing to keep.
+            is_odd = any(damaged)
+            backup = f"; the file as it was: {_files.move_aside(self._path)}" if is_odd else ""
+            print(f"warning: {self._path}: dropped {len(damaged)} damaged line(s){backup}")
+        if damaged or dropped:
+            _paths.write_atomically(self._path, b"".join(kept))
+
+    def read(self) -> list[MetricsLine]:
+        """Returns the intact lines, oldest first.
+
+        Raises:
+          UserError: if the file cannot be read.
+        """
+        lines = (_json.decode_line(raw, MetricsLine, finite=False) for raw in self._raw_lines())
+        return [line for line in lines if line is not None]
+
+    def evaluations(self) -> list[MetricsLine]:
+        """Returns the lines of evaluations, oldest first; the file is read once."""
+        if self._evaluations is None:
+            self._evaluations = [line for line in self.read() if "eval_accuracy" in line]
+        return self._evaluations
+
+    def append(self, values: Mapping[str, Any]) -> None:
+        """Adds a line."""
+        text = json.dumps(values) + "\n"
+        with (
+            _paths.named_in_errors(self._path),
+            _files.open_output(self._path, append=True) as file,
+        ):
+            file.write(text.encode())
+        if "eval_accuracy" in values:
+            self.evaluations().append(msgspec.convert(values, MetricsLine))
+
+    def _raw_lines(self) -> list[bytes]:
+        try:
+            return list(_json.raw_lines(self._path))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise _checks.UserError(
+                f"{_json.printable(self._path)} cannot be used: {error.strerror}. Move it away"
+            ) from None

@@ -1,0 +1,134 @@
+"""Limits of encoded images: Python and the graph give the same result for the same bytes."""
+
+import random
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from slim import _image_limits
+from slim.data import image_header, tfexample_decoder
+from tests.datasets import bombs, mutations
+
+REFUSED = bombs.rejected()
+ACCEPTED = bombs.accepted()
+_SCALAR = [tf.TensorSpec([], tf.string)]
+
+
+@tf.function(autograph=False, input_signature=_SCALAR)
+def inspect(contents):
+    return image_header.inspect(contents)
+
+
+@tf.function(autograph=False, input_signature=_SCALAR)
+def bounded(contents):
+    return image_header.bounded(contents)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_image_above_a_limit_is_rejected_with_the_same_reason_in_python_and_graph(name):
+    content, reason = REFUSED[name]
+    assert _image_limits.problem(content) == reason
+    assert inspect(content)[0].numpy().decode() == reason
+    with pytest.raises(tf.errors.InvalidArgumentError) as error:
+        bounded(content)
+    assert image_header.find_problem(error.value.message) == reason
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_an_image_within_the_limits_decodes_to_the_same_pixels(name):
+    content = ACCEPTED[name]
+    assert _image_limits.problem(content) is None
+    assert inspect(content)[0] == b""
+    assert (bounded(content) == content) == (name not in ("moving.gif", "long.gif"))
+    expected = tf.io.decode_image(content, channels=3, expand_animations=False)
+    decoded = tf.io.decode_image(bounded(content), channels=3, expand_animations=False)
+    np.testing.assert_array_equal(decoded, expected)
+
+
+@pytest.mark.parametrize("content", [b"", b"G", b"GIF89a", b"\xff\xd8\xff", b"RIFF", b"<html>"])
+def test_content_other_than_images_is_passed_to_the_decoder(content):
+    assert _image_limits.problem(content) is None
+    if content[:1] == b"\xff":
+        with pytest.raises(tf.errors.InvalidArgumentError, match="Invalid JPEG data"):
+            bounded(content)
+    else:
+        assert bounded(content) == content
+
+
+def test_python_and_graph_agree_about_mutated_images():
+    images = list(mutations.small_images().items())
+    refused = 0
+    for number in range(500):
+        name, content = images[number % len(images)]
+        data = mutations.mutated(content, random.Random(number))
+        expected = _image_limits.problem(data)
+        refused += expected is not None
+        try:
+            problem = inspect(data)[0].numpy().decode()
+        except tf.errors.InvalidArgumentError:
+            continue  # a damaged JPEG that libjpeg rejects first
+        assert problem == (expected or ""), (number, name)
+    assert refused > 5
+
+
+def test_pixel_limit_is_inclusive():
+    content = ACCEPTED["plain.png"]
+    image_header.bounded(tf.constant(content), 24 * 32)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="has 32 x 24 pixels, more than max_p"):
+        image_header.bounded(tf.constant(content), 24 * 32 - 1)
+
+
+@pytest.mark.parametrize("name", ["plain.jpg", "plain.png", "gray.jpg", "optimized.jpg"])
+def test_plain_image_is_accepted_from_its_first_bytes(name):
+    assert image_header._is_plain(tf.constant(ACCEPTED[name]), 24 * 32)
+    assert not image_header._is_plain(tf.constant(ACCEPTED[name]), 24 * 32 - 1)
+
+
+@pytest.mark.parametrize("name", [*REFUSED, "progressive.jpg", "moving.gif"])
+def test_first_bytes_never_accept_an_image_whose_frames_or_scans_must_be_counted(name):
+    content = REFUSED[name][0] if name in REFUSED else ACCEPTED[name]
+    assert not image_header._is_plain(tf.constant(content), _image_limits.MAX_PIXELS)
+
+
+def test_a_plain_graph_has_the_same_limits_without_functions():
+    with tf.Graph().as_default() as graph:
+        contents = tf.raw_ops.Placeholder(dtype=tf.string, shape=[])
+        passed = image_header.bounded(contents)
+    with tf.compat.v1.Session(graph=graph) as session:
+        good = ACCEPTED["plain.jpg"]
+        assert session.run(passed, {contents: good}) == good
+        for name in ("tiny.webp", "frames.gif", "scans.jpg"):
+            with pytest.raises(tf.errors.InvalidArgumentError) as error:
+                session.run(passed, {contents: REFUSED[name][0]})
+            assert image_header.find_problem(error.value.message) == REFUSED[name][1]
+
+
+def test_decoder_with_max_pixels_has_its_own_limit():
+    decoder = tfexample_decoder.TFExampleDecoder(
+        {"image/encoded": tf.io.FixedLenFeature([], tf.string)},
+        {"image": tfexample_decoder.Image(format_key=None)},
+    )
+    value = tf.train.Feature(bytes_list=tf.train.BytesList(value=[ACCEPTED["plain.png"]]))
+    record = tf.train.Example(features=tf.train.Features(feature={"image/encoded": value}))
+    serialized = tf.constant(record.SerializeToString())
+    assert decoder.decode(serialized)[0].shape == [24, 32, 3]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="more than max_pixels=767"):
+        decoder.with_max_pixels(767).decode(serialized)
+    assert decoder.decode(serialized)[0].shape == [24, 32, 3]
+
+
+@pytest.mark.parametrize("name", ["segments.jpg", "zeros.jpg"])
+def test_large_file_is_rejected_before_it_is_read(name, tmp_path, monkeypatch):
+    content, reason = REFUSED[name]
+    (tmp_path / name).write_bytes(content)
+    monkeypatch.setattr(_image_limits._files, "read_bounded", None)
+    with pytest.raises(OSError, match="has .* bytes, but an image of") as error:
+        _image_limits.read(tmp_path / name)
+    assert error.value.strerror == reason
+
+
+def test_a_large_file_within_the_limits_is_read(tmp_path):
+    for name, content in (("a.gif", ACCEPTED["long.gif"]), ("b.png", ACCEPTED["noise.png"])):
+        (tmp_path / name).write_bytes(content)
+        assert _image_limits.read(tmp_path / name) == content
