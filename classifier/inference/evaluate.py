@@ -14,6 +14,7 @@ from classifier.checkpoints import sources
 from classifier.cli.exit_codes import ExitCode
 from classifier.config import problems
 from classifier.config.evaluation import EvalConfig
+from classifier.config.problems import Problem, named
 from classifier.inference import metrics, precise_batch_norm
 from classifier.inference.model import InferenceModel
 from classifier.inputs import preprocessing
@@ -23,18 +24,22 @@ from classifier.run_directory import RunDirectory
 from slim import _paths
 from slim.events import EventFile
 
-_USUAL_CAUSES = (
-    "this is hardly better than chance. The usual causes: another preprocessing or image size than "
-    "in training (preprocessing_name, eval_image_size), labels shifted by one (labels_offset), "
-    "classes in another order than in training"
+_NEAR_CHANCE = Problem(
+    "accuracy is close to chance. Common causes: another preprocessing or image size than in"
+    " training ({}, {}), labels shifted by one ({}), classes in another order than in training",
+    named("preprocessing_name"),
+    named("eval_image_size"),
+    named("labels_offset"),
 )
 
 _TRAINING_SPLIT = "train"
 # Within so much, the accuracy with other statistics is the same.
 _SETTLED = 0.02
-_UNSETTLED = (
-    "batch norm's moving averages are what is wrong: they have not settled. Train longer, or with a"
-    " lower batch_norm_decay; when fine-tuning, with freeze_batch_norm"
+_UNSETTLED = Problem(
+    "batch norm's moving averages have not converged. Train longer, or with a lower {}; when"
+    " fine-tuning, with {}",
+    named("batch_norm_decay"),
+    named("freeze_batch_norm"),
 )
 
 
@@ -73,7 +78,7 @@ def run(config: EvalConfig) -> ExitCode | None:
     metrics.report(found, data.dataset_split_name, resolved.num_images)
     metrics.report_as_tf_slim(found)
     if resolved.is_described and _is_chance(found.accuracy, classifier.info.num_classes):
-        print(f"warning: {_USUAL_CAUSES}", flush=True)
+        print(f"warning: {_NEAR_CHANCE.as_flags}", flush=True)
     values = dataclasses.asdict(found)
     if recalibrate is not None:
         recalibrate()
@@ -140,7 +145,7 @@ def _report_recalibrated(
     )
     metrics.report(found, resolved.config.data.dataset_split_name, resolved.num_images)
     if found.accuracy - before.accuracy > _SETTLED:
-        print(f"warning: {_UNSETTLED}", flush=True)
+        print(f"warning: {_UNSETTLED.as_flags}", flush=True)
 
 
 def _is_chance(accuracy: float, num_classes: int) -> bool:

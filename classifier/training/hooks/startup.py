@@ -88,18 +88,12 @@ class StartupReport(learning.Hook):
 
     def _of_threads(self) -> Iterator[str]:
         if self._resolved.config.data.num_preprocessing_threads is None:
-            yield (
-                "images prepared side by side: as many as the machine does best"
-                " (num_preprocessing_threads; 4 in the original)"
-            )
+            yield "preprocessing threads: auto (TF-Slim: 4)"
 
     def _of_workers(self) -> Iterator[str]:
         count = self._resolved.config.strategy.worker_replicas
         if count > 1:
-            yield (
-                f"{count} workers take every step together, with or without sync_replicas; master "
-                "lists them all"
-            )
+            yield f"{count} workers train synchronously"
 
     def _of_scopes(self, run: learning.Run) -> Iterator[str]:
         config = self._resolved.config

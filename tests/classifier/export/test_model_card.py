@@ -205,3 +205,11 @@ def test_a_license_is_a_short_name(name):
 def test_a_graph_without_weights_has_no_card(name):
     with pytest.raises(_checks.UserError, match=f"{name} needs checkpoint_path"):
         options.build(ExportConfig, output_file="f", **{name: "mit"})
+
+
+def test_the_card_has_no_path_of_this_machine(run, tmp_path):
+    about = {"attribution": "me", "source": f"{tmp_path}/my_images/"}
+    (tmp_path / "data" / "dataset_info.json").write_text(json.dumps(about))
+    text = "\n".join(model_card._data("folder", RunDirectory(str(run))))
+    assert "From: my_images" in text
+    assert str(tmp_path) not in text

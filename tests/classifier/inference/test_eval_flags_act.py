@@ -71,6 +71,9 @@ def test_how_many_images(found, averaged):
     assert some["num_images"] == 21
     assert "validation accuracy" in some["told"][1]
     assert some["told"][1].endswith("(21 of 21 images)")
+    # As scripts parse the output of TF-Slim.
+    assert f"eval/Accuracy[{some['accuracy']:.9g}]" in some["told"]
+    assert f"eval/Recall_5[{some['recall_at_k']:.9g}]" in some["told"]
     assert some["loss"] != whole["loss"]
 
 

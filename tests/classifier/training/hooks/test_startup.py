@@ -33,15 +33,15 @@ def test_options_that_have_nothing_to_act_on(train, tmp_path):
 
 def test_a_begun_run_says_what_it_leaves_unused(train, tmp_path):
     told = train(tmp_path / "run", max_number_of_steps=1)
-    (threads,) = [line for line in told.out if line.startswith("images prepared side by side")]
-    assert threads.endswith("(num_preprocessing_threads; 4 in the original)")
+    (threads,) = [line for line in told.out if line.startswith("preprocessing threads: auto")]
+    assert threads.endswith("(TF-Slim: 4)")
     gone = tmp_path / "gone"
     told = train(
         tmp_path / "run", max_number_of_steps=2, checkpoint_path=gone, num_preprocessing_threads=2
     )
-    assert not any(line.startswith("images prepared side by side") for line in told.out)
+    assert not any(line.startswith("preprocessing threads: auto") for line in told.out)
     (origin,) = [line for line in told.out if line.startswith("Resuming ")]
-    assert re.search(r"model\.ckpt-1, saved 0:0\d:\d\d ago\); checkpoint_path=", origin)
+    assert re.search(r"model\.ckpt-1, saved 0:0\d:\d\d ago\); --checkpoint_path=", origin)
     assert origin.endswith(f"={gone} is not used by a resumed run (--restart starts over)")
 
 
