@@ -36,8 +36,8 @@ class AugmentationOptions(Options):
     )
     auto_augment: str | None = option(
         None,
-        "Apply a random sub-policy of AutoAugment to each image; the policy learned on this"
-        " dataset. Default: no AutoAugment.",
+        "Apply AutoAugment with the policy that was learned on this dataset. Default: no"
+        " AutoAugment.",
         choices=POLICIES,
     )
     rand_augment: float | None = option(

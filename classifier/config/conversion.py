@@ -18,6 +18,7 @@ class DataConfig(Options):
     dataset_dir: str = required(
         "Directory to write the dataset to; with verify, the dataset's directory.",
         path="new_directory",
+        aliases=("output_dir",),
     )
     source_dir: str | None = option(
         None,

@@ -4,6 +4,7 @@ import pytest
 
 from classifier.cli import flags
 from classifier.config import options
+from classifier.config.conversion import DataConfig
 from classifier.config.evaluation import EvalConfig
 from classifier.config.export import ExportConfig
 from classifier.config.training import TrainConfig
@@ -91,6 +92,7 @@ def test_a_command_line_is_accepted_and_its_flags_act(parsed, config_class, comm
         (ExportConfig, "--train_image_size=64", "image_size", [64, 64]),
         (ExportConfig, "--eval_image_size=64", "image_size", [64, 64]),
         (ExportConfig, "-input_grayscale=true", "use_grayscale", True),
+        (DataConfig, "--output_dir=there", "dataset_dir", "there"),
     ],
 )
 def test_an_alias_sets_its_option(parsed, config_class, flag, name, value):
@@ -98,6 +100,7 @@ def test_an_alias_sets_its_option(parsed, config_class, flag, name, value):
         TrainConfig: "--train_dir=DIR/run --dataset_dir=DIR/data --dataset_name=digits",
         EvalConfig: "--checkpoint_path=DIR/model.ckpt-7 --dataset_dir=DIR/data",
         ExportConfig: "--output_file=DIR/f.pb",
+        DataConfig: "--dataset_name=digits",
     }
     assert parsed(config_class, f"{required[config_class]} {flag}")[name] == value
 

@@ -82,8 +82,6 @@ def test_nothing_else_changes(classifier):
 def test_a_network_without_batch_norm(lenet_run, evaluate):
     told = evaluate(lenet_run, recalibrate_batch_norm=5)
     assert told.code == 2
-    assert told.err == [
-        "eval: --recalibrate_batch_norm has no effect: lenet has no batch norm"
-    ]
+    assert told.err == ["eval: --recalibrate_batch_norm has no effect: lenet has no batch norm"]
     with pytest.raises(_checks.UserError, match="recalibrate_batch_norm has no effect"):
         precise_batch_norm.PreciseBatchNorm(classifier_of(lenet_run))
