@@ -113,21 +113,19 @@ PROOFS: dict[str, dict[str, str]] = {
         f"{_BAD}::test_starts_from_a_checkpoint_and_trains_one_scope": (
             "checkpoint_path checkpoint_exclude_scopes trainable_scopes"
         ),
-        "end_to_end/test_compute_dtype.py::test_a_short_run_in_float16_says_its_scale": (
-            "compute_dtype"
-        ),
-        "end_to_end/test_resume.py::test_killed_twice_in_one_run": "train_dir",
+        "end_to_end/test_compute_dtype.py::test_float16_run_logs_its_loss_scale": ("compute_dtype"),
+        "end_to_end/test_resume.py::test_resume_after_two_sigkills_is_bit_identical": "train_dir",
         f"{_FIT}/test_backup.py::test_a_run_begins_anew_and_nothing_is_lost": "restart",
-        "end_to_end/test_resume.py::test_a_finished_run_says_so": "max_number_of_steps",
-        f"{_VALIDATION}::test_it_evaluates_on_time_and_at_the_end": "eval_every_epochs",
+        "end_to_end/test_resume.py::test_complete_run_stays_unchanged": "max_number_of_steps",
+        f"{_VALIDATION}::test_evaluates_at_each_interval_and_at_the_end": "eval_every_epochs",
         f"{_RUN}::test_which_split_is_evaluated": "eval_split_name",
-        f"{_VALIDATION}::test_early_stopping_ends_the_run_and_holds_when_it_is_called_again": (
+        f"{_VALIDATION}::test_early_stopping_ends_the_run_also_when_it_is_resumed": (
             "early_stopping_patience"
         ),
     },
     "eval_image_classifier": {
         f"{_LIMITS}::test_max_pixels_acts_in_eval": "max_pixels",
-        f"{_VALIDATION}::test_the_numbers_are_those_of_the_evaluation_script": "eval_json",
+        f"{_VALIDATION}::test_metrics_equal_those_of_the_evaluation_script": "eval_json",
         f"{_EVAL}::test_what_is_evaluated": "checkpoint_path dataset_split_name",
         f"{_EVAL}::test_how_many_images": "batch_size max_num_batches",
         f"{_EVAL}::test_another_dataset_and_its_colours": "dataset_name use_grayscale",
@@ -173,7 +171,7 @@ PROOFS: dict[str, dict[str, str]] = {
             "calibration_images"
         ),
         f"{_PIPELINE}::test_exports_and_predicts": "checkpoint_path output_dir",
-        f"{_PIPELINE}::test_the_frozen_graph_answers_by_slims_names": "formats",
+        f"{_PIPELINE}::test_frozen_graph_has_tf_slims_tensor_names": "formats",
     },
     "download_and_convert_data": {
         "datasets/test_flags.py::test_all_options_reach_the_converters": (

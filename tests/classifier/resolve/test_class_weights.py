@@ -63,7 +63,7 @@ def test_files_that_do_not_fit(tmp_path, text, problem):
 @pytest.mark.parametrize(
     "content, problem",
     [
-        (b'{"rose": "1"}', 'JSON or CSV: rose is "1", expected a number'),
+        (b'{"rose": "1"}', 'names and numbers: rose is "1", expected a number'),
         (b'{"rose": -1}', "rose is -1, expected a number of at least 0"),
         (b'{"rose": NaN}', "NaN is not a JSON number"),
         (b'{"rose": true}', "rose is true, expected a number"),
@@ -85,13 +85,13 @@ def test_csv_that_is_not_text(tmp_path):
     with pytest.raises(_checks.UserError, match=r"w\.csv is not UTF-8"):
         class_weights.read(str(tmp_path / "w.csv"), NAMES)
     (tmp_path / "w.csv").write_bytes(b"rose," + b"1" * 200_000)
-    with pytest.raises(_checks.UserError, match="is not a list of names and numbers"):
+    with pytest.raises(_checks.UserError, match="is not a JSON or CSV file of names and numbers"):
         class_weights.read(str(tmp_path / "w.csv"), NAMES)
 
 
 def test_a_fifo_is_refused_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "w.csv")
-    with pytest.raises(_checks.UserError, match=r"nor a file to read: .*\(a FIFO\)"):
+    with pytest.raises(_checks.UserError, match=r"nor a readable file: .*\(a FIFO\)"):
         class_weights.read(str(tmp_path / "w.csv"), NAMES)
 
 
