@@ -58,11 +58,7 @@ WRONG = {
     "another network": (checkpoint_of_another_network, "CifarNet/conv1/weights"),
     "another network's name": ("--model_name=cifarnet", "contradicts 'lenet' in model_info.json"),
     "output in /proc": ("--output_dir=/proc/out", "/proc/out"),
-<<<<<<< HEAD
-    "output is a file": (file_in_the_way, "is a file, not a directory"),
-=======
-    "output is a file": (file_as_output_dir, "is a file, not a folder"),
->>>>>>> main
+    "output is a file": (file_as_output_dir, "is a file, not a directory"),
     "unknown format": ("--formats=frozen_bp", "did you mean 'frozen_pb'"),
     "training": ("--is_training", "is_training is refused"),
     "quantize": ("--quantize", "quantize needs a run with quantize_delay"),
@@ -73,11 +69,7 @@ WRONG = {
     "unknown end point": ("--formats=frozen_pb --final_endpoint=con2", "did you mean 'conv2'"),
     "no evaluation": ("--eval_json=/nowhere.json", "is not a file that eval_image_classifier.py"),
     "wrong input type": ("--input_type=float", "did you mean 'float_image'"),
-<<<<<<< HEAD
-    "video network": (a_video_network, "expects videos"),
-=======
-    "video network": (video_network, "takes videos"),
->>>>>>> main
+    "video network": (video_network, "expects videos"),
     "small images": ("--image_size=2", "image_size=2,2 does not fit lenet, whose own is 28"),
     "video flag": ("--is_video_model", "expects images, not videos. Remove --is_video_model"),
 }

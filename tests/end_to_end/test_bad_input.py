@@ -148,7 +148,7 @@ def test_second_trainer_in_a_directory_is_an_error_that_names_the_first(digits, 
         ),
         (
             {"model_name": "s3dg"},
-            "train this one by slim.learning.train, with batches of your own",
+            "train this one with slim.learning.train on batches of your own",
         ),
     ],
 )
@@ -163,39 +163,9 @@ def test_another_network_in_the_same_train_dir_is_an_error_and_changes_nothing(d
     assert commands.snapshot(run) == before
 
 
-<<<<<<< HEAD
-def test_a_network_of_videos(train, digits, tmp_path):
-    code, _, errors = train(tmp_path / "run", digits, model_name="s3dg")
-    assert (code, len(errors)) == (2, 1)
-    assert "expects videos" in errors[0]
-    assert "train this one by slim.learning.train, with batches of your own" in errors[0]
-
-
-def test_another_network_in_the_same_folder(train, digits, two_checkpoints, tmp_path):
-    run = tmp_path / "run"
-    shutil.copytree(two_checkpoints, run)
-    before = contents(run)
-    code, _, errors = train(run, digits, 4, model_name="cifarnet")
-    assert code == 2
-    assert len(errors) == 1
-    assert "lenet -> cifarnet" in errors[0]
-    assert contents(run) == before
-
-
-def test_the_checkpoint_to_start_from_is_of_another_network(
-    train, digits, two_checkpoints, tmp_path
-):
-    code, _, errors = train(
-        tmp_path / "run", digits, 4, model_name="cifarnet", checkpoint_path=two_checkpoints
-    )
-    assert code == 2
-    assert len(errors) == 1
-    assert "such as CifarNet/conv1/weights. Its scopes are those of lenet" in errors[0]
-=======
 def test_initial_checkpoint_of_another_network_is_an_error(digits, trained, tmp_path):
     message = error(tmp_path / "run", digits, model_name="cifarnet", checkpoint_path=trained)
     assert "such as CifarNet/conv1/weights. Its scopes are those of lenet" in message
->>>>>>> main
     assert not list((tmp_path / "run").glob("model.ckpt*"))
 
 
