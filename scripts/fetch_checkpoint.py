@@ -75,7 +75,8 @@ def main(argv: list[str]) -> int:
                 return
             if len(argv) not in (2, 3):
                 raise _checks.UserError(f"{len(argv)} arguments; --help shows which are expected")
-            print(fetch(argv[0], argv[1], argv[2] if len(argv) == 3 else None))
+            name, folder, *source_dir = map(os.path.expanduser, argv)
+            print(fetch(name, folder, source_dir[0] if source_dir else None))
 
         return front_door.enter(_PROGRAM, lambda: work)
 

@@ -1,25 +1,15 @@
-"""Which test proves that a flag acts; and docs/flags.md, which is made of it.
+"""Which test proves that a flag acts.
 
-    python -m tests.flags_that_act
-
-writes that page. A new flag is a word in the text behind the test that changes it and sees the
-difference, or a new line with that test.
+A new flag is a word in the text behind the test that changes it and sees the difference, or a new
+line with that test.
 """
 
 import ast
-import pathlib
-import sys
-from collections.abc import Iterator
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
-
-from classifier.config import options
-from tests import flag_readers, source_tree
-from tests.classifier.cli import test_original_flags as originals
+from tests import source_tree
 
 _INPUTS, _FIT = "classifier/inputs", "classifier/training"
 _HOOKS = "classifier/training/hooks"
-PAGE = source_tree.ROOT / "docs" / "flags.md"
 _TRAINING = "classifier/training/test_training_options.py"
 _ACT = "classifier/training/test_flags_act.py"
 _BAD = "end_to_end/test_bad_input.py"
@@ -209,44 +199,6 @@ def proofs(script: str) -> dict[str, str]:
     return {flag: test for test, flags in PROOFS[script].items() for flag in flags.split()}
 
 
-def _shown(value: object) -> str:
-    if value == originals.REQUIRED:
-        return "required"
-    return "none" if value is None or value in ((), "") else f"`{options.Option.shown(value)}`"
-
-
-def rows(script: str) -> Iterator[tuple[str, str, str, str, str]]:
-    """Yields flag, original default, ours, where it acts, and the test, of each flag."""
-    config_class, tests, known = (
-        originals.CONFIGS[script],
-        proofs(script),
-        originals.ORIGINAL[script],
-    )
-    modules = flag_readers.readers(script, config_class)
-    for name in options.by_name(config_class):
-        original = _shown(known[name]) if name in known else "-"
-        ours = _shown(originals.default_of(script, name))
-        where = ", ".join(f"`{module}`" for module in modules[name])
-        yield f"`--{name}`", original, ours, where, f"`{tests[name]}`"
-
-
-def render() -> str:
-    """Returns docs/flags.md."""
-    lines = [
-        "# Flags",
-        "",
-        "Every flag of the original's four scripts, and ours: the original's default (`-`: it had",
-        "no such flag), the default here, the modules that read it, and the test below `tests/`",
-        "that shows that it acts. Written by `python -m tests.flags_that_act`; `--help` says what",
-        "each flag means.",
-    ]
-    for script in PROOFS:
-        lines += ["", f"## {script}.py", "", "| flag | original | here | acts in | shown by |"]
-        lines += ["|---|---|---|---|---|"]
-        lines += [f"| {' | '.join(row)} |" for row in rows(script)]
-    return "\n".join(lines) + "\n"
-
-
 def missing(test: str) -> bool:
     """Returns whether there is no such test, `file::name` below tests/."""
     file, _, name = test.partition("::")
@@ -255,7 +207,3 @@ def missing(test: str) -> bool:
         return True
     nodes = ast.walk(source_tree.tree(path))
     return name not in {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
-
-
-if __name__ == "__main__":
-    PAGE.write_text(render(), encoding="utf-8")

@@ -1,12 +1,12 @@
-"""Looks into checkpoints, compares them with networks, and converts them.
+"""Inspects checkpoints, compares them with networks, and converts them.
 
-usage: python -m classifier.checkpoints COMMAND [--flag=value ...]
+Usage: python -m classifier.checkpoints COMMAND [--flag=value ...]
 
   inspect   lists the variables: network, optimizer slots, moving averages, global step
-  diff      says what a checkpoint has and lacks for a network, and which flags to add
-  convert   writes the network's variables as .weights.h5 of Keras, or as a checkpoint
+  diff      compares a checkpoint with a network, and names the flags to add
+  convert   writes the network's variables as Keras .weights.h5, or as a checkpoint
 
-Each command has a --help of its own.
+COMMAND --help lists the flags of a command.
 """
 
 import sys
@@ -60,13 +60,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command that `argv` (default: `sys.argv`) names; returns its exit code."""
     name, *rest = (sys.argv if argv is None else argv)[1:] or ["--help"]
     with stopping.before_work("checkpoints"):  # the imports take a while
-        from classifier.cli import flags
+        from classifier.cli import flags, versions
         from classifier.cli.exit_codes import ExitCode
         from classifier.config import checkpoints as configs
         from slim import _checks
 
         if name in ("--help", "-help", "-h"):
             print((__doc__ or "").strip())
+            return ExitCode.DONE
+        if name == "--version":
+            print(f"checkpoints: {versions.summary()}")
             return ExitCode.DONE
         try:
             command = COMMANDS[_checks.one_of("command", name, COMMANDS)]

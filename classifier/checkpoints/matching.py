@@ -7,10 +7,10 @@ import tensorflow as tf
 import slim
 from classifier.checkpoints.names import head_classes, heads_of, networks_with, scopes_of
 from classifier.checkpoints.sources import OpenedCheckpoint
+from classifier.config import problems
 from classifier.config.checkpoints import DiffConfig
 from classifier.model_info import ModelInfo
 from nets import nets_factory
-from slim import _checks
 from slim.checkpoints import Mismatch, RestoreReport, SavedVariable, Source
 
 Variables = Mapping[str, SavedVariable]
@@ -52,9 +52,10 @@ class Network:
         name = config.model_name or (info.model_name if info else None)
         if name is None:
             likely = scopes_of(_shapes(saved))
-            raise _checks.UserError(
-                "model_name is required: there is no model_info.json beside the checkpoint"
-                + (f". {likely}" if likely else "")
+            raise problems.error(
+                "{} is required: there is no model_info.json next to the checkpoint{}",
+                problems.named("model_name"),
+                f". {likely}" if likely else "",
             )
         own = info if info and info.model_name == name else None
         num_classes = config.num_classes or (own.num_classes if own else None)

@@ -1,4 +1,4 @@
-"""The files of `--flagfile`, looked at before absl opens them; no TensorFlow here."""
+"""Checks of the files of `--flagfile`, before absl opens them; no TensorFlow."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -11,21 +11,21 @@ _NAMES = ("--flagfile", "-flagfile")
 
 
 def check(arguments: Iterable[str]) -> None:
-    """Refuses flag files that absl would wait for, or could not read.
+    """Checks that absl can read the flag files without blocking.
 
     Args:
       arguments: the command line, without the program.
 
     Raises:
-      UserError: for the first that cannot be used, or if there are more than `_MAX_FILES`, each
-        counted as often as it is named.
+      UserError: for the first file that cannot be read, or if more than `_MAX_FILES` are named,
+        repetitions included.
     """
     pending, count = list(_named(arguments)), 0
     while pending:
         path, count = os.path.expanduser(pending.pop()), count + 1
         if count > _MAX_FILES:
             raise _checks.UserError(
-                f"--flagfile={path!r} leads to more than {_MAX_FILES} files, or to itself"
+                f"--flagfile={path!r} includes more than {_MAX_FILES} files, or itself"
             )
         try:
             lines = _files.read_bounded(path, _MAX_BYTES).decode().splitlines()
@@ -39,7 +39,7 @@ def check(arguments: Iterable[str]) -> None:
 
 
 def _named(arguments: Iterable[str]) -> Iterator[str]:
-    """Yields the files that arguments name."""
+    """Yields the flag files in arguments."""
     iterator = iter(arguments)
     for argument in iterator:
         name, equals, path = argument.partition("=")

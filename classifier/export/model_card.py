@@ -274,7 +274,9 @@ def _data(name: str | None, run: RunDirectory) -> Iterator[str]:
     if about.attribution:
         yield f"By: {about.attribution}"
     if about.source:
-        yield f"From: {about.source}"
+        is_path = os.path.isabs(about.source)  # of this machine: not for publication
+        source = os.path.basename(about.source.rstrip("/")) if is_path else about.source
+        yield f"From: {source}"
 
 
 def _trained(run: RunDirectory) -> _Trained:

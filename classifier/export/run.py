@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from classifier import inputs, ownership
 from classifier.checkpoints import sources
 from classifier.cli.exit_codes import ExitCode
+from classifier.config import problems
 from classifier.config.export import ExportConfig
 from classifier.config.formats import FORMATS
 from classifier.export import checks, graph_def, labels, model_card, samples
@@ -60,7 +61,7 @@ def run(config: ExportConfig) -> ExitCode | None:
     said = model_card.summary(classifier, config.run.final_endpoint)
     print(f"{resolved.model.model_name} {classifier.prefix} {said}")
     for warning in _warnings(resolved, classifier, numbers):
-        print(f"warning: {warning}", flush=True)
+        print(f"warning: {problems.as_flags(warning)}", flush=True)
     found: dict[str, checks.Exported] = {}
     with _released_if_empty(output_dir), _paths.scratch_directory(output_dir) as scratch:
         # Written first: a format without its labels is of little use, and renaming takes no space.

@@ -12,7 +12,9 @@ import tensorflow as tf
 from classifier import inputs, ownership
 from classifier.checkpoints import sources
 from classifier.cli.exit_codes import ExitCode
+from classifier.config import problems
 from classifier.config.evaluation import EvalConfig
+from classifier.config.problems import Problem, named
 from classifier.inference import metrics, precise_batch_norm
 from classifier.inference.model import InferenceModel
 from classifier.inputs import preprocessing
@@ -22,17 +24,21 @@ from classifier.run_directory import RunDirectory
 from slim import _paths
 from slim.events import EventFile
 
-_COMMON_CAUSES = (
-    "accuracy is close to chance. Common causes: another preprocessing or image size than in "
-    "training (preprocessing_name, eval_image_size), labels shifted by one (labels_offset), "
-    "another order of classes than in training"
+_NEAR_CHANCE = Problem(
+    "accuracy is close to chance. Common causes: another preprocessing or image size than in"
+    " training ({}, {}), labels shifted by one ({}), another order of classes than in training",
+    named("preprocessing_name"),
+    named("eval_image_size"),
+    named("labels_offset"),
 )
 
 _TRAINING_SPLIT = "train"
 _MIN_GAIN = 0.02  # in accuracy, for the warning
-_UNSETTLED = (
-    "batch norm's moving averages have not converged. Train longer, or with a lower"
-    " batch_norm_decay; when fine-tuning, with freeze_batch_norm"
+_UNSETTLED = Problem(
+    "batch norm's moving averages have not converged. Train longer, or with a lower {}; when"
+    " fine-tuning, with {}",
+    named("batch_norm_decay"),
+    named("freeze_batch_norm"),
 )
 
 
@@ -60,7 +66,7 @@ def run(config: EvalConfig) -> ExitCode | None:
     recalibrate = _recalibration(resolved, classifier)
     _report_model(classifier, f"{resolved.dataset_name} {data.dataset_split_name}")
     for warning in _warnings(resolved, classifier):
-        print(f"warning: {warning}", flush=True)
+        print(f"warning: {problems.as_flags(warning)}", flush=True)
     evaluator = metrics.Evaluator(classifier)
 
     def evaluate() -> metrics.Evaluation:
@@ -69,8 +75,9 @@ def run(config: EvalConfig) -> ExitCode | None:
 
     result = evaluate()
     metrics.report(result, data.dataset_split_name, resolved.num_images)
+    metrics.report_as_tf_slim(result)
     if resolved.is_described and _is_chance(result.accuracy, classifier.info.num_classes):
-        print(f"warning: {_COMMON_CAUSES}", flush=True)
+        print(f"warning: {_NEAR_CHANCE.as_flags}", flush=True)
     values = dataclasses.asdict(result)
     if recalibrate is not None:
         recalibrate()
@@ -138,7 +145,7 @@ def _report_recalibrated(
     )
     metrics.report(result, resolved.config.data.dataset_split_name, resolved.num_images)
     if result.accuracy - before.accuracy > _MIN_GAIN:
-        print(f"warning: {_UNSETTLED}", flush=True)
+        print(f"warning: {_UNSETTLED.as_flags}", flush=True)
 
 
 def _is_chance(accuracy: float, num_classes: int) -> bool:

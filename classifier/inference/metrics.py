@@ -96,3 +96,12 @@ def report(result: Evaluation, split_name: str, num_images: int) -> None:
     print(f"{split_name} recall_{result.k} {result.recall_at_k:.4f}")
     print(f"{split_name} macro recall {result.macro_recall:.4f}")
     print(f"{split_name} loss {result.loss:.4f}", flush=True)
+
+
+def report_as_tf_slim(result: Evaluation) -> None:
+    """Prints the two lines of TF-Slim's script, which programs parse.
+
+    With fewer than 5 classes, the recall at 5 is 1, as the recall at k is.
+    """
+    print(f"eval/Accuracy[{result.accuracy:.9g}]")
+    print(f"eval/Recall_5[{result.recall_at_k:.9g}]", flush=True)

@@ -1,4 +1,4 @@
-"""How much each class counts in the loss; no TensorFlow."""
+"""The weights of the classes in the loss; no TensorFlow."""
 
 import csv
 import math
@@ -7,6 +7,8 @@ from typing import Annotated
 
 import msgspec
 
+from classifier.config import problems
+from classifier.config.problems import named
 from classifier.model_info import ModelInfo
 from slim import _checks, _files, _json
 
@@ -29,10 +31,11 @@ def resolve(choice: str | None, model: ModelInfo, per_class: Sequence[int]) -> t
     if choice != "auto":
         return read(choice, model.class_names)
     if not per_class:
-        raise _checks.UserError(
-            "class_weights=auto needs the number of images of each class of"
-            f" {model.dataset_name!r}, which only dataset_info.json has, and there is none; give"
-            " a file"
+        raise problems.error(
+            "{} needs the number of images per class of {!r}, which only dataset_info.json has."
+            " There is none; use a file of weights",
+            named("class_weights", "auto"),
+            model.dataset_name,
         )
     return by_frequency(per_class[model.labels_offset :])
 
@@ -61,21 +64,27 @@ def read(path: str, names: Sequence[str]) -> tuple[float, ...]:
     try:
         content = _files.read_bounded(path, _json.MAX_BYTES)
     except OSError as error:
-        raise _checks.UserError(
-            f"class_weights={path!r} is neither `auto` nor a file to read: {error.strerror}"
+        raise problems.error(
+            "{} is neither auto nor a readable file: {}",
+            named("class_weights", repr(path)),
+            error.strerror,
         ) from None
     weights = _parse(path, content)
+    option = named("class_weights")
     for name in weights:
         if name not in names:
             near = _checks.suggest(name, names) or f". Classes are: {_checks.listed(names, 12)}"
-            raise _checks.UserError(f"class_weights: {path} has {name!r}, which is no class{near}")
+            raise problems.error(
+                "{}: {} has {!r}, which is not a class{}", option, path, name, near
+            )
     missing = [name for name in names if name not in weights]
     if missing:
-        raise _checks.UserError(f"class_weights: {path} lacks {_checks.listed(missing, 5)}")
+        raise problems.error("{}: {} lacks {}", option, path, _checks.listed(missing, 5))
     return tuple(weights[name] for name in names)
 
 
 def _parse(path: str, content: bytes) -> dict[str, float]:
+    option = named("class_weights")
     try:
         if path.endswith(".json"):
             weights = _json.decode(content, dict[_json.Name, _Weight])
@@ -84,13 +93,15 @@ def _parse(path: str, content: bytes) -> dict[str, float]:
             pairs = pairs[1:] if pairs and pairs[0] == ["class", "weight"] else pairs
             weights = {name: float(weight) for name, weight in pairs}
     except UnicodeDecodeError:
-        raise _checks.UserError(f"class_weights: {path} is not UTF-8") from None
+        raise problems.error("{}: {} is not UTF-8", option, path) from None
     except (ValueError, csv.Error) as error:
-        raise _checks.UserError(
-            f"class_weights: {path} is not a list of names and numbers, JSON or CSV:"
-            f" {_json.printable(str(error))}"
+        raise problems.error(
+            "{}: {} is not a JSON or CSV file of names and numbers: {}",
+            option,
+            path,
+            _json.printable(str(error)),
         ) from None
     for name, weight in weights.items():
         if not 0 <= weight < math.inf:
-            raise _checks.UserError(f"class_weights: {path} gives {name!r} the weight {weight}")
+            raise problems.error("{}: {} has the weight {} for {!r}", option, path, weight, name)
     return {name.strip(): weight for name, weight in weights.items()}

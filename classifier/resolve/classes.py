@@ -2,8 +2,9 @@
 
 import dataclasses
 
+from classifier.config import problems
+from classifier.config.problems import named
 from datasets.splits import SplitFacts
-from slim import _checks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,13 +28,16 @@ class Classes:
           UserError: if only the folder knows it, or the offset leaves no class or has no dataset.
         """
         if self.num_classes is None:
-            raise _checks.UserError(
-                f"dataset_dir is required: only the folder of {self.name!r} says its classes"
+            raise problems.error(
+                "{} is required: the classes of {!r} are only known from its directory",
+                named("dataset_dir"),
+                self.name,
             )
         if labels_offset and self.name is None:
-            raise _checks.UserError(
-                "labels_offset needs dataset_name: without it the classes are those of the"
-                " checkpoint's last layer"
+            raise problems.error(
+                "{} needs {}: without it, the classes are those of the checkpoint's last layer",
+                named("labels_offset"),
+                named("dataset_name"),
             )
         return _left(self.name, self.num_classes, labels_offset)
 
@@ -49,8 +53,8 @@ def num_classes(dataset: SplitFacts, labels_offset: int) -> int:
 
 def _left(name: str | None, classes: int, labels_offset: int) -> int:
     if labels_offset >= classes:
-        raise _checks.UserError(
-            f"labels_offset={labels_offset} leaves none of the {classes} classes of {name!r}"
+        raise problems.error(
+            "{} drops all {} classes of {!r}", named("labels_offset", labels_offset), classes, name
         )
     return classes - labels_offset
 

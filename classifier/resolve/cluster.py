@@ -7,6 +7,8 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 
+from classifier.config import problems
+from classifier.config.problems import named
 from classifier.config.strategy import StrategyOptions
 from slim import _checks, _json
 
@@ -56,9 +58,10 @@ def resolve(options: StrategyOptions, environment: Mapping[str, str] = os.enviro
         return Cluster(hosts, options.task)
     text = environment.get(VARIABLE)
     if not text:
-        raise _checks.UserError(
-            f"worker_replicas={options.worker_replicas} needs the workers' addresses:"
-            " --master=host0:port,host1:port, the same for every worker, or TF_CONFIG"
+        raise problems.error(
+            "{} needs the workers' addresses: {}, the same for every worker, or TF_CONFIG",
+            named("worker_replicas", options.worker_replicas),
+            named("master", "host0:port,host1:port"),
         )
     try:
         config = _json.decode(text.encode("utf-8", "surrogateescape"), _Config)
@@ -77,25 +80,33 @@ def resolve(options: StrategyOptions, environment: Mapping[str, str] = os.enviro
     before = len(chiefs) if job == "worker" else 0
     cluster = Cluster((*chiefs, *jobs.get("worker", [])), before + index)
     if len(cluster.hosts) != options.worker_replicas:
-        raise _checks.UserError(
-            f"{VARIABLE} has {len(cluster.hosts)} workers for worker_replicas="
-            f"{options.worker_replicas}"
+        raise problems.error(
+            "{} has {} workers, but {}",
+            VARIABLE,
+            len(cluster.hosts),
+            named("worker_replicas", options.worker_replicas),
         )
     if not 0 <= cluster.task < len(cluster.hosts) or options.task not in (0, cluster.task):
-        raise _checks.UserError(
-            f"{VARIABLE} makes this task {cluster.task} of {len(cluster.hosts)} workers, and"
-            f" task={options.task}"
+        raise problems.error(
+            "{} makes this task {} of {} workers, but {}",
+            VARIABLE,
+            cluster.task,
+            len(cluster.hosts),
+            named("task", options.task),
         )
     return cluster
 
 
 def _check_aggregation(options: StrategyOptions) -> None:
-    """Refuses steps that would be made of fewer or more gradients than one of each worker."""
+    """Checks that each update uses one gradient per worker."""
     asked, workers = options.replicas_to_aggregate, options.worker_replicas
     if options.sync_replicas and asked != workers:
-        raise _checks.UserError(
-            f"replicas_to_aggregate={asked} has to be worker_replicas={workers}: no worker's"
-            " gradients are left out or taken twice"
+        raise problems.error(
+            "{} must equal {}: each update uses one gradient per worker",
+            named("replicas_to_aggregate", asked),
+            named("worker_replicas", workers),
         )
     if not options.sync_replicas and asked != 1:
-        raise _checks.UserError(f"replicas_to_aggregate={asked} needs sync_replicas")
+        raise problems.error(
+            "{} needs {}", named("replicas_to_aggregate", asked), named("sync_replicas")
+        )

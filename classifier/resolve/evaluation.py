@@ -2,12 +2,13 @@
 
 import dataclasses
 
+from classifier.config import problems
 from classifier.config.evaluation import EvalConfig, EvaluationOptions
+from classifier.config.problems import named
 from classifier.model_info import ModelInfo
 from classifier.resolve import model
 from datasets import dataset_factory
 from datasets.splits import SplitFacts
-from slim import _checks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,15 +40,15 @@ class ResolvedEvaluation:
 
 
 def check_evaluation(options: EvaluationOptions) -> None:
-    """Refuses the original's flags that have nothing to act on.
+    """Checks the options of TF-Slim that have no effect here.
 
     Raises:
       UserError: if one of them is set.
     """
     if options.master:
-        raise _checks.UserError(
-            f"master={options.master!r} is refused: evaluation runs in its own process and needs no"
-            " server; leave it out"
+        raise problems.error(
+            "{} must be empty: evaluation runs in this process and needs no server",
+            named("master", options.master),
         )
 
 
@@ -75,7 +76,7 @@ def evaluated_dataset(config: EvalConfig, info: ModelInfo | None) -> str:
     """
     name = config.data.dataset_name or (info.dataset_name if info else None)
     if name is None:
-        raise _checks.UserError(f"dataset_name is required: {model.NO_INFO}")
+        raise problems.error("{} is required: {}", named("dataset_name"), model.NO_INFO)
     return name
 
 

@@ -4,8 +4,10 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Sequence
 
+from classifier.config import problems
 from classifier.config.export import DEFAULT_FORMATS, ExportConfig
 from classifier.config.formats import FORMATS
+from classifier.config.problems import named
 from classifier.model_info import ModelInfo
 from classifier.resolve import graph, model
 from classifier.resolve.classes import Classes
@@ -88,16 +90,17 @@ def exported_dataset(config: ExportConfig, info: ModelInfo | None) -> str | None
     data = config.data
     if data.dataset_dir is None:
         if data.dataset_split_name is not None:
-            raise _checks.UserError("dataset_split_name needs dataset_dir")
+            raise problems.error("{} needs {}", named("dataset_split_name"), named("dataset_dir"))
         if info is not None and data.dataset_name is not None:
-            raise _checks.UserError(
-                "dataset_name needs dataset_dir: model_info.json beside the checkpoint says the"
-                " classes"
+            raise problems.error(
+                "{} needs {}: model_info.json next to the checkpoint has the classes",
+                named("dataset_name"),
+                named("dataset_dir"),
             )
         return data.dataset_name
     name = data.dataset_name or (info.dataset_name if info else None)
     if name is None:
-        raise _checks.UserError("dataset_name is required with dataset_dir: nothing else says it")
+        raise problems.error("{} is required with {}", named("dataset_name"), named("dataset_dir"))
     return name
 
 
@@ -136,9 +139,11 @@ def resolve_export(
         _check_no_images(config, formats)
     without = [name for name in formats if found.quantized and not FORMATS[name].rounds]
     if without:
-        raise _checks.UserError(
-            f"formats={','.join(without)} cannot hold the rounding of a run with quantize_delay:"
-            " add quantize=false, which writes the weights unrounded"
+        raise problems.error(
+            "{} does not support the rounding of a quantized run. Add {} to export the weights"
+            " unrounded",
+            named("formats", without),
+            named("quantize", False),
         )
     return ResolvedExport(
         config=config,
@@ -153,9 +158,13 @@ def resolve_export(
 def _check_no_images(config: ExportConfig, formats: Sequence[str]) -> None:
     for name in formats:
         if FORMATS[name].measured:
-            message = f"formats={name} needs dataset_dir: its accuracy is measured on real images"
+            template = "{} needs {}: its accuracy is measured on the dataset"
             if FORMATS[name].calibrated:
-                message += ", and its ranges come from the training split"
-            raise _checks.UserError(message)
+                template += ", and its ranges come from the training split"
+            raise problems.error(template, named("formats", name), named("dataset_dir"))
     if config.run.max_drop is not None:
-        raise _checks.UserError("max_drop needs dataset_dir: accuracy is measured on real images")
+        raise problems.error(
+            "{} needs {}: accuracy is measured on the dataset",
+            named("max_drop"),
+            named("dataset_dir"),
+        )

@@ -2,8 +2,10 @@
 
 import dataclasses
 
+from classifier.config import problems
 from classifier.config.export import ExportConfig, ExportOptions
 from classifier.config.formats import FORMATS
+from classifier.config.problems import named
 from classifier.resolve.classes import Classes
 from datasets import dataset_factory
 from nets.nets_factory import NETWORKS
@@ -58,13 +60,16 @@ def resolve_graph(config: ExportConfig, dataset: Classes) -> ResolvedGraph:
     """Returns `graph(config)` of a dataset whose classes are known."""
     run, model = config.run, config.model
     if model.moving_average_decay is not None:
-        raise _checks.UserError(
-            "moving_average_decay needs checkpoint_path: a graph without weights has no averages"
+        raise problems.error(
+            "{} needs {}: a graph without weights has no averages",
+            named("moving_average_decay"),
+            named("checkpoint_path"),
         )
     if config.data.dataset_split_name is not None:
-        raise _checks.UserError(
-            "dataset_split_name needs checkpoint_path: a graph without weights is compared with"
-            " nothing"
+        raise problems.error(
+            "{} needs {}: a graph without weights is not checked",
+            named("dataset_split_name"),
+            named("checkpoint_path"),
         )
     name = _checks.one_of("model_name", model.model_name or MODEL_NAME, NETWORKS)
     is_video = check_videos(name, run)
@@ -93,9 +98,8 @@ def check_inference(options: ExportOptions) -> None:
       UserError: if one of them is set.
     """
     if options.is_training:
-        raise _checks.UserError(
-            "is_training is refused: an export answers with the averages that batch norm kept and"
-            " without dropout; leave it out"
+        raise problems.error(
+            "{} must be false: exported models are for inference", named("is_training")
         )
 
 
@@ -106,23 +110,30 @@ def check_videos(name: str, run: ExportOptions) -> bool:
       UserError: if the options say otherwise, or want pictures to be prepared for it.
     """
     is_video = NETWORKS[name].input_rank == 5
+    network = named("model_name", name)
     if is_video and not run.is_video_model:
-        raise _checks.UserError(
-            f"model_name={name!r} takes videos: give is_video_model, and num_frames if fixed"
+        raise problems.error(
+            "{} expects videos. Add {}, and {} if it is fixed",
+            network,
+            named("is_video_model"),
+            named("num_frames"),
         )
     if run.is_video_model and not is_video:
-        raise _checks.UserError(
-            f"model_name={name!r} takes images, not videos: leave is_video_model out"
+        raise problems.error(
+            "{} expects images, not videos. Remove {}", network, named("is_video_model")
         )
     if is_video and run.input_type != "float_image":
-        raise _checks.UserError(
-            f"input_type={run.input_type!r} is for images: model_name={name!r} takes preprocessed"
-            " videos"
+        raise problems.error(
+            "{} is for images; {} expects preprocessed videos",
+            named("input_type", run.input_type),
+            network,
         )
     others = [each for each in run.formats or () if FORMATS[each].no_videos]
     if is_video and others:
-        raise _checks.UserError(
-            f"formats={','.join(others)} is for images: model_name={name!r} takes videos, and"
-            f" {FORMATS[others[0]].no_videos}"
+        raise problems.error(
+            "{} is for images; {} expects videos: {}",
+            named("formats", others),
+            network,
+            FORMATS[others[0]].no_videos,
         )
     return is_video

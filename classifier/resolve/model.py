@@ -7,7 +7,9 @@ refused. The image size is no contradiction: convolutions take any.
 import dataclasses
 from collections.abc import Iterator
 
+from classifier.config import problems
 from classifier.config.model import ModelOptions
+from classifier.config.problems import Problem, named
 from classifier.model_info import ModelInfo
 from classifier.resolve import classes
 from classifier.resolve.classes import Classes
@@ -16,7 +18,7 @@ from nets.nets_factory import NETWORKS
 from preprocessing import preprocessing_factory
 from slim import _checks
 
-NO_INFO = "there is no model_info.json beside the checkpoint"
+NO_INFO = "there is no model_info.json next to the checkpoint"
 
 
 def describe(
@@ -77,9 +79,10 @@ def check_images(name: str) -> None:
       UserError: if it takes videos.
     """
     if NETWORKS[name].input_rank == 5:
-        raise _checks.UserError(
-            f"model_name={name!r} takes videos, and a dataset here holds images: choose a network"
-            " of images, or train this one by slim.learning.train, with batches of your own"
+        raise problems.error(
+            "{} expects videos, but datasets contain images. Choose a network for images, or train"
+            " this one with slim.learning.train on batches of your own",
+            named("model_name", name),
         )
 
 
@@ -107,9 +110,9 @@ def trained_model(
             moving_average_decay=given.moving_average_decay,
             quantized=bool(given.quantize),
         )
-    problems = list(_contradictions(given, info)) or list(_other_classes(info, dataset))
-    if problems:
-        raise _checks.UserError("\n".join(problems))
+    lines = list(_contradictions(given, info)) or list(_other_classes(info, dataset))
+    if lines:
+        raise problems.OptionError(*lines)
     # The weights as they were trained are an answer too.
     return dataclasses.replace(info, quantized=info.quantized and given.quantize is not False)
 
@@ -121,11 +124,11 @@ def described_network(given: ModelOptions) -> str:
       UserError: if they do not name one, or none that is known.
     """
     if given.model_name is None:
-        raise _checks.UserError(f"model_name is required: {NO_INFO}")
+        raise problems.error("{} is required: {}", named("model_name"), NO_INFO)
     return _checks.one_of("model_name", given.model_name, NETWORKS)
 
 
-def _contradictions(given: ModelOptions, info: ModelInfo) -> Iterator[str]:
+def _contradictions(given: ModelOptions, info: ModelInfo) -> Iterator[Problem]:
     preprocessing = given.preprocessing_name
     wanted = {
         "model_name": given.model_name,
@@ -136,29 +139,37 @@ def _contradictions(given: ModelOptions, info: ModelInfo) -> Iterator[str]:
     }
     for name, value in wanted.items():
         if value is not None and value != getattr(info, name):
-            yield (
-                f"{name}={value!r} contradicts {getattr(info, name)!r} in model_info.json beside"
-                " the checkpoint; leave it out"
+            yield Problem(
+                "{} contradicts {!r} in model_info.json next to the checkpoint. Remove the option",
+                named(name, repr(value)),
+                getattr(info, name),
             )
     if given.quantize and not info.quantized:
-        yield (
-            "quantize needs a run with quantize_delay: by model_info.json beside the checkpoint,"
-            " this one has learned no ranges; leave it out"
+        yield Problem(
+            "{} needs a run with {}: according to model_info.json next to the checkpoint, this one"
+            " has no ranges. Remove the option",
+            named("quantize"),
+            named("quantize_delay"),
         )
 
 
-def _other_classes(info: ModelInfo, dataset: SplitFacts | Classes) -> Iterator[str]:
+def _other_classes(info: ModelInfo, dataset: SplitFacts | Classes) -> Iterator[Problem]:
     if isinstance(dataset, Classes):
         return
     num_classes = classes.num_classes(dataset, info.labels_offset)
     if num_classes != info.num_classes:
-        yield (
-            f"dataset {dataset.name!r} has {num_classes} classes, the model {info.num_classes}"
-            f" (both with labels_offset={info.labels_offset})"
+        yield Problem(
+            "dataset {!r} has {} classes, the model {} (both with {})",
+            dataset.name,
+            num_classes,
+            info.num_classes,
+            named("labels_offset", info.labels_offset),
         )
         return
     names = classes.label_names(dataset, info.labels_offset)
     for index, (ours, theirs) in enumerate(zip(info.label_names, names, strict=False)):
         if ours != theirs:
-            yield f"class {index} is {ours!r} in the model and {theirs!r} in {dataset.name!r}"
+            yield Problem(
+                "class {} is {!r} in the model and {!r} in {!r}", index, ours, theirs, dataset.name
+            )
             return

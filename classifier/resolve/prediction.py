@@ -2,9 +2,10 @@
 
 import dataclasses
 
+from classifier.config import problems
 from classifier.config.prediction import PredictConfig
+from classifier.config.problems import named
 from classifier.model_info import ModelInfo
-from slim import _checks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,8 +24,9 @@ def prediction(config: PredictConfig, info: ModelInfo | None) -> ResolvedPredict
       UserError: if there is no model information.
     """
     if info is None:
-        raise _checks.UserError(
-            f"checkpoint_path={config.checkpoint_path!r} has no model_info.json beside it:"
-            " only a folder that train_image_classifier.py made says what its classes are"
+        raise problems.error(
+            "{} has no model_info.json next to it, which train_image_classifier.py writes and which"
+            " has the classes",
+            named("checkpoint_path", repr(config.checkpoint_path)),
         )
     return ResolvedPrediction(config, info, min(config.top_k, info.num_classes))

@@ -4,11 +4,12 @@ import dataclasses
 import json
 from typing import Any
 
-from classifier.config import options
+from classifier.config import options, problems
+from classifier.config.problems import Problem, named
 from classifier.config.training import TrainConfig
 from classifier.resolve.training import ResolvedRun
 from classifier.run_directory import RunConfig
-from slim import _checks, _json
+from slim import _json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,23 +74,29 @@ def changed_options(old: RunConfig, new: ResolvedRun) -> tuple[Change, ...]:
 
 
 def refuse_changes(changes: tuple[Change, ...], train_dir: str) -> None:
-    """Raises UserError if a run cannot be resumed with these changes; it says the ways out."""
+    """Raises OptionError, with what to do, if a run cannot be resumed with these changes."""
     refused = [change for change in changes if change.refused]
     if not refused:
         return
-    ways = [
-        "give the old ones to go on with it",
-        "another --train_dir to start anew, or --restart, which sets that run aside",
-    ]
-    # Another network has no use for the weights.
+    other = named("train_dir")
+    ways = Problem(
+        "To resume, use the original options. To start over, add {} or use another {}",
+        named("restart"),
+        other,
+    )
+    # The weights do not fit another network.
     if all(change.name != "model_name" for change in refused):
-        ways.append(
-            f"or another --train_dir with --checkpoint_path={train_dir} to go on from its weights "
-            "with the new ones"
+        ways = Problem(
+            "{}. To fine-tune from it with the new options, use another {} and {}",
+            ways,
+            other,
+            named("checkpoint_path", train_dir),
         )
-    raise _checks.UserError(
-        f"train_dir={train_dir!r} holds a run that was started with other options"
-        f" ({'; '.join(map(str, refused))}): {', '.join(ways)}"
+    raise problems.error(
+        "{} has a run with other options ({}). {}",
+        named("train_dir", repr(train_dir)),
+        "; ".join(map(str, refused)),
+        ways,
     )
 
 

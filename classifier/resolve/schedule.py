@@ -6,8 +6,9 @@ No TensorFlow: pure functions of the options and the number of images.
 import dataclasses
 from collections.abc import Mapping
 
+from classifier.config import problems
+from classifier.config.problems import named
 from classifier.config.schedule import ScheduleOptions
-from slim import _checks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,17 +58,22 @@ def resolve_schedule(
     counted = batch_size * (aggregated if options.decay_per_clone else clones)
     decay_steps = options.decay_steps or int(num_samples * options.num_epochs_per_decay / counted)
     if decay_steps < 1 and options.learning_rate_decay_type not in ("fixed", "piecewise"):
-        raise _checks.UserError(
-            f"num_epochs_per_decay={options.num_epochs_per_decay:g} is less than one step:"
-            f" {num_samples} images make {num_samples / counted:g} steps of {counted} images"
+        raise problems.error(
+            "{} is less than one step: an epoch is {:g} steps ({} images, batch {})",
+            named("num_epochs_per_decay", options.num_epochs_per_decay),
+            num_samples / counted,
+            num_samples,
+            counted,
         )
     epoch = num_samples / counted
     boundaries = options.piecewise_steps or tuple(
         round(epochs * epoch) for epochs in options.piecewise_epochs
     )
     if len(set(boundaries)) < len(boundaries) or 0 in boundaries:
-        raise _checks.UserError(
-            f"piecewise_epochs are less than one step apart: an epoch has {epoch:g} steps"
+        raise problems.error(
+            "{} are less than one step apart: an epoch is {:g} steps",
+            named("piecewise_epochs"),
+            epoch,
         )
     schedule = Schedule(
         kind=options.learning_rate_decay_type,

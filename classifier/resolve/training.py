@@ -7,7 +7,8 @@ import dataclasses
 import math
 from typing import Any
 
-from classifier.config import options
+from classifier.config import options, problems
+from classifier.config.problems import named
 from classifier.config.step import StepOptions
 from classifier.config.training import TrainConfig
 from classifier.model_info import ModelInfo
@@ -135,9 +136,7 @@ def resolve_training(config: TrainConfig, dataset: SplitFacts) -> ResolvedRun:
 
 def _check_profiled(steps: tuple[int, ...] | None, end: int | None) -> None:
     if steps is not None and end is not None and steps[1] > end:
-        raise _checks.UserError(
-            f"profile_steps={steps[0]},{steps[1]} goes beyond the run's {end} steps"
-        )
+        raise problems.error("{} exceeds the run's {} steps", named("profile_steps", steps), end)
 
 
 def _every(steps: float) -> int:

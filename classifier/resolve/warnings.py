@@ -1,20 +1,21 @@
-"""What a run, an evaluation or an export warns of, though nothing is wrong enough to refuse it."""
+"""Warnings of training, evaluation and export."""
 
 from collections.abc import Iterator
 
+from classifier.config.problems import Problem, named
 from classifier.model_info import ModelInfo
 from classifier.resolve.training import ResolvedRun
 from nets import published
 
-# Its labels are those that the published checkpoints were trained with.
+# The published checkpoints were trained with its labels.
 _PUBLISHED_DATASET = "imagenet"
-# An epsilon of rmsprop, and a learning rate, that do not go together.
+# An epsilon of rmsprop and a learning rate that diverge together.
 _SMALL_EPSILON, _LARGE_RATE = 0.1, 0.01
 
 
 def of_training(resolved: ResolvedRun, undescribed: str | None) -> Iterator[str]:
-    """Yields which options have nothing to act on or do not go together, and what contradicts the
-    checkpoint that a new run starts from.
+    """Yields options that have no effect or conflict, and contradictions to the checkpoint that a
+    new run is initialized from.
 
     Args:
       resolved: the run.
@@ -28,22 +29,24 @@ def of_training(resolved: ResolvedRun, undescribed: str | None) -> Iterator[str]
     optimizer, rate = config.optimizer, resolved.schedule.learning_rate
     is_small = optimizer.opt_epsilon <= _SMALL_EPSILON
     if optimizer.optimizer == "rmsprop" and is_small and rate >= _LARGE_RATE:
-        yield (
-            f"with opt_epsilon={optimizer.opt_epsilon:g}, rmsprop divides each gradient by its"
-            f" usual size, which 1.0 does not: learning_rate={rate:g} may be far too high; try"
-            " a tenth"
+        yield Problem(
+            "{} may be far too high for rmsprop with {}, which normalizes each gradient. Try a"
+            " tenth",
+            named("learning_rate", rate),
+            named("opt_epsilon", optimizer.opt_epsilon),
         )
     if config.loss.class_weights == "auto" and config.data.balanced_sampling:
-        yield (
-            "class_weights=auto and balanced_sampling both make up for classes with few images:"
-            " together they count these too much"
+        yield Problem(
+            "{} and {} both compensate for small classes; together they overcompensate",
+            named("class_weights", "auto"),
+            named("balanced_sampling"),
         )
 
 
 def of_checkpoint(
     prefix: str, model: ModelInfo, image_size: tuple[int, int], averages_left: bool
 ) -> Iterator[str]:
-    """Yields what contradicts a checkpoint that only the options describe.
+    """Yields contradictions to a checkpoint without model_info.json.
 
     Args:
       prefix: of the checkpoint.
@@ -53,15 +56,15 @@ def of_checkpoint(
     """
     yield from contradictions(prefix, model, image_size)
     if averages_left:
-        yield (
-            "the checkpoint has moving averages of its weights, which are left out: give"
-            " moving_average_decay=0.9999 to use them (they are as they were kept, whatever the"
-            " number)"
+        yield Problem(
+            "the moving averages in the checkpoint are not used. Add {} to use them; any decay"
+            " will do",
+            named("moving_average_decay", 0.9999),
         )
 
 
 def contradictions(prefix: str, model: ModelInfo, image_size: tuple[int, int]) -> Iterator[str]:
-    """Yields what is not how a checkpoint has to be used, if it is a published one."""
+    """Yields contradictions to a published checkpoint."""
     yield from published.contradictions(
         prefix,
         model.preprocessing_name,

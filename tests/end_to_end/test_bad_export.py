@@ -69,12 +69,12 @@ WRONG = {
     "unknown end point": ("--formats=frozen_pb --final_endpoint=con2", "did you mean 'conv2'"),
     "no evaluation": ("--eval_json=/nowhere.json", "is not a file that eval_image_classifier.py"),
     "wrong input type": ("--input_type=float", "did you mean 'float_image'"),
-    "video network": (video_network, "takes videos"),
+    "video network": (video_network, "expects videos"),
     "small images": (
         "--image_size=2",
         "image_size=2,2 is not supported by lenet. Use its default, 28",
     ),
-    "video flag": ("--is_video_model", "takes images, not videos: leave is_video_model out"),
+    "video flag": ("--is_video_model", "expects images, not videos. Remove --is_video_model"),
 }
 
 

@@ -104,7 +104,7 @@ def test_early_stopping_ends_the_run_also_when_it_is_resumed(tmp_path, digits):
     [
         (
             "--early_stopping_patience=2",
-            "counts evaluations, and there are none: set --eval_every_epochs",
+            "needs --eval_every_epochs or --eval_every_steps",
         ),
         ("--eval_every_epochs=1 --eval_split_name=dev", "dev"),
     ],

@@ -93,11 +93,11 @@ def test_two_workers_train_as_two_clones(digits, of_clones, tmp_path):
     assert sorted(ours) == sorted(theirs)
     for name, value in theirs.items():
         np.testing.assert_allclose(ours[name], value, atol=1e-5, err_msg=name)
-    assert "2 workers take every step together, with or without sync_replicas" in chief[0]
+    assert "2 workers train synchronously" in chief[0]
     assert "global batch 16 = 2 workers x 8" in chief[0]
     # The other one reports that it waits, and writes nothing.
     assert other[0].splitlines()[0].startswith("worker 1 of 127.0.0.1:")
-    assert "step 1/10" not in other[0]
+    assert "global step 1:" not in other[0]
     assert sorted(path.name for path in run.iterdir() if path.is_dir()) == []
 
 
@@ -136,10 +136,10 @@ def test_tf_config_names_the_workers_and_sync_replicas_changes_nothing(digits, o
             for index in (0, 1)
         ]
     )
-    assert "step 2/2" in outputs[0][0]
+    assert "global step 2:" in outputs[0][0]
     np.testing.assert_allclose(losses(tmp_path / "run"), losses(of_clones)[:2], rtol=1e-5)
     failed = finish([start([*flags, "--replicas_to_aggregate=1"])], code=2)
-    assert "replicas_to_aggregate=1 has to be worker_replicas=2" in failed[0][1]
+    assert "--replicas_to_aggregate=1 must equal --worker_replicas=2" in failed[0][1]
 
 
 def test_more_workers_than_shards_train(digits, tmp_path):

@@ -9,6 +9,8 @@ import tensorflow as tf
 
 import slim
 from classifier.checkpoints import sources
+from classifier.config import problems
+from classifier.config.problems import Problem, named
 from classifier.model_info import ModelInfo
 from classifier.resolve import warnings
 from classifier.resolve.resume import Change
@@ -86,18 +88,12 @@ class StartupReport(learning.Hook):
 
     def _of_threads(self) -> Iterator[str]:
         if self._resolved.config.data.num_preprocessing_threads is None:
-            yield (
-                "images prepared side by side: as many as the machine does best"
-                " (num_preprocessing_threads; 4 in the original)"
-            )
+            yield "preprocessing threads: auto (TF-Slim: 4)"
 
     def _of_workers(self) -> Iterator[str]:
         count = self._resolved.config.strategy.worker_replicas
         if count > 1:
-            yield (
-                f"{count} workers take every step together, with or without sync_replicas; master "
-                "lists them all"
-            )
+            yield f"{count} workers train synchronously"
 
     def _of_scopes(self, run: learning.Run) -> Iterator[str]:
         config = self._resolved.config
@@ -118,19 +114,27 @@ class StartupReport(learning.Hook):
     def _warnings(self, run: learning.Run) -> list[str]:
         if run.restored is not None:
             return []
-        told = warnings.of_training(self._resolved, self._undescribed)
-        return [*told, *self._of_batch_norm(run)]
+        texts = [
+            *warnings.of_training(self._resolved, self._undescribed),
+            *self._of_batch_norm(run),
+        ]
+        return [problems.as_flags(text) for text in texts]
 
     def _of_batch_norm(self, run: learning.Run) -> Iterator[str]:
         config, name = self._resolved.config, self._resolved.model.model_name
         scopes = warm_start.trainable_scopes(config.finetune, name)
         frozen = batch_norm.frozen_rule(config.batch_norm, scopes)
         averages = _averages(run.train_op.store.named_variables)
-        given = ", ".join(each for each, value in vars(config.batch_norm).items() if value)
+        names = [each for each, value in vars(config.batch_norm).items() if value]
+        given = Problem(", ".join(["{}"] * len(names)), *map(named, names))
         if given and not averages:
-            yield f"{given} has nothing to act on: {name} has no batch norm"
+            yield Problem("{} has no effect: {} has no batch norm", given, name)
         elif config.batch_norm.update_frozen_batch_norm and not scopes:
-            yield "update_frozen_batch_norm has nothing to act on: there are no trainable_scopes"
+            yield Problem(
+                "{} has no effect without {}",
+                named("update_frozen_batch_norm"),
+                named("trainable_scopes"),
+            )
         if any(not (frozen(scope) if callable(frozen) else frozen) for scope in averages):
             told = batch_norm.warning(config.batch_norm, name, run.number_of_steps)
             yield from [told] if told else []
@@ -144,10 +148,12 @@ class StartupReport(learning.Hook):
         ignored = self._resolved.config.finetune.checkpoint_path
         if ignored is None:
             return origin
-        return (
-            f"{origin}; checkpoint_path={ignored} is not used, for the run has begun (restart"
-            " begins it anew)"
+        unused = Problem(
+            "{} is not used by a resumed run ({} starts over)",
+            named("checkpoint_path", ignored),
+            named("restart"),
         )
+        return f"{origin}; {unused.as_flags}"
 
 
 def _averages(names: Iterable[str]) -> list[str]:

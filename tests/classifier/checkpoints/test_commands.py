@@ -159,7 +159,7 @@ def test_diff_says_that_a_width_is_unknown(command, tmp_path):
 def test_diff_without_a_network(command, tmp_path, lenet):
     line = refused(command("diff", checkpoint_path=lenet))
     assert line == (
-        "checkpoints diff: model_name is required: there is no model_info.json beside the "
+        "checkpoints diff: --model_name is required: there is no model_info.json next to the "
         "checkpoint. Its scopes are those of lenet"
     )
 
@@ -365,7 +365,13 @@ def test_help(capsys, argv):
     assert checkpoints.main(["checkpoints.py", *argv]) == 0
     out, err = capsys.readouterr()
     assert not err
-    assert ("usage: checkpoints convert --checkpoint_path" if argv[1:] else "COMMAND") in out
+    assert ("Usage: checkpoints convert --checkpoint_path" if argv[1:] else "COMMAND") in out
+
+
+@pytest.mark.parametrize("argv", [["--version"], ["diff", "--version"]])
+def test_version(capsys, argv):
+    assert checkpoints.main(["checkpoints.py", *argv]) == 0
+    assert ": slim " in capsys.readouterr().out
 
 
 def test_help_and_mistakes_do_not_load_tensorflow():

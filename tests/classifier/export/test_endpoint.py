@@ -61,7 +61,7 @@ def test_an_unknown_end_point_is_refused_with_the_nearest(tmp_path):
         ({"checkpoint_path": "r", "output_dir": "o"}, "final_endpoint needs formats=frozen_pb"),
         (
             {"checkpoint_path": "r", "output_dir": "o", "formats": ("saved_model", "frozen_pb")},
-            "final_endpoint needs formats=frozen_pb: the other formats give the classes",
+            "final_endpoint needs formats=frozen_pb: the other formats output class",
         ),
     ],
 )

@@ -151,13 +151,13 @@ def test_the_originals_options():
     [
         ({"moving_average_decay": 0.9}, "moving_average_decay needs checkpoint_path"),
         ({"dataset_split_name": "a"}, "dataset_split_name needs checkpoint_path: a graph without"),
-        ({"model_name": "i3d"}, "model_name='i3d' takes videos: give is_video_model"),
+        ({"model_name": "i3d"}, "model_name=i3d expects videos. Add is_video_model"),
         (
             {"model_name": "lenet", "is_video_model": True},
-            "takes images, not videos: leave is_video_model out",
+            "expects images, not videos. Remove is_video_model",
         ),
-        ({"classes": None}, "dataset_dir is required: only the folder of 'imagenet' says its"),
-        ({"labels_offset": 1001}, "labels_offset=1001 leaves none of the 1001 classes"),
+        ({"classes": None}, "dataset_dir is required: the classes of 'imagenet' are only"),
+        ({"labels_offset": 1001}, "labels_offset=1001 drops all 1001 classes"),
     ],
 )
 def test_what_does_not_fit_the_network_is_refused(values, message):
@@ -177,13 +177,13 @@ def test_what_does_not_fit_the_network_is_refused(values, message):
         ),
         (
             {"checkpoint_path": "run", "output_dir": "o", "write_text_graphdef": True},
-            "write_text_graphdef is for output_file only",
+            "write_text_graphdef needs output_file",
         ),
         ({"output_file": "f", "output_dir": "o"}, "output_dir needs checkpoint_path"),
         ({"output_file": "f", "formats": ("frozen_pb",)}, "formats needs checkpoint_path"),
         (
             {"output_file": "f", "fold_batch_norm": False},
-            "fold_batch_norm=false needs checkpoint_path: without weights",
+            "fold_batch_norm=false has no effect without checkpoint_path",
         ),
         (H5 | {"fold_batch_norm": False}, "fold_batch_norm=false needs formats=frozen_pb"),
         (H5 | {"input_type": "uint8_image"}, "input_type=uint8_image needs formats=frozen_pb"),
@@ -200,7 +200,7 @@ def test_options_that_do_not_go_together(values, message):
     "place", [{"output_file": "f"}, {"checkpoint_path": "c", "output_dir": "o"}]
 )
 def test_what_is_not_inference_is_refused(place):
-    with pytest.raises(_checks.UserError, match="is_training is refused: .*averages that batch"):
+    with pytest.raises(_checks.UserError, match="is_training must be false: exported models"):
         exporting.run(config(**place, is_training=True))
 
 

@@ -195,7 +195,9 @@ def test_many_classes_are_not_all_listed():
 
 @pytest.mark.parametrize("name", ["two words", "", "(c)"])
 def test_a_license_is_a_short_name(name):
-    with pytest.raises(_checks.UserError, match="license='.*' is not a short name such as apache"):
+    with pytest.raises(
+        _checks.UserError, match="license='.*' is not a license identifier such as apache"
+    ):
         options.build(ExportConfig, checkpoint_path="r", output_dir="o", license=name)
 
 
@@ -203,3 +205,11 @@ def test_a_license_is_a_short_name(name):
 def test_a_graph_without_weights_has_no_card(name):
     with pytest.raises(_checks.UserError, match=f"{name} needs checkpoint_path"):
         options.build(ExportConfig, output_file="f", **{name: "mit"})
+
+
+def test_the_card_has_no_path_of_this_machine(run, tmp_path):
+    about = {"attribution": "me", "source": f"{tmp_path}/my_images/"}
+    (tmp_path / "data" / "dataset_info.json").write_text(json.dumps(about))
+    text = "\n".join(model_card._data("folder", RunDirectory(str(run))))
+    assert "From: my_images" in text
+    assert str(tmp_path) not in text

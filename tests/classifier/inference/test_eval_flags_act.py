@@ -71,6 +71,9 @@ def test_how_many_images(found, averaged):
     assert some["num_images"] == 21
     assert "validation accuracy" in some["told"][1]
     assert some["told"][1].endswith("(21 of 21 images)")
+    # As scripts parse the output of TF-Slim.
+    assert f"eval/Accuracy[{some['accuracy']:.9g}]" in some["told"]
+    assert f"eval/Recall_5[{some['recall_at_k']:.9g}]" in some["told"]
     assert some["loss"] != whole["loss"]
 
 
@@ -142,4 +145,4 @@ def test_images_are_prepared_side_by_side(found, averaged, monkeypatch, threads)
 def test_a_server_is_refused(evaluate, averaged):
     told = evaluate(averaged, master="grpc://a:1")
     assert (told.code, len(told.err)) == (2, 1)
-    assert "master='grpc://a:1' is refused: evaluation runs in its own process" in told.err[0]
+    assert "--master=grpc://a:1 must be empty: evaluation runs in this process" in told.err[0]

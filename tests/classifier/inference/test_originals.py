@@ -59,7 +59,9 @@ def test_the_evaluation_of_an_original_checkpoint(original, evaluate, tmp_path):
     result = json.loads((tmp_path / "r.json").read_text())
     assert result["step"] == 1234
     assert f"validation accuracy {result['accuracy']:.3f} " in "\n".join(told.out)
-    told_averages = [line for line in told.out if "give moving_average_decay=0.9999 to use" in line]
+    told_averages = [
+        line for line in told.out if "Add --moving_average_decay=0.9999 to use" in line
+    ]
     assert len(told_averages) == 1
     # The recipe's weights know nothing of digits.
     chance = [line for line in told.out if "close to chance" in line]

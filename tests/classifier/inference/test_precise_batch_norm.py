@@ -43,7 +43,7 @@ def test_the_evaluation_says_both(train, evaluate, tmp_path):
     begins = "With batch norm statistics of 5 batches of 100 images of train instead of its"
     place = next(n for n, line in enumerate(told.out) if line.startswith(begins))
     assert told.out.index(before) < place < told.out.index(after)
-    assert told.out[-1].startswith("warning: batch norm's moving averages are what is wrong")
+    assert told.out[-1].startswith("warning: batch norm's moving averages have not converged")
     (path,) = (tmp_path / "eval").iterdir()
     written = {value.tag for event in tf.compat.v1.train.summary_iterator(str(path))
                for value in event.summary.value}  # fmt: skip
@@ -82,8 +82,6 @@ def test_nothing_else_changes(classifier):
 def test_a_network_without_batch_norm(lenet_run, evaluate):
     told = evaluate(lenet_run, recalibrate_batch_norm=5)
     assert told.code == 2
-    assert told.err == [
-        "eval: recalibrate_batch_norm has nothing to act on: lenet has no batch norm"
-    ]
-    with pytest.raises(_checks.UserError, match="recalibrate_batch_norm has nothing to act on"):
+    assert told.err == ["eval: --recalibrate_batch_norm has no effect: lenet has no batch norm"]
+    with pytest.raises(_checks.UserError, match="recalibrate_batch_norm has no effect"):
         precise_batch_norm.PreciseBatchNorm(classifier_of(lenet_run))

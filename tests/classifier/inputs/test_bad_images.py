@@ -269,7 +269,7 @@ def test_a_limit_needs_something_to_limit():
 
 
 def test_several_workers_cannot_leave_out(tmp_path, folder):
-    with pytest.raises(_checks.UserError, match="on_bad_image=skip is for one worker"):
+    with pytest.raises(_checks.UserError, match="on_bad_image=skip supports a single worker only"):
         train(
             folder, tmp_path, 1,
             on_bad_image="skip", worker_replicas=2, replicas_to_aggregate=2, sync_replicas=True,

@@ -121,7 +121,7 @@ def test_each_option_changes_the_images(digits, changed):
 @pytest.mark.parametrize(
     "given, text",
     [
-        ({"auto_augment": "imagenet", "rand_augment": 3.0}, "exclude each other"),
+        ({"auto_augment": "imagenet", "rand_augment": 3.0}, "are mutually exclusive"),
         ({"rand_augment_layers": 3}, "rand_augment_layers needs rand_augment"),
         ({"rand_augment": 10.5}, "rand_augment=10.5"),
         ({"mixup_alpha": -1.0}, "mixup_alpha=-1"),

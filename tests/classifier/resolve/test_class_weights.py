@@ -46,12 +46,12 @@ def test_files(tmp_path, name, text):
     "text, problem",
     [
         ("rose,1\ntulip,2", "w.csv lacks daisy"),
-        ("rose,1\ntulp,2\ndaisy,1", "w.csv has 'tulp', which is no class; did you mean 'tulip'"),
-        ("rose,1\nx,2\ndaisy,1", "w.csv has 'x', which is no class. Classes are: rose, tulip"),
-        ("rose,1\ntulip,heavy\ndaisy,1", "w.csv is not a list of names and numbers"),
-        ("rose,1,2", "w.csv is not a list of names and numbers"),
-        ("rose,-1\ntulip,1\ndaisy,1", "w.csv gives 'rose' the weight -1.0"),
-        ("rose,nan\ntulip,1\ndaisy,1", "w.csv gives 'rose' the weight nan"),
+        ("rose,1\ntulp,2\ndaisy,1", "w.csv has 'tulp', which is not a class; did you mean 'tulip'"),
+        ("rose,1\nx,2\ndaisy,1", "w.csv has 'x', which is not a class. Classes are: rose, tulip"),
+        ("rose,1\ntulip,heavy\ndaisy,1", "w.csv is not a JSON or CSV file of names"),
+        ("rose,1,2", "w.csv is not a JSON or CSV file of names"),
+        ("rose,-1\ntulip,1\ndaisy,1", "w.csv has the weight -1.0 for 'rose'"),
+        ("rose,nan\ntulip,1\ndaisy,1", "w.csv has the weight nan for 'rose'"),
     ],
 )
 def test_files_that_do_not_fit(tmp_path, text, problem):
@@ -63,7 +63,7 @@ def test_files_that_do_not_fit(tmp_path, text, problem):
 @pytest.mark.parametrize(
     "content, problem",
     [
-        (b'{"rose": "1"}', 'JSON or CSV: rose is "1", expected a number'),
+        (b'{"rose": "1"}', 'names and numbers: rose is "1", expected a number'),
         (b'{"rose": -1}', "rose is -1, expected a number of at least 0"),
         (b'{"rose": NaN}', "NaN is not a JSON number"),
         (b'{"rose": true}', "rose is true, expected a number"),
@@ -85,18 +85,18 @@ def test_csv_that_is_not_text(tmp_path):
     with pytest.raises(_checks.UserError, match=r"w\.csv is not UTF-8"):
         class_weights.read(str(tmp_path / "w.csv"), NAMES)
     (tmp_path / "w.csv").write_bytes(b"rose," + b"1" * 200_000)
-    with pytest.raises(_checks.UserError, match="is not a list of names and numbers"):
+    with pytest.raises(_checks.UserError, match="is not a JSON or CSV file of names and numbers"):
         class_weights.read(str(tmp_path / "w.csv"), NAMES)
 
 
 def test_a_fifo_is_refused_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "w.csv")
-    with pytest.raises(_checks.UserError, match=r"nor a file to read: .*\(a FIFO\)"):
+    with pytest.raises(_checks.UserError, match=r"nor a readable file: .*\(a FIFO\)"):
         class_weights.read(str(tmp_path / "w.csv"), NAMES)
 
 
 def test_a_file_that_is_not_there():
-    with pytest.raises(_checks.UserError, match="'atuo' is neither `auto` nor a file to read"):
+    with pytest.raises(_checks.UserError, match="'atuo' is neither auto nor a readable file"):
         class_weights.read("atuo", NAMES)
 
 

@@ -43,7 +43,7 @@ def test_tf_config_says_hosts_and_task(jobs, task, place):
 @pytest.mark.parametrize(
     "given, message",
     [
-        ({}, "worker_replicas=2 needs the workers' addresses: --master=host0:port,host1:port"),
+        ({}, "worker_replicas=2 needs the workers' addresses: master=host0:port,host1:port"),
         ({"TF_CONFIG": "x"}, "TF_CONFIG does not say cluster and task .*: 'x'"),
         ({"TF_CONFIG": "[]"}, "TF_CONFIG does not say cluster and task"),
         ({"TF_CONFIG": '{"cluster": {"worker": ["a:1"]}}'}, "does not say cluster and task"),
@@ -73,7 +73,7 @@ def test_tf_config_says_hosts_and_task(jobs, task, place):
         ),
         (
             environment({"worker": ["a:1"]}, type="worker", index=0),
-            "TF_CONFIG has 1 workers for worker_replicas=2",
+            "TF_CONFIG has 1 workers, but worker_replicas=2",
         ),
         (environment({"worker": HOSTS}, type="worker", index=2), "makes this task 2 of 2 workers"),
     ],
@@ -85,7 +85,7 @@ def test_a_cluster_that_cannot_be(given, message):
 
 def test_tf_config_and_task_contradict_each_other():
     given = environment({"worker": HOSTS}, type="worker", index=0)
-    with pytest.raises(_checks.UserError, match="makes this task 0 of 2 workers, and task=1"):
+    with pytest.raises(_checks.UserError, match="makes this task 0 of 2 workers, but task=1"):
         cluster.resolve(StrategyOptions(worker_replicas=2, task=1), given)
 
 
@@ -94,9 +94,9 @@ def test_tf_config_and_task_contradict_each_other():
     [
         (
             {"sync_replicas": True, "worker_replicas": 2},
-            "replicas_to_aggregate=1 has to be worker_",
+            "replicas_to_aggregate=1 must equal worker_",
         ),
-        ({"sync_replicas": True, "replicas_to_aggregate": 2}, "=2 has to be worker_replicas=1"),
+        ({"sync_replicas": True, "replicas_to_aggregate": 2}, "=2 must equal worker_replicas=1"),
         ({"replicas_to_aggregate": 2}, "replicas_to_aggregate=2 needs sync_replicas"),
     ],
 )

@@ -101,7 +101,7 @@ def test_without_model_info_the_network_is_required():
 
 
 def test_a_network_of_videos_is_refused():
-    with pytest.raises(_checks.UserError, match="model_name='s3dg' takes videos"):
+    with pytest.raises(_checks.UserError, match="model_name=s3dg expects videos"):
         evaluation(None, model_name="s3dg")
 
 
@@ -150,8 +150,8 @@ def test_export_without_model_info_needs_the_network_alone():
     "classes, values, problem",
     [
         (Classes(None, 10), {"labels_offset": 1}, "labels_offset needs dataset_name: without it"),
-        (Classes("folder"), {}, "dataset_dir is required: only the folder of 'folder' says"),
-        (Classes("a", 3), {"labels_offset": 3}, "labels_offset=3 leaves none of the 3 classes"),
+        (Classes("folder"), {}, "dataset_dir is required: the classes of 'folder' are only"),
+        (Classes("a", 3), {"labels_offset": 3}, "labels_offset=3 drops all 3 classes"),
         (Classes(None, 10), {"preprocessing_name": "vg"}, "no preprocessing is known for 'vg'"),
     ],
 )
@@ -174,13 +174,13 @@ def test_prediction_names_no_more_classes_than_there_are():
 
 def test_prediction_needs_model_info():
     config = options.build(PredictConfig, checkpoint_path="run", images="a")
-    with pytest.raises(_checks.UserError, match=r"'run' has no model_info\.json beside it"):
+    with pytest.raises(_checks.UserError, match=r"'run' has no model_info\.json next to it"):
         prediction(config, None)
 
 
 def test_flags_with_nothing_to_act_on_are_refused():
     given = EvaluationOptions(checkpoint_path="run", master="grpc://a:1")
-    with pytest.raises(_checks.UserError, match="master='grpc://a:1' is refused: evaluation runs"):
+    with pytest.raises(_checks.UserError, match="master=grpc://a:1 must be empty: evaluation runs"):
         check_evaluation(given)
 
 
@@ -191,7 +191,9 @@ def test_a_run_with_ranges_is_rounded_unless_one_says_no(resolved):
         assert resolved(quantized, **given).model.quantized is wanted
         if not given.get("quantize"):
             assert resolved(INFO, **given).model == INFO
-    with pytest.raises(_checks.UserError, match="quantize needs a run with quantize_delay: by mod"):
+    with pytest.raises(
+        _checks.UserError, match="quantize needs a run with quantize_delay: according to mod"
+    ):
         resolved(INFO, quantize=True)
 
 
@@ -203,7 +205,7 @@ def test_without_model_info_the_flag_says_whether_there_are_ranges():
 def test_formats_that_cannot_round():
     quantized = dataclasses.replace(INFO, quantized=True)
     given = {"formats": ("frozen_pb", "tflite_float16"), "dataset_name": None}
-    message = "formats=tflite_float16 cannot hold the rounding .*: add quantize=false"
+    message = "formats=tflite_float16 does not support the rounding .* Add quantize=false"
     with pytest.raises(_checks.UserError, match=message):
         export(quantized, **given)
     assert export(quantized, **given, quantize=False).formats == given["formats"]

@@ -64,7 +64,7 @@ def test_batch_norm_outside_of_the_trainable_scopes_keeps_its_averages(saved):
 
 def test_options_without_anything_to_act_on_are_told(train, tmp_path):
     done = train(tmp_path / "a", freeze_batch_norm=True, max_number_of_steps=1)
-    told = "warning: freeze_batch_norm has nothing to act on: lenet has no batch norm"
+    told = "warning: --freeze_batch_norm has no effect: lenet has no batch norm"
     assert told in done.out
 
 
@@ -78,7 +78,7 @@ def test_options_that_do_nothing_or_too_much_are_told(train, tmp_path):
         class_weights="auto",
         balanced_sampling=True,
     )
-    told = "warning: update_frozen_batch_norm has nothing to act on: there are no trainable_scopes"
+    told = "warning: --update_frozen_batch_norm has no effect without --trainable_scopes"
     assert told in done.out
     assert [
         line for line in done.out if line.startswith("warning: class_weights=auto and balanced")

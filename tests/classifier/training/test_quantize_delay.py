@@ -259,7 +259,7 @@ def test_other_formats_that_round(quantized_run, quantized_classifier, tmp_path,
 
 def test_the_weights_as_they_were_trained(quantized_run, lenet_classifier, tmp_path):
     asked = {"formats": ("keras",), "check_images": 2}
-    with pytest.raises(_checks.UserError, match="formats=keras cannot hold the rounding"):
+    with pytest.raises(_checks.UserError, match="formats=keras does not support the rounding"):
         exporting.run(config(quantized_run, tmp_path, **asked))
     exporting.run(config(quantized_run, tmp_path, **asked, quantize=False))
     loaded = tf.keras.models.load_model(tmp_path / "lenet.keras", compile=False)

@@ -360,7 +360,7 @@ def test_evaluation_without_averages(evaluate, eleven):
 
 
 def test_evaluation_without_a_network(evaluate, eleven):
-    assert "model_name is required: there is no model_info.json" in one_line(
+    assert "--model_name is required: there is no model_info.json" in one_line(
         evaluate(eleven, dataset_name="digits")
     )
 
@@ -368,7 +368,7 @@ def test_evaluation_without_a_network(evaluate, eleven):
 def test_a_folder_without_a_checkpoint(evaluate, tmp_path):
     (tmp_path / "a.txt").touch()
     message = one_line(evaluate(tmp_path, model_name="lenet", dataset_name="digits"))
-    assert "holds no checkpoint, expected model.ckpt-*.index; it holds: a.txt" in message
+    assert "has no checkpoint (model.ckpt-*.index). It contains: a.txt" in message
 
 
 def test_finetune_head_trains_the_head_alone(train, eleven, tmp_path):

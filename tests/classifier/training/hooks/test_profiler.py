@@ -73,7 +73,7 @@ def test_when_it_starts_and_stops(profiled, values, wanted):
         ((5,), "profile_steps='5' has to be the first and the last step"),
         ((5, 6, 7), "profile_steps='5,6,7' has to be the first and the last step"),
         ((0, 6), "profile_steps='0,6': the first step of a run is 1"),
-        ((7, 6), "profile_steps='7,6' ends before it begins"),
+        ((7, 6), "profile_steps='7,6' is not a first and a last step"),
     ],
 )
 def test_nonsense_is_refused(steps, problem):
@@ -84,6 +84,6 @@ def test_nonsense_is_refused(steps, problem):
 def test_steps_behind_the_end_are_refused(digits):
     given = {"train_dir": "run", "dataset_name": "digits", "dataset_dir": str(digits)}
     given |= {"model_name": "lenet", "profile_steps": (90, 95)}
-    with pytest.raises(_checks.UserError, match="90,95 goes beyond the run's 94 steps"):
+    with pytest.raises(_checks.UserError, match="90,95 exceeds the run's 94 steps"):
         training_run(options.build(TrainConfig, max_number_of_steps=94, **given))
     assert training_run(options.build(TrainConfig, max_number_of_steps=95, **given))

@@ -27,22 +27,22 @@ def test_options_that_have_nothing_to_act_on(train, tmp_path):
     told = train(tmp_path, max_number_of_steps=1, **given)
     assert told.code == 0, told.err
     idle, schedule = [line for line in told.out if line.startswith("warning: ")]
-    assert idle.startswith("warning: momentum=0.8 has nothing to act on: optimizer=adam; adam has ")
-    assert schedule.startswith("warning: decay_per_clone has nothing to act on: no duration of the")
+    assert idle.startswith("warning: --momentum=0.8 has no effect with --optimizer=adam; adam has ")
+    assert schedule.startswith("warning: --decay_per_clone has no effect: no duration of the")
 
 
 def test_a_begun_run_says_what_it_leaves_unused(train, tmp_path):
     told = train(tmp_path / "run", max_number_of_steps=1)
-    (threads,) = [line for line in told.out if line.startswith("images prepared side by side")]
-    assert threads.endswith("(num_preprocessing_threads; 4 in the original)")
+    (threads,) = [line for line in told.out if line.startswith("preprocessing threads: auto")]
+    assert threads.endswith("(TF-Slim: 4)")
     gone = tmp_path / "gone"
     told = train(
         tmp_path / "run", max_number_of_steps=2, checkpoint_path=gone, num_preprocessing_threads=2
     )
-    assert not any(line.startswith("images prepared side by side") for line in told.out)
+    assert not any(line.startswith("preprocessing threads: auto") for line in told.out)
     (origin,) = [line for line in told.out if line.startswith("Resuming ")]
-    assert re.search(r"model\.ckpt-1, saved 0:0\d:\d\d ago\); checkpoint_path=", origin)
-    assert origin.endswith(f"={gone} is not used, for the run has begun (restart begins it anew)")
+    assert re.search(r"model\.ckpt-1, saved 0:0\d:\d\d ago\); --checkpoint_path=", origin)
+    assert origin.endswith(f"={gone} is not used by a resumed run (--restart starts over)")
 
 
 @pytest.mark.slow
@@ -53,6 +53,6 @@ def test_rmsprop_with_a_small_epsilon_and_a_large_learning_rate(train, tmp_path)
 
     (told,) = warnings("both", opt_epsilon=1e-8, learning_rate=0.01)
     assert "opt_epsilon=1e-08, rmsprop divides" in told
-    assert told.endswith("learning_rate=0.01 may be far too high; try a tenth")
+    assert "--learning_rate=0.01 may be far too high for rmsprop with --opt_epsilon" in told
     assert warnings("original", learning_rate=0.01) == []
     assert warnings("small", opt_epsilon=1e-8, learning_rate=0.001) == []
