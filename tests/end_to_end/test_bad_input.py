@@ -225,7 +225,7 @@ def test_the_checkpoint_to_start_from_is_of_another_network(
     )
     assert code == 2
     assert len(errors) == 1
-    assert "such as CifarNet/conv1/weights. Its scopes are those of lenet" in errors[0]
+    assert "such as CifarNet/conv1/weights. Its scopes match lenet" in errors[0]
     assert not list((tmp_path / "run").glob("model.ckpt*"))
 
 

@@ -76,7 +76,7 @@ def test_the_classes_are_those_of_the_dataset_that_the_options_name(checkpoint, 
     given = {"model_name": "lenet", "dataset_name": "cifar10", "formats": ("frozen_pb",)}
     exporting.run(exports.config(checkpoint, tmp_path / "ten", **given))
     assert "Trained on `cifar10`" in (tmp_path / "ten" / "README.md").read_text()
-    with pytest.raises(_checks.UserError, match="It has to be the dataset that the checkpoint was"):
+    with pytest.raises(_checks.UserError, match="Use the dataset that the checkpoint was trained"):
         exporting.run(exports.config(checkpoint, tmp_path / "nine", **given, labels_offset=1))
     with pytest.raises(_checks.UserError, match="labels_offset needs dataset_name"):
         exporting.run(
