@@ -312,8 +312,8 @@ def test_missing_variables_name_the_flag(train, headless, tmp_path):
     message = one_line(train(tmp_path / "run", checkpoint_path=headless))
     assert message == (
         f"Checkpoint {headless} has 6 of 8 variables; missing: LeNet/fc4/weights (similar:"
-        " LeNet/fc5/weights), LeNet/fc4/biases; unused: LeNet/fc5/weights. To initialize the missing"
-        " ones from scratch, add --ignore_missing_vars or exclude their scopes"
+        " LeNet/fc5/weights), LeNet/fc4/biases; unused: LeNet/fc5/weights. To initialize the"
+        " missing ones from scratch, add --ignore_missing_vars or exclude their scopes"
     )
     told = train(tmp_path / "run", checkpoint_path=headless, ignore_missing_vars=True)
     assert told.code == 0
