@@ -1,12 +1,12 @@
-"""Inspects checkpoints, compares them with networks, and converts them.
+"""Inspects, compares and converts checkpoints.
 
 Usage: python -m classifier.checkpoints COMMAND [--flag=value ...]
 
   inspect   lists the variables: network, optimizer slots, moving averages, global step
-  diff      compares a checkpoint with a network, and names the flags to add
-  convert   writes the network's variables as Keras .weights.h5, or as a checkpoint
+  diff      compares a checkpoint with a network and suggests flags to train from it
+  convert   writes the network's variables to a Keras .weights.h5 file or a checkpoint
 
-COMMAND --help lists the flags of a command.
+Run COMMAND --help for the flags of a command.
 """
 
 import sys
@@ -26,7 +26,7 @@ class _Command(NamedTuple):
 
 
 def _inspect(config: "InspectConfig") -> None:
-    from classifier.checkpoints import commands  # after the flags: it loads TensorFlow
+    from classifier.checkpoints import commands  # imported late: loads TensorFlow
 
     commands.inspect(config)
 
@@ -46,18 +46,18 @@ def _convert(config: "ConvertConfig") -> None:
 COMMANDS: Mapping[str, _Command] = {
     "inspect": _Command("InspectConfig", _inspect, "Lists the variables of a checkpoint."),
     "diff": _Command(
-        "DiffConfig", _diff, "Compares a checkpoint with a network, and names the flags to add."
+        "DiffConfig", _diff, "Compares a checkpoint with a network and suggests flags to add."
     ),
     "convert": _Command(
         "ConvertConfig",
         _convert,
-        "Writes the network's variables in a checkpoint to another format.",
+        "Converts the network's variables in a checkpoint to another format.",
     ),
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command that `argv` (default: `sys.argv`) names; returns its exit code."""
+    """Runs the command in `argv` (default: `sys.argv`) and returns its exit code."""
     name, *rest = (sys.argv if argv is None else argv)[1:] or ["--help"]
     with stopping.before_work("checkpoints"):  # the imports take a while
         from classifier.cli import flags, versions

@@ -71,7 +71,7 @@ class WarmStart:
     def _other_classes(self) -> str:
         """Returns the first class that has another name in the checkpoint, in words, or nothing."""
         theirs = self.checkpoint.info
-        return mismatch.of_other_classes(theirs.label_names if theirs else (), self.info)
+        return mismatch.class_name_mismatch(theirs.label_names if theirs else (), self.info)
 
     def _of_names(self, others: str, renamed: Sequence[str], taken: Sequence[str]) -> Iterator[str]:
         """Yields what is to be told of a head of as many other classes."""
@@ -108,14 +108,14 @@ class WarmStart:
         if wanted and len(report.missing) == wanted:
             saved = source.variables()
             raise _checks.UserError(
-                mismatch.of_another_network(report, self.info, saved, may_rename=True)
+                mismatch.no_common_variables(report, self.info, saved, may_rename=True)
             )
         if len(report.mismatched) > len(fresh):
             raise _checks.UserError(
                 mismatch.for_warm_start(report, self.info, self._named(), source.variables())
             )
         if report.missing and not self.options.ignore_missing_vars:
-            raise _checks.UserError(mismatch.of_missing(report))
+            raise _checks.UserError(mismatch.missing_variables(report))
 
     def _lines(
         self, report: checkpoints.RestoreReport, skipped: Sequence[str], why: str
@@ -131,7 +131,7 @@ class WarmStart:
         if report.mismatched:
             fresh = heads_of([each.name for each in report.mismatched], spec.heads)
             lines.append(
-                f"{mismatch.of_heads(report, self.info, fresh)}: starts fresh "
+                f"{mismatch.head_mismatch(report, self.info, fresh)}: starts fresh "
                 f"(checkpoint_exclude_scopes={AUTO})"
             )
         return lines

@@ -166,7 +166,7 @@ def test_another_network_in_the_same_train_dir_is_an_error_and_changes_nothing(d
 
 def test_initial_checkpoint_of_another_network_is_an_error(digits, trained, tmp_path):
     message = error(tmp_path / "run", digits, model_name="cifarnet", checkpoint_path=trained)
-    assert "such as CifarNet/conv1/weights. Its scopes are those of lenet" in message
+    assert "such as CifarNet/conv1/weights. Its scopes match lenet" in message
     assert not list((tmp_path / "run").glob("model.ckpt*"))
 
 

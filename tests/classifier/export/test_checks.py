@@ -39,7 +39,7 @@ def test_an_export_that_differs_from_the_checkpoint_is_not_kept(
 
 def trial_of(lenet_classifier, labels):
     real = samples.Samples("digits", [np.zeros([28, 28, 1], np.uint8)] * len(labels), labels)
-    return input_types.make("float_image", lenet_classifier, None, real)
+    return input_types.make_trial("float_image", lenet_classifier, None, real)
 
 
 def test_accuracy_may_fall_by_max_drop(lenet_classifier):
@@ -60,7 +60,7 @@ def test_accuracy_may_fall_by_max_drop(lenet_classifier):
     assert "accuracy 25.0 % (checkpoint 75.0 %)" in str(found)
     assert "images (8 random, 4 of digits)" in str(found)
     checks.check(found, lenet_classifier, None, 50)
-    with pytest.raises(_checks.RunError, match=r"25.0 % of 4 .* it may lose max_drop=49 points"):
+    with pytest.raises(_checks.RunError, match=r"25.0 % of 4 .* at most max_drop=49 points"):
         checks.check(found, lenet_classifier, None, 49)
 
 
@@ -75,13 +75,13 @@ def test_numbers_that_are_none_are_no_match(lenet_classifier):
 @pytest.mark.parametrize("batch_size", [None, 3])
 def test_a_trial_is_of_the_real_pictures(lenet_classifier, input_type, batch_size):
     real = samples.embedded(lenet_classifier.info, 4)
-    trial = input_types.make(input_type, lenet_classifier, batch_size, real)
-    assert sum(map(len, trial.random)) >= checks.RANDOM_IMAGES
+    trial = input_types.make_trial(input_type, lenet_classifier, batch_size, real)
+    assert sum(map(len, trial.random)) >= checks.NUM_RANDOM
     for batch in (*trial.random, *trial.real):
         assert trial.spec.is_compatible_with(batch)
-    given = np.concatenate([trial.prepare(batch) for batch in trial.real])[trial.rows]
+    given = np.concatenate([trial.preprocess(batch) for batch in trial.real])[trial.rows]
     # Evaluation centres a 28 x 28 window, which these digits fill, then (x - 128) / 128.
-    wanted = (np.stack(real.pictures).astype(np.float32) - 128) / 128
+    wanted = (np.stack(real.images).astype(np.float32) - 128) / 128
     np.testing.assert_allclose(given, wanted, atol=1e-6)
 
 
@@ -89,7 +89,7 @@ def test_the_drawn_pictures_are_the_splits_in_another_order(lenet_classifier, di
     dataset = dataset_factory.get_dataset("digits", "validation", str(digits))
     drawn = samples.drawn(dataset, lenet_classifier.info, 1000)  # more than there are
     assert drawn.name == "digits validation"
-    assert len({picture.tobytes() for picture in drawn.pictures}) > 350
+    assert len({picture.tobytes() for picture in drawn.images}) > 350
     assert len(drawn.labels) == 360
     assert len(set(drawn.labels[:100])) == 10
     again = samples.drawn(dataset, lenet_classifier.info, 5)
@@ -99,7 +99,7 @@ def test_the_drawn_pictures_are_the_splits_in_another_order(lenet_classifier, di
 def test_a_colour_network_gets_digits_in_colour(lenet_classifier):
     info = lenet_classifier.info
     coloured = dataclasses.replace(info, num_channels=3)
-    assert samples.embedded(coloured, 1).pictures[0].shape == (28, 28, 3)
+    assert samples.embedded(coloured, 1).images[0].shape == (28, 28, 3)
 
 
 def test_the_images_are_of_the_split_that_the_options_say(lenet_run, digits, tmp_path, capsys):

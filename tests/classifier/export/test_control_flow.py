@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tests.classifier.export.test_formats import classifier_of, export_to, make_run, read
 
-PICTURES = np.random.default_rng(6).integers(0, 256, [2, 40, 33, 3]).astype(np.uint8)
+IMAGES = np.random.default_rng(6).integers(0, 256, [2, 40, 33, 3]).astype(np.uint8)
 LOOP = {"Enter", "NextIteration", "Exit"}
 FRESH = """
 import pathlib, sys
@@ -60,9 +60,9 @@ def test_loops_are_ops_and_the_answer_the_checkpoints(tmp_path, preprocessing):
     assert {node.op for node in graph_def.node} >= LOOP
     classifier = classifier_of(run)
     prepare = images.image_fn(classifier.info, (224, 224))
-    prepared = tf.stack([prepare(tf.constant(picture)) for picture in PICTURES])
+    prepared = tf.stack([prepare(tf.constant(picture)) for picture in IMAGES])
     wanted = classifier(prepared)["logits"].numpy()
-    found = answer(graph_def, PICTURES)
+    found = answer(graph_def, IMAGES)
     np.testing.assert_allclose(found, wanted, atol=2e-5 * np.abs(wanted).max())
     assert tf.compat.v1.control_flow_v2_enabled()
 
@@ -82,7 +82,7 @@ def test_an_export_where_functions_were_off_leaves_them_off(tmp_path):
 @pytest.mark.parametrize("input_type", ["uint8_image", "encoded_image"])
 def test_twenty_exports_are_imported_where_they_were_made_and_elsewhere(tmp_path, input_type):
     run = make_run(tmp_path.with_name(f"{tmp_path.name}-run"))
-    pictures = PICTURES[..., :1]
+    pictures = IMAGES[..., :1]
     given = pictures
     if input_type == "encoded_image":
         given = np.array([tf.io.encode_png(each).numpy() for each in pictures], object)

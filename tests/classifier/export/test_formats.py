@@ -65,7 +65,7 @@ def test_the_options_and_the_table_have_the_same_formats():
     assert tuple(exporting.FORMATS) == tuple(formats.FORMATS)
 
 
-PICTURES = np.random.default_rng(5).integers(0, 256, [3, 40, 33, 1]).astype(np.uint8)
+IMAGES = np.random.default_rng(5).integers(0, 256, [3, 40, 33, 1]).astype(np.uint8)
 
 
 @pytest.mark.parametrize(
@@ -76,14 +76,14 @@ PICTURES = np.random.default_rng(5).integers(0, 256, [3, 40, 33, 1]).astype(np.u
     ],
 )
 def test_preprocessing_inside_a_frozen_graph(lenet, tmp_path, capsys, input_type, encode):
-    given = encode(PICTURES)
+    given = encode(IMAGES)
     export_to(tmp_path, lenet, "frozen_pb", input_type=input_type)
     assert f"input input:0 {given.dtype.name} [any" in capsys.readouterr().out
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         tf.graph_util.import_graph_def(read(tmp_path / "lenet.pb"), name="")
         found = session.run("Predictions/Reshape_1:0", {"input:0": given.numpy()})
     # By hand: evaluation centres a 28 x 28 window, then (x - 128) / 128.
-    prepared = (PICTURES[:, 6:34, 2:30].astype(np.float32) - 128) / 128
+    prepared = (IMAGES[:, 6:34, 2:30].astype(np.float32) - 128) / 128
     wanted = classifier_of(lenet)(prepared)["probabilities"].numpy()
     np.testing.assert_allclose(found, wanted, atol=1e-5)
 
@@ -127,7 +127,7 @@ def test_no_labels_where_there_are_no_names(tmp_path):
 def test_the_signatures_of_a_saved_model(lenet, tmp_path):
     export_to(tmp_path, lenet, "saved_model")
     signatures = tf.saved_model.load(str(tmp_path / "saved_model" / "1")).signatures
-    files = tf.stack([tf.io.encode_png(each) for each in PICTURES])
+    files = tf.stack([tf.io.encode_png(each) for each in IMAGES])
     answer = signatures["serving_default"](image_bytes=files)
     assert sorted(answer) == ["classes", "logits", "probabilities"]
     best = answer["probabilities"].numpy().argmax(axis=1)

@@ -9,7 +9,7 @@ from slim import _checks
 from tests.classifier import exports, originals
 
 IMAGES = np.random.RandomState(0).uniform(-1, 1, [2, 28, 28, 1]).astype(np.float32)
-PICTURE = np.random.RandomState(1).randint(0, 256, [31, 30, 1]).astype(np.uint8)
+IMAGE = np.random.RandomState(1).randint(0, 256, [31, 30, 1]).astype(np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +65,9 @@ def test_the_preprocessing_that_the_options_name(checkpoint, tmp_path, capsys, n
     )  # fmt: skip
     exporting.run(config)
     assert f"you have {name} at 28x28" in capsys.readouterr().out
-    prepared = preprocessing_factory.get_preprocessing(name)(tf.constant(PICTURE), 28, 28)
+    prepared = preprocessing_factory.get_preprocessing(name)(tf.constant(IMAGE), 28, 28)
     wanted = originals.lenet(originals.network_values("lenet"), prepared[tf.newaxis].numpy())
-    found = ask(tmp_path / "lenet.pb", [tf.io.encode_png(PICTURE).numpy()])
+    found = ask(tmp_path / "lenet.pb", [tf.io.encode_png(IMAGE).numpy()])
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
     assert f"`{name}`, as in evaluation" in (tmp_path / "README.md").read_text()
 
@@ -76,7 +76,7 @@ def test_the_classes_are_those_of_the_dataset_that_the_options_name(checkpoint, 
     given = {"model_name": "lenet", "dataset_name": "cifar10", "formats": ("frozen_pb",)}
     exporting.run(exports.config(checkpoint, tmp_path / "ten", **given))
     assert "Trained on `cifar10`" in (tmp_path / "ten" / "README.md").read_text()
-    with pytest.raises(_checks.UserError, match="It has to be the dataset that the checkpoint was"):
+    with pytest.raises(_checks.UserError, match="Use the dataset that the checkpoint was trained"):
         exporting.run(exports.config(checkpoint, tmp_path / "nine", **given, labels_offset=1))
     with pytest.raises(_checks.UserError, match="labels_offset needs dataset_name"):
         exporting.run(

@@ -15,11 +15,11 @@ from slim import checkpoints
 from tests.classifier.export.test_formats import NAMES, classifier_of, example, export_to, make_run
 from tests.model_server import ModelServer
 
-PICTURES = np.random.default_rng(3).integers(0, 256, [3, 36, 31, 1]).astype(np.uint8)
+IMAGES = np.random.default_rng(3).integers(0, 256, [3, 36, 31, 1]).astype(np.uint8)
 
 
 def jpegs():
-    return [tf.io.encode_jpeg(picture).numpy() for picture in PICTURES]
+    return [tf.io.encode_jpeg(picture).numpy() for picture in IMAGES]
 
 
 def wanted(run):

@@ -61,7 +61,7 @@ def test_int8_is_integers_alone(variants):
 def test_integers_stand_for_floats(variants, lenet_classifier):
     lite = tflite.Lite((variants / "lenet_int8.tflite").read_bytes())
     assert "takes images int8 [1, 28, 28, 1] (preprocessed / 0.00" in lite.description()
-    trial = input_types.make(
+    trial = input_types.make_trial(
         "float_image", lenet_classifier, 1, samples.embedded(lenet_classifier.info, 20)
     )
     found = np.concatenate([lite(batch) for batch in trial.real])
@@ -90,14 +90,18 @@ def test_a_quantized_file_that_loses_too_much_is_not_kept(
     black = samples.Samples("black", [np.zeros([28, 28, 1], np.uint8)] * 3)
     real = samples.embedded(lenet_classifier.info, 60)
     best = (
-        lenet_classifier(samples.prepared(real, lenet_classifier))["logits"].numpy().argmax(axis=1)
+        lenet_classifier(samples.preprocessed(real, lenet_classifier))["logits"]
+        .numpy()
+        .argmax(axis=1)
     )
-    labelled = samples.Samples("digits", real.pictures, best)
+    labelled = samples.Samples("digits", real.images, best)
     monkeypatch.setattr(
         samples, "drawn", lambda data, *_: black if data.split_name == "train" else labelled
     )
     asked = config(lenet_run, tmp_path, formats=("tflite_int8",), dataset_dir=str(digits))
-    with pytest.raises(_checks.RunError, match="may lose max_drop=1 points, so it was not kept"):
+    with pytest.raises(
+        _checks.RunError, match="at most max_drop=1 points may be lost, so it was not kept"
+    ):
         exporting.run(asked)
     assert not list(tmp_path.iterdir())
 

@@ -22,13 +22,13 @@ PICTURE = np.random.default_rng(4).integers(0, 256, [28, 28, 1]).astype(np.uint8
 @pytest.fixture
 def place(tmp_path):
     """A folder with a run, and with a picture as the printed code calls it."""
-    (tmp_path / "picture.jpg").write_bytes(tf.io.encode_png(PICTURE).numpy())
+    (tmp_path / "image.jpg").write_bytes(tf.io.encode_png(PICTURE).numpy())
     make_run(tmp_path / "run")
     return tmp_path
 
 
 def prepared(place):
-    decoded = tf.io.decode_png((place / "picture.jpg").read_bytes()).numpy()
+    decoded = tf.io.decode_png((place / "image.jpg").read_bytes()).numpy()
     return (decoded[None].astype(np.float32) - 128) / 128
 
 
@@ -81,7 +81,7 @@ def test_the_printed_code_of_other_runtimes_gives_the_checkpoints_answer(
     export_to(tmp_path, lenet_run, *kinds, **data)
     classifier = classifier_of(lenet_run)
     # A digit: 8 bits were calibrated for them.
-    (tmp_path / "picture.jpg").write_bytes(dataset_factory.example_images(1)[1][0])
+    (tmp_path / "image.jpg").write_bytes(dataset_factory.example_images(1)[1][0])
     images = prepared(tmp_path)
     codes = blocks(capsys.readouterr().out, "python")
     assert len(codes) == len(kinds)

@@ -59,7 +59,8 @@ def test_without_config_json_the_weights_tell_that_it_is_another_run(
     done = train(begun, max_number_of_steps=3, **change)
     (line,) = done.err
     assert done.code == 2
-    assert f"holds a run of another network, optimizer or dataset: {begun}/model.ckpt-2 " in line
+    reason = "contains a run with another network, optimizer or dataset"
+    assert f"{reason}: {begun}/model.ckpt-2: " in line
     assert all(words in line for words in differing)
     assert f"--checkpoint_path={begun} " in line
     assert "--restart" in line

@@ -206,7 +206,9 @@ def test_the_model_of_such_a_run_rounds(quantized_run, lenet_classifier, quantiz
 
 def test_a_checkpoint_without_ranges_is_told(lenet_run, lenet_classifier):
     info = dataclasses.replace(lenet_classifier.info, quantized=True)
-    with pytest.raises(_checks.UserError, match="has no ranges of 4 layers: quantize needs a run"):
+    with pytest.raises(
+        _checks.UserError, match="has no quantization ranges for 4 layers: quantize needs a run"
+    ):
         model.InferenceModel(info, sources.open_checkpoint(str(lenet_run)))
 
 

@@ -276,16 +276,16 @@ def test_shapes_that_differ_outside_the_head(train, folder, tmp_path):
     colour = originals.write(folder / "colour" / "model.ckpt-1", values)
     message = one_line(train(tmp_path / "run", checkpoint_path=colour))
     assert message == (
-        f"Checkpoint {colour} does not fit: LeNet/conv1/weights: checkpoint shape [5, 5, 3, 32], "
-        "network shape [5, 5, 1, 32]. `python -m classifier.checkpoints diff` compares it with"
-        " networks"
+        f"Checkpoint {colour} does not match: LeNet/conv1/weights: checkpoint shape [5, 5, 3, 32], "
+        "network shape [5, 5, 1, 32]. To compare it with networks, run `python -m"
+        " classifier.checkpoints diff`"
     )
 
 
 def test_a_checkpoint_of_another_network(train, other, tmp_path):
     assert one_line(train(tmp_path / "run", checkpoint_path=other)) == (
-        f"Checkpoint {other} has none of the 8 variables wanted of lenet, such as "
-        "LeNet/conv1/weights. Its scopes are those of resnet_v1_50"
+        f"Checkpoint {other} has none of the 8 variables of lenet, such as "
+        "LeNet/conv1/weights. Its scopes match resnet_v1_50"
     )
 
 
@@ -293,27 +293,27 @@ def test_a_checkpoint_of_another_width(train, folder, tmp_path):
     values = {n: v if "fc4" in n else v[..., :3] for n, v in lenet().items()}
     thin = originals.write(folder / "thin" / "model.ckpt-1", values)
     message = one_line(train(tmp_path / "run", checkpoint_path=thin))
-    assert "Most shapes differ: it is likely of another width of lenet. `python -m" in message
+    assert "Most shapes differ: likely lenet with another width. To compare it" in message
 
 
 def test_a_checkpoint_of_no_network(train, folder, tmp_path):
     strange = originals.write(folder / "strange" / "m", {"layer/kernel": np.ones([2], np.float32)})
     message = one_line(train(tmp_path / "run", checkpoint_path=strange))
-    assert message.endswith("such as LeNet/conv1/weights. It holds: layer/kernel")
+    assert message.endswith("such as LeNet/conv1/weights. It contains: layer/kernel")
 
 
 def test_a_checkpoint_of_keras(train, tmp_path):
     strange = tf.train.Checkpoint(v=tf.Variable(1.0)).save(str(tmp_path / "c" / "ckpt"))
     message = one_line(train(tmp_path / "run", checkpoint_path=strange))
-    assert "It was written by tf.train.Checkpoint or Keras, whose names are paths" in message
+    assert "It was written by tf.train.Checkpoint or Keras, with object paths" in message
 
 
 def test_missing_variables_name_the_flag(train, headless, tmp_path):
     message = one_line(train(tmp_path / "run", checkpoint_path=headless))
     assert message == (
-        f"Checkpoint {headless} has 6 of the 8 variables wanted. Missing: LeNet/fc4/weights (it "
-        "has LeNet/fc5/weights), LeNet/fc4/biases. Unused: LeNet/fc5/weights. "
-        "Add --ignore_missing_vars to go on without them, or exclude their scopes"
+        f"Checkpoint {headless} has 6 of 8 variables; missing: LeNet/fc4/weights (similar:"
+        " LeNet/fc5/weights), LeNet/fc4/biases; unused: LeNet/fc5/weights. To initialize the"
+        " missing ones from scratch, add --ignore_missing_vars or exclude their scopes"
     )
     told = train(tmp_path / "run", checkpoint_path=headless, ignore_missing_vars=True)
     assert told.code == 0
@@ -328,13 +328,13 @@ def evaluated(evaluate, checkpoint, **more):
 def test_evaluation_with_a_head_of_other_classes(evaluate, eleven):
     start = "Checkpoint head has 11 classes, dataset 'digits' has "
     message = evaluated(evaluate, eleven)
-    assert message.startswith(f"{start}10 (LeNet/fc4). It has to be the dataset that the")
+    assert message.startswith(f"{start}10 (LeNet/fc4). Use the dataset that the")
     message = evaluated(evaluate, eleven, labels_offset=1)
     assert message.startswith(f"{start}9 with labels_offset=1 (LeNet/fc4). ")
 
 
 def test_evaluation_of_another_network(evaluate, other):
-    assert evaluated(evaluate, other).endswith("Its scopes are those of resnet_v1_50")
+    assert evaluated(evaluate, other).endswith("Its scopes match resnet_v1_50")
 
 
 def test_evaluation_of_a_checkpoint_that_lacks_variables(evaluate, headless):
@@ -347,7 +347,7 @@ def test_evaluation_of_other_shapes(evaluate, folder):
     values = lenet() | {"LeNet/conv2/biases": np.ones([65], np.float32)}
     wide = originals.write(folder / "wide" / "model.ckpt-1", values)
     assert evaluated(evaluate, wide) == (
-        f"Checkpoint {wide} does not fit: LeNet/conv2/biases: checkpoint shape [65],"
+        f"Checkpoint {wide} does not match: LeNet/conv2/biases: checkpoint shape [65],"
         " network shape [64]"
     )
 

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from classifier.export.usage import picture_code
+from classifier.export.usage import image_code
 from classifier.inputs import preprocessing
 from classifier.model_info import ModelInfo
 from preprocessing import preprocessing_factory
@@ -25,7 +25,7 @@ def classifier_of(name, channels, gray, size):
 
 
 def run(code, picture, monkeypatch, folder):
-    (folder / "picture.jpg").write_bytes(tf.io.encode_png(picture).numpy())  # exact
+    (folder / "image.jpg").write_bytes(tf.io.encode_png(picture).numpy())  # exact
     monkeypatch.chdir(folder)
     found = {"np": np, "Image": Image}
     exec(code, found)
@@ -36,7 +36,7 @@ def run(code, picture, monkeypatch, folder):
 @pytest.mark.parametrize("name", sorted(preprocessing_factory.PREPROCESSINGS))
 def test_it_prepares_as_evaluation_does(name, gray, monkeypatch, tmp_path):
     classifier = classifier_of(name, 3, gray, (48, 56))
-    code = picture_code.prepared(classifier, 2)
+    code = image_code.image_code(classifier, 2)
     for height, width in SIZES:
         picture = RANDOM.integers(0, 256, [height, width, 3]).astype(np.uint8)
         found = run(code, picture, monkeypatch, tmp_path)
@@ -52,6 +52,6 @@ def test_it_prepares_as_evaluation_does(name, gray, monkeypatch, tmp_path):
 def test_pictures_of_one_channel(name, monkeypatch, tmp_path):
     classifier = classifier_of(name, 1, False, (28, 28))
     picture = RANDOM.integers(0, 256, [31, 20, 1]).astype(np.uint8)
-    found = run(picture_code.prepared(classifier, 1), picture, monkeypatch, tmp_path)
+    found = run(image_code.image_code(classifier, 1), picture, monkeypatch, tmp_path)
     wanted = preprocessing.image_fn(classifier.info, (28, 28))(tf.constant(picture))
     np.testing.assert_allclose(found[0], wanted, atol=2e-6 * np.abs(wanted).max())
