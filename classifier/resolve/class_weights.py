@@ -1,4 +1,4 @@
-"""How much each class counts in the loss; no TensorFlow."""
+"""Weights of the classes in the loss; no TensorFlow."""
 
 import csv
 import math
@@ -14,15 +14,15 @@ _Weight = Annotated[float, msgspec.Meta(ge=0)]
 
 
 def resolve(choice: str | None, model: ModelInfo, per_class: Sequence[int]) -> tuple[float, ...]:
-    """Returns the weights of a model's classes; none where they all count the same.
+    """Returns the weights of a model's classes. Empty: all classes have the weight 1.
 
     Args:
       choice: `auto`, a path, or None.
-      model: whose classes they are.
-      per_class: images of each class, by label; empty if that is not known.
+      model: the model.
+      per_class: number of images of each label. Empty: unknown.
 
     Raises:
-      UserError: if a file is no good, or nobody knows the numbers of images.
+      UserError: if the file is invalid, or `auto` is chosen and the numbers of images are unknown.
     """
     if choice is None:
         return ()
@@ -30,48 +30,48 @@ def resolve(choice: str | None, model: ModelInfo, per_class: Sequence[int]) -> t
         return read(choice, model.class_names)
     if not per_class:
         raise _checks.UserError(
-            "class_weights=auto needs the number of images of each class of"
-            f" {model.dataset_name!r}, which only dataset_info.json has, and there is none; give"
-            " a file"
+            "class_weights=auto needs the number of images per class, and"
+            f" {model.dataset_name!r} has no dataset_info.json. Pass a file with weights"
         )
     return by_frequency(per_class[model.labels_offset :])
 
 
 def by_frequency(counts: Sequence[int]) -> tuple[float, ...]:
-    """Returns weights inverse to the classes' numbers of images; their mean over the images is 1.
+    """Returns weights inversely proportional to the class counts; their mean over all images is 1.
 
     Args:
-      counts: images of each class. A class without any gets the weight 0.
+      counts: number of images of each class. A class without images has the weight 0.
     """
     present = sum(count > 0 for count in counts)
     return tuple(sum(counts) / (present * count) if count else 0.0 for count in counts)
 
 
 def read(path: str, names: Sequence[str]) -> tuple[float, ...]:
-    """Returns the weights that a file has for the classes, as they stand there.
+    """Reads the weights of the classes from a file.
 
     Args:
-      path: JSON, an object of numbers by the class's name; or CSV, a name and a number a line,
-        after `class,weight` or not.
-      names: of the classes, in the order of the labels.
+      path: JSON object `{class: weight}`, or CSV with `class,weight` lines and an optional header.
+      names: class names in the order of the labels.
 
     Raises:
-      UserError: if it cannot be read, lacks a class, or has one that is not known.
+      UserError: if the file cannot be read, lacks a class, or has an unknown one.
     """
     try:
         content = _files.read_bounded(path, _json.MAX_BYTES)
     except OSError as error:
         raise _checks.UserError(
-            f"class_weights={path!r} is neither `auto` nor a file to read: {error.strerror}"
+            f"class_weights={path!r} is neither `auto` nor a readable file: {error.strerror}"
         ) from None
     weights = _parse(path, content)
     for name in weights:
         if name not in names:
-            near = _checks.suggest(name, names) or f". Classes are: {_checks.listed(names, 12)}"
-            raise _checks.UserError(f"class_weights: {path} has {name!r}, which is no class{near}")
+            hint = _checks.suggest(name, names) or f". Classes: {_checks.listed(names, 12)}"
+            raise _checks.UserError(f"class_weights: unknown class {name!r} in {path}{hint}")
     missing = [name for name in names if name not in weights]
     if missing:
-        raise _checks.UserError(f"class_weights: {path} lacks {_checks.listed(missing, 5)}")
+        raise _checks.UserError(
+            f"class_weights: classes missing in {path}: {_checks.listed(missing, 5)}"
+        )
     return tuple(weights[name] for name in names)
 
 
@@ -87,10 +87,13 @@ def _parse(path: str, content: bytes) -> dict[str, float]:
         raise _checks.UserError(f"class_weights: {path} is not UTF-8") from None
     except (ValueError, csv.Error) as error:
         raise _checks.UserError(
-            f"class_weights: {path} is not a list of names and numbers, JSON or CSV:"
+            f"class_weights: {path} is not JSON or CSV with class names and weights:"
             f" {_json.printable(str(error))}"
         ) from None
     for name, weight in weights.items():
         if not 0 <= weight < math.inf:
-            raise _checks.UserError(f"class_weights: {path} gives {name!r} the weight {weight}")
+            raise _checks.UserError(
+                f"class_weights: the weight of {name!r} in {path} is {weight}. It must be finite"
+                " and not negative"
+            )
     return {name.strip(): weight for name, weight in weights.items()}

@@ -1,4 +1,4 @@
-"""The classes of a model, by what is known of its dataset."""
+"""Classes of a model, derived from its dataset."""
 
 import dataclasses
 
@@ -8,12 +8,12 @@ from slim import _checks
 
 @dataclasses.dataclass(frozen=True)
 class Classes:
-    """What is known of a dataset without its folder.
+    """Classes of a dataset whose files are not available.
 
     Attributes:
-      name: the dataset; None if that is not known.
-      num_classes: classes in the labels; None if only its folder knows.
-      num_channels: of the images; None if that is not known.
+      name: name of the dataset. None: unknown.
+      num_classes: number of labels. None: known only from the dataset's directory.
+      num_channels: channels of the images. None: unknown.
     """
 
     name: str | None = None
@@ -21,42 +21,41 @@ class Classes:
     num_channels: int | None = None
 
     def logits(self, labels_offset: int) -> int:
-        """Returns the length of the logits.
+        """Returns the number of logits.
 
         Raises:
-          UserError: if only the folder knows it, or the offset leaves no class or has no dataset.
+          UserError: if it depends on the dataset's directory, the offset removes all classes, or
+            the dataset has no name to which an offset could apply.
         """
         if self.num_classes is None:
-            raise _checks.UserError(
-                f"dataset_dir is required: only the folder of {self.name!r} says its classes"
-            )
+            raise _checks.UserError(f"dataset_dir is required to read the classes of {self.name!r}")
         if labels_offset and self.name is None:
             raise _checks.UserError(
-                "labels_offset needs dataset_name: without it the classes are those of the"
+                "labels_offset needs dataset_name: without it, the classes are those of the"
                 " checkpoint's last layer"
             )
-        return _left(self.name, self.num_classes, labels_offset)
+        return _subtract_offset(self.name, self.num_classes, labels_offset)
 
 
 def num_classes(dataset: SplitFacts, labels_offset: int) -> int:
-    """Returns the length of the logits.
+    """Returns the number of logits.
 
     Raises:
-      UserError: if the offset leaves no class.
+      UserError: if the offset removes all classes.
     """
-    return _left(dataset.name, dataset.num_classes, labels_offset)
+    return _subtract_offset(dataset.name, dataset.num_classes, labels_offset)
 
 
-def _left(name: str | None, classes: int, labels_offset: int) -> int:
+def _subtract_offset(name: str | None, classes: int, labels_offset: int) -> int:
     if labels_offset >= classes:
         raise _checks.UserError(
-            f"labels_offset={labels_offset} leaves none of the {classes} classes of {name!r}"
+            f"labels_offset={labels_offset} removes all {classes} classes of {name!r}"
         )
     return classes - labels_offset
 
 
 def label_names(dataset: SplitFacts, labels_offset: int) -> tuple[str, ...]:
-    """Returns the classes' names in the order of the logits; a class without one is its label."""
+    """Returns the class names in the order of the logits; unnamed classes have their label."""
     if not dataset.labels_to_names:
         return ()
     labels = range(labels_offset, dataset.num_classes)

@@ -1,4 +1,4 @@
-"""The workers that train side by side: their addresses, from the flags or from TF_CONFIG."""
+"""Workers that train in parallel: their addresses, from the options or from TF_CONFIG."""
 
 import dataclasses
 import os
@@ -14,7 +14,7 @@ VARIABLE = "TF_CONFIG"
 
 
 class Cluster(NamedTuple):
-    """The workers' addresses, none if this process is alone, and the number of this one."""
+    """Addresses of the workers (empty for a single process) and the index of this one."""
 
     hosts: tuple[str, ...] = ()
     task: int = 0
@@ -23,7 +23,7 @@ class Cluster(NamedTuple):
 ALONE = Cluster()
 
 _Index = Annotated[int, msgspec.Meta(ge=0, le=1 << 20)]
-_Digits = Annotated[str, msgspec.Meta(pattern="^[0-9]{1,6}$")]  # as some launchers write it
+_Digits = Annotated[str, msgspec.Meta(pattern="^[0-9]{1,6}$")]  # some launchers write a string
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,21 +34,22 @@ class _Task:
 
 @dataclasses.dataclass(frozen=True)
 class _Config:
-    """What is read of TF_CONFIG."""
+    """The supported part of TF_CONFIG."""
 
     cluster: dict[_json.Name, list[_json.Name]]
     task: _Task
 
 
 def resolve(options: StrategyOptions, environment: Mapping[str, str] = os.environ) -> Cluster:
-    """Returns the workers and which of them this process is.
+    """Returns the workers and the index of this process.
 
     Args:
-      options: of the run.
-      environment: whose TF_CONFIG is asked if the options do not say.
+      options: options of the run; they take precedence over TF_CONFIG.
+      environment: environment variables.
 
     Raises:
-      UserError: if nobody says, TF_CONFIG contradicts the options, or a step would not be of all.
+      UserError: if the addresses are missing, TF_CONFIG contradicts the options, or a step would
+        not aggregate the gradients of all workers.
     """
     _check_aggregation(options)
     if options.worker_replicas == 1 or options.master:
@@ -57,45 +58,46 @@ def resolve(options: StrategyOptions, environment: Mapping[str, str] = os.enviro
     text = environment.get(VARIABLE)
     if not text:
         raise _checks.UserError(
-            f"worker_replicas={options.worker_replicas} needs the workers' addresses:"
-            " --master=host0:port,host1:port, the same for every worker, or TF_CONFIG"
+            f"worker_replicas={options.worker_replicas} needs the workers' addresses: pass the same"
+            " --master=host0:port,host1:port to every worker, or set TF_CONFIG"
         )
     try:
         config = _json.decode(text.encode("utf-8", "surrogateescape"), _Config)
     except ValueError as error:
-        shown = text if len(text) <= 200 else f"{text[:200]}..."
+        excerpt = text if len(text) <= 200 else f"{text[:200]}..."
         raise _checks.UserError(
-            f"{VARIABLE} does not say cluster and task ({error}): {shown!r}"
+            f"{VARIABLE} is not valid JSON with cluster and task ({error}): {excerpt!r}"
         ) from None
     jobs, job, index = config.cluster, config.task.type, int(config.task.index)
-    strange = sorted({*jobs, job} - {"chief", "worker"})
-    if strange:
+    unsupported = sorted({*jobs, job} - {"chief", "worker"})
+    if unsupported:
         raise _checks.UserError(
-            f"{VARIABLE}: only workers train, and it has {_json.printable(', '.join(strange))}"
+            f"{VARIABLE}: unsupported jobs: {_json.printable(', '.join(unsupported))}. Allowed:"
+            " chief, worker"
         )
     chiefs = jobs.get("chief", [])
-    before = len(chiefs) if job == "worker" else 0
-    cluster = Cluster((*chiefs, *jobs.get("worker", [])), before + index)
+    offset = len(chiefs) if job == "worker" else 0
+    cluster = Cluster((*chiefs, *jobs.get("worker", [])), offset + index)
     if len(cluster.hosts) != options.worker_replicas:
         raise _checks.UserError(
-            f"{VARIABLE} has {len(cluster.hosts)} workers for worker_replicas="
+            f"{VARIABLE} has {len(cluster.hosts)} workers, but worker_replicas="
             f"{options.worker_replicas}"
         )
     if not 0 <= cluster.task < len(cluster.hosts) or options.task not in (0, cluster.task):
         raise _checks.UserError(
-            f"{VARIABLE} makes this task {cluster.task} of {len(cluster.hosts)} workers, and"
+            f"{VARIABLE} makes this task {cluster.task} of {len(cluster.hosts)} workers, but"
             f" task={options.task}"
         )
     return cluster
 
 
 def _check_aggregation(options: StrategyOptions) -> None:
-    """Refuses steps that would be made of fewer or more gradients than one of each worker."""
-    asked, workers = options.replicas_to_aggregate, options.worker_replicas
-    if options.sync_replicas and asked != workers:
+    """Raises UserError unless a step aggregates exactly one gradient per worker."""
+    count, workers = options.replicas_to_aggregate, options.worker_replicas
+    if options.sync_replicas and count != workers:
         raise _checks.UserError(
-            f"replicas_to_aggregate={asked} has to be worker_replicas={workers}: no worker's"
-            " gradients are left out or taken twice"
+            f"replicas_to_aggregate={count} must equal worker_replicas={workers}: each step uses"
+            " one gradient per worker"
         )
-    if not options.sync_replicas and asked != 1:
-        raise _checks.UserError(f"replicas_to_aggregate={asked} needs sync_replicas")
+    if not options.sync_replicas and count != 1:
+        raise _checks.UserError(f"replicas_to_aggregate={count} needs sync_replicas")

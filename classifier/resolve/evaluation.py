@@ -1,4 +1,4 @@
-"""What follows from the options, the dataset and model_info.json for an evaluation."""
+"""Resolves an evaluation from the options, the dataset and model_info.json."""
 
 import dataclasses
 
@@ -12,16 +12,16 @@ from slim import _checks
 
 @dataclasses.dataclass(frozen=True)
 class ResolvedEvaluation:
-    """An evaluation, fully said.
+    """A resolved evaluation.
 
     Attributes:
       config: the options.
-      model: what is evaluated.
-      is_described: whether only the options say what that is.
-      dataset_name: what it is evaluated on.
+      model: the model to evaluate.
+      is_described: whether the model is described by the options only, without model_info.json.
+      dataset_name: name of the dataset to evaluate on.
       image_size: height and width of the images, in pixels.
-      num_images: images that will be looked at, each once.
-      num_batches: batches that they make; the last one may be smaller.
+      num_images: number of images; each is evaluated once.
+      num_batches: number of batches; the last one may be smaller.
     """
 
     config: EvalConfig
@@ -34,44 +34,40 @@ class ResolvedEvaluation:
 
     @property
     def use_moving_averages(self) -> bool:
-        """Whether the moving averages take the place of the weights."""
+        """Whether the moving averages of the weights are used."""
         return self.model.moving_average_decay is not None
 
 
 def check_evaluation(options: EvaluationOptions) -> None:
-    """Refuses the original's flags that have nothing to act on.
-
-    Raises:
-      UserError: if one of them is set.
-    """
+    """Raises UserError if an option of TF-Slim is set that is not supported."""
     if options.master:
         raise _checks.UserError(
-            f"master={options.master!r} is refused: evaluation runs in its own process and needs no"
-            " server; leave it out"
+            f"master={options.master!r} is not supported: evaluation runs in a single process."
+            " Remove it"
         )
 
 
 def evaluation(config: EvalConfig, info: ModelInfo | None) -> ResolvedEvaluation:
-    """Works out an evaluation.
+    """Resolves an evaluation.
 
     Args:
       config: the options.
-      info: what model_info.json says, if the checkpoint has one.
+      info: contents of model_info.json, or None if the checkpoint has none.
 
     Raises:
-      UserError: if the dataset is not there, an option contradicts `info`, nobody says what the
-        network is, it takes videos, or the classes of the dataset are not the model's.
+      UserError: if the dataset does not exist, an option contradicts `info`, the network is unknown
+        or expects videos, or the classes of the dataset and the model differ.
     """
-    name, data = evaluated_dataset(config, info), config.data
+    name, data = dataset_name(config, info), config.data
     facts = dataset_factory.get_facts(name, data.dataset_split_name, data.dataset_dir)
     return resolve_evaluation(config, info, facts)
 
 
-def evaluated_dataset(config: EvalConfig, info: ModelInfo | None) -> str:
+def dataset_name(config: EvalConfig, info: ModelInfo | None) -> str:
     """Returns the name of the dataset to evaluate on.
 
     Raises:
-      UserError: if neither the options nor the model information name one.
+      UserError: if neither the options nor model_info.json contain one.
     """
     name = config.data.dataset_name or (info.dataset_name if info else None)
     if name is None:
@@ -82,18 +78,17 @@ def evaluated_dataset(config: EvalConfig, info: ModelInfo | None) -> str:
 def resolve_evaluation(
     config: EvalConfig, info: ModelInfo | None, dataset: SplitFacts
 ) -> ResolvedEvaluation:
-    """Returns `evaluation(config, info)` on a split whose facts are known."""
-    found = model.trained_model(config.model, info, dataset)
-    model.check_images(found.model_name)
-    most = config.run.max_num_batches
-    batch_size = config.run.batch_size
-    num_images = min(dataset.num_samples, most * batch_size if most else dataset.num_samples)
+    """Returns `evaluation(config, info)` for a split whose facts are known."""
+    trained = model.trained_model(config.model, info, dataset)
+    model.check_images(trained.model_name)
+    limit, batch_size = config.run.max_num_batches, config.run.batch_size
+    num_images = min(dataset.num_samples, limit * batch_size if limit else dataset.num_samples)
     return ResolvedEvaluation(
         config=config,
-        model=found,
+        model=trained,
         is_described=info is None,
         dataset_name=dataset.name,
-        image_size=config.model.eval_image_size or found.image_size,
+        image_size=config.model.eval_image_size or trained.image_size,
         num_images=num_images,
         num_batches=-(-num_images // batch_size),
     )

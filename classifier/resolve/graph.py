@@ -1,4 +1,4 @@
-"""What follows from the options when a network's graph is written without weights."""
+"""Resolves the export of a network's graph without weights."""
 
 import dataclasses
 
@@ -10,22 +10,23 @@ from nets.nets_factory import NETWORKS
 from preprocessing import preprocessing_factory
 from slim import _checks
 
-# The original's defaults.
+# TF-Slim's defaults.
 MODEL_NAME = "inception_v3"
 DATASET_NAME = "imagenet"
 
 
 @dataclasses.dataclass(frozen=True)
 class ResolvedGraph:
-    """A graph without weights, fully said.
+    """A resolved graph without weights.
 
     Attributes:
-      model_name: the network.
-      num_classes: length of the logits.
-      input_shape: [batch, height, width, channels], for videos with frames second; None is any.
-      output_file: where to write it.
-      as_text: whether as text.
-      quantized: whether its layers round.
+      model_name: name of the network.
+      num_classes: number of logits.
+      input_shape: [batch, height, width, channels], or [batch, frames, height, width, channels] for
+        videos. None: any size.
+      output_file: path of the graph.
+      as_text: whether to write text instead of binary.
+      quantized: whether the layers round to 8 bits.
     """
 
     model_name: str
@@ -37,25 +38,25 @@ class ResolvedGraph:
 
 
 def graph(config: ExportConfig) -> ResolvedGraph:
-    """Works out a graph; of a dataset without a folder by what its table says.
+    """Resolves a graph. Without `dataset_dir`, the number of classes is the dataset's default.
 
     Args:
-      config: the options; `output_file` is given.
+      config: the options, with `output_file`.
 
     Raises:
-      UserError: if the dataset is not there, or an option does not fit it or the network, or needs
-        a checkpoint.
+      UserError: if the dataset does not exist, or an option does not fit the dataset or the
+        network, or needs a checkpoint.
     """
     check_inference(config.run)
-    name, folder = config.data.dataset_name or DATASET_NAME, config.data.dataset_dir
-    if folder is None:
+    name, dataset_dir = config.data.dataset_name or DATASET_NAME, config.data.dataset_dir
+    if dataset_dir is None:
         return resolve_graph(config, Classes(name, dataset_factory.get_spec(name).num_classes))
-    facts = dataset_factory.get_facts(name, "train", folder)
+    facts = dataset_factory.get_facts(name, "train", dataset_dir)
     return resolve_graph(config, Classes(name, facts.num_classes, facts.num_channels))
 
 
 def resolve_graph(config: ExportConfig, dataset: Classes) -> ResolvedGraph:
-    """Returns `graph(config)` of a dataset whose classes are known."""
+    """Returns `graph(config)` for a dataset whose classes are known."""
     run, model = config.run, config.model
     if model.moving_average_decay is not None:
         raise _checks.UserError(
@@ -63,8 +64,7 @@ def resolve_graph(config: ExportConfig, dataset: Classes) -> ResolvedGraph:
         )
     if config.data.dataset_split_name is not None:
         raise _checks.UserError(
-            "dataset_split_name needs checkpoint_path: a graph without weights is compared with"
-            " nothing"
+            "dataset_split_name needs checkpoint_path: a graph without weights has no accuracy"
         )
     name = _checks.one_of("model_name", model.model_name or MODEL_NAME, NETWORKS)
     is_video = check_videos(name, run)
@@ -87,42 +87,35 @@ def resolve_graph(config: ExportConfig, dataset: Classes) -> ResolvedGraph:
 
 
 def check_inference(options: ExportOptions) -> None:
-    """Refuses the original's flags for graphs that are not for inference.
-
-    Raises:
-      UserError: if one of them is set.
-    """
+    """Raises UserError if a graph for training is requested."""
     if options.is_training:
         raise _checks.UserError(
-            "is_training is refused: an export answers with the averages that batch norm kept and"
-            " without dropout; leave it out"
+            "is_training is not supported: exports are for inference. Remove it"
         )
 
 
 def check_videos(name: str, run: ExportOptions) -> bool:
-    """Returns whether a network takes videos.
+    """Returns whether a network expects videos.
 
     Raises:
-      UserError: if the options say otherwise, or want pictures to be prepared for it.
+      UserError: if the options contradict it, or select an input or a format for images.
     """
     is_video = NETWORKS[name].input_rank == 5
     if is_video and not run.is_video_model:
         raise _checks.UserError(
-            f"model_name={name!r} takes videos: give is_video_model, and num_frames if fixed"
+            f"model_name={name!r} expects videos. Add is_video_model, and num_frames if it is fixed"
         )
     if run.is_video_model and not is_video:
-        raise _checks.UserError(
-            f"model_name={name!r} takes images, not videos: leave is_video_model out"
-        )
+        raise _checks.UserError(f"model_name={name!r} expects images. Remove is_video_model")
     if is_video and run.input_type != "float_image":
         raise _checks.UserError(
-            f"input_type={run.input_type!r} is for images: model_name={name!r} takes preprocessed"
-            " videos"
+            f"input_type={run.input_type!r} is for images, but model_name={name!r} expects"
+            " preprocessed videos"
         )
-    others = [each for each in run.formats or () if FORMATS[each].no_videos]
-    if is_video and others:
+    image_formats = [each for each in run.formats or () if FORMATS[each].no_videos]
+    if is_video and image_formats:
         raise _checks.UserError(
-            f"formats={','.join(others)} is for images: model_name={name!r} takes videos, and"
-            f" {FORMATS[others[0]].no_videos}"
+            f"formats={','.join(image_formats)} is for images, but model_name={name!r} expects"
+            f" videos: {FORMATS[image_formats[0]].no_videos}"
         )
     return is_video

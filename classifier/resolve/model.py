@@ -1,7 +1,7 @@
-"""What a model is: by its own information, or else by the options and the dataset.
+"""Resolves a model from model_info.json, or else from the options and the dataset.
 
-What model_info.json says fills what the options leave out; an option that contradicts it is
-refused. The image size is no contradiction: convolutions take any.
+Options default to the values in model_info.json, and contradicting it is an error. The image size
+is an exception: convolutions accept any.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ from nets.nets_factory import NETWORKS
 from preprocessing import preprocessing_factory
 from slim import _checks
 
-NO_INFO = "there is no model_info.json beside the checkpoint"
+NO_INFO = "the checkpoint has no model_info.json"
 
 
 def describe(
@@ -33,17 +33,17 @@ def describe(
     """Returns the model of a network and a dataset.
 
     Args:
-      name: of the network.
-      dataset: the facts of the split, or its classes alone.
-      labels_offset: label that is class 0.
-      use_grayscale: whether images are turned to one channel.
-      preprocessing_name: of a preprocessing or a network; None for the network's own.
-      moving_average_decay: of the weights' averages, if there are any.
-      quantized: whether the layers round.
-      image_size: height and width, in pixels; None for the network's own.
+      name: name of the network.
+      dataset: facts of the split, or only its classes.
+      labels_offset: label of class 0.
+      use_grayscale: whether images are converted to one channel.
+      preprocessing_name: name of a preprocessing or a network. None: the network's default.
+      moving_average_decay: decay of the weights' moving averages. None: no averages.
+      quantized: whether the layers round to 8 bits.
+      image_size: height and width, in pixels. None: the network's default.
 
     Raises:
-      UserError: if no class is left or the preprocessing is not known.
+      UserError: if the offset removes all classes or the preprocessing is unknown.
     """
     preprocessing = preprocessing_factory.resolve_name(preprocessing_name or name)
     label_names: tuple[str, ...] = ()
@@ -71,79 +71,75 @@ def describe(
 
 
 def check_images(name: str) -> None:
-    """Refuses a network of videos where images come.
-
-    Raises:
-      UserError: if it takes videos.
-    """
+    """Raises UserError if a network expects videos."""
     if NETWORKS[name].input_rank == 5:
         raise _checks.UserError(
-            f"model_name={name!r} takes videos, and a dataset here holds images: choose a network"
-            " of images, or train this one by slim.learning.train, with batches of your own"
+            f"model_name={name!r} expects videos, but datasets contain images. Choose another"
+            " network, or train it with slim.learning.train and your own batches"
         )
 
 
 def trained_model(
-    given: ModelOptions, info: ModelInfo | None, dataset: SplitFacts | Classes
+    options: ModelOptions, info: ModelInfo | None, dataset: SplitFacts | Classes
 ) -> ModelInfo:
-    """Returns what a trained model is.
+    """Resolves a trained model.
 
     Args:
-      given: the options.
-      info: what model_info.json says, if the checkpoint has one.
-      dataset: what is known of the dataset.
+      options: options that describe the model.
+      info: contents of model_info.json, or None if the checkpoint has none.
+      dataset: facts of the dataset, or only its classes.
 
     Raises:
-      UserError: if an option contradicts `info`, nobody says what the network is, or the classes of
-        the dataset are not the model's.
+      UserError: if an option contradicts `info`, the network is unknown, or the classes of the
+        dataset and the model differ.
     """
     if info is None:
         return describe(
-            described_network(given),
+            described_network(options),
             dataset,
-            labels_offset=given.labels_offset or 0,
-            use_grayscale=bool(given.use_grayscale),
-            preprocessing_name=given.preprocessing_name,
-            moving_average_decay=given.moving_average_decay,
-            quantized=bool(given.quantize),
+            labels_offset=options.labels_offset or 0,
+            use_grayscale=bool(options.use_grayscale),
+            preprocessing_name=options.preprocessing_name,
+            moving_average_decay=options.moving_average_decay,
+            quantized=bool(options.quantize),
         )
-    problems = list(_contradictions(given, info)) or list(_other_classes(info, dataset))
+    problems = list(_contradictions(options, info)) or list(_other_classes(info, dataset))
     if problems:
         raise _checks.UserError("\n".join(problems))
-    # The weights as they were trained are an answer too.
-    return dataclasses.replace(info, quantized=info.quantized and given.quantize is not False)
+    # quantize=false selects the unrounded weights.
+    return dataclasses.replace(info, quantized=info.quantized and options.quantize is not False)
 
 
-def described_network(given: ModelOptions) -> str:
-    """Returns the network of a checkpoint that only the options describe.
+def described_network(options: ModelOptions) -> str:
+    """Returns the network of a checkpoint without model_info.json.
 
     Raises:
-      UserError: if they do not name one, or none that is known.
+      UserError: if the options name none, or an unknown one.
     """
-    if given.model_name is None:
+    if options.model_name is None:
         raise _checks.UserError(f"model_name is required: {NO_INFO}")
-    return _checks.one_of("model_name", given.model_name, NETWORKS)
+    return _checks.one_of("model_name", options.model_name, NETWORKS)
 
 
-def _contradictions(given: ModelOptions, info: ModelInfo) -> Iterator[str]:
-    preprocessing = given.preprocessing_name
-    wanted = {
-        "model_name": given.model_name,
-        "labels_offset": given.labels_offset,
-        "use_grayscale": given.use_grayscale,
-        "moving_average_decay": given.moving_average_decay,
+def _contradictions(options: ModelOptions, info: ModelInfo) -> Iterator[str]:
+    preprocessing = options.preprocessing_name
+    values = {
+        "model_name": options.model_name,
+        "labels_offset": options.labels_offset,
+        "use_grayscale": options.use_grayscale,
+        "moving_average_decay": options.moving_average_decay,
         "preprocessing_name": preprocessing and preprocessing_factory.resolve_name(preprocessing),
     }
-    for name, value in wanted.items():
+    for name, value in values.items():
         if value is not None and value != getattr(info, name):
             yield (
-                f"{name}={value!r} contradicts {getattr(info, name)!r} in model_info.json beside"
-                " the checkpoint; leave it out"
+                f"{name}={value!r} contradicts {getattr(info, name)!r} in the checkpoint's"
+                " model_info.json. Remove it"
             )
-    if given.quantize and not info.quantized:
+    if options.quantize and not info.quantized:
         yield (
-            "quantize needs a run with quantize_delay: by model_info.json beside the checkpoint,"
-            " this one has learned no ranges; leave it out"
+            "quantize needs a run with quantize_delay: according to model_info.json, this one has"
+            " no quantization ranges. Remove it"
         )
 
 
@@ -153,12 +149,12 @@ def _other_classes(info: ModelInfo, dataset: SplitFacts | Classes) -> Iterator[s
     num_classes = classes.num_classes(dataset, info.labels_offset)
     if num_classes != info.num_classes:
         yield (
-            f"dataset {dataset.name!r} has {num_classes} classes, the model {info.num_classes}"
+            f"dataset {dataset.name!r} has {num_classes} classes, the model has {info.num_classes}"
             f" (both with labels_offset={info.labels_offset})"
         )
         return
     names = classes.label_names(dataset, info.labels_offset)
-    for index, (ours, theirs) in enumerate(zip(info.label_names, names, strict=False)):
-        if ours != theirs:
-            yield f"class {index} is {ours!r} in the model and {theirs!r} in {dataset.name!r}"
+    for index, (trained, actual) in enumerate(zip(info.label_names, names, strict=False)):
+        if trained != actual:
+            yield f"class {index} is {trained!r} in the model and {actual!r} in {dataset.name!r}"
             return

@@ -1,4 +1,4 @@
-"""What follows from the options and model_info.json for a prediction."""
+"""Resolves a prediction from the options and model_info.json."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ from slim import _checks
 
 @dataclasses.dataclass(frozen=True)
 class ResolvedPrediction:
-    """A prediction, fully said: the options, the model, and how many classes to name."""
+    """A resolved prediction: the options, the model and the number of classes to print."""
 
     config: PredictConfig
     model: ModelInfo
@@ -17,14 +17,14 @@ class ResolvedPrediction:
 
 
 def prediction(config: PredictConfig, info: ModelInfo | None) -> ResolvedPrediction:
-    """Works out a prediction.
+    """Resolves a prediction.
 
     Raises:
-      UserError: if there is no model information.
+      UserError: if the checkpoint has no model_info.json.
     """
     if info is None:
         raise _checks.UserError(
-            f"checkpoint_path={config.checkpoint_path!r} has no model_info.json beside it:"
-            " only a folder that train_image_classifier.py made says what its classes are"
+            f"checkpoint_path={config.checkpoint_path!r} has no model_info.json. Use a directory"
+            " that train_image_classifier.py wrote"
         )
     return ResolvedPrediction(config, info, min(config.top_k, info.num_classes))

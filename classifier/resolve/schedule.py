@@ -1,7 +1,4 @@
-"""The learning rate of a run, worked out to the last step.
-
-No TensorFlow: pure functions of the options and the number of images.
-"""
+"""Resolves the learning rate schedule of a run; no TensorFlow."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -12,19 +9,19 @@ from slim import _checks
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """How the learning rate changes over a run, in steps.
+    """A resolved learning rate schedule, in steps.
 
     Attributes:
       kind: one of `classifier.config.schedule.DECAYS`.
-      learning_rate: the first one.
-      end_learning_rate: the last one of a polynomial or cosine decay.
-      decay_factor: of each exponential step.
-      decay_steps: of one exponential step, or of the whole polynomial or cosine decay.
-      boundaries: after which the piecewise learning rate changes.
-      rates: the piecewise learning rates, the first one included.
-      warmup_steps: over which the learning rate rises from 0.
-      multipliers: factor of the learning rate by scope.
-      words: the schedule in words.
+      learning_rate: initial learning rate.
+      end_learning_rate: final learning rate of a polynomial or cosine decay.
+      decay_factor: factor of one exponential decay.
+      decay_steps: steps of one exponential decay, or of the complete polynomial or cosine decay.
+      boundaries: steps after which the piecewise learning rate changes.
+      rates: piecewise learning rates, including the initial one.
+      warmup_steps: steps over which the learning rate rises linearly from 0.
+      multipliers: learning rate multiplier by scope.
+      words: description of the schedule.
     """
 
     kind: str
@@ -42,14 +39,14 @@ class Schedule:
 def resolve_schedule(
     options: ScheduleOptions, num_samples: int, batch_size: int, clones: int, aggregated: int = 1
 ) -> Schedule:
-    """Works out a schedule.
+    """Resolves a schedule.
 
     Args:
-      options: the schedule.
-      num_samples: images of the split.
-      batch_size: images of a step on one clone.
-      clones: how many there are.
-      aggregated: workers whose batches decay_per_clone counts together.
+      options: options of the schedule.
+      num_samples: number of images in the split.
+      batch_size: batch size per clone.
+      clones: number of clones of all workers.
+      aggregated: number of workers whose batches `decay_per_clone` counts together.
 
     Raises:
       UserError: if a decay is shorter than a step.
@@ -59,7 +56,7 @@ def resolve_schedule(
     if decay_steps < 1 and options.learning_rate_decay_type not in ("fixed", "piecewise"):
         raise _checks.UserError(
             f"num_epochs_per_decay={options.num_epochs_per_decay:g} is less than one step:"
-            f" {num_samples} images make {num_samples / counted:g} steps of {counted} images"
+            f" {num_samples} images are {num_samples / counted:g} steps of {counted} images"
         )
     epoch = num_samples / counted
     boundaries = options.piecewise_steps or tuple(
@@ -88,11 +85,11 @@ def _rates(options: ScheduleOptions) -> tuple[float, ...]:
     if options.learning_rate_decay_type != "piecewise":
         return ()
     changes = len(options.piecewise_epochs or options.piecewise_steps)
-    falling = (
+    decayed = (
         options.learning_rate * options.learning_rate_decay_factor**number
         for number in range(1, changes + 1)
     )
-    return (options.learning_rate, *(options.piecewise_rates or falling))
+    return (options.learning_rate, *(options.piecewise_rates or decayed))
 
 
 def _multipliers(items: tuple[str, ...]) -> dict[str, float]:
@@ -103,17 +100,17 @@ def _multipliers(items: tuple[str, ...]) -> dict[str, float]:
 def _words(options: ScheduleOptions, schedule: Schedule) -> list[str]:
     words = []
     if options.warmup_steps:
-        words.append(f"LR rises for {options.warmup_steps} steps")
+        words.append(f"LR warmup for {options.warmup_steps} steps")
     elif options.warmup_epochs:
         words.append(
-            f"LR rises for {options.warmup_epochs:g} epochs = {schedule.warmup_steps:.10g} steps"
+            f"LR warmup for {options.warmup_epochs:g} epochs = {schedule.warmup_steps:.10g} steps"
         )
-    is_counted = options.decay_per_clone and options.is_in_epochs
-    per_clone = " (epochs of one clone's batches)" if is_counted else ""
-    return [*words, _decay_in_words(options, schedule) + per_clone]
+    is_per_clone = options.decay_per_clone and options.is_in_epochs
+    note = " (epochs of one clone's batches)" if is_per_clone else ""
+    return [*words, _describe_decay(options, schedule) + note]
 
 
-def _decay_in_words(options: ScheduleOptions, schedule: Schedule) -> str:
+def _describe_decay(options: ScheduleOptions, schedule: Schedule) -> str:
     rate, end = f"LR {schedule.learning_rate:g}", f"{schedule.end_learning_rate:g}"
     span = f"{schedule.decay_steps} steps"
     if options.decay_steps is None:
@@ -122,9 +119,9 @@ def _decay_in_words(options: ScheduleOptions, schedule: Schedule) -> str:
         case "exponential":
             return f"{rate} x{schedule.decay_factor:g} every {span}"
         case "polynomial":
-            return f"{rate} to {end} in {span}"
+            return f"{rate} to {end} linearly in {span}"
         case "cosine":
-            return f"{rate} to {end} by a cosine in {span}"
+            return f"{rate} to {end} along a cosine in {span}"
         case "piecewise":
             pairs = zip(schedule.boundaries, schedule.rates[1:], strict=True)
             changes = ", ".join(f"{value:g} after step {step}" for step, value in pairs)

@@ -1,7 +1,4 @@
-"""What follows from the options and the facts of a training run.
-
-No TensorFlow; `resolve_training`, a pure function, does not look at the disk either.
-"""
+"""Resolves a training run from the options and the dataset; no TensorFlow."""
 
 import dataclasses
 import math
@@ -19,27 +16,27 @@ from nets.nets_factory import NETWORKS
 from preprocessing import preprocessing_factory
 from slim import _checks
 
-# What config.json has of the schedule, beside its options.
+# Attributes of the schedule in config.json; the others are options.
 _SCHEDULE_IN_CONFIG = ("decay_steps", "boundaries", "rates", "warmup_steps", "words")
 
 
 @dataclasses.dataclass(frozen=True)
 class ResolvedRun:
-    """A training run, fully said.
+    """A resolved training run.
 
     Attributes:
       config: the options.
-      model: for model_info.json, without versions.
-      num_samples: images of the split.
-      global_batch_size: images a step, over all clones and workers and all that they accumulate.
+      model: contents of model_info.json, without versions.
+      num_samples: number of images in the split.
+      global_batch_size: images per step, of all clones, workers and accumulated batches.
       steps_per_epoch: steps for as many images as the split has.
-      number_of_steps: where training ends; None: it does not.
-      schedule: of the learning rate.
-      eval_every_steps: steps between two evaluations inside training, at least 1; 0: none.
-      save_every_steps: steps between two checkpoints; 0: they are not saved by steps.
-      quantize_delay: steps before a network that rounds does so; -1: it never does.
-      summary: batch, epoch and schedule in words.
-      class_weights: how much each class counts in the loss; empty: all the same.
+      number_of_steps: number of training steps. None: unlimited.
+      schedule: learning rate schedule.
+      eval_every_steps: steps between two evaluations during training. 0: no evaluation.
+      save_every_steps: steps between two checkpoints. 0: not saved by steps.
+      quantize_delay: steps before the layers start rounding to 8 bits. -1: never.
+      summary: description of batch, epoch and schedule.
+      class_weights: weight of each class in the loss. Empty: all have the weight 1.
     """
 
     config: TrainConfig
@@ -56,7 +53,7 @@ class ResolvedRun:
     class_weights: tuple[float, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns it as config.json has it: the options by name, and what follows from them."""
+        """Returns the contents of config.json: the options and the values resolved from them."""
         resolved = {
             field.name: getattr(self, field.name)
             for field in dataclasses.fields(self)
@@ -70,13 +67,12 @@ class ResolvedRun:
 
 
 def training_run(config: TrainConfig) -> ResolvedRun:
-    """Works out a training run.
+    """Resolves a training run.
 
     Raises:
-      UserError: if the dataset is not there, a name is not known, the network takes videos, no
-        class is left, a decay is shorter than a step, steps behind the end are to be profiled, the
-        preprocessing lacks a distortion that is chosen, or the weights of the classes cannot be
-        read.
+      UserError: if the dataset does not exist, a name is unknown, the network expects videos, the
+        offset removes all classes, a decay is shorter than a step, steps after the end are
+        profiled, the preprocessing does not support a distortion, or the class weights are invalid.
     """
     data = config.data
     facts = dataset_factory.get_facts(data.dataset_name, data.dataset_split_name, data.dataset_dir)
@@ -90,14 +86,16 @@ def training_run(config: TrainConfig) -> ResolvedRun:
 
 
 def resolve_training(config: TrainConfig, dataset: SplitFacts) -> ResolvedRun:
-    """Returns `training_run(config)` on a split whose facts are known, but for the weights of the
-    classes."""
+    """Returns `training_run(config)` for a split whose facts are known, without class weights.
+
+    It is a pure function and reads no files.
+    """
     name = _checks.one_of("model_name", config.network.model_name, NETWORKS)
     model.check_images(name)
     strategy = config.strategy
     clones = strategy.num_clones * strategy.worker_replicas
-    of_a_clone = config.data.batch_size * config.step.accumulate_steps
-    steps_per_epoch = dataset.num_samples / (of_a_clone * clones)
+    clone_batch_size = config.data.batch_size * config.step.accumulate_steps
+    steps_per_epoch = dataset.num_samples / (clone_batch_size * clones)
     quantize_delay = _quantize_delay(config.step, steps_per_epoch)
     info = model.describe(
         name,
@@ -112,31 +110,31 @@ def resolve_training(config: TrainConfig, dataset: SplitFacts) -> ResolvedRun:
     preprocessing_factory.check_switches(info.preprocessing_name, config.augmentation.switches)
     aggregated = strategy.replicas_to_aggregate if strategy.sync_replicas else 1
     schedule = resolve_schedule(
-        config.schedule, dataset.num_samples, of_a_clone, clones, aggregated
+        config.schedule, dataset.num_samples, clone_batch_size, clones, aggregated
     )
-    end = _end(config, steps_per_epoch)
-    _check_profiled(config.reporting.profile_steps, end)
+    number_of_steps = _number_of_steps(config, steps_per_epoch)
+    _check_profiled(config.reporting.profile_steps, number_of_steps)
     return ResolvedRun(
         config=config,
         model=info,
         num_samples=dataset.num_samples,
-        global_batch_size=of_a_clone * clones,
+        global_batch_size=clone_batch_size * clones,
         steps_per_epoch=steps_per_epoch,
-        number_of_steps=end,
+        number_of_steps=number_of_steps,
         schedule=schedule,
         eval_every_steps=config.validation.eval_every_steps
         or _every(config.validation.eval_every_epochs * steps_per_epoch),
         save_every_steps=config.saving.save_interval_steps
         or _every(config.saving.save_interval_epochs * steps_per_epoch),
         quantize_delay=quantize_delay,
-        summary=_in_words(config, steps_per_epoch, schedule),
+        summary=_summary(config, steps_per_epoch, schedule),
     )
 
 
-def _check_profiled(steps: tuple[int, ...] | None, end: int | None) -> None:
-    if steps is not None and end is not None and steps[1] > end:
+def _check_profiled(steps: tuple[int, ...] | None, number_of_steps: int | None) -> None:
+    if steps is not None and number_of_steps is not None and steps[1] > number_of_steps:
         raise _checks.UserError(
-            f"profile_steps={steps[0]},{steps[1]} goes beyond the run's {end} steps"
+            f"profile_steps={steps[0]},{steps[1]} exceeds the run's {number_of_steps} steps"
         )
 
 
@@ -149,20 +147,20 @@ def _quantize_delay(step: StepOptions, steps_per_epoch: float) -> int:
     return step.quantize_delay if epochs is None else round(epochs * steps_per_epoch)
 
 
-def _end(config: TrainConfig, steps_per_epoch: float) -> int | None:
+def _number_of_steps(config: TrainConfig, steps_per_epoch: float) -> int | None:
     epochs = config.run.max_number_of_epochs
     return config.run.max_number_of_steps if epochs is None else math.ceil(epochs * steps_per_epoch)
 
 
-def _in_words(config: TrainConfig, steps_per_epoch: float, schedule: Schedule) -> str:
+def _summary(config: TrainConfig, steps_per_epoch: float, schedule: Schedule) -> str:
     batch, strategy = config.data.batch_size, config.strategy
     counts = {
         "workers": strategy.worker_replicas,
         "clones": strategy.num_clones,
         "accumulated": config.step.accumulate_steps,
     }
-    factors = [f"{count} {what}" for what, count in counts.items() if count > 1]
+    factors = [f"{count} {unit}" for unit, count in counts.items() if count > 1]
     product = " x ".join([*factors, str(batch)])
     total = batch * math.prod(counts.values())
-    words = [f"global batch {total} = {product}"] if factors else []
-    return "; ".join([*words, f"1 epoch = {steps_per_epoch:.10g} steps", schedule.words])
+    parts = [f"global batch {total} = {product}"] if factors else []
+    return "; ".join([*parts, f"1 epoch = {steps_per_epoch:.10g} steps", schedule.words])

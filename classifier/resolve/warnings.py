@@ -1,4 +1,4 @@
-"""What a run, an evaluation or an export warns of, though nothing is wrong enough to refuse it."""
+"""Warnings of training, evaluation and export."""
 
 from collections.abc import Iterator
 
@@ -6,19 +6,19 @@ from classifier.model_info import ModelInfo
 from classifier.resolve.training import ResolvedRun
 from nets import published
 
-# Its labels are those that the published checkpoints were trained with.
+# The published checkpoints were trained with its labels.
 _PUBLISHED_DATASET = "imagenet"
-# An epsilon of rmsprop, and a learning rate, that do not go together.
+# RMSProp with a smaller epsilon and a larger learning rate is likely to diverge.
 _SMALL_EPSILON, _LARGE_RATE = 0.1, 0.01
 
 
 def of_training(resolved: ResolvedRun, undescribed: str | None) -> Iterator[str]:
-    """Yields which options have nothing to act on or do not go together, and what contradicts the
-    checkpoint that a new run starts from.
+    """Yields options without effect, risky combinations, and contradictions to the checkpoint.
 
     Args:
       resolved: the run.
-      undescribed: the checkpoint's prefix, if there is one and no model_info.json beside it.
+      undescribed: prefix of the checkpoint from which a new run starts, if it has no
+        model_info.json.
     """
     config = resolved.config
     yield from config.optimizer.without_effect()
@@ -29,39 +29,37 @@ def of_training(resolved: ResolvedRun, undescribed: str | None) -> Iterator[str]
     is_small = optimizer.opt_epsilon <= _SMALL_EPSILON
     if optimizer.optimizer == "rmsprop" and is_small and rate >= _LARGE_RATE:
         yield (
-            f"with opt_epsilon={optimizer.opt_epsilon:g}, rmsprop divides each gradient by its"
-            f" usual size, which 1.0 does not: learning_rate={rate:g} may be far too high; try"
-            " a tenth"
+            f"with opt_epsilon={optimizer.opt_epsilon:g}, rmsprop normalizes each gradient, unlike"
+            f" with 1.0: learning_rate={rate:g} may be far too high, try a tenth"
         )
     if config.loss.class_weights == "auto" and config.data.balanced_sampling:
         yield (
-            "class_weights=auto and balanced_sampling both make up for classes with few images:"
-            " together they count these too much"
+            "class_weights=auto and balanced_sampling both compensate for rare classes: together"
+            " they overweight them"
         )
 
 
 def of_checkpoint(
-    prefix: str, model: ModelInfo, image_size: tuple[int, int], averages_left: bool
+    prefix: str, model: ModelInfo, image_size: tuple[int, int], has_unused_averages: bool
 ) -> Iterator[str]:
-    """Yields what contradicts a checkpoint that only the options describe.
+    """Yields contradictions to a checkpoint without model_info.json.
 
     Args:
-      prefix: of the checkpoint.
-      model: what the options make of it.
+      prefix: prefix of the checkpoint.
+      model: model that the options describe.
       image_size: height and width in use, in pixels.
-      averages_left: whether it has moving averages that are not used.
+      has_unused_averages: whether the checkpoint has moving averages that are not used.
     """
     yield from contradictions(prefix, model, image_size)
-    if averages_left:
+    if has_unused_averages:
         yield (
-            "the checkpoint has moving averages of its weights, which are left out: give"
-            " moving_average_decay=0.9999 to use them (they are as they were kept, whatever the"
-            " number)"
+            "the checkpoint has moving averages of its weights, which are not used. To use them,"
+            " pass --moving_average_decay=0.9999 (any value selects the saved averages)"
         )
 
 
 def contradictions(prefix: str, model: ModelInfo, image_size: tuple[int, int]) -> Iterator[str]:
-    """Yields what is not how a checkpoint has to be used, if it is a published one."""
+    """Yields options that differ from the training of a published checkpoint."""
     yield from published.contradictions(
         prefix,
         model.preprocessing_name,
