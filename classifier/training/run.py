@@ -174,5 +174,5 @@ def _out_of_memory(resolved: ResolvedRun, error: tf.errors.ResourceExhaustedErro
     allocation = re.search(r"OOM when allocating tensor with shape\S*", str(error.message))
     return (
         f"out of memory with {info.model_name} at batch_size={batch_size}, {height}x{width} images"
-        f"{f' ({allocation.group()})' if allocation else ''}. Try {advice}"
+        f"{f' ({allocation.group()})' if allocation else ''}. Try {advice}; the last checkpoint is intact"
     )

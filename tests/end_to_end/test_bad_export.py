@@ -92,15 +92,15 @@ WRONG = {
     "output in /proc": ("--output_dir=/proc/out", "/proc/out"),
     "output is a file": (file_in_the_way, "is a file, not a folder"),
     "unknown format": ("--formats=frozen_bp", "did you mean 'frozen_pb'"),
-    "training": ("--is_training", "is_training is refused"),
+    "training": ("--is_training", "is_training is not supported"),
     "quantize": ("--quantize", "quantize needs a run with quantize_delay"),
     "existing version": (existing_version, "saved_model/60 exists; remove it, or choose another"),
     "unknown end point": ("--formats=frozen_pb --final_endpoint=con2", "did you mean 'conv2'"),
     "no evaluation": ("--eval_json=/nowhere.json", "is not a file that eval_image_classifier.py"),
     "wrong input type": ("--input_type=float", "did you mean 'float_image'"),
-    "video network": (a_video_network, "takes videos"),
+    "video network": (a_video_network, "expects videos"),
     "small images": ("--image_size=2", "image_size=2,2 does not fit lenet, whose own is 28"),
-    "video flag": ("--is_video_model", "takes images, not videos: leave is_video_model out"),
+    "video flag": ("--is_video_model", "expects images. Remove is_video_model"),
 }
 
 

@@ -202,7 +202,7 @@ def test_images_of_a_size_that_the_preprocessing_cannot_give(train, digits, tmp_
 def test_a_network_of_videos(train, digits, tmp_path):
     code, _, errors = train(tmp_path / "run", digits, model_name="s3dg")
     assert (code, len(errors)) == (2, 1)
-    assert "takes videos" in errors[0]
+    assert "expects videos" in errors[0]
     assert "train this one by slim.learning.train, with batches of your own" in errors[0]
 
 
@@ -271,7 +271,7 @@ def test_starts_from_a_checkpoint_and_trains_one_scope(train, digits, two_checkp
     }
 
 
-SAME = "--batch_size=8 --accumulate_steps=2 goes on with the same global batch"
+SAME = "--batch_size=8 --accumulate_steps=2 keeps the same global batch"
 OTHERS = "a smaller --train_image_size, --recompute_gradients, or --trainable_scopes"
 
 

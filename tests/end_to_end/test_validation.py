@@ -45,7 +45,7 @@ def test_it_evaluates_on_time_and_at_the_end(validated):
     assert list(found) == [20, 40, 50]
     assert all(line["eval_num_images"] == 360 for line in found.values())
     assert said.count("validation accuracy") == 3
-    assert "step 20: validation, the best so far" in said
+    assert "step 20 evaluated on validation, best so far" in said
 
 
 def test_one_event_file_has_all_evaluations(validated):
@@ -78,7 +78,7 @@ def test_the_accuracy_without_averaging_stands_beside_it(validated, digits, tmp_
     assert found["eval_raw_accuracy"] == wanted["accuracy"]
     assert found["eval_raw_loss"] == pytest.approx(wanted["loss"], rel=1e-5)
     assert found["eval_raw_loss"] != found["eval_loss"]
-    assert f"without averaging the weights: accuracy {wanted['accuracy']:.3f}" in said
+    assert f"without moving averages: accuracy {wanted['accuracy']:.3f}" in said
 
 
 def test_the_best_checkpoint_is_kept(validated):
@@ -118,7 +118,7 @@ def test_an_evaluation_that_a_crash_left_out_is_made_up_for(validated, digits):
 def test_early_stopping_ends_the_run_and_holds_when_it_is_called_again(tmp_path, digits):
     more = {"learning_rate": 1e-30, "early_stopping_patience": 2, "moving_average_decay": ""}
     said = train(tmp_path, digits, 500, **more)
-    assert "stopped early at step 60: no better accuracy in 2 evaluations (best" in said
+    assert "stopped early at step 60: accuracy did not improve in 2 evaluations (best" in said
     assert list(evaluations(tmp_path)) == [20, 40, 60]
     assert "stopped early at step 60" in train(tmp_path, digits, 500, **more)
     assert list(evaluations(tmp_path)) == [20, 40, 60]

@@ -95,7 +95,7 @@ def test_two_workers_train_as_two_clones(digits, of_clones, tmp_path):
     assert sorted(ours) == sorted(theirs)
     for name, value in theirs.items():
         np.testing.assert_allclose(ours[name], value, atol=1e-5, err_msg=name)
-    assert "2 workers take every step together, with or without sync_replicas" in chief[0]
+    assert "workers: 2, synchronous with or without --sync_replicas" in chief[0]
     assert "global batch 16 = 2 workers x 8" in chief[0]
     # The other one says that it waits, and writes nothing.
     assert other[0].splitlines()[0].startswith("worker 1 of 127.0.0.1:")
@@ -142,7 +142,7 @@ def test_workers_may_be_named_by_tf_config(digits, of_clones, tmp_path):
     assert "step 2/2" in told[0][0]
     np.testing.assert_allclose(losses(tmp_path / "run"), losses(of_clones)[:2], rtol=1e-5)
     failed = finish([start([*flags, "--replicas_to_aggregate=1"])], code=2)
-    assert "replicas_to_aggregate=1 has to be worker_replicas=2" in failed[0][1]
+    assert "replicas_to_aggregate=1 must equal worker_replicas=2" in failed[0][1]
 
 
 def test_more_workers_than_shards(digits, tmp_path):

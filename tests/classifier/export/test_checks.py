@@ -152,12 +152,12 @@ def test_a_folder_in_the_way_is_seen_before_anything_is_written(lenet_run, tmp_p
         ({"max_drop": 2.0}, "max_drop needs a quantized format"),
         (
             {"max_drop": 2.0, "formats": ("tflite_float16",)},
-            "max_drop needs dataset_dir: accuracy is measured on real images",
+            "max_drop needs dataset_dir: accuracy is measured on the dataset",
         ),
         ({"calibration_images": 9}, "calibration_images needs formats=tflite_int8"),
         ({"formats": ("tflit",)}, "formats='tflit' is not known; did you mean 'tflite"),
         ({"dataset_split_name": "train"}, "dataset_split_name needs dataset_dir"),
-        ({"dataset_name": "digits"}, "dataset_name needs dataset_dir: model_info.json beside"),
+        ({"dataset_name": "digits"}, "dataset_name needs dataset_dir: the classes are read"),
     ],
 )
 def test_options_of_the_comparison_that_do_not_go_together(lenet_run, tmp_path, values, message):

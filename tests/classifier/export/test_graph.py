@@ -151,13 +151,13 @@ def test_the_originals_options():
     [
         ({"moving_average_decay": 0.9}, "moving_average_decay needs checkpoint_path"),
         ({"dataset_split_name": "a"}, "dataset_split_name needs checkpoint_path: a graph without"),
-        ({"model_name": "i3d"}, "model_name='i3d' takes videos: give is_video_model"),
+        ({"model_name": "i3d"}, "model_name='i3d' expects videos. Add is_video_model"),
         (
             {"model_name": "lenet", "is_video_model": True},
-            "takes images, not videos: leave is_video_model out",
+            "expects images. Remove is_video_model",
         ),
-        ({"classes": None}, "dataset_dir is required: only the folder of 'imagenet' says its"),
-        ({"labels_offset": 1001}, "labels_offset=1001 leaves none of the 1001 classes"),
+        ({"classes": None}, "dataset_dir is required to read the classes of 'imagenet'"),
+        ({"labels_offset": 1001}, "labels_offset=1001 removes all 1001 classes"),
     ],
 )
 def test_what_does_not_fit_the_network_is_refused(values, message):
@@ -200,7 +200,9 @@ def test_options_that_do_not_go_together(values, message):
     "place", [{"output_file": "f"}, {"checkpoint_path": "c", "output_dir": "o"}]
 )
 def test_what_is_not_inference_is_refused(place):
-    with pytest.raises(_checks.UserError, match="is_training is refused: .*averages that batch"):
+    with pytest.raises(
+        _checks.UserError, match="is_training is not supported: exports are for inf"
+    ):
         exporting.run(config(**place, is_training=True))
 
 

@@ -51,7 +51,7 @@ def test_averages_are_used_or_told(tmp_path, capsys, decay):
     said = capsys.readouterr().out
     kind = "the moving averages of the weights" if decay else "the weights"
     assert f"classes: {kind} of step 1234\n" in said
-    told = "warning: the checkpoint has moving averages of its weights, which are left out: give"
+    told = "warning: the checkpoint has moving averages of its weights, which are not used"
     assert (told in said) == (decay is None)
 
 

@@ -142,4 +142,6 @@ def test_images_are_prepared_side_by_side(found, averaged, monkeypatch, threads)
 def test_a_server_is_refused(evaluate, averaged):
     told = evaluate(averaged, master="grpc://a:1")
     assert (told.code, len(told.err)) == (2, 1)
-    assert "master='grpc://a:1' is refused: evaluation runs in its own process" in told.err[0]
+    assert (
+        "master='grpc://a:1' is not supported: evaluation runs in a single process" in told.err[0]
+    )

@@ -107,7 +107,7 @@ def test_a_run_trains_on_them(train, tmp_path, address):
     told = train(tmp_path / "skip", data_service=address, on_bad_image="skip")
     assert (told.code, told.err) == (
         2,
-        ["train: on_bad_image=skip needs the batches to be made here, without data_service"],
+        ["train: on_bad_image=skip is not supported with data_service"],
     )
 
 

@@ -1,4 +1,4 @@
-"""What the first lines of a run say."""
+"""Startup report of a run."""
 
 import re
 
@@ -9,50 +9,50 @@ from classifier.training.hooks import startup
 
 
 @pytest.mark.parametrize(
-    "gpus, devices, words",
+    "gpus, devices, description",
     [
-        ([], ["/device:CPU:0"], f"CPU:0 (TensorFlow {tf.__version__} sees no GPU)"),
+        ([], ["/device:CPU:0"], f"CPU:0 (no GPU visible to TensorFlow {tf.__version__})"),
         # As with --clone_on_cpu.
         (["gpu"], ["/device:CPU:0", "/device:CPU:1"], "CPU:0, CPU:1"),
         (["gpu"], ["/device:GPU:0"], "GPU:0"),
     ],
 )
-def test_devices_in_words(monkeypatch, gpus, devices, words):
+def test_description_of_devices(monkeypatch, gpus, devices, description):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus)
-    assert startup.in_words(devices) == words
+    assert startup.describe_devices(devices) == description
 
 
-def test_options_that_have_nothing_to_act_on(train, tmp_path):
-    given = {"optimizer": "adam", "momentum": 0.8, "decay_steps": 5, "decay_per_clone": True}
-    told = train(tmp_path, max_number_of_steps=1, **given)
-    assert told.code == 0, told.err
-    idle, schedule = [line for line in told.out if line.startswith("warning: ")]
-    assert idle.startswith("warning: momentum=0.8 has nothing to act on: optimizer=adam; adam has ")
-    assert schedule.startswith("warning: decay_per_clone has nothing to act on: no duration of the")
+def test_options_without_effect_are_a_warning(train, tmp_path):
+    flags = {"optimizer": "adam", "momentum": 0.8, "decay_steps": 5, "decay_per_clone": True}
+    result = train(tmp_path, max_number_of_steps=1, **flags)
+    assert result.code == 0, result.err
+    optimizer, schedule = [line for line in result.out if line.startswith("warning: ")]
+    assert "momentum=0.8 has n" in optimizer
+    assert "decay_per_clone has n" in schedule
 
 
-def test_a_begun_run_says_what_it_leaves_unused(train, tmp_path):
-    told = train(tmp_path / "run", max_number_of_steps=1)
-    (threads,) = [line for line in told.out if line.startswith("images prepared side by side")]
-    assert threads.endswith("(num_preprocessing_threads; 4 in the original)")
-    gone = tmp_path / "gone"
-    told = train(
-        tmp_path / "run", max_number_of_steps=2, checkpoint_path=gone, num_preprocessing_threads=2
-    )
-    assert not any(line.startswith("images prepared side by side") for line in told.out)
-    (origin,) = [line for line in told.out if line.startswith("Resuming ")]
-    assert re.search(r"model\.ckpt-1, saved 0:0\d:\d\d ago\); checkpoint_path=", origin)
-    assert origin.endswith(f"={gone} is not used, for the run has begun (restart begins it anew)")
+def test_a_resumed_run_ignores_the_checkpoint_path(train, tmp_path):
+    result = train(tmp_path / "run", max_number_of_steps=1)
+    assert "preprocessing threads: auto (TF-Slim: 4)" in result.out
+    missing = tmp_path / "missing"
+    result = train(
+        tmp_path / "run", max_number_of_steps=2, checkpoint_path=missing,
+        num_preprocessing_threads=2,
+    )  # fmt: skip
+    assert not any(line.startswith("preprocessing threads") for line in result.out)
+    (origin,) = [line for line in result.out if line.startswith("Resuming ")]
+    assert re.search(r"model\.ckpt-1, saved 0:0\d:\d\d ago\); --checkpoint_path=", origin)
+    assert origin.endswith(f"={missing} is ignored (to start over from it, pass --restart)")
 
 
 @pytest.mark.slow
-def test_rmsprop_with_a_small_epsilon_and_a_large_learning_rate(train, tmp_path):
+def test_rmsprop_with_a_small_epsilon_and_a_large_learning_rate_is_a_warning(train, tmp_path):
     def warnings(name, **more):
-        told = train(tmp_path / name, max_number_of_steps=1, optimizer="rmsprop", **more)
-        return [line for line in told.out if line.startswith("warning: with opt_epsilon")]
+        result = train(tmp_path / name, max_number_of_steps=1, optimizer="rmsprop", **more)
+        return [line for line in result.out if line.startswith("warning: with opt_epsilon")]
 
-    (told,) = warnings("both", opt_epsilon=1e-8, learning_rate=0.01)
-    assert "opt_epsilon=1e-08, rmsprop divides" in told
-    assert told.endswith("learning_rate=0.01 may be far too high; try a tenth")
-    assert warnings("original", learning_rate=0.01) == []
+    (warning,) = warnings("both", opt_epsilon=1e-8, learning_rate=0.01)
+    assert "opt_epsilon=1e-08, rmsprop normalizes" in warning
+    assert warning.endswith("learning_rate=0.01 may be far too high, try a tenth")
+    assert warnings("defaults", learning_rate=0.01) == []
     assert warnings("small", opt_epsilon=1e-8, learning_rate=0.001) == []
