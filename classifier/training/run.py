@@ -172,7 +172,8 @@ def _out_of_memory(resolved: ResolvedRun, error: tf.errors.ResourceExhaustedErro
             f" (--batch_size={smaller} --accumulate_steps={parts} keeps the same global batch)"
         )
     allocation = re.search(r"OOM when allocating tensor with shape\S*", str(error.message))
+    where = f" ({allocation.group()})" if allocation else ""
     return (
         f"out of memory with {info.model_name} at batch_size={batch_size}, {height}x{width} images"
-        f"{f' ({allocation.group()})' if allocation else ''}. Try {advice}; the last checkpoint is intact"
+        f"{where}. Try {advice}; the last checkpoint is intact"
     )
