@@ -1,4 +1,4 @@
-"""A run that begins anew in a directory that has one: what is there is set aside, not removed."""
+"""Backup of the run in `train_dir` when a new one starts there with `--restart`."""
 
 import contextlib
 import fnmatch
@@ -9,84 +9,84 @@ from classifier.config.training import TrainConfig
 from slim import _checks, _ownership, _paths
 from slim.run_lock import TrainDirLock
 
-FOLDER = "set_aside"
-# What runs write, and evaluations of them; all else in the directory is the user's.
-_OF_A_RUN = (
+DIRECTORY = "set_aside"
+# What runs write, and evaluations of them; everything else in the directory is the user's.
+_RUN_FILES = (
     *("checkpoint", "model.ckpt-*", "best", "config.json", "model_info.json", "metrics.jsonl"),
     *("events.out.tfevents.*", "eval", "images", "plugins", "curves.png", "bad_files.csv"),
     "nan_restores.json",
 )
-# What is in a run's directories; two have names that others use too.
-_DIRECTORIES = {"best": "*", "eval": "*", "images": "step-*.png", "plugins": "profile"}
+# Contents of a run's directories. Users may have their own `images` and `plugins`.
+_RUN_DIRECTORIES = {"best": "*", "eval": "*", "images": "step-*.png", "plugins": "profile"}
 
 
 @contextlib.contextmanager
 def during(config: TrainConfig) -> Iterator[None]:
-    """Sets the run in `train_dir` aside for the block, which begins a new one.
+    """Moves the run in `train_dir` to a backup, then executes the block, which starts a new run.
 
-    If the block fails before the new run has a checkpoint, the old one comes back to its place, and
-    what the new one wrote, if anything, goes to the folder.
+    If the block fails before the new run has a checkpoint, the old run is moved back and the files
+    of the new one are moved to the backup directory.
 
     Args:
-      config: the options of the run that is to begin anew.
+      config: options of the new run.
 
     Raises:
-      UserError: as `move`.
+      UserError: see `move`.
     """
-    directory, folder = config.run.train_dir, move(config)
-    if folder is None:
+    train_dir, backup_dir = config.run.train_dir, move(config)
+    if backup_dir is None:
         yield
         return
-    print(f"set aside the run of {directory}: {folder} (without restart, the next start goes on)")
+    print(f"previous run: moved to {backup_dir} (to resume the new run, drop --restart)")
     try:
         yield
     except BaseException:
-        if not fnmatch.filter(os.listdir(directory), "model.ckpt-*.index"):
-            _move_back(directory, folder)
-            print(f"the run that was set aside is in {directory} again", flush=True)
+        if not fnmatch.filter(os.listdir(train_dir), "model.ckpt-*.index"):
+            _move_back(train_dir, backup_dir)
+            print(f"previous run: moved back to {train_dir}", flush=True)
         raise
 
 
 def move(config: TrainConfig) -> str | None:
-    """Moves what a run has left in `train_dir` to a folder inside of it.
+    """Moves the files of the run in `train_dir` to a numbered directory inside of it.
 
     Args:
-      config: the options of the run that is to begin anew.
+      config: options of the new run.
 
     Returns:
-      The folder, or None if there was nothing to move.
+      The backup directory, or None if there was nothing to move.
 
     Raises:
-      UserError: if a trainer is at work there, or the new run reads what would be moved.
+      UserError: if a trainer is running there, or the new run reads what would be moved.
     """
-    directory = config.run.train_dir
-    names = _of_a_run(directory)
+    train_dir = config.run.train_dir
+    names = _run_files(train_dir)
     if not names:
         return None
-    _check_unused(config, [os.path.join(directory, name) for name in names])
-    with TrainDirLock(directory):
-        above = os.path.join(directory, FOLDER)
-        _ownership.check_entries(directory, files=(), directories=(FOLDER,))
-        os.makedirs(above, exist_ok=True)
-        number = 1 + max((int(name) for name in os.listdir(above) if name.isdecimal()), default=0)
-        folder = os.path.join(above, str(number))
-        os.mkdir(folder)
-        _rename(names, directory, folder)
-    return folder
+    _check_unused(config, [os.path.join(train_dir, name) for name in names])
+    with TrainDirLock(train_dir):
+        parent = os.path.join(train_dir, DIRECTORY)
+        _ownership.check_entries(train_dir, files=(), directories=(DIRECTORY,))
+        os.makedirs(parent, exist_ok=True)
+        number = 1 + max((int(name) for name in os.listdir(parent) if name.isdecimal()), default=0)
+        backup_dir = os.path.join(parent, str(number))
+        os.mkdir(backup_dir)
+        _rename(names, train_dir, backup_dir)
+    return backup_dir
 
 
-def _move_back(directory: str, folder: str) -> None:
-    with TrainDirLock(directory):
-        old, new = os.listdir(folder), _of_a_run(directory)
-        attempt = os.path.join(folder, "attempt")
+def _move_back(train_dir: str, backup_dir: str) -> None:
+    with TrainDirLock(train_dir):
+        old, new = os.listdir(backup_dir), _run_files(train_dir)
+        attempt = os.path.join(backup_dir, "attempt")
         os.mkdir(attempt)
-        _rename(new, directory, attempt)
-        _rename(old, folder, directory)
-        _rename(new, attempt, folder)
+        _rename(new, train_dir, attempt)
+        _rename(old, backup_dir, train_dir)
+        _rename(new, attempt, backup_dir)
         os.rmdir(attempt)
-        with contextlib.suppress(OSError):  # they hold something
-            os.rmdir(folder)
-            os.rmdir(os.path.dirname(folder))
+        with contextlib.suppress(OSError):  # not empty
+            os.rmdir(backup_dir)
+            os.rmdir(os.path.dirname(backup_dir))
 
 
 def _rename(names: Iterable[str], source: str, destination: str) -> None:
@@ -94,22 +94,22 @@ def _rename(names: Iterable[str], source: str, destination: str) -> None:
         os.rename(os.path.join(source, name), os.path.join(destination, name))
 
 
-def _of_a_run(directory: str) -> list[str]:
+def _run_files(train_dir: str) -> list[str]:
     try:
-        names = sorted(os.listdir(directory))
+        names = sorted(os.listdir(train_dir))
     except FileNotFoundError:
         return []
     return [
         name
         for name in names
-        if any(fnmatch.fnmatchcase(name, each) for each in _OF_A_RUN)
-        and _is_of_a_run(os.path.join(directory, name))
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in _RUN_FILES)
+        and _was_written_by_run(os.path.join(train_dir, name))
     ]
 
 
-def _is_of_a_run(path: str) -> bool:
-    """Returns whether a path holds what runs write: no links, and no images of the user's."""
-    pattern = _DIRECTORIES.get(os.path.basename(path))
+def _was_written_by_run(path: str) -> bool:
+    """Returns whether a path is neither a link nor a directory with files of the user."""
+    pattern = _RUN_DIRECTORIES.get(os.path.basename(path))
     if pattern is None:
         return _ownership.is_regular(path)
     return _ownership.is_real_directory(path) and all(
@@ -119,21 +119,21 @@ def _is_of_a_run(path: str) -> bool:
 
 
 def _check_unused(config: TrainConfig, moved: list[str]) -> None:
-    read = {
+    inputs = {
         "checkpoint_path": config.finetune.checkpoint_path,
         "dataset_dir": config.data.dataset_dir,
         "class_weights": config.loss.class_weights,
     }
-    for name, path in read.items():
+    for name, path in inputs.items():
         real = os.path.realpath(path or os.devnull)
-        holds_run = name == "checkpoint_path" and real == os.path.realpath(config.run.train_dir)
-        inside = [each for each in moved if _holds(os.path.realpath(each), real)]
-        if holds_run or inside:
+        is_run = name == "checkpoint_path" and real == os.path.realpath(config.run.train_dir)
+        if is_run or any(_contains(os.path.realpath(each), real) for each in moved):
             raise _checks.UserError(
-                f"restart would move what {name}={path!r} names: give another train_dir"
+                f"restart would move the files that {name}={path!r} refers to. Use another"
+                " train_dir"
             )
 
 
-def _holds(moved: str, path: str) -> bool:
-    """Returns whether a path lies in what is moved, or is the prefix of a checkpoint of it."""
+def _contains(moved: str, path: str) -> bool:
+    """Returns whether a path is in a moved directory or is the prefix of a moved checkpoint."""
     return f"{path}/".startswith(f"{moved}/") or moved.startswith(f"{path}.")

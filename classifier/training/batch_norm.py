@@ -1,4 +1,4 @@
-"""Batch norm in training: which layers keep to their moving averages, and whether these settle."""
+"""Batch norm in training: which layers are frozen, and whether the moving averages converge."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,21 +6,19 @@ from classifier.checkpoints.names import is_in
 from classifier.config.finetuning import BatchNormOptions
 from nets import nets_factory
 
-# Steps after which an average with decay d has forgotten its first value but for a twentieth, times
-# 1 - d.
-_SETTLED = 3
-_SHORTER = (0.999, 0.99, 0.9)
+# An average with decay d has 95 % of its weight on the last 3 / (1 - d) steps.
+_CONVERGENCE = 3
+_SHORTER_DECAYS = (0.999, 0.99, 0.9)
 
 
 def frozen_rule(
     options: BatchNormOptions, trainable_scopes: Sequence[str]
 ) -> bool | Callable[[str], bool]:
-    """Returns which layers keep to their moving averages: all, none, or a function of the scope's
-    name.
+    """Returns which layers use fixed moving averages: all, none, or a predicate of the scope name.
 
     Args:
-      options: what the user asked for.
-      trainable_scopes: the parts that are trained; none: all.
+      options: options of batch norm.
+      trainable_scopes: scopes that are trained. Empty: the whole network.
     """
     if options.freeze_batch_norm:
         return True
@@ -30,22 +28,24 @@ def frozen_rule(
 
 
 def warning(options: BatchNormOptions, model_name: str, steps: int | None) -> str:
-    """Returns what to tell of a run too short for the moving averages to settle, or nothing.
+    """Returns a warning if a run is too short for its moving averages to converge, or "".
 
     Args:
-      options: what the user asked for.
-      model_name: a network that updates its moving averages.
-      steps: of the run; None: without end.
+      options: options of batch norm.
+      model_name: name of a network that updates its moving averages.
+      steps: number of training steps. None: unlimited.
     """
     decay = options.batch_norm_decay
     if decay is None:
         decay = nets_factory.batch_norm_decay(model_name)
-    needed = round(_SETTLED / (1 - decay))
-    if steps is None or needed <= steps or decay <= _SHORTER[-1]:
+    needed = round(_CONVERGENCE / (1 - decay))
+    if steps is None or needed <= steps or decay <= _SHORTER_DECAYS[-1]:
         return ""
-    shorter = next((d for d in _SHORTER if _SETTLED / (1 - d) <= steps), _SHORTER[-1])
+    shorter = next(
+        (d for d in _SHORTER_DECAYS if _CONVERGENCE / (1 - d) <= steps), _SHORTER_DECAYS[-1]
+    )
     return (
-        f"batch_norm_decay={decay:g} needs about {needed} steps to settle, this run has {steps}: "
-        f"evaluation may look far worse than training. Try --batch_norm_decay={shorter:g}, or "
-        "--freeze_batch_norm when fine-tuning"
+        f"batch_norm_decay={decay:g} needs about {needed} steps to converge, this run has {steps}: "
+        "evaluation may be much worse than training. Try --batch_norm_decay="
+        f"{shorter:g}, or --freeze_batch_norm when fine-tuning"
     )

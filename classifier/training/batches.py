@@ -1,4 +1,4 @@
-"""The batches of a run."""
+"""Training batches."""
 
 import functools
 
@@ -16,19 +16,20 @@ from slim.data.dataset import Dataset
 
 
 class TrainingBatches:
-    """The batches of a run: called with a step, gives those from that step on, for all clones
-    together; of several workers, one's part of them.
+    """The batches of a run, for all clones of this worker.
+
+    Call it with a step to get the batches from that step on.
 
     Args:
       resolved: the run.
-      dataset: its split.
-      workers: who shares each batch.
+      dataset: the split to train on.
+      workers: the workers that share each batch.
 
     Attributes:
-      bad_images: those that were left out, where bad images are, or None.
+      bad_images: record of the skipped images, or None if bad images are an error.
 
     Raises:
-      UserError: if there is no room for the cache.
+      UserError: if there is not enough space for the cache.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class TrainingBatches:
 
     @functools.cached_property
     def _index(self) -> inputs.Index | None:
-        """Where the records of each class are, if every class is to come as often as the others."""
+        """Positions of each class's records, for balanced sampling."""
         is_balanced = self._resolved.config.data.balanced_sampling
         return inputs.index_records(self._dataset) if is_balanced else None
 
@@ -81,15 +82,15 @@ class TrainingBatches:
         )
 
     def batch(self, number: int) -> dict[str, np.ndarray]:
-        """Returns a batch by its number, which is the step's unless a run left batches out."""
+        """Returns a batch by its number: the step, plus the batches that rollbacks skipped."""
         return {name: part.numpy() for name, part in next(iter(self(number))).items()}
 
     def batch_of_step(self, step: int) -> dict[str, np.ndarray]:
-        """Returns the batch that the run takes, or took, after so many steps."""
+        """Returns the batch that follows a number of completed steps."""
         return self.batch(step + self._skipped(step))
 
     def upcoming(self, steps_done: int) -> tf.data.Dataset:
-        """Returns the encoded records that come after so many steps, to find a bad one there."""
+        """Returns the encoded records that follow a number of completed steps."""
         config = self._resolved.config
         number = steps_done + self._skipped(steps_done)
         return inputs.training_records(
@@ -105,16 +106,15 @@ class TrainingBatches:
         directory = self._resolved.config.run.train_dir
         return learning.NanRestores(directory, 0).skipped(step)
 
-    def in_words(self, number: int) -> str:
-        """Returns which examples a batch holds, and the range of its images."""
+    def describe(self, number: int) -> str:
+        """Returns a sentence with the first examples of a batch and the range of its pixels."""
         batch = self.batch(number)
-        names = [
+        records = ", ".join(
             f"{self._dataset.shard_names[shard]} record {record}"
             for shard, record in zip(batch["shard"][:4], batch["record"][:4], strict=True)
-        ]
+        )
         low, high = float(batch["image"].min()), float(batch["image"].max())
-        begins = ", ".join(names)
-        return f"The batch began with {begins}; its images range from {low:.4g} to {high:.4g}"
+        return f"First records of the batch: {records}; pixel range: {low:.4g} to {high:.4g}"
 
 
 def check_bad_images(config: TrainConfig, workers: cluster.Cluster) -> None:

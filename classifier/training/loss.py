@@ -1,4 +1,4 @@
-"""The loss of a batch."""
+"""The training loss."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ import tensorflow as tf
 import slim
 from slim.store import current_pass
 
-# Weight of the auxiliary classifier's loss, as the original trains Inception and NASNet.
+# Weight of the auxiliary classifier's loss, as in TF-Slim.
 AUXILIARY_WEIGHT = 0.4
 
 
@@ -18,21 +18,20 @@ def training_loss(
     label_smoothing: float = 0.0,
     class_weights: Sequence[float] = (),
 ) -> Callable[..., Any]:
-    """Returns the loss of a batch.
+    """Returns the training loss as a function of a batch.
 
     Args:
-      network: from float32 images to (logits, end points), as it is trained.
-      num_classes: length of the logits.
-      label_smoothing: share of each label spread over all classes.
-      class_weights: factor of an image's cross entropy for each class; without, 1. A mixed image's
-        is the mean of both, by their shares.
+      network: function from float32 images to (logits, end points), in training mode.
+      num_classes: number of logits.
+      label_smoothing: fraction of each label that is spread evenly over all classes.
+      class_weights: weight of the cross entropy for each class. Default: 1. A mixed image has the
+        average weight of its two classes, weighted by their fractions.
 
     Returns:
-      A function `(image, label, ...) -> (total loss, numbers to log)` of float32 images [batch,
-      height, width, channels] and int64 labels [batch]. Mixed images come with `mixed_label` (int64
-      [batch]) and the share of `label`, `mix` (float32 [batch]). `weight` (float32 [batch]), if
-      there is one, is 0 for images that do not count. Further parts of the batch are not looked
-      at.
+      A function `(image, label, ...) -> (total loss, metrics)` of float32 images [batch, height,
+      width, channels] and int64 labels [batch]. Mixed images have a `mixed_label` (int64 [batch])
+      and the fraction of `label`, `mix` (float32 [batch]). `weight` (float32 [batch], default: 1)
+      is 0 for images that do not count. Other features of the batch are ignored.
     """
 
     def loss_fn(
@@ -50,11 +49,11 @@ def training_loss(
             one_hot = other + mix[:, tf.newaxis] * (one_hot - other)
         weights = weight
         if class_weights:
-            of_labels = tf.gather(tf.constant(class_weights), label)
+            factors = tf.gather(tf.constant(class_weights), label)
             if mixed_label is not None:
-                of_others = tf.gather(tf.constant(class_weights), mixed_label)
-                of_labels = of_others + mix * (of_labels - of_others)
-            weights = weight * of_labels
+                mixed_factors = tf.gather(tf.constant(class_weights), mixed_label)
+                factors = mixed_factors + mix * (factors - mixed_factors)
+            weights = weight * factors
         auxiliary = end_points.get("AuxLogits")
         if auxiliary is not None:
             slim.losses.softmax_cross_entropy(
@@ -65,17 +64,17 @@ def training_loss(
         correct = tf.cast(tf.equal(tf.argmax(logits, axis=-1), label), tf.float32)
         counted = weight * tf.ones_like(correct)
         accuracy = tf.math.divide_no_nan(tf.reduce_sum(counted * correct), tf.reduce_sum(counted))
-        return total, {"accuracy": accuracy, **_parts_of(total)}
+        return total, {"accuracy": accuracy, **_loss_terms(total)}
 
     return loss_fn
 
 
-def _parts_of(total: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Returns the parts of the total loss under the names that the original gives them."""
-    found = current_pass()
-    of_data = tf.add_n([loss for _, loss in found.losses])
-    parts = {f"losses/{name}/value": loss for name, loss in found.losses}
-    parts["Losses/clone_loss"] = of_data
-    if found.regularizers:
-        parts["Losses/regularization_loss"] = total - of_data
-    return parts
+def _loss_terms(total: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Returns the terms of the total loss under TF-Slim's names."""
+    one_pass = current_pass()
+    data_loss = tf.add_n([loss for _, loss in one_pass.losses])
+    terms = {f"losses/{name}/value": loss for name, loss in one_pass.losses}
+    terms["Losses/clone_loss"] = data_loss
+    if one_pass.regularizers:
+        terms["Losses/regularization_loss"] = total - data_loss
+    return terms

@@ -1,4 +1,4 @@
-"""The optimizer of a run and its learning rate."""
+"""The optimizer and the learning rate of a run."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,12 +12,12 @@ from slim import optimizers
 def make_optimizer(
     options: OptimizerOptions, learning_rate: optimizers.LearningRate, heads: Sequence[str] = ()
 ) -> optimizers.Optimizer:
-    """Returns the optimizer that the options name.
+    """Returns the optimizer that the options select.
 
     Args:
-      options: name and hyper-parameters.
+      options: name and hyperparameters.
       learning_rate: a number or a function of the step.
-      heads: scopes of the network's head, which Muon leaves to AdamW.
+      heads: scopes of the network's head, which Muon updates with AdamW.
     """
     row = OPTIMIZERS[options.optimizer]
     values = {argument: getattr(options, name) for argument, name in row.options.items()}
@@ -30,8 +30,7 @@ def make_optimizer(
 def make_learning_rate(schedule: Schedule) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns the learning rate as a function of the step.
 
-    While it warms up, the rate rises from 0 in a straight line; the lower of this line and the
-    schedule counts, as in the original.
+    During warmup it is the minimum of the schedule and a linear increase from 0, as in TF-Slim.
     """
     decayed, rate, steps = _decayed(schedule), schedule.learning_rate, schedule.warmup_steps
     if not steps:

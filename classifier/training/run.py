@@ -1,4 +1,4 @@
-"""Training runs: from options to a run directory."""
+"""Training from resolved options to a run directory."""
 
 import os
 import re
@@ -28,22 +28,22 @@ from slim import _checks, learning
 
 
 def run(config: TrainConfig) -> ExitCode | None:
-    """Trains, or goes on with the run in `train_dir`, until the last step or a signal.
+    """Trains, or resumes the run in `train_dir`, until the last step or a signal.
 
     Args:
-      config: the options of `train_image_classifier.py`.
+      config: options of `train_image_classifier.py`.
 
     Returns:
-      PREEMPTED if a signal stopped it after saving; else None.
+      PREEMPTED if a signal stopped it after saving a checkpoint, otherwise None.
 
     Raises:
-      UserError: if an option, the data or the folder is not as it has to be, or the folder holds
-        files that no run wrote.
+      UserError: if an option or the data is invalid, or `train_dir` contains files that were not
+        written by a run.
       RunError: if the run fails.
     """
     metrics = RunDirectory(config.run.train_dir).metrics_path
-    gone = f"nobody reads the output any more: the run goes on, and {metrics} has its numbers"
-    with disk_errors.translated(config.run.train_dir), broken_pipe.ignore(gone):
+    warning = f"stdout was closed; training continues, metrics are in {metrics}"
+    with disk_errors.translated(config.run.train_dir), broken_pipe.ignore(warning):
         resolved = training_run(config)
         workers = cluster.resolve(config.strategy)
         if not workers.task:
@@ -64,8 +64,9 @@ def _run(resolved: ResolvedRun, workers: cluster.Cluster) -> ExitCode | None:
     check_bad_images(config, workers)
     deployment = deployment_config(config, workers)
     if workers.hosts:
-        print(f"worker {workers.task} of {', '.join(workers.hosts)}: waiting for all", flush=True)
-    # Before anything else that TensorFlow does, as several workers want it.
+        hosts = ", ".join(workers.hosts)
+        print(f"worker {workers.task} of {hosts}: waiting for the other workers", flush=True)
+    # With several workers, this must come before TensorFlow uses its devices.
     strategy = deployment.strategy()
     tf.keras.utils.set_random_seed(config.run.seed)
     if config.step.deterministic:
@@ -93,8 +94,8 @@ def _run(resolved: ResolvedRun, workers: cluster.Cluster) -> ExitCode | None:
         print(stopped, file=sys.stderr)
         return ExitCode.PREEMPTED
     except learning.NonFiniteError as error:
-        where = batches.in_words(error.batch)
-        raise learning.NonFiniteError(f"{error}. {where}", error.step) from None
+        batch = batches.describe(error.batch)
+        raise learning.NonFiniteError(f"{error}. {batch}", error.step) from None
     except slim.checkpoints.UnfitError as error:
         if error.report.prefix.startswith(os.path.join(directory.path, "model.ckpt-")):
             raise _checks.UserError(mismatch.for_resuming(error.report, directory.path)) from None
@@ -135,26 +136,29 @@ def _train(
 
 
 def nan_restores(options: FailureOptions) -> int:
-    """Returns how often a run may go back to its last checkpoint."""
+    """Returns the maximum number of rollbacks of a run."""
     if options.on_nan == "stop":
         return 0
-    most = options.max_nan_restores
-    return DEFAULT_NAN_RESTORES if most is None else most
+    limit = options.max_nan_restores
+    return DEFAULT_NAN_RESTORES if limit is None else limit
 
 
 def _changes(directory: RunDirectory, resolved: ResolvedRun) -> tuple[resume.Change, ...]:
-    """Returns what the command changes of the run in the directory, after refusing what it may
-    not; a run that ended before its first checkpoint has nothing to go on with."""
+    """Returns the options that differ from those of the run in the directory.
+
+    Raises:
+      UserError: if the run cannot be resumed with them. A run without a checkpoint starts over.
+    """
     old = directory.read_config()
     if old is None or slim.checkpoints.latest(directory.path) is None:
         return ()
     changes = resume.changed_options(old, resolved)
-    resume.refuse_changes(changes, directory.path)
+    resume.check_changes(changes, directory.path)
     return changes
 
 
 def _out_of_memory(resolved: ResolvedRun, error: tf.errors.ResourceExhaustedError) -> str:
-    """Returns what did not fit and what to try, in a line."""
+    """Returns a message with the batch and image size, and options that reduce memory."""
     config, info = resolved.config, resolved.model
     height, width = info.image_size
     batch_size = config.data.batch_size
@@ -165,11 +169,11 @@ def _out_of_memory(resolved: ResolvedRun, error: tf.errors.ResourceExhaustedErro
     if not rest:
         parts = config.step.accumulate_steps * 2
         advice += (
-            f" (--batch_size={smaller} --accumulate_steps={parts} goes on with the same global"
-            " batch)"
+            f" (--batch_size={smaller} --accumulate_steps={parts} keeps the same global batch)"
         )
-    tried = re.search(r"OOM when allocating tensor with shape\S*", str(error.message))
+    allocation = re.search(r"OOM when allocating tensor with shape\S*", str(error.message))
+    where = f" ({allocation.group()})" if allocation else ""
     return (
         f"out of memory with {info.model_name} at batch_size={batch_size}, {height}x{width} images"
-        f"{f' ({tried.group()})' if tried else ''}. Try {advice}; the last checkpoint is as it was"
+        f"{where}. Try {advice}; the last checkpoint is intact"
     )

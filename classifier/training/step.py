@@ -1,4 +1,4 @@
-"""The training step of a run, and the devices it runs on."""
+"""The training step of a run and its devices."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,7 @@ from slim.loss_scale import DynamicLossScale
 
 
 def make_train_op(resolved: ResolvedRun, strategy: tf.distribute.Strategy) -> slim.learning.TrainOp:
-    """Returns the training step of a run; its variables are made by the first batch."""
+    """Returns the training step of a run. Its variables are created with the first batch."""
     config = resolved.config
     name, dtype = resolved.model.model_name, config.network.compute_dtype
     loss_fn = loss.training_loss(
@@ -52,7 +52,7 @@ def make_train_op(resolved: ResolvedRun, strategy: tf.distribute.Strategy) -> sl
 def make_training_network(
     resolved: ResolvedRun,
 ) -> Callable[[tf.Tensor], tuple[tf.Tensor, dict[str, tf.Tensor]]]:
-    """Returns the network as a run trains it, from images to (logits, end points)."""
+    """Returns a run's network in training mode: a function from images to (logits, end points)."""
     config = resolved.config
     return network.training_network(
         resolved.model,
@@ -70,18 +70,18 @@ def _frozen_batch_norm(config: TrainConfig, model_name: str) -> bool | Callable[
 
 
 def _multipliers(factors: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
-    """Returns the factor of each variable's learning rate, the longest scope's that it lies in."""
-    found: dict[str, float] = {}
+    """Returns each variable's learning rate multiplier: that of the longest scope it is in."""
+    multipliers: dict[str, float] = {}
     for scope in sorted(factors, key=len):
         inside = warm_start.in_scopes(names, [scope], "learning_rate_multipliers")
-        found |= dict.fromkeys(inside, factors[scope])
-    return found
+        multipliers |= dict.fromkeys(inside, factors[scope])
+    return multipliers
 
 
 def deployment_config(
     config: TrainConfig, workers: cluster.Cluster = cluster.ALONE
 ) -> DeploymentConfig:
-    """Returns which devices the options name, on which of the workers."""
+    """Returns the devices and workers that the options select."""
     return DeploymentConfig(
         num_clones=config.strategy.num_clones,
         clone_on_cpu=config.strategy.clone_on_cpu,

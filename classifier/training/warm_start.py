@@ -1,4 +1,4 @@
-"""Fine-tuning: weights from another run's checkpoint, and the scopes that say which."""
+"""Fine-tuning: which variables are restored from another checkpoint and which are trained."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,12 +17,12 @@ from slim import _checks, checkpoints
 
 @dataclasses.dataclass(frozen=True)
 class WarmStart:
-    """How a new run takes weights from another's checkpoint.
+    """Initialization of a new run from another checkpoint.
 
     Attributes:
-      options: what is taken of it.
-      info: the network of the new run, and its classes.
-      checkpoint: the other run's.
+      options: scopes to exclude or rename.
+      info: network and classes of the new run.
+      checkpoint: the checkpoint to restore.
     """
 
     options: FinetuneOptions
@@ -30,35 +30,35 @@ class WarmStart:
     checkpoint: OpenedCheckpoint
 
     def __call__(self, store: slim.VariableStore) -> str:
-        """Restores the network's variables and returns lines that say what came of it.
+        """Restores the network's variables and returns a summary for the log.
 
-        Ranges of 8 bits are learned anew, for they are those of other images.
+        Quantization ranges are not restored: they depend on the images.
 
         Raises:
-          UserError: if a scope matches nothing, or the checkpoint does not fit.
+          UserError: if a scope matches no variable, or the checkpoint does not fit.
         """
         model = {
             name: variable
             for name, variable in store.named_variables.items()
             if store.records[name].model and kind_of(name) != RANGE
         }
-        excluded = set(in_scopes(model, self._named(), "checkpoint_exclude_scopes"))
-        source, others = self._source(model), self._other_classes()
+        excluded = set(in_scopes(model, self._excluded_scopes(), "checkpoint_exclude_scopes"))
+        source, difference = self._source(model), self._class_difference()
         heads = [name for name in model if self._is_head(name) and name not in excluded]
-        renamed = heads if others and self._is_auto() else []
+        other_heads = heads if difference and self._is_auto() else []
         report = checkpoints.compare(
-            source, {name: v for name, v in model.items() if name not in {*excluded, *renamed}}
+            source, {name: v for name, v in model.items() if name not in {*excluded, *other_heads}}
         )
-        fresh = self._differing_heads(report)
-        self._check(report, source, fresh)
+        mismatched_heads = self._mismatched_heads(report)
+        self._check(report, source, mismatched_heads)
         checkpoints.restore(source, {name: model[name] for name in report.restored})
-        why = " (head: other classes)" if renamed and not excluded else ""
-        lines = self._lines(report, [*fresh, *renamed, *excluded], why)
-        taken = [name for name in heads if name in report.restored]
-        return "\n".join([*lines, *self._of_names(others, renamed, taken)])
+        reason = " (head: other classes)" if other_heads and not excluded else ""
+        lines = self._summary(report, [*mismatched_heads, *other_heads, *excluded], reason)
+        restored_heads = [name for name in heads if name in report.restored]
+        return "\n".join([*lines, *self._head_lines(difference, other_heads, restored_heads)])
 
-    def _named(self) -> list[str]:
-        """Returns the scopes that the options exclude by their names."""
+    def _excluded_scopes(self) -> list[str]:
+        """Returns the scopes that the options exclude by name."""
         return [s for s in self.options.checkpoint_exclude_scopes if s not in (AUTO, NONE)]
 
     def _is_auto(self) -> bool:
@@ -68,77 +68,84 @@ class WarmStart:
     def _is_head(self, name: str) -> bool:
         return bool(heads_of([name], NETWORKS[self.info.model_name].heads))
 
-    def _other_classes(self) -> str:
-        """Returns the first class that has another name in the checkpoint, in words, or nothing."""
-        theirs = self.checkpoint.info
-        return mismatch.class_name_mismatch(theirs.label_names if theirs else (), self.info)
+    def _class_difference(self) -> str:
+        """Returns a clause about the first class that has another name in the checkpoint, or ""."""
+        saved = self.checkpoint.info
+        return mismatch.class_name_mismatch(saved.label_names if saved else (), self.info)
 
-    def _of_names(self, others: str, renamed: Sequence[str], taken: Sequence[str]) -> Iterator[str]:
-        """Yields what is to be told of a head of as many other classes."""
+    def _head_lines(
+        self, difference: str, other_heads: Sequence[str], restored_heads: Sequence[str]
+    ) -> Iterator[str]:
+        """Yields a log line if the checkpoint's head is for as many, but other, classes."""
         heads = NETWORKS[self.info.model_name].heads
-        if renamed:
-            scopes = ", ".join(heads_of(renamed, heads))
-            yield f"{others} ({scopes}): starts fresh (checkpoint_exclude_scopes={AUTO})"
-        elif others and taken:
+        if other_heads:
+            scopes = ", ".join(heads_of(other_heads, heads))
             yield (
-                f"warning: {others}, and the head is taken: for a fresh one add"
-                f" {','.join(heads_of(taken, heads))} or {AUTO} to checkpoint_exclude_scopes"
+                f"{difference} ({scopes}): initialized from scratch"
+                f" (--checkpoint_exclude_scopes={AUTO})"
+            )
+        elif difference and restored_heads:
+            yield (
+                f"warning: {difference}, and the head was restored. To initialize it from scratch,"
+                f" add {','.join(heads_of(restored_heads, heads))} or {AUTO} to"
+                " --checkpoint_exclude_scopes"
             )
 
     def _source(self, model: Mapping[str, tf.Variable]) -> checkpoints.Source:
-        """Returns the checkpoint under the names of the network."""
+        """Returns the checkpoint with its scopes renamed to those of the network."""
         pairs = scope_pairs(self.options.checkpoint_scope_map)
         if not pairs:
             return self.checkpoint
         renamed = RenamedSource(self.checkpoint, pairs, "checkpoint_scope_map")
-        where = f" of {self.info.model_name}"
-        in_scopes(model, [new for _, new in pairs], "checkpoint_scope_map", where)
+        network = f" of {self.info.model_name}"
+        in_scopes(model, [new for _, new in pairs], "checkpoint_scope_map", network)
         return renamed
 
-    def _differing_heads(self, report: checkpoints.RestoreReport) -> list[str]:
-        """Returns the variables that start fresh though no scope names them."""
+    def _mismatched_heads(self, report: checkpoints.RestoreReport) -> list[str]:
+        """Returns the head's variables that are skipped because their shapes differ."""
         if not self._is_auto():
             return []
         return [each.name for each in report.mismatched if self._is_head(each.name)]
 
     def _check(
-        self, report: checkpoints.RestoreReport, source: checkpoints.Source, fresh: Sequence[str]
+        self,
+        report: checkpoints.RestoreReport,
+        source: checkpoints.Source,
+        mismatched_heads: Sequence[str],
     ) -> None:
-        wanted = len(report.restored) + len(report.mismatched) + len(report.missing)
-        if wanted and len(report.missing) == wanted:
+        if report.missing and not (report.restored or report.mismatched):
             saved = source.variables()
             raise _checks.UserError(
                 mismatch.no_common_variables(report, self.info, saved, may_rename=True)
             )
-        if len(report.mismatched) > len(fresh):
-            raise _checks.UserError(
-                mismatch.for_warm_start(report, self.info, self._named(), source.variables())
-            )
+        if len(report.mismatched) > len(mismatched_heads):
+            excluded, saved = self._excluded_scopes(), source.variables()
+            raise _checks.UserError(mismatch.for_warm_start(report, self.info, excluded, saved))
         if report.missing and not self.options.ignore_missing_vars:
             raise _checks.UserError(mismatch.missing_variables(report))
 
-    def _lines(
-        self, report: checkpoints.RestoreReport, skipped: Sequence[str], why: str
+    def _summary(
+        self, report: checkpoints.RestoreReport, skipped: Sequence[str], reason: str
     ) -> list[str]:
-        spec = NETWORKS[self.info.model_name]
-        only_heads = all(map(self._is_head, skipped))
-        what = "" if not skipped else " (head)" if only_heads else f" ({_scopes_in(skipped)})"
-        what = why or what
+        if skipped and not reason:
+            only_heads = all(map(self._is_head, skipped))
+            reason = " (head)" if only_heads else f" ({_scopes_in(skipped)})"
         unused = [name for name in report.unused if name not in skipped]
-        counts = f"restored {len(report.restored)}, skipped {len(skipped)}{what}, "
+        counts = f"restored {len(report.restored)}, skipped {len(skipped)}{reason}, "
         counts += f"missing {len(report.missing)}, unused {len(unused)}"
         lines = [f"{counts} variables of {report.prefix}"]
         if report.mismatched:
-            fresh = heads_of([each.name for each in report.mismatched], spec.heads)
+            heads = NETWORKS[self.info.model_name].heads
+            mismatched = heads_of([each.name for each in report.mismatched], heads)
             lines.append(
-                f"{mismatch.head_mismatch(report, self.info, fresh)}: starts fresh "
-                f"(checkpoint_exclude_scopes={AUTO})"
+                f"{mismatch.head_mismatch(report, self.info, mismatched)}: initialized from"
+                f" scratch (--checkpoint_exclude_scopes={AUTO})"
             )
         return lines
 
 
 def trainable_scopes(options: FinetuneOptions, model_name: str) -> Sequence[str]:
-    """Returns the scopes that the options choose to train; none: the whole network."""
+    """Returns the scopes that the options select for training. Empty: the whole network."""
     if options.finetune == "head":
         return NETWORKS[model_name].heads
     return options.trainable_scopes
@@ -147,14 +154,14 @@ def trainable_scopes(options: FinetuneOptions, model_name: str) -> Sequence[str]
 def variables_to_train(
     options: FinetuneOptions, model_name: str, names: Sequence[str]
 ) -> Sequence[str]:
-    """Returns which of the trainable variables the options choose.
+    """Returns those of the trainable variables that the options select.
 
     Raises:
-      UserError: if a scope matches none.
+      UserError: if a scope matches no variable.
     """
     scopes = trainable_scopes(options, model_name)
     if options.finetune == "head":
-        # A network without its auxiliary head has only the other.
+        # The auxiliary head may not exist.
         scopes = heads_of(names, scopes)
     return in_scopes(names, scopes, "trainable_scopes") if scopes else names
 

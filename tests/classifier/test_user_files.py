@@ -159,7 +159,7 @@ def test_restart_moves_nothing_of_the_users(tmp_path):
 def test_restart_does_not_follow_set_aside(tmp_path):
     write_run(tmp_path / "run")
     elsewhere = user_files(tmp_path / "elsewhere", ["1/thesis"])
-    (tmp_path / "run" / backup.FOLDER).symlink_to(elsewhere)
+    (tmp_path / "run" / backup.DIRECTORY).symlink_to(elsewhere)
     with pytest.raises(_checks.UserError, match="set_aside is a link, not a directory"):
         backup.move(restart_config(tmp_path / "run"))
     assert os.listdir(elsewhere) == ["1"]

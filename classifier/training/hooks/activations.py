@@ -1,4 +1,4 @@
-"""What a network's layers give for a batch: a histogram and the share of zeros of each."""
+"""Histogram and fraction of zeros of each layer's activations."""
 
 from collections.abc import Callable, Mapping
 
@@ -10,14 +10,15 @@ from slim.events import histogram
 
 
 class Activations:
-    """The end points of a network in training mode, beside the steps: they cost a step nothing, and
-    no average of batch norm moves.
+    """Summaries of a network's end points in training mode, computed between training steps.
+
+    No moving average of batch norm is updated.
 
     Args:
-      network: from images to (logits, end points).
-      batch_at: from a step to the batch it gets.
-      batch_size: images to compute, at most.
-      seed: of dropout.
+      network: function from images to (logits, end points).
+      batch_at: function from a step to its batch.
+      batch_size: maximum number of images.
+      seed: seed of dropout.
     """
 
     def __init__(
@@ -36,11 +37,11 @@ class Activations:
     def __call__(
         self, store: slim.VariableStore, step: int
     ) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
-        """Returns (histogram, share of zeros) by end point.
+        """Returns {end point: (histogram, fraction of zeros)}.
 
         Args:
-          store: the variables.
-          step: whose batch it is.
+          store: the network's variables.
+          step: step whose batch is used.
         """
         images = self._batch_at(step)["image"][: self._batch_size]
         if self._function is None:
@@ -50,13 +51,12 @@ class Activations:
                 with store.as_default(seed, step=seed[1]) as one_pass:
                     one_pass.is_replay = True
                     _, end_points = self._network(images)
-                return {name: _in_small(tensor) for name, tensor in end_points.items()}
+                return {
+                    name: (histogram(tensor), tf.math.zero_fraction(tensor))
+                    for name, tensor in end_points.items()
+                }
 
             self._function = tf.function(
                 measure, input_signature=[spec, tf.TensorSpec([2], tf.int32)], autograph=False
             )
         return self._function(images, [self._seed, step])
-
-
-def _in_small(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    return histogram(values), tf.math.zero_fraction(values)

@@ -1,4 +1,4 @@
-"""What is told of the pictures that a run leaves out."""
+"""Log and list of the bad images that a run skips."""
 
 import csv
 import io
@@ -17,13 +17,13 @@ _COLUMNS = ("path", "shard", "record", "reason")
 
 
 class BadImagesLog(learning.Hook):
-    """Names each picture that is left out, once for all starts of the run, and stops at too many.
+    """Logs each skipped image once per run, and aborts the run if there are too many.
 
     Args:
-      bad_images: where the run's batches leave their traces.
-      dataset: the split.
-      train_dir: where bad_files.csv is written.
-      max_fraction: share of the split's pictures above which the run is stopped; None for
+      bad_images: record of the skipped images.
+      dataset: the split they belong to.
+      train_dir: directory of bad_files.csv.
+      max_fraction: abort if more than this fraction of the split's images is skipped. None:
         `DEFAULT_MAX_FRACTION`.
     """
 
@@ -41,8 +41,7 @@ class BadImagesLog(learning.Hook):
         self._known: set[tuple[str, int]] = set()
 
     def begin(self, run: learning.Run) -> None:
-        """Reads what an earlier start of the run has left out, and drops a row that a crash or a
-        full disk cut."""
+        """Reads the images that were skipped before the run was resumed; drops a truncated row."""
         try:
             content = _files.read_bounded(self._path, _MAX_BYTES)
         except FileNotFoundError:
@@ -58,31 +57,31 @@ class BadImagesLog(learning.Hook):
         self._known = set(_places(lines))
 
     def after_steps(self, run: learning.Run, numbers: Mapping[str, np.ndarray]) -> None:
-        """Tells what was left out since the last steps; batches are made ahead of their steps.
+        """Logs the newly skipped images; batches are prefetched, so some belong to later steps.
 
         Raises:
-          RunError: if it is too much.
+          RunError: if the fraction of skipped images is too high.
         """
-        found = self._bad_images.take_new()
-        bad = [inputs.describe_bad_image(self._dataset, *place) for place in found]
+        places = self._bad_images.take_new()
+        bad = [inputs.describe_bad_image(self._dataset, *place) for place in places]
         bad = [each for each in bad if (each.shard, each.record) not in self._known]
         if not bad:
             return
         self._known |= {(each.shard, each.record) for each in bad}
         self._write(bad)
         for each in bad:
-            print(f"left out: {each}", flush=True)
+            print(f"skipped image: {each}", flush=True)
         if len(self._known) > self._max_fraction * self._dataset.num_samples:
             raise _checks.RunError(
-                f"{len(self._known)} of {self._dataset.num_samples} images of"
-                f" {self._dataset.name}/{self._dataset.split_name} cannot be decoded, which is more"
-                f" than max_bad_fraction={self._max_fraction}; {self._path} lists them"
+                f"too many bad images in {self._dataset.name}/{self._dataset.split_name}:"
+                f" {len(self._known)} of {self._dataset.num_samples}, the limit is"
+                f" max_bad_fraction={self._max_fraction}. They are listed in {self._path}"
             )
 
     def end(self, run: learning.Run) -> None:
-        """Tells how many were left out."""
+        """Logs the number of skipped images."""
         if self._known:
-            print(f"{len(self._known)} bad images left out, listed in {self._path}", flush=True)
+            print(f"skipped {len(self._known)} bad images, listed in {self._path}", flush=True)
 
     def _write(self, bad: list[inputs.BadImage]) -> None:
         with (
@@ -97,7 +96,7 @@ class BadImagesLog(learning.Hook):
 
 
 def _places(lines: Sequence[bytes]) -> Iterator[tuple[str, int]]:
-    """Yields shard and record of the rows that are intact."""
+    """Yields (shard, record) of the intact rows."""
     for line in lines:
         try:
             _, shard, record, reason = next(csv.reader([line.decode()]))

@@ -1,4 +1,4 @@
-"""The curves of a run as a picture, drawn from metrics.jsonl."""
+"""Plots of a run's metrics, drawn from metrics.jsonl."""
 
 import io
 import os
@@ -13,7 +13,7 @@ from slim import _checks, _files, _paths, learning
 
 FILE = "curves.png"
 _MAX_BYTES = 64 << 20
-# Title of a plot -> names in metrics.jsonl and how they are called in it.
+# Title of a plot -> {name in metrics.jsonl: label}.
 PLOTS: Mapping[str, Mapping[str, str]] = {
     "loss": {"loss": "training", "eval_loss": "evaluation"},
     "accuracy": {"accuracy": "training", "eval_accuracy": "evaluation"},
@@ -26,11 +26,11 @@ class Curves(learning.Hook):
 
     Args:
       resolved: the run.
-      directory: of the run.
-      metrics: what to draw.
+      directory: directory of the run.
+      metrics: the run's metrics.jsonl.
 
     Raises:
-      UserError: if matplotlib is not installed, or something else is at the path of the image.
+      UserError: if matplotlib is not installed, or the path of the image is not a file.
     """
 
     def __init__(self, resolved: ResolvedRun, directory: str, metrics: MetricsFile) -> None:
@@ -39,7 +39,7 @@ class Curves(learning.Hook):
         self._every = (resolved.steps_per_epoch, *evaluations)
         self._path = os.path.join(directory, FILE)
         self._metrics = metrics
-        self._drawn()  # refuses what is no file before the run begins
+        self._read_image()  # fail before the run starts
 
     def after_steps(self, run: learning.Run, numbers: Mapping[str, np.ndarray]) -> None:
         """Draws if an epoch ended or an evaluation was due."""
@@ -48,7 +48,7 @@ class Curves(learning.Hook):
             self._draw()
 
     def end(self, run: learning.Run) -> None:
-        """Draws."""
+        """Draws the curves."""
         self._draw()
 
     def _draw(self) -> None:
@@ -56,10 +56,10 @@ class Curves(learning.Hook):
         if lines:
             png = io.BytesIO()
             draw(lines).savefig(png, format="png")
-            if png.getvalue() != self._drawn():
+            if png.getvalue() != self._read_image():
                 _paths.write_atomically(self._path, png.getvalue())
 
-    def _drawn(self) -> bytes | None:
+    def _read_image(self) -> bytes | None:
         try:
             return _files.read_bounded(self._path, _MAX_BYTES)
         except FileNotFoundError:
@@ -72,7 +72,7 @@ class Curves(learning.Hook):
 
 def draw(lines: Sequence[Mapping[str, Any]]) -> Any:
     """Returns a `matplotlib.figure.Figure` of the lines of metrics.jsonl."""
-    import matplotlib.figure  # takes a second, and is not always there
+    import matplotlib.figure  # optional, and slow to import
 
     figure = matplotlib.figure.Figure(figsize=(8, 3 * len(PLOTS)), layout="constrained")
     for axes, (title, names) in zip(

@@ -1,4 +1,4 @@
-"""Training images as the network gets them, on one sheet."""
+"""Grid of training images as they enter the network."""
 
 import io
 import os
@@ -13,21 +13,22 @@ from slim import _paths, learning
 from slim._timer import Timer
 from slim.events import EventFile
 
-COLUMNS, MOST = 8, 32
+COLUMNS, MAX_IMAGES = 8, 32
 MARGIN, TEXT_HEIGHT = 4, 14
-# Pictures of digits would be too small to look at.
-SMALLEST_SIDE = 96
+# Smaller images, such as digits, are enlarged.
+MIN_SIDE = 96
 
 
-class ContactSheet(learning.Hook):
-    """Writes the next batch's images to `images/step-N.png` and to the events.
+class ImageGrid(learning.Hook):
+    """Writes the next batch's images to `images/step-N.png` and to the event file.
 
     Args:
-      directory: of the run.
-      batch_at: from a step to the batch it gets.
-      label_names: of the classes, or none.
-      seconds: between two sheets, the first of which is written at the start; 0: only that one.
-      clock: seconds that never go back.
+      directory: directory of the run.
+      batch_at: function from a step to its batch.
+      label_names: class names. Empty: labels are shown.
+      seconds: seconds between two grids; the first is written at the start. 0: only that one, not
+        in the event file.
+      clock: monotonic clock in seconds.
     """
 
     def __init__(
@@ -39,36 +40,36 @@ class ContactSheet(learning.Hook):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._events = EventFile(directory)
-        self._folder = os.path.join(directory, "images")
+        self._directory = os.path.join(directory, "images")
         self._batch_at = batch_at
         self._label_names = label_names
         self._in_events = seconds > 0
         self._timer = Timer(seconds, clock)
 
     def begin(self, run: learning.Run) -> None:
-        """Writes the first sheet, unless there is no step left to do."""
+        """Writes the first grid, unless the run is complete."""
         if not run.is_over:
-            _paths.check_writable_directory(self._folder)
-            _paths.sweep_scratch(self._folder)
+            _paths.check_writable_directory(self._directory)
+            _paths.sweep_scratch(self._directory)
             self._write(run.step)
 
     def after_steps(self, run: learning.Run, numbers: Mapping[str, np.ndarray]) -> None:
-        """Writes a sheet if it is time."""
+        """Writes a grid if it is due."""
         if self._timer.is_due() and not run.is_over:
             self._write(run.step)
 
     def end(self, run: learning.Run) -> None:
-        """Closes the events."""
+        """Closes the event file."""
         self._events.close()
 
     def _write(self, step: int) -> None:
         batch = self._batch_at(step)
-        sheet = contact_sheet(batch["image"][:MOST], self._captions(batch))
+        grid = draw_grid(batch["image"][:MAX_IMAGES], self._captions(batch))
         png = io.BytesIO()
-        sheet.save(png, "PNG")
-        _paths.write_atomically(os.path.join(self._folder, f"step-{step}.png"), png.getvalue())
+        grid.save(png, "PNG")
+        _paths.write_atomically(os.path.join(self._directory, f"step-{step}.png"), png.getvalue())
         if self._in_events:
-            self._events.image(step, "train/images", png.getvalue(), sheet.size)
+            self._events.image(step, "train/images", png.getvalue(), grid.size)
             self._events.flush()
         self._timer.restart()
 
@@ -76,39 +77,38 @@ class ContactSheet(learning.Hook):
         def name(label: int) -> str:
             return self._label_names[label] if self._label_names else str(label)
 
-        names = [name(label) for label in batch["label"][:MOST]]
+        names = [name(label) for label in batch["label"][:MAX_IMAGES]]
         if "mix" not in batch:
             return names
-        others = [name(label) for label in batch["mixed_label"][:MOST]]
+        mixed_names = [name(label) for label in batch["mixed_label"][:MAX_IMAGES]]
         return [
-            f"{share:.0%} {own} + {other}"
-            for own, other, share in zip(names, others, batch["mix"], strict=False)
+            f"{fraction:.0%} {first} + {second}"
+            for first, second, fraction in zip(names, mixed_names, batch["mix"], strict=False)
         ]
 
 
-def contact_sheet(images: np.ndarray, captions: Sequence[str]) -> PIL.Image.Image:
-    """Returns images side by side with their captions below.
+def draw_grid(images: np.ndarray, captions: Sequence[str]) -> PIL.Image.Image:
+    """Returns a grid of images with captions below.
 
     Args:
-      images: `[number, height, width, channels]`; the lowest value of all becomes black, the
-        highest white.
-      captions: one each.
+      images: `[number, height, width, channels]`; the minimum is drawn black, the maximum white.
+      captions: one caption per image.
     """
     low, high = float(images.min()), float(images.max())
     pixels = np.uint8((images - low) * (255.0 / max(high - low, 1e-6)) + 0.5)
-    scale = max(1, -(-SMALLEST_SIDE // min(images.shape[1:3])))
+    scale = max(1, -(-MIN_SIDE // min(images.shape[1:3])))
     height, width = (side * scale for side in images.shape[1:3])
     columns = min(COLUMNS, len(images))
     rows = -(-len(images) // columns)
     cell = (width + MARGIN, height + TEXT_HEIGHT + MARGIN)
-    sheet = PIL.Image.new("RGB", (columns * cell[0] + MARGIN, rows * cell[1] + MARGIN), "white")
-    draw = PIL.ImageDraw.Draw(sheet)
+    grid = PIL.Image.new("RGB", (columns * cell[0] + MARGIN, rows * cell[1] + MARGIN), "white")
+    draw = PIL.ImageDraw.Draw(grid)
     for number, (image, caption) in enumerate(zip(pixels, captions, strict=True)):
         x = MARGIN + number % columns * cell[0]
         y = MARGIN + number // columns * cell[1]
-        picture = PIL.Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
-        sheet.paste(picture.resize((width, height), PIL.Image.Resampling.NEAREST), (x, y))
-        # The built-in font is six pixels wide and has no letters beyond Latin-1.
-        shown = caption.encode("latin-1", "replace").decode("latin-1")[: width // 6]
-        draw.text((x, y + height), shown, fill="black")
-    return sheet
+        tile = PIL.Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+        grid.paste(tile.resize((width, height), PIL.Image.Resampling.NEAREST), (x, y))
+        # The built-in font is six pixels wide and only has Latin-1 characters.
+        text = caption.encode("latin-1", "replace").decode("latin-1")[: width // 6]
+        draw.text((x, y + height), text, fill="black")
+    return grid

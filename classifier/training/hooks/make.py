@@ -1,4 +1,4 @@
-"""What happens beside the steps of a run."""
+"""Hooks of a training run."""
 
 from classifier import inputs
 from classifier.metrics_file import MetricsFile
@@ -7,7 +7,7 @@ from classifier.run_directory import RunDirectory
 from classifier.training.batches import TrainingBatches
 from classifier.training.hooks.activations import Activations
 from classifier.training.hooks.curves import Curves
-from classifier.training.hooks.image_grid import ContactSheet
+from classifier.training.hooks.image_grid import ImageGrid
 from classifier.training.hooks.profiler import Profile
 from classifier.training.hooks.progress import Progress
 from classifier.training.hooks.tensorboard import EventHook
@@ -20,34 +20,32 @@ from slim import learning
 def make_hooks(
     resolved: ResolvedRun, directory: RunDirectory, batches: TrainingBatches
 ) -> list[learning.Hook]:
-    """Returns the hooks that a run's options ask for; the first worker alone has them."""
-    saving = resolved.config.saving
+    """Returns the hooks that a run's options enable; only the first worker has them."""
+    config, saving, reporting = resolved.config, resolved.config.saving, resolved.config.reporting
     metrics = MetricsFile(directory.metrics_path)
     hooks: list[learning.Hook] = [Progress(resolved, saving.log_every_n_steps, metrics)]
-    if resolved.config.failures.watchdog_minutes:
-        hooks.append(Watchdog(resolved.config.failures.watchdog_minutes))
+    if config.failures.watchdog_minutes:
+        hooks.append(Watchdog(config.failures.watchdog_minutes))
     if saving.save_summaries_secs:
         activations = Activations(
             make_training_network(resolved),
             batches.batch_of_step,
-            resolved.config.data.batch_size,
-            resolved.config.run.seed,
+            config.data.batch_size,
+            config.run.seed,
         )
         hooks.append(EventHook(directory.path, saving.save_summaries_secs, activations))
     if resolved.eval_every_steps:
-        data, split = resolved.config.data, resolved.config.validation.eval_split_name
-        evaluated = inputs.open_dataset(data.dataset_name, split, data.dataset_dir, data.max_pixels)
-        hooks.append(Validation(resolved, evaluated, metrics))
-    reporting = resolved.config.reporting
-    if reporting.plot_curves:  # behind Validation, whose numbers it draws
+        data, split = config.data, config.validation.eval_split_name
+        dataset = inputs.open_dataset(data.dataset_name, split, data.dataset_dir, data.max_pixels)
+        hooks.append(Validation(resolved, dataset, metrics))
+    if reporting.plot_curves:  # after Validation, whose metrics it draws
         hooks.append(Curves(resolved, directory.path, metrics))
     if reporting.profile_steps is not None:
         first, last = reporting.profile_steps
-        steps_per_loop = resolved.config.run.steps_per_loop
-        hooks.append(Profile(directory.path, first, last, steps_per_loop))
+        hooks.append(Profile(directory.path, first, last, config.run.steps_per_loop))
     if saving.summarize_images:
         seconds = saving.save_summaries_secs
         hooks.append(
-            ContactSheet(directory.path, batches.batch_of_step, resolved.model.class_names, seconds)
+            ImageGrid(directory.path, batches.batch_of_step, resolved.model.class_names, seconds)
         )
     return hooks

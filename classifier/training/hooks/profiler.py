@@ -1,4 +1,4 @@
-"""A trace of some steps by TensorFlow's profiler."""
+"""Trace of some steps by TensorFlow's profiler."""
 
 import os
 from collections.abc import Mapping
@@ -10,16 +10,15 @@ from slim import learning
 
 
 class Profile(learning.Hook):
-    """Profiles steps, to `plugins/profile` in a directory.
+    """Profiles steps and writes the trace to `plugins/profile` in the run's directory.
 
-    Steps that Python does not see one by one (`steps_per_loop`) are profiled as a whole if one of
-    them is asked for.
+    With `steps_per_loop`, whole loops are profiled.
 
     Args:
-      directory: of the run.
-      first: number of the first step; a run's first is 1.
-      last: number of the last step.
-      steps_per_loop: of the run.
+      directory: directory of the run.
+      first: first step to profile, from 1.
+      last: last step to profile.
+      steps_per_loop: training steps per host round trip.
     """
 
     def __init__(self, directory: str, first: int, last: int, steps_per_loop: int = 1) -> None:
@@ -27,36 +26,37 @@ class Profile(learning.Hook):
         self._first = first
         self._last = last
         self._steps_per_loop = steps_per_loop
-        self._begun: int | None = None
+        self._first_profiled: int | None = None
         self._is_done = False
 
     def begin(self, run: learning.Run) -> None:
-        """Starts if the next step is one of them; says so if they are over."""
+        """Starts profiling if the next step is due; logs if the last one is already done."""
         if run.step >= self._last:
             self._is_done = True
-            print(f"profile_steps={self._first},{self._last} are over: nothing to profile")
+            steps = f"{self._first},{self._last}"
+            print(f"profiler: nothing to do, --profile_steps={steps} are before step {run.step}")
         self._start_if_due(run)
 
     def after_steps(self, run: learning.Run, numbers: Mapping[str, np.ndarray]) -> None:
-        """Starts or stops where it is time."""
-        if self._begun is not None and run.step >= self._last:
+        """Starts or stops profiling if it is due."""
+        if self._first_profiled is not None and run.step >= self._last:
             self._stop(run)
         self._start_if_due(run)
 
     def end(self, run: learning.Run) -> None:
-        """Writes what there is, if the run ends before."""
-        if self._begun is not None:
+        """Writes the trace if the run ends before the last step to profile."""
+        if self._first_profiled is not None:
             self._stop(run)
 
     def _start_if_due(self, run: learning.Run) -> None:
         is_due = run.step + self._steps_per_loop >= self._first and not run.is_over
-        if self._is_done or self._begun is not None or not is_due:
+        if self._is_done or self._first_profiled is not None or not is_due:
             return
         tf.profiler.experimental.start(self._directory)
-        self._begun = run.step + 1
+        self._first_profiled = run.step + 1
 
     def _stop(self, run: learning.Run) -> None:
-        begun, self._begun, self._is_done = self._begun, None, True
+        first, self._first_profiled, self._is_done = self._first_profiled, None, True
         tf.profiler.experimental.stop()
-        folder = os.path.join(self._directory, "plugins", "profile")
-        print(f"profiled steps {begun} to {run.step}: see {folder}", flush=True)
+        trace_dir = os.path.join(self._directory, "plugins", "profile")
+        print(f"profiler: wrote steps {first} to {run.step} to {trace_dir}", flush=True)

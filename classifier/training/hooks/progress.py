@@ -1,4 +1,4 @@
-"""What a run tells while it trains: a log line and a bar for people, metrics.jsonl for programs."""
+"""Progress of a run: log lines, a progress bar and metrics.jsonl."""
 
 import datetime
 import sys
@@ -14,14 +14,16 @@ from slim import learning
 
 
 class Progress(learning.Hook):
-    """Tells loss, accuracy, learning rate, speed, waiting and time left, every so many steps.
+    """Logs loss, accuracy, learning rate, speed, data wait and remaining time.
+
+    Loss and accuracy are means over the steps since the last line. The speed excludes hooks, such
+    as evaluation.
 
     Args:
       resolved: the run.
-      every: steps between two log lines; the numbers are means over the steps since the last one,
-        and the speed is that of the steps alone.
-      metrics: where they are kept.
-      clock: seconds that never go back.
+      every: steps between two log lines.
+      metrics: the run's metrics.jsonl.
+      clock: monotonic clock in seconds.
     """
 
     def __init__(
@@ -37,10 +39,10 @@ class Progress(learning.Hook):
         self._clock = clock
         self._bar: tqdm.tqdm | None = None
         self._numbers: dict[str, list[np.ndarray]] = {}
-        self._since, self._beside = 0.0, 0.0
+        self._start, self._overhead = 0.0, 0.0
 
     def begin(self, run: learning.Run) -> None:
-        """Starts the clock, and a bar if this is a terminal."""
+        """Starts the clock, and the progress bar if stdout is a terminal."""
         self._metrics.rewind(run.step)
         self._restart(run)
         if sys.stdout.isatty():
@@ -53,7 +55,7 @@ class Progress(learning.Hook):
             )
 
     def after_steps(self, run: learning.Run, numbers: Mapping[str, np.ndarray]) -> None:
-        """Gathers the numbers and tells them when it is time."""
+        """Collects the metrics and logs them if a line is due."""
         for name, values in numbers.items():
             self._numbers.setdefault(name, []).append(values)
         steps = len(numbers["loss"])
@@ -61,10 +63,10 @@ class Progress(learning.Hook):
             self._bar.update(steps)
         last = run.step == run.number_of_steps
         if run.step // self._every > (run.step - steps) // self._every or last:
-            self._tell(run)
+            self._log(run)
 
     def after_rollback(self, run: learning.Run, reason: str) -> None:
-        """Says so, and drops the numbers of the steps that are done anew."""
+        """Logs the rollback and drops the metrics of the steps that are repeated."""
         print(reason, file=sys.stderr, flush=True)
         self._metrics.rewind(run.step)
         self._numbers.clear()
@@ -74,22 +76,21 @@ class Progress(learning.Hook):
             self._bar.refresh()
 
     def end(self, run: learning.Run) -> None:
-        """Closes the bar."""
+        """Closes the progress bar."""
         if self._bar is not None:
             self._bar.close()
 
     def _restart(self, run: learning.Run) -> float:
-        """Returns the seconds since the last call that steps took, without what was done beside."""
-        since, beside = self._since, self._beside
-        self._since, self._beside = self._clock(), run.overhead_seconds
-        return max(self._since - since - (self._beside - beside), 1e-9)
+        """Returns the seconds spent in steps since the last call."""
+        start, overhead = self._start, self._overhead
+        self._start, self._overhead = self._clock(), run.overhead_seconds
+        return max(self._start - start - (self._overhead - overhead), 1e-9)
 
-    def _tell(self, run: learning.Run) -> None:
+    def _log(self, run: learning.Run) -> None:
         seconds = self._restart(run)
         numbers = {name: np.concatenate(values) for name, values in self._numbers.items()}
         self._numbers.clear()
         steps = len(numbers["loss"])
-        wait = min(1.0, float(numbers["data_wait"].sum()) / seconds)
         values = {
             "step": run.step,
             "epoch": round(run.step / self._resolved.steps_per_epoch, 4),
@@ -98,7 +99,7 @@ class Progress(learning.Hook):
             "learning_rate": float(numbers["learning_rate"][-1]),
             "gradient_norm": float(numbers["gradient_norm"].mean()),
             "images_per_second": steps * self._resolved.global_batch_size / seconds,
-            "data_wait": wait,
+            "data_wait": min(1.0, float(numbers["data_wait"].sum()) / seconds),
             "time": time.time(),
         }
         if "loss_scale" in numbers:
@@ -122,13 +123,13 @@ def log_line(
       number_of_steps: last step of the run; None if there is none.
       seconds_per_step: duration of a step.
     """
-    left = ""
+    eta = ""
     if number_of_steps is not None:
         seconds = round((number_of_steps - values["step"]) * seconds_per_step)
-        left = f" eta {datetime.timedelta(seconds=seconds)} ({number_of_steps} steps)"
+        eta = f" eta {datetime.timedelta(seconds=seconds)} ({number_of_steps} steps)"
     return (
         f"global step {values['step']}: loss = {values['loss']:.4f} "
         f"({seconds_per_step:.3f} sec/step) epoch {values['epoch']:.2f} "
         f"acc {values['accuracy']:.4f} lr {values['learning_rate']:.5g} "
-        f"{values['images_per_second']:.1f} img/s data-wait {values['data_wait']:.0%}{left}"
+        f"{values['images_per_second']:.1f} img/s data-wait {values['data_wait']:.0%}{eta}"
     )

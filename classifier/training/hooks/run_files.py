@@ -1,4 +1,4 @@
-"""config.json and model_info.json, which say what a run is."""
+"""Hook that writes config.json and model_info.json."""
 
 import tensorflow as tf
 
@@ -8,9 +8,9 @@ from slim import learning
 
 
 class RunFiles(learning.Hook):
-    """Writes what a run is, if there is a step left to do: config.json and model_info.json.
+    """Writes config.json and model_info.json, unless the run is complete.
 
-    It comes behind the hooks that may end a run before its first step.
+    It must come after the hooks that may end a run before its first step.
     """
 
     def __init__(self, resolved: ResolvedRun, directory: RunDirectory) -> None:
@@ -18,7 +18,7 @@ class RunFiles(learning.Hook):
         self._directory = directory
 
     def begin(self, run: learning.Run) -> None:
-        """Writes both."""
+        """Writes both files."""
         if not run.is_over:
             self._directory.write_config(self._resolved.to_dict())
             info = self._resolved.model.with_versions(tensorflow=tf.__version__)

@@ -1,4 +1,4 @@
-"""The events of a training run."""
+"""Event file of a training run for TensorBoard."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -10,19 +10,18 @@ from slim import learning
 from slim._timer import Timer
 from slim.events import EventFile, histogram
 
-# Other numbers are ours alone.
-_ORIGINAL_NAMES = {"loss": "total_loss", "learning_rate": "learning_rate"}
+# TF-Slim's names of the metrics that it writes too.
+_TF_SLIM_NAMES = {"loss": "total_loss", "learning_rate": "learning_rate"}
 
 
 class EventHook(learning.Hook):
-    """Writes a step's numbers every so many seconds, and histograms of the network's variables and
-    of its activations.
+    """Writes metrics and histograms of the variables and activations at regular intervals.
 
     Args:
-      directory: where to.
-      seconds: between two points.
-      activations: what is computed of the next step's batch.
-      clock: seconds that never go back.
+      directory: directory of the event file.
+      seconds: seconds between two points.
+      activations: summaries of the next step's batch.
+      clock: monotonic clock in seconds.
     """
 
     def __init__(
@@ -38,15 +37,15 @@ class EventHook(learning.Hook):
         self._last_step = 0
 
     def begin(self, run: learning.Run) -> None:
-        """Counts from now on."""
+        """Starts the clock."""
         self._restart(run)
 
     def after_steps(self, run: learning.Run, numbers: Mapping[str, np.ndarray]) -> None:
-        """Writes the last step's numbers if it is time, or the run is over."""
+        """Writes the last step's metrics if they are due, and at the end of the run."""
         if not self._timer.is_due() and run.step != run.number_of_steps:
             return
         seconds = max(self._timer.elapsed, 1e-9)
-        scalars = {_shown(name): values[-1] for name, values in numbers.items()}
+        scalars = {_tag(name): values[-1] for name, values in numbers.items()}
         scalars["global_step/sec"] = (run.step - self._last_step) / seconds
         self._file.scalars(run.step, scalars)
         self._write_histograms(run)
@@ -58,23 +57,23 @@ class EventHook(learning.Hook):
         self._last_step = run.step
 
     def _write_histograms(self, run: learning.Run) -> None:
-        """Writes them under the names that the original gives them."""
+        """Writes histograms and sparsity under TF-Slim's names."""
         store = run.train_op.store
         variables = {
             name: histogram(store.named_variable(name))
             for name, record in store.records.items()
             if record.model
         }
-        found = self._activations(store, run.step)
-        activations = {f"activations/{name}": buckets for name, (buckets, _) in found.items()}
+        summaries = self._activations(store, run.step)
+        activations = {f"activations/{name}": buckets for name, (buckets, _) in summaries.items()}
         self._file.histograms(run.step, variables | activations)
-        zeros = {f"sparsity/{name}": share for name, (_, share) in found.items()}
-        self._file.scalars(run.step, zeros)
+        sparsity = {f"sparsity/{name}": zeros for name, (_, zeros) in summaries.items()}
+        self._file.scalars(run.step, sparsity)
 
     def end(self, run: learning.Run) -> None:
-        """Closes the file."""
+        """Closes the event file."""
         self._file.close()
 
 
-def _shown(name: str) -> str:
-    return _ORIGINAL_NAMES.get(name, name if "/" in name else f"train/{name}")
+def _tag(name: str) -> str:
+    return _TF_SLIM_NAMES.get(name, name if "/" in name else f"train/{name}")

@@ -1,4 +1,4 @@
-"""Evaluation inside training: the best checkpoint, and an end when nothing gets better."""
+"""Evaluation during training, with the best checkpoint and early stopping."""
 
 import dataclasses
 import functools
@@ -24,15 +24,14 @@ METRIC = "eval_accuracy"
 
 
 class Validation(learning.Hook):
-    """Evaluates what was trained so far, as `eval_image_classifier.py` would its checkpoint.
+    """Evaluates a new checkpoint at regular intervals, as `eval_image_classifier.py` does.
 
-    The step is saved first. So a run that is killed while it evaluates does so again when it is
-    resumed, and no evaluation is lost or counted twice.
+    A run that is killed during an evaluation repeats it when it is resumed.
 
     Args:
       resolved: the run.
       dataset: the split to evaluate on.
-      metrics: where the findings are kept, and found again by a resumed run.
+      metrics: the run's metrics.jsonl, from which a resumed run reads earlier evaluations.
     """
 
     def __init__(
@@ -51,16 +50,16 @@ class Validation(learning.Hook):
         self._evaluator: Evaluator | None = None
 
     def begin(self, run: learning.Run) -> None:
-        """Makes up for an evaluation that a crash left out, and stops a run that was to stop."""
+        """Repeats an interrupted evaluation, and stops a run without improvement."""
         if run.restored is not None and self._is_due(run, self._last_evaluated()):
             self._evaluate(run)
-        self._stop_if_nothing_improves(run)
+        self._stop_without_improvement(run)
 
     def after_steps(self, run: learning.Run, numbers: Mapping[str, np.ndarray]) -> None:
-        """Evaluates when it is time, and at the end."""
+        """Evaluates if it is due, and at the end."""
         if self._is_due(run, run.step - len(numbers["loss"])):
             self._evaluate(run)
-            self._stop_if_nothing_improves(run)
+            self._stop_without_improvement(run)
 
     def _is_due(self, run: learning.Run, before: int) -> bool:
         every = self._resolved.eval_every_steps
@@ -73,42 +72,45 @@ class Validation(learning.Hook):
     def _evaluate(self, run: learning.Run) -> None:
         checkpoint = checkpoints.read(run.save())
         has_averages = self._resolved.model.moving_average_decay is not None
-        found = self._measure(checkpoint, use_averages=has_averages)
+        evaluation = self._measure(checkpoint, use_averages=has_averages)
         self._report_skipped()
         raw = self._measure(checkpoint, use_averages=False) if has_averages else None
-        values = dataclasses.asdict(found)
+        values = dataclasses.asdict(evaluation)
         if raw is not None:
             values |= {"raw_accuracy": raw.accuracy, "raw_loss": raw.loss}
         best = run.checkpoints.save_best(
             run.step,
             run.train_op.store.named_variables,
             METRIC,
-            found.accuracy,
+            evaluation.accuracy,
             known_values={
                 line["step"]: line["eval_accuracy"] for line in self._metrics.evaluations()
             },
         )
         self._describe_best(run, is_new=best is not None)
         epoch = round(run.step / self._resolved.steps_per_epoch, 4)
-        evaluated = {f"eval_{name}": value for name, value in values.items()}
-        self._metrics.append({"step": run.step, "epoch": epoch, **evaluated, "time": time.time()})
+        line = {f"eval_{name}": value for name, value in values.items()}
+        self._metrics.append({"step": run.step, "epoch": epoch, **line, "time": time.time()})
         split = self._options.eval_split_name
-        shown = {f"{split}/{name}": value for name, value in values.items()}
-        self._events.scalars(run.step, shown)
+        scalars = {f"{split}/{name}": value for name, value in values.items()}
+        self._events.scalars(run.step, scalars)
         self._events.flush()
-        print(f"step {run.step}: {split}{', the best so far' if best else ''}")
-        report(found, split, self._dataset.num_samples)
+        print(f"step {run.step} evaluated on {split}{', best so far' if best else ''}")
+        report(evaluation, split, self._dataset.num_samples)
         if raw is not None:
-            print(f"without averaging the weights: accuracy {raw.accuracy:.3f}", flush=True)
+            print(f"without moving averages: accuracy {raw.accuracy:.3f}", flush=True)
 
     def _describe_best(self, run: learning.Run, is_new: bool) -> None:
-        """Writes model_info.json beside the best checkpoint; also if a killed run left it out,
-        whose repeated evaluation is no better than itself."""
+        """Writes model_info.json next to the best checkpoint.
+
+        It also does so if the run was killed between the two: the repeated evaluation is not better
+        than the checkpoint itself.
+        """
         directory = run.checkpoints.directory
-        folder = RunDirectory(os.path.join(directory, "best"))
-        is_there = checkpoints.best(directory) is not None
-        if is_new or (is_there and folder.read_model_info() is None):
-            folder.write_model_info(self._resolved.model.with_versions(tensorflow=tf.__version__))
+        best = RunDirectory(os.path.join(directory, "best"))
+        exists = checkpoints.best(directory) is not None
+        if is_new or (exists and best.read_model_info() is None):
+            best.write_model_info(self._resolved.model.with_versions(tensorflow=tf.__version__))
 
     def _measure(self, checkpoint: checkpoints.Source, use_averages: bool) -> Evaluation:
         if self._classifier is None or self._evaluator is None:
@@ -137,22 +139,22 @@ class Validation(learning.Hook):
     def _report_skipped(self) -> None:
         for place in self._skipped.take_new() if self._skipped else ():
             bad = inputs.describe_bad_image(self._dataset, *place)
-            print(f"left out of the evaluation: {bad}", flush=True)
+            print(f"skipped image in evaluation: {bad}", flush=True)
 
     def end(self, run: learning.Run) -> None:
-        """Closes the events, and says why the run ended early, if it did."""
+        """Closes the event file, and logs why the run stopped early, if it did."""
         self._events.close()
         if run.stop_reason is not None:
             print(f"stopped early at step {run.step}: {run.stop_reason}", flush=True)
 
-    def _stop_if_nothing_improves(self, run: learning.Run) -> None:
+    def _stop_without_improvement(self, run: learning.Run) -> None:
         patience, lines = self._options.early_stopping_patience, self._metrics.evaluations()
         if not patience or not lines:
             return
-        best = max(lines, key=lambda line: line["eval_accuracy"])  # the first of equal ones
+        best = max(lines, key=lambda line: line["eval_accuracy"])  # the first, if several are equal
         since = sum(line["step"] > best["step"] for line in lines)
         if since >= patience:
             run.stop_reason = (
-                f"no better accuracy in {since} evaluations"
+                f"accuracy did not improve in {since} evaluations"
                 f" (best {best['eval_accuracy']:.3f} at step {best['step']})"
             )

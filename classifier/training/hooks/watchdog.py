@@ -1,4 +1,4 @@
-"""A message when nothing happens for minutes: what the run is at, and what to try."""
+"""Watchdog: a warning with advice when a run makes no progress for minutes."""
 
 import faulthandler
 import sys
@@ -11,54 +11,54 @@ import numpy as np
 
 from slim import learning
 
-# By what the run is doing; a hook has the name of its class.
+# Activity of the run, or class name of a hook -> (description, advice).
 _ADVICE = {
     "building": (
         "building the step",
         (
-            "large networks take minutes for it; beyond that, the machine has too little memory "
-            "or too many other processes"
+            "large networks take minutes; otherwise the machine lacks memory or runs too many "
+            "other processes"
         ),
     ),
     "waiting": (
         "waiting for data",
         (
-            "a disk or a network file system does not answer, or pictures decode slowly: copy "
-            "--dataset_dir to a local disk, raise --num_preprocessing_threads"
+            "a disk or a network file system does not respond, or decoding is slow; copy "
+            "--dataset_dir to a local disk or increase --num_preprocessing_threads"
         ),
     ),
     "computing": (
         "computing a step",
         (
-            "a device or another worker does not answer, or the step is large: look at the device, "
-            "lower --batch_size or --steps_per_loop"
+            "a device or another worker does not respond, or the step is large; check the device "
+            "or reduce --batch_size or --steps_per_loop"
         ),
     ),
     "saving": (
         "saving a checkpoint",
         (
-            "the disk of --train_dir is slow, full, or does not answer; a killed run goes on from "
-            "the checkpoint before"
+            "the disk of --train_dir is slow, full or does not respond; if the run is killed, it "
+            "resumes from the previous checkpoint"
         ),
     ),
     "Validation": (
         "evaluating",
         (
-            "the split is large, or its files do not answer: evaluate less often, or raise "
+            "the split is large, or its disk does not respond; evaluate less often or increase "
             "--watchdog_minutes"
         ),
     ),
 }
-_LOOKS = 10  # in the time without progress after which it speaks
+_CHECKS_PER_TIMEOUT = 10
 
 
 class Watchdog(learning.Hook):
-    """Speaks, once a standstill, when a run makes no progress.
+    """Prints a warning and the stacks of all threads when a run makes no progress.
 
     Args:
-      minutes: without progress before it speaks.
-      stream: where to; stacks need a real file. Default: stderr.
-      clock: seconds that never go back.
+      minutes: minutes without progress before the warning, which is printed once per stall.
+      stream: output; it needs a file descriptor. Default: stderr.
+      clock: monotonic clock in seconds.
     """
 
     def __init__(
@@ -73,53 +73,53 @@ class Watchdog(learning.Hook):
         self._run: learning.Run | None = None
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
-        self._seen: tuple[object, ...] = ()
+        self._state: tuple[object, ...] = ()
         self._since = 0.0
-        self._spoke = False
+        self._has_warned = False
 
     def begin(self, run: learning.Run) -> None:
-        """Starts to watch, in a thread of its own."""
+        """Starts the watching thread."""
         self._run = run
         self._since = self._clock()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
         self._thread.start()
 
     def end(self, run: learning.Run) -> None:
-        """Stops watching."""
+        """Stops the thread."""
         self._over.set()
         if self._thread is not None:
             self._thread.join()
 
     def after_steps(self, run: learning.Run, numbers: Mapping[str, np.ndarray]) -> None:
-        """Takes steps for progress."""
+        """Counts steps as progress."""
         self._progress()
 
     def after_save(self, run: learning.Run, prefix: str) -> None:
-        """Takes a checkpoint for progress."""
+        """Counts a checkpoint as progress."""
         self._progress()
 
     def _progress(self) -> None:
-        self._since, self._spoke = self._clock(), False
+        self._since, self._has_warned = self._clock(), False
 
     def _watch(self) -> None:
-        while not self._over.wait(self._seconds / _LOOKS):
+        while not self._over.wait(self._seconds / _CHECKS_PER_TIMEOUT):
             assert self._run is not None
-            seen = (self._run.step, self._run.doing)
-            if seen != self._seen:
-                self._seen = seen
+            state = (self._run.step, self._run.doing)
+            if state != self._state:
+                self._state = state
                 self._progress()
-            silent = self._clock() - self._since
-            if silent >= self._seconds and not self._spoke:
-                self._spoke = True
-                self._speak(self._run, silent)
+            stalled = self._clock() - self._since
+            if stalled >= self._seconds and not self._has_warned:
+                self._has_warned = True
+                self._warn(self._run, stalled)
 
-    def _speak(self, run: learning.Run, silent: float) -> None:
+    def _warn(self, run: learning.Run, stalled: float) -> None:
         stream = self._stream or sys.__stderr__ or sys.stderr
         doing = run.train_op.activity if run.doing == "steps" else run.doing
-        what, advice = _ADVICE.get(doing, (f"in {doing}", "see the stacks below"))
+        activity, advice = _ADVICE.get(doing, (f"in {doing}", "see the stacks below"))
         print(
-            f"no progress for {silent / 60:.3g} minutes at step {run.step}, {what}: {advice}. The "
-            "run goes on waiting; the stacks of its threads:",
+            f"no progress for {stalled / 60:.3g} minutes at step {run.step}, {activity}: {advice}. "
+            "The run keeps waiting. Stacks of its threads:",
             file=stream,
             flush=True,
         )

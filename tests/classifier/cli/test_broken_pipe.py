@@ -35,7 +35,7 @@ def test_a_run_goes_on(train, tmp_path, closed_pipe, names):
         closed_pipe(name)
     done = train(tmp_path, log_every_n_steps=1)
     assert done.code == 0
-    told = f"nobody reads the output any more: the run goes on, and {tmp_path}/metrics.jsonl has "
+    told = f"stdout was closed; training continues, metrics are in {tmp_path}/metrics.jsonl"
     assert [line.startswith(told) for line in done.err] == [True] * (len(names) == 1)
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 2
     assert checkpoints.latest(tmp_path) == str(tmp_path / "model.ckpt-2")

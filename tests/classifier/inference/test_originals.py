@@ -154,7 +154,7 @@ def test_the_offset_of_the_labels_is_compared_on_imagenet_alone(tmp_path, datase
         model=info,
     )
     for lines in (
-        warnings.of_checkpoint(prefix, info, (224, 224), averages_left=False),
+        warnings.of_checkpoint(prefix, info, (224, 224), has_unused_averages=False),
         warnings.of_training(run, prefix),
     ):
         assert [line.rpartition("needs ")[2] for line in lines] == told

@@ -191,13 +191,13 @@ def test_a_run_leaves_them_out_and_names_them(tmp_path, folder, capsys):
     assert sorted(row["path"] for row in rows) == [f"café/{place:03d}.png" for place in BAD]
     for row in rows:
         told = f"Cannot decode image {row['path']!r} ({row['shard']}, record {row['record']}): "
-        assert f"left out: {told}{row['reason']}\n" in said
-    assert f"4 bad images left out, listed in {tmp_path / 'run' / 'bad_files.csv'}" in said
+        assert f"skipped image: {told}{row['reason']}\n" in said
+    assert f"skipped 4 bad images, listed in {tmp_path / 'run' / 'bad_files.csv'}" in said
 
     train(folder, tmp_path / "run", 18, on_bad_image="skip", max_bad_fraction=0.1)
     said = capsys.readouterr().out
-    assert "left out: " not in said, "they are known from the first start"
-    assert "4 bad images left out" in said
+    assert "skipped image: " not in said, "they were logged at the first start"
+    assert "skipped 4 bad images" in said
     assert len(listed(tmp_path / "run")) == 4
 
 
@@ -207,7 +207,7 @@ def test_evaluation_inside_training_leaves_them_out_too(tmp_path, folder, capsys
     train(folder, tmp_path / "run", 4, max_bad_fraction=0.1, **given)
     said = capsys.readouterr().out
     assert said.count("train accuracy") == said.count(" (56 of 60 images)") == 2
-    assert said.count("left out of the evaluation: Cannot decode image 'café/0") == 4, "each once"
+    assert said.count("skipped image in evaluation: Cannot decode image 'café/0") == 4, "each once"
 
 
 def test_too_many_stop_the_run(tmp_path, folder):
@@ -216,8 +216,8 @@ def test_too_many_stop_the_run(tmp_path, folder):
     count = len(listed(tmp_path / "run"))
     assert count in (1, 2, 3, 4)
     assert str(caught.value) == (
-        f"{count} of 60 images of folder/train cannot be decoded, which is more than"
-        f" max_bad_fraction=0.01; {tmp_path / 'run' / 'bad_files.csv'} lists them"
+        f"too many bad images in folder/train: {count} of 60, the limit is max_bad_fraction=0.01."
+        f" They are listed in {tmp_path / 'run' / 'bad_files.csv'}"
     )
 
 

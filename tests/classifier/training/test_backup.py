@@ -1,4 +1,4 @@
-"""--restart: a new run where there is one."""
+"""Backup of the previous run (`--restart`)."""
 
 import contextlib
 import os
@@ -12,13 +12,13 @@ from slim import _checks
 from slim.run_lock import LOCK_FILE, TrainDirLock
 
 
-def files(folder):
-    found = (path for path in folder.rglob("*") if path.is_file() and path.name != LOCK_FILE)
-    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+def files(directory):
+    paths = (path for path in directory.rglob("*") if path.is_file() and path.name != LOCK_FILE)
+    return {str(path.relative_to(directory)): path.read_bytes() for path in paths}
 
 
 @pytest.mark.slow
-def test_a_run_begins_anew_and_nothing_is_lost(train, tmp_path):
+def test_restart_moves_the_previous_run_to_a_backup(train, tmp_path):
     run = tmp_path / "run"
     everything = {"summarize_images": True, "plot_curves": True, "eval_every_steps": 1,
                   "save_summaries_secs": 600, "profile_steps": "1,2", "on_bad_image": "skip",
@@ -29,38 +29,36 @@ def test_a_run_begins_anew_and_nothing_is_lost(train, tmp_path):
     assert train(run, optimizer="adam").code == 2
     done = train(run, optimizer="adam", restart=True)
     assert (done.code, done.err) == (0, [])
-    assert any(
-        line.startswith(f"set aside the run of {run}: {run}/set_aside/1") for line in done.out
-    )
-    assert "Starting at step 0 with fresh weights" in done.out
+    assert any(line.startswith(f"previous run: moved to {run}/set_aside/1 (") for line in done.out)
+    assert "Starting at step 0 from scratch" in done.out
     assert (run / "notes.txt").exists()
     del before["notes.txt"], before[".slim"]
-    # The list of what a run writes is complete: nothing of the first one was left behind.
+    # The list of a run's files is complete: everything was moved.
     assert files(run / "set_aside" / "1") == before
     assert any("Adam" in name for name in _saved(run))
-    refused = train(run, restart=True, checkpoint_path=tmp_path / "gone")
-    assert refused.code == 2
-    assert "does not exist" in refused.err[0]
+    failed = train(run, restart=True, checkpoint_path=tmp_path / "missing")
+    assert failed.code == 2
+    assert "does not exist" in failed.err[0]
     assert os.listdir(run / "set_aside") == ["1"]
     assert train(run, optimizer="sgd", restart=True).code == 0
     assert sorted(os.listdir(run / "set_aside")) == ["1", "2"]
 
 
 @pytest.fixture(scope="module")
-def begun(digits, tmp_path_factory):
-    """A run of a step."""
+def existing_run(digits, tmp_path_factory):
+    """A run of one step."""
     from classifier.training import run as training
 
-    run = tmp_path_factory.mktemp("begun") / "run"
-    given = {"train_dir": str(run), "dataset_name": "digits", "dataset_dir": str(digits),
+    run = tmp_path_factory.mktemp("existing") / "run"
+    flags = {"train_dir": str(run), "dataset_name": "digits", "dataset_dir": str(digits),
              "model_name": "lenet", "batch_size": 8, "max_number_of_steps": 1,
              "optimizer": "sgd", "save_summaries_secs": 0}  # fmt: skip
-    training.run(options.build(TrainConfig, **given))
+    training.run(options.build(TrainConfig, **flags))
     return run
 
 
 @pytest.mark.parametrize(
-    "wrong, words",
+    "options, words",
     [
         ({"trainable_scopes": "LeNet/typo"}, "LeNet/typo"),
         ({"num_clones": 9, "clone_on_cpu": True}, "9"),
@@ -68,32 +66,32 @@ def begun(digits, tmp_path_factory):
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )
-def test_a_command_that_fails_leaves_the_old_run(train, begun, wrong, words):
-    before = files(begun)
-    done = train(begun, restart=True, **wrong)
+def test_a_failed_restart_moves_the_previous_run_back(train, existing_run, options, words):
+    before = files(existing_run)
+    done = train(existing_run, restart=True, **options)
     assert done.code in (1, 2)
     assert any(words in line for line in done.err)
-    assert files(begun).items() >= before.items()
-    written = files(begun).keys() - before.keys()
+    assert files(existing_run).items() >= before.items()
+    written = files(existing_run).keys() - before.keys()
     assert all(name.startswith(os.path.join("set_aside", "")) for name in written)
 
 
 def fail(directory, *written):
-    """Begins anew in a folder, writes files, and fails."""
+    """Starts over in a directory, writes files, and fails."""
     with contextlib.suppress(KeyError), backup.during(config(directory)):
         for name in written:
             (directory / name).write_text("new")
         raise KeyError
 
 
-def test_what_a_failed_one_wrote_is_not_lost_and_a_saved_one_stays(tmp_path, capsys):
+def test_files_of_a_failed_restart_are_kept_and_a_saved_checkpoint_stays(tmp_path, capsys):
     (tmp_path / "model.ckpt-5.index").write_text("old")
     (tmp_path / "config.json").write_text("old")
     fail(tmp_path)
     assert files(tmp_path) == {"model.ckpt-5.index": b"old", "config.json": b"old"}
     assert not (tmp_path / "set_aside").exists()
     fail(tmp_path, "config.json")
-    assert f"that was set aside is in {tmp_path} again" in capsys.readouterr().out
+    assert f"previous run: moved back to {tmp_path}" in capsys.readouterr().out
     assert files(tmp_path) == {
         "model.ckpt-5.index": b"old",
         "config.json": b"old",
@@ -118,7 +116,7 @@ def config(run, **values):
     return options.build(TrainConfig, train_dir=str(run), **{"dataset_dir": "data"} | values)
 
 
-def test_a_folder_without_a_run_is_left_alone(tmp_path):
+def test_a_directory_without_a_run_is_not_changed(tmp_path):
     (tmp_path / "notes.txt").touch()
     assert backup.move(config(tmp_path)) is None
     assert backup.move(config(tmp_path / "new")) is None
@@ -134,18 +132,19 @@ def test_a_folder_without_a_run_is_left_alone(tmp_path):
         {"dataset_dir": "{run}/eval/data"},
     ],
 )
-def test_what_the_new_run_reads_is_not_moved(tmp_path, values):
+def test_inputs_of_the_new_run_are_not_moved(tmp_path, values):
     (tmp_path / "best").mkdir()
     (tmp_path / "eval" / "data").mkdir(parents=True)
     (tmp_path / "model.ckpt-5.index").touch()
     (name,) = values
-    given = {name: text.format(run=tmp_path) for name, text in values.items()}
-    with pytest.raises(_checks.UserError, match=f"restart would move what {name}='{tmp_path}"):
-        backup.move(config(tmp_path, **given))
+    flags = {name: text.format(run=tmp_path) for name, text in values.items()}
+    message = f"restart would move the files that {name}='{tmp_path}"
+    with pytest.raises(_checks.UserError, match=message):
+        backup.move(config(tmp_path, **flags))
     assert sorted(os.listdir(tmp_path)) == ["best", "eval", "model.ckpt-5.index"]
 
 
-def test_a_trainer_at_work_is_not_disturbed(tmp_path):
+def test_the_run_of_an_active_trainer_is_not_moved(tmp_path):
     (tmp_path / "model.ckpt-5.index").touch()
     with TrainDirLock(tmp_path), pytest.raises(_checks.UserError, match="train"):
         backup.move(config(tmp_path))

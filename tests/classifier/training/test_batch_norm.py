@@ -1,4 +1,4 @@
-"""What the options of fine-tuning do to batch norm, seen in the checkpoints of runs."""
+"""Batch norm in fine-tuning: options and their effect on checkpoints."""
 
 import numpy as np
 import pytest
@@ -16,13 +16,13 @@ FIRST, LAST = "MobilenetV1/Conv2d_0/BatchNorm", f"{LAST_LAYER}/BatchNorm"
 
 @pytest.fixture
 def saved(train, tmp_path):
-    """Returns the checkpoint of a run of two steps with these flags, and what it told."""
+    """Returns the checkpoint of a run with these flags, and its output."""
 
     def run(**more):
-        folder = tmp_path / f"run{len(list(tmp_path.iterdir()))}"
-        told = train(folder, **NETWORK | more)
-        assert told.code == 0, told.err
-        return checkpoints.read(checkpoints.find(folder)), told.out
+        run_dir = tmp_path / f"run{len(list(tmp_path.iterdir()))}"
+        result = train(run_dir, **NETWORK | more)
+        assert result.code == 0, result.err
+        return checkpoints.read(checkpoints.find(run_dir)), result.out
 
     return run
 
@@ -32,44 +32,43 @@ def means(reader, scope=FIRST):
 
 
 @pytest.mark.slow
-def test_the_decay_of_the_options_and_updates_outside_of_the_trainable_scopes(saved):
+def test_decay_and_updates_outside_the_trainable_scopes(saved):
     half, _ = saved(max_number_of_steps=1, batch_norm_decay=0.5)
-    own, told = saved(
+    own, output = saved(
         max_number_of_steps=1, trainable_scopes=LAST_LAYER, update_frozen_batch_norm=True
     )
-    # After one step an average of 0 is (1 - decay) times the batch's mean.
+    # After one step, an average that starts at 0 is (1 - decay) times the batch's mean.
     np.testing.assert_allclose(means(half) * (1 - 0.9997) / 0.5, means(own), rtol=1e-3)
     assert np.abs(means(half)).max() > 1e-3
-    assert [line for line in told if line.startswith("warning: batch_norm_decay=0.9997 needs")]
+    assert [line for line in output if line.startswith("warning: batch_norm_decay=0.9997 needs")]
 
 
-def test_frozen_batch_norm_keeps_its_averages_and_trains_the_rest(saved):
-    reader, told = saved(freeze_batch_norm=True, max_number_of_steps=1)
+def test_frozen_batch_norm_trains_only_its_parameters(saved):
+    reader, output = saved(freeze_batch_norm=True, max_number_of_steps=1)
     assert not means(reader).any()
     assert not means(reader, LAST).any()
     assert (reader.get(f"{FIRST}/moving_variance") == 1).all()
     assert reader.get(f"{LAST}/beta").any()
-    assert not any("needs about" in line for line in told)
+    assert not any("needs about" in line for line in output)
 
 
-def test_batch_norm_outside_of_the_trainable_scopes_keeps_its_averages(saved):
-    reader, told = saved(trainable_scopes=LAST_LAYER, max_number_of_steps=1)
+def test_batch_norm_outside_the_trainable_scopes_is_frozen(saved):
+    reader, output = saved(trainable_scopes=LAST_LAYER, max_number_of_steps=1)
     assert (
-        f"trained alone: {LAST_LAYER}; batch norm outside keeps to its moving averages, which the"
-        " original moves"
-    ) in told
+        f"training only {LAST_LAYER}; batch norm elsewhere is frozen (TF-Slim updated it)"
+    ) in output
     assert not means(reader).any()
     assert means(reader, LAST).any()
 
 
-def test_options_without_anything_to_act_on_are_told(train, tmp_path):
+def test_options_without_batch_norm_are_a_warning(train, tmp_path):
     done = train(tmp_path / "a", freeze_batch_norm=True, max_number_of_steps=1)
     told = "warning: --freeze_batch_norm has no effect: lenet has no batch norm"
     assert told in done.out
 
 
 @pytest.mark.slow
-def test_options_that_do_nothing_or_too_much_are_told(train, tmp_path):
+def test_options_without_effect_and_double_class_weights_are_a_warning(train, tmp_path):
     done = train(
         tmp_path,
         **NETWORK,
@@ -85,30 +84,29 @@ def test_options_that_do_nothing_or_too_much_are_told(train, tmp_path):
     ]
 
 
-@pytest.mark.parametrize("steps, told", [(None, ""), (10_000, ""), (500, "0.99,"), (9, "0.9,")])
-def test_a_run_too_short_for_the_averages_is_told(steps, told):
+@pytest.mark.parametrize("steps, decay", [(None, ""), (10_000, ""), (500, "0.99,"), (9, "0.9,")])
+def test_a_run_too_short_for_the_averages_is_a_warning(steps, decay):
     text = batch_norm.warning(BatchNormOptions(), "inception_v3", steps)
-    assert bool(text) == bool(told)
-    if told:
-        assert text.startswith("batch_norm_decay=0.9997 needs about 10000 steps to settle, this")
+    assert bool(text) == bool(decay)
+    if decay:
+        assert text.startswith("batch_norm_decay=0.9997 needs about 10000 steps to converge, this")
         assert f"has {steps}: " in text
-        assert f"Try --batch_norm_decay={told} or" in text
+        assert f"Try --batch_norm_decay={decay} or" in text
 
 
-def test_a_decay_that_settles_soon_is_not_told():
+def test_a_decay_that_converges_soon_is_no_warning():
     assert not batch_norm.warning(BatchNormOptions(batch_norm_decay=0.9), "inception_v3", 5)
 
 
 @pytest.mark.parametrize("name", nets_factory.NETWORKS)
-def test_every_networks_layers_get_the_decay(name):
-    """Looks at the arguments that its layers would call batch norm with."""
+def test_every_network_passes_the_decay_to_its_layers(name):
     own = nets_factory.batch_norm_decay(name)
     assert 0.9 <= own < 1
-    seen = []
+    decays = []
 
     def network(images, **_):
         scope = slim.current_arg_scope()
-        seen.extend(
+        decays.extend(
             each["decay"]
             for arguments in scope.values()
             for each in (arguments, arguments.get("normalizer_params") or {})
@@ -120,4 +118,4 @@ def test_every_networks_layers_get_the_decay(name):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(spec), "build", property(lambda self: network))
         nets_factory.get_network_fn(name, 5, is_training=True, batch_norm_decay=0.75)(None)
-    assert set(seen) == {0.75}
+    assert set(decays) == {0.75}

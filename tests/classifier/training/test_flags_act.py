@@ -1,4 +1,4 @@
-"""Options of training that no other test changes: each changes what a run does."""
+"""Effects of training options that no other test covers."""
 
 import numpy as np
 import pytest
@@ -21,18 +21,18 @@ from slim import learning
 
 @pytest.fixture
 def resolved(digits, tmp_path):
-    """Returns runs of LeNet on the digits, by their options."""
+    """Returns a function from options to a resolved run of LeNet on the digits."""
 
     def resolve(**values):
-        given = {"train_dir": str(tmp_path), "dataset_name": "digits", "dataset_dir": str(digits)}
-        given |= {"model_name": "lenet", "batch_size": 4, "max_number_of_steps": 2}
-        return training_run(options_lib.build(TrainConfig, **given | values))
+        flags = {"train_dir": str(tmp_path), "dataset_name": "digits", "dataset_dir": str(digits)}
+        flags |= {"model_name": "lenet", "batch_size": 4, "max_number_of_steps": 2}
+        return training_run(options_lib.build(TrainConfig, **flags | values))
 
     return resolve
 
 
-# Option -> its value, and the options it acts with.
-NUMBERS = {
+# Option -> (value, options it depends on).
+OPTIMIZER_OPTIONS = {
     "adadelta_rho": (0.5, {"optimizer": "adadelta"}),
     "adagrad_initial_accumulator_value": (0.7, {"optimizer": "adagrad"}),
     "adam_beta1": (0.5, {"optimizer": "adam"}),
@@ -56,7 +56,7 @@ NUMBERS = {
 
 
 def updated(config):
-    """Returns a matrix after some updates of the optimizer that the options ask for."""
+    """Returns a matrix after some updates of the configured optimizer."""
     optimizer = optimizers.make_optimizer(config.optimizer, 0.1)
     store, random = slim.VariableStore(seed=0), np.random.RandomState(0)
     store.build(lambda: slim.variable("scope/weights", [3, 4], initializer=tf.ones_initializer()))
@@ -68,9 +68,9 @@ def updated(config):
     return store.named_variable("scope/weights").numpy()
 
 
-@pytest.mark.parametrize("name", NUMBERS)
-def test_a_number_of_an_optimizer_changes_its_updates(resolved, name):
-    value, others = NUMBERS[name]
+@pytest.mark.parametrize("name", OPTIMIZER_OPTIONS)
+def test_an_option_of_an_optimizer_changes_its_updates(resolved, name):
+    value, others = OPTIMIZER_OPTIONS[name]
     plain, changed = resolved(**others), resolved(**others, **{name: value})
     assert np.abs(updated(plain.config) - updated(changed.config)).max() > 1e-4
 
@@ -96,7 +96,7 @@ def values_after_two_steps(run):
 
 
 @pytest.mark.slow
-def test_an_option_of_the_step_changes_its_weights(resolved):
+def test_an_option_of_the_step_changes_the_weights(resolved):
     plain = values_after_two_steps(resolved())
     for name, value in STEP.items():
         changed = values_after_two_steps(resolved(**{name: value}))
@@ -104,18 +104,18 @@ def test_an_option_of_the_step_changes_its_weights(resolved):
         assert np.abs(plain[weights] - changed[weights]).max() > 1e-6, name
 
 
-def test_the_decay_of_the_averages(resolved):
+def test_moving_average_decay_changes_the_averages(resolved):
     name = "LeNet/conv1/weights"
     plain, fast, slow = (values_after_two_steps(resolved(moving_average_decay=decay))
                          for decay in (None, 0.01, 0.1))  # fmt: skip
     assert f"{name}/ExponentialMovingAverage" not in plain
     distances = [np.abs(each[f"{name}/ExponentialMovingAverage"] - plain[name]).max()
                  for each in (fast, slow)]  # fmt: skip
-    # After a step of size s, and one before it, the averages are about a decay times s away.
+    # After two steps of size s, the averages are about decay * s away.
     assert 0 < 5 * distances[0] < distances[1]
 
 
-def test_the_batches_are_those_of_split_seed_and_preprocessing(resolved):
+def test_batches_depend_on_split_seed_and_preprocessing(resolved):
     def batch(**values):
         run = resolved(**values)
         data = run.config.data
@@ -127,33 +127,33 @@ def test_the_batches_are_those_of_split_seed_and_preprocessing(resolved):
     for other in ({"dataset_split_name": "validation"}, {"seed": 1}):
         assert not np.array_equal(plain, batch(**other))
     assert batch(train_image_size=(20, 24)).shape == (4, 20, 24, 1)
-    # Cifarnet's images have unit variance, LeNet's lie in [-1, 1].
+    # CifarNet's images have unit variance, LeNet's are in [-1, 1].
     assert batch(preprocessing_name="cifarnet").max() > 1.001 >= plain.max()
 
 
-def test_the_options_of_the_loop_reach_it(resolved, monkeypatch):
-    """What the loop makes of them is tested in tests/slim."""
-    given = {
+def test_options_are_passed_to_the_training_loop(resolved, monkeypatch):
+    """Their effect is tested in tests/slim."""
+    flags = {
         "steps_per_loop": 7,
         "save_interval_secs": 8,
         "max_to_keep": 9,
         "keep_checkpoint_every_n_hours": 0.5,
     }
-    asked = {}
-    monkeypatch.setattr(learning, "train", lambda *_, **arguments: asked.update(arguments))
-    assert training.run(resolved(**given).config) is None
-    assert {name: asked[name] for name in given} == given
+    received = {}
+    monkeypatch.setattr(learning, "train", lambda *_, **arguments: received.update(arguments))
+    assert training.run(resolved(**flags).config) is None
+    assert {name: received[name] for name in flags} == flags
 
 
-def test_events_are_written_if_asked_for(resolved, tmp_path):
-    for seconds, wanted in ((0, False), (600, True)):
+def test_zero_seconds_disable_summaries(resolved, tmp_path):
+    for seconds, expected in ((0, False), (600, True)):
         run = resolved(save_summaries_secs=seconds)
         dataset = dataset_factory.get_dataset("digits", "train", run.config.data.dataset_dir)
         hooks = make_hooks(run, RunDirectory(str(tmp_path)), TrainingBatches(run, dataset))
-        assert any(isinstance(hook, EventHook) for hook in hooks) is wanted
+        assert any(isinstance(hook, EventHook) for hook in hooks) is expected
 
 
-def test_the_factor_of_the_decay(resolved):
+def test_learning_rate_decay_factor(resolved):
     def rate(**values):
         run = resolved(learning_rate_decay_type="exponential", decay_steps=1, **values)
         rate_at = optimizers.make_learning_rate(run.schedule)

@@ -1,4 +1,4 @@
-"""--on_nan: stop, or go back and on, at most so often."""
+"""Non-finite losses: stop, or roll back a limited number of times (`--on_nan`)."""
 
 import json
 
@@ -15,29 +15,29 @@ from slim import _checks, learning
 
 
 @pytest.mark.slow
-def test_a_run_that_explodes_goes_back_so_often_and_stops(train, tmp_path):
-    # A learning rate that makes NaN of any weights within a few steps.
+def test_a_diverging_run_rolls_back_up_to_the_limit_and_stops(train, tmp_path):
+    # With this learning rate, the weights are NaN after a few steps.
     huge = {"learning_rate": 1e30, "max_number_of_steps": 9, "log_every_n_steps": 1}
-    told = train(tmp_path / "stop", **huge)
-    assert told.code == 1
+    result = train(tmp_path / "stop", **huge)
+    assert result.code == 1
     assert not (tmp_path / "stop" / "nan_restores.json").exists()
-    told = train(tmp_path / "restore", **huge, on_nan="restore", max_nan_restores=2)
-    assert told.code == 1
-    *returns, last = told.err
-    assert len(returns) == 2
-    for number, line in enumerate(returns, 1):
+    result = train(tmp_path / "restore", **huge, on_nan="restore", max_nan_restores=2)
+    assert result.code == 1
+    *rollbacks, last = result.err
+    assert len(rollbacks) == 2
+    for number, line in enumerate(rollbacks, 1):
         assert "rolled back to step 0, skipping " in line
         assert line.endswith(f"(rollback {number} of 2)")
     assert "Likely causes, in this order" in last
-    notes = json.loads((tmp_path / "restore" / "nan_restores.json").read_text())
-    assert [note["step"] for note in notes] == [0, 0]
+    records = json.loads((tmp_path / "restore" / "nan_restores.json").read_text())
+    assert [record["step"] for record in records] == [0, 0]
     again = train(tmp_path / "restore", **huge, on_nan="restore", max_nan_restores=2)
-    assert (again.code, len(again.err)) == (1, 1), "the count is the run's, not the command's"
+    assert (again.code, len(again.err)) == (1, 1), "rollbacks are counted per run"
 
 
-def test_how_often():
-    for wanted, given in ((0, {}), (3, {"on_nan": "restore"})):
-        assert training.nan_restores(FailureOptions(**given)) == wanted
+def test_maximum_number_of_rollbacks():
+    for expected, flags in ((0, {}), (3, {"on_nan": "restore"})):
+        assert training.nan_restores(FailureOptions(**flags)) == expected
     seven = FailureOptions(on_nan="restore", max_nan_restores=7)
     assert training.nan_restores(seven) == 7
     with pytest.raises(_checks.UserError, match="max_nan_restores=7 needs on_nan=restore"):
@@ -45,11 +45,11 @@ def test_how_often():
 
 
 @pytest.mark.slow
-def test_a_step_behind_a_return_has_the_batch_that_it_was_trained_on(tmp_path, digits):
+def test_a_step_after_a_rollback_has_the_batch_it_was_trained_on(tmp_path, digits):
     learning.NanRestores(str(tmp_path), 3).add(4, 6)
-    given = {"train_dir": str(tmp_path), "dataset_dir": str(digits), "dataset_name": "digits"}
-    run = training_run(options.build(TrainConfig, **given, model_name="lenet", batch_size=8))
+    flags = {"train_dir": str(tmp_path), "dataset_dir": str(digits), "dataset_name": "digits"}
+    run = training_run(options.build(TrainConfig, **flags, model_name="lenet", batch_size=8))
     batches = TrainingBatches(run, dataset_factory.get_dataset("digits", "train", str(digits)))
     for step, number in ((3, 3), (4, 7), (5, 8)):
-        found, wanted = batches.batch_of_step(step), batches.batch(number)
-        assert found["record"].tolist() == wanted["record"].tolist()
+        actual, expected = batches.batch_of_step(step), batches.batch(number)
+        assert actual["record"].tolist() == expected["record"].tolist()

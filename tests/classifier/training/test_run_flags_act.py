@@ -1,4 +1,4 @@
-"""Options of the data, the devices and the checkpoints: each changes what a run does."""
+"""Effects of options of data, devices and checkpoints on runs."""
 
 import itertools
 import json
@@ -21,71 +21,71 @@ from tests.classifier import at_once, shifted_labels
 from tests.datasets import sample_files
 
 
-def metrics(folder):
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+def metrics(run_dir):
+    return [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
 
 
-def shapes(folder):
-    return dict(tf.train.list_variables(str(folder)))
+def shapes(run_dir):
+    return dict(tf.train.list_variables(str(run_dir)))
 
 
-def saved_steps(folder):
-    return sorted(int(path.stem.partition("-")[2]) for path in folder.glob("model.ckpt-*.index"))
+def saved_steps(run_dir):
+    return sorted(int(path.stem.partition("-")[2]) for path in run_dir.glob("model.ckpt-*.index"))
 
 
 @pytest.fixture(scope="module")
-def coloured(tmp_path_factory):
-    """Coloured pictures: those of CIFAR-10, in its true format."""
-    folder = tmp_path_factory.mktemp("coloured")
-    source = folder / "source"
+def color_images(tmp_path_factory):
+    """Color images in the format of CIFAR-10."""
+    directory = tmp_path_factory.mktemp("color")
+    source = directory / "source"
     source.mkdir()
     (source / "cifar-10-binary.tar.gz").write_bytes(sample_files.cifar10_archive(per_batch=10)[0])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(download, "_problem", lambda file, path: None)  # not the published archive
-        download_and_convert.convert("cifar10", str(folder / "data"), source_dir=str(source))
-    return folder / "data"
+        download_and_convert.convert("cifar10", str(directory / "data"), source_dir=str(source))
+    return directory / "data"
 
 
 @pytest.mark.slow
-def test_data_and_network(train, digits, coloured, tmp_path):
+def test_data_and_network(train, digits, color_images, tmp_path):
     for name, channels in (("colour", 3), ("gray", 1)):
-        told = train(
-            tmp_path / name, dataset_name="cifar10", dataset_dir=coloured,
+        result = train(
+            tmp_path / name, dataset_name="cifar10", dataset_dir=color_images,
             use_grayscale=channels == 1,
         )  # fmt: skip
-        assert (told.code, told.err) == (0, [])
-        assert "cifar10 train: 50 images, 10 classes, 1 shard(s)" in told.out
-        assert f"lenet at 28x28x{channels}, " in "".join(told.out)
+        assert (result.code, result.err) == (0, [])
+        assert "dataset: cifar10 train, 50 images, 10 classes, 1 shard(s)" in result.out
+        assert f"lenet at 28x28x{channels}, " in "".join(result.out)
         assert shapes(tmp_path / name)["LeNet/conv1/weights"] == [5, 5, channels, 32]
-    told = train(tmp_path / "cifarnet", model_name="cifarnet")
-    assert told.code == 0
+    result = train(tmp_path / "cifarnet", model_name="cifarnet")
+    assert result.code == 0
     assert "CifarNet/conv1/weights" in shapes(tmp_path / "cifarnet")
 
 
 @pytest.mark.slow
-def test_labels_that_begin_at_one(train, digits, tmp_path):
+def test_labels_offset_trains_the_same_classes(train, digits, tmp_path):
     shifted = shifted_labels.write(digits, tmp_path / "shifted")
     each = {"log_every_n_steps": 1, "max_number_of_steps": 2}
     train(tmp_path / "plain", **each)
-    told = train(tmp_path / "shifted_run", **each, dataset_dir=shifted, labels_offset=1)
-    assert (told.code, told.err) == (0, [])
-    wanted, found = metrics(tmp_path / "plain"), metrics(tmp_path / "shifted_run")
-    assert [line["loss"] for line in found] == [line["loss"] for line in wanted]
+    result = train(tmp_path / "shifted_run", **each, dataset_dir=shifted, labels_offset=1)
+    assert (result.code, result.err) == (0, [])
+    expected, actual = metrics(tmp_path / "plain"), metrics(tmp_path / "shifted_run")
+    assert [line["loss"] for line in actual] == [line["loss"] for line in expected]
     train(tmp_path / "background", **each, dataset_dir=shifted)
     assert shapes(tmp_path / "background")["LeNet/fc4/biases"] == [11]
 
 
 @pytest.mark.slow
-def test_which_split_is_evaluated(train, tmp_path):
-    for split, images_of_it in (("validation", 360), ("train", 1437)):
-        told = train(tmp_path / split, eval_every_steps=2, eval_split_name=split)
-        assert (told.code, told.err) == (0, [])
-        (found,) = (line for line in metrics(tmp_path / split) if "eval_accuracy" in line)
-        assert found["eval_num_images"] == images_of_it
+def test_eval_split_name_selects_the_split(train, tmp_path):
+    for split, num_images in (("validation", 360), ("train", 1437)):
+        result = train(tmp_path / split, eval_every_steps=2, eval_split_name=split)
+        assert (result.code, result.err) == (0, [])
+        (evaluation,) = (line for line in metrics(tmp_path / split) if "eval_accuracy" in line)
+        assert evaluation["eval_num_images"] == num_images
 
 
 EACH_STEP = {"save_interval_secs": 0, "save_interval_steps": 1}
-LEFT = {
+SAVED = {
     "end": ({"save_interval_secs": 0}, [4]),
     "seconds": ({"save_interval_secs": 2}, [2, 4]),
     "epochs": ({"save_interval_secs": 0, "save_interval_epochs": 2 * 8 / 1437}, [2, 4]),
@@ -96,47 +96,48 @@ LEFT = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", LEFT)
-def test_which_checkpoints_are_left(train, tmp_path, monkeypatch, name):
-    more, wanted = LEFT[name]
-    seconds = itertools.count()  # one goes by at each look
+@pytest.mark.parametrize("name", SAVED)
+def test_checkpoints_are_saved_and_kept_at_their_intervals(train, tmp_path, monkeypatch, name):
+    more, expected = SAVED[name]
+    seconds = itertools.count()  # each call advances the clock by one
     monkeypatch.setitem(learning.train.__kwdefaults__, "clock", lambda: float(next(seconds)))
-    told = train(tmp_path, max_number_of_steps=4, **more)
-    assert (told.code, told.err) == (0, [])
-    assert saved_steps(tmp_path) == wanted
+    result = train(tmp_path, max_number_of_steps=4, **more)
+    assert (result.code, result.err) == (0, [])
+    assert saved_steps(tmp_path) == expected
 
 
 @pytest.mark.slow
-def test_summaries_each_so_many_seconds(train, tmp_path, monkeypatch):
-    seconds = itertools.count()  # one goes by at each look
+def test_summaries_are_written_at_the_interval(train, tmp_path, monkeypatch):
+    seconds = itertools.count()  # each call advances the clock by one
     *others, _ = EventHook.__init__.__defaults__
     defaults = (*others, lambda: float(next(seconds)))
     monkeypatch.setattr(EventHook.__init__, "__defaults__", defaults)
-    found = {}
-    for asked in (1, 600):
-        told = train(tmp_path / str(asked), max_number_of_steps=4, save_summaries_secs=asked)
-        assert (told.code, told.err) == (0, [])
-        (path,) = (tmp_path / str(asked)).glob("events.*")
+    steps = {}
+    for interval in (1, 600):
+        run_dir = tmp_path / str(interval)
+        result = train(run_dir, max_number_of_steps=4, save_summaries_secs=interval)
+        assert (result.code, result.err) == (0, [])
+        (path,) = run_dir.glob("events.*")
         events = tf.compat.v1.train.summary_iterator(str(path))
         tags = {event.step: {value.tag for value in event.summary.value} for event in events}
-        found[asked] = [step for step in tags if "total_loss" in tags[step]]
-    assert found == {1: [1, 2, 3, 4], 600: [4]}
+        steps[interval] = [step for step in tags if "total_loss" in tags[step]]
+    assert steps == {1: [1, 2, 3, 4], 600: [4]}
 
 
-def test_parameter_servers_are_refused(train, tmp_path):
-    told = train(tmp_path / "run", num_ps_tasks=1)
-    assert (told.code, len(told.err)) == (2, 1)
-    assert "num_ps_tasks=1 is not supported: there are no parameter servers" in told.err[0]
+def test_parameter_servers_are_an_error(train, tmp_path):
+    result = train(tmp_path / "run", num_ps_tasks=1)
+    assert (result.code, len(result.err)) == (2, 1)
+    assert "num_ps_tasks=1 is not supported: there are no parameter servers" in result.err[0]
     assert not (tmp_path / "run").exists()
 
 
 @pytest.fixture
 def resolved(digits, tmp_path):
-    """Returns runs of LeNet on the digits, by their options."""
+    """Returns a function from options to a resolved run on the digits."""
 
     def resolve(**values):
-        given = {"train_dir": str(tmp_path), "dataset_name": "digits", "dataset_dir": str(digits)}
-        return training_run(options_lib.build(TrainConfig, **given, **values))
+        flags = {"train_dir": str(tmp_path), "dataset_name": "digits", "dataset_dir": str(digits)}
+        return training_run(options_lib.build(TrainConfig, **flags, **values))
 
     return resolve
 
@@ -150,7 +151,7 @@ def first_batch(run):
 
 
 def test_the_shuffle_buffer_changes_the_order(resolved):
-    """The digits are 0.8 MB: one window of 512 MB's, several of 1 MB's."""
+    """The digits are 0.8 MB: one window of 512 MB, or several of 1 MB."""
     orders = {
         megabytes: first_batch(
             resolved(model_name="lenet", batch_size=64, shuffle_buffer_mb=megabytes)
@@ -158,12 +159,12 @@ def test_the_shuffle_buffer_changes_the_order(resolved):
         for megabytes in (512, 1)
     }
     assert (orders[512] != orders[1]).any()
-    # A window's images come from a stretch of the files, not from all of them.
+    # A window has images from a part of the files only.
     assert np.ptp(orders[1]) < np.ptp(orders[512])
 
 
-# What a run does without the option, the option, and the learning rate at a step of each. An epoch
-# of the digits is 1437 / 32 = 45 steps, and half of that with two clones.
+# Option -> (other options, value, step, learning rates at the step without and with the option). An
+# epoch of the digits is 1437 / 32 = 45 steps, and half of that with two clones.
 EXPONENTIAL = {"learning_rate_decay_factor": 0.5, "learning_rate": 0.5}
 PIECEWISE = EXPONENTIAL | {"learning_rate_decay_type": "piecewise", "piecewise_rates": (0.25,)}
 DURATIONS = {
@@ -176,30 +177,30 @@ DURATIONS = {
 
 @pytest.mark.parametrize("name", DURATIONS)
 def test_durations_in_epochs(resolved, name):
-    common, value, step, wanted = DURATIONS[name]
-    with_it = {key: each for key, each in common.items() if key != "piecewise_steps"}
-    runs = (resolved(model_name="lenet", **each) for each in (common, with_it | {name: value}))
-    found = [float(optimizers.make_learning_rate(run.schedule)(tf.constant(step))) for run in runs]
-    assert found == pytest.approx(wanted)
+    common, value, step, expected = DURATIONS[name]
+    changed = {key: each for key, each in common.items() if key != "piecewise_steps"}
+    runs = (resolved(model_name="lenet", **each) for each in (common, changed | {name: value}))
+    rates = [float(optimizers.make_learning_rate(run.schedule)(tf.constant(step))) for run in runs]
+    assert rates == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("asked", [1, 2])
-def test_shards_are_read_side_by_side(resolved, monkeypatch, asked):
+@pytest.mark.parametrize("count", [1, 2])
+def test_shards_are_read_in_parallel(resolved, monkeypatch, count):
     counter = at_once.Counter()
     monkeypatch.setattr(shuffling, "_read_segment", counter.wrapped(shuffling._read_segment))
-    few_at_once = {"shuffle_buffer_mb": 1, "num_readers": asked}  # some ten segments of the shards
-    first_batch(resolved(model_name="lenet", batch_size=4, **few_at_once))
-    assert counter.most == at_once.possible(asked)
+    small_buffer = {"shuffle_buffer_mb": 1, "num_readers": count}  # about ten segments
+    first_batch(resolved(model_name="lenet", batch_size=4, **small_buffer))
+    assert counter.most == at_once.possible(count)
 
 
-@pytest.mark.parametrize("asked", [1, 2])
-def test_images_are_prepared_side_by_side(resolved, monkeypatch, asked):
+@pytest.mark.parametrize("count", [1, 2])
+def test_images_are_preprocessed_in_parallel(resolved, monkeypatch, count):
     counter, prepare = at_once.Counter(), preprocessing.preprocessing_fn
     monkeypatch.setattr(
         preprocessing, "preprocessing_fn", lambda *a, **more: counter.wrapped(prepare(*a, **more))
     )
-    first_batch(resolved(model_name="lenet", batch_size=8, num_preprocessing_threads=asked))
-    assert counter.most == at_once.possible(asked)
+    first_batch(resolved(model_name="lenet", batch_size=8, num_preprocessing_threads=count))
+    assert counter.most == at_once.possible(count)
 
 
 def test_clones_on_the_cpu(resolved, monkeypatch):

@@ -43,7 +43,7 @@ def rates(**values):
     return tf.function(lambda: tf.map_fn(schedule, steps, tf.float32))().numpy()
 
 
-def wanted(oracle):
+def tf1_rates(oracle):
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         step = tf.compat.v1.placeholder(tf.int64, [])
         rate = oracle(step)
@@ -52,9 +52,9 @@ def wanted(oracle):
 
 
 @pytest.mark.parametrize("name", ORACLES)
-def test_400_steps_equal_tensorflows_own(name):
+def test_400_steps_equal_tensorflow_1(name):
     values, oracle = ORACLES[name]
-    expected = wanted(oracle)
+    expected = tf1_rates(oracle)
     np.testing.assert_allclose(rates(**values), expected, rtol=1e-5, atol=1e-8)
     line = np.minimum(0.1 * np.arange(STEPS) / 50, expected)
     warmed = rates(**values, warmup_steps=50)
@@ -62,7 +62,7 @@ def test_400_steps_equal_tensorflows_own(name):
     assert warmed[0] == 0.0
 
 
-def test_durations_in_epochs_are_those_in_steps():
+def test_durations_in_epochs_equal_those_in_steps():
     # An epoch has 100 steps.
     cosine = {"learning_rate_decay_type": "cosine"}
     in_epochs = rates(**cosine, num_epochs_per_decay=3.0, warmup_epochs=0.5)

@@ -1,4 +1,4 @@
-"""Options of the optimizer, the learning rate and the step: each changes the run."""
+"""Effects of options of optimizer, learning rate and step on runs."""
 
 import json
 
@@ -9,15 +9,15 @@ import tensorflow as tf
 pytestmark = pytest.mark.slow
 
 
-def lines(folder):
-    found = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [line for line in found if "loss" in line]
+def lines(run_dir, key="loss"):
+    metrics = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+    return [line for line in metrics if key in line]
 
 
-def rates(train, folder, steps=4, **more):
-    told = train(folder, log_every_n_steps=1, **more | {"max_number_of_steps": steps})
-    assert (told.code, told.err) == (0, [])
-    return [line["learning_rate"] for line in lines(folder)]
+def rates(train, run_dir, steps=4, **more):
+    result = train(run_dir, log_every_n_steps=1, **more | {"max_number_of_steps": steps})
+    assert (result.code, result.err) == (0, [])
+    return [line["learning_rate"] for line in lines(run_dir)]
 
 
 def test_the_learning_rate_follows_its_flags(train, tmp_path):
@@ -26,58 +26,56 @@ def test_the_learning_rate_follows_its_flags(train, tmp_path):
     assert warm == [0.0, 1 / 128, 1 / 64, 1 / 64]
     piecewise = fixed | {"learning_rate_decay_type": "piecewise", "piecewise_steps": "1,2"}
     piecewise["piecewise_rates"] = "0.015,0.0078125"
-    wanted = [1 / 64, 1 / 64, pytest.approx(0.015), 1 / 128]
-    assert rates(train, tmp_path / "piecewise", **piecewise) == wanted
+    expected = [1 / 64, 1 / 64, pytest.approx(0.015), 1 / 128]
+    assert rates(train, tmp_path / "piecewise", **piecewise) == expected
     cosine = fixed | {"learning_rate_decay_type": "cosine", "decay_steps": 2}
     cosine["end_learning_rate"] = 0
-    wanted = [1 / 64, pytest.approx(1 / 128), 0.0, 0.0]
-    assert rates(train, tmp_path / "cosine", **cosine) == wanted
+    expected = [1 / 64, pytest.approx(1 / 128), 0.0, 0.0]
+    assert rates(train, tmp_path / "cosine", **cosine) == expected
 
 
-def test_the_end_in_epochs(train, tmp_path):
+def test_max_number_of_epochs_ends_the_run(train, tmp_path):
     # 1437 images in batches of 480.
     more = {"batch_size": 480, "max_number_of_epochs": 1.0}
-    told = train(tmp_path, max_number_of_steps="", log_every_n_steps=1, **more)
-    assert (told.code, told.err) == (0, [])
+    result = train(tmp_path, max_number_of_steps="", log_every_n_steps=1, **more)
+    assert (result.code, result.err) == (0, [])
     assert [line["step"] for line in lines(tmp_path)] == [1, 2, 3]
 
 
-def test_evaluations_each_so_many_steps(train, tmp_path):
-    told = train(tmp_path, max_number_of_steps=3, eval_every_steps=2)
-    assert (told.code, told.err) == (0, [])
-    text = (tmp_path / "metrics.jsonl").read_text()
-    found = [json.loads(line) for line in text.splitlines() if "eval_accuracy" in line]
-    assert [line["step"] for line in found] == [2, 3]
+def test_evaluations_at_the_interval_and_at_the_end(train, tmp_path):
+    result = train(tmp_path, max_number_of_steps=3, eval_every_steps=2)
+    assert (result.code, result.err) == (0, [])
+    assert [line["step"] for line in lines(tmp_path, "eval_accuracy")] == [2, 3]
 
 
-def test_the_newer_optimizers(train, tmp_path):
+def test_newer_optimizers_train_and_save_their_slots(train, tmp_path):
     losses = {}
     for name in ("adamw", "lamb", "lion", "muon", "adafactor"):
-        folder = tmp_path / name
-        assert len(rates(train, folder, optimizer=name, learning_rate=0.001)) == 4
-        losses[name] = lines(folder)[-1]["loss"]
-        slots = {n for n, _ in tf.train.list_variables(str(folder)) if name in n.lower()}
+        run_dir = tmp_path / name
+        assert len(rates(train, run_dir, optimizer=name, learning_rate=0.001)) == 4
+        losses[name] = lines(run_dir)[-1]["loss"]
+        slots = {n for n, _ in tf.train.list_variables(str(run_dir)) if name in n.lower()}
         assert slots, "no slots saved by name"
     assert len(set(losses.values())) == 5
 
 
-def weights(folder):
-    names = [name for name, _ in tf.train.list_variables(str(folder))]
-    return {name: tf.train.load_variable(str(folder), name) for name in names}
+def weights(run_dir):
+    names = [name for name, _ in tf.train.list_variables(str(run_dir))]
+    return {name: tf.train.load_variable(str(run_dir), name) for name in names}
 
 
-# Dropout is the one thing in lenet that differs between a batch and its parts.
+# In LeNet, only dropout differs between a batch and its parts.
 SAME = {"optimizer": "sgd", "learning_rate": 0.01, "max_number_of_steps": 4}
 
 
-def test_four_batches_of_8_are_one_of_32(train, tmp_path, monkeypatch):
+def test_four_accumulated_batches_of_8_equal_one_of_32(train, tmp_path, monkeypatch):
     monkeypatch.setattr(tf.nn.experimental, "stateless_dropout", lambda x, *_, **__: x)
     for name, more in {
         "parts": {"accumulate_steps": 4, "batch_size": 8},
         "whole": {"batch_size": 32},
     }.items():
-        told = train(tmp_path / name, log_every_n_steps=1, **SAME | more)
-        assert (told.code, told.err) == (0, [])
+        result = train(tmp_path / name, log_every_n_steps=1, **SAME | more)
+        assert (result.code, result.err) == (0, [])
     parts, whole = weights(tmp_path / "parts"), weights(tmp_path / "whole")
     assert set(parts) == set(whole)
     for name, value in whole.items():
@@ -86,46 +84,53 @@ def test_four_batches_of_8_are_one_of_32(train, tmp_path, monkeypatch):
     np.testing.assert_allclose(*losses, rtol=1e-5)
 
 
-def test_accumulated_steps_resume_bit_for_bit(train, tmp_path):
-    more = {"accumulate_steps": 2, "optimizer": "adamw", "learning_rate": 0.001}
-    train(tmp_path / "whole", **more, max_number_of_steps=4)
-    train(tmp_path / "halves", **more, max_number_of_steps=2)
-    train(tmp_path / "halves", **more, max_number_of_steps=4)
-    wanted, found = weights(tmp_path / "whole"), weights(tmp_path / "halves")
-    assert all(value.tobytes() == found[name].tobytes() for name, value in wanted.items())
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"accumulate_steps": 2, "optimizer": "adamw", "learning_rate": 0.001},
+        {"balanced_sampling": True},
+    ],
+    ids=["accumulated", "balanced"],
+)
+def test_a_resumed_run_is_bit_identical(train, tmp_path, options):
+    train(tmp_path / "uninterrupted", **options, max_number_of_steps=4)
+    train(tmp_path / "resumed", **options, max_number_of_steps=2)
+    train(tmp_path / "resumed", **options, max_number_of_steps=4)
+    expected, actual = weights(tmp_path / "uninterrupted"), weights(tmp_path / "resumed")
+    assert all(value.tobytes() == actual[name].tobytes() for name, value in expected.items())
 
 
-def test_multipliers_by_scope(train, tmp_path):
+def test_learning_rate_multipliers_by_scope(train, tmp_path):
     more = SAME | {"learning_rate_multipliers": "LeNet:0,LeNet/*4:1", "weight_decay": 0}
-    told = train(tmp_path / "a", **more | {"max_number_of_steps": 1})
-    assert (told.code, told.err) == (0, [])
+    result = train(tmp_path / "a", **more | {"max_number_of_steps": 1})
+    assert (result.code, result.err) == (0, [])
     train(tmp_path / "a", **more)
     first = weights(str(tmp_path / "a" / "model.ckpt-1"))
     last = weights(str(tmp_path / "a" / "model.ckpt-4"))
-    moved = {name for name in last if (first[name] != last[name]).any()}
-    assert moved == {"LeNet/fc4/weights", "LeNet/fc4/biases", "global_step"}
-    told = train(tmp_path / "b", **SAME | {"learning_rate_multipliers": "LeNet/fc5:2"})
-    assert told.code == 2
-    assert "learning_rate_multipliers: 'LeNet/fc5' matches no variable; did you" in told.err[0]
+    updated = {name for name in last if (first[name] != last[name]).any()}
+    assert updated == {"LeNet/fc4/weights", "LeNet/fc4/biases", "global_step"}
+    result = train(tmp_path / "b", **SAME | {"learning_rate_multipliers": "LeNet/fc5:2"})
+    assert result.code == 2
+    assert "learning_rate_multipliers: 'LeNet/fc5' matches no variable; did you" in result.err[0]
 
 
-def test_xla_and_determinism_are_asked_for(train, tmp_path, monkeypatch):
-    asked = []
+def test_xla_and_determinism_are_enabled(train, tmp_path, monkeypatch):
+    enabled = []
     monkeypatch.setattr(
-        tf.config.experimental, "enable_op_determinism", lambda: asked.append("determinism")
+        tf.config.experimental, "enable_op_determinism", lambda: enabled.append("determinism")
     )
     function = tf.function
 
-    def spied(*arguments, jit_compile=None, **more):
-        asked.extend(["xla"] * bool(jit_compile))
+    def recorded(*arguments, jit_compile=None, **more):
+        enabled.extend(["xla"] * bool(jit_compile))
         return function(*arguments, jit_compile=jit_compile, **more)
 
-    monkeypatch.setattr(tf, "function", spied)
+    monkeypatch.setattr(tf, "function", recorded)
     train(tmp_path / "neither")
-    assert not asked, "on a CPU XLA is not automatic"
-    told = train(tmp_path / "both", deterministic=True, jit_compile="true")
-    assert (told.code, told.err) == (0, [])
-    assert asked == ["determinism", "xla"]
+    assert not enabled, "auto is off on a CPU"
+    result = train(tmp_path / "both", deterministic=True, jit_compile="true")
+    assert (result.code, result.err) == (0, [])
+    assert enabled == ["determinism", "xla"]
 
 
 def test_class_weights_and_balanced_sampling_change_the_run(train, tmp_path):
@@ -142,23 +147,15 @@ def test_class_weights_and_balanced_sampling_change_the_run(train, tmp_path):
         assert len(rates(train, tmp_path / name, **SAME | more)) == 4
         losses[name] = lines(tmp_path / name)[-1]["loss"]
     assert len(set(losses.values())) == 4, losses
-    told = train(tmp_path / "balanced", max_number_of_steps=5)
-    assert told.code == 2
-    assert "balanced_sampling: True -> False" in told.err[0]
+    result = train(tmp_path / "balanced", max_number_of_steps=5)
+    assert result.code == 2
+    assert "balanced_sampling: True -> False" in result.err[0]
 
 
-def test_balanced_runs_resume_bit_for_bit(train, tmp_path):
-    train(tmp_path / "whole", balanced_sampling=True, max_number_of_steps=4)
-    train(tmp_path / "halves", balanced_sampling=True, max_number_of_steps=2)
-    train(tmp_path / "halves", balanced_sampling=True, max_number_of_steps=4)
-    wanted, found = weights(tmp_path / "whole"), weights(tmp_path / "halves")
-    assert all(value.tobytes() == found[name].tobytes() for name, value in wanted.items())
-
-
-def test_recomputing_gradients(train, tmp_path):
-    told = train(tmp_path / "lenet", recompute_gradients=True)
-    assert told.code == 2
-    assert "recompute_gradients has no effect: the network has no segments" in told.err[0]
+def test_recomputed_gradients_give_the_same_losses(train, tmp_path):
+    result = train(tmp_path / "lenet", recompute_gradients=True)
+    assert result.code == 2
+    assert "recompute_gradients has no effect: the network has no segments" in result.err[0]
     more = SAME | {"model_name": "mobilenet_v1_025", "train_image_size": 32}
     for name, choice in {"plain": False, "recomputed": True}.items():
         assert len(rates(train, tmp_path / name, **more, recompute_gradients=choice)) == 4
@@ -166,7 +163,7 @@ def test_recomputing_gradients(train, tmp_path):
     np.testing.assert_allclose(*losses, rtol=1e-4)
 
 
-def test_pictures_of_one_channel_for_a_preprocessing_in_color(train, evaluate, tmp_path):
+def test_grayscale_images_with_a_preprocessing_for_color(train, evaluate, tmp_path):
     run = tmp_path / "run"
     assert train(run, preprocessing_name="inception").code == 0
     assert json.loads((run / "model_info.json").read_text())["num_channels"] == 3

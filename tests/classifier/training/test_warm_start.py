@@ -1,4 +1,4 @@
-"""What is told of checkpoints that do not fit, in training and in evaluation."""
+"""Fine-tuning from checkpoints, and errors about checkpoints that do not fit."""
 
 import glob
 import shutil
@@ -21,7 +21,7 @@ from tests.classifier import originals
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def checkpoint_dir(tmp_path_factory):
     return tmp_path_factory.mktemp("checkpoints")
 
 
@@ -33,49 +33,49 @@ def lenet(classes=10):
 
 
 @pytest.fixture(scope="module")
-def eleven(folder):
+def eleven(checkpoint_dir):
     """Of 11 classes."""
-    return originals.write(folder / "eleven" / "model.ckpt-1", lenet(11))
+    return originals.write(checkpoint_dir / "eleven" / "model.ckpt-1", lenet(11))
 
 
 @pytest.fixture(scope="module")
-def other(folder):
+def other(checkpoint_dir):
     """Of another network."""
     values = {"resnet_v1_50/logits/biases": np.ones(1000, np.float32),
               "resnet_v1_50/logits/weights": np.ones([1, 1, 8, 1000], np.float32)}  # fmt: skip
-    return originals.write(folder / "other" / "model.ckpt-1", values)
+    return originals.write(checkpoint_dir / "other" / "model.ckpt-1", values)
 
 
 @pytest.fixture(scope="module")
-def headless(folder):
+def headless(checkpoint_dir):
     """Without the last layer, and with one more."""
     values = {n: v for n, v in lenet().items() if "/fc4/" not in n}
     values["LeNet/fc5/weights"] = np.ones([3], np.float32)
-    return originals.write(folder / "headless" / "model.ckpt-1", values)
+    return originals.write(checkpoint_dir / "headless" / "model.ckpt-1", values)
 
 
-def one_line(told):
-    assert (told.code, len(told.err)) == (2, 1), told.err
-    return told.err[0].partition(": ")[2]
+def one_line(result):
+    assert (result.code, len(result.err)) == (2, 1), result.err
+    return result.err[0].partition(": ")[2]
 
 
-def start_of(told):
-    """Returns the lines that say where a run started from."""
-    assert told.code == 0, told.err
-    at = next(i for i, line in enumerate(told.out) if line.startswith("Starting at step 0"))
-    return told.out[at : at + 2]
+def start_of(result):
+    """Returns the log lines about a run's starting point."""
+    assert result.code == 0, result.err
+    at = next(i for i, line in enumerate(result.out) if line.startswith("Starting at step 0"))
+    return result.out[at : at + 2]
 
 
-def test_a_head_of_other_classes_starts_fresh(train, eleven, tmp_path):
-    told = train(tmp_path / "run", checkpoint_path=eleven)
-    origin, head = start_of(told)
+def test_a_head_with_another_number_of_classes_is_skipped(train, eleven, tmp_path):
+    result = train(tmp_path / "run", checkpoint_path=eleven)
+    origin, head = start_of(result)
     assert origin == (
         "Starting at step 0: restored 6, skipped 2 (head), missing 0, unused 0 variables of "
         f"{eleven}"
     )
     assert head == (
-        "Checkpoint head has 11 classes, dataset 'digits' has 10 (LeNet/fc4): starts fresh "
-        "(checkpoint_exclude_scopes=auto)"
+        "Checkpoint head has 11 classes, dataset 'digits' has 10 (LeNet/fc4): initialized from"
+        " scratch (--checkpoint_exclude_scopes=auto)"
     )
     assert near(values(tmp_path / "run", "conv1/weights"), lenet()["LeNet/conv1/weights"])
     assert not near(values(tmp_path / "run", "fc4/weights"), 1.0)
@@ -86,9 +86,9 @@ def values(run, name):
     return reader.get(f"LeNet/{name}")
 
 
-def near(values, wanted):
-    """Returns whether values are those wanted, but for two small steps of training."""
-    return np.abs(values - wanted).max() < 0.05
+def near(values, expected):
+    """Returns whether values equal the expected ones up to two small training steps."""
+    return np.abs(values - expected).max() < 0.05
 
 
 def lenet_info(label_names):
@@ -100,7 +100,7 @@ def lenet_info(label_names):
 
 @pytest.fixture
 def restored():
-    """Restores a LeNet of ten classes by options: returns the lines, and the values by name."""
+    """Restores a LeNet of ten classes; returns the log lines and {variable: value}."""
 
     def restore(label_names=(), **flags):
         info = lenet_info(label_names)
@@ -115,7 +115,7 @@ def restored():
     return restore
 
 
-def test_an_explicit_list_is_all_that_is_excluded(train, eleven, tmp_path):
+def test_an_explicit_list_does_not_include_the_head(train, eleven, tmp_path):
     flags = {"checkpoint_path": eleven, "checkpoint_exclude_scopes": "LeNet/conv1"}
     assert one_line(train(tmp_path / "run", **flags)) == (
         "Checkpoint head has 11 classes, dataset 'digits' has 10 (LeNet/fc4). Add "
@@ -131,74 +131,76 @@ def test_scopes_and_auto_are_excluded_together(restored, eleven, last):
         assert scope in lines[0].partition("missing")[0]
 
 
-def test_auto_takes_a_head_of_the_same_classes(restored, folder):
-    ten = originals.write(folder / "ten" / "model.ckpt-1", lenet(10))
+def test_auto_restores_a_head_with_as_many_classes(restored, checkpoint_dir):
+    ten = originals.write(checkpoint_dir / "ten" / "model.ckpt-1", lenet(10))
     lines, _ = restored(checkpoint_path=ten, checkpoint_exclude_scopes=("auto",))
     assert lines == [f"restored 8, skipped 0, missing 0, unused 0 variables of {ten}"]
 
 
 @pytest.fixture(scope="module")
-def reordered(folder):
-    """Of the digits' classes in another order, as model_info.json beside it says."""
-    prefix = originals.write(folder / "reordered" / "model.ckpt-1", lenet(10))
+def reordered(checkpoint_dir):
+    """A checkpoint whose model_info.json has the digits' classes in another order."""
+    prefix = originals.write(checkpoint_dir / "reordered" / "model.ckpt-1", lenet(10))
     info = lenet_info(reversed(digits_lib.CLASSES))
     RunDirectory.of_checkpoint(prefix).write_model_info(info)
     return prefix
 
 
-def test_a_head_of_as_many_other_classes_starts_fresh(train, reordered, tmp_path):
+def test_a_head_with_other_class_names_is_skipped(train, reordered, tmp_path):
     origin, head = start_of(train(tmp_path / "run", checkpoint_path=reordered))
     assert origin == (
         "Starting at step 0: restored 6, skipped 2 (head: other classes), missing 0, unused 0 "
         f"variables of {reordered}"
     )
     assert head == (
-        "class 0 is 'nine' in the checkpoint and 'zero' in dataset 'digits' (LeNet/fc4): starts "
-        "fresh (checkpoint_exclude_scopes=auto)"
+        "class 0 is 'nine' in the checkpoint and 'zero' in dataset 'digits' (LeNet/fc4):"
+        " initialized from scratch (--checkpoint_exclude_scopes=auto)"
     )
     assert near(values(tmp_path / "run", "conv1/weights"), lenet()["LeNet/conv1/weights"])
     assert not near(values(tmp_path / "run", "fc4/weights"), 1.0)
 
 
 NAMED = "class 0 is 'nine' in the checkpoint and 'zero' in the model"
+SKIPPED = f"{NAMED} (LeNet/fc4): initialized from scratch"
+RESTORED = f"warning: {NAMED}, and the head was restored. To initialize it from scratch, add LeNet/"
 
 
 @pytest.mark.parametrize(
-    "excluded, counts, told",
+    "excluded, counts, message",
     [
-        ("auto", "6, skipped 2 (head: other classes)", f"{NAMED} (LeNet/fc4): starts fresh"),
+        ("auto", "6, skipped 2 (head: other classes)", SKIPPED),
         ("LeNet/fc4,auto", "6, skipped 2 (head)", ""),
-        ("LeNet/conv1,auto", "4, skipped 4 (LeNet/", f"{NAMED} (LeNet/fc4): starts fresh"),
-        ("LeNet/conv1", "6, skipped 2 (LeNet/conv1)", f"warning: {NAMED}, and the head is taken"),
-        ("none", "8, skipped 0,", "for a fresh one add LeNet/fc4 or auto to checkpoint_exclude_sc"),
+        ("LeNet/conv1,auto", "4, skipped 4 (LeNet/", SKIPPED),
+        ("LeNet/conv1", "6, skipped 2 (LeNet/conv1)", RESTORED),
+        ("none", "8, skipped 0,", f"{RESTORED}fc4 or auto to --checkpoint_exclude_scopes"),
     ],
 )
-def test_what_excluded_scopes_make_of_other_classes(restored, reordered, excluded, counts, told):
+def test_excluded_scopes_with_other_class_names(restored, reordered, excluded, counts, message):
     lines, values = restored(
         digits_lib.CLASSES,
         checkpoint_path=reordered,
         checkpoint_exclude_scopes=tuple(excluded.split(",")),
     )
     assert lines[0].startswith(f"restored {counts}")
-    assert [told in line for line in lines[1:]] == [True] * bool(told)
-    is_taken = told.startswith(("warning", "for a"))
-    assert np.array_equal(values["LeNet/fc4/weights"], lenet()["LeNet/fc4/weights"]) is is_taken
+    assert [message in line for line in lines[1:]] == [True] * bool(message)
+    is_restored = message.startswith("warning")
+    assert np.array_equal(values["LeNet/fc4/weights"], lenet()["LeNet/fc4/weights"]) is is_restored
 
 
-def test_the_same_classes_are_taken(restored, reordered):
+def test_a_head_with_the_same_class_names_is_restored(restored, reordered):
     for names in (tuple(reversed(digits_lib.CLASSES)), ()):
         lines, _ = restored(names, checkpoint_path=reordered)
         assert lines == [f"restored 8, skipped 0, missing 0, unused 0 variables of {reordered}"]
 
 
-def test_an_excluded_scope_that_matches_nothing(restored, eleven):
+def test_an_excluded_scope_without_variables_is_an_error(restored, eleven):
     nearest = "did you mean 'LeNet/fc4' or 'LeNet/fc3' or 'LeNet'"
     with pytest.raises(_checks.UserError, match=f"'LeNet/fc5' matches no variable; {nearest}"):
         restored(checkpoint_path=eleven, checkpoint_exclude_scopes=("LeNet/fc5",))
 
 
 @pytest.mark.parametrize("part", [".index", ".data-00000-of-00001", ".meta", "", "folder"])
-def test_any_part_of_a_checkpoint_will_do(restored, eleven, tmp_path, part):
+def test_checkpoint_path_may_be_any_part_of_a_checkpoint(restored, eleven, tmp_path, part):
     for path in glob.glob(f"{eleven}*"):
         shutil.copy(path, tmp_path)
     (tmp_path / "model.ckpt-1.meta").touch()
@@ -208,33 +210,34 @@ def test_any_part_of_a_checkpoint_will_do(restored, eleven, tmp_path, part):
     np.testing.assert_array_equal(values["LeNet/fc3/biases"], lenet()["LeNet/fc3/biases"])
 
 
-def test_a_run_may_start_from_weights_of_keras(train, folder, tmp_path):
-    path = str(folder / "net.weights.h5")
+def test_a_run_starts_from_keras_weights(train, checkpoint_dir, tmp_path):
+    path = str(checkpoint_dir / "net.weights.h5")
     keras_weights.save(path, lenet(11))
-    told = train(tmp_path / "run", checkpoint_path=path)
+    result = train(tmp_path / "run", checkpoint_path=path)
     counts = "restored 6, skipped 2 (head), missing 0, unused 0 variables"
-    assert start_of(told)[0].endswith(f"{counts} of {path}")
+    assert start_of(result)[0].endswith(f"{counts} of {path}")
     assert near(values(tmp_path / "run", "fc3/weights"), lenet()["LeNet/fc3/weights"])
 
 
 @pytest.fixture(scope="module")
-def elsewhere(folder):
+def elsewhere(checkpoint_dir):
     """LeNet under another scope, with slots."""
     values = {n.replace("LeNet", "old/net"): v for n, v in lenet(10).items()}
     values["old/net/fc4/weights/Momentum"] = np.ones([1024, 10], np.float32)
-    return originals.write(folder / "elsewhere" / "model.ckpt-1", values)
+    return originals.write(checkpoint_dir / "elsewhere" / "model.ckpt-1", values)
 
 
-def test_a_scope_of_the_checkpoint_stands_for_one_of_the_network(train, elsewhere, tmp_path):
-    told = train(tmp_path / "run", checkpoint_path=elsewhere, checkpoint_scope_map="old/net:LeNet")
-    assert "restored 8, skipped 0, missing 0, unused 1 variables" in start_of(told)[0]
+def test_checkpoint_scope_map_renames_a_scope(train, elsewhere, tmp_path):
+    flags = {"checkpoint_path": elsewhere, "checkpoint_scope_map": "old/net:LeNet"}
+    result = train(tmp_path / "run", **flags)
+    assert "restored 8, skipped 0, missing 0, unused 1 variables" in start_of(result)[0]
     assert near(values(tmp_path / "run", "fc3/weights"), lenet()["LeNet/fc3/weights"])
 
 
-def test_scopes_are_moved_one_by_one(restored, folder):
+def test_checkpoint_scope_map_renames_several_scopes(restored, checkpoint_dir):
     saved = lenet(10)
     parts = {n.replace("fc3", "dense").replace("LeNet/fc4", "top"): v for n, v in saved.items()}
-    path = originals.write(folder / "parts" / "model.ckpt-1", parts)
+    path = originals.write(checkpoint_dir / "parts" / "model.ckpt-1", parts)
     pairs = ("LeNet/dense:LeNet/fc3", "top:LeNet/fc4/")
     lines, values = restored(checkpoint_path=path, checkpoint_scope_map=pairs)
     assert lines == [f"restored 8, skipped 0, missing 0, unused 0 variables of {path}"]
@@ -249,34 +252,34 @@ def test_scopes_are_moved_one_by_one(restored, folder):
         ("old/net:LeNt", "'LeNt' matches no variable of lenet; did you mean 'LeNet' or"),
     ],
 )
-def test_a_mapped_scope_that_matches_nothing(restored, elsewhere, pairs, message):
-    with pytest.raises(_checks.UserError) as told:
+def test_a_mapped_scope_without_variables_is_an_error(restored, elsewhere, pairs, message):
+    with pytest.raises(_checks.UserError) as error:
         restored(checkpoint_path=elsewhere, checkpoint_scope_map=(pairs,))
-    assert str(told.value).startswith(f"checkpoint_scope_map: {message.format(path=elsewhere)}")
+    assert str(error.value).startswith(f"checkpoint_scope_map: {message.format(path=elsewhere)}")
 
 
-def test_the_scope_map_is_proposed_where_it_would_do(restored, folder):
-    moved = {n.replace("LeNet", "backbone"): v for n, v in lenet(10).items()}
-    path = originals.write(folder / "moved" / "model.ckpt-1", moved)
+def test_an_error_suggests_the_scope_map(restored, checkpoint_dir):
+    renamed = {n.replace("LeNet", "backbone"): v for n, v in lenet(10).items()}
+    path = originals.write(checkpoint_dir / "renamed" / "model.ckpt-1", renamed)
     with pytest.raises(_checks.UserError, match="none of the 8.*scope_map=backbone:LeNet: that"):
         restored(checkpoint_path=path)
 
 
-def test_one_scope_of_the_checkpoint_serves_two_of_a_network(folder):
+def test_one_checkpoint_scope_may_map_to_two_network_scopes(checkpoint_dir):
     saved = {"a/w": np.ones([1], np.float32), "b/w": np.zeros([2], np.float32)}
-    source = open_source(originals.write(folder / "two" / "m", saved))
-    moved = RenamedSource(source, [("a", "x"), ("a", "y")], "scopes")
-    assert {name: list(moved.get(name)) for name in moved.variables()} == {
+    source = open_source(originals.write(checkpoint_dir / "two" / "m", saved))
+    renamed = RenamedSource(source, [("a", "x"), ("a", "y")], "scopes")
+    assert {name: list(renamed.get(name)) for name in renamed.variables()} == {
         "b/w": [0, 0], "x/w": [1], "y/w": [1],
     }  # fmt: skip
 
 
-def test_shapes_that_differ_outside_the_head(train, folder, tmp_path):
+def test_other_shapes_outside_the_head_are_an_error(train, checkpoint_dir, tmp_path):
     values = lenet() | {"LeNet/conv1/weights": np.ones([5, 5, 3, 32], np.float32)}
-    colour = originals.write(folder / "colour" / "model.ckpt-1", values)
-    message = one_line(train(tmp_path / "run", checkpoint_path=colour))
+    color = originals.write(checkpoint_dir / "color" / "model.ckpt-1", values)
+    message = one_line(train(tmp_path / "run", checkpoint_path=color))
     assert message == (
-        f"Checkpoint {colour} does not match: LeNet/conv1/weights: checkpoint shape [5, 5, 3, 32], "
+        f"Checkpoint {color} does not match: LeNet/conv1/weights: checkpoint shape [5, 5, 3, 32], "
         "network shape [5, 5, 1, 32]. To compare it with networks, run `python -m"
         " classifier.checkpoints diff`"
     )
@@ -289,9 +292,9 @@ def test_a_checkpoint_of_another_network(train, other, tmp_path):
     )
 
 
-def test_a_checkpoint_of_another_width(train, folder, tmp_path):
+def test_a_checkpoint_of_another_width(train, checkpoint_dir, tmp_path):
     values = {n: v if "fc4" in n else v[..., :3] for n, v in lenet().items()}
-    thin = originals.write(folder / "thin" / "model.ckpt-1", values)
+    thin = originals.write(checkpoint_dir / "thin" / "model.ckpt-1", values)
     message = one_line(train(tmp_path / "run", checkpoint_path=thin))
     assert "Most shapes differ: likely lenet with another width. To compare it" in message
 
@@ -315,14 +318,14 @@ def test_missing_variables_name_the_flag(train, headless, tmp_path):
         " LeNet/fc5/weights), LeNet/fc4/biases; unused: LeNet/fc5/weights. To initialize the"
         " missing ones from scratch, add --ignore_missing_vars or exclude their scopes"
     )
-    told = train(tmp_path / "run", checkpoint_path=headless, ignore_missing_vars=True)
-    assert told.code == 0
-    assert "restored 6, skipped 0, missing 2, unused 1 variables" in "\n".join(told.out)
+    result = train(tmp_path / "run", checkpoint_path=headless, ignore_missing_vars=True)
+    assert result.code == 0
+    assert "restored 6, skipped 0, missing 2, unused 1 variables" in "\n".join(result.out)
 
 
 def evaluated(evaluate, checkpoint, **more):
-    given = {"model_name": "lenet", "dataset_name": "digits"} | more
-    return one_line(evaluate(checkpoint, **given))
+    flags = {"model_name": "lenet", "dataset_name": "digits"} | more
+    return one_line(evaluate(checkpoint, **flags))
 
 
 def test_evaluation_with_a_head_of_other_classes(evaluate, eleven):
@@ -343,9 +346,9 @@ def test_evaluation_of_a_checkpoint_that_lacks_variables(evaluate, headless):
     )
 
 
-def test_evaluation_of_other_shapes(evaluate, folder):
+def test_evaluation_of_other_shapes(evaluate, checkpoint_dir):
     values = lenet() | {"LeNet/conv2/biases": np.ones([65], np.float32)}
-    wide = originals.write(folder / "wide" / "model.ckpt-1", values)
+    wide = originals.write(checkpoint_dir / "wide" / "model.ckpt-1", values)
     assert evaluated(evaluate, wide) == (
         f"Checkpoint {wide} does not match: LeNet/conv2/biases: checkpoint shape [65],"
         " network shape [64]"
@@ -365,22 +368,22 @@ def test_evaluation_without_a_network(evaluate, eleven):
     )
 
 
-def test_a_folder_without_a_checkpoint(evaluate, tmp_path):
+def test_a_directory_without_a_checkpoint(evaluate, tmp_path):
     (tmp_path / "a.txt").touch()
     message = one_line(evaluate(tmp_path, model_name="lenet", dataset_name="digits"))
     assert "has no checkpoint (model.ckpt-*.index). It contains: a.txt" in message
 
 
-def test_finetune_head_trains_the_head_alone(train, eleven, tmp_path):
-    told = train(tmp_path / "run", checkpoint_path=eleven, finetune="head", learning_rate=0.1)
-    assert told.code == 0, told.err
+def test_finetune_head_trains_only_the_head(train, eleven, tmp_path):
+    result = train(tmp_path / "run", checkpoint_path=eleven, finetune="head", learning_rate=0.1)
+    assert result.code == 0, result.err
     for name, value in lenet(11).items():
         after = values(tmp_path / "run", name.removeprefix("LeNet/"))
         assert np.array_equal(after, value) == ("fc4" not in name), name
-    assert any("10,250 trained parameters" in line for line in told.out)
+    assert any("10,250 trainable parameters" in line for line in result.out)
 
 
-def test_a_trainable_scope_that_matches_nothing(train, tmp_path):
+def test_a_trainable_scope_without_variables_is_an_error(train, tmp_path):
     assert one_line(train(tmp_path / "run", trainable_scopes="LeNet/fc5")).startswith(
         "trainable_scopes: 'LeNet/fc5' matches no variable; did you mean 'LeNet/fc4'"
     )

@@ -1,4 +1,4 @@
-"""--plot_curves."""
+"""Plots of a run's metrics (`--plot_curves`)."""
 
 import importlib.util
 import json
@@ -18,26 +18,26 @@ LINES = [
 
 def test_a_run_draws_its_curves(train, tmp_path):
     pytest.importorskip("matplotlib")
-    given = {"eval_every_steps": 1, "log_every_n_steps": 1, "max_number_of_steps": 2}
-    assert train(tmp_path / "run", plot_curves=True, **given).code == 0
-    picture = np.asarray(PIL.Image.open(tmp_path / "run" / "curves.png").convert("RGB"))
-    assert min(picture.shape[:2]) > 300
-    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 10
+    flags = {"eval_every_steps": 1, "log_every_n_steps": 1, "max_number_of_steps": 2}
+    assert train(tmp_path / "run", plot_curves=True, **flags).code == 0
+    image = np.asarray(PIL.Image.open(tmp_path / "run" / "curves.png").convert("RGB"))
+    assert min(image.shape[:2]) > 300
+    assert len(np.unique(image.reshape(-1, 3), axis=0)) > 10
     written = (tmp_path / "run" / "metrics.jsonl").read_text()
     lines = [json.loads(line) for line in written.splitlines()]
     drawn = curves.draw(lines).axes[1].lines
     assert [list(line.get_xdata()) for line in drawn] == [[1, 2], [1, 2]]
 
 
-def test_what_is_drawn():
+def test_plots_show_training_and_evaluation():
     pytest.importorskip("matplotlib")
     loss, accuracy, rate = curves.draw(LINES).axes
-    found = {
+    points = {
         (axes.get_ylabel(), line.get_label()): (list(line.get_xdata()), list(line.get_ydata()))
         for axes in (loss, accuracy, rate)
         for line in axes.lines
     }
-    assert found == {
+    assert points == {
         ("loss", "training"): ([10, 20], [2.0, 1.0]),
         ("loss", "evaluation"): ([20], [1.2]),
         ("accuracy", "training"): ([10, 20], [0.1, 0.5]),
@@ -46,13 +46,13 @@ def test_what_is_drawn():
     }
 
 
-def test_only_what_is_there_is_drawn():
+def test_missing_metrics_are_not_in_the_legend():
     pytest.importorskip("matplotlib")
     axes = curves.draw(LINES[:2]).axes[0]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["training"]
 
 
-def test_without_matplotlib_the_run_does_not_start(train, tmp_path, monkeypatch):
+def test_run_does_not_start_without_matplotlib(train, tmp_path, monkeypatch):
     find = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util,

@@ -1,4 +1,4 @@
-"""--profile_steps."""
+"""Traces of TensorFlow's profiler (`--profile_steps`)."""
 
 import types
 
@@ -13,31 +13,31 @@ from classifier.training.hooks.profiler import Profile
 from slim import _checks
 
 
-def traces(folder):
-    return list((folder / "plugins" / "profile").rglob("*.xplane.pb"))
+def traces(run_dir):
+    return list((run_dir / "plugins" / "profile").rglob("*.xplane.pb"))
 
 
-def test_a_run_leaves_a_trace(train, tmp_path):
+def test_a_run_writes_a_trace(train, tmp_path):
     done = train(tmp_path / "run", max_number_of_steps=4, profile_steps="2,3")
     assert done.code == 0
-    assert f"profiled steps 2 to 3: see {tmp_path}/run/plugins/profile" in done.out
+    assert f"profiler: wrote steps 2 to 3 to {tmp_path}/run/plugins/profile" in done.out
     (trace,) = traces(tmp_path / "run")
     assert not (tmp_path / "run" / "curves.png").exists()
     assert b"Conv2D" in trace.read_bytes()
     again = train(tmp_path / "run", max_number_of_steps=5, profile_steps="2,3")
-    assert "profile_steps=2,3 are over: nothing to profile" in again.out
+    assert "profiler: nothing to do, --profile_steps=2,3 are before step 4" in again.out
     assert traces(tmp_path / "run") == [trace]
 
 
 @pytest.fixture
 def profiled(monkeypatch):
-    """Runs steps, some at a time, and returns at which ones the profiler started and stopped."""
+    """Runs a loop of steps and returns the steps at which the profiler started and stopped."""
 
     def run(first, last, *, begin, end, loop=1):
-        state, seen = types.SimpleNamespace(step=begin, is_over=False), []
+        state, calls = types.SimpleNamespace(step=begin, is_over=False), []
         profiler = tf.profiler.experimental
-        monkeypatch.setattr(profiler, "start", lambda _: seen.append(("start", state.step)))
-        monkeypatch.setattr(profiler, "stop", lambda: seen.append(("stop", state.step)))
+        monkeypatch.setattr(profiler, "start", lambda _: calls.append(("start", state.step)))
+        monkeypatch.setattr(profiler, "stop", lambda: calls.append(("stop", state.step)))
         hook = Profile("run", first, last, loop)
         hook.begin(state)
         while state.step < end:
@@ -45,13 +45,13 @@ def profiled(monkeypatch):
             state.is_over = state.step >= end
             hook.after_steps(state, {"loss": np.zeros(loop)})
         hook.end(state)
-        return seen
+        return calls
 
     return run
 
 
 @pytest.mark.parametrize(
-    "values, wanted",
+    "values, expected",
     [
         ({"first": 1, "last": 1, "begin": 0, "end": 3}, [("start", 0), ("stop", 1)]),
         ({"first": 3, "last": 5, "begin": 0, "end": 9}, [("start", 2), ("stop", 5)]),
@@ -63,8 +63,8 @@ def profiled(monkeypatch):
         ({"first": 3, "last": 9, "begin": 0, "end": 2}, []),
     ],
 )
-def test_when_it_starts_and_stops(profiled, values, wanted):
-    assert profiled(**values) == wanted
+def test_profiler_starts_and_stops_at_loops(profiled, values, expected):
+    assert profiled(**values) == expected
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_when_it_starts_and_stops(profiled, values, wanted):
         ((7, 6), "profile_steps='7,6' is not a first and a last step"),
     ],
 )
-def test_nonsense_is_refused(steps, problem):
+def test_invalid_steps_are_an_error(steps, problem):
     with pytest.raises(_checks.UserError, match=problem):
         options.build(TrainConfig, train_dir="run", dataset_dir="data", profile_steps=steps)
 

@@ -1,4 +1,4 @@
-"""What the log lines and metrics.jsonl say of a run's speed."""
+"""Speed in log lines and metrics.jsonl."""
 
 import re
 import time
@@ -8,24 +8,24 @@ from classifier.training.hooks.progress import MetricsFile, Progress, log_line
 from slim import learning
 from tests.slim import tiny
 
-ASIDE = 0.2  # seconds that a hook takes after each step, of which one takes milliseconds
+HOOK_SECONDS = 0.2  # a step takes milliseconds
 
 
-class Sleepy(learning.Hook):
-    """Takes its time, as an evaluation does."""
+class SlowHook(learning.Hook):
+    """A slow hook, as an evaluation is."""
 
     def after_steps(self, run, numbers):
-        time.sleep(ASIDE)
+        time.sleep(HOOK_SECONDS)
 
 
-def test_the_speed_is_that_of_the_steps_alone(tmp_path, capsys):
+def test_speed_excludes_hooks(tmp_path, capsys):
     metrics = MetricsFile(str(tmp_path / "metrics.jsonl"))
     resolved = types.SimpleNamespace(steps_per_epoch=4, global_batch_size=16)
-    hooks = [Progress(resolved, 2, metrics), Sleepy()]
+    hooks = [Progress(resolved, 2, metrics), SlowHook()]
     learning.train(tiny.train_op(), str(tmp_path), tiny.batches(), number_of_steps=6, hooks=hooks)
-    _, *lines = metrics.read()  # the first counts the making of the step
+    _, *lines = metrics.read()  # the first includes building the step
     assert [line["step"] for line in lines] == [4, 6]
-    slowed_down = 16 / ASIDE
+    slowed_down = 16 / HOOK_SECONDS
     assert all(line["images_per_second"] > 3 * slowed_down for line in lines)
     first, second, *_ = capsys.readouterr().out.splitlines()
     assert "eta 0:00:00 (6 steps)" in second

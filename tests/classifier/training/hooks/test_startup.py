@@ -1,4 +1,4 @@
-"""What the first lines of a run say."""
+"""Startup report of a run."""
 
 import re
 
@@ -9,17 +9,17 @@ from classifier.training.hooks import startup
 
 
 @pytest.mark.parametrize(
-    "gpus, devices, words",
+    "gpus, devices, description",
     [
-        ([], ["/device:CPU:0"], f"CPU:0 (TensorFlow {tf.__version__} sees no GPU)"),
+        ([], ["/device:CPU:0"], f"CPU:0 (no GPU visible to TensorFlow {tf.__version__})"),
         # As with --clone_on_cpu.
         (["gpu"], ["/device:CPU:0", "/device:CPU:1"], "CPU:0, CPU:1"),
         (["gpu"], ["/device:GPU:0"], "GPU:0"),
     ],
 )
-def test_devices_in_words(monkeypatch, gpus, devices, words):
+def test_description_of_devices(monkeypatch, gpus, devices, description):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus)
-    assert startup.in_words(devices) == words
+    assert startup.describe_devices(devices) == description
 
 
 def test_options_that_have_nothing_to_act_on(train, tmp_path):
@@ -46,10 +46,10 @@ def test_a_begun_run_says_what_it_leaves_unused(train, tmp_path):
 
 
 @pytest.mark.slow
-def test_rmsprop_with_a_small_epsilon_and_a_large_learning_rate(train, tmp_path):
+def test_rmsprop_with_a_small_epsilon_and_a_large_learning_rate_is_a_warning(train, tmp_path):
     def warnings(name, **more):
-        told = train(tmp_path / name, max_number_of_steps=1, optimizer="rmsprop", **more)
-        return [line for line in told.out if line.startswith("warning: with opt_epsilon")]
+        result = train(tmp_path / name, max_number_of_steps=1, optimizer="rmsprop", **more)
+        return [line for line in result.out if line.startswith("warning: with opt_epsilon")]
 
     (told,) = warnings("both", opt_epsilon=1e-8, learning_rate=0.01)
     assert "opt_epsilon=1e-08, rmsprop divides" in told

@@ -1,4 +1,4 @@
-"""What a run writes for TensorBoard: histograms of variables and activations, and sparsity."""
+"""Events for TensorBoard: metrics, histograms of variables and activations, and sparsity."""
 
 import glob
 import json
@@ -50,30 +50,30 @@ def summaries(directory):
 )
 def test_a_histogram_equals_numpys(values):
     counts, edges = np.histogram(values, 30)
-    found = histogram(values).numpy()
-    np.testing.assert_allclose(found[:, 0], edges[:-1], rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(found[:, 1], edges[1:], rtol=1e-5, atol=1e-6)
-    np.testing.assert_array_equal(found[:, 2], counts)
+    buckets = histogram(values).numpy()
+    np.testing.assert_allclose(buckets[:, 0], edges[:-1], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(buckets[:, 1], edges[1:], rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(buckets[:, 2], counts)
 
 
-def test_a_histogram_of_equal_of_half_and_of_no_values():
-    found = histogram(tf.fill([7], 3.0)).numpy()
-    assert found[:, 2].sum() == 7
-    assert (found[0, 0], found[-1, 1]) == (2.5, 3.5)
+def test_histograms_of_equal_half_precision_and_non_finite_values():
+    equal = histogram(tf.fill([7], 3.0)).numpy()
+    assert equal[:, 2].sum() == 7
+    assert (equal[0, 0], equal[-1, 1]) == (2.5, 3.5)
     assert histogram(tf.constant([1, 2], tf.bfloat16)).numpy()[:, 2].sum() == 2
     bad = histogram([np.nan, np.inf, 1.0, 2.0]).numpy()
     assert (bad[0, 0], bad[-1, 1], bad[:, 2].sum()) == (1, 2, 2)
     assert histogram([np.nan]).numpy()[:, 2].sum() == 0
 
 
-def test_a_run_writes_what_the_original_does(train, tmp_path, digits):
+def test_a_run_writes_the_summaries_of_tf_slim(train, tmp_path, digits):
     assert train(tmp_path, save_summaries_secs=600).code == 0
-    found = summaries(tmp_path)
+    events = summaries(tmp_path)
     info = RunDirectory(str(tmp_path)).read_model_info()
     reader = checkpoints.read(str(tmp_path / "model.ckpt-2"))
     classifier = model.InferenceModel(info, sources.open_checkpoint(str(tmp_path)))
     for name, value in classifier.values().items():
-        plugin, buckets = found[name, 2]
+        plugin, buckets = events[name, 2]
         assert plugin == "histograms"
         assert buckets[:, 2].sum() == value.size
         assert buckets[0, 0] == pytest.approx(reader.get(name).min())
@@ -91,18 +91,18 @@ def test_a_run_writes_what_the_original_does(train, tmp_path, digits):
     dataset = dataset_factory.get_dataset("digits", "train", str(digits))
     batch = TrainingBatches(run, dataset).batch(2)["image"]
     relu = classifier.output("conv1", tf.constant(batch)).numpy()
-    plugin, buckets = found["activations/conv1", 2]
+    plugin, buckets = events["activations/conv1", 2]
     assert plugin == "histograms"
     assert buckets[:, 2].sum() == relu.size
     assert buckets[-1, 1] == pytest.approx(relu.max(), rel=1e-4)
-    plugin, sparsity = found["sparsity/conv1", 2]
+    plugin, sparsity = events["sparsity/conv1", 2]
     assert plugin == "scalars"
     assert 0.05 < sparsity == pytest.approx((relu == 0).mean(), abs=1e-3)
     logits = classifier.output("Logits", tf.constant(batch)).numpy()
-    assert found["activations/Logits", 2][1][:, 2].sum() == logits.size
+    assert events["activations/Logits", 2][1][:, 2].sum() == logits.size
     line = json.loads((tmp_path / "metrics.jsonl").read_text())
     last = {
-        name: float(value) for (name, step), (kind, value) in found.items() if kind == "scalars"
+        name: float(value) for (name, step), (kind, value) in events.items() if kind == "scalars"
     }
     assert last["learning_rate"] == pytest.approx(line["learning_rate"])
     cross_entropy = last["losses/softmax_cross_entropy_loss/value"]
@@ -119,11 +119,11 @@ def test_a_run_writes_what_the_original_does(train, tmp_path, digits):
     }
 
 
-def test_points_are_written_every_so_many_seconds_and_at_the_end(tmp_path):
+def test_points_are_written_at_the_interval_and_at_the_end(tmp_path):
     now = [0.0]
 
     def activations(store, step):
-        now[0] += 5  # the time that writing takes is not the steps'
+        now[0] += 5  # must not count as time of the steps
         return {}
 
     hook = EventHook(str(tmp_path), 10, activations, lambda: now[0])
@@ -134,18 +134,15 @@ def test_points_are_written_every_so_many_seconds_and_at_the_end(tmp_path):
         now[0] += 4
         hook.after_steps(run, {"loss": np.array([float(step)])})
     hook.end(run)
-    found = summaries(tmp_path)
-    assert {step: float(value) for (name, step), (_, value) in found.items() if "loss" in name} == {
-        3: 3.0,
-        6: 6.0,
-        8: 8.0,
-    }
-    rates = [float(value) for (name, _), (_, value) in found.items() if "sec" in name]
+    events = summaries(tmp_path)
+    losses = {step: float(value) for (name, step), (_, value) in events.items() if "loss" in name}
+    assert losses == {3: 3.0, 6: 6.0, 8: 8.0}
+    rates = [float(value) for (name, _), (_, value) in events.items() if "sec" in name]
     assert rates == [0.25] * 3
 
 
 @pytest.mark.slow
-def test_the_auxiliary_loss_has_a_scalar_of_its_own():
+def test_the_auxiliary_loss_has_its_own_scalar():
     info = ModelInfo(
         model_name="inception_v3",
         num_classes=3,
@@ -156,9 +153,9 @@ def test_the_auxiliary_loss_has_a_scalar_of_its_own():
     specs = (tf.TensorSpec([2, 107, 107, 3]), tf.TensorSpec([2], tf.int64))
     numbers = {}
 
-    def traced(pictures, labels):
-        total, found = loss(pictures, labels)
-        numbers.update(found)
+    def traced(images, labels):
+        total, metrics = loss(images, labels)
+        numbers.update(metrics)
         return total
 
     slim.VariableStore(seed=0).build(traced, *specs)
@@ -170,24 +167,24 @@ def test_the_auxiliary_loss_has_a_scalar_of_its_own():
     }
 
 
-def test_activations_are_those_of_training_and_move_nothing():
+def test_activations_are_in_training_mode_and_update_nothing():
     store = built()
     before = {name: value.numpy() for name, value in store.named_variables.items()}
 
-    def network(pictures):
-        return None, {"out": small_net(pictures)}
+    def network(images):
+        return None, {"out": small_net(images)}
 
     batch = images(6)
-    found = Activations(network, lambda step: {"image": batch}, 4)(store, 3)
+    activations = Activations(network, lambda step: {"image": batch}, 4)(store, 3)
     for name, value in store.named_variables.items():
         np.testing.assert_array_equal(before[name], value.numpy())
     with store.as_default():
-        wanted = small_net(tf.constant(batch[:4]), is_training=True).numpy()
-    buckets, zeros = found["out"]
-    assert buckets.numpy()[:, 2].sum() == wanted.size
-    assert float(buckets[0, 0]) == pytest.approx(wanted.min(), rel=1e-4)
-    assert float(buckets[-1, 1]) == pytest.approx(wanted.max(), rel=1e-4)
+        expected = small_net(tf.constant(batch[:4]), is_training=True).numpy()
+    buckets, zeros = activations["out"]
+    assert buckets.numpy()[:, 2].sum() == expected.size
+    assert float(buckets[0, 0]) == pytest.approx(expected.min(), rel=1e-4)
+    assert float(buckets[-1, 1]) == pytest.approx(expected.max(), rel=1e-4)
     assert float(zeros) == 0
-    # The oracle's own pass moved them, so the comparison above could have failed.
-    moved = store.named_variable("Net/conv1/BatchNorm/moving_mean").numpy()
-    assert (moved != before["Net/conv1/BatchNorm/moving_mean"]).any()
+    # The pass in training mode updated them, so the comparison above could have failed.
+    after = store.named_variable("Net/conv1/BatchNorm/moving_mean").numpy()
+    assert (after != before["Net/conv1/BatchNorm/moving_mean"]).any()
