@@ -33,79 +33,77 @@ _WARM = "classifier/training/test_warm_start.py"
 PROOFS: dict[str, dict[str, str]] = {
     "train_image_classifier": {
         f"{_LIMITS}::test_max_pixels_acts_in_train": "max_pixels",
-        f"{_ACT}::test_a_number_of_an_optimizer_changes_its_updates": (
+        f"{_ACT}::test_an_option_of_an_optimizer_changes_its_updates": (
             "adadelta_rho adagrad_initial_accumulator_value adam_beta1 adam_beta2 opt_epsilon"
             " ftrl_learning_rate_power ftrl_initial_accumulator_value ftrl_l1 ftrl_l2 momentum"
             " rmsprop_momentum rmsprop_decay adamw_epsilon optimizer_weight_decay lion_beta1"
             " lion_beta2 muon_momentum adafactor_beta2_decay adafactor_clip_threshold"
         ),
-        f"{_ACT}::test_an_option_of_the_step_changes_its_weights": (
+        f"{_ACT}::test_an_option_of_the_step_changes_the_weights": (
             "weight_decay label_smoothing clip_gradient_norm"
         ),
-        f"{_ACT}::test_the_batches_are_those_of_split_seed_and_preprocessing": (
+        f"{_ACT}::test_batches_depend_on_split_seed_and_preprocessing": (
             "dataset_split_name seed preprocessing_name train_image_size"
         ),
-        f"{_RUN}::test_which_checkpoints_are_left": (
+        f"{_RUN}::test_checkpoints_are_saved_and_kept_at_their_intervals": (
             "steps_per_loop save_interval_secs save_interval_steps save_interval_epochs max_to_keep"
             " keep_checkpoint_every_n_hours"
         ),
-        f"{_ACT}::test_the_decay_of_the_averages": "moving_average_decay",
-        f"{_RUN}::test_summaries_each_so_many_seconds": "save_summaries_secs",
-        f"{_ACT}::test_the_factor_of_the_decay": "learning_rate_decay_factor",
+        f"{_ACT}::test_moving_average_decay_changes_the_averages": "moving_average_decay",
+        f"{_RUN}::test_summaries_are_written_at_the_interval": "save_summaries_secs",
+        f"{_ACT}::test_learning_rate_decay_factor": "learning_rate_decay_factor",
         f"{_TRAINING}::test_the_learning_rate_follows_its_flags": (
             "learning_rate learning_rate_decay_type end_learning_rate decay_steps piecewise_steps"
             " piecewise_rates warmup_steps"
         ),
-        f"{_TRAINING}::test_the_end_in_epochs": "max_number_of_epochs batch_size log_every_n_steps",
-        f"{_TRAINING}::test_evaluations_each_so_many_steps": "eval_every_steps",
-        f"{_TRAINING}::test_the_newer_optimizers": "optimizer",
-        f"{_TRAINING}::test_four_batches_of_8_are_one_of_32": "accumulate_steps",
-        f"{_TRAINING}::test_multipliers_by_scope": "learning_rate_multipliers",
-        f"{_TRAINING}::test_xla_and_determinism_are_asked_for": "jit_compile deterministic",
+        f"{_TRAINING}::test_max_number_of_epochs_ends_the_run": "max_number_of_epochs batch_size log_every_n_steps",
+        f"{_TRAINING}::test_evaluations_at_the_interval_and_at_the_end": "eval_every_steps",
+        f"{_TRAINING}::test_newer_optimizers_train_and_save_their_slots": "optimizer",
+        f"{_TRAINING}::test_four_accumulated_batches_of_8_equal_one_of_32": "accumulate_steps",
+        f"{_TRAINING}::test_learning_rate_multipliers_by_scope": "learning_rate_multipliers",
+        f"{_TRAINING}::test_xla_and_determinism_are_enabled": "jit_compile deterministic",
         f"{_TRAINING}::test_class_weights_and_balanced_sampling_change_the_run": (
             "class_weights balanced_sampling"
         ),
-        f"{_TRAINING}::test_recomputing_gradients": "recompute_gradients",
-        f"{_QUANTIZE}::test_rounding_begins_after_the_delay": (
+        f"{_TRAINING}::test_recomputed_gradients_give_the_same_losses": "recompute_gradients",
+        f"{_QUANTIZE}::test_rounding_starts_after_the_delay": (
             "quantize_delay quantize_delay_epochs"
         ),
         f"{_INPUTS}/test_bad_images.py::test_a_run_leaves_them_out_and_names_them": "on_bad_image",
         f"{_INPUTS}/test_bad_images.py::test_too_many_stop_the_run": "max_bad_fraction",
         f"{_INPUTS}/test_cache.py::test_a_run_reads_the_copies": "cache",
         f"{_INPUTS}/test_data_service.py::test_a_run_trains_on_them": "data_service",
-        f"{_HOOKS}/test_image_grid.py::test_a_run_shows_its_images": "summarize_images",
-        f"{_HOOKS}/test_profiler.py::test_a_run_leaves_a_trace": "profile_steps",
+        f"{_HOOKS}/test_image_grid.py::test_a_run_writes_its_images": "summarize_images",
+        f"{_HOOKS}/test_profiler.py::test_a_run_writes_a_trace": "profile_steps",
         f"{_HOOKS}/test_curves.py::test_a_run_draws_its_curves": "plot_curves",
         f"{_RUN}::test_durations_in_epochs": (
             "num_epochs_per_decay piecewise_epochs warmup_epochs decay_per_clone"
         ),
         f"{_RUN}::test_data_and_network": "dataset_name use_grayscale model_name",
-        f"{_RUN}::test_labels_that_begin_at_one": "labels_offset dataset_dir",
-        f"{_RUN}::test_shards_are_read_side_by_side": "num_readers",
-        f"{_RUN}::test_images_are_prepared_side_by_side": "num_preprocessing_threads",
+        f"{_RUN}::test_labels_offset_trains_the_same_classes": "labels_offset dataset_dir",
+        f"{_RUN}::test_shards_are_read_in_parallel": "num_readers",
+        f"{_RUN}::test_images_are_preprocessed_in_parallel": "num_preprocessing_threads",
         f"{_RUN}::test_the_shuffle_buffer_changes_the_order": "shuffle_buffer_mb",
         f"{_INPUTS}/test_mixing.py::test_the_flags_change_a_run": "mixup_alpha cutmix_alpha",
         f"{_INPUTS}/test_mixing.py::test_each_option_changes_the_images": (
             "auto_augment rand_augment rand_augment_layers random_erasing random_crop random_flip"
             " color_distortion"
         ),
-        f"{_WARM}::test_finetune_head_trains_the_head_alone": "finetune",
+        f"{_WARM}::test_finetune_head_trains_only_the_head": "finetune",
         f"{_WARM}::test_missing_variables_name_the_flag": "ignore_missing_vars",
-        f"{_WARM}::test_scopes_are_moved_one_by_one": "checkpoint_scope_map",
-        f"{_BATCH_NORM}::test_frozen_batch_norm_keeps_its_averages_and_trains_the_rest": (
-            "freeze_batch_norm"
-        ),
-        f"{_BATCH_NORM}::test_the_decay_of_the_options_and_updates_outside_of_the_trainable_scopes": (  # noqa: E501
+        f"{_WARM}::test_checkpoint_scope_map_renames_several_scopes": "checkpoint_scope_map",
+        f"{_BATCH_NORM}::test_frozen_batch_norm_trains_only_its_parameters": ("freeze_batch_norm"),
+        f"{_BATCH_NORM}::test_decay_and_updates_outside_the_trainable_scopes": (  # noqa: E501
             "batch_norm_decay update_frozen_batch_norm"
         ),
         f"{_RESOLVE}::test_with_sync_replicas_an_epoch_of_one_clone_is_of_the_workers_that_are_aggregated": (  # noqa: E501
             "sync_replicas replicas_to_aggregate"
         ),
-        f"{_RUN}::test_parameter_servers_are_refused": "num_ps_tasks",
-        f"{_FIT}/test_on_nan.py::test_a_run_that_explodes_goes_back_so_often_and_stops": (
+        f"{_RUN}::test_parameter_servers_are_an_error": "num_ps_tasks",
+        f"{_FIT}/test_on_nan.py::test_a_diverging_run_rolls_back_up_to_the_limit_and_stops": (
             "on_nan max_nan_restores"
         ),
-        f"{_HOOKS}/test_watchdog.py::test_the_flag_acts": "watchdog_minutes",
+        f"{_HOOKS}/test_watchdog.py::test_watchdog_minutes_is_the_timeout": "watchdog_minutes",
         f"{_RUN}::test_clones_on_the_cpu": "clone_on_cpu",
         f"{_WORKERS}::test_two_workers_train_as_two_clones": (
             "num_clones worker_replicas master task"
@@ -115,10 +113,10 @@ PROOFS: dict[str, dict[str, str]] = {
         ),
         "end_to_end/test_compute_dtype.py::test_float16_run_logs_its_loss_scale": ("compute_dtype"),
         "end_to_end/test_resume.py::test_resume_after_two_sigkills_is_bit_identical": "train_dir",
-        f"{_FIT}/test_backup.py::test_a_run_begins_anew_and_nothing_is_lost": "restart",
+        f"{_FIT}/test_backup.py::test_restart_moves_the_previous_run_to_a_backup": "restart",
         "end_to_end/test_resume.py::test_complete_run_stays_unchanged": "max_number_of_steps",
         f"{_VALIDATION}::test_evaluates_at_each_interval_and_at_the_end": "eval_every_epochs",
-        f"{_RUN}::test_which_split_is_evaluated": "eval_split_name",
+        f"{_RUN}::test_eval_split_name_selects_the_split": "eval_split_name",
         f"{_VALIDATION}::test_early_stopping_ends_the_run_also_when_it_is_resumed": (
             "early_stopping_patience"
         ),
@@ -137,7 +135,7 @@ PROOFS: dict[str, dict[str, str]] = {
         f"{_EVAL}::test_where_events_go": "eval_dir",
         f"{_EVAL}::test_images_are_prepared_side_by_side": "num_preprocessing_threads",
         f"{_EVAL}::test_a_server_is_refused": "master",
-        f"{_QUANTIZE}::test_evaluation_inside_training_rounds": "quantize",
+        f"{_QUANTIZE}::test_evaluation_during_training_rounds": "quantize",
         "classifier/inference/test_precise_batch_norm.py::test_the_evaluation_says_both": (
             "recalibrate_batch_norm"
         ),
@@ -151,7 +149,7 @@ PROOFS: dict[str, dict[str, str]] = {
         f"{_GRAPH_OPTIONS}::test_text": "write_text_graphdef output_file",
         f"{_GRAPH_OPTIONS}::test_videos": "is_video_model num_frames",
         f"{_GRAPH}::test_what_is_not_inference_is_refused": "is_training",
-        f"{_QUANTIZE}::test_a_graph_without_weights_rounds_what_freeze_graph_puts_in": "quantize",
+        f"{_QUANTIZE}::test_a_graph_without_weights_rounds_weights_that_are_fed": "quantize",
         "classifier/export/test_averages.py::test_the_averages_take_the_place_of_the_weights": (
             "moving_average_decay"
         ),

@@ -79,7 +79,9 @@ def read(path: str, names: Sequence[str]) -> tuple[float, ...]:
             )
     missing = [name for name in names if name not in weights]
     if missing:
-        raise problems.error("{}: {} lacks {}", option, path, _checks.listed(missing, 5))
+        raise problems.error(
+            "{}: {} has no weight for {}", option, path, _checks.listed(missing, 5)
+        )
     return tuple(weights[name] for name in names)
 
 

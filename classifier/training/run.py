@@ -153,7 +153,7 @@ def _changes(directory: RunDirectory, resolved: ResolvedRun) -> tuple[resume.Cha
     if old is None or slim.checkpoints.latest(directory.path) is None:
         return ()
     changes = resume.changed_options(old, resolved)
-    resume.check_changes(changes, directory.path)
+    resume.refuse_changes(changes, directory.path)
     return changes
 
 

@@ -271,7 +271,7 @@ def test_converting_with_missing_variables_is_an_error(command, tmp_path):
 @pytest.mark.parametrize("output", ["net.h5", "net.keras", "model.ckpt-0.index"])
 def test_output_with_another_suffix_is_an_error(command, lenet, tmp_path, output):
     flags = {"checkpoint_path": lenet, "output": tmp_path / output, "model_name": "lenet"}
-    assert "has to end in .weights.h5" in error_line(command("convert", **flags))
+    assert "must end in .weights.h5" in error_line(command("convert", **flags))
 
 
 def test_failed_write_leaves_the_earlier_file(command, lenet, tmp_path, monkeypatch):
@@ -280,16 +280,17 @@ def test_failed_write_leaves_the_earlier_file(command, lenet, tmp_path, monkeypa
             file.write(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(tf.keras.Model, "save_weights", full)
     output = tmp_path / "net.weights.h5"
-    output.write_bytes(b"earlier")
+    keras_weights.save(output, {"a/weights": np.ones([2], "f")})
+    before = output.read_bytes()
+    monkeypatch.setattr(tf.keras.Model, "save_weights", full)
     line = error_line(
         command("convert", checkpoint_path=lenet, output=output, model_name="lenet"), code=1
     )
     message = f"checkpoints convert: Could not save {output}: No space left on device. Free some"
     assert line.startswith(message)
     assert os.listdir(tmp_path) == ["net.weights.h5"]
-    assert output.read_bytes() == b"earlier"
+    assert output.read_bytes() == before
 
 
 @pytest.fixture

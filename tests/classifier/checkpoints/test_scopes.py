@@ -39,7 +39,7 @@ def test_scope_without_star_matches_complete_names():
 
 
 def test_star_in_checkpoint_scope_map_is_an_error():
-    with pytest.raises(_checks.UserError, match="checkpoint_scope_map: 'a\\*:b' has a \\*"):
+    with pytest.raises(_checks.UserError, match="checkpoint_scope_map: 'a\\*:b' contains \\*"):
         options.build(
             TrainConfig,
             train_dir="run",

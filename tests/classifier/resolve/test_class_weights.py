@@ -45,7 +45,7 @@ def test_files(tmp_path, name, text):
 @pytest.mark.parametrize(
     "text, problem",
     [
-        ("rose,1\ntulip,2", "w.csv lacks daisy"),
+        ("rose,1\ntulip,2", "w.csv has no weight for daisy"),
         ("rose,1\ntulp,2\ndaisy,1", "w.csv has 'tulp', which is not a class; did you mean 'tulip'"),
         ("rose,1\nx,2\ndaisy,1", "w.csv has 'x', which is not a class. Classes are: rose, tulip"),
         ("rose,1\ntulip,heavy\ndaisy,1", "w.csv is not a JSON or CSV file of names"),

@@ -33,7 +33,7 @@ def test_a_run_without_a_checkpoint_begins_anew(train, tmp_path):
     assert (tmp_path / "config.json").exists()
     done = train(tmp_path, labels_offset=0, batch_size=4)
     assert (done.code, done.err) == (0, [])
-    assert "Starting at step 0 with fresh weights" in done.out
+    assert "Starting at step 0 from scratch" in done.out
     assert not [line for line in done.out if "changed since" in line]
 
 
@@ -42,9 +42,9 @@ def test_a_run_without_a_checkpoint_begins_anew(train, tmp_path):
     [
         (
             {"optimizer": "adam"},
-            ("lacks LeNet/conv1/weights/Adam, ", "and has LeNet/conv1/biases/Momentum, "),
+            ("missing: LeNet/conv1/weights/Adam, ", "unused: LeNet/conv1/biases/Momentum, "),
         ),
-        ({"model_name": "cifarnet"}, ("lacks CifarNet/", "LeNet/conv1/")),
+        ({"model_name": "cifarnet"}, ("missing: CifarNet/", "unused: LeNet/conv1/")),
         (
             {"train_image_size": 32},
             ("LeNet/fc3/weights: checkpoint shape [3136, 1024], network shape [4096,",),
@@ -62,7 +62,7 @@ def test_without_config_json_the_weights_tell_that_it_is_another_run(
     reason = "contains a run with another network, optimizer or dataset"
     assert f"{reason}: {begun}/model.ckpt-2: " in line
     assert all(words in line for words in differing)
-    assert f"--checkpoint_path={begun} " in line
+    assert f"--checkpoint_path={begun}; to start over" in line
     assert "--restart" in line
     assert "strict" not in line
     assert "skip_mismatched" not in line
