@@ -93,7 +93,7 @@ PROOFS: dict[str, dict[str, str]] = {
         f"{_WARM}::test_missing_variables_name_the_flag": "ignore_missing_vars",
         f"{_WARM}::test_checkpoint_scope_map_renames_several_scopes": "checkpoint_scope_map",
         f"{_BATCH_NORM}::test_frozen_batch_norm_trains_only_its_parameters": ("freeze_batch_norm"),
-        f"{_BATCH_NORM}::test_decay_and_updates_outside_the_trainable_scopes": (  # noqa: E501
+        f"{_BATCH_NORM}::test_decay_and_updates_outside_the_trainable_scopes": (
             "batch_norm_decay update_frozen_batch_norm"
         ),
         f"{_RESOLVE}::test_with_sync_replicas_an_epoch_of_one_clone_is_of_the_workers_that_are_aggregated": (  # noqa: E501

@@ -78,7 +78,7 @@ def test_max_pixels_acts_in_export(exported, lenet, tmp_path):
 
 
 def test_an_export_needs_room_for_the_images_that_check_it(lenet, tmp_path):
-    with pytest.raises(_checks.UserError, match="max_pixels=100 is too small: the export is check"):
+    with pytest.raises(_checks.UserError, match="max_pixels=100 is too small: the export is verif"):
         export_to(tmp_path, lenet, "saved_model", max_pixels=100)
 
 

@@ -142,7 +142,7 @@ def test_flag_files_that_cannot_be_read(tmp_path):
     (tmp_path / "flags").write_bytes(b"#" * (2 << 20))
     refused("cannot be read: larger than 1048576 bytes")
     (tmp_path / "flags").write_text(f"--flagfile={tmp_path}/flags\n" * 2)
-    refused("leads to more than 100 files, or to itself")
+    refused("includes more than 100 files, or itself")
 
 
 def test_a_damaged_row_of_bad_files_is_skipped(tmp_path):

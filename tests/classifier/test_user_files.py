@@ -235,7 +235,7 @@ def graph_def():
     return graph.as_graph_def()
 
 
-@pytest.mark.parametrize("name", ["eval_json", "output_csv", "output_file", "output"])
+@pytest.mark.parametrize("name", ["eval_json", "output_csv", "output_file"])
 @pytest.mark.parametrize(
     "content", [b"mine", b"{}", b'{"accuracy": 1}', b"file,mine", b"\x89HDF\r\n\x1a\nmine", b"\xff"]
 )

@@ -170,8 +170,10 @@ def test_the_best_checkpoint_has_its_runs_numbers(run):
     for place in (best, f"{best}/", best / "model.ckpt-7"):
         given = options.build(ExportConfig, checkpoint_path=str(place), output_dir="out").run
         prefix = str(best / "model.ckpt-7")
-        assert model_card.measured(given, prefix, 7).metrics["accuracy"] == 0.75
-        assert model_card.measured(given, prefix, 5) is None
+        run_directory = RunDirectory.of_checkpoint(given.checkpoint_path)
+        evaluation = model_card.find_evaluation(None, run_directory, prefix, 7)
+        assert evaluation.metrics["accuracy"] == 0.75
+        assert model_card.find_evaluation(None, run_directory, prefix, 5) is None
 
 
 @pytest.mark.slow

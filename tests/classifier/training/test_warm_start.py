@@ -299,8 +299,9 @@ def test_a_checkpoint_of_another_width(train, checkpoint_dir, tmp_path):
     assert "Most shapes differ: likely lenet with another width. To compare it" in message
 
 
-def test_a_checkpoint_of_no_network(train, folder, tmp_path):
-    strange = originals.write(folder / "strange" / "m", {"layer/kernel": np.ones([2], np.float32)})
+def test_a_checkpoint_of_no_network(train, checkpoint_dir, tmp_path):
+    values = {"layer/kernel": np.ones([2], np.float32)}
+    strange = originals.write(checkpoint_dir / "strange" / "m", values)
     message = one_line(train(tmp_path / "run", checkpoint_path=strange))
     assert message.endswith("such as LeNet/conv1/weights. It contains: layer/kernel")
 

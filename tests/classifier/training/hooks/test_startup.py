@@ -42,7 +42,7 @@ def test_a_begun_run_says_what_it_leaves_unused(train, tmp_path):
     assert not any(line.startswith("preprocessing threads: auto") for line in told.out)
     (origin,) = [line for line in told.out if line.startswith("Resuming ")]
     assert re.search(r"model\.ckpt-1, saved 0:0\d:\d\d ago\); --checkpoint_path=", origin)
-    assert origin.endswith(f"={gone} is not used by a resumed run (--restart starts over)")
+    assert origin.endswith(f"={gone} is ignored by a resumed run (to start over, pass --restart)")
 
 
 @pytest.mark.slow
