@@ -56,7 +56,9 @@ PROOFS: dict[str, dict[str, str]] = {
             "learning_rate learning_rate_decay_type end_learning_rate decay_steps piecewise_steps"
             " piecewise_rates warmup_steps"
         ),
-        f"{_TRAINING}::test_max_number_of_epochs_ends_the_run": "max_number_of_epochs batch_size log_every_n_steps",
+        f"{_TRAINING}::test_max_number_of_epochs_ends_the_run": (
+            "max_number_of_epochs batch_size log_every_n_steps"
+        ),
         f"{_TRAINING}::test_evaluations_at_the_interval_and_at_the_end": "eval_every_steps",
         f"{_TRAINING}::test_newer_optimizers_train_and_save_their_slots": "optimizer",
         f"{_TRAINING}::test_four_accumulated_batches_of_8_equal_one_of_32": "accumulate_steps",

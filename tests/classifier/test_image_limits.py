@@ -85,7 +85,7 @@ def test_an_export_needs_room_for_the_images_that_check_it(lenet, tmp_path):
 def test_predict_names_each_bomb_and_answers_the_others(lenet, tmp_path, capsys):
     for name, content in (BOMBS | {"a.png": GOOD, "z.png": GOOD}).items():
         (tmp_path / name).write_bytes(content)
-    with pytest.raises(_checks.RunError, match=f"{len(BOMBS)} of {len(BOMBS) + 2} pictures cannot"):
+    with pytest.raises(_checks.RunError, match=f"{len(BOMBS)} of {len(BOMBS) + 2} images cannot"):
         predict(lenet, tmp_path, batch_size=5)
     assert capsys.readouterr().out.count("digit 0") == 2
     checkpoint = sources.open_checkpoint(str(lenet))
