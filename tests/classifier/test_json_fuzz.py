@@ -92,7 +92,7 @@ class Readers:
         new = types.SimpleNamespace(to_dict=lambda: values)
         changes = resume.changed_options(old, new)
         assert all(str(change).isprintable() and len(str(change)) < 400 for change in changes)
-        model_card._trained(RunDirectory(str(self.folder)))
+        model_card._run_options(RunDirectory(str(self.folder)))
         return None
 
     def dataset_info(self, content):
@@ -195,9 +195,10 @@ class Readers:
         if content is None:
             return text_of(EVALUATION)
         (self.folder / "eval.json").write_bytes(content)
-        given = types.SimpleNamespace(eval_json=str(self.folder / "eval.json"))
-        found = model_card.measured(given, "run/model.ckpt-7", 7)
-        assert all(isinstance(value, (int, float)) for value in found.metrics.values())
+        run = RunDirectory(str(self.folder))
+        path = str(self.folder / "eval.json")
+        evaluation = model_card.find_evaluation(path, run, "run/model.ckpt-7", 7)
+        assert all(isinstance(value, (int, float)) for value in evaluation.metrics.values())
         return None
 
     def class_weights(self, content):

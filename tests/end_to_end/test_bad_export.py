@@ -96,7 +96,10 @@ WRONG = {
     "quantize": ("--quantize", "quantize needs a run with quantize_delay"),
     "existing version": (existing_version, "saved_model/60 exists; remove it, or choose another"),
     "unknown end point": ("--formats=frozen_pb --final_endpoint=con2", "did you mean 'conv2'"),
-    "no evaluation": ("--eval_json=/nowhere.json", "is not a file that eval_image_classifier.py"),
+    "no evaluation": (
+        "--eval_json=/nowhere.json",
+        "is not a file written by eval_image_classifier",
+    ),
     "wrong input type": ("--input_type=float", "did you mean 'float_image'"),
     "video network": (a_video_network, "takes videos"),
     "small images": ("--image_size=2", "image_size=2,2 does not fit lenet, whose own is 28"),
