@@ -47,7 +47,7 @@ def fetch(name: str, directory: str, source_dir: str | None) -> str:
     if not os.path.isdir(path):
         file = download.RemoteFile(name, (known[name].url,))
         report = lambda line: print(line, file=sys.stderr)  # noqa: E731
-        _ownership.claim(directory, "downloads", name="folder", recognize=_has_only_checkpoints)
+        _ownership.claim(directory, "downloads", name="directory", recognize=_has_only_checkpoints)
         _paths.sweep_scratch(directory)
         paths = download.Downloader(report=report).fetch(
             [file], directory, dataset_name=known[name].network, source_dir=source_dir

@@ -56,7 +56,7 @@ def write_new(path: str, content: bytes) -> None:
 
 
 def network(path: str):
-    """Returns a frozen graph as a function from encoded images to probabilities [batch, classes]."""
+    """Returns a frozen graph as a function from encoded images [batch] to probabilities."""
     graph_def = tf.compat.v1.GraphDef()
     with open(path, "rb") as file:
         graph_def.ParseFromString(file.read())

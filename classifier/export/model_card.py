@@ -114,8 +114,10 @@ def find_evaluation(
         evaluation = _evaluation(result.split, values)
         if os.path.realpath(result.checkpoint) == os.path.realpath(prefix):
             return evaluation
-        warning = f"eval_json={eval_json!r} is of {evaluated}: the model card shows its metrics for"
+        warning = (
+            f"eval_json={eval_json!r} is of {evaluated}: the model card shows its metrics for"
             f" {prefix}"
+        )
         return dataclasses.replace(evaluation, warning=warning)
     run = _parent_run(run)
     options = _run_options(run)  # raises if config.json is damaged, before anything is written

@@ -78,7 +78,7 @@ IMAGES = np.random.default_rng(5).integers(0, 256, [3, 40, 33, 1]).astype(np.uin
 def test_preprocessing_inside_a_frozen_graph(lenet, tmp_path, capsys, input_type, encode):
     inputs = encode(IMAGES)
     export_to(tmp_path, lenet, "frozen_pb", input_type=input_type)
-    assert f"input input:0 {given.dtype.name} [any" in capsys.readouterr().out
+    assert f"input input:0 {inputs.dtype.name} [any" in capsys.readouterr().out
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         tf.graph_util.import_graph_def(read(tmp_path / "lenet.pb"), name="")
         actual = session.run("Predictions/Reshape_1:0", {"input:0": inputs.numpy()})

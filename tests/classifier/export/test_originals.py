@@ -73,11 +73,11 @@ def test_the_preprocessing_that_the_options_name(checkpoint, tmp_path, capsys, n
 
 
 def test_classes_are_those_of_dataset_name(checkpoint, tmp_path):
-    inputs = {"model_name": "lenet", "dataset_name": "cifar10", "formats": ("frozen_pb",)}
-    exporting.run(exports.config(checkpoint, tmp_path / "ten", **inputs))
+    flags = {"model_name": "lenet", "dataset_name": "cifar10", "formats": ("frozen_pb",)}
+    exporting.run(exports.config(checkpoint, tmp_path / "ten", **flags))
     assert "Trained on `cifar10`" in (tmp_path / "ten" / "README.md").read_text()
     with pytest.raises(_checks.UserError, match="Use the dataset that the checkpoint was trained"):
-        exporting.run(exports.config(checkpoint, tmp_path / "nine", **inputs, labels_offset=1))
+        exporting.run(exports.config(checkpoint, tmp_path / "nine", **flags, labels_offset=1))
     with pytest.raises(_checks.UserError, match="labels_offset needs dataset_name"):
         exporting.run(
             exports.config(checkpoint, tmp_path / "nine", model_name="lenet", labels_offset=1)

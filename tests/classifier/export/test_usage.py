@@ -16,13 +16,13 @@ from tests.classifier.exports import needs
 from tests.model_server import ModelServer
 
 # Written as PNG, whatever its file is called: Pillow and TensorFlow read JPEG not quite alike.
-PICTURE = np.random.default_rng(4).integers(0, 256, [28, 28, 1]).astype(np.uint8)
+IMAGE = np.random.default_rng(4).integers(0, 256, [28, 28, 1]).astype(np.uint8)
 
 
 @pytest.fixture
 def place(tmp_path):
     """A directory with a run, and with the image that the sample code reads."""
-    (tmp_path / "image.jpg").write_bytes(tf.io.encode_png(PICTURE).numpy())
+    (tmp_path / "image.jpg").write_bytes(tf.io.encode_png(IMAGE).numpy())
     make_run(tmp_path / "run")
     return tmp_path
 
@@ -155,7 +155,7 @@ def test_server_command_has_an_absolute_path(place, capsys):
             text=True,
             check=True,
         )
-        assert f"--model_base_path={folder / 'saved_model'}" in done.stdout.splitlines()
+        assert f"--model_base_path={directory / 'saved_model'}" in done.stdout.splitlines()
 
 
 @pytest.mark.slow
