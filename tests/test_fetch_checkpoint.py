@@ -55,7 +55,7 @@ def test_missing_archives_and_checkpoints_are_errors_of_one_line(tmp_path):
     archive = tmp_path / "inception_v1_2016_08_28.tar.gz"
     archive.write_bytes(sample_files.tar_bytes({"readme.txt": b"x"}))
     message = fetch(archive.name, tmp_path / "out", tmp_path, code=1)
-    assert message.endswith("out/inception_v1_2016_08_28 holds no .ckpt")
+    assert message.endswith("out/inception_v1_2016_08_28 contains no .ckpt")
 
 
 def test_hostile_archive_is_an_error_of_one_line_and_writes_no_checkpoint(tmp_path):
@@ -84,7 +84,7 @@ def test_users_directory_is_an_error_and_stays_unchanged(tmp_path, name):
     (home / name).write_text("mine")
     with unchanged(tmp_path):
         message = fetch(ARCHIVE, home, source, code=2)
-    assert f"folder='{home}' holds files that slim did not create: " in message
+    assert f"directory='{home}' holds files that slim did not create: " in message
     assert message.endswith("Use another directory, new or empty")
 
 
@@ -106,4 +106,4 @@ def test_files_of_an_earlier_version_are_kept(tmp_path):
 
 def test_arguments_are_explained():
     assert fetch("--help").startswith("taken from SOURCE_DIR")
-    assert fetch("a.tar.gz", code=2).endswith("1 arguments; --help shows which are expected")
+    assert fetch("a.tar.gz", code=2).endswith("Expected 2 or 3 arguments, got 1. See --help")

@@ -10,48 +10,24 @@ Run COMMAND --help for the flags of a command.
 """
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from classifier.cli import stopping
 
-if TYPE_CHECKING:
-    from classifier.config.checkpoints import ConvertConfig, DiffConfig, InspectConfig
-
 
 class _Command(NamedTuple):
-    config_class: str
-    run: Callable[[Any], None]
+    config_class: str  # in `classifier.config.checkpoints`
     description: str
 
 
-def _inspect(config: "InspectConfig") -> None:
-    from classifier.checkpoints import commands  # imported late: loads TensorFlow
-
-    commands.inspect(config)
-
-
-def _diff(config: "DiffConfig") -> None:
-    from classifier.checkpoints import commands
-
-    commands.diff(config)
-
-
-def _convert(config: "ConvertConfig") -> None:
-    from classifier.checkpoints import commands
-
-    commands.convert(config)
-
-
 COMMANDS: Mapping[str, _Command] = {
-    "inspect": _Command("InspectConfig", _inspect, "Lists the variables of a checkpoint."),
+    "inspect": _Command("InspectConfig", "Lists the variables of a checkpoint."),
     "diff": _Command(
-        "DiffConfig", _diff, "Compares a checkpoint with a network and suggests flags to add."
+        "DiffConfig", "Compares a checkpoint with a network and suggests flags to add."
     ),
     "convert": _Command(
-        "ConvertConfig",
-        _convert,
-        "Converts the network's variables in a checkpoint to another format.",
+        "ConvertConfig", "Converts the network's variables in a checkpoint to another format."
     ),
 }
 
@@ -77,8 +53,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"checkpoints: {error}", file=sys.stderr)
             return ExitCode.WRONG_USE
         config_class = getattr(configs, command.config_class)
+
+        def run(config: Any) -> None:
+            from classifier.checkpoints import commands  # imported late: loads TensorFlow
+
+            getattr(commands, name)(config)
+
         program = [f"checkpoints {name}", *rest]
-        return flags.main(config_class, command.run, command.description, program)
+        return flags.main(config_class, run, command.description, program)
 
 
 if __name__ == "__main__":

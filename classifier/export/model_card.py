@@ -219,7 +219,7 @@ def _sections(
     job: Job, exports: Mapping[str, Exported], evaluation: Evaluation | None
 ) -> Iterator[str]:
     classifier, options, info = job.classifier, job.options, job.classifier.info
-    quantized = "; weights and activations are rounded to 8 bits" if info.quantized else ""
+    quantized = ", rounded to 8 bits like the activations" if info.quantized else ""
     yield f"{summary(classifier, options.final_endpoint)}{quantized}.\n"
     yield "\n".join(["## Data\n", *_data(info.dataset_name, job.run), ""])
     if evaluation is not None:

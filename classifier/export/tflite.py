@@ -87,8 +87,8 @@ def write_float(job: Job) -> checks.Exported:
 def write_float16(job: Job) -> checks.Exported:
     """Writes `MODEL_float16.tflite`: 16-bit weights, half the size.
 
-    Arguments and errors as in `write_float`; a RunError also means that the accuracy drops by more
-    than `max_drop`.
+    Arguments and errors as in `write_float`; RunError is also raised if the accuracy drops by
+    more than `max_drop`.
     """
 
     def settings(converter: Any) -> None:

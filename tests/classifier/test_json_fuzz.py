@@ -195,9 +195,10 @@ class Readers:
         if content is None:
             return text_of(EVALUATION)
         (self.folder / "eval.json").write_bytes(content)
-        path, run = str(self.folder / "eval.json"), RunDirectory("run")
-        found = model_card.find_evaluation(path, run, "run/model.ckpt-7", 7)
-        assert all(isinstance(value, (int, float)) for value in found.metrics.values())
+        run = RunDirectory(str(self.folder))
+        path = str(self.folder / "eval.json")
+        evaluation = model_card.find_evaluation(path, run, "run/model.ckpt-7", 7)
+        assert all(isinstance(value, (int, float)) for value in evaluation.metrics.values())
         return None
 
     def class_weights(self, content):

@@ -67,7 +67,10 @@ WRONG = {
         f"saved_model/{commands.STEPS} exists; remove it, or choose another",
     ),
     "unknown end point": ("--formats=frozen_pb --final_endpoint=con2", "did you mean 'conv2'"),
-    "no evaluation": ("--eval_json=/nowhere.json", "is not a file that eval_image_classifier.py"),
+    "no evaluation": (
+        "--eval_json=/nowhere.json",
+        "is not a file written by eval_image_classifier",
+    ),
     "wrong input type": ("--input_type=float", "did you mean 'float_image'"),
     "video network": (video_network, "expects videos"),
     "small images": (

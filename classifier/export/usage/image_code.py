@@ -6,9 +6,10 @@ from classifier.inputs import preprocessing
 
 
 def image_code(classifier: InferenceModel, batch_size: int) -> str:
-    """Returns code that preprocesses `image.jpg` to `images`, with NumPy and Pillow.
+    """Returns code that preprocesses `image.jpg` to `images`.
 
-    For a preprocessing without a template, the code loads preprocessed images.
+    It needs NumPy as `np` and Pillow's `Image`. For a preprocessing without a template, the code
+    loads preprocessed images.
 
     Args:
       classifier: model with `info` and `image_size`.

@@ -1,4 +1,4 @@
-"""The code that prepares a picture, against evaluation's own preprocessing."""
+"""The sample code for preprocessing, compared with evaluation's preprocessing."""
 
 import types
 
@@ -24,34 +24,34 @@ def classifier_of(name, channels, gray, size):
     return types.SimpleNamespace(info=info, image_size=size)
 
 
-def run(code, picture, monkeypatch, folder):
-    (folder / "image.jpg").write_bytes(tf.io.encode_png(picture).numpy())  # exact
-    monkeypatch.chdir(folder)
-    found = {"np": np, "Image": Image}
-    exec(code, found)
-    return found["images"]
+def run(code, image, monkeypatch, directory):
+    (directory / "image.jpg").write_bytes(tf.io.encode_png(image).numpy())  # exact
+    monkeypatch.chdir(directory)
+    namespace = {"np": np, "Image": Image}
+    exec(code, namespace)
+    return namespace["images"]
 
 
 @pytest.mark.parametrize("gray", [False, True])
 @pytest.mark.parametrize("name", sorted(preprocessing_factory.PREPROCESSINGS))
-def test_it_prepares_as_evaluation_does(name, gray, monkeypatch, tmp_path):
+def test_sample_code_matches_evaluation(name, gray, monkeypatch, tmp_path):
     classifier = classifier_of(name, 3, gray, (48, 56))
     code = image_code.image_code(classifier, 2)
     for height, width in SIZES:
-        picture = RANDOM.integers(0, 256, [height, width, 3]).astype(np.uint8)
-        found = run(code, picture, monkeypatch, tmp_path)
+        image = RANDOM.integers(0, 256, [height, width, 3]).astype(np.uint8)
+        actual = run(code, image, monkeypatch, tmp_path)
         prepare = preprocessing.image_fn(classifier.info, classifier.image_size)
-        wanted = prepare(tf.constant(picture)).numpy()
-        assert (found.shape, found.dtype) == ((2, *wanted.shape), np.float32)
-        scale = np.abs(wanted).max()
-        for each in found:
-            np.testing.assert_allclose(each, wanted, atol=2e-6 * scale)
+        expected = prepare(tf.constant(image)).numpy()
+        assert (actual.shape, actual.dtype) == ((2, *expected.shape), np.float32)
+        scale = np.abs(expected).max()
+        for each in actual:
+            np.testing.assert_allclose(each, expected, atol=2e-6 * scale)
 
 
 @pytest.mark.parametrize("name", ["lenet", "cifarnet", "none"])
-def test_pictures_of_one_channel(name, monkeypatch, tmp_path):
+def test_sample_code_matches_evaluation_with_one_channel(name, monkeypatch, tmp_path):
     classifier = classifier_of(name, 1, False, (28, 28))
-    picture = RANDOM.integers(0, 256, [31, 20, 1]).astype(np.uint8)
-    found = run(image_code.image_code(classifier, 1), picture, monkeypatch, tmp_path)
-    wanted = preprocessing.image_fn(classifier.info, (28, 28))(tf.constant(picture))
-    np.testing.assert_allclose(found[0], wanted, atol=2e-6 * np.abs(wanted).max())
+    image = RANDOM.integers(0, 256, [31, 20, 1]).astype(np.uint8)
+    actual = run(image_code.image_code(classifier, 1), image, monkeypatch, tmp_path)
+    expected = preprocessing.image_fn(classifier.info, (28, 28))(tf.constant(image))
+    np.testing.assert_allclose(actual[0], expected, atol=2e-6 * np.abs(expected).max())
