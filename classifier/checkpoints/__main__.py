@@ -5,6 +5,7 @@ Usage: python -m classifier.checkpoints COMMAND [--flag=value ...]
   inspect   lists the variables: network, optimizer slots, moving averages, global step
   diff      compares a checkpoint with a network, and names the flags to add
   convert   writes the network's variables as Keras .weights.h5, or as a checkpoint
+  fetch     downloads and unpacks a published checkpoint
 
 COMMAND --help lists the flags of a command.
 """
@@ -16,13 +17,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from classifier.cli import stopping
 
 if TYPE_CHECKING:
-    from classifier.config.checkpoints import ConvertConfig, DiffConfig, InspectConfig
+    from classifier.config.checkpoints import ConvertConfig, DiffConfig, FetchConfig, InspectConfig
 
 
 class _Command(NamedTuple):
     config_class: str
     run: Callable[[Any], None]
     description: str
+    needs_tensorflow: bool = True
 
 
 def _inspect(config: "InspectConfig") -> None:
@@ -43,6 +45,12 @@ def _convert(config: "ConvertConfig") -> None:
     commands.convert(config)
 
 
+def _fetch(config: "FetchConfig") -> None:
+    from classifier.checkpoints.fetch import fetch
+
+    print(fetch(config))
+
+
 COMMANDS: Mapping[str, _Command] = {
     "inspect": _Command("InspectConfig", _inspect, "Lists the variables of a checkpoint."),
     "diff": _Command(
@@ -52,6 +60,12 @@ COMMANDS: Mapping[str, _Command] = {
         "ConvertConfig",
         _convert,
         "Writes the network's variables in a checkpoint to another format.",
+    ),
+    "fetch": _Command(
+        "FetchConfig",
+        _fetch,
+        "Downloads and unpacks a published checkpoint, and prints its path on the last line.",
+        needs_tensorflow=False,
     ),
 }
 
@@ -78,7 +92,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             return ExitCode.WRONG_USE
         config_class = getattr(configs, command.config_class)
         program = [f"checkpoints {name}", *rest]
-        return flags.main(config_class, command.run, command.description, program)
+        return flags.main(
+            config_class,
+            command.run,
+            command.description,
+            program,
+            needs_tensorflow=command.needs_tensorflow,
+        )
 
 
 if __name__ == "__main__":
