@@ -9,7 +9,7 @@ import math
 import os
 import re
 import xml.etree.ElementTree
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from datasets import archives, folder, folder_files, matlab, sources
@@ -90,8 +90,7 @@ def read_names(source_dir: str, synsets: Iterable[str]) -> dict[str, str]:
     for name in NAMES:
         path = os.path.join(source_dir, name)
         if not known and os.path.isfile(path):
-            lines = _read_lines(path, "an id and a name", _name_of)
-            known = {synset: words for synset, words in lines if synset in synsets}
+            known = {name: words for name, words in names_in(path) if name in synsets}
     if not known and os.path.isfile(os.path.join(source_dir, DEVKIT)):
         try:
             known = {each["WNID"]: str(each["words"]) for each in _devkit(source_dir)[0]}
@@ -114,10 +113,7 @@ def read_boxes(source_dir: str, synsets: Mapping[str, str]) -> dict[str, list[Bo
     boxes: dict[str, list[Box]] = {}
     path = os.path.join(source_dir, BOXES_CSV)
     if os.path.isfile(path):
-        for image, box in _read_lines(path, "an image and xmin, ymin, xmax, ymax", _box_of):
-            if image in synsets:
-                boxes.setdefault(image, []).append(box)
-        return boxes
+        return boxes_in(path, synsets)
     classes = set(synsets.values())
     for name in BOXES_TARS:
         path = os.path.join(source_dir, name)
@@ -127,8 +123,68 @@ def read_boxes(source_dir: str, synsets: Mapping[str, str]) -> dict[str, list[Bo
             image = os.path.splitext(os.path.basename(member))[0]
             if member.endswith(".xml") and image in synsets:
                 other_classes = classes - {synsets[image]}
-                if image_boxes := _boxes_of(f"{name}:{member}", content, other_classes):
-                    boxes[image] = image_boxes
+                annotated, _ = boxes_of(f"{name}:{member}", content, other_classes)
+                if annotated:
+                    boxes[image] = annotated
+    return boxes
+
+
+def sort_validation_images(directory: str, labels_file: str) -> int:
+    """Moves ILSVRC2012_val_*.JPEG into directories of their classes; returns how many were moved.
+
+    Args:
+      directory: directory with the images; those that an earlier call has moved stay there.
+      labels_file: class of each image, one per line.
+
+    Raises:
+      UserError: before anything is moved, if a class is not the name of a directory, an image is
+        missing, or something else has the name of a directory or of a moved image.
+    """
+    synsets = [line.strip() for _, line in _files.read_text_lines(labels_file)]
+    moves = {}
+    for number, synset in enumerate(synsets, 1):
+        if not re.fullmatch(r"\w[\w.-]*", synset):
+            raise _checks.UserError(f"{labels_file}: {synset[:100]!r} is not the id of a class")
+        name = f"ILSVRC2012_val_{number:08d}.JPEG"
+        image, target = os.path.join(directory, name), os.path.join(directory, synset, name)
+        _check_kind(os.path.dirname(target), "missing", "a directory")
+        _check_kind(image, "missing", "a regular file")
+        if os.path.lexists(image):
+            _check_kind(target, "missing")
+            moves[image] = target
+        elif not os.path.isfile(target):
+            raise _checks.UserError(f"{image} is missing; nothing was moved")
+    for image, target in moves.items():
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        _check_kind(target, "missing")
+        os.rename(image, target)
+    return len(moves)
+
+
+def _check_kind(path: str, *allowed: str) -> None:
+    if (kind := _files.kind_of(path)) not in allowed:
+        raise _checks.UserError(f"{path} is in the way: {kind}. Move it away")
+
+
+def names_in(path: str) -> Iterator[tuple[str, str]]:
+    """Yields synset and class name of each line of a file.
+
+    Raises:
+      UserError: if the file cannot be read, or a line is invalid.
+    """
+    return _read_lines(path, "an id and a name", _name_of)
+
+
+def boxes_in(path: str, images: Container[str]) -> dict[str, list[Box]]:
+    """Returns image name -> boxes of a CSV file, for the images without ".JPEG" in `images`.
+
+    Raises:
+      UserError: if the file cannot be read, or a line is invalid.
+    """
+    boxes: dict[str, list[Box]] = {}
+    for image, box in _read_lines(path, "an image and xmin, ymin, xmax, ymax", _box_of):
+        if image in images:
+            boxes.setdefault(image, []).append(box)
     return boxes
 
 
@@ -154,6 +210,27 @@ def _box_of(line: str) -> tuple[str, Box]:
     if not (0 <= xmin <= xmax <= 1 and 0 <= ymin <= ymax <= 1):
         raise ValueError
     return name.removesuffix(".JPEG"), (xmin, ymin, xmax, ymax)
+
+
+def in_class_directories(tree: str, synsets: Iterable[str]) -> list[Image]:
+    """Returns the images TREE/<synset>/*.JPEG of classes, in their order, sorted by file name.
+
+    Raises:
+      UserError: if a directory cannot be read; a class may lack one.
+    """
+    images = []
+    for synset in synsets:
+        directory = os.path.join(tree, synset)
+        try:
+            names = sorted(os.listdir(directory)) if os.path.lexists(directory) else []
+        except OSError as error:
+            raise _checks.UserError(f"{directory} cannot be read: {error.strerror}") from None
+        images += [
+            Image(sources.FileSource(os.path.join(directory, name)), synset, name)
+            for name in names
+            if name.endswith(".JPEG") and not name.startswith(".")
+        ]
+    return images
 
 
 def _in_class_directories(tree: str) -> list[Image]:
@@ -258,7 +335,25 @@ def _damaged_devkit(source_dir: str, error: Exception) -> _checks.RunError:
     )
 
 
-def _boxes_of(name: str, content: bytes, other_classes: set[str]) -> list[Box]:
+def boxes_in_file(path: str, other_classes: Container[str | None]) -> tuple[list[Box], int]:
+    """Returns the boxes of a file in XML; see `boxes_of`."""
+    try:
+        content = _files.read_bounded(path, _BOXES_LIMITS.member_bytes)
+    except OSError as error:
+        raise _checks.RunError(f"{path} cannot be read: {error.strerror}") from None
+    return boxes_of(path, content, other_classes)
+
+
+def boxes_of(
+    name: str, content: bytes, other_classes: Container[str | None]
+) -> tuple[list[Box], int]:
+    """Returns the boxes of an annotation in XML, and the number of boxes that were skipped.
+
+    Boxes of other classes and empty ones are skipped.
+
+    Raises:
+      RunError: if the annotation cannot be read.
+    """
     try:
         text = content.decode()
         if "<!DOCTYPE" in text:  # may define entities that expand without limit
@@ -267,7 +362,9 @@ def _boxes_of(name: str, content: bytes, other_classes: set[str]) -> list[Box]:
         width, height = (float(root.findtext(f"size/{side}", "")) for side in ("width", "height"))
         if not (0 < width < math.inf and 0 < height < math.inf):
             raise ValueError(f"its size is {width} x {height}")
-        return list(_scaled(root.findall("object"), width, height, other_classes))
+        objects = root.findall("object")
+        boxes = list(_scaled(objects, width, height, other_classes))
+        return boxes, len(objects) - len(boxes)
     except (xml.etree.ElementTree.ParseError, ValueError) as error:
         raise _checks.RunError(f"Boxes {name} cannot be read: {str(error)[:200]}") from error
 
@@ -276,7 +373,7 @@ def _scaled(
     objects: Sequence[xml.etree.ElementTree.Element],
     width: float,
     height: float,
-    other_classes: set[str],
+    other_classes: Container[str | None],
 ) -> Iterator[Box]:
     """Yields the boxes as fractions of the image, clipped: some annotations exceed its edges."""
     for each in objects:

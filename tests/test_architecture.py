@@ -57,7 +57,7 @@ ROOMS = {
         "slim",
     ),
     "classifier.inputs": GROUND,
-    "classifier.checkpoints": GROUND,
+    "classifier.checkpoints": ("datasets.archives", "datasets.download", *GROUND),
     "classifier.ownership": ("classifier.checkpoints", *GROUND),
     "classifier.network": GROUND,
     "classifier.inference": MIDDLE,
@@ -71,6 +71,7 @@ ROOMS = {
 }
 TENSORFLOW_FREE = (
     "classifier.checkpoints.__main__",
+    "classifier.checkpoints.fetch",
     "classifier.checkpoints.names",
     "classifier.cli.absl_flags",
     "classifier.cli.disk_errors",
@@ -239,6 +240,7 @@ def scripts():
         config_checkpoints.InspectConfig,
         config_checkpoints.DiffConfig,
         config_checkpoints.ConvertConfig,
+        config_checkpoints.FetchConfig,
         evaluation.EvalConfig,
         export.ExportConfig,
         prediction.PredictConfig,

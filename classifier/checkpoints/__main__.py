@@ -1,14 +1,16 @@
-"""Inspects, compares and converts checkpoints.
+"""Inspects, compares, converts and fetches checkpoints.
 
 Usage: python -m classifier.checkpoints COMMAND [--flag=value ...]
 
   inspect   lists the variables: network, optimizer slots, moving averages, global step
   diff      compares a checkpoint with a network and suggests flags to train from it
   convert   writes the network's variables to a Keras .weights.h5 file or a checkpoint
+  fetch     downloads and unpacks a published checkpoint
 
 Run COMMAND --help for the flags of a command.
 """
 
+import importlib
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -19,6 +21,8 @@ from classifier.cli import stopping
 class _Command(NamedTuple):
     config_class: str  # in `classifier.config.checkpoints`
     description: str
+    module: str = "commands"
+    needs_tensorflow: bool = True
 
 
 COMMANDS: Mapping[str, _Command] = {
@@ -28,6 +32,12 @@ COMMANDS: Mapping[str, _Command] = {
     ),
     "convert": _Command(
         "ConvertConfig", "Converts the network's variables in a checkpoint to another format."
+    ),
+    "fetch": _Command(
+        "FetchConfig",
+        "Downloads and unpacks a published checkpoint, and prints its path on the last line.",
+        module="fetch",
+        needs_tensorflow=False,
     ),
 }
 
@@ -55,12 +65,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         config_class = getattr(configs, command.config_class)
 
         def run(config: Any) -> None:
-            from classifier.checkpoints import commands  # imported late: loads TensorFlow
-
-            getattr(commands, name)(config)
+            # Imported late: `commands` loads TensorFlow.
+            module = importlib.import_module(f".{command.module}", __package__)
+            output = getattr(module, name)(config)
+            if output is not None:
+                print(output)
 
         program = [f"checkpoints {name}", *rest]
-        return flags.main(config_class, run, command.description, program)
+        return flags.main(
+            config_class,
+            run,
+            command.description,
+            program,
+            needs_tensorflow=command.needs_tensorflow,
+        )
 
 
 if __name__ == "__main__":

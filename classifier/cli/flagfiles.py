@@ -8,6 +8,41 @@ from slim import _checks, _files
 _MAX_BYTES = 1 << 20
 _MAX_FILES = 100
 _NAMES = ("--flagfile", "-flagfile")
+# Of the checkout, or installed as `slim/scripts`.
+SCRIPTS = os.path.join(
+    os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "scripts"
+)
+_PACKAGED = os.path.join(SCRIPTS, "flagfiles")
+
+
+def located(arguments: Iterable[str]) -> list[str]:
+    """Returns the arguments, with names of slim's flag files replaced by their paths.
+
+    Args:
+      arguments: the command line, without the program.
+    """
+    result: list[str] = []
+    for argument in arguments:
+        name, equals, path = argument.partition("=")
+        if "--" in result:
+            pass
+        elif name in _NAMES and equals:
+            argument = f"{name}={_located(path)}"
+        elif result and result[-1] in _NAMES:
+            argument = _located(argument)
+        result.append(argument)
+    return result
+
+
+def _located(path: str) -> str:
+    if path in packaged() and not os.path.lexists(path):
+        return os.path.join(_PACKAGED, path)
+    return path
+
+
+def packaged() -> list[str]:
+    """Returns the names of slim's flag files."""
+    return sorted(os.listdir(_PACKAGED)) if os.path.isdir(_PACKAGED) else []
 
 
 def check(arguments: Iterable[str]) -> None:
@@ -31,7 +66,8 @@ def check(arguments: Iterable[str]) -> None:
             lines = _files.read_bounded(path, _MAX_BYTES).decode().splitlines()
         except OSError as error:
             raise _checks.UserError(
-                f"--flagfile={path!r} cannot be read: {error.strerror}"
+                f"--flagfile={path!r} cannot be read: {error.strerror}."
+                f" Flag files of slim: {_checks.listed(packaged())}"
             ) from None
         except UnicodeDecodeError:
             raise _checks.UserError(f"--flagfile={path!r} is not UTF-8") from None

@@ -49,6 +49,7 @@ def main(
     description: str,
     argv: Sequence[str] | None = None,
     actions: Mapping[str, Callable[[], None]] | None = None,
+    needs_tensorflow: bool = True,
 ) -> int:
     """Runs a script: reads its flags, runs it and returns its exit code.
 
@@ -58,6 +59,7 @@ def main(
       description: first lines of `--help`.
       argv: the program and its arguments; default: `sys.argv`.
       actions: flag -> what the script does instead.
+      needs_tensorflow: whether to load TensorFlow before `run`.
 
     Returns:
       the exit code: see `front_door.enter`.
@@ -65,7 +67,10 @@ def main(
     argv = sys.argv if argv is None else argv
     program = os.path.basename(argv[0])
     return front_door.enter(
-        program, lambda: _prepared(config_class, run, description, program, argv, actions or {})
+        program,
+        lambda: _prepared(
+            config_class, run, description, program, argv, actions or {}, needs_tensorflow
+        ),
     )
 
 
@@ -76,8 +81,9 @@ def _prepared(
     program: str,
     argv: Sequence[str],
     actions: Mapping[str, Callable[[], None]],
+    needs_tensorflow: bool,
 ) -> Callable[[], int | None] | None:
-    """Returns the work of a command line, with TensorFlow loaded; None if there is none."""
+    """Returns the work of a command line, after loading TensorFlow; None if there is none."""
     _set_environment()
     information = _information(config_class, description, program, argv)
     if information is not None:
@@ -86,13 +92,15 @@ def _prepared(
     for flag, action in actions.items():
         if flag in argv[1:]:
             return action
-    versions.check_tensorflow()
+    if needs_tensorflow:
+        versions.check_tensorflow()
     config = parse(config_class, argv)
     if absl_flags.is_check():
         return None
     absl_flags.configure_logging(program)
-    with native_stderr.capture_native_stderr():
-        importlib.import_module("tensorflow")
+    if needs_tensorflow:
+        with native_stderr.capture_native_stderr():
+            importlib.import_module("tensorflow")
     return lambda: absl_flags.run(lambda: run(config))
 
 
@@ -117,7 +125,8 @@ def parse(config_class: type[C], argv: Sequence[str]) -> C:
     """Returns the configuration of a command line.
 
     Args:
-      config_class: the options; each is a flag of its name and of its aliases.
+      config_class: the options; each is a flag of its name and of its aliases. Positional options
+        may also be set without a flag, in order.
       argv: the program and its arguments.
 
     Raises:
@@ -125,6 +134,10 @@ def parse(config_class: type[C], argv: Sequence[str]) -> C:
     """
     known = options.by_name(config_class)
     texts, rest = _read(known, argv)
+    positional = [name for name, option in known.items() if option.declared.positional]
+    for name in positional:
+        if name not in texts and rest and not rest[0].startswith("-"):
+            texts[name] = rest.pop(0)
     lines = list(_leftovers(rest, known))
     values: dict[str, Any] = {}
     for name, text in texts.items():
@@ -190,9 +203,10 @@ def _read(
 ) -> tuple[dict[str, str], list[str]]:
     """Returns the texts of the flags that are set, and the arguments that are no known flag."""
     values = _defined(known)
-    flagfiles.check(argv[1:])
+    arguments = flagfiles.located(argv[1:])
+    flagfiles.check(arguments)
     try:
-        rest = values(list(argv), known_only=True)[1:]
+        rest = values([argv[0], *arguments], known_only=True)[1:]
     except (flags.Error, ValueError) as error:
         raise _checks.UserError(str(error)) from None
     return {name: values[name].value for name in known if values[name].present}, rest

@@ -36,8 +36,10 @@ def render(config_class: type, program: str, description: str, known_names: Name
       known_names: function from a table to the names in it.
     """
     groups = options.groups_of(config_class)
-    required = [each for group in groups for each in group.options if each.required]
-    usage = " ".join([program, *map(_usage, required), "[--flag=value ...]"])
+    every = [each for group in groups for each in group.options]
+    named = [_usage(each) for each in every if each.required]
+    named += [f"[{_usage(each)}]" for each in every if _is_optional_argument(each)]
+    usage = " ".join([program, *named, "[--flag=value ...]"])
     lines = [description.strip(), "", f"Usage: {usage}"]
     for group in groups:
         lines += ["", f"{group.title}:"]
@@ -63,7 +65,13 @@ def text(option: options.Option, known_names: Names) -> str:
     return " ".join(sentences)
 
 
+def _is_optional_argument(option: options.Option) -> bool:
+    return option.declared.positional and not option.required
+
+
 def _usage(option: options.Option) -> str:
+    if option.declared.positional:
+        return option.name.upper()
     if option.kind is bool:
         return f"--[no]{option.name}"
     kind = option.declared.path or _KINDS[option.kind]

@@ -54,3 +54,22 @@ class ConvertConfig(DiffConfig):
                 " DIR/model.ckpt-0",
                 named("output", repr(self.output)),
             )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FetchConfig(Options):
+    """Published checkpoint."""
+
+    name: str = required(
+        "Archive of the table in docs/checkpoints.md, such as inception_v1_2016_08_28.tar.gz.",
+        positional=True,
+    )
+    directory: str = option(
+        "pretrained",
+        "Directory to unpack the checkpoint in, new or used by this command before.",
+        positional=True,
+    )
+    source_dir: str | None = option(
+        None,
+        "Directory with the archive, if it was downloaded by hand. Default: it is downloaded.",
+    )

@@ -37,6 +37,7 @@ class Declaration:
     resume: Resume = "listed"
     aliases: tuple[str, ...] = ()
     tf_slim: Any = None
+    positional: bool = False
 
 
 def option(default: Any, help: str, **declaration: Any) -> Any:
@@ -49,8 +50,8 @@ def option(default: Any, help: str, **declaration: Any) -> Any:
         list), `check` (a function that accepts the value by name and raises UserError), `table`
         (the value is a name of that table), `path` (what must exist on disk),
         `path_unless_resuming` (an option with a run's directory; when that run is resumed, the path
-        need not exist), `resume`, `aliases` (other names of the flag) and `tf_slim` (TF-Slim's
-        default where it differs).
+        need not exist), `resume`, `aliases` (other names of the flag), `tf_slim` (TF-Slim's
+        default where it differs) and `positional` (whether its value may stand without a flag).
     """
     return dataclasses.field(
         default=default, metadata={"option": Declaration(help=help, **declaration)}

@@ -79,8 +79,8 @@ def roles(tree, digits, trained):
         tool = [sys.executable, "-m", "classifier.checkpoints", "convert"]
         yield [*tool, run, "--model_name=lenet", f"--output={file}"]
     scripts = commands.ROOT / "scripts"
-    fetch = [sys.executable, str(scripts / "fetch_checkpoint.py")]
-    yield [*fetch, "inception_v1_2016_08_28.tar.gz", str(home), str(tree / "elsewhere")]
+    archive, source = "inception_v1_2016_08_28.tar.gz", f"--source_dir={tree / 'elsewhere'}"
+    yield [sys.executable, "-m", "classifier.checkpoints", "fetch", archive, str(home), source]
     yield [
         sys.executable,
         str(scripts / "try_export.py"),

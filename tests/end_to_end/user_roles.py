@@ -328,13 +328,13 @@ def failing() -> Iterator[Case]:
 
 
 def other_scripts() -> Iterator[Case]:
-    """Yields the scripts that read no flags."""
-    fetch, attempt = "scripts/fetch_checkpoint.py", "scripts/try_export.py"
-    archive = "inception_v1_2016_08_28.tar.gz"
+    """Yields the commands with positional arguments."""
+    attempt = "scripts/try_export.py"
+    fetch = ("classifier.checkpoints", "fetch", "inception_v1_2016_08_28.tar.gz")
     for target in (*OURS, *_SPECIAL, "plain", "plain/letter.txt"):
         at = f"{{home}}/{target}"
-        yield Case(f"fetch-into-{target}", (fetch, archive, at, "{archives}"), {}, ANY_FAILURE)
-        yield Case(f"fetch-from-{target}", (fetch, archive, "{out}", at), {}, ANY_FAILURE)
+        yield Case(f"fetch-into-{target}", (*fetch, at, "--source_dir={archives}"), {}, ANY_FAILURE)
+        yield Case(f"fetch-from-{target}", (*fetch, "{out}", f"--source_dir={at}"), {}, ANY_FAILURE)
         yield Case(
             f"try-export-into-{target}",
             (attempt, "{export}", "{digits}", "validation", at), {}, ANY,
@@ -350,7 +350,7 @@ def other_scripts() -> Iterator[Case]:
         )  # fmt: skip
     new = "{home}/plain/new"
     allowed = ("home/plain/new",)
-    yield Case("fetch-new", (fetch, archive, new, "{archives}"), {}, DONE, allowed)
+    yield Case("fetch-new", (*fetch, new, "--source_dir={archives}"), {}, DONE, allowed)
     yield Case(
         "try-export-new", (attempt, "{export}", "{digits}", "validation", new), {}, DONE, allowed
     )

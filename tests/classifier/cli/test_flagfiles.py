@@ -10,6 +10,7 @@ from classifier.config import options
 from classifier.config.training import TrainConfig
 from classifier.resolve import training as resolve
 from nets import published
+from slim import _checks
 from tests import source_tree
 
 FOLDER = source_tree.ROOT / "scripts" / "flagfiles"
@@ -64,3 +65,20 @@ def test_a_flagfile_says_each_flag_once_with_a_value_of_its_kind(name):
     header = "\n".join(line for line in lines if line.startswith("#"))
     for what in ("Hardware: ", "Target: ", "Verified: ", "Not verified: "):
         assert what in header
+
+
+def test_bare_name_is_a_packaged_flagfile_unless_the_working_directory_has_one(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    argv = ["t.py", "--flagfile", "mobilenet_v2.flags", "--train_dir=run", "--dataset_dir=."]
+    assert flags.parse(TrainConfig, argv).model.model_name == "mobilenet_v2"
+    (tmp_path / "mobilenet_v2.flags").write_text("--model_name=lenet\n")
+    argv[1:3] = ["--flagfile=mobilenet_v2.flags"]
+    assert flags.parse(TrainConfig, argv).model.model_name == "lenet"
+
+
+def test_unknown_flagfile_is_an_error_that_lists_the_packaged_ones():
+    names = "inception_v3.flags, mobilenet_v2.flags, resnet_v1_50.flags"
+    with pytest.raises(_checks.UserError, match=f"vgg.flags.*No such file.*of slim: {names}"):
+        flags.parse(TrainConfig, ["t.py", "--flagfile=vgg.flags"])
