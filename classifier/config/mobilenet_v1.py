@@ -1,7 +1,6 @@
 """Options of `nets/mobilenet_v1_train.py` and `nets/mobilenet_v1_eval.py`, as in TF-Slim."""
 
 import dataclasses
-from typing import Any
 
 from classifier.config import bounds
 from classifier.config.options import Options, option, required
