@@ -11,7 +11,15 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from datasets import conversion, dataset_factory, dataset_info, imagenet_sources, images, tfrecords
+from datasets import (
+    conversion,
+    dataset_factory,
+    dataset_info,
+    imagenet_files,
+    imagenet_sources,
+    images,
+    tfrecords,
+)
 from slim import _checks, _files, _ownership
 
 NUM_SHARDS = {"train": 1024, "validation": 128}
@@ -98,7 +106,7 @@ def build(
     for directory in directories.values():
         _ownership.check_apart(dataset_dir=dataset_dir, source_dir=directory)
     synsets = [line.strip() for _, line in _files.read_text_lines(labels_file)]
-    known = dict(imagenet_sources.names_in(imagenet_metadata_file))
+    known = dict(imagenet_files.names_in(imagenet_metadata_file))
     unnamed = [synset for synset in synsets if synset not in known]
     if unnamed:
         shown = _checks.listed(unnamed, most=5)
@@ -109,7 +117,7 @@ def build(
     }
     every = [image for part in found.values() for image in part]
     stems = {image.filename.removesuffix(".JPEG") for image in every}
-    boxes = imagenet_sources.boxes_in(bounding_box_file, stems)
+    boxes = imagenet_files.boxes_in(bounding_box_file, stems)
     names = {synset: known[synset] for synset in synsets}
     shards = {"train": train_shards, "validation": validation_shards}
     splits = {
@@ -170,7 +178,7 @@ def _split(
     split: str,
     part: Sequence[imagenet_sources.Image],
     names: Mapping[str, str],
-    boxes: Mapping[str, Sequence[imagenet_sources.Box]],
+    boxes: Mapping[str, Sequence[imagenet_files.Box]],
     num_shards: int,
 ) -> conversion.Split:
     """Returns a split with labels, class names and boxes; labels follow the order of `names`."""
@@ -197,7 +205,7 @@ def _split(
 
 
 def features(
-    label: int, synset: str, text: str, boxes: Sequence[imagenet_sources.Box]
+    label: int, synset: str, text: str, boxes: Sequence[imagenet_files.Box]
 ) -> dict[str, tfrecords.Value]:
     """Returns the further features of a record, as TF-Slim's converter writes them."""
     return {

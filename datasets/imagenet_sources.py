@@ -4,15 +4,12 @@ The files can only be downloaded with an account at https://image-net.org. The c
 are the names of the class directories, or of the archives inside the training archive.
 """
 
-import csv
-import math
 import os
 import re
-import xml.etree.ElementTree
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
-from datasets import archives, folder, folder_files, matlab, sources
+from datasets import archives, folder, folder_files, imagenet_files, matlab, sources
 from slim import _checks, _files
 
 TARS = {"train": "ILSVRC2012_img_train.tar", "validation": "ILSVRC2012_img_val.tar"}
@@ -31,10 +28,6 @@ _SYNSET = re.compile(r"n\d{8}")
 _LIMITS = archives.Limits(members=2_000_000, bytes=400_000_000_000)
 _DEVKIT_LIMITS = archives.Limits(members=1_000, bytes=100_000_000, member_bytes=32_000_000)
 _BOXES_LIMITS = archives.Limits(members=1_000_000, bytes=4_000_000_000, member_bytes=1_000_000)
-
-T = TypeVar("T")
-
-Box = tuple[float, float, float, float]  # xmin, ymin, xmax, ymax, 0 to 1
 
 
 class Image(NamedTuple):
@@ -90,7 +83,9 @@ def read_names(source_dir: str, synsets: Iterable[str]) -> dict[str, str]:
     for name in NAMES:
         path = os.path.join(source_dir, name)
         if not known and os.path.isfile(path):
-            known = {name: words for name, words in names_in(path) if name in synsets}
+            known = {
+                name: words for name, words in imagenet_files.names_in(path) if name in synsets
+            }
     if not known and os.path.isfile(os.path.join(source_dir, DEVKIT)):
         try:
             known = {each["WNID"]: str(each["words"]) for each in _devkit(source_dir)[0]}
@@ -99,7 +94,7 @@ def read_names(source_dir: str, synsets: Iterable[str]) -> dict[str, str]:
     return {synset: known.get(synset, synset) for synset in sorted(synsets)}
 
 
-def read_boxes(source_dir: str, synsets: Mapping[str, str]) -> dict[str, list[Box]]:
+def read_boxes(source_dir: str, synsets: Mapping[str, str]) -> dict[str, list[imagenet_files.Box]]:
     """Returns image name -> boxes, from the CSV file of TF-Slim's scripts or from the archives.
 
     Args:
@@ -110,10 +105,10 @@ def read_boxes(source_dir: str, synsets: Mapping[str, str]) -> dict[str, list[Bo
       UserError: if a line of the CSV file is invalid.
       RunError: if an archive is damaged or an annotation cannot be read.
     """
-    boxes: dict[str, list[Box]] = {}
+    boxes: dict[str, list[imagenet_files.Box]] = {}
     path = os.path.join(source_dir, BOXES_CSV)
     if os.path.isfile(path):
-        return boxes_in(path, synsets)
+        return imagenet_files.boxes_in(path, synsets)
     classes = set(synsets.values())
     for name in BOXES_TARS:
         path = os.path.join(source_dir, name)
@@ -123,93 +118,10 @@ def read_boxes(source_dir: str, synsets: Mapping[str, str]) -> dict[str, list[Bo
             image = os.path.splitext(os.path.basename(member))[0]
             if member.endswith(".xml") and image in synsets:
                 other_classes = classes - {synsets[image]}
-                annotated, _ = boxes_of(f"{name}:{member}", content, other_classes)
+                annotated, _ = imagenet_files.boxes_of(f"{name}:{member}", content, other_classes)
                 if annotated:
                     boxes[image] = annotated
     return boxes
-
-
-def sort_validation_images(directory: str, labels_file: str) -> int:
-    """Moves ILSVRC2012_val_*.JPEG into directories of their classes; returns how many were moved.
-
-    Args:
-      directory: directory with the images; those that an earlier call has moved stay there.
-      labels_file: class of each image, one per line.
-
-    Raises:
-      UserError: before anything is moved, if a class is not the name of a directory, an image is
-        missing, or something else has the name of a directory or of a moved image.
-    """
-    synsets = [line.strip() for _, line in _files.read_text_lines(labels_file)]
-    moves = {}
-    for number, synset in enumerate(synsets, 1):
-        if not re.fullmatch(r"\w[\w.-]*", synset):
-            raise _checks.UserError(f"{labels_file}: {synset[:100]!r} is not the id of a class")
-        name = f"ILSVRC2012_val_{number:08d}.JPEG"
-        image, target = os.path.join(directory, name), os.path.join(directory, synset, name)
-        _check_kind(os.path.dirname(target), "missing", "a directory")
-        _check_kind(image, "missing", "a regular file")
-        if os.path.lexists(image):
-            _check_kind(target, "missing")
-            moves[image] = target
-        elif not os.path.isfile(target):
-            raise _checks.UserError(f"{image} is missing; nothing was moved")
-    for image, target in moves.items():
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        _check_kind(target, "missing")
-        os.rename(image, target)
-    return len(moves)
-
-
-def _check_kind(path: str, *allowed: str) -> None:
-    if (kind := _files.kind_of(path)) not in allowed:
-        raise _checks.UserError(f"{path} is in the way: {kind}. Move it away")
-
-
-def names_in(path: str) -> Iterator[tuple[str, str]]:
-    """Yields synset and class name of each line of a file.
-
-    Raises:
-      UserError: if the file cannot be read, or a line is invalid.
-    """
-    return _read_lines(path, "an id and a name", _name_of)
-
-
-def boxes_in(path: str, images: Container[str]) -> dict[str, list[Box]]:
-    """Returns image name -> boxes of a CSV file, for the images without ".JPEG" in `images`.
-
-    Raises:
-      UserError: if the file cannot be read, or a line is invalid.
-    """
-    boxes: dict[str, list[Box]] = {}
-    for image, box in _read_lines(path, "an image and xmin, ymin, xmax, ymax", _box_of):
-        if image in images:
-            boxes.setdefault(image, []).append(box)
-    return boxes
-
-
-def _read_lines(path: str, content: str, parse: Callable[[str], T]) -> Iterator[T]:
-    """Yields `parse(line)` for each line that is not blank; `content` describes a valid line."""
-    for number, line in _files.read_text_lines(path):
-        try:
-            yield parse(line.strip())
-        except (ValueError, csv.Error):
-            raise _checks.UserError(
-                f"{path}, line {number}: {line.strip()[:100]!r} is not {content}"
-            ) from None
-
-
-def _name_of(line: str) -> tuple[str, str]:
-    synset, name = re.split(r"[\t ]", line, maxsplit=1)
-    return synset, name
-
-
-def _box_of(line: str) -> tuple[str, Box]:
-    name, *sides = next(csv.reader([line]))
-    xmin, ymin, xmax, ymax = map(float, sides)
-    if not (0 <= xmin <= xmax <= 1 and 0 <= ymin <= ymax <= 1):
-        raise ValueError
-    return name.removesuffix(".JPEG"), (xmin, ymin, xmax, ymax)
 
 
 def in_class_directories(tree: str, synsets: Iterable[str]) -> list[Image]:
@@ -333,54 +245,3 @@ def _damaged_devkit(source_dir: str, error: Exception) -> _checks.RunError:
         f"{os.path.join(source_dir, DEVKIT)} has a damaged list of classes or of validation labels"
         f" ({reason}). Download it again"
     )
-
-
-def boxes_in_file(path: str, other_classes: Container[str | None]) -> tuple[list[Box], int]:
-    """Returns the boxes of a file in XML; see `boxes_of`."""
-    try:
-        content = _files.read_bounded(path, _BOXES_LIMITS.member_bytes)
-    except OSError as error:
-        raise _checks.RunError(f"{path} cannot be read: {error.strerror}") from None
-    return boxes_of(path, content, other_classes)
-
-
-def boxes_of(
-    name: str, content: bytes, other_classes: Container[str | None]
-) -> tuple[list[Box], int]:
-    """Returns the boxes of an annotation in XML, and the number of boxes that were skipped.
-
-    Boxes of other classes and empty ones are skipped.
-
-    Raises:
-      RunError: if the annotation cannot be read.
-    """
-    try:
-        text = content.decode()
-        if "<!DOCTYPE" in text:  # may define entities that expand without limit
-            raise ValueError("it has a document type, which real annotations lack")
-        root = xml.etree.ElementTree.fromstring(text)
-        width, height = (float(root.findtext(f"size/{side}", "")) for side in ("width", "height"))
-        if not (0 < width < math.inf and 0 < height < math.inf):
-            raise ValueError(f"its size is {width} x {height}")
-        objects = root.findall("object")
-        boxes = list(_scaled(objects, width, height, other_classes))
-        return boxes, len(objects) - len(boxes)
-    except (xml.etree.ElementTree.ParseError, ValueError) as error:
-        raise _checks.RunError(f"Boxes {name} cannot be read: {str(error)[:200]}") from error
-
-
-def _scaled(
-    objects: Sequence[xml.etree.ElementTree.Element],
-    width: float,
-    height: float,
-    other_classes: Container[str | None],
-) -> Iterator[Box]:
-    """Yields the boxes as fractions of the image, clipped: some annotations exceed its edges."""
-    for each in objects:
-        if each.findtext("name") in other_classes:
-            continue
-        xs = sorted(float(each.findtext(f"bndbox/{key}", "")) / width for key in ("xmin", "xmax"))
-        ys = sorted(float(each.findtext(f"bndbox/{key}", "")) / height for key in ("ymin", "ymax"))
-        (xmin, xmax), (ymin, ymax) = ([min(max(v, 0.0), 1.0) for v in side] for side in (xs, ys))
-        if xmin < xmax and ymin < ymax:
-            yield xmin, ymin, xmax, ymax

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def _run(config: "ValidationImagesConfig") -> None:
-    from datasets import imagenet_sources
+    from datasets import imagenet_files
 
-    moved = imagenet_sources.sort_validation_images(config.data_dir, config.labels_file)
+    moved = imagenet_files.sort_validation_images(config.data_dir, config.labels_file)
     print(f"{moved} images moved into the directories of their classes")
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def _run(config: "BoundingBoxesConfig") -> None:
-    from datasets import imagenet_sources
+    from datasets import imagenet_files
     from slim import _files
 
     classes: set[str | None] | None = None
@@ -29,7 +29,7 @@ def _run(config: "BoundingBoxesConfig") -> None:
         if classes is not None and synset not in classes:
             other += 1
             continue
-        boxes, left_out = imagenet_sources.boxes_in_file(path, (classes or set()) - {synset})
+        boxes, left_out = imagenet_files.boxes_in_file(path, (classes or set()) - {synset})
         for box in boxes:
             sides = ",".join(f"{side:.4f}" for side in box)
             print(f"{os.path.basename(path).removesuffix('.xml')}.JPEG,{sides}")
