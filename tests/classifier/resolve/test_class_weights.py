@@ -63,7 +63,7 @@ def test_invalid_csv_is_an_error(tmp_path, text, problem):
 @pytest.mark.parametrize(
     "content, problem",
     [
-        (b'{"rose": "1"}', 'JSON or CSV: rose is "1", expected a number'),
+        (b'{"rose": "1"}', 'class names and weights: rose is "1", expected a number'),
         (b'{"rose": -1}', "rose is -1, expected a number of at least 0"),
         (b'{"rose": NaN}', "NaN is not a JSON number"),
         (b'{"rose": true}', "rose is true, expected a number"),
