@@ -43,7 +43,7 @@ def test_hosts_and_task_from_tf_config(jobs, task, place):
 @pytest.mark.parametrize(
     "environ, message",
     [
-        ({}, "worker_replicas=2 needs the workers' addresses: --master=host0:port,host1:port"),
+        ({}, "worker_replicas=2 needs the workers' addresses: pass the same --master=host0"),
         ({"TF_CONFIG": "x"}, "TF_CONFIG is not valid JSON with cluster and task .*: 'x'"),
         ({"TF_CONFIG": "[]"}, "TF_CONFIG is not valid JSON with cluster and task"),
         ({"TF_CONFIG": '{"cluster": {"worker": ["a:1"]}}'}, "is not valid JSON with cluster and t"),
