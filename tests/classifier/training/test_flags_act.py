@@ -5,9 +5,6 @@ import pytest
 import tensorflow as tf
 
 import slim
-from classifier.config import options as options_lib
-from classifier.config.training import TrainConfig
-from classifier.resolve.training import training_run
 from classifier.run_directory import RunDirectory
 from classifier.training import optimizers
 from classifier.training import run as training
@@ -17,19 +14,6 @@ from classifier.training.hooks.tensorboard import EventHook
 from classifier.training.step import make_train_op
 from datasets import dataset_factory
 from slim import learning
-
-
-@pytest.fixture
-def resolved(digits, tmp_path):
-    """Returns a function from options to a resolved run of LeNet on the digits."""
-
-    def resolve(**values):
-        flags = {"train_dir": str(tmp_path), "dataset_name": "digits", "dataset_dir": str(digits)}
-        flags |= {"model_name": "lenet", "batch_size": 4, "max_number_of_steps": 2}
-        return training_run(options_lib.build(TrainConfig, **flags | values))
-
-    return resolve
-
 
 # Option -> (value, options it depends on).
 OPTIMIZER_OPTIONS = {
@@ -117,7 +101,7 @@ def test_moving_average_decay_changes_the_averages(resolved):
 
 def test_batches_depend_on_split_seed_and_preprocessing(resolved):
     def batch(**values):
-        run = resolved(**values)
+        run = resolved(batch_size=4, **values)
         data = run.config.data
         dataset = dataset_factory.get_dataset("digits", data.dataset_split_name, data.dataset_dir)
         return next(iter(TrainingBatches(run, dataset)(0)))["image"].numpy()

@@ -6,8 +6,6 @@ import pytest
 
 from classifier.config import options
 from classifier.config.failures import FailureOptions
-from classifier.config.training import TrainConfig
-from classifier.resolve.training import training_run
 from classifier.training import run as training
 from classifier.training.batches import TrainingBatches
 from datasets import dataset_factory
@@ -45,10 +43,9 @@ def test_maximum_number_of_rollbacks():
 
 
 @pytest.mark.slow
-def test_a_step_after_a_rollback_has_the_batch_it_was_trained_on(tmp_path, digits):
+def test_a_step_after_a_rollback_has_the_batch_it_was_trained_on(resolved, tmp_path, digits):
     learning.NanRestores(str(tmp_path), 3).add(4, 6)
-    flags = {"train_dir": str(tmp_path), "dataset_dir": str(digits), "dataset_name": "digits"}
-    run = training_run(options.build(TrainConfig, **flags, model_name="lenet", batch_size=8))
+    run = resolved(batch_size=8)
     batches = TrainingBatches(run, dataset_factory.get_dataset("digits", "train", str(digits)))
     for step, number in ((3, 3), (4, 7), (5, 8)):
         actual, expected = batches.batch_of_step(step), batches.batch(number)

@@ -7,10 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from classifier.config import options as options_lib
-from classifier.config.training import TrainConfig
 from classifier.inputs import preprocessing, shuffling
-from classifier.resolve.training import training_run
 from classifier.training import optimizers
 from classifier.training.batches import TrainingBatches
 from classifier.training.hooks.tensorboard import EventHook
@@ -131,17 +128,6 @@ def test_parameter_servers_are_an_error(train, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.fixture
-def resolved(digits, tmp_path):
-    """Returns a function from options to a resolved run on the digits."""
-
-    def resolve(**values):
-        flags = {"train_dir": str(tmp_path), "dataset_name": "digits", "dataset_dir": str(digits)}
-        return training_run(options_lib.build(TrainConfig, **flags, **values))
-
-    return resolve
-
-
 def first_batch(run):
     data = run.config.data
     dataset = dataset_factory.get_dataset(
@@ -153,9 +139,9 @@ def first_batch(run):
 def test_the_shuffle_buffer_changes_the_order(resolved):
     """The digits are 0.8 MB: one window of 512 MB, or several of 1 MB."""
     orders = {
-        megabytes: first_batch(
-            resolved(model_name="lenet", batch_size=64, shuffle_buffer_mb=megabytes)
-        )["record"].numpy()
+        megabytes: first_batch(resolved(batch_size=64, shuffle_buffer_mb=megabytes))[
+            "record"
+        ].numpy()
         for megabytes in (512, 1)
     }
     assert (orders[512] != orders[1]).any()
@@ -179,7 +165,7 @@ DURATIONS = {
 def test_durations_in_epochs(resolved, name):
     common, value, step, expected = DURATIONS[name]
     changed = {key: each for key, each in common.items() if key != "piecewise_steps"}
-    runs = (resolved(model_name="lenet", **each) for each in (common, changed | {name: value}))
+    runs = (resolved(**each) for each in (common, changed | {name: value}))
     rates = [float(optimizers.make_learning_rate(run.schedule)(tf.constant(step))) for run in runs]
     assert rates == pytest.approx(expected)
 
@@ -189,7 +175,7 @@ def test_shards_are_read_in_parallel(resolved, monkeypatch, count):
     counter = at_once.Counter()
     monkeypatch.setattr(shuffling, "_read_segment", counter.wrapped(shuffling._read_segment))
     small_buffer = {"shuffle_buffer_mb": 1, "num_readers": count}  # about ten segments
-    first_batch(resolved(model_name="lenet", batch_size=4, **small_buffer))
+    first_batch(resolved(batch_size=4, **small_buffer))
     assert counter.most == at_once.possible(count)
 
 
@@ -199,7 +185,7 @@ def test_images_are_preprocessed_in_parallel(resolved, monkeypatch, count):
     monkeypatch.setattr(
         preprocessing, "preprocessing_fn", lambda *a, **more: counter.wrapped(prepare(*a, **more))
     )
-    first_batch(resolved(model_name="lenet", batch_size=8, num_preprocessing_threads=count))
+    first_batch(resolved(batch_size=8, num_preprocessing_threads=count))
     assert counter.most == at_once.possible(count)
 
 
@@ -210,5 +196,5 @@ def test_clones_on_the_cpu(resolved, monkeypatch):
         tf.config, "list_logical_devices", lambda kind=None: [gpu] if kind == "GPU" else real(kind)
     )
     for on_cpu, kind in ((False, "GPU"), (True, "CPU")):
-        run = resolved(model_name="lenet", clone_on_cpu=on_cpu)
+        run = resolved(clone_on_cpu=on_cpu)
         assert f":{kind}:0" in deployment_config(run.config).devices()[0]

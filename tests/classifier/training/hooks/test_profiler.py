@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from classifier.config import options
 from classifier.config.training import TrainConfig
-from classifier.resolve.training import training_run
 from classifier.training.hooks.profiler import Profile
 from slim import _checks
 
@@ -81,9 +80,7 @@ def test_invalid_steps_are_an_error(steps, problem):
         options.build(TrainConfig, train_dir="run", dataset_dir="data", profile_steps=steps)
 
 
-def test_steps_behind_the_end_are_refused(digits):
-    given = {"train_dir": "run", "dataset_name": "digits", "dataset_dir": str(digits)}
-    given |= {"model_name": "lenet", "profile_steps": (90, 95)}
+def test_steps_after_the_end_are_an_error(resolved):
     with pytest.raises(_checks.UserError, match="90,95 exceeds the run's 94 steps"):
-        training_run(options.build(TrainConfig, max_number_of_steps=94, **given))
-    assert training_run(options.build(TrainConfig, max_number_of_steps=95, **given))
+        resolved(max_number_of_steps=94, profile_steps=(90, 95))
+    assert resolved(max_number_of_steps=95, profile_steps=(90, 95))

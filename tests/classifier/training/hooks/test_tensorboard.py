@@ -11,11 +11,8 @@ import tensorflow as tf
 import slim
 from classifier import network
 from classifier.checkpoints import sources
-from classifier.config import options
-from classifier.config.training import TrainConfig
 from classifier.inference import model
 from classifier.model_info import ModelInfo
-from classifier.resolve.training import training_run
 from classifier.run_directory import RunDirectory
 from classifier.training.batches import TrainingBatches
 from classifier.training.hooks.activations import Activations
@@ -66,7 +63,7 @@ def test_histograms_of_equal_half_precision_and_non_finite_values():
     assert histogram([np.nan]).numpy()[:, 2].sum() == 0
 
 
-def test_a_run_writes_the_summaries_of_tf_slim(train, tmp_path, digits):
+def test_a_run_writes_the_summaries_of_tf_slim(train, resolved, tmp_path, digits):
     assert train(tmp_path, save_summaries_secs=600).code == 0
     events = summaries(tmp_path)
     info = RunDirectory(str(tmp_path)).read_model_info()
@@ -78,18 +75,8 @@ def test_a_run_writes_the_summaries_of_tf_slim(train, tmp_path, digits):
         assert buckets[:, 2].sum() == value.size
         assert buckets[0, 0] == pytest.approx(reader.get(name).min())
         assert buckets[-1, 1] == pytest.approx(reader.get(name).max())
-    run = training_run(
-        options.build(
-            TrainConfig,
-            train_dir=str(tmp_path),
-            dataset_name="digits",
-            dataset_dir=str(digits),
-            model_name="lenet",
-            batch_size=8,
-        )
-    )
     dataset = dataset_factory.get_dataset("digits", "train", str(digits))
-    batch = TrainingBatches(run, dataset).batch(2)["image"]
+    batch = TrainingBatches(resolved(batch_size=8), dataset).batch(2)["image"]
     relu = classifier.output("conv1", tf.constant(batch)).numpy()
     plugin, buckets = events["activations/conv1", 2]
     assert plugin == "histograms"
