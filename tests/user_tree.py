@@ -165,12 +165,12 @@ class Entry(NamedTuple):
 
 def snapshot(root: pathlib.Path) -> dict[str, Entry]:
     """Returns the entries below a directory by their paths; links are not followed."""
-    found = {}
+    actual = {}
     for parent, directories, files in os.walk(root):
         for name in (*directories, *files):
             path = os.path.join(parent, name)
-            found[os.path.relpath(path, root)] = _entry(path)
-    return found
+            actual[os.path.relpath(path, root)] = _entry(path)
+    return actual
 
 
 def _entry(path: str) -> Entry:

@@ -71,8 +71,8 @@ def test_max_pixels_acts_in_export(exported, lenet, tmp_path):
     export_to(tmp_path, lenet, "frozen_pb", input_type="encoded_image", max_pixels=1500)
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         tf.graph_util.import_graph_def(read(tmp_path / "lenet.pb"), name="")
-        found = session.run("Predictions/Reshape_1:0", {"input:0": [GOOD]})
-        assert found.shape == (1, 10)
+        actual = session.run("Predictions/Reshape_1:0", {"input:0": [GOOD]})
+        assert actual.shape == (1, 10)
         with pytest.raises(tf.errors.InvalidArgumentError, match="image 1 has 40 x 40 pixels"):
             session.run("Predictions/Reshape_1:0", {"input:0": [GOOD, large]})
 
@@ -115,8 +115,8 @@ def test_verify_lists_each_bomb(tmp_path):
     with pytest.raises(_checks.RunError, match=rf"has {len(names)} problem\(s\)"):
         verify.run(str(tmp_path), lines.append)
     shard = split.shards[0].file
-    told = [line.strip() for line in lines[-len(names) :]]
-    assert told == [f"{shard} record {n}: the image {REASONS[x]}" for n, x in enumerate(names)]
+    expected = [line.strip() for line in lines[-len(names) :]]
+    assert expected == [f"{shard} record {n}: the image {REASONS[x]}" for n, x in enumerate(names)]
 
 
 def test_every_signature_answers_an_empty_batch(exported):
@@ -124,8 +124,8 @@ def test_every_signature_answers_an_empty_batch(exported):
     for name, signature in exported.signatures.items():
         ((argument, spec),) = signature.structured_input_signature[1].items()
         empty = tf.zeros([0, *spec.shape[1:]], spec.dtype)
-        found = {key: tuple(value.shape) for key, value in signature(**{argument: empty}).items()}
-        assert found == {key: shapes[key] for key in found}, name
+        actual = {key: tuple(value.shape) for key, value in signature(**{argument: empty}).items()}
+        assert actual == {key: shapes[key] for key in actual}, name
 
 
 def test_a_batch_is_refused_with_the_index_and_reason_of_each_bad_image(exported):

@@ -102,9 +102,9 @@ class Readers:
             return path.read_bytes()
         path.write_bytes(content)
         assert dataset_info.read_complete(str(path.parent)) is None or content
-        found = dataset_factory.get_facts("digits", "train", str(path.parent))
-        assert found.num_samples == 1437
-        assert found.num_classes == len(found.labels_to_names)
+        actual = dataset_factory.get_facts("digits", "train", str(path.parent))
+        assert actual.num_samples == 1437
+        assert actual.num_classes == len(actual.labels_to_names)
         return None
 
     def best(self, content):
@@ -186,9 +186,9 @@ class Readers:
             return text_of(HOLDER)
         (self.folder / "train.lock").write_bytes(content)
         with open(self.folder / "train.lock", encoding="utf-8", errors="replace") as file:
-            told = run_lock._holder(file)
-        assert told.isprintable()
-        assert len(told) < 5000
+            holder = run_lock._holder(file)
+        assert holder.isprintable()
+        assert len(holder) < 5000
         return None
 
     def eval_json(self, content):
@@ -227,8 +227,8 @@ class Readers:
             )
             return (self.folder / "run" / "checkpoint").read_bytes()
         (self.folder / "run" / "checkpoint").write_bytes(content)
-        found = _listing.list_checkpoints(str(self.folder / "run"))
-        assert set(found.names) == {"model.ckpt-3", "model.ckpt-7"}
+        actual = _listing.list_checkpoints(str(self.folder / "run"))
+        assert set(actual.names) == {"model.ckpt-3", "model.ckpt-7"}
         return None
 
 

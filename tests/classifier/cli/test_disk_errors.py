@@ -131,8 +131,8 @@ def test_a_long_reason_of_hdf5_becomes_a_short_one():
     cause = OSError("Can't write\ndata (file write failed: filename = 'a', errno = 28, ...)")
     error = _checks.RunError(f"Could not save a.h5: {cause}")
     error.__cause__ = cause
-    told = "Could not save a.h5: No space left on device. Free some space"
-    assert str(disk_errors.describe(error)).startswith(told)
+    expected = "Could not save a.h5: No space left on device. Free some space"
+    assert str(disk_errors.describe(error)).startswith(expected)
 
 
 def test_too_little_memory_is_no_full_disk():

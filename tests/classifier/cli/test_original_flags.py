@@ -151,8 +151,8 @@ DIFFERENT = {
 
 
 def default_of(script, name):
-    found = options.by_name(CONFIGS[script])[name]
-    return REQUIRED if found.required else found.default
+    actual = options.by_name(CONFIGS[script])[name]
+    return REQUIRED if actual.required else actual.default
 
 
 @pytest.mark.parametrize("script, name", ROWS)

@@ -209,7 +209,7 @@ def test_contradictions_are_errors(values, problem):
 
 
 @pytest.mark.parametrize(
-    "values, told",
+    "values, expected",
     [
         (
             {"momentum": 0.1},
@@ -251,10 +251,10 @@ def test_contradictions_are_errors(values, problem):
         ),
     ],
 )
-def test_options_without_effect_that_tf_slim_accepts_are_reported(values, told):
+def test_options_without_effect_that_tf_slim_accepts_are_reported(values, expected):
     made = train_config(**values)
-    (found,) = [*made.optimizer.without_effect(), *made.schedule.without_effect()]
-    assert re.match(told, found)
+    (actual,) = [*made.optimizer.without_effect(), *made.schedule.without_effect()]
+    assert re.match(expected, actual)
 
 
 @pytest.mark.parametrize(

@@ -33,10 +33,10 @@ def toy(tmp_path_factory):
 
 
 def records(dataset, count, **more):
-    found = inputs.training_records(
+    actual = inputs.training_records(
         dataset, balanced=balanced.index_records(dataset), **{"seed": 3} | more
     )
-    return toys.first(found, count)
+    return toys.first(actual, count)
 
 
 def label_of(record):
@@ -45,12 +45,12 @@ def label_of(record):
 
 
 def test_every_class_comes_equally_often(toy):
-    found = records(toy, 60)
-    labels = [label_of(record) for record in found]
+    actual = records(toy, 60)
+    labels = [label_of(record) for record in actual]
     for start in range(0, 60, 6):
         assert sorted(labels[start : start + 6]) == list(range(6))
     assert len({tuple(labels[start : start + 6]) for start in range(0, 60, 6)}) > 5
-    assert [int(r["index"]) for r in found] == list(range(60))
+    assert [int(r["index"]) for r in actual] == list(range(60))
     assert int(records(toy, 1, start_index=125)[0]["epoch"]) == 2
 
 

@@ -26,12 +26,12 @@ def batches(dataset, **kwargs):
 def test_the_batches_are_the_same(toy, tmp_path, place):
     wanted = toys.first(batches(toy), 18)
     cache = inputs.Cache(toy, str(tmp_path / "a" / "b") if place == "folder" else place)
-    found = batches(toy, cache=cache)
+    actual = batches(toy, cache=cache)
     if place != "none":  # the copies are read: the shards themselves are useless by now
         for path in toy.data_sources:
             with open(path, "wb") as file:
                 file.write(bytes(os.path.getsize(path)))
-    toys.assert_same(toys.first(found, 18), wanted)
+    toys.assert_same(toys.first(actual, 18), wanted)
 
 
 def test_a_folder_keeps_what_has_not_changed(toy, tmp_path):
@@ -100,8 +100,8 @@ def test_a_place_that_is_no_folder(toy, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_run_reads_the_copies(train, digits, tmp_path):
-    told = train(tmp_path / "run", cache=str(tmp_path / "cache"))
-    assert (told.code, told.err) == (0, [])
+    done = train(tmp_path / "run", cache=str(tmp_path / "cache"))
+    assert (done.code, done.err) == (0, [])
     (folder,) = os.listdir(tmp_path / "cache")
     assert folder.startswith("digits-train-")
     assert len(os.listdir(tmp_path / "cache" / folder)) == 3

@@ -60,22 +60,24 @@ def toy(tmp_path_factory):
 @pytest.mark.parametrize("start", [0, 25 * 7])
 def test_the_batches_are_the_same_in_the_same_order(toy, address, start):
     settings = {"start_index": start, "mixing": inputs.Mixing(seed=5, clones=1, mixup_alpha=0.2)}
-    found = toys.first(toys.training(toy, data_service=address, **settings), 18)
-    toys.assert_same(found, toys.first(toys.training(toy, **settings), 18))
+    actual = toys.first(toys.training(toy, data_service=address, **settings), 18)
+    toys.assert_same(actual, toys.first(toys.training(toy, **settings), 18))
 
 
 @pytest.mark.slow
 def test_one_workers_parts_of_the_batches_are_in_their_order(toy, address):
     settings = {"start_index": 80, "worker": (1, 2), "batch_size": 8}
-    found = toys.first(toys.training(toy, data_service=address, **settings), 18)
-    toys.assert_same(found, toys.first(toys.training(toy, **settings), 18))
+    actual = toys.first(toys.training(toy, data_service=address, **settings), 18)
+    toys.assert_same(actual, toys.first(toys.training(toy, **settings), 18))
 
 
 @pytest.mark.slow
 def test_two_workers_are_refused(toy, tmp_path):
     with served(tmp_path, 2) as target:
-        told = f"^data_service='{target}' returned batches twice or out of order: restart its disp"
-        with pytest.raises(_checks.UserError, match=told), inputs.translate_errors(toy):
+        message = (
+            f"^data_service='{target}' returned batches twice or out of order: restart its disp"
+        )
+        with pytest.raises(_checks.UserError, match=message), inputs.translate_errors(toy):
             toys.first(toys.training(toy, data_service=target), 200)
 
 
@@ -99,13 +101,13 @@ def test_a_run_trains_on_them(train, tmp_path, address):
     finals = []
     for more in ({}, {"data_service": address}):
         folder = tmp_path / str(len(more))
-        told = train(folder, log_every_n_steps=1, **more)
-        assert (told.code, told.err) == (0, [])
+        done = train(folder, log_every_n_steps=1, **more)
+        assert (done.code, done.err) == (0, [])
         lines = (folder / "metrics.jsonl").read_text().splitlines()
         finals.append([json.loads(line)["loss"] for line in lines])
     assert finals[0] == finals[1]
-    told = train(tmp_path / "skip", data_service=address, on_bad_image="skip")
-    assert (told.code, told.err) == (
+    done = train(tmp_path / "skip", data_service=address, on_bad_image="skip")
+    assert (done.code, done.err) == (
         2,
         ["train: --on_bad_image=skip cannot be used with --data_service"],
     )

@@ -130,10 +130,12 @@ def test_a_length_beyond_the_file_is_refused_before_it_is_read(tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    told = f"Shard {tmp_path}/{toys.SHARD} is truncated inside record 7, or is not a TFRecord file"
+    message = (
+        f"Shard {tmp_path}/{toys.SHARD} is truncated inside record 7, or is not a TFRecord file"
+    )
     assert [line.split(" (")[0] for line in done.stdout.splitlines()] == [
-        f"training {told}",
-        f"evaluation {told}",
+        f"training {message}",
+        f"evaluation {message}",
     ]
 
 

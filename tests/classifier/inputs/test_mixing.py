@@ -24,16 +24,16 @@ def batch():
 def test_labels_are_mixed_as_the_pixels_are(kind):
     mixing = tf.function(Mixing(seed=3, clones=2, **{kind: 1.0}), autograph=False)
     for number in range(8):
-        found = mixing(tf.constant(number, tf.int64), batch())
+        actual = mixing(tf.constant(number, tf.int64), batch())
         partners = [3, 2, 1, 0, 7, 6, 5, 4]  # each within its clone's part
-        np.testing.assert_array_equal(found["mixed_label"], partners)
-        share = found["mix"].numpy()[:, None]
+        np.testing.assert_array_equal(actual["mixed_label"], partners)
+        share = actual["mix"].numpy()[:, None]
         own = np.arange(8.0)[:, None]
         wanted = share * own + (1 - share) * np.array(partners)[:, None]
         np.testing.assert_allclose(
-            found["image"].numpy().mean((1, 2)), np.repeat(wanted, 3, 1), atol=1e-4
+            actual["image"].numpy().mean((1, 2)), np.repeat(wanted, 3, 1), atol=1e-4
         )
-        values = np.unique(found["image"][0])
+        values = np.unique(actual["image"][0])
         assert set(values) <= {0.0, 3.0} if kind == "cutmix_alpha" else len(values) == 1
 
 

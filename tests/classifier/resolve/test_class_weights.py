@@ -114,8 +114,8 @@ def resolved(digits, **more):
 
 def test_auto_takes_the_counts_of_the_split(digits):
     counts = json.loads((digits / "dataset_info.json").read_text())["splits"]["train"]["per_class"]
-    found = resolved(digits, class_weights="auto").class_weights
-    assert found == pytest.approx([1437 / (10 * count) for count in counts])
+    actual = resolved(digits, class_weights="auto").class_weights
+    assert actual == pytest.approx([1437 / (10 * count) for count in counts])
     without_first = resolved(digits, class_weights="auto", labels_offset=1).class_weights
     rest = sum(counts[1:])
     assert without_first == pytest.approx([rest / (9 * count) for count in counts[1:]])

@@ -171,9 +171,9 @@ def test_the_end_and_intervals_in_epochs_or_in_steps():
 
 
 def test_when_rounding_begins_in_epochs_or_in_steps():
-    found = {delay: resolved(quantize_delay_epochs=delay) for delay in (None, 0.0, 2.0)}
-    assert [run.quantize_delay for run in found.values()] == [-1, 0, 90]
-    assert [run.model.quantized for run in found.values()] == [False, True, True]
+    actual = {delay: resolved(quantize_delay_epochs=delay) for delay in (None, 0.0, 2.0)}
+    assert [run.quantize_delay for run in actual.values()] == [-1, 0, 90]
+    assert [run.model.quantized for run in actual.values()] == [False, True, True]
     assert resolved(quantize_delay=7).quantize_delay == 7
 
 

@@ -24,23 +24,23 @@ def test_description_of_devices(monkeypatch, gpus, devices, description):
 
 def test_options_that_have_nothing_to_act_on(train, tmp_path):
     given = {"optimizer": "adam", "momentum": 0.8, "decay_steps": 5, "decay_per_clone": True}
-    told = train(tmp_path, max_number_of_steps=1, **given)
-    assert told.code == 0, told.err
-    idle, schedule = [line for line in told.out if line.startswith("warning: ")]
+    done = train(tmp_path, max_number_of_steps=1, **given)
+    assert done.code == 0, done.err
+    idle, schedule = [line for line in done.out if line.startswith("warning: ")]
     assert idle.startswith("warning: --momentum=0.8 has no effect with --optimizer=adam; adam has ")
     assert schedule.startswith("warning: --decay_per_clone has no effect: no duration of the")
 
 
 def test_a_begun_run_says_what_it_leaves_unused(train, tmp_path):
-    told = train(tmp_path / "run", max_number_of_steps=1)
-    (threads,) = [line for line in told.out if line.startswith("preprocessing threads: auto")]
+    done = train(tmp_path / "run", max_number_of_steps=1)
+    (threads,) = [line for line in done.out if line.startswith("preprocessing threads: auto")]
     assert threads.endswith("(TF-Slim: 4)")
     gone = tmp_path / "gone"
-    told = train(
+    done = train(
         tmp_path / "run", max_number_of_steps=2, checkpoint_path=gone, num_preprocessing_threads=2
     )
-    assert not any(line.startswith("preprocessing threads: auto") for line in told.out)
-    (origin,) = [line for line in told.out if line.startswith("Resuming ")]
+    assert not any(line.startswith("preprocessing threads: auto") for line in done.out)
+    (origin,) = [line for line in done.out if line.startswith("Resuming ")]
     assert re.search(r"model\.ckpt-1, saved 0:0\d:\d\d ago\); --checkpoint_path=", origin)
     assert origin.endswith(f"={gone} is ignored by a resumed run (to start over, pass --restart)")
 
@@ -51,8 +51,8 @@ def test_rmsprop_with_a_small_epsilon_and_a_large_learning_rate_is_a_warning(tra
         result = train(tmp_path / name, max_number_of_steps=1, optimizer="rmsprop", **more)
         return [line for line in result.out if line.startswith("warning: with opt_epsilon")]
 
-    (told,) = warnings("both", opt_epsilon=1e-8, learning_rate=0.01)
-    assert "opt_epsilon=1e-08, rmsprop divides" in told
-    assert "--learning_rate=0.01 may be far too high for rmsprop with --opt_epsilon" in told
+    (warning,) = warnings("both", opt_epsilon=1e-8, learning_rate=0.01)
+    assert "opt_epsilon=1e-08, rmsprop divides" in warning
+    assert "--learning_rate=0.01 may be far too high for rmsprop with --opt_epsilon" in warning
     assert warnings("original", learning_rate=0.01) == []
     assert warnings("small", opt_epsilon=1e-8, learning_rate=0.001) == []
