@@ -320,7 +320,7 @@ def _check_finite(first: int, numbers: Mapping[str, np.ndarray], before: float) 
     raise NonFiniteError(
         f"{what} "
         f"(learning rate {numbers['learning_rate'][at]:.3g}, loss {numbers['loss'][at]:.4g}"
-        f"{history}). The last good checkpoint is intact. "
+        f"{history}). Earlier checkpoints are intact. "
         "Likely causes, in this order: a learning rate that is too high (try a tenth, or clip "
         "the gradients), labels or images out of range, an optimizer epsilon that is too small",
         step=first + at,
@@ -335,7 +335,7 @@ def _check_variables(run: Run, done: int) -> None:
             raise NonFiniteError(
                 f"{name} is not finite at step {done}, where the data ended; "
                 f"it went wrong after step {run.step}. "
-                "The last good checkpoint is intact",
+                "Earlier checkpoints are intact",
                 step=run.step,
             )
 

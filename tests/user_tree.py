@@ -165,12 +165,12 @@ class Entry(NamedTuple):
 
 def snapshot(root: pathlib.Path) -> dict[str, Entry]:
     """Returns the entries below a directory by their paths; links are not followed."""
-    actual = {}
+    entries = {}
     for parent, directories, files in os.walk(root):
         for name in (*directories, *files):
             path = os.path.join(parent, name)
-            actual[os.path.relpath(path, root)] = _entry(path)
-    return actual
+            entries[os.path.relpath(path, root)] = _entry(path)
+    return entries
 
 
 def _entry(path: str) -> Entry:

@@ -66,8 +66,8 @@ def scripts(tmp_path_factory):
         "from datasets import download\ndownload._problem = lambda file, path: None\n"
     )
     path = f"{site}:{commands.ROOT}"
-    with forked.serve(PYTHONPATH=path) as actual:
-        yield actual
+    with forked.serve(PYTHONPATH=path) as server:
+        yield server
 
 
 def _run(scripts, case, places, output):

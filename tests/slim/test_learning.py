@@ -278,7 +278,7 @@ def test_nan_loss_stops_the_run_with_its_step_and_saves_nothing_after_it(
         )  # fmt: skip
     assert error.value.step == 5
     assert isinstance(error.value, _checks.RunError)
-    assert "The last good checkpoint is intact" in str(error.value)
+    assert "Earlier checkpoints are intact" in str(error.value)
     assert steps_on_disk(tmp_path) == saved
     assert recorder.log[-1][1] == "end"
 
