@@ -111,17 +111,17 @@ def build(
     if unnamed:
         shown = _checks.listed(unnamed, most=5)
         raise _checks.UserError(f"{imagenet_metadata_file} lacks classes of {labels_file}: {shown}")
-    found = {
+    sources = {
         split: imagenet_sources.in_class_directories(directory, synsets)
         for split, directory in directories.items()
     }
-    every = [image for part in found.values() for image in part]
+    every = [image for part in sources.values() for image in part]
     stems = {image.filename.removesuffix(".JPEG") for image in every}
     boxes = imagenet_files.boxes_in(bounding_box_file, stems)
     names = {synset: known[synset] for synset in synsets}
     shards = {"train": train_shards, "validation": validation_shards}
     splits = {
-        split: _split(split, part, names, boxes, shards[split]) for split, part in found.items()
+        split: _split(split, part, names, boxes, shards[split]) for split, part in sources.items()
     }
     with conversion.work_directory(dataset_dir) as work:
         return conversion.run(

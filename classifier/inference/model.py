@@ -147,10 +147,10 @@ class InferenceModel(tf.Module):
         channels]: the means over height and width, where there is more than one place."""
         without_head = self._network(None)
         with self.store.as_default():
-            found, _ = without_head(images)
-        if found.shape.rank == 4:
-            found = tf.reduce_mean(found, axis=[1, 2])
-        return found
+            features, _ = without_head(images)
+        if features.shape.rank == 4:
+            features = tf.reduce_mean(features, axis=[1, 2])
+        return features
 
     def values(self) -> dict[str, Any]:
         """Returns the weights by name, as arrays."""

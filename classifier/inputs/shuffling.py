@@ -68,15 +68,15 @@ def _find_records(dataset: dataset_lib.Dataset) -> list[tuple[int, Sequence[int]
     """Returns each shard's recorded number of records, and the offsets of those that it has."""
     counts = dataset.shard_counts
     all_places = records.find_all_records(dataset.data_sources, counts)
-    found = [
+    shards = [
         (len(places) - 1 if count is None else count, places)
         for count, places in zip(counts, all_places, strict=True)
     ]
-    if not sum(number for number, _ in found):
+    if not sum(number for number, _ in shards):
         raise _checks.UserError(
             f"Split {dataset.split_name!r} of dataset {dataset.name!r} has no records"
         )
-    return found
+    return shards
 
 
 def cut_into_segments(dataset: dataset_lib.Dataset, max_bytes: int) -> Segments:
@@ -151,8 +151,12 @@ def training_records(
         return {**window, "order": order}
 
     epochs = tf.data.Dataset.range(first_epoch, _FOREVER)
-    found = epochs.flat_map(windows_of).map(load).prefetch(1).flat_map(_emit)
-    return found.unbatch() if chunk_size is None else found.rebatch(chunk_size, drop_remainder=True)
+    elements = epochs.flat_map(windows_of).map(load).prefetch(1).flat_map(_emit)
+    return (
+        elements.unbatch()
+        if chunk_size is None
+        else elements.rebatch(chunk_size, drop_remainder=True)
+    )
 
 
 def evaluation_records(dataset: dataset_lib.Dataset, *, num_readers: int = 4) -> tf.data.Dataset:
@@ -233,16 +237,16 @@ def _read_segment(
     # An empty string is appended, since a dataset without elements has no single element.
     serialized = read.concatenate(tf.data.Dataset.from_tensors("")).batch(wanted + 1)
     serialized = serialized.get_single_element()[:-1]
-    found = tf.size(serialized, tf.int64)
+    num_records = tf.size(serialized, tf.int64)
     errors.raise_if(
-        found != count,
+        num_records != count,
         lambda: [
             errors.DAMAGED,
             "Shard ",
             tf.gather(tf.constant(dataset.shard_names), shard),
             " has ",
-            tf.where(found > count, "more than ", "only "),
-            tf.strings.as_string(tf.where(found > count, first + count, first + found)),
+            tf.where(num_records > count, "more than ", "only "),
+            tf.strings.as_string(tf.where(num_records > count, first + count, first + num_records)),
             " records where ",
             tf.strings.as_string(tf.gather(tf.constant(_totals(segments)), shard)),
             f" are recorded: {records.REPAIR}",
@@ -250,17 +254,17 @@ def _read_segment(
     )
     return {
         "serialized": serialized,
-        "shard": tf.fill([found], shard),
-        "record": first + tf.range(found),
+        "shard": tf.fill([num_records], shard),
+        "record": first + tf.range(num_records),
     }
 
 
 def _from_byte(path: tf.Tensor, begin: tf.Tensor) -> tf.data.Dataset:
     """Returns the records of a file from a byte offset; `skip` would read the skipped records."""
-    made = tf.raw_ops.TFRecordDatasetV2(
+    variant = tf.raw_ops.TFRecordDatasetV2(
         filenames=[path], compression_type="", buffer_size=_READER_BYTES, byte_offsets=[begin]
     )
-    return tf.data.experimental.from_variant(made, tf.TensorSpec([], tf.string))
+    return tf.data.experimental.from_variant(variant, tf.TensorSpec([], tf.string))
 
 
 def _totals(segments: Segments) -> np.ndarray:

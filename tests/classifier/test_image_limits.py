@@ -51,8 +51,8 @@ def test_max_pixels_acts_in_eval(evaluate, lenet_run):
 
 
 def predict(run, folder, **values):
-    given = {"checkpoint_path": str(run), "images": str(folder)}
-    return predicting.run(options.build(PredictConfig, **given, **values))
+    flags = {"checkpoint_path": str(run), "images": str(folder)}
+    return predicting.run(options.build(PredictConfig, **flags, **values))
 
 
 def test_max_pixels_acts_in_predict(lenet, tmp_path):
@@ -107,8 +107,8 @@ def test_a_file_that_cannot_be_opened_is_a_bad_one(lenet, tmp_path):
 def test_verify_lists_each_bomb(tmp_path):
     names = sorted(BOMBS)
     records = [tfrecords.ImageRecord(BOMBS[name], "x", 0, 0, 0, name) for name in names]
-    made = {"dataset_dir": str(tmp_path), "dataset_name": "folder", "split_name": "train"}
-    split = tfrecords.write_split(records, **made, num_classes=1, num_shards=1)
+    split_options = {"dataset_dir": str(tmp_path), "dataset_name": "folder", "split_name": "train"}
+    split = tfrecords.write_split(records, **split_options, num_classes=1, num_shards=1)
     info = dataset_info.DatasetInfo("folder", ("a",), 3, {"train": split})
     dataset_info.write(info, str(tmp_path))
     lines = []

@@ -304,10 +304,10 @@ def finished_run(tmp_path_factory, digits):
 
 
 def _train_argv(folder, digits, steps):
-    given = {"train_dir": folder, "dataset_name": "digits", "dataset_dir": digits, "batch_size": 8,
+    config = {"train_dir": folder, "dataset_name": "digits", "dataset_dir": digits, "batch_size": 8,
              "model_name": "lenet", "max_number_of_steps": steps, "optimizer": "momentum",
              "save_summaries_secs": 0, "eval_every_steps": 1, "log_every_n_steps": 1}  # fmt: skip
-    return ["train", *(f"--{name}={value}" for name, value in given.items())]
+    return ["train", *(f"--{name}={value}" for name, value in config.items())]
 
 
 @pytest.mark.slow

@@ -46,9 +46,9 @@ class Trainer:
     def run(self, train_dir):
         started = self.start(train_dir)
         code = self._scripts.wait(started)
-        said = started.output.read_text()
-        assert code == 0, said
-        return said
+        text = started.output.read_text()
+        assert code == 0, text
+        return text
 
 
 @pytest.fixture(scope="module")

@@ -57,9 +57,9 @@ def test_a_flagfile_is_read_and_gives_the_schedule(name, tmp_path):
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_flagfile_says_each_flag_once_with_a_value_of_its_kind(name):
     lines = (FOLDER / f"{name}.flags").read_text("utf-8").splitlines()
-    given = [line for line in lines if not line.startswith("#")]
+    values = [line for line in lines if not line.startswith("#")]
     known = options.by_name(TrainConfig)
-    names = [line.removeprefix("--").partition("=")[0] for line in given]
+    names = [line.removeprefix("--").partition("=")[0] for line in values]
     assert len(set(names)) == len(names)
     assert set(names) <= set(known)
     header = "\n".join(line for line in lines if line.startswith("#"))

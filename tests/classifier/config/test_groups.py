@@ -252,8 +252,8 @@ def test_contradictions_are_errors(values, problem):
     ],
 )
 def test_options_without_effect_that_tf_slim_accepts_are_reported(values, expected):
-    made = train_config(**values)
-    (actual,) = [*made.optimizer.without_effect(), *made.schedule.without_effect()]
+    built = train_config(**values)
+    (actual,) = [*built.optimizer.without_effect(), *built.schedule.without_effect()]
     assert re.match(expected, actual)
 
 
@@ -275,18 +275,18 @@ def test_options_without_effect_that_tf_slim_accepts_are_reported(values, expect
     ],
 )
 def test_options_with_an_effect_are_not_reported(values):
-    made = train_config(**values)
-    assert not [*made.optimizer.without_effect(), *made.schedule.without_effect()]
+    built = train_config(**values)
+    assert not [*built.optimizer.without_effect(), *built.schedule.without_effect()]
 
 
 def test_build_puts_options_into_their_groups():
-    made = train_config(model_name="lenet", num_clones=2, learning_rate=0.5, max_to_keep=1)
-    assert made.run.train_dir == "run"
-    assert made.data.dataset_dir == "data"
-    assert made.network.model_name == "lenet"
-    assert made.strategy.num_clones == 2
-    assert made.schedule.learning_rate == 0.5
-    assert made.saving.max_to_keep == 1
+    built = train_config(model_name="lenet", num_clones=2, learning_rate=0.5, max_to_keep=1)
+    assert built.run.train_dir == "run"
+    assert built.data.dataset_dir == "data"
+    assert built.network.model_name == "lenet"
+    assert built.strategy.num_clones == 2
+    assert built.schedule.learning_rate == 0.5
+    assert built.saving.max_to_keep == 1
 
 
 @pytest.mark.parametrize(

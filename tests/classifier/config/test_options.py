@@ -101,8 +101,8 @@ def test_flatten_undoes_build():
         "turns": [],
         "shares": [],
     }
-    made = options.build(Cooking, dish="soup", tray=(1, 2), tools=("pan",))
-    assert options.flatten(made) == {"minutes": 10, "heat": 0.5, **values}
+    built = options.build(Cooking, dish="soup", tray=(1, 2), tools=("pan",))
+    assert options.flatten(built) == {"minutes": 10, "heat": 0.5, **values}
 
 
 def test_the_title_of_a_group_is_its_docstring():

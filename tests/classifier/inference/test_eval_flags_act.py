@@ -20,12 +20,12 @@ pytestmark = pytest.mark.slow
 def averaged(tmp_path_factory, digits):
     """A run of two steps of LeNet with moving averages of its weights."""
     folder = tmp_path_factory.mktemp("averaged") / "run"
-    given = {
+    values = {
         "train_dir": folder, "dataset_name": "digits", "dataset_dir": digits, "batch_size": 8,
         "model_name": "lenet", "max_number_of_steps": 2, "optimizer": "momentum",
         "moving_average_decay": 0.9, "save_summaries_secs": 0, "save_interval_steps": 1,
     }  # fmt: skip
-    argv = ["train", *(f"--{name}={value}" for name, value in given.items())]
+    argv = ["train", *(f"--{name}={value}" for name, value in values.items())]
     assert flags.main(TrainConfig, training.run, "", argv) == 0
     return folder
 
@@ -83,12 +83,12 @@ def test_another_dataset_and_its_colours(actual, evaluate, undescribed, tmp_path
     source.mkdir()
     (source / "cifar-10-binary.tar.gz").write_bytes(sample_files.cifar10_archive(per_batch=10)[0])
     download_and_convert.convert("cifar10", str(tmp_path / "data"), source_dir=str(source))
-    given = {"model_name": "lenet", "dataset_name": "cifar10", "dataset_split_name": "test"}
-    given["dataset_dir"] = tmp_path / "data"
-    gray = actual(undescribed, **given, use_grayscale=True)
+    values = {"model_name": "lenet", "dataset_name": "cifar10", "dataset_split_name": "test"}
+    values["dataset_dir"] = tmp_path / "data"
+    gray = actual(undescribed, **values, use_grayscale=True)
     assert gray["num_images"] == 10
     assert any(line.endswith("on cifar10 test") for line in gray["out"])
-    done = evaluate(undescribed, **given)
+    done = evaluate(undescribed, **values)
     assert done.code == 2, "the network has one channel"
     assert "LeNet/conv1/weights" in done.err[0]
 

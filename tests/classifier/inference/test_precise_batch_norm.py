@@ -33,8 +33,8 @@ def images_of(classifier, number):
 def test_the_evaluation_says_both(train, evaluate, tmp_path):
     run = tmp_path / "run"
     assert train(run, **SHORT).code == 0
-    given = {"eval_json": tmp_path / "eval.json", "eval_dir": tmp_path / "eval"}
-    done = evaluate(run, recalibrate_batch_norm=5, **given)
+    flags = {"eval_json": tmp_path / "eval.json", "eval_dir": tmp_path / "eval"}
+    done = evaluate(run, recalibrate_batch_norm=5, **flags)
     assert done.code == 0, done.err
     actual = json.loads((tmp_path / "eval.json").read_text())
     assert actual["recalibrated_accuracy"] > actual["accuracy"] + 0.3
@@ -49,7 +49,7 @@ def test_the_evaluation_says_both(train, evaluate, tmp_path):
                for value in event.summary.value}  # fmt: skip
     assert "validation/recalibrated_accuracy" in written
 
-    alone = evaluate(run, **given | {"eval_json": tmp_path / "alone.json"})
+    alone = evaluate(run, **flags | {"eval_json": tmp_path / "alone.json"})
     assert before in alone.out
     assert "recalibrated_accuracy" not in json.loads((tmp_path / "alone.json").read_text())
 

@@ -1,4 +1,4 @@
-"""Pictures that cannot be decoded, left out of training: its batches and its runs."""
+"""Images that cannot be decoded, left out of training: its batches and its runs."""
 
 import csv
 import dataclasses
@@ -203,8 +203,8 @@ def test_a_run_leaves_them_out_and_names_them(tmp_path, folder, capsys):
 
 @pytest.mark.slow
 def test_evaluation_inside_training_leaves_them_out_too(tmp_path, folder, capsys):
-    given = {"eval_every_steps": 2, "eval_split_name": "train", "on_bad_image": "skip"}
-    train(folder, tmp_path / "run", 4, max_bad_fraction=0.1, **given)
+    flags = {"eval_every_steps": 2, "eval_split_name": "train", "on_bad_image": "skip"}
+    train(folder, tmp_path / "run", 4, max_bad_fraction=0.1, **flags)
     output = capsys.readouterr().out
     assert output.count("train accuracy") == output.count(" (56 of 60 images)") == 2
     assert output.count("skipped image in evaluation: Cannot decode image 'café/0") == 4, (
@@ -265,9 +265,9 @@ def test_two_clones_leave_out_too(tmp_path, folder):
 
 
 def test_a_limit_needs_something_to_limit():
-    made = {"train_dir": "run", "dataset_dir": "data"}
+    required = {"train_dir": "run", "dataset_dir": "data"}
     with pytest.raises(_checks.UserError, match="max_bad_fraction needs on_bad_image=skip"):
-        options.build(TrainConfig, **made, max_bad_fraction=0.5)
+        options.build(TrainConfig, **required, max_bad_fraction=0.5)
 
 
 def test_several_workers_cannot_leave_out(tmp_path, folder):

@@ -21,10 +21,10 @@ COUNTS = (40, 9, 4, 2, 4, 1)
 
 @functools.cache
 def unequal():
-    """60 pictures of six classes, in no order."""
+    """60 images of six classes, in no order."""
     labels = np.random.RandomState(0).permutation(np.repeat(np.arange(6), COUNTS))
-    pictures = toys.images(60)
-    return [p._replace(label=int(label)) for p, label in zip(pictures, labels, strict=True)]
+    images = toys.images(60)
+    return [p._replace(label=int(label)) for p, label in zip(images, labels, strict=True)]
 
 
 @pytest.fixture(scope="module")
@@ -105,8 +105,8 @@ def test_the_split_is_read_once_for_a_run(digits, monkeypatch):
     monkeypatch.setattr(
         inputs, "index_records", lambda dataset: read.append(1) or index_records(dataset)
     )
-    given = {"train_dir": "run", "dataset_name": "digits", "dataset_dir": str(digits)}
-    config = options.build(TrainConfig, **given, model_name="lenet", balanced_sampling=True)
+    flags = {"train_dir": "run", "dataset_name": "digits", "dataset_dir": str(digits)}
+    config = options.build(TrainConfig, **flags, model_name="lenet", balanced_sampling=True)
     dataset = dataset_factory.get_dataset("digits", "train", str(digits))
     batches = TrainingBatches(training_run(config), dataset)
     for step in (0, 7):

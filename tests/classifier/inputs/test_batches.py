@@ -99,10 +99,10 @@ def test_no_byte_is_read_twice(cut, kind, monkeypatch):
 def test_wrong_counts_of_a_cut_shard_are_refused(cut, counts, message, monkeypatch):
     monkeypatch.setattr(inputs_order, "_EVALUATION_SEGMENT_BYTES", 1 << 20)
     wrong = dataclasses.replace(cut, shard_counts=counts, num_samples=sum(counts))
-    made = inputs_order.evaluation_records(wrong, num_readers=1)
+    built = inputs_order.evaluation_records(wrong, num_readers=1)
     with pytest.raises(_checks.RunError, match=f"has {message} records where {counts[0]} are"):
         with inputs.translate_errors(wrong):
-            toys.first(made, sum(counts))
+            toys.first(built, sum(counts))
 
 
 @pytest.mark.parametrize("readers,threads", [(1, 1), (2, 2), (8, 8), (4, None)])
@@ -179,8 +179,8 @@ def test_augmentation_is_drawn_anew_for_each_example_and_epoch(toy):
     places = [
         sum(toys.SHARD_SIZES[:s]) + r for s, r in zip(batch["shard"], batch["record"], strict=True)
     ]
-    pictures = [np.asarray(PIL.Image.open(io.BytesIO(toys.png(place)))) for place in places]
-    drawn = batch["image"] - pictures
+    originals = [np.asarray(PIL.Image.open(io.BytesIO(toys.png(place)))) for place in places]
+    drawn = batch["image"] - originals
     assert drawn.min() >= 0
     assert drawn.max() <= 1
     assert len({row.tobytes() for row in drawn}) == 120

@@ -133,6 +133,6 @@ def test_addresses():
 
 
 def test_a_cache_is_of_one_process():
-    made = {"train_dir": "run", "dataset_dir": "data", "cache": "memory"}
+    flags = {"train_dir": "run", "dataset_dir": "data", "cache": "memory"}
     with pytest.raises(_checks.UserError, match="^cache is of this process, and with data_service"):
-        options.build(TrainConfig, **made, data_service="grpc://host:1")
+        options.build(TrainConfig, **flags, data_service="grpc://host:1")

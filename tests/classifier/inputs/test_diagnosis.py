@@ -171,15 +171,15 @@ def test_flipped_bit(tmp_path, kind):
 @both
 def test_shard_emptied_or_removed_after_the_start(tmp_path, kind):
     dataset = toys.load(toys.write(tmp_path))
-    made = toys.training(dataset) if kind == "training" else toys.evaluation(dataset)
+    built = toys.training(dataset) if kind == "training" else toys.evaluation(dataset)
     (tmp_path / toys.SHARD).write_bytes(b"")
     with pytest.raises(_checks.RunError, match=f"^Shard {toys.SHARD} has only 0 records where 30"):
         with inputs.translate_errors(dataset):
-            toys.first(made, 10)
+            toys.first(built, 10)
     (tmp_path / toys.SHARD).unlink()
     with pytest.raises(_checks.RunError, match=f"^Shard {toys.SHARD} was removed$"):
         with inputs.translate_errors(dataset):
-            toys.first(made, 10)
+            toys.first(built, 10)
 
 
 @both
@@ -253,9 +253,9 @@ def test_record_that_is_no_example(tmp_path, kind):
 def test_what_a_preprocessing_refuses(toy, kind):
     kind, _, more = kind.partition(" ")
     prepare = preprocessing_factory.get_preprocessing("vgg", is_training=kind == "training")
-    given = {"skipped": inputs.BadImages()} if more else {}
+    flags = {"skipped": inputs.BadImages()} if more else {}
     with pytest.raises(_checks.UserError, match="^height=257, width=256 is larger than "):
-        toys.run(toy, kind, preprocessing_fn=prepare, image_size=(257, 256), **given)
+        toys.run(toy, kind, preprocessing_fn=prepare, image_size=(257, 256), **flags)
 
 
 @pytest.mark.parametrize(

@@ -106,20 +106,20 @@ def test_resuming_mixes_the_batches_that_were_to_come(digits):
     ids=lambda changed: "+".join(changed),
 )
 def test_each_option_changes_the_images(digits, changed):
-    given = {"train_dir": "unused", "dataset_dir": str(digits), "dataset_name": "digits"}
-    given |= {"model_name": "lenet", "batch_size": 8}
+    flags = {"train_dir": "unused", "dataset_dir": str(digits), "dataset_name": "digits"}
+    flags |= {"model_name": "lenet", "batch_size": 8}
     # The last of several is what changes them.
     less = dict(list(changed.items())[:-1])
     first = []
     for more in (less, changed):
-        resolved = training_run(options.build(TrainConfig, **given, **more))
+        resolved = training_run(options.build(TrainConfig, **flags, **more))
         dataset = dataset_factory.get_dataset("digits", "train", str(digits))
         first.append(next(iter(TrainingBatches(resolved, dataset)(0)))["image"].numpy())
     assert np.abs(first[0] - first[1]).max() > 0.1
 
 
 @pytest.mark.parametrize(
-    "given, text",
+    "flags, text",
     [
         ({"auto_augment": "imagenet", "rand_augment": 3.0}, "are mutually exclusive"),
         ({"rand_augment_layers": 3}, "rand_augment_layers needs rand_augment"),
@@ -127,6 +127,6 @@ def test_each_option_changes_the_images(digits, changed):
         ({"mixup_alpha": -1.0}, "mixup_alpha=-1"),
     ],
 )
-def test_wrong_options(given, text):
+def test_wrong_options(flags, text):
     with pytest.raises(_checks.UserError, match=text):
-        options.build(TrainConfig, train_dir="a", dataset_dir="b", **given)
+        options.build(TrainConfig, train_dir="a", dataset_dir="b", **flags)

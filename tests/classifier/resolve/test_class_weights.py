@@ -137,9 +137,9 @@ def test_the_loss_is_the_weighted_mean():
     weights = (0.5, 2.0, 1.0)
     store = slim.VariableStore(seed=0)
 
-    def loss(at, given):
+    def loss(at, flags):
         with store.as_default(tf.constant([1, 2])):
-            fn = training_loss(network.training_network(info, 0.0), 3, class_weights=given)
+            fn = training_loss(network.training_network(info, 0.0), 3, class_weights=flags)
             return float(fn(images[at], tf.gather(labels, at))[0])
 
     # Dropout makes an image's loss depend on its place; it is the same for the same batch.

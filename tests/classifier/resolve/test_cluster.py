@@ -1,4 +1,4 @@
-"""Who the workers are, by the flags or by TF_CONFIG."""
+"""Who the workers are, by the variables or by TF_CONFIG."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def test_tf_config_says_hosts_and_task(jobs, task, place):
 
 
 @pytest.mark.parametrize(
-    "given, message",
+    "variables, message",
     [
         ({}, "worker_replicas=2 needs the workers' addresses: master=host0:port,host1:port"),
         ({"TF_CONFIG": "x"}, "TF_CONFIG does not say cluster and task .*: 'x'"),
@@ -78,15 +78,15 @@ def test_tf_config_says_hosts_and_task(jobs, task, place):
         (environment({"worker": HOSTS}, type="worker", index=2), "makes this task 2 of 2 workers"),
     ],
 )
-def test_a_cluster_that_cannot_be(given, message):
+def test_a_cluster_that_cannot_be(variables, message):
     with pytest.raises(_checks.UserError, match=message):
-        cluster.resolve(StrategyOptions(worker_replicas=2), given)
+        cluster.resolve(StrategyOptions(worker_replicas=2), variables)
 
 
 def test_tf_config_and_task_contradict_each_other():
-    given = environment({"worker": HOSTS}, type="worker", index=0)
+    variables = environment({"worker": HOSTS}, type="worker", index=0)
     with pytest.raises(_checks.UserError, match="makes this task 0 of 2 workers, but task=1"):
-        cluster.resolve(StrategyOptions(worker_replicas=2, task=1), given)
+        cluster.resolve(StrategyOptions(worker_replicas=2, task=1), variables)
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def everything(folder):
 
 
 @pytest.mark.parametrize(
-    "given",
+    "values",
     [
         {},
         pytest.param(
@@ -105,15 +105,15 @@ def everything(folder):
     ],
     ids=["ended", "stopped early"],
 )
-def test_a_complete_run_is_not_changed(train, tmp_path, given):
-    if "plot_curves" in given:
+def test_a_complete_run_is_not_changed(train, tmp_path, values):
+    if "plot_curves" in values:
         pytest.importorskip("matplotlib")
     run = tmp_path / "run"
-    given = {"optimizer": "sgd", "save_summaries_secs": 600, "learning_rate": 1e-9} | given
-    assert train(run, **given).code == 0
+    values = {"optimizer": "sgd", "save_summaries_secs": 600, "learning_rate": 1e-9} | values
+    assert train(run, **values).code == 0
     before = everything(run)
     assert any("events.out" in path for path in before)
-    done = train(run, **given | {"learning_rate": 0.5})
+    done = train(run, **values | {"learning_rate": 0.5})
     assert (done.code, done.err) == (0, [])
     assert "complete" in done.out[-1] or "stopped early" in done.out[-1]
     assert everything(run) == before
@@ -143,12 +143,12 @@ def test_as_many_images_on_more_clones_go_on(begun, digits):
         "model_deploy.split_cpu(2)\n"
         "sys.exit(train_image_classifier.main())"
     )
-    given = {
+    values = {
         "train_dir": begun, "dataset_name": "digits", "dataset_dir": digits, "model_name": "lenet",
         "optimizer": "momentum", "save_summaries_secs": 0, "max_number_of_steps": 3,
         "num_clones": 2, "batch_size": 4,
     }  # fmt: skip
-    flags = [f"--{name}={value}" for name, value in given.items()]
+    flags = [f"--{name}={value}" for name, value in values.items()]
     done = subprocess.run(
         [sys.executable, "-c", code, *flags], cwd=source_tree.ROOT, capture_output=True, text=True
     )

@@ -161,8 +161,8 @@ def test_classes_without_a_folder(classes, values, problem):
 
 
 def test_the_preprocessing_of_an_export():
-    given = {"model_name": "inception_v3", "preprocessing_name": "vgg_16"}
-    assert export(None, facts.Dataset(), **given).model.preprocessing_name == "vgg"
+    flags = {"model_name": "inception_v3", "preprocessing_name": "vgg_16"}
+    assert export(None, facts.Dataset(), **flags).model.preprocessing_name == "vgg"
     with pytest.raises(_checks.UserError, match="preprocessing_name='vgg' contradicts 'lenet' in"):
         export(INFO, preprocessing_name="vgg_16")
 
@@ -179,18 +179,18 @@ def test_prediction_needs_model_info():
 
 
 def test_flags_with_nothing_to_act_on_are_refused():
-    given = EvaluationOptions(checkpoint_path="run", master="grpc://a:1")
+    flags = EvaluationOptions(checkpoint_path="run", master="grpc://a:1")
     with pytest.raises(_checks.UserError, match="master=grpc://a:1 must be empty: evaluation runs"):
-        check_evaluation(given)
+        check_evaluation(flags)
 
 
 @pytest.mark.parametrize("resolved", [evaluation, export])
 def test_a_run_with_ranges_is_rounded_unless_one_says_no(resolved):
     quantized = dataclasses.replace(INFO, quantized=True)
-    for given, wanted in (({}, True), ({"quantize": True}, True), ({"quantize": False}, False)):
-        assert resolved(quantized, **given).model.quantized is wanted
-        if not given.get("quantize"):
-            assert resolved(INFO, **given).model == INFO
+    for flags, wanted in (({}, True), ({"quantize": True}, True), ({"quantize": False}, False)):
+        assert resolved(quantized, **flags).model.quantized is wanted
+        if not flags.get("quantize"):
+            assert resolved(INFO, **flags).model == INFO
     with pytest.raises(
         _checks.UserError, match="quantize needs a run with quantize_delay: according to mod"
     ):
@@ -204,9 +204,9 @@ def test_without_model_info_the_flag_says_whether_there_are_ranges():
 
 def test_formats_that_cannot_round():
     quantized = dataclasses.replace(INFO, quantized=True)
-    given = {"formats": ("frozen_pb", "tflite_float16"), "dataset_name": None}
+    flags = {"formats": ("frozen_pb", "tflite_float16"), "dataset_name": None}
     message = "formats=tflite_float16 does not support the rounding .* Add quantize=false"
     with pytest.raises(_checks.UserError, match=message):
-        export(quantized, **given)
-    assert export(quantized, **given, quantize=False).formats == given["formats"]
-    assert export(INFO, **given).formats == given["formats"]
+        export(quantized, **flags)
+    assert export(quantized, **flags, quantize=False).formats == flags["formats"]
+    assert export(INFO, **flags).formats == flags["formats"]

@@ -280,8 +280,8 @@ def test_an_option_that_a_former_version_lacked_is_no_change():
 
 
 def test_other_weights_in_the_same_file_are_listed():
-    given = resolved(class_weights="weights.csv")
-    old, new = (dataclasses.replace(given, class_weights=each) for each in ((1.0, 2.0), (1.0, 3.0)))
+    flags = resolved(class_weights="weights.csv")
+    old, new = (dataclasses.replace(flags, class_weights=each) for each in ((1.0, 2.0), (1.0, 3.0)))
     (change,) = resume.changed_options(through_json(old), new)
     assert (str(change), change.refused) == ("class_weights: [1.0, 2.0] -> [1.0, 3.0]", False)
     assert resume.changed_options(through_json(old), old) == ()

@@ -23,8 +23,8 @@ def test_description_of_devices(monkeypatch, gpus, devices, description):
 
 
 def test_options_that_have_nothing_to_act_on(train, tmp_path):
-    given = {"optimizer": "adam", "momentum": 0.8, "decay_steps": 5, "decay_per_clone": True}
-    done = train(tmp_path, max_number_of_steps=1, **given)
+    flags = {"optimizer": "adam", "momentum": 0.8, "decay_steps": 5, "decay_per_clone": True}
+    done = train(tmp_path, max_number_of_steps=1, **flags)
     assert done.code == 0, done.err
     idle, schedule = [line for line in done.out if line.startswith("warning: ")]
     assert idle.startswith("warning: --momentum=0.8 has no effect with --optimizer=adam; adam has ")
