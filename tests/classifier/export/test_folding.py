@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 import slim
+from classifier import network
 from classifier.export import folding, frozen
 from nets import nets_factory
 from tests.conformance import builds, reference
@@ -87,8 +88,8 @@ def test_networks_fold_batch_norm_after_convolutions(name):
 
 
 def test_quantized_networks_fold_too():
-    network = builds.network("mobilenet_v1_025")
-    store, images = network.store, network.images
+    float_network = builds.network("mobilenet_v1_025")
+    store, images = float_network.store, float_network.images
     values = {key: value.numpy() for key, value in store.named_variables.items()}
     fn = network.inference_network("mobilenet_v1_025", 1001, quantized=True)
     fresh = slim.VariableStore(seed=0)

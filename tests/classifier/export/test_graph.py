@@ -173,7 +173,7 @@ def test_options_that_do_not_match_the_network_are_errors(values, message):
         ({"checkpoint_path": "run"}, "output_dir is required with checkpoint_path"),
         (
             {"checkpoint_path": "run", "output_file": "f"},
-            "output_file gets a graph without weights: leave checkpoint_path out",
+            "output_file and checkpoint_path are mutually exclusive: use output_dir",
         ),
         (
             {"checkpoint_path": "run", "output_dir": "o", "write_text_graphdef": True},

@@ -58,8 +58,11 @@ def served(tmp_path_factory):
     """A run, and a client of its server."""
     directory = tmp_path_factory.mktemp("served")
     run = make_run(directory / "run")
-    export_to(directory, run, "saved_model")
-    with ModelServer("lenet", directory / "saved_model") as server, Client(server) as client:
+    export_to(directory / "export", run, "saved_model")
+    with (
+        ModelServer("lenet", directory / "export" / "saved_model") as server,
+        Client(server) as client,
+    ):
         yield run, client
 
 

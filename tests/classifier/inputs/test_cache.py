@@ -81,11 +81,11 @@ def test_no_room(toy, tmp_path, monkeypatch):
         inputs.Cache(toy, "memory")
     usage = type("Usage", (), {"free": 10})
     monkeypatch.setattr(cache_lib.shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(_checks.UserError, match="does not fit in .*/cache/toy-train-.* are free"):
+    with pytest.raises(_checks.UserError, match="does not fit in .*/cache/toy-train-.* free"):
         inputs.Cache(toy, str(tmp_path / "cache"))
 
 
-def test_a_place_that_is_no_folder(toy, tmp_path, monkeypatch):
+def test_unusable_path_is_an_error(toy, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(_checks.UserError, match="cache='.*file.* cannot be created: Not a dir"):
         inputs.Cache(toy, str(tmp_path / "file"))
@@ -94,7 +94,7 @@ def test_a_place_that_is_no_folder(toy, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(cache_lib, "_copy", full)
-    with pytest.raises(_checks.UserError, match="cannot be written: .*No space left on device"):
+    with pytest.raises(_checks.UserError, match="is not writable: .*No space left on device"):
         inputs.Cache(toy, str(tmp_path / "cache"))
 
 

@@ -132,7 +132,7 @@ def test_addresses():
     assert data_service.split_address("grpc://[::1]:5000") == ("::1", 5000)
 
 
-def test_a_cache_is_of_one_process():
+def test_cache_with_a_data_service_is_an_error():
     flags = {"train_dir": "run", "dataset_dir": "data", "cache": "memory"}
-    with pytest.raises(_checks.UserError, match="^cache is of this process, and with data_service"):
+    with pytest.raises(_checks.UserError, match="^cache has no effect with data_service"):
         options.build(TrainConfig, **flags, data_service="grpc://host:1")
