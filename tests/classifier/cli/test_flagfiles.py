@@ -72,10 +72,10 @@ def test_bare_name_is_a_packaged_flagfile_unless_the_working_directory_has_one(
 ):
     monkeypatch.chdir(tmp_path)
     argv = ["t.py", "--flagfile", "mobilenet_v2.flags", "--train_dir=run", "--dataset_dir=."]
-    assert flags.parse(TrainConfig, argv).model.model_name == "mobilenet_v2"
+    assert flags.parse(TrainConfig, argv).network.model_name == "mobilenet_v2"
     (tmp_path / "mobilenet_v2.flags").write_text("--model_name=lenet\n")
     argv[1:3] = ["--flagfile=mobilenet_v2.flags"]
-    assert flags.parse(TrainConfig, argv).model.model_name == "lenet"
+    assert flags.parse(TrainConfig, argv).network.model_name == "lenet"
 
 
 def test_unknown_flagfile_is_an_error_that_lists_the_packaged_ones():
