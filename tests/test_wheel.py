@@ -1,4 +1,4 @@
-"""The wheel in a new environment: commands, from any directory, beside packages of the user."""
+"""The wheel in a new environment: commands, from another directory, next to a user's packages."""
 
 import os
 import pathlib

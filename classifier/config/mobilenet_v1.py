@@ -66,13 +66,13 @@ class MobilenetTrainConfig(_NetworkOptions):
     log_every_n_steps: int = option(100, "Steps between log lines.", check=bounds.positive)
     save_summaries_secs: int = option(100, "Seconds between summaries.", check=bounds.non_negative)
     save_interval_secs: int = option(100, "Seconds between checkpoints.", check=bounds.non_negative)
-    master: str = option("", "As in train_image_classifier.py.")
+    master: str | None = option(None, "As in train_image_classifier.py.")
     task: int = option(0, "As in train_image_classifier.py.", check=bounds.non_negative)
     ps_tasks: int = option(0, "As --num_ps_tasks of train_image_classifier.py.")
 
     def training(self) -> TrainConfig:
         """Returns these options as those of `train_image_classifier.py`."""
-        hosts = tuple(filter(None, self.master.split(",")))
+        hosts = tuple(filter(None, (self.master or "").split(",")))
         delay = 0 if self.fine_tune_checkpoint else 250_000
         return options.build(
             TrainConfig,
