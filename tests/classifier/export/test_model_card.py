@@ -81,7 +81,7 @@ def test_the_card_of_a_run_that_evaluated_itself(run, tmp_path, capsys):
         "Trained on `digits`, split `train`.\nBy: E. Alpaydin and C. Kaynak\nFrom: UCI\n",
         "On all 360 images of the split `held_out`:",
         "| accuracy | 0.7500 |",
-        "28 by 28 pixels, 1 channel; values -1 to 0.992.",
+        "28x28 pixels, 1 channel; values -1 to 0.992.",
         f"0. {NAMES[0]}\n",
         "| frozen_pb | `lenet.pb` | ",
         "| saved_model | `saved_model/7` | ",

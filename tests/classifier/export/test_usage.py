@@ -103,7 +103,7 @@ def test_sample_code_of_other_runtimes_matches_the_checkpoint(lenet_run, digits,
 
 
 def test_sample_code_reads_the_weights(place, capsys):
-    export_to(place, place / "run", "weights_h5")
+    export_to(place / "out", place / "run", "weights_h5")
     (code,) = blocks(capsys.readouterr().out, "python")
     exec(code, {})
     values = classifier_of(place / "run").values()
@@ -115,7 +115,7 @@ def test_sample_code_reads_the_weights(place, capsys):
 def test_printed_curl_command_matches_the_checkpoint(place, capsys, batch):
     if not shutil.which("curl"):
         pytest.skip("there is no curl")
-    export_to(place, place / "run", "saved_model", batch_size=batch)
+    export_to(place / "out", place / "run", "saved_model", batch_size=batch)
     start, ask = blocks(capsys.readouterr().out, "bash")
     flags = dict(re.findall(r"--(\w+)=(\S+)", start))
     assert flags["rest_api_port"] == "8501"
@@ -160,7 +160,7 @@ def test_server_command_has_an_absolute_path(place, capsys):
 
 @pytest.mark.slow
 def test_names_shapes_dtypes_and_values_are_printed(place, capsys):
-    export_to(place, place / "run", "frozen_pb", "saved_model", batch_size=2)
+    export_to(place / "out", place / "run", "frozen_pb", "saved_model", batch_size=2)
     stdout = capsys.readouterr().out
     images = "float32 [2, 28, 28, 1], preprocessed as `lenet`: -1 to 0.992"
     answer = "`classes` string [2], `logits` float32 [2, 10], `probabilities` float32 [2, 10]"
