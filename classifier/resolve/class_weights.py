@@ -1,4 +1,4 @@
-"""The weights of the classes in the loss; no TensorFlow."""
+"""Weights of the classes in the loss; no TensorFlow."""
 
 import csv
 import math
@@ -16,15 +16,15 @@ _Weight = Annotated[float, msgspec.Meta(ge=0)]
 
 
 def resolve(choice: str | None, model: ModelInfo, per_class: Sequence[int]) -> tuple[float, ...]:
-    """Returns the weights of a model's classes; none where they all count the same.
+    """Returns the weights of a model's classes. Empty: all classes have the weight 1.
 
     Args:
       choice: `auto`, a path, or None.
-      model: whose classes they are.
-      per_class: images of each class, by label; empty if that is not known.
+      model: the model.
+      per_class: number of images of each label. Empty: unknown.
 
     Raises:
-      UserError: if a file is no good, or nobody knows the numbers of images.
+      UserError: if the file is invalid, or `auto` is chosen and the numbers of images are unknown.
     """
     if choice is None:
         return ()
@@ -32,8 +32,8 @@ def resolve(choice: str | None, model: ModelInfo, per_class: Sequence[int]) -> t
         return read(choice, model.class_names)
     if not per_class:
         raise problems.error(
-            "{} needs the number of images per class of {!r}, which only dataset_info.json has."
-            " There is none; use a file of weights",
+            "{} needs the number of images per class, and {!r} has no dataset_info.json. Pass a"
+            " file with weights",
             named("class_weights", "auto"),
             model.dataset_name,
         )
@@ -41,31 +41,30 @@ def resolve(choice: str | None, model: ModelInfo, per_class: Sequence[int]) -> t
 
 
 def by_frequency(counts: Sequence[int]) -> tuple[float, ...]:
-    """Returns weights inverse to the classes' numbers of images; their mean over the images is 1.
+    """Returns weights inversely proportional to the class counts; their mean over all images is 1.
 
     Args:
-      counts: images of each class. A class without any gets the weight 0.
+      counts: number of images of each class. A class without images has the weight 0.
     """
     present = sum(count > 0 for count in counts)
     return tuple(sum(counts) / (present * count) if count else 0.0 for count in counts)
 
 
 def read(path: str, names: Sequence[str]) -> tuple[float, ...]:
-    """Returns the weights that a file has for the classes, as they stand there.
+    """Reads the weights of the classes from a file.
 
     Args:
-      path: JSON, an object of numbers by the class's name; or CSV, a name and a number a line,
-        after `class,weight` or not.
-      names: of the classes, in the order of the labels.
+      path: JSON object `{class: weight}`, or CSV with `class,weight` lines and an optional header.
+      names: class names in the order of the labels.
 
     Raises:
-      UserError: if it cannot be read, lacks a class, or has one that is not known.
+      UserError: if the file cannot be read, lacks a class, or has an unknown one.
     """
     try:
         content = _files.read_bounded(path, _json.MAX_BYTES)
     except OSError as error:
         raise problems.error(
-            "{} is neither auto nor a readable file: {}",
+            "{} is neither `auto` nor a readable file: {}",
             named("class_weights", repr(path)),
             error.strerror,
         ) from None
@@ -73,14 +72,12 @@ def read(path: str, names: Sequence[str]) -> tuple[float, ...]:
     option = named("class_weights")
     for name in weights:
         if name not in names:
-            near = _checks.suggest(name, names) or f". Classes are: {_checks.listed(names, 12)}"
-            raise problems.error(
-                "{}: {} has {!r}, which is not a class{}", option, path, name, near
-            )
+            near = _checks.suggest(name, names) or f". Classes: {_checks.listed(names, 12)}"
+            raise problems.error("{}: unknown class {!r} in {}{}", option, name, path, near)
     missing = [name for name in names if name not in weights]
     if missing:
         raise problems.error(
-            "{}: {} has no weight for {}", option, path, _checks.listed(missing, 5)
+            "{}: classes missing in {}: {}", option, path, _checks.listed(missing, 5)
         )
     return tuple(weights[name] for name in names)
 
@@ -98,12 +95,18 @@ def _parse(path: str, content: bytes) -> dict[str, float]:
         raise problems.error("{}: {} is not UTF-8", option, path) from None
     except (ValueError, csv.Error) as error:
         raise problems.error(
-            "{}: {} is not a JSON or CSV file of names and numbers: {}",
+            "{}: {} is not JSON or CSV with class names and weights: {}",
             option,
             path,
             _json.printable(str(error)),
         ) from None
     for name, weight in weights.items():
         if not 0 <= weight < math.inf:
-            raise problems.error("{}: {} has the weight {} for {!r}", option, path, weight, name)
+            raise problems.error(
+                "{}: the weight of {!r} in {} is {}. It must be finite and not negative",
+                option,
+                name,
+                path,
+                weight,
+            )
     return {name.strip(): weight for name, weight in weights.items()}

@@ -1,4 +1,4 @@
-"""The classes of a model, by what is known of its dataset."""
+"""Classes of a model, derived from its dataset."""
 
 import dataclasses
 
@@ -9,12 +9,12 @@ from datasets.splits import SplitFacts
 
 @dataclasses.dataclass(frozen=True)
 class Classes:
-    """What is known of a dataset without its folder.
+    """Classes of a dataset whose files are not available.
 
     Attributes:
-      name: the dataset; None if that is not known.
-      num_classes: classes in the labels; None if only its folder knows.
-      num_channels: of the images; None if that is not known.
+      name: name of the dataset. None: unknown.
+      num_classes: number of labels. None: known only from the dataset's directory.
+      num_channels: channels of the images. None: unknown.
     """
 
     name: str | None = None
@@ -22,14 +22,15 @@ class Classes:
     num_channels: int | None = None
 
     def logits(self, labels_offset: int) -> int:
-        """Returns the length of the logits.
+        """Returns the number of logits.
 
         Raises:
-          UserError: if only the folder knows it, or the offset leaves no class or has no dataset.
+          UserError: if it depends on the dataset's directory, the offset removes all classes, or
+            the dataset has no name to which an offset could apply.
         """
         if self.num_classes is None:
             raise problems.error(
-                "{} is required: the classes of {!r} are only known from its directory",
+                "{} is required to read the classes of {!r}",
                 named("dataset_dir"),
                 self.name,
             )
@@ -43,10 +44,10 @@ class Classes:
 
 
 def num_classes(dataset: SplitFacts, labels_offset: int) -> int:
-    """Returns the length of the logits.
+    """Returns the number of logits.
 
     Raises:
-      UserError: if the offset leaves no class.
+      UserError: if the offset removes all classes.
     """
     return _left(dataset.name, dataset.num_classes, labels_offset)
 
@@ -54,13 +55,16 @@ def num_classes(dataset: SplitFacts, labels_offset: int) -> int:
 def _left(name: str | None, classes: int, labels_offset: int) -> int:
     if labels_offset >= classes:
         raise problems.error(
-            "{} drops all {} classes of {!r}", named("labels_offset", labels_offset), classes, name
+            "{} removes all {} classes of {!r}",
+            named("labels_offset", labels_offset),
+            classes,
+            name,
         )
     return classes - labels_offset
 
 
 def label_names(dataset: SplitFacts, labels_offset: int) -> tuple[str, ...]:
-    """Returns the classes' names in the order of the logits; a class without one is its label."""
+    """Returns the class names in the order of the logits; unnamed classes have their label."""
     if not dataset.labels_to_names:
         return ()
     labels = range(labels_offset, dataset.num_classes)

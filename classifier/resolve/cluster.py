@@ -1,4 +1,4 @@
-"""The workers that train side by side: their addresses, from the flags or from TF_CONFIG."""
+"""Workers that train in parallel: their addresses, from the options or from TF_CONFIG."""
 
 import dataclasses
 import os
@@ -16,7 +16,7 @@ VARIABLE = "TF_CONFIG"
 
 
 class Cluster(NamedTuple):
-    """The workers' addresses, none if this process is alone, and the number of this one."""
+    """Addresses of the workers (empty for a single process) and the index of this one."""
 
     hosts: tuple[str, ...] = ()
     task: int = 0
@@ -25,7 +25,7 @@ class Cluster(NamedTuple):
 ALONE = Cluster()
 
 _Index = Annotated[int, msgspec.Meta(ge=0, le=1 << 20)]
-_Digits = Annotated[str, msgspec.Meta(pattern="^[0-9]{1,6}$")]  # as some launchers write it
+_Digits = Annotated[str, msgspec.Meta(pattern="^[0-9]{1,6}$")]  # some launchers write a string
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,21 +36,22 @@ class _Task:
 
 @dataclasses.dataclass(frozen=True)
 class _Config:
-    """What is read of TF_CONFIG."""
+    """The supported part of TF_CONFIG."""
 
     cluster: dict[_json.Name, list[_json.Name]]
     task: _Task
 
 
 def resolve(options: StrategyOptions, environment: Mapping[str, str] = os.environ) -> Cluster:
-    """Returns the workers and which of them this process is.
+    """Returns the workers and the index of this process.
 
     Args:
-      options: of the run.
-      environment: whose TF_CONFIG is asked if the options do not say.
+      options: options of the run; they take precedence over TF_CONFIG.
+      environment: environment variables.
 
     Raises:
-      UserError: if nobody says, TF_CONFIG contradicts the options, or a step would not be of all.
+      UserError: if the addresses are missing, TF_CONFIG contradicts the options, or a step would
+        not aggregate the gradients of all workers.
     """
     _check_aggregation(options)
     if options.worker_replicas == 1 or options.master:
@@ -59,7 +60,7 @@ def resolve(options: StrategyOptions, environment: Mapping[str, str] = os.enviro
     text = environment.get(VARIABLE)
     if not text:
         raise problems.error(
-            "{} needs the workers' addresses: {}, the same for every worker, or TF_CONFIG",
+            "{} needs the workers' addresses: pass the same {} to every worker, or set TF_CONFIG",
             named("worker_replicas", options.worker_replicas),
             named("master", "host0:port,host1:port"),
         )
@@ -68,13 +69,14 @@ def resolve(options: StrategyOptions, environment: Mapping[str, str] = os.enviro
     except ValueError as error:
         shown = text if len(text) <= 200 else f"{text[:200]}..."
         raise _checks.UserError(
-            f"{VARIABLE} does not say cluster and task ({error}): {shown!r}"
+            f"{VARIABLE} is not valid JSON with cluster and task ({error}): {shown!r}"
         ) from None
     jobs, job, index = config.cluster, config.task.type, int(config.task.index)
     strange = sorted({*jobs, job} - {"chief", "worker"})
     if strange:
         raise _checks.UserError(
-            f"{VARIABLE}: only workers train, and it has {_json.printable(', '.join(strange))}"
+            f"{VARIABLE}: unsupported jobs: {_json.printable(', '.join(strange))}. Allowed:"
+            " chief, worker"
         )
     chiefs = jobs.get("chief", [])
     before = len(chiefs) if job == "worker" else 0

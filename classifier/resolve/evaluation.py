@@ -1,4 +1,4 @@
-"""What follows from the options, the dataset and model_info.json for an evaluation."""
+"""Resolves an evaluation from the options, the dataset and model_info.json."""
 
 import dataclasses
 
@@ -13,16 +13,16 @@ from datasets.splits import SplitFacts
 
 @dataclasses.dataclass(frozen=True)
 class ResolvedEvaluation:
-    """An evaluation, fully said.
+    """A resolved evaluation.
 
     Attributes:
       config: the options.
-      model: what is evaluated.
-      is_described: whether only the options say what that is.
-      dataset_name: what it is evaluated on.
+      model: the model to evaluate.
+      is_described: whether the model is described by the options only, without model_info.json.
+      dataset_name: name of the dataset to evaluate on.
       image_size: height and width of the images, in pixels.
-      num_images: images that will be looked at, each once.
-      num_batches: batches that they make; the last one may be smaller.
+      num_images: number of images; each is evaluated once.
+      num_batches: number of batches; the last one may be smaller.
     """
 
     config: EvalConfig
@@ -35,7 +35,7 @@ class ResolvedEvaluation:
 
     @property
     def use_moving_averages(self) -> bool:
-        """Whether the moving averages take the place of the weights."""
+        """Whether the moving averages of the weights are used."""
         return self.model.moving_average_decay is not None
 
 
@@ -53,15 +53,15 @@ def check_evaluation(options: EvaluationOptions) -> None:
 
 
 def evaluation(config: EvalConfig, info: ModelInfo | None) -> ResolvedEvaluation:
-    """Works out an evaluation.
+    """Resolves an evaluation.
 
     Args:
       config: the options.
-      info: what model_info.json says, if the checkpoint has one.
+      info: contents of model_info.json, or None if the checkpoint has none.
 
     Raises:
-      UserError: if the dataset is not there, an option contradicts `info`, nobody says what the
-        network is, it takes videos, or the classes of the dataset are not the model's.
+      UserError: if the dataset does not exist, an option contradicts `info`, the network is unknown
+        or expects videos, or the classes of the dataset and the model differ.
     """
     name, data = evaluated_dataset(config, info), config.data
     facts = dataset_factory.get_facts(name, data.dataset_split_name, data.dataset_dir)
@@ -72,7 +72,7 @@ def evaluated_dataset(config: EvalConfig, info: ModelInfo | None) -> str:
     """Returns the name of the dataset to evaluate on.
 
     Raises:
-      UserError: if neither the options nor the model information name one.
+      UserError: if neither the options nor model_info.json contain one.
     """
     name = config.data.dataset_name or (info.dataset_name if info else None)
     if name is None:
@@ -83,7 +83,7 @@ def evaluated_dataset(config: EvalConfig, info: ModelInfo | None) -> str:
 def resolve_evaluation(
     config: EvalConfig, info: ModelInfo | None, dataset: SplitFacts
 ) -> ResolvedEvaluation:
-    """Returns `evaluation(config, info)` on a split whose facts are known."""
+    """Returns `evaluation(config, info)` for a split whose facts are known."""
     found = model.trained_model(config.model, info, dataset)
     model.check_images(found.model_name)
     most = config.run.max_num_batches

@@ -1,4 +1,4 @@
-"""What follows from the options, model_info.json and the checkpoint for an export."""
+"""Resolves an export from the options, model_info.json and the checkpoint."""
 
 import contextlib
 import dataclasses
@@ -16,22 +16,22 @@ from datasets.splits import SplitFacts
 from nets.nets_factory import NETWORKS
 from slim import _checks
 
-# Where to look for images that training has not seen.
+# Splits to compare formats on, in order of preference: those not used in training come first.
 _SPLITS = ("validation", "test", "val", "train")
 
 
 @dataclasses.dataclass(frozen=True)
 class ResolvedExport:
-    """An export, fully said.
+    """A resolved export.
 
     Attributes:
       config: the options.
-      model: what is exported.
-      is_described: whether only the options say what that is.
+      model: the model to export.
+      is_described: whether the model is described by the options only, without model_info.json.
       image_size: height and width of the images, in pixels.
-      formats: names of what is written.
-      dataset: whose images the formats are compared on, name and split; None for the digits that
-        the project has inside.
+      formats: names of the formats to write.
+      dataset: name and split of the images on which formats are compared. None: the digits that
+        come with the project.
     """
 
     config: ExportConfig
@@ -43,10 +43,10 @@ class ResolvedExport:
 
 
 def check_export(config: ExportConfig) -> None:
-    """Refuses what needs no look at the checkpoint.
+    """Checks what does not depend on the checkpoint.
 
     Raises:
-      UserError: if a flag of the original's has nothing to act on, or an extra is not installed.
+      UserError: if an option is not supported, or a package of a format is not installed.
     """
     graph.check_inference(config.run)
     for name in config.run.formats or ():
@@ -58,17 +58,17 @@ def export(
     info: ModelInfo | None,
     head_classes: Callable[[Sequence[str]], int | None],
 ) -> ResolvedExport:
-    """Works out an export.
+    """Resolves an export.
 
     Args:
       config: the options.
-      info: what model_info.json says, if the checkpoint has one.
-      head_classes: from the scopes of a network's head to the classes that the checkpoint has
-        there.
+      info: contents of model_info.json, or None if the checkpoint has none.
+      head_classes: function from the scopes of a network's head to the number of classes that the
+        checkpoint has there.
 
     Raises:
-      UserError: if an option contradicts `info`, nobody says what the network is, the dataset is
-        not there, or options do not fit its input.
+      UserError: if an option contradicts `info`, the network is unknown, the dataset does not
+        exist, or options do not fit the network's input.
     """
     name, data = exported_dataset(config, info), config.data
     dataset: SplitFacts | Classes = Classes()
@@ -82,10 +82,10 @@ def export(
 
 
 def exported_dataset(config: ExportConfig, info: ModelInfo | None) -> str | None:
-    """Returns the name of the dataset whose classes the model knows, or None if nobody says it.
+    """Returns the name of the model's dataset, or None if it is unknown.
 
     Raises:
-      UserError: if options say half of it.
+      UserError: if the options of the dataset are incomplete.
     """
     data = config.data
     if data.dataset_dir is None:
@@ -93,7 +93,7 @@ def exported_dataset(config: ExportConfig, info: ModelInfo | None) -> str | None
             raise problems.error("{} needs {}", named("dataset_split_name"), named("dataset_dir"))
         if info is not None and data.dataset_name is not None:
             raise problems.error(
-                "{} needs {}: model_info.json next to the checkpoint has the classes",
+                "{} needs {}: the classes are read from the checkpoint's model_info.json",
                 named("dataset_name"),
                 named("dataset_dir"),
             )
@@ -105,7 +105,7 @@ def exported_dataset(config: ExportConfig, info: ModelInfo | None) -> str | None
 
 
 def _held_out(name: str, split_name: str | None, dataset_dir: str) -> SplitFacts:
-    """Returns the facts of a split, or of the first of the usual ones that the folder has."""
+    """Returns the facts of a split. Default: the first of the usual ones in the directory."""
     *others, last = (split_name,) if split_name else _SPLITS
     for each in others:
         with contextlib.suppress(_checks.UserError):
@@ -118,8 +118,10 @@ def _classes(
     dataset_name: str | None,
     head_classes: Callable[[Sequence[str]], int | None],
 ) -> Classes:
-    """Returns the classes of a checkpoint that comes with neither model_info.json nor images: those
-    of the dataset's row, or else those of the checkpoint's head."""
+    """Returns the classes of a checkpoint without model_info.json and without a dataset directory.
+
+    They are those of the named dataset, or else those of the checkpoint's head.
+    """
     spec = NETWORKS[model.described_network(config.model)]
     if dataset_name is not None:
         known = dataset_factory.get_spec(dataset_name).num_classes
@@ -130,7 +132,7 @@ def _classes(
 def resolve_export(
     config: ExportConfig, info: ModelInfo | None, dataset: SplitFacts | Classes
 ) -> ResolvedExport:
-    """Returns `export(config, info, ...)` where what is known of the dataset is known."""
+    """Returns `export(config, info, ...)` for a dataset whose facts or classes are known."""
     exported_dataset(config, info)
     found = model.trained_model(config.model, info, dataset)
     images = None if isinstance(dataset, Classes) else dataset
@@ -160,7 +162,7 @@ def _check_no_images(config: ExportConfig, formats: Sequence[str]) -> None:
         if FORMATS[name].measured:
             template = "{} needs {}: its accuracy is measured on the dataset"
             if FORMATS[name].calibrated:
-                template += ", and its ranges come from the training split"
+                template += " and its ranges are calibrated on the training split"
             raise problems.error(template, named("formats", name), named("dataset_dir"))
     if config.run.max_drop is not None:
         raise problems.error(

@@ -1,4 +1,4 @@
-"""What follows from the options when a network's graph is written without weights."""
+"""Resolves the export of a network's graph without weights."""
 
 import dataclasses
 
@@ -12,22 +12,23 @@ from nets.nets_factory import NETWORKS
 from preprocessing import preprocessing_factory
 from slim import _checks
 
-# The original's defaults.
+# TF-Slim's defaults.
 MODEL_NAME = "inception_v3"
 DATASET_NAME = "imagenet"
 
 
 @dataclasses.dataclass(frozen=True)
 class ResolvedGraph:
-    """A graph without weights, fully said.
+    """A resolved graph without weights.
 
     Attributes:
-      model_name: the network.
-      num_classes: length of the logits.
-      input_shape: [batch, height, width, channels], for videos with frames second; None is any.
-      output_file: where to write it.
-      as_text: whether as text.
-      quantized: whether its layers round.
+      model_name: name of the network.
+      num_classes: number of logits.
+      input_shape: [batch, height, width, channels], or [batch, frames, height, width, channels] for
+        videos. None: any size.
+      output_file: path of the graph.
+      as_text: whether to write text instead of binary.
+      quantized: whether the layers round to 8 bits.
     """
 
     model_name: str
@@ -39,14 +40,14 @@ class ResolvedGraph:
 
 
 def graph(config: ExportConfig) -> ResolvedGraph:
-    """Works out a graph; of a dataset without a folder by what its table says.
+    """Resolves a graph. Without `dataset_dir`, the number of classes is the dataset's default.
 
     Args:
-      config: the options; `output_file` is given.
+      config: the options, with `output_file`.
 
     Raises:
-      UserError: if the dataset is not there, or an option does not fit it or the network, or needs
-        a checkpoint.
+      UserError: if the dataset does not exist, or an option does not fit the dataset or the
+        network, or needs a checkpoint.
     """
     check_inference(config.run)
     name, folder = config.data.dataset_name or DATASET_NAME, config.data.dataset_dir
@@ -57,7 +58,7 @@ def graph(config: ExportConfig) -> ResolvedGraph:
 
 
 def resolve_graph(config: ExportConfig, dataset: Classes) -> ResolvedGraph:
-    """Returns `graph(config)` of a dataset whose classes are known."""
+    """Returns `graph(config)` for a dataset whose classes are known."""
     run, model = config.run, config.model
     if model.moving_average_decay is not None:
         raise problems.error(
@@ -67,7 +68,7 @@ def resolve_graph(config: ExportConfig, dataset: Classes) -> ResolvedGraph:
         )
     if config.data.dataset_split_name is not None:
         raise problems.error(
-            "{} needs {}: a graph without weights is not checked",
+            "{} needs {}: a graph without weights has no accuracy",
             named("dataset_split_name"),
             named("checkpoint_path"),
         )
@@ -92,10 +93,10 @@ def resolve_graph(config: ExportConfig, dataset: Classes) -> ResolvedGraph:
 
 
 def check_inference(options: ExportOptions) -> None:
-    """Refuses the original's flags for graphs that are not for inference.
+    """Checks that the graph is for inference.
 
     Raises:
-      UserError: if one of them is set.
+      UserError: if a graph for training is requested.
     """
     if options.is_training:
         raise problems.error(
@@ -104,10 +105,10 @@ def check_inference(options: ExportOptions) -> None:
 
 
 def check_videos(name: str, run: ExportOptions) -> bool:
-    """Returns whether a network takes videos.
+    """Returns whether a network expects videos.
 
     Raises:
-      UserError: if the options say otherwise, or want pictures to be prepared for it.
+      UserError: if the options contradict it, or select an input or a format for images.
     """
     is_video = NETWORKS[name].input_rank == 5
     network = named("model_name", name)
@@ -119,19 +120,17 @@ def check_videos(name: str, run: ExportOptions) -> bool:
             named("num_frames"),
         )
     if run.is_video_model and not is_video:
-        raise problems.error(
-            "{} expects images, not videos. Remove {}", network, named("is_video_model")
-        )
+        raise problems.error("{} expects images. Remove {}", network, named("is_video_model"))
     if is_video and run.input_type != "float_image":
         raise problems.error(
-            "{} is for images; {} expects preprocessed videos",
+            "{} is for images, but {} expects preprocessed videos",
             named("input_type", run.input_type),
             network,
         )
     others = [each for each in run.formats or () if FORMATS[each].no_videos]
     if is_video and others:
         raise problems.error(
-            "{} is for images; {} expects videos: {}",
+            "{} is for images, but {} expects videos: {}",
             named("formats", others),
             network,
             FORMATS[others[0]].no_videos,

@@ -77,7 +77,7 @@ WRONG = {
         "--image_size=2",
         "image_size=2,2 is not supported by lenet. Use its default, 28",
     ),
-    "video flag": ("--is_video_model", "expects images, not videos. Remove --is_video_model"),
+    "video flag": ("--is_video_model", "expects images. Remove --is_video_model"),
 }
 
 

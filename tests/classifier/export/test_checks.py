@@ -159,7 +159,7 @@ def test_existing_directory_is_an_error_before_anything_is_written(lenet_run, tm
         ({"calibration_images": 9}, "calibration_images needs formats=tflite_int8"),
         ({"formats": ("tflit",)}, "formats='tflit' is not known; did you mean 'tflite"),
         ({"dataset_split_name": "train"}, "dataset_split_name needs dataset_dir"),
-        ({"dataset_name": "digits"}, "dataset_name needs dataset_dir: model_info.json next to"),
+        ({"dataset_name": "digits"}, "dataset_name needs dataset_dir: the classes are read from"),
     ],
 )
 def test_conflicting_comparison_options_are_errors(lenet_run, tmp_path, values, message):

@@ -154,10 +154,10 @@ def test_tf_slim_options_are_resolved():
         ({"model_name": "i3d"}, "model_name=i3d expects videos. Add is_video_model"),
         (
             {"model_name": "lenet", "is_video_model": True},
-            "expects images, not videos. Remove is_video_model",
+            "expects images. Remove is_video_model",
         ),
-        ({"classes": None}, "dataset_dir is required: the classes of 'imagenet' are only"),
-        ({"labels_offset": 1001}, "labels_offset=1001 drops all 1001 classes"),
+        ({"classes": None}, "dataset_dir is required to read the classes of 'imagenet'"),
+        ({"labels_offset": 1001}, "labels_offset=1001 removes all 1001 classes"),
     ],
 )
 def test_options_that_do_not_match_the_network_are_errors(values, message):

@@ -49,16 +49,16 @@ def test_video_network_is_exported(tmp_path, capsys, name, frames):
     "name, values, message",
     [
         ("i3d", {}, "expects videos. Add is_video_model"),
-        ("lenet", {"is_video_model": True}, "expects images, not videos. Remove is_video_model"),
+        ("lenet", {"is_video_model": True}, "expects images. Remove is_video_model"),
         (
             "i3d",
             {"is_video_model": True, "input_type": "uint8_image"},
-            "input_type=uint8_image is for images; model_name=i3d expects preprocessed videos",
+            "input_type=uint8_image is for images, but model_name=i3d expects preprocessed videos",
         ),
         (
             "s3dg",
             {"is_video_model": True, "formats": ("frozen_pb", "tflite")},
-            "formats=tflite is for images; model_name=s3dg expects videos: TensorFlow Lite has",
+            "formats=tflite is for images, but model_name=s3dg expects videos: TensorFlow Lite has",
         ),
     ],
 )

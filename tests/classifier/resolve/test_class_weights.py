@@ -45,13 +45,13 @@ def test_files(tmp_path, name, text):
 @pytest.mark.parametrize(
     "text, problem",
     [
-        ("rose,1\ntulip,2", "w.csv has no weight for daisy"),
-        ("rose,1\ntulp,2\ndaisy,1", "w.csv has 'tulp', which is not a class; did you mean 'tulip'"),
-        ("rose,1\nx,2\ndaisy,1", "w.csv has 'x', which is not a class. Classes are: rose, tulip"),
-        ("rose,1\ntulip,heavy\ndaisy,1", "w.csv is not a JSON or CSV file of names"),
-        ("rose,1,2", "w.csv is not a JSON or CSV file of names"),
-        ("rose,-1\ntulip,1\ndaisy,1", "w.csv has the weight -1.0 for 'rose'"),
-        ("rose,nan\ntulip,1\ndaisy,1", "w.csv has the weight nan for 'rose'"),
+        ("rose,1\ntulip,2", "classes missing in .*w.csv: daisy"),
+        ("rose,1\ntulp,2\ndaisy,1", "unknown class 'tulp' in .*w.csv; did you mean 'tulip'"),
+        ("rose,1\nx,2\ndaisy,1", "unknown class 'x' in .*w.csv. Classes: rose, tulip"),
+        ("rose,1\ntulip,heavy\ndaisy,1", "w.csv is not JSON or CSV with class names"),
+        ("rose,1,2", "w.csv is not JSON or CSV with class names"),
+        ("rose,-1\ntulip,1\ndaisy,1", "the weight of 'rose' in .*w.csv is -1.0"),
+        ("rose,nan\ntulip,1\ndaisy,1", "the weight of 'rose' in .*w.csv is nan"),
     ],
 )
 def test_files_that_do_not_fit(tmp_path, text, problem):
@@ -63,7 +63,7 @@ def test_files_that_do_not_fit(tmp_path, text, problem):
 @pytest.mark.parametrize(
     "content, problem",
     [
-        (b'{"rose": "1"}', 'names and numbers: rose is "1", expected a number'),
+        (b'{"rose": "1"}', 'class names and weights: rose is "1", expected a number'),
         (b'{"rose": -1}', "rose is -1, expected a number of at least 0"),
         (b'{"rose": NaN}', "NaN is not a JSON number"),
         (b'{"rose": true}', "rose is true, expected a number"),
@@ -85,7 +85,7 @@ def test_csv_that_is_not_text(tmp_path):
     with pytest.raises(_checks.UserError, match=r"w\.csv is not UTF-8"):
         class_weights.read(str(tmp_path / "w.csv"), NAMES)
     (tmp_path / "w.csv").write_bytes(b"rose," + b"1" * 200_000)
-    with pytest.raises(_checks.UserError, match="is not a JSON or CSV file of names and numbers"):
+    with pytest.raises(_checks.UserError, match="is not JSON or CSV with class names"):
         class_weights.read(str(tmp_path / "w.csv"), NAMES)
 
 
@@ -96,7 +96,7 @@ def test_a_fifo_is_refused_without_waiting(tmp_path):
 
 
 def test_a_file_that_is_not_there():
-    with pytest.raises(_checks.UserError, match="'atuo' is neither auto nor a readable file"):
+    with pytest.raises(_checks.UserError, match="'atuo' is neither `auto` nor a readable file"):
         class_weights.read("atuo", NAMES)
 
 

@@ -43,10 +43,10 @@ def test_tf_config_says_hosts_and_task(jobs, task, place):
 @pytest.mark.parametrize(
     "variables, message",
     [
-        ({}, "worker_replicas=2 needs the workers' addresses: master=host0:port,host1:port"),
-        ({"TF_CONFIG": "x"}, "TF_CONFIG does not say cluster and task .*: 'x'"),
-        ({"TF_CONFIG": "[]"}, "TF_CONFIG does not say cluster and task"),
-        ({"TF_CONFIG": '{"cluster": {"worker": ["a:1"]}}'}, "does not say cluster and task"),
+        ({}, "worker_replicas=2 needs the workers' addresses: pass the same master=host0:port"),
+        ({"TF_CONFIG": "x"}, "TF_CONFIG is not valid JSON with cluster and task .*: 'x'"),
+        ({"TF_CONFIG": "[]"}, "TF_CONFIG is not valid JSON with cluster and task"),
+        ({"TF_CONFIG": '{"cluster": {"worker": ["a:1"]}}'}, "is not valid JSON with cluster and t"),
         ({"TF_CONFIG": "[" * 5000}, "nested deeper than 64 levels"),
         ({"TF_CONFIG": '{"cluster": [], "task": {}}'}, r"cluster is \[\], expected an object"),
         (
@@ -65,11 +65,11 @@ def test_tf_config_says_hosts_and_task(jobs, task, place):
         (environment({}, type=["worker"], index=0), "task.type is .*, expected a string"),
         (
             environment({"\x1b[2J": ["a:1"]}, type="worker", index=0),
-            r"only workers train, and it has \\x1b\[2J",
+            r"unsupported jobs: \\x1b\[2J",
         ),
         (
             environment({"ps": ["a:1"], "worker": HOSTS}, type="ps", index=0),
-            "TF_CONFIG: only workers train, and it has ps",
+            "TF_CONFIG: unsupported jobs: ps",
         ),
         (
             environment({"worker": ["a:1"]}, type="worker", index=0),

@@ -128,7 +128,7 @@ def test_export_needs_nothing_beside_model_info():
 
 
 def test_half_a_dataset_is_refused_for_export():
-    with pytest.raises(_checks.UserError, match="dataset_name needs dataset_dir: model_info.json"):
+    with pytest.raises(_checks.UserError, match="dataset_name needs dataset_dir: the classes"):
         export(INFO, dataset_name="digits")
     with pytest.raises(_checks.UserError, match="dataset_name is required with dataset_dir"):
         export(None, dataset_dir="data", model_name="lenet")
@@ -150,8 +150,8 @@ def test_export_without_model_info_needs_the_network_alone():
     "classes, values, problem",
     [
         (Classes(None, 10), {"labels_offset": 1}, "labels_offset needs dataset_name: without it"),
-        (Classes("folder"), {}, "dataset_dir is required: the classes of 'folder' are only"),
-        (Classes("a", 3), {"labels_offset": 3}, "labels_offset=3 drops all 3 classes"),
+        (Classes("folder"), {}, "dataset_dir is required to read the classes of 'folder'"),
+        (Classes("a", 3), {"labels_offset": 3}, "labels_offset=3 removes all 3 classes"),
         (Classes(None, 10), {"preprocessing_name": "vg"}, "no preprocessing is known for 'vg'"),
     ],
 )

@@ -42,7 +42,7 @@ def test_the_offset_leaves_out_the_first_labels():
 
 
 def test_an_offset_that_leaves_nothing_is_refused():
-    with pytest.raises(_checks.UserError, match="labels_offset=10 drops all 10 classes"):
+    with pytest.raises(_checks.UserError, match="labels_offset=10 removes all 10 classes"):
         resolved(labels_offset=10)
 
 
