@@ -1,7 +1,7 @@
-"""What a model is: by its own information, or else by the options and the dataset.
+"""Resolves a model from model_info.json, or else from the options and the dataset.
 
-What model_info.json says fills what the options leave out; an option that contradicts it is
-refused. The image size is no contradiction: convolutions take any.
+Options default to the values in model_info.json, and contradicting it is an error. The image size
+is an exception: convolutions accept any.
 """
 
 import dataclasses
@@ -35,17 +35,17 @@ def describe(
     """Returns the model of a network and a dataset.
 
     Args:
-      name: of the network.
-      dataset: the facts of the split, or its classes alone.
-      labels_offset: label that is class 0.
-      use_grayscale: whether images are turned to one channel.
-      preprocessing_name: of a preprocessing or a network; None for the network's own.
-      moving_average_decay: of the weights' averages, if there are any.
-      quantized: whether the layers round.
-      image_size: height and width, in pixels; None for the network's own.
+      name: name of the network.
+      dataset: facts of the split, or only its classes.
+      labels_offset: label of class 0.
+      use_grayscale: whether images are converted to one channel.
+      preprocessing_name: name of a preprocessing or a network. None: the network's default.
+      moving_average_decay: decay of the weights' moving averages. None: no averages.
+      quantized: whether the layers round to 8 bits.
+      image_size: height and width, in pixels. None: the network's default.
 
     Raises:
-      UserError: if no class is left or the preprocessing is not known.
+      UserError: if the offset removes all classes or the preprocessing is unknown.
     """
     preprocessing = preprocessing_factory.resolve_name(preprocessing_name or name)
     label_names: tuple[str, ...] = ()
@@ -73,15 +73,11 @@ def describe(
 
 
 def check_images(name: str) -> None:
-    """Refuses a network of videos where images come.
-
-    Raises:
-      UserError: if it takes videos.
-    """
+    """Raises UserError if a network expects videos."""
     if NETWORKS[name].input_rank == 5:
         raise problems.error(
-            "{} expects videos, but datasets contain images. Choose a network for images, or train"
-            " this one with slim.learning.train on batches of your own",
+            "{} expects videos, but datasets contain images. Choose another"
+            " network, or train it with slim.learning.train and your own batches",
             named("model_name", name),
         )
 
@@ -89,16 +85,16 @@ def check_images(name: str) -> None:
 def trained_model(
     given: ModelOptions, info: ModelInfo | None, dataset: SplitFacts | Classes
 ) -> ModelInfo:
-    """Returns what a trained model is.
+    """Resolves a trained model.
 
     Args:
-      given: the options.
-      info: what model_info.json says, if the checkpoint has one.
-      dataset: what is known of the dataset.
+      given: options that describe the model.
+      info: contents of model_info.json, or None if the checkpoint has none.
+      dataset: facts of the dataset, or only its classes.
 
     Raises:
-      UserError: if an option contradicts `info`, nobody says what the network is, or the classes of
-        the dataset are not the model's.
+      UserError: if an option contradicts `info`, the network is unknown, or the classes of the
+        dataset and the model differ.
     """
     if info is None:
         return describe(
@@ -113,15 +109,15 @@ def trained_model(
     lines = list(_contradictions(given, info)) or list(_other_classes(info, dataset))
     if lines:
         raise problems.OptionError(*lines)
-    # The weights as they were trained are an answer too.
+    # quantize=false selects the unrounded weights.
     return dataclasses.replace(info, quantized=info.quantized and given.quantize is not False)
 
 
 def described_network(given: ModelOptions) -> str:
-    """Returns the network of a checkpoint that only the options describe.
+    """Returns the network of a checkpoint without model_info.json.
 
     Raises:
-      UserError: if they do not name one, or none that is known.
+      UserError: if the options name none, or an unknown one.
     """
     if given.model_name is None:
         raise problems.error("{} is required: {}", named("model_name"), NO_INFO)
@@ -146,8 +142,8 @@ def _contradictions(given: ModelOptions, info: ModelInfo) -> Iterator[Problem]:
             )
     if given.quantize and not info.quantized:
         yield Problem(
-            "{} needs a run with {}: according to model_info.json next to the checkpoint, this one"
-            " has no ranges. Remove the option",
+            "{} needs a run with {}: according to model_info.json, this one has no quantization"
+            " ranges. Remove the option",
             named("quantize"),
             named("quantize_delay"),
         )
@@ -159,7 +155,7 @@ def _other_classes(info: ModelInfo, dataset: SplitFacts | Classes) -> Iterator[P
     num_classes = classes.num_classes(dataset, info.labels_offset)
     if num_classes != info.num_classes:
         yield Problem(
-            "dataset {!r} has {} classes, the model {} (both with {})",
+            "dataset {!r} has {} classes, the model has {} (both with {})",
             dataset.name,
             num_classes,
             info.num_classes,

@@ -1,4 +1,4 @@
-"""What follows from the options and model_info.json for a prediction."""
+"""Resolves a prediction from the options and model_info.json."""
 
 import dataclasses
 
@@ -10,7 +10,7 @@ from classifier.model_info import ModelInfo
 
 @dataclasses.dataclass(frozen=True)
 class ResolvedPrediction:
-    """A prediction, fully said: the options, the model, and how many classes to name."""
+    """A resolved prediction: the options, the model and the number of classes to print."""
 
     config: PredictConfig
     model: ModelInfo
@@ -18,15 +18,14 @@ class ResolvedPrediction:
 
 
 def prediction(config: PredictConfig, info: ModelInfo | None) -> ResolvedPrediction:
-    """Works out a prediction.
+    """Resolves a prediction.
 
     Raises:
-      UserError: if there is no model information.
+      UserError: if the checkpoint has no model_info.json.
     """
     if info is None:
         raise problems.error(
-            "{} has no model_info.json next to it, which train_image_classifier.py writes and which"
-            " has the classes",
+            "{} has no model_info.json. Use a directory that train_image_classifier.py wrote",
             named("checkpoint_path", repr(config.checkpoint_path)),
         )
     return ResolvedPrediction(config, info, min(config.top_k, info.num_classes))

@@ -1,4 +1,4 @@
-"""What differs between a run and the command that is to resume it."""
+"""Differences between a run and the command that resumes it."""
 
 import dataclasses
 import json
@@ -14,7 +14,14 @@ from slim import _json
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """One difference between a run and the command that resumes it."""
+    """A difference between a run and the command that resumes it.
+
+    Attributes:
+      name: name of the option or of the value that follows from it.
+      old: value of the run.
+      new: value of the command.
+      refused: whether the run cannot be resumed with it.
+    """
 
     name: str
     old: Any
@@ -25,6 +32,7 @@ class Change:
         return f"{self.name}: {_short(self.old)} -> {_short(self.new)}"
 
 
+# Values in config.json that must not change.
 _REFUSED = (
     "model_name",
     "num_classes",
@@ -40,14 +48,14 @@ _REFUSED = (
 
 
 def changed_options(old: RunConfig, new: ResolvedRun) -> tuple[Change, ...]:
-    """Compares a run with the command that is to resume it.
+    """Compares a run with the command that resumes it.
 
     Args:
       old: the run's config.json.
-      new: the command.
+      new: the resolved command.
 
     Returns:
-      the differences; those with `refused` would make another run of it.
+      The differences.
     """
     after = json.loads(json.dumps(new.to_dict()))
     resolved = old.get("resolved", {})
@@ -57,16 +65,16 @@ def changed_options(old: RunConfig, new: ResolvedRun) -> tuple[Change, ...]:
         if name in resolved and resolved[name] != after["resolved"][name]
     }
     for name, each in options.by_name(TrainConfig).items():
-        # Compared above by what follows from it: typing the default is no change.
+        # Resolved values were compared above: passing the default explicitly is not a change.
         if name in changes or name in _REFUSED or each.declared.resume == "free":
             continue
-        # A run of a version that lacked the option did what its default does.
+        # Versions without the option behaved as its default does.
         absent = after["options"][name] if each.required else json.loads(json.dumps(each.default))
         before = old["options"].get(name, absent)
         if before != after["options"][name]:
             refused = each.declared.resume == "refused"
             changes[name] = Change(name, before, after["options"][name], refused)
-    name = "class_weights"  # the file may have changed, and its name not
+    name = "class_weights"  # the file's contents may have changed
     before = resolved.get(name, after["resolved"][name])
     if name not in changes and before != after["resolved"][name]:
         changes[name] = Change(name, before, after["resolved"][name], refused=False)
@@ -74,26 +82,26 @@ def changed_options(old: RunConfig, new: ResolvedRun) -> tuple[Change, ...]:
 
 
 def refuse_changes(changes: tuple[Change, ...], train_dir: str) -> None:
-    """Raises OptionError, with what to do, if a run cannot be resumed with these changes."""
+    """Raises OptionError with possible solutions if a run cannot be resumed with these changes."""
     refused = [change for change in changes if change.refused]
     if not refused:
         return
     other = named("train_dir")
     ways = Problem(
-        "To resume, use the original options. To start over, add {} or use another {}",
+        "To resume, use the original options. To start over, pass {} or another {}",
         named("restart"),
         other,
     )
     # The weights do not fit another network.
     if all(change.name != "model_name" for change in refused):
         ways = Problem(
-            "{}. To fine-tune from it with the new options, use another {} and {}",
+            "{}. To fine-tune from it with the new options, pass another {} and {}",
             ways,
             other,
             named("checkpoint_path", train_dir),
         )
     raise problems.error(
-        "{} has a run with other options ({}). {}",
+        "{} contains a run with other options ({}). {}",
         named("train_dir", repr(train_dir)),
         "; ".join(map(str, refused)),
         ways,

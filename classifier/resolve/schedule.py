@@ -1,7 +1,4 @@
-"""The learning rate of a run, worked out to the last step.
-
-No TensorFlow: pure functions of the options and the number of images.
-"""
+"""Resolves the learning rate schedule of a run; no TensorFlow."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -13,19 +10,19 @@ from classifier.config.schedule import ScheduleOptions
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """How the learning rate changes over a run, in steps.
+    """A resolved learning rate schedule, in steps.
 
     Attributes:
       kind: one of `classifier.config.schedule.DECAYS`.
-      learning_rate: the first one.
-      end_learning_rate: the last one of a polynomial or cosine decay.
-      decay_factor: of each exponential step.
-      decay_steps: of one exponential step, or of the whole polynomial or cosine decay.
-      boundaries: after which the piecewise learning rate changes.
-      rates: the piecewise learning rates, the first one included.
-      warmup_steps: over which the learning rate rises from 0.
-      multipliers: factor of the learning rate by scope.
-      words: the schedule in words.
+      learning_rate: initial learning rate.
+      end_learning_rate: final learning rate of a polynomial or cosine decay.
+      decay_factor: factor of one exponential decay.
+      decay_steps: steps of one exponential decay, or of the complete polynomial or cosine decay.
+      boundaries: steps after which the piecewise learning rate changes.
+      rates: piecewise learning rates, including the initial one.
+      warmup_steps: steps over which the learning rate rises linearly from 0.
+      multipliers: learning rate multiplier by scope.
+      words: description of the schedule.
     """
 
     kind: str
@@ -43,14 +40,14 @@ class Schedule:
 def resolve_schedule(
     options: ScheduleOptions, num_samples: int, batch_size: int, clones: int, aggregated: int = 1
 ) -> Schedule:
-    """Works out a schedule.
+    """Resolves a schedule.
 
     Args:
-      options: the schedule.
-      num_samples: images of the split.
-      batch_size: images of a step on one clone.
-      clones: how many there are.
-      aggregated: workers whose batches decay_per_clone counts together.
+      options: options of the schedule.
+      num_samples: number of images in the split.
+      batch_size: batch size per clone.
+      clones: number of clones of all workers.
+      aggregated: number of workers whose batches `decay_per_clone` counts together.
 
     Raises:
       UserError: if a decay is shorter than a step.
@@ -59,10 +56,10 @@ def resolve_schedule(
     decay_steps = options.decay_steps or int(num_samples * options.num_epochs_per_decay / counted)
     if decay_steps < 1 and options.learning_rate_decay_type not in ("fixed", "piecewise"):
         raise problems.error(
-            "{} is less than one step: an epoch is {:g} steps ({} images, batch {})",
+            "{} is less than one step: {} images are {:g} steps of {} images",
             named("num_epochs_per_decay", options.num_epochs_per_decay),
-            num_samples / counted,
             num_samples,
+            num_samples / counted,
             counted,
         )
     epoch = num_samples / counted
@@ -71,7 +68,7 @@ def resolve_schedule(
     )
     if len(set(boundaries)) < len(boundaries) or 0 in boundaries:
         raise problems.error(
-            "{} are less than one step apart: an epoch is {:g} steps",
+            "{} are less than one step apart: an epoch has {:g} steps",
             named("piecewise_epochs"),
             epoch,
         )
@@ -109,10 +106,10 @@ def _multipliers(items: tuple[str, ...]) -> dict[str, float]:
 def _words(options: ScheduleOptions, schedule: Schedule) -> list[str]:
     words = []
     if options.warmup_steps:
-        words.append(f"LR rises for {options.warmup_steps} steps")
+        words.append(f"LR warm-up for {options.warmup_steps} steps")
     elif options.warmup_epochs:
         words.append(
-            f"LR rises for {options.warmup_epochs:g} epochs = {schedule.warmup_steps:.10g} steps"
+            f"LR warm-up for {options.warmup_epochs:g} epochs = {schedule.warmup_steps:.10g} steps"
         )
     is_counted = options.decay_per_clone and options.is_in_epochs
     per_clone = " (epochs of one clone's batches)" if is_counted else ""
@@ -128,9 +125,9 @@ def _decay_in_words(options: ScheduleOptions, schedule: Schedule) -> str:
         case "exponential":
             return f"{rate} x{schedule.decay_factor:g} every {span}"
         case "polynomial":
-            return f"{rate} to {end} in {span}"
+            return f"{rate} to {end} linearly in {span}"
         case "cosine":
-            return f"{rate} to {end} by a cosine in {span}"
+            return f"{rate} to {end} along a cosine in {span}"
         case "piecewise":
             pairs = zip(schedule.boundaries, schedule.rates[1:], strict=True)
             changes = ", ".join(f"{value:g} after step {step}" for step, value in pairs)

@@ -1,7 +1,4 @@
-"""What follows from the options and the facts of a training run.
-
-No TensorFlow; `resolve_training`, a pure function, does not look at the disk either.
-"""
+"""Resolves a training run from the options and the dataset; no TensorFlow."""
 
 import dataclasses
 import math
@@ -20,27 +17,27 @@ from nets.nets_factory import NETWORKS
 from preprocessing import preprocessing_factory
 from slim import _checks
 
-# What config.json has of the schedule, beside its options.
+# Attributes of the schedule in config.json; the others are options.
 _SCHEDULE_IN_CONFIG = ("decay_steps", "boundaries", "rates", "warmup_steps", "words")
 
 
 @dataclasses.dataclass(frozen=True)
 class ResolvedRun:
-    """A training run, fully said.
+    """A resolved training run.
 
     Attributes:
       config: the options.
-      model: for model_info.json, without versions.
-      num_samples: images of the split.
-      global_batch_size: images a step, over all clones and workers and all that they accumulate.
+      model: contents of model_info.json, without versions.
+      num_samples: number of images in the split.
+      global_batch_size: images per step, of all clones, workers and accumulated batches.
       steps_per_epoch: steps for as many images as the split has.
-      number_of_steps: where training ends; None: it does not.
-      schedule: of the learning rate.
-      eval_every_steps: steps between two evaluations inside training, at least 1; 0: none.
-      save_every_steps: steps between two checkpoints; 0: they are not saved by steps.
-      quantize_delay: steps before a network that rounds does so; -1: it never does.
-      summary: batch, epoch and schedule in words.
-      class_weights: how much each class counts in the loss; empty: all the same.
+      number_of_steps: number of training steps. None: unlimited.
+      schedule: learning rate schedule.
+      eval_every_steps: steps between two evaluations during training. 0: no evaluation.
+      save_every_steps: steps between two checkpoints. 0: not saved by steps.
+      quantize_delay: steps before the layers start rounding to 8 bits. -1: never.
+      summary: description of batch, epoch and schedule.
+      class_weights: weight of each class in the loss. Empty: all have the weight 1.
     """
 
     config: TrainConfig
@@ -57,7 +54,7 @@ class ResolvedRun:
     class_weights: tuple[float, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns it as config.json has it: the options by name, and what follows from them."""
+        """Returns the contents of config.json: the options and the values resolved from them."""
         resolved = {
             field.name: getattr(self, field.name)
             for field in dataclasses.fields(self)
@@ -71,13 +68,12 @@ class ResolvedRun:
 
 
 def training_run(config: TrainConfig) -> ResolvedRun:
-    """Works out a training run.
+    """Resolves a training run.
 
     Raises:
-      UserError: if the dataset is not there, a name is not known, the network takes videos, no
-        class is left, a decay is shorter than a step, steps behind the end are to be profiled, the
-        preprocessing lacks a distortion that is chosen, or the weights of the classes cannot be
-        read.
+      UserError: if the dataset does not exist, a name is unknown, the network expects videos, the
+        offset removes all classes, a decay is shorter than a step, steps after the end are
+        profiled, the preprocessing does not support a distortion, or the class weights are invalid.
     """
     data = config.data
     facts = dataset_factory.get_facts(data.dataset_name, data.dataset_split_name, data.dataset_dir)
@@ -91,8 +87,10 @@ def training_run(config: TrainConfig) -> ResolvedRun:
 
 
 def resolve_training(config: TrainConfig, dataset: SplitFacts) -> ResolvedRun:
-    """Returns `training_run(config)` on a split whose facts are known, but for the weights of the
-    classes."""
+    """Returns `training_run(config)` for a split whose facts are known, without class weights.
+
+    It is a pure function and reads no files.
+    """
     name = _checks.one_of("model_name", config.network.model_name, NETWORKS)
     model.check_images(name)
     strategy = config.strategy

@@ -9,17 +9,17 @@ from nets import published
 
 # The published checkpoints were trained with its labels.
 _PUBLISHED_DATASET = "imagenet"
-# An epsilon of rmsprop and a learning rate that diverge together.
+# RMSProp is likely to diverge with at most this epsilon and at least this learning rate.
 _SMALL_EPSILON, _LARGE_RATE = 0.1, 0.01
 
 
 def of_training(resolved: ResolvedRun, undescribed: str | None) -> Iterator[str]:
-    """Yields options that have no effect or conflict, and contradictions to the checkpoint that a
-    new run is initialized from.
+    """Yields options without effect, risky combinations, and contradictions to the checkpoint.
 
     Args:
       resolved: the run.
-      undescribed: the checkpoint's prefix, if there is one and no model_info.json beside it.
+      undescribed: prefix of the checkpoint from which a new run starts, if it has no
+        model_info.json.
     """
     config = resolved.config
     yield from config.optimizer.without_effect()
@@ -49,22 +49,22 @@ def of_checkpoint(
     """Yields contradictions to a checkpoint without model_info.json.
 
     Args:
-      prefix: of the checkpoint.
-      model: what the options make of it.
+      prefix: prefix of the checkpoint.
+      model: model that the options describe.
       image_size: height and width in use, in pixels.
-      averages_left: whether it has moving averages that are not used.
+      averages_left: whether the checkpoint has moving averages that are not used.
     """
     yield from contradictions(prefix, model, image_size)
     if averages_left:
         yield Problem(
-            "the moving averages in the checkpoint are not used. Add {} to use them; any decay"
-            " will do",
+            "the checkpoint has moving averages of its weights, which are not used. To use them,"
+            " pass {} (any value selects the saved averages)",
             named("moving_average_decay", 0.9999),
         )
 
 
 def contradictions(prefix: str, model: ModelInfo, image_size: tuple[int, int]) -> Iterator[str]:
-    """Yields contradictions to a published checkpoint."""
+    """Yields options that differ from the training of a published checkpoint."""
     yield from published.contradictions(
         prefix,
         model.preprocessing_name,

@@ -118,7 +118,7 @@ class TrainingBatches:
 
 
 def check_bad_images(config: TrainConfig, workers: cluster.Cluster) -> None:
-    """Raises UserError if bad images are to be skipped by another process."""
+    """Raises UserError if bad images are skipped but this process does not read all images."""
     skip = problems.named("on_bad_image", "skip")
     if config.bad_images.is_skipping and config.data.data_service is not None:
         raise problems.error("{} cannot be used with {}", skip, problems.named("data_service"))

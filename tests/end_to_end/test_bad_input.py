@@ -149,7 +149,7 @@ def test_second_trainer_in_a_directory_is_an_error_that_names_the_first(digits, 
         ),
         (
             {"model_name": "s3dg"},
-            "train this one with slim.learning.train on batches of your own",
+            "train it with slim.learning.train and your own batches",
         ),
     ],
 )

@@ -120,7 +120,7 @@ def log_line(
 
     Args:
       values: a line of metrics.jsonl.
-      number_of_steps: last step of the run; None if there is none.
+      number_of_steps: number of training steps. None: unlimited.
       seconds_per_step: duration of a step.
     """
     eta = ""

@@ -52,7 +52,8 @@ def test_averages_are_used_or_reported(tmp_path, capsys, decay):
     kind = "the moving averages of the weights" if decay else "the weights"
     assert f"classes: {kind} of step 1234\n" in stdout
     warning = (
-        "warning: the moving averages in the checkpoint are not used. Add --moving_average_decay"
+        "warning: the checkpoint has moving averages of its weights, which are not used. To use"
+        " them, pass --moving_average_decay=0.9999"
     )
     assert (warning in stdout) == (decay is None)
 

@@ -80,7 +80,7 @@ def test_at_most_so_many_batches(most, images, batches):
 
 
 def test_a_dataset_with_other_classes_is_refused():
-    with pytest.raises(_checks.UserError, match="dataset 'digits' has 5 classes, the model 10"):
+    with pytest.raises(_checks.UserError, match="dataset 'digits' has 5 classes, the model has 10"):
         evaluation(dataset=facts.Dataset(num_classes=5))
     swapped = facts.Dataset(labels_to_names={0: "digit 0", 1: "digit 7"})
     with pytest.raises(_checks.UserError, match="class 1 is 'digit 1' in the model and 'digit 7'"):
@@ -174,7 +174,7 @@ def test_prediction_names_no_more_classes_than_there_are():
 
 def test_prediction_needs_model_info():
     config = options.build(PredictConfig, checkpoint_path="run", images="a")
-    with pytest.raises(_checks.UserError, match=r"'run' has no model_info\.json next to it"):
+    with pytest.raises(_checks.UserError, match=r"'run' has no model_info\.json\. Use a directory"):
         prediction(config, None)
 
 

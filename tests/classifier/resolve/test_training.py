@@ -80,17 +80,17 @@ def test_imagenet_on_eight_clones_is_said_in_words():
         ({"learning_rate_decay_type": "fixed"}, "1 epoch = 44.90625 steps; LR 0.01"),
         (
             {"learning_rate_decay_type": "polynomial", "num_epochs_per_decay": 10.0},
-            "1 epoch = 44.90625 steps; LR 0.01 to 0.0001 in 10 epochs = 449 steps",
+            "1 epoch = 44.90625 steps; LR 0.01 to 0.0001 linearly in 10 epochs = 449 steps",
         ),
         (
             {"learning_rate_decay_type": "fixed", "warmup_epochs": 2.0},
-            "1 epoch = 44.90625 steps; LR rises for 2 epochs = 89.8125 steps; LR 0.01",
+            "1 epoch = 44.90625 steps; LR warm-up for 2 epochs = 89.8125 steps; LR 0.01",
         ),
         (
             {"learning_rate_decay_type": "cosine", "decay_steps": 70, "warmup_steps": 7},
             (
-                "1 epoch = 44.90625 steps; LR rises for 7 steps;"
-                " LR 0.01 to 0.0001 by a cosine in 70 steps"
+                "1 epoch = 44.90625 steps; LR warm-up for 7 steps;"
+                " LR 0.01 to 0.0001 along a cosine in 70 steps"
             ),
         ),
         (
@@ -238,7 +238,7 @@ def test_harmless_changes_are_listed():
 )
 def test_changes_that_make_another_run_are_refused(values, change):
     changes = resume.changed_options(through_json(resolved()), resolved(**values))
-    with pytest.raises(_checks.UserError, match=f"train_dir='run' has a run .*{change}"):
+    with pytest.raises(_checks.UserError, match=f"train_dir='run' contains a run .*{change}"):
         resume.refuse_changes(changes, "run")
 
 
@@ -251,16 +251,16 @@ def rejected(**values):
 
 def test_incompatible_options_name_the_ways_out():
     error = rejected(seed=1)
-    assert "To start over, add --restart or use another --train_dir" in error.as_flags
+    assert "To start over, pass --restart or another --train_dir" in error.as_flags
     assert error.as_flags.endswith(
-        "To fine-tune from it with the new options, use another --train_dir and"
+        "To fine-tune from it with the new options, pass another --train_dir and"
         " --checkpoint_path=run"
     )
 
 
 def test_another_network_is_not_fine_tuned_from_the_weights():
     error = rejected(model_name="inception_v3")
-    assert "To start over, add --restart" in error.as_flags
+    assert "To start over, pass --restart" in error.as_flags
     assert "checkpoint_path" not in error.as_flags
 
 
