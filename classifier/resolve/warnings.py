@@ -44,7 +44,7 @@ def of_training(resolved: ResolvedRun, undescribed: str | None) -> Iterator[str]
 
 
 def of_checkpoint(
-    prefix: str, model: ModelInfo, image_size: tuple[int, int], averages_left: bool
+    prefix: str, model: ModelInfo, image_size: tuple[int, int], has_unused_averages: bool
 ) -> Iterator[str]:
     """Yields contradictions to a checkpoint without model_info.json.
 
@@ -52,10 +52,10 @@ def of_checkpoint(
       prefix: prefix of the checkpoint.
       model: model that the options describe.
       image_size: height and width in use, in pixels.
-      averages_left: whether the checkpoint has moving averages that are not used.
+      has_unused_averages: whether the checkpoint has moving averages that are not used.
     """
     yield from contradictions(prefix, model, image_size)
-    if averages_left:
+    if has_unused_averages:
         yield Problem(
             "the checkpoint has moving averages of its weights, which are not used. To use them,"
             " pass {} (any value selects the saved averages)",
