@@ -125,7 +125,10 @@ def convert(
                 for member in archives.list_zip(archive, _IMAGE_LIMITS)
                 if os.path.dirname(member) == f"{split}2014"
             }
-            annotations = os.path.join(extracted, "annotations", f"instances_{split}2014.json")
+            name = f"instances_{split}2014.json"
+            annotations = _read_annotations(
+                os.path.join(extracted, "annotations", name), f"{name} in the annotation archive"
+            )
             splits[split] = _split(split, archive, members, annotations, **options)
         plan = _plan(splits, conversion.inputs_of(paths.values()), options)
         return conversion.run(
@@ -179,10 +182,10 @@ def build(
                 split,
                 directory,
                 {name: sources.FileSource(os.path.join(directory, name)) for name in files},
-                annotations,
+                _read_annotations(path, path),
                 **options,
             )
-            for split, (directory, annotations) in inputs.items()
+            for split, (directory, path) in inputs.items()
             for files in [os.listdir(directory)]
         }
         paths = [item.source.path for split in splits.values() for item in split.items]
@@ -242,13 +245,12 @@ def _split(
     split: str,
     place: str,
     files: Mapping[str, sources.Source],
-    annotations_file: str,
+    annotations: Annotations,
     small_object_area_threshold: float,
     foreground_class_of_interest: str,
 ) -> conversion.Split:
     """Returns a split; `place` is the archive or directory of the files, by name."""
     _checks.in_range(0, 1, small_object_area_threshold=small_object_area_threshold)
-    annotations = _read_annotations(annotations_file)
     boxes = find_boxes(annotations, small_object_area_threshold, foreground_class_of_interest)
     names = [each["file_name"] for each in annotations["images"]]
     missing = [name for name in names if name not in files]
@@ -295,7 +297,7 @@ def features(
     }
 
 
-def _read_annotations(path: str) -> Annotations:
+def _read_annotations(path: str, name: str) -> Annotations:
     # The schema skips the outlines, which are most of 450 MB; the file is mapped, not read.
     try:
         with (
@@ -309,6 +311,5 @@ def _read_annotations(path: str) -> Annotations:
         return annotations
     except (OSError, ValueError, RecursionError) as error:
         raise _checks.RunError(
-            f"The annotations {os.path.basename(path)} cannot be read:"
-            f" {_json.printable(str(error))[:200]}. Download them again"
+            f"{name} cannot be read: {_json.printable(str(error))[:200]}. Download it again"
         ) from error
