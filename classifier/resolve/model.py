@@ -133,8 +133,8 @@ def _contradictions(options: ModelOptions, info: ModelInfo) -> Iterator[str]:
     for name, value in values.items():
         if value is not None and value != getattr(info, name):
             yield (
-                f"{name}={value!r} contradicts {getattr(info, name)!r} in the checkpoint's"
-                " model_info.json. Remove it"
+                f"{name}={value!r} contradicts {getattr(info, name)!r} in model_info.json. Remove"
+                " it"
             )
     if options.quantize and not info.quantized:
         yield (

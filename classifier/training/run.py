@@ -24,6 +24,7 @@ from classifier.training.hooks.make import make_hooks
 from classifier.training.hooks.run_files import RunFiles
 from classifier.training.hooks.startup import StartupReport
 from classifier.training.step import deployment_config, make_train_op, make_training_network
+from deployment.model_deploy import DeploymentConfig
 from slim import _checks, learning
 
 
@@ -46,23 +47,25 @@ def run(config: TrainConfig) -> ExitCode | None:
     with disk_errors.translated(config.run.train_dir), broken_pipe.ignore(warning):
         resolved = training_run(config)
         workers = cluster.resolve(config.strategy)
+        deployment = deployment_config(config, workers)
+        check_bad_images(config, workers)
         if not workers.task:
             ownership.claim_run(config.run.train_dir)
         if not config.run.restart or workers.task:
-            return _run(resolved, workers)
+            return _run(resolved, workers, deployment)
         if config.finetune.checkpoint_path is not None:
             path_checks.check("checkpoint", "checkpoint_path", config.finetune.checkpoint_path)
         with backup.during(config):
-            return _run(resolved, workers)
+            return _run(resolved, workers, deployment)
 
 
-def _run(resolved: ResolvedRun, workers: cluster.Cluster) -> ExitCode | None:
+def _run(
+    resolved: ResolvedRun, workers: cluster.Cluster, deployment: DeploymentConfig
+) -> ExitCode | None:
     config = resolved.config
     directory = RunDirectory(config.run.train_dir)
     # Of several workers, the first may not have moved the old run yet.
     changes = () if config.run.restart else _changes(directory, resolved)
-    check_bad_images(config, workers)
-    deployment = deployment_config(config, workers)
     if workers.hosts:
         hosts = ", ".join(workers.hosts)
         print(f"worker {workers.task} of {hosts}: waiting for the other workers", flush=True)
