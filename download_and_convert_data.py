@@ -1,4 +1,4 @@
-"""Gets a dataset and converts it to TFRecord files, or verifies one."""
+"""Downloads a dataset and converts it to TFRecord files, or verifies a dataset."""
 
 import sys
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Measures the accuracy of a checkpoint on a split of a dataset."""
+"""Evaluates a checkpoint on a split of a dataset."""
 
 import sys
 

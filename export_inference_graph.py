@@ -1,7 +1,7 @@
-"""Writes a checkpoint in the formats that other programs run, and checks each against it; or the
-graph of a network without weights, for TensorFlow's freeze_graph.
+"""Exports a checkpoint to deployment formats and checks each format against the checkpoint, or
+exports a network's graph without weights, for TensorFlow's freeze_graph.
 
-  --checkpoint_path=TRAIN_DIR --output_dir=FOLDER
+  --checkpoint_path=TRAIN_DIR --output_dir=DIRECTORY
   --model_name=inception_v3 --output_file=FILE.pb
 """
 

@@ -1,4 +1,4 @@
-"""Names the most likely classes of pictures."""
+"""Classifies images."""
 
 import sys
 

@@ -1,6 +1,6 @@
-"""Trains a network on a dataset, or goes on with a run that was stopped.
+"""Trains an image classifier, or resumes an interrupted run.
 
-`--list_networks` prints every network with its size and published checkpoints instead.
+--list_networks lists the networks with their sizes and published checkpoints instead.
 """
 
 import sys

@@ -8,11 +8,11 @@ import msgspec
 
 from slim import _checks, _files, _json, _paths
 
-_Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+_Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class MetricsLine(TypedDict, total=False):
-    """What a line may hold: of a log line, or with `eval_` of an evaluation."""
+    """A line: the metrics of a log line, or of an evaluation, prefixed by `eval_`."""
 
     step: Required[_json.Step]
     epoch: float
@@ -24,7 +24,7 @@ class MetricsLine(TypedDict, total=False):
     data_wait: float
     loss_scale: float
     time: float
-    eval_accuracy: _Share
+    eval_accuracy: _Fraction
     eval_recall_at_k: float
     eval_k: _json.Count
     eval_macro_recall: float
@@ -33,10 +33,10 @@ class MetricsLine(TypedDict, total=False):
 
 
 class MetricsFile:
-    """The metrics of a run, which only grow while it trains.
+    """The metrics of a run, to which training only appends.
 
     Args:
-      path: the file, which need not exist.
+      path: of the file, which need not exist.
     """
 
     def __init__(self, path: str) -> None:
@@ -44,9 +44,9 @@ class MetricsFile:
         self._evaluations: list[MetricsLine] | None = None
 
     def rewind(self, step: int) -> None:
-        """Drops the lines after `step`, since a resumed run repeats these steps, and damaged lines.
+        """Removes damaged lines and those after `step`, which a resumed run repeats.
 
-        If complete lines are damaged, the file as it was is kept under another name.
+        If complete lines are damaged, the original file is kept under another name.
 
         Raises:
           UserError: if the file cannot be read.
@@ -63,10 +63,9 @@ class MetricsFile:
                 evaluations += [line] if "eval_accuracy" in line else []
         self._evaluations = evaluations
         if damaged:
-            # A crash or a full disk leaves a last line without end: nothing to keep.
-            is_odd = any(damaged)
-            backup = f"; the file as it was: {_files.move_aside(self._path)}" if is_odd else ""
-            print(f"warning: {self._path}: dropped {len(damaged)} damaged line(s){backup}")
+            # An incomplete last line, due to a crash or a full disk, is not worth a backup.
+            backup = f"; backup: {_files.move_aside(self._path)}" if any(damaged) else ""
+            print(f"warning: {self._path}: removed {len(damaged)} damaged line(s){backup}")
         if damaged or dropped:
             _paths.write_atomically(self._path, b"".join(kept))
 
@@ -80,13 +79,13 @@ class MetricsFile:
         return [line for line in lines if line is not None]
 
     def evaluations(self) -> list[MetricsLine]:
-        """Returns the lines of evaluations, oldest first; the file is read once."""
+        """Returns the lines of evaluations, oldest first; reads the file once."""
         if self._evaluations is None:
             self._evaluations = [line for line in self.read() if "eval_accuracy" in line]
         return self._evaluations
 
     def append(self, values: Mapping[str, Any]) -> None:
-        """Adds a line."""
+        """Appends a line."""
         text = json.dumps(values) + "\n"
         with (
             _paths.named_in_errors(self._path),

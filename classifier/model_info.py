@@ -1,4 +1,4 @@
-"""What a trained model is, as model_info.json says it."""
+"""The properties of a trained model, as stored in model_info.json."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -14,24 +14,25 @@ _Side = Annotated[int, msgspec.Meta(ge=1, le=1 << 14)]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelInfo:
-    """What evaluation, export and prediction need to know of a trained model.
+    """The properties of a trained model that evaluation, export and prediction need.
 
     Attributes:
       model_name: the network.
       num_classes: length of the logits.
-      label_names: name of each class, by its place in the logits; empty if not known.
+      label_names: name of each class, by its index in the logits; empty if unknown.
       labels_offset: label of the dataset that is class 0.
       image_size: height and width, in pixels.
       num_channels: of the images.
       preprocessing_name: a name of the preprocessing table.
-      use_grayscale: whether images are turned to one channel.
-      moving_average_decay: of the weights' moving averages; None if the run keeps none.
-      quantized: whether its layers round their weights and outputs in ranges that it learned.
-      dataset_name: what it was trained on; None if not known.
-      versions: program -> version that wrote this.
+      use_grayscale: whether images are converted to one channel.
+      moving_average_decay: of the weights' moving averages; None if there are none.
+      quantized: whether its layers round weights and outputs to learned ranges.
+      dataset_name: of its training data; None if unknown.
+      versions: versions of the programs that wrote the file, by name.
 
     Raises:
-      UserError: if there are names of another number of classes, or they are not valid Unicode.
+      UserError: if the number of label names differs from `num_classes`, or a name is not valid
+        Unicode.
     """
 
     model_name: _json.Name
@@ -57,15 +58,15 @@ class ModelInfo:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Name of each class, by its place in the logits: its number where no name is known."""
+        """Name of each class, by its index in the logits; its index if the name is unknown."""
         return self.label_names or tuple(map(str, range(self.num_classes)))
 
     def with_versions(self, **versions: str) -> "ModelInfo":
-        """Returns it with the versions of the programs that write it."""
+        """Returns a copy with the versions of the programs that write it."""
         return dataclasses.replace(self, versions=versions)
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns it as JSON has it."""
+        """Returns the values for JSON."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return values | {
             "label_names": list(self.label_names),

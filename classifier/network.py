@@ -1,4 +1,4 @@
-"""A network by its name: in training, in inference, and built where it may not fit."""
+"""The network of a model, in training and in inference mode, and a check of its image size."""
 
 import contextlib
 import math
@@ -21,16 +21,16 @@ def training_network(
     batch_norm_decay: float | None = None,
     quantize_delay: int = 0,
 ) -> Callable[[tf.Tensor], tuple[tf.Tensor, dict[str, tf.Tensor]]]:
-    """Returns a network in training mode: from float32 images to (logits, end points).
+    """Returns a network in training mode, which maps float32 images to (logits, end points).
 
     Args:
       info: the network and its classes.
       weight_decay: coefficient of the L2 penalty on the weights.
       compute_dtype: of the activations.
-      frozen_batch_norm: whether batch norm keeps to its moving averages, or which of it does, by
+      frozen_batch_norm: whether batch norm uses its moving averages; or a function that decides by
         the scope's name.
-      batch_norm_decay: of those averages, instead of the network's own.
-      quantize_delay: steps before a quantized network rounds.
+      batch_norm_decay: of the moving averages; default: the network's.
+      quantize_delay: steps before a quantized network rounds values.
     """
     network = nets_factory.get_network_fn(
         info.model_name, info.num_classes, weight_decay, True, batch_norm_decay
@@ -49,13 +49,13 @@ def training_network(
 def inference_network(
     name: str, num_classes: int | None, quantized: bool = False, weights: bool = True
 ) -> Callable[..., Any]:
-    """Returns a network in inference mode: from images to (logits, end points).
+    """Returns a network in inference mode, which maps images to (logits, end points).
 
     Args:
       name: of the network.
-      num_classes: length of the logits; None: it gives (features, end points).
-      quantized: whether its layers round.
-      weights: whether they round their weights too, or outputs alone.
+      num_classes: length of the logits; None for a network that returns (features, end points).
+      quantized: whether its layers round values.
+      weights: whether they also round their weights.
     """
     network = nets_factory.get_network_fn(name, num_classes, is_training=False)
 
@@ -70,45 +70,45 @@ def inference_network(
 def check_image_size(
     model_name: str, network: Callable[[tf.Tensor], Any], shape: Sequence[int | None]
 ) -> Iterator[None]:
-    """Says where a network is built, among other things, for images of a size that it cannot take.
+    """Translates an error of building a network that is due to the image size.
 
     Args:
-      model_name: the network.
-      network: itself.
-      shape: of what it takes: [..., height, width, channels].
+      model_name: name of the network.
+      network: the network.
+      shape: of its input: [..., height, width, channels].
 
     Raises:
-      UserError: if it cannot be built for them, but for images of its own size it can.
+      UserError: if it cannot be built for this size, but for its default size.
     """
     try:
         yield
     except ValueError as error:
-        own = nets_factory.NETWORKS[model_name].image_size
+        default = nets_factory.NETWORKS[model_name].image_size
         *first, height, width, channels = shape
-        # It may have failed of something else.
+        # The error may have another cause.
         if _can_be_built(network, shape):
             raise
-        if not _can_be_built(network, [*first, own, own, channels]):
+        if not _can_be_built(network, [*first, default, default, channels]):
             raise
         shown = f"{height},{width}"
         raise _checks.UserError(
-            f"image_size={shown} does not fit {model_name}, whose own is {own}: choose that, or one"
-            " nearer to it"
+            f"image_size={shown} is not supported by {model_name}. Use its default, {default}, or a"
+            " size closer to it"
         ) from error
 
 
 def _can_be_built(network: Callable[[tf.Tensor], Any], shape: Sequence[int | None]) -> bool:
     try:
-        bytes_of_weights(network, shape)
+        weight_bytes(network, shape)
     except ValueError:
         return False
     return True
 
 
-def bytes_of_weights(network: Callable[[tf.Tensor], Any], shape: Sequence[int | None]) -> int:
-    """Returns how much memory the weights of a network would take for inputs of a shape."""
+def weight_bytes(network: Callable[[tf.Tensor], Any], shape: Sequence[int | None]) -> int:
+    """Returns the size of a network's variables for inputs of a shape, without allocating them."""
     store = slim.VariableStore(seed=0)
-    # In a graph no weight gets a value.
+    # In a graph, weights have no values.
     with tf.Graph().as_default(), store.as_default():
         network(tf.raw_ops.Placeholder(dtype=tf.float32, shape=shape))
         return sum(
@@ -128,7 +128,7 @@ def _rounding(
 def probabilities(logits: tf.Tensor, end_points: Mapping[str, tf.Tensor]) -> tf.Tensor:
     """Returns a network's probabilities, [batch, classes].
 
-    The ResNets call that end point otherwise, and AlexNet, OverFeat and VGG have none.
+    The name of the end point differs for ResNets; AlexNet, OverFeat and VGG have none.
     """
     for name in ("Predictions", "predictions"):
         if name in end_points:

@@ -1,7 +1,7 @@
-"""Which directories and files the classifier may write to; loads TensorFlow only to read a model.
+"""Directories and files that the classifier may write to.
 
-`slim._ownership` has the rules. Here is how the content of earlier versions, which did not mark
-their directories, is recognized.
+`slim._ownership` defines the rules. This module recognizes the output of earlier versions, which
+did not mark their directories. It loads TensorFlow only to read a model.
 """
 
 import os
@@ -15,10 +15,10 @@ CARD_MARK = (
 )
 CARD = "README.md"
 RUN_DIRECTORIES = ("best", "eval", "images", "plugins", "set_aside")
-_TABLE = bytes.fromhex("57fb808b247547db")  # ends each of TensorFlow's tables
+_TABLE = bytes.fromhex("57fb808b247547db")  # last bytes of each TensorFlow table
 _PNG = b"\x89PNG\r\n\x1a\n"
 _EVALUATED = ("accuracy", "checkpoint", "num_images", "split", "step")
-_WARM_UP = ("assets.extra", "tf_serving_warmup_requests")  # in each SavedModel that we write
+_WARM_UP = ("assets.extra", "tf_serving_warmup_requests")  # in each exported SavedModel
 _MAX_CARD_BYTES = 64 << 20
 
 
@@ -28,8 +28,8 @@ def _has_best(path: str) -> bool:
     )
 
 
-# Name of a file or directory of a run -> whether its content is a run's.
-_OF_A_RUN: Mapping[str, Callable[[str], bool]] = {
+# File or directory name of a run -> whether a path's content was written by a run.
+_RUN_CONTENT: Mapping[str, Callable[[str], bool]] = {
     "config.json": lambda path: _ownership.has_keys(path, ("options",)),
     "model_info.json": lambda path: _ownership.has_keys(path, ("model_name", "num_classes")),
     "metrics.jsonl": lambda path: _ownership.starts_with(path, b'{"step": '),
@@ -38,16 +38,16 @@ _OF_A_RUN: Mapping[str, Callable[[str], bool]] = {
     "curves.png": lambda path: _ownership.starts_with(path, _PNG),
     "best": _has_best,
 }
-RUN_FILES = (*(name for name in _OF_A_RUN if name != "best"), "checkpoint")
+RUN_FILES = (*(name for name in _RUN_CONTENT if name != "best"), "checkpoint")
 
 
 def claim_run(train_dir: str) -> None:
-    """Marks the directory of a run as ours, creating it if needed.
+    """Marks a directory as a run's, creating it if needed.
 
     Runs of earlier versions and of TF-Slim are recognized by their files.
 
     Raises:
-      UserError: if it holds files that no run wrote, or a link has the name of a run's file.
+      UserError: if it contains files that no run wrote, or a link named like a file of a run.
     """
     _ownership.check(train_dir, "run", name="train_dir", recognize=_is_run)
     _ownership.check_entries(train_dir, files=RUN_FILES, directories=RUN_DIRECTORIES)
@@ -55,9 +55,9 @@ def claim_run(train_dir: str) -> None:
 
 
 def _is_run(directory: str) -> bool:
-    present = [name for name in _OF_A_RUN if os.path.lexists(os.path.join(directory, name))]
+    present = [name for name in _RUN_CONTENT if os.path.lexists(os.path.join(directory, name))]
     paths = {name: os.path.join(directory, name) for name in present}
-    if not all(_OF_A_RUN[name](path) or _is_empty(path) for name, path in paths.items()):
+    if not all(_RUN_CONTENT[name](path) or _is_empty(path) for name, path in paths.items()):
         return False
     if {"config.json", "model_info.json"} & set(present):
         return True
@@ -65,12 +65,12 @@ def _is_run(directory: str) -> bool:
 
 
 def _is_empty(path: str) -> bool:
-    """Returns whether a regular file has no content, as a full disk leaves it."""
+    """Returns whether a regular file is empty, as after running out of disk space."""
     return _ownership.is_regular(path) and not os.path.getsize(path)
 
 
 def _is_table(path: str) -> bool:
-    """Returns whether a file is a checkpoint's index, or a checkpoint of TensorFlow's format V1."""
+    """Returns whether a file is a checkpoint index or a checkpoint in TensorFlow's V1 format."""
     if not re.search(r"\.ckpt(-\d+)?(\.index)?$", path) or not _ownership.is_regular(path):
         return False
     with open(path, "rb") as file:
@@ -79,21 +79,21 @@ def _is_table(path: str) -> bool:
 
 
 def check_evaluation(eval_dir: str, is_default: bool) -> None:
-    """Checks that events may be written to a directory; writes nothing.
+    """Checks that event files may be written to a directory, without writing.
 
-    It needs no mark: nothing in it is ever replaced, for event files have names of their own, by
-    which it is recognized. They may lie in a run's directory, as TF-Slim's did.
+    The directory needs no mark, because event files have unique names and replace nothing. They may
+    be in a run's directory, as in TF-Slim.
 
     Args:
-      eval_dir: the directory.
-      is_default: whether the user did not name it; it may not be a link then.
+      eval_dir: directory of the event files.
+      is_default: whether the user did not set it; a default directory must not be a link.
 
     Raises:
-      UserError: if it is such a link, or holds files that we did not create.
+      UserError: if it is such a link, or contains files from elsewhere.
     """
     if is_default:
-        above, base = os.path.split(os.path.abspath(eval_dir))
-        _ownership.check_entries(above, files=(), directories=(base,))
+        parent, base = os.path.split(os.path.abspath(eval_dir))
+        _ownership.check_entries(parent, files=(), directories=(base,))
     _ownership.check(eval_dir, "evaluation", name="eval_dir", recognize=_has_events, also=("run",))
 
 
@@ -102,26 +102,26 @@ def _has_events(directory: str) -> bool:
 
 
 def claim_export(output_dir: str) -> None:
-    """Marks the directory of an export as ours, creating it if needed.
+    """Marks a directory as an export's, creating it if needed.
 
-    Exports of earlier versions are recognized by their model card, or else by their files.
+    Exports of earlier versions are recognized by their model card or their files.
 
     Raises:
-      UserError: if it holds files that no export wrote.
+      UserError: if it contains files that no export wrote.
     """
     _ownership.claim(output_dir, "export", name="output_dir", recognize=_is_export)
 
 
 def _is_export(directory: str) -> bool:
     names = os.listdir(directory)
-    if is_our_card(os.path.join(directory, CARD)):
+    if is_generated_card(os.path.join(directory, CARD)):
         return True
     models = [name for name in names if name not in (CARD, "labels.txt", _ownership.MARK)]
     return bool(models) and all(_is_model(os.path.join(directory, name)) for name in models)
 
 
-def is_our_card(path: str) -> bool:
-    """Returns whether a file is a model card that no user has taken over."""
+def is_generated_card(path: str) -> bool:
+    """Returns whether a file is a model card that the user has not taken over."""
     if not _ownership.is_regular(path) or os.path.getsize(path) > _MAX_CARD_BYTES:
         return False
     with open(path, encoding="utf-8", errors="replace") as file:
@@ -134,7 +134,7 @@ def _is_model(path: str) -> bool:
         return _ownership.is_real_directory(path) and any(
             os.path.isfile(os.path.join(path, version, *_WARM_UP)) for version in os.listdir(path)
         )
-    return any(name.endswith(ending) and fits(path) for ending, fits in _MODELS.items())
+    return any(name.endswith(suffix) and is_model(path) for suffix, is_model in _MODELS.items())
 
 
 def _is_graph_def(path: str) -> bool:
@@ -146,7 +146,7 @@ def _is_graph_def(path: str) -> bool:
         content = file.read()
     try:
         graph.ParseFromString(content)
-    except Exception:  # of protobuf, whose class depends on its implementation
+    except Exception:  # protobuf's error class depends on its implementation
         try:
             text_format.Parse(content.decode(), graph)
         except (text_format.ParseError, UnicodeDecodeError):
@@ -162,20 +162,20 @@ def _is_tflite(path: str) -> bool:
 def _is_keras_weights(path: str) -> bool:
     from classifier.checkpoints import keras_weights
 
-    return bool(keras_weights.is_one(path))
+    return bool(keras_weights.is_weights_file(path))
 
 
 _MODELS: Mapping[str, Callable[[str], bool]] = {
     ".pb": _is_graph_def,
     ".tflite": _is_tflite,
-    ".onnx": lambda path: _ownership.starts_with(path, b"\x08"),  # begins with its IR version
+    ".onnx": lambda path: _ownership.starts_with(path, b"\x08"),  # starts with the IR version
     ".keras": lambda path: _ownership.starts_with(path, b"PK\x03\x04"),
     ".weights.h5": _is_keras_weights,
 }
-# Option of a file to write -> what it holds, and whether an existing file is such a one.
+# Output option -> description of the file, and whether an existing file is such an output.
 _OUTPUTS: Mapping[str, tuple[str, Callable[[str], bool]]] = {
     "eval_json": (
-        "an evaluation's result",
+        "an evaluation result",
         lambda path: _ownership.has_keys(path, _EVALUATED),
     ),
     "output_csv": (
@@ -187,15 +187,15 @@ _OUTPUTS: Mapping[str, tuple[str, Callable[[str], bool]]] = {
 
 
 def check_output(name: str, path: str | None) -> None:
-    """Checks, before any work, that writing a file replaces nothing but an earlier output.
+    """Checks that an output file would replace nothing but an earlier output.
 
     Args:
-      name: the option; a key of `_OUTPUTS`.
-      path: its value; None if there is nothing to write.
+      name: output option; a key of `_OUTPUTS`.
+      path: its value; None if nothing is written.
 
     Raises:
-      UserError: if something else has that name.
+      UserError: if the path exists and is not such an output.
     """
     if path is not None:
-        what, is_earlier = _OUTPUTS[name]
-        _ownership.check_output(path, name, what, is_earlier)
+        description, is_output = _OUTPUTS[name]
+        _ownership.check_output(path, name, description, is_output)

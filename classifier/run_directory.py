@@ -1,4 +1,4 @@
-"""The files of a run directory that say what the run is; `slim.checkpoints` has the others."""
+"""The JSON files of a run directory; `slim.checkpoints` handles the checkpoints."""
 
 import dataclasses
 import json
@@ -19,7 +19,7 @@ _MODEL_INFO_ADVICE = "Restore it from a copy, or resume the training run, which 
 
 
 class RunConfig(TypedDict, total=False):
-    """What config.json holds: the options by name, and what follows from them."""
+    """Content of config.json: the options by name, and the values resolved from them."""
 
     options: Required[dict[str, Any]]
     resolved: dict[str, Any]
@@ -27,32 +27,32 @@ class RunConfig(TypedDict, total=False):
 
 @dataclasses.dataclass(frozen=True)
 class RunDirectory:
-    """A folder with a run's files; nothing is made or read until asked for."""
+    """A directory with a run's files; creating this object does not access it."""
 
     path: str
 
     @classmethod
     def of_checkpoint(cls, checkpoint_path: str) -> "RunDirectory":
-        """Returns the run directory that a checkpoint (a folder, a prefix, a file) belongs to."""
+        """Returns the run directory of a checkpoint (a directory, a prefix or a file)."""
         if os.path.isdir(checkpoint_path):
             return cls(checkpoint_path)
         return cls(os.path.dirname(checkpoint_path) or ".")
 
     @property
     def metrics_path(self) -> str:
-        """One JSON object a line: what the log lines and the evaluations say."""
+        """Path of the metrics: one JSON object per line."""
         return os.path.join(self.path, METRICS_FILE)
 
     @property
     def model_info_path(self) -> str:
-        """What evaluation, export and prediction need to know of the model."""
+        """Path of the model info."""
         return os.path.join(self.path, MODEL_INFO_FILE)
 
     def read_config(self, schema: type[T] = RunConfig) -> T | None:  # type: ignore[assignment]
-        """Returns what `write_config` wrote, or None.
+        """Returns the content of config.json, or None if there is none.
 
         Args:
-          schema: what to read of it.
+          schema: of the part to read.
 
         Raises:
           UserError: if the file is damaged.
@@ -65,7 +65,7 @@ class RunDirectory:
         write_json(os.path.join(self.path, CONFIG_FILE), resolved)
 
     def read_model_info(self) -> ModelInfo | None:
-        """Returns what `write_model_info` wrote, or None.
+        """Returns the content of model_info.json, or None if there is none.
 
         Raises:
           UserError: if the file is damaged.
@@ -78,7 +78,7 @@ class RunDirectory:
 
 
 def write_json(path: str, values: Mapping[str, Any]) -> None:
-    """Writes an object as JSON, whole or not at all."""
+    """Writes an object as JSON, atomically."""
     text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
     # A path that is not UTF-8 is written with JSON's own escapes.
     _paths.write_atomically(path, text.encode("utf-8", "backslashreplace"))

@@ -3,6 +3,7 @@
 TensorFlow is loaded only when the work starts.
 """
 
+import functools
 import importlib
 import os
 from collections.abc import Callable, Mapping
@@ -57,6 +58,34 @@ def convert(
     """
     spec = dataset_factory.get_spec(dataset_name)
     used_options = _used_options(spec, options)
+    converter: Converter = importlib.import_module(spec.module, __package__).convert
+    converter = functools.partial(converter, **spec.arguments)
+    return build(converter, dataset_name, dataset_dir, report, **used_options)
+
+
+def build(
+    converter: Converter,
+    dataset_name: str,
+    dataset_dir: str,
+    report: Callable[[str], object] = print,
+    **used_options: Any,
+) -> dataset_info.DatasetInfo:
+    """Converts a dataset with a function, unless the directory already holds it.
+
+    Args:
+      converter: called with the directory and the options.
+      dataset_name: name of the dataset in dataset_info.json.
+      dataset_dir: output directory; created if it does not exist.
+      report: called with each line of the report.
+      **used_options: options of the converter.
+
+    Returns:
+      a description of the dataset in the directory.
+
+    Raises:
+      UserError: as `convert`.
+      RunError: if writing failed.
+    """
     if os.path.exists(dataset_dir) and not os.path.isdir(dataset_dir):
         raise _checks.UserError(f"dataset_dir={dataset_dir!r} is a file; a directory is needed")
     info = dataset_info.read_complete(dataset_dir)
@@ -71,9 +100,8 @@ def convert(
         report(f"{dataset_dir} is already complete: {conversion_report.summary(info)}")
         return info
     _ownership.check_apart(dataset_dir=dataset_dir, source_dir=used_options.get("source_dir"))
-    converter: Converter = importlib.import_module(spec.module, __package__).convert
     try:
-        info = converter(dataset_dir, **spec.arguments, **used_options)
+        info = converter(dataset_dir, **used_options)
     except OSError as error:
         raise _checks.RunError(f"{dataset_dir} could not be written: {error}") from error
     for line in conversion_report.lines(info, dataset_dir):

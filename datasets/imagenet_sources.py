@@ -4,15 +4,12 @@ The files can only be downloaded with an account at https://image-net.org. The c
 are the names of the class directories, or of the archives inside the training archive.
 """
 
-import csv
-import math
 import os
 import re
-import xml.etree.ElementTree
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
-from datasets import archives, folder, folder_files, matlab, sources
+from datasets import archives, folder, folder_files, imagenet_files, matlab, sources
 from slim import _checks, _files
 
 TARS = {"train": "ILSVRC2012_img_train.tar", "validation": "ILSVRC2012_img_val.tar"}
@@ -31,10 +28,6 @@ _SYNSET = re.compile(r"n\d{8}")
 _LIMITS = archives.Limits(members=2_000_000, bytes=400_000_000_000)
 _DEVKIT_LIMITS = archives.Limits(members=1_000, bytes=100_000_000, member_bytes=32_000_000)
 _BOXES_LIMITS = archives.Limits(members=1_000_000, bytes=4_000_000_000, member_bytes=1_000_000)
-
-T = TypeVar("T")
-
-Box = tuple[float, float, float, float]  # xmin, ymin, xmax, ymax, 0 to 1
 
 
 class Image(NamedTuple):
@@ -90,8 +83,9 @@ def read_names(source_dir: str, synsets: Iterable[str]) -> dict[str, str]:
     for name in NAMES:
         path = os.path.join(source_dir, name)
         if not known and os.path.isfile(path):
-            lines = _read_lines(path, "an id and a name", _name_of)
-            known = {synset: words for synset, words in lines if synset in synsets}
+            known = {
+                name: words for name, words in imagenet_files.names_in(path) if name in synsets
+            }
     if not known and os.path.isfile(os.path.join(source_dir, DEVKIT)):
         try:
             known = {each["WNID"]: str(each["words"]) for each in _devkit(source_dir)[0]}
@@ -100,7 +94,7 @@ def read_names(source_dir: str, synsets: Iterable[str]) -> dict[str, str]:
     return {synset: known.get(synset, synset) for synset in sorted(synsets)}
 
 
-def read_boxes(source_dir: str, synsets: Mapping[str, str]) -> dict[str, list[Box]]:
+def read_boxes(source_dir: str, synsets: Mapping[str, str]) -> dict[str, list[imagenet_files.Box]]:
     """Returns image name -> boxes, from the CSV file of TF-Slim's scripts or from the archives.
 
     Args:
@@ -111,13 +105,10 @@ def read_boxes(source_dir: str, synsets: Mapping[str, str]) -> dict[str, list[Bo
       UserError: if a line of the CSV file is invalid.
       RunError: if an archive is damaged or an annotation cannot be read.
     """
-    boxes: dict[str, list[Box]] = {}
+    boxes: dict[str, list[imagenet_files.Box]] = {}
     path = os.path.join(source_dir, BOXES_CSV)
     if os.path.isfile(path):
-        for image, box in _read_lines(path, "an image and xmin, ymin, xmax, ymax", _box_of):
-            if image in synsets:
-                boxes.setdefault(image, []).append(box)
-        return boxes
+        return imagenet_files.boxes_in(path, synsets)
     classes = set(synsets.values())
     for name in BOXES_TARS:
         path = os.path.join(source_dir, name)
@@ -127,33 +118,31 @@ def read_boxes(source_dir: str, synsets: Mapping[str, str]) -> dict[str, list[Bo
             image = os.path.splitext(os.path.basename(member))[0]
             if member.endswith(".xml") and image in synsets:
                 other_classes = classes - {synsets[image]}
-                if image_boxes := _boxes_of(f"{name}:{member}", content, other_classes):
-                    boxes[image] = image_boxes
+                annotated, _ = imagenet_files.boxes_of(f"{name}:{member}", content, other_classes)
+                if annotated:
+                    boxes[image] = annotated
     return boxes
 
 
-def _read_lines(path: str, content: str, parse: Callable[[str], T]) -> Iterator[T]:
-    """Yields `parse(line)` for each line that is not blank; `content` describes a valid line."""
-    for number, line in _files.read_text_lines(path):
+def in_class_directories(tree: str, synsets: Iterable[str]) -> list[Image]:
+    """Returns the images TREE/<synset>/*.JPEG of classes, in their order, sorted by file name.
+
+    Raises:
+      UserError: if a directory cannot be read; a class may lack one.
+    """
+    images = []
+    for synset in synsets:
+        directory = os.path.join(tree, synset)
         try:
-            yield parse(line.strip())
-        except (ValueError, csv.Error):
-            raise _checks.UserError(
-                f"{path}, line {number}: {line.strip()[:100]!r} is not {content}"
-            ) from None
-
-
-def _name_of(line: str) -> tuple[str, str]:
-    synset, name = re.split(r"[\t ]", line, maxsplit=1)
-    return synset, name
-
-
-def _box_of(line: str) -> tuple[str, Box]:
-    name, *sides = next(csv.reader([line]))
-    xmin, ymin, xmax, ymax = map(float, sides)
-    if not (0 <= xmin <= xmax <= 1 and 0 <= ymin <= ymax <= 1):
-        raise ValueError
-    return name.removesuffix(".JPEG"), (xmin, ymin, xmax, ymax)
+            names = sorted(os.listdir(directory)) if os.path.lexists(directory) else []
+        except OSError as error:
+            raise _checks.UserError(f"{directory} cannot be read: {error.strerror}") from None
+        images += [
+            Image(sources.FileSource(os.path.join(directory, name)), synset, name)
+            for name in names
+            if name.endswith(".JPEG") and not name.startswith(".")
+        ]
+    return images
 
 
 def _in_class_directories(tree: str) -> list[Image]:
@@ -256,34 +245,3 @@ def _damaged_devkit(source_dir: str, error: Exception) -> _checks.RunError:
         f"{os.path.join(source_dir, DEVKIT)} has a damaged list of classes or of validation labels"
         f" ({reason}). Download it again"
     )
-
-
-def _boxes_of(name: str, content: bytes, other_classes: set[str]) -> list[Box]:
-    try:
-        text = content.decode()
-        if "<!DOCTYPE" in text:  # may define entities that expand without limit
-            raise ValueError("it has a document type, which real annotations lack")
-        root = xml.etree.ElementTree.fromstring(text)
-        width, height = (float(root.findtext(f"size/{side}", "")) for side in ("width", "height"))
-        if not (0 < width < math.inf and 0 < height < math.inf):
-            raise ValueError(f"its size is {width} x {height}")
-        return list(_scaled(root.findall("object"), width, height, other_classes))
-    except (xml.etree.ElementTree.ParseError, ValueError) as error:
-        raise _checks.RunError(f"Boxes {name} cannot be read: {str(error)[:200]}") from error
-
-
-def _scaled(
-    objects: Sequence[xml.etree.ElementTree.Element],
-    width: float,
-    height: float,
-    other_classes: set[str],
-) -> Iterator[Box]:
-    """Yields the boxes as fractions of the image, clipped: some annotations exceed its edges."""
-    for each in objects:
-        if each.findtext("name") in other_classes:
-            continue
-        xs = sorted(float(each.findtext(f"bndbox/{key}", "")) / width for key in ("xmin", "xmax"))
-        ys = sorted(float(each.findtext(f"bndbox/{key}", "")) / height for key in ("ymin", "ymax"))
-        (xmin, xmax), (ymin, ymax) = ([min(max(v, 0.0), 1.0) for v in side] for side in (xs, ys))
-        if xmin < xmax and ymin < ymax:
-            yield xmin, ymin, xmax, ymax

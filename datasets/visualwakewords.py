@@ -8,8 +8,8 @@ import functools
 import mmap
 import os
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Annotated, TypedDict
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, TypedDict
 
 import msgspec
 import numpy as np
@@ -24,7 +24,7 @@ from datasets import (
     sources,
     tfrecords,
 )
-from slim import _checks, _files, _json
+from slim import _checks, _files, _json, _ownership
 
 _PLACE = "http://images.cocodataset.org/"
 FILES = (
@@ -109,41 +109,107 @@ def convert(
         known, or images are bad and `on_bad_image` is "error".
       RunError: if an archive cannot be downloaded or is damaged, or a file cannot be written.
     """
-    _checks.in_range(0, 1, small_object_area_threshold=small_object_area_threshold)
+    options = {
+        "small_object_area_threshold": small_object_area_threshold,
+        "foreground_class_of_interest": foreground_class_of_interest,
+    }
     with conversion.work_directory(dataset_dir) as work:
         paths = conversion.fetch("visualwakewords", FILES, dataset_dir, source_dir)
         extracted = conversion.fresh_directory(work, "uncompressed")
         archives.extract(paths["annotations_trainval2014.zip"], extracted, _ANNOTATION_LIMITS)
-        plan = conversion.Plan(
-            name="visualwakewords",
-            classes=("background", foreground_class_of_interest),
-            num_channels=3,
-            splits={
-                split: _split(
-                    split,
-                    paths[f"{split}2014.zip"],
-                    os.path.join(extracted, "annotations", f"instances_{split}2014.json"),
-                    small_object_area_threshold,
-                    foreground_class_of_interest,
-                )
-                for split in NUM_SHARDS
-            },
-            inputs=conversion.inputs_of(paths.values()),
-            source="https://cocodataset.org",
-            attribution="COCO 2014: T.-Y. Lin et al., Microsoft COCO, annotations CC BY 4.0;"
-            " photographs under the licenses of their authors on Flickr",
-            options={
-                "small_object_area_threshold": small_object_area_threshold,
-                "foreground_class_of_interest": foreground_class_of_interest,
-            },
-            upright=False,
-            jpeg_only=True,
-            sha256="image/key/sha256",
-            features=features,
-        )
+        splits = {}
+        for split in NUM_SHARDS:
+            archive = paths[f"{split}2014.zip"]
+            members = {
+                os.path.basename(member): sources.ZipSource(archive, member)
+                for member in archives.list_zip(archive, _IMAGE_LIMITS)
+                if os.path.dirname(member) == f"{split}2014"
+            }
+            annotations = os.path.join(extracted, "annotations", f"instances_{split}2014.json")
+            splits[split] = _split(split, archive, members, annotations, **options)
+        plan = _plan(splits, conversion.inputs_of(paths.values()), options)
         return conversion.run(
             plan, dataset_dir, work, on_bad_image=on_bad_image, max_pixels=max_pixels
         )
+
+
+def build(
+    dataset_dir: str,
+    *,
+    train_image_dir: str,
+    val_image_dir: str,
+    train_annotations_file: str,
+    val_annotations_file: str,
+    small_object_area_threshold: float = 0.005,
+    foreground_class_of_interest: str = "person",
+    on_bad_image: str = "error",
+    max_pixels: int = images.MAX_PIXELS,
+) -> dataset_info.DatasetInfo:
+    """Writes the dataset from unpacked images and annotations in COCO's format.
+
+    Args:
+      dataset_dir: output directory; created if it does not exist.
+      train_image_dir: directory with the training images.
+      val_image_dir: directory with the validation images.
+      train_annotations_file: COCO's annotations of the training images.
+      val_annotations_file: COCO's annotations of the validation images.
+      small_object_area_threshold: as in `convert`.
+      foreground_class_of_interest: as in `convert`.
+      on_bad_image: as in `convert`.
+      max_pixels: as in `convert`.
+
+    Raises:
+      UserError: if a directory cannot be used, the category is not known, or images are bad and
+        `on_bad_image` is "error".
+      RunError: if annotations cannot be read, images are missing, or a file cannot be written.
+    """
+    options = {
+        "small_object_area_threshold": small_object_area_threshold,
+        "foreground_class_of_interest": foreground_class_of_interest,
+    }
+    inputs = {
+        "train": (train_image_dir, train_annotations_file),
+        "val": (val_image_dir, val_annotations_file),
+    }
+    for directory, _ in inputs.values():
+        _ownership.check_apart(dataset_dir=dataset_dir, source_dir=directory)
+    with conversion.work_directory(dataset_dir) as work:
+        splits = {
+            split: _split(
+                split,
+                directory,
+                {name: sources.FileSource(os.path.join(directory, name)) for name in files},
+                annotations,
+                **options,
+            )
+            for split, (directory, annotations) in inputs.items()
+            for files in [os.listdir(directory)]
+        }
+        paths = [item.source.path for split in splits.values() for item in split.items]
+        plan = _plan(splits, conversion.inputs_of(paths), options)
+        return conversion.run(
+            plan, dataset_dir, work, on_bad_image=on_bad_image, max_pixels=max_pixels
+        )
+
+
+def _plan(
+    splits: Mapping[str, conversion.Split], inputs: Sequence[str], options: Mapping[str, Any]
+) -> conversion.Plan:
+    return conversion.Plan(
+        name="visualwakewords",
+        classes=("background", options["foreground_class_of_interest"]),
+        num_channels=3,
+        splits=splits,
+        inputs=inputs,
+        source="https://cocodataset.org",
+        attribution="COCO 2014: T.-Y. Lin et al., Microsoft COCO, annotations CC BY 4.0;"
+        " photographs under the licenses of their authors on Flickr",
+        options=options,
+        upright=False,
+        jpeg_only=True,
+        sha256="image/key/sha256",
+        features=features,
+    )
 
 
 def find_boxes(
@@ -173,21 +239,27 @@ def find_boxes(
 
 
 def _split(
-    split: str, archive: str, annotation_path: str, threshold: float, category: str
+    split: str,
+    place: str,
+    files: Mapping[str, sources.Source],
+    annotations_file: str,
+    small_object_area_threshold: float,
+    foreground_class_of_interest: str,
 ) -> conversion.Split:
-    annotations = _read_annotations(annotation_path)
-    boxes = find_boxes(annotations, threshold, category)
-    members = set(archives.list_zip(archive, _IMAGE_LIMITS))
+    """Returns a split; `place` is the archive or directory of the files, by name."""
+    _checks.in_range(0, 1, small_object_area_threshold=small_object_area_threshold)
+    annotations = _read_annotations(annotations_file)
+    boxes = find_boxes(annotations, small_object_area_threshold, foreground_class_of_interest)
     names = [each["file_name"] for each in annotations["images"]]
-    missing = [name for name in names if f"{split}2014/{name}" not in members]
+    missing = [name for name in names if name not in files]
     if missing:
         raise _checks.RunError(
-            f"{archive} lacks {len(missing)} of the {len(names)} annotated images, such as"
+            f"{place} lacks {len(missing)} of the {len(names)} annotated images, such as"
             f" {missing[0]}. Download it again"
         )
     items = [
         conversion.Item(
-            sources.ZipSource(archive, f"{split}2014/{each['file_name']}"),
+            files[each["file_name"]],
             int(each["id"] in boxes),
             each["file_name"],
             extra=(each["id"], each["height"], each["width"], boxes.get(each["id"], ())),
@@ -237,6 +309,6 @@ def _read_annotations(path: str) -> Annotations:
         return annotations
     except (OSError, ValueError, RecursionError) as error:
         raise _checks.RunError(
-            f"{os.path.basename(path)} in the annotation archive cannot be read:"
-            f" {_json.printable(str(error))[:200]}. Download the archive again"
+            f"The annotations {os.path.basename(path)} cannot be read:"
+            f" {_json.printable(str(error))[:200]}. Download them again"
         ) from error

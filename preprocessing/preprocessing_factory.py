@@ -19,8 +19,7 @@ class PreprocessingSpec:
       module: module of `preprocessing` with `preprocess_for_train` and `preprocess_for_eval`.
       values: what the values of a prepared image are, in words.
       switches: what can be switched off in training: names of arguments of `preprocess_for_train`.
-      always_in_color: whether it gives three channels of pictures with one too, unless one is asked
-        for.
+      always_in_color: whether grayscale images get three channels too, unless one is requested.
       networks: those that were trained with it.
     """
 

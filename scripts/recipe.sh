@@ -2,18 +2,27 @@
 #
 # A recipe reads these environment variables, and the numbers of steps listed in its header:
 #   SOURCE_DIR  directory with the archives of the data and the pretrained checkpoint; default: download them
-#   PYTHON      interpreter with the packages; default: .venv, created by scripts/environment.sh
+#   PYTHON      interpreter with the packages; default: in a checkout .venv, created by environment.sh, else python3
 #   BATCH_SIZE  batch size
 #   IMAGE_SIZE  height and width of the training images; default: the network's
 # Run a recipe again to resume it.
 set -euo pipefail
-ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
-[ -n "${PYTHON:-}" ] || . "$ROOT/scripts/environment.sh" base # without an argument it would see ours
-mkdir -p "${2:-$ROOT/build/$1}"
-DIR="$(cd "${2:-$ROOT/build/$1}" && pwd)"
+SCRIPTS="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+if [ -f "$SCRIPTS/environment.sh" ]; then # a checkout
+  ROOT="$(dirname "$SCRIPTS")"
+  [ -n "${PYTHON:-}" ] || . "$SCRIPTS/environment.sh" base # without an argument it would see ours
+  DIR="${2:-$ROOT/build/$1}"
+  slim() { "$PYTHON" "$ROOT/$1.py" "${@:2}"; }
+  fetch() { PYTHONPATH="$ROOT${PYTHONPATH:+:$PYTHONPATH}" "$PYTHON" -m classifier.checkpoints fetch "$@"; }
+else
+  DIR="${2:-$1}"
+  PYTHON="${PYTHON:-python3}"
+  slim() { "$PYTHON" -P -m "slim.scripts.$1" "${@:2}"; }
+  fetch() { "$PYTHON" -P -m slim.classifier.checkpoints fetch "$@"; }
+fi
+mkdir -p "$DIR"
+DIR="$(cd "$DIR" && pwd)"
 DATA="$DIR/data"
-
-slim() { "$PYTHON" "$ROOT/$1.py" "${@:2}"; }
 
 # get_data DATASET [flags]: downloads and converts a dataset.
 get_data() {
@@ -24,7 +33,7 @@ get_data() {
 
 # get_checkpoint ARCHIVE: downloads a published checkpoint and sets CHECKPOINT to its path.
 get_checkpoint() {
-  CHECKPOINT="$("$PYTHON" "$ROOT/scripts/fetch_checkpoint.py" "$1" "$DIR/pretrained" ${SOURCE_DIR:+"$SOURCE_DIR"})"
+  CHECKPOINT="$(fetch "$1" "$DIR/pretrained" ${SOURCE_DIR:+"--source_dir=$SOURCE_DIR"} | tail -n 1)"
 }
 
 # train RUN STEPS [flags]: trains up to STEPS in DIR/RUN.
@@ -48,6 +57,6 @@ export_and_predict() {
   done
   slim export_inference_graph --checkpoint_path="$DIR/$1" --output_dir="$export" \
     --formats=frozen_pb,saved_model --input_type=encoded_image
-  "$PYTHON" "$ROOT/scripts/try_export.py" "$export" "$DATA" "$2" "$DIR/images"
+  "$PYTHON" "$SCRIPTS/try_export.py" "$export" "$DATA" "$2" "$DIR/images"
   slim predict_image_classifier --checkpoint_path="$DIR/$1" --images="$DIR/images" --top_k=1
 }

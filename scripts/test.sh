@@ -15,7 +15,9 @@ fi
 "$PYTHON" -m ruff check .
 "$PYTHON" -m ruff format --check .
 "$PYTHON" -m mypy
-# One process per core, at most four to limit memory. The tests of a file run in one process, because they share fixtures.
-# Files keep their order: xdist would start those with the most tests first, and leave a few long tests to the end.
-TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-3}" "$PYTHON" -m pytest -n auto --maxprocesses=4 --dist=loadfile \
+# One process more than cores, because tests also wait for processes and disks; at most four to limit memory. The tests
+# of a file run in one process, because they share fixtures. Files keep their order: xdist would start those with the
+# most tests first, and leave a few long tests to the end.
+workers=$(($(getconf _NPROCESSORS_ONLN) + 1))
+TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-3}" "$PYTHON" -m pytest -n "$workers" --maxprocesses=4 --dist=loadfile \
   --no-loadscope-reorder ${marks[@]+"${marks[@]}"} "$@"

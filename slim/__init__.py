@@ -83,6 +83,8 @@ __all__ = [  # noqa: PLE0604 - the tables above are the only source
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return importlib.import_module("slim._version").version()
     if name in _MODULES:
         return importlib.import_module(f"slim.{name}")
     if name in _OF_DATA:

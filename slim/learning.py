@@ -6,6 +6,7 @@ summaries, evaluation) is done by hooks.
 
 import contextlib
 import dataclasses
+import functools
 import math
 import os
 import time
@@ -169,6 +170,8 @@ def train(
         save_interval_steps=save_interval_steps,
         max_nan_restores=max_nan_restores,
     )
+    if callable(batches):
+        batches = functools.lru_cache(maxsize=1)(batches)  # _start and _steps ask for the same ones
     workers = Workers(train_op.strategy)
     lock = TrainDirLock(logdir) if workers.is_chief else contextlib.nullcontext()
     hooks = hooks if workers.is_chief else ()
@@ -280,6 +283,8 @@ def _steps(
     run: Run, batches: Any, steps_per_loop: int, workers: Workers, first_batch: int
 ) -> Iterator[Mapping[str, np.ndarray]]:
     """Runs steps and yields their metrics, until the end of the run or of the data."""
+    if workers.any(run.is_over):
+        return  # without the seconds that creating the input pipeline takes
     dataset = batches(first_batch) if callable(batches) else batches.skip(first_batch)
     iterator = iter(workers.distribute(dataset))
     loss = math.nan
@@ -315,7 +320,7 @@ def _check_finite(first: int, numbers: Mapping[str, np.ndarray], before: float) 
     raise NonFiniteError(
         f"{what} "
         f"(learning rate {numbers['learning_rate'][at]:.3g}, loss {numbers['loss'][at]:.4g}"
-        f"{history}). The last good checkpoint is intact. "
+        f"{history}). Earlier checkpoints are intact. "
         "Likely causes, in this order: a learning rate that is too high (try a tenth, or clip "
         "the gradients), labels or images out of range, an optimizer epsilon that is too small",
         step=first + at,
@@ -330,7 +335,7 @@ def _check_variables(run: Run, done: int) -> None:
             raise NonFiniteError(
                 f"{name} is not finite at step {done}, where the data ended; "
                 f"it went wrong after step {run.step}. "
-                "The last good checkpoint is intact",
+                "Earlier checkpoints are intact",
                 step=run.step,
             )
 

@@ -1,25 +1,15 @@
-"""Which test proves that a flag acts; and docs/flags.md, which is made of it.
+"""Which test proves that a flag acts.
 
-    python -m tests.flags_that_act
-
-writes that page. A new flag is a word in the text behind the test that changes it and sees the
-difference, or a new line with that test.
+A new flag is a word in the text behind the test that changes it and sees the difference, or a new
+line with that test.
 """
 
 import ast
-import pathlib
-import sys
-from collections.abc import Iterator
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
-
-from classifier.config import options
-from tests import flag_readers, source_tree
-from tests.classifier.cli import test_original_flags as originals
+from tests import source_tree
 
 _INPUTS, _FIT = "classifier/inputs", "classifier/training"
 _HOOKS = "classifier/training/hooks"
-PAGE = source_tree.ROOT / "docs" / "flags.md"
 _TRAINING = "classifier/training/test_training_options.py"
 _ACT = "classifier/training/test_flags_act.py"
 _BAD = "end_to_end/test_bad_input.py"
@@ -108,7 +98,7 @@ PROOFS: dict[str, dict[str, str]] = {
         f"{_BATCH_NORM}::test_decay_and_updates_outside_the_trainable_scopes": (
             "batch_norm_decay update_frozen_batch_norm"
         ),
-        f"{_RESOLVE}::test_decay_per_clone_with_sync_replicas_counts_the_aggregated_workers": (
+        f"{_RESOLVE}::test_with_sync_replicas_an_epoch_of_one_clone_is_of_the_workers_that_are_aggregated": (  # noqa: E501
             "sync_replicas replicas_to_aggregate"
         ),
         f"{_RUN}::test_parameter_servers_are_an_error": "num_ps_tasks",
@@ -123,21 +113,19 @@ PROOFS: dict[str, dict[str, str]] = {
         f"{_BAD}::test_starts_from_a_checkpoint_and_trains_one_scope": (
             "checkpoint_path checkpoint_exclude_scopes trainable_scopes"
         ),
-        "end_to_end/test_compute_dtype.py::test_a_short_run_in_float16_says_its_scale": (
-            "compute_dtype"
-        ),
-        "end_to_end/test_resume.py::test_killed_twice_in_one_run": "train_dir",
+        "end_to_end/test_compute_dtype.py::test_float16_run_logs_its_loss_scale": ("compute_dtype"),
+        "end_to_end/test_resume.py::test_resume_after_two_sigkills_is_bit_identical": "train_dir",
         f"{_FIT}/test_backup.py::test_restart_moves_the_previous_run_to_a_backup": "restart",
-        "end_to_end/test_resume.py::test_a_finished_run_says_so": "max_number_of_steps",
-        f"{_VALIDATION}::test_it_evaluates_on_time_and_at_the_end": "eval_every_epochs",
+        "end_to_end/test_resume.py::test_complete_run_stays_unchanged": "max_number_of_steps",
+        f"{_VALIDATION}::test_evaluates_at_each_interval_and_at_the_end": "eval_every_epochs",
         f"{_RUN}::test_eval_split_name_selects_the_split": "eval_split_name",
-        f"{_VALIDATION}::test_early_stopping_ends_the_run_and_holds_when_it_is_called_again": (
+        f"{_VALIDATION}::test_early_stopping_ends_the_run_also_when_it_is_resumed": (
             "early_stopping_patience"
         ),
     },
     "eval_image_classifier": {
         f"{_LIMITS}::test_max_pixels_acts_in_eval": "max_pixels",
-        f"{_VALIDATION}::test_the_numbers_are_those_of_the_evaluation_script": "eval_json",
+        f"{_VALIDATION}::test_metrics_equal_those_of_the_evaluation_script": "eval_json",
         f"{_EVAL}::test_what_is_evaluated": "checkpoint_path dataset_split_name",
         f"{_EVAL}::test_how_many_images": "batch_size max_num_batches",
         f"{_EVAL}::test_another_dataset_and_its_colours": "dataset_name use_grayscale",
@@ -183,7 +171,7 @@ PROOFS: dict[str, dict[str, str]] = {
             "calibration_images"
         ),
         f"{_PIPELINE}::test_exports_and_predicts": "checkpoint_path output_dir",
-        f"{_PIPELINE}::test_the_frozen_graph_answers_by_slims_names": "formats",
+        f"{_PIPELINE}::test_frozen_graph_has_tf_slims_tensor_names": "formats",
     },
     "download_and_convert_data": {
         "datasets/test_flags.py::test_all_options_reach_the_converters": (
@@ -211,44 +199,6 @@ def proofs(script: str) -> dict[str, str]:
     return {flag: test for test, flags in PROOFS[script].items() for flag in flags.split()}
 
 
-def _shown(value: object) -> str:
-    if value == originals.REQUIRED:
-        return "required"
-    return "none" if value is None or value in ((), "") else f"`{options.Option.shown(value)}`"
-
-
-def rows(script: str) -> Iterator[tuple[str, str, str, str, str]]:
-    """Yields flag, original default, ours, where it acts, and the test, of each flag."""
-    config_class, tests, known = (
-        originals.CONFIGS[script],
-        proofs(script),
-        originals.ORIGINAL[script],
-    )
-    modules = flag_readers.readers(script, config_class)
-    for name in options.by_name(config_class):
-        original = _shown(known[name]) if name in known else "-"
-        ours = _shown(originals.default_of(script, name))
-        where = ", ".join(f"`{module}`" for module in modules[name])
-        yield f"`--{name}`", original, ours, where, f"`{tests[name]}`"
-
-
-def render() -> str:
-    """Returns docs/flags.md."""
-    lines = [
-        "# Flags",
-        "",
-        "Every flag of the original's four scripts, and ours: the original's default (`-`: it had",
-        "no such flag), the default here, the modules that read it, and the test below `tests/`",
-        "that shows that it acts. Written by `python -m tests.flags_that_act`; `--help` says what",
-        "each flag means.",
-    ]
-    for script in PROOFS:
-        lines += ["", f"## {script}.py", "", "| flag | original | here | acts in | shown by |"]
-        lines += ["|---|---|---|---|---|"]
-        lines += [f"| {' | '.join(row)} |" for row in rows(script)]
-    return "\n".join(lines) + "\n"
-
-
 def missing(test: str) -> bool:
     """Returns whether there is no such test, `file::name` below tests/."""
     file, _, name = test.partition("::")
@@ -257,7 +207,3 @@ def missing(test: str) -> bool:
         return True
     nodes = ast.walk(source_tree.tree(path))
     return name not in {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
-
-
-if __name__ == "__main__":
-    PAGE.write_text(render(), encoding="utf-8")

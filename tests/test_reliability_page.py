@@ -9,7 +9,7 @@ PAGE = source_tree.ROOT / "docs" / "reliability.md"
 
 def test_page_lists_each_failure_with_a_test():
     lines = re.findall(r"^\| (\d+) \|.*\| `([^`]+)` \|$", PAGE.read_text("utf-8"), re.MULTILINE)
-    assert [int(number) for number, _ in lines] == [*range(1, 23), *range(36, 44)]
+    assert [int(number) for number, _ in lines] == [*range(1, 23), *range(36, 45)]
 
 
 def test_each_test_named_on_the_page_exists():

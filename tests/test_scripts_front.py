@@ -49,7 +49,7 @@ def run_script(folder, script, *arguments):
 def test_help_does_not_load_tensorflow(tmp_path, script):
     code, out, err, tensorflow = run_script(tmp_path, script, "--help")
     assert (code, err, tensorflow) == (0, "", False)
-    assert f"usage: {script} " in out
+    assert f"Usage: {script} " in out
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ else:
 """
 NUMBERS = [signal.SIGHUP, signal.SIGINT, signal.SIGTERM]
 CONVERT = "download_and_convert_data"
+FETCH = "classifier.checkpoints fetch"
 
 
 @pytest.fixture
@@ -49,15 +50,14 @@ def flags(tmp_path):
         "predict_image_classifier": [checkpoint, f"--images={tmp_path}"],
         CONVERT: ["--dataset_name=digits", f"--dataset_dir={tmp_path}/new"],
         "classifier.checkpoints": ["inspect", checkpoint],
-        "fetch_checkpoint": ["inception_v1_2016_08_28.tar.gz", f"{tmp_path}/new"],
+        FETCH: ["fetch", "inception_v1_2016_08_28.tar.gz", f"{tmp_path}/new"],
     }
 
 
 def path_of(script):
-    if script == "classifier.checkpoints":
-        return script
-    folder = "scripts" if script == "fetch_checkpoint" else ""
-    return str(source_tree.ROOT / folder / f"{script}.py")
+    if script.startswith("classifier.checkpoints"):
+        return "classifier.checkpoints"
+    return str(source_tree.ROOT / f"{script}.py")
 
 
 def stopped_at(module, number, script, arguments):
@@ -83,7 +83,7 @@ def stopped_at(module, number, script, arguments):
         ("predict_image_classifier", "tensorflow"),
         (CONVERT, "tensorflow"),
         ("classifier.checkpoints", "tensorflow"),
-        ("fetch_checkpoint", "classifier.front_door"),
+        (FETCH, "classifier.cli.front_door"),
     ],
 )
 def test_signal_during_the_imports_ends_a_script_in_a_line(tmp_path, flags, script, module):
@@ -99,7 +99,7 @@ def test_signal_during_the_imports_ends_a_script_in_a_line(tmp_path, flags, scri
 @pytest.mark.parametrize(
     "script, module",
     [
-        ("fetch_checkpoint", "nets.published"),
+        (FETCH, "nets.published"),
         pytest.param("eval_image_classifier", "classifier.evaluating", marks=pytest.mark.slow),
         pytest.param("train_image_classifier", "classifier.training", marks=pytest.mark.slow),
         pytest.param("export_inference_graph", "classifier.exporting", marks=pytest.mark.slow),

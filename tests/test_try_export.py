@@ -29,10 +29,10 @@ def test_existing_other_file_is_not_replaced(write_new, tmp_path):
     (tmp_path / "2.png").symlink_to("nowhere")
     (tmp_path / "3.png").mkdir()
     with unchanged(tmp_path):
-        with pytest.raises(SystemExit, match=r"0\.png exists and is another image: move it away"):
+        with pytest.raises(SystemExit, match=r"0\.png exists and is another image. Move it away"):
             write_new(str(tmp_path / "0.png"), b"image")
         for number in (1, 2, 3):
-            with pytest.raises(SystemExit, match="exists and is not a regular file: move it away"):
+            with pytest.raises(SystemExit, match="exists and is not a regular file. Move it away"):
                 write_new(str(tmp_path / f"{number}.png"), b"image")
 
 

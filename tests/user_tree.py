@@ -165,12 +165,12 @@ class Entry(NamedTuple):
 
 def snapshot(root: pathlib.Path) -> dict[str, Entry]:
     """Returns the entries below a directory by their paths; links are not followed."""
-    found = {}
+    entries = {}
     for parent, directories, files in os.walk(root):
         for name in (*directories, *files):
             path = os.path.join(parent, name)
-            found[os.path.relpath(path, root)] = _entry(path)
-    return found
+            entries[os.path.relpath(path, root)] = _entry(path)
+    return entries
 
 
 def _entry(path: str) -> Entry:
@@ -188,7 +188,10 @@ def _entry(path: str) -> Entry:
 
 
 def differences(
-    before: dict[str, Entry], after: dict[str, Entry], allowed: Iterable[str] = ()
+    before: dict[str, Entry],
+    after: dict[str, Entry],
+    allowed: Iterable[str] = (),
+    allowed_names: Iterable[str] = (),
 ) -> list[str]:
     """Returns a line for each entry that was added, removed or changed.
 
@@ -196,11 +199,13 @@ def differences(
       before: a snapshot.
       after: a later one.
       allowed: patterns of the paths that may differ, with all below them.
+      allowed_names: patterns of the names that may be added anywhere, with all below them.
     """
     lines = []
     for path in sorted({*before, *after}):
         parents = [path, *map(str, pathlib.PurePath(path).parents)]
-        if any(fnmatchcase(each, pattern) for each in parents for pattern in allowed):
+        new_names = [os.path.basename(each) for each in parents if each not in before]
+        if _matches(parents, allowed) or _matches(new_names, allowed_names):
             continue
         if path not in after:
             lines.append(f"removed: {path!r}")
@@ -211,3 +216,7 @@ def differences(
             changes = [f"{name} {old} -> {new}" for name, old, new in pairs if old != new]
             lines += [f"changed: {path!r}: {', '.join(changes)}"] * bool(changes)
     return lines
+
+
+def _matches(paths: Iterable[str], patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(path, pattern) for path in paths for pattern in patterns)

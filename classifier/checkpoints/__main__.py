@@ -1,66 +1,52 @@
-"""Looks into checkpoints, compares them with networks, and converts them.
+"""Inspects, compares, converts and fetches checkpoints.
 
-usage: python -m classifier.checkpoints COMMAND [--flag=value ...]
+Usage: python -m classifier.checkpoints COMMAND [--flag=value ...]
 
   inspect   lists the variables: network, optimizer slots, moving averages, global step
-  diff      says what a checkpoint has and lacks for a network, and which flags to add
-  convert   writes the network's variables as .weights.h5 of Keras, or as a checkpoint
+  diff      compares a checkpoint with a network and suggests flags to train from it
+  convert   writes the network's variables to a Keras .weights.h5 file or a checkpoint
+  fetch     downloads and unpacks a published checkpoint
 
-Each command has a --help of its own.
+Run COMMAND --help for the flags of a command.
 """
 
+import importlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from classifier.cli import stopping
 
-if TYPE_CHECKING:
-    from classifier.config.checkpoints import ConvertConfig, DiffConfig, InspectConfig
-
 
 class _Command(NamedTuple):
-    config_class: str
-    run: Callable[[Any], None]
+    config_class: str  # in `classifier.config.checkpoints`
     description: str
-
-
-def _inspect(config: "InspectConfig") -> None:
-    from classifier.checkpoints import commands  # after the flags: it loads TensorFlow
-
-    commands.inspect(config)
-
-
-def _diff(config: "DiffConfig") -> None:
-    from classifier.checkpoints import commands
-
-    commands.diff(config)
-
-
-def _convert(config: "ConvertConfig") -> None:
-    from classifier.checkpoints import commands
-
-    commands.convert(config)
+    module: str = "commands"
+    needs_tensorflow: bool = True
 
 
 COMMANDS: Mapping[str, _Command] = {
-    "inspect": _Command("InspectConfig", _inspect, "Lists the variables of a checkpoint."),
+    "inspect": _Command("InspectConfig", "Lists the variables of a checkpoint."),
     "diff": _Command(
-        "DiffConfig", _diff, "Compares a checkpoint with a network, and names the flags to add."
+        "DiffConfig", "Compares a checkpoint with a network and suggests flags to add."
     ),
     "convert": _Command(
-        "ConvertConfig",
-        _convert,
-        "Writes the network's variables in a checkpoint to another format.",
+        "ConvertConfig", "Converts the network's variables in a checkpoint to another format."
+    ),
+    "fetch": _Command(
+        "FetchConfig",
+        "Downloads and unpacks a published checkpoint, and prints its path on the last line.",
+        module="fetch",
+        needs_tensorflow=False,
     ),
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command that `argv` (default: `sys.argv`) names; returns its exit code."""
+    """Runs the command in `argv` (default: `sys.argv`) and returns its exit code."""
     name, *rest = (sys.argv if argv is None else argv)[1:] or ["--help"]
     with stopping.before_work("checkpoints"):  # the imports take a while
-        from classifier.cli import flags
+        from classifier.cli import flags, versions
         from classifier.cli.exit_codes import ExitCode
         from classifier.config import checkpoints as configs
         from slim import _checks
@@ -68,14 +54,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         if name in ("--help", "-help", "-h"):
             print((__doc__ or "").strip())
             return ExitCode.DONE
+        if name == "--version":
+            print(f"checkpoints: {versions.summary()}")
+            return ExitCode.DONE
         try:
             command = COMMANDS[_checks.one_of("command", name, COMMANDS)]
         except _checks.UserError as error:
             print(f"checkpoints: {error}", file=sys.stderr)
             return ExitCode.WRONG_USE
         config_class = getattr(configs, command.config_class)
+
+        def run(config: Any) -> None:
+            # Imported late: `commands` loads TensorFlow.
+            module = importlib.import_module(f".{command.module}", __package__)
+            output = getattr(module, name)(config)
+            if output is not None:
+                print(output)
+
         program = [f"checkpoints {name}", *rest]
-        return flags.main(config_class, command.run, command.description, program)
+        return flags.main(
+            config_class,
+            run,
+            command.description,
+            program,
+            needs_tensorflow=command.needs_tensorflow,
+        )
 
 
 if __name__ == "__main__":

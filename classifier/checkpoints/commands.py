@@ -1,6 +1,5 @@
-"""What `python -m classifier.checkpoints` does: list, compare with a network, convert."""
+"""The commands of `python -m classifier.checkpoints`: inspect, diff and convert."""
 
-import difflib
 import glob
 import math
 import os
@@ -8,22 +7,29 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from classifier.checkpoints import keras_weights, mismatch
-from classifier.checkpoints.matching import Network, Variables, advice, compare, guess_network
+from classifier.checkpoints.matching import (
+    Network,
+    Variables,
+    advice,
+    compare,
+    guess_network,
+    num_expected,
+)
 from classifier.checkpoints.names import KINDS, NETWORK, STEP, kind_of, optimizers_of
 from classifier.checkpoints.sources import open_checkpoint, open_source
 from classifier.config.checkpoints import ConvertConfig, DiffConfig, InspectConfig
 from slim import _checks, _ownership, checkpoints
 from slim.checkpoints import RestoreReport, SavedVariable
 
-# Names of a list that `diff` prints.
-_MOST = 20
+# Maximum length of a list that `diff` prints.
+_MAX_LISTED = 20
 
 
 def inspect(config: InspectConfig) -> None:
-    """Prints the variables of a checkpoint, grouped, and their number.
+    """Prints the variables of a checkpoint by kind, with the size of each group.
 
     Args:
-      config: the options of `inspect`.
+      config: options of `inspect`.
     """
     source = open_source(config.checkpoint_path)
     saved = source.variables()
@@ -37,10 +43,10 @@ def inspect(config: InspectConfig) -> None:
     print()
     for kind, names in _by_kind(saved).items():
         optimizers = optimizers_of(names)
-        of = f" of {', '.join(optimizers)}" if optimizers else ""
+        owner = f" of {', '.join(optimizers)}" if optimizers else ""
         step = f", {int(source.get(names[0]))}" if kind == STEP else ""
-        print(_total(_plural(kind) + of, [saved[name] for name in names]) + step)
-    print(_total("in all", list(saved.values())))
+        print(_total(_plural(kind) + owner, [saved[name] for name in names]) + step)
+    print(_total("total", list(saved.values())))
 
 
 def _by_kind(names: Iterable[str]) -> dict[str, list[str]]:
@@ -50,20 +56,20 @@ def _by_kind(names: Iterable[str]) -> dict[str, list[str]]:
     return {kind: members for kind, members in kinds.items() if members}
 
 
-def _total(what: str, variables: Sequence[SavedVariable]) -> str:
+def _total(title: str, variables: Sequence[SavedVariable]) -> str:
     sizes = [math.prod(variable.shape) for variable in variables]
     size = sum(n * variable.dtype.size for n, variable in zip(sizes, variables, strict=True))
-    return f"{what}: {len(variables)}, {sum(sizes):,} numbers, {size / 2**20:,.1f} MiB"
+    return f"{title}: {len(variables)}, {sum(sizes):,} values, {size / 2**20:,.1f} MiB"
 
 
 def diff(config: DiffConfig) -> None:
-    """Prints what a checkpoint has and lacks for a network, and the flags that follow from it.
+    """Prints how a checkpoint differs from a network, and flags to train from it.
 
     Args:
-      config: the options of `diff`.
+      config: options of `diff`.
 
     Raises:
-      UserError: if nobody says what the network is.
+      UserError: if the network is not specified.
     """
     source = open_checkpoint(config.checkpoint_path)
     saved = source.variables()
@@ -73,17 +79,17 @@ def diff(config: DiffConfig) -> None:
 
 
 def _differences(report: RestoreReport, saved: Variables, network: Network) -> Iterator[str]:
-    wanted = len(report.restored) + len(report.mismatched) + len(report.missing)
+    total = num_expected(report)
     yield f"{report.prefix} and {network.name} with {network.num_classes} classes:"
-    yield f"matched {len(report.restored)} of {wanted} variables"
+    yield f"matched {len(report.restored)} of {total} variables"
     unused = [n for n in report.unused if kind_of(n) == NETWORK]
     yield from _list("mismatched", map(str, report.mismatched))
-    yield from _list("missing", _with_near(report.missing, unused))
+    yield from _list("missing", _with_similar(report.missing, unused))
     yield from _list("unused", unused)
     others = Counter(map(kind_of, report.unused))
     del others[NETWORK]
     if others:
-        yield f"besides: {_counted(others)}"
+        yield f"not part of the network: {_counted(others)}"
     yield guess_network(report, saved, network) or advice(report, network.spec.heads)
 
 
@@ -91,16 +97,15 @@ def _list(title: str, lines: Iterable[str]) -> Iterator[str]:
     lines = list(lines)
     if lines:
         yield f"{title} {len(lines)}:"
-        yield from (f"  {line}" for line in lines[:_MOST])
-        if len(lines) > _MOST:
-            yield f"  ... ({len(lines) - _MOST} more)"
+        yield from (f"  {line}" for line in lines[:_MAX_LISTED])
+        if len(lines) > _MAX_LISTED:
+            yield f"  ... ({len(lines) - _MAX_LISTED} more)"
 
 
-def _with_near(missing: Sequence[str], unused: Sequence[str]) -> Iterator[str]:
-    """Yields each name with the nearest that the checkpoint has, as far as they are printed."""
+def _with_similar(missing: Sequence[str], unused: Sequence[str]) -> Iterator[str]:
+    """Yields the missing names, each printed one with a similar name in the checkpoint."""
     for number, name in enumerate(missing):
-        near = difflib.get_close_matches(name, unused, n=1, cutoff=0.8) if number < _MOST else []
-        yield f"{name} (it has {near[0]})" if near else name
+        yield mismatch.with_similar(name, unused) if number < _MAX_LISTED else name
 
 
 def _counted(kinds: Counter[str]) -> str:
@@ -114,15 +119,15 @@ def _plural(kind: str) -> str:
 
 
 def convert(config: ConvertConfig) -> None:
-    """Writes the network's variables in a checkpoint to another file, bit for bit.
+    """Writes the network's variables in a checkpoint to another file, unchanged.
 
     Args:
-      config: the options of `convert`.
+      config: options of `convert`.
 
     Raises:
-      UserError: if a variable of the network is missing or has another shape, or something else
-        than an earlier result has the name of the output.
-      RunError: if a file cannot be read or written; nothing half-written is left.
+      UserError: if a variable of the network is missing or has another shape, or if `output`
+        exists and was not written by this command.
+      RunError: if a file cannot be read or written; no partial output remains.
     """
     source = open_checkpoint(config.checkpoint_path)
     _check_output(config.output, source.prefix)
@@ -133,7 +138,7 @@ def convert(config: ConvertConfig) -> None:
         raise _checks.UserError(mismatch.for_conversion(report, saved, network))
     names = list(report.restored)
     if any(kind_of(name) == NETWORK for name in report.unused):
-        # Heads that only training has; what else there is belongs to no network of this name.
+        # Training-only heads; any other unused variable is not part of this network.
         training = network.variables(is_training=True)
         names += [name for name in report.unused if name in training]
     values = {name: source.get(name) for name in names}
@@ -142,23 +147,25 @@ def convert(config: ConvertConfig) -> None:
     else:
         checkpoints.save(config.output, values)
     print(f"Wrote {len(values)} variables of {network.name} to {config.output}")
-    left = Counter(kind_of(name) for name in saved if name not in values)
-    if left:
-        print(f"Left out: {_counted(left)}")
+    skipped = Counter(kind_of(name) for name in saved if name not in values)
+    if skipped:
+        print(f"Skipped: {_counted(skipped)}")
 
 
 def _check_output(output: str, source: str) -> None:
-    """Checks that nothing but an earlier result is replaced; a checkpoint never is."""
+    """Checks that only an earlier weights file is replaced; checkpoints never are."""
     advice = "Use another --output"
     if os.path.realpath(output) == os.path.realpath(source):
         raise _checks.UserError(f"--output={output!r} is the checkpoint to convert. {advice}")
     if output.endswith(keras_weights.SUFFIX):
-        _ownership.check_output(output, "output", "a file of Keras weights", keras_weights.is_one)
+        _ownership.check_output(
+            output, "output", "a Keras weights file", keras_weights.is_weights_file
+        )
         return
     suffixes = ("", ".index", ".meta", ".data-*")
     existing = [path for each in suffixes for path in glob.glob(glob.escape(output) + each)]
     if existing or os.path.lexists(output):
         raise _checks.UserError(
-            f"--output={output!r} is a checkpoint already, which is never replaced. {advice}, or"
-            " move it away"
+            f"--output={output!r} is an existing checkpoint, which is never replaced. {advice},"
+            " or move the checkpoint"
         )

@@ -1,9 +1,8 @@
 """Slim's variables in a `.weights.h5` file of Keras 3, written and read by Keras itself.
 
-The file holds a Keras model with one layer per slim scope, called as the scope with dots for
-slashes, and each weight under its own name: `InceptionV3/Conv2d_1a_3x3/weights` is the weight
-`weights` of the layer `InceptionV3.Conv2d_1a_3x3`. h5py, which comes with Keras, is used to list a
-file without a model.
+The file holds a Keras model with one layer per slim scope. A layer's name is the scope with dots
+instead of slashes: `InceptionV3/Conv2d_1a_3x3/weights` is the weight `weights` of the layer
+`InceptionV3.Conv2d_1a_3x3`. h5py, a dependency of Keras, lists the contents without a model.
 """
 
 import os
@@ -18,11 +17,11 @@ from slim import _checks, _paths
 from slim.checkpoints import SavedVariable
 
 SUFFIX = ".weights.h5"
-_HEADER_BYTES = 8192  # about what a file needs, and a variable's layer
+_HEADER_BYTES = 8192  # estimated overhead per file, and per variable
 
 
 class _Scope(tf.keras.layers.Layer):
-    """The variables of one scope, by their leaf names."""
+    """The variables of one scope, by leaf name."""
 
     def __init__(self, name: str, variables: Mapping[str, SavedVariable]) -> None:
         super().__init__(name=name, trainable=False)
@@ -44,7 +43,7 @@ class _Scope(tf.keras.layers.Layer):
 
 
 class _Scopes(tf.keras.Model):
-    """A model that only holds variables, by slim's names."""
+    """A model that only holds variables, by slim name."""
 
     def __init__(self, variables: Mapping[str, SavedVariable]) -> None:
         super().__init__(name="slim")
@@ -53,17 +52,17 @@ class _Scopes(tf.keras.Model):
             scope, _, leaf = name.rpartition("/")
             scopes.setdefault(scope.replace("/", "."), {})[leaf] = variable
         for name, leaves in scopes.items():
-            # The attribute's name is the one that Keras writes the layer under.
+            # Keras saves the layer under the name of this attribute.
             setattr(self, name, _Scope(name, leaves))
         self.built = True
 
     def __dir__(self) -> list[str]:
-        # Keras saves what is listed here, in alphabetical order; it would come upon `layers` before
-        # it came upon the scopes that begin with a later letter, and call them by number.
+        # Keras saves these attributes in alphabetical order. It would reach `layers` before the
+        # scopes that sort after it, and save those by index.
         return [name for name in super().__dir__() if name != "layers"]
 
     def by_name(self) -> dict[str, Any]:
-        """Returns the weights by slim's names; an attribute would make them the model's own."""
+        """Returns the weights by slim name; an attribute would add them to the model itself."""
         return {
             f"{layer.name.replace('.', '/')}/{leaf}": weight
             for layer in self.layers
@@ -72,21 +71,21 @@ class _Scopes(tf.keras.Model):
 
 
 class WeightsFile:
-    """The variables in a file that `save` wrote, by slim's names.
+    """The variables in a file that `save` wrote, by slim name.
 
     Attributes:
-      prefix: path of the file, called as a checkpoint's.
+      prefix: path of the file; the name is that of `Source`.
 
     Raises:
-      UserError: if the file is not there, or is of a Keras model that knows no slim names.
+      UserError: if the file does not exist or has no slim names.
       RunError: if the file is damaged.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.prefix = os.fspath(path)
         if not os.path.isfile(self.prefix):
-            raise _checks.UserError(f"There is no file {self.prefix}")
-        self._variables = _contents(self.prefix)
+            raise _checks.UserError(f"File not found: {self.prefix}")
+        self._variables = _read_variables(self.prefix)
         self._values: dict[str, np.ndarray] = {}
 
     def variables(self) -> dict[str, SavedVariable]:
@@ -110,14 +109,14 @@ class WeightsFile:
 
 
 def save(path: str | os.PathLike[str], values: Mapping[str, np.ndarray]) -> None:
-    """Writes variables to a `.weights.h5` file, whole or not at all.
+    """Writes variables to a `.weights.h5` file atomically.
 
     Args:
-      path: of the file; its folder is made if need be.
-      values: by slim's names.
+      path: output path; missing directories are created.
+      values: values by slim name.
 
     Raises:
-      RunError: if the disk is full or fails.
+      RunError: if the file cannot be written.
     """
     model = _Scopes({n: SavedVariable(v.shape, tf.as_dtype(v.dtype)) for n, v in values.items()})
     for name, weight in model.by_name().items():
@@ -138,7 +137,7 @@ def save(path: str | os.PathLike[str], values: Mapping[str, np.ndarray]) -> None
         raise _checks.RunError(f"Could not save {path}: {error.strerror or error}") from error
 
 
-def is_one(path: str | os.PathLike[str]) -> bool:
+def is_weights_file(path: str | os.PathLike[str]) -> bool:
     """Returns whether a file holds slim's variables."""
     try:
         return bool(WeightsFile(path).variables())
@@ -146,36 +145,37 @@ def is_one(path: str | os.PathLike[str]) -> bool:
         return False
 
 
-def _contents(path: str) -> dict[str, SavedVariable]:
-    """Returns the variables of a file, sorted by name."""
-    found: dict[str, SavedVariable] = {}
-    strange: list[str] = []
+def _read_variables(path: str) -> dict[str, SavedVariable]:
+    """Returns the variables in a file, sorted by name."""
+    variables: dict[str, SavedVariable] = {}
+    unknown: list[str] = []
 
-    def visit(place: str, item: Any) -> None:
+    def visit(path: str, item: Any) -> None:
         if not isinstance(item, h5py.Dataset):
             return
-        parts = place.split("/")
+        parts = path.split("/")
         layer, leaf = parts[0], parts[-1]
         if len(parts) != 3 or parts[1] != "vars" or leaf.isdigit():
-            strange.append(place)
+            unknown.append(path)
         name = f"{layer.replace('.', '/')}/{leaf}"
-        # Keras writes bfloat16, which HDF5 does not know, as bytes beside the type's name.
+        # HDF5 has no bfloat16: Keras writes bytes, and the dtype as an attribute.
         dtype = tf.as_dtype(item.attrs.get("dtype", item.dtype))
-        found[name] = SavedVariable(tuple(item.shape), dtype)
+        variables[name] = SavedVariable(tuple(item.shape), dtype)
 
     try:
         with h5py.File(path, "r") as file:
             file.visititems(visit)
     except (OSError, RuntimeError, TypeError, ValueError, KeyError) as error:
         raise _damaged(path, error) from error
-    if strange or not found:
+    if unknown or not variables:
         raise _checks.UserError(
-            f"{path} holds {strange[0] if strange else 'no variable'}: it is not a file of slim's "
-            "variables, which `python -m classifier.checkpoints convert` writes"
+            f"{path} is not a weights file with slim's names: it contains"
+            f" {unknown[0] if unknown else 'no variables'}."
+            " `python -m classifier.checkpoints convert` writes such files"
         )
-    return dict(sorted(found.items()))
+    return dict(sorted(variables.items()))
 
 
 def _damaged(path: str, error: Exception) -> _checks.RunError:
     reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-    return _checks.RunError(f"{path} is damaged or is no HDF5 file: {reason}")
+    return _checks.RunError(f"{path} is damaged or not an HDF5 file: {reason}")

@@ -1,32 +1,32 @@
-"""Checkpoints compared with networks: what matches, whose they look like, which flags to add."""
+"""Compares checkpoints with networks: matching variables, likely networks, flags to add."""
 
 from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
 import slim
-from classifier.checkpoints.names import head_classes, heads_of, networks_with, scopes_of
+from classifier.checkpoints.names import describe_scopes, head_classes, heads_of, networks_with
 from classifier.checkpoints.sources import OpenedCheckpoint
+from classifier.config import problems
 from classifier.config.checkpoints import DiffConfig
 from classifier.model_info import ModelInfo
 from nets import nets_factory
-from slim import _checks
 from slim.checkpoints import Mismatch, RestoreReport, SavedVariable, Source
 
 Variables = Mapping[str, SavedVariable]
 
-# A checkpoint with a smaller share of a network's variables is likely another network's.
-ALIKE = 0.8
+# A checkpoint with a smaller fraction of a network's variables is likely of another network.
+MIN_MATCHING = 0.8
 _FRAMES = 16
 
 
 class Network:
-    """A network of so many classes.
+    """A network with a number of classes.
 
     Attributes:
-      name: in `nets_factory.NETWORKS`.
+      name: key in `nets_factory.NETWORKS`.
       num_classes: length of the logits.
-      spec: its row of that table.
+      spec: its row in that table.
     """
 
     def __init__(self, name: str, num_classes: int, info: ModelInfo | None = None) -> None:
@@ -39,22 +39,23 @@ class Network:
 
     @classmethod
     def of(cls, config: DiffConfig, checkpoint: OpenedCheckpoint) -> "Network":
-        """Returns the network that the options, model_info.json or the checkpoint's head say.
+        """Returns the network set by the options, model_info.json, or the checkpoint's head.
 
         Args:
-          config: the options.
-          checkpoint: the checkpoint.
+          config: command options.
+          checkpoint: checkpoint to compare with.
 
         Raises:
-          UserError: if neither the options nor model_info.json name the network.
+          UserError: if neither the options nor model_info.json specify the network.
         """
         info, saved = checkpoint.info, checkpoint.variables()
         name = config.model_name or (info.model_name if info else None)
         if name is None:
-            likely = scopes_of(_shapes(saved))
-            raise _checks.UserError(
-                "model_name is required: there is no model_info.json beside the checkpoint"
-                + (f". {likely}" if likely else "")
+            likely = describe_scopes(_shapes(saved))
+            raise problems.error(
+                "{} is required: there is no model_info.json next to the checkpoint{}",
+                problems.named("model_name"),
+                f". {likely}" if likely else "",
             )
         own = info if info and info.model_name == name else None
         num_classes = config.num_classes or (own.num_classes if own else None)
@@ -62,18 +63,18 @@ class Network:
 
     @classmethod
     def in_checkpoint(cls, name: str, saved: Variables) -> "Network":
-        """Returns a network with as many classes as the checkpoint's head has."""
+        """Returns a network with the number of classes in the checkpoint's head."""
         return cls(name, _classes_in(saved, name))
 
     def variables(self, is_training: bool = False) -> dict[str, SavedVariable]:
-        """Returns shape and type of the network's variables, in the order of creation.
+        """Returns shape and dtype of the network's variables, in order of creation.
 
         Args:
-          is_training: whether to add the heads that only training has.
+          is_training: whether to include training-only heads.
         """
         network = nets_factory.get_network_fn(self.name, self.num_classes, is_training=is_training)
         store = slim.VariableStore(seed=0)
-        # In a graph the variables cost no memory.
+        # Variables in a graph use no memory.
         with tf.Graph().as_default(), store.as_default():
             network(tf.zeros([2, *self._image_shape]))
         return {
@@ -83,72 +84,79 @@ class Network:
         }
 
 
-def compare(source: Source, wanted: Variables) -> RestoreReport:
-    """Returns which of the variables wanted a checkpoint has, and in which shape.
+def compare(source: Source, expected: Variables) -> RestoreReport:
+    """Compares the variables of a checkpoint with those of a network.
 
     Args:
-      source: the checkpoint.
-      wanted: name -> shape and type.
+      source: checkpoint.
+      expected: name -> shape and dtype of the network's variables.
     """
     saved = source.variables()
-    present = [name for name in wanted if name in saved]
-    differing = [name for name in present if saved[name].shape != wanted[name].shape]
+    present = [name for name in expected if name in saved]
+    differing = [name for name in present if saved[name].shape != expected[name].shape]
     return RestoreReport(
         prefix=source.prefix,
         restored=tuple(name for name in present if name not in differing),
-        missing=tuple(name for name in wanted if name not in saved),
-        mismatched=tuple(Mismatch(name, saved[name], wanted[name]) for name in differing),
-        unused=tuple(name for name in saved if name not in wanted),
+        missing=tuple(name for name in expected if name not in saved),
+        mismatched=tuple(Mismatch(name, saved[name], expected[name]) for name in differing),
+        unused=tuple(name for name in saved if name not in expected),
     )
 
 
 def guess_network(report: RestoreReport, saved: Variables, network: Network) -> str:
-    """Returns a sentence on whose a checkpoint is, if it hardly is the network's; else nothing.
+    """Returns a sentence on the likely network of a checkpoint; empty if it mostly matches.
 
     Args:
-      report: what the checkpoint has and lacks for the network.
-      saved: its variables.
-      network: the network.
+      report: comparison of the checkpoint with `network`.
+      saved: variables of the checkpoint.
+      network: expected network.
     """
-    wanted = len(report.restored) + len(report.mismatched) + len(report.missing)
-    if len(report.restored) > ALIKE * wanted:
+    total = num_expected(report)
+    if len(report.restored) > MIN_MATCHING * total:
         return ""
     candidates = networks_with(_shapes(saved))
-    best, matching, total = "", 0, 0
+    best, best_matching, best_total = "", 0, 0
     for name in candidates:
         if name == network.name:
             continue
-        theirs = Network.in_checkpoint(name, saved).variables()
-        same = sum(n in saved and saved[n].shape == wants.shape for n, wants in theirs.items())
-        if same > ALIKE * len(theirs) and same > matching:
-            best, matching, total = name, same, len(theirs)
+        expected = Network.in_checkpoint(name, saved).variables()
+        matching = sum(n in saved and saved[n].shape == var.shape for n, var in expected.items())
+        if matching > MIN_MATCHING * len(expected) and matching > best_matching:
+            best, best_matching, best_total = name, matching, len(expected)
     if best:
-        return f"This checkpoint looks like {best} ({matching} of {total} variables match)"
+        return (
+            f"This checkpoint looks like {best} ({best_matching} of {best_total} variables match)"
+        )
     if network.name not in candidates:
-        return scopes_of(_shapes(saved))
-    if len(report.mismatched) > wanted / 2:
-        return f"Most shapes differ: it is likely of another width of {network.name}"
+        return describe_scopes(_shapes(saved))
+    if len(report.mismatched) > total / 2:
+        return f"Most shapes differ: likely {network.name} with another width"
     return ""
 
 
 def advice(report: RestoreReport, heads: Sequence[str]) -> str:
-    """Returns which flags let training start from a checkpoint.
+    """Returns the flags that allow training to start from a checkpoint, as a sentence.
 
     Args:
-      report: what it has and lacks.
-      heads: the scopes of the network's variables that depend on the number of classes.
+      report: comparison of the checkpoint with the network.
+      heads: scopes of the network's variables that depend on the number of classes.
     """
     differing = [mismatch.name for mismatch in report.mismatched]
     scopes = heads_of([*differing, *report.missing], heads)
-    left = [n for n in differing if not heads_of([n], heads)]
-    scopes += sorted({name.rpartition("/")[0] for name in left})
+    others = [name for name in differing if not heads_of([name], heads)]
+    scopes += sorted({name.rpartition("/")[0] for name in others})
     flags = [f"--checkpoint_exclude_scopes={','.join(scopes)}"] if scopes else []
     covered = [n for n in report.missing if heads_of([n], scopes)]
     if len(covered) < len(report.missing):
         flags.append("--ignore_missing_vars")
     if not flags:
-        return "It fits: no flag is needed"
+        return "All variables match: no flags needed"
     return f"To train from it, add {' '.join(flags)}"
+
+
+def num_expected(report: RestoreReport) -> int:
+    """Returns the number of variables that the network of a comparison has."""
+    return len(report.restored) + len(report.mismatched) + len(report.missing)
 
 
 def _classes_in(saved: Variables, name: str) -> int:

@@ -1,6 +1,6 @@
-"""What the names in a checkpoint tell: the kind of a variable, and whose network it is.
+"""What names in a checkpoint reveal: the kind of a variable, and the likely network.
 
-No TensorFlow here, and no network is built.
+This module does not load TensorFlow and builds no network.
 """
 
 import functools
@@ -14,20 +14,20 @@ NETWORK, SLOT, AVERAGE, STEP = "network variable", "optimizer slot", "moving ave
 RANGE = "quantization range"
 KINDS = (NETWORK, SLOT, AVERAGE, RANGE, STEP)
 
-# Of slim's own optimizers, and of others that the original's users trained with.
+# Slots of slim's optimizers, and of others used with TF-Slim.
 _SLOT = re.compile(
     r"(/|^)(Adadelta|Adagrad|AdagradDA|Adam|AdaMax|Ftrl|LARS|Momentum|RMSProp)(_\d+)?$"
     r"|/(AdamW|Lamb|Lion|Muon|Adafactor)_(momentum|velocity|rows|columns)$"
     r"|^beta[12]_power(_\d+)?$|^Adafactor_step$"
 )
-# Of ours, and of the original's training with quantization.
+# Ranges written by slim and by TF-Slim's quantized training.
 _RANGE = re.compile(r"/(act|weights)_quant/(min|max)$")
-# Written by tf.train.Checkpoint: names are paths through Python objects, not those of variables.
+# Written by tf.train.Checkpoint, whose names are paths through Python objects.
 _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
 
 def kind_of(name: str) -> str:
-    """Returns what a variable is, by its name: one of the constants of this module."""
+    """Returns the kind of a variable by its name: one of `KINDS`."""
     if name == "global_step":
         return STEP
     if _SLOT.search(name):
@@ -39,13 +39,15 @@ def kind_of(name: str) -> str:
 
 def optimizers_of(names: Iterable[str]) -> list[str]:
     """Returns the optimizers whose slots are among the names."""
-    found = (match for name in names if (match := _SLOT.search(name)))
-    return sorted({match[2] or match[4] for match in found} - {None})
+    matches = (match for name in names if (match := _SLOT.search(name)))
+    return sorted({match[2] or match[4] for match in matches} - {None})
 
 
 def is_in(name: str, scope: str) -> bool:
-    """Returns whether the variable or scope `name` is `scope` or lies below it; a `*` in `scope`
-    stands for any letters but a slash."""
+    """Returns whether the variable or scope `name` is `scope` or lies below it.
+
+    A `*` in `scope` matches any characters except a slash.
+    """
     if "*" in scope:
         return _pattern(scope).match(f"{name}/") is not None
     return f"{name}/".startswith(f"{scope.rstrip('/')}/")
@@ -57,7 +59,7 @@ def _pattern(scope: str) -> re.Pattern[str]:
 
 
 def heads_of(names: Iterable[str], heads: Sequence[str]) -> list[str]:
-    """Returns those of the scopes `heads` that one of the names lies in."""
+    """Returns the scopes in `heads` that contain one of the names."""
     names = list(names)
     return [head for head in heads if any(is_in(name, head) for name in names)]
 
@@ -67,7 +69,7 @@ def head_classes(shapes: Mapping[str, Sequence[int]], heads: Sequence[str]) -> i
 
     Args:
       shapes: shape of each variable, by name.
-      heads: the scopes of the variables that depend on it; the first that is there decides.
+      heads: scopes of the variables that depend on it; the first one present decides.
     """
     for head in heads:
         for name, shape in shapes.items():
@@ -77,31 +79,31 @@ def head_classes(shapes: Mapping[str, Sequence[int]], heads: Sequence[str]) -> i
 
 
 def networks_with(shapes: Mapping[str, Sequence[int]]) -> list[str]:
-    """Returns the networks that a checkpoint may be of, by its scopes and the rank of its kernels.
+    """Returns the networks that match the scopes and kernel rank of a checkpoint best.
 
     Args:
       shapes: shape of each variable, by name.
     """
     names = [name for name in shapes if kind_of(name) == NETWORK]
     rank = max((len(shapes[name]) for name in names), default=0)
-    shares = {
+    fractions = {
         network: len(heads_of(names, spec.heads)) / len(spec.heads)
         for network, spec in NETWORKS.items()
         if spec.heads and rank == spec.input_rank
     }
-    best = max(shares.values(), default=0)
-    return [network for network, share in shares.items() if share == best > 0]
+    best = max(fractions.values(), default=0)
+    return [network for network, fraction in fractions.items() if fraction == best > 0]
 
 
-def scopes_of(shapes: Mapping[str, Sequence[int]]) -> str:
-    """Returns a sentence on what a checkpoint that fits no name is, or an empty string."""
+def describe_scopes(shapes: Mapping[str, Sequence[int]]) -> str:
+    """Returns a sentence on the likely origin of a checkpoint's names, or an empty string."""
     if _OBJECT_GRAPH in shapes:
         return (
-            "It was written by tf.train.Checkpoint or Keras, whose names are paths through Python"
-            " objects: save it by the names of slim's variables"
+            "It was written by tf.train.Checkpoint or Keras, with object paths instead of variable"
+            " names: save it under the names of slim's variables"
         )
-    found = networks_with(shapes)
-    return f"Its scopes are those of {' or '.join(found)}" if found else ""
+    networks = networks_with(shapes)
+    return f"Its scopes match {' or '.join(networks)}" if networks else ""
 
 
 def in_scopes(
@@ -110,33 +112,32 @@ def in_scopes(
     """Returns the names that lie in one of the scopes, see `is_in`.
 
     Args:
-      names: names of variables.
-      scopes: as the user typed them.
-      argument: the option they came from, to be named in an error.
-      where: whose variables they are, for the error, with a blank before it.
+      names: variable names.
+      scopes: scopes as typed by the user.
+      argument: option that sets the scopes, for the error.
+      where: owner of the variables with a leading space, for the error.
 
     Raises:
-      UserError: if a scope matches no name; the message has the nearest scopes.
+      UserError: if a scope matches no name; the message suggests similar scopes.
     """
     names = list(names)
-    found: dict[str, None] = {}
+    matches: dict[str, None] = {}
     for scope in scopes:
         matching = [name for name in names if is_in(name, scope)]
         if not matching:
             known = sorted(_scopes(names))
             longer = not where and any(name.startswith(scope) for name in names)
-            near = f"; {scope + '*'!r} stands for all that begin so" if longer else ""
-            near = (
-                near
+            hint = (
+                (f"; {scope + '*'!r} matches all names with this prefix" if longer else "")
                 or _checks.suggest(scope, known)
-                or f". Scopes are: {_checks.listed(known, 12)}"
+                or f". Scopes: {_checks.listed(known, 12)}"
             )
-            raise _checks.UserError(f"{argument}: {scope!r} matches no variable{where}{near}")
-        found.update(dict.fromkeys(matching))
-    return list(found)
+            raise _checks.UserError(f"{argument}: {scope!r} matches no variable{where}{hint}")
+        matches.update(dict.fromkeys(matching))
+    return list(matches)
 
 
 def _scopes(names: Iterable[str]) -> set[str]:
-    """Returns every scope that the variables lie in, at every depth."""
+    """Returns all scopes that contain a variable, at every depth."""
     parts = [name.split("/") for name in names]
     return {"/".join(part[:depth]) for part in parts for depth in range(1, len(part))}

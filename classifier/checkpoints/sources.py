@@ -1,4 +1,4 @@
-"""Where weights come from: a checkpoint or a `.weights.h5` file, maybe under other scopes."""
+"""Sources of weights: checkpoints and `.weights.h5` files, optionally with renamed scopes."""
 
 import dataclasses
 from collections.abc import Iterable, Sequence
@@ -17,15 +17,14 @@ from slim.checkpoints import SavedVariable, Source
 
 @dataclasses.dataclass(frozen=True)
 class OpenedCheckpoint:
-    """A checkpoint that was found and opened, once, with what lies beside it.
+    """An opened checkpoint and the run it belongs to.
 
-    A trainer may go on writing and removing checkpoints meanwhile: whoever asks this object is
-    answered from the same one.
+    All reads are from the same checkpoint, even if a trainer writes or removes others meanwhile.
 
     Attributes:
       source: its variables.
-      run: the run directory that it belongs to.
-      info: what model_info.json there says; None if there is none.
+      run: run directory it belongs to.
+      info: contents of model_info.json there; None if there is none.
     """
 
     source: Source
@@ -34,7 +33,7 @@ class OpenedCheckpoint:
 
     @property
     def prefix(self) -> str:
-        """The checkpoint's path without the endings of its files."""
+        """The checkpoint's path without file suffixes."""
         return self.source.prefix
 
     def variables(self) -> dict[str, SavedVariable]:
@@ -46,7 +45,7 @@ class OpenedCheckpoint:
         return self.source.get(name)
 
     def head_classes(self, heads: Sequence[str]) -> int | None:
-        """Returns the number of classes in the first of these scopes that is there, or None."""
+        """Returns the number of classes in the first of these scopes that exists, or None."""
         shapes = {name: variable.shape for name, variable in self.variables().items()}
         return head_classes(shapes, heads)
 
@@ -55,10 +54,10 @@ def open_checkpoint(path: str) -> OpenedCheckpoint:
     """Finds and opens a checkpoint.
 
     Args:
-      path: a checkpoint, a folder of checkpoints (its newest is taken), or a `.weights.h5` file.
+      path: a checkpoint, a directory (its newest checkpoint is used), or a `.weights.h5` file.
 
     Raises:
-      UserError: if there is nothing of the kind, or model_info.json beside it is damaged.
+      UserError: if there is no checkpoint, or model_info.json next to it is damaged.
       RunError: if it cannot be read.
     """
     source, run = open_source(path), RunDirectory.of_checkpoint(path)
@@ -77,7 +76,7 @@ def _model_info(run: RunDirectory) -> ModelInfo | None:
 
 
 def open_source(path: str) -> Source:
-    """Returns the variables at a path alone; arguments and errors as `open_checkpoint`."""
+    """Returns only the variables at a path; arguments and errors as in `open_checkpoint`."""
     if path.endswith(keras_weights.SUFFIX):
         return keras_weights.WeightsFile(path)
     prefix = checkpoints.find(path)
@@ -85,19 +84,19 @@ def open_source(path: str) -> Source:
         try:
             return checkpoints.read(prefix)
         except checkpoints.CheckpointGone:
-            # A trainer has removed it since, having written newer ones.
-            gone, prefix = prefix, checkpoints.find(path)
-            if prefix == gone:
+            # A trainer has written newer ones and removed it since.
+            removed, prefix = prefix, checkpoints.find(path)
+            if prefix == removed:
                 raise
 
 
 class RenamedSource:
-    """A source whose scopes go by other names; a variable outside of them keeps its own.
+    """A source with renamed scopes; variables outside of them keep their names.
 
     Args:
-      source: the saved variables.
-      scope_map: pairs of a scope of the source and the name it shall have; one may get several.
-      argument: the option that the pairs come from, to be named in an error.
+      source: saved variables.
+      scope_map: pairs of old and new scope; an old scope may have several new ones.
+      argument: option that sets the pairs, for the error.
 
     Raises:
       UserError: if a scope matches nothing in the source.
@@ -108,9 +107,9 @@ class RenamedSource:
         self._source = source
         saved = source.variables()
         in_scopes(saved, [scope for scope, _ in scope_map], argument, f" of {self.prefix}")
-        moved = {new: old for old in saved for new in _new_names(old, scope_map)}
-        stayed = (name for name in saved if not any(is_in(name, scope) for scope, _ in scope_map))
-        self._names = {**{name: name for name in stayed}, **moved}
+        renamed = {new: old for old in saved for new in _new_names(old, scope_map)}
+        others = (name for name in saved if not any(is_in(name, scope) for scope, _ in scope_map))
+        self._names = {**{name: name for name in others}, **renamed}
 
     def variables(self) -> dict[str, SavedVariable]:
         """Returns new name -> (shape, dtype)."""
@@ -118,7 +117,7 @@ class RenamedSource:
         return {new: saved[old] for new, old in self._names.items()}
 
     def get(self, name: str) -> np.ndarray:
-        """Returns the value of the variable that goes by a new name."""
+        """Returns the value of the variable with a new name."""
         return self._source.get(self._names[name])
 
 
@@ -127,17 +126,17 @@ def _new_names(name: str, scope_map: Iterable[tuple[str, str]]) -> list[str]:
 
 
 def scope_pairs(items: Iterable[str]) -> list[tuple[str, str]]:
-    """Returns the pairs that `old:new` items stand for; slashes at their ends do not count."""
+    """Returns the (old, new) pairs of `old:new` items, without trailing slashes."""
     pairs = (item.split(":") for item in items)
     return [(old.strip().rstrip("/"), new.strip().rstrip("/")) for old, new in pairs]
 
 
-def likely_move(missing: Sequence[str], unused: Iterable[str]) -> str:
+def likely_renaming(missing: Sequence[str], unused: Iterable[str]) -> str:
     """Returns `old:new` if the missing variables are saved under another first scope, else "".
 
     Args:
-      missing: names that a network wants.
-      unused: saved names that nobody asked for.
+      missing: names of the network that are not saved.
+      unused: saved names that are not in the network.
     """
     ends = {name.partition("/")[2] for name in missing}
     counts: dict[str, int] = {}
@@ -146,5 +145,6 @@ def likely_move(missing: Sequence[str], unused: Iterable[str]) -> str:
         counts[scope] = counts.get(scope, 0) + (end in ends)
     best = max(counts, key=lambda scope: counts[scope], default="")
     roots = {name.partition("/")[0] for name in missing}
-    found = bool(best) and len(roots) == 1 and counts[best] > 0.8 * len(missing)
-    return f"{best}:{next(iter(roots))}" if found else ""
+    if not best or len(roots) != 1 or counts[best] <= 0.8 * len(missing):
+        return ""
+    return f"{best}:{next(iter(roots))}"

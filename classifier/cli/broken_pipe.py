@@ -1,4 +1,4 @@
-"""What a program does when nobody reads its output any more."""
+"""Closed outputs: the program continues without them."""
 
 import contextlib
 import errno
@@ -9,17 +9,17 @@ from typing import Any, TextIO
 
 
 class IgnoreBrokenPipe:
-    """A text stream that goes on, to nowhere, when its reader is gone.
+    """A text stream that discards its output once its reader is gone.
 
     Args:
-      stream: what to write to.
-      message: what to say on stderr then, in a line.
+      stream: stream to write to.
+      message: line to print on stderr when the reader is gone; empty for none.
     """
 
     def __init__(self, stream: TextIO, message: str = "") -> None:
         self._stream = stream
         self._message = message
-        # Asked now: a terminal that was closed is none any more.
+        # A closed terminal does not count as a terminal later.
         self._is_terminal = stream.isatty()
 
     def write(self, text: str) -> int:
@@ -52,11 +52,10 @@ class IgnoreBrokenPipe:
 
 @contextlib.contextmanager
 def ignore(message: str) -> Iterator[None]:
-    """Lets the block go on when the reader of stdout or stderr is gone (`| head`, a closed
-    terminal).
+    """Lets the block continue when stdout or stderr is closed (`| head`, a closed terminal).
 
     Args:
-      message: what to say on stderr when it was stdout's.
+      message: line to print on stderr when stdout is closed.
     """
     out = sys.stdout and IgnoreBrokenPipe(
         sys.stdout, message
@@ -67,7 +66,7 @@ def ignore(message: str) -> Iterator[None]:
 
 
 def discard(stream: TextIO) -> None:
-    """Makes a stream write to nowhere, with what it still holds."""
+    """Discards the output of a stream, including what it has buffered."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)

@@ -1,7 +1,4 @@
-"""Files that cannot be written or read, as one line: which file, why, and what to do.
-
-No TensorFlow is imported here: the front door of the scripts uses it before TensorFlow is loaded.
-"""
+"""Errors of the file system as one line: which file, why, and what to do; no TensorFlow."""
 
 import contextlib
 import errno
@@ -30,16 +27,16 @@ _ADVICE: Mapping[int, str] = {
     errno.ELOOP: "",
     errno.ENAMETOOLONG: "Use a shorter name",
 }
-# What a user of the library may want to handle itself.
+# Errors of the disk itself, in contrast to those of a wrong path.
 _OF_DISKS = frozenset(list(_ADVICE)[: list(_ADVICE).index(errno.EACCES)])
 
 
 @contextlib.contextmanager
 def translated(train_dir: str) -> Iterator[None]:
-    """Gives errors of a disk under a training run the name of the file and the way out.
+    """Translates file system errors of a training run.
 
     Args:
-      train_dir: of the run; named where an error does not say which file it was.
+      train_dir: directory of the run, for errors that do not name their file.
 
     Raises:
       RunError: if a file cannot be written.
@@ -59,18 +56,18 @@ def describe(error: Exception, place: str = "the output", kept: str = "") -> str
 
     Args:
       error: an `OSError`, TensorFlow's, HDF5's, or a RunError that one of these has caused.
-      place: named where the error does not say which file it was.
+      place: what to name if the error does not name its file.
       kept: sentence about what is intact.
     """
     cause = error
     if isinstance(error, _checks.RunError) and isinstance(error.__cause__, Exception):
-        cause = error.__cause__  # such as a checkpoint's, which names its file
+        cause = error.__cause__  # such as an error of a checkpoint, which names its file
     number = _number_of(cause)
     if number is None or isinstance(error, _checks.UserError):
         return None
     advice = _ADVICE[number]
     if cause is not error:
-        # What HDF5 says has many lines.
+        # Messages of HDF5 have many lines.
         sentences = [str(error).replace(str(cause), os.strerror(number)), advice]
     else:
         file = _file_of(cause, number)
@@ -85,8 +82,8 @@ def describe(error: Exception, place: str = "the output", kept: str = "") -> str
 
 
 def number_of(error: BaseException | None) -> int | None:
-    """Returns the `errno` of an error of a disk, else None; TensorFlow has one class of error for a
-    full disk and for too little memory."""
+    """Returns the `errno` of a disk error, else None: TensorFlow has the same class of error for a
+    full disk and for lack of memory."""
     number = _number_of(error)
     return number if number in _OF_DISKS else None
 
@@ -95,7 +92,7 @@ def _number_of(error: BaseException | None) -> int | None:
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno if error.errno in _ADVICE else None
     text = _text(error)
-    # HDF5 has no errno of its own, but quotes the system's.
+    # HDF5 quotes the errno in its message.
     quoted = re.search(r"errno = (\d+)", text)
     if quoted:
         return int(quoted[1]) if int(quoted[1]) in _ADVICE else None
@@ -103,7 +100,7 @@ def _number_of(error: BaseException | None) -> int | None:
 
 
 def _text(error: BaseException | None) -> str:
-    """Returns the message of an error whose text tells what the disk said."""
+    """Returns the message of an error that quotes the file system's."""
     errors = getattr(sys.modules.get("tensorflow"), "errors", None)
     if errors is not None and isinstance(error, errors.OpError):
         return str(error.message)
@@ -118,7 +115,7 @@ def _file_of(error: BaseException, number: int) -> str:
     quoted = re.search(r"(?:file)?name = '([^']*)'", text)
     if quoted:
         return quoted[1]
-    # "path; what is wrong" is how TensorFlow's file systems say it.
+    # Messages of TensorFlow's file systems: "path; what is wrong".
     return text.rpartition(f"; {os.strerror(number)}")[0].rpartition(" ")[2]
 
 

@@ -1,12 +1,12 @@
-"""The door of the scripts: flags in, one call out. Nobody else reads `absl.flags`.
+"""The command line of the scripts.
 
-Flags, names and folders are checked here before TensorFlow, which takes seconds, is loaded; all
-problems are told at once.
+Flags, names and paths are checked before TensorFlow, which takes seconds, is loaded. All problems
+are reported at once.
 """
 
 import importlib
+import io
 import os
-import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,10 +15,17 @@ from typing import Any, TypeVar
 
 from absl import flags
 
-from classifier.cli import flagfiles, front_door, native_stderr, path_checks
+from classifier.cli import (
+    absl_flags,
+    flagfiles,
+    front_door,
+    native_stderr,
+    path_checks,
+    versions,
+)
 from classifier.cli import help as help_text
 from classifier.cli.exit_codes import ExitCode
-from classifier.config import options
+from classifier.config import options, problems
 from datasets import dataset_factory
 from nets import nets_factory
 from preprocessing import preprocessing_factory
@@ -26,8 +33,8 @@ from slim import _checks
 
 C = TypeVar("C")
 
-_HELP = ("--help", "-help", "-h")
-# The mappings whose keys an option's values are names of.
+_HELP = {f"{dash}{name}" for dash in ("-", "--") for name in ("h", "help", "helpshort", "helpfull")}
+# Table -> mappings whose keys are its names.
 _TABLES: Mapping[options.Table, tuple[ModuleType, tuple[str, ...]]] = {
     "networks": (nets_factory, ("NETWORKS",)),
     "datasets": (dataset_factory, ("DATASETS", "FAMILIES")),
@@ -42,15 +49,17 @@ def main(
     description: str,
     argv: Sequence[str] | None = None,
     actions: Mapping[str, Callable[[], None]] | None = None,
+    needs_tensorflow: bool = True,
 ) -> int:
-    """Runs a script: reads its flags, does what it is for, and says how it ended.
+    """Runs a script: reads its flags, runs it and returns its exit code.
 
     Args:
       config_class: the options.
-      run: does it; imports what needs TensorFlow itself.
+      run: the script's work; imports what needs TensorFlow itself.
       description: first lines of `--help`.
       argv: the program and its arguments; default: `sys.argv`.
-      actions: what else the script does, by the flag that asks for it instead of a run.
+      actions: flag -> what the script does instead.
+      needs_tensorflow: whether to load TensorFlow before `run`.
 
     Returns:
       the exit code: see `front_door.enter`.
@@ -58,7 +67,10 @@ def main(
     argv = sys.argv if argv is None else argv
     program = os.path.basename(argv[0])
     return front_door.enter(
-        program, lambda: _prepared(config_class, run, description, program, argv, actions or {})
+        program,
+        lambda: _prepared(
+            config_class, run, description, program, argv, actions or {}, needs_tensorflow
+        ),
     )
 
 
@@ -69,107 +81,153 @@ def _prepared(
     program: str,
     argv: Sequence[str],
     actions: Mapping[str, Callable[[], None]],
+    needs_tensorflow: bool,
 ) -> Callable[[], int | None] | None:
-    """Returns the work that a command line asks for, or None after `--help`."""
+    """Returns the work of a command line, after loading TensorFlow; None if there is none."""
     _set_environment()
-    if any(argument in _HELP for argument in argv[1:]):
-        print(help_text.render(config_class, program, description, known_names))
+    information = _information(config_class, description, program, argv)
+    if information is not None:
+        print(information)
         return None
     for flag, action in actions.items():
         if flag in argv[1:]:
             return action
+    if needs_tensorflow:
+        versions.check_tensorflow()
     config = parse(config_class, argv)
-    with native_stderr.capture_native_stderr():
-        importlib.import_module("tensorflow")
-    return lambda: run(config)
+    if absl_flags.is_check():
+        return None
+    absl_flags.configure_logging(program)
+    if needs_tensorflow:
+        with native_stderr.capture_native_stderr():
+            importlib.import_module("tensorflow")
+    return lambda: absl_flags.run(lambda: run(config))
+
+
+def _information(
+    config_class: type, description: str, program: str, argv: Sequence[str]
+) -> str | None:
+    """Returns what `--help`, `--helpxml` or `--version` prints, None without these flags."""
+    arguments = set(argv[1:])
+    if arguments & _HELP:
+        return help_text.render(config_class, program, description, known_names)
+    if arguments & {"--version", "-version"}:
+        return f"{program}: {versions.summary()}"
+    if arguments & {"--helpxml", "-helpxml"}:
+        xml = io.BytesIO()
+        with io.TextIOWrapper(xml, encoding="utf-8", write_through=True) as file:
+            _defined(options.by_name(config_class)).write_help_in_xml_format(file)
+            return xml.getvalue().decode()
+    return None
 
 
 def parse(config_class: type[C], argv: Sequence[str]) -> C:
-    """Returns the configuration that a command line asks for.
+    """Returns the configuration of a command line.
 
     Args:
-      config_class: the options; each is a flag of its name, and `--flagfile=FILE` reads flags
-        from a file.
+      config_class: the options; each is a flag of its name and of its aliases. Positional options
+        may also be set without a flag, in order.
       argv: the program and its arguments.
 
     Raises:
-      UserError: one line for each flag that is not known, is missing or has a wrong value.
+      UserError: one line per flag that is unknown, missing or invalid.
     """
     known = options.by_name(config_class)
     texts, rest = _read(known, argv)
-    problems = list(_leftovers(rest, known))
+    positional = [name for name, option in known.items() if option.declared.positional]
+    for name in positional:
+        if name not in texts and rest and not rest[0].startswith("-"):
+            texts[name] = rest.pop(0)
+    lines = list(_leftovers(rest, known))
     values: dict[str, Any] = {}
     for name, text in texts.items():
         try:
             values[name] = _value(known[name], text, texts)
         except _checks.UserError as error:
-            problems.append(str(error))
-    problems += [
+            lines.append(str(error))
+    lines += [
         problem
         for name, option in known.items()
         if name not in texts and isinstance(option.default, str)
         for problem in _outside(option, option.default, texts)
     ]
     received = shlex.join(argv[1:]) or "none"
-    problems += [
+    lines += [
         f"--{name} is required: {option.declared.help} Arguments received: {received}"
         for name, option in known.items()
         if option.required and name not in texts
     ]
-    if problems:
-        raise _checks.UserError("\n".join(problems))
+    if lines:
+        raise _checks.UserError("\n".join(lines))
     try:
         return options.build(config_class, **values)
-    except _checks.UserError as error:
-        raise _checks.UserError(_as_flags(str(error), known)) from None
+    except problems.OptionError as error:
+        raise _checks.UserError(error.as_flags) from None
 
 
 def known_names(table: options.Table) -> tuple[str, ...]:
-    """Returns the names in a table, sorted."""
+    """Returns the names of a table, sorted."""
     module, mappings = _TABLES[table]
     return tuple(sorted({name for mapping in mappings for name in getattr(module, mapping)}))
 
 
 def _set_environment() -> None:
-    """Sets what TensorFlow reads when it is loaded, unless the user has."""
+    """Sets variables that TensorFlow reads when it is loaded, unless the user has."""
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def _defined(known: Mapping[str, options.Option]) -> flags.FlagValues:
+    """Returns the flags of options, with those of absl."""
+    values = flags.FlagValues()
+    values.set_gnu_getopt(True)  # flags may follow other arguments, which are reported
+    absl_flags.define(values)
+    for name, option in known.items():
+        default = None if option.required else option.default
+        flag = flags.Flag(
+            flags.ArgumentParser(),
+            None,
+            name,
+            None if default is None else problems.shown(default),
+            option.declared.help,
+            boolean=option.kind is bool,
+        )
+        flags.DEFINE_flag(flag, values)
+        for alias in option.declared.aliases:
+            values[alias] = flag
+    return values
 
 
 def _read(
     known: Mapping[str, options.Option], argv: Sequence[str]
 ) -> tuple[dict[str, str], list[str]]:
-    """Returns the texts of the flags that were given, and the arguments that are no known flag."""
-    values = flags.FlagValues()
-    flags.DEFINE_string("flagfile", None, "File with one flag a line.", flag_values=values)
-    for name, option in known.items():
-        boolean = option.kind is bool
-        flag = flags.Flag(
-            flags.ArgumentParser(), None, name, None, option.declared.help, boolean=boolean
-        )
-        flags.DEFINE_flag(flag, values)
-    flagfiles.check(argv[1:])
+    """Returns the texts of the flags that are set, and the arguments that are no known flag."""
+    values = _defined(known)
+    arguments = flagfiles.located(argv[1:])
+    flagfiles.check(arguments)
     try:
-        rest = values(list(argv), known_only=True)[1:]
+        rest = values([argv[0], *arguments], known_only=True)[1:]
     except (flags.Error, ValueError) as error:
         raise _checks.UserError(str(error)) from None
-    return {name: values[name].value for name in known if values[name].value is not None}, rest
+    return {name: values[name].value for name in known if values[name].present}, rest
 
 
 def _leftovers(rest: Iterable[str], known: Mapping[str, options.Option]) -> Iterable[str]:
+    aliases = (alias for option in known.values() for alias in option.declared.aliases)
+    names = [f"--{name}" for name in (*known, *aliases, *absl_flags.NAMES)]
     after_unknown = False
     for argument in rest:
-        if argument.startswith("--"):
+        if argument.startswith("-") and argument != "-":
             name, equals, _ = argument.partition("=")
-            near = _checks.suggest(name, (f"--{each}" for each in (*known, "flagfile")))
+            near = _checks.suggest(name, names)
             yield f"Unknown flag {argument}{near or '; --help lists the flags'}"
             after_unknown = not equals
         elif after_unknown:
             after_unknown = False  # the value of the unknown flag
         else:
             yield (
-                f"Unexpected argument {argument!r} - blank inside a flag value,"
-                " or a missing '\\' at a line end?"
+                f"Unexpected argument {argument!r}: a space in a flag's value, or no '\\' at the"
+                " end of a line?"
             )
 
 
@@ -183,22 +241,23 @@ def _value(option: options.Option, text: str, texts: Mapping[str, str]) -> Any:
         value = option.parse(text)
     except _checks.UserError as error:
         raise _checks.UserError(f"{flag}={error}") from None
-    problems = list(option.problems(value, flag))
-    if problems:
-        raise _checks.UserError("\n".join(problems))
+    lines = list(option.problems(value, flag))
+    if lines:
+        raise _checks.UserError("\n".join(lines))
     for problem in _outside(option, value, texts):
         raise _checks.UserError(problem)
     return value
 
 
 def _outside(option: options.Option, value: Any, texts: Mapping[str, str]) -> Iterator[str]:
-    """Yields what is wrong with a value in view of the tables, the disk and the other flags."""
+    """Yields what is wrong with a value given the tables, the disk and the other flags."""
     flag = f"--{option.name}"
     try:
         if value is not None and option.declared.table:
             _check_name(option.declared.table, flag, value)
-        begun = path_checks.holds_run(texts.get(option.declared.path_unless_begun or "", ""))
-        if value is not None and option.declared.path and not begun:
+        train_dir = texts.get(option.declared.path_unless_resuming or "", "")
+        is_resuming = path_checks.has_checkpoint(os.path.expanduser(train_dir))
+        if value is not None and option.declared.path and not is_resuming:
             path_checks.check(option.declared.path, flag, value)
     except _checks.UserError as error:
         yield str(error)
@@ -210,10 +269,3 @@ def _check_name(table: options.Table, flag: str, name: str) -> None:
         _checks.one_of(flag, name, known_names(table))
     elif table == "conversions":
         module.check_convertible(name)
-
-
-def _as_flags(message: str, known: Iterable[str]) -> str:
-    """Returns a message about options that calls them by their flags."""
-    for name in known:
-        message = re.sub(rf"(?<![\w-]){name}\b", f"--{name}", message)
-    return message

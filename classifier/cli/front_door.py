@@ -1,4 +1,4 @@
-"""What every script does about errors, signals and closed outputs: one line and an exit code."""
+"""Errors, signals and closed outputs of every script: one line and an exit code."""
 
 import contextlib
 import io
@@ -7,22 +7,23 @@ from collections.abc import Callable, Iterable
 
 from classifier.cli import broken_pipe, disk_errors, stopping
 from classifier.cli.exit_codes import ExitCode
+from classifier.config import problems
 from slim import _checks, _json, signals
 
-_NOTHING_LEFT = "Nothing half-written was left; run the same command again"
+_NOTHING_LEFT = "No incomplete files remain. Run the same command again"
 
 
 def enter(program: str, prepare: Callable[[], Callable[[], int | None] | None]) -> int:
     """Runs a script.
 
     Args:
-      program: name that the lines start with.
-      prepare: reads the flags, loads what is needed and returns the work, or None if there is none.
-        A signal ends the process at once meanwhile, but lets the work clean up.
+      program: name at the start of each line.
+      prepare: reads the flags, loads TensorFlow and returns the work, or None if there is none. A
+        signal ends it at once; the work cleans up first.
 
     Returns:
-      the exit code: see `ExitCode`. A user's mistake, a failed run or a signal is reported on
-      stderr, in a line.
+      the exit code: see `ExitCode`. User mistakes, failed runs and signals are reported on stderr,
+      one line each.
     """
     code: int = ExitCode.FAILED
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -30,7 +31,7 @@ def enter(program: str, prepare: Callable[[], Callable[[], int | None] | None]) 
     with stopping.before_work(program):
         try:
             code = _outcome(program, prepare)
-            print(end="", flush=True)  # else Python does so when it ends, and fails
+            print(end="", flush=True)  # else Python fails to when it exits
         except BrokenPipeError:
             for stream in filter(None, (sys.stdout, sys.stderr)):
                 broken_pipe.discard(stream)
@@ -50,7 +51,7 @@ def _outcome(program: str, prepare: Callable[[], Callable[[], int | None] | None
         with signals.raise_on_signals():
             return work() or ExitCode.DONE
     except _checks.UserError as error:
-        return _report(program, str(error).splitlines(), ExitCode.WRONG_USE)
+        return _report(program, problems.as_flags(error).splitlines(), ExitCode.WRONG_USE)
     except signals.Stopped as stopped:
         notes = getattr(stopped, "__notes__", None) or [_NOTHING_LEFT]
         code = ExitCode(128 + stopped.signal)
@@ -67,7 +68,7 @@ def _outcome(program: str, prepare: Callable[[], Callable[[], int | None] | None
 
 
 def _report(program: str, lines: Iterable[str], code: ExitCode | int) -> int:
-    """Prints lines on stderr, which may be a terminal that was closed."""
+    """Prints lines on stderr, unless that was closed."""
     try:
         for line in lines:
             print(f"{program}: {_json.printable(line)}", file=sys.stderr)

@@ -1,75 +1,95 @@
-"""What `--help` prints."""
+"""The text of `--help`."""
 
 import textwrap
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from classifier.config import options
+from classifier.cli import absl_flags
+from classifier.config import options, problems
 
 _WIDTH = 96
 _KINDS = {
     bool: "",
     int: "INT",
-    float: "NUMBER",
+    float: "FLOAT",
     str: "TEXT",
     tuple[str, ...]: "A,B",
     tuple[int, ...]: "1,2",
     tuple[float, ...]: "0.1,0.2",
     tuple[int, int]: "SIZE",
 }
+ABSL: Mapping[str, Mapping[str, str]] = {
+    "Log (absl)": absl_flags.LOGGING,
+    "Debugging (absl)": absl_flags.RUNNING,
+    "Other": absl_flags.READING,
+}
+
+Names = Callable[[options.Table], Iterable[str]]
 
 
-def render(
-    config_class: type,
-    program: str,
-    description: str,
-    known_names: Callable[[options.Table], Iterable[str]],
-) -> str:
+def render(config_class: type, program: str, description: str, known_names: Names) -> str:
     """Returns the help of a script: its flags by group, with defaults and choices.
 
     Args:
       config_class: the options.
       program: name of the script.
-      description: what it is for.
-      known_names: table -> the names in it.
+      description: what the script does.
+      known_names: function from a table to the names in it.
     """
     groups = options.groups_of(config_class)
-    required = [each for group in groups for each in group.options if each.required]
-    usage = " ".join([program, *(_usage(each) for each in required), "[--flag=value ...]"])
-    lines = [description.strip(), "", f"usage: {usage}"]
+    every = [each for group in groups for each in group.options]
+    named = [_usage(each) for each in every if each.required]
+    named += [f"[{_usage(each)}]" for each in every if _is_optional_argument(each)]
+    usage = " ".join([program, *named, "[--flag=value ...]"])
+    lines = [description.strip(), "", f"Usage: {usage}"]
     for group in groups:
         lines += ["", f"{group.title}:"]
         for each in group.options:
-            lines += _entry(each, known_names)
-    lines += ["", "Other:", "  --flagfile=FILE", "      File with one flag a line.", "  --help"]
+            lines += [f"  {_usage(each)}{_default(each)}", *_wrapped(text(each, known_names))]
+    for title, entries in ABSL.items():
+        lines += ["", f"{title}:"]
+        for name, meaning in entries.items():
+            lines += [f"  --{name}", *_wrapped(meaning)]
     return "\n".join(lines)
 
 
-def _usage(option: options.Option) -> str:
-    kind = option.declared.path or _KINDS[option.kind]
-    return f"--{option.name}={kind.removeprefix('new_').upper()}"
-
-
-def _entry(
-    option: options.Option, known_names: Callable[[options.Table], Iterable[str]]
-) -> Iterator[str]:
-    if option.kind is bool:
-        yield f"  --[no]{option.name}{_default(option)}"
-    else:
-        yield f"  {_usage(option)}{_default(option)}"
-    text = option.declared.help
+def text(option: options.Option, known_names: Names) -> str:
+    """Returns the help of an option, with its choices and aliases."""
+    sentences = [option.declared.help]
     choices = option.declared.choices
     if option.declared.table:
         choices = tuple(known_names(option.declared.table))
     if choices:
-        text += f" Known: {', '.join(choices)}."
+        sentences.append(f"Choices: {', '.join(choices)}.")
+    if option.declared.aliases:
+        sentences.append(f"Alias: {', '.join(f'--{each}' for each in option.declared.aliases)}.")
+    return " ".join(sentences)
+
+
+def _is_optional_argument(option: options.Option) -> bool:
+    return option.declared.positional and not option.required
+
+
+def _usage(option: options.Option) -> str:
+    if option.declared.positional:
+        return option.name.upper()
+    if option.kind is bool:
+        return f"--[no]{option.name}"
+    kind = option.declared.path or _KINDS[option.kind]
+    return f"--{option.name}={kind.removeprefix('new_').upper()}"
+
+
+def _wrapped(meaning: str) -> Iterator[str]:
     yield from textwrap.wrap(
-        text, _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6, break_on_hyphens=False
+        meaning, _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6, break_on_hyphens=False
     )
 
 
 def _default(option: options.Option) -> str:
+    parts = []
     if option.required:
-        return " (required)"
-    if option.default is None or option.default == ():
-        return ""
-    return f" (default: {option.shown(option.default)})"
+        parts.append("required")
+    elif option.default is not None and option.default != ():
+        parts.append(f"default: {problems.shown(option.default)}")
+    if option.declared.tf_slim is not None:
+        parts.append(f"TF-Slim: {problems.shown(option.declared.tf_slim)}")
+    return f" ({'; '.join(parts)})" if parts else ""

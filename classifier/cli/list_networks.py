@@ -1,4 +1,4 @@
-"""`--list_networks`: every network with its size and its published checkpoints."""
+"""The table of `--list_networks`."""
 
 from collections.abc import Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""Keeping the terminal for what the user needs to read."""
+"""Messages of native libraries, kept off the terminal."""
 
 import contextlib
 import os
@@ -9,25 +9,24 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def capture_native_stderr() -> Iterator[None]:
-    """Holds back what native code writes to stderr, and shows it if the block fails.
+    """Captures what native code writes to stderr, and shows it if the block fails.
 
-    TensorFlow's libraries greet with several lines while they are loaded, before any setting of
-    theirs is read; an error message of one line would drown in them.
+    TensorFlow's libraries print several lines while they are loaded, before they read any setting.
     """
     sys.stderr.flush()
     try:
-        kept = os.dup(2)
-    except OSError:  # no stderr to keep clean
+        stderr = os.dup(2)
+    except OSError:  # stderr is closed
         yield
         return
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
+    with tempfile.TemporaryFile() as captured:
+        os.dup2(captured.fileno(), 2)
         try:
             yield
         except BaseException:
-            held.seek(0)
-            os.write(kept, held.read())
+            captured.seek(0)
+            os.write(stderr, captured.read())
             raise
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+            os.dup2(stderr, 2)
+            os.close(stderr)

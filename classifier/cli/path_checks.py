@@ -1,6 +1,6 @@
-"""What a path given in a flag has to be, answered before TensorFlow is loaded.
+"""Checks of the paths in flags; no TensorFlow.
 
-Paths with a scheme, such as gs://bucket/run, are left to the file system that knows them.
+Paths with a scheme, such as gs://bucket/run, are not checked.
 """
 
 import difflib
@@ -16,37 +16,45 @@ def check(kind: PathKind, name: str, path: str) -> None:
     """Checks a path.
 
     Args:
-      kind: what it has to be.
-      name: how the message calls it.
+      kind: what must exist there, or must be possible to create.
+      name: name in messages.
       path: the path.
 
     Raises:
-      UserError: if it is not; the message says what is there instead.
+      UserError: if the path is not of this kind; the message says what exists instead.
     """
     if "://" not in path:
         _CHECKS[kind](name, path)
 
 
-def holds_run(folder: str) -> bool:
-    """Returns whether a folder is there and has checkpoints."""
+def has_checkpoint(directory: str) -> bool:
+    """Returns whether a directory exists and has checkpoints."""
     try:
-        return checkpoints.latest(folder) is not None
+        return checkpoints.latest(directory) is not None
     except OSError:
         return False
 
 
-def _folder(name: str, path: str) -> None:
+def _directory(name: str, path: str) -> None:
     if os.path.isfile(path):
-        raise _checks.UserError(f"{name}={path!r} is a file, not a folder")
+        raise _checks.UserError(f"{name}={path!r} is a file, not a directory")
     if not os.path.isdir(path):
         raise _checks.UserError(f"{name}={path!r} does not exist{_near(path)}")
 
 
-def _new_folder(name: str, path: str) -> None:
+def _new_directory(name: str, path: str) -> None:
     if os.path.exists(path) and not os.path.isdir(path):
         kind = _files.kind_of(os.path.realpath(path))
         raise _checks.UserError(f"{name}={path!r} is {kind}, not a directory")
     _writable(name, path)
+
+
+def _file(name: str, path: str) -> None:
+    kind = _files.kind_of(os.path.realpath(path))
+    if kind == "missing":
+        raise _checks.UserError(f"{name}={path!r} does not exist{_near(path)}")
+    if kind != "a regular file":
+        raise _checks.UserError(f"{name}={path!r} is {kind}, not a file")
 
 
 def _new_file(name: str, path: str) -> None:
@@ -55,7 +63,7 @@ def _new_file(name: str, path: str) -> None:
     if os.path.exists(path) and not os.path.isfile(path):
         kind = _files.kind_of(os.path.realpath(path))
         raise _checks.UserError(f"{name}={path!r} is {kind}, not a regular file")
-    # The file is written next to its name first, and then renamed.
+    # The file is written under a temporary name first.
     _writable(name, os.path.dirname(os.path.abspath(path)))
 
 
@@ -91,11 +99,11 @@ def _writable(name: str, path: str) -> None:
 
 def _checkpoint(name: str, path: str) -> None:
     if os.path.isdir(path):
-        held = sorted(os.listdir(path))
         if checkpoints.latest(path) is None:
+            names = _checks.listed(sorted(os.listdir(path)), 8)
             raise _checks.UserError(
-                f"{name}={path!r} holds no checkpoint, expected model.ckpt-*.index;"
-                f" it holds: {_checks.listed(held, 8) or 'nothing'}"
+                f"{name}={path!r} has no checkpoint (model.ckpt-*.index). It contains:"
+                f" {names or 'nothing'}"
             )
     elif not glob.glob(glob.escape(path) + "*"):
         raise _checks.UserError(f"{name}={path!r} does not exist{_near(path)}")
@@ -116,16 +124,17 @@ def _near(path: str) -> str:
     return f"; did you mean {names[near[0]]!r}?" if near else ""
 
 
-def _list(folder: str) -> list[str]:
+def _list(directory: str) -> list[str]:
     try:
-        return os.listdir(folder)
+        return os.listdir(directory)
     except OSError:
         return []
 
 
 _CHECKS: Mapping[PathKind, Callable[[str, str], None]] = {
-    "folder": _folder,
-    "new_folder": _new_folder,
+    "directory": _directory,
+    "new_directory": _new_directory,
+    "file": _file,
     "new_file": _new_file,
     "checkpoint": _checkpoint,
     "images": _images,

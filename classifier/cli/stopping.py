@@ -1,6 +1,6 @@
-"""What a signal does to a script before its work begins.
+"""Signals before the work of a script begins.
 
-The scripts import this first, so it imports next to nothing.
+The scripts import this first, so it imports only a few modules.
 """
 
 import contextlib
@@ -16,17 +16,17 @@ SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 def before_work(program: str | None = None) -> Iterator[None]:
     """Ends the process at once, with a line and exit code 128 + number, when a signal arrives.
 
-    An exception would not do: what TensorFlow's import runs may swallow it or print it. There is
-    nothing to clean up yet.
+    Code that TensorFlow's import runs could catch or print an exception. There is nothing to clean
+    up yet.
 
-    SIGHUP stays ignored if it was (nohup). The former handlers return at the end. Outside the main
-    thread, where Python allows no handlers, nothing changes.
+    SIGHUP stays ignored if it was (nohup). The previous handlers are restored at the end. Outside
+    the main thread, where Python allows no handlers, nothing changes.
 
     Args:
-      program: name that the line starts with; default: the script's.
+      program: name at the start of the line; default: the script's.
     """
     name = program or os.path.basename(sys.argv[0])
-    # TensorFlow's import replaces the file descriptor of stderr for a while.
+    # stderr is captured while TensorFlow is imported.
     stderr = _duplicate(2)
 
     def end(number: int, frame: object) -> None:
@@ -35,23 +35,23 @@ def before_work(program: str | None = None) -> Iterator[None]:
             os.write(stderr, line.encode(errors="backslashreplace"))
         os._exit(128 + number)
 
-    former = {}
+    previous = {}
     try:
         with contextlib.suppress(ValueError):  # not the main thread
             for number in SIGNALS:
                 if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
-                    former[number] = signal.signal(number, end)
+                    previous[number] = signal.signal(number, end)
         yield
     finally:
-        for number, handler in former.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
         with contextlib.suppress(OSError):
             os.close(stderr)
 
 
 def last(exit_code: int) -> int:
-    """Returns the exit code, after having signals ignored: the process is about to end by itself,
-    and Python would print how a signal disturbed that."""
+    """Returns the exit code and ignores signals from now on: Python would print a traceback if one
+    arrived while it exits."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     return exit_code
@@ -60,5 +60,5 @@ def last(exit_code: int) -> int:
 def _duplicate(descriptor: int) -> int:
     try:
         return os.dup(descriptor)
-    except OSError:  # closed from the start
+    except OSError:  # stderr is closed
         return -1

@@ -1,10 +1,11 @@
-"""Options of pictures that cannot be decoded."""
+"""Options of images that cannot be decoded."""
 
 import dataclasses
 from collections.abc import Iterator
 
 from classifier.config import bounds
 from classifier.config.options import Options, option
+from classifier.config.problems import Problem, named
 
 DEFAULT_MAX_FRACTION = 0.01
 
@@ -15,24 +16,24 @@ class BadImageOptions(Options):
 
     on_bad_image: str = option(
         "error",
-        "What to do with an image that cannot be decoded: error stops the run, skip leaves it out,"
-        " names it and lists it in bad_files.csv of train_dir; evaluation inside training leaves"
-        " it out too.",
+        "What to do when an image cannot be decoded: error aborts; skip leaves it out of training"
+        " and of the evaluation during training, reports it, and lists it in bad_files.csv in"
+        " train_dir.",
         choices=("error", "skip"),
     )
     max_bad_fraction: float | None = option(
         None,
-        "Share of the split's images above which left out ones stop the run; without it,"
+        "Abort if more than this fraction of the split's images is skipped. Default:"
         f" {DEFAULT_MAX_FRACTION}.",
         check=bounds.fraction,
     )
 
     @property
     def is_skipping(self) -> bool:
-        """Whether bad images are left out."""
+        """Whether bad images are skipped."""
         return self.on_bad_image == "skip"
 
-    def conflicts(self) -> Iterator[str]:
-        """Yields a limit of what is not left out."""
+    def conflicts(self) -> Iterator[Problem]:
+        """Yields contradictions."""
         if self.max_bad_fraction is not None and not self.is_skipping:
-            yield "max_bad_fraction needs on_bad_image=skip"
+            yield Problem("{} needs {}", named("max_bad_fraction"), named("on_bad_image", "skip"))

@@ -1,4 +1,4 @@
-"""Bounds of options that several groups share."""
+"""Bounds of options."""
 
 import functools
 import itertools
@@ -11,7 +11,7 @@ positive = _checks.positive
 non_negative = _checks.non_negative
 fraction = functools.partial(_checks.in_range, 0, 1)
 at_least_minus_one = functools.partial(_checks.in_range, -1, math.inf)
-# Random numbers are drawn from pairs of int32.
+# Random generators are seeded with pairs of int32.
 seed = functools.partial(_checks.in_range, 0, 2**31 - 1)
 
 
@@ -31,60 +31,58 @@ def sides(**sizes: tuple[int, int]) -> None:
 
 
 def not_above_zero(**values: float) -> None:
-    """Raises UserError for a value above zero."""
+    """Raises UserError for a positive value."""
     _checks.in_range(-math.inf, 0, **values)
 
 
 def each_non_negative(**lists: tuple[float, ...]) -> None:
-    """Raises UserError for a list with a number below zero."""
+    """Raises UserError for a list with a negative number."""
     for name, numbers in lists.items():
         for number in numbers:
             non_negative(**{name: number})
 
 
 def rising(**lists: tuple[float, ...]) -> None:
-    """Raises UserError unless the numbers of a list are positive and each is above the last."""
+    """Raises UserError unless the numbers of a list are positive and strictly increasing."""
     for name, numbers in lists.items():
-        for before, number in itertools.pairwise((0, *numbers)):
-            if number <= before:
+        for previous, number in itertools.pairwise((0, *numbers)):
+            if number <= previous:
                 raise _checks.UserError(
-                    f"{name}: {number:g} must be above {before:g}, for the numbers have to rise"
+                    f"{name} must be positive and increasing: {number:g} follows {previous:g}"
                 )
 
 
 def step_range(**ranges: tuple[int, ...]) -> None:
-    """Raises UserError unless a list is a first step and a last one that is not before it."""
+    """Raises UserError unless a list is a first step and a last step that is not below it."""
     for name, steps in ranges.items():
-        shown = ",".join(map(str, steps))
-        if len(steps) != 2:
+        if len(steps) != 2 or not 1 <= steps[0] <= steps[1]:
             raise _checks.UserError(
-                f"{name}={shown!r} has to be the first and the last step: 10,20"
+                f"{name}={','.join(map(str, steps))!r} is not a first and a last step, counted from"
+                " 1, such as 10,20"
             )
-        if steps[0] < 1:
-            raise _checks.UserError(f"{name}={shown!r}: the first step of a run is 1")
-        if steps[1] < steps[0]:
-            raise _checks.UserError(f"{name}={shown!r} ends before it begins")
 
 
 def license_name(**values: str) -> None:
-    """Raises UserError for what cannot be the short name of a license."""
+    """Raises UserError for what cannot be the identifier of a license."""
     for name, value in values.items():
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+-]*", value):
-            raise _checks.UserError(f"{name}={value!r} is not a short name such as apache-2.0")
+            raise _checks.UserError(
+                f"{name}={value!r} is not a license identifier such as apache-2.0"
+            )
 
 
 def scope_factors(**lists: tuple[str, ...]) -> None:
-    """Raises UserError unless each item of a list is `scope:factor`, of one scope each."""
+    """Raises UserError unless the items of a list are `scope:factor`, one per scope."""
     for name, items in lists.items():
         scopes = [item.rpartition(":")[0] for item in items]
         for item, scope in zip(items, scopes, strict=True):
             if not scope.strip() or not _is_factor(item.rpartition(":")[2]):
                 raise _checks.UserError(
-                    f"{name}: {item!r} is not a scope and a factor of zero or more, such as"
+                    f"{name}: {item!r} is not SCOPE:FACTOR with a factor of at least 0, such as"
                     " InceptionV3/Logits:10"
                 )
             if scopes.count(scope) > 1:
-                raise _checks.UserError(f"{name}: {scope!r} has more than one factor")
+                raise _checks.UserError(f"{name}: {scope!r} has several factors")
 
 
 def _is_factor(text: str) -> bool:

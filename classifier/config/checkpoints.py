@@ -1,14 +1,15 @@
-"""The options of `python -m classifier.checkpoints`: a configuration for each of its commands."""
+"""Options of `python -m classifier.checkpoints`: one configuration per command."""
 
 import dataclasses
 from collections.abc import Iterator
 
 from classifier.config.options import Options, option, required
+from classifier.config.problems import Problem, named
 from slim import _checks
 
-_CHECKPOINT = "Checkpoint, folder of checkpoints (its newest is taken), or .weights.h5 file."
-# Endings of what is neither a file of weights nor the prefix of a checkpoint.
-_NOT_WRITTEN = (".h5", ".keras", ".index", ".meta", ".pb")
+_CHECKPOINT = "Checkpoint, directory of checkpoints (the newest is used), or .weights.h5 file."
+# Extensions of files that are neither Keras weights nor the prefix of a checkpoint.
+_UNSUPPORTED = (".h5", ".keras", ".index", ".meta", ".pb")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,12 +26,13 @@ class DiffConfig(Options):
     checkpoint_path: str = required(_CHECKPOINT, path="checkpoint")
     model_name: str | None = option(
         None,
-        "Name of the network; default: what model_info.json beside the checkpoint says.",
+        "Name of the network. Default: from model_info.json next to the checkpoint.",
         table="networks",
     )
     num_classes: int | None = option(
         None,
-        "Classes of the network; default: what model_info.json or the checkpoint's head says.",
+        "Number of the network's classes. Default: from model_info.json, else from the checkpoint's"
+        " head.",
         check=_checks.positive,
     )
 
@@ -40,14 +42,34 @@ class ConvertConfig(DiffConfig):
     """Checkpoint and network."""
 
     output: str = required(
-        "File to write: NAME.weights.h5 for Keras, or a checkpoint's prefix, DIR/model.ckpt-0.",
+        "Output file: NAME.weights.h5 for Keras, or the prefix of a checkpoint, DIR/model.ckpt-0.",
         path="new_file",
     )
 
-    def conflicts(self) -> Iterator[str]:
+    def conflicts(self) -> Iterator[Problem]:
         """Yields what is wrong with the name of the output."""
-        if self.output.endswith(_NOT_WRITTEN) and not self.output.endswith(".weights.h5"):
-            yield (
-                f"output={self.output!r} has to end in .weights.h5 (for Keras) or be the prefix of"
-                " a checkpoint, such as DIR/model.ckpt-0"
+        if self.output.endswith(_UNSUPPORTED) and not self.output.endswith(".weights.h5"):
+            yield Problem(
+                "{} must end in .weights.h5 (for Keras) or be the prefix of a checkpoint, such as"
+                " DIR/model.ckpt-0",
+                named("output", repr(self.output)),
             )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FetchConfig(Options):
+    """Published checkpoint."""
+
+    name: str = required(
+        "Archive of the table in docs/checkpoints.md, such as inception_v1_2016_08_28.tar.gz.",
+        positional=True,
+    )
+    directory: str = option(
+        "pretrained",
+        "Directory to unpack the checkpoint in, new or used by this command before.",
+        positional=True,
+    )
+    source_dir: str | None = option(
+        None,
+        "Directory with the archive, if it was downloaded by hand. Default: it is downloaded.",
+    )

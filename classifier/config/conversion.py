@@ -1,4 +1,4 @@
-"""Options of making a dataset."""
+"""Options of the conversion of a dataset."""
 
 import dataclasses
 
@@ -12,44 +12,48 @@ class DataConfig(Options):
     """Data."""
 
     dataset_name: str = required(
-        "Name of the dataset; or verify, which reads a dataset and tells what is wrong with it.",
+        "Name of the dataset to convert; verify checks an existing dataset instead.",
         table="conversions",
     )
-    dataset_dir: str = required("Folder to write the dataset's files to.", path="new_folder")
+    dataset_dir: str = required(
+        "Directory to write the dataset to; with verify, the dataset's directory.",
+        path="new_directory",
+        aliases=("output_dir",),
+    )
     source_dir: str | None = option(
         None,
-        "Folder with the archives fetched by hand, which are downloaded without it; for folder, the"
-        " folder of pictures: SRC/<class>/<image> or SRC/{train,validation,test}/<class>/<image>.",
-        path="folder",
+        "Directory with archives that were downloaded by hand. Default: they are downloaded. For"
+        " folder: the directory of images, SRC/<class>/<image> or"
+        " SRC/{train,validation,test}/<class>/<image>.",
+        path="directory",
     )
     validation_fraction: float | None = option(
         None,
-        "Share of each class held out for validation, for folder; without it, 0.1.",
+        "Fraction of each class to hold out for validation (folder only). Default: 0.1.",
         check=bounds.fraction,
     )
     split_seed: int | None = option(
         None,
-        "Decides, for folder, which pictures are held out and the order; without it, 0.",
+        "Seed of the validation split and of the order of the images (folder only). Default: 0.",
         check=bounds.non_negative,
     )
     on_bad_image: str | None = option(
         None,
-        "What to do when files are no good pictures: error (the default) makes nothing, skip leaves"
-        " them out; bad_files.csv lists them all.",
+        "What to do when a file is not a valid image: error converts nothing; skip leaves it out."
+        " Both list all such files in bad_files.csv. Default: error.",
         choices=("error", "skip"),
     )
     max_pixels: int | None = option(
         None,
-        "Largest number of pixels of an image; one with more is refused before it is decoded."
-        f" Default: {MAX_PIXELS}.",
+        f"Maximum number of pixels of an image; larger ones count as bad. Default: {MAX_PIXELS}.",
         check=bounds.positive,
     )
     small_object_area_threshold: float | None = option(
         None,
-        "Share of the picture's area, 0 to 1, above which an object counts, for visualwakewords;"
-        " without it, 0.005.",
+        "Minimum area of an object to count, as a fraction of the image's area, 0 to 1"
+        " (visualwakewords only). Default: 0.005.",
         check=bounds.fraction,
     )
     foreground_class_of_interest: str | None = option(
-        None, "Category of COCO to be recognized, for visualwakewords; without it, person."
+        None, "COCO category to recognize (visualwakewords only). Default: person."
     )

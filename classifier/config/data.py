@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from classifier.config import bounds
 from classifier.config.image_limits import max_pixels_option
 from classifier.config.options import Options, option, required
+from classifier.config.problems import Problem, named
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -15,50 +16,62 @@ class TrainingDataOptions(Options):
     dataset_name: str = option(
         "imagenet", "Name of the dataset.", table="datasets", resume="refused"
     )
-    dataset_split_name: str = option("train", "Split of the dataset to train on.", resume="refused")
-    dataset_dir: str = required("Folder with the dataset's files.", path="folder")
+    dataset_split_name: str = option("train", "Split to train on.", resume="refused")
+    dataset_dir: str = required("Directory of the dataset.", path="directory")
     labels_offset: int = option(
         0,
-        "Subtracted from each label: 1 leaves out ImageNet's background class (VGG, ResNet v1).",
+        "Number to subtract from each label; 1 drops the background class of ImageNet (VGG,"
+        " ResNet v1).",
         check=bounds.non_negative,
     )
-    batch_size: int = option(32, "Images of a step and clone.", check=bounds.positive)
+    batch_size: int = option(32, "Batch size per clone.", check=bounds.positive)
     max_pixels: int = max_pixels_option()
-    num_readers: int = option(4, "Shards read side by side.", check=bounds.positive)
+    num_readers: int = option(4, "Number of shards to read in parallel.", check=bounds.positive)
     num_preprocessing_threads: int | None = option(
         None,
-        "Images prepared side by side; without it, as many as the machine does best.",
+        "Number of images to preprocess in parallel. Default: chosen automatically.",
         check=bounds.positive,
+        tf_slim=4,
     )
     cache: str = option(
         "none",
-        "Where to copy the shards before the first step, to read them from there: memory, or a"
-        " folder on a faster disk, where the next start finds them; none does not.",
+        "Where to copy the shards before training, to read them from there: memory, or a directory"
+        " on a faster disk, which later runs reuse. none disables.",
         resume="free",
     )
     data_service: str | None = option(
         None,
-        "Address, grpc://host:port, of a tf.data service whose one worker makes the training"
-        " batches; it has to find the files at the same paths.",
+        "Address, grpc://host:port, of a tf.data service whose single worker prepares the training"
+        " batches; the worker must see the dataset at the same path. Default: batches are prepared"
+        " by this process.",
         resume="free",
     )
     shuffle_buffer_mb: int = option(
         512,
-        "Most memory for encoded images waiting to be drawn in random order, in MB.",
+        "Maximum size of the shuffle buffer of encoded images, in MB.",
         check=bounds.positive,
         resume="refused",
     )
     balanced_sampling: bool = option(
         False,
-        "Draw every class as often as the others, repeating the images of those with few.",
+        "Sample all classes equally often, repeating images of small classes.",
         resume="refused",
     )
 
-    def conflicts(self) -> Iterator[str]:
-        """Yields copies of files that another process reads."""
+    def conflicts(self) -> Iterator[Problem]:
+        """Yields contradictions."""
+        service, balanced = named("data_service"), named("balanced_sampling")
         if self.data_service is not None and self.cache != "none":
-            yield "cache is of this process, and with data_service another one reads the files"
+            yield Problem(
+                "{} has no effect with {}: another process reads the files", named("cache"), service
+            )
         if self.data_service is not None and self.balanced_sampling:
-            yield "balanced_sampling is drawn in this process, and data_service reads elsewhere"
-        if self.balanced_sampling and self.shuffle_buffer_mb != type(self).shuffle_buffer_mb:
-            yield "shuffle_buffer_mb has nothing to act on: balanced_sampling needs no buffer"
+            yield Problem(
+                "{} cannot be used with {}: it samples in this process", balanced, service
+            )
+        if self.balanced_sampling and self.is_changed("shuffle_buffer_mb"):
+            yield Problem(
+                "{} has no effect with {}, which needs no buffer",
+                named("shuffle_buffer_mb"),
+                balanced,
+            )

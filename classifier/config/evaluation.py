@@ -1,19 +1,22 @@
-"""The options of evaluation."""
+"""Options of evaluation."""
 
 import dataclasses
 
 from classifier.config import bounds
 from classifier.config.image_limits import max_pixels_option
-from classifier.config.model import ModelOptions
+from classifier.config.model import CHECKPOINT_HELP, ModelOptions
 from classifier.config.options import Options, option, required
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluatedModelOptions(ModelOptions):
-    """Model, where model_info.json beside the checkpoint does not say it."""
+    """Model (default: from model_info.json next to the checkpoint)."""
 
     eval_image_size: tuple[int, int] | None = option(
-        None, "Size of the images, in pixels; default: that of training.", check=bounds.sides
+        None,
+        "Image size in pixels. Default: the training image size.",
+        check=bounds.sides,
+        aliases=("image_size", "train_image_size"),
     )
 
 
@@ -21,26 +24,31 @@ class EvaluatedModelOptions(ModelOptions):
 class EvaluationOptions(Options):
     """Evaluation."""
 
-    checkpoint_path: str = required(
-        "Folder of a run (its newest checkpoint is taken) or one checkpoint.", path="checkpoint"
-    )
+    checkpoint_path: str = required(CHECKPOINT_HELP, path="checkpoint", tf_slim="/tmp/tfmodel/")
     eval_dir: str | None = option(
-        None, "Folder for events; default: `eval` beside the checkpoint.", path="new_folder"
+        None,
+        "Directory to write TensorBoard events to. Default: `eval` next to the checkpoint.",
+        path="new_directory",
+        tf_slim="/tmp/tfmodel/",
     )
-    eval_json: str | None = option(None, "File to write the results to, as JSON.", path="new_file")
-    batch_size: int = option(100, "Images of a step.", check=bounds.positive)
+    eval_json: str | None = option(
+        None, "File to write the results to, as JSON. Default: none.", path="new_file"
+    )
+    batch_size: int = option(100, "Batch size.", check=bounds.positive)
     max_num_batches: int | None = option(
-        None, "Most batches to evaluate; default: every image once.", check=bounds.positive
+        None,
+        "Maximum number of batches to evaluate. Default: the complete split.",
+        check=bounds.positive,
     )
     recalibrate_batch_norm: int = option(
         0,
-        "Batches of the split `train` that estimate batch norm's statistics anew, for a second"
-        " evaluation with them: where it is far better, the moving averages have not settled."
-        " 0: none.",
+        "Number of training batches to re-estimate batch norm's statistics from, for a second"
+        " evaluation. If it is far more accurate, the moving averages have not converged. 0"
+        " disables.",
         check=bounds.non_negative,
     )
     master: str | None = option(
-        None, "Refused: evaluation runs in its own process and needs no server."
+        None, "Must be empty: evaluation runs in this process and needs no server."
     )
 
 
@@ -50,16 +58,18 @@ class EvaluationDataOptions(Options):
 
     dataset_name: str | None = option(
         None,
-        "Name of the dataset; default: the one that the model was trained on.",
+        "Name of the dataset. Default: the training dataset.",
         table="datasets",
+        tf_slim="imagenet",
     )
-    dataset_split_name: str = option("test", "Split of the dataset to evaluate on.")
-    dataset_dir: str = required("Folder with the dataset's files.", path="folder")
+    dataset_split_name: str = option("test", "Split to evaluate on.")
+    dataset_dir: str = required("Directory of the dataset.", path="directory")
     max_pixels: int = max_pixels_option()
     num_preprocessing_threads: int | None = option(
         None,
-        "Images prepared side by side; without it, as many as the machine does best.",
+        "Number of images to preprocess in parallel. Default: chosen automatically.",
         check=bounds.positive,
+        tf_slim=4,
     )
 
 

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 
 from classifier.config import bounds
 from classifier.config.options import Options, option
+from classifier.config.problems import Problem, named
 
 AUTO, NONE = "auto", "none"
-_OF_A_CHECKPOINT = ("checkpoint_exclude_scopes", "checkpoint_scope_map", "ignore_missing_vars")
+_OF_CHECKPOINT = ("checkpoint_exclude_scopes", "checkpoint_scope_map", "ignore_missing_vars")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -16,65 +17,71 @@ class FinetuneOptions(Options):
 
     checkpoint_path: str | None = option(
         None,
-        "Checkpoint, folder of checkpoints or .weights.h5 file that a new run starts from.",
+        "Checkpoint, directory of checkpoints (the newest is used) or .weights.h5 file to"
+        " initialize a new run from. Default: the network is initialized from scratch.",
         path="checkpoint",
-        path_unless_begun="train_dir",
+        path_unless_resuming="train_dir",
     )
     checkpoint_exclude_scopes: tuple[str, ...] = option(
         (),
-        "Scopes of the variables that are not taken from that checkpoint, separated by commas; * is"
-        " any part of a name, and auto stands for the heads that have other classes there, and is"
-        " the default when they have; none takes these too.",
+        "Scopes not to restore from --checkpoint_path, separated by commas; * matches any part of a"
+        " name. auto excludes heads whose number of classes differs, none excludes nothing."
+        " Default: auto if such heads exist.",
     )
     checkpoint_scope_map: tuple[str, ...] = option(
         (),
-        "Scopes that have another name in that checkpoint, as CHECKPOINT:NETWORK, such as"
+        "Scopes with another name in --checkpoint_path, as CHECKPOINT:NETWORK, such as"
         " resnet_v1_50:backbone, separated by commas.",
     )
     finetune: str = option(
         "all",
-        "What to train of the network: all, or its head alone (see trainable_scopes).",
+        "Part of the network to train: all, or only the head. See also --trainable_scopes.",
         choices=("all", "head"),
         resume="refused",
     )
     trainable_scopes: tuple[str, ...] = option(
         (),
-        "Scopes of the variables to train, such as resnet_v1_50/block*; without it, all. Batch norm"
-        " outside of them keeps to its moving averages.",
+        "Scopes to train, such as resnet_v1_50/block*, separated by commas; batch norm elsewhere is"
+        " frozen (TF-Slim updated it). Default: all.",
         resume="refused",
     )
     ignore_missing_vars: bool = option(
-        False, "Go on when that checkpoint lacks variables; they start fresh."
+        False, "Initialize variables that --checkpoint_path lacks from scratch."
     )
 
-    def conflicts(self) -> Iterator[str]:
-        """Yields what does not go together, and scope pairs that are none."""
+    def conflicts(self) -> Iterator[Problem]:
+        """Yields contradictions and malformed scope pairs."""
+        head, checkpoint = named("finetune", "head"), named("checkpoint_path")
         if self.checkpoint_path is None:
-            for name in _OF_A_CHECKPOINT:
+            for name in _OF_CHECKPOINT:
                 if getattr(self, name):
-                    yield f"{name} needs checkpoint_path: it says what to take from that checkpoint"
+                    yield Problem("{} needs {}", named(name), checkpoint)
             if self.finetune == "head":
-                yield "finetune=head needs checkpoint_path: all but the head would stay random"
+                yield Problem("{} needs {}: all other layers would stay random", head, checkpoint)
         if self.finetune == "head" and self.trainable_scopes:
-            yield "finetune=head and trainable_scopes both say what to train: give one of them"
+            yield Problem("{} and {} are mutually exclusive", head, named("trainable_scopes"))
         if NONE in self.checkpoint_exclude_scopes and len(self.checkpoint_exclude_scopes) > 1:
-            yield "checkpoint_exclude_scopes: none goes with no other scope"
-        yield from self._wrong_pairs()
+            yield Problem(
+                "{}: none cannot be combined with scopes", named("checkpoint_exclude_scopes")
+            )
+        yield from self._malformed_pairs()
 
-    def _wrong_pairs(self) -> Iterator[str]:
+    def _malformed_pairs(self) -> Iterator[Problem]:
+        option_name = named("checkpoint_scope_map")
         targets = []
         for pair in self.checkpoint_scope_map:
             old, colon, new = (part.strip().rstrip("/") for part in pair.partition(":"))
             if not (old and colon and new) or ":" in new:
-                yield (
-                    f"checkpoint_scope_map: {pair!r} is not CHECKPOINT:NETWORK, such as"
-                    " resnet_v1_50:backbone"
+                yield Problem(
+                    "{}: {!r} is not CHECKPOINT:NETWORK, such as resnet_v1_50:backbone",
+                    option_name,
+                    pair,
                 )
             if "*" in pair:
-                yield f"checkpoint_scope_map: {pair!r} has a *, and a name has to be a whole one"
+                yield Problem("{}: {!r} contains *, which is not supported here", option_name, pair)
             targets.append(new)
         for target in sorted({each for each in targets if each and targets.count(each) > 1}):
-            yield f"checkpoint_scope_map: {target!r} gets two scopes of the checkpoint"
+            yield Problem("{}: two scopes are mapped to {!r}", option_name, target)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -83,23 +90,30 @@ class BatchNormOptions(Options):
 
     batch_norm_decay: float | None = option(
         None,
-        "Decay of the moving averages of batch norm, below 1; default: the network's own.",
+        "Decay of batch norm's moving averages, below 1. Default: the network's.",
         check=bounds.fraction,
     )
     freeze_batch_norm: bool = option(
-        False, "Let batch norm use its moving averages in training, and leave them alone."
+        False, "Use batch norm's moving averages in training, without updating them."
     )
     update_frozen_batch_norm: bool = option(
         False,
-        "Let batch norm use and average the batches' statistics outside of trainable_scopes too, as"
-        " the original does.",
+        "Use and update batch statistics in batch norm outside --trainable_scopes too, as TF-Slim"
+        " does.",
     )
 
-    def conflicts(self) -> Iterator[str]:
-        """Yields what does not go together."""
+    def conflicts(self) -> Iterator[Problem]:
+        """Yields contradictions."""
+        freeze, decay = named("freeze_batch_norm"), named("batch_norm_decay")
         if self.batch_norm_decay == 1:
-            yield "batch_norm_decay=1 never changes the moving averages: use freeze_batch_norm"
+            yield Problem(
+                "{} never updates the moving averages. Use {}",
+                named("batch_norm_decay", 1),
+                freeze,
+            )
         if self.freeze_batch_norm and self.update_frozen_batch_norm:
-            yield "freeze_batch_norm and update_frozen_batch_norm contradict each other"
+            yield Problem(
+                "{} and {} are mutually exclusive", freeze, named("update_frozen_batch_norm")
+            )
         if self.freeze_batch_norm and self.batch_norm_decay is not None:
-            yield "freeze_batch_norm leaves batch_norm_decay nothing to average"
+            yield Problem("{} has no effect with {}", decay, freeze)

@@ -1,4 +1,4 @@
-"""The formats of export: what each of them is, before TensorFlow is loaded."""
+"""The formats of export; no TensorFlow."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -9,16 +9,16 @@ class FormatRow:
     """One format.
 
     Attributes:
-      module: of `classifier.export`, which writes it.
-      function: name there of the function from a `Job` to what it exported.
-      file: path below the folder of the export; `{model}` and `{version}` stand for the network and
-        the training step.
-      quantized: whether weights or activations are rounded, so that answers may differ.
-      measured: whether it is judged by its accuracy on a dataset, so that it needs one.
-      calibrated: whether it needs images of the training split.
-      rounds: whether it can hold the rounding of a quantized run.
-      packages: import name -> name to install, of what the check needs.
-      no_videos: why it cannot take a network of videos; empty if it can.
+      module: module of `classifier.export` that writes it.
+      function: function of that module, from a `Job` to the exported files.
+      file: path in the export's directory; `{model}` and `{version}` stand for the network and the
+        training step.
+      quantized: whether weights or activations are rounded, so that outputs may differ.
+      measured: whether its accuracy is measured, which needs a dataset.
+      calibrated: whether it needs training images.
+      rounds: whether it supports the rounding of a quantized run.
+      packages: import name -> distribution, of what the check needs.
+      no_videos: why networks of videos are not supported; empty if they are.
     """
 
     module: str

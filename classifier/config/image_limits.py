@@ -1,4 +1,4 @@
-"""The option that limits images before they are decoded."""
+"""The option that limits the size of images."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ from slim._image_limits import MAX_PIXELS
 
 
 def max_pixels_option(**declaration: Any) -> Any:
-    """Returns the option `max_pixels`, which is the same wherever an image enters."""
+    """Declares the option `max_pixels`, which is the same wherever images are decoded."""
     return option(
         MAX_PIXELS,
-        "Largest number of pixels of an image; one with more is refused before it is decoded.",
+        "Maximum number of pixels of an image; larger ones count as undecodable.",
         check=bounds.positive,
         **declaration,
     )

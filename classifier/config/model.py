@@ -1,6 +1,6 @@
 """Options of a trained model.
 
-What model_info.json beside the checkpoint says need not be said again; see `resolve.model`.
+What model_info.json next to the checkpoint has, need not be set; see `classifier.resolve.model`.
 """
 
 import dataclasses
@@ -8,29 +8,46 @@ import dataclasses
 from classifier.config import bounds
 from classifier.config.options import Options, option
 
-_MODEL_INFO = "default: what model_info.json beside the checkpoint says"
+CHECKPOINT_HELP = "Checkpoint, or directory of a run (its newest checkpoint is used)."
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelOptions(Options):
-    """Model, where model_info.json beside the checkpoint does not say it."""
+    """Model (default: from model_info.json next to the checkpoint)."""
 
-    model_name: str | None = option(None, f"Name of the network; {_MODEL_INFO}.", table="networks")
+    model_name: str | None = option(
+        None,
+        "Name of the network. Default: from model_info.json.",
+        table="networks",
+        tf_slim="inception_v3",
+    )
     preprocessing_name: str | None = option(
-        None, f"Preprocessing, by its name or a network's; {_MODEL_INFO}.", table="preprocessings"
+        None,
+        "Name of the preprocessing, or of a network to use its preprocessing. Default: from"
+        " model_info.json, else the network's.",
+        table="preprocessings",
     )
     labels_offset: int | None = option(
-        None, f"Subtracted from each label; {_MODEL_INFO}.", check=bounds.non_negative
+        None,
+        "Number to subtract from each label. Default: from model_info.json, else 0.",
+        check=bounds.non_negative,
+        tf_slim=0,
     )
-    use_grayscale: bool | None = option(None, f"Turn the images to one channel; {_MODEL_INFO}.")
+    use_grayscale: bool | None = option(
+        None,
+        "Convert images to one channel. Default: from model_info.json, else false.",
+        aliases=("input_grayscale",),
+        tf_slim=False,
+    )
     moving_average_decay: float | None = option(
         None,
-        "Use the moving averages of the weights that training kept with this decay;"
-        f" {_MODEL_INFO}.",
+        "Use the moving averages of the weights that training kept with this decay. Default: from"
+        " model_info.json, else the weights themselves are used.",
         check=bounds.fraction,
     )
     quantize: bool | None = option(
         None,
-        "Round weights and activations to 8 bits, in the ranges that training with quantize_delay"
-        f" kept; {_MODEL_INFO}.",
+        "Round weights and activations to 8 bits, in the ranges learned by training with"
+        " --quantize_delay. Default: from model_info.json, else false.",
+        tf_slim=False,
     )

@@ -15,23 +15,27 @@ class NetworkOptions(Options):
     model_name: str = option("inception_v3", "Name of the network.", table="networks")
     preprocessing_name: str | None = option(
         None,
-        "Preprocessing, by its name or a network's; default: the network's.",
+        "Name of the preprocessing, or of a network to use its preprocessing. Default: the"
+        " network's.",
         table="preprocessings",
     )
     train_image_size: tuple[int, int] | None = option(
         None,
-        "Size of the training images, in pixels; default: the network's.",
+        "Training image size in pixels. Default: the network's.",
         check=bounds.sides,
-        resume="free",  # the size that follows from it is compared
+        aliases=("image_size",),
+        resume="free",  # the resolved size is compared
     )
     compute_dtype: str = option(
         "float32",
-        "What the network computes in; variables, batch norm's statistics and losses stay float32,"
-        " and float16 scales the loss.",
+        "Dtype that the network computes in. Variables, batch norm's statistics and losses stay"
+        " float32; float16 scales the loss.",
         choices=COMPUTE_DTYPES,
         resume="refused",
     )
-    use_grayscale: bool = option(False, "Turn the images to one channel.")
+    use_grayscale: bool = option(
+        False, "Convert images to one channel.", aliases=("input_grayscale",)
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,10 +46,12 @@ class LossOptions(Options):
         0.00004, "Coefficient of the L2 penalty on the weights.", check=bounds.non_negative
     )
     label_smoothing: float = option(
-        0.0, "Share of each label spread evenly over all classes, below 1.", check=bounds.below_one
+        0.0,
+        "Fraction of each label to spread evenly over all classes, below 1.",
+        check=bounds.below_one,
     )
     class_weights: str | None = option(
         None,
-        "How much the images of each class count in the loss: `auto`, inverse to their number in"
-        " the split; or a file with a weight for each class's name, JSON or CSV.",
+        "Weight of each class in the loss: auto weights classes inversely to their number of"
+        " images; or a JSON or CSV file with a weight per class name. Default: all weights are 1.",
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from classifier.config import bounds
 from classifier.config.options import Options, option
+from classifier.config.problems import Problem, named
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,10 +14,9 @@ class OptimizerRow:
 
     Attributes:
       class_name: its class in `slim.optimizers`.
-      options: argument of that class -> option that sets it; an option that is None leaves the
-        argument at the class's default.
+      options: argument of that class -> option that sets it; None keeps the class's default.
       is_new: whether TF-Slim's script lacks it.
-      spares_head: whether it takes the scopes of the network's head as `exclude_scopes`.
+      spares_head: whether it accepts the scopes of the network's head as `exclude_scopes`.
     """
 
     class_name: str
@@ -85,7 +85,7 @@ class OptimizerOptions(Options):
     )
     adadelta_rho: float = option(0.95, "Decay rate of adadelta.", check=bounds.fraction)
     adagrad_initial_accumulator_value: float = option(
-        0.1, "Starting value of adagrad's accumulators.", check=bounds.positive
+        0.1, "Initial value of adagrad's accumulators.", check=bounds.positive
     )
     adam_beta1: float = option(
         0.9,
@@ -93,72 +93,84 @@ class OptimizerOptions(Options):
         check=bounds.fraction,
     )
     adam_beta2: float = option(
-        0.999, "Decay rate of the second moments of the same.", check=bounds.fraction
+        0.999,
+        "Decay rate of the second moments of adam, adamw, lamb and muon.",
+        check=bounds.fraction,
     )
     adamw_epsilon: float = option(
         1e-7, "Epsilon of adamw, lamb and muon.", check=bounds.non_negative
     )
     optimizer_weight_decay: float | None = option(
         None,
-        "Weight decay of adafactor, adamw, lamb, lion and muon, beside the loss's L2 penalty;"
-        " default: 0.004 for adamw and muon, 0 for the others.",
+        "Weight decay of adafactor, adamw, lamb, lion and muon, in addition to --weight_decay."
+        " Default: 0.004 for adamw and muon, else 0.",
         check=bounds.non_negative,
     )
     lion_beta1: float = option(
-        0.9, "Share of past gradients in a step of lion.", check=bounds.fraction
+        0.9, "Fraction of past gradients in an update of lion.", check=bounds.fraction
     )
     lion_beta2: float = option(
-        0.99, "Decay rate of lion's mean of gradients.", check=bounds.fraction
+        0.99, "Decay rate of lion's moving average of gradients.", check=bounds.fraction
     )
     muon_momentum: float = option(0.95, "Momentum of muon.", check=bounds.fraction)
     adafactor_beta2_decay: float = option(
         -0.8,
-        "Exponent of the step in the decay rate of adafactor's means; zero or less.",
+        "Exponent of the step in the decay rate of adafactor's moments, at most 0.",
         check=bounds.not_above_zero,
     )
     adafactor_clip_threshold: float = option(
-        1.0, "Largest root mean square of a step of adafactor.", check=bounds.positive
+        1.0, "Maximum root mean square of an update of adafactor.", check=bounds.positive
     )
     opt_epsilon: float = option(
         1.0, "Epsilon of adadelta, adam and rmsprop.", check=bounds.non_negative
     )
     ftrl_learning_rate_power: float = option(
-        -0.5, "Power of the learning rate of ftrl; zero or less.", check=bounds.not_above_zero
+        -0.5, "Learning rate power of ftrl, at most 0.", check=bounds.not_above_zero
     )
     ftrl_initial_accumulator_value: float = option(
-        0.1, "Starting value of ftrl's accumulators.", check=bounds.non_negative
+        0.1, "Initial value of ftrl's accumulators.", check=bounds.non_negative
     )
-    ftrl_l1: float = option(0.0, "L1 strength of ftrl.", check=bounds.non_negative)
-    ftrl_l2: float = option(0.0, "L2 strength of ftrl.", check=bounds.non_negative)
+    ftrl_l1: float = option(0.0, "L1 regularization strength of ftrl.", check=bounds.non_negative)
+    ftrl_l2: float = option(0.0, "L2 regularization strength of ftrl.", check=bounds.non_negative)
     momentum: float = option(0.9, "Momentum of the momentum optimizer.", check=bounds.fraction)
     rmsprop_momentum: float = option(0.9, "Momentum of rmsprop.", check=bounds.fraction)
     rmsprop_decay: float = option(
-        0.9, "Decay rate of rmsprop's moving mean of squares.", check=bounds.fraction
+        0.9, "Decay rate of rmsprop's moving average of squared gradients.", check=bounds.fraction
     )
     clip_gradient_norm: float = option(
-        0.0, "Largest norm of each gradient; 0 does not clip.", check=bounds.non_negative
+        0.0, "Maximum norm of each gradient. 0 disables clipping.", check=bounds.non_negative
     )
     moving_average_decay: float | None = option(
         None,
-        "Decay of moving averages of the weights, for evaluation; without it, none are kept.",
+        "Decay of moving averages of the weights, which evaluation and export use. Default: no"
+        " averages.",
         check=bounds.fraction,
         resume="refused",
     )
 
-    def conflicts(self) -> Iterator[str]:
-        """Yields the options that have nothing to act on, where no command of the original's has
-        them together with the optimizer."""
+    def conflicts(self) -> Iterator[Problem]:
+        """Yields options that have no effect, unless a command of TF-Slim may combine them with
+        this optimizer."""
         for name in self._idle():
-            if not self._is_of_original(name):
-                yield f"{name} is for {', '.join(readers(name))}; {self._instead(name)}"
+            if not self._is_of_tf_slim(name):
+                *others, last = readers(name)
+                names = f"{', '.join(others)} or {last}" if others else last
+                yield Problem(
+                    "{} applies to {} only; {}",
+                    named(name),
+                    named("optimizer", names),
+                    self._instead(name),
+                )
 
-    def without_effect(self) -> Iterator[str]:
-        """Yields the others that have nothing to act on: the original takes them silently."""
+    def without_effect(self) -> Iterator[Problem]:
+        """Yields the other options that have no effect: TF-Slim accepts them silently."""
         for name in self._idle():
-            if self._is_of_original(name):
-                yield (
-                    f"{name}={getattr(self, name):g} has nothing to act on:"
-                    f" optimizer={self.optimizer}; {self._instead(name)}"
+            if self._is_of_tf_slim(name):
+                yield Problem(
+                    "{} has no effect with {}; {}",
+                    named(name, getattr(self, name)),
+                    named("optimizer", self.optimizer),
+                    self._instead(name),
                 )
 
     def _idle(self) -> Iterator[str]:
@@ -167,14 +179,15 @@ class OptimizerOptions(Options):
             if optimizers and self.optimizer not in optimizers and self.is_changed(field.name):
                 yield field.name
 
-    def _is_of_original(self, name: str) -> bool:
+    def _is_of_tf_slim(self, name: str) -> bool:
         others = (OPTIMIZERS[each] for each in readers(name))
         return not OPTIMIZERS[self.optimizer].is_new and any(not row.is_new for row in others)
 
-    def _instead(self, name: str) -> str:
-        """Returns what the optimizer has instead of an option."""
+    def _instead(self, name: str) -> Problem:
+        """Returns what the optimizer reads instead of an option."""
         if name == "optimizer_weight_decay":
-            return f"for {self.optimizer} it is weight_decay, the L2 penalty of the loss"
+            decay = named("weight_decay")
+            return Problem("with {} use {}, the L2 penalty of the loss", self.optimizer, decay)
         own = OPTIMIZERS[self.optimizer].options
         (argument,) = {
             argument
@@ -183,6 +196,7 @@ class OptimizerOptions(Options):
             if option == name
         }
         if argument in own:
-            return f"for {self.optimizer} it is {own[argument]}"
-        listed = [field.name for field in dataclasses.fields(self) if field.name in own.values()]
-        return f"{self.optimizer} has {', '.join(listed) or 'none of its own'}"
+            return Problem("with {} use {}", self.optimizer, named(own[argument]))
+        names = [field.name for field in dataclasses.fields(self) if field.name in own.values()]
+        listed = ", ".join(["{}"] * len(names)) or "no options of its own"
+        return Problem("{} has " + listed, self.optimizer, *map(named, names))

@@ -1,50 +1,57 @@
-"""Options: a field of a dataclass is a flag, with its default, its help and what it may be.
+"""Options: a field of a dataclass is a flag, with its default, its help and its bounds.
 
-A group is a frozen subclass of `Options`; a configuration is a group itself or a frozen dataclass
-of groups.
+A group is a frozen subclass of `Options`; a configuration is a group or a frozen dataclass of
+groups.
 """
 
 import dataclasses
 import math
+import os
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, TypeVar
 
+from classifier.config.problems import OptionError, Problem, named, shown
 from slim import _checks
 
 C = TypeVar("C")
 
-# `classifier.flags` looks at tables and at the disk; making a configuration does not.
+# `classifier.cli.flags` checks names and paths; a configuration itself does not.
 Table = Literal["networks", "datasets", "conversions", "preprocessings"]
-PathKind = Literal["folder", "new_folder", "new_file", "checkpoint", "images"]
-# A change of the option when a run is resumed is listed, is refused, or is nothing to speak of.
+PathKind = Literal["directory", "new_directory", "file", "new_file", "checkpoint", "images"]
+# A resumed run logs a change of the option, does not support it, or ignores it.
 Resume = Literal["listed", "refused", "free"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Declaration:
-    """What a field says about its option; the arguments of `option`."""
+    """The declaration of an option: the arguments of `option`."""
 
     help: str
     choices: tuple[str, ...] = ()
     check: Callable[..., None] | None = None
     table: Table | None = None
     path: PathKind | None = None
-    path_unless_begun: str | None = None
+    path_unless_resuming: str | None = None
     resume: Resume = "listed"
+    aliases: tuple[str, ...] = ()
+    tf_slim: Any = None
+    positional: bool = False
 
 
 def option(default: Any, help: str, **declaration: Any) -> Any:
     """Declares an option; without a default, use `required`.
 
     Args:
-      default: used when the flag is not given; None means that it is decided later.
-      help: one or two sentences, with the unit.
+      default: value of an option that is not set; None is resolved later.
+      help: one or two sentences, with the unit; the meaning of a default None.
       **declaration: the other fields of `Declaration`: `choices` (of a string or of each item of a
-        list), `check` (a function of `slim._checks` that takes the value by name), `table` (the
-        value is a name of that table), `path` (what has to be on the disk), `path_unless_begun` (an
-        option whose folder holds a run's checkpoints where that is no longer needed) and `resume`.
+        list), `check` (a function that accepts the value by name and raises UserError), `table`
+        (the value is a name of that table), `path` (what must exist on disk),
+        `path_unless_resuming` (an option with a run's directory; when that run is resumed, the path
+        need not exist), `resume`, `aliases` (other names of the flag), `tf_slim` (TF-Slim's
+        default where it differs) and `positional` (whether its value may stand without a flag).
     """
     return dataclasses.field(
         default=default, metadata={"option": Declaration(help=help, **declaration)}
@@ -52,20 +59,20 @@ def option(default: Any, help: str, **declaration: Any) -> Any:
 
 
 def required(help: str, **declaration: Any) -> Any:
-    """Declares an option that has to be given; arguments as in `option`."""
+    """Declares an option that must be set; arguments as in `option`."""
     return dataclasses.field(metadata={"option": Declaration(help=help, **declaration)})
 
 
 @dataclasses.dataclass(frozen=True)
 class Option:
-    """One option: what its field declares, and the type of its values.
+    """One option: its declaration and the type of its values.
 
     Attributes:
       name: of the field and of the flag.
       kind: `bool`, `int`, `float`, `str`, a tuple of any number of one of the last three, or
         `tuple[int, int]`.
       optional: whether None is a value.
-      default: `dataclasses.MISSING` if it has to be given.
+      default: `dataclasses.MISSING` if it must be set.
       declared: the rest.
     """
 
@@ -81,7 +88,7 @@ class Option:
         return self.default is dataclasses.MISSING
 
     def problems(self, value: Any, name: str | None = None) -> Iterator[str]:
-        """Yields what is wrong with a value; `name` is how the messages call the option."""
+        """Yields what is wrong with a value; messages call the option `name`."""
         if value is None and self.optional:
             return
         name = name or self.name
@@ -94,34 +101,29 @@ class Option:
         except _checks.UserError as error:
             yield str(error)
         if any(isinstance(item, str) and not item.strip() for item in items):
-            yield f"{name}={self.shown(value)!r} has an empty item (a blank after a comma?)"
+            yield f"{name}={shown(value)!r} has an empty item (a space after a comma?)"
 
-    def parse(self, text: str) -> Any:
-        """Returns the value that a text stands for; an empty text is None where None is a value.
+    def parse(self, argument: str) -> Any:
+        """Returns the value of a text; an empty text is None where None is a value.
+
+        A `~` at the start of a text is expanded: only paths start with it.
 
         Raises:
-          UserError: if the text is not of the option's kind; the message starts with what is wrong.
+          UserError: if the text is not of the option's kind; the message starts with the text.
         """
-        if not text and self.optional:
+        if not argument and self.optional:
             return None
-        if not text and typing.get_args(self.kind)[1:] == (...,):
+        if not argument and typing.get_args(self.kind)[1:] == (...,):
             return ()
         read, meaning = _READERS[self.kind]
         try:
-            return read(text)
+            return read(argument)
         except ValueError:
-            raise _checks.UserError(f"{text!r} is not {meaning}") from None
-
-    @staticmethod
-    def shown(value: Any) -> str:
-        """Returns a value as one would type it."""
-        if isinstance(value, bool):
-            return str(value).lower()
-        return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            raise _checks.UserError(f"{argument!r} is not {meaning}") from None
 
 
 class Options:
-    """Base of the groups: a frozen dataclass that refuses nonsense."""
+    """Base of the groups: a frozen dataclass that checks its values."""
 
     def __post_init__(self) -> None:
         problems = [
@@ -131,14 +133,14 @@ class Options:
         ]
         problems = problems or list(self.conflicts())
         if problems:
-            raise _checks.UserError("\n".join(problems))
+            raise OptionError(*problems)
 
-    def conflicts(self) -> Iterator[str]:
-        """Yields what is wrong between options that are each in order."""
+    def conflicts(self) -> Iterator[Problem]:
+        """Yields contradictions between options that are each valid."""
         return iter(())
 
     def is_changed(self, name: str) -> bool:
-        """Returns whether an option has another value than its default."""
+        """Returns whether an option differs from its default."""
         return bool(getattr(self, name) != getattr(type(self), name))
 
 
@@ -147,10 +149,10 @@ class Group:
     """The options of one group.
 
     Attributes:
-      attribute: of the configuration; empty if the configuration is the group.
-      title: for the help.
-      options: in the order of the fields.
-      type: the class.
+      attribute: attribute of the configuration; empty if the configuration is the group.
+      title: title in the help.
+      options: options in the order of the fields.
+      type: class of the group.
     """
 
     attribute: str
@@ -162,14 +164,14 @@ class Group:
 def options_of(group: type[Options]) -> tuple[Option, ...]:
     """Returns the options of a group in the order of its fields."""
     hints = typing.get_type_hints(group)
-    found = []
+    options = []
     for field in dataclasses.fields(group):  # type: ignore[arg-type]
         members = typing.get_args(hints[field.name])
         optional = isinstance(hints[field.name], types.UnionType) and type(None) in members
         kind = members[0] if optional else hints[field.name]
         declared = field.metadata["option"]
-        found.append(Option(field.name, kind, optional, field.default, declared))
-    return tuple(found)
+        options.append(Option(field.name, kind, optional, field.default, declared))
+    return tuple(options)
 
 
 def groups_of(config_class: type) -> tuple[Group, ...]:
@@ -190,40 +192,40 @@ def by_name(config_class: type) -> dict[str, Option]:
 
 
 def build(config_class: type[C], **values: Any) -> C:
-    """Makes a configuration from its options.
+    """Returns a configuration.
 
     Args:
       config_class: the configuration.
-      **values: options by name, whichever group they are in; the others keep their defaults.
+      **values: options by name, of any group; the others keep their defaults.
 
     Raises:
-      UserError: one line for each option that is not known, is missing or has a wrong value.
+      OptionError: one line per option that is unknown, missing or invalid.
     """
     known = by_name(config_class)
     problems = [_unknown(name, known) for name in values if name not in known]
     problems += [
-        f"{name} is required: {each.declared.help}"
+        Problem("{} is required: {}", named(name), each.declared.help)
         for name, each in known.items()
         if each.required and name not in values
     ]
     parts: dict[str, Any] = {}
     for group in groups_of(config_class) if not problems else ():
-        given = {each.name: values[each.name] for each in group.options if each.name in values}
+        arguments = {each.name: values[each.name] for each in group.options if each.name in values}
         try:
-            parts[group.attribute] = group.type(**given)
-        except _checks.UserError as error:
-            problems.append(str(error))
+            parts[group.attribute] = group.type(**arguments)
+        except OptionError as error:
+            problems += error.problems
     if problems:
-        raise _checks.UserError("\n".join(problems))
+        raise OptionError(*problems)
     return parts[""] if "" in parts else config_class(**parts)
 
 
 def _unknown(name: str, known: Mapping[str, Option]) -> str:
-    return f"{name} is not an option{_checks.suggest(name, known)}"
+    return f"Unknown option {name}{_checks.suggest(name, known)}"
 
 
 def flatten(config: Any) -> dict[str, Any]:
-    """Returns the options of a configuration by name, as JSON has them (lists for tuples)."""
+    """Returns the options of a configuration by name, as in JSON (lists for tuples)."""
     values = {}
     for group in groups_of(type(config)):
         part = getattr(config, group.attribute) if group.attribute else config
@@ -248,6 +250,10 @@ def _read_float(text: str) -> float:
     return value
 
 
+def _read_text(text: str) -> str:
+    return os.path.expanduser(text)
+
+
 def _read_list(text: str) -> tuple[str, ...]:
     return tuple(item.strip() for item in text.split(","))
 
@@ -269,11 +275,11 @@ def _read_size(text: str) -> tuple[int, int]:
 
 _READERS: Mapping[Any, tuple[Callable[[str], Any], str]] = {
     bool: (_read_bool, "true or false"),
-    int: (lambda text: int(text, 10), "a whole number"),
+    int: (lambda text: int(text, 10), "an integer"),
     float: (_read_float, "a number"),
-    str: (str, "a text"),
+    str: (_read_text, "a text"),
     tuple[str, ...]: (_read_list, "a list of names"),
     tuple[float, ...]: (_read_floats, "a list of numbers separated by commas"),
-    tuple[int, ...]: (_read_ints, "a list of whole numbers separated by commas"),
+    tuple[int, ...]: (_read_ints, "a list of integers separated by commas"),
     tuple[int, int]: (_read_size, "a size such as 224 or 224,192 (height,width)"),
 }

@@ -1,4 +1,4 @@
-"""Options of what a run shows of itself, beside its log."""
+"""Options of a run's diagnostics."""
 
 import dataclasses
 
@@ -8,18 +8,18 @@ from classifier.config.options import Options, option
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReportingOptions(Options):
-    """Looking into a run."""
+    """Diagnostics."""
 
     profile_steps: tuple[int, ...] | None = option(
         None,
-        "First and last step, such as 100,110, of which TensorFlow's profiler writes a trace to"
-        " train_dir, for TensorBoard.",
+        "First and last step to profile, such as 100,110; the trace is written to train_dir, for"
+        " TensorBoard. Default: none.",
         check=bounds.step_range,
         resume="free",
     )
     plot_curves: bool = option(
         False,
-        "Draw loss, accuracy and learning rate to `curves.png` in train_dir, after each epoch and"
-        " each evaluation and at the end; needs matplotlib.",
+        "Plot loss, accuracy and learning rate to curves.png in train_dir, after each epoch, after"
+        " each evaluation and at the end. Needs matplotlib.",
         resume="free",
     )

@@ -1,16 +1,17 @@
-"""Options of the learning rate. Every duration is told in epochs or in steps."""
+"""Options of the learning rate. Every duration is in epochs or in steps."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
 
 from classifier.config import bounds
 from classifier.config.options import Options, option
+from classifier.config.problems import Mention, Problem, named
 
 DECAYS = ("fixed", "exponential", "polynomial", "cosine", "piecewise")
 _GRADUAL = ("exponential", "polynomial", "cosine")
 
-# Which decays read an option.
-_READ_BY: Mapping[str, tuple[str, ...]] = {
+# Option -> decays that read it.
+_READERS: Mapping[str, tuple[str, ...]] = {
     "end_learning_rate": ("polynomial", "cosine"),
     "learning_rate_decay_factor": ("exponential", "piecewise"),
     "num_epochs_per_decay": _GRADUAL,
@@ -24,24 +25,29 @@ class ScheduleOptions(Options):
 
     learning_rate: float = option(0.01, "Initial learning rate.", check=bounds.positive)
     learning_rate_decay_type: str = option(
-        "exponential", "How the learning rate falls.", choices=DECAYS
+        "exponential", "Decay of the learning rate.", choices=DECAYS
     )
     end_learning_rate: float = option(
-        0.0001, "Last learning rate of the polynomial and cosine decay.", check=bounds.non_negative
+        0.0001,
+        "Final learning rate of the polynomial and cosine decay.",
+        check=bounds.non_negative,
     )
     learning_rate_decay_factor: float = option(
         0.94,
-        "Factor of each step of the exponential decay, and of the piecewise one without rates.",
+        "Factor of each step of the exponential decay, and of the piecewise decay without"
+        " --piecewise_rates.",
         check=bounds.positive,
     )
     num_epochs_per_decay: float = option(
         2.0,
-        "Epochs, counted in global batches, of one exponential step or of the whole polynomial or"
-        " cosine decay.",
+        "Epochs, counted in global batches, of one step of the exponential decay, or of the"
+        " complete polynomial or cosine decay.",
         check=bounds.positive,
     )
     decay_steps: int | None = option(
-        None, "The same in steps; comes before the epochs.", check=bounds.positive
+        None,
+        "Duration of a decay in steps; overrides --num_epochs_per_decay.",
+        check=bounds.positive,
     )
     piecewise_epochs: tuple[float, ...] = option(
         (),
@@ -49,77 +55,91 @@ class ScheduleOptions(Options):
         check=bounds.rising,
     )
     piecewise_steps: tuple[int, ...] = option(
-        (), "The same in steps, instead of epochs.", check=bounds.rising
+        (),
+        "Steps after which the piecewise learning rate changes, instead of epochs.",
+        check=bounds.rising,
     )
     piecewise_rates: tuple[float, ...] = option(
         (),
-        "Learning rates after each of them; default: learning_rate_decay_factor times the last.",
+        "Learning rate after each change, separated by commas. Default: the previous rate times"
+        " --learning_rate_decay_factor.",
         check=bounds.each_non_negative,
     )
     warmup_epochs: float = option(
-        0.0, "Epochs over which the learning rate rises from 0.", check=bounds.non_negative
+        0.0,
+        "Epochs of linear warm-up from learning rate 0. 0 disables.",
+        check=bounds.non_negative,
     )
     warmup_steps: int = option(
-        0, "The same in steps, instead of epochs.", check=bounds.non_negative
+        0, "Steps of warm-up, instead of epochs. 0 disables.", check=bounds.non_negative
     )
     learning_rate_multipliers: tuple[str, ...] = option(
         (),
-        "Factors of the learning rate by scope, such as InceptionV3/Logits:10,InceptionV3/Mixed_*:2"
-        "; of scopes that a variable lies in, the longest counts.",
+        "Learning rate factors by scope, such as InceptionV3/Logits:10,InceptionV3/Mixed_*:2. The"
+        " longest scope that contains a variable applies.",
         check=bounds.scope_factors,
     )
     decay_per_clone: bool = option(
         False,
-        "Count the epochs of the learning rate in the batches of one clone, as the original does,"
-        " not in global ones: they then last as many times longer as there are clones. With"
-        " sync_replicas, it counts those of replicas_to_aggregate workers.",
+        "Count the epochs of the learning rate in the batches of one clone, as TF-Slim does, rather"
+        " than in global batches. With --sync_replicas, count those of --replicas_to_aggregate"
+        " workers.",
     )
 
-    def conflicts(self) -> Iterator[str]:
-        """Yields durations that are told twice, and piecewise options that do not fit."""
+    def conflicts(self) -> Iterator[Problem]:
+        """Yields durations in both units, and piecewise options that do not fit."""
         for epochs, steps in (
             ("warmup_epochs", "warmup_steps"),
             ("piecewise_epochs", "piecewise_steps"),
         ):
             if getattr(self, epochs) and getattr(self, steps):
-                yield f"{epochs} and {steps} say the same duration twice: give one of them"
+                yield Problem("{} and {} are mutually exclusive", named(epochs), named(steps))
+        yield from self._piecewise_conflicts()
+
+    def _piecewise_conflicts(self) -> Iterator[Problem]:
         boundaries = self.piecewise_epochs or self.piecewise_steps
+        epochs, steps, rates = map(
+            named, ("piecewise_epochs", "piecewise_steps", "piecewise_rates")
+        )
+        piecewise = named("learning_rate_decay_type", "piecewise")
         is_piecewise = self.learning_rate_decay_type == "piecewise"
         if is_piecewise and not boundaries:
-            yield "learning_rate_decay_type=piecewise needs piecewise_epochs or piecewise_steps"
+            yield Problem("{} needs {} or {}", piecewise, epochs, steps)
         if not is_piecewise and (boundaries or self.piecewise_rates):
-            yield (
-                "piecewise_epochs, piecewise_steps and piecewise_rates need"
-                " learning_rate_decay_type=piecewise"
-            )
+            yield Problem("{}, {} and {} need {}", epochs, steps, rates, piecewise)
         if is_piecewise and self.piecewise_rates and len(self.piecewise_rates) != len(boundaries):
-            yield (
-                f"piecewise_rates has {len(self.piecewise_rates)} rates for"
-                f" {len(boundaries)} changes; the first rate of all is learning_rate"
+            yield Problem(
+                "{} has {} rates for {} changes; {} is the rate before the first change",
+                rates,
+                len(self.piecewise_rates),
+                len(boundaries),
+                named("learning_rate"),
             )
 
     @property
     def is_in_epochs(self) -> bool:
-        """Whether a duration that acts is told in epochs."""
+        """Whether a duration in use is in epochs."""
         decay = self.learning_rate_decay_type in _GRADUAL and self.decay_steps is None
         return bool(decay or self.piecewise_epochs or self.warmup_epochs)
 
-    def without_effect(self) -> Iterator[str]:
-        """Yields the options that have nothing to act on."""
-        kind = self.learning_rate_decay_type
-        idle = {
-            name: f"learning_rate_decay_type={kind}"
-            for name, decays in _READ_BY.items()
-            if kind not in decays
+    def without_effect(self) -> Iterator[Problem]:
+        """Yields the options that have no effect."""
+        decay = self.learning_rate_decay_type
+        idle: dict[str, Mention] = {
+            name: named("learning_rate_decay_type", decay)
+            for name, decays in _READERS.items()
+            if decay not in decays
         }
         if self.piecewise_rates:
-            idle["learning_rate_decay_factor"] = "piecewise_rates say the learning rates"
+            idle["learning_rate_decay_factor"] = named("piecewise_rates")
         if self.decay_steps is not None:
-            idle.setdefault("num_epochs_per_decay", f"decay_steps={self.decay_steps}")
-        if not self.is_in_epochs:
-            idle["decay_per_clone"] = "no duration of the learning rate is in epochs"
-        for name, why in idle.items():
+            idle.setdefault("num_epochs_per_decay", named("decay_steps", self.decay_steps))
+        for name, other in idle.items():
             if self.is_changed(name):
-                value = getattr(self, name)
-                shown = name if value is True else f"{name}={value:g}"
-                yield f"{shown} has nothing to act on: {why}"
+                mention = named(name, getattr(self, name))
+                yield Problem("{} has no effect with {}", mention, other)
+        if self.decay_per_clone and not self.is_in_epochs:
+            yield Problem(
+                "{} has no effect: no duration of the learning rate is in epochs",
+                named("decay_per_clone"),
+            )

@@ -1,4 +1,4 @@
-"""Options of the devices and the processes that train side by side."""
+"""Options of the devices and processes that train in parallel."""
 
 import dataclasses
 import re
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from classifier.config import bounds
 from classifier.config.options import Options, option
+from classifier.config.problems import Problem, named
 
 _ADDRESS = re.compile(r"(grpc://)?(?P<host>[^\s:/,]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})$")
 
@@ -15,61 +16,74 @@ class StrategyOptions(Options):
     """Devices and workers."""
 
     num_clones: int = option(
-        1, "Devices that train side by side, each on a batch of its own.", check=bounds.positive
+        1,
+        "Number of devices to train on in parallel, each on its own batch.",
+        check=bounds.positive,
     )
-    clone_on_cpu: bool = option(False, "Train on the CPU though there are GPUs.")
+    clone_on_cpu: bool = option(False, "Train on the CPU even if GPUs are available.")
     worker_replicas: int = option(
         1,
-        "Processes that train side by side, each started with its own task; always in step.",
+        "Number of worker processes, each started with its own --task. Training is synchronous.",
         check=bounds.positive,
     )
     task: int = option(
-        0, "Number of this process among them; 0 writes.", check=bounds.non_negative, resume="free"
+        0,
+        "Index of this worker; worker 0 writes checkpoints and logs.",
+        check=bounds.non_negative,
+        resume="free",
     )
     master: tuple[str, ...] = option(
         (),
-        "host:port of every worker, separated by commas, the same for all; without it, TF_CONFIG"
-        " says them.",
+        "host:port of every worker, separated by commas, the same for all. Default: from"
+        " TF_CONFIG.",
         resume="free",
     )
     sync_replicas: bool = option(
         False,
-        "Workers take each step together: they do so anyway; with decay_per_clone, epochs count the"
-        " batches of replicas_to_aggregate workers.",
+        "Train synchronously; workers always do. Only affects --decay_per_clone, which then counts"
+        " epochs in the batches of --replicas_to_aggregate workers.",
     )
     replicas_to_aggregate: int = option(
         1,
-        "With sync_replicas: workers whose gradients make a step; it has to be all.",
+        "Number of workers whose gradients make one update; with --sync_replicas it must equal"
+        " --worker_replicas.",
         check=bounds.positive,
     )
     num_ps_tasks: int = option(
-        0, "Refused but for 0: every worker keeps the variables.", check=bounds.non_negative
+        0, "Must be 0: parameter servers are not supported.", check=bounds.non_negative
     )
 
-    def conflicts(self) -> Iterator[str]:
-        """Yields what several workers cannot do, or lack."""
-        workers = self.worker_replicas
-        if self.task >= workers:
-            yield f"task={self.task} is not below worker_replicas={workers}: tasks count from 0"
-        if workers > 1 and self.num_clones > 1:
-            yield (
-                f"num_clones={self.num_clones} cannot be used with worker_replicas={workers}: give"
-                " each device a worker of its own"
+    def conflicts(self) -> Iterator[Problem]:
+        """Yields what several workers do not support, or lack."""
+        workers = named("worker_replicas", self.worker_replicas)
+        if self.task >= self.worker_replicas:
+            yield Problem(
+                "{} must be below {}: tasks count from 0", named("task", self.task), workers
             )
-        yield from self._wrong_addresses()
+        if self.worker_replicas > 1 and self.num_clones > 1:
+            yield Problem(
+                "{} cannot be used with {}. Start one worker per device",
+                named("num_clones", self.num_clones),
+                workers,
+            )
+        yield from self._wrong_addresses(workers)
 
-    def _wrong_addresses(self) -> Iterator[str]:
+    def _wrong_addresses(self, workers: str) -> Iterator[Problem]:
+        master = named("master")
         for address in self.master:
-            found = _ADDRESS.match(address)
-            if not found or not 0 < int(found["port"]) < 65536:
-                yield f"master: {address!r} is not host:port"
+            match = _ADDRESS.match(address)
+            if not match or not 0 < int(match["port"]) < 65536:
+                yield Problem("{}: {!r} is not host:port", master, address)
         if self.master and self.worker_replicas == 1:
-            yield (
-                "master is for several workers, and worker_replicas=1: this program trains in its"
-                " own process and needs no server"
+            yield Problem(
+                "{} needs several workers, and {}: a single process needs no server",
+                master,
+                workers,
             )
         elif self.master and len(self.master) != self.worker_replicas:
-            yield (
-                f"master has {len(self.master)} addresses for worker_replicas="
-                f"{self.worker_replicas}: give one of each worker"
+            yield Problem(
+                "{} has {} addresses, but {}. Give one address per worker",
+                master,
+                len(self.master),
+                workers,
             )

@@ -1,7 +1,7 @@
-"""The options of training: one class a concern, one field a flag.
+"""The options of training: one class per concern, one field per flag.
 
-A new flag is a field of its group, and a reader of it (a test looks for one). The defaults are the
-original's; the places on disk, which had a folder in /tmp, have none.
+A new flag is a field of its group, and code that reads it (a test checks this). The defaults are
+TF-Slim's, except where `tf_slim=` declares a different one.
 """
 
 import dataclasses

@@ -1,38 +1,42 @@
-"""Options of evaluation inside training."""
+"""Options of the evaluation during training."""
 
 import dataclasses
 from collections.abc import Iterator
 
 from classifier.config import bounds
 from classifier.config.options import Options, option
+from classifier.config.problems import Problem, named
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ValidationOptions(Options):
-    """Evaluation inside training."""
+    """Evaluation during training."""
 
     eval_every_epochs: float = option(
         0.0,
-        "Epochs between two evaluations inside training; the best checkpoint is kept in `best`."
-        " 0: none.",
+        "Epochs between evaluations; the best checkpoint is kept in `best` in train_dir. 0"
+        " disables.",
         check=bounds.non_negative,
     )
     eval_every_steps: int = option(
-        0, "The same in steps, instead of epochs.", check=bounds.non_negative
+        0, "Steps between evaluations, instead of epochs. 0 disables.", check=bounds.non_negative
     )
-    eval_split_name: str = option("validation", "Split that they evaluate on.", resume="refused")
+    eval_split_name: str = option("validation", "Split to evaluate on.", resume="refused")
     early_stopping_patience: int = option(
         0,
-        "Evaluations without a better accuracy after which training ends; 0: it goes on.",
+        "Stop after this many evaluations without improvement. 0 disables.",
         check=bounds.non_negative,
     )
 
-    def conflicts(self) -> Iterator[str]:
-        """Yields the option that has nothing to act on, and an interval told twice."""
+    def conflicts(self) -> Iterator[Problem]:
+        """Yields contradictions."""
+        epochs, steps = named("eval_every_epochs"), named("eval_every_steps")
         if self.eval_every_epochs and self.eval_every_steps:
-            yield "eval_every_epochs and eval_every_steps say the same twice: give one of them"
+            yield Problem("{} and {} are mutually exclusive", epochs, steps)
         if self.early_stopping_patience and not (self.eval_every_epochs or self.eval_every_steps):
-            yield (
-                f"early_stopping_patience={self.early_stopping_patience} counts evaluations, and"
-                " there are none: set eval_every_epochs"
+            yield Problem(
+                "{} needs {} or {}",
+                named("early_stopping_patience", self.early_stopping_patience),
+                epochs,
+                steps,
             )

@@ -1,4 +1,4 @@
-"""What an export has to pass before it is kept: the checkpoint's answers to the same images."""
+"""Compares the outputs of an export with those of its checkpoint."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -10,52 +10,51 @@ from classifier.export.samples import Samples
 from classifier.inference.model import InferenceModel
 from slim import _checks
 
-# Largest difference of a logit between checkpoint and export, as a share of the largest logit, or
-# of 1 if that is more.
+# Maximum difference between a logit of checkpoint and export, relative to the largest logit (or to
+# 1 if that is larger).
 TOLERANCE = 1e-5
-# The same where layers round their outputs: what lies between two of the 256 values by a hair falls
-# to either, and folding or another kernel moves it by less than a hair.
-ROUNDED_TOLERANCE = 0.1
-RANDOM_IMAGES = 8
+# The same for quantized networks: folding or another kernel changes values slightly, and those near
+# a rounding boundary are rounded to another of the 256 levels.
+QUANTIZED_TOLERANCE = 0.1
+NUM_RANDOM = 8  # images
 
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """What an export is given.
+    """Inputs for comparing exports with a checkpoint.
 
     Attributes:
-      spec: of a batch.
-      prepare: from a batch to preprocessed images.
+      spec: shape and dtype of a batch.
+      preprocess: function from a batch to preprocessed images.
       random: batches of noise.
-      real: batches with the samples.
-      rows: of the answers to `real`, one for each sample; the others only fill batches up.
-      samples: the real images.
-      answers: the checkpoint's, once they are known, by checkpoint and end point.
+      real: batches of the samples.
+      rows: for each sample, its row in the outputs for `real`; other rows are padding.
+      samples: real images.
+      outputs: cached outputs of the checkpoint, by model and end point.
     """
 
     spec: tf.TensorSpec
-    prepare: Callable[[tf.Tensor], tf.Tensor]
+    preprocess: Callable[[tf.Tensor], tf.Tensor]
     random: Sequence[tf.Tensor]
     real: Sequence[tf.Tensor]
     rows: np.ndarray
     samples: Samples
-    answers: dict[tuple[InferenceModel, str | None], np.ndarray] = dataclasses.field(
+    outputs: dict[tuple[InferenceModel, str | None], np.ndarray] = dataclasses.field(
         default_factory=dict
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """How the answers of an export and of its checkpoint differ.
+    """How the outputs of an export differ from those of its checkpoint.
 
     Attributes:
-      difference: largest difference of a logit.
-      scale: largest logit of the checkpoint.
-      agreed: images for which both have the same class on top; None of what is no classes.
-      num_random: random images.
-      samples: the real images.
-      accuracies: share of the real images that the checkpoint and the export get right; None if
-        that is not known.
+      difference: largest absolute difference of a logit.
+      scale: largest absolute logit of the checkpoint.
+      agreed: number of images with the same top class; None if the output is not classes.
+      num_random: number of random images.
+      samples: real images.
+      accuracies: accuracy of checkpoint and export on the real images; None without labels.
     """
 
     difference: float
@@ -66,17 +65,17 @@ class Comparison:
     accuracies: tuple[float, float] | None
 
     def __str__(self) -> str:
-        num_real = len(self.samples.pictures)
+        num_real = len(self.samples.images)
         images = (
             f"{self.num_random + num_real} images ({self.num_random} random, {num_real} of"
             f" {self.samples.name})"
         )
-        what, told = "values", "for"
+        values, agreement = "values", "for"
         if self.agreed is not None:
-            what, told = "logits", f"same class for {self.agreed} of"
+            values, agreement = "logits", f"same class for {self.agreed} of"
         text = (
-            f"largest difference {self.difference:.1e} at {what} up to {self.scale:.3g}, {told}"
-            f" {images}"
+            f"largest difference {self.difference:.1e} at {values} up to {self.scale:.3g},"
+            f" {agreement} {images}"
         )
         if self.accuracies:
             checkpoint, export = (f"{100 * each:.1f} %" for each in self.accuracies)
@@ -86,12 +85,12 @@ class Comparison:
 
 @dataclasses.dataclass(frozen=True)
 class Exported:
-    """One file or folder that was written.
+    """A file or directory that was exported.
 
     Attributes:
-      path: where it stands.
-      comparison: with the checkpoint.
-      usage: how it is called, as Markdown; empty if that is not said.
+      path: its path.
+      comparison: comparison with the checkpoint.
+      usage: Markdown with sample code; may be empty.
     """
 
     path: str
@@ -99,13 +98,15 @@ class Exported:
     usage: str = ""
 
 
-def batches_of(
+def make_batches(
     items: np.ndarray | tf.Tensor, batch_size: int | None
 ) -> tuple[list[tf.Tensor], np.ndarray]:
-    """Returns items in batches, and the row of each in their concatenation; the last batch is
-    filled up if a size is given."""
+    """Returns items in batches, and the row of each item in the concatenated batches.
+
+    With a batch size, the last batch is padded with repeated items.
+    """
     count = len(items)
-    size = batch_size or RANDOM_IMAGES
+    size = batch_size or NUM_RANDOM
     padded = -(-count // size) * size if batch_size else count
     order = np.arange(padded) % count
     batches = [tf.gather(items, order[start : start + size]) for start in range(0, padded, size)]
@@ -121,29 +122,29 @@ def compare(
     """Compares the logits of the checkpoint and of an export.
 
     Args:
-      classifier: the checkpoint.
-      call: the export, from what it takes to logits.
-      trial: what it is given.
-      end_point: what is compared in place of the logits.
+      classifier: model of the checkpoint.
+      call: the export as a function from its input to logits.
+      trial: inputs.
+      end_point: end point to compare instead of the logits.
     """
 
-    def answer(given: tf.Tensor) -> tf.Tensor:
-        return classifier.output(end_point, trial.prepare(given))
+    def output(batch: tf.Tensor) -> tf.Tensor:
+        return classifier.output(end_point, trial.preprocess(batch))
 
-    asked = classifier, end_point
-    if asked not in trial.answers:
-        checkpoint = tf.function(answer, autograph=False, input_signature=[trial.spec])
-        trial.answers[asked] = _logits(checkpoint, trial)
-    wanted, found = trial.answers[asked], _logits(call, trial)
-    num_random = len(wanted) - len(trial.rows)
-    best = wanted.argmax(axis=1), found.argmax(axis=1)
+    key = classifier, end_point
+    if key not in trial.outputs:
+        checkpoint = tf.function(output, autograph=False, input_signature=[trial.spec])
+        trial.outputs[key] = _logits(checkpoint, trial)
+    expected, actual = trial.outputs[key], _logits(call, trial)
+    num_random = len(expected) - len(trial.rows)
+    best = expected.argmax(axis=1), actual.argmax(axis=1)
     labels = trial.samples.labels
     accuracies = None
     if labels is not None and end_point is None:
         accuracies = tuple(float(np.mean(each[num_random:] == labels)) for each in best)
     return Comparison(
-        difference=float(np.abs(found - wanted).max()),
-        scale=float(np.abs(wanted).max()),
+        difference=float(np.abs(actual - expected).max()),
+        scale=float(np.abs(expected).max()),
         agreed=int(np.sum(best[0] == best[1])) if end_point is None else None,
         num_random=num_random,
         samples=trial.samples,
@@ -152,49 +153,50 @@ def compare(
 
 
 def _logits(call: Callable[[tf.Tensor], tf.Tensor], trial: Trial) -> np.ndarray:
-    """Returns the answers to a trial, a row for each image: random ones, then the samples."""
+    """Returns the outputs for a trial, one row per image: random images, then samples."""
 
-    def row_each(batch: tf.Tensor) -> np.ndarray:
+    def rows_of(batch: tf.Tensor) -> np.ndarray:
         return np.reshape(call(batch), [len(batch), -1])
 
-    random = [row_each(batch) for batch in trial.random]
-    real = np.concatenate([row_each(batch) for batch in trial.real])
+    random = [rows_of(batch) for batch in trial.random]
+    real = np.concatenate([rows_of(batch) for batch in trial.real])
     return np.concatenate([*random, real[trial.rows]])
 
 
 def check(
-    found: Comparison,
+    comparison: Comparison,
     classifier: InferenceModel,
     tolerance: float | None = TOLERANCE,
     max_drop: float | None = None,
 ) -> Comparison:
-    """Returns a comparison that is good enough.
+    """Returns a comparison if the export is accurate enough.
 
     Args:
-      found: the comparison.
-      classifier: the checkpoint.
-      tolerance: largest difference of a logit, as a share of the largest one, or of 1 if that is
-        more; None for any. Of a quantized checkpoint it is `ROUNDED_TOLERANCE` at least.
-      max_drop: most that the accuracy may fall, in percentage points; None for any.
+      comparison: the comparison.
+      classifier: model of the checkpoint.
+      tolerance: maximum difference of a logit, relative to the largest logit or to 1, whichever is
+        larger; None disables. At least `QUANTIZED_TOLERANCE` for a quantized checkpoint.
+      max_drop: maximum loss of accuracy in percentage points; None disables.
 
     Raises:
-      RunError: if it is not.
+      RunError: if the export is not accurate enough.
     """
     if tolerance is not None and classifier.info.quantized:
-        tolerance = max(tolerance, ROUNDED_TOLERANCE)
-    # Logits far below 1 are a new network's, and no class is any surer for them.
-    allowed = np.inf if tolerance is None else tolerance * max(1.0, found.scale)
-    if not (np.isfinite(found.difference) and found.difference <= allowed):
+        tolerance = max(tolerance, QUANTIZED_TOLERANCE)
+    # Logits far below 1 come from an untrained network and indicate no class.
+    allowed = np.inf if tolerance is None else tolerance * max(1.0, comparison.scale)
+    if not (np.isfinite(comparison.difference) and comparison.difference <= allowed):
         raise _checks.RunError(
-            f"the export differs from {classifier.prefix} by {found.difference:.1e} at logits up to"
-            f" {found.scale:.3g}; at most {allowed:.1e} is allowed, so it was not kept"
+            f"the export differs from {classifier.prefix} by {comparison.difference:.1e} at logits"
+            f" up to {comparison.scale:.3g}; at most {allowed:.1e} is allowed, so it was not kept"
         )
-    if max_drop is not None and found.accuracies is not None:
-        checkpoint, export = (100 * each for each in found.accuracies)
+    if max_drop is not None and comparison.accuracies is not None:
+        checkpoint, export = (100 * each for each in comparison.accuracies)
         if checkpoint - export > max_drop + 1e-9:
             raise _checks.RunError(
-                f"the export gets {export:.1f} % of {len(found.samples.pictures)} images of"
-                f" {found.samples.name} right and {classifier.prefix} {checkpoint:.1f} %: it may"
-                f" lose max_drop={max_drop:g} points, so it was not kept"
+                f"the export has an accuracy of {export:.1f} % on"
+                f" {len(comparison.samples.images)} images of {comparison.samples.name},"
+                f" {classifier.prefix} {checkpoint:.1f} %: at most max_drop={max_drop:g} points may"
+                " be lost, so it was not kept"
             )
-    return found
+    return comparison

@@ -1,10 +1,10 @@
-"""Batch norm folded into the convolution before it, in a frozen GraphDef.
+"""Folds batch norm into the preceding convolution in a frozen GraphDef.
 
-In inference batch norm is `x * scale + offset` for each channel, and a convolution is linear, so
-that scaled weights and a bias do the same (Jacob et al., https://arxiv.org/abs/1712.05877, section
-3.2). The batch norm's node becomes that bias and keeps its name, so nobody who reads its output
-sees a difference. What does not follow a convolution directly, or shares it with another reader,
-stays as it is. Transposed convolutions and fully connected layers count as convolutions.
+In inference, batch norm is `x * scale + offset` per channel. A convolution is linear, so scaled
+weights and a bias have the same effect (Jacob et al., https://arxiv.org/abs/1712.05877, section
+3.2). The batch norm's node becomes the bias and keeps its name and output. A batch norm is not
+folded if it does not directly follow a convolution, or if the convolution has other consumers.
+Transposed convolutions and fully connected layers count as convolutions.
 """
 
 import collections
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-# A convolution's op -> axes of its weights that are the output channels.
+# Op of a convolution -> axes of its weights that are output channels.
 _CONVOLUTIONS = {
     "Conv2D": (-1,),
     "Conv3D": (-1,),
@@ -26,21 +26,21 @@ _CONVOLUTIONS = {
 }
 _WITH_PARAMETERS = {*_CONVOLUTIONS, "FusedBatchNormV3", "BiasAdd", "Mul", "AddV2"}
 _CHANNELS_LAST = (b"NHWC", b"NDHWC")
-# `[:, tf.newaxis, tf.newaxis, :]`, by which the fused kernel is given rows of features.
+# `[:, tf.newaxis, tf.newaxis, :]`, which reshapes rows of features for the fused kernel.
 _ROWS_AS_IMAGES = {"begin_mask": 9, "end_mask": 9, "new_axis_mask": 6, "shrink_axis_mask": 0}
 
 
 @dataclasses.dataclass(frozen=True)
 class _Scaling:
-    """A node that gives `source * scale + offset`, with float64 vectors of a length.
+    """A node that computes `source * scale + offset`.
 
     Attributes:
-      node: it.
-      source: name of the node that is scaled.
-      scale: for each channel.
-      offset: for each channel.
-      product: name of the node that is `source * scale`, if that is one of its own.
-      reshaped: name of the node through which the source is read, if there is one.
+      node: the node.
+      source: name of the scaled node.
+      scale: factor per channel, float64.
+      offset: offset per channel, float64.
+      product: name of the node that computes `source * scale`, if it is a separate one.
+      reshaped: name of the node that reshapes the source, if any.
     """
 
     node: Any
@@ -52,31 +52,31 @@ class _Scaling:
 
 
 def pruned(graph_def: Any, outputs: Iterable[str]) -> Any:
-    """Returns the part of a GraphDef that the nodes `outputs` depend on."""
+    """Returns the nodes of a GraphDef that `outputs` depend on."""
     nodes = {node.name: node for node in graph_def.node}
-    waiting = list(outputs)
-    wanted: set[str] = set()
-    while waiting:
-        name = waiting.pop()
-        if name not in wanted:
-            wanted.add(name)
-            waiting += map(node_name, nodes[name].input)
-    return _like(graph_def, (node for node in graph_def.node if node.name in wanted))
+    pending = list(outputs)
+    needed: set[str] = set()
+    while pending:
+        name = pending.pop()
+        if name not in needed:
+            needed.add(name)
+            pending += map(node_name, nodes[name].input)
+    return _with_nodes(graph_def, (node for node in graph_def.node if node.name in needed))
 
 
 def folded(graph_def: Any, outputs: Collection[str]) -> Any:
-    """Returns a frozen GraphDef with each batch norm that can be part of the convolution before it.
+    """Returns a frozen GraphDef with batch norm folded into preceding convolutions where possible.
 
     Args:
-      graph_def: its weights are constants.
-      outputs: names of the nodes whose values are asked for; they keep them.
+      graph_def: graph whose weights are constants.
+      outputs: names of output nodes; their values do not change.
     """
     nodes = {node.name: node for node in graph_def.node}
-    # The shape stays what it is.
-    readers = collections.Counter(
+    # Folding does not change shapes.
+    consumers = collections.Counter(
         node_name(each) for node in graph_def.node if node.op != "Shape" for each in node.input
     )
-    readers.update(outputs)
+    consumers.update(outputs)
     constants = _constants(graph_def)
     replaced: dict[str, list[Any]] = {}
     for node in graph_def.node:
@@ -85,24 +85,24 @@ def folded(graph_def: Any, outputs: Collection[str]) -> Any:
             continue
         biased = nodes[scaling.source]
         bias, convolution = np.zeros_like(scaling.scale), biased
-        given = node_name(biased.input[1]) if biased.op == "BiasAdd" else ""
-        if given in constants and not scaling.reshaped:
-            bias = constants[given].astype(np.float64)
+        bias_name = node_name(biased.input[1]) if biased.op == "BiasAdd" else ""
+        if bias_name in constants and not scaling.reshaped:
+            bias = constants[bias_name].astype(np.float64)
             convolution = nodes[node_name(biased.input[0])]
-        # Another reader of the convolution wants what it gives without batch norm.
+        # Other consumers need the output without batch norm.
         between = (biased.name, convolution.name, scaling.product, scaling.reshaped)
-        if any(readers[name] > 1 for name in between):
+        if any(consumers[name] > 1 for name in between):
             continue
-        if _can_take(convolution, constants, len(scaling.scale)):
+        if _can_fold(convolution, constants, len(scaling.scale)):
             replaced |= _merged(scaling, convolution, bias, constants)
     merged = [each for node in graph_def.node for each in replaced.get(node.name, [node])]
-    return pruned(_like(graph_def, merged), outputs)
+    return pruned(_with_nodes(graph_def, merged), outputs)
 
 
 def _scaling(
     node: Any, nodes: Mapping[str, Any], constants: Mapping[str, np.ndarray]
 ) -> _Scaling | None:
-    """Returns a batch norm's node as a scaling, or None if it is none or has unknown parameters."""
+    """Returns a batch norm as a scaling; None for other nodes and unknown parameters."""
     if node.op == "AddV2":
         return _plain_scaling(node, nodes, constants)
     if node.op != "FusedBatchNormV3" or node.attr["is_training"].b:
@@ -127,7 +127,7 @@ def _scaling(
 def _plain_scaling(
     node: Any, nodes: Mapping[str, Any], constants: Mapping[str, np.ndarray]
 ) -> _Scaling | None:
-    """Returns `x * scale + offset` in ops of their own, as batch norm of videos is, or None."""
+    """Returns `x * scale + offset` of separate ops, as in batch norm for videos, or None."""
     product, offset = nodes[node_name(node.input[0])], constants.get(node_name(node.input[1]))
     if product.op != "Mul" or offset is None:
         return None
@@ -138,10 +138,10 @@ def _plain_scaling(
     return _Scaling(node, node_name(product.input[0]), *vectors, product=product.name)
 
 
-def _can_take(convolution: Any, constants: Mapping[str, np.ndarray], channels: int) -> bool:
+def _can_fold(convolution: Any, constants: Mapping[str, np.ndarray], channels: int) -> bool:
     if convolution.op not in _CONVOLUTIONS or not convolution.input[1:]:
         return False
-    # Asking a node for what it has not would give it that.
+    # Reading a missing attribute would add it to the node.
     attributes = convolution.attr
     if "data_format" in attributes and attributes["data_format"].s not in _CHANNELS_LAST:
         return False
@@ -155,7 +155,7 @@ def _can_take(convolution: Any, constants: Mapping[str, np.ndarray], channels: i
 def _merged(
     scaling: _Scaling, convolution: Any, bias: np.ndarray, constants: Mapping[str, np.ndarray]
 ) -> dict[str, list[Any]]:
-    """Returns what takes the place of the convolution and of the batch norm, by their names."""
+    """Returns the nodes that replace the convolution and the batch norm, by their names."""
     weights = constants[node_name(convolution.input[1])].astype(np.float64)
     channels = np.ones(weights.ndim, int)
     for axis in _CONVOLUTIONS[convolution.op]:
@@ -166,11 +166,11 @@ def _merged(
     bias_node = _constant(
         f"{scaling.node.name}/folded_biases", bias * scaling.scale + scaling.offset
     )
-    at = scaling.reshaped or convolution.name
+    source = scaling.reshaped or convolution.name
     scaled = type(convolution)()
     scaled.CopyFrom(convolution)
     scaled.input[1] = weights_node.name
-    added = type(convolution)(name=scaling.node.name, op="BiasAdd", input=[at, bias_node.name])
+    added = type(convolution)(name=scaling.node.name, op="BiasAdd", input=[source, bias_node.name])
     added.attr["T"].type = tf.float32.as_datatype_enum
     added.attr["data_format"].s = b"NHWC"
     return {convolution.name: [weights_node, scaled], scaling.node.name: [bias_node, added]}
@@ -183,60 +183,60 @@ def _constant(name: str, value: np.ndarray) -> Any:
 
 
 def _constants(graph_def: Any) -> dict[str, np.ndarray]:
-    """Returns the values that the parameters of convolutions and batch norms have, by node."""
-    fixed = _fixed(graph_def)
-    wanted = {
+    """Returns the constant parameters of convolutions and batch norms, by node name."""
+    constant = _constant_nodes(graph_def)
+    parameters = {
         node_name(name)
         for node in graph_def.node
         if node.op in _WITH_PARAMETERS
         for name in node.input[1:]
     }
-    return _values(graph_def, wanted & fixed)
+    return _values(graph_def, parameters & constant)
 
 
 def all_constants(graph_def: Any) -> dict[str, np.ndarray]:
-    """Returns the values of all nodes that depend on nothing that is put in, by node."""
-    return _values(graph_def, _fixed(graph_def))
+    """Returns the values of all nodes that do not depend on an input, by node name."""
+    return _values(graph_def, _constant_nodes(graph_def))
 
 
-def _fixed(graph_def: Any) -> set[str]:
-    fixed: set[str] = set()
-    for node in graph_def.node:  # in the order in which they were made, so inputs come first
-        inputs = [node_name(each) in fixed for each in node.input]
-        # A constant of a loop waits for the loop.
+def _constant_nodes(graph_def: Any) -> set[str]:
+    constant: set[str] = set()
+    for node in graph_def.node:  # in order of creation: inputs come first
+        inputs = [node_name(each) in constant for each in node.input]
+        # A constant inside a loop has the loop as its input.
         if all(inputs) if inputs else node.op == "Const":
-            fixed.add(node.name)
-    return fixed
+            constant.add(node.name)
+    return constant
 
 
-def _values(graph_def: Any, wanted: set[str]) -> dict[str, np.ndarray]:
+def _values(graph_def: Any, names: set[str]) -> dict[str, np.ndarray]:
     values = {
         node.name: tf.make_ndarray(node.attr["value"].tensor)
         for node in graph_def.node
-        if node.name in wanted and node.op == "Const"
+        if node.name in names and node.op == "Const"
     }
-    # `tf.ones` of many channels is no constant but a Fill.
-    return values | _computed(graph_def, sorted(wanted - set(values)))
+    # `tf.ones` with many channels is a Fill, not a Const.
+    return values | _computed(graph_def, sorted(names - set(values)))
 
 
 def _computed(graph_def: Any, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Returns the values of nodes that depend on constants alone."""
+    """Returns the values of nodes that depend only on constants."""
     part = pruned(graph_def, names)
 
     def values() -> list[tf.Tensor]:
         elements = [f"{name}:0" for name in names]
         return tf.graph_util.import_graph_def(part, return_elements=elements, name="")
 
-    found = tf.function(values, autograph=False)() if names else ()
-    return {name: value.numpy() for name, value in zip(names, found, strict=True)}
+    tensors = tf.function(values, autograph=False)() if names else ()
+    return {name: tensor.numpy() for name, tensor in zip(names, tensors, strict=True)}
 
 
 def node_name(tensor_name: str) -> str:
-    """Returns the name of the node that gives a tensor."""
+    """Returns the name of the node that outputs a tensor."""
     return tensor_name.removeprefix("^").partition(":")[0]
 
 
-def _like(graph_def: Any, nodes: Iterable[Any]) -> Any:
-    made = type(graph_def)(node=nodes, library=graph_def.library)
-    made.versions.CopyFrom(graph_def.versions)
-    return made
+def _with_nodes(graph_def: Any, nodes: Iterable[Any]) -> Any:
+    copy = type(graph_def)(node=nodes, library=graph_def.library)
+    copy.versions.CopyFrom(graph_def.versions)
+    return copy

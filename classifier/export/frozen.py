@@ -1,8 +1,8 @@
-"""A frozen GraphDef: one file with the weights as constants and slim's own names.
+"""Export of a frozen GraphDef: one file with weights as constants, under slim's names.
 
-`tf.compat.v1` is used because the file is for TensorFlow 1's sessions: one of them checks it, and
-its loops are ops as they were there. With loops as functions, importing the graph failed now and
-then in the process that had made it.
+`tf.compat.v1` is used because the file is for TensorFlow 1 sessions: a session checks it, and loops
+are ops as in TensorFlow 1. With loops as functions, importing the graph into the process that wrote
+it sometimes failed.
 """
 
 import contextlib
@@ -24,27 +24,26 @@ def write(job: Job) -> checks.Exported:
     """Writes `MODEL.pb`.
 
     Args:
-      job: the checkpoint, the folder, `batch_size`, `input_type`, `fold_batch_norm` and
-        `final_endpoint`.
+      job: checkpoint and options.
 
     Raises:
       UserError: if the network has no such end point.
-      RunError: if it does not give the checkpoint's logits.
+      RunError: if its outputs differ from the checkpoint's.
     """
     classifier, options = job.classifier, job.options
     trial = job.trial(options.batch_size, options.input_type)
-    built = _built(classifier, trial, options.final_endpoint)
-    kept = [tensor.op.name for tensor in built.outputs]
-    graph_def = folding.pruned(built.graph.as_graph_def(), kept)
-    unfolded = len(graph_def.node)
+    built = _build(classifier, trial, options.final_endpoint)
+    outputs = [tensor.op.name for tensor in built.outputs]
+    graph_def = folding.pruned(built.graph.as_graph_def(), outputs)
+    num_unfolded = len(graph_def.node)
     if options.fold_batch_norm:
-        graph_def = folding.folded(graph_def, kept)
+        graph_def = folding.folded(graph_def, outputs)
     ops = f"{len(graph_def.node)} ops"
-    if len(graph_def.node) < unfolded:
-        ops += f" ({unfolded} before folding)"
+    if len(graph_def.node) < num_unfolded:
+        ops += f" ({num_unfolded} before folding)"
     call = graph_function(graph_def, built.inputs.name, built.outputs[0].name)
-    found = checks.compare(classifier, call, trial, options.final_endpoint)
-    checks.check(found, classifier)
+    comparison = checks.compare(classifier, call, trial, options.final_endpoint)
+    checks.check(comparison, classifier)
     path = job.target("frozen_pb")
     _paths.write_atomically(path, graph_def.SerializeToString(deterministic=True))
     print(
@@ -53,22 +52,22 @@ def write(job: Job) -> checks.Exported:
         + ", ".join(f"{name} {tensor.name}" for name, tensor in built.described.items())
         + f", {ops}"
     )
-    asked = built.described.get("probabilities", built.outputs[0])
-    called = usage.frozen(
-        classifier, path, options.input_type, trial.spec, asked, options.final_endpoint is None
+    output = built.described.get("probabilities", built.outputs[0])
+    text = usage.frozen(
+        classifier, path, options.input_type, trial.spec, output, options.final_endpoint is None
     )
-    return checks.Exported(path, found, called)
+    return checks.Exported(path, comparison, text)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Built:
-    """A graph with constants for weights.
+    """A graph with weights as constants.
 
     Attributes:
-      graph: it.
+      graph: the graph.
       inputs: its placeholder.
-      outputs: the tensors to keep; the first is compared with the checkpoint's.
-      described: those that the user is told of, by what they are.
+      outputs: tensors to keep; the first is compared with the checkpoint's.
+      described: tensors to print, by description.
     """
 
     graph: tf.Graph
@@ -77,7 +76,7 @@ class _Built:
     described: Mapping[str, tf.Tensor]
 
 
-def _built(
+def _build(
     classifier: InferenceModel,
     trial: checks.Trial,
     final_endpoint: str | None,
@@ -88,22 +87,22 @@ def _built(
             dtype=trial.spec.dtype, shape=trial.spec.shape, name="input"
         )
         with tf.name_scope("preprocessing"):
-            prepared = trial.prepare(inputs)
+            images = trial.preprocess(inputs)
         with store.as_default():
-            logits, end_points = classifier.network(prepared)
+            logits, end_points = classifier.network(images)
         if final_endpoint is not None:
-            found = end_points[_checks.one_of("final_endpoint", final_endpoint, end_points)]
-            return _Built(graph, inputs, [found], {final_endpoint: found})
+            output = end_points[_checks.one_of("final_endpoint", final_endpoint, end_points)]
+            return _Built(graph, inputs, [output], {final_endpoint: output})
         described = {"logits": logits, "probabilities": network.probabilities(logits, end_points)}
     return _Built(graph, inputs, [*described.values(), *end_points.values()], described)
 
 
 @contextlib.contextmanager
 def _without_functions() -> Iterator[None]:
-    """Makes loops and branches of a plain graph ops of the graph, as TensorFlow 1 did.
+    """Writes loops and branches of a plain graph as ops, as in TensorFlow 1.
 
-    Otherwise they are functions, which a GraphDef carries in a library of its own: readers older
-    than them, and tools that rewrite nodes alone, do not know what to do with it.
+    Otherwise they are functions in the GraphDef's library, which older readers and tools that only
+    rewrite nodes do not support.
     """
     if not tf.compat.v1.control_flow_v2_enabled():
         yield
@@ -119,10 +118,9 @@ def graph_function(
     graph_def: Any, input_name: str, output_name: str
 ) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns a GraphDef as a function from one of its tensors to another, run by a session."""
-
-    # Read from its bytes, as its users will.
-    read = type(graph_def).FromString(graph_def.SerializeToString())
+    # Parse the serialized graph, as its users will.
+    parsed = type(graph_def).FromString(graph_def.SerializeToString())
     with tf.Graph().as_default() as graph:
-        tf.graph_util.import_graph_def(read, name="")
+        tf.graph_util.import_graph_def(parsed, name="")
     session = tf.compat.v1.Session(graph=graph)
     return lambda inputs: session.run(output_name, {input_name: inputs.numpy()})

@@ -1,4 +1,4 @@
-"""A GraphDef without weights, under the original's names, for TensorFlow's own `freeze_graph`."""
+"""Export of a GraphDef without weights, under TF-Slim's names, for TensorFlow's `freeze_graph`."""
 
 import tensorflow as tf
 from google.protobuf import text_format
@@ -10,16 +10,16 @@ from slim import _paths
 
 
 def write(resolved: ResolvedGraph) -> None:
-    """Writes the graph of a network in inference and prints the names in it.
+    """Writes the inference graph of a network and prints the names of its inputs and outputs.
 
-    Its variables are reference variables called as the checkpoint's, which `freeze_graph` and
-    TensorFlow 1's `Saver` restore.
+    Its variables are reference variables with the checkpoint's names, which `freeze_graph` and
+    TensorFlow 1's `Saver` can restore.
 
     Args:
-      resolved: the network, its input and the file.
+      resolved: network, input and output file.
 
     Raises:
-      UserError: if the network cannot take images of this size.
+      UserError: if the network does not support the image size.
     """
     network_fn = network.inference_network(
         resolved.model_name, resolved.num_classes, resolved.quantized
@@ -32,11 +32,11 @@ def write(resolved: ResolvedGraph) -> None:
             network.check_image_size(resolved.model_name, network_fn, inputs.shape),
         ):
             logits, end_points = network_fn(inputs)
-    found = graph.as_graph_def()
+    graph_def = graph.as_graph_def()
     if resolved.as_text:
-        content = text_format.MessageToString(found).encode()
+        content = text_format.MessageToString(graph_def).encode()
     else:
-        content = found.SerializeToString(deterministic=True)
+        content = graph_def.SerializeToString(deterministic=True)
     _paths.write_new_file(resolved.output_file, content)
     names = [each for each in ("Predictions", "predictions") if each in end_points]
     output = (end_points[names[0]] if names else logits).op.name

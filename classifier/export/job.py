@@ -1,4 +1,4 @@
-"""What every format is written from."""
+"""The inputs shared by all formats of an export."""
 
 import dataclasses
 import os
@@ -12,19 +12,19 @@ from classifier.inference.model import InferenceModel
 from classifier.run_directory import RunDirectory
 from slim import _checks, _ownership
 
-MAX_DROP = 1.0  # percentage points
+MAX_DROP = 1.0  # default, in percentage points
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """An export of several formats.
+    """An export to one or more formats.
 
     Attributes:
-      classifier: what is exported.
-      run: the run directory of its checkpoint.
-      options: of the export; `output_dir` is an existing folder.
-      real: images that each format is compared on.
-      calibration: images of the training split; None where no format needs them.
+      classifier: model to export.
+      run: run directory of its checkpoint.
+      options: export options; `output_dir` exists.
+      real: images for the comparison with the checkpoint.
+      calibration: images of the training split; None if no format needs them.
     """
 
     classifier: InferenceModel
@@ -36,46 +36,46 @@ class Job:
 
     @property
     def max_drop(self) -> float:
-        """Most that a quantized format may lose, in percentage points."""
+        """Maximum accuracy loss of a quantized format, in percentage points."""
         return MAX_DROP if self.options.max_drop is None else self.options.max_drop
 
     def trial(self, batch_size: int | None, input_type: str = "float_image") -> checks.Trial:
-        """Returns what formats that take the same are tried with.
+        """Returns the trial shared by formats with the same input.
 
         Args:
-          batch_size: images at once; None for any number.
+          batch_size: batch size; None for any.
           input_type: one of `classifier.config.export.INPUT_TYPES`.
         """
         key = input_type, batch_size
         if key not in self._trials:
-            self._trials[key] = input_types.make(
+            self._trials[key] = input_types.make_trial(
                 input_type, self.classifier, batch_size, self.real, self.options.max_pixels
             )
         return self._trials[key]
 
     def target(self, name: str) -> str:
-        """Returns the path that a format is written to.
+        """Returns the output path of a format.
 
         Raises:
-          UserError: if anything but a regular file is there, which nothing is written over.
+          UserError: if something other than a regular file exists there.
         """
         path = os.path.join(str(self.options.output_dir), *self._parts(name))
         if os.path.lexists(path) and not _ownership.is_regular(path):
             raise _checks.UserError(f"{path} exists; remove it, or choose another output_dir")
         return path
 
-    def present(self, but: Collection[str]) -> Iterator[str]:
-        """Yields the names in `output_dir` of the formats that are there already.
+    def earlier_exports(self, exclude: Collection[str]) -> Iterator[str]:
+        """Yields the names in `output_dir` of formats that exist already.
 
         Args:
-          but: formats that are left out.
+          exclude: formats to skip.
         """
-        for first, *_ in (self._parts(name) for name in FORMATS if name not in but):
+        for first, *_ in (self._parts(name) for name in FORMATS if name not in exclude):
             if os.path.exists(os.path.join(str(self.options.output_dir), first)):
                 yield first
 
     def _parts(self, name: str) -> list[str]:
-        """Returns the path of a format below `output_dir`, piece by piece."""
+        """Returns the components of a format's path below `output_dir`."""
         file = FORMATS[name].file.format(
             model=self.classifier.info.model_name, version=self.classifier.step or 1
         )

@@ -1,4 +1,4 @@
-"""Files for people who go on in Keras: a whole model, and the weights under slim's names."""
+"""Export to Keras: a complete model, and the weights under slim's names."""
 
 import os
 import warnings
@@ -15,43 +15,40 @@ from slim import _paths
 
 
 def write_model(job: Job) -> checks.Exported:
-    """Writes `MODEL.keras`: a functional model of Keras's own layers, from `images` to logits.
+    """Writes `MODEL.keras`: a functional model of Keras layers, from `images` to logits.
 
     Args:
-      job: the checkpoint, the folder and `batch_size`.
+      job: checkpoint and options.
 
     Raises:
-      RunError: if it does not give the checkpoint's logits.
+      RunError: if its logits differ from the checkpoint's.
     """
     trial = job.trial(job.options.batch_size)
     path = job.target("keras")
     with _paths.scratch_directory(str(job.options.output_dir)) as scratch:
-        fresh = os.path.join(scratch, os.path.basename(path))
-        made = functional(job.classifier, trial.spec)
-        with (
-            _paths.named_in_errors(path),
-            warnings.catch_warnings(),
-        ):  # Keras 3 copies arrays as NumPy 1 wanted it
-            warnings.simplefilter("ignore", DeprecationWarning)
-            made.save(fresh)
-        loaded = tf.keras.models.load_model(fresh, compile=False)
-        found = checks.compare(job.classifier, lambda x: loaded(x, training=False), trial)
-        checks.check(found, job.classifier)
-        _paths.flush_to_disk(fresh)
-        os.replace(fresh, path)
+        temporary = os.path.join(scratch, os.path.basename(path))
+        model = functional(job.classifier, trial.spec)
+        with _paths.named_in_errors(path), warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # Keras uses NumPy's old copy
+            model.save(temporary)
+        loaded = tf.keras.models.load_model(temporary, compile=False)
+        comparison = checks.compare(job.classifier, lambda x: loaded(x, training=False), trial)
+        checks.check(comparison, job.classifier)
+        _paths.flush_to_disk(temporary)
+        os.replace(temporary, path)
     count = sum(len(layer.weights) > 0 for layer in loaded.layers)
     shape = usage.shape_text(trial.spec)
-    print(f"{path}: takes images float32 {shape}, gives logits, {count} layers with weights")
-    called = usage.loaded("keras", job.classifier, path, job.options.batch_size)
-    return checks.Exported(path, found, called)
+    print(f"{path}: input images float32 {shape}, output logits, {count} layers with weights")
+    text = usage.image_model("keras", job.classifier, path, job.options.batch_size)
+    return checks.Exported(path, comparison, text)
 
 
 def functional(classifier: InferenceModel, spec: tf.TensorSpec) -> Any:
     """Returns a checkpoint as a Keras model.
 
     Args:
-      classifier: the checkpoint.
-      spec: of a batch of preprocessed images.
+      classifier: model of the checkpoint.
+      spec: shape and dtype of a batch of preprocessed images.
     """
     values = classifier.values()
     graph, store = tf.Graph(), slim.FrozenStore(values)
@@ -66,21 +63,21 @@ def functional(classifier: InferenceModel, spec: tf.TensorSpec) -> Any:
 
 
 def write_weights(job: Job) -> checks.Exported:
-    """Writes `MODEL.weights.h5`, which `python -m classifier.checkpoints convert` reads too.
+    """Writes `MODEL.weights.h5`, which `python -m classifier.checkpoints convert` can read.
 
     Args:
-      job: the checkpoint and the folder.
+      job: checkpoint and options.
 
     Raises:
-      RunError: if it does not give the checkpoint's logits.
+      RunError: if its logits differ from the checkpoint's.
     """
     classifier = job.classifier
     trial = job.trial(job.options.batch_size)
     path = job.target("weights_h5")
     with _paths.scratch_directory(str(job.options.output_dir)) as scratch:
-        fresh = os.path.join(scratch, os.path.basename(path))
-        keras_weights.save(fresh, classifier.values())
-        file = keras_weights.WeightsFile(fresh)
+        temporary = os.path.join(scratch, os.path.basename(path))
+        keras_weights.save(temporary, classifier.values())
+        file = keras_weights.WeightsFile(temporary)
         store = slim.VariableStore(seed=0)
         store.build(classifier.network, trial.spec)
         for name, variable in store.named_variables.items():
@@ -91,7 +88,7 @@ def write_weights(job: Job) -> checks.Exported:
             with store.as_default():
                 return classifier.network(images)[0]
 
-        found = checks.check(checks.compare(classifier, call, trial), classifier)
-        os.replace(fresh, path)
+        comparison = checks.check(checks.compare(classifier, call, trial), classifier)
+        os.replace(temporary, path)
     print(f"{path}: {len(file.variables())} variables")
-    return checks.Exported(path, found, usage.weights(path))
+    return checks.Exported(path, comparison, usage.weights(path))

@@ -1,4 +1,4 @@
-"""The names of the classes, as a text file beside the model."""
+"""The class names, as a text file in the directory of an export."""
 
 import os
 
@@ -7,14 +7,14 @@ from slim import _paths
 
 
 def write(info: ModelInfo, output_dir: str) -> str | None:
-    """Writes `labels.txt`: a line for each place in the logits.
+    """Writes `labels.txt`: one line per position in the logits.
 
     Args:
       info: the model.
-      output_dir: an existing folder.
+      output_dir: an existing directory.
 
     Returns:
-      The path, or None where the names are not known.
+      The path, or None if the names are unknown.
     """
     if not info.label_names:
         return None

@@ -1,7 +1,7 @@
-"""The model card: README.md beside an export, in the form of Hugging Face.
+"""The model card of an export: README.md in the format of Hugging Face.
 
-See https://huggingface.co/docs/hub/model-cards. The front matter is YAML; its strings are written
-as JSON has them, which YAML reads alike.
+See https://huggingface.co/docs/hub/model-cards. The front matter is YAML with strings in JSON
+syntax, which is valid YAML.
 """
 
 import dataclasses
@@ -24,12 +24,12 @@ from slim import _checks, _json, _paths
 
 _SHOWN_CLASSES = 100
 _MAX_BYTES = 16 << 20
-_MAX_PATH = 500  # characters shown
+_MAX_PATH = 500  # maximum number of characters shown
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _EvalFile:
-    """What is read of the file of `--eval_json`."""
+    """The contents of `--eval_json`."""
 
     checkpoint: str
     step: _json.Step
@@ -43,8 +43,8 @@ class _EvalFile:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Trained:
-    """What is read of a run's options."""
+class _RunOptions:
+    """The options of a run that the card shows."""
 
     eval_split_name: str | None = "validation"
     dataset_split_name: str | None = None
@@ -53,209 +53,208 @@ class _Trained:
 
 @dataclasses.dataclass(frozen=True)
 class _CardConfig:
-    """What is read of config.json."""
+    """The contents of config.json that the card shows."""
 
-    options: _Trained
+    options: _RunOptions
 
 
 @dataclasses.dataclass(frozen=True)
 class _Origin:
-    """What is read of dataset_info.json."""
+    """The contents of dataset_info.json that the card shows."""
 
     attribution: str = ""
     source: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
-class Measured:
-    """How good the checkpoint is.
+class Evaluation:
+    """Metrics of the checkpoint.
 
     Attributes:
-      split: of the dataset.
-      num_images: images counted.
-      metrics: number by name.
-      doubt: why it may be another checkpoint's all the same; empty if it is not.
+      split: split of the dataset.
+      num_images: number of images.
+      metrics: values by name.
+      warning: why they may be of another checkpoint; empty if they are not.
     """
 
     split: str
     num_images: int
     metrics: Mapping[str, float]
-    doubt: str = ""
+    warning: str = ""
 
 
-def measured(
+def find_evaluation(
     eval_json: str | None, run: RunDirectory, prefix: str, step: int | None
-) -> Measured | None:
-    """Returns what is known of a checkpoint's accuracy, or None.
+) -> Evaluation | None:
+    """Returns the metrics of a checkpoint, or None if they are unknown.
 
     Args:
-      eval_json: a file of an evaluation; None for the evaluations of the run.
-      run: the checkpoint's.
-      prefix: of the checkpoint.
-      step: of the checkpoint.
+      eval_json: path of an evaluation result; None reads the evaluations of the run.
+      run: run directory of the checkpoint.
+      prefix: path of the checkpoint.
+      step: step of the checkpoint.
 
     Raises:
-      UserError: if `eval_json` is not there, damaged, or of another checkpoint.
+      UserError: if `eval_json` does not exist, is damaged, or is of another checkpoint.
     """
     if eval_json is not None:
-        found = _read_evaluation(eval_json)
-        if found.step != (step or 0):
+        result = _read_evaluation(eval_json)
+        if result.step != (step or 0):
             raise _checks.UserError(
-                f"eval_json={eval_json!r} is of step {found.step}, the checkpoint of"
-                f" step {step}: evaluate the one that is exported"
+                f"eval_json={eval_json!r} is of step {result.step}, the checkpoint of step {step}."
+                " Evaluate the exported checkpoint"
             )
-        theirs = _json.printable(found.checkpoint[:_MAX_PATH])
-        if os.path.basename(found.checkpoint) != os.path.basename(prefix):
+        evaluated = _json.printable(result.checkpoint[:_MAX_PATH])
+        if os.path.basename(result.checkpoint) != os.path.basename(prefix):
             raise _checks.UserError(
-                f"eval_json={eval_json!r} is of {theirs}, which is not the checkpoint"
-                f" {prefix}: evaluate the one that is exported"
+                f"eval_json={eval_json!r} is of {evaluated}, not of the checkpoint {prefix}."
+                " Evaluate the exported checkpoint"
             )
-        values = {key: each for key, each in vars(found).items() if each is not None}
-        numbers = _measured(found.split, values)
-        if os.path.realpath(found.checkpoint) == os.path.realpath(prefix):
-            return numbers
-        doubt = (
-            f"eval_json={eval_json!r} is of {theirs}: its numbers go into the model card as"
-            f" those of {prefix}"
+        values = {key: each for key, each in vars(result).items() if each is not None}
+        evaluation = _evaluation(result.split, values)
+        if os.path.realpath(result.checkpoint) == os.path.realpath(prefix):
+            return evaluation
+        warning = (
+            f"eval_json={eval_json!r} is of {evaluated}: the model card shows its metrics for"
+            f" {prefix}"
         )
-        return dataclasses.replace(numbers, doubt=doubt)
-    run = _whole_run(run)
-    trained = _trained(run)  # refuses a damaged config.json before anything is written
+        return dataclasses.replace(evaluation, warning=warning)
+    run = _parent_run(run)
+    options = _run_options(run)  # raises if config.json is damaged, before anything is written
     for line in reversed(MetricsFile(run.metrics_path).evaluations()):
         if line["step"] == step:
             values = {key.removeprefix("eval_"): value for key, value in line.items()}
             if "num_images" in values:
-                return _measured(trained.eval_split_name or "validation", values)
+                return _evaluation(options.eval_split_name or "validation", values)
     return None
 
 
 def _read_evaluation(path: str) -> _EvalFile:
     reason = ""
     try:
-        found = _json.read(path, _EvalFile, advice="Evaluate again", finite=False)
+        result = _json.read(path, _EvalFile, advice="Evaluate again", finite=False)
     except _checks.UserError as error:
-        found, reason = None, f": {error}"
-    if found is None:
+        result, reason = None, f": {error}"
+    if result is None:
         raise _checks.UserError(
-            f"eval_json={path!r} is not a file that eval_image_classifier.py wrote{reason}"
+            f"eval_json={path!r} is not a file written by eval_image_classifier.py{reason}"
         )
-    return found
+    return result
 
 
 def summary(classifier: InferenceModel, final_endpoint: str | None = None) -> str:
-    """Returns in one sentence what is exported, without its dot."""
+    """Returns a sentence on the exported model, without a period."""
     weights = "the moving averages of the weights" if classifier.used_averages else "the weights"
     step = "" if classifier.step is None else f" of step {classifier.step}"
     kind = "A video classifier" if classifier.is_video else "An image classifier"
-    cut = f", cut behind its end point {final_endpoint!r}" if final_endpoint else ""
-    return f"{kind} of {classifier.info.num_classes} classes{cut}: {weights}{step}"
+    end = f", up to the end point {final_endpoint!r}" if final_endpoint else ""
+    return f"{kind} with {classifier.info.num_classes} classes{end}: {weights}{step}"
 
 
 def write(
     job: Job,
-    found: Mapping[str, Exported],
-    numbers: Measured | None,
+    exports: Mapping[str, Exported],
+    evaluation: Evaluation | None,
     others: Sequence[str] = (),
 ) -> str | None:
     """Writes README.md.
 
     Args:
-      job: the checkpoint, its run, and `output_dir` and `license`.
-      found: what was written, by format.
-      numbers: from `measured`.
-      others: files of earlier exports that are still there.
+      job: checkpoint, run and options.
+      exports: exported files, by format.
+      evaluation: metrics from `find_evaluation`.
+      others: names of files from earlier exports.
 
     Returns:
-      The path, or None where there is one that the user has taken over.
+      The path, or None if the user has taken over an existing card.
     """
     classifier, options = job.classifier, job.options
     path = os.path.join(str(options.output_dir), ownership.CARD)
-    if os.path.lexists(path) and not ownership.is_our_card(path):
+    if os.path.lexists(path) and not ownership.is_generated_card(path):
         return None
     sections = [
-        _front_matter(classifier, options, numbers),
+        _front_matter(classifier, options, evaluation),
         f"{ownership.CARD_MARK}\n\n# {classifier.info.model_name}\n",
-        *_sections(job, found, numbers),
-        *_of_earlier_exports(others),
+        *_sections(job, exports, evaluation),
+        *_earlier_exports(others),
     ]
     _paths.write_atomically(path, "\n".join(sections).encode())
     return path
 
 
 def _front_matter(
-    classifier: InferenceModel, options: ExportOptions, numbers: Measured | None
+    classifier: InferenceModel, options: ExportOptions, evaluation: Evaluation | None
 ) -> str:
     info = classifier.info
     task = "video-classification" if classifier.is_video else "image-classification"
-    about: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "license": (options.license or "unknown").lower(),
         "library_name": "tensorflow",
         "pipeline_tag": task,
         "tags": [task, "tf-slim", info.model_name],
     }
     if info.dataset_name:
-        about["datasets"] = [info.dataset_name]
-    if numbers is not None:
-        about["metrics"] = list(numbers.metrics)
-        about["model-index"] = [_model_index(info.model_name, info.dataset_name, task, numbers)]
-    lines = (f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in about.items())
+        fields["datasets"] = [info.dataset_name]
+    if evaluation is not None:
+        fields["metrics"] = list(evaluation.metrics)
+        fields["model-index"] = [_model_index(info.model_name, info.dataset_name, task, evaluation)]
+    lines = (f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in fields.items())
     return "\n".join(["---", *lines, "---"])
 
 
-def _model_index(name: str, dataset: str | None, task: str, numbers: Measured) -> dict[str, Any]:
+def _model_index(
+    name: str, dataset: str | None, task: str, evaluation: Evaluation
+) -> dict[str, Any]:
     dataset = dataset or "unknown"
-    metrics = [{"type": key, "value": value} for key, value in numbers.metrics.items()]
+    metrics = [{"type": key, "value": value} for key, value in evaluation.metrics.items()]
     result = {
         "task": {"type": task},
-        "dataset": {"name": dataset, "type": dataset, "split": numbers.split},
+        "dataset": {"name": dataset, "type": dataset, "split": evaluation.split},
         "metrics": metrics,
     }
     return {"name": name, "results": [result]}
 
 
-def _sections(job: Job, found: Mapping[str, Exported], numbers: Measured | None) -> Iterator[str]:
+def _sections(
+    job: Job, exports: Mapping[str, Exported], evaluation: Evaluation | None
+) -> Iterator[str]:
     classifier, options, info = job.classifier, job.options, job.classifier.info
-    rounded = ""
-    if info.quantized:
-        rounded = ", rounded to 8 bits as in training, and so are its layers' outputs"
-    yield f"{summary(classifier, options.final_endpoint)}{rounded}.\n"
+    quantized = ", rounded to 8 bits like the activations" if info.quantized else ""
+    yield f"{summary(classifier, options.final_endpoint)}{quantized}.\n"
     yield "\n".join(["## Data\n", *_data(info.dataset_name, job.run), ""])
-    if numbers is not None:
-        rows = [f"| {name} | {value:.4f} |" for name, value in numbers.metrics.items()]
-        counted = f"On {numbers.num_images} images of the split `{numbers.split}`, each once:\n"
-        yield "\n".join(["## Accuracy\n", counted, "| | |", "|---|---|", *rows, ""])
+    if evaluation is not None:
+        rows = [f"| {name} | {value:.4f} |" for name, value in evaluation.metrics.items()]
+        images = f"On all {evaluation.num_images} images of the split `{evaluation.split}`:\n"
+        yield "\n".join(["## Accuracy\n", images, "| | |", "|---|---|", *rows, ""])
     else:
-        yield "## Accuracy\n\nNot measured.\n"
+        yield "## Accuracy\n\nNot evaluated.\n"
     height, width, channels = *classifier.image_size, info.num_channels
     plural = "s" if channels > 1 else ""
-    grey = ", after colours are mixed to grey" if info.use_grayscale else ""
+    gray = ", converted to grayscale" if info.use_grayscale else ""
     yield (
-        f"## Preprocessing\n\n`{info.preprocessing_name}`, as in evaluation: {height} by {width}"
-        f" pixels, {channels} channel{plural}{grey}; values"
+        f"## Preprocessing\n\n`{info.preprocessing_name}`, as in evaluation: {height}x{width}"
+        f" pixels, {channels} channel{plural}{gray}; values"
         f" {preprocessing.prepared_values(info)}.\n"
     )
     if info.label_names:
         yield _classes(info.label_names)
-    base = os.path.abspath(str(options.output_dir)) + os.sep
+    output_dir = str(options.output_dir)
+    base = os.path.abspath(output_dir) + os.sep
     rows = [
         f"| {name} | `{os.path.abspath(each.path).removeprefix(base)}` | {each.comparison} |"
-        for name, each in found.items()
+        for name, each in exports.items()
     ]
-    head = [
-        "| format | file | compared with the checkpoint |",
-        "|---|---|---|",
-    ]
-    yield "\n".join(["## Formats\n", *head, *rows, ""])
-    folder = str(options.output_dir)
-    calls = [usage.from_folder(each.usage, folder) for each in found.values() if each.usage]
-    if calls:
-        yield "\n\n".join(["## How to call them", *calls]) + "\n"
+    header = ["| format | file | compared with the checkpoint |", "|---|---|---|"]
+    yield "\n".join(["## Formats\n", *header, *rows, ""])
+    texts = [usage.relative_to(output_dir, each.usage) for each in exports.values() if each.usage]
+    if texts:
+        yield "\n\n".join(["## Usage", *texts]) + "\n"
 
 
-def _of_earlier_exports(files: Sequence[str]) -> Iterator[str]:
+def _earlier_exports(files: Sequence[str]) -> Iterator[str]:
     if files:
         shown = ", ".join(f"`{file}`" for file in files)
-        yield f"## Of earlier exports\n\nThis card says nothing of {shown}, which may differ.\n"
+        yield f"## Earlier exports\n\nThis card does not describe {shown}.\n"
 
 
 def _classes(names: tuple[str, ...]) -> str:
@@ -266,29 +265,31 @@ def _classes(names: tuple[str, ...]) -> str:
 
 
 def _data(name: str | None, run: RunDirectory) -> Iterator[str]:
-    """Yields what is known of the data that the model was trained on."""
-    trained = _trained(_whole_run(run))
-    split = trained.dataset_split_name
+    """Yields lines on the data that the model was trained on."""
+    options = _run_options(_parent_run(run))
+    split = options.dataset_split_name
     yield f"Trained on `{name or 'unknown'}`" + (f", split `{split}`." if split else ".")
-    about = _origin(trained.dataset_dir)
-    if about.attribution:
-        yield f"By: {about.attribution}"
-    if about.source:
-        yield f"From: {about.source}"
+    origin = _origin(options.dataset_dir)
+    if origin.attribution:
+        yield f"By: {origin.attribution}"
+    if origin.source:
+        is_path = os.path.isabs(origin.source)  # of this machine: not for publication
+        source = os.path.basename(origin.source.rstrip("/")) if is_path else origin.source
+        yield f"From: {source}"
 
 
-def _trained(run: RunDirectory) -> _Trained:
-    """Returns the options of a run that its card shows.
+def _run_options(run: RunDirectory) -> _RunOptions:
+    """Returns the options of a run that the card shows.
 
     Raises:
       UserError: if config.json is damaged.
     """
     config = run.read_config(_CardConfig)
-    return config.options if config else _Trained()
+    return config.options if config else _RunOptions()
 
 
 def _origin(dataset_dir: str | None) -> _Origin:
-    """Returns whose images those of a dataset are, if it is still there and says so."""
+    """Returns the source and attribution of a dataset, if known."""
     path = os.path.join(dataset_dir or "", "dataset_info.json")
     try:
         return (dataset_dir and _json.read(path, _Origin, advice="")) or _Origin()
@@ -296,20 +297,20 @@ def _origin(dataset_dir: str | None) -> _Origin:
         return _Origin()
 
 
-def _whole_run(run: RunDirectory) -> RunDirectory:
-    """Returns the run that a directory belongs to: `best` is a folder of a run."""
+def _parent_run(run: RunDirectory) -> RunDirectory:
+    """Returns the run that a directory belongs to: `best` is a subdirectory of a run."""
     if not os.path.exists(run.metrics_path) and os.path.basename(run.path.rstrip("/")) == "best":
         return RunDirectory(os.path.dirname(os.path.abspath(run.path)))
     return run
 
 
-def _measured(split: str, values: Mapping[str, Any]) -> Measured:
+def _evaluation(split: str, values: Mapping[str, Any]) -> Evaluation:
     recall = (
         {f"recall_at_{values['k']}": values["recall_at_k"]}
         if values.keys() >= {"k", "recall_at_k"}
         else {}
     )
-    rest = {name: values[name] for name in ("macro_recall", "loss") if name in values}
-    metrics = {"accuracy": values["accuracy"], **recall, **rest}
+    others = {name: values[name] for name in ("macro_recall", "loss") if name in values}
+    metrics = {"accuracy": values["accuracy"], **recall, **others}
     finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
-    return Measured(split, values["num_images"], finite)
+    return Evaluation(split, values["num_images"], finite)

@@ -1,4 +1,4 @@
-"""An ONNX file, made by tf2onnx and checked with onnxruntime."""
+"""Export to ONNX with tf2onnx, checked with onnxruntime."""
 
 import contextlib
 import logging
@@ -15,19 +15,19 @@ from classifier.export.job import Job
 from classifier.export.signature import Signature
 from slim import _paths
 
-# Of 2022, so that older runtimes read it; nothing here needs a later one.
+# Of 2022: supported by older runtimes, and sufficient for these networks.
 _OPSET = 17
 
 
 class Runtime:
-    """An ONNX file from `images` to `logits` and `probabilities`.
+    """A session of an ONNX file from `images` to `logits` and `probabilities`.
 
     Args:
-      content: of the file.
+      content: content of the file.
     """
 
     def __init__(self, content: bytes) -> None:
-        import onnxruntime  # an extra
+        import onnxruntime  # optional dependency
 
         self.session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
 
@@ -40,33 +40,33 @@ def write(job: Job) -> checks.Exported:
     """Writes `MODEL.onnx`.
 
     Args:
-      job: the checkpoint, the folder and `batch_size`.
+      job: checkpoint and options.
 
     Raises:
-      RunError: if it does not give the checkpoint's logits.
+      RunError: if its logits differ from the checkpoint's.
     """
     trial = job.trial(job.options.batch_size)
-    content = _converted(Signature(job.classifier, trial.spec), trial.spec)
-    found = checks.compare(job.classifier, Runtime(content), trial)
-    checks.check(found, job.classifier)
+    content = _convert(Signature(job.classifier, trial.spec), trial.spec)
+    comparison = checks.compare(job.classifier, Runtime(content), trial)
+    checks.check(comparison, job.classifier)
     path = job.target("onnx")
     _paths.write_atomically(path, content)
     shape = usage.shape_text(trial.spec)
-    print(f"{path}: takes images float32 {shape}, gives logits, probabilities, opset {_OPSET}")
-    called = usage.loaded("onnx", job.classifier, path, job.options.batch_size)
-    return checks.Exported(path, found, called)
+    print(f"{path}: input images float32 {shape}, output logits, probabilities, opset {_OPSET}")
+    text = usage.image_model("onnx", job.classifier, path, job.options.batch_size)
+    return checks.Exported(path, comparison, text)
 
 
-def _converted(signature: Signature, spec: tf.TensorSpec) -> bytes:
-    import tf2onnx  # an extra
+def _convert(signature: Signature, spec: tf.TensorSpec) -> bytes:
+    import tf2onnx  # optional dependency
 
-    # Or else it copies the whole graph, weights and all, before each of its passes.
+    # Otherwise it copies the graph including weights before each pass.
     os.environ.setdefault(tf2onnx.constants.ENV_TF2ONNX_CATCH_ERRORS, "FALSE")
     logger = logging.getLogger("tf2onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        with native_stderr.capture_native_stderr(), _constants_written_once():
+        with native_stderr.capture_native_stderr(), _without_constant_updates():
             proto, _ = tf2onnx.convert.from_function(
                 signature.classify, [signature.images], opset=_OPSET
             )
@@ -78,14 +78,14 @@ def _converted(signature: Signature, spec: tf.TensorSpec) -> bytes:
 
 
 @contextlib.contextmanager
-def _constants_written_once() -> Iterator[None]:
-    """Makes tf2onnx leave constants alone until it writes the file.
+def _without_constant_updates() -> Iterator[None]:
+    """Makes tf2onnx skip constants when it updates the protocol buffers of nodes.
 
-    After each of its passes it fills the protocol buffers of all nodes anew, and protobuf keeps the
-    memory of what was in them: that of the weights some forty times. Nothing reads a constant's
-    buffer, for a file gets its value from the node.
+    It updates all buffers after each pass, and protobuf keeps the memory of earlier contents: about
+    forty times that of the weights. A constant's buffer is never read; the file gets its value from
+    the node.
     """
-    from tf2onnx.graph import Node  # an extra
+    from tf2onnx.graph import Node  # optional dependency
 
     update = Node.update_proto
 
@@ -101,6 +101,6 @@ def _constants_written_once() -> Iterator[None]:
 
 
 def _name_batch(graph: Any) -> None:
-    """Gives the first side of inputs and outputs the name `batch`, where it has one by number."""
+    """Names the first dimension of inputs and outputs `batch`."""
     for value in (*graph.input, *graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "batch"

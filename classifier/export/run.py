@@ -1,4 +1,4 @@
-"""The export that the options ask for: each format is checked before it is kept."""
+"""Runs an export; each format is checked against the checkpoint before it is kept."""
 
 import contextlib
 import importlib
@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from classifier import inputs, ownership
 from classifier.checkpoints import sources
 from classifier.cli.exit_codes import ExitCode
+from classifier.config import problems
 from classifier.config.export import ExportConfig
 from classifier.config.formats import FORMATS
 from classifier.export import checks, graph_def, labels, model_card, samples
@@ -18,24 +19,23 @@ from classifier.resolve.export import ResolvedExport, check_export, export
 from classifier.resolve.graph import graph
 from slim import _ownership, _paths, signals
 
-# Enough to see whether the answers are the same, and to see a loss of one point.
-_CHECK_IMAGES, _MEASURED_IMAGES = 16, 100
+# Enough to detect different outputs, and a loss of one percentage point.
+_CHECK_IMAGES, _ACCURACY_IMAGES = 16, 100
 _CALIBRATION_IMAGES = 200
 
 
 def run(config: ExportConfig) -> ExitCode | None:
-    """Writes the formats asked for, or a GraphDef without weights, and prints where they are.
+    """Exports the selected formats, or a GraphDef without weights, and prints their paths.
 
     Args:
-      config: the options of `export_inference_graph.py`.
+      config: options of `export_inference_graph.py`.
 
     Raises:
-      UserError: if the checkpoint is not the model's, a version folder exists, `output_dir` or
-        `output_file` holds what no export wrote, an extra is not
-        installed, options do not fit each other, or `eval_json` is of another checkpoint; nothing
-        is written then.
-      RunError: if an export does not give the checkpoint's answers; it is not kept, while the
-        formats before it are, with labels and model card.
+      UserError: if the checkpoint does not match the model, the SavedModel's version exists,
+        `output_dir` or `output_file` was not written by an export, a package is not installed,
+        options conflict, or `eval_json` is of another checkpoint. Nothing is written.
+      RunError: if the outputs of an export differ from the checkpoint's. It is not kept; earlier
+        formats are, with labels and model card.
     """
     if config.run.checkpoint_path is None:
         ownership.check_output("output_file", config.run.output_file)
@@ -47,7 +47,7 @@ def run(config: ExportConfig) -> ExitCode | None:
     classifier = InferenceModel(
         resolved.model, checkpoint, resolved.image_size, config.run.num_frames
     )
-    numbers = model_card.measured(
+    evaluation = model_card.find_evaluation(
         config.run.eval_json, checkpoint.run, classifier.prefix, classifier.step
     )
     output_dir = str(config.run.output_dir)
@@ -56,30 +56,30 @@ def run(config: ExportConfig) -> ExitCode | None:
     _ownership.check_entries(output_dir, files=("labels.txt",), directories=("saved_model",))
     job = _job(resolved, checkpoint, classifier)
     for name in resolved.formats:
-        job.target(name)  # all of them, before the first is written
-    said = model_card.summary(classifier, config.run.final_endpoint)
-    print(f"{resolved.model.model_name} {classifier.prefix} {said}")
-    for warning in _warnings(resolved, classifier, numbers):
-        print(f"warning: {warning}", flush=True)
-    found: dict[str, checks.Exported] = {}
+        job.target(name)  # checks all paths before the first write
+    summary = model_card.summary(classifier, config.run.final_endpoint)
+    print(f"{resolved.model.model_name} {classifier.prefix} {summary}")
+    for warning in _warnings(resolved, classifier, evaluation):
+        print(f"warning: {problems.as_flags(warning)}", flush=True)
+    exports: dict[str, checks.Exported] = {}
     with _released_if_empty(output_dir), _paths.scratch_directory(output_dir) as scratch:
-        # Written first: a format without its labels is of little use, and renaming takes no space.
+        # Written first and then renamed, so that no format lacks its labels if space runs out.
         has_labels = config.run.final_endpoint is None
         labels_path = labels.write(resolved.model, scratch) if has_labels else None
         try:
-            with signals.noted(lambda: f"Formats that are complete: {', '.join(found) or 'none'}"):
+            with signals.noted(lambda: f"Completed formats: {', '.join(exports) or 'none'}"):
                 for name in resolved.formats:
-                    exported = found[name] = _write(name, job)
+                    exported = exports[name] = _write(name, job)
                     print(f"{name} {exported.path} {exported.comparison}", flush=True)
         finally:
-            if found:  # what was kept is to be used, whatever became of the rest
-                _finish(job, found, numbers, labels_path)
+            if exports:  # also if a later format failed
+                _finish(job, exports, evaluation, labels_path)
     return None
 
 
 @contextlib.contextmanager
 def _released_if_empty(output_dir: str) -> Iterator[None]:
-    """Removes the directory's mark in the end if the block wrote nothing."""
+    """Removes the directory's mark if the block wrote nothing else."""
     try:
         yield
     finally:
@@ -88,7 +88,7 @@ def _released_if_empty(output_dir: str) -> Iterator[None]:
 
 
 def _write(name: str, job: Job) -> checks.Exported:
-    """Writes a format, by the function in its row."""
+    """Writes a format with the function in its row."""
     row = FORMATS[name]
     module = importlib.import_module(f".{row.module}", __package__)
     exported: checks.Exported = getattr(module, row.function)(job)
@@ -97,51 +97,50 @@ def _write(name: str, job: Job) -> checks.Exported:
 
 def _finish(
     job: Job,
-    found: Mapping[str, checks.Exported],
-    numbers: model_card.Measured | None,
+    exports: Mapping[str, checks.Exported],
+    evaluation: model_card.Evaluation | None,
     labels_path: str | None,
 ) -> None:
-    """Moves the labels next to the formats, writes the model card, and prints how the formats are
-    called."""
+    """Moves the labels to the output directory, writes the model card and prints sample code."""
     if labels_path is not None:
         path = os.path.join(str(job.options.output_dir), os.path.basename(labels_path))
         os.replace(labels_path, path)
         print(f"labels {path}")
-    others = tuple(job.present(but=found))
+    others = tuple(job.earlier_exports(exclude=exports))
     if others:
-        print(f"of an earlier export, and left as they are: {', '.join(others)}")
-    card_path = model_card.write(job, found, numbers, others)
-    print(f"model card {card_path}" if card_path else "model card: yours is left as it is")
-    for exported in found.values():
+        print(f"unchanged files of earlier exports: {', '.join(others)}")
+    card_path = model_card.write(job, exports, evaluation, others)
+    print(f"model card {card_path or 'not overwritten (edited by hand)'}")
+    for exported in exports.values():
         print(f"\n{exported.usage}" if exported.usage else "", flush=True)
 
 
 def _warnings(
-    resolved: ResolvedExport, classifier: InferenceModel, numbers: model_card.Measured | None
+    resolved: ResolvedExport, classifier: InferenceModel, evaluation: model_card.Evaluation | None
 ) -> Iterator[str]:
     if resolved.is_described:
         yield from warnings.of_checkpoint(
-            classifier.prefix, resolved.model, resolved.image_size, classifier.left_averages
+            classifier.prefix, resolved.model, resolved.image_size, classifier.unused_averages
         )
-    if numbers is not None and numbers.doubt:
-        yield numbers.doubt
+    if evaluation is not None and evaluation.warning:
+        yield evaluation.warning
 
 
 def _job(
     resolved: ResolvedExport, checkpoint: sources.OpenedCheckpoint, classifier: InferenceModel
 ) -> Job:
-    """Reads the images that the formats need."""
+    """Returns the job, with the images that the formats need."""
     options, info = resolved.config.run, resolved.model
-    wanted = [FORMATS[name] for name in resolved.formats]
-    usual = _MEASURED_IMAGES if any(each.measured for each in wanted) else _CHECK_IMAGES
-    folder, count = str(resolved.config.data.dataset_dir), options.check_images or usual
+    rows = [FORMATS[name] for name in resolved.formats]
+    default = _ACCURACY_IMAGES if any(row.measured for row in rows) else _CHECK_IMAGES
+    dataset_dir, count = str(resolved.config.data.dataset_dir), options.check_images or default
     if resolved.dataset is None:
         return Job(classifier, checkpoint.run, options, samples.embedded(info, count))
     name, split_name = resolved.dataset
     limit = options.max_pixels
-    real = samples.drawn(inputs.open_dataset(name, split_name, folder, limit), info, count)
-    if not any(each.calibrated for each in wanted):
+    real = samples.drawn(inputs.open_dataset(name, split_name, dataset_dir, limit), info, count)
+    if not any(row.calibrated for row in rows):
         return Job(classifier, checkpoint.run, options, real)
-    training = inputs.open_dataset(name, "train", folder, limit)
+    training = inputs.open_dataset(name, "train", dataset_dir, limit)
     count = options.calibration_images or _CALIBRATION_IMAGES
     return Job(classifier, checkpoint.run, options, real, samples.drawn(training, info, count))

@@ -1,4 +1,4 @@
-"""Real pictures to compare an export with its checkpoint on, and to calibrate it with."""
+"""Real images for the comparison of an export with its checkpoint, and for calibration."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -14,78 +14,78 @@ from classifier.model_info import ModelInfo
 from datasets import dataset_factory
 from slim.data.dataset import Dataset
 
-# Of the draw: always the same images.
-_SEED = 0
+_SEED = 0  # the same images in each export
 
 
 @dataclasses.dataclass(frozen=True)
 class Samples:
-    """Pictures as they are before preprocessing.
+    """Images before preprocessing.
 
     Attributes:
-      name: what they are, for messages.
-      pictures: each uint8 [height, width, channels].
-      labels: class of each, by its place in the logits; None if they are not of the model's
-        classes.
+      name: description for messages.
+      images: images, uint8 [height, width, channels] each.
+      labels: position of each image's class in the logits; None if the classes are not the model's.
     """
 
     name: str
-    pictures: Sequence[np.ndarray]
+    images: Sequence[np.ndarray]
     labels: np.ndarray | None = None
 
 
 def embedded(info: ModelInfo, count: int) -> Samples:
-    """Returns the project's own digits, with the channels that a model's pictures have."""
+    """Returns the digits included in slim, with the number of channels of a model's images."""
     name, files = dataset_factory.example_images(count)
-    pictures = [tf.io.decode_png(file, channels=1).numpy() for file in files]
-    return Samples(name, [_with_channels(each, info) for each in pictures])
+    images = [tf.io.decode_png(file, channels=1).numpy() for file in files]
+    return Samples(name, [_with_channels(image, info) for image in images])
 
 
 def drawn(dataset: Dataset, info: ModelInfo, count: int) -> Samples:
-    """Returns pictures of a split by chance, always the same and none of them twice.
+    """Returns random images of a split, without repetition; the same ones in each call.
 
     Args:
-      dataset: the split.
-      info: whose classes they are.
-      count: how many at most; fewer if the split has fewer.
+      dataset: split to draw from.
+      info: model.
+      count: maximum number of images.
 
     Raises:
-      UserError: if a shard is damaged or a label is none of the model's.
+      UserError: if a shard is damaged or a label is not one of the model's.
     """
     batches = inputs.training_dataset(
         dataset,
-        preprocessing_fn=_undistorted,
+        preprocessing_fn=_unchanged,
         image_size=info.image_size,
         batch_size=1,
         seed=_SEED,
         labels_offset=info.labels_offset,
         num_classes=info.num_classes,
     )
-    pictures, labels = [], []
+    images, labels = [], []
     with inputs.translate_errors(dataset):
         for batch in batches.take(min(count, dataset.num_samples)):
-            pictures.append(_with_channels(batch["image"][0].numpy(), info))
+            images.append(_with_channels(batch["image"][0].numpy(), info))
             labels.append(int(batch["label"][0]))
-    return Samples(f"{dataset.name} {dataset.split_name}", pictures, np.array(labels))
+    return Samples(f"{dataset.name} {dataset.split_name}", images, np.array(labels))
 
 
-def prepared(samples: Samples, classifier: InferenceModel) -> np.ndarray:
-    """Returns the pictures as the network takes them, float32 [n, height, width, channels]; as
-    videos in which nothing moves, [n, frames, height, width, channels], where it takes those."""
-    prepare = preprocessing.picture_fn(classifier.info, classifier.image_size)
+def preprocessed(samples: Samples, classifier: InferenceModel) -> np.ndarray:
+    """Returns the preprocessed images, float32 [n, height, width, channels].
+
+    For a video network they are repeated to videos, [n, frames, height, width, channels].
+    """
+    prepare = preprocessing.image_fn(classifier.info, classifier.image_size)
     spec = tf.TensorSpec([None, None, preprocessing.decoded_channels(classifier.info)], tf.uint8)
     function = tf.function(prepare, autograph=False, input_signature=[spec])
-    found = np.stack([function(picture).numpy() for picture in samples.pictures])
+    images = np.stack([function(image).numpy() for image in samples.images])
     if classifier.is_video:
-        return np.repeat(found[:, None], classifier.example_shape[0], axis=1)
-    return found
+        return np.repeat(images[:, None], classifier.example_shape[0], axis=1)
+    return images
 
 
-def _undistorted(image: Any, height: int, width: int, seed: tf.Tensor) -> tf.Tensor:
-    del height, width, seed  # evaluation's preprocessing comes later
+def _unchanged(image: Any, height: int, width: int, seed: tf.Tensor) -> tf.Tensor:
+    del height, width, seed  # preprocessing follows in `preprocessed`
     return tf.convert_to_tensor(image)
 
 
-def _with_channels(picture: np.ndarray, info: ModelInfo) -> np.ndarray:
-    wanted = preprocessing.decoded_channels(info)
-    return np.repeat(picture, wanted, axis=2) if picture.shape[2] < wanted else picture
+def _with_channels(image: np.ndarray, info: ModelInfo) -> np.ndarray:
+    channels = preprocessing.decoded_channels(info)
+    return np.repeat(image, channels, axis=2) if image.shape[2] < channels else image

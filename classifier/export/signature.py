@@ -1,4 +1,4 @@
-"""The function that converters are given: from preprocessed images to answers."""
+"""The function to convert: from preprocessed images to logits and probabilities."""
 
 from collections.abc import Mapping
 
@@ -11,12 +11,12 @@ class Signature(tf.Module):
     """A checkpoint as a function `classify` from `images` to `logits` and `probabilities`.
 
     Attributes:
-      classifier: the checkpoint.
-      images: what it takes, with the name of the argument.
+      classifier: model of the checkpoint.
+      images: spec of the argument `images`.
 
     Args:
-      classifier: the checkpoint.
-      spec: of a batch.
+      classifier: model of the checkpoint.
+      spec: shape and dtype of a batch.
     """
 
     def __init__(self, classifier: InferenceModel, spec: tf.TensorSpec) -> None:

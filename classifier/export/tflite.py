@@ -1,7 +1,7 @@
-"""TensorFlow Lite files: float, with weights of 16 or 8 bits, and with integers alone.
+"""Export to TensorFlow Lite: float, with 16-bit or 8-bit weights, and integer-only.
 
-LiteRT (ai-edge-litert), which runs them on devices, runs them here for the check; `tf.lite` has an
-interpreter too, and says that it will go.
+Files are checked with LiteRT (ai-edge-litert), which runs them on devices; the interpreter in
+`tf.lite` is deprecated.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -16,21 +16,21 @@ from classifier.export.job import Job
 from classifier.export.signature import Signature
 from slim import _paths
 
-# Weights of 16 bits keep 11 of them; the rest adds up over the layers.
+# 16-bit weights have 11 significant bits; errors add up over the layers.
 _FLOAT16_TOLERANCE = 1e-2
 
 
 class Lite:
-    """A TFLite file with a signature of `images` -> `logits`, `probabilities`, in floats.
+    """A TFLite file with a signature `images` -> `logits`, `probabilities`, called with floats.
 
-    Integer files are given what floats stand for, and their answers are turned back.
+    For integer files, inputs are quantized and outputs are dequantized.
 
     Args:
-      content: of the file.
+      content: content of the file.
     """
 
     def __init__(self, content: bytes) -> None:
-        from ai_edge_litert import interpreter  # an extra
+        from ai_edge_litert import interpreter  # optional dependency
 
         with native_stderr.capture_native_stderr():
             self._runner = interpreter.Interpreter(model_content=content).get_signature_runner()
@@ -40,33 +40,32 @@ class Lite:
 
     def __call__(self, images: tf.Tensor) -> np.ndarray:
         """Returns the logits of preprocessed images, float32 [batch, classes]."""
-        given = _rounded(np.asarray(images), self.input)
-        return _as_floats(self._runner(images=given)["logits"], self.outputs["logits"])
+        quantized = _quantize(np.asarray(images), self.input)
+        return _dequantize(self._runner(images=quantized)["logits"], self.outputs["logits"])
 
     def description(self) -> str:
-        """Returns what it takes and gives, in one line."""
-        takes = self.input
-        parts = [f"takes images {takes['dtype'].__name__} {takes['shape'].tolist()}"]
+        """Returns input and outputs in one line."""
+        parts = [f"input images {self.input['dtype'].__name__} {self.input['shape'].tolist()}"]
         parts += [
             f"{name} {each['dtype'].__name__} {each['shape'].tolist()}"
             for name, each in self.outputs.items()
         ]
-        if takes["dtype"] == np.int8:
-            scale, zero = takes["quantization"]
+        if self.input["dtype"] == np.int8:
+            scale, zero = self.input["quantization"]
             parts[0] += f" (preprocessed / {scale:.6g} + {zero})"
         return ", ".join(parts)
 
 
-def _rounded(values: np.ndarray, details: Mapping[str, Any]) -> np.ndarray:
+def _quantize(values: np.ndarray, details: Mapping[str, Any]) -> np.ndarray:
     scale, zero = details["quantization"]
     if details["dtype"] == np.float32:
         return values
     limits = np.iinfo(details["dtype"])
-    whole = np.clip(np.rint(values / scale + zero), limits.min, limits.max)
-    return whole.astype(details["dtype"])
+    integers = np.clip(np.rint(values / scale + zero), limits.min, limits.max)
+    return integers.astype(details["dtype"])
 
 
-def _as_floats(values: np.ndarray, details: Mapping[str, Any]) -> np.ndarray:
+def _dequantize(values: np.ndarray, details: Mapping[str, Any]) -> np.ndarray:
     scale, zero = details["quantization"]
     if details["dtype"] == np.float32:
         return values
@@ -74,20 +73,23 @@ def _as_floats(values: np.ndarray, details: Mapping[str, Any]) -> np.ndarray:
 
 
 def write_float(job: Job) -> checks.Exported:
-    """Writes `MODEL.tflite`, with the weights as they are.
+    """Writes `MODEL.tflite` with float32 weights.
 
     Args:
-      job: the checkpoint, the folder and the batch size (1 if it is not given).
+      job: checkpoint and options; the batch size defaults to 1.
 
     Raises:
-      RunError: if it does not give the checkpoint's logits.
+      RunError: if its logits differ from the checkpoint's.
     """
     return _write(job, "tflite", lambda _: None, checks.TOLERANCE)
 
 
 def write_float16(job: Job) -> checks.Exported:
-    """Writes `MODEL_float16.tflite`: weights of 16 bits, half the size; arguments and errors as
-    `write_float`, and a RunError too if it gets fewer images right than `max_drop` allows."""
+    """Writes `MODEL_float16.tflite`: 16-bit weights, half the size.
+
+    Arguments and errors as in `write_float`; RunError is also raised if the accuracy drops by
+    more than `max_drop`.
+    """
 
     def settings(converter: Any) -> None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -97,8 +99,10 @@ def write_float16(job: Job) -> checks.Exported:
 
 
 def write_dynamic(job: Job) -> checks.Exported:
-    """Writes `MODEL_dynamic.tflite`: weights of 8 bits, and activations that are rounded to 8 bits
-    as they come; arguments and errors as `write_float16`."""
+    """Writes `MODEL_dynamic.tflite`: 8-bit weights, and activations quantized dynamically.
+
+    Arguments and errors as in `write_float16`.
+    """
 
     def settings(converter: Any) -> None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -107,8 +111,10 @@ def write_dynamic(job: Job) -> checks.Exported:
 
 
 def write_int8(job: Job) -> checks.Exported:
-    """Writes `MODEL_int8.tflite`: integers of 8 bits alone, input and output too, with ranges from
-    `job.calibration`; arguments and errors as `write_float16`."""
+    """Writes `MODEL_int8.tflite`: 8-bit integers only, with ranges from `job.calibration`.
+
+    Input and outputs are int8 too. Arguments and errors as in `write_float16`.
+    """
 
     def settings(converter: Any) -> None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -121,8 +127,8 @@ def write_int8(job: Job) -> checks.Exported:
 
 def _calibration(job: Job) -> Iterator[list[tf.Tensor]]:
     batch_size = job.options.batch_size or 1
-    images = samples.prepared(job.calibration, job.classifier)
-    for batch in checks.batches_of(images, batch_size)[0]:
+    images = samples.preprocessed(job.calibration, job.classifier)
+    for batch in checks.make_batches(images, batch_size)[0]:
         yield [batch]
 
 
@@ -137,11 +143,11 @@ def _write(
         settings(converter)
         content = converter.convert()
     lite = Lite(content)
-    found = checks.compare(job.classifier, lite, trial)
-    checks.check(found, job.classifier, tolerance, job.max_drop)
+    comparison = checks.compare(job.classifier, lite, trial)
+    checks.check(comparison, job.classifier, tolerance, job.max_drop)
     path = job.target(name)
     _paths.write_atomically(path, content)
     print(f"{path}: {lite.description()}, {len(content)} bytes")
     kind = "tflite_int8" if lite.input["dtype"] == np.int8 else "tflite"
-    called = usage.loaded(kind, job.classifier, path, job.options.batch_size or 1)
-    return checks.Exported(path, found, called)
+    text = usage.image_model(kind, job.classifier, path, job.options.batch_size or 1)
+    return checks.Exported(path, comparison, text)

@@ -12,7 +12,9 @@ import tensorflow as tf
 from classifier import inputs, ownership
 from classifier.checkpoints import sources
 from classifier.cli.exit_codes import ExitCode
+from classifier.config import problems
 from classifier.config.evaluation import EvalConfig
+from classifier.config.problems import Problem, named
 from classifier.inference import metrics, precise_batch_norm
 from classifier.inference.model import InferenceModel
 from classifier.inputs import preprocessing
@@ -22,31 +24,34 @@ from classifier.run_directory import RunDirectory
 from slim import _paths
 from slim.events import EventFile
 
-_USUAL_CAUSES = (
-    "this is hardly better than chance. The usual causes: another preprocessing or image size than "
-    "in training (preprocessing_name, eval_image_size), labels shifted by one (labels_offset), "
-    "classes in another order than in training"
+_NEAR_CHANCE = Problem(
+    "accuracy is close to chance. Common causes: another preprocessing or image size than in"
+    " training ({}, {}), labels shifted by one ({}), another order of classes than in training",
+    named("preprocessing_name"),
+    named("eval_image_size"),
+    named("labels_offset"),
 )
 
 _TRAINING_SPLIT = "train"
-# Within so much, the accuracy with other statistics is the same.
-_SETTLED = 0.02
-_UNSETTLED = (
-    "batch norm's moving averages are what is wrong: they have not settled. Train longer, or with a"
-    " lower batch_norm_decay; when fine-tuning, with freeze_batch_norm"
+_MIN_GAIN = 0.02  # in accuracy, for the warning
+_UNSETTLED = Problem(
+    "batch norm's moving averages have not converged. Train longer, or with a lower {}; when"
+    " fine-tuning, with {}",
+    named("batch_norm_decay"),
+    named("freeze_batch_norm"),
 )
 
 
 def run(config: EvalConfig) -> ExitCode | None:
-    """Evaluates a checkpoint and prints what came of it.
+    """Evaluates a checkpoint and prints the metrics.
 
     Args:
       config: the options of `eval_image_classifier.py`.
 
     Raises:
-      UserError: if there is no checkpoint, it is not the model's, the data is not there, or a
-        result would replace what no evaluation wrote.
-      RunError: if the checkpoint or the data cannot be read, or the logits are no numbers.
+      UserError: if there is no checkpoint or data, they do not match the model, or `eval_json` is a
+        file that no evaluation wrote.
+      RunError: if the checkpoint or the data cannot be read, or the logits are not finite.
     """
     ownership.check_output("eval_json", config.run.eval_json)
     check_evaluation(config.run)
@@ -61,33 +66,35 @@ def run(config: EvalConfig) -> ExitCode | None:
     recalibrate = _recalibration(resolved, classifier)
     _report_model(classifier, f"{resolved.dataset_name} {data.dataset_split_name}")
     for warning in _warnings(resolved, classifier):
-        print(f"warning: {warning}", flush=True)
+        print(f"warning: {problems.as_flags(warning)}", flush=True)
     evaluator = metrics.Evaluator(classifier)
 
     def evaluate() -> metrics.Evaluation:
         with inputs.translate_errors(dataset):
             return evaluator(_batches(resolved, dataset), resolved.num_batches)
 
-    found = evaluate()
-    metrics.report(found, data.dataset_split_name, resolved.num_images)
-    if resolved.is_described and _is_chance(found.accuracy, classifier.info.num_classes):
-        print(f"warning: {_USUAL_CAUSES}", flush=True)
-    values = dataclasses.asdict(found)
+    result = evaluate()
+    metrics.report(result, data.dataset_split_name, resolved.num_images)
+    metrics.report_as_tf_slim(result)
+    if resolved.is_described and _is_chance(result.accuracy, classifier.info.num_classes):
+        print(f"warning: {_NEAR_CHANCE.as_flags}", flush=True)
+    values = dataclasses.asdict(result)
     if recalibrate is not None:
         recalibrate()
-        other = evaluate()
-        _report_recalibrated(other, found, resolved)
+        recalibrated = evaluate()
+        _report_recalibrated(recalibrated, result, resolved)
         values |= {
-            f"recalibrated_{name}": value for name, value in dataclasses.asdict(other).items()
+            f"recalibrated_{name}": value
+            for name, value in dataclasses.asdict(recalibrated).items()
         }
-    _keep(values, config, checkpoint.run, classifier.step or 0, classifier.prefix)
+    _write(values, config, checkpoint.run, classifier.step or 0, classifier.prefix)
     return None
 
 
 def _warnings(resolved: ResolvedEvaluation, classifier: InferenceModel) -> Iterator[str]:
     if resolved.is_described:
         yield from warnings.of_checkpoint(
-            classifier.prefix, resolved.model, resolved.image_size, classifier.left_averages
+            classifier.prefix, resolved.model, resolved.image_size, classifier.unused_averages
         )
 
 
@@ -101,7 +108,7 @@ def _report_model(classifier: InferenceModel, where: str) -> None:
 def _recalibration(
     resolved: ResolvedEvaluation, classifier: InferenceModel
 ) -> Callable[[], None] | None:
-    """Returns what gives the model the statistics of training images, if that is asked for."""
+    """Returns a function that recomputes batch norm's statistics on training images, if enabled."""
     config, info = resolved.config, resolved.model
     if not config.run.recalibrate_batch_norm:
         return None
@@ -129,20 +136,20 @@ def _recalibration(
 
 
 def _report_recalibrated(
-    found: metrics.Evaluation, before: metrics.Evaluation, resolved: ResolvedEvaluation
+    result: metrics.Evaluation, before: metrics.Evaluation, resolved: ResolvedEvaluation
 ) -> None:
     options = resolved.config.run
     print(
-        f"With batch norm's statistics of {options.recalibrate_batch_norm} batches of"
+        f"With batch norm statistics of {options.recalibrate_batch_norm} batches of"
         f" {options.batch_size} images of {_TRAINING_SPLIT} instead of its moving averages:"
     )
-    metrics.report(found, resolved.config.data.dataset_split_name, resolved.num_images)
-    if found.accuracy - before.accuracy > _SETTLED:
-        print(f"warning: {_UNSETTLED}", flush=True)
+    metrics.report(result, resolved.config.data.dataset_split_name, resolved.num_images)
+    if result.accuracy - before.accuracy > _MIN_GAIN:
+        print(f"warning: {_UNSETTLED.as_flags}", flush=True)
 
 
 def _is_chance(accuracy: float, num_classes: int) -> bool:
-    # Of a few classes, a poor model of the right images may get no more right.
+    # With few classes, a poor model on valid images may be as bad.
     return num_classes >= 10 and accuracy < 2 / num_classes
 
 
@@ -163,10 +170,10 @@ def _eval_dir(config: EvalConfig, run: RunDirectory) -> str:
     return config.run.eval_dir or os.path.join(run.path, "eval")
 
 
-def _keep(
+def _write(
     values: Mapping[str, float], config: EvalConfig, run: RunDirectory, step: int, prefix: str
 ) -> None:
-    """Writes the results as JSON if asked for, and as events."""
+    """Writes the metrics as events and, if requested, as JSON."""
     split = config.data.dataset_split_name
     if config.run.eval_json is not None:
         about = {"checkpoint": prefix, "step": step, "split": split}
@@ -174,7 +181,7 @@ def _keep(
         _paths.write_new_file(config.run.eval_json, text.encode())
     directory = _eval_dir(config, run)
     if config.run.eval_dir is None and not _is_writable(directory):
-        print(f"warning: no events were written: {directory} is read-only; see --eval_dir")
+        print(f"warning: no events written: {directory} is read-only; see --eval_dir")
         return
     events = EventFile(directory)
     events.scalars(step, {f"{split}/{name}": value for name, value in values.items()})

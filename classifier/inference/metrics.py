@@ -1,4 +1,4 @@
-"""How good a model is on a split, each image counted once."""
+"""Metrics of a model on a split; each image counts once."""
 
 import dataclasses
 import math
@@ -12,15 +12,15 @@ from slim import _checks, metrics
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation found.
+    """The metrics of an evaluation.
 
     Attributes:
-      accuracy: share of the images whose class had the highest score.
-      recall_at_k: share whose class was among the k highest.
-      k: 5, or the number of classes where that is smaller.
-      macro_recall: mean over the classes of each class's recall.
+      accuracy: fraction of the images whose class has the highest score.
+      recall_at_k: fraction of the images whose class is among the k highest scores.
+      k: 5, or the number of classes if that is smaller.
+      macro_recall: mean recall of the classes.
       loss: mean cross entropy.
-      num_images: images counted.
+      num_images: number of images.
     """
 
     accuracy: float
@@ -32,7 +32,7 @@ class Evaluation:
 
 
 class Evaluator:
-    """Counts how often a model is right; traced once, whatever weights the model then gets.
+    """Evaluates a model; traced once, also if the model's weights change.
 
     Args:
       classifier: the model.
@@ -47,23 +47,23 @@ class Evaluator:
         self._step = tf.function(self._count, autograph=False)
 
     def __call__(self, batches: tf.data.Dataset, num_batches: int) -> Evaluation:
-        """Returns what the batches say.
+        """Returns the metrics over some batches.
 
         Args:
           batches: from `inputs.evaluation_dataset`.
-          num_batches: how many to look at.
+          num_batches: number of batches.
 
         Raises:
-          RunError: if a logit is not a finite number, for argmax would name a class all the same.
+          RunError: if a logit is not finite; argmax would return a class regardless.
         """
         for metric in (self._accuracy, self._loss, self._recall, self._confusion):
             metric.reset()
         for number, batch in enumerate(batches.take(num_batches)):
             if not self._step(batch):
                 raise _checks.RunError(
-                    f"the logits of batch {number} are not all finite numbers: "
-                    f"{self._classifier.prefix} is of a run that diverged, or the images are not "
-                    "what the network expects"
+                    f"the logits of batch {number} are not finite: the run of"
+                    f" {self._classifier.prefix} diverged, or the images are not in the range that"
+                    " the network expects"
                 )
         recalls = self._confusion.recalls()
         present = recalls[~np.isnan(recalls)]
@@ -89,10 +89,19 @@ class Evaluator:
         return tf.reduce_all(tf.math.is_finite(tf.boolean_mask(logits, mask)))
 
 
-def report(found: Evaluation, split_name: str, num_images: int) -> None:
-    """Prints the findings, the accuracy first."""
-    counted = f"({found.num_images} of {num_images} images)"
-    print(f"{split_name} accuracy {found.accuracy:.3f} {counted}")
-    print(f"{split_name} recall_{found.k} {found.recall_at_k:.4f}")
-    print(f"{split_name} macro recall {found.macro_recall:.4f}")
-    print(f"{split_name} loss {found.loss:.4f}", flush=True)
+def report(result: Evaluation, split_name: str, num_images: int) -> None:
+    """Prints the metrics, accuracy first."""
+    counted = f"({result.num_images} of {num_images} images)"
+    print(f"{split_name} accuracy {result.accuracy:.3f} {counted}")
+    print(f"{split_name} recall_{result.k} {result.recall_at_k:.4f}")
+    print(f"{split_name} macro recall {result.macro_recall:.4f}")
+    print(f"{split_name} loss {result.loss:.4f}", flush=True)
+
+
+def report_as_tf_slim(result: Evaluation) -> None:
+    """Prints the two lines of TF-Slim's script, which programs parse.
+
+    With fewer than 5 classes, the recall at 5 is 1, as the recall at k is.
+    """
+    print(f"eval/Accuracy[{result.accuracy:.9g}]")
+    print(f"eval/Recall_5[{result.recall_at_k:.9g}]", flush=True)

@@ -1,4 +1,4 @@
-"""A network restored from a checkpoint, for everything after training."""
+"""A network restored from a checkpoint, for evaluation, export and prediction."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -16,9 +16,9 @@ from slim import _checks, checkpoints, quantization
 from slim.checkpoints import Source
 from slim.moving_averages import average_name
 
-_USUAL_FRAMES = 16
-# A network for more is measured before it is built, for the numbers may be damaged.
-_USUAL_CLASSES, _USUAL_SIDE = 50_000, 1024
+_TYPICAL_FRAMES = 16
+# The size of larger networks is checked before they are built: model_info.json may be damaged.
+_CHECKED_CLASSES, _CHECKED_SIDE = 50_000, 1024
 
 
 class InferenceModel(tf.Module):
@@ -27,19 +27,19 @@ class InferenceModel(tf.Module):
     Attributes:
       info: the network and its classes.
       prefix: the checkpoint.
-      step: the training step it was written at, or None if it does not say.
+      step: the checkpoint's training step, or None if unknown.
       used_averages: whether the weights are the moving averages.
-      left_averages: whether the checkpoint has moving averages that are not used.
+      unused_averages: whether the checkpoint has moving averages that are not used.
       image_size: height and width of the images, in pixels.
-      is_video: whether the network takes videos.
+      is_video: whether the network expects videos.
       image_shape: of one image, or of one video: [frames, height, width, channels], where None is
         any number of frames.
 
     Args:
       info: the network and its classes.
-      checkpoint: an opened one.
-      image_size: height and width; default: those of training.
-      num_frames: of a video; None for any number.
+      checkpoint: an opened checkpoint.
+      image_size: height and width; default: as in training.
+      num_frames: frames of a video; None for any number.
 
     Raises:
       UserError: if the checkpoint is not this network's.
@@ -74,12 +74,12 @@ class InferenceModel(tf.Module):
         )
 
     def _check_memory(self, checkpoint: Source, shape: Sequence[int | None]) -> None:
-        """Refuses an odd network that is far larger than its checkpoint, before it fills memory."""
-        if self.info.num_classes <= _USUAL_CLASSES and max(self.image_size) <= _USUAL_SIDE:
+        """Rejects a network that is far larger than its checkpoint, before allocating it."""
+        if self.info.num_classes <= _CHECKED_CLASSES and max(self.image_size) <= _CHECKED_SIDE:
             return
         variables = checkpoint.variables().values()
         saved = sum(math.prod(each.shape) * each.dtype.size for each in variables)
-        needed = network.bytes_of_weights(self.network, shape)
+        needed = network.weight_bytes(self.network, shape)
         if needed > 2 * saved:
             raise _checks.UserError(
                 f"{self.info.model_name} with {self.info.num_classes} classes, for images of"
@@ -90,11 +90,11 @@ class InferenceModel(tf.Module):
 
     @property
     def example_shape(self) -> tuple[int, ...]:
-        """`image_shape`, with a usual number of frames where any will do."""
-        return tuple(side or _USUAL_FRAMES for side in self.image_shape)
+        """`image_shape`, with a typical number of frames if any number is accepted."""
+        return tuple(side or _TYPICAL_FRAMES for side in self.image_shape)
 
     def reload(self, checkpoint: Source, use_averages: bool | None = None) -> None:
-        """Takes the weights of another checkpoint of the same run.
+        """Restores another checkpoint of the same run.
 
         Args:
           checkpoint: an opened one.
@@ -121,7 +121,7 @@ class InferenceModel(tf.Module):
         quantization.round_weights(variables, self._rounded)
         self.prefix = checkpoint.prefix
         self.step = int(checkpoint.get("global_step")) if "global_step" in saved else None
-        self.left_averages = not self.used_averages and AVERAGE in map(kind_of, report.unused)
+        self.unused_averages = not self.used_averages and AVERAGE in map(kind_of, report.unused)
 
     def __call__(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Classifies preprocessed images.
@@ -147,10 +147,10 @@ class InferenceModel(tf.Module):
         channels]: the means over height and width, where there is more than one place."""
         without_head = self._network(None)
         with self.store.as_default():
-            found, _ = without_head(images)
-        if found.shape.rank == 4:
-            found = tf.reduce_mean(found, axis=[1, 2])
-        return found
+            features, _ = without_head(images)
+        if features.shape.rank == 4:
+            features = tf.reduce_mean(features, axis=[1, 2])
+        return features
 
     def values(self) -> dict[str, Any]:
         """Returns the weights by name, as arrays."""

@@ -1,5 +1,4 @@
-"""Batch norm's statistics estimated anew, which tells whether its moving averages are what is
-wrong."""
+"""Batch norm statistics recomputed on training images, to diagnose its moving averages."""
 
 from collections.abc import Iterable, Mapping
 
@@ -7,8 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from classifier import network
+from classifier.config import problems
 from classifier.inference.model import InferenceModel
-from slim import _checks
 
 # Its moving averages, by the last part of their names.
 _AVERAGES = ("moving_mean", "moving_variance")
@@ -32,8 +31,10 @@ class PreciseBatchNorm:
         variables = classifier.store.named_variables
         self._averages = {n: v for n, v in variables.items() if n.endswith(_AVERAGES)}
         if not self._averages:
-            raise _checks.UserError(
-                f"recalibrate_batch_norm has nothing to act on: {info.model_name} has no batch norm"
+            raise problems.error(
+                "{} has no effect: {} has no batch norm",
+                problems.named("recalibrate_batch_norm"),
+                info.model_name,
             )
         self._store = classifier.store
         # With a decay of 0, the moving averages are the last batch's statistics.

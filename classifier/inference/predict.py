@@ -1,4 +1,4 @@
-"""Prediction: class names for pictures."""
+"""Prediction: class names for images."""
 
 import csv
 import errno
@@ -23,19 +23,20 @@ from slim.data import image_header
 
 
 def run(config: PredictConfig) -> ExitCode | None:
-    """Names the classes of pictures, most probable first.
+    """Prints the most probable classes of images.
 
     Args:
       config: the options of `predict_image_classifier.py`.
 
     Raises:
-      UserError: if there is no checkpoint or no picture, or `output_csv` is another file.
-      RunError: if a picture cannot be decoded; the others are answered before.
+      UserError: if there is no checkpoint or no image, or `output_csv` is a file that no prediction
+        wrote.
+      RunError: if an image cannot be decoded; the others are classified first.
     """
     ownership.check_output("output_csv", config.output_csv)
     checkpoint = sources.open_checkpoint(config.checkpoint_path)
     resolved = prediction(config, checkpoint.info)
-    paths = find_pictures(config.images)
+    paths = find_images(config.images)
     classifier = InferenceModel(resolved.model, checkpoint)
     rows: list[list[str | float]] = []
     bad: list[str] = []
@@ -52,13 +53,13 @@ def run(config: PredictConfig) -> ExitCode | None:
         _write_csv(config.output_csv, rows)
     if bad:
         raise _checks.RunError(
-            f"{len(bad)} of {len(paths)} pictures cannot be decoded: {_checks.listed(bad, 5)}"
+            f"{len(bad)} of {len(paths)} images cannot be decoded: {_checks.listed(bad, 5)}"
         )
     return None
 
 
-def find_pictures(pattern: str) -> list[str]:
-    """Returns the files that a path, a folder or a pattern names, sorted.
+def find_images(pattern: str) -> list[str]:
+    """Returns the files that a path, a directory or a pattern matches, sorted.
 
     Raises:
       UserError: if there are none.
@@ -67,13 +68,13 @@ def find_pictures(pattern: str) -> list[str]:
         entries = (
             os.path.join(pattern, name) for name in os.listdir(pattern) if not name.startswith(".")
         )
-        found = [path for path in entries if os.path.isfile(path)]
+        files = [path for path in entries if os.path.isfile(path)]
     else:
-        # A file whose name holds brackets is a file, not a pattern.
-        found = [pattern] if os.path.isfile(pattern) else glob.glob(pattern, recursive=True)
-    if not found:
+        # A file whose name contains brackets is a file, not a pattern.
+        files = [pattern] if os.path.isfile(pattern) else glob.glob(pattern, recursive=True)
+    if not files:
         raise _checks.UserError(f"images={pattern!r} matches no file")
-    return sorted(found)
+    return sorted(files)
 
 
 def predict(
@@ -82,8 +83,8 @@ def predict(
     batch_size: int,
     max_pixels: int = _image_limits.MAX_PIXELS,
 ) -> Iterator[tuple[str, np.ndarray | str]]:
-    """Yields for each picture its path and its probabilities [classes], or why it cannot be
-    decoded."""
+    """Yields for each image its path and its probabilities [classes], or the reason why it cannot
+    be decoded."""
     decode = tf.function(
         preprocessing.encoded_image_fn(classifier.info, classifier.image_shape[:2], max_pixels),
         autograph=False,
@@ -108,12 +109,12 @@ def predict(
 
 
 def _reason(message: str) -> str:
-    """Returns the reason in TensorFlow's error, which has it above the node's name."""
+    """Extracts the reason from TensorFlow's error message."""
     problem = image_header.find_problem(message)
     if problem is not None:
         return problem
-    found = re.search(r"(.*)\n\t \[\[\{\{node", message)
-    return (found[1] if found else message.splitlines()[0])[:120]
+    match = re.search(r"(.*)\n\t \[\[\{\{node", message)
+    return (match[1] if match else message.splitlines()[0])[:120]
 
 
 def _write_csv(path: str, rows: Sequence[Sequence[str | float]]) -> None:

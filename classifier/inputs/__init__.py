@@ -1,4 +1,4 @@
-"""Batches for training and evaluation, in an order that resuming can rely on."""
+"""Batches for training and evaluation, in a reproducible order."""
 
 from classifier.inputs.bad_images import BadImages
 from classifier.inputs.balanced import Index, index_records, training_records

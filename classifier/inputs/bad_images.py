@@ -1,7 +1,7 @@
-"""Going on over pictures that cannot be decoded, without shifting the order of the others.
+"""Skips images that cannot be decoded, without changing the order of the others.
 
-A bad example stays where it is in its batch, with weight 0. The first good example of the batch
-stands in for its picture and label, so that batch norm and mixing see nothing strange.
+A bad example keeps its position in the batch, with weight 0. The first good example of the batch
+replaces its image and label, so that batch norm and mixing see valid images.
 """
 
 from collections.abc import Callable
@@ -10,50 +10,50 @@ import tensorflow as tf
 
 Example = dict[str, tf.Tensor]
 
-_SHARD = 1 << 32  # records of a shard are fewer
+_SHARD = 1 << 32  # more than the records of any shard
 
 
 class BadImages:
-    """The pictures that pipelines have left out, while they run in this process."""
+    """The images that the pipelines of this process have skipped."""
 
     def __init__(self) -> None:
-        self._left_out = tf.lookup.experimental.MutableHashTable(tf.int64, tf.int64, -1)
-        self._told: set[int] = set()
+        self._skipped = tf.lookup.experimental.MutableHashTable(tf.int64, tf.int64, -1)
+        self._reported: set[int] = set()
 
     def attempt(self, example: Example, make_image: Callable[[], tf.Tensor]) -> Example:
-        """Returns an example with its picture and `weight` 1, or of a bad picture zeros and 0.
+        """Returns an example with its image and `weight` 1; for a bad image, zeros and 0.
 
         Args:
-          example: has the numbers of its `shard` and `record`.
-          make_image: decodes and prepares the picture; its shape is known.
+          example: has the indices of its `shard` and `record`.
+          make_image: decodes and prepares the image; its shape is static.
         """
-        # A dataset of one element is where TensorFlow lets an error be caught.
-        made = tf.data.Dataset.from_tensors(1.0).map(lambda weight: (make_image(), weight))
-        image, weight = made.element_spec
+        # Only tf.data can catch the error of an op: hence a dataset of one element.
+        attempt = tf.data.Dataset.from_tensors(1.0).map(lambda weight: (make_image(), weight))
+        image, weight = attempt.element_spec
         blank = tf.data.Dataset.from_tensors(0.0).map(
             lambda weight: (tf.zeros(image.shape, image.dtype), weight)
         )
-        image, weight = made.ignore_errors().concatenate(blank).take(1).get_single_element()
+        image, weight = attempt.ignore_errors().concatenate(blank).take(1).get_single_element()
         key = example["shard"] * _SHARD + example["record"]
 
         def remember() -> tf.Tensor:
-            with tf.control_dependencies([self._left_out.insert(key, tf.ones_like(key))]):
+            with tf.control_dependencies([self._skipped.insert(key, tf.ones_like(key))]):
                 return tf.identity(weight)
 
         weight = tf.cond(weight > 0, lambda: weight, remember)
         return example | {"image": image, "weight": weight}
 
     def take_new(self) -> list[tuple[int, int]]:
-        """Returns the numbers of shard and record of those that no call has returned before."""
-        if int(self._left_out.size()) == len(self._told):
+        """Returns the indices of shard and record of the images skipped since the last call."""
+        if int(self._skipped.size()) == len(self._reported):
             return []
-        new = sorted({int(key) for key in self._left_out.export()[0].numpy()} - self._told)
-        self._told.update(new)
+        new = sorted({int(key) for key in self._skipped.export()[0].numpy()} - self._reported)
+        self._reported.update(new)
         return [divmod(key, _SHARD) for key in new]
 
 
 def stand_in(batch: Example) -> Example:
-    """Gives bad examples the picture and label of the first good one of their batch."""
+    """Replaces image and label of bad examples by those of the first good one in the batch."""
     is_good = batch["weight"] > 0
     places = tf.range(tf.size(is_good, tf.int64))
     places = tf.where(is_good, places, tf.argmax(tf.cast(is_good, tf.int32)))

@@ -1,8 +1,9 @@
-"""Which record comes when if every class is to come as often as the others.
+"""The order of records in which all classes are equally frequent.
 
-Draw k is a pure function of (seed, k): the classes come in rounds, each class once a round in an
-order of the round's own; a class's records come in passes, each record once a pass in an order of
-the pass's own. So classes with few images repeat them more often, and resuming is arithmetic.
+Draw k is a pure function of (seed, k). Classes are drawn in rounds: each class once per round, in
+an order specific to the round. A class's records are drawn in passes: each record once per pass, in
+an order specific to the pass. So small classes repeat their images more often, and resuming at any
+draw is arithmetic.
 """
 
 import dataclasses
@@ -18,21 +19,21 @@ from classifier.inputs.cache import Cache
 from slim import _checks
 from slim.data import dataset as dataset_lib
 
-# A record in a TFRecord file stands between its length with a checksum and a checksum.
+# Bytes of a TFRecord before a record (length and checksum) and after it (checksum).
 _BEFORE, _AFTER = 12, 4
-_ROUNDS_AT_ONCE = 64
+_ROUNDS_PER_CHUNK = 64
 
 
 @dataclasses.dataclass(frozen=True)
 class Index:
-    """Where each record is, and its class; one array entry for each record.
+    """Location and class of each record; one array entry per record.
 
     Attributes:
       shard: index into the dataset's `data_sources`.
-      record: its number in the shard.
+      record: its index in the shard.
       offset: its first byte in the shard.
-      length: its bytes.
-      label: its class, as the record has it.
+      length: its number of bytes.
+      label: its class, before `labels_offset`.
     """
 
     shard: np.ndarray
@@ -50,14 +51,14 @@ def training_records(
     num_readers: int = 4,
     shuffle_buffer_mb: int = 512,
     cache: Cache | None = None,
-    at_once: int | None = None,
+    chunk_size: int | None = None,
     balanced: Index | None = None,
 ) -> tf.data.Dataset:
-    """Returns `shuffling.training_records`, or, with an index of the split, records of every class
-    as often as of the others; an epoch then is as many records as the split has.
+    """Returns `shuffling.training_records`, or, with an index of the split, records of all classes
+    equally often; an epoch then has as many records as the split.
 
-    Args, results and errors are those of `shuffling.training_records`; `shuffle_buffer_mb` does
-    nothing for balanced records, whose order is one of the whole split.
+    Arguments, result and errors are those of `shuffling.training_records`; `shuffle_buffer_mb` has
+    no effect on balanced records, which are shuffled over the whole split.
     """
     if balanced is None:
         return shuffling.training_records(
@@ -67,15 +68,15 @@ def training_records(
             num_readers=num_readers,
             shuffle_buffer_mb=shuffle_buffer_mb,
             cache=cache,
-            at_once=at_once,
+            chunk_size=chunk_size,
         )
     _checks.non_negative(start_index=start_index)
-    _checks.positive(num_readers=num_readers, at_once=at_once)
+    _checks.positive(num_readers=num_readers, chunk_size=chunk_size)
     index = balanced
     paths = cache.paths if cache else dataset.data_sources
     signature = {
         name: tf.TensorSpec([None], tf.int64)
-        for name in ("shard", "record", "offset", "length", "left", "epoch", "index")
+        for name in ("shard", "record", "offset", "length", "footer", "epoch", "index")
     }
     sizes = np.array([os.path.getsize(path) for path in dataset.data_sources], np.int64)
 
@@ -87,7 +88,7 @@ def training_records(
                 "record": index.record[draws],
                 "offset": offset,
                 "length": length,
-                "left": sizes[shard] - offset - length,
+                "footer": sizes[shard] - offset - length,
                 "epoch": numbers // len(index.label),
                 "index": numbers % len(index.label),
             }
@@ -95,18 +96,18 @@ def training_records(
     def read(row: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         path = tf.gather(tf.constant(paths), row["shard"])
         one = tf.data.FixedLengthRecordDataset(
-            path, row["length"], header_bytes=row["offset"], footer_bytes=row["left"]
+            path, row["length"], header_bytes=row["offset"], footer_bytes=row["footer"]
         )
         kept = {name: row[name] for name in ("shard", "record", "epoch", "index")}
         return {"serialized": one.get_single_element(), **kept}
 
     drawn = tf.data.Dataset.from_generator(rows, output_signature=signature)
-    found = drawn.unbatch().map(read, num_parallel_calls=num_readers, deterministic=True)
-    return found if at_once is None else found.batch(at_once, drop_remainder=True)
+    records = drawn.unbatch().map(read, num_parallel_calls=num_readers, deterministic=True)
+    return records if chunk_size is None else records.batch(chunk_size, drop_remainder=True)
 
 
 def index_records(dataset: dataset_lib.Dataset) -> Index:
-    """Returns the index of a split; reads it once, which also checks its checksums.
+    """Reads a split once, which also verifies its checksums, and returns its index.
 
     Raises:
       UserError: if there are no records, or a shard ends within one.
@@ -114,7 +115,7 @@ def index_records(dataset: dataset_lib.Dataset) -> Index:
     shuffling.shard_counts(dataset)
     columns: list[tuple[np.ndarray, ...]] = []
     for shard, path in enumerate(dataset.data_sources):
-        found = tf.data.TFRecordDataset(path).map(
+        labels_and_lengths = tf.data.TFRecordDataset(path).map(
             lambda serialized: (
                 tf.cast(dataset.decoder.decode(serialized, ["label"])[0], tf.int64),
                 tf.cast(tf.strings.length(serialized), tf.int64),
@@ -122,7 +123,7 @@ def index_records(dataset: dataset_lib.Dataset) -> Index:
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,
         )
-        parts = list(found.batch(4096).as_numpy_iterator())
+        parts = list(labels_and_lengths.batch(4096).as_numpy_iterator())
         labels, lengths = (
             np.concatenate([part[i] for part in parts] or [np.zeros(0, np.int64)]) for i in (0, 1)
         )
@@ -134,7 +135,7 @@ def index_records(dataset: dataset_lib.Dataset) -> Index:
 
 
 def _draws(index: Index, seed: int, start: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields the numbers of draws from `start` on, and the entry of the index that each takes."""
+    """Yields the numbers of the draws from `start` and their entries of the index."""
     members = [np.flatnonzero(index.label == label) for label in np.unique(index.label)]
     classes = len(members)
 
@@ -147,17 +148,17 @@ def _draws(index: Index, seed: int, start: int) -> Iterator[tuple[np.ndarray, np
         draws = np.array(
             [
                 of_pass(number // len(members[which]), which)[number % len(members[which])]
-                for number in range(first_round, first_round + _ROUNDS_AT_ONCE)
+                for number in range(first_round, first_round + _ROUNDS_PER_CHUNK)
                 for which in _permutation(classes, seed, 0, number)
             ]
         )
         numbers = first_round * classes + np.arange(len(draws), dtype=np.int64)
         yield numbers[skipped:], draws[skipped:]
-        first_round, skipped = first_round + _ROUNDS_AT_ONCE, 0
+        first_round, skipped = first_round + _ROUNDS_PER_CHUNK, 0
 
 
 def _permutation(size: int, *key: int) -> np.ndarray:
-    """Returns the numbers below `size` in an order that depends on the key alone, for good: NumPy
-    promises that RandomState's numbers never change."""
+    """Returns a permutation that depends only on the key, with any version of NumPy, which
+    guarantees RandomState's sequence."""
     words = [word for number in key for word in (number & 0xFFFFFFFF, (number >> 32) & 0xFFFFFFFF)]
     return np.random.RandomState(words).permutation(size)

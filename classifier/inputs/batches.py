@@ -1,7 +1,7 @@
 """Batches for training and evaluation.
 
-Batch k of a training run is a pure function of (seed, k), whatever the threads do: see
-`order`. Each picture's augmentation depends on (seed, epoch, place in the epoch) alone.
+Batch k of a training run is a pure function of (seed, k), whatever the threads do: see `shuffling`.
+Each image's augmentation depends only on (seed, epoch, position in the epoch).
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from classifier.inputs.mixing import Mixing
 from slim import _checks
 from slim.data import dataset as dataset_lib
 
-_AHEAD = 2  # batches, where that is not tuned
+_PREFETCH_BATCHES = 2  # without autotuning
 
 translate_errors = diagnosis.translate_errors
 
@@ -45,46 +45,47 @@ def training_dataset(
     worker: tuple[int, int] = (0, 1),
     balanced: Index | None = None,
 ) -> tf.data.Dataset:
-    """Returns endless training batches; they run across the ends of epochs.
+    """Returns endless training batches, which may span two epochs.
 
     Args:
       dataset: the split.
       preprocessing_fn: `fn(image, height, width, seed=int32 [2])` returns an image of that size;
         `image` is a `slim.data.encoded_images.EncodedImage`, which may be decoded in part.
       image_size: height and width of the result, in pixels.
-      batch_size: examples of a batch, over all clones.
+      batch_size: number of examples of a batch, over all clones.
       seed: of the run.
-      start_index: examples that the run has consumed so far, over all epochs: steps times
+      start_index: number of examples that the run has consumed so far, over all epochs: steps times
         `batch_size`.
-      labels_offset: is subtracted from the labels.
-      num_classes: classes of the network; None for the dataset's less `labels_offset`.
-      num_readers: segments of shards read at the same time; changes the speed alone.
-      num_preprocessing_threads: examples prepared at once, None for automatic; speed alone.
-      shuffle_buffer_mb: bound on the encoded records held for shuffling, in 10^6 bytes. The order
+      labels_offset: subtracted from the labels.
+      num_classes: classes of the network; default: the dataset's minus `labels_offset`.
+      num_readers: segments of shards read in parallel; affects only the speed.
+      num_preprocessing_threads: examples prepared in parallel; None for automatic; affects only the
+        speed.
+      shuffle_buffer_mb: limit of the encoded records held for shuffling, in 10^6 bytes. The order
         depends on it.
       mixing: mixes the examples of each batch.
       skipped: collects the images that cannot be decoded, which then do not stop the iteration.
-      cache: copies of the shards to be read instead of them.
-      data_service: address of the `tf.data` service whose worker makes the batches; see `service`.
-      worker: number of this process and how many share each batch; it reads its part of them all.
-      balanced: of the split, by `index_records`: draw every class as often as the others.
+      cache: copies of the shards to read instead.
+      data_service: address of the `tf.data` service whose worker creates the batches; see
+        `data_service`.
+      worker: index of this process and number of processes; each reads its part of every batch.
+      balanced: index of the split, by `index_records`: draw every class equally often.
 
     Returns:
       dicts of `image` (float32 `[batch_size, height, width, channels]`), `label` (int64
-      `[batch_size]`), and, to name an example in a message, `shard`, `record`, `epoch` and `index`
-      (all int64 `[batch_size]`); with `mixing` also what it adds; with `skipped` also
-      `weight` (float32 `[batch_size]`): 0 where another example stands in for a bad one, else 1.
+      `[batch_size]`), and, to identify an example in messages, `shard`, `record`, `epoch` and
+      `index` (all int64 `[batch_size]`); with `mixing` also its additions; with `skipped` also
+      `weight` (float32 `[batch_size]`): 0 where another example replaces a bad one, else 1.
 
     Raises:
       UserError: if the dataset is empty or a number is out of range.
-      RunError: if a shard is truncated. Bad data found later stop the iteration; iterate
-        inside `translate_errors`.
+      RunError: if a shard is truncated. Errors during iteration: see `translate_errors`.
     """
     num_classes = _checked(dataset, image_size, batch_size, labels_offset, num_classes)
     _checks.positive(num_preprocessing_threads=num_preprocessing_threads)
     index, count = worker
     own_size = batch_size // count
-    at_once = examples.how_many_at_once(image_size, own_size)
+    chunk_size = examples.chunk_size(image_size, own_size)
     encoded = training_records(
         dataset,
         seed=seed,
@@ -93,10 +94,10 @@ def training_dataset(
         shuffle_buffer_mb=shuffle_buffer_mb,
         balanced=balanced,
         cache=cache,
-        at_once=at_once,
+        chunk_size=chunk_size,
     )
     if count > 1:
-        encoded = _part_of_each_batch(encoded, batch_size // (at_once or 1), index, count)
+        encoded = _part_of_each_batch(encoded, batch_size // (chunk_size or 1), index, count)
     prepare = Preparation(
         dataset, preprocessing_fn, image_size, labels_offset, seed=seed, skipped=skipped
     )
@@ -107,17 +108,17 @@ def training_dataset(
         batches = batches.map(bad_images.stand_in)
     if mixing is not None:
         batches = batches.enumerate(start_index // batch_size).map(mixing)
-    batches = _finish(batches, autotune=not at_once)
+    batches = _finish(batches, autotune=not chunk_size)
     if data_service is None:
         return batches
-    received = service.made_by(
+    received = service.distribute(
         batches,
         data_service,
         records=sum(shuffling.shard_counts(dataset)),
         first=start_index + index * own_size,
         step=batch_size,
     )
-    return _finish(received, autotune=not at_once)
+    return _finish(received, autotune=not chunk_size)
 
 
 def evaluation_dataset(
@@ -134,23 +135,23 @@ def evaluation_dataset(
 ) -> tf.data.Dataset:
     """Returns batches with every example exactly once, in the order of the files.
 
-    The last batch is filled up with zeros to `batch_size`; `mask` tells real examples from filling
-    and from those without a picture.
+    The last batch is padded with zeros to `batch_size`; `mask` is false for padding and for bad
+    images.
 
     Args:
       dataset: the split.
-      preprocessing_fn: `fn(image, height, width)` gives `[height, width, channels]`.
+      preprocessing_fn: `fn(image, height, width)` returns `[height, width, channels]`.
       image_size: height and width of the result, in pixels.
-      batch_size: examples of a batch, over all clones.
-      labels_offset: is subtracted from the labels.
-      num_classes: classes of the network; None for the dataset's less `labels_offset`.
-      num_readers: segments of shards read at the same time.
-      num_preprocessing_threads: examples prepared at the same time; None lets tf.data choose.
+      batch_size: number of examples of a batch, over all clones.
+      labels_offset: subtracted from the labels.
+      num_classes: classes of the network; default: the dataset's minus `labels_offset`.
+      num_readers: segments of shards read in parallel.
+      num_preprocessing_threads: examples prepared in parallel; None for automatic.
       skipped: collects the images that cannot be decoded, which then do not stop the iteration.
 
     Returns:
       dicts of `image` (float32 `[batch_size, height, width, channels]`), `label` (int64
-      `[batch_size]`), `mask` (bool `[batch_size]`), `filename` (string `[batch_size]`, where the
+      `[batch_size]`), `mask` (bool `[batch_size]`), `filename` (string `[batch_size]`, if the
       dataset has it), `shard` and `record` (int64 `[batch_size]`).
 
     Raises:
@@ -163,7 +164,7 @@ def evaluation_dataset(
     encoded = shuffling.evaluation_records(dataset, num_readers=num_readers)
     batches = prepare.batches(encoded, batch_size, num_preprocessing_threads)
     batches = batches.map(_label_check(dataset, labels_offset, num_classes))
-    batches = batches.map(lambda batch: _fill(batch, batch_size))
+    batches = batches.map(lambda batch: _pad(batch, batch_size))
     number = -(-sum(shuffling.shard_counts(dataset)) // batch_size)
     return _finish(batches.apply(tf.data.experimental.assert_cardinality(number)))
 
@@ -175,7 +176,7 @@ def _checked(
     labels_offset: int,
     num_classes: int | None,
 ) -> int:
-    """Checks what both kinds of batches take and returns the number of classes."""
+    """Checks the common arguments and returns the number of classes."""
     height, width = image_size
     _checks.positive(batch_size=batch_size, height=height, width=width)
     _checks.non_negative(labels_offset=labels_offset)
@@ -187,10 +188,9 @@ def _checked(
 def _label_check(
     dataset: dataset_lib.Dataset, labels_offset: int, num_classes: int
 ) -> Callable[[Example], Example]:
-    """Returns the map over batches that refuses labels for which the network has no class.
+    """Returns the map over batches that rejects labels for which the network has no class.
 
-    It runs on the host, whatever the device: there a wrong label would become a silent NaN or a
-    loss of 0.
+    It runs on the host: on a device, a wrong label would silently become NaN or a loss of 0.
     """
     other = 0 if labels_offset else 1
     ending = (
@@ -216,7 +216,7 @@ def _label_check(
 
     def check(batch: Example) -> Example:
         is_bad = (batch["label"] < 0) | (batch["label"] >= num_classes)
-        errors.refuse_if(tf.reduce_any(is_bad), lambda: parts(batch, is_bad))
+        errors.raise_if(tf.reduce_any(is_bad), lambda: parts(batch, is_bad))
         return batch
 
     return check
@@ -225,7 +225,7 @@ def _label_check(
 def _part_of_each_batch(
     records: tf.data.Dataset, length: int, index: int, count: int
 ) -> tf.data.Dataset:
-    """Returns part `index` of `count` of every so many elements; no other is decoded."""
+    """Returns part `index` of `count` of every `length` elements, before decoding."""
     size = length // count
     numbered = records.enumerate()
     own = numbered.filter(lambda number, _: number % length // size == index)
@@ -233,12 +233,12 @@ def _part_of_each_batch(
 
 
 def _without_filename(batch: Example) -> Example:
-    # A training batch goes to the devices, and a GPU takes no strings.
+    # A training batch is copied to the devices, and a GPU cannot hold strings.
     return {key: value for key, value in batch.items() if key != "filename"}
 
 
-def _fill(batch: Example, batch_size: int) -> Example:
-    """Fills the last batch up; `mask`, which all get, is false there and where `weight` is 0."""
+def _pad(batch: Example, batch_size: int) -> Example:
+    """Pads the last batch; adds `mask`, false for padding and where `weight` is 0."""
     rest = {key: value for key, value in batch.items() if key != "weight"}
     is_good = batch["weight"] > 0 if "weight" in batch else tf.ones_like(batch["label"], tf.bool)
     batch = rest | {"mask": is_good}
@@ -260,7 +260,8 @@ def _finish(batches: tf.data.Dataset, *, autotune: bool = True) -> tf.data.Datas
     options = tf.data.Options()
     options.deterministic = True
     options.autotune.enabled = autotune
-    # Every worker reads the same batches and takes its part: sharding by file would break the order
-    # contract.
+    # Every worker reads its part of each batch: sharding by file would break the order contract.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    return batches.prefetch(tf.data.AUTOTUNE if autotune else _AHEAD).with_options(options)
+    return batches.prefetch(tf.data.AUTOTUNE if autotune else _PREFETCH_BATCHES).with_options(
+        options
+    )

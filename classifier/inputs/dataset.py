@@ -1,4 +1,4 @@
-"""A split of a dataset, with the limit of what is decoded."""
+"""Opens a split of a dataset, with a limit on the size of its images."""
 
 import dataclasses
 
@@ -13,10 +13,10 @@ def open_dataset(name: str, split_name: str, dataset_dir: str, max_pixels: int) 
       name: of the dataset.
       split_name: of the split.
       dataset_dir: directory with its files.
-      max_pixels: largest number of pixels of an image.
+      max_pixels: maximum number of pixels of an image.
 
     Raises:
-      UserError: if it is not there or damaged.
+      UserError: if it is missing or damaged.
     """
     dataset = dataset_factory.get_dataset(name, split_name, dataset_dir)
     return dataclasses.replace(dataset, decoder=dataset.decoder.with_max_pixels(max_pixels))

@@ -1,4 +1,4 @@
-"""What went wrong with the data: always which file, shard and record, in one line."""
+"""Errors in the data, reported in one line with file, shard and record."""
 
 import contextlib
 import dataclasses
@@ -26,17 +26,17 @@ _SIGNATURES = (
 def translate_errors(
     dataset: dataset_lib.Dataset, upcoming: Callable[[], tf.data.Dataset] | None = None
 ) -> Iterator[None]:
-    """Gives errors of a pipeline over `dataset` the names of file, shard and record.
+    """Translates errors of a pipeline over `dataset` to lines with file, shard and record.
 
     Args:
       dataset: the split that the block reads.
-      upcoming: gives the encoded records that the block was about to read, such as
-        `training_records` from the last step's index. A bad image is looked for there first;
-        without it, from the first shard on.
+      upcoming: returns the encoded records that the block was about to read, such as
+        `training_records` from the last step's index, in which to search for a bad image;
+        default: all records, from the first shard.
 
     Raises:
-      UserError: for a mistake in what was asked, such as a label that the network has no class for.
-      RunError: for damaged data. Other errors of the block pass as they are.
+      UserError: for a mistake of the user, such as a label without a class in the network.
+      RunError: for damaged data. Other errors are not translated.
     """
     try:
         yield
@@ -54,10 +54,10 @@ def explain(
 ) -> _checks.UserError | _checks.RunError | None:
     """Returns the error to raise instead, or None if it does not come from the data."""
     if isinstance(error, UnicodeDecodeError):
-        # TensorFlow quotes a record that it cannot parse, and then cannot turn its own message into
-        # a string.
-        found = _bad_record(dataset, upcoming) if b"IteratorGetNext" in error.object else None
-        return _checks.RunError(found) if found else None
+        # TensorFlow quotes a record that it cannot parse, and cannot convert its own message to a
+        # string.
+        message = _bad_record(dataset, upcoming) if b"IteratorGetNext" in error.object else None
+        return _checks.RunError(message) if message else None
     ours = errors.find_message(str(error.message))
     if ours:
         kind, message = ours
@@ -65,21 +65,21 @@ def explain(
     if isinstance(error, tf.errors.DataLossError):
         return _checks.RunError(_damaged_shard(dataset, error))
     if isinstance(error, tf.errors.NotFoundError):
-        gone = [name for name in dataset.shard_names if name in str(error.message)]
-        return _checks.RunError(f"Shard {gone[0]} has disappeared") if gone else None
+        missing = [name for name in dataset.shard_names if name in str(error.message)]
+        return _checks.RunError(f"Shard {missing[0]} was removed") if missing else None
     if isinstance(error, tf.errors.InvalidArgumentError) and "IteratorGetNext" in str(error):
-        found = _bad_record(dataset, upcoming)
-        return _checks.RunError(found) if found else None
+        message = _bad_record(dataset, upcoming)
+        return _checks.RunError(message) if message else None
     return None
 
 
 def _damaged_shard(dataset: dataset_lib.Dataset, error: tf.errors.DataLossError) -> str:
-    """Finds the shard: first by the lengths of its records, then by their checksums."""
+    """Finds the damaged shard, first by the lengths of its records, then by their checksums."""
     for path in dataset.data_sources:
         try:
             records.count_records(path)
-        except _checks.UserError as cut:
-            return str(cut)
+        except _checks.UserError as truncated:
+            return str(truncated)
     for path, name in zip(dataset.data_sources, dataset.shard_names, strict=True):
         number = 0
         try:
@@ -95,11 +95,11 @@ def _damaged_shard(dataset: dataset_lib.Dataset, error: tf.errors.DataLossError)
 def _bad_record(
     dataset: dataset_lib.Dataset, upcoming: Callable[[], tf.data.Dataset] | None
 ) -> str | None:
-    """Finds the first record that cannot be decoded and says why."""
+    """Describes the first record that cannot be decoded."""
     upcoming = upcoming or (lambda: shuffling.evaluation_records(dataset))
     encoded = upcoming().take(dataset.num_samples)
     decoded = encoded.map(
-        # The sizes are asked for so that the decoding is not optimized away.
+        # Sizes, so that decoding is not optimized away.
         lambda record: [
             tf.size(item)
             for item in dataset.decoder.decode(record["serialized"], ["image", "label"])
@@ -122,8 +122,8 @@ def _describe(dataset: dataset_lib.Dataset, record: dict[str, tf.Tensor], error:
     example = tf.train.Example()
     try:
         example.ParseFromString(record["serialized"].numpy())
-    except Exception:  # protobuf's DecodeError, which has no public home here
-        return f"{where} is no tf.train.Example: {records.REPAIR}"
+    except Exception:  # protobuf's DecodeError, which TensorFlow does not export
+        return f"{where} is not a tf.train.Example: {records.REPAIR}"
     features = example.features.feature
     message = _message(error)
     missing = re.search(r"Feature: (\S+) .*required but could not be found", message)
@@ -136,13 +136,13 @@ def _describe(dataset: dataset_lib.Dataset, record: dict[str, tf.Tensor], error:
 
 @dataclasses.dataclass(frozen=True)
 class BadImage:
-    """A picture that cannot be decoded.
+    """An image that cannot be decoded.
 
     Attributes:
-      file: that it came from, or empty.
+      file: its source file, or empty.
       shard: file name of the shard.
-      record: its number in the shard.
-      reason: what it looks like, and what the decoder says.
+      record: its index in the shard.
+      reason: its apparent format and the decoder's message.
     """
 
     file: str
@@ -156,15 +156,15 @@ class BadImage:
 
 
 def describe_bad_image(dataset: dataset_lib.Dataset, shard: int, record: int) -> BadImage:
-    """Returns what is wrong with the picture of a record.
+    """Describes the bad image of a record.
 
     Args:
       dataset: the split.
       shard: index into its `data_sources`.
-      record: number of the record in the shard.
+      record: index of the record in the shard.
     """
     serialized = records.read_record(dataset.data_sources[shard], record)
-    message = "the part of it that was wanted is damaged"
+    message = "the requested part is damaged"
     try:
         dataset.decoder.decode(tf.constant(serialized), ["image"])
     except tf.errors.InvalidArgumentError as error:
@@ -177,12 +177,12 @@ def _bad_image(example: tf.train.Example, shard: str, record: int, message: str)
     features = example.features.feature
     name = features["image/filename"].bytes_list.value
     image = features["image/encoded"].bytes_list.value
-    said = image_header.find_problem(message) or _first_line(message)
+    problem = image_header.find_problem(message) or _first_line(message)
     return BadImage(
         file=name[0].decode(errors="replace") if name else "",
         shard=shard,
         record=record,
-        reason=f"{_looks_like(image[0] if image else b'')}; {said}",
+        reason=f"{_looks_like(image[0] if image else b'')}; {problem}",
     )
 
 
@@ -197,5 +197,5 @@ def _message(error: Exception) -> str:
 def _looks_like(encoded: bytes) -> str:
     for signature, kind in _SIGNATURES:
         if encoded.startswith(signature):
-            return f"{len(encoded)} bytes that begin as {kind} does"
-    return f"{len(encoded)} bytes that begin with {encoded[:8]!r}"
+            return f"{len(encoded)} bytes with a {kind} header"
+    return f"{len(encoded)} bytes starting with {encoded[:8]!r}"

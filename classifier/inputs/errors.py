@@ -1,7 +1,7 @@
-"""Stopping a pipeline on bad data, with a message that `diagnosis` finds again.
+"""Errors of an input pipeline, with a message that `diagnosis` extracts.
 
-Inside a pipeline only an op can stop, and TensorFlow wraps its message into a page of context. So
-ours stands between marks.
+Inside a pipeline only an op can raise, and TensorFlow wraps its message in context. So the message
+is enclosed in markers.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-# What a message begins with says whose error it is: the data's or the user's.
+# Prefix of a message: damaged data or a mistake of the user.
 DAMAGED = "damaged|"
 MISTAKE = "mistake|"
 
@@ -17,13 +17,13 @@ _BEGIN, _END = "<<slim-input|", "|slim-input>>"
 _MESSAGE = re.compile(re.escape(_BEGIN) + r"(damaged|mistake)\|(.*?)" + re.escape(_END), re.S)
 
 
-def refuse_if(condition: tf.Tensor, parts: Callable[[], Sequence[str | tf.Tensor]]) -> None:
-    """Stops the pipeline with a message if `condition` is true.
+def raise_if(condition: tf.Tensor, parts: Callable[[], Sequence[str | tf.Tensor]]) -> None:
+    """Raises in the pipeline if `condition` is true.
 
     Args:
       condition: a scalar.
-      parts: gives the message's pieces, the first of them DAMAGED or MISTAKE. Called for bad data
-        alone.
+      parts: returns the parts of the message, the first of them DAMAGED or MISTAKE. Evaluated only
+        if the condition is true.
     """
 
     def stop() -> tf.Tensor:
@@ -36,8 +36,8 @@ def refuse_if(condition: tf.Tensor, parts: Callable[[], Sequence[str | tf.Tensor
 
 def find_message(text: str) -> tuple[str, str] | None:
     """Returns ("damaged" or "mistake", message) from the text of TensorFlow's error, or None."""
-    found = _MESSAGE.search(text)
-    return (found.group(1), _unescaped(found.group(2))) if found else None
+    match = _MESSAGE.search(text)
+    return (match.group(1), _unescaped(match.group(2))) if match else None
 
 
 def _unescaped(text: str) -> str:

@@ -1,4 +1,4 @@
-"""From an encoded record to an example: its picture decoded and preprocessed, and its label."""
+"""From an encoded record to an example: decoded and preprocessed image, and label."""
 
 import dataclasses
 import math
@@ -14,30 +14,30 @@ from slim.data import encoded_images
 PreprocessingFn = Callable[..., tf.Tensor]
 Example = dict[str, tf.Tensor]
 
-# A call from tf.data costs a third of what preparing a picture of 32 x 32 does, so small ones are
-# prepared several a call; larger ones would lose more by being copied once more.
+# A call from tf.data costs a third of preparing a 32 x 32 image, so small images are prepared in
+# chunks; for larger ones the additional copy would cost more.
 _SMALL = 64 * 64  # pixels
-_AT_ONCE = 8
+_CHUNK = 8
 
 
-def how_many_at_once(image_size: tuple[int, int], batch_size: int) -> int | None:
-    """Returns how many records to prepare a call, or None for one by one.
+def chunk_size(image_size: tuple[int, int], batch_size: int) -> int | None:
+    """Returns the number of records to prepare per call, or None for single records.
 
-    They divide the batch: a bad example must not fail a batch that it is not part of.
+    It divides the batch size: a bad example must not fail a batch that it is not part of.
     """
-    return math.gcd(batch_size, _AT_ONCE) if math.prod(image_size) <= _SMALL else None
+    return math.gcd(batch_size, _CHUNK) if math.prod(image_size) <= _SMALL else None
 
 
 @dataclasses.dataclass(frozen=True)
 class Preparation:
-    """Makes examples out of encoded records.
+    """Turns encoded records into examples.
 
     Attributes:
       dataset: the split.
-      preprocessing_fn: `fn(image, height, width, seed=int32 [2])`, the seed in training alone.
+      preprocessing_fn: `fn(image, height, width, seed=int32 [2])`, with the seed only in training.
       image_size: height and width of the result, in pixels.
-      labels_offset: is subtracted from the labels.
-      seed: of the run, in training; an example's own also depends on its place there.
+      labels_offset: subtracted from the labels.
+      seed: of the run, in training; combined with the example's position.
       skipped: collects the images that cannot be decoded, which then do not stop the iteration.
     """
 
@@ -59,10 +59,10 @@ class Preparation:
         """Returns batches of examples in the order of the records.
 
         Args:
-          records: as `order` gives them, one by one or several an element.
-          batch_size: examples of a batch.
-          threads: calls at the same time; None for automatic.
-          drop_remainder: whether a last batch that is not full is left out.
+          records: from `shuffling`, single or in chunks.
+          batch_size: number of examples of a batch.
+          threads: number of parallel calls; None for automatic.
+          drop_remainder: whether to drop an incomplete last batch.
         """
 
         def prepared(prepare: Callable[[Example], Example], calls: int) -> tf.data.Dataset:
@@ -71,28 +71,27 @@ class Preparation:
             return records.map(prepare, num_parallel_calls=calls, deterministic=True)
 
         if records.element_spec["serialized"].shape.rank:
-            # Autotuning takes a tenth of the time that so short calls do, and finds no better
-            # number.
+            # For such short calls autotuning costs a tenth of the time and finds no better number.
             examples = prepared(self.several, threads or 2 * _cores.usable_cores())
             return examples.rebatch(batch_size, drop_remainder=drop_remainder)
         examples = prepared(self.one, threads or tf.data.AUTOTUNE)
         return examples.batch(batch_size, drop_remainder=drop_remainder)
 
     def one(self, record: Example) -> Example:
-        """Returns the example of a record as `order` gives it; `serialized` makes way for `image`,
-        `label` and, where the dataset has it, `filename`; with `skipped` also `weight`."""
+        """Returns the example of a record from `shuffling`, with `image`, `label` and, if the
+        dataset has it, `filename` in place of `serialized`; with `skipped` also `weight`."""
         return self._example(record, {} if self.seed is None else {"seed": self._seeds(record)})
 
     def several(self, records: Example) -> Example:
-        """Returns the same of records that are stacked, in a number that is known; in training."""
+        """Returns the examples of a chunk of records of static size; only in training."""
         traced_once = tf.function(self._example, autograph=False)
         rows = zip(*map(tf.unstack, records.values()), strict=True)
-        made = [
+        examples = [
             traced_once(dict(zip(records, row, strict=True)), {"seed": seed})
             for row, seed in zip(rows, tf.unstack(self._seeds(records)), strict=True)
         ]
-        # Also what is only passed on: `rebatch` logs an error for each slice of a slice.
-        return {key: tf.stack([example[key] for example in made]) for key in made[0]}
+        # Also the unchanged values: `rebatch` logs an error for each slice of a slice.
+        return {key: tf.stack([example[key] for example in examples]) for key in examples[0]}
 
     def _example(self, record: Example, seed: dict[str, tf.Tensor]) -> Example:
         decoder = self.dataset.decoder
@@ -104,7 +103,7 @@ class Preparation:
         example["label"] = tf.cast(example["label"], tf.int64) - self.labels_offset
 
         def make_image() -> tf.Tensor:
-            # Training may decode a part of it.
+            # Training may decode only a part of it.
             image = example["image"] if seed else encoded_images.decode(example["image"])
             return self.preprocessing_fn(image, *self.image_size, **seed)
 
@@ -114,8 +113,8 @@ class Preparation:
 
     def _seeds(self, records: Example) -> tf.Tensor:
         """Returns the seed `[2]` of a record, or `[number, 2]` of stacked ones."""
-        # Folding in the place costs as much as all that is done to a small picture. The operations
-        # hash their seeds, so it is enough that these differ.
+        # `fold_in` costs as much as preparing a small image. Stateless ops hash their seeds, so it
+        # is enough that the seeds differ.
         stream = shuffling.fold(shuffling.seed_pair(self.seed), shuffling.AUGMENTATION_STREAM)
         return tf.stack(
             [shuffling.fold(stream, 0)[0] + records["epoch"], records["index"]], axis=-1

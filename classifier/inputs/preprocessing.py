@@ -1,4 +1,4 @@
-"""Pictures as a model wants them: its preprocessing, and the way there from encoded bytes."""
+"""A model's preprocessing, for decoded and for encoded images."""
 
 import functools
 from collections.abc import Callable
@@ -25,8 +25,8 @@ def preprocessing_fn(
 
 
 def augmentation_fn(options: AugmentationOptions) -> Callable[..., tf.Tensor] | None:
-    """Returns what distorts each training picture beside its preprocessing, if anything does:
-    from a picture with values 0 to 255 and a seed to such a picture."""
+    """Returns the augmentation in addition to the preprocessing, if there is any: a function of an
+    image with values 0 to 255 and a seed."""
     if options.auto_augment is None and options.rand_augment is None and not options.random_erasing:
         return None
     return preprocessing_factory.get_augmentation(
@@ -40,12 +40,12 @@ def augmentation_fn(options: AugmentationOptions) -> Callable[..., tf.Tensor] | 
 def encoded_image_fn(
     info: ModelInfo, image_size: tuple[int, int], max_pixels: int = MAX_PIXELS
 ) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns the function that decodes and prepares one picture as evaluation does.
+    """Returns the function that decodes and prepares one image as evaluation does.
 
     Args:
       info: the network's preprocessing and channels.
       image_size: height and width of the result, in pixels.
-      max_pixels: largest number of pixels of the picture.
+      max_pixels: maximum number of pixels of the image.
 
     Returns:
       From the bytes of a JPEG, PNG, BMP, WebP or GIF (its first frame) to float32 [height, width,
@@ -57,7 +57,7 @@ def encoded_image_fn(
 
 def _decoding_fn(info: ModelInfo, image_size: tuple[int, int]) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns `encoded_image_fn` for bytes that are within the limits."""
-    prepare, channels = picture_fn(info, image_size), decoded_channels(info)
+    prepare, channels = image_fn(info, image_size), decoded_channels(info)
 
     def from_bytes(encoded: tf.Tensor) -> tf.Tensor:
         image = tf.io.decode_image(encoded, channels=channels, expand_animations=False)
@@ -68,23 +68,23 @@ def _decoding_fn(info: ModelInfo, image_size: tuple[int, int]) -> Callable[[tf.T
 
 
 def decoded_channels(info: ModelInfo) -> int:
-    """Returns the channels of a picture before preprocessing."""
-    # A grayscale network reads colour and mixes it, so that any picture will do.
+    """Returns the channels of an image before preprocessing."""
+    # A grayscale network decodes color and mixes it, so that it accepts any image.
     return 3 if info.use_grayscale else info.num_channels
 
 
 def prepared_values(info: ModelInfo) -> str:
-    """Returns in words what the values of a prepared image are."""
+    """Describes the values of a prepared image."""
     return preprocessing_factory.PREPROCESSINGS[own_preprocessing(info)].values
 
 
 def own_preprocessing(info: ModelInfo) -> str:
-    """Returns the preprocessing's own name, where the model may have it by a network's."""
+    """Returns the preprocessing's name; the model may refer to it by a network's."""
     return preprocessing_factory.resolve_name(info.preprocessing_name)
 
 
-def picture_fn(info: ModelInfo, image_size: tuple[int, int]) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns the function that prepares one decoded picture as evaluation does: from uint8
+def image_fn(info: ModelInfo, image_size: tuple[int, int]) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns the function that prepares one decoded image as evaluation does: from uint8
     [height, width, `decoded_channels`] to float32 [*image_size, channels]."""
     prepare = preprocessing_fn(info, is_training=False)
     shape = [*image_size, info.num_channels]
@@ -97,8 +97,8 @@ def encoded_batch_fn(
     """Returns `encoded_image_fn` for a batch: from strings [batch] to [batch, height, width,
     channels].
 
-    A bad picture is an error that names its index in the batch; in a plain graph, where there is no
-    way to go on after the error of an op, only one that exceeds a limit is named.
+    A bad image is an error that names its index in the batch. In a plain graph, where nothing runs
+    after the error of an op, only an image that exceeds a limit is named.
     """
     prepare = _decoding_fn(info, image_size)
     shape = [*image_size, info.num_channels]
@@ -111,8 +111,8 @@ def encoded_batch_fn(
     def from_batch(batch: tf.Tensor) -> tf.Tensor:
         count = tf.size(batch, tf.int64)
         numbered = tf.data.Dataset.from_tensor_slices((tf.range(count), batch))
-        # A dataset is where TensorFlow lets an error be caught.
-        done = numbered.map(_as_it_is(attempt), tf.data.AUTOTUNE).ignore_errors()
+        # Only tf.data can catch the error of an op.
+        done = numbered.map(_without_autograph(attempt), tf.data.AUTOTUNE).ignore_errors()
         last = tf.data.Dataset.from_tensors((count, "", tf.zeros(shape)))
         index, problem, image = done.concatenate(last).batch(count + 1).get_single_element()
         reasons = tf.tensor_scatter_nd_update(
@@ -132,7 +132,7 @@ def encoded_batch_fn(
 
         spec = tf.TensorSpec(shape, tf.float32)
         numbers = tf.range(tf.size(batch))
-        return tf.map_fn(_as_it_is(one), (numbers, batch), fn_output_signature=spec)
+        return tf.map_fn(_without_autograph(one), (numbers, batch), fn_output_signature=spec)
 
     traced = tf.function(from_batch, autograph=False)
     return lambda batch: _named_in_graph(batch) if image_header.in_plain_graph() else traced(batch)
@@ -140,26 +140,26 @@ def encoded_batch_fn(
 
 _DAMAGED = "cannot be decoded"
 # AutoGraph would turn the errors of a preprocessing into its own.
-_as_it_is = tf.autograph.experimental.do_not_convert
+_without_autograph = tf.autograph.experimental.do_not_convert
 
 
 def _assert_good(reasons: tf.Tensor) -> tf.Operation:
-    """Stops with the index and the reason of each bad picture; those of good ones are empty."""
+    """Asserts that all reasons are empty; the message names index and reason of bad images."""
     bad = tf.where(tf.not_equal(reasons, ""))[:, 0]
     parts = tf.strings.join(["image ", tf.strings.as_string(bad), " ", tf.gather(reasons, bad)])
     message = tf.strings.reduce_join(parts, separator="; ")
     return tf.debugging.Assert(tf.equal(tf.size(bad), 0), [message])
 
 
-def picture_batch_fn(
+def image_batch_fn(
     info: ModelInfo, image_size: tuple[int, int]
 ) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns `picture_fn` for a batch of pictures of one size."""
-    return _mapped(picture_fn(info, image_size), info, image_size)
+    """Returns `image_fn` for a batch of images of one size."""
+    return _mapped(image_fn(info, image_size), info, image_size)
 
 
 def _mapped(
     one: Callable[[tf.Tensor], tf.Tensor], info: ModelInfo, image_size: tuple[int, int]
 ) -> Callable[[tf.Tensor], tf.Tensor]:
     spec = tf.TensorSpec([*image_size, info.num_channels], tf.float32)
-    return lambda batch: tf.map_fn(_as_it_is(one), batch, fn_output_signature=spec)
+    return lambda batch: tf.map_fn(_without_autograph(one), batch, fn_output_signature=spec)

@@ -1,10 +1,10 @@
-"""Which record comes when: the order contract of training, and the plain order of evaluation.
+"""The order of records: the order contract of training, and the file order of evaluation.
 
-The order is a pure function of (seed, position). Shards, cut into segments where they are large,
-are permuted by (seed, epoch); consecutive ones form windows of bounded size; the encoded records of
-a window are permuted by (seed, epoch, window). So resuming is arithmetic: whole epochs and windows
-are skipped by their counts, and nothing that was skipped is decoded. The number of threads decides
-only how fast this happens.
+The order is a pure function of (seed, position). Shards, large ones divided into segments, are
+permuted by (seed, epoch); consecutive segments form windows of bounded size; the encoded records of
+a window are permuted by (seed, epoch, window). So resuming is arithmetic: epochs and windows are
+skipped by their counts, and no skipped record is decoded. The number of threads affects only the
+speed.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from slim import _checks
 from slim.data import dataset as dataset_lib
 from slim.data import records
 
-# What the seed is folded with, so that order, augmentation and mixing never share random numbers.
+# Folded into the seed, so that order, augmentation and mixing use different random numbers.
 ORDER_STREAM = 0
 AUGMENTATION_STREAM = 1
 MIXING_STREAM = 2
@@ -29,21 +29,21 @@ MIXING_STREAM = 2
 _FOREVER = np.iinfo(np.int64).max
 _EVALUATION_SEGMENT_BYTES = 16 << 20
 _READER_BYTES = 256 << 10  # as `tf.data.TFRecordDataset` reads at once
-# Records that are taken out of a window by a call, which costs more than what it does.
-_AT_ONCE = 64
+# Records per call; the call costs more than its work.
+_CHUNK = 64
 
 
 @dataclasses.dataclass(frozen=True)
 class Segments:
-    """Runs of records in shards; one array entry for each segment.
+    """Ranges of records in shards; one array entry per segment.
 
     Attributes:
       shard: index into the dataset's `data_sources`.
-      first: number of the segment's first record in its shard.
-      count: its records.
-      begin: the byte of the shard at which it begins.
-      bytes: its share of the shard's size.
-      is_last: whether the shard ends with it.
+      first: index of the segment's first record in its shard.
+      count: its number of records.
+      begin: its first byte in the shard.
+      bytes: its approximate size.
+      is_last: whether it is the last one of its shard.
     """
 
     shard: np.ndarray
@@ -65,22 +65,22 @@ def shard_counts(dataset: dataset_lib.Dataset) -> list[int]:
 
 
 def _find_records(dataset: dataset_lib.Dataset) -> list[tuple[int, Sequence[int]]]:
-    """Returns each shard's records as recorded, and where those that it has begin and end."""
+    """Returns each shard's recorded number of records, and the offsets of those that it has."""
     counts = dataset.shard_counts
     all_places = records.find_all_records(dataset.data_sources, counts)
-    found = [
+    shards = [
         (len(places) - 1 if count is None else count, places)
         for count, places in zip(counts, all_places, strict=True)
     ]
-    if not sum(number for number, _ in found):
+    if not sum(number for number, _ in shards):
         raise _checks.UserError(
             f"Split {dataset.split_name!r} of dataset {dataset.name!r} has no records"
         )
-    return found
+    return shards
 
 
 def cut_into_segments(dataset: dataset_lib.Dataset, max_bytes: int) -> Segments:
-    """Cuts the shards into segments of about `max_bytes` at most; smaller shards stay whole."""
+    """Divides shards that are larger than `max_bytes` into segments."""
     rows = []
     for shard, (count, places) in enumerate(_find_records(dataset)):
         size = os.path.getsize(dataset.data_sources[shard])
@@ -102,22 +102,22 @@ def training_records(
     num_readers: int = 4,
     shuffle_buffer_mb: int = 512,
     cache: Cache | None = None,
-    at_once: int | None = None,
+    chunk_size: int | None = None,
 ) -> tf.data.Dataset:
     """Returns the endless sequence of encoded records in training order.
 
     Args:
       dataset: the split.
       seed: of the run.
-      start_index: how many records to leave out at the beginning, over all epochs.
-      num_readers: segments read at the same time.
-      shuffle_buffer_mb: bound on the encoded records held for shuffling, in 10^6 bytes. The order
+      start_index: number of records to skip, over all epochs.
+      num_readers: segments read in parallel.
+      shuffle_buffer_mb: limit of the encoded records held for shuffling, in 10^6 bytes. The order
         depends on it.
-      cache: copies of the shards to be read instead of them.
-      at_once: so many records an element, which takes less time than one by one.
+      cache: copies of the shards to read instead.
+      chunk_size: number of records per element, which is faster than single records.
 
     Returns:
-      dicts of scalars, or with `at_once` of vectors: `serialized` (string), `shard` (index into
+      dicts of scalars, or with `chunk_size` of vectors: `serialized` (string), `shard` (index into
       `data_sources`), `record` (its number in the shard), `epoch` and `index` (its place in the
       epoch), all int64.
 
@@ -125,9 +125,11 @@ def training_records(
       UserError: if the dataset is empty or a number is out of range.
     """
     _checks.non_negative(start_index=start_index)
-    _checks.positive(num_readers=num_readers, shuffle_buffer_mb=shuffle_buffer_mb, at_once=at_once)
-    # Two windows are held at a time, one being used and one being loaded, and a window ends with
-    # the segment that passes its target: 2 * (1/3 + 1/12) of the buffer, which leaves room for the
+    _checks.positive(
+        num_readers=num_readers, shuffle_buffer_mb=shuffle_buffer_mb, chunk_size=chunk_size
+    )
+    # Two windows are held at a time, one in use and one being loaded, and a window ends with the
+    # segment that exceeds its target: 2 * (1/3 + 1/12) of the buffer, which leaves space for the
     # segments being read.
     window_bytes = max(1, shuffle_buffer_mb * 1_000_000 // 3)
     segments = cut_into_segments(dataset, window_bytes // 4)
@@ -149,12 +151,16 @@ def training_records(
         return {**window, "order": order}
 
     epochs = tf.data.Dataset.range(first_epoch, _FOREVER)
-    found = epochs.flat_map(windows_of).map(load).prefetch(1).flat_map(_emit)
-    return found.unbatch() if at_once is None else found.rebatch(at_once, drop_remainder=True)
+    elements = epochs.flat_map(windows_of).map(load).prefetch(1).flat_map(_emit)
+    return (
+        elements.unbatch()
+        if chunk_size is None
+        else elements.rebatch(chunk_size, drop_remainder=True)
+    )
 
 
 def evaluation_records(dataset: dataset_lib.Dataset, *, num_readers: int = 4) -> tf.data.Dataset:
-    """Returns every encoded record once, in the order of the files.
+    """Returns every encoded record once, in file order.
 
     Takes, gives and raises what `training_records` does, without `epoch` and `index`.
     """
@@ -172,18 +178,18 @@ def evaluation_records(dataset: dataset_lib.Dataset, *, num_readers: int = 4) ->
 
 
 def seed_pair(seed: int) -> tf.Tensor:
-    """Returns an integer seed as the int32 `[2]` of stateless random ops."""
+    """Converts an integer seed to the int32 `[2]` of stateless random ops."""
     low, high = seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF
     return tf.constant(np.array([low, high], np.uint32).view(np.int32))
 
 
 def fold(seed: tf.Tensor, data: int | tf.Tensor) -> tf.Tensor:
-    """Returns a new seed out of a seed and a number."""
+    """Derives a seed from a seed and a number."""
     return tf.random.fold_in(seed, tf.cast(data, tf.int64))
 
 
 def permutation(seed: tf.Tensor, size: int | tf.Tensor) -> tf.Tensor:
-    """Returns the numbers below `size` in an order that depends on the seed alone."""
+    """Returns a permutation of the numbers below `size` that depends only on the seed."""
     keys = tf.random.stateless_uniform([size], seed, None, None, tf.int64, alg="philox")
     return tf.cast(tf.argsort(keys), tf.int64)
 
@@ -191,7 +197,7 @@ def permutation(seed: tf.Tensor, size: int | tf.Tensor) -> tf.Tensor:
 def _windows(
     segments: Segments, window_bytes: int, seed: tf.Tensor, epoch: tf.Tensor, skipped: tf.Tensor
 ) -> tf.data.Dataset:
-    """Returns the windows of one epoch, without those wholly among its first `skipped` records."""
+    """Returns the windows of one epoch that follow its first `skipped` records."""
     order = permutation(fold(seed, 0), len(segments.shard))
     counts = tf.gather(segments.count, order)
     sizes = tf.gather(segments.bytes, order)
@@ -220,28 +226,27 @@ def _read_segment(
     segment: tf.Tensor,
     cache: Cache | None = None,
 ) -> dict[str, tf.Tensor]:
-    """Reads a segment whole; refuses it if the shard has fewer or more records than it should."""
+    """Reads a segment; raises if its shard has fewer or more records than recorded."""
     shard = tf.gather(segments.shard, segment)
     first = tf.gather(segments.first, segment)
     count = tf.gather(segments.count, segment)
-    # One more than expected is asked for at the end of a shard, to notice if there is one.
+    # At the end of a shard, one record more is requested, to detect surplus records.
     wanted = count + tf.gather(segments.is_last, segment)
     path = tf.gather(tf.constant(cache.paths if cache else dataset.data_sources), shard)
     read = _from_byte(path, tf.gather(segments.begin, segment)).take(wanted)
-    # The empty string stands behind the records, since a dataset without elements has no single
-    # element.
+    # An empty string is appended, since a dataset without elements has no single element.
     serialized = read.concatenate(tf.data.Dataset.from_tensors("")).batch(wanted + 1)
     serialized = serialized.get_single_element()[:-1]
-    found = tf.size(serialized, tf.int64)
-    errors.refuse_if(
-        found != count,
+    num_records = tf.size(serialized, tf.int64)
+    errors.raise_if(
+        num_records != count,
         lambda: [
             errors.DAMAGED,
             "Shard ",
             tf.gather(tf.constant(dataset.shard_names), shard),
             " has ",
-            tf.where(found > count, "more than ", "only "),
-            tf.strings.as_string(tf.where(found > count, first + count, first + found)),
+            tf.where(num_records > count, "more than ", "only "),
+            tf.strings.as_string(tf.where(num_records > count, first + count, first + num_records)),
             " records where ",
             tf.strings.as_string(tf.gather(tf.constant(_totals(segments)), shard)),
             f" are recorded: {records.REPAIR}",
@@ -249,17 +254,17 @@ def _read_segment(
     )
     return {
         "serialized": serialized,
-        "shard": tf.fill([found], shard),
-        "record": first + tf.range(found),
+        "shard": tf.fill([num_records], shard),
+        "record": first + tf.range(num_records),
     }
 
 
 def _from_byte(path: tf.Tensor, begin: tf.Tensor) -> tf.data.Dataset:
-    """Returns the records of a file from a byte on; `skip` would read what it leaves out."""
-    made = tf.raw_ops.TFRecordDatasetV2(
+    """Returns the records of a file from a byte offset; `skip` would read the skipped records."""
+    variant = tf.raw_ops.TFRecordDatasetV2(
         filenames=[path], compression_type="", buffer_size=_READER_BYTES, byte_offsets=[begin]
     )
-    return tf.data.experimental.from_variant(made, tf.TensorSpec([], tf.string))
+    return tf.data.experimental.from_variant(variant, tf.TensorSpec([], tf.string))
 
 
 def _totals(segments: Segments) -> np.ndarray:
@@ -267,11 +272,11 @@ def _totals(segments: Segments) -> np.ndarray:
 
 
 def _emit(window: dict[str, tf.Tensor]) -> tf.data.Dataset:
-    """Returns the records of a window in its order, some at once and no second copy of them all."""
+    """Returns the records of a window in its order, in chunks, without copying all of them."""
     first, count = window["start"] + window["skip"], tf.size(window["order"], tf.int64)
 
     def examples(begin: tf.Tensor) -> dict[str, tf.Tensor]:
-        positions = window["order"][begin : begin + _AT_ONCE]
+        positions = window["order"][begin : begin + _CHUNK]
         places = first + begin + tf.range(tf.size(positions, tf.int64))
         return {
             **{k: tf.gather(window[k], positions) for k in ("serialized", "shard", "record")},
@@ -279,4 +284,4 @@ def _emit(window: dict[str, tf.Tensor]) -> tf.data.Dataset:
             "index": places,
         }
 
-    return tf.data.Dataset.range(0, count, _AT_ONCE).map(examples)
+    return tf.data.Dataset.range(0, count, _CHUNK).map(examples)

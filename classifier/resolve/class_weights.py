@@ -7,6 +7,8 @@ from typing import Annotated
 
 import msgspec
 
+from classifier.config import problems
+from classifier.config.problems import named
 from classifier.model_info import ModelInfo
 from slim import _checks, _files, _json
 
@@ -29,9 +31,11 @@ def resolve(choice: str | None, model: ModelInfo, per_class: Sequence[int]) -> t
     if choice != "auto":
         return read(choice, model.class_names)
     if not per_class:
-        raise _checks.UserError(
-            "class_weights=auto needs the number of images per class, and"
-            f" {model.dataset_name!r} has no dataset_info.json. Pass a file with weights"
+        raise problems.error(
+            "{} needs the number of images per class, and {!r} has no dataset_info.json. Pass a"
+            " file with weights",
+            named("class_weights", "auto"),
+            model.dataset_name,
         )
     return by_frequency(per_class[model.labels_offset :])
 
@@ -59,23 +63,27 @@ def read(path: str, names: Sequence[str]) -> tuple[float, ...]:
     try:
         content = _files.read_bounded(path, _json.MAX_BYTES)
     except OSError as error:
-        raise _checks.UserError(
-            f"class_weights={path!r} is neither `auto` nor a readable file: {error.strerror}"
+        raise problems.error(
+            "{} is neither `auto` nor a readable file: {}",
+            named("class_weights", repr(path)),
+            error.strerror,
         ) from None
     weights = _parse(path, content)
+    option = named("class_weights")
     for name in weights:
         if name not in names:
-            hint = _checks.suggest(name, names) or f". Classes: {_checks.listed(names, 12)}"
-            raise _checks.UserError(f"class_weights: unknown class {name!r} in {path}{hint}")
+            near = _checks.suggest(name, names) or f". Classes: {_checks.listed(names, 12)}"
+            raise problems.error("{}: unknown class {!r} in {}{}", option, name, path, near)
     missing = [name for name in names if name not in weights]
     if missing:
-        raise _checks.UserError(
-            f"class_weights: classes missing in {path}: {_checks.listed(missing, 5)}"
+        raise problems.error(
+            "{}: classes missing in {}: {}", option, path, _checks.listed(missing, 5)
         )
     return tuple(weights[name] for name in names)
 
 
 def _parse(path: str, content: bytes) -> dict[str, float]:
+    option = named("class_weights")
     try:
         if path.endswith(".json"):
             weights = _json.decode(content, dict[_json.Name, _Weight])
@@ -84,16 +92,21 @@ def _parse(path: str, content: bytes) -> dict[str, float]:
             pairs = pairs[1:] if pairs and pairs[0] == ["class", "weight"] else pairs
             weights = {name: float(weight) for name, weight in pairs}
     except UnicodeDecodeError:
-        raise _checks.UserError(f"class_weights: {path} is not UTF-8") from None
+        raise problems.error("{}: {} is not UTF-8", option, path) from None
     except (ValueError, csv.Error) as error:
-        raise _checks.UserError(
-            f"class_weights: {path} is not JSON or CSV with class names and weights:"
-            f" {_json.printable(str(error))}"
+        raise problems.error(
+            "{}: {} is not JSON or CSV with class names and weights: {}",
+            option,
+            path,
+            _json.printable(str(error)),
         ) from None
     for name, weight in weights.items():
         if not 0 <= weight < math.inf:
-            raise _checks.UserError(
-                f"class_weights: the weight of {name!r} in {path} is {weight}. It must be finite"
-                " and not negative"
+            raise problems.error(
+                "{}: the weight of {!r} in {} is {}. It must be finite and not negative",
+                option,
+                name,
+                path,
+                weight,
             )
     return {name.strip(): weight for name, weight in weights.items()}

@@ -2,8 +2,9 @@
 
 import dataclasses
 
+from classifier.config import problems
+from classifier.config.problems import named
 from datasets.splits import SplitFacts
-from slim import _checks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,13 +29,18 @@ class Classes:
             the dataset has no name to which an offset could apply.
         """
         if self.num_classes is None:
-            raise _checks.UserError(f"dataset_dir is required to read the classes of {self.name!r}")
-        if labels_offset and self.name is None:
-            raise _checks.UserError(
-                "labels_offset needs dataset_name: without it, the classes are those of the"
-                " checkpoint's last layer"
+            raise problems.error(
+                "{} is required to read the classes of {!r}",
+                named("dataset_dir"),
+                self.name,
             )
-        return _subtract_offset(self.name, self.num_classes, labels_offset)
+        if labels_offset and self.name is None:
+            raise problems.error(
+                "{} needs {}: without it, the classes are those of the checkpoint's last layer",
+                named("labels_offset"),
+                named("dataset_name"),
+            )
+        return _left(self.name, self.num_classes, labels_offset)
 
 
 def num_classes(dataset: SplitFacts, labels_offset: int) -> int:
@@ -43,13 +49,16 @@ def num_classes(dataset: SplitFacts, labels_offset: int) -> int:
     Raises:
       UserError: if the offset removes all classes.
     """
-    return _subtract_offset(dataset.name, dataset.num_classes, labels_offset)
+    return _left(dataset.name, dataset.num_classes, labels_offset)
 
 
-def _subtract_offset(name: str | None, classes: int, labels_offset: int) -> int:
+def _left(name: str | None, classes: int, labels_offset: int) -> int:
     if labels_offset >= classes:
-        raise _checks.UserError(
-            f"labels_offset={labels_offset} removes all {classes} classes of {name!r}"
+        raise problems.error(
+            "{} removes all {} classes of {!r}",
+            named("labels_offset", labels_offset),
+            classes,
+            name,
         )
     return classes - labels_offset
 

@@ -7,6 +7,8 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 
+from classifier.config import problems
+from classifier.config.problems import named
 from classifier.config.strategy import StrategyOptions
 from slim import _checks, _json
 
@@ -57,47 +59,56 @@ def resolve(options: StrategyOptions, environment: Mapping[str, str] = os.enviro
         return Cluster(hosts, options.task)
     text = environment.get(VARIABLE)
     if not text:
-        raise _checks.UserError(
-            f"worker_replicas={options.worker_replicas} needs the workers' addresses: pass the same"
-            " --master=host0:port,host1:port to every worker, or set TF_CONFIG"
+        raise problems.error(
+            "{} needs the workers' addresses: pass the same {} to every worker, or set TF_CONFIG",
+            named("worker_replicas", options.worker_replicas),
+            named("master", "host0:port,host1:port"),
         )
     try:
         config = _json.decode(text.encode("utf-8", "surrogateescape"), _Config)
     except ValueError as error:
-        excerpt = text if len(text) <= 200 else f"{text[:200]}..."
+        shown = text if len(text) <= 200 else f"{text[:200]}..."
         raise _checks.UserError(
-            f"{VARIABLE} is not valid JSON with cluster and task ({error}): {excerpt!r}"
+            f"{VARIABLE} is not valid JSON with cluster and task ({error}): {shown!r}"
         ) from None
     jobs, job, index = config.cluster, config.task.type, int(config.task.index)
-    unsupported = sorted({*jobs, job} - {"chief", "worker"})
-    if unsupported:
+    strange = sorted({*jobs, job} - {"chief", "worker"})
+    if strange:
         raise _checks.UserError(
-            f"{VARIABLE}: unsupported jobs: {_json.printable(', '.join(unsupported))}. Allowed:"
+            f"{VARIABLE}: unsupported jobs: {_json.printable(', '.join(strange))}. Allowed:"
             " chief, worker"
         )
     chiefs = jobs.get("chief", [])
-    offset = len(chiefs) if job == "worker" else 0
-    cluster = Cluster((*chiefs, *jobs.get("worker", [])), offset + index)
+    before = len(chiefs) if job == "worker" else 0
+    cluster = Cluster((*chiefs, *jobs.get("worker", [])), before + index)
     if len(cluster.hosts) != options.worker_replicas:
-        raise _checks.UserError(
-            f"{VARIABLE} has {len(cluster.hosts)} workers, but worker_replicas="
-            f"{options.worker_replicas}"
+        raise problems.error(
+            "{} has {} workers, but {}",
+            VARIABLE,
+            len(cluster.hosts),
+            named("worker_replicas", options.worker_replicas),
         )
     if not 0 <= cluster.task < len(cluster.hosts) or options.task not in (0, cluster.task):
-        raise _checks.UserError(
-            f"{VARIABLE} makes this task {cluster.task} of {len(cluster.hosts)} workers, but"
-            f" task={options.task}"
+        raise problems.error(
+            "{} makes this task {} of {} workers, but {}",
+            VARIABLE,
+            cluster.task,
+            len(cluster.hosts),
+            named("task", options.task),
         )
     return cluster
 
 
 def _check_aggregation(options: StrategyOptions) -> None:
-    """Raises UserError unless a step aggregates exactly one gradient per worker."""
-    count, workers = options.replicas_to_aggregate, options.worker_replicas
-    if options.sync_replicas and count != workers:
-        raise _checks.UserError(
-            f"replicas_to_aggregate={count} must equal worker_replicas={workers}: each step uses"
-            " one gradient per worker"
+    """Checks that each update uses one gradient per worker."""
+    asked, workers = options.replicas_to_aggregate, options.worker_replicas
+    if options.sync_replicas and asked != workers:
+        raise problems.error(
+            "{} must equal {}: each update uses one gradient per worker",
+            named("replicas_to_aggregate", asked),
+            named("worker_replicas", workers),
         )
-    if not options.sync_replicas and count != 1:
-        raise _checks.UserError(f"replicas_to_aggregate={count} needs sync_replicas")
+    if not options.sync_replicas and asked != 1:
+        raise problems.error(
+            "{} needs {}", named("replicas_to_aggregate", asked), named("sync_replicas")
+        )

@@ -2,12 +2,13 @@
 
 import dataclasses
 
+from classifier.config import problems
 from classifier.config.evaluation import EvalConfig, EvaluationOptions
+from classifier.config.problems import named
 from classifier.model_info import ModelInfo
 from classifier.resolve import model
 from datasets import dataset_factory
 from datasets.splits import SplitFacts
-from slim import _checks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,11 +40,15 @@ class ResolvedEvaluation:
 
 
 def check_evaluation(options: EvaluationOptions) -> None:
-    """Raises UserError if an option of TF-Slim is set that is not supported."""
+    """Checks the options of TF-Slim that have no effect here.
+
+    Raises:
+      UserError: if one of them is set.
+    """
     if options.master:
-        raise _checks.UserError(
-            f"master={options.master!r} is not supported: evaluation runs in a single process."
-            " Remove it"
+        raise problems.error(
+            "{} must be empty: evaluation runs in this process and needs no server",
+            named("master", options.master),
         )
 
 
@@ -58,12 +63,12 @@ def evaluation(config: EvalConfig, info: ModelInfo | None) -> ResolvedEvaluation
       UserError: if the dataset does not exist, an option contradicts `info`, the network is unknown
         or expects videos, or the classes of the dataset and the model differ.
     """
-    name, data = dataset_name(config, info), config.data
+    name, data = evaluated_dataset(config, info), config.data
     facts = dataset_factory.get_facts(name, data.dataset_split_name, data.dataset_dir)
     return resolve_evaluation(config, info, facts)
 
 
-def dataset_name(config: EvalConfig, info: ModelInfo | None) -> str:
+def evaluated_dataset(config: EvalConfig, info: ModelInfo | None) -> str:
     """Returns the name of the dataset to evaluate on.
 
     Raises:
@@ -71,7 +76,7 @@ def dataset_name(config: EvalConfig, info: ModelInfo | None) -> str:
     """
     name = config.data.dataset_name or (info.dataset_name if info else None)
     if name is None:
-        raise _checks.UserError(f"dataset_name is required: {model.NO_INFO}")
+        raise problems.error("{} is required: {}", named("dataset_name"), model.NO_INFO)
     return name
 
 
@@ -79,16 +84,17 @@ def resolve_evaluation(
     config: EvalConfig, info: ModelInfo | None, dataset: SplitFacts
 ) -> ResolvedEvaluation:
     """Returns `evaluation(config, info)` for a split whose facts are known."""
-    trained = model.trained_model(config.model, info, dataset)
-    model.check_images(trained.model_name)
-    limit, batch_size = config.run.max_num_batches, config.run.batch_size
-    num_images = min(dataset.num_samples, limit * batch_size if limit else dataset.num_samples)
+    found = model.trained_model(config.model, info, dataset)
+    model.check_images(found.model_name)
+    most = config.run.max_num_batches
+    batch_size = config.run.batch_size
+    num_images = min(dataset.num_samples, most * batch_size if most else dataset.num_samples)
     return ResolvedEvaluation(
         config=config,
-        model=trained,
+        model=found,
         is_described=info is None,
         dataset_name=dataset.name,
-        image_size=config.model.eval_image_size or trained.image_size,
+        image_size=config.model.eval_image_size or found.image_size,
         num_images=num_images,
         num_batches=-(-num_images // batch_size),
     )

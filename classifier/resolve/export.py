@@ -4,8 +4,10 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Sequence
 
+from classifier.config import problems
 from classifier.config.export import DEFAULT_FORMATS, ExportConfig
 from classifier.config.formats import FORMATS
+from classifier.config.problems import named
 from classifier.model_info import ModelInfo
 from classifier.resolve import graph, model
 from classifier.resolve.classes import Classes
@@ -68,7 +70,7 @@ def export(
       UserError: if an option contradicts `info`, the network is unknown, the dataset does not
         exist, or options do not fit the network's input.
     """
-    name, data = _dataset_name(config, info), config.data
+    name, data = exported_dataset(config, info), config.data
     dataset: SplitFacts | Classes = Classes()
     if name is not None and data.dataset_dir is not None:
         dataset = _held_out(name, data.dataset_split_name, data.dataset_dir)
@@ -79,7 +81,7 @@ def export(
     return resolved
 
 
-def _dataset_name(config: ExportConfig, info: ModelInfo | None) -> str | None:
+def exported_dataset(config: ExportConfig, info: ModelInfo | None) -> str | None:
     """Returns the name of the model's dataset, or None if it is unknown.
 
     Raises:
@@ -88,16 +90,17 @@ def _dataset_name(config: ExportConfig, info: ModelInfo | None) -> str | None:
     data = config.data
     if data.dataset_dir is None:
         if data.dataset_split_name is not None:
-            raise _checks.UserError("dataset_split_name needs dataset_dir")
+            raise problems.error("{} needs {}", named("dataset_split_name"), named("dataset_dir"))
         if info is not None and data.dataset_name is not None:
-            raise _checks.UserError(
-                "dataset_name needs dataset_dir: the classes are read from the checkpoint's"
-                " model_info.json"
+            raise problems.error(
+                "{} needs {}: the classes are read from the checkpoint's model_info.json",
+                named("dataset_name"),
+                named("dataset_dir"),
             )
         return data.dataset_name
     name = data.dataset_name or (info.dataset_name if info else None)
     if name is None:
-        raise _checks.UserError("dataset_name is required with dataset_dir")
+        raise problems.error("{} is required with {}", named("dataset_name"), named("dataset_dir"))
     return name
 
 
@@ -130,23 +133,25 @@ def resolve_export(
     config: ExportConfig, info: ModelInfo | None, dataset: SplitFacts | Classes
 ) -> ResolvedExport:
     """Returns `export(config, info, ...)` for a dataset whose facts or classes are known."""
-    _dataset_name(config, info)
-    trained = model.trained_model(config.model, info, dataset)
+    exported_dataset(config, info)
+    found = model.trained_model(config.model, info, dataset)
     images = None if isinstance(dataset, Classes) else dataset
     formats = config.run.formats or DEFAULT_FORMATS
     if images is None:
         _check_no_images(config, formats)
-    unrounded = [name for name in formats if trained.quantized and not FORMATS[name].rounds]
-    if unrounded:
-        raise _checks.UserError(
-            f"formats={','.join(unrounded)} does not support the rounding of a run with"
-            " quantize_delay: add quantize=false to write the weights unrounded"
+    without = [name for name in formats if found.quantized and not FORMATS[name].rounds]
+    if without:
+        raise problems.error(
+            "{} does not support the rounding of a quantized run. Add {} to export the weights"
+            " unrounded",
+            named("formats", without),
+            named("quantize", False),
         )
     return ResolvedExport(
         config=config,
-        model=trained,
+        model=found,
         is_described=info is None,
-        image_size=config.run.image_size or trained.image_size,
+        image_size=config.run.image_size or found.image_size,
         formats=formats,
         dataset=(images.name, images.split_name) if images else None,
     )
@@ -155,9 +160,13 @@ def resolve_export(
 def _check_no_images(config: ExportConfig, formats: Sequence[str]) -> None:
     for name in formats:
         if FORMATS[name].measured:
-            message = f"formats={name} needs dataset_dir: its accuracy is measured on the dataset"
+            template = "{} needs {}: its accuracy is measured on the dataset"
             if FORMATS[name].calibrated:
-                message += " and its ranges are calibrated on the training split"
-            raise _checks.UserError(message)
+                template += " and its ranges are calibrated on the training split"
+            raise problems.error(template, named("formats", name), named("dataset_dir"))
     if config.run.max_drop is not None:
-        raise _checks.UserError("max_drop needs dataset_dir: accuracy is measured on the dataset")
+        raise problems.error(
+            "{} needs {}: accuracy is measured on the dataset",
+            named("max_drop"),
+            named("dataset_dir"),
+        )

@@ -2,8 +2,10 @@
 
 import dataclasses
 
+from classifier.config import problems
 from classifier.config.export import ExportConfig, ExportOptions
 from classifier.config.formats import FORMATS
+from classifier.config.problems import named
 from classifier.resolve.classes import Classes
 from datasets import dataset_factory
 from nets.nets_factory import NETWORKS
@@ -48,10 +50,10 @@ def graph(config: ExportConfig) -> ResolvedGraph:
         network, or needs a checkpoint.
     """
     check_inference(config.run)
-    name, dataset_dir = config.data.dataset_name or DATASET_NAME, config.data.dataset_dir
-    if dataset_dir is None:
+    name, folder = config.data.dataset_name or DATASET_NAME, config.data.dataset_dir
+    if folder is None:
         return resolve_graph(config, Classes(name, dataset_factory.get_spec(name).num_classes))
-    facts = dataset_factory.get_facts(name, "train", dataset_dir)
+    facts = dataset_factory.get_facts(name, "train", folder)
     return resolve_graph(config, Classes(name, facts.num_classes, facts.num_channels))
 
 
@@ -59,12 +61,16 @@ def resolve_graph(config: ExportConfig, dataset: Classes) -> ResolvedGraph:
     """Returns `graph(config)` for a dataset whose classes are known."""
     run, model = config.run, config.model
     if model.moving_average_decay is not None:
-        raise _checks.UserError(
-            "moving_average_decay needs checkpoint_path: a graph without weights has no averages"
+        raise problems.error(
+            "{} needs {}: a graph without weights has no averages",
+            named("moving_average_decay"),
+            named("checkpoint_path"),
         )
     if config.data.dataset_split_name is not None:
-        raise _checks.UserError(
-            "dataset_split_name needs checkpoint_path: a graph without weights has no accuracy"
+        raise problems.error(
+            "{} needs {}: a graph without weights has no accuracy",
+            named("dataset_split_name"),
+            named("checkpoint_path"),
         )
     name = _checks.one_of("model_name", model.model_name or MODEL_NAME, NETWORKS)
     is_video = check_videos(name, run)
@@ -87,10 +93,14 @@ def resolve_graph(config: ExportConfig, dataset: Classes) -> ResolvedGraph:
 
 
 def check_inference(options: ExportOptions) -> None:
-    """Raises UserError if a graph for training is requested."""
+    """Checks that the graph is for inference.
+
+    Raises:
+      UserError: if a graph for training is requested.
+    """
     if options.is_training:
-        raise _checks.UserError(
-            "is_training is not supported: exports are for inference. Remove it"
+        raise problems.error(
+            "{} must be false: exported models are for inference", named("is_training")
         )
 
 
@@ -101,21 +111,28 @@ def check_videos(name: str, run: ExportOptions) -> bool:
       UserError: if the options contradict it, or select an input or a format for images.
     """
     is_video = NETWORKS[name].input_rank == 5
+    network = named("model_name", name)
     if is_video and not run.is_video_model:
-        raise _checks.UserError(
-            f"model_name={name!r} expects videos. Add is_video_model, and num_frames if it is fixed"
+        raise problems.error(
+            "{} expects videos. Add {}, and {} if it is fixed",
+            network,
+            named("is_video_model"),
+            named("num_frames"),
         )
     if run.is_video_model and not is_video:
-        raise _checks.UserError(f"model_name={name!r} expects images. Remove is_video_model")
+        raise problems.error("{} expects images. Remove {}", network, named("is_video_model"))
     if is_video and run.input_type != "float_image":
-        raise _checks.UserError(
-            f"input_type={run.input_type!r} is for images, but model_name={name!r} expects"
-            " preprocessed videos"
+        raise problems.error(
+            "{} is for images, but {} expects preprocessed videos",
+            named("input_type", run.input_type),
+            network,
         )
-    image_formats = [each for each in run.formats or () if FORMATS[each].no_videos]
-    if is_video and image_formats:
-        raise _checks.UserError(
-            f"formats={','.join(image_formats)} is for images, but model_name={name!r} expects"
-            f" videos: {FORMATS[image_formats[0]].no_videos}"
+    others = [each for each in run.formats or () if FORMATS[each].no_videos]
+    if is_video and others:
+        raise problems.error(
+            "{} is for images, but {} expects videos: {}",
+            named("formats", others),
+            network,
+            FORMATS[others[0]].no_videos,
         )
     return is_video

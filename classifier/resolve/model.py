@@ -7,7 +7,9 @@ is an exception: convolutions accept any.
 import dataclasses
 from collections.abc import Iterator
 
+from classifier.config import problems
 from classifier.config.model import ModelOptions
+from classifier.config.problems import Problem, named
 from classifier.model_info import ModelInfo
 from classifier.resolve import classes
 from classifier.resolve.classes import Classes
@@ -16,7 +18,7 @@ from nets.nets_factory import NETWORKS
 from preprocessing import preprocessing_factory
 from slim import _checks
 
-NO_INFO = "the checkpoint has no model_info.json"
+NO_INFO = "there is no model_info.json next to the checkpoint"
 
 
 def describe(
@@ -73,19 +75,20 @@ def describe(
 def check_images(name: str) -> None:
     """Raises UserError if a network expects videos."""
     if NETWORKS[name].input_rank == 5:
-        raise _checks.UserError(
-            f"model_name={name!r} expects videos, but datasets contain images. Choose another"
-            " network, or train it with slim.learning.train and your own batches"
+        raise problems.error(
+            "{} expects videos, but datasets contain images. Choose another"
+            " network, or train it with slim.learning.train and your own batches",
+            named("model_name", name),
         )
 
 
 def trained_model(
-    options: ModelOptions, info: ModelInfo | None, dataset: SplitFacts | Classes
+    given: ModelOptions, info: ModelInfo | None, dataset: SplitFacts | Classes
 ) -> ModelInfo:
     """Resolves a trained model.
 
     Args:
-      options: options that describe the model.
+      given: options that describe the model.
       info: contents of model_info.json, or None if the checkpoint has none.
       dataset: facts of the dataset, or only its classes.
 
@@ -95,66 +98,74 @@ def trained_model(
     """
     if info is None:
         return describe(
-            described_network(options),
+            described_network(given),
             dataset,
-            labels_offset=options.labels_offset or 0,
-            use_grayscale=bool(options.use_grayscale),
-            preprocessing_name=options.preprocessing_name,
-            moving_average_decay=options.moving_average_decay,
-            quantized=bool(options.quantize),
+            labels_offset=given.labels_offset or 0,
+            use_grayscale=bool(given.use_grayscale),
+            preprocessing_name=given.preprocessing_name,
+            moving_average_decay=given.moving_average_decay,
+            quantized=bool(given.quantize),
         )
-    problems = list(_contradictions(options, info)) or list(_other_classes(info, dataset))
-    if problems:
-        raise _checks.UserError("\n".join(problems))
+    lines = list(_contradictions(given, info)) or list(_other_classes(info, dataset))
+    if lines:
+        raise problems.OptionError(*lines)
     # quantize=false selects the unrounded weights.
-    return dataclasses.replace(info, quantized=info.quantized and options.quantize is not False)
+    return dataclasses.replace(info, quantized=info.quantized and given.quantize is not False)
 
 
-def described_network(options: ModelOptions) -> str:
+def described_network(given: ModelOptions) -> str:
     """Returns the network of a checkpoint without model_info.json.
 
     Raises:
       UserError: if the options name none, or an unknown one.
     """
-    if options.model_name is None:
-        raise _checks.UserError(f"model_name is required: {NO_INFO}")
-    return _checks.one_of("model_name", options.model_name, NETWORKS)
+    if given.model_name is None:
+        raise problems.error("{} is required: {}", named("model_name"), NO_INFO)
+    return _checks.one_of("model_name", given.model_name, NETWORKS)
 
 
-def _contradictions(options: ModelOptions, info: ModelInfo) -> Iterator[str]:
-    preprocessing = options.preprocessing_name
-    values = {
-        "model_name": options.model_name,
-        "labels_offset": options.labels_offset,
-        "use_grayscale": options.use_grayscale,
-        "moving_average_decay": options.moving_average_decay,
+def _contradictions(given: ModelOptions, info: ModelInfo) -> Iterator[Problem]:
+    preprocessing = given.preprocessing_name
+    wanted = {
+        "model_name": given.model_name,
+        "labels_offset": given.labels_offset,
+        "use_grayscale": given.use_grayscale,
+        "moving_average_decay": given.moving_average_decay,
         "preprocessing_name": preprocessing and preprocessing_factory.resolve_name(preprocessing),
     }
-    for name, value in values.items():
+    for name, value in wanted.items():
         if value is not None and value != getattr(info, name):
-            yield (
-                f"{name}={value!r} contradicts {getattr(info, name)!r} in model_info.json. Remove"
-                " it"
+            yield Problem(
+                "{} contradicts {!r} in model_info.json next to the checkpoint. Remove the option",
+                named(name, repr(value)),
+                getattr(info, name),
             )
-    if options.quantize and not info.quantized:
-        yield (
-            "quantize needs a run with quantize_delay: according to model_info.json, this one has"
-            " no quantization ranges. Remove it"
+    if given.quantize and not info.quantized:
+        yield Problem(
+            "{} needs a run with {}: according to model_info.json, this one has no quantization"
+            " ranges. Remove the option",
+            named("quantize"),
+            named("quantize_delay"),
         )
 
 
-def _other_classes(info: ModelInfo, dataset: SplitFacts | Classes) -> Iterator[str]:
+def _other_classes(info: ModelInfo, dataset: SplitFacts | Classes) -> Iterator[Problem]:
     if isinstance(dataset, Classes):
         return
     num_classes = classes.num_classes(dataset, info.labels_offset)
     if num_classes != info.num_classes:
-        yield (
-            f"dataset {dataset.name!r} has {num_classes} classes, the model has {info.num_classes}"
-            f" (both with labels_offset={info.labels_offset})"
+        yield Problem(
+            "dataset {!r} has {} classes, the model has {} (both with {})",
+            dataset.name,
+            num_classes,
+            info.num_classes,
+            named("labels_offset", info.labels_offset),
         )
         return
     names = classes.label_names(dataset, info.labels_offset)
-    for index, (trained, actual) in enumerate(zip(info.label_names, names, strict=False)):
-        if trained != actual:
-            yield f"class {index} is {trained!r} in the model and {actual!r} in {dataset.name!r}"
+    for index, (ours, theirs) in enumerate(zip(info.label_names, names, strict=False)):
+        if ours != theirs:
+            yield Problem(
+                "class {} is {!r} in the model and {!r} in {!r}", index, ours, theirs, dataset.name
+            )
             return

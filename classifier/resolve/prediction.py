@@ -2,9 +2,10 @@
 
 import dataclasses
 
+from classifier.config import problems
 from classifier.config.prediction import PredictConfig
+from classifier.config.problems import named
 from classifier.model_info import ModelInfo
-from slim import _checks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,8 +24,8 @@ def prediction(config: PredictConfig, info: ModelInfo | None) -> ResolvedPredict
       UserError: if the checkpoint has no model_info.json.
     """
     if info is None:
-        raise _checks.UserError(
-            f"checkpoint_path={config.checkpoint_path!r} has no model_info.json. Use a directory"
-            " that train_image_classifier.py wrote"
+        raise problems.error(
+            "{} has no model_info.json. Use a directory that train_image_classifier.py wrote",
+            named("checkpoint_path", repr(config.checkpoint_path)),
         )
     return ResolvedPrediction(config, info, min(config.top_k, info.num_classes))

@@ -3,8 +3,9 @@
 import dataclasses
 from collections.abc import Mapping
 
+from classifier.config import problems
+from classifier.config.problems import named
 from classifier.config.schedule import ScheduleOptions
-from slim import _checks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,17 +55,22 @@ def resolve_schedule(
     counted = batch_size * (aggregated if options.decay_per_clone else clones)
     decay_steps = options.decay_steps or int(num_samples * options.num_epochs_per_decay / counted)
     if decay_steps < 1 and options.learning_rate_decay_type not in ("fixed", "piecewise"):
-        raise _checks.UserError(
-            f"num_epochs_per_decay={options.num_epochs_per_decay:g} is less than one step:"
-            f" {num_samples} images are {num_samples / counted:g} steps of {counted} images"
+        raise problems.error(
+            "{} is less than one step: {} images are {:g} steps of {} images",
+            named("num_epochs_per_decay", options.num_epochs_per_decay),
+            num_samples,
+            num_samples / counted,
+            counted,
         )
     epoch = num_samples / counted
     boundaries = options.piecewise_steps or tuple(
         round(epochs * epoch) for epochs in options.piecewise_epochs
     )
     if len(set(boundaries)) < len(boundaries) or 0 in boundaries:
-        raise _checks.UserError(
-            f"piecewise_epochs are less than one step apart: an epoch has {epoch:g} steps"
+        raise problems.error(
+            "{} are less than one step apart: an epoch has {:g} steps",
+            named("piecewise_epochs"),
+            epoch,
         )
     schedule = Schedule(
         kind=options.learning_rate_decay_type,
@@ -85,11 +91,11 @@ def _rates(options: ScheduleOptions) -> tuple[float, ...]:
     if options.learning_rate_decay_type != "piecewise":
         return ()
     changes = len(options.piecewise_epochs or options.piecewise_steps)
-    decayed = (
+    falling = (
         options.learning_rate * options.learning_rate_decay_factor**number
         for number in range(1, changes + 1)
     )
-    return (options.learning_rate, *(options.piecewise_rates or decayed))
+    return (options.learning_rate, *(options.piecewise_rates or falling))
 
 
 def _multipliers(items: tuple[str, ...]) -> dict[str, float]:
@@ -100,17 +106,17 @@ def _multipliers(items: tuple[str, ...]) -> dict[str, float]:
 def _words(options: ScheduleOptions, schedule: Schedule) -> list[str]:
     words = []
     if options.warmup_steps:
-        words.append(f"LR warmup for {options.warmup_steps} steps")
+        words.append(f"LR warm-up for {options.warmup_steps} steps")
     elif options.warmup_epochs:
         words.append(
-            f"LR warmup for {options.warmup_epochs:g} epochs = {schedule.warmup_steps:.10g} steps"
+            f"LR warm-up for {options.warmup_epochs:g} epochs = {schedule.warmup_steps:.10g} steps"
         )
-    is_per_clone = options.decay_per_clone and options.is_in_epochs
-    note = " (epochs of one clone's batches)" if is_per_clone else ""
-    return [*words, _describe_decay(options, schedule) + note]
+    is_counted = options.decay_per_clone and options.is_in_epochs
+    per_clone = " (epochs of one clone's batches)" if is_counted else ""
+    return [*words, _decay_in_words(options, schedule) + per_clone]
 
 
-def _describe_decay(options: ScheduleOptions, schedule: Schedule) -> str:
+def _decay_in_words(options: ScheduleOptions, schedule: Schedule) -> str:
     rate, end = f"LR {schedule.learning_rate:g}", f"{schedule.end_learning_rate:g}"
     span = f"{schedule.decay_steps} steps"
     if options.decay_steps is None:

@@ -4,7 +4,8 @@ import dataclasses
 import math
 from typing import Any
 
-from classifier.config import options
+from classifier.config import options, problems
+from classifier.config.problems import named
 from classifier.config.step import StepOptions
 from classifier.config.training import TrainConfig
 from classifier.model_info import ModelInfo
@@ -94,8 +95,8 @@ def resolve_training(config: TrainConfig, dataset: SplitFacts) -> ResolvedRun:
     model.check_images(name)
     strategy = config.strategy
     clones = strategy.num_clones * strategy.worker_replicas
-    clone_batch_size = config.data.batch_size * config.step.accumulate_steps
-    steps_per_epoch = dataset.num_samples / (clone_batch_size * clones)
+    of_a_clone = config.data.batch_size * config.step.accumulate_steps
+    steps_per_epoch = dataset.num_samples / (of_a_clone * clones)
     quantize_delay = _quantize_delay(config.step, steps_per_epoch)
     info = model.describe(
         name,
@@ -110,32 +111,30 @@ def resolve_training(config: TrainConfig, dataset: SplitFacts) -> ResolvedRun:
     preprocessing_factory.check_switches(info.preprocessing_name, config.augmentation.switches)
     aggregated = strategy.replicas_to_aggregate if strategy.sync_replicas else 1
     schedule = resolve_schedule(
-        config.schedule, dataset.num_samples, clone_batch_size, clones, aggregated
+        config.schedule, dataset.num_samples, of_a_clone, clones, aggregated
     )
-    number_of_steps = _number_of_steps(config, steps_per_epoch)
-    _check_profiled(config.reporting.profile_steps, number_of_steps)
+    end = _end(config, steps_per_epoch)
+    _check_profiled(config.reporting.profile_steps, end)
     return ResolvedRun(
         config=config,
         model=info,
         num_samples=dataset.num_samples,
-        global_batch_size=clone_batch_size * clones,
+        global_batch_size=of_a_clone * clones,
         steps_per_epoch=steps_per_epoch,
-        number_of_steps=number_of_steps,
+        number_of_steps=end,
         schedule=schedule,
         eval_every_steps=config.validation.eval_every_steps
         or _every(config.validation.eval_every_epochs * steps_per_epoch),
         save_every_steps=config.saving.save_interval_steps
         or _every(config.saving.save_interval_epochs * steps_per_epoch),
         quantize_delay=quantize_delay,
-        summary=_summary(config, steps_per_epoch, schedule),
+        summary=_in_words(config, steps_per_epoch, schedule),
     )
 
 
-def _check_profiled(steps: tuple[int, ...] | None, number_of_steps: int | None) -> None:
-    if steps is not None and number_of_steps is not None and steps[1] > number_of_steps:
-        raise _checks.UserError(
-            f"profile_steps={steps[0]},{steps[1]} exceeds the run's {number_of_steps} steps"
-        )
+def _check_profiled(steps: tuple[int, ...] | None, end: int | None) -> None:
+    if steps is not None and end is not None and steps[1] > end:
+        raise problems.error("{} exceeds the run's {} steps", named("profile_steps", steps), end)
 
 
 def _every(steps: float) -> int:
@@ -147,20 +146,20 @@ def _quantize_delay(step: StepOptions, steps_per_epoch: float) -> int:
     return step.quantize_delay if epochs is None else round(epochs * steps_per_epoch)
 
 
-def _number_of_steps(config: TrainConfig, steps_per_epoch: float) -> int | None:
+def _end(config: TrainConfig, steps_per_epoch: float) -> int | None:
     epochs = config.run.max_number_of_epochs
     return config.run.max_number_of_steps if epochs is None else math.ceil(epochs * steps_per_epoch)
 
 
-def _summary(config: TrainConfig, steps_per_epoch: float, schedule: Schedule) -> str:
+def _in_words(config: TrainConfig, steps_per_epoch: float, schedule: Schedule) -> str:
     batch, strategy = config.data.batch_size, config.strategy
     counts = {
         "workers": strategy.worker_replicas,
         "clones": strategy.num_clones,
         "accumulated": config.step.accumulate_steps,
     }
-    factors = [f"{count} {unit}" for unit, count in counts.items() if count > 1]
+    factors = [f"{count} {what}" for what, count in counts.items() if count > 1]
     product = " x ".join([*factors, str(batch)])
     total = batch * math.prod(counts.values())
-    parts = [f"global batch {total} = {product}"] if factors else []
-    return "; ".join([*parts, f"1 epoch = {steps_per_epoch:.10g} steps", schedule.words])
+    words = [f"global batch {total} = {product}"] if factors else []
+    return "; ".join([*words, f"1 epoch = {steps_per_epoch:.10g} steps", schedule.words])

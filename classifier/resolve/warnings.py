@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 
+from classifier.config.problems import Problem, named
 from classifier.model_info import ModelInfo
 from classifier.resolve.training import ResolvedRun
 from nets import published
 
 # The published checkpoints were trained with its labels.
 _PUBLISHED_DATASET = "imagenet"
-# RMSProp with a smaller epsilon and a larger learning rate is likely to diverge.
+# RMSProp is likely to diverge with at most this epsilon and at least this learning rate.
 _SMALL_EPSILON, _LARGE_RATE = 0.1, 0.01
 
 
@@ -28,14 +29,17 @@ def of_training(resolved: ResolvedRun, undescribed: str | None) -> Iterator[str]
     optimizer, rate = config.optimizer, resolved.schedule.learning_rate
     is_small = optimizer.opt_epsilon <= _SMALL_EPSILON
     if optimizer.optimizer == "rmsprop" and is_small and rate >= _LARGE_RATE:
-        yield (
-            f"with opt_epsilon={optimizer.opt_epsilon:g}, rmsprop normalizes each gradient, unlike"
-            f" with 1.0: learning_rate={rate:g} may be far too high, try a tenth"
+        yield Problem(
+            "{} may be far too high for rmsprop with {}, which normalizes each gradient. Try a"
+            " tenth",
+            named("learning_rate", rate),
+            named("opt_epsilon", optimizer.opt_epsilon),
         )
     if config.loss.class_weights == "auto" and config.data.balanced_sampling:
-        yield (
-            "class_weights=auto and balanced_sampling both compensate for rare classes: together"
-            " they overweight them"
+        yield Problem(
+            "{} and {} both compensate for small classes; together they overcompensate",
+            named("class_weights", "auto"),
+            named("balanced_sampling"),
         )
 
 
@@ -52,9 +56,10 @@ def of_checkpoint(
     """
     yield from contradictions(prefix, model, image_size)
     if has_unused_averages:
-        yield (
+        yield Problem(
             "the checkpoint has moving averages of its weights, which are not used. To use them,"
-            " pass --moving_average_decay=0.9999 (any value selects the saved averages)"
+            " pass {} (any value selects the saved averages)",
+            named("moving_average_decay", 0.9999),
         )
 
 

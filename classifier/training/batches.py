@@ -6,11 +6,12 @@ import numpy as np
 import tensorflow as tf
 
 from classifier import inputs
+from classifier.config import problems
 from classifier.config.training import TrainConfig
 from classifier.inputs import preprocessing
 from classifier.resolve import cluster
 from classifier.resolve.training import ResolvedRun
-from slim import _checks, learning
+from slim import learning
 from slim.data.dataset import Dataset
 
 
@@ -118,10 +119,11 @@ class TrainingBatches:
 
 def check_bad_images(config: TrainConfig, workers: cluster.Cluster) -> None:
     """Raises UserError if bad images are skipped but this process does not read all images."""
+    skip = problems.named("on_bad_image", "skip")
     if config.bad_images.is_skipping and config.data.data_service is not None:
-        raise _checks.UserError("on_bad_image=skip is not supported with data_service")
+        raise problems.error("{} cannot be used with {}", skip, problems.named("data_service"))
     if config.bad_images.is_skipping and len(workers.hosts) > 1:
-        raise _checks.UserError("on_bad_image=skip is not supported with several workers")
+        raise problems.error("{} supports a single worker only", skip)
 
 
 def _mixing(config: TrainConfig) -> inputs.Mixing | None:

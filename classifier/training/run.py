@@ -47,8 +47,8 @@ def run(config: TrainConfig) -> ExitCode | None:
     with disk_errors.translated(config.run.train_dir), broken_pipe.ignore(warning):
         resolved = training_run(config)
         workers = cluster.resolve(config.strategy)
-        deployment = deployment_config(config, workers)
         check_bad_images(config, workers)
+        deployment = deployment_config(config, workers)
         if not workers.task:
             ownership.claim_run(config.run.train_dir)
         if not config.run.restart or workers.task:
@@ -156,7 +156,7 @@ def _changes(directory: RunDirectory, resolved: ResolvedRun) -> tuple[resume.Cha
     if old is None or slim.checkpoints.latest(directory.path) is None:
         return ()
     changes = resume.changed_options(old, resolved)
-    resume.check_changes(changes, directory.path)
+    resume.refuse_changes(changes, directory.path)
     return changes
 
 

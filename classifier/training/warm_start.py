@@ -71,7 +71,7 @@ class WarmStart:
     def _class_difference(self) -> str:
         """Returns a clause about the first class that has another name in the checkpoint, or ""."""
         saved = self.checkpoint.info
-        return mismatch.of_other_classes(saved.label_names if saved else (), self.info)
+        return mismatch.class_name_mismatch(saved.label_names if saved else (), self.info)
 
     def _head_lines(
         self, difference: str, other_heads: Sequence[str], restored_heads: Sequence[str]
@@ -116,13 +116,13 @@ class WarmStart:
         if report.missing and not (report.restored or report.mismatched):
             saved = source.variables()
             raise _checks.UserError(
-                mismatch.of_another_network(report, self.info, saved, may_rename=True)
+                mismatch.no_common_variables(report, self.info, saved, may_rename=True)
             )
         if len(report.mismatched) > len(mismatched_heads):
             excluded, saved = self._excluded_scopes(), source.variables()
             raise _checks.UserError(mismatch.for_warm_start(report, self.info, excluded, saved))
         if report.missing and not self.options.ignore_missing_vars:
-            raise _checks.UserError(mismatch.of_missing(report))
+            raise _checks.UserError(mismatch.missing_variables(report))
 
     def _summary(
         self, report: checkpoints.RestoreReport, skipped: Sequence[str], reason: str
@@ -138,8 +138,8 @@ class WarmStart:
             heads = NETWORKS[self.info.model_name].heads
             mismatched = heads_of([each.name for each in report.mismatched], heads)
             lines.append(
-                f"{mismatch.of_heads(report, self.info, mismatched)}: initialized from scratch "
-                f"(--checkpoint_exclude_scopes={AUTO})"
+                f"{mismatch.head_mismatch(report, self.info, mismatched)}: initialized from"
+                f" scratch (--checkpoint_exclude_scopes={AUTO})"
             )
         return lines
 

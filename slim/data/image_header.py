@@ -5,6 +5,7 @@ The check of a JPEG takes about 40 microseconds.
 
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from slim import _image_limits as limits
@@ -27,12 +28,70 @@ _NAMES = ("width", "height", "size", "limit", "")
 _TEXTS_AROUND = [(text.split("{}") + [""] * 4)[:5] for text, _ in _PROBLEMS]
 _SLOTS = [[_NAMES.index(name) for name in (*names, *[""] * 5)[:5]] for _, names in _PROBLEMS]
 _PIXELS, _BYTES, _SCANS, _TEXTS, _BLOCKS, _FRAMES, _XL = range(1, len(_PROBLEMS))
-_PREFIX = 32  # bytes: contains the size in all formats but JPEG and GIF, and a spare byte
-_JPEG_PREFIX, _JPEG_SEGMENTS = 1024, 12
-# Markers of a baseline JPEG up to its first scan: frame, scan, tables, comments, APP.
-_TABLE, _FRAME, _SCAN = 1, 2, 3
-_MARKERS = (0xFFC0, 0xFFC1, 0xFFDA, 0xFFC4, 0xFFDB, 0xFFDD, 0xFFFE, *range(0xFFE0, 0xFFF0))
-_MARKER_CODES = (_FRAME, _FRAME, _SCAN, *[_TABLE] * (len(_MARKERS) - 3))
+_PREFIX = 32  # bytes: one more than have the sides of all formats but JPEG and GIF
+# In so many bytes a JPEG has fewer than MAX_SCANS: one has 10 or more, and tables come first.
+_SCANS_BYTES = 640
+
+
+class _Layout(NamedTuple):
+    """How the bytes of a kind of image begin, when nothing has to be counted in it.
+
+    Attributes:
+      parts: bytes with their places.
+      sides: places of the bytes of width and height.
+      weights: of these bytes.
+      size: the most bytes of such an image.
+    """
+
+    parts: tuple[tuple[int, bytes], ...]
+    sides: tuple[tuple[int, ...], tuple[int, ...]]
+    weights: tuple[int, ...]
+    size: int
+
+
+def _jpeg_layout(segments: str, frame: int, scan: int) -> _Layout:
+    """Returns the layout of a JPEG with one scan, as libjpeg writes it without options.
+
+    Args:
+      segments: marker and length of each segment, in hexadecimal digits.
+      frame: place of the segment with the sides.
+      scan: place of the first scan.
+    """
+    parts, at = [(0, b"\xff\xd8")], 2
+    for segment in map(bytes.fromhex, segments.split()):
+        parts.append((at, segment))
+        at += 2 + int.from_bytes(segment[2:4], "big")
+    components = 3 if scan > 400 else 1
+    parts += [(frame + 9, bytes([components])), (scan + 4, bytes([components]))]
+    sides = (frame + 7, frame + 8) * 2, (frame + 5, frame + 6) * 2
+    return _Layout(tuple(parts), sides, (1 << 8, 1, 0, 0), limits.METADATA_BYTES)
+
+
+_LAYOUT_BYTES = 1024
+_HUFFMAN = "ffc4001f ffc400b5"
+_LAYOUTS = (
+    _Layout(
+        ((0, b"\x89PNG"),),
+        ((16, 17, 18, 19), (20, 21, 22, 23)),
+        (1 << 24, 1 << 16, 1 << 8, 1),
+        limits.TEXTS_FROM_BYTES,
+    ),
+    _jpeg_layout(f"ffe00010 ffdb0043 ffdb0043 ffc00011 {_HUFFMAN} {_HUFFMAN} ffda000c", 158, 609),
+    _jpeg_layout(f"ffe00010 ffdb0043 ffc0000b {_HUFFMAN} ffda0008", 89, 318),
+)
+_FILLED = [
+    [(at + n, byte) for at, part in layout.parts for n, byte in enumerate(part)]
+    for layout in _LAYOUTS
+]
+_LONGEST = max(map(len, _FILLED))
+# As tables with a row for each layout; shorter ones repeat their last place.
+_LAYOUT_PLACES = [[place for place, _ in (row + row[-1:] * _LONGEST)[:_LONGEST]] for row in _FILLED]
+_LAYOUT_VALUES = np.array(
+    [[value for _, value in (row + row[-1:] * _LONGEST)[:_LONGEST]] for row in _FILLED], np.uint8
+)
+_LAYOUT_SIDES = [layout.sides for layout in _LAYOUTS]
+_LAYOUT_WEIGHTS = [[layout.weights] for layout in _LAYOUTS]
+_LAYOUT_SIZES = [layout.size for layout in _LAYOUTS]
 
 
 class _Kind(NamedTuple):
@@ -97,11 +156,27 @@ def bounded(contents: tf.Tensor, max_pixels: int = limits.MAX_PIXELS) -> tf.Tens
     Raises:
       InvalidArgumentError: at run time, if the image exceeds a limit; see `find_problem`.
     """
-    check = _stop_or_keep if in_plain_graph() else _stop_or_keep_apart
+    if in_plain_graph():
+        return _stop_or_keep(contents, max_pixels)
+
+    def keep() -> tf.Tensor:
+        return tf.identity(contents)
+
+    def check() -> tf.Tensor:
+        # The many operations are in a function of their own, since in a branch they would take time
+        # even when it is not chosen; a dataset's is not inlined.
+        one = tf.data.Dataset.from_tensors(contents)
+        checked = one.map(lambda each: _traced_check(each, max_pixels)).get_single_element()
+        return tf.ensure_shape(checked, [])
+
     return tf.cond(
         _is_plain(contents, max_pixels),
-        lambda: tf.identity(contents),
-        lambda: check(contents, max_pixels),
+        keep,
+        lambda: tf.cond(
+            tf.io.is_jpeg(contents),
+            lambda: tf.cond(_has_few_scans(contents, max_pixels), keep, check),
+            check,
+        ),
     )
 
 
@@ -131,11 +206,8 @@ def _stop_or_keep(contents: tf.Tensor, max_pixels: int) -> tf.Tensor:
     return tf.cond(header.problem > 0, stop, lambda: tf.identity(header.contents))
 
 
-# Traced once for all pipelines, and not inlined: as part of the caller, its hundreds of operations
-# would take time even in the branch that is not chosen.
-_stop_or_keep_apart = tf.function(
-    _stop_or_keep, autograph=False, experimental_attributes={"_noinline": True}
-)
+# Traced once, for pipelines are built several times.
+_traced_check = tf.function(_stop_or_keep, autograph=False)
 
 
 def _text(header: _Header) -> tf.Tensor:
@@ -213,58 +285,23 @@ def _read_jpeg(contents: tf.Tensor, size: tf.Tensor, max_pixels: int) -> _Header
 
 
 def _is_plain(contents: tf.Tensor, max_pixels: int) -> tf.Tensor:
-    """Returns whether the first bytes alone show that an image is within all limits: a JPEG with
-    one scan, or a small PNG."""
-    size = tf.strings.length(contents)
-    start = tf.io.decode_raw(tf.strings.substr(contents, 0, _JPEG_PREFIX), tf.uint8)
-    start = tf.cast(tf.pad(start, [[0, 32]]), tf.int32)
-    is_png = tf.reduce_all(tf.equal(start[:4], tuple(b"\x89PNG")))
-    png_sides = tf.tensordot(tf.reshape(start[16:24], [2, 4]), [1 << 24, 1 << 16, 1 << 8, 1], 1)
-    is_plain_jpeg, jpeg_sides = _one_scan(start)
-    sides = tf.cast(tf.where(is_png, png_sides, jpeg_sides), tf.float64)
-    max_size = tf.where(is_png, limits.TEXTS_FROM_BYTES, limits.METADATA_BYTES)
-    return (
-        (is_png | is_plain_jpeg)
-        & tf.reduce_all(sides >= 0)
-        & (tf.reduce_prod(sides) <= max_pixels)
-        & (size <= max_size)
-    )
+    """Says whether an image is within all limits and of one of `_LAYOUTS`, which most are: sixteen
+    small operations tell."""
+    start = tf.io.decode_raw(contents, tf.uint8, fixed_length=_LAYOUT_BYTES)
+    is_layout = tf.reduce_all(tf.equal(tf.gather(start, _LAYOUT_PLACES), _LAYOUT_VALUES), axis=1)
+    sides = tf.cast(tf.gather(start, _LAYOUT_SIDES), tf.float64) * _LAYOUT_WEIGHTS
+    pixels = tf.reduce_prod(tf.reduce_sum(sides, axis=2), axis=1)
+    is_small = tf.strings.length(contents) <= _LAYOUT_SIZES
+    return tf.reduce_any(is_layout & is_small & (pixels <= max_pixels))
 
 
-def _one_scan(start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns whether a JPEG has a single scan, and its sides.
-
-    That is, whether the frame is not progressive and the first scan has all of its components.
-    False if the first bytes do not show it.
-
-    Args:
-      start: the first bytes, int32, and 32 zeros.
-    """
-    count = tf.size(start) - 16
-    # For each byte, if a segment starts there: start of the next segment.
-    following = tf.range(count) + start[2:-14] * 256 + start[3:-13] + 2
-    following = tf.minimum(following, count - 1)
-    at, offsets = tf.constant(2), []
-    for _ in range(_JPEG_SEGMENTS):
-        offsets.append(at)
-        at = tf.gather(following, at)
-    offsets = tf.stack(offsets)
-    segments = tf.gather(start, offsets[:, tf.newaxis] + tf.range(10))  # [segment, its first bytes]
-    markers = segments[:, 0] * 256 + segments[:, 1]
-    codes = tf.reduce_sum(
-        tf.cast(tf.equal(markers[:, tf.newaxis], _MARKERS), tf.int32) * _MARKER_CODES, axis=1
-    )
-    scan, frame = tf.argmax(tf.equal(codes, _SCAN)), tf.argmax(tf.equal(codes, _FRAME))
-    frame_bytes = segments[frame]
-    is_plain = (
-        tf.equal(codes[scan], _SCAN)
-        & tf.equal(codes[frame], _FRAME)
-        & tf.reduce_all(codes[:scan] > 0)
-        & (frame < scan)
-        & tf.equal(frame_bytes[9], segments[scan, 4])
-        & tf.reduce_all(tf.equal(start[:2], (0xFF, 0xD8)))
-    )
-    return is_plain, frame_bytes[5:9:2] * 256 + frame_bytes[6:10:2]
+def _has_few_scans(contents: tf.Tensor, max_pixels: int) -> tf.Tensor:
+    """Says whether a JPEG is within all limits and has no scan but those at its start."""
+    height, width, _ = tf.unstack(tf.cast(tf.image.extract_jpeg_shape(contents), tf.int64))
+    data = tf.io.decode_raw(contents, tf.uint8)[_SCANS_BYTES:]
+    later = tf.reduce_any(tf.equal(data[:-1], 0xFF) & tf.equal(data[1:], 0xDA))
+    most = limits.MIN_SCANS * max_pixels // limits.MAX_SCANS  # pixels with MAX_SCANS
+    return ~later & (width * height <= most) & (tf.size(data) < limits.METADATA_BYTES)
 
 
 def _count(contents: tf.Tensor, part: bytes, enough: int) -> tf.Tensor:

@@ -117,8 +117,8 @@ def collections_of(variables_collections: Collections, leaf: str) -> Iterable[st
 
 
 @dataclasses.dataclass(frozen=True)
-class Block:
-    """The arguments shared by all layers with weights, in their order; see `slim.convolution`."""
+class Layer:
+    """A layer with weights: the arguments common to all of them, as in `slim.convolution`."""
 
     activation_fn: Activation
     normalizer_fn: Callable[..., tf.Tensor] | None

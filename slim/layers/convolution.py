@@ -75,20 +75,20 @@ def convolution(
         raise ValueError(f"stride={stride} and rate={rate}: at most one may be above 1")
     first = common.channels_first(data_format, dims + 2)
     channels = common.static_channels(inputs, 1 if first else -1)
-    block = common.Block(
+    layer = common.Layer(
         activation_fn, normalizer_fn, normalizer_params, weights_initializer, weights_regularizer,
         biases_initializer, biases_regularizer, reuse, variables_collections, outputs_collections,
         trainable, scope,
     )  # fmt: skip
-    with block.open("Conv"):
-        weights = block.weights([*kernel, channels, num_outputs], inputs.dtype)
+    with layer.open("Conv"):
+        weights = layer.weights([*kernel, channels, num_outputs], inputs.dtype)
 
         def convolve(x: tf.Tensor, layout: str) -> tf.Tensor:
             return tf.nn.convolution(
                 x, weights, strides, padding, layout, rates, name=_OP_NAMES[dims + 2]
             )
 
-        return block.finish(
+        return layer.finish(
             common.in_supported_format(convolve, inputs, data_format), num_outputs, data_format
         )
 

@@ -49,18 +49,18 @@ def fully_connected(
     inputs = tf.convert_to_tensor(inputs)
     common.known_rank(inputs, 2)
     channels = common.static_channels(inputs, -1)
-    block = common.Block(
+    layer = common.Layer(
         activation_fn, normalizer_fn, normalizer_params, weights_initializer, weights_regularizer,
         biases_initializer, biases_regularizer, reuse, variables_collections, outputs_collections,
         trainable, scope,
     )  # fmt: skip
-    with block.open("fully_connected"):
-        weights = block.weights([channels, num_outputs], inputs.dtype)
+    with layer.open("fully_connected"):
+        weights = layer.weights([channels, num_outputs], inputs.dtype)
         if inputs.shape.rank == 2:
             outputs = tf.matmul(inputs, weights, name="MatMul")
         else:
             outputs = tf.tensordot(inputs, weights, 1, name="Tensordot")
-        return block.finish(outputs, num_outputs)
+        return layer.finish(outputs, num_outputs)
 
 
 relu = functools.partial(fully_connected, activation_fn=tf.nn.relu)

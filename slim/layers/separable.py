@@ -67,18 +67,18 @@ def separable_convolution2d(
     first = common.channels_first(data_format, 4)
     channels = common.static_channels(inputs, 1 if first else -1)
 
-    block = common.Block(
+    layer = common.Layer(
         activation_fn, normalizer_fn, normalizer_params, weights_initializer, weights_regularizer,
         biases_initializer, biases_regularizer, reuse, variables_collections, outputs_collections,
         trainable, scope,
     )  # fmt: skip
-    with block.open("SeparableConv2d"):
+    with layer.open("SeparableConv2d"):
         depth = channels * depth_multiplier
-        depthwise = block.weights(
+        depthwise = layer.weights(
             [*kernel, channels, depth_multiplier], inputs.dtype, "depthwise_weights", axes=(-2, -1)
         )
         if num_outputs is not None:
-            pointwise = block.weights(
+            pointwise = layer.weights(
                 [1, 1, depth, num_outputs], inputs.dtype, "pointwise_weights", pointwise_initializer
             )
 
@@ -88,7 +88,7 @@ def separable_convolution2d(
                 return tf.nn.depthwise_conv2d(x, depthwise, steps, padding, layout, rates)
             return tf.nn.separable_conv2d(x, depthwise, pointwise, steps, padding, layout, rates)
 
-        return block.finish(
+        return layer.finish(
             common.in_supported_format(convolve, inputs, data_format),
             depth if num_outputs is None else num_outputs,
             data_format,
@@ -135,13 +135,13 @@ def convolution2d_in_plane(
         common.as_tuple(stride, 2, "stride"),
     )
     channels = common.static_channels(inputs, -1)
-    block = common.Block(
+    layer = common.Layer(
         activation_fn, normalizer_fn, normalizer_params, weights_initializer, weights_regularizer,
         biases_initializer, biases_regularizer, reuse, variables_collections, outputs_collections,
         trainable, scope,
     )  # fmt: skip
-    with block.open("ConvInPlane"):
-        weights = block.weights([*kernel, 1, 1], inputs.dtype)
+    with layer.open("ConvInPlane"):
+        weights = layer.weights([*kernel, 1, 1], inputs.dtype)
         # Each channel as a separate image: unlike a depthwise kernel, this supports any stride.
         images = tf.transpose(inputs, [0, 3, 1, 2])
         shape = tf.shape(images)
@@ -151,7 +151,7 @@ def convolution2d_in_plane(
         outputs = tf.reshape(images, tf.concat([shape[:2], size], axis=0))
         outputs = tf.transpose(outputs, [0, 2, 3, 1])
         outputs.set_shape([inputs.shape[0], None, None, channels])
-        return block.finish(outputs, channels)
+        return layer.finish(outputs, channels)
 
 
 separable_conv2d = separable_convolution2d

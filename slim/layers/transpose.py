@@ -17,7 +17,7 @@ def _transposed(
     stride: int | Sequence[int],
     padding: str,
     data_format: str | None,
-    block: common.Block,
+    layer: common.Layer,
 ) -> tf.Tensor:
     inputs = tf.convert_to_tensor(inputs)
     common.check_rank(inputs, dims + 2)
@@ -26,8 +26,8 @@ def _transposed(
     channels = common.static_channels(
         inputs, 1 if common.channels_first(data_format, dims + 2) else -1
     )
-    with block.open(f"Conv{dims}d_transpose"):
-        weights = block.weights([*kernel, num_outputs, channels], inputs.dtype, axes=(-2,))
+    with layer.open(f"Conv{dims}d_transpose"):
+        weights = layer.weights([*kernel, num_outputs, channels], inputs.dtype, axes=(-2,))
 
         def convolve(x: tf.Tensor, layout: str) -> tf.Tensor:
             start = 2 if layout.startswith("NC") else 1
@@ -45,7 +45,7 @@ def _transposed(
                 x, weights, tf.stack(shape), strides, padding, layout, name=name
             )
 
-        return block.finish(
+        return layer.finish(
             common.in_supported_format(convolve, inputs, data_format), num_outputs, data_format
         )
 
@@ -85,12 +85,12 @@ def convolution2d_transpose(
     Raises:
       ValueError: for a wrong rank or data format.
     """
-    block = common.Block(
+    layer = common.Layer(
         activation_fn, normalizer_fn, normalizer_params, weights_initializer, weights_regularizer,
         biases_initializer, biases_regularizer, reuse, variables_collections, outputs_collections,
         trainable, scope,
     )  # fmt: skip
-    return _transposed(inputs, num_outputs, kernel_size, 2, stride, padding, data_format, block)
+    return _transposed(inputs, num_outputs, kernel_size, 2, stride, padding, data_format, layer)
 
 
 @add_arg_scope
@@ -119,12 +119,12 @@ def convolution3d_transpose(
     Raises:
       ValueError: for a wrong rank or data format.
     """
-    block = common.Block(
+    layer = common.Layer(
         activation_fn, normalizer_fn, normalizer_params, weights_initializer, weights_regularizer,
         biases_initializer, biases_regularizer, reuse, variables_collections, outputs_collections,
         trainable, scope,
     )  # fmt: skip
-    return _transposed(inputs, num_outputs, kernel_size, 3, stride, padding, data_format, block)
+    return _transposed(inputs, num_outputs, kernel_size, 3, stride, padding, data_format, layer)
 
 
 conv2d_transpose = convolution2d_transpose

@@ -54,12 +54,12 @@ def evaluate(capsys, digits):
     from classifier.inference import evaluate
 
     def run(checkpoint_path, **more):
-        given = {
+        values = {
             "checkpoint_path": checkpoint_path,
             "dataset_dir": digits,
             "dataset_split_name": "validation",
         } | more
-        argv = ["eval", *(f"--{name}={value}" for name, value in given.items())]
+        argv = ["eval", *(f"--{name}={value}" for name, value in values.items())]
         return Answer(flags.main(EvalConfig, evaluate.run, "", argv), capsys.readouterr())
 
     return run
@@ -71,7 +71,7 @@ def train(capsys, digits):
     from classifier.training import run as training
 
     def run(train_dir, **more):
-        given = {
+        values = {
             "train_dir": train_dir,
             "dataset_name": "digits",
             "dataset_dir": digits,
@@ -81,7 +81,7 @@ def train(capsys, digits):
             "optimizer": "momentum",
             "save_summaries_secs": 0,
         } | more
-        argv = ["train", *(f"--{name}={value}" for name, value in given.items())]
+        argv = ["train", *(f"--{name}={value}" for name, value in values.items())]
         return Answer(flags.main(TrainConfig, training.run, "", argv), capsys.readouterr())
 
     return run

@@ -9,8 +9,8 @@ from classifier.config.formats import FORMATS
 
 def config(run, folder, **values):
     """Returns the options of an export from `run` to `folder`."""
-    given = {"checkpoint_path": str(run), "output_dir": str(folder)}
-    return options.build(ExportConfig, **given | values)
+    flags = {"checkpoint_path": str(run), "output_dir": str(folder)}
+    return options.build(ExportConfig, **flags | values)
 
 
 def needs(name):

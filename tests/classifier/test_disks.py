@@ -4,8 +4,11 @@ import os
 import shutil
 import subprocess
 
+import numpy as np
 import pytest
 
+from classifier import ownership
+from classifier.checkpoints import keras_weights
 from classifier.cli import flags
 from classifier.config.checkpoints import ConvertConfig
 from classifier.config.conversion import DataConfig
@@ -81,6 +84,7 @@ def test_export_to_a_full_disk_leaves_what_was_there(small_disk, lenet_run, caps
     if format == "onnx":
         pytest.importorskip("onnx")
     disk = small_disk()
+    ownership.claim_export(str(disk))
     (disk / "lenet.keras").write_text("of before")
     before = files(disk)
     code, _, err = script(
@@ -128,14 +132,15 @@ def test_export_without_inodes_leaves_a_complete_version_or_none(
 
 def test_evaluation_prints_its_result_before_a_full_disk(small_disk, evaluate, lenet_run):
     disk = small_disk()
-    (disk / "e.json").write_text("of before")
+    assert evaluate(lenet_run, eval_json=disk / "e.json", max_num_batches=1).code == 0
+    before = (disk / "e.json").read_text()
     fill(disk)
     done = evaluate(lenet_run, eval_json=disk / "e.json", max_num_batches=1)
     (line,) = done.err
     assert done.code == 1
     assert any("accuracy" in each for each in done.out)
     assert line.startswith(f"eval: could not write {disk}/e.json: No space left on device. Free ")
-    assert (disk / "e.json").read_text() == "of before"
+    assert (disk / "e.json").read_text() == before
 
 
 def test_evaluation_of_events_on_a_full_disk_fails_in_a_line(small_disk, evaluate, lenet_run):
@@ -153,7 +158,7 @@ def test_evaluation_of_a_read_only_run_gives_the_accuracy(read_only_run, evaluat
     done = evaluate(read_only_run, max_num_batches=1)
     assert (done.code, done.err) == (0, [])
     assert any("accuracy" in line for line in done.out)
-    (warning,) = [line for line in done.out if line.startswith("warning: no events were written")]
+    (warning,) = [line for line in done.out if line.startswith("warning: no events written")]
     assert f"{read_only_run}/eval is read-only; see --eval_dir" in warning
 
 
@@ -245,7 +250,8 @@ def test_convert_to_a_full_disk_leaves_what_was_there(small_disk, lenet_run, cap
     from classifier.checkpoints import commands
 
     disk = small_disk()
-    (disk / "a.weights.h5").write_text("of before")
+    keras_weights.save(disk / "a.weights.h5", {"a/weights": np.ones([2], np.float32)})
+    before = (disk / "a.weights.h5").read_bytes()
     code, _, err = script(
         ConvertConfig,
         commands.convert,
@@ -258,7 +264,7 @@ def test_convert_to_a_full_disk_leaves_what_was_there(small_disk, lenet_run, cap
     assert code == 1
     assert "No space left on device" in line
     assert files(disk) == {"a.weights.h5"}
-    assert (disk / "a.weights.h5").read_text() == "of before"
+    assert (disk / "a.weights.h5").read_bytes() == before
 
 
 class Remover(learning.Hook):

@@ -51,8 +51,8 @@ def test_max_pixels_acts_in_eval(evaluate, lenet_run):
 
 
 def predict(run, folder, **values):
-    given = {"checkpoint_path": str(run), "images": str(folder)}
-    return predicting.run(options.build(PredictConfig, **given, **values))
+    flags = {"checkpoint_path": str(run), "images": str(folder)}
+    return predicting.run(options.build(PredictConfig, **flags, **values))
 
 
 def test_max_pixels_acts_in_predict(lenet, tmp_path):
@@ -71,21 +71,21 @@ def test_max_pixels_acts_in_export(exported, lenet, tmp_path):
     export_to(tmp_path, lenet, "frozen_pb", input_type="encoded_image", max_pixels=1500)
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         tf.graph_util.import_graph_def(read(tmp_path / "lenet.pb"), name="")
-        found = session.run("Predictions/Reshape_1:0", {"input:0": [GOOD]})
-        assert found.shape == (1, 10)
+        actual = session.run("Predictions/Reshape_1:0", {"input:0": [GOOD]})
+        assert actual.shape == (1, 10)
         with pytest.raises(tf.errors.InvalidArgumentError, match="image 1 has 40 x 40 pixels"):
             session.run("Predictions/Reshape_1:0", {"input:0": [GOOD, large]})
 
 
 def test_an_export_needs_room_for_the_images_that_check_it(lenet, tmp_path):
-    with pytest.raises(_checks.UserError, match="max_pixels=100 is too small: the export is check"):
+    with pytest.raises(_checks.UserError, match="max_pixels=100 is too small: the export is verif"):
         export_to(tmp_path, lenet, "saved_model", max_pixels=100)
 
 
 def test_predict_names_each_bomb_and_answers_the_others(lenet, tmp_path, capsys):
     for name, content in (BOMBS | {"a.png": GOOD, "z.png": GOOD}).items():
         (tmp_path / name).write_bytes(content)
-    with pytest.raises(_checks.RunError, match=f"{len(BOMBS)} of {len(BOMBS) + 2} pictures cannot"):
+    with pytest.raises(_checks.RunError, match=f"{len(BOMBS)} of {len(BOMBS) + 2} images cannot"):
         predict(lenet, tmp_path, batch_size=5)
     assert capsys.readouterr().out.count("digit 0") == 2
     checkpoint = sources.open_checkpoint(str(lenet))
@@ -107,16 +107,16 @@ def test_a_file_that_cannot_be_opened_is_a_bad_one(lenet, tmp_path):
 def test_verify_lists_each_bomb(tmp_path):
     names = sorted(BOMBS)
     records = [tfrecords.ImageRecord(BOMBS[name], "x", 0, 0, 0, name) for name in names]
-    made = {"dataset_dir": str(tmp_path), "dataset_name": "folder", "split_name": "train"}
-    split = tfrecords.write_split(records, **made, num_classes=1, num_shards=1)
+    split_options = {"dataset_dir": str(tmp_path), "dataset_name": "folder", "split_name": "train"}
+    split = tfrecords.write_split(records, **split_options, num_classes=1, num_shards=1)
     info = dataset_info.DatasetInfo("folder", ("a",), 3, {"train": split})
     dataset_info.write(info, str(tmp_path))
     lines = []
     with pytest.raises(_checks.RunError, match=rf"has {len(names)} problem\(s\)"):
         verify.run(str(tmp_path), lines.append)
     shard = split.shards[0].file
-    told = [line.strip() for line in lines[-len(names) :]]
-    assert told == [f"{shard} record {n}: the image {REASONS[x]}" for n, x in enumerate(names)]
+    expected = [line.strip() for line in lines[-len(names) :]]
+    assert expected == [f"{shard} record {n}: the image {REASONS[x]}" for n, x in enumerate(names)]
 
 
 def test_every_signature_answers_an_empty_batch(exported):
@@ -124,8 +124,8 @@ def test_every_signature_answers_an_empty_batch(exported):
     for name, signature in exported.signatures.items():
         ((argument, spec),) = signature.structured_input_signature[1].items()
         empty = tf.zeros([0, *spec.shape[1:]], spec.dtype)
-        found = {key: tuple(value.shape) for key, value in signature(**{argument: empty}).items()}
-        assert found == {key: shapes[key] for key in found}, name
+        actual = {key: tuple(value.shape) for key, value in signature(**{argument: empty}).items()}
+        assert actual == {key: shapes[key] for key in actual}, name
 
 
 def test_a_batch_is_refused_with_the_index_and_reason_of_each_bad_image(exported):

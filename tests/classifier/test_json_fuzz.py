@@ -92,7 +92,7 @@ class Readers:
         new = types.SimpleNamespace(to_dict=lambda: values)
         changes = resume.changed_options(old, new)
         assert all(str(change).isprintable() and len(str(change)) < 400 for change in changes)
-        model_card._trained(RunDirectory(str(self.folder)))
+        model_card._run_options(RunDirectory(str(self.folder)))
         return None
 
     def dataset_info(self, content):
@@ -102,9 +102,9 @@ class Readers:
             return path.read_bytes()
         path.write_bytes(content)
         assert dataset_info.read_complete(str(path.parent)) is None or content
-        found = dataset_factory.get_facts("digits", "train", str(path.parent))
-        assert found.num_samples == 1437
-        assert found.num_classes == len(found.labels_to_names)
+        actual = dataset_factory.get_facts("digits", "train", str(path.parent))
+        assert actual.num_samples == 1437
+        assert actual.num_classes == len(actual.labels_to_names)
         return None
 
     def best(self, content):
@@ -186,18 +186,19 @@ class Readers:
             return text_of(HOLDER)
         (self.folder / "train.lock").write_bytes(content)
         with open(self.folder / "train.lock", encoding="utf-8", errors="replace") as file:
-            told = run_lock._holder(file)
-        assert told.isprintable()
-        assert len(told) < 5000
+            holder = run_lock._holder(file)
+        assert holder.isprintable()
+        assert len(holder) < 5000
         return None
 
     def eval_json(self, content):
         if content is None:
             return text_of(EVALUATION)
         (self.folder / "eval.json").write_bytes(content)
-        given = types.SimpleNamespace(eval_json=str(self.folder / "eval.json"))
-        found = model_card.measured(given, "run/model.ckpt-7", 7)
-        assert all(isinstance(value, (int, float)) for value in found.metrics.values())
+        run = RunDirectory(str(self.folder))
+        path = str(self.folder / "eval.json")
+        evaluation = model_card.find_evaluation(path, run, "run/model.ckpt-7", 7)
+        assert all(isinstance(value, (int, float)) for value in evaluation.metrics.values())
         return None
 
     def class_weights(self, content):
@@ -226,8 +227,8 @@ class Readers:
             )
             return (self.folder / "run" / "checkpoint").read_bytes()
         (self.folder / "run" / "checkpoint").write_bytes(content)
-        found = _listing.list_checkpoints(str(self.folder / "run"))
-        assert set(found.names) == {"model.ckpt-3", "model.ckpt-7"}
+        actual = _listing.list_checkpoints(str(self.folder / "run"))
+        assert set(actual.names) == {"model.ckpt-3", "model.ckpt-7"}
         return None
 
 
@@ -303,10 +304,10 @@ def finished_run(tmp_path_factory, digits):
 
 
 def _train_argv(folder, digits, steps):
-    given = {"train_dir": folder, "dataset_name": "digits", "dataset_dir": digits, "batch_size": 8,
+    config = {"train_dir": folder, "dataset_name": "digits", "dataset_dir": digits, "batch_size": 8,
              "model_name": "lenet", "max_number_of_steps": steps, "optimizer": "momentum",
              "save_summaries_secs": 0, "eval_every_steps": 1, "log_every_n_steps": 1}  # fmt: skip
-    return ["train", *(f"--{name}={value}" for name, value in given.items())]
+    return ["train", *(f"--{name}={value}" for name, value in config.items())]
 
 
 @pytest.mark.slow

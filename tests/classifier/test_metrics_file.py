@@ -68,8 +68,8 @@ def test_a_damaged_middle_is_dropped_once_and_kept_under_another_name(path, caps
     metrics = MetricsFile(str(path))
     assert [line["step"] for line in metrics.read()] == [2, 4, 4, 6]
     metrics.rewind(6)
-    told = f"warning: {path}: dropped 1 damaged line(s); the file as it was: {path}.damaged\n"
-    assert capsys.readouterr().out == told
+    expected = f"warning: {path}: removed 1 damaged line(s); backup: {path}.damaged\n"
+    assert capsys.readouterr().out == expected
     assert path.read_text() == "".join(TEXT)
     assert (path.parent / "metrics.jsonl.damaged").read_text() == damaged
     metrics.rewind(6)
@@ -80,7 +80,7 @@ def test_a_truncated_tail_is_dropped(path, capsys):
     path.write_text("".join(TEXT)[:-5])
     metrics = MetricsFile(str(path))
     metrics.rewind(6)
-    assert "dropped 1 damaged line(s)\n" in capsys.readouterr().out
+    assert "removed 1 damaged line(s)\n" in capsys.readouterr().out
     assert steps(path) == [2, 4, 4]
     metrics.append({"step": 6})
     assert steps(path) == [2, 4, 4, 6]

@@ -13,8 +13,9 @@ dataset = inputs.open_dataset("digits", "train", sys.argv[1], 1 << 20)
 for size, balanced in ((28, False), (28, True), (72, False)):
     preprocess = preprocessing_factory.get_preprocessing("lenet", is_training=True)
     shape = dict(image_size=(size, size), batch_size=32)
+    index = inputs.index_records(dataset) if balanced else None
     batches = inputs.training_dataset(
-        dataset, preprocessing_fn=preprocess, seed=0, balanced=balanced, **shape
+        dataset, preprocessing_fn=preprocess, seed=0, balanced=index, **shape
     )
     assert sum(1 for _ in batches.take(50)) == 50  # more than an epoch
     evaluated = inputs.evaluation_dataset(dataset, preprocessing_fn=preprocess, **shape)

@@ -235,7 +235,7 @@ def graph_def():
     return graph.as_graph_def()
 
 
-@pytest.mark.parametrize("name", ["eval_json", "output_csv", "output_file", "output"])
+@pytest.mark.parametrize("name", ["eval_json", "output_csv", "output_file"])
 @pytest.mark.parametrize(
     "content", [b"mine", b"{}", b'{"accuracy": 1}', b"file,mine", b"\x89HDF\r\n\x1a\nmine", b"\xff"]
 )
@@ -270,7 +270,7 @@ def test_an_evaluation_refuses_before_it_begins(evaluate, run, tmp_path):
         with unchanged(tmp_path):
             done = evaluate(run, eval_json=path)
         assert (done.code, done.out) == (2, [])
-        assert done.err[0].endswith("exists and is not an evaluation's result. Use another file"
+        assert done.err[0].endswith("exists and is not an evaluation result. Use another file"
                                     " name, or move it away")  # fmt: skip
     assert evaluate(run, eval_json=tmp_path / "new.json", max_num_batches=1).code == 0
     assert evaluate(run, eval_json=tmp_path / "new.json", max_num_batches=1).code == 0
@@ -368,10 +368,10 @@ def test_a_checkpoint_is_not_converted_onto_itself_or_another(run, tmp_path):
             ):
                 convert(prefix, output)
     checkpoints.save(tmp_path / "mine.ckpt", {"w": np.zeros(1)})
-    with unchanged(tmp_path), pytest.raises(_checks.UserError, match="is a checkpoint already"):
+    with unchanged(tmp_path), pytest.raises(_checks.UserError, match="is an existing checkpoint"):
         convert(prefix, tmp_path / "mine.ckpt")
     (tmp_path / "a.weights.h5").write_text("mine")
-    with unchanged(tmp_path), pytest.raises(_checks.UserError, match="not a file of Keras weights"):
+    with unchanged(tmp_path), pytest.raises(_checks.UserError, match="not a Keras weights file"):
         convert(prefix, tmp_path / "a.weights.h5")
     convert(prefix, tmp_path / "b.weights.h5")
     convert(prefix, tmp_path / "b.weights.h5")

@@ -88,6 +88,6 @@ def identities(records):
 
 
 def run(dataset, kind, **kwargs):
-    made = training(dataset, **kwargs) if kind == "training" else evaluation(dataset, **kwargs)
+    built = training(dataset, **kwargs) if kind == "training" else evaluation(dataset, **kwargs)
     with inputs.translate_errors(dataset):
-        first(made, 10)
+        first(built, 10)

@@ -255,7 +255,9 @@ def test_flowers_archive_with_too_few_images_is_rejected(server, monkeypatch, tm
         flowers,
         sample_files.tar_bytes({"flower_photos/daisy/1.jpg": sample_files.jpeg()}),
     )
-    with pytest.raises(_checks.RunError, match="in flower_photos/<class>/; more than 350 are"):
+    with pytest.raises(
+        _checks.RunError, match="has 1 images in flower_photos/<class>/; more than 350"
+    ):
         flowers.convert(str(tmp_path))
 
 

@@ -56,8 +56,8 @@ def wait(process: int, seconds: float) -> int | None:
     """Returns the exit code of a child, or None if it has not ended within so many seconds."""
     end = time.monotonic() + seconds
     while True:
-        found, status = os.waitpid(process, os.WNOHANG)
-        if found:
+        ended, status = os.waitpid(process, os.WNOHANG)
+        if ended:
             return os.waitstatus_to_exitcode(status)
         if time.monotonic() > end:
             return None

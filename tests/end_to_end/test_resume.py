@@ -1,6 +1,5 @@
-"""A run that is killed or stopped, and resumed by the same command, ends where it would have."""
+"""A run that is killed or stopped, and resumed by the same command, ends as an undisturbed one."""
 
-import pathlib
 import random
 import shutil
 import signal
@@ -9,113 +8,97 @@ import time
 import commands
 import pytest
 
-STEPS = 60
-RUN = {"save_interval_steps": 5, "moving_average_decay": 0.9, "log_every_n_steps": 5}
+
+def flags(train_dir, digits):
+    return commands.train_flags(train_dir, digits, commands.STEPS, **commands.RUN)
 
 
-def final_bytes(train_dir: pathlib.Path) -> list[bytes]:
-    """Returns the files of the last checkpoint."""
-    files = sorted(train_dir.glob(f"model.ckpt-{STEPS}.*"))
+def final_bytes(train_dir):
+    """Returns the contents of the last checkpoint's files."""
+    files = sorted(train_dir.glob(f"model.ckpt-{commands.STEPS}.*"))
     assert len(files) == 2
     return [file.read_bytes() for file in files]
 
 
-def checkpoints(train_dir: pathlib.Path) -> set[str]:
-    return {path.stem for path in train_dir.glob("model.ckpt-*.index")}
-
-
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory, digits):
-    """The last checkpoint of a run that nobody disturbed, and the seconds that it took."""
-    train_dir = tmp_path_factory.mktemp("undisturbed") / "run"
-    begun = time.monotonic()
-    commands.run("train_image_classifier", *commands.train_flags(train_dir, digits, STEPS, **RUN))
-    return final_bytes(train_dir), time.monotonic() - begun
+def seconds(tmp_path_factory, digits):
+    """The seconds that an undisturbed run takes in a process of its own."""
+    start = time.monotonic()
+    run = tmp_path_factory.mktemp("undisturbed") / "run"
+    commands.run_process("train_image_classifier", *flags(run, digits))
+    return time.monotonic() - start
 
 
-def wait_for_checkpoint(process, train_dir, seen, limit=120):
-    """Waits until the run has written another checkpoint, or is over."""
-    end = time.monotonic() + limit
-    while time.monotonic() < end and process.poll() is None and not checkpoints(train_dir) - seen:
+def start_and_wait_for_checkpoint(train_dir, digits):
+    """Starts the run and returns its process when it has written another checkpoint or ended."""
+    before = commands.checkpoint_steps(train_dir)
+    process = commands.start("train_image_classifier", *flags(train_dir, digits))
+    end = time.monotonic() + 900  # on a busy machine
+    while process.poll() is None and commands.checkpoint_steps(train_dir) <= before:
+        if time.monotonic() > end:
+            process.kill()
+            pytest.fail("no checkpoint")
         time.sleep(0.01)
+    return process
 
 
-def kill_after_next_checkpoint(train_dir, digits, delay):
-    """Starts the run, kills it a while after a save, and returns the checkpoints it left."""
-    seen = checkpoints(train_dir)
-    process = commands.start(
-        "train_image_classifier", *commands.train_flags(train_dir, digits, STEPS, **RUN)
-    )
-    wait_for_checkpoint(process, train_dir, seen)
-    time.sleep(delay)
-    process.kill()
-    process.wait()
-    return checkpoints(train_dir)
-
-
-def resumed_to_the_end(train_dir, digits):
-    flags = commands.train_flags(train_dir, digits, STEPS, **RUN)
-    return commands.run("train_image_classifier", *flags).stdout
+def resume(train_dir, digits):
+    """Resumes the run in this process and returns its output."""
+    return commands.run("train_image_classifier", *flags(train_dir, digits)).stdout
 
 
 @pytest.mark.slow
-def test_killed_twice_in_one_run(tmp_path, digits, undisturbed):
-    wanted, _ = undisturbed
-    generator = random.Random(1)
-    left = [kill_after_next_checkpoint(tmp_path, digits, generator.random() / 5) for _ in range(2)]
-    assert all(left), "the run was killed before its first checkpoint"
-    said = resumed_to_the_end(tmp_path, digits)
-    if f"model.ckpt-{STEPS}" not in left[-1]:
-        assert f"Resuming {tmp_path} from step" in said
-    assert final_bytes(tmp_path) == wanted
+def test_resume_after_two_sigkills_is_bit_identical(tmp_path, digits, trained):
+    delays = random.Random(1)
+    for _ in range(2):
+        process = start_and_wait_for_checkpoint(tmp_path, digits)
+        time.sleep(delays.random() / 5)
+        process.kill()
+        process.wait()
+        saved = commands.checkpoint_steps(tmp_path)
+        assert saved, "the run was killed before its first checkpoint"
+    output = resume(tmp_path, digits)
+    if commands.STEPS not in saved:
+        assert f"Resuming {tmp_path} from step" in output
+    assert final_bytes(tmp_path) == final_bytes(trained)
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".saving-")]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", range(10))
-def test_killed_at_a_random_moment(tmp_path, digits, undisturbed, moment):
-    wanted, seconds = undisturbed
-    process = commands.start(
-        "train_image_classifier", *commands.train_flags(tmp_path, digits, STEPS, **RUN)
-    )
-    time.sleep(random.Random(moment).uniform(0.3, 1.0) * seconds)
+@pytest.mark.parametrize("seed", range(10))
+def test_resume_after_sigkill_at_a_random_moment_is_bit_identical(
+    tmp_path, digits, trained, seconds, seed
+):
+    process = commands.start("train_image_classifier", *flags(tmp_path, digits))
+    time.sleep(random.Random(seed).uniform(0.3, 1.0) * seconds)
     process.kill()
     process.wait()
-    resumed_to_the_end(tmp_path, digits)
-    assert final_bytes(tmp_path) == wanted
+    resume(tmp_path, digits)
+    assert final_bytes(tmp_path) == final_bytes(trained)
 
 
-def send_signal(number, train_dir, digits):
-    """Starts a run, sends a signal once it has saved, and returns how it ended."""
-    process = commands.start(
-        "train_image_classifier", *commands.train_flags(train_dir, digits, STEPS, **RUN)
-    )
-    wait_for_checkpoint(process, train_dir, set())
+def signal_after_checkpoint(number, train_dir, digits):
+    """Starts a run, sends a signal after its first checkpoint, and returns the exit code."""
+    process = start_and_wait_for_checkpoint(train_dir, digits)
     process.send_signal(number)
-    return process.wait(timeout=60)
+    return process.wait(timeout=900)
 
 
 @pytest.mark.parametrize(
     "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
 )
-def test_a_signal_saves_first(tmp_path, digits, undisturbed, number):
-    wanted, _ = undisturbed
+def test_run_saves_on_a_signal_and_its_resume_is_bit_identical(tmp_path, digits, trained, number):
     run = tmp_path / "run"
-    while (code := send_signal(number, run, digits)) == 0:  # in its last steps, which it finished
+    while (code := signal_after_checkpoint(number, run, digits)) == 0:  # completed before it
         shutil.rmtree(run)
     assert code == 75
-    said = resumed_to_the_end(run, digits)
-    newest = max(int(name.rpartition("-")[2]) for name in checkpoints(run))
-    assert newest == STEPS
-    assert "Resuming" in said
-    assert final_bytes(run) == wanted
+    assert f"Resuming {run} from step" in resume(run, digits)
+    assert max(commands.checkpoint_steps(run)) == commands.STEPS
+    assert final_bytes(run) == final_bytes(trained)
 
 
-def test_a_finished_run_says_so(trained, digits):
-    before = {path.name: path.stat().st_mtime_ns for path in trained.glob("model.ckpt-*")}
-    flags = commands.train_flags(
-        trained, digits, 60, save_interval_steps=20, moving_average_decay=0.9
-    )
-    said = commands.run("train_image_classifier", *flags).stdout
-    assert f"{trained} is already complete: 60 steps" in said
-    assert before == {path.name: path.stat().st_mtime_ns for path in trained.glob("model.ckpt-*")}
+def test_complete_run_stays_unchanged(run, digits):
+    before = {path.name: path.stat().st_mtime_ns for path in run.glob("model.ckpt-*")}
+    output = resume(run, digits)
+    assert f"{run} is already complete: {commands.STEPS} steps" in output
+    assert before == {path.name: path.stat().st_mtime_ns for path in run.glob("model.ckpt-*")}

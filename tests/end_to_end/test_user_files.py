@@ -24,8 +24,8 @@ from tests import user_tree
 from tests.datasets import sample_files
 
 HANG = 240  # seconds; a busy machine needs some, and a FIFO without a writer never ends
-# What a killed script may leave where the user asked for a file.
-LEFT_BY_KILL = ("*/.saving-*",)
+# What a killed script may leave where it was to write.
+LEFT_BY_KILL = (".saving-????????", "train.lock")
 _SPEAKS_OF_PATHS = re.compile(r"\b(folder|file|director|path|picture|image)", re.IGNORECASE)
 
 CASES = {case.name: case for case in user_roles.every()}
@@ -66,8 +66,8 @@ def scripts(tmp_path_factory):
         "from datasets import download\ndownload._problem = lambda file, path: None\n"
     )
     path = f"{site}:{commands.ROOT}"
-    with forked.serve(PYTHONPATH=path) as found:
-        yield found
+    with forked.serve(PYTHONPATH=path) as server:
+        yield server
 
 
 def _run(scripts, case, places, output):
@@ -156,9 +156,9 @@ def tree(tmp_path_factory, elsewhere):
     return Tree(tmp_path_factory.mktemp("user"), elsewhere)
 
 
-def _check(tree, before, allowed):
-    """Compares the tree with what it was."""
-    differences = user_tree.differences(before, user_tree.snapshot(tree.root), allowed)
+def _check(tree, before, *allowed):
+    """Compares the tree with what it was; `allowed` as in `user_tree.differences`."""
+    differences = user_tree.differences(before, user_tree.snapshot(tree.root), *allowed)
     if differences:
         tree.discard()
     return differences
@@ -248,7 +248,7 @@ def _check_shell_script(checkout, tree, script, target):
         )  # fmt: skip
         ok = done.returncode == 0 or target == "plain/letter.txt"
         assert ok, done.stderr
-    assert not _check(tree, before, ())
+    assert not _check(tree, before)
 
 
 @pytest.fixture(scope="module")
@@ -281,8 +281,7 @@ def test_files_are_the_same_after_sigkill(scripts, tree, seconds, moment):
         started = _run(scripts, case, places, places["out"].with_suffix(".txt"))
         time.sleep(draws.uniform(0, duration))
         code = scripts.kill(started)
-    allowed = (*case.allowed, *LEFT_BY_KILL)
-    assert not _check(tree, before, allowed)
+    assert not _check(tree, before, case.allowed, LEFT_BY_KILL)
     again = _run(scripts, case, places, places["out"].with_suffix(".txt"))
     assert scripts.wait(again, HANG) in case.codes, again.output.read_text()
-    assert not _check(tree, before, allowed)
+    assert not _check(tree, before, case.allowed, LEFT_BY_KILL)

@@ -1,4 +1,4 @@
-"""A directory tree of the user's is the same after every script was pointed at it, in each role."""
+"""A user's directory tree stays unchanged when any script gets it as any argument."""
 
 import os
 import random
@@ -30,7 +30,7 @@ KILLS = 30
 
 @pytest.fixture
 def tree(tmp_path):
-    """The user's: regular files, links out of it, a dangling one, a FIFO."""
+    """A user's tree: regular files, links out of it, a dangling link, a FIFO."""
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "thesis").write_text("behind a link")
     home = tmp_path / "home"
@@ -45,7 +45,7 @@ def tree(tmp_path):
 
 
 def roles(tree, digits, trained):
-    """Yields each command line that names the tree, or a file of it."""
+    """Yields each command line with the tree, or a file of it, as an argument."""
     home, out = tree / "home", tree / "new"
     data = [f"--dataset_dir={digits}", "--dataset_name=digits"]
     validation = [f"--dataset_dir={digits}", "--dataset_split_name=validation"]
@@ -79,8 +79,8 @@ def roles(tree, digits, trained):
         tool = [sys.executable, "-m", "classifier.checkpoints", "convert"]
         yield [*tool, run, "--model_name=lenet", f"--output={file}"]
     scripts = commands.ROOT / "scripts"
-    fetch = [sys.executable, str(scripts / "fetch_checkpoint.py")]
-    yield [*fetch, "inception_v1_2016_08_28.tar.gz", str(home), str(tree / "elsewhere")]
+    archive, source = "inception_v1_2016_08_28.tar.gz", f"--source_dir={tree / 'elsewhere'}"
+    yield [sys.executable, "-m", "classifier.checkpoints", "fetch", archive, str(home), source]
     yield [
         sys.executable,
         str(scripts / "try_export.py"),
@@ -97,7 +97,7 @@ def start(command):
     )
 
 
-def test_no_script_changes_a_tree_of_the_users(tree, digits, trained):
+def test_no_script_changes_a_users_tree(tree, digits, trained):
     trained = shutil.copytree(trained, tree / "run")
     before = snapshot(tree / "home") | snapshot(tree / "elsewhere")
     for command in roles(tree, digits, trained):
@@ -107,7 +107,7 @@ def test_no_script_changes_a_tree_of_the_users(tree, digits, trained):
         assert "Traceback" not in output, (command, output)
 
 
-def test_no_script_that_is_killed_changes_a_tree_of_the_users(tree, digits, trained):
+def test_no_killed_script_changes_a_users_tree(tree, digits, trained):
     trained = shutil.copytree(trained, tree / "run")
     before = snapshot(tree / "home") | snapshot(tree / "elsewhere")
     rng = random.Random(0)

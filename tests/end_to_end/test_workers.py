@@ -1,5 +1,6 @@
-"""Several workers, each a process, train as one process with as many clones does."""
+"""Several workers, each a process, train as one process with the same number of clones."""
 
+import contextlib
 import json
 import os
 import signal
@@ -18,15 +19,12 @@ pytestmark = pytest.mark.slow
 
 
 def free_ports(count):
-    """Returns ports of the loopback interface that nobody listens at."""
-    with_each = [socket.socket() for _ in range(count)]
-    try:
-        for each in with_each:
+    """Returns unused ports of the loopback interface."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
             each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in with_each]
-    finally:
-        for each in with_each:
-            each.close()
+        return [each.getsockname()[1] for each in sockets]
 
 
 def start(flags, **environment):
@@ -41,13 +39,13 @@ def start(flags, **environment):
 
 
 def finish(processes, code=0):
-    """Waits for processes, checks how they ended and returns what they printed."""
-    told = []
+    """Waits for processes, checks their exit codes, and returns each one's stdout and stderr."""
+    outputs = []
     for process in processes:
         out, err = process.communicate(timeout=200)
         assert process.returncode == code, f"{process.returncode}\n{out}\n{err}"
-        told.append((out, err))
-    return told
+        outputs.append((out, err))
+    return outputs
 
 
 def workers(train_dir, digits, steps, **more):
@@ -95,40 +93,39 @@ def test_two_workers_train_as_two_clones(digits, of_clones, tmp_path):
     assert sorted(ours) == sorted(theirs)
     for name, value in theirs.items():
         np.testing.assert_allclose(ours[name], value, atol=1e-5, err_msg=name)
-    assert "workers: 2, synchronous with or without --sync_replicas" in chief[0]
+    assert "2 workers train synchronously" in chief[0]
     assert "global batch 16 = 2 workers x 8" in chief[0]
-    # The other one says that it waits, and writes nothing.
+    # The other one reports that it waits, and writes nothing.
     assert other[0].splitlines()[0].startswith("worker 1 of 127.0.0.1:")
-    assert "step 1/10" not in other[0]
+    assert "global step 1:" not in other[0]
     assert sorted(path.name for path in run.iterdir() if path.is_dir()) == []
 
 
-def test_workers_stop_on_a_signal_to_any_and_go_on(digits, of_clones, tmp_path):
+def test_signal_to_one_worker_stops_all_and_they_resume(digits, of_clones, tmp_path):
     run = tmp_path / "run"
     processes = workers(run, digits, 100_000, moving_average_decay=0.9)
     while not (run / "metrics.jsonl").exists():
         assert processes[0].poll() is None
         time.sleep(0.1)
     processes[1].send_signal(signal.SIGTERM)
-    told = finish(processes, code=75)
-    assert "stopped by a signal to another worker at step" in told[0][1]
-    assert "stopped by SIGTERM at step" in told[1][1]
-    done = len(losses(run))
-    finish(workers(run, digits, done + 3, moving_average_decay=0.9))
-    assert len(losses(run)) == done + 3
-    both = min(10, done + 3)
-    np.testing.assert_allclose(losses(run)[:both], losses(of_clones)[:both], rtol=1e-5)
+    outputs = finish(processes, code=75)
+    assert "stopped by a signal to another worker at step" in outputs[0][1]
+    assert "stopped by SIGTERM at step" in outputs[1][1]
+    steps = len(losses(run)) + 3
+    finish(workers(run, digits, steps, moving_average_decay=0.9))
+    assert len(losses(run)) == steps
+    common = min(10, steps)
+    np.testing.assert_allclose(losses(run)[:common], losses(of_clones)[:common], rtol=1e-5)
 
 
-def test_workers_may_be_named_by_tf_config(digits, of_clones, tmp_path):
-    """And `sync_replicas` with all of them is what they do anyway."""
+def test_tf_config_names_the_workers_and_sync_replicas_changes_nothing(digits, of_clones, tmp_path):
     ports = free_ports(2)
     cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
     flags = commands.train_flags(
         tmp_path / "run", digits, 2, worker_replicas=2, batch_size=8, log_every_n_steps=1,
         moving_average_decay=0.9, sync_replicas=True, replicas_to_aggregate=2,
     )  # fmt: skip
-    told = finish(
+    outputs = finish(
         [
             start(
                 flags,
@@ -139,13 +136,13 @@ def test_workers_may_be_named_by_tf_config(digits, of_clones, tmp_path):
             for index in (0, 1)
         ]
     )
-    assert "step 2/2" in told[0][0]
+    assert "global step 2:" in outputs[0][0]
     np.testing.assert_allclose(losses(tmp_path / "run"), losses(of_clones)[:2], rtol=1e-5)
     failed = finish([start([*flags, "--replicas_to_aggregate=1"])], code=2)
-    assert "replicas_to_aggregate=1 must equal worker_replicas=2" in failed[0][1]
+    assert "--replicas_to_aggregate=1 must equal --worker_replicas=2" in failed[0][1]
 
 
-def test_more_workers_than_shards(digits, tmp_path):
+def test_more_workers_than_shards_train(digits, tmp_path):
     finish(workers(tmp_path / "run", digits, 2, dataset_split_name="validation"))
     assert len(losses(tmp_path / "run")) == 2
 
@@ -157,7 +154,7 @@ from classifier.training import run as training
 from deployment import model_deploy
 
 class Poisoned(training.TrainingBatches):
-    # Batch 3 has images that are no numbers, on whatever worker.
+    # The images of batch 3 are NaN, on every worker.
     def __call__(self, first):
         def poison(number, batch):
             factor = tf.where(number == 3, tf.constant(float("nan")), 1.0)
@@ -172,11 +169,11 @@ sys.exit(script.main())
 """
 
 
-def test_workers_go_back_together_after_a_loss_that_is_no_number(digits, tmp_path):
-    def poisoned(run, most, **more):
+def test_workers_roll_back_together_after_a_nan_loss(digits, tmp_path):
+    def poisoned(run, max_rollbacks, **more):
         flags = commands.train_flags(
             tmp_path / run, digits, 5, batch_size=8, log_every_n_steps=1, save_interval_steps=2,
-            on_nan="restore", max_nan_restores=most, moving_average_decay=0.9, **more,
+            on_nan="restore", max_nan_restores=max_rollbacks, moving_average_decay=0.9, **more,
         )  # fmt: skip
         return subprocess.Popen(
             [sys.executable, "-c", POISONED, *flags],
@@ -185,11 +182,11 @@ def test_workers_go_back_together_after_a_loss_that_is_no_number(digits, tmp_pat
 
     finish([poisoned("clones", 1, num_clones=2)])
     master = ",".join(f"127.0.0.1:{port}" for port in free_ports(2))
-    given = {"worker_replicas": 2, "master": master}
-    chief, _ = finish([poisoned("workers", 1, **given, task=task) for task in (0, 1)])
+    cluster = {"worker_replicas": 2, "master": master}
+    chief, _ = finish([poisoned("workers", 1, **cluster, task=task) for task in (0, 1)])
     assert "rolled back to step 2, skipping 2 batch(es) (rollback 1 of 1)" in chief[1]
-    notes = json.loads((tmp_path / "workers" / "nan_restores.json").read_text())
-    assert notes == [{"step": 2, "failed_step": 3, "skipped": 2}]
+    rollbacks = json.loads((tmp_path / "workers" / "nan_restores.json").read_text())
+    assert rollbacks == [{"step": 2, "failed_step": 3, "skipped": 2}]
     assert len(losses(tmp_path / "workers")) == 5
     np.testing.assert_allclose(losses(tmp_path / "workers"), losses(tmp_path / "clones"), rtol=1e-5)
     ours, theirs = variables(tmp_path / "workers"), variables(tmp_path / "clones")
@@ -197,7 +194,7 @@ def test_workers_go_back_together_after_a_loss_that_is_no_number(digits, tmp_pat
         np.testing.assert_allclose(ours[name], value, atol=1e-5, err_msg=name)
 
 
-def test_a_worker_that_dies_ends_the_others_in_a_line(digits, tmp_path):
+def test_worker_that_dies_ends_the_others_with_a_one_line_error(digits, tmp_path):
     run = tmp_path / "run"
     chief, other = workers(run, digits, 100_000, save_interval_steps=1)
     while not checkpoints.latest(run):
@@ -206,7 +203,7 @@ def test_a_worker_that_dies_ends_the_others_in_a_line(digits, tmp_path):
     other.kill()
     finish([other], code=-signal.SIGKILL)
     ((_, err),) = finish([chief], code=1)
-    told = [line for line in err.splitlines() if line.startswith("train_image_classifier.py: ")]
-    assert len(told) == 1
-    assert "worker 0 of 2 lost the others: one of them ended or cannot be reached" in told[0]
+    errors = [line for line in err.splitlines() if line.startswith("train_image_classifier.py: ")]
+    assert len(errors) == 1
+    assert "worker 0 of 2 lost the others: one of them ended or cannot be reached" in errors[0]
     assert checkpoints.verify(checkpoints.find(run)) > 8

@@ -155,7 +155,7 @@ KINDS = {
     ("convert", "source_dir"): "pictures",
     ("checkpoints", "output"): "new_prefix",
 }
-_OUTPUTS = ("new_folder", "new_file", "new_prefix", "place")
+_OUTPUTS = ("new_directory", "new_file", "new_prefix", "place")
 # Options whose help speaks of files, and whose value is no path.
 NOT_PATHS = {
     *("dataset_name", "dataset_split_name", "data_service", "eval_split_name", "license"),
@@ -166,7 +166,7 @@ _FOREIGN = tuple((each, REFUSED) for each in (*OURS, "plain", "pictures", "plain
 _BAD = tuple((each, ANY_FAILURE) for each in (*OURS, *_SPECIAL, "plain", "plain/letter.txt"))
 # Kind -> the paths below `home` and the exit codes that are right there.
 _TARGETS: Mapping[str, tuple[tuple[str, tuple[int, ...]], ...]] = {
-    "new_folder": (
+    "new_directory": (
         *_FOREIGN,
         *((each, REFUSED) for each in (*_SPECIAL, "plain/letter.txt", "ours/links/best")),
         ("plain/empty", DONE),
@@ -188,7 +188,7 @@ _TARGETS: Mapping[str, tuple[tuple[str, tuple[int, ...]], ...]] = {
         *((each, DONE) for each in (*OURS, "plain", "plain/outside", "plain/empty", "plain/new")),
         *((each, REFUSED) for each in (*_SPECIAL, "plain/letter.txt")),
     ),
-    "folder": (*_BAD, ("data", DONE)),
+    "directory": (*_BAD, ("data", DONE)),
     "checkpoint": (*_BAD, ("run", DONE), ("linked_run", DONE)),
     "images": (*_BAD, ("pictures/a", DONE), ("pictures/*/*", DONE), ("**", ANY)),
     "pictures": (*_BAD, ("pictures", DONE)),
@@ -328,13 +328,13 @@ def failing() -> Iterator[Case]:
 
 
 def other_scripts() -> Iterator[Case]:
-    """Yields the scripts that read no flags."""
-    fetch, attempt = "scripts/fetch_checkpoint.py", "scripts/try_export.py"
-    archive = "inception_v1_2016_08_28.tar.gz"
+    """Yields the commands with positional arguments."""
+    attempt = "scripts/try_export.py"
+    fetch = ("classifier.checkpoints", "fetch", "inception_v1_2016_08_28.tar.gz")
     for target in (*OURS, *_SPECIAL, "plain", "plain/letter.txt"):
         at = f"{{home}}/{target}"
-        yield Case(f"fetch-into-{target}", (fetch, archive, at, "{archives}"), {}, ANY_FAILURE)
-        yield Case(f"fetch-from-{target}", (fetch, archive, "{out}", at), {}, ANY_FAILURE)
+        yield Case(f"fetch-into-{target}", (*fetch, at, "--source_dir={archives}"), {}, ANY_FAILURE)
+        yield Case(f"fetch-from-{target}", (*fetch, "{out}", f"--source_dir={at}"), {}, ANY_FAILURE)
         yield Case(
             f"try-export-into-{target}",
             (attempt, "{export}", "{digits}", "validation", at), {}, ANY,
@@ -350,7 +350,7 @@ def other_scripts() -> Iterator[Case]:
         )  # fmt: skip
     new = "{home}/plain/new"
     allowed = ("home/plain/new",)
-    yield Case("fetch-new", (fetch, archive, new, "{archives}"), {}, DONE, allowed)
+    yield Case("fetch-new", (*fetch, new, "--source_dir={archives}"), {}, DONE, allowed)
     yield Case(
         "try-export-new", (attempt, "{export}", "{digits}", "validation", new), {}, DONE, allowed
     )

@@ -131,7 +131,7 @@ def test_batches_may_be_dictionaries(run):
 
 
 def test_eval_fn_with_other_keys_than_metrics_is_an_error(run):
-    message = r"eval_fn answers for \['accuracy', 'recall'\], but the metrics are \['accuracy'\]"
+    message = r"eval_fn returns \['accuracy', 'recall'\], but the metrics are \['accuracy'\]"
     with pytest.raises(ValueError, match=message):
         evaluation.evaluate_once(run, None, batches(), eval_fn, {"accuracy": metrics.Accuracy})
 
@@ -214,4 +214,4 @@ def test_checkpoint_that_disappears_is_skipped_with_a_warning(run, tmp_path, cap
         results = loop(folder, fn=fn, timeout_fn=more, max_number_of_evaluations=1)
     assert len(removed) == 2
     assert results["accuracy"] == by_hand(f"{run}/model.ckpt-4")
-    assert "was removed before it could be read; taking the next" in caplog.text
+    assert "was removed before it could be read; continuing with the next" in caplog.text

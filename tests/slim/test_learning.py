@@ -278,7 +278,7 @@ def test_nan_loss_stops_the_run_with_its_step_and_saves_nothing_after_it(
         )  # fmt: skip
     assert error.value.step == 5
     assert isinstance(error.value, _checks.RunError)
-    assert "The last good checkpoint is intact" in str(error.value)
+    assert "Earlier checkpoints are intact" in str(error.value)
     assert steps_on_disk(tmp_path) == saved
     assert recorder.log[-1][1] == "end"
 
@@ -389,3 +389,18 @@ def test_two_replicas_resume(tmp_path, mirrored):
         # The checkpoint holds the mean of the replicas' moving statistics, which rounds.
         tolerance = 1e-6 if "norm/moving" in name else 0.0
         np.testing.assert_allclose(value, expected[name], rtol=tolerance, err_msg=name)
+
+
+def test_batches_are_created_once_by_a_new_run_and_not_iterated_by_a_complete_one(tmp_path):
+    steps = []
+
+    def batches(step):
+        steps.append(step)
+        return tiny.batches().skip(step)
+
+    train(tmp_path, 2, batches=batches)
+    assert steps == [0]
+    train(tmp_path, 2, batches=batches)
+    assert steps == [0, 0], "a complete run needs the specs alone"
+    train(tmp_path, 3, batches=batches)
+    assert steps == [0, 0, 0, 2]

@@ -51,7 +51,7 @@ def test_invalid_scales_are_errors(make):
 def test_apply_regularization_sums_over_the_weights():
     total = slim.apply_regularization(slim.l2_regularizer(0.1), [WEIGHTS, 2 * WEIGHTS])
     np.testing.assert_allclose(total, 0.1 * L2 * 5, rtol=1e-6)
-    with pytest.raises(ValueError, match="apply_regularization got no weights; pass the variables"):
+    with pytest.raises(ValueError, match="weights_list is empty. Pass the variables"):
         slim.apply_regularization(slim.l2_regularizer(0.1), [])
 
 

@@ -1,6 +1,6 @@
-"""What the user of an export has to know to call it, as Markdown with code to copy.
+"""How to use an export, as Markdown with sample code.
 
-The texts are the files beside this one.
+The texts are in the template files of this directory.
 """
 
 import os
@@ -11,22 +11,22 @@ from typing import Any
 
 import tensorflow as tf
 
-from classifier.export.usage import picture_code, templates
+from classifier.export.usage import image_code, templates
 from classifier.inference.model import InferenceModel
 from classifier.inputs import preprocessing
 
-# Where TensorFlow Serving listens unless told otherwise.
+# The default REST port of TensorFlow Serving.
 _REST_PORT = 8501
 
-# What the values of an input mean.
-_MEANINGS = {
+# Input type -> description of its values.
+_DESCRIPTIONS = {
     "float_image": "preprocessed as `{name}`: {values}",
-    "uint8_image": "pictures of one size, {colour}, 0 to 255",
+    "uint8_image": "images of one size, {color}, 0 to 255",
     "encoded_image": "bytes of JPEG, PNG, BMP, WebP or GIF files",
     "tf_example": "serialized `tf.train.Example`s with `image/encoded`",
 }
-# Signatures that do not take the bytes of pictures.
-_KINDS = {"image_tensor": "float_image", "tf_example": "tf_example"}
+# Input types of signatures whose input is not encoded images.
+_INPUT_TYPES = {"image_tensor": "float_image", "tf_example": "tf_example"}
 _BASE = "--model_base_path="
 
 
@@ -38,18 +38,18 @@ def frozen(
     output: tf.Tensor,
     classifies: bool,
 ) -> str:
-    """Returns how a frozen graph is called.
+    """Returns how to call a frozen graph.
 
     Args:
-      classifier: what was exported.
-      path: the file.
+      classifier: exported model.
+      path: path of the file.
       input_type: one of `classifier.config.export.INPUT_TYPES`.
-      spec: what it takes.
-      output: what to ask it for.
-      classifies: whether that is a score for each class.
+      spec: shape and dtype of the input.
+      output: output tensor.
+      classifies: whether the output is scores of classes.
     """
-    given = templates.fill(
-        f"given_{input_type}.txt",
+    code = templates.fill(
+        f"input_{input_type}.txt",
         images=_images(classifier, spec),
         channels=preprocessing.decoded_channels(classifier.info),
         batch=spec.shape[0] or 1,
@@ -61,37 +61,37 @@ def frozen(
         dtype=spec.dtype.name,
         shape=shape_text(spec),
         values=_values(classifier, input_type),
-        pillow=_pillow(given),
-        given=textwrap.indent(given, "    "),
+        pillow=_pillow_import(code),
+        code=textwrap.indent(code, "    "),
         output=output.name,
         output_dtype=output.dtype.name,
         output_shape=shape_text(output),
-        report=_report(classifier, path) if classifies else "print(rows.shape)",
+        report=_print_classes(classifier, path) if classifies else "print(rows.shape)",
     )
 
 
 def saved_model(classifier: InferenceModel, path: str, signatures: Mapping[str, Any]) -> str:
-    """Returns how a SavedModel is called, by Python and through TensorFlow Serving.
+    """Returns how to call a SavedModel, in Python and with TensorFlow Serving.
 
     Args:
-      classifier: what was exported.
-      path: the folder of the version.
-      signatures: what was loaded from there.
+      classifier: exported model.
+      path: directory of the version.
+      signatures: its loaded signatures, by name.
     """
     path, name = os.path.abspath(path), classifier.info.model_name
-    default = taken(signatures["serving_default"])
+    default = input_spec(signatures["serving_default"])
     batch = default.shape[0] or 1
     rows = []
     for key, signature in sorted(signatures.items()):
-        spec = taken(signature)
-        kind = "float_image" if classifier.is_video else _KINDS.get(key, "encoded_image")
-        gives = ", ".join(
-            f"`{each}` {given.dtype.name} {shape_text(given)}"
-            for each, given in sorted(signature.structured_outputs.items())
+        spec = input_spec(signature)
+        kind = "float_image" if classifier.is_video else _INPUT_TYPES.get(key, "encoded_image")
+        outputs = ", ".join(
+            f"`{each}` {output.dtype.name} {shape_text(output)}"
+            for each, output in sorted(signature.structured_outputs.items())
         )
         rows.append(
             f"- `{key}`: `{spec.name}` {spec.dtype.name} {shape_text(spec)}, "
-            f"{_values(classifier, kind)}; gives {gives}"
+            f"{_values(classifier, kind)}; outputs {outputs}"
         )
     return templates.fill(
         "videos.md" if classifier.is_video else "saved_model.md",
@@ -104,31 +104,31 @@ def saved_model(classifier: InferenceModel, path: str, signatures: Mapping[str, 
         base=_BASE + shlex.quote(os.path.dirname(path)),
         port=_REST_PORT,
         instances=", ".join(['{"b64": "%s"}'] * batch),
-        pictures=" ".join(['"$picture"'] * batch),
+        images_base64=" ".join(['"$image"'] * batch),
     )
 
 
-def from_folder(text: str, folder: str) -> str:
-    """Returns what one of these functions gave, for somebody whose working directory is a folder.
+def relative_to(directory: str, text: str) -> str:
+    """Returns a text of this module with paths relative to a directory.
 
     Args:
-      text: from here.
-      folder: with what was exported.
+      directory: output directory of the export.
+      text: Markdown with absolute paths.
     """
-    base = os.path.abspath(folder)
-    # TensorFlow Serving takes absolute paths alone.
+    base = os.path.abspath(directory)
+    # TensorFlow Serving requires an absolute path.
     served = _BASE + shlex.quote(os.path.join(base, "saved_model"))
     return text.replace(served, f'{_BASE}"$PWD/saved_model"').replace(base + os.sep, "")
 
 
-def loaded(name: str, classifier: InferenceModel, path: str, batch_size: int | None) -> str:
-    """Returns how a file of another runtime is called.
+def image_model(name: str, classifier: InferenceModel, path: str, batch_size: int | None) -> str:
+    """Returns how to call a file of another runtime, whose input is preprocessed images.
 
     Args:
-      name: of the text: `tflite`, say.
-      classifier: what was exported.
-      path: the file.
-      batch_size: images at once; None for any number.
+      name: name of the template, such as `tflite`.
+      classifier: exported model.
+      path: path of the file.
+      batch_size: batch size; None for any.
     """
     spec = tf.TensorSpec([batch_size, *classifier.image_shape])
     code = _images(classifier, spec)
@@ -138,33 +138,33 @@ def loaded(name: str, classifier: InferenceModel, path: str, batch_size: int | N
         path=os.path.abspath(path),
         shape=shape_text(spec),
         values=_values(classifier, "float_image"),
-        answer=f"[{batch_size or 'any'}, {classifier.info.num_classes}]",
-        pillow=_pillow(code),
+        output_shape=f"[{batch_size or 'any'}, {classifier.info.num_classes}]",
+        pillow=_pillow_import(code),
         images=code,
-        report=_report(classifier, path),
+        report=_print_classes(classifier, path),
     )
 
 
 def weights(path: str) -> str:
-    """Returns how a file of weights alone is read."""
+    """Returns how to read a weights file."""
     return templates.fill("weights.md", file=os.path.basename(path), path=os.path.abspath(path))
 
 
 def _images(classifier: InferenceModel, spec: tf.TensorSpec) -> str:
-    """Returns code that makes `images`: of a picture, or of frames that somebody has saved."""
+    """Returns code that sets `images`, from an image file or from saved frames."""
     if not classifier.is_video:
-        return picture_code.prepared(classifier, spec.shape[0] or 1)
+        return image_code.image_code(classifier, spec.shape[0] or 1)
     name = classifier.info.preprocessing_name
-    return templates.fill("prepared.txt", what="frames", name=name, shape=shape_text(spec))
+    return templates.fill("preprocessed.txt", what="frames", name=name, shape=shape_text(spec))
 
 
-def _pillow(code: str) -> str:
-    """Returns the line that imports Pillow after another one, where code needs it."""
+def _pillow_import(code: str) -> str:
+    """Returns a line that imports Pillow, preceded by a newline, if code needs it."""
     return "\nfrom PIL import Image" if "Image." in code else ""
 
 
-def _report(classifier: InferenceModel, path: str) -> str:
-    """Returns code that prints the best class of each of `rows`, by its name if it has one."""
+def _print_classes(classifier: InferenceModel, path: str) -> str:
+    """Returns code that prints the best class of each row, by name if the names are known."""
     if not classifier.info.label_names:
         return templates.fill("numbered_classes.txt")
     labels = os.path.join(os.path.dirname(os.path.abspath(path)), "labels.txt")
@@ -172,22 +172,22 @@ def _report(classifier: InferenceModel, path: str) -> str:
 
 
 def _values(classifier: InferenceModel, kind: str) -> str:
-    """Returns what the values of an input mean."""
+    """Returns a description of the values of an input."""
     info = classifier.info
-    return _MEANINGS[kind].format(
-        colour="RGB" if preprocessing.decoded_channels(info) == 3 else "grey",
+    return _DESCRIPTIONS[kind].format(
+        color="RGB" if preprocessing.decoded_channels(info) == 3 else "grayscale",
         name=info.preprocessing_name,
         values=preprocessing.prepared_values(info),
     )
 
 
-def taken(signature: Any) -> tf.TensorSpec:
-    """Returns what a signature of a SavedModel takes."""
+def input_spec(signature: Any) -> tf.TensorSpec:
+    """Returns the spec of a SavedModel signature's input."""
     (spec,) = signature.structured_input_signature[1].values()
     return spec
 
 
 def shape_text(spec: tf.TensorSpec | tf.Tensor) -> str:
-    """Returns a shape as it is printed: `[any, 28, 28, 1]`."""
+    """Returns a shape for printing, such as `[any, 28, 28, 1]`."""
     sides = ("any" if side is None else str(side) for side in spec.shape)
     return f"[{', '.join(sides)}]"

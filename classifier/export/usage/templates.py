@@ -1,25 +1,25 @@
-"""The texts beside this file, which stand in the model card for users to copy."""
+"""The template files of this directory: texts and sample code of the model card."""
 
 import pathlib
 import string
 
-_FOLDER = pathlib.Path(__file__).parent
+_DIRECTORY = pathlib.Path(__file__).parent
 
 
 def exists(name: str) -> bool:
-    """Returns whether there is a text of this name."""
-    return (_FOLDER / name).is_file()
+    """Returns whether a template exists."""
+    return (_DIRECTORY / name).is_file()
 
 
 def fill(name: str, /, **values: object) -> str:
-    """Returns a text with its `$placeholders` filled, without a line's end at its own.
+    """Returns a template with its `$placeholders` filled, without a trailing newline.
 
     Args:
-      name: of the file.
-      **values: of the placeholders; others are not looked at.
+      name: file name of the template.
+      **values: values of the placeholders; unknown names are ignored.
 
     Raises:
       KeyError: if a placeholder has no value.
     """
-    text = string.Template((_FOLDER / name).read_text(encoding="utf-8"))
+    text = string.Template((_DIRECTORY / name).read_text(encoding="utf-8"))
     return text.substitute(values).rstrip("\n")

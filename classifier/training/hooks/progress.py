@@ -105,10 +105,7 @@ class Progress(learning.Hook):
         if "loss_scale" in numbers:
             values["loss_scale"] = float(numbers["loss_scale"][-1])
         self._metrics.append(values)
-        remaining = None
-        if run.number_of_steps is not None:
-            remaining = (run.number_of_steps - run.step) * seconds / steps
-        line = log_line(values, run.number_of_steps, remaining)
+        line = log_line(values, run.number_of_steps, seconds / steps)
         if self._bar is None:
             print(line, flush=True)
         else:
@@ -116,22 +113,23 @@ class Progress(learning.Hook):
 
 
 def log_line(
-    values: Mapping[str, float], number_of_steps: int | None, remaining_seconds: float | None
+    values: Mapping[str, float], number_of_steps: int | None, seconds_per_step: float
 ) -> str:
-    """Returns `step 1200/5000 epoch 3.1 loss 0.8100 acc 0.7400 lr 0.01 412 img/s data-wait 3% eta
-    0:12:40`.
+    """Returns `global step 1200: loss = 0.8100 (0.078 sec/step) epoch 3.10 acc 0.7400 lr 0.01
+    412.0 img/s data-wait 3% eta 0:04:56 (5000 steps)`, which starts as a log line of TF-Slim does.
 
     Args:
       values: a line of metrics.jsonl.
       number_of_steps: number of training steps. None: unlimited.
-      remaining_seconds: estimated time until the last step. None: unknown.
+      seconds_per_step: duration of a step.
     """
-    total = "" if number_of_steps is None else f"/{number_of_steps}"
     eta = ""
-    if remaining_seconds is not None:
-        eta = f" eta {datetime.timedelta(seconds=round(remaining_seconds))}"
+    if number_of_steps is not None:
+        seconds = round((number_of_steps - values["step"]) * seconds_per_step)
+        eta = f" eta {datetime.timedelta(seconds=seconds)} ({number_of_steps} steps)"
     return (
-        f"step {values['step']}{total} epoch {values['epoch']:.2f} loss {values['loss']:.4f} "
+        f"global step {values['step']}: loss = {values['loss']:.4f} "
+        f"({seconds_per_step:.3f} sec/step) epoch {values['epoch']:.2f} "
         f"acc {values['accuracy']:.4f} lr {values['learning_rate']:.5g} "
         f"{values['images_per_second']:.1f} img/s data-wait {values['data_wait']:.0%}{eta}"
     )

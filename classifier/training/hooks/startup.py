@@ -9,6 +9,8 @@ import tensorflow as tf
 
 import slim
 from classifier.checkpoints import sources
+from classifier.config import problems
+from classifier.config.problems import Problem, named
 from classifier.resolve import warnings
 from classifier.resolve.resume import Change
 from classifier.resolve.training import ResolvedRun
@@ -104,24 +106,32 @@ class StartupReport(learning.Hook):
             yield "preprocessing threads: auto (TF-Slim: 4)"
         count = resolved.config.strategy.worker_replicas
         if count > 1:
-            yield f"workers: {count}, synchronous with or without --sync_replicas"
+            yield f"workers: {count}, synchronous"
 
     def _warnings(self, run: learning.Run) -> list[str]:
         if run.restored is not None:
             return []
-        of_options = warnings.of_training(self._resolved, self._undescribed)
-        return [*of_options, *self._batch_norm_warnings(run)]
+        texts = [
+            *warnings.of_training(self._resolved, self._undescribed),
+            *self._batch_norm_warnings(run),
+        ]
+        return [problems.as_flags(text) for text in texts]
 
     def _batch_norm_warnings(self, run: learning.Run) -> Iterator[str]:
         config, name = self._resolved.config, self._resolved.model.model_name
         scopes = warm_start.trainable_scopes(config.finetune, name)
         frozen = batch_norm.frozen_rule(config.batch_norm, scopes)
         layers = _batch_norm_scopes(run.train_op.store.named_variables)
-        options = ", ".join(option for option, value in vars(config.batch_norm).items() if value)
+        names = [option for option, value in vars(config.batch_norm).items() if value]
+        options = Problem(", ".join(["{}"] * len(names)), *map(named, names))
         if options and not layers:
-            yield f"{options} has no effect: {name} has no batch norm"
+            yield Problem("{} has no effect: {} has no batch norm", options, name)
         elif config.batch_norm.update_frozen_batch_norm and not scopes:
-            yield "update_frozen_batch_norm has no effect without trainable_scopes"
+            yield Problem(
+                "{} has no effect without {}",
+                named("update_frozen_batch_norm"),
+                named("trainable_scopes"),
+            )
         if any(not (frozen(layer) if callable(frozen) else frozen) for layer in layers):
             too_short = batch_norm.warning(config.batch_norm, name, run.number_of_steps)
             yield from [too_short] if too_short else []
@@ -135,10 +145,12 @@ class StartupReport(learning.Hook):
         ignored = self._resolved.config.finetune.checkpoint_path
         if ignored is None:
             return origin
-        return (
-            f"{origin}; --checkpoint_path={ignored} is ignored (to start over from it, pass"
-            " --restart)"
+        unused = Problem(
+            "{} is ignored by a resumed run (to start over, pass {})",
+            named("checkpoint_path", ignored),
+            named("restart"),
         )
+        return f"{origin}; {unused.as_flags}"
 
 
 def _batch_norm_scopes(names: Iterable[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """Evaluation during training, with the best checkpoint and early stopping."""
 
 import dataclasses
+import functools
 import os
 import time
 from collections.abc import Mapping
@@ -117,10 +118,11 @@ class Validation(learning.Hook):
             self._evaluator = Evaluator(self._classifier)
         else:
             self._classifier.reload(checkpoint, use_averages)
-        batches = self._batches()
+        batches = self._batches
         with inputs.translate_errors(self._dataset):
             return self._evaluator(batches, int(batches.cardinality()))
 
+    @functools.cached_property
     def _batches(self) -> tf.data.Dataset:
         data, info = self._resolved.config.data, self._resolved.model
         return inputs.evaluation_dataset(

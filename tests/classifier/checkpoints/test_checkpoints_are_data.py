@@ -1,4 +1,4 @@
-"""A checkpoint is read as tensors by name: no program that comes with it is run."""
+"""Checkpoints are read as tensors by name; code stored with them is not executed."""
 
 import pytest
 import tensorflow as tf
@@ -7,7 +7,7 @@ from tests.classifier import originals
 
 
 class Writer(tf.saved_model.experimental.TrackableResource):
-    """A resource that writes a file when the SavedModel that holds it is loaded."""
+    """A resource that writes a file when its SavedModel is loaded."""
 
     def __init__(self, path):
         super().__init__()
@@ -18,35 +18,35 @@ class Writer(tf.saved_model.experimental.TrackableResource):
 
     @tf.function
     def _initialize(self):
-        tf.io.write_file(self._path, "harm done")
+        tf.io.write_file(self._path, "executed")
 
 
 @pytest.fixture
 def trap(tmp_path):
-    """A SavedModel with LeNet's variables, and the file that appears when its program is run."""
-    module, sprung = tf.Module(), tmp_path / "sprung"
+    """A SavedModel with LeNet's variables, and the file written when its code is executed."""
+    module, evidence = tf.Module(), tmp_path / "evidence"
     module.variables_by_name = {
         name: tf.Variable(value) for name, value in originals.network_values("lenet").items()
     }
-    module.harm = Writer(sprung)
+    module.writer = Writer(evidence)
     tf.saved_model.save(module, str(tmp_path / "trap"))
-    sprung.unlink(missing_ok=True)
+    evidence.unlink(missing_ok=True)
     tf.saved_model.load(str(tmp_path / "trap"))
-    sprung.unlink()  # it does spring
-    return tmp_path / "trap", sprung
+    evidence.unlink()  # loading does write it
+    return tmp_path / "trap", evidence
 
 
-def slow(where):
-    return pytest.param(where, marks=pytest.mark.slow)
+def slow(path):
+    return pytest.param(path, marks=pytest.mark.slow)
 
 
-@pytest.mark.parametrize("where", ["", slow("saved_model.pb"), slow("variables/variables")])
-def test_a_program_beside_the_weights_is_not_run(train, evaluate, trap, tmp_path, where):
-    folder, sprung = trap
-    told = train(tmp_path / "run", checkpoint_path=folder / where)
-    assert told.code in (1, 2)
-    assert len(told.err) == 1
-    told = evaluate(folder / where, model_name="lenet", dataset_name="digits")
-    assert told.code in (1, 2)
-    assert len(told.err) == 1
-    assert not sprung.exists()
+@pytest.mark.parametrize("path", ["", slow("saved_model.pb"), slow("variables/variables")])
+def test_code_stored_with_the_weights_is_not_executed(train, evaluate, trap, tmp_path, path):
+    saved_model, evidence = trap
+    for result in (
+        train(tmp_path / "run", checkpoint_path=saved_model / path),
+        evaluate(saved_model / path, model_name="lenet", dataset_name="digits"),
+    ):
+        assert result.code in (1, 2)
+        assert len(result.err) == 1
+    assert not evidence.exists()

@@ -24,8 +24,8 @@ from tests.conformance import reference
 def command(capsys):
     """Runs a command; returns its exit code, output lines and error lines."""
 
-    def run(name, **given):
-        argv = ["checkpoints.py", name, *(f"--{key}={value}" for key, value in given.items())]
+    def run(name, **flags):
+        argv = ["checkpoints.py", name, *(f"--{key}={value}" for key, value in flags.items())]
         code = checkpoints.main(argv)
         out, err = capsys.readouterr()
         return int(code), out.splitlines(), err.splitlines()
@@ -35,13 +35,13 @@ def command(capsys):
 
 @pytest.fixture(scope="module")
 def lenet(tmp_path_factory):
-    """The prefix of a checkpoint of lenet as a run of the original's leaves it."""
-    folder = tmp_path_factory.mktemp("lenet")
-    return originals.write(folder / "model.ckpt-1234", originals.run_values("lenet"))
+    """The prefix of a LeNet checkpoint with the variables of a TF-Slim run."""
+    directory = tmp_path_factory.mktemp("lenet")
+    return originals.write(directory / "model.ckpt-1234", originals.run_values("lenet"))
 
 
 def layout(tmp_path, name, change=None):
-    """Writes a checkpoint of zeros with a network's names; `change` may change them."""
+    """Writes a checkpoint of zeros with a network's names; `change` modifies the values."""
     values = {
         key: np.zeros(shape, np.float32) for key, shape, *_ in reference.layout(name)["variables"]
     }
@@ -50,9 +50,9 @@ def layout(tmp_path, name, change=None):
     return originals.write(tmp_path / name / "model.ckpt", values)
 
 
-def refused(answer, code=2):
-    assert (answer[0], answer[1], len(answer[2])) == (code, [], 1), answer
-    return answer[2][0]
+def error_line(result, code=2):
+    assert (result[0], result[1], len(result[2])) == (code, [], 1), result
+    return result[2][0]
 
 
 def test_inspect(command, lenet):
@@ -62,21 +62,21 @@ def test_inspect(command, lenet):
     assert heads == ["network variables:", "optimizer slots:", "moving averages:", "global step:"]
     width = len("LeNet/conv1/weights/ExponentialMovingAverage")
     assert f"  {'LeNet/conv1/weights':<{width}}  float32  [5, 5, 1, 32]" in out
-    numbers = sum(value.size for value in originals.network_values("lenet").values())
-    size = f"{numbers:,} numbers, {numbers * 4 / 2**20:,.1f} MiB"
+    size = sum(value.size for value in originals.network_values("lenet").values())
+    total = f"{size:,} values, {size * 4 / 2**20:,.1f} MiB"
     assert out[-5:] == [
-        f"network variables: 8, {size}",
-        f"optimizer slots of Momentum: 8, {size}",
-        f"moving averages: 8, {size}",
-        "global step: 1, 1 numbers, 0.0 MiB, 1234",
-        f"in all: 25, {3 * numbers + 1:,} numbers, {(12 * numbers + 8) / 2**20:,.1f} MiB",
+        f"network variables: 8, {total}",
+        f"optimizer slots of Momentum: 8, {total}",
+        f"moving averages: 8, {total}",
+        "global step: 1, 1 values, 0.0 MiB, 1234",
+        f"total: 25, {3 * size + 1:,} values, {(12 * size + 8) / 2**20:,.1f} MiB",
     ]
 
 
 @pytest.mark.parametrize(
     "flags, expected",
     [
-        ({}, "It fits: no flag is needed"),
+        ({}, "All variables match: no flags needed"),
         ({"num_classes": 5}, "To train from it, add --checkpoint_exclude_scopes=LeNet/fc4"),
     ],
 )
@@ -85,28 +85,26 @@ def test_diff_with_the_same_network(command, lenet, flags, expected):
     assert (code, err, out[-1]) == (0, [], expected)
     assert out[0] == f"{lenet} and lenet with {flags.get('num_classes', 10)} classes:"
     assert out[1] == f"matched {6 if flags else 8} of 8 variables"
-    assert out[-2] == "besides: 8 moving averages, 8 optimizer slots, 1 global step"
+    assert out[-2] == "not part of the network: 8 moving averages, 8 optimizer slots, 1 global step"
     assert bool(flags) == (
         "  LeNet/fc4/biases: checkpoint shape [10], network shape [5]" in out
         and "mismatched 2:" in out
     )
 
 
-def test_diff_takes_the_classes_from_the_head_of_the_checkpoint(command, tmp_path):
-    def thousand(values):
-        values["vgg_a/fc8/weights"] = np.zeros([1, 1, 4096, 1000], np.float32)
-        values["vgg_a/fc8/biases"] = np.zeros([1000], np.float32)
-
-    # The rest is large, and of no interest here.
-    values = {}
-    thousand(values)
+def test_diff_reads_the_number_of_classes_from_the_head(command, tmp_path):
+    # Only the head: the other variables are large.
+    values = {
+        "vgg_a/fc8/weights": np.zeros([1, 1, 4096, 1000], np.float32),
+        "vgg_a/fc8/biases": np.zeros([1000], np.float32),
+    }
     path = originals.write(tmp_path / "model.ckpt", values)
     code, out, _ = command("diff", checkpoint_path=path, model_name="vgg_a")
     assert code == 0
     assert out[0].endswith(" and vgg_a with 1000 classes:")
 
 
-def test_diff_names_what_is_near(command, tmp_path):
+def test_diff_suggests_similar_names(command, tmp_path):
     def rename(values):
         values["LeNet/conv_1/weights"] = values.pop("LeNet/conv1/weights")
 
@@ -116,14 +114,14 @@ def test_diff_names_what_is_near(command, tmp_path):
     assert out[1:] == [
         "matched 7 of 8 variables",
         "missing 1:",
-        "  LeNet/conv1/weights (it has LeNet/conv_1/weights)",
+        "  LeNet/conv1/weights (similar: LeNet/conv_1/weights)",
         "unused 1:",
         "  LeNet/conv_1/weights",
         "To train from it, add --ignore_missing_vars",
     ]
 
 
-def test_diff_takes_the_network_from_model_info(command, lenet, tmp_path):
+def test_diff_reads_the_network_from_model_info(command, lenet, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(lenet.rpartition("/")[0], run)
     info = ModelInfo(model_name="lenet", num_classes=10, image_size=(28, 28), num_channels=1,
@@ -131,13 +129,13 @@ def test_diff_takes_the_network_from_model_info(command, lenet, tmp_path):
     RunDirectory(str(run)).write_model_info(info)
     code, out, _ = command("diff", checkpoint_path=run)
     assert (code, out[1]) == (0, "matched 8 of 8 variables")
-    # The run's images have one channel, another network's its own number.
+    # The number of channels is the run's, but for another network the default.
     code, out, _ = command("diff", checkpoint_path=run, model_name="cifarnet")
     assert code == 0
     assert out[-1] == "This checkpoint looks like lenet (8 of 8 variables match)"
 
 
-def test_diff_says_whose_a_checkpoint_is(command, tmp_path):
+def test_diff_guesses_the_network_of_the_checkpoint(command, tmp_path):
     path = layout(tmp_path, "mobilenet_v1_025")
     code, out, _ = command("diff", checkpoint_path=path, model_name="mobilenet_v1_050")
     assert code == 0
@@ -145,7 +143,7 @@ def test_diff_says_whose_a_checkpoint_is(command, tmp_path):
     assert out[-1] == "This checkpoint looks like mobilenet_v1_025 (137 of 137 variables match)"
 
 
-def test_diff_says_that_a_width_is_unknown(command, tmp_path):
+def test_diff_guesses_another_width(command, tmp_path):
     def widen(values):
         for name, value in values.items():
             values[name] = np.zeros([*value.shape[:-1], value.shape[-1] + 1], np.float32)
@@ -153,21 +151,21 @@ def test_diff_says_that_a_width_is_unknown(command, tmp_path):
     path = layout(tmp_path, "mobilenet_v1_025", widen)
     code, out, _ = command("diff", checkpoint_path=path, model_name="mobilenet_v1")
     assert code == 0
-    assert out[-1] == "Most shapes differ: it is likely of another width of mobilenet_v1"
+    assert out[-1] == "Most shapes differ: likely mobilenet_v1 with another width"
 
 
-def test_diff_without_a_network(command, tmp_path, lenet):
-    line = refused(command("diff", checkpoint_path=lenet))
+def test_diff_without_a_network_is_an_error(command, tmp_path, lenet):
+    line = error_line(command("diff", checkpoint_path=lenet))
     assert line == (
-        "checkpoints diff: model_name is required: there is no model_info.json beside the "
-        "checkpoint. Its scopes are those of lenet"
+        "checkpoints diff: --model_name is required: there is no model_info.json next to the "
+        "checkpoint. Its scopes match lenet"
     )
 
 
 @pytest.mark.parametrize(
     "name", ["lenet", "cifarnet", pytest.param("nasnet_cifar", marks=pytest.mark.slow)]
 )
-def test_to_keras_and_back_bit_for_bit(command, tmp_path, name):
+def test_conversion_to_keras_and_back_is_bit_identical(command, tmp_path, name):
     values = originals.network_values(name)
     special = next(n for n, v in values.items() if v.size > 3)
     values[special].flat[:3] = np.array([1e-40, -0.0, np.inf], np.float32)
@@ -185,22 +183,22 @@ def test_to_keras_and_back_bit_for_bit(command, tmp_path, name):
     assert sorted(os.listdir(tmp_path / "b")) == [
         "model.ckpt-0.data-00000-of-00001", "model.ckpt-0.index",
     ]  # fmt: skip
-    # Inspection and comparison read it as well.
+    # The other commands read the file too.
     assert command("inspect", checkpoint_path=keras)[1][-2].startswith("network variables: ")
     code, out, _ = command("diff", checkpoint_path=keras, model_name=name)
-    assert (code, out[-1]) == (0, "It fits: no flag is needed")
+    assert (code, out[-1]) == (0, "All variables match: no flags needed")
 
 
-def test_what_is_not_the_networks_is_left_out(command, lenet, tmp_path):
+def test_convert_skips_variables_outside_the_network(command, lenet, tmp_path):
     code, out, _ = command(
         "convert", checkpoint_path=lenet, output=tmp_path / "net.weights.h5", model_name="lenet"
     )
     assert code == 0
-    assert out[-1] == "Left out: 8 moving averages, 8 optimizer slots, 1 global step"
+    assert out[-1] == "Skipped: 8 moving averages, 8 optimizer slots, 1 global step"
 
 
 @pytest.mark.slow
-def test_heads_that_only_training_has_are_converted(command, tmp_path):
+def test_training_only_heads_are_converted(command, tmp_path):
     row = reference.layout("nasnet_cifar")
     values = originals.network_values("nasnet_cifar")
     assert row["train_only_variables"]
@@ -212,12 +210,12 @@ def test_heads_that_only_training_has_are_converted(command, tmp_path):
     code, out, _ = command(
         "convert", checkpoint_path=path, output=output, model_name="nasnet_cifar"
     )
-    assert (code, out[-1]) == (0, "Left out: 1 network variable")
+    assert (code, out[-1]) == (0, "Skipped: 1 network variable")
     assert set(keras_weights.WeightsFile(output).variables()) == set(values)
 
 
 @pytest.mark.parametrize("name", reference.names(reference.LAYOUTS))
-def test_every_name_has_a_layer_of_its_own(name):
+def test_every_scope_has_its_own_layer(name):
     layers = {}
     for key, *_ in [
         *reference.layout(name)["variables"], *reference.layout(name)["train_only_variables"],
@@ -231,19 +229,19 @@ def test_every_name_has_a_layer_of_its_own(name):
     assert not set(layers) & set(dir(tf.keras.Model()))
 
 
-def test_a_converted_checkpoint_is_evaluated(command, lenet, tmp_path, evaluate):
+def test_converted_checkpoint_evaluates_like_its_source(command, lenet, tmp_path, evaluate):
     keras, back = tmp_path / "net.weights.h5", tmp_path / "model.ckpt-0"
     command("convert", checkpoint_path=lenet, output=keras, model_name="lenet")
     command("convert", checkpoint_path=keras, output=back, model_name="lenet")
-    answers = [evaluate(p, model_name="lenet", dataset_name="digits") for p in (lenet, back)]
-    assert answers[0].code == 0
-    # The first has averages besides, which are not converted, and is warned of them.
-    found = [[line for line in answer.out[1:] if "averages" not in line] for answer in answers]
-    assert found[0] == found[1]
+    results = [evaluate(p, model_name="lenet", dataset_name="digits") for p in (lenet, back)]
+    assert results[0].code == 0
+    # Only the source has moving averages and a warning about them.
+    lines = [[line for line in result.out[1:] if "averages" not in line] for result in results]
+    assert lines[0] == lines[1]
 
 
 @pytest.mark.parametrize(
-    "flags, told",
+    "flags, message",
     [
         (
             {"model_name": "cifarnet"},
@@ -251,92 +249,93 @@ def test_a_converted_checkpoint_is_evaluated(command, lenet, tmp_path, evaluate)
         ),
         (
             {"model_name": "lenet", "num_classes": 5},
-            "6 of the 8 variables of lenet with 5 classes. LeNet/fc4/weights has shape [1024, 10]",
+            "6 of the 8 variables of lenet with 5 classes. LeNet/fc4/weights: checkpoint shape",
         ),
     ],
 )
-def test_another_network_is_not_converted(command, lenet, tmp_path, flags, told):
+def test_converting_for_another_network_is_an_error(command, lenet, tmp_path, flags, message):
     output = tmp_path / "net.weights.h5"
-    line = refused(command("convert", checkpoint_path=lenet, output=output, **flags))
-    assert told in line
+    line = error_line(command("convert", checkpoint_path=lenet, output=output, **flags))
+    assert message in line
     assert os.listdir(tmp_path) == []
 
 
-def test_a_checkpoint_that_lacks_variables_is_not_converted(command, tmp_path):
+def test_converting_with_missing_variables_is_an_error(command, tmp_path):
     path = layout(tmp_path, "lenet", lambda values: values.pop("LeNet/fc3/biases"))
     output = tmp_path / "out" / "model.ckpt-0"
-    line = refused(command("convert", checkpoint_path=path, output=output, model_name="lenet"))
+    line = error_line(command("convert", checkpoint_path=path, output=output, model_name="lenet"))
     assert "has 7 of the 8 variables of lenet with 10 classes. missing: LeNet/fc3/biases" in line
     assert not output.parent.exists()
 
 
 @pytest.mark.parametrize("output", ["net.h5", "net.keras", "model.ckpt-0.index"])
-def test_outputs_of_another_kind(command, lenet, tmp_path, output):
-    given = {"checkpoint_path": lenet, "output": tmp_path / output, "model_name": "lenet"}
-    assert "has to end in .weights.h5" in refused(command("convert", **given))
+def test_output_with_another_suffix_is_an_error(command, lenet, tmp_path, output):
+    flags = {"checkpoint_path": lenet, "output": tmp_path / output, "model_name": "lenet"}
+    assert "must end in .weights.h5" in error_line(command("convert", **flags))
 
 
-def test_a_disk_that_fails_leaves_nothing(command, lenet, tmp_path, monkeypatch):
+def test_failed_write_leaves_the_earlier_file(command, lenet, tmp_path, monkeypatch):
     def full(self, path):
         with open(path, "wb") as file:
             file.write(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(tf.keras.Model, "save_weights", full)
     output = tmp_path / "net.weights.h5"
-    output.write_bytes(b"of before")
-    line = refused(
+    keras_weights.save(output, {"a/weights": np.ones([2], "f")})
+    before = output.read_bytes()
+    monkeypatch.setattr(tf.keras.Model, "save_weights", full)
+    line = error_line(
         command("convert", checkpoint_path=lenet, output=output, model_name="lenet"), code=1
     )
-    told = f"checkpoints convert: Could not save {output}: No space left on device. Free some space"
-    assert line.startswith(told)
+    message = f"checkpoints convert: Could not save {output}: No space left on device. Free some"
+    assert line.startswith(message)
     assert os.listdir(tmp_path) == ["net.weights.h5"]
-    assert output.read_bytes() == b"of before"
+    assert output.read_bytes() == before
 
 
 @pytest.fixture
 def weights(tmp_path):
-    """A file of two variables."""
+    """A file with two variables."""
     path = tmp_path / "net.weights.h5"
     keras_weights.save(path, {"a/weights": np.ones([64, 64], "f"), "z/b/biases": np.ones(3, "f")})
     return path
 
 
-def test_a_weights_file_is_laid_out_by_scope(weights):
+def test_weights_file_has_one_layer_per_scope(weights):
     with h5py.File(weights) as file:
         assert set(file) == {"a", "z.b", "vars"}
         assert file["z.b/vars/biases"].shape == (3,)
 
 
 @pytest.mark.parametrize("size", [0, 100, 3000, -1])
-def test_a_damaged_weights_file(command, weights, size):
+def test_damaged_weights_file_is_an_error(command, weights, size):
     os.truncate(weights, size if size >= 0 else weights.stat().st_size - 1)
-    answer = command("inspect", checkpoint_path=weights)
-    assert f"{weights} is damaged or is no HDF5 file: " in refused(answer, code=1)
+    line = error_line(command("inspect", checkpoint_path=weights), code=1)
+    assert f"{weights} is damaged or not an HDF5 file: " in line
 
 
-def test_a_file_of_another_keras_model(command, tmp_path):
+def test_weights_file_without_slim_names_is_an_error(command, tmp_path):
     model = tf.keras.Sequential([tf.keras.Input([2]), tf.keras.layers.Dense(3)])
     path = tmp_path / "dense.weights.h5"
-    with h5py.File(path, "w") as file:  # as Keras lays such a model out
+    with h5py.File(path, "w") as file:  # the layout Keras uses for such a model
         for index, weight in enumerate(model.get_weights()):
             file[f"layers/dense/vars/{index}"] = weight
-    line = refused(command("diff", checkpoint_path=path, model_name="lenet"))
-    assert "holds layers/dense/vars/0: it is not a file of slim's variables" in line
+    line = error_line(command("diff", checkpoint_path=path, model_name="lenet"))
+    assert "not a weights file with slim's names: it contains layers/dense/vars/0. `python" in line
 
 
-def test_an_empty_weights_file(tmp_path):
+def test_empty_weights_file_is_an_error(tmp_path):
     h5py.File(tmp_path / "e.weights.h5", "w").close()
-    with pytest.raises(_checks.UserError, match="holds no variable: it is not a file of slim's"):
+    with pytest.raises(_checks.UserError, match="slim's names: it contains no variables"):
         keras_weights.WeightsFile(tmp_path / "e.weights.h5")
 
 
-def test_no_weights_file(tmp_path):
-    with pytest.raises(_checks.UserError, match="There is no file .*n.weights.h5"):
+def test_missing_weights_file_is_an_error(tmp_path):
+    with pytest.raises(_checks.UserError, match="File not found: .*n.weights.h5"):
         keras_weights.WeightsFile(tmp_path / "n.weights.h5")
 
 
-def test_half_floats_are_kept(tmp_path):
+def test_half_precision_dtypes_are_preserved(tmp_path):
     values = {"a/w": np.arange(4, dtype=np.float16), "b/w": tf.constant([1.5], tf.bfloat16).numpy()}
     keras_weights.save(tmp_path / "h.weights.h5", values)
     file = keras_weights.WeightsFile(tmp_path / "h.weights.h5")
@@ -347,7 +346,7 @@ def test_half_floats_are_kept(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "argv, told",
+    "argv, message",
     [
         (["inspct"], "command='inspct' is not known; did you mean 'inspect'? Known: inspect, diff"),
         (["diff"], "--checkpoint_path is required"),
@@ -355,20 +354,26 @@ def test_half_floats_are_kept(tmp_path):
         (["inspect", "--model_name=lenet"], "Unknown flag --model_name=lenet"),
     ],
 )
-def test_mistakes_in_the_command(capsys, argv, told):
+def test_invalid_command_line_is_an_error(capsys, argv, message):
     assert checkpoints.main(["checkpoints.py", *argv]) == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("argv", [[], ["--help"], ["convert", "--help"]])
-def test_help(capsys, argv):
+def test_help_is_printed(capsys, argv):
     assert checkpoints.main(["checkpoints.py", *argv]) == 0
     out, err = capsys.readouterr()
     assert not err
-    assert ("usage: checkpoints convert --checkpoint_path" if argv[1:] else "COMMAND") in out
+    assert ("Usage: checkpoints convert --checkpoint_path" if argv[1:] else "COMMAND") in out
 
 
-def test_help_and_mistakes_do_not_load_tensorflow():
+@pytest.mark.parametrize("argv", [["--version"], ["diff", "--version"]])
+def test_version(capsys, argv):
+    assert checkpoints.main(["checkpoints.py", *argv]) == 0
+    assert ": slim " in capsys.readouterr().out
+
+
+def test_help_and_usage_errors_do_not_load_tensorflow():
     code = (
         "import sys; from classifier.checkpoints import __main__ as checkpoints; "
         "codes = [checkpoints.main(['c', *argv]) for argv in "
@@ -382,7 +387,7 @@ def test_help_and_mistakes_do_not_load_tensorflow():
     assert done.stderr == "checkpoints convert: --checkpoint_path='nowhere' does not exist\n"
 
 
-def test_the_command_as_a_process(lenet):
+def test_command_runs_as_a_process(lenet):
     done = subprocess.run(
         [sys.executable, "-m", "classifier.checkpoints", "inspect", f"--checkpoint_path={lenet}"],
         cwd=source_tree.ROOT,
@@ -390,4 +395,4 @@ def test_the_command_as_a_process(lenet):
         text=True,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[-1].startswith("in all: 25, ")
+    assert done.stdout.splitlines()[-1].startswith("total: 25, ")

@@ -1,4 +1,4 @@
-"""Scopes as the user types them."""
+"""Scopes typed by the user."""
 
 import fnmatch
 
@@ -21,25 +21,25 @@ NAMES = [
 @pytest.mark.parametrize(
     "scope", ["resnet/block*", "resnet/block1*", "*/block?", "resnet/*/unit_1", "*", "resnet/*0/*"]
 )
-def test_a_star_is_any_part_of_a_name(scope):
-    def wanted(name):
+def test_star_matches_any_part_of_a_name(scope):
+    def matches(name):
         parts, patterns = name.split("/"), scope.split("/")
         return len(parts) >= len(patterns) and all(
             fnmatch.fnmatchcase(part, pattern.replace("?", "[?]"))
             for part, pattern in zip(parts, patterns, strict=False)
         )
 
-    assert [is_in(name, scope) for name in NAMES] == [wanted(name) for name in NAMES]
+    assert [is_in(name, scope) for name in NAMES] == [matches(name) for name in NAMES]
 
 
-def test_a_scope_without_a_star_is_whole():
+def test_scope_without_star_matches_complete_names():
     assert in_scopes(NAMES, ["resnet/block1"], "scopes") == NAMES[:2]
-    with pytest.raises(_checks.UserError, match="'resnet/block\\*' stands for all that begin so"):
+    with pytest.raises(_checks.UserError, match="'resnet/block\\*' matches all names with this"):
         in_scopes(NAMES, ["resnet/block"], "scopes")
 
 
-def test_what_is_moved_has_no_star():
-    with pytest.raises(_checks.UserError, match="checkpoint_scope_map: 'a\\*:b' has a \\*"):
+def test_star_in_checkpoint_scope_map_is_an_error():
+    with pytest.raises(_checks.UserError, match="checkpoint_scope_map: 'a\\*:b' contains \\*"):
         options.build(
             TrainConfig,
             train_dir="run",

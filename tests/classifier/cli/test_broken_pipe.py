@@ -35,8 +35,8 @@ def test_a_run_goes_on(train, tmp_path, closed_pipe, names):
         closed_pipe(name)
     done = train(tmp_path, log_every_n_steps=1)
     assert done.code == 0
-    told = f"stdout was closed; training continues, metrics are in {tmp_path}/metrics.jsonl"
-    assert [line.startswith(told) for line in done.err] == [True] * (len(names) == 1)
+    message = f"stdout was closed; training continues, metrics are in {tmp_path}/metrics.jsonl"
+    assert [line.startswith(message) for line in done.err] == [True] * (len(names) == 1)
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 2
     assert checkpoints.latest(tmp_path) == str(tmp_path / "model.ckpt-2")
 
@@ -58,7 +58,7 @@ def test_an_error_that_nobody_reads(closed_pipe):
 
 def test_other_streams_are_left_as_they_are(capsys):
     with broken_pipe.ignore("gone"):
-        print("told")
+        print("printed")
         print("wrong", file=sys.stderr)
         assert not sys.stdout.isatty()
-    assert tuple(capsys.readouterr()) == ("told\n", "wrong\n")
+    assert tuple(capsys.readouterr()) == ("printed\n", "wrong\n")

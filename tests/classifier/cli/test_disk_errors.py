@@ -59,10 +59,10 @@ class Filler(learning.Hook):
 def test_under_a_run(train, tiny_disk, monkeypatch, options, where):
     make_hooks = training.make_hooks
     monkeypatch.setattr(training, "make_hooks", lambda *a: [Filler(tiny_disk), *make_hooks(*a)])
-    given = {"max_number_of_steps": 40, "batch_size": 1, "optimizer": "sgd"} | options
+    flags = {"max_number_of_steps": 40, "batch_size": 1, "optimizer": "sgd"} | options
     if "save_summaries_secs" in options:
-        given["max_number_of_steps"] = 3  # they are written at the end
-    done = train(tiny_disk / "run", **given)
+        flags["max_number_of_steps"] = 3  # they are written at the end
+    done = train(tiny_disk / "run", **flags)
     (line,) = done.err
     assert done.code == 1
     assert line.startswith(f"train: {'C' if 'model' in where else 'c'}ould not ")
@@ -71,7 +71,7 @@ def test_under_a_run(train, tiny_disk, monkeypatch, options, where):
     assert checkpoints.latest(tiny_disk / "run") == str(tiny_disk / "run" / "model.ckpt-2")
     assert "Free some space" in line
     (tiny_disk / "filler").unlink()
-    again = train(tiny_disk / "run", **given | {"max_number_of_steps": 4})
+    again = train(tiny_disk / "run", **flags | {"max_number_of_steps": 4})
     assert (again.code, again.err) == (0, [])
     assert any("from step 2 " in line for line in again.out)
 
@@ -131,8 +131,8 @@ def test_a_long_reason_of_hdf5_becomes_a_short_one():
     cause = OSError("Can't write\ndata (file write failed: filename = 'a', errno = 28, ...)")
     error = _checks.RunError(f"Could not save a.h5: {cause}")
     error.__cause__ = cause
-    told = "Could not save a.h5: No space left on device. Free some space"
-    assert str(disk_errors.describe(error)).startswith(told)
+    expected = "Could not save a.h5: No space left on device. Free some space"
+    assert str(disk_errors.describe(error)).startswith(expected)
 
 
 def test_too_little_memory_is_no_full_disk():

@@ -10,6 +10,7 @@ from classifier.config import options
 from classifier.config.training import TrainConfig
 from classifier.resolve import training as resolve
 from nets import published
+from slim import _checks
 from tests import source_tree
 
 FOLDER = source_tree.ROOT / "scripts" / "flagfiles"
@@ -56,11 +57,28 @@ def test_a_flagfile_is_read_and_gives_the_schedule(name, tmp_path):
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_flagfile_says_each_flag_once_with_a_value_of_its_kind(name):
     lines = (FOLDER / f"{name}.flags").read_text("utf-8").splitlines()
-    given = [line for line in lines if not line.startswith("#")]
+    values = [line for line in lines if not line.startswith("#")]
     known = options.by_name(TrainConfig)
-    names = [line.removeprefix("--").partition("=")[0] for line in given]
+    names = [line.removeprefix("--").partition("=")[0] for line in values]
     assert len(set(names)) == len(names)
     assert set(names) <= set(known)
     header = "\n".join(line for line in lines if line.startswith("#"))
-    for what in ("Hardware: ", "Aims at: ", "Verified here: ", "Not verified: "):
+    for what in ("Hardware: ", "Target: ", "Verified: ", "Not verified: "):
         assert what in header
+
+
+def test_bare_name_is_a_packaged_flagfile_unless_the_working_directory_has_one(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    argv = ["t.py", "--flagfile", "mobilenet_v2.flags", "--train_dir=run", "--dataset_dir=."]
+    assert flags.parse(TrainConfig, argv).network.model_name == "mobilenet_v2"
+    (tmp_path / "mobilenet_v2.flags").write_text("--model_name=lenet\n")
+    argv[1:3] = ["--flagfile=mobilenet_v2.flags"]
+    assert flags.parse(TrainConfig, argv).network.model_name == "lenet"
+
+
+def test_unknown_flagfile_is_an_error_that_lists_the_packaged_ones():
+    names = "inception_v3.flags, mobilenet_v2.flags, resnet_v1_50.flags"
+    with pytest.raises(_checks.UserError, match=f"vgg.flags.*No such file.*of slim: {names}"):
+        flags.parse(TrainConfig, ["t.py", "--flagfile=vgg.flags"])

@@ -21,7 +21,7 @@ def _light_tensorflow(monkeypatch):
 
 
 @pytest.fixture
-def given(tmp_path):
+def argv_of_run(tmp_path):
     """A command line in order."""
     (tmp_path / "data").mkdir()
     return [
@@ -39,11 +39,11 @@ def problems(config_class, argv):
     return str(caught.value).splitlines()
 
 
-def test_each_kind_of_flag_is_read(given):
+def test_each_kind_of_flag_is_read(argv_of_run):
     config = flags.parse(
         TrainConfig,
         [
-            *given,
+            *argv_of_run,
             "--batch_size=4",
             "--learning_rate",
             "0.5",
@@ -64,31 +64,31 @@ def test_each_kind_of_flag_is_read(given):
     assert config.finetune.trainable_scopes == ("LeNet/fc3", "LeNet/fc4")
 
 
-def test_flags_that_are_not_given_keep_their_defaults(given):
-    config = flags.parse(TrainConfig, given)
+def test_flags_that_are_not_set_keep_their_defaults(argv_of_run):
+    config = flags.parse(TrainConfig, argv_of_run)
     for name, each in options.by_name(TrainConfig).items():
         if not each.required and name not in ("dataset_name", "model_name"):
             default = list(each.default) if isinstance(each.default, tuple) else each.default
             assert options.flatten(config)[name] == default
 
 
-def test_a_flagfile_is_read(given, tmp_path):
+def test_a_flagfile_is_read(argv_of_run, tmp_path):
     (tmp_path / "recipe.cfg").write_text("# steps\n--batch_size=16\n--clone_on_cpu\n")
-    config = flags.parse(TrainConfig, [*given, f"--flagfile={tmp_path}/recipe.cfg"])
+    config = flags.parse(TrainConfig, [*argv_of_run, f"--flagfile={tmp_path}/recipe.cfg"])
     assert config.data.batch_size == 16
     assert config.strategy.clone_on_cpu
 
 
-def test_a_missing_flagfile_is_named(given):
-    assert "nowhere.cfg" in problems(TrainConfig, [*given, "--flagfile=nowhere.cfg"])[0]
+def test_a_missing_flagfile_is_named(argv_of_run):
+    assert "nowhere.cfg" in problems(TrainConfig, [*argv_of_run, "--flagfile=nowhere.cfg"])[0]
 
 
-def test_all_problems_are_told_at_once(given):
-    told = problems(
+def test_all_problems_are_reported_at_once(argv_of_run):
+    lines = problems(
         TrainConfig,
         [
-            *given[:1],
-            *given[3:],
+            *argv_of_run[:1],
+            *argv_of_run[3:],
             "--save_inerval_secs=5",
             "--batch_size=0",
             "--learning_rate=high",
@@ -97,36 +97,36 @@ def test_all_problems_are_told_at_once(given):
             "InceptionV3/Mixed_7c",
         ],
     )
-    assert told[0].startswith(
+    assert lines[0].startswith(
         "Unknown flag --save_inerval_secs=5; did you mean '--save_interval_secs' or"
     )
-    assert told[1] == (
-        "Unexpected argument 'InceptionV3/Mixed_7c' - blank inside a flag value,"
-        " or a missing '\\' at a line end?"
+    assert lines[1] == (
+        "Unexpected argument 'InceptionV3/Mixed_7c': a space in a flag's value, or no '\\' at the"
+        " end of a line?"
     )
-    assert told[2:4] == [
+    assert lines[2:4] == [
         "--batch_size=0 must be positive",
         "--use_grayscale='perhaps' is not true or false",
     ]
-    assert told[4].startswith("--optimizer='adma' is not known; did you mean 'adam'")
-    assert told[5] == "--learning_rate='high' is not a number"
-    assert told[6].startswith("--train_dir is required: ")
-    assert told[7].startswith("--dataset_dir is required: ")
-    assert "Arguments received: --dataset_name=digits --model_name=lenet" in told[7]
-    assert len(told) == 8
+    assert lines[4].startswith("--optimizer='adma' is not known; did you mean 'adam'")
+    assert lines[5] == "--learning_rate='high' is not a number"
+    assert lines[6].startswith("--train_dir is required: ")
+    assert lines[7].startswith("--dataset_dir is required: ")
+    assert "Arguments received: --dataset_name=digits --model_name=lenet" in lines[7]
+    assert len(lines) == 8
 
 
-def test_the_value_of_an_unknown_flag_is_no_second_problem(given):
-    assert problems(TrainConfig, [*given, "--frobnicate", "3"]) == [
+def test_the_value_of_an_unknown_flag_is_no_second_problem(argv_of_run):
+    assert problems(TrainConfig, [*argv_of_run, "--frobnicate", "3"]) == [
         "Unknown flag --frobnicate; --help lists the flags"
     ]
 
 
-def test_a_flag_without_value_is_named(given):
-    assert problems(TrainConfig, [*given, "--seed", "--batch_size=3"]) == [
+def test_a_flag_without_value_is_named(argv_of_run):
+    assert problems(TrainConfig, [*argv_of_run, "--seed", "--batch_size=3"]) == [
         "--seed has no value: the next argument is '--batch_size=3'"
     ]
-    assert "--seed" in problems(TrainConfig, [*given, "--seed"])[0]
+    assert "--seed" in problems(TrainConfig, [*argv_of_run, "--seed"])[0]
 
 
 @pytest.mark.parametrize(
@@ -140,30 +140,30 @@ def test_a_flag_without_value_is_named(given):
         ("--checkpoint_exclude_scopes=a,", "--checkpoint_exclude_scopes='a,' has an empty item"),
     ],
 )
-def test_names_and_places_are_checked(given, flag, problem):
-    (told,) = problems(TrainConfig, [*given, flag])
-    assert told.startswith(problem)
+def test_names_and_places_are_checked(argv_of_run, flag, problem):
+    (line,) = problems(TrainConfig, [*argv_of_run, flag])
+    assert line.startswith(problem)
 
 
-def test_a_run_that_has_begun_needs_its_origin_no_more(given, tmp_path):
+def test_a_resumed_run_does_not_need_the_checkpoint_it_started_from(argv_of_run, tmp_path):
     moved = "--checkpoint_path=/nowhere/m"
-    given = [each for each in given if not each.startswith("--train_dir")]
+    argv_of_run = [each for each in argv_of_run if not each.startswith("--train_dir")]
     run = f"--train_dir={tmp_path}"
-    assert len(problems(TrainConfig, [*given, run, moved])) == 1
+    assert len(problems(TrainConfig, [*argv_of_run, run, moved])) == 1
     (tmp_path / "model.ckpt-1.index").touch()
-    config = flags.parse(TrainConfig, [*given, run, moved])
+    config = flags.parse(TrainConfig, [*argv_of_run, run, moved])
     assert config.finetune.checkpoint_path == "/nowhere/m"
 
 
-def test_a_default_that_is_no_name_here_is_told(given, monkeypatch):
+def test_an_unknown_default_is_reported(argv_of_run, monkeypatch):
     monkeypatch.setattr(flags, "known_names", lambda table: ("lenet", "digits"))
-    (told,) = problems(TrainConfig, given[:4])
-    assert told.startswith("--model_name='inception_v3' is not known")
+    (line,) = problems(TrainConfig, argv_of_run[:4])
+    assert line.startswith("--model_name='inception_v3' is not known")
 
 
-def test_conflicts_call_the_options_by_their_flags(given):
-    assert problems(TrainConfig, [*given, "--ignore_missing_vars"]) == [
-        "--ignore_missing_vars needs --checkpoint_path: it says what to take from that checkpoint"
+def test_conflicts_call_the_options_by_their_flags(argv_of_run):
+    assert problems(TrainConfig, [*argv_of_run, "--ignore_missing_vars"]) == [
+        "--ignore_missing_vars needs --checkpoint_path"
     ]
 
 
@@ -192,7 +192,7 @@ def test_main_returns_how_the_run_ended(tmp_path, outcome, code):
         (KeyboardInterrupt(), 130, "d.py: interrupted\n"),
     ],
 )
-def test_main_tells_an_error_in_one_line(tmp_path, capsys, error, code, line):
+def test_main_prints_an_error_as_one_line(tmp_path, capsys, error, code, line):
     def run(config):
         raise error
 
@@ -225,8 +225,8 @@ def test_help_shows_defaults_and_names(capsys):
     text = capsys.readouterr().out
     names = " ".join(flags.known_names("networks"))
     assert "  --batch_size=INT (default: 32)\n" in text
-    assert "  --train_dir=FOLDER (required)\n" in text
-    assert f"Known: {names}." in " ".join(text.replace(",", "").split())
+    assert "  --train_dir=DIRECTORY (required; TF-Slim: /tmp/tfmodel/)\n" in text
+    assert f"Choices: {names}." in " ".join(text.replace(",", "").split())
 
 
 def test_environment_is_set_unless_the_user_has(tmp_path, monkeypatch):

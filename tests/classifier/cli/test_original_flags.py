@@ -1,4 +1,4 @@
-"""Every flag of the original's four scripts is here, with its default or a reason why not."""
+"""Every flag of TF-Slim's four scripts exists, with its default or a reason for another."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from classifier.config.export import ExportConfig
 from classifier.config.training import TrainConfig
 
 REQUIRED = "required"
-# The original's defaults, by script.
+# TF-Slim's defaults, by script.
 ORIGINAL = {
     "train_image_classifier": {
         "master": "",
@@ -112,16 +112,16 @@ CONFIGS = {
 }
 ROWS = [(script, name) for script, flags in ORIGINAL.items() for name in flags]
 
-# A default that differs: ours, and why.
-_PLACE = "a place on disk is named by the user: /tmp/tfmodel/ silently resumed somebody's run"
-_INFO = "model_info.json beside the checkpoint says it"
-_NONE = "None stands for the original's empty text"
-_LIST = "an empty list stands for the original's None or empty text"
-_MACHINE = "as many as the machine does best, where the original takes 4"
-_OTHERS = "without it, the converter's own default, so that other datasets can refuse the flag"
+# A default that differs, and why.
+_PLACE = "required: /tmp/tfmodel/ silently resumed another run"
+_INFO = "it is read from model_info.json next to the checkpoint"
+_NONE = "None stands for TF-Slim's empty text"
+_LIST = "an empty list stands for TF-Slim's None or empty text"
+_MACHINE = "auto, where TF-Slim uses 4"
+_OTHERS = "the converter's default, so that other datasets can reject the flag"
 DIFFERENT = {
     ("train_image_classifier", "train_dir"): (REQUIRED, _PLACE),
-    ("train_image_classifier", "dataset_dir"): (REQUIRED, "the original required it too"),
+    ("train_image_classifier", "dataset_dir"): (REQUIRED, "TF-Slim required it too"),
     ("train_image_classifier", "num_preprocessing_threads"): (None, _MACHINE),
     ("train_image_classifier", "master"): ((), _LIST),
     ("train_image_classifier", "checkpoint_exclude_scopes"): ((), _LIST),
@@ -129,9 +129,9 @@ DIFFERENT = {
     ("eval_image_classifier", "num_preprocessing_threads"): (None, _MACHINE),
     ("eval_image_classifier", "master"): (None, _NONE),
     ("eval_image_classifier", "checkpoint_path"): (REQUIRED, _PLACE),
-    ("eval_image_classifier", "eval_dir"): (None, "`eval` beside the checkpoint"),
+    ("eval_image_classifier", "eval_dir"): (None, "`eval` next to the checkpoint"),
     ("eval_image_classifier", "dataset_name"): (None, _INFO),
-    ("eval_image_classifier", "dataset_dir"): (REQUIRED, "the original required it too"),
+    ("eval_image_classifier", "dataset_dir"): (REQUIRED, "TF-Slim required it too"),
     ("eval_image_classifier", "labels_offset"): (None, _INFO),
     ("eval_image_classifier", "model_name"): (None, _INFO),
     ("eval_image_classifier", "use_grayscale"): (None, _INFO),
@@ -143,21 +143,21 @@ DIFFERENT = {
     ("export_inference_graph", "dataset_name"): (None, _INFO),
     ("export_inference_graph", "dataset_dir"): (None, _NONE),
     ("export_inference_graph", "output_file"): (None, _NONE),
-    ("download_and_convert_data", "dataset_name"): (REQUIRED, "the original required it too"),
-    ("download_and_convert_data", "dataset_dir"): (REQUIRED, "the original required it too"),
+    ("download_and_convert_data", "dataset_name"): (REQUIRED, "TF-Slim required it too"),
+    ("download_and_convert_data", "dataset_dir"): (REQUIRED, "TF-Slim required it too"),
     ("download_and_convert_data", "small_object_area_threshold"): (None, _OTHERS),
     ("download_and_convert_data", "foreground_class_of_interest"): (None, _OTHERS),
 }
 
 
 def default_of(script, name):
-    found = options.by_name(CONFIGS[script])[name]
-    return REQUIRED if found.required else found.default
+    actual = options.by_name(CONFIGS[script])[name]
+    return REQUIRED if actual.required else actual.default
 
 
 @pytest.mark.parametrize("script, name", ROWS)
-def test_an_original_flag_has_its_default_or_a_reason(script, name):
-    wanted, reason = DIFFERENT.get((script, name), (ORIGINAL[script][name], "the original's"))
+def test_a_flag_of_tf_slim_has_its_default_or_a_reason(script, name):
+    wanted, reason = DIFFERENT.get((script, name), (ORIGINAL[script][name], "TF-Slim's"))
     assert default_of(script, name) == wanted, reason
 
 
@@ -166,6 +166,6 @@ def test_no_difference_is_out_of_date():
         assert ORIGINAL[script][name] != ours, f"{script} {name}: {reason}"
 
 
-def test_the_originals_have_so_many_flags():
+def test_the_table_has_all_flags_of_tf_slim():
     counts = {script: len(flags) for script, flags in ORIGINAL.items()}
     assert list(counts.values()) == [51, 16, 13, 4]

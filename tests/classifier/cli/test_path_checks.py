@@ -22,9 +22,9 @@ def disk(tmp_path):
 @pytest.mark.parametrize(
     "kind, path",
     [
-        ("folder", "flowers"),
-        ("new_folder", "flowers"),
-        ("new_folder", "a/b/c"),
+        ("directory", "flowers"),
+        ("new_directory", "flowers"),
+        ("new_directory", "a/b/c"),
         ("new_file", "file"),
         ("new_file", "a/b.json"),
         ("checkpoint", "run"),
@@ -32,7 +32,7 @@ def disk(tmp_path):
         ("checkpoint", "run/model.ckpt-3.index"),
         ("images", "notes"),
         ("images", "notes/*.txt"),
-        ("folder", "gs://bucket/flowers"),
+        ("directory", "gs://bucket/flowers"),
     ],
 )
 def test_what_is_in_order_passes(disk, monkeypatch, kind, path):
@@ -43,13 +43,13 @@ def test_what_is_in_order_passes(disk, monkeypatch, kind, path):
 @pytest.mark.parametrize(
     "kind, path, problem",
     [
-        ("folder", "flwers", r"dir='flwers' does not exist; did you mean '.*/flowers'\?"),
-        ("folder", "far/away", "dir='far/away' does not exist, nor does '.*/far'"),
-        ("folder", "file", "dir='file' is a file, not a folder"),
-        ("new_folder", "file", "dir='file' is a regular file, not a directory"),
-        ("new_folder", "file/run", "'file/run' cannot be created: '.*/file' is a regular file"),
-        ("new_folder", "fifo", "dir='fifo' is a FIFO, not a directory"),
-        ("new_folder", "gone/run", "'gone/run' cannot be created: '.*/gone' is a broken link"),
+        ("directory", "flwers", r"dir='flwers' does not exist; did you mean '.*/flowers'\?"),
+        ("directory", "far/away", "dir='far/away' does not exist, nor does '.*/far'"),
+        ("directory", "file", "dir='file' is a file, not a directory"),
+        ("new_directory", "file", "dir='file' is a regular file, not a directory"),
+        ("new_directory", "file/run", "'file/run' cannot be created: '.*/file' is a regular file"),
+        ("new_directory", "fifo", "dir='fifo' is a FIFO, not a directory"),
+        ("new_directory", "gone/run", "'gone/run' cannot be created: '.*/gone' is a broken link"),
         ("new_file", "run", "dir='run' is a directory, not a file"),
         ("new_file", "run/", "dir='run/' is a directory, not a file"),
         ("new_file", "a/", "dir='a/' is a directory, not a file"),
@@ -58,8 +58,8 @@ def test_what_is_in_order_passes(disk, monkeypatch, kind, path):
         ("new_file", "file/a.csv", "cannot be created: '.*/file' is a regular file"),
         ("new_file", "fifo/a.csv", "cannot be created: '.*/fifo' is a FIFO"),
         ("new_file", "l" * 300 + "/a.csv", "cannot be created: File name too long"),
-        ("checkpoint", "notes", r"holds no checkpoint, expected .*index; it holds: a\.txt"),
-        ("checkpoint", "flowers", "holds no checkpoint, .* it holds: nothing"),
+        ("checkpoint", "notes", r"has no checkpoint \(.*index\)\. It contains: a\.txt"),
+        ("checkpoint", "flowers", "has no checkpoint .* It contains: nothing"),
         ("checkpoint", "run/model.ckpt-4", r"does not exist; did you mean '.*ckpt-3\.index'"),
         ("images", "notes/*.png", r"dir='notes/\*\.png' matches no file"),
         ("images", "run/a.png", "dir='run/a.png' does not exist"),
@@ -74,7 +74,7 @@ def test_what_is_not_says_what_is_there(disk, monkeypatch, kind, path, problem):
 def test_a_folder_without_permission_is_named(disk, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(_checks.UserError, match="cannot be written: no permission for '.*flowers'"):
-        path_checks.check("new_folder", "train_dir", str(disk / "flowers" / "run"))
+        path_checks.check("new_directory", "train_dir", str(disk / "flowers" / "run"))
     with pytest.raises(_checks.UserError, match="cannot be written: no permission for '.*flowers'"):
         path_checks.check("new_file", "eval_json", str(disk / "flowers" / "a" / "b.json"))
 

@@ -13,8 +13,8 @@ CONFIGS = [
     prediction.PredictConfig,
 ]
 
-# From the original's three scripts; places on disk had a folder in /tmp there and have none here.
-ORIGINAL_TRAINING_DEFAULTS = {
+# Of TF-Slim's three scripts; paths are required here, where TF-Slim used directories in /tmp.
+TF_SLIM_DEFAULTS = {
     "warmup_epochs": 0,
     "num_clones": 1,
     "clone_on_cpu": False,
@@ -61,9 +61,9 @@ def train_config(**values):
     return options.build(training.TrainConfig, train_dir="run", dataset_dir="data", **values)
 
 
-@pytest.mark.parametrize("name", ORIGINAL_TRAINING_DEFAULTS)
-def test_training_defaults_are_the_originals(name):
-    assert options.by_name(training.TrainConfig)[name].default == ORIGINAL_TRAINING_DEFAULTS[name]
+@pytest.mark.parametrize("name", TF_SLIM_DEFAULTS)
+def test_training_defaults_are_those_of_tf_slim(name):
+    assert options.by_name(training.TrainConfig)[name].default == TF_SLIM_DEFAULTS[name]
 
 
 @pytest.mark.parametrize(
@@ -75,30 +75,30 @@ def test_training_defaults_are_the_originals(name):
         ("label_smoothing", -0.1, "label_smoothing=-0.1 must not be negative"),
     ],
 )
-def test_numbers_that_no_run_could_use_are_refused(name, value, message):
+def test_numbers_outside_their_bounds_are_errors(name, value, message):
     with pytest.raises(_checks.UserError, match=message):
         train_config(**{name: value})
     assert train_config(seed=2**31 - 1, label_smoothing=0.99).run.seed == 2**31 - 1
 
 
-def test_threads_are_chosen_by_the_machine():
-    # The original's default is 4, whatever the machine.
+def test_the_number_of_threads_is_automatic():
+    # TF-Slim's default is 4.
     for config_class in (training.TrainConfig, evaluation.EvalConfig):
         assert options.by_name(config_class)["num_preprocessing_threads"].default is None
 
 
 @pytest.mark.parametrize("config_class", CONFIGS)
-def test_each_flag_is_declared_once_and_helped(config_class):
+def test_each_flag_is_declared_once_and_has_help(config_class):
     declared = [each for group in options.groups_of(config_class) for each in group.options]
     names = [each.name for each in declared]
     assert len(names) == len(set(names))
     for each in declared:
         assert each.declared.help.endswith("."), each.name
-        assert len(each.declared.help) > 15, each.name
+        assert len(each.declared.help) >= 11, each.name
 
 
 @pytest.mark.parametrize("config_class", CONFIGS)
-def test_defaults_are_in_order(config_class):
+def test_defaults_are_valid(config_class):
     for each in options.by_name(config_class).values():
         if not each.required:
             assert list(each.problems(each.default)) == []
@@ -121,39 +121,48 @@ def test_defaults_are_in_order(config_class):
         ({"checkpoint_scope_map": ("a:b",)}, "checkpoint_scope_map needs checkpoint_path"),
         (
             {"checkpoint_exclude_scopes": ("a", "none"), "checkpoint_path": "c"},
-            "checkpoint_exclude_scopes: none goes with no other scope",
+            "checkpoint_exclude_scopes: none cannot be combined with scopes",
         ),
         ({"finetune": "head"}, "finetune=head needs checkpoint_path"),
         (
             {"finetune": "head", "checkpoint_path": "c", "trainable_scopes": ("A",)},
-            "finetune=head and trainable_scopes both say what to train",
+            "finetune=head and trainable_scopes are mutually exclusive",
         ),
         ({"checkpoint_scope_map": ("a",), "checkpoint_path": "c"}, "'a' is not CHECKPOINT:NETWORK"),
         ({"checkpoint_scope_map": ("a:",), "checkpoint_path": "c"}, "'a:' is not CHECKPOINT"),
         ({"checkpoint_scope_map": ("a:b:c",), "checkpoint_path": "c"}, "'a:b:c' is not"),
-        ({"checkpoint_scope_map": ("a:c", "b:c/")}, "'c' gets two scopes of the checkpoint"),
-        ({"batch_norm_decay": 1.0}, "batch_norm_decay=1 never changes the moving averages"),
+        ({"checkpoint_scope_map": ("a:c", "b:c/")}, "two scopes are mapped to 'c'"),
+        ({"batch_norm_decay": 1.0}, "batch_norm_decay=1 never updates the moving averages"),
         (
             {"freeze_batch_norm": True, "update_frozen_batch_norm": True},
-            "freeze_batch_norm and update_frozen_batch_norm contradict each other",
+            "freeze_batch_norm and update_frozen_batch_norm are mutually exclusive",
         ),
         (
             {"freeze_batch_norm": True, "batch_norm_decay": 0.9},
-            "freeze_batch_norm leaves batch_norm_decay nothing to average",
+            "batch_norm_decay has no effect with freeze_batch_norm",
         ),
         (
             {"data_service": "grpc://h:1", "balanced_sampling": True},
-            "balanced_sampling is drawn in",
+            "balanced_sampling cannot be used with data_service",
         ),
         ({"accumulate_steps": 0}, "accumulate_steps=0 must be positive"),
         ({"jit_compile": "yes"}, "jit_compile='yes' is not known. Known: auto, true, false"),
-        ({"learning_rate_multipliers": ("A",)}, "'A' is not a scope and a factor"),
-        ({"learning_rate_multipliers": ("A:x",)}, "'A:x' is not a scope and a factor"),
-        ({"learning_rate_multipliers": ("A:1", "A:2")}, "'A' has more than one factor"),
-        ({"optimizer_weight_decay": 0.1}, "optimizer_weight_decay is for adafactor, adamw, .*"),
-        ({"piecewise_epochs": (3.0, 2.0)}, "piecewise_epochs: 2 must be above 3"),
+        ({"learning_rate_multipliers": ("A",)}, "'A' is not SCOPE:FACTOR with"),
+        ({"learning_rate_multipliers": ("A:x",)}, "'A:x' is not SCOPE:FACTOR with"),
+        ({"learning_rate_multipliers": ("A:1", "A:2")}, "'A' has several factors"),
+        (
+            {"optimizer_weight_decay": 0.1},
+            "optimizer_weight_decay applies to optimizer=adafactor, adamw, lamb, lion or muon only",
+        ),
+        (
+            {"piecewise_epochs": (3.0, 2.0)},
+            "piecewise_epochs must be positive and increasing: 2 follows 3",
+        ),
         ({"piecewise_rates": (0.1, -1.0)}, "piecewise_rates=-1.0 must not be negative"),
-        ({"warmup_epochs": 1.0, "warmup_steps": 5}, "warmup_epochs and warmup_steps say the same"),
+        (
+            {"warmup_epochs": 1.0, "warmup_steps": 5},
+            "warmup_epochs and warmup_steps are mutually exclusive",
+        ),
         ({"learning_rate_decay_type": "piecewise"}, "piecewise needs piecewise_epochs"),
         ({"piecewise_steps": (3,)}, "piecewise_rates need learning_rate_decay_type=piecewise"),
         (
@@ -166,60 +175,66 @@ def test_defaults_are_in_order(config_class):
         ),
         (
             {"optimizer": "adamw", "opt_epsilon": 0.1},
-            "opt_epsilon is for adadelta, adam, rmsprop; for adamw it is adamw_epsilon",
+            "opt_epsilon applies to optimizer=adadelta, adam or rmsprop only; with adamw use",
         ),
         (
             {"optimizer": "adam", "adamw_epsilon": 0.1},
-            "adamw_epsilon is for adamw, lamb, muon; for adam it is opt_epsilon",
+            "adamw_epsilon applies to optimizer=adamw, lamb or muon only; with adam use opt_e",
         ),
         (
             {"optimizer": "adam", "lion_beta1": 0.1},
-            "lion_beta1 is for lion; for adam it is adam_beta1",
+            "lion_beta1 applies to optimizer=lion only; with adam use adam_beta1",
         ),
         (
             {"optimizer": "lion", "momentum": 0.1},
-            "momentum is for momentum; lion has optimizer_weight_decay, lion_beta1, lion_beta2",
+            "momentum applies to optimizer=momentum only; lion has optimizer_weight_decay, li",
         ),
         (
             {"balanced_sampling": True, "shuffle_buffer_mb": 100},
-            "shuffle_buffer_mb has nothing to act on",
+            "shuffle_buffer_mb has no effect with balanced_sampling",
         ),
         (
             {"max_number_of_steps": 5, "max_number_of_epochs": 1.0},
-            "max_number_of_steps and max_number_of_epochs both say the end",
+            "max_number_of_steps and max_number_of_epochs are mutually exclusive",
         ),
         (
             {"eval_every_steps": 5, "eval_every_epochs": 1.0},
-            "eval_every_epochs and eval_every_steps say the same twice",
+            "eval_every_epochs and eval_every_steps are mutually exclusive",
         ),
     ],
 )
-def test_nonsense_is_refused(values, problem):
+def test_contradictions_are_errors(values, problem):
     with pytest.raises(_checks.UserError, match=problem):
         train_config(**values)
 
 
 @pytest.mark.parametrize(
-    "values, told",
+    "values, expected",
     [
         (
             {"momentum": 0.1},
-            "momentum=0.1 has nothing to act on: optimizer=rmsprop; for rmsprop it",
+            "momentum=0.1 has no effect with optimizer=rmsprop; with rmsprop use rmsprop_momentum",
         ),
-        ({"optimizer": "sgd", "ftrl_l1": 0.1}, "ftrl_l1=0.1 has .*=sgd; sgd has none of its own"),
+        (
+            {"optimizer": "sgd", "ftrl_l1": 0.1},
+            "ftrl_l1=0.1 has .*=sgd; sgd has no options of its own",
+        ),
         ({"optimizer": "adagrad", "ftrl_l2": 2.0}, "ftrl_l2=2 .*; adagrad has adagrad_initial_acc"),
         (
             {"learning_rate_decay_type": "fixed", "learning_rate_decay_factor": 0.5},
-            "learning_rate_decay_factor=0.5 has nothing to act on: learning_rate_decay_type=fixed",
+            "learning_rate_decay_factor=0.5 has no effect with learning_rate_decay_type=fixed",
         ),
-        ({"end_learning_rate": 0.5}, "end_learning_rate=0.5 has .*: learning_rate_decay_type=expo"),
+        (
+            {"end_learning_rate": 0.5},
+            "end_learning_rate=0.5 has .* with learning_rate_decay_type=expo",
+        ),
         (
             {"num_epochs_per_decay": 3.0, "decay_steps": 5},
-            "num_epochs_per_decay=3 .*: decay_steps=",
+            "num_epochs_per_decay=3 .* with decay_steps=5",
         ),
         (
             {"learning_rate_decay_type": "fixed", "decay_steps": 5},
-            "decay_steps=5 has nothing to act on: learning_rate_decay_type=fixed",
+            "decay_steps=5 has no effect with learning_rate_decay_type=fixed",
         ),
         (
             {
@@ -228,18 +243,18 @@ def test_nonsense_is_refused(values, problem):
                 "piecewise_rates": (0.1,),
                 "learning_rate_decay_factor": 0.5,
             },
-            "learning_rate_decay_factor=0.5 has .*: piecewise_rates say the learning rates",
+            "learning_rate_decay_factor=0.5 has no effect with piecewise_rates",
         ),
         (
             {"decay_per_clone": True, "decay_steps": 5},
-            "decay_per_clone has nothing to act on: no duration of the learning rate is in epochs",
+            "decay_per_clone has no effect: no duration of the learning rate is in epochs",
         ),
     ],
 )
-def test_what_the_original_takes_silently_is_told(values, told):
-    made = train_config(**values)
-    (found,) = [*made.optimizer.without_effect(), *made.schedule.without_effect()]
-    assert re.match(told, found)
+def test_options_without_effect_that_tf_slim_accepts_are_reported(values, expected):
+    built = train_config(**values)
+    (actual,) = [*built.optimizer.without_effect(), *built.schedule.without_effect()]
+    assert re.match(expected, actual)
 
 
 @pytest.mark.parametrize(
@@ -259,29 +274,29 @@ def test_what_the_original_takes_silently_is_told(values, told):
         },
     ],
 )
-def test_nothing_is_told_of_what_acts(values):
-    made = train_config(**values)
-    assert not [*made.optimizer.without_effect(), *made.schedule.without_effect()]
+def test_options_with_an_effect_are_not_reported(values):
+    built = train_config(**values)
+    assert not [*built.optimizer.without_effect(), *built.schedule.without_effect()]
 
 
-def test_groups_are_where_the_code_looks_for_them():
-    made = train_config(model_name="lenet", num_clones=2, learning_rate=0.5, max_to_keep=1)
-    assert made.run.train_dir == "run"
-    assert made.data.dataset_dir == "data"
-    assert made.network.model_name == "lenet"
-    assert made.strategy.num_clones == 2
-    assert made.schedule.learning_rate == 0.5
-    assert made.saving.max_to_keep == 1
+def test_build_puts_options_into_their_groups():
+    built = train_config(model_name="lenet", num_clones=2, learning_rate=0.5, max_to_keep=1)
+    assert built.run.train_dir == "run"
+    assert built.data.dataset_dir == "data"
+    assert built.network.model_name == "lenet"
+    assert built.strategy.num_clones == 2
+    assert built.schedule.learning_rate == 0.5
+    assert built.saving.max_to_keep == 1
 
 
 @pytest.mark.parametrize(
     "values, problem",
     [
-        ({"task": 1}, "task=1 is not below worker_replicas=1: tasks count from 0"),
-        ({"master": ("h:1",)}, "master is for several workers, and worker_replicas=1"),
+        ({"task": 1}, "task=1 must be below worker_replicas=1: tasks count from 0"),
+        ({"master": ("h:1",)}, "master needs several workers, and worker_replicas=1"),
         (
             {"worker_replicas": 2, "master": ("h:1",)},
-            "master has 1 addresses for worker_replicas=2",
+            "master has 1 addresses, but worker_replicas=2",
         ),
         ({"worker_replicas": 2, "master": ("h", "h:2")}, "master: 'h' is not host:port"),
         ({"worker_replicas": 2, "master": ("h:0", "h:2")}, "master: 'h:0' is not host:port"),
@@ -289,6 +304,6 @@ def test_groups_are_where_the_code_looks_for_them():
         ({"worker_replicas": 2, "num_clones": 2}, "num_clones=2 cannot be used with worker_repl"),
     ],
 )
-def test_workers_that_cannot_be_are_refused(values, problem):
+def test_impossible_workers_are_errors(values, problem):
     with pytest.raises(_checks.UserError, match=problem):
         train_config(**values)

@@ -5,6 +5,7 @@ import pytest
 
 from classifier.config import options
 from classifier.config.options import Options, option, required
+from classifier.config.problems import Problem, named
 from slim import _checks
 
 
@@ -23,7 +24,7 @@ class Cooking(Options):
 
     def conflicts(self):
         if self.lid and self.tray:
-            yield "lid does not fit a tray"
+            yield Problem("{} does not fit {}", named("lid"), named("tray"))
 
 
 @pytest.mark.parametrize(
@@ -51,12 +52,12 @@ def test_texts_become_values_of_the_declared_kind(name, text, value):
 @pytest.mark.parametrize(
     "name, text, meaning",
     [
-        ("minutes", "1.5", "'1.5' is not a whole number"),
-        ("minutes", "", "'' is not a whole number"),
+        ("minutes", "1.5", "'1.5' is not an integer"),
+        ("minutes", "", "'' is not an integer"),
         ("heat", "nan", "'nan' is not a number"),
         ("heat", "inf", "'inf' is not a number"),
         ("tray", "1,2,3", "'1,2,3' is not a size such as 224"),
-        ("turns", "3,x", "'3,x' is not a list of whole numbers"),
+        ("turns", "3,x", "'3,x' is not a list of integers"),
         ("shares", "1,,2", "'1,,2' is not a list of numbers"),
         ("lid", "yes please", "'yes please' is not true or false"),
     ],
@@ -66,11 +67,11 @@ def test_a_text_of_another_kind_is_refused(name, text, meaning):
         options.by_name(Cooking)[name].parse(text)
 
 
-def test_all_problems_of_a_group_are_told_at_once():
+def test_all_problems_of_a_group_are_reported_at_once():
     with pytest.raises(_checks.UserError) as caught:
         Cooking(dish=" ", minutes=0, heat=2.0, tools=("pan", "pto"))
     assert str(caught.value).splitlines() == [
-        "dish=' ' has an empty item (a blank after a comma?)",
+        "dish=' ' has an empty item (a space after a comma?)",
         "minutes=0 must be positive",
         "heat=2.0 must lie between 0 and 1",
         "tools='pto' is not known; did you mean 'pot'? Known: pan, pot",
@@ -78,7 +79,7 @@ def test_all_problems_of_a_group_are_told_at_once():
 
 
 def test_conflicts_are_looked_for_when_each_option_is_in_order():
-    with pytest.raises(_checks.UserError, match="^lid does not fit a tray$"):
+    with pytest.raises(_checks.UserError, match="^lid does not fit tray$"):
         Cooking(dish="soup", lid=True, tray=(1, 2))
 
 
@@ -86,7 +87,7 @@ def test_build_names_unknown_and_missing_options():
     with pytest.raises(_checks.UserError) as caught:
         options.build(Cooking, minuts=3)
     assert str(caught.value).splitlines() == [
-        "minuts is not an option; did you mean 'minutes'?",
+        "Unknown option minuts; did you mean 'minutes'?",
         "dish is required: What to cook.",
     ]
 
@@ -100,8 +101,8 @@ def test_flatten_undoes_build():
         "turns": [],
         "shares": [],
     }
-    made = options.build(Cooking, dish="soup", tray=(1, 2), tools=("pan",))
-    assert options.flatten(made) == {"minutes": 10, "heat": 0.5, **values}
+    built = options.build(Cooking, dish="soup", tray=(1, 2), tools=("pan",))
+    assert options.flatten(built) == {"minutes": 10, "heat": 0.5, **values}
 
 
 def test_the_title_of_a_group_is_its_docstring():

@@ -1,4 +1,4 @@
-"""--moving_average_decay: exports the averages that the original kept instead of the weights."""
+"""--moving_average_decay: exports TF-Slim's moving averages instead of the weights."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ IMAGES = np.random.RandomState(0).uniform(-1, 1, [2, 28, 28, 1]).astype(np.float
 
 
 def logits(path):
-    """Returns those of a frozen graph."""
+    """Returns the logits of a frozen graph for `IMAGES`."""
     graph_def = tf.compat.v1.GraphDef.FromString(path.read_bytes())
     with tf.Graph().as_default() as graph, tf.compat.v1.Session(graph=graph) as session:
         tf.graph_util.import_graph_def(graph_def, name="")
@@ -24,9 +24,9 @@ def logits(path):
 def test_the_averages_take_the_place_of_the_weights(tmp_path, digits):
     values = originals.run_values("lenet")
     checkpoint = originals.write(tmp_path / "run" / "model.ckpt-1234", values)
-    kept = {name: values[name] for name in originals.network_values("lenet")}
-    averages = {name: values[f"{name}/ExponentialMovingAverage"] for name in kept}
-    for decay, weights in ((None, kept), (0.9, averages)):
+    trained = {name: values[name] for name in originals.network_values("lenet")}
+    averages = {name: values[f"{name}/ExponentialMovingAverage"] for name in trained}
+    for decay, weights in ((None, trained), (0.9, averages)):
         out = tmp_path / f"out {decay}"
         config = options.build(
             ExportConfig, checkpoint_path=checkpoint, output_dir=str(out), formats=("frozen_pb",),
@@ -34,5 +34,5 @@ def test_the_averages_take_the_place_of_the_weights(tmp_path, digits):
             moving_average_decay=decay,
         )  # fmt: skip
         exporting.run(config)
-        wanted = originals.lenet(weights, IMAGES).numpy()
-        np.testing.assert_allclose(logits(out / "lenet.pb"), wanted, rtol=1e-4, atol=1e-4)
+        expected = originals.lenet(weights, IMAGES).numpy()
+        np.testing.assert_allclose(logits(out / "lenet.pb"), expected, rtol=1e-4, atol=1e-4)

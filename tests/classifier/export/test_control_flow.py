@@ -1,4 +1,4 @@
-"""Frozen graphs with preprocessing inside hold a loop: as ops, which any session reads anywhere."""
+"""Loops in frozen graphs with preprocessing are ops, which any session can import."""
 
 import gc
 import subprocess
@@ -10,24 +10,24 @@ import tensorflow as tf
 
 from tests.classifier.export.test_formats import classifier_of, export_to, make_run, read
 
-PICTURES = np.random.default_rng(6).integers(0, 256, [2, 40, 33, 3]).astype(np.uint8)
+IMAGES = np.random.default_rng(6).integers(0, 256, [2, 40, 33, 3]).astype(np.uint8)
 LOOP = {"Enter", "NextIteration", "Exit"}
 FRESH = """
 import pathlib, sys
 import numpy as np
 import tensorflow as tf
-given, rows = np.load(sys.argv[1], allow_pickle=True), []
+inputs, rows = np.load(sys.argv[1], allow_pickle=True), []
 for path in sys.argv[3:]:
     graph_def = tf.compat.v1.GraphDef.FromString(pathlib.Path(path).read_bytes())
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         tf.graph_util.import_graph_def(graph_def, name="")
-        rows.append(session.run("Predictions/Reshape_1:0", {"input:0": given}))
+        rows.append(session.run("Predictions/Reshape_1:0", {"input:0": inputs}))
 np.save(sys.argv[2], rows)
 """
 
 
 def check_no_functions(graph_def):
-    """Asserts that no node is or names a function, in a library or out of it."""
+    """Asserts that the graph contains and references no functions."""
     assert not graph_def.library.function
     assert not [
         (node.name, name)
@@ -44,7 +44,7 @@ def answer(graph_def, images):
 
 
 @pytest.mark.parametrize("preprocessing", ["cifarnet", "inception", "lenet", "vgg"])
-def test_loops_are_ops_and_the_answer_the_checkpoints(tmp_path, preprocessing):
+def test_loops_are_ops_and_outputs_match_the_checkpoint(tmp_path, preprocessing):
     from classifier.inputs import preprocessing as images
 
     run = make_run(
@@ -59,16 +59,16 @@ def test_loops_are_ops_and_the_answer_the_checkpoints(tmp_path, preprocessing):
     check_no_functions(graph_def)
     assert {node.op for node in graph_def.node} >= LOOP
     classifier = classifier_of(run)
-    prepare = images.picture_fn(classifier.info, (224, 224))
-    prepared = tf.stack([prepare(tf.constant(picture)) for picture in PICTURES])
-    wanted = classifier(prepared)["logits"].numpy()
-    found = answer(graph_def, PICTURES)
-    np.testing.assert_allclose(found, wanted, atol=2e-5 * np.abs(wanted).max())
+    prepare = images.image_fn(classifier.info, (224, 224))
+    prepared = tf.stack([prepare(tf.constant(image)) for image in IMAGES])
+    expected = classifier(prepared)["logits"].numpy()
+    actual = answer(graph_def, IMAGES)
+    np.testing.assert_allclose(actual, expected, atol=2e-5 * np.abs(expected).max())
     assert tf.compat.v1.control_flow_v2_enabled()
 
 
 @pytest.mark.slow
-def test_an_export_where_functions_were_off_leaves_them_off(tmp_path):
+def test_export_keeps_control_flow_v2_disabled(tmp_path):
     run = make_run(tmp_path.with_name(f"{tmp_path.name}-run"))
     tf.compat.v1.disable_control_flow_v2()
     try:
@@ -80,13 +80,13 @@ def test_an_export_where_functions_were_off_leaves_them_off(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("input_type", ["uint8_image", "encoded_image"])
-def test_twenty_exports_are_imported_where_they_were_made_and_elsewhere(tmp_path, input_type):
+def test_twenty_exports_are_imported_in_this_and_another_process(tmp_path, input_type):
     run = make_run(tmp_path.with_name(f"{tmp_path.name}-run"))
-    pictures = PICTURES[..., :1]
-    given = pictures
+    images = IMAGES[..., :1]
+    inputs = images
     if input_type == "encoded_image":
-        given = np.array([tf.io.encode_png(each).numpy() for each in pictures], object)
-    found, paths = [], [tmp_path / str(number) / "lenet.pb" for number in range(20)]
+        inputs = np.array([tf.io.encode_png(each).numpy() for each in images], object)
+    actual, paths = [], [tmp_path / str(number) / "lenet.pb" for number in range(20)]
     for path in paths:
         export_to(path.parent, run, "frozen_pb", input_type=input_type)
         graph_def = read(path)
@@ -94,9 +94,9 @@ def test_twenty_exports_are_imported_where_they_were_made_and_elsewhere(tmp_path
         gc.collect()
         with tf.Graph().as_default(), tf.compat.v1.Session() as session:
             tf.graph_util.import_graph_def(graph_def, name="")
-            found.append(session.run("Predictions/Reshape_1:0", {"input:0": given}))
-    np.save(tmp_path / "given.npy", given)
-    names = [str(path) for path in (tmp_path / "given.npy", tmp_path / "rows.npy", *paths)]
+            actual.append(session.run("Predictions/Reshape_1:0", {"input:0": inputs}))
+    np.save(tmp_path / "inputs.npy", inputs)
+    names = [str(path) for path in (tmp_path / "inputs.npy", tmp_path / "rows.npy", *paths)]
     subprocess.run([sys.executable, "-c", FRESH, *names], check=True, timeout=200)
-    for each in (*found, *np.load(tmp_path / "rows.npy")):
-        np.testing.assert_array_equal(each, found[0])
+    for each in (*actual, *np.load(tmp_path / "rows.npy")):
+        np.testing.assert_array_equal(each, actual[0])

@@ -1,4 +1,4 @@
-"""What is left of an export that fails, is ended, or comes after another one."""
+"""Files that remain after an export that fails, is interrupted, or follows another one."""
 
 import os
 import signal
@@ -15,36 +15,36 @@ def fail(job):
     raise _checks.RunError("so it was not kept")
 
 
-def names(folder):
-    return sorted(path.name for path in folder.iterdir() if path.name != _ownership.MARK)
+def names(directory):
+    return sorted(path.name for path in directory.iterdir() if path.name != _ownership.MARK)
 
 
-def test_a_format_that_fails_spoils_none_before_it(lenet_run, tmp_path, capsys, monkeypatch):
+def test_failed_format_keeps_the_earlier_ones(lenet_run, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(keras, "write_model", fail)
     ownership.claim_export(str(tmp_path))
-    (tmp_path / "lenet.keras").write_text("of an earlier export")
+    (tmp_path / "lenet.keras").write_text("earlier")
     (tmp_path / "saved_model" / "300").mkdir(parents=True)
     with pytest.raises(_checks.RunError, match="so it was not kept"):
         export_to(tmp_path, lenet_run, "weights_h5", "keras", "frozen_pb")
     assert names(tmp_path) == [
         "README.md", "labels.txt", "lenet.keras", "lenet.weights.h5", "saved_model",
     ]  # fmt: skip
-    said = capsys.readouterr().out
-    assert "earlier export, and left as they are: saved_model, lenet.keras\n" in said
-    assert "### lenet.weights.h5" in said
+    stdout = capsys.readouterr().out
+    assert "unchanged files of earlier exports: saved_model, lenet.keras\n" in stdout
+    assert "### lenet.weights.h5" in stdout
     card = (tmp_path / "README.md").read_text()
     assert "| weights_h5 | `lenet.weights.h5` |" in card
-    assert "This card says nothing of `saved_model`, `lenet.keras`, which may" in card
+    assert "This card does not describe `saved_model`, `lenet.keras`." in card
 
 
-def test_nothing_is_left_where_the_first_format_fails(lenet_run, tmp_path, monkeypatch):
+def test_nothing_remains_if_the_first_format_fails(lenet_run, tmp_path, monkeypatch):
     monkeypatch.setattr(keras, "write_model", fail)
     with pytest.raises(_checks.RunError, match="so it was not kept"):
         export_to(tmp_path, lenet_run, "keras", "weights_h5")
     assert names(tmp_path) == []
 
 
-def test_an_export_that_is_ended_leaves_nothing(lenet_run, tmp_path, monkeypatch):
+def test_interrupted_export_leaves_nothing(lenet_run, tmp_path, monkeypatch):
     former = signal.getsignal(signal.SIGTERM)
     # In the midst of a SavedModel.
     monkeypatch.setattr(
@@ -52,14 +52,14 @@ def test_an_export_that_is_ended_leaves_nothing(lenet_run, tmp_path, monkeypatch
     )
     with pytest.raises(signals.Stopped) as stopped, signals.raise_on_signals():
         export_to(tmp_path, lenet_run, "saved_model")
-    assert stopped.value.__notes__ == ["Formats that are complete: none"]
+    assert stopped.value.__notes__ == ["Completed formats: none"]
     assert names(tmp_path) == []
     assert signal.getsignal(signal.SIGTERM) == former
 
 
-def test_the_next_export_removes_what_a_killed_one_left(lenet_run, tmp_path):
-    left = tmp_path / ".saving-a_killed" / "model"
-    left.mkdir(parents=True)
-    (left.parent / "lock").write_text(_paths._LOCK_TEXT)
+def test_next_export_removes_files_of_a_killed_one(lenet_run, tmp_path):
+    scratch = tmp_path / ".saving-a_killed" / "model"
+    scratch.mkdir(parents=True)
+    (scratch.parent / "lock").write_text(_paths._LOCK_TEXT)
     export_to(tmp_path, lenet_run, "weights_h5")
     assert names(tmp_path) == ["README.md", "labels.txt", "lenet.weights.h5"]

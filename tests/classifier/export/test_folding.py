@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 import slim
+from classifier import network
 from classifier.export import folding, frozen
 from nets import nets_factory
 from tests.conformance import builds, reference
@@ -63,7 +64,7 @@ def answers(graph_def, names, images):
     "name",
     ["mobilenet_v1_025", *(pytest.param(name, marks=pytest.mark.slow) for name in NETWORKS)],
 )
-def test_networks_fold_where_a_convolution_comes_first(name):
+def test_networks_fold_batch_norm_after_convolutions(name):
     network = builds.network(name)
     plain, outputs = network_graph(name, network)
     plain = folding.pruned(plain, outputs)
@@ -72,10 +73,10 @@ def test_networks_fold_where_a_convolution_comes_first(name):
     assert ops(smaller)["FusedBatchNormV3"] == LEFT.get(name, 0)
     assert len(smaller.node) < len(plain.node)
     assert set(outputs) <= {node.name for node in smaller.node}
-    (found,) = answers(smaller, outputs[:1], network.images)
-    wanted = network.function(network.images)[0].numpy()
-    assert np.abs(found - wanted).max() <= 1e-5 * np.abs(wanted).max()
-    # A session forgives a node what is not its operation's; a function does not.
+    (actual,) = answers(smaller, outputs[:1], network.images)
+    expected = network.function(network.images)[0].numpy()
+    assert np.abs(actual - expected).max() <= 1e-5 * np.abs(expected).max()
+    # A session ignores unknown attributes of a node; a function does not.
     imported = tf.compat.v1.wrap_function(
         lambda: tf.graph_util.import_graph_def(smaller, name=""), []
     )
@@ -83,12 +84,12 @@ def test_networks_fold_where_a_convolution_comes_first(name):
         known = imported.graph.get_operation_by_name(node.name).op_def.attr
         assert set(node.attr) <= {each.name for each in known}, node.name
     call = imported.prune("input:0", f"{outputs[0]}:0")
-    np.testing.assert_allclose(call(tf.constant(network.images)), found, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(call(tf.constant(network.images)), actual, rtol=1e-5, atol=1e-6)
 
 
-def test_networks_that_round_fold_too():
-    network = builds.network("mobilenet_v1_025")
-    store, images = network.store, network.images
+def test_quantized_networks_fold_too():
+    float_network = builds.network("mobilenet_v1_025")
+    store, images = float_network.store, float_network.images
     values = {key: value.numpy() for key, value in store.named_variables.items()}
     fn = network.inference_network("mobilenet_v1_025", 1001, quantized=True)
     fresh = slim.VariableStore(seed=0)
@@ -98,14 +99,14 @@ def test_networks_that_round_fold_too():
     smaller = folding.folded(folding.pruned(plain, outputs), outputs)
     assert ops(smaller)["FusedBatchNormV3"] == 0
     assert ops(smaller)["FakeQuantWithMinMaxVars"] == ops(plain)["FakeQuantWithMinMaxVars"] == 28
-    found, wanted = (answers(each, outputs, images)[0] for each in (smaller, plain))
-    assert len(np.unique(wanted)) > 10
+    actual, expected = (answers(each, outputs, images)[0] for each in (smaller, plain))
+    assert len(np.unique(expected)) > 10
     step = 12 / 255  # between two of the values of the logits
-    assert np.abs(found - wanted).max() < 2.5 * step
-    assert np.mean(np.abs(found - wanted) < 1e-4) > 0.5
+    assert np.abs(actual - expected).max() < 2.5 * step
+    assert np.mean(np.abs(actual - expected) < 1e-4) > 0.5
 
 
-def test_no_batch_norm_no_change():
+def test_graph_without_batch_norm_is_unchanged():
     network = builds.network("lenet")
     plain, outputs = network_graph("lenet", network)
     plain = folding.pruned(plain, outputs)
@@ -122,10 +123,10 @@ def folded_by_hand(build):
     }
     plain, outputs = graph_of(build, IMAGES.shape[1:], values)
     smaller = folding.folded(plain, outputs)
-    for ours, wanted in zip(
+    for ours, expected in zip(
         answers(smaller, outputs, IMAGES), answers(plain, outputs, IMAGES), strict=True
     ):
-        np.testing.assert_allclose(ours, wanted, rtol=1e-4, atol=1e-5 * np.abs(wanted).max())
+        np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
     return ops(plain), ops(smaller)
 
 
@@ -167,7 +168,7 @@ def test_layers_fold(build):
 
 
 @pytest.mark.parametrize("fused", [True, False])
-def test_biases_before_batch_norm_are_taken_in(fused):
+def test_biases_before_batch_norm_are_folded(fused):
     def build(images):
         convolved = slim.conv2d(images, 4, 3, activation_fn=None)
         return [slim.batch_norm(convolved, scale=True, is_training=False, fused=fused)]
@@ -177,7 +178,7 @@ def test_biases_before_batch_norm_are_taken_in(fused):
     assert (after["BiasAdd"], after["FusedBatchNormV3"]) == (1, 0)
 
 
-def test_biases_of_a_fully_connected_layer_stay():
+def test_batch_norm_after_biases_of_a_fully_connected_layer_is_not_folded():
     def build(images):
         rows = slim.fully_connected(tf.reshape(images, [-1, 90]), 4, activation_fn=None)
         return [slim.batch_norm(rows, scale=True, is_training=False)]
@@ -185,21 +186,21 @@ def test_biases_of_a_fully_connected_layer_stay():
     assert folded_by_hand(build)[1]["FusedBatchNormV3"] == 1
 
 
-@pytest.mark.parametrize("given", ["a number", "a vector", "a product"])
-def test_other_products_and_sums(given):
-    """What is no batch norm is folded where it is the same, and left alone elsewhere."""
+@pytest.mark.parametrize("case", ["a number", "a vector", "a product"])
+def test_other_products_and_sums(case):
+    """Other products and sums are folded only if they have the form of batch norm."""
     vector = np.arange(1, 5, dtype=np.float32)
 
     def build(images):
         convolved = slim.conv2d(images, 4, 3, activation_fn=None, biases_initializer=None)
-        scaled = convolved * (3.0 if given == "a number" else vector)
-        return [scaled + vector, scaled] if given == "a product" else [scaled + vector]
+        scaled = convolved * (3.0 if case == "a number" else vector)
+        return [scaled + vector, scaled] if case == "a product" else [scaled + vector]
 
     _, after = folded_by_hand(build)
-    assert (after["Mul"], after["BiasAdd"]) == ((0, 1) if given == "a vector" else (1, 0))
+    assert (after["Mul"], after["BiasAdd"]) == ((0, 1) if case == "a vector" else (1, 0))
 
 
-def test_a_convolution_that_is_also_read_elsewhere_stays():
+def test_convolution_with_other_consumers_is_not_folded():
     def build(images):
         convolved = slim.conv2d(images, 4, 3, activation_fn=None, biases_initializer=None)
         return [slim.batch_norm(convolved, is_training=False) + convolved]
@@ -207,7 +208,7 @@ def test_a_convolution_that_is_also_read_elsewhere_stays():
     assert folded_by_hand(build)[1]["FusedBatchNormV3"] == 1
 
 
-def test_a_convolution_that_is_itself_an_output_stays():
+def test_convolution_that_is_an_output_is_not_folded():
     def build(images):
         convolved = slim.conv2d(images, 4, 3, activation_fn=None, biases_initializer=None)
         return [slim.batch_norm(convolved, is_training=False), convolved]
@@ -223,5 +224,5 @@ def test_a_convolution_that_is_itself_an_output_stays():
         lambda images: [slim.conv2d(slim.batch_norm(images, is_training=False), 4, 3)],
     ],
 )
-def test_batch_norm_after_no_convolution_stays(build):
+def test_batch_norm_without_preceding_convolution_is_not_folded(build):
     assert folded_by_hand(build)[1]["FusedBatchNormV3"] == 1

@@ -18,10 +18,10 @@ from tests.conformance import builds
 NAMES = tuple(f"digit {index}" for index in range(10))
 
 
-def make_run(folder, name="lenet", channels=1, **more):
-    """Writes what training leaves; returns the folder."""
+def make_run(directory, name="lenet", channels=1, **more):
+    """Writes the files of a training run; returns the directory."""
     network = builds.network(name)
-    checkpoints.save(folder / "model.ckpt-7", network.store.named_variables)
+    checkpoints.save(directory / "model.ckpt-7", network.store.named_variables)
     info = ModelInfo(
         model_name=name,
         num_classes=builds.example(name).num_classes,
@@ -29,8 +29,8 @@ def make_run(folder, name="lenet", channels=1, **more):
         num_channels=channels,
         **{"preprocessing_name": name, "label_names": NAMES} | more,
     )
-    RunDirectory(str(folder)).write_model_info(info)
-    return folder
+    RunDirectory(str(directory)).write_model_info(info)
+    return directory
 
 
 @pytest.fixture(scope="module")
@@ -38,17 +38,17 @@ def lenet(tmp_path_factory):
     return make_run(tmp_path_factory.mktemp("lenet"))
 
 
-def export_to(folder, run, *formats, **values):
+def export_to(directory, run, *formats, **values):
     exporting.run(
         options.build(
             ExportConfig,
             checkpoint_path=str(run),
-            output_dir=str(folder),
+            output_dir=str(directory),
             formats=formats,
             **values,
         )
     )
-    return folder
+    return directory
 
 
 def classifier_of(run):
@@ -65,27 +65,27 @@ def test_the_options_and_the_table_have_the_same_formats():
     assert tuple(exporting.FORMATS) == tuple(formats.FORMATS)
 
 
-PICTURES = np.random.default_rng(5).integers(0, 256, [3, 40, 33, 1]).astype(np.uint8)
+IMAGES = np.random.default_rng(5).integers(0, 256, [3, 40, 33, 1]).astype(np.uint8)
 
 
 @pytest.mark.parametrize(
     "input_type, encode",
     [
         ("uint8_image", tf.constant),
-        ("encoded_image", lambda pictures: tf.stack([tf.io.encode_png(p) for p in pictures])),
+        ("encoded_image", lambda images: tf.stack([tf.io.encode_png(p) for p in images])),
     ],
 )
 def test_preprocessing_inside_a_frozen_graph(lenet, tmp_path, capsys, input_type, encode):
-    given = encode(PICTURES)
+    inputs = encode(IMAGES)
     export_to(tmp_path, lenet, "frozen_pb", input_type=input_type)
-    assert f"input input:0 {given.dtype.name} [any" in capsys.readouterr().out
+    assert f"input input:0 {inputs.dtype.name} [any" in capsys.readouterr().out
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         tf.graph_util.import_graph_def(read(tmp_path / "lenet.pb"), name="")
-        found = session.run("Predictions/Reshape_1:0", {"input:0": given.numpy()})
+        actual = session.run("Predictions/Reshape_1:0", {"input:0": inputs.numpy()})
     # By hand: evaluation centres a 28 x 28 window, then (x - 128) / 128.
-    prepared = (PICTURES[:, 6:34, 2:30].astype(np.float32) - 128) / 128
-    wanted = classifier_of(lenet)(prepared)["probabilities"].numpy()
-    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    prepared = (IMAGES[:, 6:34, 2:30].astype(np.float32) - 128) / 128
+    expected = classifier_of(lenet)(prepared)["probabilities"].numpy()
+    np.testing.assert_allclose(actual, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("fold", [True, False])
@@ -94,20 +94,20 @@ def test_frozen_graphs_count_their_ops(tmp_path, capsys, fold):
         tmp_path.with_name(f"{tmp_path.name}-run"), "mobilenet_v1_025", 3, label_names=()
     )
     export_to(tmp_path, run, "frozen_pb", fold_batch_norm=fold, batch_size=2)
-    said = capsys.readouterr().out
+    stdout = capsys.readouterr().out
     kinds = [node.op for node in read(tmp_path / "mobilenet_v1_025.pb").node]
-    assert f"{len(kinds)} ops" in said
+    assert f"{len(kinds)} ops" in stdout
     assert ("FusedBatchNormV3" in kinds) == (not fold)
-    assert ("before folding" in said) == fold
-    assert "input input:0 float32 [2, 224, 224, 3]" in said
+    assert ("before folding" in stdout) == fold
+    assert "input input:0 float32 [2, 224, 224, 3]" in stdout
 
 
-def test_other_inputs_need_a_checkpoint():
-    with pytest.raises(_checks.UserError, match="input_type needs checkpoint_path"):
+def test_input_type_needs_a_checkpoint():
+    with pytest.raises(_checks.UserError, match="input_type=.* needs checkpoint_path"):
         options.build(ExportConfig, output_file="f", input_type="uint8_image")
 
 
-def test_labels_are_lines_in_the_order_of_the_logits(tmp_path, capsys):
+def test_labels_have_one_line_per_logit(tmp_path, capsys):
     names = ("a, b", "c\nd", *map(str, range(8)))
     run = make_run(tmp_path / "run", label_names=names)
     export_to(tmp_path / "out", run, "frozen_pb")
@@ -116,7 +116,7 @@ def test_labels_are_lines_in_the_order_of_the_logits(tmp_path, capsys):
     assert f"labels {tmp_path / 'out' / 'labels.txt'}" in capsys.readouterr().out
 
 
-def test_no_labels_where_there_are_no_names(tmp_path):
+def test_no_labels_file_without_class_names(tmp_path):
     run = make_run(tmp_path / "run", label_names=())
     export_to(tmp_path / "out", run, "frozen_pb")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
@@ -124,10 +124,10 @@ def test_no_labels_where_there_are_no_names(tmp_path):
     ]  # fmt: skip
 
 
-def test_the_signatures_of_a_saved_model(lenet, tmp_path):
+def test_saved_model_signatures_match_the_checkpoint(lenet, tmp_path):
     export_to(tmp_path, lenet, "saved_model")
     signatures = tf.saved_model.load(str(tmp_path / "saved_model" / "1")).signatures
-    files = tf.stack([tf.io.encode_png(each) for each in PICTURES])
+    files = tf.stack([tf.io.encode_png(each) for each in IMAGES])
     answer = signatures["serving_default"](image_bytes=files)
     assert sorted(answer) == ["classes", "logits", "probabilities"]
     best = answer["probabilities"].numpy().argmax(axis=1)
@@ -155,11 +155,11 @@ def test_features_of_a_convolutional_network(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["Predictions", "predictions"])
-def test_probabilities_are_an_end_point(name):
+def test_probabilities_are_read_from_the_end_point(name):
     assert network.probabilities(tf.zeros([1, 2]), {name: "it"}) == "it"
 
 
-def test_probabilities_of_a_network_without_them():
+def test_probabilities_default_to_softmax():
     np.testing.assert_allclose(network.probabilities(tf.zeros([1, 2]), {}), [[0.5, 0.5]])
 
 

@@ -1,4 +1,4 @@
-"""A graph without weights: the original's names, and TensorFlow's own `freeze_graph` on it."""
+"""A graph without weights: TF-Slim's names, and TensorFlow's `freeze_graph`."""
 
 import subprocess
 import sys
@@ -59,7 +59,7 @@ def written(name, path, as_text=False):
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_ops_and_variables_have_the_originals_names(name, tmp_path):
+def test_ops_and_variables_have_tf_slims_names(name, tmp_path):
     layout = reference.layout(name)
     kinds = {node.name: node.op for node in written(name, tmp_path / "deep" / "net.pb").node}
     assert kinds["input"] == "Placeholder"
@@ -76,7 +76,7 @@ def run_with_input(graph, output, images):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FAST + SLOW)
-def test_freezes_and_answers_as_the_checkpoint(name, tmp_path):
+def test_frozen_graph_matches_the_checkpoint(name, tmp_path):
     network = builds.network(name)
     checkpoint = checkpoints.save(tmp_path / "model.ckpt-1", network.store.named_variables)
     written(name, tmp_path / "graph.pb")
@@ -96,51 +96,51 @@ def test_freezes_and_answers_as_the_checkpoint(name, tmp_path):
     )
     frozen = tf.compat.v1.GraphDef.FromString((tmp_path / "frozen.pb").read_bytes())
     images = network.images.numpy()
-    wanted = network.function(network.images)[0].numpy()
-    found = run_with_input(frozen, output, images)
-    assert np.abs(found - wanted).max() <= 1e-5 * max(1.0, np.abs(wanted).max())
+    expected = network.function(network.images)[0].numpy()
+    actual = run_with_input(frozen, output, images)
+    assert np.abs(actual - expected).max() <= 1e-5 * max(1.0, np.abs(expected).max())
 
 
-def test_text_holds_the_same_graph(tmp_path):
+def test_text_format_contains_the_same_graph(tmp_path):
     assert written("lenet", tmp_path / "a.pb") == written("lenet", tmp_path / "a.pbtxt", True)
 
 
-def test_the_bare_command_needs_no_dataset(tmp_path, capsys):
+def test_command_without_dataset_writes_the_graph(tmp_path, capsys):
     path = tmp_path / "net.pb"
     assert exporting.run(config(model_name="mobilenet_v1_025", output_file=str(path))) is None
-    said = capsys.readouterr().out
-    assert "mobilenet_v1_025 without weights, 1001 classes, 137 variables" in said
-    assert "logits MobilenetV1/Logits/SpatialSqueeze:0" in said
-    assert f"freeze_graph --input_graph={path} --input_binary=true" in said
-    assert "--output_node_names=MobilenetV1/Predictions/Reshape_1 " in said
+    stdout = capsys.readouterr().out
+    assert "mobilenet_v1_025 without weights, 1001 classes, 137 variables" in stdout
+    assert "logits MobilenetV1/Logits/SpatialSqueeze:0" in stdout
+    assert f"freeze_graph --input_graph={path} --input_binary=true" in stdout
+    assert "--output_node_names=MobilenetV1/Predictions/Reshape_1 " in stdout
 
 
 @pytest.mark.slow
-def test_a_network_without_probabilities_says_its_logits(tmp_path, capsys):
+def test_network_without_probabilities_prints_its_logits(tmp_path, capsys):
     written("vgg_a", tmp_path / "graph.pb")
-    said = capsys.readouterr().out
-    assert "probabilities" not in said
-    assert "logits vgg_a/fc8/squeezed:0" in said
-    assert "--output_node_names=vgg_a/fc8/squeezed " in said
+    stdout = capsys.readouterr().out
+    assert "probabilities" not in stdout
+    assert "logits vgg_a/fc8/squeezed:0" in stdout
+    assert "--output_node_names=vgg_a/fc8/squeezed " in stdout
 
 
-def test_the_originals_defaults():
-    found = resolve()
-    assert (found.model_name, found.num_classes) == ("inception_v3", 1001)
-    assert found.input_shape == (None, 299, 299, 3)
-    assert not found.as_text
+def test_defaults_are_tf_slims():
+    actual = resolve()
+    assert (actual.model_name, actual.num_classes) == ("inception_v3", 1001)
+    assert actual.input_shape == (None, 299, 299, 3)
+    assert not actual.as_text
 
 
-def test_the_originals_options():
-    found = resolve(
+def test_tf_slim_options_are_resolved():
+    actual = resolve(
         model_name="lenet", classes=10, labels_offset=1, use_grayscale=True, image_size=(32, 30),
         batch_size=4, write_text_graphdef=True,
     )  # fmt: skip
-    assert found.num_classes == 9
-    assert found.input_shape == (4, 32, 30, 1)
-    assert found.as_text
+    assert actual.num_classes == 9
+    assert actual.input_shape == (4, 32, 30, 1)
+    assert actual.as_text
     assert resolve(model_name="lenet", channels=1).input_shape[-1] == 1
-    # Its preprocessing gives colour.
+    # Its preprocessing returns color images.
     assert resolve(model_name="inception_v3", channels=1).input_shape[-1] == 3
     video = resolve(model_name="i3d", is_video_model=True, num_frames=16)
     assert video.input_shape == (None, 16, 224, 224, 3)
@@ -151,7 +151,7 @@ def test_the_originals_options():
     [
         ({"moving_average_decay": 0.9}, "moving_average_decay needs checkpoint_path"),
         ({"dataset_split_name": "a"}, "dataset_split_name needs checkpoint_path: a graph without"),
-        ({"model_name": "i3d"}, "model_name='i3d' expects videos. Add is_video_model"),
+        ({"model_name": "i3d"}, "model_name=i3d expects videos. Add is_video_model"),
         (
             {"model_name": "lenet", "is_video_model": True},
             "expects images. Remove is_video_model",
@@ -160,7 +160,7 @@ def test_the_originals_options():
         ({"labels_offset": 1001}, "labels_offset=1001 removes all 1001 classes"),
     ],
 )
-def test_what_does_not_fit_the_network_is_refused(values, message):
+def test_options_that_do_not_match_the_network_are_errors(values, message):
     with pytest.raises(_checks.UserError, match=message):
         resolve(**values)
 
@@ -173,24 +173,24 @@ def test_what_does_not_fit_the_network_is_refused(values, message):
         ({"checkpoint_path": "run"}, "output_dir is required with checkpoint_path"),
         (
             {"checkpoint_path": "run", "output_file": "f"},
-            "output_file gets a graph without weights: leave checkpoint_path out",
+            "output_file and checkpoint_path are mutually exclusive: use output_dir",
         ),
         (
             {"checkpoint_path": "run", "output_dir": "o", "write_text_graphdef": True},
-            "write_text_graphdef is for output_file only",
+            "write_text_graphdef needs output_file",
         ),
         ({"output_file": "f", "output_dir": "o"}, "output_dir needs checkpoint_path"),
         ({"output_file": "f", "formats": ("frozen_pb",)}, "formats needs checkpoint_path"),
         (
             {"output_file": "f", "fold_batch_norm": False},
-            "fold_batch_norm=false needs checkpoint_path: without weights",
+            "fold_batch_norm=false has no effect without checkpoint_path",
         ),
         (H5 | {"fold_batch_norm": False}, "fold_batch_norm=false needs formats=frozen_pb"),
         (H5 | {"input_type": "uint8_image"}, "input_type=uint8_image needs formats=frozen_pb"),
         ({"output_file": "f", "num_frames": 3}, "num_frames needs is_video_model"),
     ],
 )
-def test_options_that_do_not_go_together(values, message):
+def test_conflicting_options_are_errors(values, message):
     with pytest.raises(_checks.UserError, match=message) as caught:
         config(**values)
     assert "\n" not in str(caught.value)
@@ -200,19 +200,17 @@ def test_options_that_do_not_go_together(values, message):
     "place", [{"output_file": "f"}, {"checkpoint_path": "c", "output_dir": "o"}]
 )
 def test_what_is_not_inference_is_refused(place):
-    with pytest.raises(
-        _checks.UserError, match="is_training is not supported: exports are for inf"
-    ):
+    with pytest.raises(_checks.UserError, match="is_training must be false: exported models"):
         exporting.run(config(**place, is_training=True))
 
 
-def test_a_graph_of_a_dataset_in_a_folder(digits):
+def test_classes_and_channels_are_read_from_the_dataset_directory(digits):
     data = {"dataset_name": "digits", "dataset_dir": str(digits)}
-    found = graph(config(output_file="f", model_name="lenet", **data))
-    assert (found.num_classes, found.input_shape[-1]) == (10, 1)
+    actual = graph(config(output_file="f", model_name="lenet", **data))
+    assert (actual.num_classes, actual.input_shape[-1]) == (10, 1)
 
 
-def test_an_error_that_is_not_of_the_size_stays():
+def test_error_unrelated_to_image_size_is_not_translated():
     lenet = network.inference_network("lenet", 10)
     with (
         pytest.raises(ValueError, match="something else"),
@@ -221,18 +219,18 @@ def test_an_error_that_is_not_of_the_size_stays():
         raise ValueError("something else")
 
 
-def test_images_that_are_too_small_are_refused(tmp_path):
+def test_too_small_image_size_is_an_error(tmp_path):
     too_small = resolve_graph.ResolvedGraph(
         "lenet", 10, (None, 3, 2, 1), str(tmp_path / "f"), False
     )
     with pytest.raises(
-        _checks.UserError, match="image_size=3,2 does not fit lenet, whose own is 28"
+        _checks.UserError, match="image_size=3,2 is not supported by lenet. Use its default, 28"
     ):
         graph_def.write(too_small)
 
 
 @pytest.mark.parametrize("side", [2, 28, 32])
-def test_other_mistakes_are_not_taken_for_the_images_size(tmp_path, monkeypatch, side):
+def test_other_network_errors_are_not_reported_as_image_size(tmp_path, monkeypatch, side):
     def mistaken(images):
         raise ValueError("another")
 

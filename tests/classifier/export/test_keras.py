@@ -1,4 +1,4 @@
-"""Files that plain Keras goes on with."""
+"""Files for Keras without slim."""
 
 import subprocess
 import sys
@@ -40,25 +40,27 @@ print([each.name for each in model.layers if each.weights])
 
 
 @pytest.mark.slow
-def test_plain_keras_loads_the_model_and_trains_it(lenet_run, lenet_classifier, tmp_path, capsys):
+def test_keras_loads_and_trains_the_model_without_slim(
+    lenet_run, lenet_classifier, tmp_path, capsys
+):
     exporting.run(exports.config(lenet_run, tmp_path, formats=("keras",), check_images=2))
-    assert "gives logits, 4 layers with weights" in capsys.readouterr().out
+    assert "output logits, 4 layers with weights" in capsys.readouterr().out
     images = np.random.default_rng(1).uniform(-1, 1, [3, 28, 28, 1]).astype(np.float32)
     np.save(tmp_path / "images.npy", images)
     names = [str(tmp_path / name) for name in ("lenet.keras", "images.npy", "answer.npy")]
-    said = subprocess.run(
+    stdout = subprocess.run(
         [sys.executable, "-c", ALONE, *names],
         check=True,
         capture_output=True,
         text=True,
         cwd=tmp_path,
     ).stdout
-    assert said.split("\n")[-2] == "['LeNet.conv1', 'LeNet.conv2', 'LeNet.fc3', 'LeNet.fc4']"
-    found = np.load(tmp_path / "answer.npy")
-    np.testing.assert_allclose(found, lenet_classifier(images)["logits"], atol=1e-5)
+    assert stdout.split("\n")[-2] == "['LeNet.conv1', 'LeNet.conv2', 'LeNet.fc3', 'LeNet.fc4']"
+    actual = np.load(tmp_path / "answer.npy")
+    np.testing.assert_allclose(actual, lenet_classifier(images)["logits"], atol=1e-5)
 
 
-def test_the_weights_are_under_slims_names(lenet_run, lenet_classifier, tmp_path):
+def test_weights_have_slims_names(lenet_run, lenet_classifier, tmp_path):
     exporting.run(exports.config(lenet_run, tmp_path, formats=("weights_h5",), check_images=2))
     file = keras_weights.WeightsFile(tmp_path / "lenet.weights.h5")
     values = lenet_classifier.values()
@@ -67,7 +69,7 @@ def test_the_weights_are_under_slims_names(lenet_run, lenet_classifier, tmp_path
         np.testing.assert_array_equal(file.get(name), value)
 
 
-def test_batch_norm_is_kept_and_can_be_trained(tmp_path):
+def test_batch_norm_is_a_trainable_layer(tmp_path):
     run = make_run(tmp_path / "run", "mobilenet_v1_025", 3, label_names=())
     classifier = InferenceModel(
         RunDirectory(str(run)).read_model_info(), sources.open_checkpoint(str(run))
@@ -91,31 +93,31 @@ def test_batch_norm_of_any_rank_is_a_layer():
     model = keras_graph.Translation(graph.as_graph_def(), VIDEO_NORM, normal.op.name).model("m")
     videos = np.random.default_rng(1).normal(size=[2, 2, 3, 4, 5]).astype(np.float32)
     mean, variance = VIDEO_NORM["a/norm/moving_mean"], VIDEO_NORM["a/norm/moving_variance"]
-    wanted = (videos - mean) / np.sqrt(variance + 0.1) + VIDEO_NORM["a/norm/beta"]
-    np.testing.assert_allclose(model(videos), wanted, atol=1e-5)
+    expected = (videos - mean) / np.sqrt(variance + 0.1) + VIDEO_NORM["a/norm/beta"]
+    np.testing.assert_allclose(model(videos), expected, atol=1e-5)
     assert len(model.get_layer("a.norm").trainable_weights) == 1
 
 
-def test_an_operation_without_a_counterpart_is_named():
+def test_unsupported_operation_is_an_error():
     with tf.Graph().as_default() as graph:
         tf.raw_ops.Placeholder(dtype=tf.float32, shape=[None, 2], name="images")
         tf.math.erf(graph.get_tensor_by_name("images:0"), name="strange")
-    with pytest.raises(NotImplementedError, match="strange is a Erf, which is not translated"):
+    with pytest.raises(NotImplementedError, match="operation Erf of node strange is not supported"):
         keras_graph.Translation(graph.as_graph_def(), {}, "strange").model("m")
 
 
-def test_local_response_normalization_is_tensorflows():
+def test_local_response_normalization_matches_tensorflow():
     images = np.random.default_rng(0).normal(size=[2, 4, 3, 7]).astype(np.float32)
     settings = {"depth_radius": 2, "bias": 1.5, "alpha": 0.3, "beta": 0.75}
     with tf.Graph().as_default() as graph:
         taken = tf.raw_ops.Placeholder(dtype=tf.float32, shape=[None, 4, 3, 7], name="images")
         tf.nn.local_response_normalization(taken, **settings, name="lrn")
     model = keras_graph.Translation(graph.as_graph_def(), {}, "lrn").model("m")
-    wanted = tf.nn.local_response_normalization(images, **settings)
-    np.testing.assert_allclose(model(images), wanted, atol=1e-6)
+    expected = tf.nn.local_response_normalization(images, **settings)
+    np.testing.assert_allclose(model(images), expected, atol=1e-6)
 
 
-def test_every_other_pixel():
+def test_strided_slice_matches_tensorflow():
     images = np.random.default_rng(0).normal(size=[2, 5, 6, 1]).astype(np.float32)
     with tf.Graph().as_default() as graph:
         taken = tf.raw_ops.Placeholder(dtype=tf.float32, shape=[None, 5, 6, 1], name="images")

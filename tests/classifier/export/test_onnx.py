@@ -24,7 +24,7 @@ assert not {"tensorflow", "slim"} & set(sys.modules)
 @pytest.mark.parametrize(
     "batch_size, side", [(None, "'batch'"), pytest.param(3, "3", marks=pytest.mark.slow)]
 )
-def test_a_process_without_tensorflow_gets_the_answers(
+def test_outputs_match_in_a_process_without_tensorflow(
     lenet_run, lenet_classifier, tmp_path, capsys, batch_size, side
 ):
     needs("onnx")
@@ -34,10 +34,10 @@ def test_a_process_without_tensorflow_gets_the_answers(
     np.save(tmp_path / "images.npy", images)
     names = [str(tmp_path / name) for name in ("lenet.onnx", "images.npy", "answer.npz")]
     command = [sys.executable, "-c", ALONE, *names]
-    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    assert said.strip() == (
+    stdout = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert stdout.strip() == (
         f"images tensor(float) [{side}, 28, 28, 1] [[{side}, 10], [{side}, 10]]"
     )
-    found, wanted = np.load(tmp_path / "answer.npz"), lenet_classifier(images)
-    np.testing.assert_allclose(found["arr_0"], wanted["logits"], atol=1e-5)
-    np.testing.assert_allclose(found["arr_1"], wanted["probabilities"], atol=1e-5)
+    actual, expected = np.load(tmp_path / "answer.npz"), lenet_classifier(images)
+    np.testing.assert_allclose(actual["arr_0"], expected["logits"], atol=1e-5)
+    np.testing.assert_allclose(actual["arr_1"], expected["probabilities"], atol=1e-5)

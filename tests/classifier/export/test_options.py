@@ -1,4 +1,4 @@
-"""The original's options of the export script: each changes the graph that is written."""
+"""TF-Slim's options of the export script each change the graph."""
 
 import pytest
 import tensorflow as tf
@@ -11,13 +11,13 @@ from classifier.export import run as exporting
 
 @pytest.fixture
 def graph(tmp_path):
-    """Writes the graph that options ask for; returns the input's shape, and each variable's."""
+    """Writes a graph; returns the shapes of its input and variables."""
 
     def write(**values):
         path = tmp_path / "graph.pb"
-        given = {"model_name": "lenet", "output_file": str(path)} | values
-        exporting.run(options.build(ExportConfig, **given))
-        if given.get("write_text_graphdef"):
+        flags = {"model_name": "lenet", "output_file": str(path)} | values
+        exporting.run(options.build(ExportConfig, **flags))
+        if flags.get("write_text_graphdef"):
             nodes = text_format.Parse(path.read_text(), tf.compat.v1.GraphDef()).node
         else:
             nodes = tf.compat.v1.GraphDef.FromString(path.read_bytes()).node
@@ -44,7 +44,7 @@ def test_classes_and_channels(graph, digits):
     shape, variables = graph(use_grayscale=True)
     assert shape == [-1, 28, 28, 1]
     assert variables["LeNet/conv1/weights"] == [5, 5, 1, 32]
-    # This preprocessing gives colour, of digits too.
+    # This preprocessing returns color images, also for digits.
     digits = {"dataset_name": "digits", "dataset_dir": str(digits)}
     assert graph(**digits, preprocessing_name="vgg")[0] == [-1, 28, 28, 3]
 

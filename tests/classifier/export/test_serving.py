@@ -1,4 +1,4 @@
-"""Over HTTP, in TensorFlow Serving's form: the checkpoint's answer, also while it is exchanged."""
+"""HTTP requests in TensorFlow Serving's format, also while the version changes."""
 
 import base64
 import http.client
@@ -15,22 +15,22 @@ from slim import checkpoints
 from tests.classifier.export.test_formats import NAMES, classifier_of, example, export_to, make_run
 from tests.model_server import ModelServer
 
-PICTURES = np.random.default_rng(3).integers(0, 256, [3, 36, 31, 1]).astype(np.uint8)
+IMAGES = np.random.default_rng(3).integers(0, 256, [3, 36, 31, 1]).astype(np.uint8)
 
 
 def jpegs():
-    return [tf.io.encode_jpeg(picture).numpy() for picture in PICTURES]
+    return [tf.io.encode_jpeg(image).numpy() for image in IMAGES]
 
 
-def wanted(run):
-    """Returns the checkpoint's probabilities for what is in the JPEGs."""
+def probabilities(run):
+    """Returns the checkpoint's probabilities for the JPEGs."""
     decoded = np.stack([tf.io.decode_jpeg(each).numpy() for each in jpegs()])
     prepared = (decoded[:, 4:32, 1:29].astype(np.float32) - 128) / 128
     return classifier_of(run)(prepared)["probabilities"].numpy()
 
 
 class Client:
-    """A connection that is kept open."""
+    """A client with a persistent connection."""
 
     def __init__(self, server):
         self._connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=60)
@@ -56,10 +56,13 @@ def encoded(content):
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     """A run, and a client of its server."""
-    folder = tmp_path_factory.mktemp("served")
-    run = make_run(folder / "run")
-    export_to(folder, run, "saved_model")
-    with ModelServer("lenet", folder / "saved_model") as server, Client(server) as client:
+    directory = tmp_path_factory.mktemp("served")
+    run = make_run(directory / "run")
+    export_to(directory / "export", run, "saved_model")
+    with (
+        ModelServer("lenet", directory / "export" / "saved_model") as server,
+        Client(server) as client,
+    ):
         yield run, client
 
 
@@ -67,7 +70,7 @@ def test_jpegs_by_rows(served):
     run, client = served
     code, answer = client.ask({"instances": [encoded(each) for each in jpegs()]})
     assert code == 200
-    rows, expected = answer["predictions"], wanted(run)
+    rows, expected = answer["predictions"], probabilities(run)
     np.testing.assert_allclose([row["probabilities"] for row in rows], expected, atol=1e-6)
     assert [row["classes"] for row in rows] == [NAMES[best] for best in expected.argmax(axis=1)]
     named = [{"image_bytes": encoded(each)} for each in jpegs()]
@@ -79,7 +82,7 @@ def test_jpegs_by_columns(served):
     images = [encoded(each) for each in jpegs()]
     code, answer = client.ask({"inputs": images})
     assert code == 200
-    np.testing.assert_allclose(answer["outputs"]["probabilities"], wanted(run), atol=1e-6)
+    np.testing.assert_allclose(answer["outputs"]["probabilities"], probabilities(run), atol=1e-6)
     assert client.ask({"inputs": {"image_bytes": images}}) == (200, answer)
 
 
@@ -89,7 +92,7 @@ def test_other_signatures(served):
     code, answer = client.ask({"signature_name": "tf_example", "instances": examples})
     assert code == 200
     rows = [row["probabilities"] for row in answer["predictions"]]
-    np.testing.assert_allclose(rows, wanted(run), atol=1e-6)
+    np.testing.assert_allclose(rows, probabilities(run), atol=1e-6)
     images = np.zeros([1, 28, 28, 1], np.float32)
     _, answer = client.ask({"signature_name": "image_tensor", "inputs": images.tolist()})
     expected = classifier_of(run)(images)["logits"]
@@ -111,14 +114,17 @@ def test_status_and_versions(served):
 @pytest.mark.parametrize(
     "body, message",
     [
-        ({"instances": [{"b64": base64.b64encode(b"no picture").decode()}]}, "Unknown image file"),
+        (
+            {"instances": [{"b64": base64.b64encode(b"not an image").decode()}]},
+            "image 0 cannot be decoded",
+        ),
         ({"instances": [{"other": "x"}]}, "the inputs are ['image_bytes'], not ['other']"),
         ({"signature_name": "none", "instances": ["x"]}, "'none' not found"),
         ({}, "give either instances or inputs"),
         ({"instances": []}, "has to be a list that is not empty"),
     ],
 )
-def test_a_wrong_request_is_refused_and_the_next_one_answered(served, body, message):
+def test_invalid_request_is_an_error_and_the_next_one_succeeds(served, body, message):
     _, client = served
     code, answer = client.ask(body)
     assert code == 400
@@ -143,7 +149,7 @@ def until(condition, seconds=30):
 
 
 @pytest.mark.slow
-def test_an_exchange_under_load_loses_no_request(tmp_path):
+def test_version_change_under_load_loses_no_request(tmp_path):
     run = make_run(tmp_path.with_name(f"{tmp_path.name}-run"))
     checkpoint(run, 8, 1.5)
     export_to(tmp_path, run / "model.ckpt-8", "saved_model")
@@ -152,11 +158,11 @@ def test_an_exchange_under_load_loses_no_request(tmp_path):
     after = answers_of(run, 9)
     assert np.abs(before - after).max() > 1e-3
     body = {"instances": [encoded(each) for each in jpegs()]}
-    found, ended = [], threading.Event()
+    results, ended = [], threading.Event()
 
     def ask():
         seen = []
-        found.append(seen)
+        results.append(seen)
         with Client(server) as client:
             while not ended.is_set():
                 seen.append(client.ask(body))
@@ -168,18 +174,18 @@ def test_an_exchange_under_load_loses_no_request(tmp_path):
         try:
             export_to(tmp_path, run / "model.ckpt-9", "saved_model")
             until(lambda: server.models.loaded[0] == 9 or server.models.failures)
-            counts = [len(seen) for seen in found]
-            until(lambda: all(len(s) > n + 2 for s, n in zip(found, counts, strict=True)))
+            counts = [len(seen) for seen in results]
+            until(lambda: all(len(s) > n + 2 for s, n in zip(results, counts, strict=True)))
         finally:
             ended.set()
             for thread in threads:
                 thread.join(10)
     assert not server.models.failures
-    for seen in found:
+    for seen in results:
         assert {code for code, _ in seen} == {200}
         which = [version_of(answer, before, after) for _, answer in seen]
         assert set(which) == {8, 9}
-        assert which == sorted(which)  # and never back
+        assert which == sorted(which)  # never an older version after a newer one
 
 
 def answers_of(run, step):

@@ -13,8 +13,8 @@ from tests.classifier.export.test_formats import export_to
 
 def of_other_labels(monkeypatch):
     class Reversed(saved_model.Serving):
-        def __init__(self, *given):
-            super().__init__(*given)
+        def __init__(self, *args):
+            super().__init__(*args)
             self.labels = self.labels[::-1]
 
     monkeypatch.setattr(saved_model, "Serving", Reversed)
@@ -32,8 +32,8 @@ def of_other_preprocessing(monkeypatch):
 def of_other_examples(monkeypatch):
     def first_alone(examples):
         feature = {"image/encoded": tf.io.FixedLenFeature([], tf.string)}
-        found = tf.io.parse_example(examples, feature)["image/encoded"]
-        return tf.repeat(found[:1], tf.shape(found)[0])
+        encoded = tf.io.parse_example(examples, feature)["image/encoded"]
+        return tf.repeat(encoded[:1], tf.shape(encoded)[0])
 
     monkeypatch.setattr(saved_model, "_encoded_images", first_alone)
 
@@ -41,12 +41,12 @@ def of_other_examples(monkeypatch):
 @pytest.mark.parametrize(
     "wrong, message",
     [
-        (of_other_labels, "signature 'image_tensor' of the export names other classes than"),
+        (of_other_labels, "signature 'image_tensor' of the export returns other classes than"),
         (of_other_preprocessing, "the export differs from .* so it was not kept"),
         (of_other_examples, "the export differs from .* so it was not kept"),
     ],
 )
-def test_a_signature_that_answers_otherwise_is_not_kept(
+def test_export_with_a_different_signature_is_not_kept(
     lenet_run, tmp_path, monkeypatch, wrong, message
 ):
     wrong(monkeypatch)

@@ -16,23 +16,23 @@ from tests.classifier.exports import needs
 from tests.model_server import ModelServer
 
 # Written as PNG, whatever its file is called: Pillow and TensorFlow read JPEG not quite alike.
-PICTURE = np.random.default_rng(4).integers(0, 256, [28, 28, 1]).astype(np.uint8)
+IMAGE = np.random.default_rng(4).integers(0, 256, [28, 28, 1]).astype(np.uint8)
 
 
 @pytest.fixture
 def place(tmp_path):
-    """A folder with a run, and with a picture as the printed code calls it."""
-    (tmp_path / "picture.jpg").write_bytes(tf.io.encode_png(PICTURE).numpy())
+    """A directory with a run, and with the image that the sample code reads."""
+    (tmp_path / "image.jpg").write_bytes(tf.io.encode_png(IMAGE).numpy())
     make_run(tmp_path / "run")
     return tmp_path
 
 
 def prepared(place):
-    decoded = tf.io.decode_png((place / "picture.jpg").read_bytes()).numpy()
+    decoded = tf.io.decode_png((place / "image.jpg").read_bytes()).numpy()
     return (decoded[None].astype(np.float32) - 128) / 128
 
 
-def wanted(place):
+def expected(place):
     """Returns the checkpoint's best class and its probability."""
     (row,) = classifier_of(place / "run")(prepared(place))["probabilities"].numpy()
     return int(row.argmax()), float(row.max())
@@ -44,7 +44,7 @@ def blocks(text, language):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("batch", [None, 2])
-def test_the_printed_code_gives_the_checkpoints_answer(place, capsys, batch):
+def test_sample_code_matches_the_checkpoint(place, capsys, batch):
     export_to(place / "s", place / "run", "saved_model", batch_size=batch)
     for kind in ("float_image", "uint8_image", "encoded_image"):
         export_to(place / kind, place / "run", "frozen_pb", input_type=kind, batch_size=batch)
@@ -60,9 +60,9 @@ def test_the_printed_code_gives_the_checkpoints_answer(place, capsys, batch):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    best, probability = wanted(place)
-    for said in done.stdout.split("next\n")[:-1]:
-        rows = said.splitlines()
+    best, probability = expected(place)
+    for stdout in done.stdout.split("next\n")[:-1]:
+        rows = stdout.splitlines()
         assert len(rows) == (batch or 1)
         for row in rows:
             name, value = row.rsplit(" ", 1)
@@ -71,9 +71,7 @@ def test_the_printed_code_gives_the_checkpoints_answer(place, capsys, batch):
 
 
 @pytest.mark.slow
-def test_the_printed_code_of_other_runtimes_gives_the_checkpoints_answer(
-    lenet_run, digits, tmp_path, capsys
-):
+def test_sample_code_of_other_runtimes_matches_the_checkpoint(lenet_run, digits, tmp_path, capsys):
     kinds = ("tflite", "tflite_float16", "tflite_dynamic", "tflite_int8", "onnx", "keras")
     for name in kinds:
         needs(name)
@@ -81,7 +79,7 @@ def test_the_printed_code_of_other_runtimes_gives_the_checkpoints_answer(
     export_to(tmp_path, lenet_run, *kinds, **data)
     classifier = classifier_of(lenet_run)
     # A digit: 8 bits were calibrated for them.
-    (tmp_path / "picture.jpg").write_bytes(dataset_factory.example_images(1)[1][0])
+    (tmp_path / "image.jpg").write_bytes(dataset_factory.example_images(1)[1][0])
     images = prepared(tmp_path)
     codes = blocks(capsys.readouterr().out, "python")
     assert len(codes) == len(kinds)
@@ -104,20 +102,20 @@ def test_the_printed_code_of_other_runtimes_gives_the_checkpoints_answer(
         assert wanted_row[index] == pytest.approx(wanted_row.max(), abs=near)
 
 
-def test_the_printed_code_reads_the_weights(place, capsys):
-    export_to(place, place / "run", "weights_h5")
+def test_sample_code_reads_the_weights(place, capsys):
+    export_to(place / "out", place / "run", "weights_h5")
     (code,) = blocks(capsys.readouterr().out, "python")
     exec(code, {})
     values = classifier_of(place / "run").values()
-    said = sorted(capsys.readouterr().out.splitlines())
-    assert said == sorted(f"{name} {value.shape}" for name, value in values.items())
+    stdout = sorted(capsys.readouterr().out.splitlines())
+    assert stdout == sorted(f"{name} {value.shape}" for name, value in values.items())
 
 
 @pytest.mark.parametrize("batch", [None, 2])
-def test_the_printed_curl_gives_the_checkpoints_answer(place, capsys, batch):
+def test_printed_curl_command_matches_the_checkpoint(place, capsys, batch):
     if not shutil.which("curl"):
         pytest.skip("there is no curl")
-    export_to(place, place / "run", "saved_model", batch_size=batch)
+    export_to(place / "out", place / "run", "saved_model", batch_size=batch)
     start, ask = blocks(capsys.readouterr().out, "bash")
     flags = dict(re.findall(r"--(\w+)=(\S+)", start))
     assert flags["rest_api_port"] == "8501"
@@ -131,46 +129,53 @@ def test_the_printed_curl_gives_the_checkpoints_answer(place, capsys, batch):
             check=False,
         )
     assert done.returncode == 0, done.stderr
-    best, probability = wanted(place)
+    best, probability = expected(place)
     assert done.stdout.count(f'"classes": "{NAMES[best]}"') == (batch or 1)
     (value, *_) = re.findall(r'"probabilities": \[(.*?)\]', done.stdout)
     assert max(map(float, value.split(","))) == pytest.approx(probability, abs=1e-5)
 
 
-def test_the_server_is_told_an_absolute_folder(place, capsys):
+def test_server_command_has_an_absolute_path(place, capsys):
     out = place / "my export"
     export_to(out, place / "run", "saved_model")
-    # TensorFlow Serving takes no other, and a card may be read wherever its folder has gone.
+    # TensorFlow Serving requires an absolute path, also after the directory has moved.
     gone = (place / "elsewhere").resolve()
-    for text, folder in ((capsys.readouterr().out, out), ((out / "README.md").read_text(), gone)):
-        if folder is gone:
+    for text, directory in (
+        (capsys.readouterr().out, out),
+        ((out / "README.md").read_text(), gone),
+    ):
+        if directory is gone:
             out.rename(gone)
         start, _ = blocks(text, "bash")
         shown = 'tensorflow_model_server() { printf "%s\\n" "$@"; }\n'
         done = subprocess.run(
-            ["bash", "-ec", shown + start], cwd=folder, capture_output=True, text=True, check=True
+            ["bash", "-ec", shown + start],
+            cwd=directory,
+            capture_output=True,
+            text=True,
+            check=True,
         )
-        assert f"--model_base_path={folder / 'saved_model'}" in done.stdout.splitlines()
+        assert f"--model_base_path={directory / 'saved_model'}" in done.stdout.splitlines()
 
 
 @pytest.mark.slow
-def test_names_shapes_kinds_and_values_are_said(place, capsys):
-    export_to(place, place / "run", "frozen_pb", "saved_model", batch_size=2)
-    said = capsys.readouterr().out
+def test_names_shapes_dtypes_and_values_are_printed(place, capsys):
+    export_to(place / "out", place / "run", "frozen_pb", "saved_model", batch_size=2)
+    stdout = capsys.readouterr().out
     images = "float32 [2, 28, 28, 1], preprocessed as `lenet`: -1 to 0.992"
     answer = "`classes` string [2], `logits` float32 [2, 10], `probabilities` float32 [2, 10]"
     for line in (
         f"- `input:0`: {images}\n- `Predictions/Reshape_1:0`: float32 [2, 10]",
-        f"- `image_tensor`: `images` {images}; gives {answer}",
+        f"- `image_tensor`: `images` {images}; outputs {answer}",
         "- `tf_example`: `examples` string [2], serialized `tf.train.Example`s",
     ):
-        assert line in said
+        assert line in stdout
 
 
 @pytest.mark.parametrize(
     "name, low, high", [("inception", -1, 1), ("lenet", -1, 0.992), ("vgg", -123.68, 151.06)]
 )
-def test_the_values_of_each_preprocessing(name, low, high):
+def test_value_range_of_each_preprocessing(name, low, high):
     prepare = preprocessing_factory.get_preprocessing(name, is_training=False)
     black, white = (prepare(tf.fill([32, 32, 3], tf.cast(v, tf.uint8)), 32, 32) for v in (0, 255))
     assert float(tf.reduce_min(black)) == pytest.approx(low, abs=1e-3)
@@ -180,9 +185,9 @@ def test_the_values_of_each_preprocessing(name, low, high):
         assert text in preprocessing_factory.PREPROCESSINGS[name].values
 
 
-def test_the_means_that_are_told_are_those_subtracted():
-    told = re.findall(r"\d+\.\d+", preprocessing_factory.PREPROCESSINGS["vgg"].values)
-    assert tuple(map(float, told)) == vgg_preprocessing.MEANS
+def test_documented_means_are_those_subtracted():
+    means = re.findall(r"\d+\.\d+", preprocessing_factory.PREPROCESSINGS["vgg"].values)
+    assert tuple(map(float, means)) == vgg_preprocessing.MEANS
 
 
 def test_cifarnets_values_are_standardized():

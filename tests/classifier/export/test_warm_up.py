@@ -1,4 +1,4 @@
-"""Warm-up requests: TensorFlow Serving's own messages, and what replaying them finds."""
+"""Warm-up requests: encoded as by TensorFlow Serving, and replayed."""
 
 import numpy as np
 import pytest
@@ -12,10 +12,10 @@ from tests.classifier.export.test_formats import classifier_of, export_to, make_
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     """Returns a run and the SavedModel of it."""
-    folder = tmp_path_factory.mktemp("lenet")
-    run = make_run(folder / "run")
-    export_to(folder / "out", run, "saved_model", batch_size=2)
-    return run, folder / "out" / "saved_model" / "1"
+    directory = tmp_path_factory.mktemp("lenet")
+    run = make_run(directory / "run")
+    export_to(directory / "out", run, "saved_model", batch_size=2)
+    return run, directory / "out" / "saved_model" / "1"
 
 
 def test_serving_reads_the_requests(exported):
@@ -34,7 +34,7 @@ def test_serving_reads_the_requests(exported):
         assert signature(**{name: tf.constant(value) for name, value in inputs.items()})
 
 
-def test_requests_of_any_length_are_read_as_they_were_written(tmp_path):
+def test_requests_of_any_length_round_trip(tmp_path):
     log = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")
     lengths = (0, 1, 127, 128, 20_000)
     requests = [
@@ -42,10 +42,10 @@ def test_requests_of_any_length_are_read_as_they_were_written(tmp_path):
         for length in lengths
     ]
     warm_up.write(str(tmp_path), "net", requests)
-    for length, found in zip(lengths, warm_up.read(str(tmp_path)), strict=True):
-        assert found.signature == "s" * length
-        assert found.inputs["a"].shape == [length]
-        assert found.inputs["b"].numpy().tolist() == [b"x" * length]
+    for length, request in zip(lengths, warm_up.read(str(tmp_path)), strict=True):
+        assert request.signature == "s" * length
+        assert request.inputs["a"].shape == [length]
+        assert request.inputs["b"].numpy().tolist() == [b"x" * length]
     for length, record in zip(
         lengths,
         tf.data.TFRecordDataset(str(tmp_path / warm_up.PATH)).as_numpy_iterator(),
@@ -56,7 +56,7 @@ def test_requests_of_any_length_are_read_as_they_were_written(tmp_path):
         assert tf.make_ndarray(request.inputs["b"]).tolist() == [b"x" * length]
 
 
-def test_the_replay_finds_an_answer_that_differs(exported):
+def test_replay_detects_different_outputs(exported):
     run, path = exported
     live = saved_model.Serving(classifier_of(run), 2).by_signature()
     signatures = tf.saved_model.load(str(path)).signatures
@@ -65,7 +65,7 @@ def test_the_replay_finds_an_answer_that_differs(exported):
     def wrong(**inputs):
         return {name: 1.01 * value for name, value in signatures["features"](**inputs).items()}
 
-    with pytest.raises(_checks.RunError, match="'features' of the export answers .* other feature"):
+    with pytest.raises(_checks.RunError, match="'features' of the export returns other feature"):
         warm_up.replay(str(path), live, {**signatures, "features": wrong})
 
     def fewer(**inputs):
@@ -75,14 +75,14 @@ def test_the_replay_finds_an_answer_that_differs(exported):
         warm_up.replay(str(path), live, {**signatures, "features": fewer})
 
 
-def test_an_export_is_not_kept_where_the_replay_fails(exported, tmp_path, monkeypatch):
+def test_export_is_not_kept_if_the_replay_fails(exported, tmp_path, monkeypatch):
     monkeypatch.setattr(warm_up, "TOLERANCE", -1.0)
     with pytest.raises(_checks.RunError, match="warm-up request"):
         export_to(tmp_path, exported[0], "saved_model")
     assert not list(tmp_path.iterdir())
 
 
-def test_a_version_that_appears_meanwhile_is_left_alone(exported, tmp_path, monkeypatch):
+def test_version_created_meanwhile_is_not_overwritten(exported, tmp_path, monkeypatch):
     version = tmp_path / "saved_model" / "1"
     monkeypatch.setattr(warm_up, "replay", lambda *_: (version / "theirs").mkdir(parents=True))
     with pytest.raises(_checks.UserError, match="saved_model/1 exists; remove it, or choose"):

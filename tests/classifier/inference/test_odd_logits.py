@@ -25,18 +25,18 @@ def lenet(tmp_path):
 
 
 def test_equal_logits_are_right_for_the_lowest_class_alone(evaluate, lenet, digits, tmp_path):
-    told = evaluate(lenet(1.0), eval_json=tmp_path / "found.json", **GIVEN)
-    assert told.code == 0
-    found = json.loads((tmp_path / "found.json").read_text())
+    done = evaluate(lenet(1.0), eval_json=tmp_path / "eval.json", **GIVEN)
+    assert done.code == 0
+    actual = json.loads((tmp_path / "eval.json").read_text())
     counts = np.array(dataset_info.read(str(digits)).splits["validation"].per_class)
     wanted = counts[0] / counts.sum(), counts[:5].sum() / counts.sum()
-    assert (found["accuracy"], found["recall_at_k"]) == pytest.approx(wanted)
-    assert found["macro_recall"] == pytest.approx(1 / 10)
-    assert "hardly better than chance" in "".join(told.out)
+    assert (actual["accuracy"], actual["recall_at_k"]) == pytest.approx(wanted)
+    assert actual["macro_recall"] == pytest.approx(1 / 10)
+    assert "close to chance" in "".join(done.out)
 
 
 def test_logits_that_are_no_numbers_fail(evaluate, lenet, tmp_path):
-    told = evaluate(lenet(np.nan), eval_json=tmp_path / "found.json", **GIVEN)
-    assert (told.code, len(told.err)) == (1, 1)
-    assert "the logits of batch 0 are not all finite numbers" in told.err[0]
-    assert not (tmp_path / "found.json").exists()
+    done = evaluate(lenet(np.nan), eval_json=tmp_path / "eval.json", **GIVEN)
+    assert (done.code, len(done.err)) == (1, 1)
+    assert "the logits of batch 0 are not finite" in done.err[0]
+    assert not (tmp_path / "eval.json").exists()

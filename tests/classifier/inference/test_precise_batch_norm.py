@@ -33,23 +33,23 @@ def images_of(classifier, number):
 def test_the_evaluation_says_both(train, evaluate, tmp_path):
     run = tmp_path / "run"
     assert train(run, **SHORT).code == 0
-    given = {"eval_json": tmp_path / "found.json", "eval_dir": tmp_path / "eval"}
-    told = evaluate(run, recalibrate_batch_norm=5, **given)
-    assert told.code == 0, told.err
-    found = json.loads((tmp_path / "found.json").read_text())
-    assert found["recalibrated_accuracy"] > found["accuracy"] + 0.3
-    before, after = (f"validation accuracy {found[name]:.3f} (360 of 360 images)"
+    flags = {"eval_json": tmp_path / "eval.json", "eval_dir": tmp_path / "eval"}
+    done = evaluate(run, recalibrate_batch_norm=5, **flags)
+    assert done.code == 0, done.err
+    actual = json.loads((tmp_path / "eval.json").read_text())
+    assert actual["recalibrated_accuracy"] > actual["accuracy"] + 0.3
+    before, after = (f"validation accuracy {actual[name]:.3f} (360 of 360 images)"
                      for name in ("accuracy", "recalibrated_accuracy"))  # fmt: skip
-    begins = "With batch norm's statistics of 5 batches of 100 images of train instead of its"
-    place = next(n for n, line in enumerate(told.out) if line.startswith(begins))
-    assert told.out.index(before) < place < told.out.index(after)
-    assert told.out[-1].startswith("warning: batch norm's moving averages are what is wrong")
+    begins = "With batch norm statistics of 5 batches of 100 images of train instead of its"
+    place = next(n for n, line in enumerate(done.out) if line.startswith(begins))
+    assert done.out.index(before) < place < done.out.index(after)
+    assert done.out[-1].startswith("warning: batch norm's moving averages have not converged")
     (path,) = (tmp_path / "eval").iterdir()
     written = {value.tag for event in tf.compat.v1.train.summary_iterator(str(path))
                for value in event.summary.value}  # fmt: skip
     assert "validation/recalibrated_accuracy" in written
 
-    alone = evaluate(run, **given | {"eval_json": tmp_path / "alone.json"})
+    alone = evaluate(run, **flags | {"eval_json": tmp_path / "alone.json"})
     assert before in alone.out
     assert "recalibrated_accuracy" not in json.loads((tmp_path / "alone.json").read_text())
 
@@ -80,10 +80,8 @@ def test_nothing_else_changes(classifier):
 
 
 def test_a_network_without_batch_norm(lenet_run, evaluate):
-    told = evaluate(lenet_run, recalibrate_batch_norm=5)
-    assert told.code == 2
-    assert told.err == [
-        "eval: recalibrate_batch_norm has nothing to act on: lenet has no batch norm"
-    ]
-    with pytest.raises(_checks.UserError, match="recalibrate_batch_norm has nothing to act on"):
+    done = evaluate(lenet_run, recalibrate_batch_norm=5)
+    assert done.code == 2
+    assert done.err == ["eval: --recalibrate_batch_norm has no effect: lenet has no batch norm"]
+    with pytest.raises(_checks.UserError, match="recalibrate_batch_norm has no effect"):
         precise_batch_norm.PreciseBatchNorm(classifier_of(lenet_run))

@@ -1,4 +1,4 @@
-"""Pictures that cannot be decoded, left out of training: its batches and its runs."""
+"""Images that cannot be decoded, left out of training: its batches and its runs."""
 
 import csv
 import dataclasses
@@ -54,9 +54,9 @@ def batches(dataset, count, **kwargs):
 
 def test_only_the_bad_examples_differ(clean, broken):
     skipped = inputs.BadImages()
-    found = batches(broken, 18, skipped=skipped)
+    actual = batches(broken, 18, skipped=skipped)
     bad = set()
-    for batch, whole in zip(found, batches(clean, 18), strict=True):
+    for batch, whole in zip(actual, batches(clean, 18), strict=True):
         good = batch["weight"] == 1
         np.testing.assert_array_equal(batch["image"][good], whole["image"][good])
         np.testing.assert_array_equal(batch["label"][good], whole["label"][good])
@@ -74,8 +74,8 @@ def test_only_the_bad_examples_differ(clean, broken):
 
 
 def test_good_pictures_are_as_without_skipping(clean):
-    found = batches(clean, 9, skipped=inputs.BadImages())
-    for batch, plain in zip(found, batches(clean, 9), strict=True):
+    actual = batches(clean, 9, skipped=inputs.BadImages())
+    for batch, plain in zip(actual, batches(clean, 9), strict=True):
         np.testing.assert_array_equal(batch.pop("weight"), np.ones(7, np.float32))
         toys.assert_same([batch], [plain])
 
@@ -108,7 +108,7 @@ def test_what_is_no_picture_at_all_still_stops(tmp_path):
     with tf.io.TFRecordWriter(str(tmp_path / toys.SHARD)) as writer:
         for _ in range(30):
             writer.write(b"\xff\xff\xff")
-    with pytest.raises(_checks.RunError, match="record 0 is no tf.train.Example"):
+    with pytest.raises(_checks.RunError, match="record 0 is not a tf.train.Example"):
         toys.run(dataset, "training", skipped=inputs.BadImages())
 
 
@@ -119,17 +119,17 @@ def test_the_first_good_one_stands_in():
         "weight": tf.constant([0.0, 1.0, 0.0, 1.0]),
         "record": tf.constant([0, 1, 2, 3]),
     }
-    found = stand_in(batch)
-    assert found["image"].numpy().tolist() == [2, 2, 2, 4]
-    assert found["label"].numpy().tolist() == [6, 6, 6, 8]
-    assert found["record"].numpy().tolist() == [0, 1, 2, 3]
+    actual = stand_in(batch)
+    assert actual["image"].numpy().tolist() == [2, 2, 2, 4]
+    assert actual["label"].numpy().tolist() == [6, 6, 6, 8]
+    assert actual["record"].numpy().tolist() == [0, 1, 2, 3]
 
 
 def test_evaluation_counts_the_good_ones(clean, broken):
     skipped = inputs.BadImages()
-    found = list(toys.evaluation(broken, skipped=skipped).as_numpy_iterator())
+    actual = list(toys.evaluation(broken, skipped=skipped).as_numpy_iterator())
     places = iter(range(60))
-    for batch, whole in zip(found, toys.evaluation(clean).as_numpy_iterator(), strict=True):
+    for batch, whole in zip(actual, toys.evaluation(clean).as_numpy_iterator(), strict=True):
         assert batch.keys() == whole.keys()
         bad = np.array([next(places, -1) in BAD for _ in whole["mask"]])
         np.testing.assert_array_equal(batch["mask"], whole["mask"] & ~bad)
@@ -141,10 +141,10 @@ def test_evaluation_counts_the_good_ones(clean, broken):
 def test_a_bad_picture_is_described(broken):
     bad = inputs.describe_bad_image(broken, 1, 7)
     assert (bad.file, bad.shard, bad.record) == ("café/020.png", toys.SHARD, 7)
-    assert bad.reason.startswith(f"{len(toys.png(20)) - 20} bytes that begin as PNG does; ")
+    assert bad.reason.startswith(f"{len(toys.png(20)) - 20} bytes with a PNG header; ")
     assert str(bad).startswith(f"Cannot decode image 'café/020.png' ({toys.SHARD}, record 7): ")
     good = inputs.describe_bad_image(broken, 0, 0)
-    assert good.reason.endswith("the part of it that was wanted is damaged")
+    assert good.reason.endswith("the requested part is damaged")
 
 
 # ---- runs ----------------------------------------------------------------------------------------
@@ -186,28 +186,30 @@ def test_a_run_leaves_them_out_and_names_them(tmp_path, folder, capsys):
     with pytest.raises(_checks.RunError, match="^Cannot decode image 'café/0.*record "):
         train(folder, tmp_path / "error", 9)
     train(folder, tmp_path / "run", 9, on_bad_image="skip", max_bad_fraction=0.1)
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     rows = listed(tmp_path / "run")
     assert sorted(row["path"] for row in rows) == [f"café/{place:03d}.png" for place in BAD]
     for row in rows:
-        told = f"Cannot decode image {row['path']!r} ({row['shard']}, record {row['record']}): "
-        assert f"skipped image: {told}{row['reason']}\n" in said
-    assert f"skipped 4 bad images, listed in {tmp_path / 'run' / 'bad_files.csv'}" in said
+        message = f"Cannot decode image {row['path']!r} ({row['shard']}, record {row['record']}): "
+        assert f"skipped image: {message}{row['reason']}\n" in output
+    assert f"skipped 4 bad images, listed in {tmp_path / 'run' / 'bad_files.csv'}" in output
 
     train(folder, tmp_path / "run", 18, on_bad_image="skip", max_bad_fraction=0.1)
-    said = capsys.readouterr().out
-    assert "skipped image: " not in said, "they were logged at the first start"
-    assert "skipped 4 bad images" in said
+    output = capsys.readouterr().out
+    assert "skipped image: " not in output, "they were logged at the first start"
+    assert "skipped 4 bad images" in output
     assert len(listed(tmp_path / "run")) == 4
 
 
 @pytest.mark.slow
 def test_evaluation_inside_training_leaves_them_out_too(tmp_path, folder, capsys):
-    given = {"eval_every_steps": 2, "eval_split_name": "train", "on_bad_image": "skip"}
-    train(folder, tmp_path / "run", 4, max_bad_fraction=0.1, **given)
-    said = capsys.readouterr().out
-    assert said.count("train accuracy") == said.count(" (56 of 60 images)") == 2
-    assert said.count("skipped image in evaluation: Cannot decode image 'café/0") == 4, "each once"
+    flags = {"eval_every_steps": 2, "eval_split_name": "train", "on_bad_image": "skip"}
+    train(folder, tmp_path / "run", 4, max_bad_fraction=0.1, **flags)
+    output = capsys.readouterr().out
+    assert output.count("train accuracy") == output.count(" (56 of 60 images)") == 2
+    assert output.count("skipped image in evaluation: Cannot decode image 'café/0") == 4, (
+        "each once"
+    )
 
 
 def test_too_many_stop_the_run(tmp_path, folder):
@@ -229,12 +231,12 @@ def hook(dataset, train_dir, *left_out):
 
 @pytest.mark.parametrize("left", [0, 3, 24, 30, -40, -1])
 def test_a_list_that_was_cut_is_read_to_the_cut(tmp_path, broken, left):
-    found = [(0, 2), (1, 7)]
-    hook(broken, tmp_path, *found).after_steps(None, {})
+    actual = [(0, 2), (1, 7)]
+    hook(broken, tmp_path, *actual).after_steps(None, {})
     whole, rows = (tmp_path / "bad_files.csv").read_bytes(), listed(tmp_path)
     assert len(rows) == 2
     (tmp_path / "bad_files.csv").write_bytes(whole[:left])
-    resumed = hook(broken, tmp_path, *found)
+    resumed = hook(broken, tmp_path, *actual)
     resumed.begin(None)
     resumed.after_steps(None, {})
     assert listed(tmp_path) == rows
@@ -263,15 +265,13 @@ def test_two_clones_leave_out_too(tmp_path, folder):
 
 
 def test_a_limit_needs_something_to_limit():
-    made = {"train_dir": "run", "dataset_dir": "data"}
+    required = {"train_dir": "run", "dataset_dir": "data"}
     with pytest.raises(_checks.UserError, match="max_bad_fraction needs on_bad_image=skip"):
-        options.build(TrainConfig, **made, max_bad_fraction=0.5)
+        options.build(TrainConfig, **required, max_bad_fraction=0.5)
 
 
 def test_several_workers_cannot_leave_out(tmp_path, folder):
-    with pytest.raises(
-        _checks.UserError, match="on_bad_image=skip is not supported with several workers"
-    ):
+    with pytest.raises(_checks.UserError, match="on_bad_image=skip supports a single worker only"):
         train(
             folder, tmp_path, 1,
             on_bad_image="skip", worker_replicas=2, replicas_to_aggregate=2, sync_replicas=True,

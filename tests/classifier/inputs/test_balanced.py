@@ -21,10 +21,10 @@ COUNTS = (40, 9, 4, 2, 4, 1)
 
 @functools.cache
 def unequal():
-    """60 pictures of six classes, in no order."""
+    """60 images of six classes, in no order."""
     labels = np.random.RandomState(0).permutation(np.repeat(np.arange(6), COUNTS))
-    pictures = toys.images(60)
-    return [p._replace(label=int(label)) for p, label in zip(pictures, labels, strict=True)]
+    images = toys.images(60)
+    return [p._replace(label=int(label)) for p, label in zip(images, labels, strict=True)]
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +33,10 @@ def toy(tmp_path_factory):
 
 
 def records(dataset, count, **more):
-    found = inputs.training_records(
+    actual = inputs.training_records(
         dataset, balanced=balanced.index_records(dataset), **{"seed": 3} | more
     )
-    return toys.first(found, count)
+    return toys.first(actual, count)
 
 
 def label_of(record):
@@ -45,12 +45,12 @@ def label_of(record):
 
 
 def test_every_class_comes_equally_often(toy):
-    found = records(toy, 60)
-    labels = [label_of(record) for record in found]
+    actual = records(toy, 60)
+    labels = [label_of(record) for record in actual]
     for start in range(0, 60, 6):
         assert sorted(labels[start : start + 6]) == list(range(6))
     assert len({tuple(labels[start : start + 6]) for start in range(0, 60, 6)}) > 5
-    assert [int(r["index"]) for r in found] == list(range(60))
+    assert [int(r["index"]) for r in actual] == list(range(60))
     assert int(records(toy, 1, start_index=125)[0]["epoch"]) == 2
 
 
@@ -105,8 +105,8 @@ def test_the_split_is_read_once_for_a_run(digits, monkeypatch):
     monkeypatch.setattr(
         inputs, "index_records", lambda dataset: read.append(1) or index_records(dataset)
     )
-    given = {"train_dir": "run", "dataset_name": "digits", "dataset_dir": str(digits)}
-    config = options.build(TrainConfig, **given, model_name="lenet", balanced_sampling=True)
+    flags = {"train_dir": "run", "dataset_name": "digits", "dataset_dir": str(digits)}
+    config = options.build(TrainConfig, **flags, model_name="lenet", balanced_sampling=True)
     dataset = dataset_factory.get_dataset("digits", "train", str(digits))
     batches = TrainingBatches(training_run(config), dataset)
     for step in (0, 7):

@@ -72,8 +72,8 @@ def cut(tmp_path_factory):
 
 
 def test_records_of_segments_are_those_of_their_numbers(cut):
-    found = toys.first(inputs.training_records(cut, seed=0, shuffle_buffer_mb=1), 400)
-    for example in found:
+    actual = toys.first(inputs.training_records(cut, seed=0, shuffle_buffer_mb=1), 400)
+    for example in actual:
         path = cut.data_sources[example["shard"]]
         assert example["serialized"] == records.read_record(path, int(example["record"]))
 
@@ -93,14 +93,16 @@ def test_no_byte_is_read_twice(cut, kind, monkeypatch):
     assert disk_reads.so_far() - before < 1.8 * sum(map(os.path.getsize, cut.data_sources))
 
 
-@pytest.mark.parametrize("counts,said", [((290, 160), "only 240"), ((190, 160), "more than 190")])
-def test_wrong_counts_of_a_cut_shard_are_refused(cut, counts, said, monkeypatch):
+@pytest.mark.parametrize(
+    "counts,message", [((290, 160), "only 240"), ((190, 160), "more than 190")]
+)
+def test_wrong_counts_of_a_cut_shard_are_refused(cut, counts, message, monkeypatch):
     monkeypatch.setattr(inputs_order, "_EVALUATION_SEGMENT_BYTES", 1 << 20)
     wrong = dataclasses.replace(cut, shard_counts=counts, num_samples=sum(counts))
-    made = inputs_order.evaluation_records(wrong, num_readers=1)
-    with pytest.raises(_checks.RunError, match=f"has {said} records where {counts[0]} are"):
+    built = inputs_order.evaluation_records(wrong, num_readers=1)
+    with pytest.raises(_checks.RunError, match=f"has {message} records where {counts[0]} are"):
         with inputs.translate_errors(wrong):
-            toys.first(made, sum(counts))
+            toys.first(built, sum(counts))
 
 
 @pytest.mark.parametrize("readers,threads", [(1, 1), (2, 2), (8, 8), (4, None)])
@@ -177,8 +179,8 @@ def test_augmentation_is_drawn_anew_for_each_example_and_epoch(toy):
     places = [
         sum(toys.SHARD_SIZES[:s]) + r for s, r in zip(batch["shard"], batch["record"], strict=True)
     ]
-    pictures = [np.asarray(PIL.Image.open(io.BytesIO(toys.png(place)))) for place in places]
-    drawn = batch["image"] - pictures
+    originals = [np.asarray(PIL.Image.open(io.BytesIO(toys.png(place)))) for place in places]
+    drawn = batch["image"] - originals
     assert drawn.min() >= 0
     assert drawn.max() <= 1
     assert len({row.tobytes() for row in drawn}) == 120

@@ -26,12 +26,12 @@ def batches(dataset, **kwargs):
 def test_the_batches_are_the_same(toy, tmp_path, place):
     wanted = toys.first(batches(toy), 18)
     cache = inputs.Cache(toy, str(tmp_path / "a" / "b") if place == "folder" else place)
-    found = batches(toy, cache=cache)
+    actual = batches(toy, cache=cache)
     if place != "none":  # the copies are read: the shards themselves are useless by now
         for path in toy.data_sources:
             with open(path, "wb") as file:
                 file.write(bytes(os.path.getsize(path)))
-    toys.assert_same(toys.first(found, 18), wanted)
+    toys.assert_same(toys.first(actual, 18), wanted)
 
 
 def test_a_folder_keeps_what_has_not_changed(toy, tmp_path):
@@ -75,15 +75,17 @@ def test_memory_is_given_back(toy):
 def test_no_room(toy, tmp_path, monkeypatch):
     assert (cache_lib._free_memory() or 1 << 30) > 1_000_000
     monkeypatch.setattr(cache_lib, "_free_memory", lambda: 10)
-    with pytest.raises(_checks.UserError, match="cache='memory' has no room in memory: 0.0 MB are"):
+    with pytest.raises(
+        _checks.UserError, match="cache='memory' does not fit in memory: 0.0 MB needed"
+    ):
         inputs.Cache(toy, "memory")
     usage = type("Usage", (), {"free": 10})
     monkeypatch.setattr(cache_lib.shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(_checks.UserError, match="has no room in .*/cache/toy-train-.* are free"):
+    with pytest.raises(_checks.UserError, match="does not fit in .*/cache/toy-train-.* free"):
         inputs.Cache(toy, str(tmp_path / "cache"))
 
 
-def test_a_place_that_is_no_folder(toy, tmp_path, monkeypatch):
+def test_unusable_path_is_an_error(toy, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(_checks.UserError, match="cache='.*file.* cannot be created: Not a dir"):
         inputs.Cache(toy, str(tmp_path / "file"))
@@ -92,14 +94,14 @@ def test_a_place_that_is_no_folder(toy, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(cache_lib, "_copy", full)
-    with pytest.raises(_checks.UserError, match="cannot be written: .*No space left on device"):
+    with pytest.raises(_checks.UserError, match="is not writable: .*No space left on device"):
         inputs.Cache(toy, str(tmp_path / "cache"))
 
 
 @pytest.mark.slow
 def test_a_run_reads_the_copies(train, digits, tmp_path):
-    told = train(tmp_path / "run", cache=str(tmp_path / "cache"))
-    assert (told.code, told.err) == (0, [])
+    done = train(tmp_path / "run", cache=str(tmp_path / "cache"))
+    assert (done.code, done.err) == (0, [])
     (folder,) = os.listdir(tmp_path / "cache")
     assert folder.startswith("digits-train-")
     assert len(os.listdir(tmp_path / "cache" / folder)) == 3

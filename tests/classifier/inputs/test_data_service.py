@@ -60,22 +60,24 @@ def toy(tmp_path_factory):
 @pytest.mark.parametrize("start", [0, 25 * 7])
 def test_the_batches_are_the_same_in_the_same_order(toy, address, start):
     settings = {"start_index": start, "mixing": inputs.Mixing(seed=5, clones=1, mixup_alpha=0.2)}
-    found = toys.first(toys.training(toy, data_service=address, **settings), 18)
-    toys.assert_same(found, toys.first(toys.training(toy, **settings), 18))
+    actual = toys.first(toys.training(toy, data_service=address, **settings), 18)
+    toys.assert_same(actual, toys.first(toys.training(toy, **settings), 18))
 
 
 @pytest.mark.slow
 def test_one_workers_parts_of_the_batches_are_in_their_order(toy, address):
     settings = {"start_index": 80, "worker": (1, 2), "batch_size": 8}
-    found = toys.first(toys.training(toy, data_service=address, **settings), 18)
-    toys.assert_same(found, toys.first(toys.training(toy, **settings), 18))
+    actual = toys.first(toys.training(toy, data_service=address, **settings), 18)
+    toys.assert_same(actual, toys.first(toys.training(toy, **settings), 18))
 
 
 @pytest.mark.slow
 def test_two_workers_are_refused(toy, tmp_path):
     with served(tmp_path, 2) as target:
-        told = f"^data_service='{target}' gave batches twice or not in their order: start its disp"
-        with pytest.raises(_checks.UserError, match=told), inputs.translate_errors(toy):
+        message = (
+            f"^data_service='{target}' returned batches twice or out of order: restart its disp"
+        )
+        with pytest.raises(_checks.UserError, match=message), inputs.translate_errors(toy):
             toys.first(toys.training(toy, data_service=target), 200)
 
 
@@ -99,15 +101,15 @@ def test_a_run_trains_on_them(train, tmp_path, address):
     finals = []
     for more in ({}, {"data_service": address}):
         folder = tmp_path / str(len(more))
-        told = train(folder, log_every_n_steps=1, **more)
-        assert (told.code, told.err) == (0, [])
+        done = train(folder, log_every_n_steps=1, **more)
+        assert (done.code, done.err) == (0, [])
         lines = (folder / "metrics.jsonl").read_text().splitlines()
         finals.append([json.loads(line)["loss"] for line in lines])
     assert finals[0] == finals[1]
-    told = train(tmp_path / "skip", data_service=address, on_bad_image="skip")
-    assert (told.code, told.err) == (
+    done = train(tmp_path / "skip", data_service=address, on_bad_image="skip")
+    assert (done.code, done.err) == (
         2,
-        ["train: on_bad_image=skip is not supported with data_service"],
+        ["train: --on_bad_image=skip cannot be used with --data_service"],
     )
 
 
@@ -115,15 +117,13 @@ def test_nobody_answers(toy):
     with socket.socket() as held:
         held.bind(("localhost", 0))
         port = held.getsockname()[1]
-        with pytest.raises(
-            _checks.UserError, match=f":{port}': no dispatcher of a tf.data service"
-        ):
+        with pytest.raises(_checks.UserError, match=f":{port}': no tf.data service dispatcher"):
             toys.training(toy, data_service=f"grpc://localhost:{port}")
 
 
 @pytest.mark.parametrize("address", ["host:1", "grpc://host", "grpc://:1", "grpc://host:a"])
 def test_what_is_no_address(address):
-    with pytest.raises(_checks.UserError, match=f"data_service='{address}' has to be grpc://host"):
+    with pytest.raises(_checks.UserError, match=f"data_service='{address}' must be grpc://host"):
         data_service.split_address(address)
 
 
@@ -132,7 +132,7 @@ def test_addresses():
     assert data_service.split_address("grpc://[::1]:5000") == ("::1", 5000)
 
 
-def test_a_cache_is_of_one_process():
-    made = {"train_dir": "run", "dataset_dir": "data", "cache": "memory"}
-    with pytest.raises(_checks.UserError, match="^cache is of this process, and with data_service"):
-        options.build(TrainConfig, **made, data_service="grpc://host:1")
+def test_cache_with_a_data_service_is_an_error():
+    flags = {"train_dir": "run", "dataset_dir": "data", "cache": "memory"}
+    with pytest.raises(_checks.UserError, match="^cache has no effect with data_service"):
+        options.build(TrainConfig, **flags, data_service="grpc://host:1")

@@ -130,10 +130,12 @@ def test_a_length_beyond_the_file_is_refused_before_it_is_read(tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    told = f"Shard {tmp_path}/{toys.SHARD} is truncated inside record 7, or is not a TFRecord file"
+    message = (
+        f"Shard {tmp_path}/{toys.SHARD} is truncated inside record 7, or is not a TFRecord file"
+    )
     assert [line.split(" (")[0] for line in done.stdout.splitlines()] == [
-        f"training {told}",
-        f"evaluation {told}",
+        f"training {message}",
+        f"evaluation {message}",
     ]
 
 
@@ -169,25 +171,25 @@ def test_flipped_bit(tmp_path, kind):
 @both
 def test_shard_emptied_or_removed_after_the_start(tmp_path, kind):
     dataset = toys.load(toys.write(tmp_path))
-    made = toys.training(dataset) if kind == "training" else toys.evaluation(dataset)
+    built = toys.training(dataset) if kind == "training" else toys.evaluation(dataset)
     (tmp_path / toys.SHARD).write_bytes(b"")
     with pytest.raises(_checks.RunError, match=f"^Shard {toys.SHARD} has only 0 records where 30"):
         with inputs.translate_errors(dataset):
-            toys.first(made, 10)
+            toys.first(built, 10)
     (tmp_path / toys.SHARD).unlink()
-    with pytest.raises(_checks.RunError, match=f"^Shard {toys.SHARD} has disappeared$"):
+    with pytest.raises(_checks.RunError, match=f"^Shard {toys.SHARD} was removed$"):
         with inputs.translate_errors(dataset):
-            toys.first(made, 10)
+            toys.first(built, 10)
 
 
 @both
 @pytest.mark.parametrize(
     "encoded,reason",
     [
-        (b"", "0 bytes that begin with b''"),
-        (b"<html>404</html>", "16 bytes that begin as HTML or XML does"),
-        (toys.png(1)[:60], "60 bytes that begin as PNG does"),
-        (b"\xff\xd8\xff\xe0broken", "10 bytes that begin as JPEG does"),
+        (b"", "0 bytes starting with b''"),
+        (b"<html>404</html>", "16 bytes with a HTML or XML header"),
+        (toys.png(1)[:60], "60 bytes with a PNG header"),
+        (b"\xff\xd8\xff\xe0broken", "10 bytes with a JPEG header"),
     ],
 )
 def test_bad_image_is_named(tmp_path, kind, encoded, reason):
@@ -242,7 +244,7 @@ def test_record_that_is_no_example(tmp_path, kind):
         for _ in range(30):
             writer.write(b"\xff\xff\xff")
     with pytest.raises(
-        _checks.RunError, match=f"^{toys.SHARD}, record 0 is no tf.train.Example: re-copy"
+        _checks.RunError, match=f"^{toys.SHARD}, record 0 is not a tf.train.Example: re-copy"
     ):
         toys.run(dataset, kind)
 
@@ -251,14 +253,14 @@ def test_record_that_is_no_example(tmp_path, kind):
 def test_what_a_preprocessing_refuses(toy, kind):
     kind, _, more = kind.partition(" ")
     prepare = preprocessing_factory.get_preprocessing("vgg", is_training=kind == "training")
-    given = {"skipped": inputs.BadImages()} if more else {}
+    flags = {"skipped": inputs.BadImages()} if more else {}
     with pytest.raises(_checks.UserError, match="^height=257, width=256 is larger than "):
-        toys.run(toy, kind, preprocessing_fn=prepare, image_size=(257, 256), **given)
+        toys.run(toy, kind, preprocessing_fn=prepare, image_size=(257, 256), **flags)
 
 
 @pytest.mark.parametrize(
     "make, dtype",
-    [(preprocessing.encoded_batch_fn, tf.string), (preprocessing.picture_batch_fn, tf.uint8)],
+    [(preprocessing.encoded_batch_fn, tf.string), (preprocessing.image_batch_fn, tf.uint8)],
 )
 def test_what_a_preprocessing_refuses_in_a_graph(make, dtype):
     info = ModelInfo(

@@ -24,16 +24,16 @@ def batch():
 def test_labels_are_mixed_as_the_pixels_are(kind):
     mixing = tf.function(Mixing(seed=3, clones=2, **{kind: 1.0}), autograph=False)
     for number in range(8):
-        found = mixing(tf.constant(number, tf.int64), batch())
+        actual = mixing(tf.constant(number, tf.int64), batch())
         partners = [3, 2, 1, 0, 7, 6, 5, 4]  # each within its clone's part
-        np.testing.assert_array_equal(found["mixed_label"], partners)
-        share = found["mix"].numpy()[:, None]
+        np.testing.assert_array_equal(actual["mixed_label"], partners)
+        share = actual["mix"].numpy()[:, None]
         own = np.arange(8.0)[:, None]
         wanted = share * own + (1 - share) * np.array(partners)[:, None]
         np.testing.assert_allclose(
-            found["image"].numpy().mean((1, 2)), np.repeat(wanted, 3, 1), atol=1e-4
+            actual["image"].numpy().mean((1, 2)), np.repeat(wanted, 3, 1), atol=1e-4
         )
-        values = np.unique(found["image"][0])
+        values = np.unique(actual["image"][0])
         assert set(values) <= {0.0, 3.0} if kind == "cutmix_alpha" else len(values) == 1
 
 
@@ -106,27 +106,27 @@ def test_resuming_mixes_the_batches_that_were_to_come(digits):
     ids=lambda changed: "+".join(changed),
 )
 def test_each_option_changes_the_images(digits, changed):
-    given = {"train_dir": "unused", "dataset_dir": str(digits), "dataset_name": "digits"}
-    given |= {"model_name": "lenet", "batch_size": 8}
+    flags = {"train_dir": "unused", "dataset_dir": str(digits), "dataset_name": "digits"}
+    flags |= {"model_name": "lenet", "batch_size": 8}
     # The last of several is what changes them.
     less = dict(list(changed.items())[:-1])
     first = []
     for more in (less, changed):
-        resolved = training_run(options.build(TrainConfig, **given, **more))
+        resolved = training_run(options.build(TrainConfig, **flags, **more))
         dataset = dataset_factory.get_dataset("digits", "train", str(digits))
         first.append(next(iter(TrainingBatches(resolved, dataset)(0)))["image"].numpy())
     assert np.abs(first[0] - first[1]).max() > 0.1
 
 
 @pytest.mark.parametrize(
-    "given, text",
+    "flags, text",
     [
-        ({"auto_augment": "imagenet", "rand_augment": 3.0}, "exclude each other"),
+        ({"auto_augment": "imagenet", "rand_augment": 3.0}, "are mutually exclusive"),
         ({"rand_augment_layers": 3}, "rand_augment_layers needs rand_augment"),
         ({"rand_augment": 10.5}, "rand_augment=10.5"),
         ({"mixup_alpha": -1.0}, "mixup_alpha=-1"),
     ],
 )
-def test_wrong_options(given, text):
+def test_wrong_options(flags, text):
     with pytest.raises(_checks.UserError, match=text):
-        options.build(TrainConfig, train_dir="a", dataset_dir="b", **given)
+        options.build(TrainConfig, train_dir="a", dataset_dir="b", **flags)

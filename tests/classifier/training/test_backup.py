@@ -146,6 +146,6 @@ def test_inputs_of_the_new_run_are_not_moved(tmp_path, values):
 
 def test_the_run_of_an_active_trainer_is_not_moved(tmp_path):
     (tmp_path / "model.ckpt-5.index").touch()
-    with TrainDirLock(tmp_path), pytest.raises(_checks.UserError, match="is in use by"):
+    with TrainDirLock(tmp_path), pytest.raises(_checks.UserError, match="is in use by process"):
         backup.move(config(tmp_path))
     assert (tmp_path / "model.ckpt-5.index").exists()

@@ -63,7 +63,8 @@ def test_batch_norm_outside_the_trainable_scopes_is_frozen(saved):
 
 def test_options_without_batch_norm_are_a_warning(train, tmp_path):
     done = train(tmp_path / "a", freeze_batch_norm=True, max_number_of_steps=1)
-    assert "warning: freeze_batch_norm has no effect: lenet has no batch norm" in done.out
+    line = "warning: --freeze_batch_norm has no effect: lenet has no batch norm"
+    assert line in done.out
 
 
 @pytest.mark.slow
@@ -76,8 +77,8 @@ def test_options_without_effect_and_double_class_weights_are_a_warning(train, tm
         class_weights="auto",
         balanced_sampling=True,
     )
-    warning = "warning: update_frozen_batch_norm has no effect without trainable_scopes"
-    assert warning in done.out
+    line = "warning: --update_frozen_batch_norm has no effect without --trainable_scopes"
+    assert line in done.out
     assert [
         line for line in done.out if line.startswith("warning: class_weights=auto and balanced")
     ]

@@ -48,7 +48,7 @@ def test_quantization_must_not_change_on_resume(before, after):
     old = json.loads(json.dumps(resolved(**before).to_dict()))  # as config.json has it
     changes = resume.changed_options(old, resolved(quantize_delay=after))
     with pytest.raises(_checks.UserError, match=r"quantize_delay: (-1 -> 0|5 -> -1)"):
-        resume.check_changes(changes, "run")
+        resume.refuse_changes(changes, "run")
     assert not resume.changed_options(old, resolved(**before))
 
 
@@ -209,7 +209,9 @@ def test_the_model_of_a_quantized_run_rounds(quantized_run, lenet_classifier, qu
 
 def test_a_checkpoint_without_ranges_is_an_error(lenet_run, lenet_classifier):
     info = dataclasses.replace(lenet_classifier.info, quantized=True)
-    with pytest.raises(_checks.UserError, match="has no ranges of 4 layers: quantize needs a run"):
+    with pytest.raises(
+        _checks.UserError, match="has no quantization ranges for 4 layers: quantize needs a run"
+    ):
         model.InferenceModel(info, sources.open_checkpoint(str(lenet_run)))
 
 
@@ -217,7 +219,7 @@ def test_ranges_are_listed_apart_from_network_variables(quantized_run, capsys):
     inspect(InspectConfig(checkpoint_path=str(quantized_run)))
     output = capsys.readouterr().out
     assert "network variables: 8, " in output
-    assert "quantization ranges: 8, 8 numbers" in output
+    assert "quantization ranges: 8, 8 values" in output
 
 
 @pytest.mark.slow
@@ -246,7 +248,7 @@ def test_a_frozen_graph_rounds(quantized_run, tmp_path, capsys):
     ops = [node.op for node in graph.node]
     assert ops.count("FakeQuantWithMinMaxVars") == len(RANGES)
     assert "Round" not in ops, "the weights are rounded already"
-    assert "10 classes: the weights, rounded to 8 bits" in (tmp_path / "README.md").read_text()
+    assert "weights and activations are rounded to 8 bits" in (tmp_path / "README.md").read_text()
 
 
 @pytest.mark.slow
@@ -260,11 +262,11 @@ def test_other_formats_that_round(quantized_run, quantized_classifier, tmp_path,
     np.testing.assert_allclose(actual, quantized_classifier(IMAGES)["logits"], atol=STEP)
 
 
-def test_quantize_false_exports_unrounded_weights(quantized_run, lenet_classifier, tmp_path):
-    flags = {"formats": ("keras",), "check_images": 2}
+def test_the_weights_as_they_were_trained(quantized_run, lenet_classifier, tmp_path):
+    asked = {"formats": ("keras",), "check_images": 2}
     with pytest.raises(_checks.UserError, match="formats=keras does not support the rounding"):
-        exporting.run(config(quantized_run, tmp_path, **flags))
-    exporting.run(config(quantized_run, tmp_path, **flags, quantize=False))
+        exporting.run(config(quantized_run, tmp_path, **asked))
+    exporting.run(config(quantized_run, tmp_path, **asked, quantize=False))
     loaded = tf.keras.models.load_model(tmp_path / "lenet.keras", compile=False)
     expected = lenet_classifier(IMAGES)["logits"]
     np.testing.assert_allclose(loaded(IMAGES, training=False), expected, atol=1e-4)

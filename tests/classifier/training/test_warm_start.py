@@ -279,16 +279,16 @@ def test_other_shapes_outside_the_head_are_an_error(train, checkpoint_dir, tmp_p
     color = originals.write(checkpoint_dir / "color" / "model.ckpt-1", values)
     message = one_line(train(tmp_path / "run", checkpoint_path=color))
     assert message == (
-        f"Checkpoint {color} does not fit: LeNet/conv1/weights: checkpoint shape [5, 5, 3, 32], "
-        "network shape [5, 5, 1, 32]. `python -m classifier.checkpoints diff` compares it with"
-        " networks"
+        f"Checkpoint {color} does not match: LeNet/conv1/weights: checkpoint shape [5, 5, 3, 32], "
+        "network shape [5, 5, 1, 32]. To compare it with networks, run `python -m"
+        " classifier.checkpoints diff`"
     )
 
 
 def test_a_checkpoint_of_another_network(train, other, tmp_path):
     assert one_line(train(tmp_path / "run", checkpoint_path=other)) == (
-        f"Checkpoint {other} has none of the 8 variables wanted of lenet, such as "
-        "LeNet/conv1/weights. Its scopes are those of resnet_v1_50"
+        f"Checkpoint {other} has none of the 8 variables of lenet, such as "
+        "LeNet/conv1/weights. Its scopes match resnet_v1_50"
     )
 
 
@@ -296,28 +296,28 @@ def test_a_checkpoint_of_another_width(train, checkpoint_dir, tmp_path):
     values = {n: v if "fc4" in n else v[..., :3] for n, v in lenet().items()}
     thin = originals.write(checkpoint_dir / "thin" / "model.ckpt-1", values)
     message = one_line(train(tmp_path / "run", checkpoint_path=thin))
-    assert "Most shapes differ: it is likely of another width of lenet. `python -m" in message
+    assert "Most shapes differ: likely lenet with another width. To compare it" in message
 
 
 def test_a_checkpoint_of_no_network(train, checkpoint_dir, tmp_path):
     values = {"layer/kernel": np.ones([2], np.float32)}
-    unknown = originals.write(checkpoint_dir / "unknown" / "m", values)
-    message = one_line(train(tmp_path / "run", checkpoint_path=unknown))
-    assert message.endswith("such as LeNet/conv1/weights. It holds: layer/kernel")
+    strange = originals.write(checkpoint_dir / "strange" / "m", values)
+    message = one_line(train(tmp_path / "run", checkpoint_path=strange))
+    assert message.endswith("such as LeNet/conv1/weights. It contains: layer/kernel")
 
 
 def test_a_checkpoint_of_keras(train, tmp_path):
-    path = tf.train.Checkpoint(v=tf.Variable(1.0)).save(str(tmp_path / "c" / "ckpt"))
-    message = one_line(train(tmp_path / "run", checkpoint_path=path))
-    assert "It was written by tf.train.Checkpoint or Keras, whose names are paths" in message
+    strange = tf.train.Checkpoint(v=tf.Variable(1.0)).save(str(tmp_path / "c" / "ckpt"))
+    message = one_line(train(tmp_path / "run", checkpoint_path=strange))
+    assert "It was written by tf.train.Checkpoint or Keras, with object paths" in message
 
 
 def test_missing_variables_name_the_flag(train, headless, tmp_path):
     message = one_line(train(tmp_path / "run", checkpoint_path=headless))
     assert message == (
-        f"Checkpoint {headless} has 6 of the 8 variables wanted. Missing: LeNet/fc4/weights (it "
-        "has LeNet/fc5/weights), LeNet/fc4/biases. Unused: LeNet/fc5/weights. "
-        "Add --ignore_missing_vars to go on without them, or exclude their scopes"
+        f"Checkpoint {headless} has 6 of 8 variables; missing: LeNet/fc4/weights (similar:"
+        " LeNet/fc5/weights), LeNet/fc4/biases; unused: LeNet/fc5/weights. To initialize the"
+        " missing ones from scratch, add --ignore_missing_vars or exclude their scopes"
     )
     result = train(tmp_path / "run", checkpoint_path=headless, ignore_missing_vars=True)
     assert result.code == 0
@@ -332,13 +332,13 @@ def evaluated(evaluate, checkpoint, **more):
 def test_evaluation_with_a_head_of_other_classes(evaluate, eleven):
     start = "Checkpoint head has 11 classes, dataset 'digits' has "
     message = evaluated(evaluate, eleven)
-    assert message.startswith(f"{start}10 (LeNet/fc4). It has to be the dataset that the")
+    assert message.startswith(f"{start}10 (LeNet/fc4). Use the dataset that the")
     message = evaluated(evaluate, eleven, labels_offset=1)
     assert message.startswith(f"{start}9 with labels_offset=1 (LeNet/fc4). ")
 
 
 def test_evaluation_of_another_network(evaluate, other):
-    assert evaluated(evaluate, other).endswith("Its scopes are those of resnet_v1_50")
+    assert evaluated(evaluate, other).endswith("Its scopes match resnet_v1_50")
 
 
 def test_evaluation_of_a_checkpoint_that_lacks_variables(evaluate, headless):
@@ -351,20 +351,20 @@ def test_evaluation_of_other_shapes(evaluate, checkpoint_dir):
     values = lenet() | {"LeNet/conv2/biases": np.ones([65], np.float32)}
     wide = originals.write(checkpoint_dir / "wide" / "model.ckpt-1", values)
     assert evaluated(evaluate, wide) == (
-        f"Checkpoint {wide} does not fit: LeNet/conv2/biases: checkpoint shape [65],"
+        f"Checkpoint {wide} does not match: LeNet/conv2/biases: checkpoint shape [65],"
         " network shape [64]"
     )
 
 
 def test_evaluation_without_averages(evaluate, eleven):
     assert evaluated(evaluate, eleven, moving_average_decay=0.9) == (
-        f"Checkpoint {eleven} has no moving averages of the weights: moving_average_decay=0.9 has "
-        "nothing to use"
+        f"Checkpoint {eleven} has no moving averages of the weights, which "
+        "moving_average_decay=0.9 needs"
     )
 
 
 def test_evaluation_without_a_network(evaluate, eleven):
-    assert "model_name is required: the checkpoint has no model_info.json" in one_line(
+    assert "--model_name is required: there is no model_info.json" in one_line(
         evaluate(eleven, dataset_name="digits")
     )
 
@@ -372,7 +372,7 @@ def test_evaluation_without_a_network(evaluate, eleven):
 def test_a_directory_without_a_checkpoint(evaluate, tmp_path):
     (tmp_path / "a.txt").touch()
     message = one_line(evaluate(tmp_path, model_name="lenet", dataset_name="digits"))
-    assert "holds no checkpoint, expected model.ckpt-*.index; it holds: a.txt" in message
+    assert "has no checkpoint (model.ckpt-*.index). It contains: a.txt" in message
 
 
 def test_finetune_head_trains_only_the_head(train, eleven, tmp_path):

@@ -79,7 +79,7 @@ def test_pixel_limit_is_inclusive():
         image_header.bounded(tf.constant(content), 24 * 32 - 1)
 
 
-@pytest.mark.parametrize("name", ["plain.jpg", "plain.png", "gray.jpg", "optimized.jpg"])
+@pytest.mark.parametrize("name", ["plain.jpg", "plain.png", "gray.jpg", "gray.png"])
 def test_plain_image_is_accepted_from_its_first_bytes(name):
     assert image_header._is_plain(tf.constant(ACCEPTED[name]), 24 * 32)
     assert not image_header._is_plain(tf.constant(ACCEPTED[name]), 24 * 32 - 1)
@@ -89,6 +89,16 @@ def test_plain_image_is_accepted_from_its_first_bytes(name):
 def test_first_bytes_never_accept_an_image_whose_frames_or_scans_must_be_counted(name):
     content = REFUSED[name][0] if name in REFUSED else ACCEPTED[name]
     assert not image_header._is_plain(tf.constant(content), _image_limits.MAX_PIXELS)
+
+
+def test_a_jpeg_without_later_scans_needs_no_count():
+    few = ACCEPTED["optimized.jpg"]
+    assert not image_header._is_plain(tf.constant(few), _image_limits.MAX_PIXELS)
+    assert image_header._has_few_scans(tf.constant(few), _image_limits.MAX_PIXELS)
+    assert not image_header._has_few_scans(tf.constant(few), 24 * 32)
+    for name in ("scans.jpg", "segments.jpg", "liar.jpg"):
+        content = tf.constant(REFUSED[name][0])
+        assert not image_header._has_few_scans(content, _image_limits.MAX_PIXELS)
 
 
 def test_a_plain_graph_has_the_same_limits_without_functions():

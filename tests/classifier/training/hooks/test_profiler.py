@@ -69,10 +69,10 @@ def test_profiler_starts_and_stops_at_loops(profiled, values, expected):
 @pytest.mark.parametrize(
     "steps, problem",
     [
-        ((5,), "profile_steps='5' has to be the first and the last step"),
-        ((5, 6, 7), "profile_steps='5,6,7' has to be the first and the last step"),
-        ((0, 6), "profile_steps='0,6': the first step of a run is 1"),
-        ((7, 6), "profile_steps='7,6' ends before it begins"),
+        ((5,), "profile_steps='5' is not a first and a last step"),
+        ((5, 6, 7), "profile_steps='5,6,7' is not a first and a last step"),
+        ((0, 6), "profile_steps='0,6' is not a first and a last step, counted from 1"),
+        ((7, 6), "profile_steps='7,6' is not a first and a last step"),
     ],
 )
 def test_invalid_steps_are_an_error(steps, problem):

@@ -1,9 +1,10 @@
 """Speed in log lines and metrics.jsonl."""
 
+import re
 import time
 import types
 
-from classifier.training.hooks.progress import MetricsFile, Progress
+from classifier.training.hooks.progress import MetricsFile, Progress, log_line
 from slim import learning
 from tests.slim import tiny
 
@@ -24,6 +25,25 @@ def test_speed_excludes_hooks(tmp_path, capsys):
     learning.train(tiny.train_op(), str(tmp_path), tiny.batches(), number_of_steps=6, hooks=hooks)
     _, *lines = metrics.read()  # the first includes building the step
     assert [line["step"] for line in lines] == [4, 6]
-    with_hooks = 16 / HOOK_SECONDS
-    assert all(line["images_per_second"] > 3 * with_hooks for line in lines)
-    assert "eta 0:00:00" in capsys.readouterr().out.splitlines()[1]
+    slowed_down = 16 / HOOK_SECONDS
+    assert all(line["images_per_second"] > 3 * slowed_down for line in lines)
+    first, second, *_ = capsys.readouterr().out.splitlines()
+    assert "eta 0:00:00 (6 steps)" in second
+    # As scripts parse the log of TF-Slim.
+    assert re.match(r"global step 2: loss = [\d.]+ \([\d.]+ sec/step\)", first)
+
+
+def test_a_log_line_starts_as_in_tf_slim():
+    values = {
+        "step": 100,
+        "epoch": 2.5,
+        "loss": 2.31,
+        "accuracy": 0.5,
+        "learning_rate": 0.01,
+        "images_per_second": 128.0,
+        "data_wait": 0.03,
+    }
+    line = "global step 100: loss = 2.3100 (0.250 sec/step) epoch 2.50 acc 0.5000 lr 0.01"
+    line += " 128.0 img/s data-wait 3%"
+    assert log_line(values, None, 0.25) == line
+    assert log_line(values, 500, 0.25) == f"{line} eta 0:01:40 (500 steps)"

@@ -22,27 +22,27 @@ def test_description_of_devices(monkeypatch, gpus, devices, description):
     assert startup.describe_devices(devices) == description
 
 
-def test_options_without_effect_are_a_warning(train, tmp_path):
+def test_options_that_have_nothing_to_act_on(train, tmp_path):
     flags = {"optimizer": "adam", "momentum": 0.8, "decay_steps": 5, "decay_per_clone": True}
-    result = train(tmp_path, max_number_of_steps=1, **flags)
-    assert result.code == 0, result.err
-    optimizer, schedule = [line for line in result.out if line.startswith("warning: ")]
-    assert "momentum=0.8 has n" in optimizer
-    assert "decay_per_clone has n" in schedule
+    done = train(tmp_path, max_number_of_steps=1, **flags)
+    assert done.code == 0, done.err
+    idle, schedule = [line for line in done.out if line.startswith("warning: ")]
+    assert idle.startswith("warning: --momentum=0.8 has no effect with --optimizer=adam; adam has ")
+    assert schedule.startswith("warning: --decay_per_clone has no effect: no duration of the")
 
 
-def test_a_resumed_run_ignores_the_checkpoint_path(train, tmp_path):
-    result = train(tmp_path / "run", max_number_of_steps=1)
-    assert "preprocessing threads: auto (TF-Slim: 4)" in result.out
-    missing = tmp_path / "missing"
-    result = train(
-        tmp_path / "run", max_number_of_steps=2, checkpoint_path=missing,
-        num_preprocessing_threads=2,
-    )  # fmt: skip
-    assert not any(line.startswith("preprocessing threads") for line in result.out)
-    (origin,) = [line for line in result.out if line.startswith("Resuming ")]
+def test_a_begun_run_says_what_it_leaves_unused(train, tmp_path):
+    done = train(tmp_path / "run", max_number_of_steps=1)
+    (threads,) = [line for line in done.out if line.startswith("preprocessing threads: auto")]
+    assert threads.endswith("(TF-Slim: 4)")
+    gone = tmp_path / "gone"
+    done = train(
+        tmp_path / "run", max_number_of_steps=2, checkpoint_path=gone, num_preprocessing_threads=2
+    )
+    assert not any(line.startswith("preprocessing threads: auto") for line in done.out)
+    (origin,) = [line for line in done.out if line.startswith("Resuming ")]
     assert re.search(r"model\.ckpt-1, saved 0:0\d:\d\d ago\); --checkpoint_path=", origin)
-    assert origin.endswith(f"={missing} is ignored (to start over from it, pass --restart)")
+    assert origin.endswith(f"={gone} is ignored by a resumed run (to start over, pass --restart)")
 
 
 @pytest.mark.slow
@@ -52,7 +52,7 @@ def test_rmsprop_with_a_small_epsilon_and_a_large_learning_rate_is_a_warning(tra
         return [line for line in result.out if line.startswith("warning: with opt_epsilon")]
 
     (warning,) = warnings("both", opt_epsilon=1e-8, learning_rate=0.01)
-    assert "opt_epsilon=1e-08, rmsprop normalizes" in warning
-    assert warning.endswith("learning_rate=0.01 may be far too high, try a tenth")
-    assert warnings("defaults", learning_rate=0.01) == []
+    assert "opt_epsilon=1e-08, rmsprop divides" in warning
+    assert "--learning_rate=0.01 may be far too high for rmsprop with --opt_epsilon" in warning
+    assert warnings("original", learning_rate=0.01) == []
     assert warnings("small", opt_epsilon=1e-8, learning_rate=0.001) == []

@@ -1,4 +1,4 @@
-"""scripts/fetch_checkpoint.py: from an archive in a published layout to a checkpoint path."""
+"""`python -m classifier.checkpoints fetch`: from a published archive to a checkpoint path."""
 
 import gzip
 import subprocess
@@ -11,13 +11,13 @@ from tests.datasets import sample_files
 from tests.datasets import test_hostile_archives as hostile
 from tests.user_files import unchanged
 
-SCRIPT = source_tree.ROOT / "scripts" / "fetch_checkpoint.py"
+COMMAND = [sys.executable, "-m", "classifier.checkpoints", "fetch"]
 
 
 def fetch(*arguments, code=0):
-    """Runs the script; returns its last line."""
+    """Runs the command; returns its last line."""
     done = subprocess.run(
-        [sys.executable, str(SCRIPT), *map(str, arguments)], capture_output=True, text=True
+        [*COMMAND, *map(str, arguments)], cwd=source_tree.ROOT, capture_output=True, text=True
     )
     assert done.returncode == code, done.stderr
     return (done.stdout if code == 0 else done.stderr).splitlines()[-1]
@@ -40,22 +40,20 @@ def test_archive_is_unpacked_once(tmp_path, archive, members, checkpoint):
     (tmp_path / "out" / f"{stem}.part").mkdir(parents=True)
     (tmp_path / "out" / f"{stem}.part" / checkpoint).touch()
     path = str(tmp_path / "out" / stem / checkpoint)
-    assert fetch(archive, tmp_path / "out", tmp_path) == path
+    assert fetch(archive, tmp_path / "out", f"--source_dir={tmp_path}") == path
     (tmp_path / archive).unlink()
-    assert fetch(archive, tmp_path / "out", tmp_path) == path
+    assert fetch(archive, tmp_path / "out", f"--source_dir={tmp_path}") == path
 
 
 def test_missing_archives_and_checkpoints_are_errors_of_one_line(tmp_path):
-    message = fetch("inception_v9.tar.gz", tmp_path, code=2)
-    assert message.startswith(
-        "fetch_checkpoint.py: archive='inception_v9.tar.gz' is not known; did"
-    )
-    message = fetch("inception_v1_2016_08_28.tar.gz", tmp_path, tmp_path, code=2)
+    message = fetch("inception_v9.tar.gz", f"--source_dir={tmp_path}", code=2)
+    assert message.startswith("checkpoints fetch: archive='inception_v9.tar.gz' is not known; did")
+    message = fetch("inception_v1_2016_08_28.tar.gz", tmp_path, f"--source_dir={tmp_path}", code=2)
     assert "lacks files of inception_v1: " in message
     archive = tmp_path / "inception_v1_2016_08_28.tar.gz"
     archive.write_bytes(sample_files.tar_bytes({"readme.txt": b"x"}))
-    message = fetch(archive.name, tmp_path / "out", tmp_path, code=1)
-    assert message.endswith("out/inception_v1_2016_08_28 holds no .ckpt")
+    message = fetch(archive.name, tmp_path / "out", f"--source_dir={tmp_path}", code=1)
+    assert message.endswith("out/inception_v1_2016_08_28 contains no .ckpt")
 
 
 def test_hostile_archive_is_an_error_of_one_line_and_writes_no_checkpoint(tmp_path):
@@ -67,8 +65,8 @@ def test_hostile_archive_is_an_error_of_one_line_and_writes_no_checkpoint(tmp_pa
         sample_files.tar_bytes({}, "w")[:9],
     ):
         archive.write_bytes(gzip.compress(content))
-        message = fetch(archive.name, tmp_path / "out", tmp_path, code=1)
-        assert message.startswith(f"fetch_checkpoint.py: Archive {archive} is damaged (")
+        message = fetch(archive.name, tmp_path / "out", f"--source_dir={tmp_path}", code=1)
+        assert message.startswith(f"checkpoints fetch: Archive {archive} is damaged (")
         assert not (tmp_path / "out" / "inception_v1_2016_08_28").exists()
 
 
@@ -83,8 +81,8 @@ def test_users_directory_is_an_error_and_stays_unchanged(tmp_path, name):
     (home / name).parent.mkdir(parents=True)
     (home / name).write_text("mine")
     with unchanged(tmp_path):
-        message = fetch(ARCHIVE, home, source, code=2)
-    assert f"folder='{home}' holds files that slim did not create: " in message
+        message = fetch(ARCHIVE, home, f"--source_dir={source}", code=2)
+    assert f"directory='{home}' holds files that slim did not create: " in message
     assert message.endswith("Use another directory, new or empty")
 
 
@@ -99,11 +97,12 @@ def test_files_of_an_earlier_version_are_kept(tmp_path):
     (tmp_path / "elsewhere" / "thesis").write_text("mine")
     (out / f"{ARCHIVE}.part").symlink_to(tmp_path / "elsewhere" / "thesis")
     with unchanged(tmp_path / "elsewhere"):
-        fetch(ARCHIVE, out, source)
+        fetch(ARCHIVE, out, f"--source_dir={source}")
     assert (part / "half").read_text() == "half"
     assert not [path for path in out.iterdir() if path.name.startswith(".saving-")]
 
 
-def test_arguments_are_explained():
-    assert fetch("--help").startswith("taken from SOURCE_DIR")
-    assert fetch("a.tar.gz", code=2).endswith("1 arguments; --help shows which are expected")
+def test_missing_and_extra_arguments_are_errors():
+    assert "--name is required: Archive of the table" in fetch(code=2)
+    message = fetch("a.tar.gz", "out", "source", code=2)
+    assert message.startswith("checkpoints fetch: Unexpected argument 'source'")

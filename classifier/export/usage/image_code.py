@@ -1,17 +1,19 @@
-"""Code to copy that prepares a picture as evaluation does, with Pillow and NumPy alone."""
+"""Sample code for preprocessing an image as in evaluation, with Pillow and NumPy only."""
 
 from classifier.export.usage import templates
 from classifier.inference.model import InferenceModel
 from classifier.inputs import preprocessing
 
 
-def prepared(classifier: InferenceModel, batch_size: int) -> str:
-    """Returns lines that read `picture.jpg` and make `images` of it; they need NumPy as `np` and
-    Pillow's `Image`. Of a preprocessing without such lines, they read what was prepared elsewhere.
+def image_code(classifier: InferenceModel, batch_size: int) -> str:
+    """Returns code that preprocesses `image.jpg` to `images`.
+
+    It needs NumPy as `np` and Pillow's `Image`. For a preprocessing without a template, the code
+    loads preprocessed images.
 
     Args:
-      classifier: whose preprocessing they follow, with `info` and `image_size`.
-      batch_size: how often the picture stands in `images`.
+      classifier: model with `info` and `image_size`.
+      batch_size: number of copies of the image in `images`.
     """
     info = classifier.info
     name = preprocessing.own_preprocessing(info)
@@ -19,9 +21,9 @@ def prepared(classifier: InferenceModel, batch_size: int) -> str:
     steps = f"steps_{name}.txt"
     if not templates.exists(steps):
         shape = [batch_size, height, width, info.num_channels]
-        return templates.fill("prepared.txt", what="pictures", name=name, shape=shape)
+        return templates.fill("preprocessed.txt", what="images", name=name, shape=shape)
     return templates.fill(
-        "picture.txt",
+        "image.txt",
         mode="RGB" if channels == 3 else "L",
         channels=channels,
         batch=batch_size,
@@ -29,7 +31,7 @@ def prepared(classifier: InferenceModel, batch_size: int) -> str:
             steps,
             height=height,
             width=width,
-            grey=templates.fill("grey.txt") + "\n" if info.use_grayscale else "",
+            gray=templates.fill("gray.txt") + "\n" if info.use_grayscale else "",
             resize=templates.fill("resize.txt"),
         ),
     )

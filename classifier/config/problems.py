@@ -1,0 +1,78 @@
+"""Sentences about options, which name each option the way it was set.
+
+Python code sets `batch_size=0`, a command line `--batch_size=0`. A sentence is written once and has
+both forms.
+"""
+
+from typing import Any, Self
+
+from slim import _checks
+
+
+class Mention(str):
+    """An option in a sentence: `name`, or `name=value`."""
+
+
+def named(name: str, *value: Any) -> Mention:
+    """Returns the mention of an option, with its value if there is one.
+
+    Args:
+      name: the option.
+      *value: at most one value; True needs no text.
+    """
+    if not value or value[0] is True:
+        return Mention(name)
+    return Mention(f"{name}={shown(value[0])}")
+
+
+def shown(value: Any) -> str:
+    """Returns a value as a command line has it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}"
+    return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+
+
+class Problem(str):
+    """A sentence about options; as a string it names them as Python code does.
+
+    Attributes:
+      as_flags: the same sentence for a command line.
+    """
+
+    as_flags: str
+
+    def __new__(cls, template: str, *parts: object) -> Self:
+        """Fills the `{}` of a template with mentions, problems and other values."""
+        problem = super().__new__(cls, template.format(*parts))
+        problem.as_flags = template.format(*map(_as_flags, parts))
+        return problem
+
+
+def _as_flags(part: object) -> object:
+    return f"--{part}" if isinstance(part, Mention) else getattr(part, "as_flags", part)
+
+
+def as_flags(text: object) -> str:
+    """Returns a problem, an error or any other text as a command line shows it."""
+    return str(getattr(text, "as_flags", text))
+
+
+class OptionError(_checks.UserError):
+    """A mistake in options, of one or more problems.
+
+    Attributes:
+      problems: the sentences.
+      as_flags: the message for a command line.
+    """
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+        self.as_flags = "\n".join(map(as_flags, problems))
+
+
+def error(template: str, *parts: object) -> OptionError:
+    """Returns the error of one problem; arguments as of `Problem`."""
+    return OptionError(Problem(template, *parts))

@@ -1,0 +1,78 @@
+"""The wheel in a new environment: commands, from another directory, next to a user's packages."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+
+import pytest
+
+from tests import source_tree
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def command(tmp_path_factory):
+    """Returns a function that runs an installed command and returns its output."""
+    root = tmp_path_factory.mktemp("wheel")
+    source, home = root / "source", root / "home"
+    shutil.copytree(
+        source_tree.ROOT, source, ignore=shutil.ignore_patterns(".git", ".venv", "build", "tests")
+    )
+    venv.create(root / "venv", with_pip=True)
+    python = root / "venv" / "bin" / "python"
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
+    subprocess.run(
+        [*pip, "--no-deps", "--no-build-isolation", str(source)],
+        check=True,
+        env=os.environ | {"PYTHONPATH": sysconfig.get_path("purelib")},
+    )
+    (site,) = (root / "venv").glob("lib/python*/site-packages")
+    (site / "shared.pth").write_text(sysconfig.get_path("purelib"))
+    for name in ("nets", "datasets", "preprocessing"):
+        (home / "code" / name).mkdir(parents=True)
+        (home / "code" / name / "__init__.py").write_text("raise ImportError('of the user')\n")
+
+    def run(*arguments):
+        done = subprocess.run(
+            [str(python.parent / arguments[0]), *arguments[1:]],
+            cwd=home, capture_output=True, text=True, timeout=1800, check=False,
+            env=os.environ | {"PYTHONPATH": str(home / "code")},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    run.scripts = pathlib.Path(site, "slim", "scripts")
+    return run
+
+
+def test_help_and_version_are_printed(command):
+    assert "--train_dir" in command("slim-train", "--help")
+    assert "slim 0.1.0" in command("slim-train", "--version")
+    assert "fetch NAME [DIRECTORY]" in command("slim-checkpoints", "fetch", "--help")
+
+
+def test_recipes_and_flagfiles_are_installed(command):
+    names = {path.name for path in command.scripts.glob("*.sh")}
+    assert "train_lenet_on_mnist.sh" in names
+    assert not {"environment.sh", "lock.sh", "test.sh"} & names
+    assert "train_lenet_on_mnist: " in command("slim-recipe")
+    flags = ["--train_dir=imagenet", "--dataset_dir=.", "--only_check_args"]
+    command("slim-train", "--flagfile=mobilenet_v2.flags", *flags)
+
+
+def test_digits_are_classified(command):
+    command("slim-data", "--dataset_name=digits", "--dataset_dir=data")
+    data = ["--dataset_name=digits", "--dataset_dir=data"]
+    command(
+        "slim-train", *data, "--train_dir=run", "--model_name=lenet", "--max_number_of_steps=20"
+    )
+    evaluation = ["--checkpoint_path=run", *data, "--dataset_split_name=validation"]
+    assert "eval/Accuracy[" in command("slim-eval", *evaluation)
+    command("slim-export", "--checkpoint_path=run", "--output_dir=export")
+    images = ["--checkpoint_path=run", "--images=data/samples", "--top_k=1"]
+    assert "data/samples/" in command("slim-predict", *images)
