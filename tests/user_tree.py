@@ -28,7 +28,7 @@ _OTHERS = (
     *("checkpoint", "best", "eval", "images", "plugins", "set_aside", "samples", "downloads"),
     *("model.ckpt-2", "model.ckpt-10", "model.ckpt-10.index", "model.ckpt-10.meta", "data"),
     *("model.ckpt-10.data-00000-of-00001", "model.ckpt-10.index.unreadable", "lock", "backup"),
-    *("events.out.tfevents.1.host", "run", "export", "pretrained", "pictures", "saved_model"),
+    *("events.out.tfevents.1.host", "run", "export", "pretrained", "photos", "saved_model"),
     *(".saving-abcdefgh", "conversion.partial", "probe.incomplete", "mnist.tgz.part"),
     *("train-images-idx3-ubyte.gz", "train-images-idx3-ubyte.gz.part", "extracted", "0.png"),
     *("train-images-idx3-ubyte.gz.rejected", "cifar-10-binary.tar.gz.part", "saved_model.pb"),
@@ -98,10 +98,10 @@ def make(
         _write(place / ".saving-money" / "plan.txt", b"mine too\n")
         (place / "gold").symlink_to(treasure / "gold.txt")
     for number, image in enumerate(sorted((data / "samples").iterdir())):
-        _write(home / "pictures" / "ab"[number % 2] / image.name, image.read_bytes())
+        _write(home / "photos" / "ab"[number % 2] / image.name, image.read_bytes())
     nine = (data / "samples" / "9_nine.png").read_bytes()
-    _write(home / "pictures" / "a" / _LATIN_1, nine)
-    _write(home / "pictures" / "b" / "two words\nand a line.png", nine)
+    _write(home / "photos" / "a" / _LATIN_1, nine)
+    _write(home / "photos" / "b" / "two words\nand a line.png", nine)
     names = (line.partition(":")[2] for line in (data / "labels.txt").read_text().splitlines())
     _write(home / "weights.json", json.dumps(dict.fromkeys(names, 2.0)).encode())
     (home / "linked_run").symlink_to(home / "run")

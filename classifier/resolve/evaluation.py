@@ -84,17 +84,17 @@ def resolve_evaluation(
     config: EvalConfig, info: ModelInfo | None, dataset: SplitFacts
 ) -> ResolvedEvaluation:
     """Returns `evaluation(config, info)` for a split whose facts are known."""
-    found = model.trained_model(config.model, info, dataset)
-    model.check_images(found.model_name)
+    trained = model.trained_model(config.model, info, dataset)
+    model.check_images(trained.model_name)
     most = config.run.max_num_batches
     batch_size = config.run.batch_size
     num_images = min(dataset.num_samples, most * batch_size if most else dataset.num_samples)
     return ResolvedEvaluation(
         config=config,
-        model=found,
+        model=trained,
         is_described=info is None,
         dataset_name=dataset.name,
-        image_size=config.model.eval_image_size or found.image_size,
+        image_size=config.model.eval_image_size or trained.image_size,
         num_images=num_images,
         num_batches=-(-num_images // batch_size),
     )

@@ -134,12 +134,12 @@ def resolve_export(
 ) -> ResolvedExport:
     """Returns `export(config, info, ...)` for a dataset whose facts or classes are known."""
     exported_dataset(config, info)
-    found = model.trained_model(config.model, info, dataset)
+    trained = model.trained_model(config.model, info, dataset)
     images = None if isinstance(dataset, Classes) else dataset
     formats = config.run.formats or DEFAULT_FORMATS
     if images is None:
         _check_no_images(config, formats)
-    without = [name for name in formats if found.quantized and not FORMATS[name].rounds]
+    without = [name for name in formats if trained.quantized and not FORMATS[name].rounds]
     if without:
         raise problems.error(
             "{} does not support the rounding of a quantized run. Add {} to export the weights"
@@ -149,9 +149,9 @@ def resolve_export(
         )
     return ResolvedExport(
         config=config,
-        model=found,
+        model=trained,
         is_described=info is None,
-        image_size=config.run.image_size or found.image_size,
+        image_size=config.run.image_size or trained.image_size,
         formats=formats,
         dataset=(images.name, images.split_name) if images else None,
     )

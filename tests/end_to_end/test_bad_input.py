@@ -199,7 +199,7 @@ def test_starts_from_a_checkpoint_and_trains_one_scope(digits, trained, tmp_path
     assert changed == {"LeNet/fc4/weights", "LeNet/fc4/biases"}
 
 
-SAME_BATCH = "--batch_size=8 --accumulate_steps=2 goes on with the same global batch"
+SAME_BATCH = "--batch_size=8 --accumulate_steps=2 keeps the same global batch"
 OTHERS = "a smaller --train_image_size, --recompute_gradients, or --trainable_scopes"
 
 

@@ -26,12 +26,12 @@ from tests.datasets import sample_files
 HANG = 240  # seconds; a busy machine needs some, and a FIFO without a writer never ends
 # What a killed script may leave where it was to write.
 LEFT_BY_KILL = (".saving-????????", "train.lock")
-_SPEAKS_OF_PATHS = re.compile(r"\b(folder|file|director|path|picture|image)", re.IGNORECASE)
+_SPEAKS_OF_PATHS = re.compile(r"\b(folder|file|director|path|image)", re.IGNORECASE)
 
 CASES = {case.name: case for case in user_roles.every()}
 assert len(CASES) == len(user_roles.every()), "two cases have the same name"
 # One of each option, and one thing that works.
-FAST = [user_roles.first(*role) for role in user_roles.ROLES] + ["predict-images-pictures/a"]
+FAST = [user_roles.first(*role) for role in user_roles.ROLES] + ["predict-images-photos/a"]
 # What writes, where it is not refused: in new places, and in the user's run.
 KILLED = [
     name
@@ -239,7 +239,7 @@ def test_files_are_the_same_after_each_recipe(checkout, tree, script, target):
 def _check_shell_script(checkout, tree, script, target):
     places, before = tree.fresh()
     folder = str(places["home"] / target)
-    arguments = [str(places["home"] / "pictures")] * (script == "finetune_on_folder.sh") + [folder]
+    arguments = [str(places["home"] / "photos")] * (script == "finetune_on_folder.sh") + [folder]
     for environment in ({}, {"PYTHON": str(checkout / ".venv" / "bin" / "python")}):
         done = subprocess.run(
             ["bash", str(checkout / "scripts" / script), *arguments],

@@ -152,7 +152,7 @@ KINDS = {
     ("train", "cache"): "place",
     ("train", "class_weights"): "file",
     ("export", "eval_json"): "file",
-    ("convert", "source_dir"): "pictures",
+    ("convert", "source_dir"): "photos",
     ("checkpoints", "output"): "new_prefix",
 }
 _OUTPUTS = ("new_directory", "new_file", "new_prefix", "place")
@@ -162,7 +162,7 @@ NOT_PATHS = {
     *("checkpoint_exclude_scopes", "checkpoint_scope_map", "model_name", "preprocessing_name"),
 }
 
-_FOREIGN = tuple((each, REFUSED) for each in (*OURS, "plain", "pictures", "plain/outside"))
+_FOREIGN = tuple((each, REFUSED) for each in (*OURS, "plain", "photos", "plain/outside"))
 _BAD = tuple((each, ANY_FAILURE) for each in (*OURS, *_SPECIAL, "plain", "plain/letter.txt"))
 # Kind -> the paths below `home` and the exit codes that are right there.
 _TARGETS: Mapping[str, tuple[tuple[str, tuple[int, ...]], ...]] = {
@@ -190,8 +190,8 @@ _TARGETS: Mapping[str, tuple[tuple[str, tuple[int, ...]], ...]] = {
     ),
     "directory": (*_BAD, ("data", DONE)),
     "checkpoint": (*_BAD, ("run", DONE), ("linked_run", DONE)),
-    "images": (*_BAD, ("pictures/a", DONE), ("pictures/*/*", DONE), ("**", ANY)),
-    "pictures": (*_BAD, ("pictures", DONE)),
+    "images": (*_BAD, ("photos/a", DONE), ("photos/*/*", DONE), ("**", ANY)),
+    "photos": (*_BAD, ("photos", DONE)),
     "file": (*_BAD, ("weights.json", DONE), ("plain/damaged.json", ANY_FAILURE)),
 }
 
@@ -276,7 +276,7 @@ def converted() -> Iterator[Case]:
     """Yields the converters of all datasets, with the user's files as target and as source."""
     script = SCRIPTS["convert"]
     for name in ("cifar10", "flowers", "folder", "imagenet", "mnist", "visualwakewords", "verify"):
-        source = {"folder": "{home}/pictures"}.get(name, "{archives}")
+        source = {"folder": "{home}/photos"}.get(name, "{archives}")
         for target in (*OURS, "plain"):
             flags = {"dataset_name": name, "dataset_dir": f"{{home}}/{target}"}
             if name != "verify":
@@ -287,15 +287,15 @@ def converted() -> Iterator[Case]:
                 flags["source_dir"] = f"{{home}}/{target}"
                 yield Case(f"{name}-from-{target}", script.command, flags, ANY_FAILURE)
     for source, target in (
-        ("pictures", "pictures"),
-        ("pictures", "pictures/a"),
-        ("pictures/a", "pictures"),
-        ("pictures", "pictures/new"),
+        ("photos", "photos"),
+        ("photos", "photos/a"),
+        ("photos/a", "photos"),
+        ("photos", "photos/new"),
     ):
         flags = {"dataset_name": "folder"}
         flags |= {"source_dir": f"{{home}}/{source}", "dataset_dir": f"{{home}}/{target}"}
         yield Case(f"folder-{source}-into-{target}", script.command, flags, REFUSED)
-    flags = {"dataset_name": "folder", "source_dir": "{home}/pictures"}
+    flags = {"dataset_name": "folder", "source_dir": "{home}/photos"}
     flags |= {"dataset_dir": "{home}/plain/new", "validation_fraction": 0.4}
     yield Case("folder-converted", script.command, flags, DONE, ("home/plain/new",))
     flags = {"dataset_name": "mnist", "source_dir": "{archives}", "dataset_dir": "{home}/plain/new"}
@@ -342,11 +342,11 @@ def other_scripts() -> Iterator[Case]:
         )  # fmt: skip
         yield Case(
             f"try-export-of-{target}",
-            (attempt, at, "{digits}", "validation", "{out}/pictures"), {}, ANY_FAILURE,
+            (attempt, at, "{digits}", "validation", "{out}/photos"), {}, ANY_FAILURE,
         )  # fmt: skip
         yield Case(
             f"try-export-on-{target}",
-            (attempt, "{export}", at, "validation", "{out}/pictures"), {}, ANY_FAILURE,
+            (attempt, "{export}", at, "validation", "{out}/photos"), {}, ANY_FAILURE,
         )  # fmt: skip
     new = "{home}/plain/new"
     allowed = ("home/plain/new",)

@@ -73,7 +73,7 @@ def test_only_the_bad_examples_differ(clean, broken):
     assert skipped.take_new() == []
 
 
-def test_good_pictures_are_as_without_skipping(clean):
+def test_valid_images_are_the_same_as_without_skipping(clean):
     actual = batches(clean, 9, skipped=inputs.BadImages())
     for batch, plain in zip(actual, batches(clean, 9), strict=True):
         np.testing.assert_array_equal(batch.pop("weight"), np.ones(7, np.float32))

@@ -114,7 +114,7 @@ def test_threads_do_not_change_the_batches(toy, readers, threads):
     )
 
 
-def test_small_pictures_prepared_several_at_once_are_those_prepared_alone(toy, monkeypatch):
+def test_small_images_prepared_together_equal_those_prepared_alone(toy, monkeypatch):
     together = toys.first(toys.training(toy, batch_size=12), 12)
     monkeypatch.setattr(inputs.examples, "_SMALL", 0)
     toys.assert_same(toys.first(toys.training(toy, batch_size=12), 12), together)
@@ -227,7 +227,7 @@ def test_evaluation_gives_every_record_once_in_file_order(toy, batch_size, threa
     assert not batches[-1]["image"][~batches[-1]["mask"]].any()
 
 
-def test_evaluation_pixels_are_those_of_the_pictures(toy):
+def test_evaluation_pixels_equal_those_of_the_images(toy):
     batch = toys.first(toys.evaluation(toy, batch_size=60), 1)[0]
     for row in range(60):
         pixels = np.asarray(PIL.Image.open(io.BytesIO(toys.png(row))), np.float32)
