@@ -98,7 +98,7 @@ PROOFS: dict[str, dict[str, str]] = {
         f"{_BATCH_NORM}::test_decay_and_updates_outside_the_trainable_scopes": (
             "batch_norm_decay update_frozen_batch_norm"
         ),
-        f"{_RESOLVE}::test_with_sync_replicas_an_epoch_of_one_clone_is_of_the_workers_that_are_aggregated": (  # noqa: E501
+        f"{_RESOLVE}::test_decay_per_clone_with_sync_replicas_counts_the_aggregated_workers": (
             "sync_replicas replicas_to_aggregate"
         ),
         f"{_RUN}::test_parameter_servers_are_an_error": "num_ps_tasks",

@@ -50,10 +50,10 @@ def graph(config: ExportConfig) -> ResolvedGraph:
         network, or needs a checkpoint.
     """
     check_inference(config.run)
-    name, folder = config.data.dataset_name or DATASET_NAME, config.data.dataset_dir
-    if folder is None:
+    name, dataset_dir = config.data.dataset_name or DATASET_NAME, config.data.dataset_dir
+    if dataset_dir is None:
         return resolve_graph(config, Classes(name, dataset_factory.get_spec(name).num_classes))
-    facts = dataset_factory.get_facts(name, "train", folder)
+    facts = dataset_factory.get_facts(name, "train", dataset_dir)
     return resolve_graph(config, Classes(name, facts.num_classes, facts.num_channels))
 
 

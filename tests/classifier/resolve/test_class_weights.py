@@ -1,4 +1,4 @@
-"""Weights of the classes: from counts, from files, and in the loss."""
+"""Class weights: from counts, from files, and in the loss."""
 
 import json
 import os
@@ -20,12 +20,12 @@ from slim import _checks
 NAMES = ("rose", "tulip", "daisy")
 
 
-def test_by_frequency():
+def test_weights_by_frequency_have_a_mean_of_1_over_the_images():
     counts = (30, 10, 0, 20)
     weights = class_weights.by_frequency(counts)
     assert weights == (60 / (3 * 30), 60 / (3 * 10), 0.0, 60 / (3 * 20))
     assert np.dot(weights, counts) / sum(counts) == pytest.approx(1.0)
-    # Every class that is there counts the same in all.
+    # The total weight of each class with images is the same.
     assert weights[0] * 30 == pytest.approx(weights[1] * 10) == pytest.approx(weights[3] * 20)
 
 
@@ -37,7 +37,7 @@ def test_by_frequency():
         ("w.csv", "class,weight\ndaisy, 1\nrose,2.5\ntulip,0\n"),
     ],
 )
-def test_files(tmp_path, name, text):
+def test_weights_are_read_from_json_and_csv(tmp_path, name, text):
     (tmp_path / name).write_text(text)
     assert class_weights.read(str(tmp_path / name), NAMES) == (2.5, 0.0, 1.0)
 
@@ -54,7 +54,7 @@ def test_files(tmp_path, name, text):
         ("rose,nan\ntulip,1\ndaisy,1", "the weight of 'rose' in .*w.csv is nan"),
     ],
 )
-def test_files_that_do_not_fit(tmp_path, text, problem):
+def test_invalid_csv_is_an_error(tmp_path, text, problem):
     (tmp_path / "w.csv").write_text(text)
     with pytest.raises(_checks.UserError, match=problem):
         class_weights.read(str(tmp_path / "w.csv"), NAMES)
@@ -74,13 +74,13 @@ def test_files_that_do_not_fit(tmp_path, text, problem):
         (b"\xff", "not UTF-8"),
     ],
 )
-def test_json_that_does_not_fit(tmp_path, content, problem):
+def test_invalid_json_is_an_error(tmp_path, content, problem):
     (tmp_path / "w.json").write_bytes(content)
     with pytest.raises(_checks.UserError, match=problem):
         class_weights.read(str(tmp_path / "w.json"), NAMES)
 
 
-def test_csv_that_is_not_text(tmp_path):
+def test_binary_csv_is_an_error(tmp_path):
     (tmp_path / "w.csv").write_bytes(b"ros\xe9,1")
     with pytest.raises(_checks.UserError, match=r"w\.csv is not UTF-8"):
         class_weights.read(str(tmp_path / "w.csv"), NAMES)
@@ -89,13 +89,13 @@ def test_csv_that_is_not_text(tmp_path):
         class_weights.read(str(tmp_path / "w.csv"), NAMES)
 
 
-def test_a_fifo_is_refused_without_waiting(tmp_path):
+def test_a_fifo_is_an_error_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "w.csv")
     with pytest.raises(_checks.UserError, match=r"nor a readable file: .*\(a FIFO\)"):
         class_weights.read(str(tmp_path / "w.csv"), NAMES)
 
 
-def test_a_file_that_is_not_there():
+def test_a_missing_file_is_an_error():
     with pytest.raises(_checks.UserError, match="'atuo' is neither `auto` nor a readable file"):
         class_weights.read("atuo", NAMES)
 
@@ -112,10 +112,10 @@ def resolved(digits, **more):
     return training_run(config)
 
 
-def test_auto_takes_the_counts_of_the_split(digits):
+def test_auto_uses_the_counts_of_the_split(digits):
     counts = json.loads((digits / "dataset_info.json").read_text())["splits"]["train"]["per_class"]
-    actual = resolved(digits, class_weights="auto").class_weights
-    assert actual == pytest.approx([1437 / (10 * count) for count in counts])
+    weights = resolved(digits, class_weights="auto").class_weights
+    assert weights == pytest.approx([1437 / (10 * count) for count in counts])
     without_first = resolved(digits, class_weights="auto", labels_offset=1).class_weights
     rest = sum(counts[1:])
     assert without_first == pytest.approx([rest / (9 * count) for count in counts[1:]])
@@ -137,33 +137,31 @@ def test_the_loss_is_the_weighted_mean():
     weights = (0.5, 2.0, 1.0)
     store = slim.VariableStore(seed=0)
 
-    def loss(at, flags):
+    def loss(factors):
         with store.as_default(tf.constant([1, 2])):
-            fn = training_loss(network.training_network(info, 0.0), 3, class_weights=flags)
-            return float(fn(images[at], tf.gather(labels, at))[0])
+            fn = training_loss(network.training_network(info, 0.0), 3, class_weights=factors)
+            return float(fn(images, labels)[0])
 
-    # Dropout makes an image's loss depend on its place; it is the same for the same batch.
-    everything = list(range(4))
-    alone = [loss(everything, [float(i == c) for i in range(3)]) for c in range(3)]
-    # A class's own loss is the mean over its images: those with no weight do not count.
+    # With only one weight that is not 0, the loss is the mean over the images of that class.
+    per_class = [loss([float(i == c) for i in range(3)]) for c in range(3)]
     counts = [1, 2, 1]
-    wanted = sum(w * mean * n for w, mean, n in zip(weights, alone, counts, strict=True)) / 4
-    assert loss(everything, weights) == pytest.approx(wanted, rel=1e-5)
-    assert loss(everything, ()) == pytest.approx(loss(everything, (1.0, 1.0, 1.0)), rel=1e-6)
+    expected = sum(w * mean * n for w, mean, n in zip(weights, per_class, counts, strict=True)) / 4
+    assert loss(weights) == pytest.approx(expected, rel=1e-5)
+    assert loss(()) == pytest.approx(loss((1.0, 1.0, 1.0)), rel=1e-6)
 
 
-def test_a_mixed_image_counts_by_the_shares_of_its_classes():
+def test_the_weight_of_a_mixed_image_is_the_average_of_its_classes():
     info = ModelInfo(model_name="lenet", num_classes=3, image_size=(28, 28), num_channels=1,
                      preprocessing_name="lenet")  # fmt: skip
     images = np.random.RandomState(0).uniform(-1, 1, [4, 28, 28, 1]).astype(np.float32)
     labels, others = tf.fill([4], tf.constant(0, tf.int64)), tf.fill([4], tf.constant(2, tf.int64))
     store = slim.VariableStore(seed=0)
 
-    def loss(weights, share):
+    def loss(weights, fraction):
         with store.as_default(tf.constant([1, 2])):
             fn = training_loss(network.training_network(info, 0.0), 3, class_weights=weights)
-            return float(fn(images, labels, others, tf.fill([4], share))[0])
+            return float(fn(images, labels, others, tf.fill([4], fraction))[0])
 
-    for share, weight in ((1.0, 5.0), (0.0, 1.0), (0.25, 2.0)):
-        wanted = weight * loss((), share)
-        assert loss((5.0, 9.0, 1.0), share) == pytest.approx(wanted, rel=1e-5)
+    for fraction, weight in ((1.0, 5.0), (0.0, 1.0), (0.25, 2.0)):
+        expected = weight * loss((), fraction)
+        assert loss((5.0, 9.0, 1.0), fraction) == pytest.approx(expected, rel=1e-5)

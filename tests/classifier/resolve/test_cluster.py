@@ -1,4 +1,4 @@
-"""Who the workers are, by the variables or by TF_CONFIG."""
+"""Addresses of the workers, from the flags or TF_CONFIG."""
 
 import json
 import os
@@ -16,13 +16,13 @@ def environment(jobs, **task):
     return {"TF_CONFIG": json.dumps({"cluster": jobs, "task": task})}
 
 
-def test_one_process_looks_at_nothing():
+def test_a_single_process_ignores_tf_config():
     alone = cluster.resolve(StrategyOptions(), {"TF_CONFIG": "x"})
     assert alone == cluster.Cluster((), 0)
     assert cluster.resolve(StrategyOptions(sync_replicas=True), {}) == alone
 
 
-def test_the_flags_win():
+def test_flags_take_precedence_over_tf_config():
     options = StrategyOptions(worker_replicas=2, task=1, master=("grpc://a:1", "b:2"))
     assert cluster.resolve(options, {"TF_CONFIG": "x"}) == cluster.Cluster(HOSTS, 1)
 
@@ -35,13 +35,13 @@ def test_the_flags_win():
         ({"chief": HOSTS[:1], "worker": HOSTS[1:]}, {"type": "chief", "index": "0"}, 0),
     ],
 )
-def test_tf_config_says_hosts_and_task(jobs, task, place):
+def test_hosts_and_task_from_tf_config(jobs, task, place):
     options = StrategyOptions(worker_replicas=2)
     assert cluster.resolve(options, environment(jobs, **task)) == cluster.Cluster(HOSTS, place)
 
 
 @pytest.mark.parametrize(
-    "variables, message",
+    "environ, message",
     [
         ({}, "worker_replicas=2 needs the workers' addresses: pass the same master=host0:port"),
         ({"TF_CONFIG": "x"}, "TF_CONFIG is not valid JSON with cluster and task .*: 'x'"),
@@ -78,15 +78,15 @@ def test_tf_config_says_hosts_and_task(jobs, task, place):
         (environment({"worker": HOSTS}, type="worker", index=2), "makes this task 2 of 2 workers"),
     ],
 )
-def test_a_cluster_that_cannot_be(variables, message):
+def test_an_invalid_tf_config_is_an_error(environ, message):
     with pytest.raises(_checks.UserError, match=message):
-        cluster.resolve(StrategyOptions(worker_replicas=2), variables)
+        cluster.resolve(StrategyOptions(worker_replicas=2), environ)
 
 
-def test_tf_config_and_task_contradict_each_other():
-    variables = environment({"worker": HOSTS}, type="worker", index=0)
+def test_a_contradiction_of_tf_config_and_task_is_an_error():
+    environ = environment({"worker": HOSTS}, type="worker", index=0)
     with pytest.raises(_checks.UserError, match="makes this task 0 of 2 workers, but task=1"):
-        cluster.resolve(StrategyOptions(worker_replicas=2, task=1), variables)
+        cluster.resolve(StrategyOptions(worker_replicas=2, task=1), environ)
 
 
 @pytest.mark.parametrize(
@@ -100,6 +100,6 @@ def test_tf_config_and_task_contradict_each_other():
         ({"replicas_to_aggregate": 2}, "replicas_to_aggregate=2 needs sync_replicas"),
     ],
 )
-def test_a_step_is_of_one_gradient_of_each_worker(values, message):
+def test_a_step_must_aggregate_one_gradient_per_worker(values, message):
     with pytest.raises(_checks.UserError, match=message):
         cluster.resolve(StrategyOptions(**values), {})

@@ -34,7 +34,7 @@ def evaluation(info=INFO, dataset=None, **values):
     return resolve_evaluation(config, info, dataset or facts.Dataset())
 
 
-def test_model_info_fills_what_the_flags_leave_out():
+def test_flags_default_to_model_info():
     result = evaluation()
     assert result.model == INFO
     assert result.image_size == (28, 28)
@@ -42,7 +42,7 @@ def test_model_info_fills_what_the_flags_leave_out():
     assert (result.num_images, result.num_batches) == (1437, 15)
 
 
-def test_flags_that_agree_pass():
+def test_flags_may_repeat_model_info():
     info = dataclasses.replace(INFO, moving_average_decay=0.99)
     result = evaluation(info, model_name="lenet", labels_offset=0, moving_average_decay=0.99)
     assert result.use_moving_averages
@@ -58,28 +58,28 @@ def test_flags_that_agree_pass():
         ({"preprocessing_name": "inception_v3"}, "preprocessing_name='inception' contradicts"),
     ],
 )
-def test_a_flag_that_contradicts_is_refused_with_both_values(values, problem):
+def test_a_flag_that_contradicts_model_info_is_an_error_with_both_values(values, problem):
     with pytest.raises(_checks.UserError, match=problem):
         evaluation(**values)
 
 
-def test_all_contradictions_are_told():
+def test_all_contradictions_are_reported():
     with pytest.raises(_checks.UserError) as caught:
         evaluation(labels_offset=1, use_grayscale=True)
     assert len(str(caught.value).splitlines()) == 2
 
 
-def test_the_image_size_is_free():
+def test_the_image_size_may_differ_from_model_info():
     assert evaluation(eval_image_size=(32, 40)).image_size == (32, 40)
 
 
-@pytest.mark.parametrize("most, images, batches", [(1, 100, 1), (15, 1437, 15), (99, 1437, 15)])
-def test_at_most_so_many_batches(most, images, batches):
-    result = evaluation(max_num_batches=most)
+@pytest.mark.parametrize("limit, images, batches", [(1, 100, 1), (15, 1437, 15), (99, 1437, 15)])
+def test_max_num_batches_limits_the_images(limit, images, batches):
+    result = evaluation(max_num_batches=limit)
     assert (result.num_images, result.num_batches) == (images, batches)
 
 
-def test_a_dataset_with_other_classes_is_refused():
+def test_a_dataset_with_other_classes_is_an_error():
     with pytest.raises(_checks.UserError, match="dataset 'digits' has 5 classes, the model has 10"):
         evaluation(dataset=facts.Dataset(num_classes=5))
     swapped = facts.Dataset(labels_to_names={0: "digit 0", 1: "digit 7"})
@@ -87,7 +87,7 @@ def test_a_dataset_with_other_classes_is_refused():
         evaluation(dataset=swapped)
 
 
-def test_without_model_info_the_flags_and_the_dataset_say_it():
+def test_without_model_info_flags_and_dataset_describe_the_model():
     result = evaluation(None, model_name="inception_v3", labels_offset=1, moving_average_decay=0.9)
     assert result.model.num_classes == 9
     assert result.model.preprocessing_name == "inception"
@@ -100,12 +100,12 @@ def test_without_model_info_the_network_is_required():
         evaluation(None)
 
 
-def test_a_network_of_videos_is_refused():
+def test_a_network_for_videos_is_an_error():
     with pytest.raises(_checks.UserError, match="model_name=s3dg expects videos"):
         evaluation(None, model_name="s3dg")
 
 
-def test_the_dataset_defaults_to_that_of_training():
+def test_the_dataset_defaults_to_the_training_dataset():
     config = options.build(EvalConfig, checkpoint_path="run", dataset_dir="data")
     assert evaluated_dataset(config, INFO) == "digits"
     with pytest.raises(_checks.UserError, match="dataset_name is required: there is no model_info"):
@@ -121,20 +121,20 @@ def export(info, dataset=Classes(), **values):  # noqa: B008, it is frozen
     return resolve_export(config, info, dataset)
 
 
-def test_export_needs_nothing_beside_model_info():
+def test_export_needs_only_model_info():
     assert export(INFO).model == INFO
     assert export(INFO).image_size == (28, 28)
     assert export(INFO, image_size=(32, 32)).image_size == (32, 32)
 
 
-def test_half_a_dataset_is_refused_for_export():
+def test_incomplete_dataset_flags_are_an_error_in_export():
     with pytest.raises(_checks.UserError, match="dataset_name needs dataset_dir: the classes"):
         export(INFO, dataset_name="digits")
     with pytest.raises(_checks.UserError, match="dataset_name is required with dataset_dir"):
         export(None, dataset_dir="data", model_name="lenet")
 
 
-def test_export_without_model_info_needs_the_network_alone():
+def test_export_without_model_info_needs_only_the_network():
     with pytest.raises(_checks.UserError, match="model_name is required: there is no model_info"):
         export(None)
     assert export(None, facts.Dataset(), model_name="lenet").model.num_classes == 10
@@ -155,7 +155,7 @@ def test_export_without_model_info_needs_the_network_alone():
         (Classes(None, 10), {"preprocessing_name": "vg"}, "no preprocessing is known for 'vg'"),
     ],
 )
-def test_classes_without_a_folder(classes, values, problem):
+def test_unknown_classes_are_an_error(classes, values, problem):
     with pytest.raises(_checks.UserError, match=problem):
         export(None, classes, model_name="lenet", **values)
 
@@ -167,7 +167,7 @@ def test_the_preprocessing_of_an_export():
         export(INFO, preprocessing_name="vgg_16")
 
 
-def test_prediction_names_no_more_classes_than_there_are():
+def test_top_k_is_limited_to_the_number_of_classes():
     config = options.build(PredictConfig, checkpoint_path="run", images="a", top_k=99)
     assert prediction(config, INFO).top_k == 10
 
@@ -178,31 +178,29 @@ def test_prediction_needs_model_info():
         prediction(config, None)
 
 
-def test_flags_with_nothing_to_act_on_are_refused():
-    flags = EvaluationOptions(checkpoint_path="run", master="grpc://a:1")
+def test_master_is_an_error_in_evaluation():
+    options_ = EvaluationOptions(checkpoint_path="run", master="grpc://a:1")
     with pytest.raises(_checks.UserError, match="master=grpc://a:1 must be empty: evaluation runs"):
-        check_evaluation(flags)
+        check_evaluation(options_)
 
 
 @pytest.mark.parametrize("resolved", [evaluation, export])
-def test_a_run_with_ranges_is_rounded_unless_one_says_no(resolved):
+def test_a_run_with_ranges_is_rounded_unless_quantize_is_false(resolved):
     quantized = dataclasses.replace(INFO, quantized=True)
-    for flags, wanted in (({}, True), ({"quantize": True}, True), ({"quantize": False}, False)):
-        assert resolved(quantized, **flags).model.quantized is wanted
+    for flags, expected in (({}, True), ({"quantize": True}, True), ({"quantize": False}, False)):
+        assert resolved(quantized, **flags).model.quantized is expected
         if not flags.get("quantize"):
             assert resolved(INFO, **flags).model == INFO
-    with pytest.raises(
-        _checks.UserError, match="quantize needs a run with quantize_delay: according to mod"
-    ):
+    with pytest.raises(_checks.UserError, match="quantize needs a run with quantize_delay: acc"):
         resolved(INFO, quantize=True)
 
 
-def test_without_model_info_the_flag_says_whether_there_are_ranges():
+def test_without_model_info_quantize_defaults_to_false():
     assert not evaluation(None, model_name="lenet").model.quantized
     assert evaluation(None, model_name="lenet", quantize=True).model.quantized
 
 
-def test_formats_that_cannot_round():
+def test_formats_without_rounding_are_an_error():
     quantized = dataclasses.replace(INFO, quantized=True)
     flags = {"formats": ("frozen_pb", "tflite_float16"), "dataset_name": None}
     message = "formats=tflite_float16 does not support the rounding .* Add quantize=false"

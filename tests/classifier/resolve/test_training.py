@@ -29,24 +29,24 @@ def test_the_defaults_come_from_network_and_dataset():
     assert run.number_of_steps is None
 
 
-def test_options_come_first():
+def test_options_override_the_defaults():
     run = resolved(train_image_size=(32, 40), preprocessing_name="inception_v3")
     assert run.model.image_size == (32, 40)
     assert run.model.preprocessing_name == "inception"
 
 
-def test_the_offset_leaves_out_the_first_labels():
+def test_the_offset_removes_the_first_labels():
     model = resolved(labels_offset=2).model
     assert model.num_classes == 8
     assert model.label_names[0] == "digit 2"
 
 
-def test_an_offset_that_leaves_nothing_is_refused():
+def test_an_offset_that_removes_all_classes_is_an_error():
     with pytest.raises(_checks.UserError, match="labels_offset=10 removes all 10 classes"):
         resolved(labels_offset=10)
 
 
-def test_a_network_of_videos_is_refused():
+def test_a_network_for_videos_is_an_error():
     with pytest.raises(_checks.UserError, match="=s3dg expects videos, but datasets contain im"):
         resolved(model_name="s3dg")
 
@@ -59,11 +59,11 @@ def test_channels(gray, channels, expected):
     assert run.model.num_channels == expected
 
 
-def test_a_dataset_without_names_gives_none():
+def test_a_dataset_without_class_names_has_no_label_names():
     assert resolved(facts.Dataset(labels_to_names={})).model.label_names == ()
 
 
-def test_imagenet_on_eight_clones_is_said_in_words():
+def test_summary_of_imagenet_on_eight_clones():
     run = resolved(facts.Dataset(num_samples=1281167), num_clones=8, num_epochs_per_decay=2.0)
     assert run.global_batch_size == 256
     assert run.steps_per_epoch == 1281167 / 256
@@ -118,44 +118,44 @@ def test_imagenet_on_eight_clones_is_said_in_words():
         ),
     ],
 )
-def test_schedules_are_said_in_words(values, words):
+def test_summary_describes_the_schedule(values, words):
     assert resolved(**values).summary == words
 
 
-def test_a_decay_of_less_than_a_step_is_refused_where_it_acts():
+def test_a_decay_of_less_than_a_step_is_an_error_if_it_has_an_effect():
     with pytest.raises(_checks.UserError, match=r"num_epochs_per_decay=0.01 is less than one step"):
         resolved(num_epochs_per_decay=0.01)
     run = resolved(num_epochs_per_decay=0.01, learning_rate_decay_type="fixed")
     assert run.schedule.decay_steps == 0
 
 
-def test_accumulated_batches_are_one_step():
+def test_accumulated_batches_count_as_one_step():
     run = resolved(accumulate_steps=4, batch_size=8, num_clones=2)
     assert run.global_batch_size == 64
     assert run.summary.startswith("global batch 64 = 2 clones x 4 accumulated x 8; 1 epoch = 22.4")
     assert run.schedule == resolved(num_clones=2).schedule
-    of_one = resolved(accumulate_steps=4, batch_size=8, num_clones=2, decay_per_clone=True)
-    assert of_one.schedule == resolved(num_clones=2, decay_per_clone=True).schedule
+    per_clone = resolved(accumulate_steps=4, batch_size=8, num_clones=2, decay_per_clone=True)
+    assert per_clone.schedule == resolved(num_clones=2, decay_per_clone=True).schedule
 
 
-def test_piecewise_boundaries_within_a_step_are_refused():
+def test_piecewise_boundaries_within_a_step_are_an_error():
     with pytest.raises(_checks.UserError, match="piecewise_epochs are less than one step apart"):
         resolved(learning_rate_decay_type="piecewise", piecewise_epochs=(1.0, 1.001))
 
 
-def test_an_epoch_of_one_clone_is_as_many_times_longer():
-    globally = resolved(num_clones=4, warmup_epochs=1.0).schedule
-    of_one = resolved(num_clones=4, warmup_epochs=1.0, decay_per_clone=True).schedule
-    # The original: int(num_samples / batch_size * num_epochs_per_decay), of one clone's batch.
-    assert of_one.decay_steps == int(1437 * 2 / 32) == 89
-    assert globally.decay_steps == int(1437 * 2 / 128)
-    assert of_one.warmup_steps == 4 * globally.warmup_steps
+def test_decay_per_clone_multiplies_an_epoch_by_the_clones():
+    default = resolved(num_clones=4, warmup_epochs=1.0).schedule
+    per_clone = resolved(num_clones=4, warmup_epochs=1.0, decay_per_clone=True).schedule
+    # TF-Slim: int(num_samples / batch_size * num_epochs_per_decay), with the batch of one clone.
+    assert per_clone.decay_steps == int(1437 * 2 / 32) == 89
+    assert default.decay_steps == int(1437 * 2 / 128)
+    assert per_clone.warmup_steps == 4 * default.warmup_steps
 
 
-def test_with_sync_replicas_an_epoch_of_one_clone_is_of_the_workers_that_are_aggregated():
+def test_decay_per_clone_with_sync_replicas_counts_the_aggregated_workers():
     workers = {"worker_replicas": 3, "decay_per_clone": True}
     synced = resolved(**workers, sync_replicas=True, replicas_to_aggregate=3).schedule
-    # The original: num_samples / batch_size * num_epochs_per_decay, over replicas_to_aggregate.
+    # TF-Slim: num_samples / batch_size * num_epochs_per_decay / replicas_to_aggregate.
     assert synced.decay_steps == int(1437 * 2 / 32 / 3) == 29
     assert resolved(**workers).schedule.decay_steps == int(1437 * 2 / 32) == 89
 
@@ -170,21 +170,21 @@ def test_the_end_and_intervals_in_epochs_or_in_steps():
     assert resolved().save_every_steps == 0
 
 
-def test_when_rounding_begins_in_epochs_or_in_steps():
-    actual = {delay: resolved(quantize_delay_epochs=delay) for delay in (None, 0.0, 2.0)}
-    assert [run.quantize_delay for run in actual.values()] == [-1, 0, 90]
-    assert [run.model.quantized for run in actual.values()] == [False, True, True]
+def test_quantize_delay_in_epochs_or_in_steps():
+    runs = {delay: resolved(quantize_delay_epochs=delay) for delay in (None, 0.0, 2.0)}
+    assert [run.quantize_delay for run in runs.values()] == [-1, 0, 90]
+    assert [run.model.quantized for run in runs.values()] == [False, True, True]
     assert resolved(quantize_delay=7).quantize_delay == 7
 
 
 @pytest.mark.parametrize("name, value", [("quantize_delay", 3), ("save_interval_steps", 3)])
-def test_a_duration_is_told_once(name, value):
+def test_a_duration_in_steps_and_in_epochs_is_an_error(name, value):
     epochs = f"{name.removesuffix('_steps')}_epochs"
     with pytest.raises(_checks.UserError, match=f"{name} and {epochs} are mutually exclusive"):
         resolved(**{name: value, epochs: 1.0})
 
 
-def test_a_network_that_is_not_there_is_named():
+def test_an_unknown_network_is_an_error():
     with pytest.raises(_checks.UserError, match="model_name='lenett' is not known"):
         resolved(model_name="lenett")
 
@@ -193,7 +193,7 @@ def through_json(run):
     return json.loads(json.dumps(run.to_dict()))
 
 
-def test_what_decides_the_schedule_is_listed():
+def test_changes_of_the_schedule_are_listed():
     workers = {"worker_replicas": 3, "decay_per_clone": True}
     old, new = resolved(**workers), resolved(**workers, sync_replicas=True, replicas_to_aggregate=3)
     changes = resume.changed_options(through_json(old), new)
@@ -206,12 +206,12 @@ def test_the_same_command_has_no_changes():
     assert resume.changed_options(through_json(run), run) == ()
 
 
-def test_a_default_typed_out_is_no_change():
+def test_an_explicit_default_is_no_change():
     after = resolved(preprocessing_name="lenet", train_image_size=(28, 28), train_dir="moved")
     assert resume.changed_options(through_json(resolved()), after) == ()
 
 
-def test_harmless_changes_are_listed():
+def test_allowed_changes_are_listed():
     after = resolved(learning_rate=0.5, max_number_of_steps=7)
     changes = resume.changed_options(through_json(resolved()), after)
     assert [str(change) for change in changes] == [
@@ -236,42 +236,42 @@ def test_harmless_changes_are_listed():
         ({"trainable_scopes": ("A",)}, r"trainable_scopes: \[\] -> \['A'\]"),
     ],
 )
-def test_changes_that_make_another_run_are_refused(values, change):
+def test_changes_of_fixed_values_are_an_error(values, change):
     changes = resume.changed_options(through_json(resolved()), resolved(**values))
     with pytest.raises(_checks.UserError, match=f"train_dir='run' contains a run .*{change}"):
         resume.refuse_changes(changes, "run")
 
 
-def rejected(**values):
+def error_message(**values):
     changes = resume.changed_options(through_json(resolved()), resolved(**values))
-    with pytest.raises(_checks.UserError, match="To resume, use the original options") as refused:
+    with pytest.raises(_checks.UserError, match="To resume, use the original options") as error:
         resume.refuse_changes(changes, "run")
-    return refused.value
+    return error.value.as_flags
 
 
-def test_incompatible_options_name_the_ways_out():
-    error = rejected(seed=1)
-    assert "To start over, pass --restart or another --train_dir" in error.as_flags
-    assert error.as_flags.endswith(
+def test_an_error_about_changes_suggests_fine_tuning():
+    message = error_message(seed=1)
+    assert "To start over, pass --restart or another --train_dir" in message
+    assert message.endswith(
         "To fine-tune from it with the new options, pass another --train_dir and"
         " --checkpoint_path=run"
     )
 
 
-def test_another_network_is_not_fine_tuned_from_the_weights():
-    error = rejected(model_name="inception_v3")
-    assert "To start over, pass --restart" in error.as_flags
-    assert "checkpoint_path" not in error.as_flags
+def test_an_error_about_another_network_does_not_suggest_fine_tuning():
+    message = error_message(model_name="inception_v3")
+    assert "To start over, pass --restart or another --train_dir" in message
+    assert "checkpoint_path" not in message
 
 
-def test_the_same_global_batch_on_more_clones_is_no_other_run():
+def test_the_same_global_batch_on_more_clones_is_allowed():
     after = resolved(batch_size=16, num_clones=2)
     changes = resume.changed_options(through_json(resolved()), after)
     assert [str(change) for change in changes] == ["batch_size: 32 -> 16", "num_clones: 1 -> 2"]
     resume.refuse_changes(changes, "run")
 
 
-def test_an_option_that_a_former_version_lacked_is_no_change():
+def test_an_option_missing_in_an_older_version_is_no_change():
     before = through_json(resolved())
     del before["options"]["mixup_alpha"], before["resolved"]["num_channels"]
     assert resume.changed_options(before, resolved()) == ()
@@ -279,15 +279,15 @@ def test_an_option_that_a_former_version_lacked_is_no_change():
     assert str(change) == "mixup_alpha: 0.0 -> 0.5"
 
 
-def test_other_weights_in_the_same_file_are_listed():
-    flags = resolved(class_weights="weights.csv")
-    old, new = (dataclasses.replace(flags, class_weights=each) for each in ((1.0, 2.0), (1.0, 3.0)))
+def test_changed_weights_in_the_same_file_are_listed():
+    run = resolved(class_weights="weights.csv")
+    old, new = (dataclasses.replace(run, class_weights=each) for each in ((1.0, 2.0), (1.0, 3.0)))
     (change,) = resume.changed_options(through_json(old), new)
     assert (str(change), change.refused) == ("class_weights: [1.0, 2.0] -> [1.0, 3.0]", False)
     assert resume.changed_options(through_json(old), old) == ()
 
 
-def test_a_long_value_is_cut():
+def test_a_long_value_is_truncated():
     names = dict.fromkeys(range(10), "n" * 50)
     (change,) = resume.changed_options(
         through_json(resolved()), resolved(facts.Dataset(labels_to_names=names))

@@ -138,12 +138,10 @@ def first_batch(run):
 
 def test_the_shuffle_buffer_changes_the_order(resolved):
     """The digits are 0.8 MB: one window of 512 MB, or several of 1 MB."""
-    orders = {
-        megabytes: first_batch(resolved(batch_size=64, shuffle_buffer_mb=megabytes))[
-            "record"
-        ].numpy()
-        for megabytes in (512, 1)
-    }
+    orders = {}
+    for megabytes in (512, 1):
+        batch = first_batch(resolved(batch_size=64, shuffle_buffer_mb=megabytes))
+        orders[megabytes] = batch["record"].numpy()
     assert (orders[512] != orders[1]).any()
     # A window has images from a part of the files only.
     assert np.ptp(orders[1]) < np.ptp(orders[512])
