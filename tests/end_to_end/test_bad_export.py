@@ -60,8 +60,8 @@ WRONG = {
     "output in /proc": ("--output_dir=/proc/out", "/proc/out"),
     "output is a file": (file_as_output_dir, "is a regular file, not a directory"),
     "unknown format": ("--formats=frozen_bp", "did you mean 'frozen_pb'"),
-    "training": ("--is_training", "is_training is refused"),
-    "quantize": ("--quantize", "quantize needs a run with quantize_delay"),
+    "training": ("--is_training", "is_training must be false: exported models are"),
+    "quantize": ("--quantize", "quantize needs a run with --quantize_delay"),
     "existing version": (
         existing_version,
         f"saved_model/{commands.STEPS} exists; remove it, or choose another",
@@ -69,7 +69,7 @@ WRONG = {
     "unknown end point": ("--formats=frozen_pb --final_endpoint=con2", "did you mean 'conv2'"),
     "no evaluation": (
         "--eval_json=/nowhere.json",
-        "is not a file written by eval_image_classifier",
+        "does not exist",
     ),
     "wrong input type": ("--input_type=float", "did you mean 'float_image'"),
     "video network": (video_network, "expects videos"),

@@ -28,7 +28,7 @@ def test_evaluates_at_each_interval_and_at_the_end(trained_with_output):
     assert list(lines) == [20, 40, STEPS]
     assert all(line["eval_num_images"] == 360 for line in lines.values())
     assert output.count("validation accuracy") == 3
-    assert "step 20: validation, the best so far" in output
+    assert "step 20 evaluated on validation, best so far" in output
 
 
 def test_one_event_file_has_all_evaluations(trained):
@@ -62,7 +62,7 @@ def test_accuracy_without_averaging_equals_that_of_the_raw_weights(
     assert line["eval_raw_accuracy"] == report["accuracy"]
     assert line["eval_raw_loss"] == pytest.approx(report["loss"], rel=1e-5)
     assert line["eval_raw_loss"] != line["eval_loss"]
-    assert f"without averaging the weights: accuracy {report['accuracy']:.3f}" in output
+    assert f"without moving averages: accuracy {report['accuracy']:.3f}" in output
 
 
 def test_best_checkpoint_is_kept(trained):

@@ -96,7 +96,7 @@ def test_a_jpeg_without_later_scans_needs_no_count():
     assert not image_header._is_plain(tf.constant(few), _image_limits.MAX_PIXELS)
     assert image_header._has_few_scans(tf.constant(few), _image_limits.MAX_PIXELS)
     assert not image_header._has_few_scans(tf.constant(few), 24 * 32)
-    for name in ("scans.jpg", "segments.jpg", "liar.jpg"):
+    for name in ("scans.jpg", "segments.jpg", "false_size.jpg"):
         content = tf.constant(REFUSED[name][0])
         assert not image_header._has_few_scans(content, _image_limits.MAX_PIXELS)
 
