@@ -3,7 +3,6 @@
 TensorFlow is loaded only when the work starts.
 """
 
-import functools
 import importlib
 import os
 from collections.abc import Callable, Mapping
@@ -58,8 +57,12 @@ def convert(
     """
     spec = dataset_factory.get_spec(dataset_name)
     used_options = _used_options(spec, options)
-    converter: Converter = importlib.import_module(spec.module, __package__).convert
-    converter = functools.partial(converter, **spec.arguments)
+
+    def converter(*args: Any, **kwargs: Any) -> dataset_info.DatasetInfo:
+        # The module loads TensorFlow, which a complete dataset does not need.
+        module = importlib.import_module(spec.module, __package__)
+        return module.convert(*args, **spec.arguments, **kwargs)
+
     return build(converter, dataset_name, dataset_dir, report, **used_options)
 
 

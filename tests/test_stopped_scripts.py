@@ -76,7 +76,7 @@ def stopped_at(module, number, script, arguments):
 @pytest.mark.parametrize(
     "script, module",
     [
-        ("train_image_classifier", "classifier.flags"),
+        ("train_image_classifier", "classifier.cli.flags"),
         ("train_image_classifier", "tensorflow"),
         ("eval_image_classifier", "tensorflow"),
         ("export_inference_graph", "tensorflow"),
@@ -100,10 +100,14 @@ def test_signal_during_the_imports_ends_a_script_in_a_line(tmp_path, flags, scri
     "script, module",
     [
         (FETCH, "nets.published"),
-        pytest.param("eval_image_classifier", "classifier.evaluating", marks=pytest.mark.slow),
-        pytest.param("train_image_classifier", "classifier.training", marks=pytest.mark.slow),
-        pytest.param("export_inference_graph", "classifier.exporting", marks=pytest.mark.slow),
-        pytest.param("predict_image_classifier", "classifier.predicting", marks=pytest.mark.slow),
+        pytest.param(
+            "eval_image_classifier", "classifier.inference.evaluate", marks=pytest.mark.slow
+        ),
+        pytest.param("train_image_classifier", "classifier.training.run", marks=pytest.mark.slow),
+        pytest.param("export_inference_graph", "classifier.export.run", marks=pytest.mark.slow),
+        pytest.param(
+            "predict_image_classifier", "classifier.inference.predict", marks=pytest.mark.slow
+        ),
         pytest.param(CONVERT, "datasets.digits", marks=pytest.mark.slow),
     ],
 )
@@ -114,7 +118,7 @@ def test_signal_during_the_work_ends_a_script_in_a_line(tmp_path, flags, script,
     (line,) = err.splitlines()
     assert code == 128 + number
     assert f": stopped by {number.name}. " in line
-    assert "run the same command again" in line
+    assert "Run the same command again" in line
     assert sorted(os.listdir(tmp_path)) == before
 
 

@@ -24,6 +24,8 @@ _MODULES = (
     "tfexample_decoder",
 )
 
+__all__ = [*_HOMES, *_MODULES]  # noqa: PLE0604 - the tables above are the only source
+
 
 def __getattr__(name: str) -> object:
     if name in _MODULES:
@@ -34,4 +36,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted((*_HOMES, *_MODULES))
+    return sorted(__all__)

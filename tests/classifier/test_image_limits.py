@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import PIL.Image
 import pytest
 import tensorflow as tf
 
@@ -14,13 +15,13 @@ from classifier.inference.model import InferenceModel
 from datasets import dataset_info, tfrecords, verify
 from slim import _checks
 from tests.classifier.export.test_formats import export_to, make_run, read
-from tests.datasets import bombs
+from tests.datasets import bombs, sample_files
 
 PIXELS = 28 * 28  # of a digit
 _NAMED = re.compile(r"Cannot decode image .*has 28 x 28 pixels, more than max_pixels=783")
 BOMBS = {name: content for name, (content, _) in bombs.rejected().items()}
 REASONS = {name: reason for name, (_, reason) in bombs.rejected().items()}
-GOOD = tf.io.encode_png(np.zeros([30, 30, 1], np.uint8)).numpy()
+GOOD = sample_files.encoded(PIL.Image.fromarray(np.zeros([30, 30], np.uint8)), "PNG")
 
 
 @pytest.fixture(scope="module")

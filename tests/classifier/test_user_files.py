@@ -209,6 +209,7 @@ def test_events_may_go_to_a_run_as_in_tf_slim_and_to_earlier_events(tmp_path):
 
 def test_the_default_directory_for_events_may_not_be_a_link(evaluate, run, tmp_path):
     (tmp_path / "elsewhere").mkdir()
+    shutil.rmtree(run / "eval", ignore_errors=True)
     (run / "eval").symlink_to(tmp_path / "elsewhere")
     with unchanged(tmp_path):
         done = evaluate(run)

@@ -33,6 +33,7 @@ def attempt(number, directory):
     with open(os.path.join(directory, "trying.txt"), "w") as file:
         file.write(f"{number} {kind}")
     faulthandler.dump_traceback_later(_HANG_SECONDS, exit=True)
+    inherited = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
     start = time.process_time()
     before = outside(directory)
     results, problem = {}, ""
@@ -56,7 +57,7 @@ def attempt(number, directory):
     if time.process_time() - start > SECONDS:
         problem = f"it took {time.process_time() - start:.1f} s"
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
-    if peak > MEGABYTES:
+    if peak > max(MEGABYTES, inherited):  # a fork starts with its parent's peak
         problem = f"{peak} MB"
     outcome = "accepted" if "extract" in results else "rejected"
     return ("failed", f"{number} {kind}: {problem}") if problem else (outcome, "")

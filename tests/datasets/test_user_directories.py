@@ -156,7 +156,7 @@ def test_dataset_dir_may_be_a_link(tmp_path, source):
 def test_dataset_dir_overlapping_source_dir_is_rejected(tmp_path, source, out):
     (tmp_path / "link").symlink_to(source)
     target = os.path.join(source, out)
-    message = "dataset_dir='.*' is (the same as|inside|above) source_dir='.*'. Use a directory ap"
+    message = "dataset_dir='.*' is (the same as|inside|above) source_dir='.*'. Use a separate"
     for converter in (
         lambda: convert("folder", target, source),
         lambda: folder.convert(target, source_dir=source),

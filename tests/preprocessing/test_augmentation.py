@@ -11,7 +11,7 @@ from preprocessing import augmentation, operations, policies, preprocessing_fact
 from slim import _checks
 
 RNG = np.random.RandomState(0)
-IMAGE = tf.constant(RNG.randint(0, 256, (20, 24, 3)), tf.float32)
+IMAGE = RNG.randint(0, 256, (20, 24, 3)).astype(np.float32)
 KINDS = {
     "auto_augment": {"auto_augment": "imagenet"},
     "cifar10": {"auto_augment": "cifar10"},

@@ -248,7 +248,10 @@ def test_a_frozen_graph_rounds(quantized_run, tmp_path, capsys):
     ops = [node.op for node in graph.node]
     assert ops.count("FakeQuantWithMinMaxVars") == len(RANGES)
     assert "Round" not in ops, "the weights are rounded already"
-    assert "weights and activations are rounded to 8 bits" in (tmp_path / "README.md").read_text()
+    assert (
+        "the weights, rounded to 8 bits like the activations"
+        in (tmp_path / "README.md").read_text()
+    )
 
 
 @pytest.mark.slow
