@@ -14,7 +14,7 @@ from slim import _checks
 OFF = {"random_crop": False, "random_flip": False, "color_distortion": "none"}
 PREPROCESSINGS = preprocessing_factory.PREPROCESSINGS
 WITH_SWITCHES = [name for name, spec in PREPROCESSINGS.items() if spec.switches]
-IMAGE = tf.constant(np.random.RandomState(0).randint(0, 256, (50, 60, 3), np.uint8))
+IMAGE = np.random.RandomState(0).randint(0, 256, (50, 60, 3), np.uint8)
 
 
 def train(name, number=0, image=IMAGE, **switches):

@@ -17,7 +17,7 @@ from slim import _checks
 
 SIZES = {"cifarnet": 32, "inception": 40, "lenet": 28, "none": 40, "vgg": 64}
 RNG = np.random.RandomState(0)
-IMAGE = tf.constant(RNG.randint(0, 256, (50, 60, 3), np.uint8))
+IMAGE = RNG.randint(0, 256, (50, 60, 3), np.uint8)
 
 
 def seed(number):
@@ -50,7 +50,7 @@ def test_training_is_a_pure_function_of_the_seed_eager_and_traced(name):
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("is_training", [True, False])
 def test_number_of_channels_is_as_documented(name, channels, is_training):
-    image = IMAGE[..., :channels]
+    image = tf.constant(IMAGE[..., :channels])
     kwargs = {"seed": seed(1)} if is_training else {}
     size = SIZES[name]
     gray = preprocessing_factory.get_preprocessing(name, is_training, use_grayscale=True)
