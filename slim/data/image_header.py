@@ -5,10 +5,10 @@ The check of a JPEG takes about 40 microseconds.
 
 from typing import NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
 from slim import _image_limits as limits
+from slim.data import gif_blocks, image_layouts
 from slim.graph_variables import in_plain_graph
 
 _BEGIN, _END = "<<slim-image|", "|slim-image>>"
@@ -24,74 +24,13 @@ _PROBLEMS = (
     (limits.JPEG_XL, ()),
 )
 _NAMES = ("width", "height", "size", "limit", "")
-# The same as tables with a fixed number of columns: the text before each value, and the values.
+# The same with a fixed number of columns: the text before each value, and the values.
 _TEXTS_AROUND = [(text.split("{}") + [""] * 4)[:5] for text, _ in _PROBLEMS]
 _SLOTS = [[_NAMES.index(name) for name in (*names, *[""] * 5)[:5]] for _, names in _PROBLEMS]
 _PIXELS, _BYTES, _SCANS, _TEXTS, _BLOCKS, _FRAMES, _XL = range(1, len(_PROBLEMS))
-_PREFIX = 32  # bytes: one more than have the sides of all formats but JPEG and GIF
-# In so many bytes a JPEG has fewer than MAX_SCANS: one has 10 or more, and tables come first.
+_PREFIX = 32  # bytes: those that contain the sides of all formats but JPEG and GIF, and a spare one
+# A scan has at least 10 bytes, so that these first bytes have fewer than MAX_SCANS.
 _SCANS_BYTES = 640
-
-
-class _Layout(NamedTuple):
-    """How the bytes of a kind of image begin, when nothing has to be counted in it.
-
-    Attributes:
-      parts: bytes with their places.
-      sides: places of the bytes of width and height.
-      weights: of these bytes.
-      size: the most bytes of such an image.
-    """
-
-    parts: tuple[tuple[int, bytes], ...]
-    sides: tuple[tuple[int, ...], tuple[int, ...]]
-    weights: tuple[int, ...]
-    size: int
-
-
-def _jpeg_layout(segments: str, frame: int, scan: int) -> _Layout:
-    """Returns the layout of a JPEG with one scan, as libjpeg writes it without options.
-
-    Args:
-      segments: marker and length of each segment, in hexadecimal digits.
-      frame: place of the segment with the sides.
-      scan: place of the first scan.
-    """
-    parts, at = [(0, b"\xff\xd8")], 2
-    for segment in map(bytes.fromhex, segments.split()):
-        parts.append((at, segment))
-        at += 2 + int.from_bytes(segment[2:4], "big")
-    components = 3 if scan > 400 else 1
-    parts += [(frame + 9, bytes([components])), (scan + 4, bytes([components]))]
-    sides = (frame + 7, frame + 8) * 2, (frame + 5, frame + 6) * 2
-    return _Layout(tuple(parts), sides, (1 << 8, 1, 0, 0), limits.METADATA_BYTES)
-
-
-_LAYOUT_BYTES = 1024
-_HUFFMAN = "ffc4001f ffc400b5"
-_LAYOUTS = (
-    _Layout(
-        ((0, b"\x89PNG"),),
-        ((16, 17, 18, 19), (20, 21, 22, 23)),
-        (1 << 24, 1 << 16, 1 << 8, 1),
-        limits.TEXTS_FROM_BYTES,
-    ),
-    _jpeg_layout(f"ffe00010 ffdb0043 ffdb0043 ffc00011 {_HUFFMAN} {_HUFFMAN} ffda000c", 158, 609),
-    _jpeg_layout(f"ffe00010 ffdb0043 ffc0000b {_HUFFMAN} ffda0008", 89, 318),
-)
-_FILLED = [
-    [(at + n, byte) for at, part in layout.parts for n, byte in enumerate(part)]
-    for layout in _LAYOUTS
-]
-_LONGEST = max(map(len, _FILLED))
-# As tables with a row for each layout; shorter ones repeat their last place.
-_LAYOUT_PLACES = [[place for place, _ in (row + row[-1:] * _LONGEST)[:_LONGEST]] for row in _FILLED]
-_LAYOUT_VALUES = np.array(
-    [[value for _, value in (row + row[-1:] * _LONGEST)[:_LONGEST]] for row in _FILLED], np.uint8
-)
-_LAYOUT_SIDES = [layout.sides for layout in _LAYOUTS]
-_LAYOUT_WEIGHTS = [[layout.weights] for layout in _LAYOUTS]
-_LAYOUT_SIZES = [layout.size for layout in _LAYOUTS]
 
 
 class _Kind(NamedTuple):
@@ -163,14 +102,14 @@ def bounded(contents: tf.Tensor, max_pixels: int = limits.MAX_PIXELS) -> tf.Tens
         return tf.identity(contents)
 
     def check() -> tf.Tensor:
-        # The many operations are in a function of their own, since in a branch they would take time
-        # even when it is not chosen; a dataset's is not inlined.
+        # In a branch, these many operations would take time even when it is not chosen. The
+        # function of a dataset is not inlined.
         one = tf.data.Dataset.from_tensors(contents)
         checked = one.map(lambda each: _traced_check(each, max_pixels)).get_single_element()
         return tf.ensure_shape(checked, [])
 
     return tf.cond(
-        _is_plain(contents, max_pixels),
+        image_layouts.is_plain(contents, max_pixels),
         keep,
         lambda: tf.cond(
             tf.io.is_jpeg(contents),
@@ -206,7 +145,7 @@ def _stop_or_keep(contents: tf.Tensor, max_pixels: int) -> tf.Tensor:
     return tf.cond(header.problem > 0, stop, lambda: tf.identity(header.contents))
 
 
-# Traced once, for pipelines are built several times.
+# Traced once, since input pipelines are built several times.
 _traced_check = tf.function(_stop_or_keep, autograph=False)
 
 
@@ -284,19 +223,8 @@ def _read_jpeg(contents: tf.Tensor, size: tf.Tensor, max_pixels: int) -> _Header
     return _check(contents, sides, size, max_pixels, too_many)
 
 
-def _is_plain(contents: tf.Tensor, max_pixels: int) -> tf.Tensor:
-    """Says whether an image is within all limits and of one of `_LAYOUTS`, which most are: sixteen
-    small operations tell."""
-    start = tf.io.decode_raw(contents, tf.uint8, fixed_length=_LAYOUT_BYTES)
-    is_layout = tf.reduce_all(tf.equal(tf.gather(start, _LAYOUT_PLACES), _LAYOUT_VALUES), axis=1)
-    sides = tf.cast(tf.gather(start, _LAYOUT_SIDES), tf.float64) * _LAYOUT_WEIGHTS
-    pixels = tf.reduce_prod(tf.reduce_sum(sides, axis=2), axis=1)
-    is_small = tf.strings.length(contents) <= _LAYOUT_SIZES
-    return tf.reduce_any(is_layout & is_small & (pixels <= max_pixels))
-
-
 def _has_few_scans(contents: tf.Tensor, max_pixels: int) -> tf.Tensor:
-    """Says whether a JPEG is within all limits and has no scan but those at its start."""
+    """Returns whether a JPEG is within all limits and has no scans after its first bytes."""
     height, width, _ = tf.unstack(tf.cast(tf.image.extract_jpeg_shape(contents), tf.int64))
     data = tf.io.decode_raw(contents, tf.uint8)[_SCANS_BYTES:]
     later = tf.reduce_any(tf.equal(data[:-1], 0xFF) & tf.equal(data[1:], 0xDA))
@@ -343,90 +271,17 @@ def _has(start: tf.Tensor, *parts: tuple[int, bytes]) -> tf.Tensor:
     )
 
 
-class _Walk(NamedTuple):
-    """State of a walk over the blocks of a GIF, as in `limits.walk_gif`; scalars, mostly int64."""
-
-    steps: tf.Tensor
-    at: tf.Tensor
-    in_blocks: tf.Tensor
-    in_frame: tf.Tensor
-    finished: tf.Tensor
-    canvas: tf.Tensor  # [2], width and height
-    frames: tf.Tensor
-    first: tf.Tensor  # [2]
-    largest: tf.Tensor  # [2]
-    sides: tf.Tensor  # [2]
-    total: tf.Tensor
-    first_end: tf.Tensor
-
-
 def _read_gif(contents: tf.Tensor, size: tf.Tensor, max_pixels: int) -> _Header:
-    end, padding = tf.cast(size, tf.int64), bytes(16)
-    data = tf.io.decode_raw(tf.strings.join([contents, padding]), tf.uint8)
-    zero, no, sides = tf.constant(0, tf.int64), tf.constant(False), tf.zeros([2], tf.int64)
-    canvas, first_block = _pair(data, tf.constant(6, tf.int64)), 13 + _colors(_at(data, 10))
-    start = _Walk(zero, first_block, no, no, no, canvas, zero, sides, sides, canvas, zero, zero)
-
-    def unfinished(walk: _Walk) -> tf.Tensor:
-        return (walk.at < end) & (walk.steps < limits.MAX_GIF_STEPS) & ~walk.finished
-
-    def step(walk: _Walk) -> tuple[_Walk]:
-        return (_step(data, end, walk),)
-
-    (walk,) = tf.while_loop(unfinished, step, [start], parallel_iterations=1)
-    complete = (walk.at >= end) | walk.finished
-    first_only = (walk.first_end > 0) & tf.reduce_all(tf.equal(walk.first, walk.largest))
-    total = tf.where(first_only, tf.reduce_prod(walk.first), walk.total)
-    start = tf.strings.substr(contents, zero, walk.first_end)
-    others = (_BLOCKS, ~complete, zero, 0), (_FRAMES, total > max_pixels, total, max_pixels)
-    header = _check(contents, walk.sides, size, max_pixels, *others)
-    return header._replace(contents=tf.where(first_only, tf.strings.join([start, b";"]), contents))
-
-
-def _step(data: tf.Tensor, end: tf.Tensor, walk: _Walk) -> _Walk:
-    at, head = walk.at, _at(data, walk.at)
-    heads = at + (head + 1) * tf.range(limits.GIF_RUN, dtype=tf.int64)
-    same = tf.equal(tf.cast(tf.gather(data, tf.minimum(heads, end)), tf.int64), head)
-    run = tf.reduce_sum(tf.math.cumprod(tf.cast(same, tf.int64)))
-    run = tf.where(head > 0, run, 1)
-    is_extension = ~walk.in_blocks & tf.equal(head, 0x21)
-    is_frame = ~walk.in_blocks & tf.equal(head, 0x2C) & (at + 10 < end)
-    after = at + tf.where(walk.in_blocks, (head + 1) * run, 2 * tf.cast(is_extension, tf.int64))
-    after += tf.where(is_frame, 11 + _colors(_at(data, at + 9)), 0)
-    ends = walk.in_blocks & walk.in_frame & tf.equal(head, 0) & tf.equal(walk.first_end, 0)
-    wide_high = tf.where(is_frame, _pair(data, at + 5), 0)
-    return _Walk(
-        steps=walk.steps + 1,
-        at=after,
-        in_blocks=tf.where(walk.in_blocks, head > 0, is_extension | is_frame),
-        in_frame=tf.where(walk.in_blocks, walk.in_frame, is_frame),
-        finished=tf.where(
-            walk.in_blocks,
-            ends & tf.reduce_all(tf.equal(walk.first, walk.canvas)),
-            ~is_extension & ~is_frame,
-        ),
-        canvas=walk.canvas,
-        frames=walk.frames + tf.cast(is_frame, tf.int64),
-        first=tf.where(walk.frames > 0, walk.first, wide_high),
-        largest=tf.maximum(walk.largest, wide_high),
-        sides=tf.maximum(walk.sides, tf.where(is_frame, _pair(data, at + 1), 0) + wide_high),
-        total=walk.total + tf.reduce_prod(wide_high),
-        first_end=tf.where(ends, after, walk.first_end),
+    gif = gif_blocks.walk(contents)
+    header = _check(
+        contents,
+        tf.stack([gif.width, gif.height]),
+        size,
+        max_pixels,
+        (_BLOCKS, ~gif.complete, 0, 0),
+        (_FRAMES, gif.total > max_pixels, gif.total, max_pixels),
     )
-
-
-def _at(data: tf.Tensor, offset: int | tf.Tensor) -> tf.Tensor:
-    return tf.cast(data[offset], tf.int64)
-
-
-def _pair(data: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
-    """Returns two integers of two bytes each."""
-    low_high = tf.reshape(tf.cast(tf.slice(data, [offset], [4]), tf.int64), [2, 2])
-    return low_high[:, 0] + 256 * low_high[:, 1]
-
-
-def _colors(flags: tf.Tensor) -> tf.Tensor:
-    """Returns the size of a color table in bytes."""
-    return tf.where(
-        flags >= 128, tf.bitwise.left_shift(tf.constant(3, tf.int64), (flags & 7) + 1), 0
+    first = tf.strings.join(
+        [tf.strings.substr(contents, tf.zeros_like(gif.first_end), gif.first_end), b";"]
     )
+    return header._replace(contents=tf.where(gif.first_end > 0, first, contents))

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from slim import _image_limits
-from slim.data import image_header, tfexample_decoder
+from slim.data import image_header, image_layouts, tfexample_decoder
 from tests.datasets import bombs, mutations
 
 REFUSED = bombs.rejected()
@@ -81,19 +81,19 @@ def test_pixel_limit_is_inclusive():
 
 @pytest.mark.parametrize("name", ["plain.jpg", "plain.png", "gray.jpg", "gray.png"])
 def test_plain_image_is_accepted_from_its_first_bytes(name):
-    assert image_header._is_plain(tf.constant(ACCEPTED[name]), 24 * 32)
-    assert not image_header._is_plain(tf.constant(ACCEPTED[name]), 24 * 32 - 1)
+    assert image_layouts.is_plain(tf.constant(ACCEPTED[name]), 24 * 32)
+    assert not image_layouts.is_plain(tf.constant(ACCEPTED[name]), 24 * 32 - 1)
 
 
 @pytest.mark.parametrize("name", [*REFUSED, "progressive.jpg", "moving.gif"])
 def test_first_bytes_never_accept_an_image_whose_frames_or_scans_must_be_counted(name):
     content = REFUSED[name][0] if name in REFUSED else ACCEPTED[name]
-    assert not image_header._is_plain(tf.constant(content), _image_limits.MAX_PIXELS)
+    assert not image_layouts.is_plain(tf.constant(content), _image_limits.MAX_PIXELS)
 
 
 def test_a_jpeg_without_later_scans_needs_no_count():
     few = ACCEPTED["optimized.jpg"]
-    assert not image_header._is_plain(tf.constant(few), _image_limits.MAX_PIXELS)
+    assert not image_layouts.is_plain(tf.constant(few), _image_limits.MAX_PIXELS)
     assert image_header._has_few_scans(tf.constant(few), _image_limits.MAX_PIXELS)
     assert not image_header._has_few_scans(tf.constant(few), 24 * 32)
     for name in ("scans.jpg", "segments.jpg", "false_size.jpg"):
