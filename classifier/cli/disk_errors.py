@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from slim import _checks
 
 _FREE_SPACE = "Free some space there, or use another directory"
-_ADVICE: Mapping[int, str] = {
+# Errors of the disk itself.
+_DISK_ADVICE: Mapping[int, str] = {
     errno.ENOSPC: _FREE_SPACE,  # or no inodes are left
     errno.EDQUOT: _FREE_SPACE,
     errno.EFBIG: "Raise the limit on the file size (ulimit -f)",
@@ -19,6 +20,9 @@ _ADVICE: Mapping[int, str] = {
     errno.EROFS: "Use another directory, or make it writable",
     errno.EIO: "Check the system log",
     errno.ESTALE: "Check the network file system",
+}
+# Errors of a wrong path.
+_PATH_ADVICE: Mapping[int, str] = {
     errno.EACCES: "Check the permissions",
     errno.EPERM: "Check the permissions",
     errno.ENOENT: "",
@@ -27,8 +31,7 @@ _ADVICE: Mapping[int, str] = {
     errno.ELOOP: "",
     errno.ENAMETOOLONG: "Use a shorter name",
 }
-# Errors of the disk itself, in contrast to those of a wrong path.
-_OF_DISKS = frozenset(list(_ADVICE)[: list(_ADVICE).index(errno.EACCES)])
+_ADVICE = {**_DISK_ADVICE, **_PATH_ADVICE}
 
 
 @contextlib.contextmanager
@@ -72,7 +75,7 @@ def describe(error: Exception, place: str = "the output", kept: str = "") -> str
     else:
         file = _file_of(cause, number)
         removed = _removed_directory(file) if number == errno.ENOENT else ""
-        verb = "write" if number in _OF_DISKS else "access"
+        verb = "write" if number in _DISK_ADVICE else "access"
         sentences = [
             f"could not {verb} {file or place}: {os.strerror(number)}",
             advice or (f"{removed} was removed or does not exist" if removed else ""),
@@ -85,7 +88,7 @@ def number_of(error: BaseException | None) -> int | None:
     """Returns the `errno` of a disk error, else None: TensorFlow has the same class of error for a
     full disk and for lack of memory."""
     number = _number_of(error)
-    return number if number in _OF_DISKS else None
+    return number if number in _DISK_ADVICE else None
 
 
 def _number_of(error: BaseException | None) -> int | None:
