@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 if not __package__:  # run as a file: its imports start at the root
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 
+from classifier.cli import stopping
+
 if TYPE_CHECKING:
     from classifier.config.builders import ValidationImagesConfig
 
@@ -24,8 +26,6 @@ def _run(config: "ValidationImagesConfig") -> None:
 
 def main() -> int:
     """Runs the program; returns its exit code."""
-    from classifier.cli import stopping
-
     with stopping.before_work():  # the imports take a while
         from classifier.cli import flags
         from classifier.config.builders import ValidationImagesConfig
@@ -34,4 +34,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(stopping.last(main()))

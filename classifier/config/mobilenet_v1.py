@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Iterator
 
-from classifier.config import bounds, options
+from classifier.config import bounds, options, problems
 from classifier.config.evaluation import EvalConfig
 from classifier.config.options import Options, option, required
 from classifier.config.problems import Problem, named
@@ -40,6 +40,20 @@ class _NetworkOptions(Options):
             yield Problem(
                 "{} is not known. Known: 1.0, 0.75, 0.5, 0.25",
                 named("depth_multiplier", self.depth_multiplier),
+            )
+
+    def check_num_classes(self, num_classes: int) -> None:
+        """Checks the option against the number of classes of the dataset.
+
+        Raises:
+          UserError: if they differ.
+        """
+        if self.num_classes not in (None, num_classes):
+            raise problems.error(
+                "{} differs from the {} classes of {}. Remove the option",
+                named("num_classes", self.num_classes),
+                num_classes,
+                named("dataset_dir", repr(self.dataset_dir)),
             )
 
     @property
