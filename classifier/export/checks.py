@@ -28,7 +28,7 @@ class Trial:
       preprocess: function from a batch to preprocessed images.
       random: batches of noise.
       real: batches of the samples.
-      rows: for each sample, its row in the outputs for `real`; other rows are padding.
+      copies: how often `real` repeats each sample.
       samples: real images.
       outputs: cached outputs of the checkpoint, by model and end point.
     """
@@ -37,8 +37,8 @@ class Trial:
     preprocess: Callable[[tf.Tensor], tf.Tensor]
     random: Sequence[tf.Tensor]
     real: Sequence[tf.Tensor]
-    rows: np.ndarray
     samples: Samples
+    copies: int = 1
     outputs: dict[tuple[InferenceModel, str | None], np.ndarray] = dataclasses.field(
         default_factory=dict
     )
@@ -98,19 +98,13 @@ class Exported:
     usage: str = ""
 
 
-def make_batches(
-    items: np.ndarray | tf.Tensor, batch_size: int | None
-) -> tuple[list[tf.Tensor], np.ndarray]:
-    """Returns items in batches, and the row of each item in the concatenated batches.
-
-    With a batch size, the last batch is padded with repeated items.
-    """
+def make_batches(items: np.ndarray | tf.Tensor, batch_size: int | None) -> list[tf.Tensor]:
+    """Returns items in batches; with a batch size, the last one is padded with repeated items."""
     count = len(items)
     size = batch_size or NUM_RANDOM
     padded = -(-count // size) * size if batch_size else count
     order = np.arange(padded) % count
-    batches = [tf.gather(items, order[start : start + size]) for start in range(0, padded, size)]
-    return batches, np.arange(count)
+    return [tf.gather(items, order[start : start + size]) for start in range(0, padded, size)]
 
 
 def compare(
@@ -136,7 +130,7 @@ def compare(
         checkpoint = tf.function(output, autograph=False, input_signature=[trial.spec])
         trial.outputs[key] = _logits(checkpoint, trial)
     expected, actual = trial.outputs[key], _logits(call, trial)
-    num_random = len(expected) - len(trial.rows)
+    num_random = len(expected) - len(trial.samples.images)
     best = expected.argmax(axis=1), actual.argmax(axis=1)
     labels = trial.samples.labels
     accuracies = None
@@ -160,7 +154,8 @@ def _logits(call: Callable[[tf.Tensor], tf.Tensor], trial: Trial) -> np.ndarray:
 
     random = [rows_of(batch) for batch in trial.random]
     real = np.concatenate([rows_of(batch) for batch in trial.real])
-    return np.concatenate([*random, real[trial.rows]])
+    samples = real[:: trial.copies][: len(trial.samples.images)]  # other rows are padding
+    return np.concatenate([*random, samples])
 
 
 def check(

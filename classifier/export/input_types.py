@@ -40,13 +40,11 @@ def make_trial(
 def _float_image(classifier: InferenceModel, batch_size: int | None, real: Samples) -> checks.Trial:
     shape = _num_random(batch_size), *classifier.example_shape
     random = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
-    batches, rows = checks.make_batches(samples.preprocessed(real, classifier), batch_size)
     return checks.Trial(
         spec=tf.TensorSpec([batch_size, *classifier.image_shape], tf.float32),
         preprocess=lambda images: images,  # `tf.identity` would add an op
-        random=checks.make_batches(random, batch_size)[0],
-        real=batches,
-        rows=rows,
+        random=checks.make_batches(random, batch_size),
+        real=checks.make_batches(samples.preprocessed(real, classifier), batch_size),
         samples=real,
     )
 
@@ -56,11 +54,11 @@ def _uint8_image(classifier: InferenceModel, batch_size: int | None, real: Sampl
     return checks.Trial(
         spec=tf.TensorSpec([batch_size, None, None, channels], tf.uint8),
         preprocess=preprocessing.image_batch_fn(classifier.info, classifier.image_size),
-        random=checks.make_batches(_noise(classifier, batch_size), batch_size)[0],
+        random=checks.make_batches(_noise(classifier, batch_size), batch_size),
         # The images in a batch have one size, but the sizes of the samples may differ.
         real=[tf.constant(np.stack([image] * copies)) for image in real.images],
-        rows=np.arange(len(real.images)) * copies,
         samples=real,
+        copies=copies,
     )
 
 
@@ -77,15 +75,13 @@ def _encoded_image(
             f"max_pixels={max_pixels} is too small: the export is verified with images of up to"
             f" {largest} pixels"
         )
-    batches, rows = checks.make_batches(encoded(real.images), batch_size)
     return checks.Trial(
         spec=tf.TensorSpec([batch_size], tf.string),
         preprocess=preprocessing.encoded_batch_fn(
             classifier.info, classifier.image_size, max_pixels
         ),
-        random=checks.make_batches(encoded(noise), batch_size)[0],
-        real=batches,
-        rows=rows,
+        random=checks.make_batches(encoded(noise), batch_size),
+        real=checks.make_batches(encoded(real.images), batch_size),
         samples=real,
     )
 

@@ -128,7 +128,7 @@ def write_int8(job: Job) -> checks.Exported:
 def _calibration(job: Job) -> Iterator[list[tf.Tensor]]:
     batch_size = job.options.batch_size or 1
     images = samples.preprocessed(job.calibration, job.classifier)
-    for batch in checks.make_batches(images, batch_size)[0]:
+    for batch in checks.make_batches(images, batch_size):
         yield [batch]
 
 
