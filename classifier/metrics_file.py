@@ -92,8 +92,8 @@ class MetricsFile:
             _files.open_output(self._path, append=True) as file,
         ):
             file.write(text.encode())
-        if "eval_accuracy" in values:
-            self.evaluations().append(msgspec.convert(values, MetricsLine))
+        if "eval_accuracy" in values and self._evaluations is not None:
+            self._evaluations.append(msgspec.convert(values, MetricsLine))
 
     def _raw_lines(self) -> list[bytes]:
         try:

@@ -119,3 +119,9 @@ def test_curves_refuse_what_is_no_image_before_the_run(tmp_path):
     resolved = types.SimpleNamespace(eval_every_steps=0, steps_per_epoch=1)
     with pytest.raises(_checks.UserError, match=r"curves.png cannot be used: .*Move it away"):
         Curves(resolved, str(tmp_path), MetricsFile("x"))
+
+
+def test_evaluation_appended_before_the_file_was_read_is_returned_once(path):
+    metrics = MetricsFile(path)
+    metrics.append({"step": 8, "eval_accuracy": 0.25})
+    assert [line["step"] for line in metrics.evaluations()].count(8) == 1
