@@ -249,5 +249,5 @@ def _ended_by_a_second(numbers: list[signal.Signals]) -> Iterator[None]:
 def _end(number: int) -> None:
     name = signal.Signals(number).name
     with contextlib.suppress(OSError):
-        os.write(2, f"ended by a second signal, {name}; nothing was saved for it\n".encode())
+        os.write(2, f"second signal, {name}: ended without saving\n".encode())
     os._exit(128 + number)

@@ -45,8 +45,8 @@ MIDDLE = (
     "classifier.ownership",
     *GROUND,
 )
-# A room -> what it may import beside itself: the rooms below it, and of the other packages what is
-# named here.
+# Room -> what it may import besides itself: the rooms below it, and the modules of other packages
+# that are named here.
 ROOMS = {
     "slim": (),
     "nets": ("slim",),

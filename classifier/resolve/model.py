@@ -83,12 +83,12 @@ def check_images(name: str) -> None:
 
 
 def trained_model(
-    given: ModelOptions, info: ModelInfo | None, dataset: SplitFacts | Classes
+    options: ModelOptions, info: ModelInfo | None, dataset: SplitFacts | Classes
 ) -> ModelInfo:
     """Resolves a trained model.
 
     Args:
-      given: options that describe the model.
+      options: options that describe the model.
       info: contents of model_info.json, or None if the checkpoint has none.
       dataset: facts of the dataset, or only its classes.
 
@@ -98,39 +98,39 @@ def trained_model(
     """
     if info is None:
         return describe(
-            described_network(given),
+            described_network(options),
             dataset,
-            labels_offset=given.labels_offset or 0,
-            use_grayscale=bool(given.use_grayscale),
-            preprocessing_name=given.preprocessing_name,
-            moving_average_decay=given.moving_average_decay,
-            quantized=bool(given.quantize),
+            labels_offset=options.labels_offset or 0,
+            use_grayscale=bool(options.use_grayscale),
+            preprocessing_name=options.preprocessing_name,
+            moving_average_decay=options.moving_average_decay,
+            quantized=bool(options.quantize),
         )
-    lines = list(_contradictions(given, info)) or list(_other_classes(info, dataset))
+    lines = list(_contradictions(options, info)) or list(_other_classes(info, dataset))
     if lines:
         raise problems.OptionError(*lines)
     # quantize=false selects the unrounded weights.
-    return dataclasses.replace(info, quantized=info.quantized and given.quantize is not False)
+    return dataclasses.replace(info, quantized=info.quantized and options.quantize is not False)
 
 
-def described_network(given: ModelOptions) -> str:
+def described_network(options: ModelOptions) -> str:
     """Returns the network of a checkpoint without model_info.json.
 
     Raises:
       UserError: if the options name none, or an unknown one.
     """
-    if given.model_name is None:
+    if options.model_name is None:
         raise problems.error("{} is required: {}", named("model_name"), NO_INFO)
-    return _checks.one_of("model_name", given.model_name, NETWORKS)
+    return _checks.one_of("model_name", options.model_name, NETWORKS)
 
 
-def _contradictions(given: ModelOptions, info: ModelInfo) -> Iterator[Problem]:
-    preprocessing = given.preprocessing_name
+def _contradictions(options: ModelOptions, info: ModelInfo) -> Iterator[Problem]:
+    preprocessing = options.preprocessing_name
     wanted = {
-        "model_name": given.model_name,
-        "labels_offset": given.labels_offset,
-        "use_grayscale": given.use_grayscale,
-        "moving_average_decay": given.moving_average_decay,
+        "model_name": options.model_name,
+        "labels_offset": options.labels_offset,
+        "use_grayscale": options.use_grayscale,
+        "moving_average_decay": options.moving_average_decay,
         "preprocessing_name": preprocessing and preprocessing_factory.resolve_name(preprocessing),
     }
     for name, value in wanted.items():
@@ -140,7 +140,7 @@ def _contradictions(given: ModelOptions, info: ModelInfo) -> Iterator[Problem]:
                 named(name, repr(value)),
                 getattr(info, name),
             )
-    if given.quantize and not info.quantized:
+    if options.quantize and not info.quantized:
         yield Problem(
             "{} needs a run with {}: according to model_info.json, this one has no quantization"
             " ranges. Remove the option",

@@ -206,7 +206,7 @@ def test_only_damaged_checkpoints_are_an_error_and_none_is_renamed(tmp_path, man
     assert variables["global_step"].numpy() == -1
 
 
-# The state file as it was before the last save replaced it.
+# The state file before the last save.
 OLDER = b"\n".join(
     [
         b'model_checkpoint_path: "model.ckpt-20"',
