@@ -50,7 +50,7 @@ def sort_validation_images(directory: str, labels_file: str) -> int:
 
 def _check_kind(path: str, *allowed: str) -> None:
     if (kind := _files.kind_of(path)) not in allowed:
-        raise _checks.UserError(f"{path} is in the way: {kind}. Move it away")
+        raise _checks.UserError(f"{path} already exists ({kind}). Move it away")
 
 
 def names_in(path: str) -> Iterator[tuple[str, str]]:

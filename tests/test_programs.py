@@ -62,18 +62,16 @@ def test_validation_images_are_moved_once(tmp_path):
     "spoil, message",
     [
         (lambda root: (root / "ILSVRC2012_val_00000003.JPEG").unlink(), "is missing; nothing was"),
-        (lambda root: (root / SYNSETS[0]).write_text("mine"), "in the way: a regular file"),
-        (lambda root: (root / SYNSETS[0]).symlink_to(root.parent), "in the way: a link"),
+        (lambda root: (root / SYNSETS[0]).write_text("mine"), "already exists .a regular file"),
+        (lambda root: (root / SYNSETS[0]).symlink_to(root.parent), "already exists .a link"),
         (
             lambda root: write(root / SYNSETS[2] / "ILSVRC2012_val_00000003.JPEG", b"mine"),
-            "in the way: a regular file",
+            "already exists .a regular file",
         ),
         (lambda root: (root.parent / "labels.txt").write_text("../up\n"), "is not the id of a"),
     ],
 )
-def test_nothing_is_moved_if_an_image_is_missing_or_something_is_in_the_way(
-    tmp_path, spoil, message
-):
+def test_nothing_is_moved_if_an_image_is_missing_or_a_target_exists(tmp_path, spoil, message):
     validation_images(tmp_path)
     spoil(tmp_path / "validation")
     with unchanged(tmp_path), pytest.raises(_checks.UserError, match=message):

@@ -83,8 +83,7 @@ def _released_if_empty(output_dir: str) -> Iterator[None]:
     try:
         yield
     finally:
-        if set(os.listdir(output_dir)) == {_ownership.MARK}:
-            _ownership.release(output_dir)
+        _ownership.release(output_dir)
 
 
 def _write(name: str, job: Job) -> checks.Exported:

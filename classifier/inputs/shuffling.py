@@ -162,7 +162,7 @@ def training_records(
 def evaluation_records(dataset: dataset_lib.Dataset, *, num_readers: int = 4) -> tf.data.Dataset:
     """Returns every encoded record once, in file order.
 
-    Takes, gives and raises what `training_records` does, without `epoch` and `index`.
+    Arguments, elements and errors are those of `training_records`, without `epoch` and `index`.
     """
     _checks.positive(num_readers=num_readers)
     segments = cut_into_segments(dataset, _EVALUATION_SEGMENT_BYTES)

@@ -42,6 +42,20 @@ def blocks(text, language):
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
+def run_python(program, directory):
+    """Returns the stdout of a program that must succeed."""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("batch", [None, 2])
 def test_sample_code_matches_the_checkpoint(place, capsys, batch):
@@ -51,18 +65,10 @@ def test_sample_code_matches_the_checkpoint(place, capsys, batch):
     codes = blocks(capsys.readouterr().out, "python")
     assert len(codes) == 4
     program = "".join(f"exec({code!r}, {{}})\nprint('next')\n" for code in codes)
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=place,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    stdout = run_python(program, place)
     best, probability = expected(place)
-    for stdout in done.stdout.split("next\n")[:-1]:
-        rows = stdout.splitlines()
+    for answer in stdout.split("next\n")[:-1]:
+        rows = answer.splitlines()
         assert len(rows) == (batch or 1)
         for row in rows:
             name, value = row.rsplit(" ", 1)
@@ -85,16 +91,8 @@ def test_sample_code_of_other_runtimes_matches_the_checkpoint(lenet_run, digits,
     assert len(codes) == len(kinds)
     (wanted_row,) = classifier(images)["probabilities"].numpy()
     program = "".join(f"exec({code!r}, {{}})\n" for code in codes)
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    for name, row in zip(kinds, done.stdout.splitlines(), strict=True):
+    stdout = run_python(program, tmp_path)
+    for name, row in zip(kinds, stdout.splitlines(), strict=True):
         best, value = row.split()
         index = classifier.info.label_names.index(best)
         near = 0.1 if name in ("tflite_dynamic", "tflite_int8") else 1e-2
