@@ -24,6 +24,7 @@ class Finder:
             os.kill(os.getpid(), int(number))
 sys.meta_path.insert(0, Finder())
 signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs of a shell may ignore it
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # jobs of nohup ignore it
 sys.argv = [path, *arguments]
 sys.path[0] = os.path.dirname(path)
 if path.endswith(".py"):

@@ -6,9 +6,11 @@ import subprocess
 import sys
 import threading
 import time
+import types
 
 import pytest
 
+from slim import signals
 from slim.signals import Stopped, deferred, noted, raise_on_signals, stop_on_signals
 from tests import source_tree
 
@@ -122,7 +124,8 @@ def test_sighup_stops_unless_it_was_ignored():
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_immediately_repeated_signal_counts_once(number):
+def test_immediately_repeated_signal_counts_once(number, monkeypatch):
+    monkeypatch.setattr(signals, "time", types.SimpleNamespace(monotonic=lambda: 5.0))
     with stop_on_signals() as stop:
         signal.raise_signal(number)
         signal.raise_signal(number)
@@ -169,6 +172,7 @@ def test_a_deferred_signal_raises_after_the_block():
 
 LOST = """
 import signal, time
+from slim import signals
 from slim.signals import Stopped, raise_on_signals
 class Deleted:
     def __del__(self):
@@ -206,7 +210,7 @@ def test_a_second_signal_ends_a_cleanup(started, number):
     process = started(CLEANING)
     process.send_signal(signal.SIGTERM)
     assert process.stdout.readline() == "cleaning\n"
-    time.sleep(0.1)
+    time.sleep(0.3)  # longer than an echo
     process.send_signal(number)
     _, error = process.communicate(timeout=30)
     assert process.returncode == 128 + number
