@@ -126,7 +126,7 @@ PROOFS: dict[str, dict[str, str]] = {
     "eval_image_classifier": {
         f"{_LIMITS}::test_max_pixels_acts_in_eval": "max_pixels",
         f"{_VALIDATION}::test_metrics_equal_those_of_the_evaluation_script": "eval_json",
-        f"{_EVAL}::test_what_is_evaluated": "checkpoint_path dataset_split_name",
+        f"{_EVAL}::test_evaluated_images_and_batches": "checkpoint_path dataset_split_name",
         f"{_EVAL}::test_how_many_images": "batch_size max_num_batches",
         f"{_EVAL}::test_another_dataset_and_its_colours": "dataset_name use_grayscale",
         f"{_EVAL}::test_labels_that_begin_at_one": "dataset_dir labels_offset",
@@ -136,7 +136,7 @@ PROOFS: dict[str, dict[str, str]] = {
         f"{_EVAL}::test_the_image_size": "eval_image_size",
         f"{_EVAL}::test_where_events_go": "eval_dir",
         f"{_EVAL}::test_images_are_prepared_side_by_side": "num_preprocessing_threads",
-        f"{_EVAL}::test_a_server_is_refused": "master",
+        f"{_EVAL}::test_a_server_address_is_an_error": "master",
         f"{_QUANTIZE}::test_evaluation_during_training_rounds": "quantize",
         "classifier/inference/test_precise_batch_norm.py::test_the_evaluation_says_both": (
             "recalibrate_batch_norm"
@@ -150,7 +150,7 @@ PROOFS: dict[str, dict[str, str]] = {
         f"{_GRAPH_OPTIONS}::test_network_and_images": "model_name image_size batch_size",
         f"{_GRAPH_OPTIONS}::test_text": "write_text_graphdef output_file",
         f"{_GRAPH_OPTIONS}::test_videos": "is_video_model num_frames",
-        f"{_GRAPH}::test_what_is_not_inference_is_refused": "is_training",
+        f"{_GRAPH}::test_options_of_training_are_an_error": "is_training",
         f"{_QUANTIZE}::test_a_graph_without_weights_rounds_weights_that_are_fed": "quantize",
         "classifier/export/test_averages.py::test_the_averages_take_the_place_of_the_weights": (
             "moving_average_decay"

@@ -297,7 +297,7 @@ def test_absl_flags_are_read_in_one_room():
     assert readers == {"classifier.cli.absl_flags", "classifier.cli.flags"}
 
 
-def test_compat_v1_gives_its_reason():
+def test_compat_v1_is_used_only_with_a_reason():
     for path in source_tree.files():
         if "compat.v1" in path.read_text("utf-8"):
             assert "compat.v1" in (ast.get_docstring(source_tree.tree(path)) or ""), path

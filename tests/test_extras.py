@@ -20,7 +20,7 @@ def test_messages_name_the_packages_of_their_extra():
         assert set(packages) <= {re.split("[<>=]", each)[0] for each in extras[extra]}
 
 
-def test_no_page_and_no_message_names_the_projects_own_package():
+def test_no_page_or_message_names_the_internal_package():
     pages = (*source_tree.ROOT.glob("docs/*.md"), source_tree.ROOT / "README.md")
     texts = (*pages, *source_tree.files())
     assert not [path for path in texts if "slim[" in path.read_text(encoding="utf-8")]

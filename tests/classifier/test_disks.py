@@ -80,7 +80,7 @@ def files(folder):
         *(pytest.param(each, marks=pytest.mark.slow) for each in ("frozen_pb", "tflite", "onnx")),
     ],
 )
-def test_export_to_a_full_disk_leaves_what_was_there(small_disk, lenet_run, capsys, format):
+def test_export_to_a_full_disk_keeps_existing_files(small_disk, lenet_run, capsys, format):
     if format == "onnx":
         pytest.importorskip("onnx")
     disk = small_disk()
@@ -154,7 +154,7 @@ def test_evaluation_of_events_on_a_full_disk_fails_in_a_line(small_disk, evaluat
     assert f"{disk}/events" in line
 
 
-def test_evaluation_of_a_read_only_run_gives_the_accuracy(read_only_run, evaluate):
+def test_evaluation_of_a_read_only_run_prints_the_accuracy(read_only_run, evaluate):
     done = evaluate(read_only_run, max_num_batches=1)
     assert (done.code, done.err) == (0, [])
     assert any("accuracy" in line for line in done.out)
@@ -246,7 +246,7 @@ def test_conversion_to_a_full_disk_fails_in_a_line(small_disk, capsys):
 
 
 @pytest.mark.parametrize("name", ["a.weights.h5", "model.ckpt-1"])
-def test_convert_to_a_full_disk_leaves_what_was_there(small_disk, lenet_run, capsys, name):
+def test_conversion_to_a_full_disk_keeps_existing_files(small_disk, lenet_run, capsys, name):
     from classifier.checkpoints import commands
 
     disk = small_disk()

@@ -102,7 +102,7 @@ def test_evaluations_do_not_read_the_file_again(path, monkeypatch):
     assert [line["eval_accuracy"] for line in metrics.evaluations()] == [0.75, 0.25]
 
 
-def test_what_is_no_file_is_refused_without_waiting(tmp_path):
+def test_special_file_is_an_error_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "metrics.jsonl")
     metrics = MetricsFile(str(tmp_path / "metrics.jsonl"))
     with pytest.raises(_checks.UserError, match=r"metrics.jsonl cannot be used: .*Move it away"):
@@ -111,7 +111,7 @@ def test_what_is_no_file_is_refused_without_waiting(tmp_path):
         metrics.append({"step": 1})
 
 
-def test_curves_refuse_what_is_no_image_before_the_run(tmp_path):
+def test_curves_that_would_replace_another_file_are_an_error_before_the_run(tmp_path):
     pytest.importorskip("matplotlib")
     (tmp_path / "curves.png").mkdir()
     import types

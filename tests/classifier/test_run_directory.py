@@ -39,7 +39,7 @@ def test_an_empty_folder_says_nothing(tmp_path):
     assert directory.metrics_path == str(tmp_path / "metrics.jsonl")
 
 
-def test_what_a_later_version_adds_is_ignored(tmp_path):
+def test_keys_of_a_later_version_are_ignored(tmp_path):
     values = INFO.to_dict() | {"later": {"nested": [1]}}
     run_directory.write_json(str(tmp_path / "model_info.json"), values)
     assert RunDirectory(str(tmp_path)).read_model_info() == INFO
@@ -78,7 +78,7 @@ def test_model_info_of_the_first_version_is_read(tmp_path):
         ("versions", [], r"versions is \[\], expected an object"),
     ],
 )
-def test_a_value_that_cannot_be_is_refused_by_its_key(tmp_path, key, value, problem):
+def test_an_invalid_value_is_an_error_that_names_its_key(tmp_path, key, value, problem):
     run_directory.write_json(str(tmp_path / "model_info.json"), INFO.to_dict() | {key: value})
     with pytest.raises(
         _checks.UserError, match=rf"model_info\.json cannot be used: {problem}"
@@ -120,7 +120,7 @@ def test_paths_that_are_not_utf_8_survive_the_disk(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["config.json", "model_info.json"])
-def test_what_is_no_file_is_refused_without_waiting(tmp_path, name):
+def test_special_file_is_an_error_without_waiting(tmp_path, name):
     os.mkfifo(tmp_path / name)
     directory = RunDirectory(str(tmp_path))
     with pytest.raises(_checks.UserError, match=rf"{name} cannot be used: not a .*\(a FIFO\)"):

@@ -180,7 +180,7 @@ def test_data_without_its_index_is_not_removed_if_a_directory_is_there(tmp_path)
         ({"preprocessing_name": "x"}, "json cannot be used: no preprocessing is known for 'x'"),
     ],
 )
-def test_odd_facts_of_a_model_are_refused_before_they_fill_memory(
+def test_implausible_model_info_is_an_error_before_it_fills_memory(
     change, problem, tmp_path, lenet_run
 ):
     run = tmp_path / "run"

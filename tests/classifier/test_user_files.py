@@ -69,7 +69,7 @@ def user_files(home, names):
 
 
 @pytest.mark.parametrize("name", [None, *RUN_NAMES])
-def test_a_directory_of_the_users_is_no_train_dir(tmp_path, name):
+def test_a_user_directory_as_train_dir_is_an_error(tmp_path, name):
     home = user_files(tmp_path / "home", RUN_NAMES if name is None else [name])
     message = "train_dir='.*' holds files that slim did not create: .*Use another directory, new or"
     with unchanged(tmp_path), pytest.raises(_checks.UserError, match=message):
@@ -115,7 +115,7 @@ def test_a_published_v1_checkpoint_is_recognized(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["config.json", "metrics.jsonl", "curves.png", "best/mine"])
-def test_a_run_with_a_file_of_the_users_under_our_name_is_refused(tmp_path, name):
+def test_a_run_with_a_user_file_named_like_one_of_slim_is_an_error(tmp_path, name):
     write_run(tmp_path)
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("mine")
@@ -124,7 +124,7 @@ def test_a_run_with_a_file_of_the_users_under_our_name_is_refused(tmp_path, name
 
 
 @pytest.mark.parametrize("name", [*ownership.RUN_FILES, *ownership.RUN_DIRECTORIES])
-def test_a_link_with_a_name_of_ours_in_a_run_is_refused(tmp_path, name):
+def test_a_link_named_like_a_file_of_a_run_is_an_error(tmp_path, name):
     elsewhere = user_files(tmp_path / "elsewhere", ["model.ckpt-7.index", "best.json"])
     run = tmp_path / "run"
     ownership.claim_run(str(run))
@@ -138,7 +138,7 @@ def restart_config(run):
     return options.build(TrainConfig, train_dir=str(run), dataset_dir="data")
 
 
-def test_restart_moves_nothing_of_the_users(tmp_path):
+def test_restart_moves_no_user_files(tmp_path):
     write_run(tmp_path)
     elsewhere = user_files(tmp_path / "elsewhere", ["a"])
     kept = ["images/me.png", "plugins/tool.py", "thesis.tex", "notes/model.ckpt-7.index"]
@@ -184,7 +184,7 @@ def run(lenet_run, tmp_path):
     return shutil.copytree(lenet_run, tmp_path / "run")
 
 
-def test_events_go_to_no_directory_of_the_users(evaluate, run, tmp_path):
+def test_user_directory_as_eval_dir_is_an_error(evaluate, run, tmp_path):
     home = user_files(tmp_path / "home", ["thesis.tex"])
     (tmp_path / "link").symlink_to(home)
     for eval_dir in (home, tmp_path / "link"):
@@ -240,7 +240,7 @@ def graph_def():
 @pytest.mark.parametrize(
     "content", [b"mine", b"{}", b'{"accuracy": 1}', b"file,mine", b"\x89HDF\r\n\x1a\nmine", b"\xff"]
 )
-def test_a_file_of_the_users_is_not_replaced_by_an_output(tmp_path, name, content):
+def test_a_user_file_is_not_replaced_by_an_output(tmp_path, name, content):
     path = tmp_path / "file.weights.h5"
     path.write_bytes(content)
     with unchanged(tmp_path), pytest.raises(_checks.UserError, match=f"{name}='.*' exists and is"):
@@ -295,7 +295,7 @@ def test_predictions_replace_no_image(run, digits, tmp_path):
 
 
 @pytest.mark.parametrize("name", [None, *EXPORT_NAMES])
-def test_a_directory_of_the_users_is_no_output_dir(tmp_path, name):
+def test_a_user_directory_as_output_dir_is_an_error(tmp_path, name):
     home = user_files(tmp_path / "home", EXPORT_NAMES if name is None else [name])
     with unchanged(tmp_path), pytest.raises(_checks.UserError, match="output_dir='.*' holds files"):
         ownership.claim_export(str(home))
@@ -314,7 +314,7 @@ def test_an_export_of_before_is_recognized_and_goes_on(run, tmp_path):
     assert (tmp_path / "out" / "README.md").read_text() == "mine"
 
 
-def test_a_run_is_no_place_for_its_export(run, tmp_path):
+def test_a_run_directory_as_output_dir_is_an_error(run, tmp_path):
     with unchanged(tmp_path), pytest.raises(_checks.UserError, match="output_dir='.*' holds"):
         exporting.run(exports.config(run, run, formats=("frozen_pb",)))
     ownership.claim_run(str(run))
@@ -383,7 +383,7 @@ def test_a_checkpoint_is_not_converted_onto_itself_or_another(run, tmp_path):
         convert(tmp_path / "b.weights.h5", tmp_path / "b.weights.h5")
 
 
-def test_a_cache_takes_no_directory_of_the_users_and_none_of_the_dataset(tmp_path):
+def test_cache_in_a_user_directory_or_the_dataset_directory_is_an_error(tmp_path):
     (tmp_path / "data").mkdir()
     toy = toys.load(toys.write(tmp_path / "data"))
     place = str(tmp_path / "cache")

@@ -115,7 +115,7 @@ def test_param_regularizers_reach_beta_and_gamma():
     np.testing.assert_allclose(penalties, expected, rtol=1e-5)
 
 
-def test_untrainable_parameters_are_no_trainable_variables():
+def test_untrainable_parameters_are_not_trainable_variables():
     slim.batch_norm(inputs(4), scale=True, trainable=False)
     assert slim.get_trainable_variables() == []
 

@@ -99,7 +99,7 @@ def test_files_of_operating_systems_are_tolerated_and_kept(tmp_path):
 
 
 @pytest.mark.parametrize("name", [".bashrc", ".git", ".saving-of-the-user", ".DS_Store2"])
-def test_other_hidden_files_count_as_the_users(tmp_path, name):
+def test_other_hidden_files_count_as_user_files(tmp_path, name):
     (tmp_path / name).write_text("mine")
     with unchanged(tmp_path), pytest.raises(_checks.UserError, match="slim did not create"):
         _ownership.claim(str(tmp_path), "run")
@@ -117,7 +117,7 @@ except _checks.UserError as error:
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
-def test_log_of_our_own_output_may_be_in_the_directory(tmp_path, stream):
+def test_log_of_the_command_may_be_in_the_directory(tmp_path, stream):
     with open(tmp_path / "log.txt", "w") as log:
         log.write("begin\n")
         log.flush()

@@ -50,7 +50,7 @@ def test_another_script_ends_as_tools_do():
     assert process.returncode == 141
 
 
-def test_an_error_that_nobody_reads(closed_pipe):
+def test_an_error_on_a_closed_stderr(closed_pipe):
     for name in ("stdout", "stderr"):
         closed_pipe(name)
     assert flags.main(TrainConfig, None, "", ["train", "--wrong"]) == 141

@@ -135,7 +135,7 @@ def test_a_long_reason_of_hdf5_becomes_a_short_one():
     assert str(disk_errors.describe(error)).startswith(expected)
 
 
-def test_too_little_memory_is_no_full_disk():
+def test_lack_of_memory_is_not_reported_as_a_full_disk():
     text = f"run/events.1; {os.strerror(errno.ENOSPC)}"
     assert disk_errors.number_of(tf.errors.ResourceExhaustedError(None, None, text))
     text = "OOM when allocating tensor with shape[10]"

@@ -116,7 +116,7 @@ def test_all_problems_are_reported_at_once(argv_of_run):
     assert len(lines) == 8
 
 
-def test_the_value_of_an_unknown_flag_is_no_second_problem(argv_of_run):
+def test_the_value_of_an_unknown_flag_is_not_reported_again(argv_of_run):
     assert problems(TrainConfig, [*argv_of_run, "--frobnicate", "3"]) == [
         "Unknown flag --frobnicate; --help lists the flags"
     ]

@@ -35,7 +35,7 @@ def disk(tmp_path):
         ("directory", "gs://bucket/flowers"),
     ],
 )
-def test_what_is_in_order_passes(disk, monkeypatch, kind, path):
+def test_valid_paths_pass(disk, monkeypatch, kind, path):
     monkeypatch.chdir(disk)
     path_checks.check(kind, "name", path)
 
@@ -65,7 +65,7 @@ def test_what_is_in_order_passes(disk, monkeypatch, kind, path):
         ("images", "run/a.png", "dir='run/a.png' does not exist"),
     ],
 )
-def test_what_is_not_says_what_is_there(disk, monkeypatch, kind, path, problem):
+def test_invalid_path_is_an_error_that_says_what_exists(disk, monkeypatch, kind, path, problem):
     monkeypatch.chdir(disk)
     with pytest.raises(_checks.UserError, match=problem):
         path_checks.check(kind, "dir", path)

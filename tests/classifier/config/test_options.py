@@ -62,7 +62,7 @@ def test_texts_become_values_of_the_declared_kind(name, text, value):
         ("lid", "yes please", "'yes please' is not true or false"),
     ],
 )
-def test_a_text_of_another_kind_is_refused(name, text, meaning):
+def test_text_of_another_kind_is_an_error(name, text, meaning):
     with pytest.raises(_checks.UserError, match=meaning):
         options.by_name(Cooking)[name].parse(text)
 

@@ -199,7 +199,7 @@ def test_conflicting_options_are_errors(values, message):
 @pytest.mark.parametrize(
     "place", [{"output_file": "f"}, {"checkpoint_path": "c", "output_dir": "o"}]
 )
-def test_what_is_not_inference_is_refused(place):
+def test_options_of_training_are_an_error(place):
     with pytest.raises(_checks.UserError, match="is_training must be false: exported models"):
         exporting.run(config(**place, is_training=True))
 

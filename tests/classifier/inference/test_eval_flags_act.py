@@ -39,7 +39,7 @@ def undescribed(averaged, tmp_path_factory):
 
 
 @pytest.fixture
-def actual(evaluate, tmp_path):
+def measure(evaluate, tmp_path):
     """Evaluates and returns the findings; `out` has the printed lines."""
 
     def run(checkpoint_path, **more):
@@ -53,21 +53,21 @@ def actual(evaluate, tmp_path):
 BARE = {"model_name": "lenet", "dataset_name": "digits"}
 
 
-def test_what_is_evaluated(actual, averaged):
-    newest, first = actual(averaged), actual(averaged / "model.ckpt-1")
+def test_evaluated_images_and_batches(measure, averaged):
+    newest, first = measure(averaged), measure(averaged / "model.ckpt-1")
     assert (newest["step"], first["step"]) == (2, 1)
     assert newest["loss"] != first["loss"]
-    train = actual(averaged, dataset_split_name="train")
+    train = measure(averaged, dataset_split_name="train")
     assert (newest["num_images"], train["num_images"]) == (360, 1437)
     assert newest["loss"] != train["loss"]
     assert train["out"][0].endswith("on digits train")
 
 
-def test_how_many_images(actual, averaged):
-    whole = actual(averaged, batch_size=7)
+def test_how_many_images(measure, averaged):
+    whole = measure(averaged, batch_size=7)
     assert whole["num_images"] == 360
-    assert whole["loss"] == pytest.approx(actual(averaged)["loss"], rel=1e-5)
-    some = actual(averaged, batch_size=7, max_num_batches=3)
+    assert whole["loss"] == pytest.approx(measure(averaged)["loss"], rel=1e-5)
+    some = measure(averaged, batch_size=7, max_num_batches=3)
     assert some["num_images"] == 21
     assert "validation accuracy" in some["out"][1]
     assert some["out"][1].endswith("(21 of 21 images)")
@@ -77,7 +77,7 @@ def test_how_many_images(actual, averaged):
     assert some["loss"] != whole["loss"]
 
 
-def test_another_dataset_and_its_colours(actual, evaluate, undescribed, tmp_path, monkeypatch):
+def test_another_dataset_and_its_colours(measure, evaluate, undescribed, tmp_path, monkeypatch):
     monkeypatch.setattr(download, "_problem", lambda file, path: None)  # not the published archive
     source = tmp_path / "source"
     source.mkdir()
@@ -85,7 +85,7 @@ def test_another_dataset_and_its_colours(actual, evaluate, undescribed, tmp_path
     download_and_convert.convert("cifar10", str(tmp_path / "data"), source_dir=str(source))
     values = {"model_name": "lenet", "dataset_name": "cifar10", "dataset_split_name": "test"}
     values["dataset_dir"] = tmp_path / "data"
-    gray = actual(undescribed, **values, use_grayscale=True)
+    gray = measure(undescribed, **values, use_grayscale=True)
     assert gray["num_images"] == 10
     assert any(line.endswith("on cifar10 test") for line in gray["out"])
     done = evaluate(undescribed, **values)
@@ -93,32 +93,32 @@ def test_another_dataset_and_its_colours(actual, evaluate, undescribed, tmp_path
     assert "LeNet/conv1/weights" in done.err[0]
 
 
-def test_labels_that_begin_at_one(actual, evaluate, digits, undescribed, tmp_path):
+def test_labels_that_begin_at_one(measure, evaluate, digits, undescribed, tmp_path):
     shifted = shifted_labels.write(digits, tmp_path / "shifted")
-    plain = actual(undescribed, **BARE)
-    assert actual(undescribed, **BARE, labels_offset=1, dataset_dir=shifted) == plain
+    plain = measure(undescribed, **BARE)
+    assert measure(undescribed, **BARE, labels_offset=1, dataset_dir=shifted) == plain
     done = evaluate(undescribed, **BARE, labels_offset=0, dataset_dir=shifted)
     assert done.code == 2
     assert "dataset 'digits' has 11 (LeNet/fc4)" in done.err[0]
 
 
-def test_the_model_where_nothing_describes_it(actual, evaluate, averaged, undescribed):
-    weights = actual(undescribed, **BARE)
+def test_the_model_where_nothing_describes_it(measure, evaluate, averaged, undescribed):
+    weights = measure(undescribed, **BARE)
     assert weights["out"][0].startswith("Evaluating the weights of")
-    averages = actual(undescribed, **BARE, moving_average_decay=0.9)
+    averages = measure(undescribed, **BARE, moving_average_decay=0.9)
     assert averages["out"][0].startswith("Evaluating the moving averages of the weights of")
     assert averages["loss"] != weights["loss"]
-    assert averages["loss"] == actual(averaged)["loss"]
-    other = actual(undescribed, **BARE, preprocessing_name="cifarnet")
+    assert averages["loss"] == measure(averaged)["loss"]
+    other = measure(undescribed, **BARE, preprocessing_name="cifarnet")
     assert other["loss"] != weights["loss"]
     done = evaluate(undescribed, **BARE | {"model_name": "cifarnet"})
     assert done.code == 2
     assert "CifarNet/conv1/weights" in done.err[0]
 
 
-def test_the_image_size(actual, averaged):
+def test_the_image_size(measure, averaged):
     # After LeNet's two poolings 29 pixels are the 7 that 28 are.
-    plain, larger = actual(averaged), actual(averaged, eval_image_size=29)
+    plain, larger = measure(averaged), measure(averaged, eval_image_size=29)
     assert plain["loss"] != larger["loss"]
 
 
@@ -132,17 +132,17 @@ def test_where_events_go(evaluate, averaged, tmp_path):
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_images_are_prepared_side_by_side(actual, averaged, monkeypatch, threads):
+def test_images_are_prepared_side_by_side(measure, averaged, monkeypatch, threads):
     counter, prepare = at_once.Counter(), preprocessing.preprocessing_fn
     monkeypatch.setattr(
         preprocessing, "preprocessing_fn", lambda *a, **more: counter.wrapped(prepare(*a, **more))
     )
     few = {"batch_size": 8, "max_num_batches": 1}
-    actual(averaged, num_preprocessing_threads=threads, **few)
+    measure(averaged, num_preprocessing_threads=threads, **few)
     assert counter.most == at_once.possible(threads)
 
 
-def test_a_server_is_refused(evaluate, averaged):
+def test_a_server_address_is_an_error(evaluate, averaged):
     done = evaluate(averaged, master="grpc://a:1")
     assert (done.code, len(done.err)) == (2, 1)
     assert "--master=grpc://a:1 must be empty: evaluation runs in this process" in done.err[0]

@@ -24,7 +24,7 @@ def lenet(tmp_path):
     return write
 
 
-def test_equal_logits_are_right_for_the_lowest_class_alone(evaluate, lenet, digits, tmp_path):
+def test_equal_logits_predict_the_lowest_class(evaluate, lenet, digits, tmp_path):
     done = evaluate(lenet(1.0), eval_json=tmp_path / "eval.json", **GIVEN)
     assert done.code == 0
     actual = json.loads((tmp_path / "eval.json").read_text())
@@ -35,7 +35,7 @@ def test_equal_logits_are_right_for_the_lowest_class_alone(evaluate, lenet, digi
     assert "close to chance" in "".join(done.out)
 
 
-def test_logits_that_are_no_numbers_fail(evaluate, lenet, tmp_path):
+def test_nan_logits_are_an_error(evaluate, lenet, tmp_path):
     done = evaluate(lenet(np.nan), eval_json=tmp_path / "eval.json", **GIVEN)
     assert (done.code, len(done.err)) == (1, 1)
     assert "the logits of batch 0 are not finite" in done.err[0]

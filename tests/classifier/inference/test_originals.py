@@ -116,14 +116,14 @@ WARNING = (
 
 
 @pytest.mark.parametrize("place", ["", "resnet_v2_50.ckpt"])
-def test_evaluation_warns_of_what_contradicts_a_published_checkpoint(published, evaluate, place):
+def test_evaluation_warns_if_options_contradict_a_published_checkpoint(published, evaluate, place):
     done = evaluate(published / place, model_name="lenet", dataset_name="digits", labels_offset=0)
     assert done.code == 0
     # The labels are those of the digits: their offset is nobody's concern.
     assert [line for line in done.out if "resnet_v2_50_2017" in line] == [WARNING]
 
 
-def test_a_new_run_warns_of_what_contradicts_a_published_checkpoint(published, train, tmp_path):
+def test_a_new_run_warns_if_options_contradict_a_published_checkpoint(published, train, tmp_path):
     start = {"checkpoint_path": published / "resnet_v2_50.ckpt"}
     done = train(tmp_path / "run", **start)
     assert done.code == 0
@@ -133,7 +133,7 @@ def test_a_new_run_warns_of_what_contradicts_a_published_checkpoint(published, t
     assert WARNING not in resumed.out
 
 
-def test_a_run_of_ours_is_not_taken_for_a_published_checkpoint(evaluate, train, tmp_path):
+def test_a_run_is_not_mistaken_for_a_published_checkpoint(evaluate, train, tmp_path):
     run = tmp_path / "resnet_v2_50_2017_04_14"
     train(run)
     assert "warning" not in "\n".join(evaluate(run).out).replace("warning: this is hardly", "")
@@ -141,7 +141,7 @@ def test_a_run_of_ours_is_not_taken_for_a_published_checkpoint(evaluate, train, 
 
 @pytest.mark.parametrize("dataset, expected", [("imagenet", ["labels_offset=1; you have 0"]),
                                            ("flowers", []), (None, [])])  # fmt: skip
-def test_the_offset_of_the_labels_is_compared_on_imagenet_alone(tmp_path, dataset, expected):
+def test_labels_offset_is_compared_for_imagenet_only(tmp_path, dataset, expected):
     info = ModelInfo(model_name="vgg_16", num_classes=1001, image_size=(224, 224),
                      preprocessing_name="vgg", dataset_name=dataset)  # fmt: skip
     prefix = str(tmp_path / "vgg_16.ckpt")

@@ -103,7 +103,7 @@ def test_a_batch_without_a_good_picture_has_no_weight(tmp_path):
 
 
 @pytest.mark.slow
-def test_what_is_no_picture_at_all_still_stops(tmp_path):
+def test_a_record_that_is_not_an_example_stops_the_run(tmp_path):
     dataset = toys.load(toys.write(tmp_path))
     with tf.io.TFRecordWriter(str(tmp_path / toys.SHARD)) as writer:
         for _ in range(30):

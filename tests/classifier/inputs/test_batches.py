@@ -96,7 +96,7 @@ def test_no_byte_is_read_twice(cut, kind, monkeypatch):
 @pytest.mark.parametrize(
     "counts,message", [((290, 160), "only 240"), ((190, 160), "more than 190")]
 )
-def test_wrong_counts_of_a_cut_shard_are_refused(cut, counts, message, monkeypatch):
+def test_wrong_counts_of_a_divided_shard_are_an_error(cut, counts, message, monkeypatch):
     monkeypatch.setattr(inputs_order, "_EVALUATION_SEGMENT_BYTES", 1 << 20)
     wrong = dataclasses.replace(cut, shard_counts=counts, num_samples=sum(counts))
     built = inputs_order.evaluation_records(wrong, num_readers=1)
@@ -213,7 +213,7 @@ def test_records_without_dataset_info_are_counted(tmp_path, toy):
 
 @pytest.mark.parametrize("batch_size", [1, 7, 60, 64])
 @pytest.mark.parametrize("threads", [1, None])
-def test_evaluation_gives_every_record_once_in_file_order(toy, batch_size, threads):
+def test_evaluation_reads_every_record_once_in_file_order(toy, batch_size, threads):
     dataset = toys.evaluation(toy, batch_size=batch_size, num_preprocessing_threads=threads)
     batches = toys.first(dataset, -1)
     assert len(batches) == int(dataset.cardinality()) == -(-60 // batch_size)

@@ -34,7 +34,7 @@ def test_the_batches_are_the_same(toy, tmp_path, place):
     toys.assert_same(toys.first(actual, 18), wanted)
 
 
-def test_a_folder_keeps_what_has_not_changed(toy, tmp_path):
+def test_unchanged_files_are_kept(toy, tmp_path):
     place = str(tmp_path / "cache")
     first = inputs.Cache(toy, place).paths
     folder = os.path.dirname(first[0])

@@ -113,7 +113,7 @@ def test_a_run_trains_on_them(train, tmp_path, address):
     )
 
 
-def test_nobody_answers(toy):
+def test_unreachable_server_is_an_error(toy):
     with socket.socket() as held:
         held.bind(("localhost", 0))
         port = held.getsockname()[1]
@@ -122,7 +122,7 @@ def test_nobody_answers(toy):
 
 
 @pytest.mark.parametrize("address", ["host:1", "grpc://host", "grpc://:1", "grpc://host:a"])
-def test_what_is_no_address(address):
+def test_invalid_address_is_an_error(address):
     with pytest.raises(_checks.UserError, match=f"data_service='{address}' must be grpc://host"):
         data_service.split_address(address)
 

@@ -238,7 +238,7 @@ def test_missing_feature_is_named(tmp_path, kind):
 
 
 @both
-def test_record_that_is_no_example(tmp_path, kind):
+def test_record_that_is_not_an_example_is_an_error(tmp_path, kind):
     dataset = toys.load(toys.write(tmp_path))
     with tf.io.TFRecordWriter(str(tmp_path / toys.SHARD)) as writer:
         for _ in range(30):
@@ -250,7 +250,7 @@ def test_record_that_is_no_example(tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", ["training", "evaluation", "training without bad images"])
-def test_what_a_preprocessing_refuses(toy, kind):
+def test_unsupported_image_size_is_an_error(toy, kind):
     kind, _, more = kind.partition(" ")
     prepare = preprocessing_factory.get_preprocessing("vgg", is_training=kind == "training")
     flags = {"skipped": inputs.BadImages()} if more else {}
@@ -262,7 +262,7 @@ def test_what_a_preprocessing_refuses(toy, kind):
     "make, dtype",
     [(preprocessing.encoded_batch_fn, tf.string), (preprocessing.image_batch_fn, tf.uint8)],
 )
-def test_what_a_preprocessing_refuses_in_a_graph(make, dtype):
+def test_unsupported_image_size_is_an_error_in_a_graph(make, dtype):
     info = ModelInfo(
         model_name="vgg_16", num_classes=10, image_size=(224, 224), preprocessing_name="vgg"
     )

@@ -206,7 +206,7 @@ def test_the_same_command_has_no_changes():
     assert resume.changed_options(through_json(run), run) == ()
 
 
-def test_an_explicit_default_is_no_change():
+def test_an_explicit_default_does_not_count_as_a_change():
     after = resolved(preprocessing_name="lenet", train_image_size=(28, 28), train_dir="moved")
     assert resume.changed_options(through_json(resolved()), after) == ()
 
@@ -271,7 +271,7 @@ def test_the_same_global_batch_on_more_clones_is_allowed():
     resume.refuse_changes(changes, "run")
 
 
-def test_an_option_missing_in_an_older_version_is_no_change():
+def test_an_option_missing_in_an_older_version_does_not_count_as_a_change():
     before = through_json(resolved())
     del before["options"]["mixup_alpha"], before["resolved"]["num_channels"]
     assert resume.changed_options(before, resolved()) == ()

@@ -94,7 +94,7 @@ def test_a_run_too_short_for_the_averages_is_a_warning(steps, decay):
         assert f"Try --batch_norm_decay={decay} or" in text
 
 
-def test_a_decay_that_converges_soon_is_no_warning():
+def test_a_decay_that_converges_soon_causes_no_warning():
     assert not batch_norm.warning(BatchNormOptions(batch_norm_decay=0.9), "inception_v3", 5)
 
 

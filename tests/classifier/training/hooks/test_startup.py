@@ -31,7 +31,7 @@ def test_options_that_have_nothing_to_act_on(train, tmp_path):
     assert schedule.startswith("warning: --decay_per_clone has no effect: no duration of the")
 
 
-def test_a_begun_run_says_what_it_leaves_unused(train, tmp_path):
+def test_a_resumed_run_logs_which_options_it_ignores(train, tmp_path):
     done = train(tmp_path / "run", max_number_of_steps=1)
     (threads,) = [line for line in done.out if line.startswith("preprocessing threads: auto")]
     assert threads.endswith("(TF-Slim: 4)")
