@@ -40,7 +40,7 @@ def undescribed(averaged, tmp_path_factory):
 
 @pytest.fixture
 def measure(evaluate, tmp_path):
-    """Evaluates and returns the findings; `out` has the printed lines."""
+    """Returns a function that evaluates a checkpoint; `out` of its result has the printed lines."""
 
     def run(checkpoint_path, **more):
         done = evaluate(checkpoint_path, eval_json=tmp_path / "eval.json", **more)
