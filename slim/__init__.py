@@ -59,12 +59,15 @@ _NAMES = {
         apply_regularization l1_l2_regularizer l1_regularizer l2_regularizer sum_regularizer
     """,
     "slim.scopes": "AUTO_REUSE VariableScope",
-    "slim.store": "FrozenStore VariableStore current_pass current_store reset_default_store",
+    "slim.passes": "current_pass current_store reset_default_store",
+    "slim.store": "FrozenStore VariableStore",
     "slim.variables": """
-        add_model_variable create_global_step filter_variables get_global_step get_model_variables
+        add_model_variable assert_global_step assert_or_get_global_step create_global_step
+        filter_variables get_global_step get_local_variables get_model_variables
         get_or_create_global_step get_trainable_variables get_unique_variable
-        get_variable_full_name get_variables get_variables_by_name get_variables_by_suffix
-        get_variables_to_restore model_variable variable variable_scope
+        get_variable_full_name get_variable_scope get_variables get_variables_by_name
+        get_variables_by_suffix get_variables_to_restore global_variable local_variable
+        model_variable variable variable_scope
     """,
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}

@@ -16,6 +16,7 @@ inside that function.
 import contextlib
 import functools
 import inspect
+import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -31,38 +32,43 @@ class _Stack(threading.local):
 
 
 _stack = _Stack()
-_keyword_names: dict[str, frozenset[str]] = {}
+_defaults: dict[str, tuple[str, ...]] = {}  # key -> parameters with a default
+_settable: dict[str, frozenset[str]] = {}  # key -> parameters that can be passed by name
 _accept_any: set[str] = set()  # keys of the functions with **kwargs
+_numbers = itertools.count()
 
 
 def arg_scope_func_key(func: Callable[..., Any]) -> str:
     """Returns the key under which a scope keeps the defaults of `func`."""
-    return getattr(func, "_arg_scope_key", None) or f"{func.__module__}.{func.__qualname__}"
+    return getattr(func, "_key_op", None) or str(func)
 
 
 def has_arg_scope(func: Callable[..., Any]) -> bool:
     """Returns whether `func` was wrapped by `add_arg_scope`."""
-    return hasattr(func, "_arg_scope_key")
+    return arg_scope_func_key(func) in _settable
 
 
 def add_arg_scope(func: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorates `func` so that its keyword arguments can be set by `arg_scope`.
+    """Decorates `func` so that its arguments can be set by `arg_scope`.
 
     Args:
-      func: any function; its parameters with a default may be set by a scope.
+      func: any function; its parameters may be set by a scope unless they are positional only.
 
     Returns:
       The function with its signature and docstring.
     """
-    key = f"{func.__module__}.{func.__qualname__}"
+    # Another function of the same name, as a notebook makes it, is another function.
+    key = getattr(func, "_key_op", None) or (
+        f"{func.__module__}.{func.__qualname__}#{next(_numbers)}"
+    )
     parameters = inspect.signature(func).parameters.values()
     by_position = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     positional = [p.name for p in parameters if p.kind in by_position]
     if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
         _accept_any.add(key)
-    _keyword_names[key] = frozenset(
-        p.name for p in parameters if p.default is not inspect.Parameter.empty
-    )
+    _defaults[key] = tuple(p.name for p in parameters if p.default is not inspect.Parameter.empty)
+    _settable[key] = frozenset(p.name for p in parameters if p.kind in by_name)
 
     @functools.wraps(func)
     def with_scope(*args: Any, **kwargs: Any) -> Any:
@@ -71,17 +77,17 @@ def add_arg_scope(func: Callable[..., Any]) -> Callable[..., Any]:
         chosen = {name: value for name, value in defaults.items() if name not in explicit}
         return func(*args, **{**chosen, **kwargs})
 
-    with_scope._arg_scope_key = key  # type: ignore[attr-defined]
+    with_scope._key_op = key  # type: ignore[attr-defined]
     return with_scope
 
 
 def arg_scoped_arguments(func: Callable[..., Any]) -> tuple[str, ...]:
-    """Returns the names of the arguments of `func` that a scope may set, sorted.
+    """Returns the names of the parameters of `func` with a default, which a scope may replace.
 
     Raises:
       ValueError: if `func` is not decorated with `add_arg_scope`.
     """
-    return tuple(sorted(_keyword_names[_key_of(func)]))
+    return _defaults[_key_of(func)]
 
 
 def current_arg_scope() -> Scope:
@@ -106,9 +112,8 @@ def arg_scope(
       The scope, to be saved and opened again.
 
     Raises:
-      ValueError: if there are keywords with a saved scope, a function is not decorated, or no
-        listed function accepts a keyword.
-      TypeError: if `functions_or_scope` is neither.
+      ValueError: if there are keywords with a saved scope, or a function is not decorated.
+      TypeError: if `functions_or_scope` is neither, or no listed function accepts a keyword.
     """
     if isinstance(functions_or_scope, Mapping):
         if kwargs:
@@ -137,9 +142,9 @@ def _extended(
     keys = [_key_of(func) for func in functions]
     for name in kwargs:
         if not any(_accepts(key, name) for key in keys):
-            accepted = sorted(set().union(*(_keyword_names[key] for key in keys)))
+            accepted = sorted(set().union(*(_settable[key] for key in keys)))
             hint = _checks.suggest(name, accepted) or "."
-            raise ValueError(
+            raise TypeError(
                 f"arg_scope: none of the functions accepts {name!r}{hint} "
                 f"Accepted: {_checks.listed(accepted)}"
             )
@@ -151,7 +156,7 @@ def _extended(
 
 
 def _accepts(key: str, name: str) -> bool:
-    return key in _accept_any or name in _keyword_names[key]
+    return key in _accept_any or name in _settable[key]
 
 
 def _key_of(func: Callable[..., Any]) -> str:

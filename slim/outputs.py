@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import tensorflow as tf
 
-from slim.store import current_pass
+from slim.passes import current_pass
 
 
 def collect_named_outputs(
@@ -17,8 +17,7 @@ def collect_named_outputs(
     """Adds `outputs` as `alias` to each of the collections and returns it."""
     if collections:
         names = [collections] if isinstance(collections, str) else collections
-        for name in names:
-            current_pass().outputs.setdefault(name, {})[alias.rstrip("/")] = outputs
+        current_pass().add_output(names, alias.rstrip("/"), outputs)
     return outputs
 
 
@@ -26,8 +25,4 @@ def convert_collection_to_dict(
     collection: str, clear_collection: bool = False
 ) -> dict[str, tf.Tensor]:
     """Returns a collection's outputs by alias, in the order in which they were added."""
-    outputs = current_pass().outputs
-    named_outputs = dict(outputs.get(collection, {}))
-    if clear_collection:
-        outputs.pop(collection, None)
-    return named_outputs
+    return current_pass().get_outputs(collection, clear_collection)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import tensorflow as tf
 
 from slim.initializers import constant_initializer
-from slim.store import Quantization, current_pass
+from slim.passes import Quantization, current_pass
 from slim.variables import model_variable, variable_scope
 
 __all__ = ["fake_quantization", "round_weights"]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from slim.arg_scope import arg_scope, current_arg_scope
-from slim.store import current_pass, current_scope, pass_as_current
+from slim.passes import current_pass, current_scope, pass_as_current
 
 
 def segment(layer: Callable[[tf.Tensor], tf.Tensor], inputs: tf.Tensor) -> tf.Tensor:

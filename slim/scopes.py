@@ -1,25 +1,25 @@
-"""Variable scopes, and the bookkeeping that makes automatic names unique."""
+"""Variable scopes, and the bookkeeping that makes automatic names unique.
+
+`AUTO_REUSE` is the value of `tf.compat.v1`, so that code for TensorFlow 1 may use either.
+"""
 
 import contextlib
 import copy
 import dataclasses
-import enum
 from collections.abc import Iterator
 from typing import Any
 
+import tensorflow as tf
 
-class Reuse(enum.Enum):
-    """The value of `reuse` besides True and None."""
-
-    AUTO = "auto"
-
-
-AUTO_REUSE = Reuse.AUTO
+AUTO_REUSE = tf.compat.v1.AUTO_REUSE
+Reuse = type(AUTO_REUSE)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class VariableScope:
     """A prefix of variable names, with defaults for the variables created in it.
+
+    In a plain `tf.Graph`, a scope is a `tf.compat.v1.VariableScope`, with the same attributes.
 
     Attributes:
       name: "InceptionV3/Mixed_5b"; empty at the root.
@@ -29,6 +29,7 @@ class VariableScope:
       regularizer: default for variables without one.
       original_name_scope: the TensorFlow name scope of the first time it was opened, ending in a
         slash.
+      dtype: default type of the variables created in it.
     """
 
     name: str = ""
@@ -36,6 +37,11 @@ class VariableScope:
     initializer: Any = None
     regularizer: Any = None
     original_name_scope: str = ""
+    dtype: Any = None
+
+    def reuse_variables(self) -> None:
+        """Makes the rest of this scope, and the scopes opened in it, share existing variables."""
+        self.reuse = True
 
 
 ROOT = VariableScope()

@@ -14,21 +14,25 @@ stacked per thread.
 """
 
 import contextlib
-import copy
 import dataclasses
 import random
-import threading
+import re
 import types
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from slim import graph_variables
+from slim.graph import KEYS, in_graph, reference
 from slim.initializers import Initializer, constant_initializer, variable_seed
 from slim.regularizers import Regularizer
-from slim.scopes import ROOT, ScopeNames, VariableScope
+from slim.scopes import ROOT
+
+if TYPE_CHECKING:
+    from slim.passes import Pass
+
+GLOBAL_STEP = KEYS.GLOBAL_STEP
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,79 +54,6 @@ class Record:
     collections: frozenset[str] = frozenset()
 
 
-@dataclasses.dataclass(frozen=True)
-class Quantization:
-    """How layers round values; set by `slim.quantization.fake_quantization`.
-
-    Attributes:
-      delay: number of training steps before values are rounded.
-      weights: whether weights are rounded as well as outputs.
-    """
-
-    delay: int
-    weights: bool
-
-
-class Pass:
-    """One run of a network through a store.
-
-    Attributes:
-      store: the variables.
-      seed: int32 tensor [2] from which dropout draws, or None for TensorFlow's own random state.
-      step: number of completed training steps, a tensor, or None if unknown.
-      requested: name -> variable, in the order in which this pass requested them.
-      regularizers: name -> (variable, regularizer) of the variables requested with one.
-      losses: (name, scalar) of each loss added.
-      outputs: collection -> {alias: tensor}.
-      recompute: whether `slim.recompute` recomputes its segments for the gradients.
-      num_segments: number of these segments so far.
-      is_replay: whether this pass recomputes a segment, which must not change any state.
-      quantization: how layers round, or None if they do not.
-      quantized: name -> axes of the output channels, of the weights to round.
-    """
-
-    def __init__(
-        self,
-        store: "VariableStore",
-        seed: tf.Tensor | None = None,
-        recompute: bool = False,
-        step: tf.Tensor | None = None,
-    ) -> None:
-        self.store = store
-        self.seed = seed
-        self.step = step
-        self.names = ScopeNames()
-        self.requested: dict[str, tf.Variable] = {}
-        self.regularizers: dict[str, tuple[tf.Variable, Regularizer]] = {}
-        self.losses: list[tuple[str, tf.Tensor]] = []
-        self.outputs: dict[str, dict[str, tf.Tensor]] = {}
-        self.recompute = recompute
-        self.num_segments = 0
-        self.is_replay = False
-        self.quantization: Quantization | None = None
-        self.quantized: dict[str, tuple[int, ...]] = {}
-        self._draws: dict[str, int] = {}
-
-    def copied(self) -> "Pass":
-        """Returns a pass that replays what follows in this one."""
-        other = Pass(self.store, self.seed, step=self.step)
-        other.names = copy.deepcopy(self.names)
-        other.requested = dict(self.requested)
-        other._draws = dict(self._draws)
-        other.is_replay = True
-        other.quantization = self.quantization
-        return other
-
-    def draw_seed(self, name: str) -> tf.Tensor | None:
-        """Returns a seed [2] for the next random choice of the layer `name`, or None without a
-        seed."""
-        if self.seed is None:
-            return None
-        draw = self._draws[name] = self._draws.get(name, -1) + 1
-        number = zlib.crc32(f"{name}:{draw}".encode()) & 0x7FFFFFFF
-        return tf.random.experimental.stateless_fold_in(self.seed, number)
-
-
 class VariableStore(tf.Module):
     """Variables by name, tracked as a `tf.Module` tracks them.
 
@@ -137,6 +68,7 @@ class VariableStore(tf.Module):
         self._keep_float32 = keep_float32
         self.seed = random.SystemRandom().getrandbits(31) if seed is None else seed
         self._variables: dict[str, tf.Variable] = {}
+        self._locals: dict[str, tf.Variable] = {}
         # Bypass tf.Module's tracking, which would make the records part of a SavedModel.
         object.__setattr__(self, "_records", {})
         object.__setattr__(self, "_names", {})
@@ -160,6 +92,18 @@ class VariableStore(tf.Module):
         """Returns the variable called `name`, or None."""
         return self._variables.get(name)
 
+    def local_variable(self, name: str, initial_value: Any) -> tf.Variable:
+        """Returns a variable that is neither trained nor saved, created if needed."""
+        if name not in self._locals:
+            with tf.init_scope():
+                self._locals[name] = tf.Variable(initial_value, trainable=False, name=name + "/")
+        return self._locals[name]
+
+    def add_model(self, variable: tf.Variable, name: str | None = None) -> None:
+        """Adds a variable created elsewhere; see `slim.add_model_variable`."""
+        name = name or variable.name.split(":")[0]
+        self.add(Record(name, model=True, trainable=bool(variable.trainable)), variable)
+
     def name_of(self, variable: tf.Variable) -> str | None:
         """Returns the name of a variable of this store, or None if it is not one."""
         return self._names.get(id(variable))
@@ -170,7 +114,7 @@ class VariableStore(tf.Module):
         seed: tf.Tensor | None = None,
         recompute: bool = False,
         step: tf.Tensor | None = None,
-    ) -> Iterator[Pass]:
+    ) -> Iterator["Pass"]:
         """Makes this the current store and starts a pass.
 
         With a `tf.function`, enter it inside that function: TensorFlow traces a function that
@@ -184,10 +128,12 @@ class VariableStore(tf.Module):
         Yields:
           The pass.
         """
+        from slim.passes import Pass, pass_as_current  # a pass knows its store
+
         with pass_as_current(Pass(self, seed, recompute, step), ROOT) as one_pass:
             yield one_pass
 
-    def build(self, fn: Callable[..., Any], *specs: Any) -> Pass:
+    def build(self, fn: Callable[..., Any], *specs: Any) -> "Pass":
         """Creates the variables of `fn` by tracing it once, without running it.
 
         Args:
@@ -232,7 +178,7 @@ class VariableStore(tf.Module):
 
         # Not `tf.device(None)`, which would clear the enclosing device scope.
         placed = tf.device(device) if device else contextlib.nullcontext()
-        if graph_variables.in_plain_graph():
+        if in_graph():
             with placed:
                 variable = self._create_in_graph(record, initial_value)
         else:
@@ -265,10 +211,31 @@ class VariableStore(tf.Module):
         initializer = constant_initializer(value)
         return self.create(Record(name), shape, dtype, initializer, aggregation=aggregation)
 
+    def global_step(self, create: bool = True) -> tf.Variable | None:
+        """Returns the step counter, an int64 scalar; a missing one is created with zero, or None
+        is returned."""
+        if not create:
+            return self.named_variable(GLOBAL_STEP)
+        first_replica = tf.VariableAggregation.ONLY_FIRST_REPLICA
+        return self.state(GLOBAL_STEP, (), tf.int64, aggregation=first_replica)
+
+    def select(
+        self, scope: str | None = None, suffix: str | None = None, collection: str | None = None
+    ) -> list[tf.Variable]:
+        """Returns variables in order of creation; see `slim.get_variables`."""
+        if collection == KEYS.LOCAL_VARIABLES:
+            return [v for name, v in self._locals.items() if re.match(scope or "", name)]
+        pattern = f"{scope or ''}" if suffix is None else f"{scope or ''}.*(?:{suffix})$"
+        return [
+            self._variables[name]
+            for name, record in self._records.items()
+            if _is_in(record, collection) and re.match(pattern, name)
+        ]
+
     def _create_in_graph(
         self, record: Record, initial_value: Callable[[], tf.Tensor]
     ) -> tf.Variable:
-        return graph_variables.reference_variable(record.name, initial_value, record.trainable)
+        return reference.reference_variable(record.name, initial_value, record.trainable)
 
 
 class FrozenStore(VariableStore):
@@ -283,62 +250,11 @@ class FrozenStore(VariableStore):
         object.__setattr__(self, "_values", values)
 
     def _create_in_graph(self, record: Record, initial_value: Callable[[], tf.Tensor]) -> tf.Tensor:
-        return graph_variables.constant(record.name, self._values[record.name])
+        return reference.constant(record.name, self._values[record.name])
 
 
-class _Current(threading.local):
-    def __init__(self) -> None:
-        self.one_pass: Pass | None = None
-        self.scope: VariableScope = ROOT
-
-
-_current = _Current()
-_default_pass = Pass(VariableStore())
-
-
-def current_pass() -> Pass:
-    """Returns the current pass: the innermost `store.as_default()`'s, or the default store's."""
-    return _current.one_pass or _default_pass
-
-
-@contextlib.contextmanager
-def pass_as_current(one_pass: Pass, scope: VariableScope) -> Iterator[Pass]:
-    """Makes a pass and a variable scope the current ones."""
-    outer = _current.one_pass, _current.scope
-    _current.one_pass, _current.scope = one_pass, scope
-    try:
-        yield one_pass
-    finally:
-        _current.one_pass, _current.scope = outer
-
-
-def current_store() -> VariableStore:
-    """Returns the current store, or the default one outside any `as_default()`."""
-    return current_pass().store
-
-
-def reset_default_store() -> VariableStore:
-    """Replaces the default store by an empty one, so that a notebook cell can build its network
-    again.
-
-    Returns:
-      The new default store.
-    """
-    global _default_pass
-    _default_pass = Pass(VariableStore())
-    return _default_pass.store
-
-
-def current_scope() -> VariableScope:
-    """Returns this thread's current variable scope."""
-    return _current.scope
-
-
-@contextlib.contextmanager
-def scope_as_current(scope: VariableScope) -> Iterator[VariableScope]:
-    """Makes `scope` the current variable scope (`slim.variable_scope` opens one by name)."""
-    outer, _current.scope = _current.scope, scope
-    try:
-        yield scope
-    finally:
-        _current.scope = outer
+def _is_in(record: Record, collection: str | None) -> bool:
+    if collection in (None, KEYS.GLOBAL_VARIABLES):
+        return True
+    of_kind = {KEYS.MODEL_VARIABLES: record.model, KEYS.TRAINABLE_VARIABLES: record.trainable}
+    return of_kind.get(collection, False) or collection in record.collections

@@ -12,7 +12,8 @@ from slim.gradients import Backward, LossFn, call
 from slim.loss_scale import DynamicLossScale
 from slim.moving_averages import MovingAverages
 from slim.optimizers import Optimizer
-from slim.store import VariableStore, current_store
+from slim.passes import current_store
+from slim.store import VariableStore
 from slim.variables import get_or_create_global_step
 
 Multipliers = Mapping[str, float] | Callable[[Sequence[str]], Mapping[str, float]]

@@ -1,204 +1,200 @@
 """Variables and scopes as a network asks for them, and lists of them as a training script does.
 
-All functions refer to the current store (`slim.VariableStore.as_default`), or else the default one.
+All functions refer to the current store (`slim.VariableStore.as_default`), or else the default one;
+in a plain `tf.Graph`, to the graph and its collections.
 """
 
 import contextlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from slim import _checks, initializers
+from slim import _checks
 from slim.arg_scope import add_arg_scope
+from slim.graph import KEYS
+from slim.passes import Request, current_pass, current_scope, current_store
 from slim.regularizers import Regularizer
-from slim.scopes import AUTO_REUSE, Reuse, VariableScope
-from slim.store import (
-    Record,
-    VariableStore,
-    current_pass,
-    current_scope,
-    current_store,
-    scope_as_current,
-)
+from slim.scopes import AUTO_REUSE, VariableScope
+from slim.store import GLOBAL_STEP, VariableStore
 
-GLOBAL_STEP = "global_step"
+AUTO = tf.VariableSynchronization.AUTO
+NONE = tf.VariableAggregation.NONE
 
 
-@contextlib.contextmanager
 def variable_scope(
-    name_or_scope: str | VariableScope | None,
+    name_or_scope: Any,
     default_name: str | None = None,
-    *,
-    reuse: bool | Reuse | None = None,
+    values: Any = None,
     initializer: Any = None,
     regularizer: Regularizer | None = None,
-) -> Iterator[VariableScope]:
+    caching_device: Any = None,
+    partitioner: Any = None,
+    custom_getter: Any = None,
+    reuse: Any = None,
+    dtype: Any = None,
+    use_resource: bool | None = None,
+    constraint: Any = None,
+    auxiliary_name_scope: bool = True,
+) -> contextlib.AbstractContextManager[VariableScope]:
     """Opens a scope: a prefix for the names of the variables created inside.
+
+    In a plain `tf.Graph` this is TensorFlow 1's `tf.variable_scope`, with all its arguments.
 
     Args:
       name_or_scope: a name below the scope in force, a scope saved by `as`, or None.
       default_name: with None, the name to make unique: `Conv`, `Conv_1`, ...
-      reuse: see `VariableScope.reuse`; None inherits.
+      values: tensors whose graph is used; outside a plain graph, without effect.
       initializer: default for the variables inside.
       regularizer: default for the variables inside.
+      caching_device: in a plain graph only, as those not described here.
+      reuse: see `slim.VariableScope.reuse`; None inherits.
+      dtype: default type of the variables inside.
 
-    Yields:
-      The scope.
+    Returns:
+      A context manager of the scope.
 
     Raises:
-      ValueError: without a name and a default name.
+      ValueError: without a name and a default name, or for an option that works in a plain graph
+        only.
     """
     if name_or_scope is None and default_name is None:
         raise ValueError("variable_scope needs a name, a scope or a default_name")
-    outer, names = current_scope(), current_pass().names
-    again = isinstance(name_or_scope, VariableScope)
-    if again:
-        name, parent = name_or_scope.name, name_or_scope
-        name_scope = name.rpartition("/")[2]
-    else:
-        leaf = names.unique(outer.name, default_name) if name_or_scope is None else name_or_scope
-        name, parent = f"{outer.name}/{leaf}".strip("/"), outer
-        name_scope = name_or_scope or default_name
-    opened_name_scope = tf.name_scope(name_scope) if name_scope else contextlib.nullcontext("")
-    with opened_name_scope as original_name_scope, names.opened(name, again):
-        scope = VariableScope(
-            name=name,
-            reuse=reuse or parent.reuse,
-            initializer=initializer or parent.initializer,
-            regularizer=regularizer or parent.regularizer,
-            original_name_scope=parent.original_name_scope if again else original_name_scope,
-        )
-        with scope_as_current(scope):
-            yield scope
+    options = {
+        "values": values,
+        "initializer": initializer,
+        "regularizer": regularizer,
+        "caching_device": caching_device,
+        "partitioner": partitioner,
+        "custom_getter": custom_getter,
+        "reuse": reuse,
+        "dtype": dtype,
+        "use_resource": use_resource,
+        "constraint": constraint,
+        "auxiliary_name_scope": auxiliary_name_scope,
+    }
+    return current_pass().open_scope(name_or_scope, default_name, options)
+
+
+def get_variable_scope() -> VariableScope:
+    """Returns the current variable scope."""
+    return current_scope()
 
 
 @add_arg_scope
 def variable(
     name: str,
     shape: Sequence[int] | None = None,
-    dtype: tf.DType = tf.float32,
+    dtype: Any = None,
     initializer: Any = None,
     regularizer: Regularizer | None = None,
     trainable: bool = True,
     collections: Iterable[str] | None = None,
-    device: str | Callable[[str], str] | None = None,
-    synchronization: tf.VariableSynchronization = tf.VariableSynchronization.AUTO,
-    aggregation: tf.VariableAggregation = tf.VariableAggregation.NONE,
+    caching_device: Any = None,
+    device: str | Callable[..., str] | None = None,
+    partitioner: Any = None,
+    custom_getter: Any = None,
+    use_resource: bool | None = None,
+    synchronization: tf.VariableSynchronization = AUTO,
+    aggregation: tf.VariableAggregation = NONE,
 ) -> tf.Variable:
     """Returns the variable `name` in the current scope, created by the first pass that asks.
 
     Args:
       name: such as "weights"; the scope's name is its prefix.
       shape: static shape; optional if `initializer` is a value or the variable exists.
-      dtype: of its values.
-      initializer: a function of (shape, dtype), or a value; None takes the scope's, or else the
-        uniform Xavier initializer (zeros for integers).
+      dtype: of its values; None takes the scope's, or else float32.
+      initializer: a function of (shape, dtype), its class, or a value; None takes the scope's, or
+        else the uniform Xavier initializer (zeros for integers).
       regularizer: a function from the variable to a scalar loss; None takes the scope's.
       trainable: whether optimizers change it.
       collections: names under which `get_variables` finds it.
-      device: where to place it, or a function from the variable's name to a device.
+      caching_device: where a plain `tf.Graph` caches its value.
+      device: where to place it, or a function from the variable's name (in a plain graph, its op)
+        to a device.
+      partitioner: how a plain graph splits it.
+      custom_getter: creates it in a plain graph, in place of TensorFlow 1's `tf.get_variable`.
+      use_resource: whether a plain graph makes a resource variable; others always do.
       synchronization: as in `tf.Variable`, under a distribution strategy.
       aggregation: as in `tf.Variable`, under a distribution strategy.
 
     Raises:
       ValueError: if this pass has already requested the name and `reuse` is not set, if
-        `reuse=True` and there is no such variable, or if it has another shape or dtype.
+        `reuse=True` and there is no such variable, if it has another shape or dtype, or for an
+        option that works in a plain graph only.
     """
-    return _get(name, shape, dtype, initializer, regularizer, trainable, collections, device,
-                synchronization, aggregation, model=False)  # fmt: skip
+    return current_pass().get_variable(
+        Request(
+            name, shape, dtype, initializer, regularizer, trainable, collections, caching_device,
+            device, partitioner, custom_getter, use_resource, synchronization, aggregation,
+            model=False,
+        )
+    )  # fmt: skip
 
 
 @add_arg_scope
 def model_variable(
     name: str,
     shape: Sequence[int] | None = None,
-    dtype: tf.DType = tf.float32,
+    dtype: Any = tf.float32,
     initializer: Any = None,
     regularizer: Regularizer | None = None,
     trainable: bool = True,
     collections: Iterable[str] | None = None,
-    device: str | Callable[[str], str] | None = None,
-    synchronization: tf.VariableSynchronization = tf.VariableSynchronization.AUTO,
-    aggregation: tf.VariableAggregation = tf.VariableAggregation.NONE,
+    caching_device: Any = None,
+    device: str | Callable[..., str] | None = None,
+    partitioner: Any = None,
+    custom_getter: Any = None,
+    use_resource: bool | None = None,
+    synchronization: tf.VariableSynchronization = AUTO,
+    aggregation: tf.VariableAggregation = NONE,
 ) -> tf.Variable:
     """Returns a variable of the network itself, which inference and fine-tuning need.
 
     Arguments and errors are those of `variable`.
     """
-    return _get(name, shape, dtype, initializer, regularizer, trainable, collections, device,
-                synchronization, aggregation, model=True)  # fmt: skip
+    return current_pass().get_variable(
+        Request(
+            name, shape, dtype, initializer, regularizer, trainable, collections, caching_device,
+            device, partitioner, custom_getter, use_resource, synchronization, aggregation,
+            model=True,
+        )
+    )  # fmt: skip
 
 
-def _get(
-    name: str,
-    shape: Sequence[int] | None,
-    dtype: tf.DType,
-    initializer: Any,
-    regularizer: Regularizer | None,
-    trainable: bool,
-    collections: Iterable[str] | None,
-    device: str | Callable[[str], str] | None,
-    synchronization: tf.VariableSynchronization,
-    aggregation: tf.VariableAggregation,
-    model: bool,
+def local_variable(
+    initial_value: Any,
+    validate_shape: bool = True,
+    name: str | None = None,
+    use_resource: bool | None = None,
 ) -> tf.Variable:
-    one_pass, scope = current_pass(), current_scope()
-    store = one_pass.store
-    full_name = f"{scope.name}/{name}" if scope.name else name
-    variable = store.named_variable(full_name)
-    _check_reuse(full_name, variable is not None, scope.reuse, full_name in one_pass.requested)
-    regularizer = regularizer or scope.regularizer
-    dtype = tf.as_dtype(dtype)
-    kept = store.kept_dtype(dtype)
-    if variable is None:
-        record = Record(full_name, model, trainable, regularizer, frozenset(collections or ()))
-        initializer = initializer if initializer is not None else scope.initializer
-        if initializer is None:
-            floating = dtype.is_floating
-            initializer = (
-                initializers.xavier_initializer() if floating else initializers.zeros_initializer()
-            )
-        if shape is None and callable(initializer):
-            raise ValueError(f"variable {full_name!r} is new and needs a shape")
-        device = device(full_name) if callable(device) else device
-        variable = store.create(
-            record, shape, kept, initializer, device, synchronization, aggregation
-        )
-    else:
-        _check_same(full_name, variable, shape, kept)
-    one_pass.requested.setdefault(full_name, variable)
-    if regularizer is not None:
-        one_pass.regularizers.setdefault(full_name, (variable, regularizer))
-    return variable if kept == dtype else tf.cast(variable, dtype)
+    """Creates a variable that is neither trained nor saved, such as the count of a metric.
+
+    Args:
+      initial_value: a tensor or a function that returns one.
+      validate_shape: False allows an unknown shape, in a plain `tf.Graph`.
+      name: "Variable" by default; made unique.
+      use_resource: see `variable`.
+
+    Raises:
+      ValueError: for an option that works in a plain graph only.
+    """
+    return current_pass().new_variable(
+        initial_value, validate_shape, name, use_resource, KEYS.LOCAL_VARIABLES
+    )
 
 
-def _check_reuse(name: str, exists: bool, reuse: bool | Reuse | None, requested: bool) -> None:
-    if requested and not reuse:
-        raise ValueError(
-            f"variable {name!r} was already requested in this pass. To share it, set reuse=True "
-            "(or slim.AUTO_REUSE); for another variable, use another scope"
-        )
-    if not exists and reuse is True:
-        known = current_store().named_variables
-        hint = _checks.suggest(name, known) or "."
-        raise ValueError(f"reuse=True, but there is no variable {name!r} in this store{hint}")
-
-
-def _check_same(
-    name: str, variable: tf.Variable, shape: Sequence[int] | None, dtype: tf.DType
-) -> None:
-    if shape is not None and not tf.TensorShape(shape).is_compatible_with(variable.shape):
-        raise ValueError(
-            f"variable {name!r} has shape {tuple(variable.shape)} in this store, "
-            f"but {tuple(shape)} was requested; use another scope or another store"
-        )
-    if dtype != variable.dtype.base_dtype:
-        raise ValueError(
-            f"variable {name!r} is {variable.dtype.name} in this store,"
-            f" but {dtype.name} was requested"
-        )
+def global_variable(
+    initial_value: Any,
+    validate_shape: bool = True,
+    name: str | None = None,
+    use_resource: bool | None = None,
+) -> tf.Variable:
+    """Creates a variable that is saved but not trained; arguments as in `local_variable`."""
+    return current_pass().new_variable(
+        initial_value, validate_shape, name, use_resource, KEYS.GLOBAL_VARIABLES
+    )
 
 
 def add_model_variable(var: tf.Variable, name: str | None = None) -> None:
@@ -206,52 +202,49 @@ def add_model_variable(var: tf.Variable, name: str | None = None) -> None:
 
     Args:
       var: the variable.
-      name: its name in the store; its own by default.
+      name: its name in the store; its own by default, and always in a plain `tf.Graph`.
     """
-    name = name or var.name.split(":")[0]
-    current_store().add(Record(name, model=True, trainable=bool(var.trainable)), var)
+    current_store().add_model(var, name)
 
 
 def get_variables(
-    scope: str | VariableScope | None = None,
-    suffix: str | None = None,
-    collection: str | None = None,
+    scope: Any = None, suffix: str | None = None, collection: str = KEYS.GLOBAL_VARIABLES
 ) -> list[tf.Variable]:
     """Returns variables in order of creation.
 
     Args:
       scope: a regular expression matched at the beginning of the name, or a scope.
-      suffix: last part of the name: "weights", or "conv1/weights".
+      suffix: the end of the name, a regular expression: "weights", "conv1/weights"; it also finds
+        "depthwise_weights".
       collection: keep only variables of this collection.
     """
-    return _select(
-        scope, suffix, lambda record: collection is None or collection in record.collections
-    )
+    return current_store().select(getattr(scope, "name", scope), suffix, collection)
 
 
-def get_model_variables(
-    scope: str | VariableScope | None = None, suffix: str | None = None
-) -> list[tf.Variable]:
+def get_model_variables(scope: Any = None, suffix: str | None = None) -> list[tf.Variable]:
     """Returns the variables of the network, filtered as by `get_variables`."""
-    return _select(scope, suffix, lambda record: record.model)
+    return get_variables(scope, suffix, KEYS.MODEL_VARIABLES)
 
 
-def get_trainable_variables(
-    scope: str | VariableScope | None = None, suffix: str | None = None
-) -> list[tf.Variable]:
+def get_local_variables(scope: Any = None, suffix: str | None = None) -> list[tf.Variable]:
+    """Returns the variables that are not saved, filtered as by `get_variables`."""
+    return get_variables(scope, suffix, KEYS.LOCAL_VARIABLES)
+
+
+def get_trainable_variables(scope: Any = None, suffix: str | None = None) -> list[tf.Variable]:
     """Returns the variables that optimizers may change, filtered as by `get_variables`."""
-    return _select(scope, suffix, lambda record: record.trainable)
+    return get_variables(scope, suffix, KEYS.TRAINABLE_VARIABLES)
 
 
-def get_variables_by_suffix(suffix: str, scope: str | None = None) -> list[tf.Variable]:
+def get_variables_by_suffix(suffix: str, scope: Any = None) -> list[tf.Variable]:
     """Returns the variables whose name ends in `suffix`."""
-    return get_variables(scope=scope, suffix=suffix)
+    return get_variables(scope, suffix)
 
 
-def get_variables_by_name(given_name: str, scope: str | None = None) -> list[tf.Variable]:
+def get_variables_by_name(given_name: str, scope: Any = None) -> list[tf.Variable]:
     """Returns the variables whose name is `given_name` or ends in `/given_name`."""
-    suffix = re.compile(f"(?:.*/)?{re.escape(given_name)}$")
-    return [v for v in get_variables(scope) if suffix.match(get_variable_full_name(v))]
+    pattern = re.compile(f"(?:.*/)?{given_name}$")
+    return [v for v in get_variables(scope) if pattern.match(get_variable_full_name(v))]
 
 
 def get_unique_variable(var_op_name: str) -> tf.Variable:
@@ -286,7 +279,9 @@ def get_variables_to_restore(
     """
     for name, value in {"include": include, "exclude": exclude}.items():
         if value is not None and not isinstance(value, (list, tuple)):
-            raise TypeError(f"{name}={value!r} must be a list or tuple of scopes")
+            raise TypeError(
+                f"{name} is provided but is not a list or a tuple of scopes: {name}={value!r}"
+            )
     scopes = [None] if include is None else include
     chosen = [v for scope in scopes for v in get_variables(scope)]
     excluded = {id(v) for scope in exclude or () for v in get_variables(scope)}
@@ -303,7 +298,7 @@ def filter_variables(
 
     Args:
       var_list: the variables.
-      include_patterns: regular expressions; None or empty includes all.
+      include_patterns: regular expressions; None includes all.
       exclude_patterns: regular expressions.
       reg_search: whether to match anywhere in the name instead of at its beginning.
     """
@@ -316,54 +311,72 @@ def filter_variables(
     return [
         v
         for name, v in named
-        if (not include_patterns or any_of(include_patterns, name))
+        if (include_patterns is None or any_of(include_patterns, name))
         and not any_of(exclude_patterns or (), name)
     ]
 
 
-def get_global_step() -> tf.Variable | None:
-    """Returns the current store's step counter, or None if there is none."""
-    return current_store().named_variable(GLOBAL_STEP)
+def assert_global_step(global_step_tensor: tf.Variable) -> None:
+    """Checks that a variable can count steps.
+
+    Raises:
+      TypeError: if it is not an integer scalar, or no variable.
+    """
+    dtype = getattr(global_step_tensor, "dtype", None)
+    if dtype is None or not tf.as_dtype(dtype).base_dtype.is_integer:
+        raise TypeError(f'Existing "global_step" does not have integer type: {dtype}')
+    if global_step_tensor.shape.rank not in (0, None):
+        raise TypeError(
+            f'Existing "global_step" is not scalar: its shape is {global_step_tensor.shape}'
+        )
 
 
-def create_global_step() -> tf.Variable:
-    """Creates the current store's step counter, an int64 scalar that starts at 0.
+def assert_or_get_global_step(
+    graph: tf.Graph | None = None, global_step_tensor: tf.Variable | None = None
+) -> tf.Variable | None:
+    """Returns `global_step_tensor` after `assert_global_step`, or else `get_global_step(graph)`."""
+    if global_step_tensor is None:
+        return get_global_step(graph)
+    assert_global_step(global_step_tensor)
+    return global_step_tensor
+
+
+def get_global_step(graph: tf.Graph | None = None) -> tf.Variable | None:
+    """Returns the step counter of the current store, or of a plain graph; None if there is none."""
+    with _in(graph):
+        return current_store().global_step(create=False)
+
+
+def create_global_step(graph: tf.Graph | None = None) -> tf.Variable:
+    """Creates the step counter of the current store or of a plain graph, an int64 zero.
 
     Raises:
       ValueError: if there is one already.
     """
-    if get_global_step() is not None:
-        raise ValueError("this store has a global step; use get_or_create_global_step")
-    return get_or_create_global_step()
+    with _in(graph):
+        if get_global_step() is not None:
+            raise ValueError(
+                '"global_step" already exists in this store; use get_or_create_global_step'
+            )
+        return get_or_create_global_step()
 
 
-def get_or_create_global_step() -> tf.Variable:
-    """Returns the current store's step counter, created by the first call."""
-    first_replica = tf.VariableAggregation.ONLY_FIRST_REPLICA
-    return current_store().state(GLOBAL_STEP, (), tf.int64, aggregation=first_replica)
+def get_or_create_global_step(graph: tf.Graph | None = None) -> tf.Variable:
+    """Returns the step counter of the current store or of a plain graph, created if needed."""
+    with _in(graph):
+        return current_store().global_step()
 
 
-def _select(
-    scope: str | VariableScope | None, suffix: str | None, keep: Callable[[Record], bool]
-) -> list[tf.Variable]:
-    scope = scope.name if isinstance(scope, VariableScope) else scope
-    # As with TensorFlow 1's collections: the scope is matched at the beginning of the name.
-    pattern = re.compile(scope) if scope else None
-    ending = f"(?:.*/)?{re.escape(suffix)}$" if suffix else None
-    store = current_store()
-    return [
-        store.named_variable(name)
-        for name, record in store.records.items()
-        if keep(record)
-        and (pattern is None or pattern.match(name))
-        and (ending is None or re.match(ending, name))
-    ]
+def _in(graph: tf.Graph | None) -> contextlib.AbstractContextManager[Any]:
+    return contextlib.nullcontext() if graph is None else graph.as_default()
 
 
 __all__ = [
     "AUTO_REUSE", "GLOBAL_STEP", "VariableScope", "VariableStore", "add_model_variable",
-    "create_global_step", "filter_variables", "get_global_step", "get_model_variables",
-    "get_or_create_global_step", "get_trainable_variables", "get_unique_variable",
-    "get_variable_full_name", "get_variables", "get_variables_by_name", "get_variables_by_suffix",
-    "get_variables_to_restore", "model_variable", "variable", "variable_scope",
+    "assert_global_step", "assert_or_get_global_step", "create_global_step", "filter_variables",
+    "get_global_step", "get_local_variables", "get_model_variables", "get_or_create_global_step",
+    "get_trainable_variables", "get_unique_variable", "get_variable_full_name",
+    "get_variable_scope", "get_variables", "get_variables_by_name", "get_variables_by_suffix",
+    "get_variables_to_restore", "global_variable", "local_variable", "model_variable", "variable",
+    "variable_scope",
 ]  # fmt: skip

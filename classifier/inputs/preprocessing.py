@@ -11,7 +11,7 @@ from classifier.model_info import ModelInfo
 from preprocessing import preprocessing_factory
 from slim._image_limits import MAX_PIXELS
 from slim.data import image_header
-from slim.graph_variables import in_plain_graph
+from slim.graph import in_graph
 
 
 def preprocessing_fn(
@@ -136,7 +136,7 @@ def encoded_batch_fn(
         return tf.map_fn(_without_autograph(one), (numbers, batch), fn_output_signature=spec)
 
     traced = tf.function(from_batch, autograph=False)
-    return lambda batch: _named_in_graph(batch) if in_plain_graph() else traced(batch)
+    return lambda batch: _named_in_graph(batch) if in_graph() else traced(batch)
 
 
 _DAMAGED = "cannot be decoded"

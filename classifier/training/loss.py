@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 import slim
-from slim.store import current_pass
+from slim.passes import current_pass
 
 # Weight of the auxiliary classifier's loss, as in TF-Slim.
 AUXILIARY_WEIGHT = 0.4
@@ -72,8 +72,9 @@ def training_loss(
 def _loss_terms(total: tf.Tensor) -> dict[str, tf.Tensor]:
     """Returns the terms of the total loss under TF-Slim's names."""
     one_pass = current_pass()
-    data_loss = tf.add_n([loss for _, loss in one_pass.losses])
-    terms = {f"losses/{name}/value": loss for name, loss in one_pass.losses}
+    losses = one_pass.losses[slim.losses.LOSSES]
+    data_loss = tf.add_n([loss.value for loss in losses])
+    terms = {f"losses/{loss.name}/value": loss.value for loss in losses}
     terms["Losses/clone_loss"] = data_loss
     if one_pass.regularizers:
         terms["Losses/regularization_loss"] = total - data_loss

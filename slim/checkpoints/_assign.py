@@ -1,4 +1,4 @@
-"""TF-Slim's `slim.assign_from_*`, with the same arguments but without a session."""
+"""TF-Slim's `slim.assign_from_*`; in a plain `tf.Graph` they return what a session runs."""
 
 import logging
 import os
@@ -12,6 +12,7 @@ from slim import _checks
 from slim.checkpoints._find import find
 from slim.checkpoints._reading import Reader
 from slim.checkpoints._restore import RestoreReport, same_kind
+from slim.graph import in_graph
 
 _log = logging.getLogger(__name__)
 
@@ -20,20 +21,31 @@ def assign_from_checkpoint(
     model_path: str | os.PathLike[str],
     var_list: Iterable[tf.Variable] | Mapping[str, tf.Variable],
     ignore_missing_vars: bool = False,
+    *,
     reshape_variables: bool = False,
-) -> RestoreReport:
+) -> Any:
     """Assigns the values of a checkpoint to variables: to all, or in case of an error to none.
+
+    In a plain `tf.Graph`, returns `(assign_op, feed_dict)` for a session to run.
 
     Args:
       model_path: a path that `slim.checkpoints.find` accepts.
       var_list: variables, or name in the checkpoint -> variable.
       ignore_missing_vars: whether variables missing in the checkpoint keep their values.
-      reshape_variables: whether to reshape values with the same number of elements.
+      reshape_variables: whether to reshape values with the same number of elements; in a plain
+        graph, use `assign_from_checkpoint_fn` for that.
 
     Raises:
       UserError: if there are no variables, or they are missing or differ in shape or type.
       RunError: if the checkpoint cannot be read.
+      ValueError: in a plain graph, if variables are missing or differ in shape.
     """
+    if in_graph():
+        from slim.graph import assign as graph_assign
+
+        if reshape_variables:
+            raise ValueError("reshape_variables: use assign_from_checkpoint_fn in a tf.Graph")
+        return graph_assign.from_checkpoint(model_path, var_list, ignore_missing_vars)
     return assign_from_checkpoint_fn(model_path, var_list, ignore_missing_vars, reshape_variables)()
 
 
@@ -42,11 +54,21 @@ def assign_from_checkpoint_fn(
     var_list: Iterable[tf.Variable] | Mapping[str, tf.Variable],
     ignore_missing_vars: bool = False,
     reshape_variables: bool = False,
-) -> Callable[[], RestoreReport]:
+) -> Any:
     """Returns a function that calls `assign_from_checkpoint`.
 
-    The checkpoint is located now and read when the function is called.
+    The checkpoint is located now and read when the function is called. In a plain `tf.Graph`, the
+    function has a session as its argument, and is None where `ignore_missing_vars` leaves nothing.
+
+    Raises:
+      UserError: if `var_list` is empty; ValueError in a plain graph.
     """
+    if in_graph():
+        from slim.graph import assign as graph_assign
+
+        return graph_assign.from_checkpoint_fn(
+            model_path, var_list, ignore_missing_vars, reshape_variables
+        )
     variables = dict(var_list) if isinstance(var_list, Mapping) else _by_name(var_list)
     if not variables:
         raise _checks.UserError("var_list is empty: there is nothing to assign")
@@ -72,18 +94,24 @@ def assign_from_checkpoint_fn(
 
 def assign_from_values(
     var_names_to_values: Mapping[str, Any], variables: Mapping[str, tf.Variable] | None = None
-) -> None:
+) -> Any:
     """Assigns arrays to variables by name: to all, or in case of an error to none.
+
+    In a plain `tf.Graph`, returns `(assign_op, feed_dict)` for a session to run.
 
     Args:
       var_names_to_values: name -> value.
       variables: name -> variable; by default those of the current `slim.VariableStore`.
 
     Raises:
-      UserError: if a name is unknown, or a shape or type differs.
+      UserError: if a name is unknown, or a shape or type differs; ValueError in a plain graph.
     """
+    if in_graph() and variables is None:
+        from slim.graph import assign as graph_assign
+
+        return graph_assign.from_values(var_names_to_values)
     if variables is None:
-        from slim.store import current_store
+        from slim.passes import current_store
 
         variables = current_store().named_variables
     values = {name: np.asarray(value) for name, value in var_names_to_values.items()}
@@ -92,12 +120,16 @@ def assign_from_values(
             hint = _checks.suggest(name, variables)
             raise _checks.UserError(f"There is no variable {name!r} to assign to{hint}")
     _assign_all(values, variables, reshape=False)
+    return None
 
 
 def assign_from_values_fn(
     var_names_to_values: Mapping[str, Any], variables: Mapping[str, tf.Variable] | None = None
-) -> Callable[[], None]:
-    """Returns a function that calls `assign_from_values`."""
+) -> Callable[..., Any]:
+    """Returns a function that calls `assign_from_values`; of a session in a plain `tf.Graph`."""
+    if in_graph() and variables is None:
+        operation, feeds = assign_from_values(var_names_to_values)
+        return lambda session: session.run(operation, feeds)
     return lambda: assign_from_values(var_names_to_values, variables)
 
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from slim import _image_limits as limits
 from slim.data import gif_blocks, image_layouts
-from slim.graph_variables import in_plain_graph
+from slim.graph import in_graph
 
 _BEGIN, _END = "<<slim-image|", "|slim-image>>"
 # Messages by `_Header.problem`: a template and the names of its values.
@@ -95,7 +95,7 @@ def bounded(contents: tf.Tensor, max_pixels: int = limits.MAX_PIXELS) -> tf.Tens
     Raises:
       InvalidArgumentError: at run time, if the image exceeds a limit; see `find_problem`.
     """
-    if in_plain_graph():
+    if in_graph():
         return _stop_or_keep(contents, max_pixels)
 
     def keep() -> tf.Tensor:

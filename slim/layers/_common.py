@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from slim.initializers import xavier_initializer, zeros_initializer
 from slim.outputs import collect_named_outputs
+from slim.passes import current_pass, current_scope
 from slim.quantization import quantized_activations, quantized_weights
 from slim.scopes import VariableScope
-from slim.store import current_pass, current_scope
 from slim.variables import model_variable, variable_scope
 
 Activation = Callable[[tf.Tensor], tf.Tensor] | None

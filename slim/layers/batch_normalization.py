@@ -9,7 +9,7 @@ from slim.arg_scope import add_arg_scope
 from slim.initializers import ones_initializer, zeros_initializer
 from slim.layers import _common as common
 from slim.outputs import collect_named_outputs
-from slim.store import current_pass
+from slim.passes import current_pass
 from slim.variables import model_variable, variable_scope
 
 _INITIALIZERS = {

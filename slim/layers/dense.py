@@ -10,7 +10,7 @@ from slim import _checks
 from slim.arg_scope import add_arg_scope
 from slim.layers import _common as common
 from slim.outputs import collect_named_outputs
-from slim.store import current_pass
+from slim.passes import current_pass
 from slim.variables import model_variable, variable_scope
 
 

@@ -1,4 +1,4 @@
-"""Variables inside a plain TensorFlow 1 graph, for writing a GraphDef.
+"""Variables of a `slim.VariableStore` inside a plain `tf.Graph`, for writing a GraphDef.
 
 `tf.compat.v1` is used here because a GraphDef that `freeze_graph` and TensorFlow 1's `Saver` can
 restore needs reference variables, whose node has the variable's own name; resource variables
@@ -9,11 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
-
-
-def in_plain_graph() -> bool:
-    """Returns whether ops are added to a `tf.Graph` (not run eagerly, not traced)."""
-    return not tf.executing_eagerly() and not tf.inside_function()
 
 
 def reference_variable(

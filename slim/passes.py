@@ -1,0 +1,381 @@
+"""Passes: what belongs to one run of a network through a store, and which pass is the current one.
+
+Layers, losses and scopes speak to the current pass alone. In a plain `tf.Graph` without a store of
+its own that is the graph's (`slim.graph.graph_pass`), which has the same methods. `tf.compat.v1`
+is used for its losses: in a `tf.function` they stand in the collections of the function's graph.
+"""
+
+import contextlib
+import copy
+import dataclasses
+import inspect
+import threading
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from slim import _checks, initializers
+from slim.graph import KEYS, in_graph
+from slim.regularizers import Regularizer
+from slim.scopes import ROOT, Reuse, ScopeNames, VariableScope
+from slim.store import Record, VariableStore
+
+LOSSES = KEYS.LOSSES
+
+
+@dataclasses.dataclass(frozen=True)
+class Quantization:
+    """How layers round values; set by `slim.quantization.fake_quantization`.
+
+    Attributes:
+      delay: number of training steps before values are rounded.
+      weights: whether weights are rounded as well as outputs.
+    """
+
+    delay: int
+    weights: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """A request for a variable: the arguments of `slim.variable`, and whether it is the model's."""
+
+    name: str
+    shape: Sequence[int] | None
+    dtype: Any
+    initializer: Any
+    regularizer: Regularizer | None
+    trainable: bool
+    collections: Iterable[str] | None
+    caching_device: Any
+    device: str | Callable[..., str] | None
+    partitioner: Any
+    custom_getter: Any
+    use_resource: bool | None
+    synchronization: tf.VariableSynchronization
+    aggregation: tf.VariableAggregation
+    model: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Loss:
+    """A loss of a pass.
+
+    Attributes:
+      name: name of the loss.
+      value: a scalar.
+      scope: the name scope in which it was added, including its own.
+    """
+
+    name: str
+    value: tf.Tensor
+    scope: str
+
+
+class Pass:
+    """One run of a network through a store.
+
+    Attributes:
+      store: the variables.
+      seed: int32 tensor [2] from which dropout draws, or None for TensorFlow's own random state.
+      step: number of completed training steps, a tensor, or None if unknown.
+      requested: name -> variable, in the order in which this pass requested them.
+      regularizers: name -> (variable, regularizer) of the variables requested with one.
+      losses: collection -> its losses.
+      outputs: collection -> {alias: tensor}.
+      recompute: whether `slim.recompute` recomputes its segments for the gradients.
+      num_segments: number of these segments so far.
+      is_replay: whether this pass recomputes a segment, which must not change any state.
+      quantization: how layers round, or None if they do not.
+      quantized: name -> axes of the output channels, of the weights to round.
+    """
+
+    def __init__(
+        self,
+        store: VariableStore,
+        seed: tf.Tensor | None = None,
+        recompute: bool = False,
+        step: tf.Tensor | None = None,
+    ) -> None:
+        self.store = store
+        self.seed = seed
+        self.step = step
+        self.names = ScopeNames()
+        self.requested: dict[str, tf.Variable] = {}
+        self.regularizers: dict[str, tuple[tf.Variable, Regularizer]] = {}
+        self.losses: dict[str, list[Loss]] = {}
+        self.outputs: dict[str, dict[str, tf.Tensor]] = {}
+        self.recompute = recompute
+        self.num_segments = 0
+        self.is_replay = False
+        self.quantization: Quantization | None = None
+        self.quantized: dict[str, tuple[int, ...]] = {}
+        self._draws: dict[str, int] = {}
+
+    def copied(self) -> "Pass":
+        """Returns a pass that replays what follows in this one."""
+        other = Pass(self.store, self.seed, step=self.step)
+        other.names = copy.deepcopy(self.names)
+        other.requested = dict(self.requested)
+        other._draws = dict(self._draws)
+        other.is_replay = True
+        other.quantization = self.quantization
+        return other
+
+    def draw_seed(self, name: str) -> tf.Tensor | None:
+        """Returns a seed [2] for the next random choice of the layer `name`, or None without a
+        seed."""
+        if self.seed is None:
+            return None
+        draw = self._draws[name] = self._draws.get(name, -1) + 1
+        number = zlib.crc32(f"{name}:{draw}".encode()) & 0x7FFFFFFF
+        return tf.random.experimental.stateless_fold_in(self.seed, number)
+
+    @property
+    def scope(self) -> VariableScope:
+        """The current variable scope."""
+        return _current.scope
+
+    @contextlib.contextmanager
+    def open_scope(
+        self, name_or_scope: Any, default_name: str | None, options: dict[str, Any]
+    ) -> Iterator[VariableScope]:
+        """Opens a scope; see `slim.variable_scope`."""
+        _only_in_graph(
+            "variable_scope",
+            [n for n in ("caching_device", "partitioner", "custom_getter", "constraint")
+             if options.get(n)]
+            + [n for n in ("use_resource", "auxiliary_name_scope") if options.get(n) is False],
+        )  # fmt: skip
+        outer = self.scope
+        again = isinstance(name_or_scope, VariableScope)
+        if again:
+            name, parent = name_or_scope.name, name_or_scope
+            name_scope = name.rpartition("/")[2]
+        else:
+            unnamed = name_or_scope is None
+            leaf = self.names.unique(outer.name, default_name) if unnamed else name_or_scope
+            name, parent = f"{outer.name}/{leaf}".strip("/"), outer
+            name_scope = name_or_scope or default_name
+        opened_name_scope = tf.name_scope(name_scope) if name_scope else contextlib.nullcontext("")
+        with opened_name_scope as original_name_scope, self.names.opened(name, again):
+            scope = VariableScope(
+                name=name,
+                reuse=options.get("reuse") or parent.reuse,
+                initializer=options.get("initializer") or parent.initializer,
+                regularizer=options.get("regularizer") or parent.regularizer,
+                original_name_scope=parent.original_name_scope if again else original_name_scope,
+                dtype=options.get("dtype") or parent.dtype,
+            )
+            with scope_as_current(scope):
+                yield scope
+
+    def get_variable(self, request: Request) -> tf.Variable:
+        """Returns the requested variable, created if needed; see `slim.variable`."""
+        options = ("caching_device", "partitioner", "custom_getter")
+        _only_in_graph("variable", [name for name in options if getattr(request, name)])
+        _only_in_graph("variable", ["use_resource"] if request.use_resource is False else [])
+        store, scope = self.store, self.scope
+        name = f"{scope.name}/{request.name}" if scope.name else request.name
+        variable = store.named_variable(name)
+        self._check_reuse(name, variable is not None, scope.reuse)
+        regularizer = request.regularizer or scope.regularizer
+        dtype = tf.as_dtype(request.dtype or scope.dtype or tf.float32)
+        kept = store.kept_dtype(dtype)
+        if variable is None:
+            variable = self._create(name, request, kept, regularizer)
+        else:
+            _check_same(name, variable, request.shape, kept)
+        self.requested.setdefault(name, variable)
+        if regularizer is not None:
+            self.regularizers.setdefault(name, (variable, regularizer))
+        return variable if kept == dtype else tf.cast(variable, dtype)
+
+    def _create(
+        self, name: str, request: Request, dtype: tf.DType, regularizer: Regularizer | None
+    ) -> tf.Variable:
+        record = Record(
+            name, request.model, request.trainable, regularizer,
+            frozenset(request.collections or ()),
+        )  # fmt: skip
+        initializer = request.initializer
+        initializer = self.scope.initializer if initializer is None else initializer
+        if initializer is None:
+            floating = dtype.is_floating
+            initializer = (
+                initializers.xavier_initializer() if floating else initializers.zeros_initializer()
+            )
+        if inspect.isclass(initializer):
+            initializer = initializer()
+        if request.shape is None and callable(initializer):
+            raise ValueError(f"variable {name!r} is new and needs a shape")
+        device = request.device(name) if callable(request.device) else request.device
+        return self.store.create(
+            record, request.shape, dtype, initializer, device,
+            request.synchronization, request.aggregation,
+        )  # fmt: skip
+
+    def _check_reuse(self, name: str, exists: bool, reuse: bool | Reuse | None) -> None:
+        if name in self.requested and not reuse:
+            raise ValueError(
+                f"variable {name!r} was already requested in this pass. To share it, set "
+                "reuse=True (or slim.AUTO_REUSE); for another variable, use another scope. To run "
+                "the same code again, as in a notebook cell, use `with "
+                "slim.VariableStore().as_default():`, or call slim.reset_default_store() first"
+            )
+        if not exists and reuse is True:
+            hint = _checks.suggest(name, self.store.named_variables) or "."
+            raise ValueError(f"reuse=True, but there is no variable {name!r} in this store{hint}")
+
+    def new_variable(
+        self,
+        initial_value: Any,
+        validate_shape: bool,
+        name: str | None,
+        use_resource: bool | None,
+        collection: str,
+    ) -> tf.Variable:
+        """Returns a variable that is not trained; see `slim.local_variable`."""
+        _only_in_graph("variable", [] if validate_shape else ["validate_shape"])
+        _only_in_graph("variable", ["use_resource"] if use_resource is False else [])
+        with self.open_scope(None, name or "Variable", {}) as scope:
+            if collection == KEYS.LOCAL_VARIABLES:
+                return self.store.local_variable(scope.name, initial_value)
+        variable = self.store.named_variable(scope.name)
+        if variable is None:
+            with tf.init_scope():
+                value = initial_value() if callable(initial_value) else initial_value
+                value = tf.convert_to_tensor(value)
+            variable = self.store.create(Record(scope.name), None, value.dtype, value)
+        return variable
+
+    def add_loss(self, value: tf.Tensor, collection: str, name: str) -> None:
+        """Adds a scalar to a collection of losses, from inside its name scope."""
+        with tf.name_scope("loss") as inner:  # the only public way to learn the name scope
+            scope = inner.rstrip("/").rpartition("/")[0]
+        self.losses.setdefault(collection, []).append(Loss(name, value, scope))
+
+    def get_losses(self, scope: str | None, collection: str) -> list[tf.Tensor]:
+        """Returns the losses of a collection, filtered by name scope."""
+        losses = [
+            loss.value for loss in self.losses.get(collection, []) if _within(scope, loss.scope)
+        ]
+        # In a `tf.function`, `tf.compat.v1.losses` adds to the collections of the function's graph.
+        if tf.inside_function():
+            losses += tf.compat.v1.get_collection(collection, scope)
+        return losses
+
+    def get_penalties(self, scope: str | None) -> list[tf.Tensor]:
+        """Returns the penalty of each variable requested with a regularizer."""
+        return [
+            regularizer(variable)
+            for name, (variable, regularizer) in self.regularizers.items()
+            if _within(scope, name)
+        ]
+
+    def add_output(self, collections: Iterable[str], alias: str, outputs: tf.Tensor) -> None:
+        """Adds a named output to collections."""
+        for collection in collections:
+            self.outputs.setdefault(collection, {})[alias] = outputs
+
+    def get_outputs(self, collection: str, clear: bool) -> dict[str, tf.Tensor]:
+        """Returns a collection's outputs by name."""
+        named_outputs = dict(self.outputs.get(collection, {}))
+        if clear:
+            self.outputs.pop(collection, None)
+        return named_outputs
+
+
+class _Current(threading.local):
+    def __init__(self) -> None:
+        self.one_pass: Pass | None = None
+        self.scope: VariableScope = ROOT
+
+
+_current = _Current()
+_default_pass = Pass(VariableStore())
+
+
+def current_pass() -> Any:
+    """Returns the current pass: that of the innermost `store.as_default()`, or else the plain
+    `tf.Graph`'s (a `GraphPass`), or the default store's."""
+    if _current.one_pass is not None:
+        return _current.one_pass
+    if in_graph():
+        from slim.graph.graph_pass import current_graph_pass
+
+        return current_graph_pass()
+    return _default_pass
+
+
+@contextlib.contextmanager
+def pass_as_current(one_pass: Pass, scope: VariableScope) -> Iterator[Pass]:
+    """Makes a pass and a variable scope the current ones."""
+    outer = _current.one_pass, _current.scope
+    _current.one_pass, _current.scope = one_pass, scope
+    try:
+        yield one_pass
+    finally:
+        _current.one_pass, _current.scope = outer
+
+
+def current_store() -> Any:
+    """Returns the current store: that of the current pass."""
+    return current_pass().store
+
+
+def reset_default_store() -> VariableStore:
+    """Replaces the default store by an empty one, so that a notebook cell can build its network
+    again.
+
+    Returns:
+      The new default store.
+    """
+    global _default_pass
+    _default_pass = Pass(VariableStore())
+    return _default_pass.store
+
+
+def current_scope() -> Any:
+    """Returns this thread's current variable scope."""
+    return current_pass().scope
+
+
+@contextlib.contextmanager
+def scope_as_current(scope: VariableScope) -> Iterator[VariableScope]:
+    """Makes `scope` the current variable scope (`slim.variable_scope` opens one by name)."""
+    outer, _current.scope = _current.scope, scope
+    try:
+        yield scope
+    finally:
+        _current.scope = outer
+
+
+def _within(scope: str | None, name: str) -> bool:
+    return scope is None or name.startswith(scope)
+
+
+def _only_in_graph(function: str, options: Sequence[str]) -> None:
+    if options:
+        raise ValueError(
+            f"{function}: {_checks.listed(options)} works in a tf.Graph only, and has no meaning "
+            "for a variable store. Remove it, or build the network in `with "
+            "tf.Graph().as_default():`"
+        )
+
+
+def _check_same(
+    name: str, variable: tf.Variable, shape: Sequence[int] | None, dtype: tf.DType
+) -> None:
+    if shape is not None and not tf.TensorShape(shape).is_compatible_with(variable.shape):
+        raise ValueError(
+            f"variable {name!r} has shape {tuple(variable.shape)} in this store, "
+            f"but {tuple(shape)} was requested; use another scope or another store"
+        )
+    if dtype != variable.dtype.base_dtype:
+        raise ValueError(
+            f"variable {name!r} is {variable.dtype.name} in this store,"
+            f" but {dtype.name} was requested"
+        )
