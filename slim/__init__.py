@@ -41,6 +41,7 @@ _NAMES = {
     "slim.checkpoints": """
         assign_from_checkpoint assign_from_checkpoint_fn assign_from_values assign_from_values_fn
     """,
+    "slim.graph.framework": "VariableDeviceChooser",
     "slim.initializers": """
         constant_initializer ones_initializer random_normal_initializer random_uniform_initializer
         truncated_normal_initializer variance_scaling_initializer xavier_initializer

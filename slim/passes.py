@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from slim import _checks, initializers
 from slim.graph import KEYS, in_graph
+from slim.graph.framework import get_name_scope
 from slim.regularizers import Regularizer
 from slim.scopes import ROOT, Reuse, ScopeNames, VariableScope
 from slim.store import Record, VariableStore
@@ -64,7 +65,7 @@ class Loss:
     """A loss of a pass.
 
     Attributes:
-      name: name of the loss.
+      name: name of the loss: the last part of its name scope.
       value: a scalar.
       scope: the name scope in which it was added, including its own.
     """
@@ -251,10 +252,10 @@ class Pass:
             variable = self.store.create(Record(scope.name), None, value.dtype, value)
         return variable
 
-    def add_loss(self, value: tf.Tensor, collection: str, name: str) -> None:
+    def add_loss(self, value: tf.Tensor, collection: str) -> None:
         """Adds a scalar to a collection of losses, from inside its name scope."""
-        with tf.name_scope("loss") as inner:  # the only public way to learn the name scope
-            scope = inner.rstrip("/").rpartition("/")[0]
+        scope = get_name_scope()
+        name = scope.rpartition("/")[2] or "loss"
         self.losses.setdefault(collection, []).append(Loss(name, value, scope))
 
     def get_losses(self, scope: str | None, collection: str) -> list[tf.Tensor]:

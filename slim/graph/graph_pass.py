@@ -127,7 +127,7 @@ class GraphPass:
             use_resource=use_resource,
         )
 
-    def add_loss(self, value: tf.Tensor, collection: str, name: str) -> None:
+    def add_loss(self, value: tf.Tensor, collection: str) -> None:
         """Adds a loss to a collection."""
         v1.add_to_collection(collection, value)
 

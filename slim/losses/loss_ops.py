@@ -20,11 +20,7 @@ def add_loss(loss: tf.Tensor, loss_collection: str | None = LOSSES) -> None:
       loss_collection: the collection; None adds it to none.
     """
     if loss_collection:
-        _add(loss, loss_collection, "loss")
-
-
-def _add(loss: tf.Tensor, collection: str, name: str) -> None:
-    current_pass().add_loss(loss, collection, name)
+        current_pass().add_loss(loss, loss_collection)
 
 
 def get_losses(scope: str | None = None, loss_collection: str = LOSSES) -> list[tf.Tensor]:
@@ -69,14 +65,14 @@ def compute_weighted_loss(
     Raises:
       ValueError: if a rank is unknown, or the weights do not fit the losses.
     """
-    with tf.name_scope(scope or "weighted_loss") as name_scope:
+    with tf.name_scope(scope or "weighted_loss"):
         losses = _full(losses)
         dtype = losses.dtype
         losses, weights = tf.cast(losses, tf.float32), _weights(weights, losses)
         total = tf.reduce_sum(_weighted(losses, weights))
         mean = tf.math.divide_no_nan(total, tf.reduce_sum(_present(losses, weights)), name="value")
         mean = tf.cast(mean, dtype)
-        _add(mean, LOSSES, name_scope.rstrip("/").rpartition("/")[2])
+        add_loss(mean)
         return mean
 
 
@@ -199,7 +195,7 @@ def mean_pairwise_squared_error(
     Raises:
       ValueError: if the shapes differ or a rank is unknown.
     """
-    with tf.name_scope(scope or "mean_pairwise_squared_error") as name_scope:
+    with tf.name_scope(scope or "mean_pairwise_squared_error"):
         predictions, labels = _compared_float32(predictions, labels)
         errors = predictions - labels
         weights = _weights(weights, errors)
@@ -214,7 +210,7 @@ def mean_pairwise_squared_error(
         losses = 2.0 * mean_of_squares - 2.0 * square_of_mean
         loss = tf.reduce_sum(_weighted(losses, weights))
         loss = tf.where(tf.reduce_sum(present) > 0, loss, tf.zeros_like(loss), name="value")
-        _add(loss, LOSSES, name_scope.rstrip("/").rpartition("/")[2])
+        add_loss(loss)
         return loss
 
 
