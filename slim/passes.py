@@ -20,7 +20,7 @@ from slim import _checks, initializers
 from slim.graph import KEYS, in_graph
 from slim.graph.framework import get_name_scope
 from slim.regularizers import Regularizer
-from slim.scopes import ROOT, Reuse, ScopeNames, VariableScope
+from slim.scopes import Reuse, ScopeNames, VariableScope
 from slim.store import Record, VariableStore
 
 LOSSES = KEYS.LOSSES
@@ -292,7 +292,7 @@ class Pass:
 class _Current(threading.local):
     def __init__(self) -> None:
         self.one_pass: Pass | None = None
-        self.scope: VariableScope = ROOT
+        self.scope = VariableScope()
 
 
 _current = _Current()

@@ -44,9 +44,6 @@ class VariableScope:
         self.reuse = True
 
 
-ROOT = VariableScope()
-
-
 class ScopeNames:
     """A tree of the scopes that a pass has opened: the source of names such as `Conv_1`."""
 

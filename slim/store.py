@@ -27,7 +27,7 @@ import tensorflow as tf
 from slim.graph import KEYS, in_graph, reference
 from slim.initializers import Initializer, constant_initializer, variable_seed
 from slim.regularizers import Regularizer
-from slim.scopes import ROOT
+from slim.scopes import VariableScope
 
 if TYPE_CHECKING:
     from slim.passes import Pass
@@ -130,7 +130,7 @@ class VariableStore(tf.Module):
         """
         from slim.passes import Pass, pass_as_current  # a pass knows its store
 
-        with pass_as_current(Pass(self, seed, recompute, step), ROOT) as one_pass:
+        with pass_as_current(Pass(self, seed, recompute, step), VariableScope()) as one_pass:
             yield one_pass
 
     def build(self, fn: Callable[..., Any], *specs: Any) -> "Pass":
