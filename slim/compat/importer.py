@@ -1,0 +1,139 @@
+"""The import of TF-Slim's and contrib's modules as modules of this library."""
+
+import contextlib
+import importlib
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import operator
+import sys
+import types
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from slim import _checks
+from slim.compat.modules import SOURCES
+
+
+class _Alias(types.ModuleType):
+    """A module whose names are those of other modules; setting one sets it there."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        for source in SOURCES[self.__name__]:
+            own, _, target = source.rpartition("=")
+            if own == name:
+                return _attribute(target)
+        child = f"{self.__name__}.{name}"
+        if child in SOURCES:
+            return importlib.import_module(child)
+        owner = _owner(self.__name__, name)
+        if owner is not None:
+            return getattr(owner, name)
+        raise AttributeError(_missing(self.__name__, name))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, _Alias):
+            # A submodule, set by its import: as in contrib, a function of this name hides it.
+            if not any(source.startswith(f"{name}=") for source in SOURCES[self.__name__]):
+                super().__setattr__(name, value)
+            return
+        owner = _owner(self.__name__, name) or self.__dict__.get(f"__owner_of_{name}")
+        if owner is None:
+            super().__setattr__(name, value)
+        else:
+            setattr(owner, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        owner = _owner(self.__name__, name)
+        if owner is None:
+            super().__delattr__(name)
+        else:
+            # `mock.patch.object` deletes a name before it sets the original value again.
+            super().__setattr__(f"__owner_of_{name}", owner)
+            delattr(owner, name)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *_public(self.__name__)})
+
+
+class _Importer(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    def find_spec(
+        self, fullname: str, path: Any = None, target: Any = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname in SOURCES:
+            return importlib.util.spec_from_loader(fullname, self, is_package=True)
+        if fullname.startswith(("tf_slim.", "tensorflow.contrib.")):
+            raise ModuleNotFoundError(_missing(*fullname.rsplit(".", 1)), name=fullname)
+        return None
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
+        return _Alias(spec.name)
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        types.ModuleType.__setattr__(module, "__all__", _public(module.__name__))
+
+
+def install() -> None:
+    """Makes `tf_slim` and `tensorflow.contrib`, with their submodules, this library.
+
+    Programs written for them then run unchanged, as far as TensorFlow still has what they use:
+    `import tensorflow.compat.v1 as tf` instead of `import tensorflow as tf` is up to them, or to
+    `python -m slim.run`. Calling it again has no effect.
+    """
+    if any(isinstance(finder, _Importer) for finder in sys.meta_path):
+        return
+    sys.meta_path.insert(0, _Importer())
+    importlib.invalidate_caches()
+    contrib = importlib.import_module("tensorflow.contrib")
+    # TensorFlow wraps this module; the name is needed in the wrapper and in the module itself.
+    for v1 in (importlib.import_module("tensorflow.compat.v1"), tf.compat.v1):
+        v1.contrib = contrib
+
+
+def _owner(name: str, attribute: str) -> types.ModuleType | None:
+    """Returns the module from which a module passes on an attribute."""
+    owners = [] if attribute.startswith("__") else _modules(name)
+    return next((module for module in owners if hasattr(module, attribute)), None)
+
+
+def _modules(name: str) -> list[types.ModuleType]:
+    """Returns the modules whose names a module passes on."""
+    modules = []
+    for source in SOURCES[name]:
+        if "=" not in source:
+            with contextlib.suppress(ModuleNotFoundError):  # INTERIM
+                modules.append(_module(source))
+    return modules
+
+
+def _module(name: str) -> types.ModuleType:
+    if name.split(".")[0] == "nets" and importlib.util.find_spec("slim.nets"):
+        name = f"slim.{name}"
+    return importlib.import_module(name)
+
+
+def _attribute(target: str) -> Any:
+    module, _, attribute = target.partition(":")
+    return operator.attrgetter(attribute)(_module(module)) if attribute else _module(module)
+
+
+def _public(name: str) -> list[str]:
+    """Returns the names that `from module import *` binds."""
+    names = [source.partition("=")[0] for source in SOURCES[name] if "=" in source]
+    for module in _modules(name):
+        names += getattr(module, "__all__", [n for n in vars(module) if n[0] != "_"])
+    return list(dict.fromkeys(names))
+
+
+def _missing(module: str, name: str) -> str:
+    names: Sequence[str] = _public(module) if module in SOURCES else ()
+    hint = _checks.suggest(name, names) or "."
+    return (
+        f"{module} has no {name!r} here{hint} slim replaces the parts of contrib that TF-Slim "
+        "consists of; for the rest, look for a successor in TensorFlow 2 (`tf.*`, `tf.keras`) or "
+        "in TensorFlow Addons' archive, or copy that part into your program"
+    )

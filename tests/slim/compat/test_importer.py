@@ -1,0 +1,81 @@
+"""`slim.compat.install()`: the module paths of TF-Slim and of contrib."""
+
+import importlib
+import sys
+from unittest import mock
+
+import pytest
+import tensorflow as tf
+
+import slim
+from slim import compat
+from slim.compat.modules import SOURCES
+
+
+@pytest.fixture(autouse=True)
+def installed(monkeypatch):
+    """Installs for one test: other tests must not import these names."""
+    finders, modules = list(sys.meta_path), set(sys.modules)
+    compat.install()
+    yield
+    sys.meta_path[:] = finders
+    for name in set(sys.modules) - modules:
+        if name.startswith(("tf_slim", "tensorflow.contrib")):
+            del sys.modules[name]
+    for module in (tf, tf.compat.v1, importlib.import_module("tensorflow.compat.v1")):
+        vars(module).pop("contrib", None)
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_each_module_is_imported_with_its_names(name):
+    module = importlib.import_module(name)
+    assert all(hasattr(module, each) for each in module.__all__)
+
+
+def test_names_are_those_of_this_library():
+    import tf_slim
+    from tensorflow.contrib import slim as contrib_slim
+    from tf_slim.layers import layers
+    from tf_slim.losses import loss_ops
+
+    assert tf_slim.conv2d is contrib_slim.conv2d is layers.conv2d is slim.conv2d
+    assert loss_ops.mean_squared_error is slim.losses.mean_squared_error
+    assert tf.contrib.framework.nest is tf.nest
+    assert tf.compat.v1.contrib.layers.l2_regularizer is slim.l2_regularizer
+    assert tf.contrib.slim.nets.resnet_v1.resnet_v1_50
+    assert "conv2d" in dir(layers)
+
+
+def test_installing_twice_has_no_effect():
+    count = len(sys.meta_path)
+    compat.install()
+    assert len(sys.meta_path) == count
+
+
+def test_a_name_that_is_replaced_is_replaced_in_the_library():
+    from tf_slim import losses
+    from tf_slim.losses import loss_ops
+
+    with mock.patch.object(loss_ops, "huber", "other"):
+        assert losses.loss_ops.huber == slim.losses.loss_ops.huber == "other"
+    assert callable(slim.losses.loss_ops.huber)
+    loss_ops.own = 1
+    assert not hasattr(slim.losses.loss_ops, "own")
+
+
+@pytest.mark.parametrize(
+    "action, message",
+    [
+        (lambda: tf.contrib.layers.embed_sequence, "tensorflow.contrib.layers has no 'embed_seq"),
+        (lambda: tf.contrib.slim.conv2, "no 'conv2' here; did you mean 'conv2d'"),
+        (lambda: tf.contrib.rnn, "tensorflow.contrib has no 'rnn' here. slim replaces the parts"),
+    ],
+)
+def test_missing_names_are_errors_with_a_way_out(action, message):
+    with pytest.raises(AttributeError, match=message):
+        action()
+
+
+def test_missing_modules_are_errors_with_a_way_out():
+    with pytest.raises(ModuleNotFoundError, match="contrib has no 'rnn' here.*look for a success"):
+        importlib.import_module("tensorflow.contrib.rnn")
