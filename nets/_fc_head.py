@@ -45,7 +45,7 @@ def fc_features(
     Raises:
       UserError: if `net` is smaller than the kernel and `padding` is "VALID".
     """
-    height, width = net.shape[1:3]
+    height, width = net.shape.as_list()[1:3]
     if padding == "VALID" and min(height or kernel_size, width or kernel_size) < kernel_size:
         raise _checks.UserError(
             f"the images are too small: the input of fc6 is {height} x {width}, but must be at "

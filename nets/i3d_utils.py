@@ -200,7 +200,7 @@ def video_logits(
     with slim.variable_scope("Logits"):
         if data_format == "NCDHW":
             net = tf.transpose(net, [0, 2, 3, 4, 1])
-        sizes = zip(net.shape[1:4], (2, 7, 7), strict=True)
+        sizes = zip(net.shape.as_list()[1:4], (2, 7, 7), strict=True)
         kernel = [min(size or limit, limit) for size, limit in sizes]
         net = slim.avg_pool3d(net, kernel, stride=1, scope="AvgPool_0a_7x7")
         if not num_classes:

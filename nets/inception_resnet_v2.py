@@ -54,7 +54,12 @@ def _residual(
     with slim.variable_scope(scope, name, reuse=reuse):
         mixed = block.build(net, same_depth, 3)
         up = slim.conv2d(
-            mixed, net.shape[3], 1, normalizer_fn=None, activation_fn=None, scope="Conv2d_1x1"
+            mixed,
+            net.shape.as_list()[3],
+            1,
+            normalizer_fn=None,
+            activation_fn=None,
+            scope="Conv2d_1x1",
         )
         up = up * scale
         if activation_fn is tf.nn.relu6:
@@ -270,7 +275,9 @@ def _aux_logits(net: tf.Tensor, num_classes: int) -> tf.Tensor:
     with slim.variable_scope("AuxLogits"):
         net = pool_for_aux_logits(net, "Conv2d_1a_3x3", sized=True)  # 5x5x1088
         net = slim.conv2d(net, 128, 1, scope="Conv2d_1b_1x1")
-        net = slim.conv2d(net, 768, net.shape[1:3], padding="VALID", scope="Conv2d_2a_5x5")
+        net = slim.conv2d(
+            net, 768, net.shape.as_list()[1:3], padding="VALID", scope="Conv2d_2a_5x5"
+        )
         net = slim.flatten(net)  # 768
         return slim.fully_connected(net, num_classes, activation_fn=None, scope="Logits")
 

@@ -144,7 +144,7 @@ def inception_v1(
 
 
 def _pool_7x7(net: tf.Tensor) -> tf.Tensor:
-    height, width = net.shape[1:3]
+    height, width = net.shape.as_list()[1:3]
     if min(height or 7, width or 7) < 7:
         raise _checks.UserError(
             f"the images are too small: the last pooling has {height} x {width} positions, but "

@@ -185,7 +185,7 @@ def mobilenet_v1(
             if global_pool:
                 net = tf.reduce_mean(net, [1, 2], keepdims=True, name="global_pool")
             else:
-                window = [min(size or 7, 7) for size in net.shape[1:3]]
+                window = [min(size or 7, 7) for size in net.shape.as_list()[1:3]]
                 net = slim.avg_pool2d(net, window, padding="VALID", scope="AvgPool_1a")
             end_points["global_pool" if global_pool else "AvgPool_1a"] = net
             if not num_classes:

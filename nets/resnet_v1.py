@@ -53,7 +53,7 @@ def bottleneck(
       [batch, ceil(height / stride), ceil(width / stride), depth].
     """
     with slim.variable_scope(scope, "bottleneck_v1") as sc:
-        if inputs.shape[-1] == depth:
+        if inputs.shape.as_list()[-1] == depth:
             shortcut = resnet_utils.subsample(inputs, stride, "shortcut")
         else:
             activation_fn = tf.nn.relu6 if use_bounded_activations else None

@@ -49,7 +49,7 @@ def bottleneck(
     )
     with slim.variable_scope(scope, "bottleneck_v2") as sc:
         activated = slim.batch_norm(inputs, activation_fn=tf.nn.relu, scope="preact")
-        if inputs.shape[-1] == depth:
+        if inputs.shape.as_list()[-1] == depth:
             shortcut = resnet_utils.subsample(inputs, stride, "shortcut")
         else:
             shortcut = linear(activated, depth, stride=stride, scope="shortcut")

@@ -93,7 +93,7 @@ def self_gating(inputs: tf.Tensor, scope: str, data_format: str = "NDHWC") -> tf
     means = tf.reduce_mean(inputs, [a for a in range(1, 5) if a != channel_axis], keepdims=True)
     weights = slim.conv3d(
         means,
-        inputs.shape[channel_axis],
+        inputs.shape.as_list()[channel_axis],
         [1, 1, 1],
         activation_fn=None,
         normalizer_fn=None,

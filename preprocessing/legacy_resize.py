@@ -36,4 +36,4 @@ def resize(
         image, tf.stack([height, width]), _ENUM[method], align_corners=False
     )
     sizes = [side if isinstance(side, int) else None for side in (height, width)]
-    return tf.ensure_shape(tf.cast(resized, tf.float32), [*sizes, image.shape[-1]])
+    return tf.ensure_shape(tf.cast(resized, tf.float32), [*sizes, image.shape.as_list()[-1]])

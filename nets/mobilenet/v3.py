@@ -60,7 +60,7 @@ def reduce_to_1x1(
       stride: stride of the windows.
       padding: "VALID" or "SAME".
     """
-    height, width = images.shape[1:3]
+    height, width = images.shape.as_list()[1:3]
     if height is None or height != width:
         height, width = (min(size or default_size, default_size) for size in (height, width))
     return slim.avg_pool2d(images, [height, width], stride, padding)

@@ -1,4 +1,7 @@
-"""The import of TF-Slim's and contrib's modules as modules of this library."""
+"""The import of TF-Slim's and contrib's modules as modules of this library.
+
+Code that uses `tensorflow.compat.v1` as `tf` finds `tf.contrib` there, so it is set in that module.
+"""
 
 import contextlib
 import importlib
