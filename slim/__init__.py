@@ -32,16 +32,22 @@ _MODULES = [
     "learning",
     "losses",
     "metrics",
+    "model_analyzer",
     "optimizers",
     "quantization",
+    "summaries",
 ]
-# Modules of `slim.data`, which TF-Slim had here.
+# Modules of other packages, which TF-Slim had here.
 _OF_DATA = ["dataset", "dataset_data_provider", "parallel_reader", "tfexample_decoder"]
+_OF_GRAPH = ["queues"]
 _NAMES = {
     "slim.checkpoints": """
         assign_from_checkpoint assign_from_checkpoint_fn assign_from_values assign_from_values_fn
     """,
     "slim.graph.framework": "VariableDeviceChooser",
+    "slim.graph.optimize_loss": """
+        OPTIMIZER_CLS_NAMES OPTIMIZER_SUMMARIES adaptive_clipping_fn optimize_loss
+    """,
     "slim.initializers": """
         constant_initializer ones_initializer random_normal_initializer random_uniform_initializer
         truncated_normal_initializer variance_scaling_initializer xavier_initializer
@@ -54,6 +60,10 @@ _NAMES = {
         fully_connected group_norm instance_norm layer_norm linear max_pool2d max_pool3d maxout
         one_hot_encoding pool relu relu6 repeat separable_conv2d separable_convolution2d softmax
         stack unit_norm
+    """,
+    "slim.layers.summaries": """
+        summarize_activation summarize_activations summarize_biases summarize_collection
+        summarize_tensor summarize_tensors summarize_variables summarize_weights
     """,
     "slim.outputs": "collect_named_outputs convert_collection_to_dict",
     "slim.regularizers": """
@@ -82,6 +92,7 @@ __all__ = [  # noqa: PLE0604 - the tables above are the only source
     "has_arg_scope",
     *_MODULES,
     *_OF_DATA,
+    *_OF_GRAPH,
     *_HOMES,
 ]
 
@@ -93,6 +104,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"slim.{name}")
     if name in _OF_DATA:
         return importlib.import_module(f"slim.data.{name}")
+    if name in _OF_GRAPH:
+        return importlib.import_module(f"slim.graph.{name}")
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'slim' has no attribute {name!r}")

@@ -40,21 +40,21 @@ class EventFile:
         with self._writer.as_default(step=step):
             for name, value in values.items():
                 data = tf.constant(value, tf.float32)
-                tf.summary.write(name, data, metadata=_metadata("scalars"))
+                tf.summary.write(name, data, metadata=summary_metadata("scalars"))
 
     def histograms(self, step: int, buckets: Mapping[str, tf.Tensor]) -> None:
         """Writes results of `histogram` by name, at a training step."""
         with self._writer.as_default(step=step):
             for name, data in buckets.items():
                 data = tf.cast(data, tf.float64)
-                tf.summary.write(name, data, metadata=_metadata("histograms"))
+                tf.summary.write(name, data, metadata=summary_metadata("histograms"))
 
     def image(self, step: int, name: str, png: bytes, size: tuple[int, int]) -> None:
         """Writes an image, encoded as PNG, of `size` (width, height), at a training step."""
         width, height = (str(side).encode() for side in size)
         with self._writer.as_default(step=step):
             data = tf.constant([width, height, png])
-            tf.summary.write(name, data, metadata=_metadata("images"))
+            tf.summary.write(name, data, metadata=summary_metadata("images"))
 
     def flush(self) -> None:
         """Flushes the file to disk."""
@@ -88,7 +88,8 @@ def histogram(values: tf.Tensor, buckets: int = 30) -> tf.Tensor:
     return tf.stack([edges[:-1], edges[1:], tf.cast(counts, tf.float64)], axis=1)
 
 
-def _metadata(plugin: str) -> tf.compat.v1.SummaryMetadata:
+def summary_metadata(plugin: str) -> tf.compat.v1.SummaryMetadata:
+    """Returns the metadata of a summary for a plugin of TensorBoard."""
     metadata = tf.compat.v1.SummaryMetadata()
     metadata.plugin_data.plugin_name = plugin
     return metadata
