@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from slim.events import histogram, summary_metadata
 from slim.graph import in_graph
-from slim.store import current_pass
+from slim.passes import current_pass
 from slim.variables import get_global_step, get_variable_full_name
 
 __all__ = [
@@ -196,10 +196,10 @@ def name_of(tensor: tf.Tensor | tf.Variable) -> str | None:
 
     None is the name of other tensors that were computed eagerly.
     """
+    if in_graph() or tf.is_symbolic_tensor(tensor):
+        return tensor.op.name
     if isinstance(tensor, tf.Variable):
         return get_variable_full_name(tensor)
-    if tf.is_symbolic_tensor(tensor):
-        return tensor.op.name
     for outputs in current_pass().outputs.values():
         for alias, output in outputs.items():
             if output is tensor:

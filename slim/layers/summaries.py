@@ -1,6 +1,6 @@
 """Summaries of tensors, activations and collections; `slim.summaries` describes where they go.
 
-`tf.compat.v1` is used for the collections of a graph and their names.
+`tf.compat.v1` is used for the collections of a graph.
 """
 
 import re
@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable
 import tensorflow as tf
 
 from slim import summaries
-from slim.graph import in_graph
+from slim.graph import KEYS, in_graph
 from slim.outputs import convert_collection_to_dict
-from slim.variables import get_model_variables, get_trainable_variables, get_variables
+from slim.variables import get_variables
 
 __all__ = [
     "summarize_activation",
@@ -24,18 +24,11 @@ __all__ = [
     "summarize_weights",
 ]
 
-KEYS = tf.compat.v1.GraphKeys
 # Activation -> the limits at which it cuts its inputs off, each with a summary's name.
 _LIMITS = {
     "Relu": (("zeros", tf.less, 0),),
     "Softplus": (("zeros", tf.less, 0),),
     "Relu6": (("zeros", tf.less, 0), ("sixes", tf.greater, 6)),
-}
-# Outside a graph, these collections are properties of the current store's variables.
-_OF_STORE = {
-    KEYS.GLOBAL_VARIABLES: get_variables,
-    KEYS.MODEL_VARIABLES: get_model_variables,
-    KEYS.TRAINABLE_VARIABLES: get_trainable_variables,
 }
 
 
@@ -113,8 +106,8 @@ def summarize_collection(
     if in_graph():
         members = tf.compat.v1.get_collection(collection)
     else:
-        variables = _OF_STORE.get(collection, lambda: get_variables(collection=collection))()
-        members = [*variables, *convert_collection_to_dict(collection).values()]
+        outputs = convert_collection_to_dict(collection).values()
+        members = [*get_variables(collection=collection), *outputs]
     pattern = re.compile(name_filter or "")
     return summarize_tensors(
         [member for member in members if pattern.match(summaries.name_of(member) or "")], summarizer

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from sklearn import metrics
 
-from slim import _clustering, metric_learning
+from slim.losses import _clustering, metric_learning
 
 N, CLASSES = 12, 4
 RANDOM = np.random.default_rng(0)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from slim import _checks
-from slim._clustering import AGREEMENTS, search
+from slim.losses._clustering import AGREEMENTS, search
 from slim.summaries import add_scalar_summary, printed
 
 __all__ = [
