@@ -192,11 +192,11 @@ def add_zero_fraction_summaries(
 
 
 def name_of(tensor: tf.Tensor | tf.Variable) -> str | None:
-    """Returns the name of a variable, of a tensor's op or of an output of the current pass.
+    """Returns the name of a variable, of an output of the current pass or of a tensor's op.
 
-    None is the name of other tensors that were computed eagerly.
+    None is the name of other tensors that were computed eagerly. In a graph it is always the op's.
     """
-    if in_graph() or tf.is_symbolic_tensor(tensor):
+    if in_graph():
         return tensor.op.name
     if isinstance(tensor, tf.Variable):
         return get_variable_full_name(tensor)
@@ -204,7 +204,7 @@ def name_of(tensor: tf.Tensor | tf.Variable) -> str | None:
         for alias, output in outputs.items():
             if output is tensor:
                 return alias
-    return None
+    return tensor.op.name if tf.is_symbolic_tensor(tensor) else None
 
 
 def printed(tensor: tf.Tensor, *values: Any) -> tf.Tensor:
