@@ -233,6 +233,8 @@ def _graph_summary(
 
 def _write(name: str, plugin: str, data: Callable[[], tf.Tensor], step: Step) -> tf.Tensor:
     """Writes to the current writer; `data` is computed only if there is one."""
+    if current_pass().is_replay:  # the first run of the segment has written it
+        return tf.constant(False)
     for default in (tf.summary.experimental.get_step, lambda: current_pass().step, get_global_step):
         step = default() if step is None else step
     return tf.summary.write(name, data, step=step, metadata=summary_metadata(plugin))

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 import slim
 from slim import summaries
+from slim.recompute import segment
 
 v1 = tf.compat.v1
 RANDOM = np.random.default_rng(0)
@@ -136,6 +137,25 @@ def test_images_equal_those_of_a_graph(images, tmp_path):
 
 def test_without_a_writer_nothing_is_computed():
     assert not summaries.add_scalar_summary(tf.constant("not a number"), "name")
+
+
+def test_recomputed_segments_write_once(tmp_path):
+    def network(inputs):
+        def layer(net):
+            net = slim.fully_connected(net, 2, scope="fc")
+            summaries.add_scalar_summary(tf.reduce_sum(net), "sum", step=1)
+            return net
+
+        return segment(layer, inputs)
+
+    inputs, store = tf.ones([1, 3]), slim.VariableStore(seed=0)
+    store.build(network, inputs)
+    with tf.summary.create_file_writer(str(tmp_path)).as_default():
+        with tf.GradientTape() as tape, store.as_default(recompute=True):
+            tape.watch(inputs)
+            loss = tf.reduce_sum(network(inputs))
+        assert tape.gradient(loss, inputs) is not None
+    assert [event[1] for event in written(tmp_path)] == ["sum"]
 
 
 def test_step_of_writer_pass_and_store(tmp_path):
