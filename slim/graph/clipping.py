@@ -97,4 +97,6 @@ def _average(name: str, value: tf.Tensor, decay: float | tf.Tensor) -> tf.Tensor
     average = v1.get_variable(
         name, value.shape, value.dtype, initializer=v1.zeros_initializer(), trainable=False
     )
-    return v1.assign_sub(average, (average - value) * (1.0 - decay), name="AssignMovingAvg")
+    with tf.name_scope("AssignMovingAvg"):
+        rate = 1.0 - decay
+        return v1.assign_sub(average, (average - value) * rate)
