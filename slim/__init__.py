@@ -35,11 +35,11 @@ _MODULES = [
     "model_analyzer",
     "optimizers",
     "quantization",
+    "queues",
     "summaries",
 ]
-# Modules of other packages, which TF-Slim had here.
+# Modules of `slim.data`, which TF-Slim had here.
 _OF_DATA = ["dataset", "dataset_data_provider", "parallel_reader", "tfexample_decoder"]
-_OF_GRAPH = ["queues"]
 _NAMES = {
     "slim.checkpoints": """
         assign_from_checkpoint assign_from_checkpoint_fn assign_from_values assign_from_values_fn
@@ -92,7 +92,6 @@ __all__ = [  # noqa: PLE0604 - the tables above are the only source
     "has_arg_scope",
     *_MODULES,
     *_OF_DATA,
-    *_OF_GRAPH,
     *_HOMES,
 ]
 
@@ -104,8 +103,6 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"slim.{name}")
     if name in _OF_DATA:
         return importlib.import_module(f"slim.data.{name}")
-    if name in _OF_GRAPH:
-        return importlib.import_module(f"slim.graph.{name}")
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'slim' has no attribute {name!r}")
