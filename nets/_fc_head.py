@@ -13,6 +13,7 @@ import tensorflow as tf
 import slim
 from nets._outputs import conv_logits, squeeze_space
 from slim import _checks
+from slim._shapes import static_sizes
 
 
 def small_initial_weights() -> contextlib.AbstractContextManager[Any]:
@@ -45,7 +46,7 @@ def fc_features(
     Raises:
       UserError: if `net` is smaller than the kernel and `padding` is "VALID".
     """
-    height, width = net.shape.as_list()[1:3]
+    height, width = static_sizes(net)[1:3]
     if padding == "VALID" and min(height or kernel_size, width or kernel_size) < kernel_size:
         raise _checks.UserError(
             f"the images are too small: the input of fc6 is {height} x {width}, but must be at "

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 import slim
 from slim import _checks
+from slim._shapes import static_sizes
 
 
 @contextlib.contextmanager
@@ -60,7 +61,7 @@ def squeeze_space(logits: tf.Tensor, name: str) -> tf.Tensor:
     Raises:
       UserError: if height or width is known and not 1.
     """
-    height, width = logits.shape.as_list()[1:3]
+    height, width = static_sizes(logits)[1:3]
     if (height or 1) != 1 or (width or 1) != 1:
         raise _checks.UserError(
             f"images of this size have {height} x {width} logits each, which spatial_squeeze=True "

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 import slim
 from nets._outputs import squeeze_space
+from slim._shapes import static_sizes
 
 Gate = Callable[..., tf.Tensor]
 
@@ -200,8 +201,8 @@ def video_logits(
     with slim.variable_scope("Logits"):
         if data_format == "NCDHW":
             net = tf.transpose(net, [0, 2, 3, 4, 1])
-        sizes = zip(net.shape.as_list()[1:4], (2, 7, 7), strict=True)
-        kernel = [min(size or limit, limit) for size, limit in sizes]
+        limits = zip(static_sizes(net)[1:4], (2, 7, 7), strict=True)
+        kernel = [min(size or limit, limit) for size, limit in limits]
         net = slim.avg_pool3d(net, kernel, stride=1, scope="AvgPool_0a_7x7")
         if not num_classes:
             return tf.reduce_mean(net, axis=1)

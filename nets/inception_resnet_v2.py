@@ -21,6 +21,7 @@ from nets._branches import AvgPool, Conv, MaxPool, Mixed, as_layers, by_name, sa
 from nets._end_points import run_layers
 from nets.inception_utils import pool_for_aux_logits, pool_whole_image
 from slim import _checks
+from slim._shapes import static_sizes
 
 Activation = Callable[[tf.Tensor], tf.Tensor] | None
 
@@ -55,7 +56,7 @@ def _residual(
         mixed = block.build(net, same_depth, 3)
         up = slim.conv2d(
             mixed,
-            net.shape.as_list()[3],
+            static_sizes(net)[3],
             1,
             normalizer_fn=None,
             activation_fn=None,
@@ -275,9 +276,7 @@ def _aux_logits(net: tf.Tensor, num_classes: int) -> tf.Tensor:
     with slim.variable_scope("AuxLogits"):
         net = pool_for_aux_logits(net, "Conv2d_1a_3x3", sized=True)  # 5x5x1088
         net = slim.conv2d(net, 128, 1, scope="Conv2d_1b_1x1")
-        net = slim.conv2d(
-            net, 768, net.shape.as_list()[1:3], padding="VALID", scope="Conv2d_2a_5x5"
-        )
+        net = slim.conv2d(net, 768, static_sizes(net)[1:3], padding="VALID", scope="Conv2d_2a_5x5")
         net = slim.flatten(net)  # 768
         return slim.fully_connected(net, num_classes, activation_fn=None, scope="Logits")
 

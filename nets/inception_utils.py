@@ -8,6 +8,7 @@ import tensorflow as tf
 import slim
 from nets._outputs import conv_logits
 from slim import _checks
+from slim._shapes import static_sizes
 
 
 def inception_arg_scope(
@@ -70,7 +71,7 @@ def window_that_fits(net: tf.Tensor, size: int) -> tuple[int, int]:
       net: [batch, height, width, channels]; an unknown size is assumed to be large enough.
       size: height and width of the window.
     """
-    height, width = net.shape.as_list()[1:3]
+    height, width = static_sizes(net)[1:3]
     if height is None or width is None:
         return size, size
     return min(height, size), min(width, size)
@@ -90,7 +91,7 @@ def pool_for_aux_logits(net: tf.Tensor, scope: str, sized: bool) -> tf.Tensor:
     Raises:
       UserError: if the images are too small, or of unknown size although `sized`.
     """
-    height, width = net.shape.as_list()[1:3]
+    height, width = static_sizes(net)[1:3]
     if sized and (height is None or width is None):
         raise _checks.UserError(
             "create_aux_logits=True needs images whose height and width are known when the network "
@@ -111,7 +112,7 @@ def pool_whole_image(net: tf.Tensor, scope: str) -> tf.Tensor:
       net: [batch, height, width, channels], of any size.
       scope: name of the pooling layer for a known size; for an unknown one it is `global_pool`.
     """
-    height, width = net.shape.as_list()[1:3]
+    height, width = static_sizes(net)[1:3]
     if height is None or width is None:
         return tf.reduce_mean(net, [1, 2], keepdims=True, name="global_pool")
     return slim.avg_pool2d(net, [height, width], stride=1, padding="VALID", scope=scope)

@@ -19,6 +19,7 @@ from nets._end_points import run_layers
 from nets._outputs import conv_logits
 from nets.inception_utils import inception_arg_scope
 from slim import _checks
+from slim._shapes import static_sizes
 
 
 def _mixed(
@@ -144,7 +145,7 @@ def inception_v1(
 
 
 def _pool_7x7(net: tf.Tensor) -> tf.Tensor:
-    height, width = net.shape.as_list()[1:3]
+    height, width = static_sizes(net)[1:3]
     if min(height or 7, width or 7) < 7:
         raise _checks.UserError(
             f"the images are too small: the last pooling has {height} x {width} positions, but "

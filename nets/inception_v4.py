@@ -20,6 +20,7 @@ from nets.inception_utils import (
     pool_for_aux_logits,
     pool_whole_image,
 )
+from slim._shapes import static_sizes
 
 _HALF = {"stride": 2, "padding": "VALID"}
 
@@ -154,9 +155,8 @@ def _aux_logits(net: tf.Tensor, num_classes: int) -> tf.Tensor:
     with slim.variable_scope("AuxLogits"):
         net = pool_for_aux_logits(net, "AvgPool_1a_5x5", sized=True)  # 5x5x1024
         net = slim.conv2d(net, 128, [1, 1], scope="Conv2d_1b_1x1")
-        net = slim.conv2d(
-            net, 768, net.shape.as_list()[1:3], padding="VALID", scope="Conv2d_2a"
-        )  # 1x1x768
+        window = static_sizes(net)[1:3]
+        net = slim.conv2d(net, 768, window, padding="VALID", scope="Conv2d_2a")  # 1x1x768
         net = slim.flatten(net)
         return slim.fully_connected(net, num_classes, activation_fn=None, scope="Aux_logits")
 

@@ -19,6 +19,7 @@ from nets._outputs import conv_logits
 from nets._variants import variant
 from nets.mobilenet.blocks import fixed_padding, strides_and_rates
 from slim import _checks
+from slim._shapes import static_sizes
 
 
 class Conv(NamedTuple):
@@ -185,7 +186,7 @@ def mobilenet_v1(
             if global_pool:
                 net = tf.reduce_mean(net, [1, 2], keepdims=True, name="global_pool")
             else:
-                window = [min(size or 7, 7) for size in net.shape.as_list()[1:3]]
+                window = [min(size or 7, 7) for size in static_sizes(net)[1:3]]
                 net = slim.avg_pool2d(net, window, padding="VALID", scope="AvgPool_1a")
             end_points["global_pool" if global_pool else "AvgPool_1a"] = net
             if not num_classes:

@@ -20,6 +20,7 @@ import tensorflow as tf
 import slim
 from nets import resnet_utils
 from nets._variants import variant
+from slim._shapes import static_sizes
 
 resnet_arg_scope = resnet_utils.resnet_arg_scope
 
@@ -53,7 +54,7 @@ def bottleneck(
       [batch, ceil(height / stride), ceil(width / stride), depth].
     """
     with slim.variable_scope(scope, "bottleneck_v1") as sc:
-        if inputs.shape.as_list()[-1] == depth:
+        if static_sizes(inputs)[-1] == depth:
             shortcut = resnet_utils.subsample(inputs, stride, "shortcut")
         else:
             activation_fn = tf.nn.relu6 if use_bounded_activations else None

@@ -15,6 +15,7 @@ import tensorflow as tf
 import slim
 from nets import resnet_utils
 from nets._variants import variant
+from slim._shapes import static_sizes
 
 resnet_arg_scope = resnet_utils.resnet_arg_scope
 
@@ -49,7 +50,7 @@ def bottleneck(
     )
     with slim.variable_scope(scope, "bottleneck_v2") as sc:
         activated = slim.batch_norm(inputs, activation_fn=tf.nn.relu, scope="preact")
-        if inputs.shape.as_list()[-1] == depth:
+        if static_sizes(inputs)[-1] == depth:
             shortcut = resnet_utils.subsample(inputs, stride, "shortcut")
         else:
             shortcut = linear(activated, depth, stride=stride, scope="shortcut")

@@ -16,6 +16,7 @@ from nets import i3d_utils
 from nets._end_points import run_layers
 from nets.i3d_utils import Mixed, conv3d_spatiotemporal
 from slim import _checks
+from slim._shapes import static_sizes
 
 
 class _Conv(NamedTuple):
@@ -93,7 +94,7 @@ def self_gating(inputs: tf.Tensor, scope: str, data_format: str = "NDHWC") -> tf
     means = tf.reduce_mean(inputs, [a for a in range(1, 5) if a != channel_axis], keepdims=True)
     weights = slim.conv3d(
         means,
-        inputs.shape.as_list()[channel_axis],
+        static_sizes(inputs)[channel_axis],
         [1, 1, 1],
         activation_fn=None,
         normalizer_fn=None,

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from slim._shapes import static_sizes
+
 
 def convert(image: tf.Tensor, use_grayscale: bool) -> tf.Tensor:
     """Returns the image with one channel if `use_grayscale`, otherwise with three.
@@ -12,9 +14,9 @@ def convert(image: tf.Tensor, use_grayscale: bool) -> tf.Tensor:
     """
     if use_grayscale:
         return as_grayscale(image)
-    return tf.image.grayscale_to_rgb(image) if image.shape.as_list()[-1] == 1 else image
+    return tf.image.grayscale_to_rgb(image) if static_sizes(image)[-1] == 1 else image
 
 
 def as_grayscale(image: tf.Tensor) -> tf.Tensor:
     """Returns the image with one channel."""
-    return image if image.shape.as_list()[-1] == 1 else tf.image.rgb_to_grayscale(image)
+    return image if static_sizes(image)[-1] == 1 else tf.image.rgb_to_grayscale(image)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from preprocessing import channels
+from slim._shapes import static_sizes
 from slim.data import encoded_images
 
 PADDING = 4
@@ -62,7 +63,7 @@ def preprocess_for_train(
     if color_distortion in (None, "full"):
         low, high = CONTRAST
         image = tf.image.adjust_contrast(image, low + (high - low) * contrast)
-    return _standardized(tf.ensure_shape(image, [height, width, image.shape.as_list()[-1]]))
+    return _standardized(tf.ensure_shape(image, [height, width, static_sizes(image)[-1]]))
 
 
 def preprocess_for_eval(
@@ -92,7 +93,7 @@ def _padded(image: tf.Tensor, height: int, width: int, padding: int) -> tf.Tenso
     before = missing // 2
     border = tf.constant([padding, padding, 0])
     padded = tf.pad(image, tf.stack([border + before, border + missing - before], axis=1))
-    return tf.ensure_shape(padded, [None, None, image.shape.as_list()[-1]])
+    return tf.ensure_shape(padded, [None, None, static_sizes(image)[-1]])
 
 
 def _cropped(image: tf.Tensor, height: int, width: int, place: tf.Tensor) -> tf.Tensor:
@@ -100,7 +101,7 @@ def _cropped(image: tf.Tensor, height: int, width: int, place: tf.Tensor) -> tf.
     positions = tf.shape(image)[:2] - tf.constant([height, width]) + 1
     begin = tf.cast(place * tf.cast(positions, tf.float32), tf.int32)
     cropped = tf.slice(image, tf.concat([begin, [0]], 0), [height, width, -1])
-    return tf.ensure_shape(cropped, [height, width, image.shape.as_list()[-1]])
+    return tf.ensure_shape(cropped, [height, width, static_sizes(image)[-1]])
 
 
 def _flipped(image: tf.Tensor, is_flipped: tf.Tensor) -> tf.Tensor:

@@ -8,6 +8,8 @@ only preprocessing module to use.
 
 import tensorflow as tf
 
+from slim._shapes import static_sizes
+
 METHODS = ("bilinear", "nearest", "bicubic", "area")
 
 _ENUM = {
@@ -36,4 +38,4 @@ def resize(
         image, tf.stack([height, width]), _ENUM[method], align_corners=False
     )
     sizes = [side if isinstance(side, int) else None for side in (height, width)]
-    return tf.ensure_shape(tf.cast(resized, tf.float32), [*sizes, image.shape.as_list()[-1]])
+    return tf.ensure_shape(tf.cast(resized, tf.float32), [*sizes, static_sizes(image)[-1]])

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
+from slim._shapes import static_sizes
+
 MAX_ANGLE = 30.0  # degrees
 MAX_SHEAR = 0.3
 MAX_SHIFT = 0.45  # fraction of the side
@@ -28,7 +30,7 @@ def blend(other: tf.Tensor, image: tf.Tensor, factor: tf.Tensor | float) -> tf.T
 
 
 def _gray(image: tf.Tensor) -> tf.Tensor:
-    if image.shape.as_list()[-1] == 1:
+    if static_sizes(image)[-1] == 1:
         return image
     return tf.reduce_sum(image * tf.constant(_LUMA), axis=-1, keepdims=True)
 
@@ -60,7 +62,7 @@ def brightness(image: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
 
 def sharpness(image: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
     """Blurs or sharpens; the outermost pixels do not change."""
-    count = image.shape.as_list()[-1]
+    count = static_sizes(image)[-1]
     kernel = tf.constant(_SMOOTHING) / 13.0
     kernel = tf.tile(kernel[:, :, tf.newaxis, tf.newaxis], [1, 1, count, 1])
     smooth = tf.nn.depthwise_conv2d(image[tf.newaxis], kernel, [1, 1, 1, 1], "VALID")[0]
@@ -99,7 +101,7 @@ def equalize(image: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
     """Equalizes each channel's histogram over 0..255."""
     del strength
     values = tf.cast(tf.clip_by_value(image, 0.0, 255.0), tf.int32)
-    channels = [_equalized(values[..., channel]) for channel in range(image.shape.as_list()[-1])]
+    channels = [_equalized(values[..., channel]) for channel in range(static_sizes(image)[-1])]
     return tf.cast(tf.stack(channels, axis=-1), tf.float32)
 
 

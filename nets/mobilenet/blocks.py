@@ -17,6 +17,7 @@ import tensorflow as tf
 
 import slim
 from slim import _checks
+from slim._shapes import static_sizes
 
 Activation = Callable[[tf.Tensor], tf.Tensor]
 
@@ -128,7 +129,7 @@ def split_conv(
     Raises:
       ValueError: if the channels cannot be split.
     """
-    channels = images.shape.as_list()[-1]
+    channels = static_sizes(images)[-1]
     if num_ways == 1 or min(channels, num_outputs) // num_ways < divisible_by:
         return slim.conv2d(images, num_outputs, [1, 1], scope=scope, **kwargs)
     groups = tf.split(
@@ -153,7 +154,7 @@ def _recorded(endpoints: dict[str, tf.Tensor] | None, name: str, net: tf.Tensor)
 
 def global_pool(images: tf.Tensor) -> tf.Tensor:
     """Averages [batch, height, width, channels] to [batch, 1, 1, channels]."""
-    height, width = images.shape.as_list()[1:3]
+    height, width = static_sizes(images)[1:3]
     if height is None or width is None:
         return tf.reduce_mean(images, [1, 2], keepdims=True, name="AvgPool2D")
     return tf.nn.avg_pool2d(images, [height, width], strides=1, padding="VALID")
@@ -180,13 +181,13 @@ def squeeze_excite(
     """
     with slim.variable_scope("squeeze_excite"):
         source = images if squeeze_input_tensor is None else squeeze_input_tensor
-        inner = make_divisible(source.shape.as_list()[-1] / squeeze_factor, divisible_by)
+        inner = make_divisible(static_sizes(source)[-1] / squeeze_factor, divisible_by)
         pooled = tf.reduce_mean(source, [1, 2], keepdims=True)
         net = slim.conv2d(
             pooled, inner, [1, 1], normalizer_fn=None, activation_fn=inner_activation_fn
         )
         gate = slim.conv2d(
-            net, images.shape.as_list()[-1], [1, 1], normalizer_fn=None, activation_fn=gating_fn
+            net, static_sizes(images)[-1], [1, 1], normalizer_fn=None, activation_fn=gating_fn
         )
         return images * gate
 
@@ -286,11 +287,11 @@ def expanded_conv(
         _activations(inner_activation_fn, depthwise_activation_fn),
     ):
         net = images = tf.identity(images, name="input")
-        channels = images.shape.as_list()[-1]
+        channels = static_sizes(images)[-1]
         if location == "input":
             net = depthwise(net, activation_fn=None)
         inner = expansion_size(num_inputs=channels) if callable(expansion_size) else expansion_size
-        expands = inner > net.shape.as_list()[-1]
+        expands = inner > static_sizes(net)[-1]
         if stride > 1 and not location and not (fused and expands):
             raise ValueError(
                 f"stride={stride} needs depthwise filters or a fused expansion, and this block has "
@@ -313,7 +314,7 @@ def expanded_conv(
             net = depthwise(net, activation_fn=None)
         if callable(residual):
             net = residual(input_tensor=images, output_tensor=net)
-        elif residual and stride == 1 and net.shape.as_list()[-1] == channels:
+        elif residual and stride == 1 and static_sizes(net)[-1] == channels:
             net += images
         return _recorded(endpoints, "output", net)
 

@@ -23,6 +23,7 @@ from nets._variants import variant
 from nets.mobilenet import blocks, network
 from nets.mobilenet.network import ConvDefs, op
 from slim import _checks
+from slim._shapes import static_sizes
 
 training_scope = network.training_scope
 
@@ -60,7 +61,7 @@ def reduce_to_1x1(
       stride: stride of the windows.
       padding: "VALID" or "SAME".
     """
-    height, width = images.shape.as_list()[1:3]
+    height, width = static_sizes(images)[1:3]
     if height is None or height != width:
         height, width = (min(size or default_size, default_size) for size in (height, width))
     return slim.avg_pool2d(images, [height, width], stride, padding)

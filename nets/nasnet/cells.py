@@ -16,6 +16,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 import slim
+from slim._shapes import static_sizes
 
 
 class Separable(NamedTuple):
@@ -176,7 +177,7 @@ def build_cell(
         with slim.variable_scope("cell_output"):
             for state in cell.outputs:
                 larger = state < 2 and stride > 1
-                if larger or states[state].shape.as_list()[style.channel_axis] != filters:
+                if larger or static_sizes(states[state])[style.channel_axis] != filters:
                     with slim.variable_scope(f"reduction_{state}"):
                         states[state] = factorized_reduction(
                             states[state], filters, stride if larger else 1, style.data_format
@@ -188,7 +189,7 @@ def _match(prev: tf.Tensor, filters: int, is_larger: bool, style: Style) -> tf.T
     """Returns an earlier cell's output at this cell's size and number of filters."""
     if is_larger:
         return factorized_reduction(style.activation(prev), filters, 2, style.data_format)
-    if prev.shape.as_list()[style.channel_axis] == filters:
+    if static_sizes(prev)[style.channel_axis] == filters:
         return prev
     prev = slim.conv2d(style.activation(prev), filters, 1, scope="prev_1x1")
     return slim.batch_norm(prev, scope="prev_bn")
@@ -210,14 +211,14 @@ def _separable(
 def _pool(operation: Pool, net: tf.Tensor, filters: int, stride: int, style: Style) -> tf.Tensor:
     net = tf.nn.relu6(net) if style.bounded else net
     net = operation.layer(net, operation.kernel, stride=stride, padding="SAME")
-    if net.shape.as_list()[style.channel_axis] != filters:
+    if static_sizes(net)[style.channel_axis] != filters:
         net = slim.conv2d(net, filters, 1, scope="1x1")
         net = slim.batch_norm(net, scope="bn_1")
     return style.clip(net)
 
 
 def _identity(_: Identity, net: tf.Tensor, filters: int, stride: int, style: Style) -> tf.Tensor:
-    if stride == 1 and net.shape.as_list()[style.channel_axis] == filters:
+    if stride == 1 and static_sizes(net)[style.channel_axis] == filters:
         return tf.nn.relu6(net) if style.bounded else net
     net = slim.conv2d(style.activation(net), filters, 1, stride=stride, scope="1x1")
     return style.clip(slim.batch_norm(net, scope="bn_1"))

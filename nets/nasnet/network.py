@@ -10,6 +10,7 @@ from nets.nasnet.cells import Style, build_cell
 from nets.nasnet.config import NasnetConfig
 from nets.nasnet.variants import Row, Variant, rows
 from slim import _checks
+from slim._shapes import static_sizes
 
 _HEAD = ("global_pool", "Logits", "Predictions")
 
@@ -138,7 +139,7 @@ def _keep_probs(
 
 
 def _aux_head(net: tf.Tensor, num_classes: int, style: Style) -> tf.Tensor:
-    sizes = [net.shape.as_list()[axis] for axis in style.spatial_axes]
+    sizes = [static_sizes(net)[axis] for axis in style.spatial_axes]
     if None in sizes or min(sizes) < 5:
         raise ValueError(
             f"the auxiliary head pools 5x5 windows, but its input is {sizes[0]}x{sizes[1]}; "
@@ -149,7 +150,7 @@ def _aux_head(net: tf.Tensor, num_classes: int, style: Style) -> tf.Tensor:
         net = slim.avg_pool2d(net, [5, 5], stride=3, padding="VALID")
         net = slim.conv2d(net, 128, [1, 1], scope="proj")
         net = style.activation(slim.batch_norm(net, scope="aux_bn0"))
-        window = [net.shape.as_list()[axis] for axis in style.spatial_axes]
+        window = [static_sizes(net)[axis] for axis in style.spatial_axes]
         net = slim.conv2d(net, 768, window, padding="VALID")  # 1x1x768
         net = style.activation(slim.batch_norm(net, scope="aux_bn1"))
         return slim.fully_connected(slim.flatten(net), num_classes)

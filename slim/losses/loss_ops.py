@@ -7,6 +7,7 @@ TF-Slim, weights may be a number or a tensor of the losses' first axes ([batch] 
 
 import tensorflow as tf
 
+from slim._shapes import static_sizes
 from slim.arg_scope import add_arg_scope
 from slim.passes import LOSSES, current_pass
 
@@ -365,7 +366,7 @@ def _weights(weights: float | tf.Tensor, losses: tf.Tensor) -> tf.Tensor:
         if shape.rank is None:
             raise ValueError(f"{name}.get_shape().ndims cannot be None: the rank must be known")
     rank = weights.shape.rank
-    if rank > 1 and (weights.shape.as_list()[-1] == 1 or rank == losses.shape.rank + 1):
+    if rank > 1 and (static_sizes(weights)[-1] == 1 or rank == losses.shape.rank + 1):
         weights = tf.squeeze(weights, [-1])
     own = weights.shape
     if own.rank > losses.shape.rank or not all(
