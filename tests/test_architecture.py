@@ -300,8 +300,8 @@ def test_absl_flags_are_read_in_one_room():
 def test_compat_v1_is_used_only_with_a_reason():
     for path in source_tree.files():
         if "compat.v1" in path.read_text("utf-8"):
-            # The reason of slim.graph stands in its package.
+            # The reason of slim.graph and slim.compat stands in the package.
             package = path.with_name("__init__.py")
-            reasons = [path, *([package] if "graph" in path.parts else [])]
+            reasons = [path, *([package] if {"graph", "compat"} & {*path.parts} else [])]
             texts = [ast.get_docstring(source_tree.tree(reason)) or "" for reason in reasons]
             assert any("compat.v1" in text for text in texts), path
