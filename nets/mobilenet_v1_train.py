@@ -16,10 +16,7 @@ if TYPE_CHECKING:
 
 def _run(config: "MobilenetTrainConfig") -> "ExitCode | None":
     from classifier.training import run as training
-    from datasets import dataset_factory
 
-    split = dataset_factory.get_facts("imagenet", "train", config.dataset_dir)
-    config.check_num_classes(split.num_classes)
     return training.run(config.training())
 
 

@@ -25,6 +25,7 @@ _PIPELINE = "end_to_end/test_pipeline.py"
 _QUANTIZE = "classifier/training/test_quantize_delay.py"
 _RESOLVE = "classifier/resolve/test_training.py"
 _RUN = "classifier/training/test_run_flags_act.py"
+_TRAINED = "classifier/resolve/test_trained.py"
 _VALIDATION = "end_to_end/test_validation.py"
 _WORKERS = "end_to_end/test_workers.py"
 _WARM = "classifier/training/test_warm_start.py"
@@ -83,6 +84,9 @@ PROOFS: dict[str, dict[str, str]] = {
         ),
         f"{_RUN}::test_data_and_network": "dataset_name use_grayscale model_name",
         f"{_RUN}::test_labels_offset_trains_the_same_classes": "labels_offset dataset_dir",
+        f"{_RESOLVE}::test_a_network_may_have_more_logits_than_the_dataset_has_classes": (
+            "num_classes"
+        ),
         f"{_RUN}::test_shards_are_read_in_parallel": "num_readers",
         f"{_RUN}::test_images_are_preprocessed_in_parallel": "num_preprocessing_threads",
         f"{_RUN}::test_the_shuffle_buffer_changes_the_order": "shuffle_buffer_mb",
@@ -133,6 +137,7 @@ PROOFS: dict[str, dict[str, str]] = {
         f"{_EVAL}::test_the_model_where_nothing_describes_it": (
             "model_name preprocessing_name moving_average_decay"
         ),
+        f"{_TRAINED}::test_a_dataset_may_lack_classes_of_a_network_with_more_logits": "num_classes",
         f"{_EVAL}::test_the_image_size": "eval_image_size",
         f"{_EVAL}::test_where_events_go": "eval_dir",
         f"{_EVAL}::test_images_are_prepared_side_by_side": "num_preprocessing_threads",
@@ -145,7 +150,7 @@ PROOFS: dict[str, dict[str, str]] = {
     "export_inference_graph": {
         f"{_LIMITS}::test_max_pixels_acts_in_export": "max_pixels",
         f"{_GRAPH_OPTIONS}::test_classes_and_channels": (
-            "dataset_name dataset_dir labels_offset use_grayscale"
+            "dataset_name dataset_dir labels_offset num_classes use_grayscale"
         ),
         f"{_GRAPH_OPTIONS}::test_network_and_images": "model_name image_size batch_size",
         f"{_GRAPH_OPTIONS}::test_text": "write_text_graphdef output_file",

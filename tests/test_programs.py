@@ -9,6 +9,7 @@ import pytest
 
 from classifier.config import options
 from classifier.config.mobilenet_v1 import MobilenetEvalConfig, MobilenetTrainConfig
+from classifier.run_directory import RunDirectory
 from datasets import dataset_info, imagenet_files
 from slim import _checks
 from tests import source_tree
@@ -142,16 +143,21 @@ def test_imagenet_is_built_from_directories(imagenet):
 @pytest.mark.slow
 def test_mobilenet_v1_is_trained_and_evaluated(imagenet):
     common = ["--checkpoint_dir=run", "--dataset_dir=data", "--quantize=True", "--batch_size=2"]
-    common += ["--image_size=32", "--depth_multiplier=0.25", "--num_classes=4"]
+    common += ["--image_size=32", "--depth_multiplier=0.25", "--num_classes=1001"]
     run(imagenet, "nets/mobilenet_v1_train.py", *common, "--number_of_steps=1")
     assert "eval/Accuracy[" in run(imagenet, "nets/mobilenet_v1_eval.py", *common)
+    info = RunDirectory(str(imagenet / "run")).read_model_info()
+    assert (info.num_classes, info.label_names[2:5]) == (
+        1001,
+        ("name of n01443537", "name of n01484850", "4"),
+    )
     done = subprocess.run(
         [sys.executable, str(source_tree.ROOT / "nets" / "mobilenet_v1_eval.py"), *common[:-1],
-         "--num_classes=9"],
+         "--num_classes=3"],
         cwd=imagenet, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 2
-    assert "--num_classes=9 differs from the 4 classes of --dataset_dir='data'" in done.stderr
+    assert "--num_classes=3 contradicts 1001 in model_info.json" in done.stderr
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Iterator
 
-from classifier.config import bounds, options, problems
+from classifier.config import bounds, options
 from classifier.config.evaluation import EvalConfig
 from classifier.config.options import Options, option, required
 from classifier.config.problems import Problem, named
@@ -26,7 +26,7 @@ class _NetworkOptions(Options):
     )
     num_classes: int | None = option(
         None,
-        "Number of classes, which must be the dataset's. Default: the dataset's.",
+        "Number of logits, at least the dataset's number of classes. Default: the dataset's.",
         check=bounds.positive,
         tf_slim=1001,
     )
@@ -40,20 +40,6 @@ class _NetworkOptions(Options):
             yield Problem(
                 "{} is not known. Known: 1.0, 0.75, 0.5, 0.25",
                 named("depth_multiplier", self.depth_multiplier),
-            )
-
-    def check_num_classes(self, num_classes: int) -> None:
-        """Checks the option against the number of classes of the dataset.
-
-        Raises:
-          UserError: if they differ.
-        """
-        if self.num_classes not in (None, num_classes):
-            raise problems.error(
-                "{} differs from the {} classes of {}. Remove the option",
-                named("num_classes", self.num_classes),
-                num_classes,
-                named("dataset_dir", repr(self.dataset_dir)),
             )
 
     @property
@@ -95,6 +81,7 @@ class MobilenetTrainConfig(_NetworkOptions):
             dataset_dir=self.dataset_dir,
             model_name=self.network,
             preprocessing_name="mobilenet_v1",
+            num_classes=self.num_classes,
             train_image_size=(self.image_size, self.image_size),
             batch_size=self.batch_size,
             max_number_of_steps=self.number_of_steps,
@@ -138,6 +125,7 @@ class MobilenetEvalConfig(_NetworkOptions):
             dataset_dir=self.dataset_dir,
             model_name=self.network,
             preprocessing_name="mobilenet_v1",
+            num_classes=self.num_classes,
             eval_image_size=(self.image_size, self.image_size),
             batch_size=self.batch_size,
             max_num_batches=math.ceil(self.num_examples / self.batch_size),

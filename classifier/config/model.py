@@ -27,6 +27,12 @@ class ModelOptions(Options):
         " model_info.json, else the network's.",
         table="preprocessings",
     )
+    num_classes: int | None = option(
+        None,
+        "Number of logits, at least the dataset's number of classes. Default: from"
+        " model_info.json, else the dataset's.",
+        check=bounds.positive,
+    )
     labels_offset: int | None = option(
         None,
         "Number to subtract from each label. Default: from model_info.json, else 0.",

@@ -19,6 +19,12 @@ class NetworkOptions(Options):
         " network's.",
         table="preprocessings",
     )
+    num_classes: int | None = option(
+        None,
+        "Number of logits, at least the dataset's number of classes. Default: the dataset's.",
+        check=bounds.positive,
+        resume="free",  # the resolved number is compared
+    )
     train_image_size: tuple[int, int] | None = option(
         None,
         "Training image size in pixels. Default: the network's.",

@@ -52,6 +52,27 @@ def num_classes(dataset: SplitFacts, labels_offset: int) -> int:
     return _left(dataset.name, dataset.num_classes, labels_offset)
 
 
+def num_logits(classes: int, name: str | None, option: int | None) -> int:
+    """Returns the number of logits: the option's, else one per class.
+
+    Args:
+      classes: number of classes in the dataset.
+      name: name of the dataset. None: unknown.
+      option: value of the option `num_classes`.
+
+    Raises:
+      UserError: if the option is smaller than the number of classes.
+    """
+    if option is not None and option < classes:
+        raise problems.error(
+            "{} is less than the {} classes of {}. Increase or remove it",
+            named("num_classes", option),
+            classes,
+            f"dataset {name!r}" if name else "the checkpoint",
+        )
+    return option or classes
+
+
 def _left(name: str | None, classes: int, labels_offset: int) -> int:
     if labels_offset >= classes:
         raise problems.error(
@@ -63,9 +84,9 @@ def _left(name: str | None, classes: int, labels_offset: int) -> int:
     return classes - labels_offset
 
 
-def label_names(dataset: SplitFacts, labels_offset: int) -> tuple[str, ...]:
+def label_names(dataset: SplitFacts, labels_offset: int, num_logits: int) -> tuple[str, ...]:
     """Returns the class names in the order of the logits; unnamed classes have their label."""
     if not dataset.labels_to_names:
         return ()
-    labels = range(labels_offset, dataset.num_classes)
+    labels = range(labels_offset, labels_offset + num_logits)
     return tuple(dataset.labels_to_names.get(label, str(label)) for label in labels)

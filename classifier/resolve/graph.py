@@ -6,6 +6,7 @@ from classifier.config import problems
 from classifier.config.export import ExportConfig, ExportOptions
 from classifier.config.formats import FORMATS
 from classifier.config.problems import named
+from classifier.resolve import classes
 from classifier.resolve.classes import Classes
 from datasets import dataset_factory
 from nets.nets_factory import NETWORKS
@@ -74,7 +75,9 @@ def resolve_graph(config: ExportConfig, dataset: Classes) -> ResolvedGraph:
         )
     name = _checks.one_of("model_name", model.model_name or MODEL_NAME, NETWORKS)
     is_video = check_videos(name, run)
-    num_classes = dataset.logits(model.labels_offset or 0)
+    num_classes = classes.num_logits(
+        dataset.logits(model.labels_offset or 0), dataset.name, model.num_classes
+    )
     own_size = NETWORKS[name].image_size
     size = run.image_size or (own_size, own_size)
     frames = (run.num_frames,) if is_video else ()

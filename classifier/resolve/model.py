@@ -31,6 +31,7 @@ def describe(
     moving_average_decay: float | None,
     quantized: bool,
     image_size: tuple[int, int] | None = None,
+    num_classes: int | None = None,
 ) -> ModelInfo:
     """Returns the model of a network and a dataset.
 
@@ -43,17 +44,20 @@ def describe(
       moving_average_decay: decay of the weights' moving averages. None: no averages.
       quantized: whether the layers round to 8 bits.
       image_size: height and width, in pixels. None: the network's default.
+      num_classes: number of logits. None: the dataset's number of classes.
 
     Raises:
-      UserError: if the offset removes all classes or the preprocessing is unknown.
+      UserError: if the offset removes all classes, the dataset has more classes than logits, or the
+        preprocessing is unknown.
     """
     preprocessing = preprocessing_factory.resolve_name(preprocessing_name or name)
     label_names: tuple[str, ...] = ()
     if isinstance(dataset, Classes):
-        num_classes = dataset.logits(labels_offset)
+        num_classes = classes.num_logits(dataset.logits(labels_offset), dataset.name, num_classes)
     else:
-        num_classes = classes.num_classes(dataset, labels_offset)
-        label_names = classes.label_names(dataset, labels_offset)
+        in_dataset = classes.num_classes(dataset, labels_offset)
+        num_classes = classes.num_logits(in_dataset, dataset.name, num_classes)
+        label_names = classes.label_names(dataset, labels_offset, num_classes)
     own_size = NETWORKS[name].image_size
     return ModelInfo(
         model_name=name,
@@ -105,8 +109,9 @@ def trained_model(
             preprocessing_name=options.preprocessing_name,
             moving_average_decay=options.moving_average_decay,
             quantized=bool(options.quantize),
+            num_classes=options.num_classes,
         )
-    lines = list(_contradictions(options, info)) or list(_other_classes(info, dataset))
+    lines = list(_contradictions(options, info)) or list(_other_classes(options, info, dataset))
     if lines:
         raise problems.OptionError(*lines)
     # quantize=false selects the unrounded weights.
@@ -128,6 +133,7 @@ def _contradictions(options: ModelOptions, info: ModelInfo) -> Iterator[Problem]
     preprocessing = options.preprocessing_name
     wanted = {
         "model_name": options.model_name,
+        "num_classes": options.num_classes,
         "labels_offset": options.labels_offset,
         "use_grayscale": options.use_grayscale,
         "moving_average_decay": options.moving_average_decay,
@@ -149,11 +155,14 @@ def _contradictions(options: ModelOptions, info: ModelInfo) -> Iterator[Problem]
         )
 
 
-def _other_classes(info: ModelInfo, dataset: SplitFacts | Classes) -> Iterator[Problem]:
+def _other_classes(
+    options: ModelOptions, info: ModelInfo, dataset: SplitFacts | Classes
+) -> Iterator[Problem]:
     if isinstance(dataset, Classes):
         return
     num_classes = classes.num_classes(dataset, info.labels_offset)
-    if num_classes != info.num_classes:
+    has_unused = options.num_classes is not None or _has_unused_classes(info, num_classes)
+    if num_classes > info.num_classes or (num_classes < info.num_classes and not has_unused):
         yield Problem(
             "dataset {!r} has {} classes, the model has {} (both with {})",
             dataset.name,
@@ -162,10 +171,19 @@ def _other_classes(info: ModelInfo, dataset: SplitFacts | Classes) -> Iterator[P
             named("labels_offset", info.labels_offset),
         )
         return
-    names = classes.label_names(dataset, info.labels_offset)
+    names = classes.label_names(dataset, info.labels_offset, num_classes)
     for index, (ours, theirs) in enumerate(zip(info.label_names, names, strict=False)):
         if ours != theirs:
             yield Problem(
                 "class {} is {!r} in the model and {!r} in {!r}", index, ours, theirs, dataset.name
             )
             return
+
+
+def _has_unused_classes(info: ModelInfo, num_classes: int) -> bool:
+    """Returns whether the model was trained with more logits than its dataset has classes.
+
+    The names of the further ones are their labels.
+    """
+    labels = range(info.labels_offset + num_classes, info.labels_offset + info.num_classes)
+    return bool(labels) and info.label_names[num_classes:] == tuple(map(str, labels))

@@ -107,6 +107,7 @@ def resolve_training(config: TrainConfig, dataset: SplitFacts) -> ResolvedRun:
         moving_average_decay=config.optimizer.moving_average_decay,
         quantized=quantize_delay >= 0,
         image_size=config.network.train_image_size,
+        num_classes=config.network.num_classes,
     )
     preprocessing_factory.check_switches(info.preprocessing_name, config.augmentation.switches)
     aggregated = strategy.replicas_to_aggregate if strategy.sync_replicas else 1

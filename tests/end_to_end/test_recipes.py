@@ -1,11 +1,13 @@
-"""Every recipe, offline, as users run it, on small archives in the published layouts."""
+"""Every recipe, offline, in a fresh clone, on small archives in the published layouts."""
 
 import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
-import sys
+import sysconfig
+import venv
 
 import commands
 import pytest
@@ -47,24 +49,44 @@ def test_header_states_command_hardware_time_and_result(recipe):
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory):
-    """The environment of a recipe: this interpreter, and no check of the archives' digests."""
-    site = tmp_path_factory.mktemp("site")
-    (site / "sitecustomize.py").write_text(
+def clone(tmp_path_factory):
+    """A clone with an environment that does not check the archives' digests."""
+    root = tmp_path_factory.mktemp("clone")
+    ignored = shutil.ignore_patterns(".*", "build", "tests", "__pycache__")
+    shutil.copytree(commands.ROOT, root, ignore=ignored, dirs_exist_ok=True)
+    venv.create(root / ".venv", symlinks=True)
+    (site,) = (root / ".venv").glob("lib/python*/site-packages")
+    (site / "shared.pth").write_text(
+        f"{sysconfig.get_path('purelib')}\n{root}\nimport without_digests\n"
+    )
+    (site / "without_digests.py").write_text(
         "from datasets import download\ndownload._problem = lambda file, path: None\n"
     )
-    path = os.pathsep.join([str(site), str(commands.ROOT)])
-    return {"PYTHON": sys.executable, "PYTHONPATH": path, "BATCH_SIZE": "4"}
+    with open(root / "requirements" / "base.txt", "rb") as lock:
+        stamp = subprocess.run(["cksum"], stdin=lock, capture_output=True, check=True).stdout
+    (root / ".venv" / "installed-base").write_bytes(stamp)
+    return root
 
 
-def run(recipe, *arguments, **environment):
-    """Runs a recipe, which has to succeed, and returns its output."""
+def run(clone, recipe, *arguments, code=0, **environment):
+    """Runs a recipe from another directory, without PYTHON; returns its output.
+
+    Args:
+      clone: the checkout.
+      recipe: name of the recipe.
+      *arguments: of its command line.
+      code: the expected exit code.
+      **environment: further variables.
+    """
+    inherited = {k: v for k, v in os.environ.items() if k not in ("PYTHON", "PYTHONPATH")}
     finished = subprocess.run(
-        ["bash", str(SCRIPTS / f"{recipe}.sh"), *map(str, arguments)],
-        capture_output=True, text=True, timeout=1800, check=False, env=os.environ | environment,
+        ["bash", str(clone / "scripts" / f"{recipe}.sh"), *map(str, arguments)],
+        capture_output=True, text=True, timeout=1800, check=False, cwd=clone.parent,
+        env=inherited | {"BATCH_SIZE": "4"} | environment,
     )  # fmt: skip
-    assert finished.returncode == 0, f"{finished.stdout[-3000:]}\n{finished.stderr[-3000:]}"
-    return finished.stdout
+    output = finished.stdout if code == 0 else finished.stderr
+    assert finished.returncode == code, f"{finished.stdout[-3000:]}\n{finished.stderr[-3000:]}"
+    return output
 
 
 def check(output, directory, splits):
@@ -74,7 +96,7 @@ def check(output, directory, splits):
         assert 0 <= metrics["accuracy"] <= 1
     assert list((directory / "export").glob("*.pb"))
     assert list((directory / "export" / "saved_model").iterdir())
-    by_export = dict(re.findall(r"pb: (\S+) is (\S+) \(it is", output))
+    by_export = dict(re.findall(r"pb: (\S+) is (\S+) \(label: ", output))
     by_checkpoint = dict(re.findall(r"^(\S+): (\S+) [01]\.\d+$", output, re.MULTILINE))
     assert len(by_export) == 8
     assert by_export == by_checkpoint
@@ -88,28 +110,30 @@ def source(tmp_path):
     return path
 
 
+def outputs(clone, name, tmp_path):
+    """Yields a recipe's arguments without and with a directory, and where its output goes."""
+    yield (), clone / "build" / name
+    yield (tmp_path / "out",), tmp_path / "out"
+
+
 @pytest.mark.slow
-def test_training_lenet_on_mnist(environment, source, tmp_path):
+def test_training_lenet_on_mnist(clone, source, tmp_path):
     files, _ = archives.mnist_files(40, 20)
     for name, content in files.items():
         (source / name).write_bytes(content)
-    output = run(
-        "train_lenet_on_mnist", tmp_path / "out", **environment, SOURCE_DIR=str(source), STEPS="3"
-    )
-    check(output, tmp_path / "out", [("run", "test")])
+    for arguments, directory in outputs(clone, "lenet_mnist", tmp_path):
+        output = run(clone, "train_lenet_on_mnist", *arguments, SOURCE_DIR=str(source), STEPS="3")
+        check(output, directory, [("run", "test")])
 
 
 @pytest.mark.slow
-def test_training_cifarnet_on_cifar10(environment, source, tmp_path):
+def test_training_cifarnet_on_cifar10(clone, source, tmp_path):
     (source / "cifar-10-binary.tar.gz").write_bytes(archives.cifar10_archive(per_batch=10)[0])
-    output = run(
-        "train_cifarnet_on_cifar10",
-        tmp_path / "out",
-        **environment,
-        SOURCE_DIR=str(source),
-        STEPS="3",
-    )
-    check(output, tmp_path / "out", [("run", "test")])
+    for arguments, directory in outputs(clone, "cifarnet_cifar10", tmp_path):
+        output = run(
+            clone, "train_cifarnet_on_cifar10", *arguments, SOURCE_DIR=str(source), STEPS="3"
+        )
+        check(output, directory, [("run", "test")])
 
 
 @pytest.fixture(scope="module")
@@ -132,21 +156,22 @@ def pack(name, directory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FLOWERS)
-def test_finetuning_a_published_checkpoint_on_flowers(environment, flowers, source, tmp_path, name):
+def test_finetuning_a_published_checkpoint_on_flowers(clone, flowers, source, tmp_path, name):
     (source / flowers.name).symlink_to(flowers)
     pack(name, source)
-    output = run(
-        f"finetune_{name}_on_flowers", tmp_path / "out", **environment, SOURCE_DIR=str(source),
-        HEAD_STEPS="2", ALL_STEPS="1", IMAGE_SIZE=str(FLOWERS[name][2]),
-    )  # fmt: skip
-    check(output, tmp_path / "out", [("head", "validation"), ("all", "validation")])
-    starts = [line for line in output.splitlines() if line.startswith("Starting at step 0: ")]
-    assert re.search(r"restored \d+, skipped \d+ \(.*\), missing 0, unused", starts[0])
-    assert re.search(r"restored \d+, skipped 0, missing 0, unused", starts[1])
+    for arguments, directory in outputs(clone, f"{name}_flowers", tmp_path):
+        output = run(
+            clone, f"finetune_{name}_on_flowers", *arguments, SOURCE_DIR=str(source),
+            HEAD_STEPS="2", ALL_STEPS="1", IMAGE_SIZE=str(FLOWERS[name][2]),
+        )  # fmt: skip
+        check(output, directory, [("head", "validation"), ("all", "validation")])
+        starts = [line for line in output.splitlines() if line.startswith("Starting at step 0: ")]
+        assert re.search(r"restored \d+, skipped \d+ \(.*\), missing 0, unused", starts[0])
+        assert re.search(r"restored \d+, skipped 0, missing 0, unused", starts[1])
 
 
 @pytest.mark.slow
-def test_finetuning_on_a_directory_of_images(environment, digits, tmp_path):
+def test_finetuning_on_a_directory_of_images(clone, digits, tmp_path):
     for number, image in enumerate(sorted((digits / "samples").iterdir())):
         label = tmp_path / "images" / ("even" if number % 2 else "odd")
         label.mkdir(parents=True, exist_ok=True)
@@ -155,10 +180,18 @@ def test_finetuning_on_a_directory_of_images(environment, digits, tmp_path):
     checkpoint = originals.write(
         tmp_path / "pretrained" / "model.ckpt-1", originals.network_values("mobilenet_v1_025")
     )
-    output = run(
-        "finetune_on_folder", tmp_path / "images", tmp_path / "out", **environment,
-        MODEL_NAME="mobilenet_v1_025", CHECKPOINT=checkpoint, IMAGE_SIZE="32", HEAD_STEPS="2",
-        ALL_STEPS="2",
-    )  # fmt: skip
-    check(output, tmp_path / "out", [("head", "validation"), ("all", "validation")])
-    assert "Checkpoint head has 1001 classes, dataset 'folder' has 2 (MobilenetV1/Logits)" in output
+    message = "Checkpoint head has 1001 classes, dataset 'folder' has 2 (MobilenetV1/Logits)"
+    for arguments, directory in outputs(clone, "finetune_on_folder", tmp_path):
+        output = run(
+            clone, "finetune_on_folder", tmp_path / "images", *arguments,
+            MODEL_NAME="mobilenet_v1_025", CHECKPOINT=checkpoint, IMAGE_SIZE="32",
+            HEAD_STEPS="2", ALL_STEPS="2",
+        )  # fmt: skip
+        check(output, directory, [("head", "validation"), ("all", "validation")])
+        assert message in output
+
+
+def test_finetuning_without_images_is_an_error(clone):
+    message = "is missing: the directory of images, IMAGES/<class>/<image>"
+    assert message in run(clone, "finetune_on_folder", code=1)
+    assert not (clone / "build" / "finetune_on_folder").exists()

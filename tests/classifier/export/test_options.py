@@ -39,6 +39,7 @@ def test_classes_and_channels(graph, digits):
     assert (shape, variables[CLASSES]) == ([-1, 28, 28, 3], [1001])
     assert graph(labels_offset=1)[1][CLASSES] == [1000]
     assert graph(dataset_name="cifar10")[1][CLASSES] == [10]
+    assert graph(dataset_name="cifar10", num_classes=12)[1][CLASSES] == [12]
     shape, variables = graph(dataset_name="digits", dataset_dir=str(digits))
     assert (shape, variables[CLASSES]) == ([-1, 28, 28, 1], [10])
     shape, variables = graph(use_grayscale=True)

@@ -87,6 +87,23 @@ def test_a_dataset_with_other_classes_is_an_error():
         evaluation(dataset=swapped)
 
 
+def test_a_dataset_may_lack_classes_of_a_network_with_more_logits():
+    few = facts.Dataset(num_classes=2, labels_to_names={0: "a", 1: "b"})
+    names = ("a", "b", *map(str, range(2, 10)))
+    larger = dataclasses.replace(INFO, label_names=names)
+    assert evaluation(larger, few).model.num_classes == 10
+    unnamed = dataclasses.replace(INFO, label_names=())
+    with pytest.raises(_checks.UserError, match="dataset 'digits' has 2 classes, the model has 10"):
+        evaluation(unnamed, few)
+    assert evaluation(unnamed, few, num_classes=10).model == unnamed
+    with pytest.raises(_checks.UserError, match="num_classes=9 contradicts 10 in model_info.json"):
+        evaluation(unnamed, few, num_classes=9)
+    described = evaluation(None, few, model_name="lenet", num_classes=10).model
+    assert (described.num_classes, described.label_names) == (10, names)
+    with pytest.raises(_checks.UserError, match="num_classes=2 is less than the 9 classes of the"):
+        export(None, Classes(None, 9), model_name="lenet", num_classes=2)
+
+
 def test_without_model_info_flags_and_dataset_describe_the_model():
     result = evaluation(None, model_name="inception_v3", labels_offset=1, moving_average_decay=0.9)
     assert result.model.num_classes == 9

@@ -63,6 +63,17 @@ def test_a_dataset_without_class_names_has_no_label_names():
     assert resolved(facts.Dataset(labels_to_names={})).model.label_names == ()
 
 
+def test_a_network_may_have_more_logits_than_the_dataset_has_classes():
+    few = facts.Dataset(num_classes=2, labels_to_names={0: "a", 1: "b"})
+    model = resolved(few, num_classes=4).model
+    assert (model.num_classes, model.label_names) == (4, ("a", "b", "2", "3"))
+    model = resolved(few, num_classes=4, labels_offset=1).model
+    assert (model.num_classes, model.label_names) == (4, ("b", "2", "3", "4"))
+    message = "num_classes=1 is less than the 2 classes of dataset 'digits'. Increase or remove it"
+    with pytest.raises(_checks.UserError, match=message):
+        resolved(few, num_classes=1)
+
+
 def test_summary_of_imagenet_on_eight_clones():
     run = resolved(facts.Dataset(num_samples=1281167), num_clones=8, num_epochs_per_decay=2.0)
     assert run.global_batch_size == 256
