@@ -11,151 +11,102 @@ slim.evaluation.evaluation_loop(
 ```
 """
 
-import logging
-import os
-from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import tensorflow as tf
-
-from slim import _checks, checkpoints
+from slim import _checks, evaluator
+from slim._modes import serves_both
 from slim.checkpoints import checkpoints_iterator, wait_for_new_checkpoint
-from slim.events import EventFile
-from slim.store import VariableStore
+from slim.graph import evaluation as graph_evaluation
+from slim.graph import in_graph
+from slim.graph.evaluation import (
+    StopAfterNEvalsHook,
+    SummaryAtEndHook,
+    evaluate_repeatedly,
+    get_or_create_eval_step,
+)
 
-__all__ = ["checkpoints_iterator", "evaluate_once", "evaluation_loop", "wait_for_new_checkpoint"]
+__all__ = [
+    "StopAfterNEvalsHook", "SummaryAtEndHook", "checkpoints_iterator", "evaluate_once",
+    "evaluate_repeatedly", "evaluation_loop", "get_or_create_eval_step", "wait_for_new_checkpoint",
+]  # fmt: skip
 
-_log = logging.getLogger(__name__)
-EvalFn = Callable[..., Mapping[str, tuple[Any, ...]]]
-Metrics = Mapping[str, Callable[[], Any]]
 
-
-def evaluate_once(
-    checkpoint_path: str,
-    logdir: str | None,
-    batches: tf.data.Dataset,
-    eval_fn: EvalFn,
-    metrics: Metrics,
-    *,
-    num_evals: int | None = None,
-    variables_to_restore: Callable[[str], str | None] | None = None,
-) -> dict[str, float]:
+@serves_both(graph=graph_evaluation.evaluate_once, eager=evaluator.evaluate_once)
+def evaluate_once(*args: Any, **kwargs: Any) -> bool:
     """Evaluates one checkpoint.
 
+    Without a graph, the parameters are `checkpoint_path`, `logdir`, `batches`, `eval_fn` and
+    `metrics`, then by keyword `num_evals` and `variables_to_restore`. In a plain `tf.Graph`, they
+    are TF-Slim's, of which `master` is the first.
+
     Args:
-      checkpoint_path: a checkpoint, or a directory, whose newest one is used.
+      checkpoint_path: a checkpoint, or a directory, whose newest one is used; in a graph the prefix
+        of a checkpoint.
       logdir: directory for an event file with the results; None writes none.
       batches: tuples (or dicts by name) of the arguments of `eval_fn`.
       eval_fn: builds the network and returns, for each metric, the arguments of its `update`.
       metrics: for each name, a function that creates a metric, such as `slim.metrics.Accuracy`.
-      num_evals: number of batches; all by default.
+      num_evals: number of batches; all by default, in a graph 1.
       variables_to_restore: maps a variable's name to its name in the checkpoint, or to None to skip
-        the variable; by default every variable is restored under its own name.
+        the variable; by default every variable is restored under its own name. In a graph, the
+        variables of a `tf.compat.v1.train.Saver`.
+      master: in a graph, as all that follow: address of a TensorFlow server; empty for this
+        process.
+      initial_op: initializes the session; all variables by default.
+      initial_op_feed_dict: values of placeholders that `initial_op` needs.
+      eval_op: run `num_evals` times, such as the updates of metrics.
+      eval_op_feed_dict: values of placeholders that `eval_op` needs.
+      final_op: run once at the end, such as the values of metrics.
+      final_op_feed_dict: values of placeholders that `final_op` needs.
+      summary_op: the summaries; all of the graph by default, None for none.
+      summary_op_feed_dict: values of placeholders that `summary_op` needs.
+      session_config: of the session.
+      hooks: objects of `tf.compat.v1.train.SessionRunHook`.
 
     Returns:
-      The result of each metric by name.
+      The result of each metric by name; in a graph the value of `final_op`.
 
     Raises:
       UserError: if there is no checkpoint, or it does not contain the variables.
       RunError: if it cannot be read.
       ValueError: if `eval_fn` returns other metrics than `metrics`, or there is no batch.
     """
-    _checks.positive(num_evals=num_evals)
-    prefix = checkpoints.find(checkpoint_path)
-    store = VariableStore(seed=0)
-
-    def answer(batch: Any) -> Mapping[str, tuple[Any, ...]]:
-        with store.as_default():
-            arguments = eval_fn(**batch) if isinstance(batch, Mapping) else eval_fn(*batch)
-        if set(arguments) != set(metrics):
-            raise ValueError(
-                f"eval_fn returns {sorted(arguments)}, but the metrics are {sorted(metrics)}"
-            )
-        return arguments
-
-    store.build(answer, batches.element_spec)
-    step = _restore(prefix, store, variables_to_restore)
-    updated = {name: make() for name, make in metrics.items()}
-
-    @tf.function(autograph=False)
-    def update(batch: Any) -> None:
-        for name, arguments in answer(batch).items():
-            updated[name].update(*arguments)
-
-    count = 0
-    for batch in batches if num_evals is None else batches.take(num_evals):
-        update(batch)
-        count += 1
-    if not count:
-        raise ValueError("batches is empty")
-    results = {name: metric.result() for name, metric in updated.items()}
-    _log.info("%s: %s", prefix, ", ".join(f"{name} {value:.4f}" for name, value in results.items()))
-    if logdir is not None:
-        events = EventFile(os.fspath(logdir))
-        events.scalars(step, results)
-        events.close()
-    return results
+    return _is_eager("evaluate_once", "checkpoint_path", args, kwargs)
 
 
-def evaluation_loop(
-    checkpoint_dir: str,
-    logdir: str | None,
-    batches: tf.data.Dataset,
-    eval_fn: EvalFn,
-    metrics: Metrics,
-    *,
-    num_evals: int | None = None,
-    eval_interval_secs: float = 60,
-    max_number_of_evaluations: int | None = None,
-    timeout: float | None = None,
-    timeout_fn: Callable[[], bool] | None = None,
-    variables_to_restore: Callable[[str], str | None] | None = None,
-) -> dict[str, float] | None:
+@serves_both(graph=graph_evaluation.evaluation_loop, eager=evaluator.evaluation_loop)
+def evaluation_loop(*args: Any, **kwargs: Any) -> bool:
     """Evaluates each new checkpoint of a directory.
 
-    Checkpoints that are removed before they are read are skipped.
+    Checkpoints that are removed before they are read are skipped, but not in a graph.
 
     Args:
       checkpoint_dir: the run directory.
-      logdir: see `evaluate_once`.
-      batches: see `evaluate_once`.
-      eval_fn: see `evaluate_once`.
-      metrics: see `evaluate_once`.
-      num_evals: see `evaluate_once`.
+      logdir: see `evaluate_once`, as the next four and all that are not listed.
+      batches: tuples (or dicts by name) of the arguments of `eval_fn`.
+      eval_fn: builds the network and returns, for each metric, the arguments of its `update`.
+      metrics: for each name, a function that creates a metric.
+      num_evals: number of batches.
       eval_interval_secs: minimum time between the starts of two evaluations.
       max_number_of_evaluations: return after this many; None means no limit.
       timeout: seconds to wait for a new checkpoint; None waits indefinitely.
       timeout_fn: called after each timeout; returns whether to stop.
-      variables_to_restore: see `evaluate_once`.
+      init_fn: in a graph: called with the scaffold and the session in place of restoring the
+        checkpoint.
 
     Returns:
       The last results, or None if there was no checkpoint before the timeout.
     """
-    _checks.positive(max_number_of_evaluations=max_number_of_evaluations)
-    results: dict[str, float] | None = None
-    done = 0
-    prefixes: Iterable[str] = checkpoints_iterator(
-        checkpoint_dir, eval_interval_secs, timeout, timeout_fn
-    )
-    for prefix in prefixes:
-        try:
-            results = evaluate_once(
-                prefix, logdir, batches, eval_fn, metrics,
-                num_evals=num_evals, variables_to_restore=variables_to_restore,
-            )  # fmt: skip
-        except checkpoints.CheckpointGone:
-            _log.warning("%s was removed before it could be read; continuing with the next", prefix)
-            continue
-        done += 1
-        if done == max_number_of_evaluations:
-            break
-    return results
+    return _is_eager("evaluation_loop", "checkpoint_dir", args, kwargs)
 
 
-def _restore(prefix: str, store: VariableStore, name_of: Callable[[str], str | None] | None) -> int:
-    """Restores the variables and returns the checkpoint's step, or 0."""
-    names = {name: name if name_of is None else name_of(name) for name in store.named_variables}
-    restored = {key: store.named_variable(name) for name, key in names.items() if key is not None}
-    checkpoints.restore(prefix, restored)
-    reader = checkpoints.read(prefix)
-    return int(reader.get("global_step")) if "global_step" in reader else 0
+def _is_eager(name: str, where: str, args: Any, kwargs: Any) -> bool:
+    if in_graph():
+        return False
+    batches = kwargs.get("batches", args[2] if len(args) > 2 else None)
+    if not hasattr(batches, "element_spec"):
+        raise _checks.UserError(
+            f"{name} without a tf.Graph needs batches, a tf.data.Dataset, not {batches!r}. Write"
+            f" slim.evaluation.{name}({where}, logdir, batches, eval_fn, metrics)"
+        )
+    return True

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from slim import _checks
+from slim import _checks, outside_variables
 from slim.loss_scale import DynamicLossScale
 from slim.store import VariableStore
 
@@ -80,6 +80,7 @@ class Backward:
                     "recompute_gradients has no effect: the network has no segments"
                 )
             target = loss if scaling is None else scaling.scale(loss)
+        outside_variables.check_known(self.store, tape.watched_variables())
         gradients = tape.gradient(target, dict(variables))
         present = {n: tf.convert_to_tensor(g) for n, g in gradients.items() if g is not None}
         if not present:

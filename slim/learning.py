@@ -1,130 +1,103 @@
-"""Training: `create_train_op` creates a step from a loss function, `train` runs it to the end.
+"""Training: `create_train_op` creates a step from a loss, `train` runs it to the end.
 
-The loop resumes, saves, and stops on signals and non-finite losses. Everything else (log lines,
-summaries, evaluation) is done by hooks.
+The loss is a function, or in a plain `tf.Graph`, as TensorFlow 1 code has it, a tensor. Without a
+graph, the loop resumes, saves, and stops on signals and non-finite losses; hooks do the rest.
 """
 
-import contextlib
-import dataclasses
-import functools
-import math
-import os
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
-from slim import _checks
-from slim._timer import Timer
-from slim.checkpoints import Checkpoints, Restored
+from slim import _checks, train_loop, train_op
+from slim._modes import serves_both
+from slim.graph import gradients as graph_gradients
+from slim.graph import in_graph
+from slim.graph import learning as graph_learning
+from slim.graph.gradients import add_gradients_summaries
+from slim.graph.learning import train_step
+from slim.hooks import Hook, Run
 from slim.nan_restores import NanRestores
-from slim.run_lock import TrainDirLock
-from slim.signals import EXIT_CODE, Preempted, StopRequest, stop_on_signals
-from slim.train_op import TrainOp, clip_gradient_norms, create_train_op, multiply_gradients
-from slim.workers import Workers, translated
+from slim.signals import EXIT_CODE, Preempted
+from slim.train_loop import NonFiniteError
+from slim.train_op import TrainOp
 
 __all__ = [
     "EXIT_CODE", "Hook", "NanRestores", "NonFiniteError", "Preempted", "Run", "TrainOp",
-    "clip_gradient_norms", "create_train_op", "multiply_gradients", "train",
+    "add_gradients_summaries", "clip_gradient_norms", "create_train_op", "multiply_gradients",
+    "train", "train_step",
 ]  # fmt: skip
 
 
-class NonFiniteError(_checks.RunError):
-    """A loss or a gradient became NaN or infinite.
+@serves_both(graph=graph_learning.create_train_op, eager=train_op.create_train_op)
+def create_train_op(total_loss: Any = None, *args: Any, **kwargs: Any) -> bool:
+    """Creates a training step from a loss function, or from a loss tensor of a plain `tf.Graph`.
 
-    Attributes:
-      step: number of completed steps before the one that failed.
-      what: first part of the message: which value, at which step.
-      batch: number of the batch that caused it, counted from the beginning of the data.
+    ```python
+    def loss_fn(images, labels):
+        logits, _ = network(images)
+        slim.losses.softmax_cross_entropy(logits, labels)
+        return slim.losses.get_total_loss()
+
+    train_op = slim.learning.create_train_op(loss_fn, slim.optimizers.Momentum(learning_rate=0.01))
+    slim.learning.train(train_op, logdir, batches, number_of_steps=1000)
+    ```
+
+    Variables that the loss function uses and that are not in the store, such as those of a Keras
+    layer, are added to it under their own names: they are trained and saved too.
+
+    Args:
+      total_loss: a function from the parts of a batch to a scalar, or to (scalar, {name: scalar to
+        log}); or the scalar tensor of a graph.
+      optimizer: one of `slim.optimizers`; a Keras optimizer or one of `tf.compat.v1.train` works
+        too, on one replica. For a loss tensor, one of `tf.compat.v1.train`.
+      global_step: for a loss tensor: the variable that counts steps, TensorFlow 1's by default;
+        None counts none.
+      update_ops: for a loss tensor: operations that run before the loss is read, by default those
+        of `tf.GraphKeys.UPDATE_OPS`.
+      variables_to_train: variables or their names, or a function that selects from the names of
+        the trainable variables; all of them by default. For a loss tensor, variables.
+      clip_gradient_norm: maximum norm of each gradient; 0 disables.
+      summarize_gradients: for a loss tensor: add summaries of the gradients.
+      gate_gradients: for a loss tensor, see `tf.compat.v1.train.Optimizer.compute_gradients`.
+      aggregation_method: for a loss tensor, see `tf.AggregationMethod`.
+      colocate_gradients_with_ops: for a loss tensor: compute gradients where their operations are.
+      gradient_multipliers: factors by variable name; for a loss tensor also by variable.
+      check_numerics: for a loss tensor: make a NaN or infinite loss an error of the step.
+      store: holds the variables; the current one by default.
+      strategy: a `tf.distribute` strategy; the current one by default. Losses and gradients are
+        averaged over its replicas.
+      moving_average_decay: keep moving averages of the weights with this decay.
+      loss_scale: for losses computed in float16; a step whose gradients overflow updates nothing.
+      seed: of dropout, combined with the step.
+      learning_rate_multipliers: factors of the learning rate by variable name, or a function that
+        returns them for the names of the variables to train.
+      accumulate_steps: number of equal parts in which each replica computes its batch, one after
+        the other, before one update by the mean of their gradients. Batch norm uses the statistics
+        of each part, and each part updates its averages.
+      jit_compile: compile the network's forward and backward pass with XLA.
+      recompute_gradients: trade time for memory by recomputing the activations inside the
+        network's segments for the gradients, see `slim.recompute`.
+
+    Returns:
+      A `TrainOp`; for a loss tensor, a tensor that takes a step and returns the loss before it.
+
+    Raises:
+      UserError: if the loss or the optimizer is something else, an argument does not apply, or a
+        number is out of range.
     """
-
-    def __init__(self, message: str, step: int, what: str = "") -> None:
-        super().__init__(message)
-        self.step = self.batch = step
-        self.what = what or message
-
-
-@dataclasses.dataclass
-class Run:
-    """The state of a run, as hooks see it.
-
-    Attributes:
-      train_op: the step and its variables.
-      checkpoints: where they are saved.
-      step: number of completed steps.
-      number_of_steps: the last step, or None.
-      restored: the checkpoint that the run was resumed from, or None.
-      stop_reason: why a hook ends the run before `number_of_steps`, or None.
-      doing: current activity: "steps", "saving", or the name of a hook's class.
-      overhead_seconds: time that hooks and saving have taken so far.
-    """
-
-    train_op: TrainOp
-    checkpoints: Checkpoints
-    step: int
-    number_of_steps: int | None
-    restored: Restored | None = None
-    stop_reason: str | None = None
-    doing: str = "steps"
-    overhead_seconds: float = 0.0
-    _saved: tuple[int, str] | None = None
-
-    @property
-    def is_over(self) -> bool:
-        """Whether no step is left."""
-        finished = self.number_of_steps is not None and self.step >= self.number_of_steps
-        return finished or self.stop_reason is not None
-
-    def rolled_back_to(self, step: int) -> None:
-        """Records that the variables were restored to an older step."""
-        self.step, self._saved = step, None
-
-    def save(self) -> str:
-        """Writes a checkpoint of this step, unless that was done before; returns its prefix."""
-        if self._saved is None or self._saved[0] != self.step:
-            prefix = self.checkpoints.save(self.step, self.train_op.store.named_variables)
-            self._saved = self.step, prefix
-        return self._saved[1]
+    if callable(total_loss) and not tf.is_tensor(total_loss):
+        if in_graph():
+            raise _checks.UserError(
+                f"total_loss is a function ({_name(total_loss)}), but in a tf.Graph it must be a"
+                " tensor. Pass its result: slim.learning.create_train_op(loss, optimizer)"
+            )
+        return True
+    return False  # which refuses what is not a tensor of a graph
 
 
-class Hook:
-    """Actions around the steps; the default of every method does nothing."""
-
-    def begin(self, run: Run) -> None:
-        """Called before the first step, after the variables are initialized or restored."""
-
-    def after_steps(self, run: Run, numbers: Mapping[str, np.ndarray]) -> None:
-        """Called after steps; `numbers` has one value per step, by name, for the latest steps up to
-        `run.step`."""
-
-    def after_save(self, run: Run, prefix: str) -> None:
-        """Called after a checkpoint was written."""
-
-    def after_rollback(self, run: Run, reason: str) -> None:
-        """Called after a rollback to the checkpoint of `run.step` because of a non-finite loss."""
-
-    def end(self, run: Run) -> None:
-        """Called once after the last step, also if the run is stopped or fails."""
-
-
-def train(
-    train_op: TrainOp,
-    logdir: str,
-    batches: Callable[[int], tf.data.Dataset] | tf.data.Dataset,
-    *,
-    number_of_steps: int | None = None,
-    steps_per_loop: int = 1,
-    init_fn: Callable[[], Any] | None = None,
-    save_interval_secs: float = 600,
-    save_interval_steps: int = 0,
-    max_to_keep: int | None = 5,
-    keep_checkpoint_every_n_hours: float | None = None,
-    max_nan_restores: int = 0,
-    hooks: Sequence[Hook] = (),
-    clock: Callable[[], float] = time.monotonic,
-) -> float:
+@serves_both(graph=graph_learning.train, eager=train_loop.train)
+def train(train_op: Any = None, *args: Any, **kwargs: Any) -> bool:
     """Trains until `number_of_steps`, or until the data ends.
 
     The same call on the same directory resumes: variables, slots, averages and the step are
@@ -133,16 +106,20 @@ def train(
     Under a strategy of several processes each makes this call, with its own part of the batches.
     Only the first one reads and writes the directory and runs hooks.
 
+    In a plain `tf.Graph`, a `tf.compat.v1.train.Supervisor` runs the steps in a session.
+
     Args:
       train_op: from `create_train_op`.
-      logdir: directory of the run; checkpoints are `model.ckpt-STEP`.
-      batches: a dataset of the loss function's arguments (tuples, or dicts by name), with batches
-        for all replicas together; or a function from the first step to such a dataset, so that
-        resuming need not read the batches before it.
+      logdir: directory of the run; checkpoints are `model.ckpt-STEP`. None saves nothing.
+      batches: the third argument, not in a graph: a dataset of the loss function's arguments
+        (tuples, or dicts by name), with batches for all replicas together; or a function from the
+        first step to such a dataset, so that resuming need not read the batches before it.
       number_of_steps: counted from the beginning of the run, not of this call.
       steps_per_loop: steps per host round trip.
       init_fn: called for a new run after the variables are initialized, such as the result of
-        `slim.checkpoints.assign_from_checkpoint_fn`.
+        `slim.assign_from_checkpoint_fn`; in a graph with the session.
+      log_every_n_steps: steps between two log lines with the loss; 0 disables.
+      save_summaries_secs: seconds between summaries; 0 disables.
       save_interval_secs: seconds between checkpoints; 0 saves only at the end.
       save_interval_steps: steps between checkpoints; 0 disables.
       max_to_keep: number of newest checkpoints to keep.
@@ -153,9 +130,29 @@ def train(
         be shuffled differently when it is read again.
       hooks: see `Hook`.
       clock: a monotonic clock in seconds.
+      train_step_fn: in a graph, as all that follow: takes a step, see `train_step`.
+      train_step_kwargs: its last argument.
+      graph: the default graph by default.
+      master: address of a TensorFlow server; empty for this process.
+      is_chief: whether this process initializes the variables and saves.
+      global_step: number of completed steps; TensorFlow 1's variable by default.
+      init_op: initializes a new run; all global variables by default.
+      init_feed_dict: values of placeholders that `init_op` needs.
+      local_init_op: initializes each session; local variables and tables by default.
+      ready_op: names of variables without a value.
+      summary_op: the summaries; all of the graph by default, None for none.
+      summary_writer: a `tf.compat.v1.summary.FileWriter`; None writes no summaries.
+      startup_delay_steps: steps to wait for before other workers than the chief begin.
+      saver: of the checkpoints; all variables by default.
+      sync_optimizer: one or a list of `tf.compat.v1.train.SyncReplicasOptimizer`.
+      session_config: of the session.
+      session_wrapper: returns the session to use, such as a debugger's.
+      trace_every_n_steps: steps between two timelines `tf_trace-STEP.json`; None writes none.
+      ignore_live_threads: whether threads may run on at the end.
 
     Returns:
-      The loss of the last step; NaN if no step was left.
+      The loss of the last step; NaN if no step was left. In a graph, what the last `train_step_fn`
+      returned.
 
     Raises:
       UserError: if the directory cannot be used or another trainer uses it.
@@ -164,210 +161,69 @@ def train(
         saved then.
       Preempted: after SIGTERM, SIGINT or SIGHUP, when the state is saved.
     """
-    _checks.positive(number_of_steps=number_of_steps, steps_per_loop=steps_per_loop)
-    _checks.non_negative(
-        save_interval_secs=save_interval_secs,
-        save_interval_steps=save_interval_steps,
-        max_nan_restores=max_nan_restores,
-    )
-    if callable(batches):
-        batches = functools.lru_cache(maxsize=1)(batches)  # _start and _steps ask for the same ones
-    workers = Workers(train_op.strategy)
-    lock = TrainDirLock(logdir) if workers.is_chief else contextlib.nullcontext()
-    hooks = hooks if workers.is_chief else ()
-    with lock, stop_on_signals() as stop, contextlib.ExitStack() as stack:
-        checkpoints = Checkpoints(
-            logdir, max_to_keep=max_to_keep, keep_every_n_hours=keep_checkpoint_every_n_hours
+    if isinstance(train_op, TrainOp):
+        return True
+    if not in_graph() and kwargs.get("graph") is None and not _is_of_graph(train_op):
+        raise _checks.UserError(
+            f"train_op is {_kind(train_op)}. Pass the result of"
+            " slim.learning.create_train_op(loss_fn, optimizer), or in a tf.Graph of"
+            " create_train_op(total_loss, optimizer)"
         )
-        run = _start(train_op, checkpoints, batches, number_of_steps, init_fn, workers)
-        restores = NanRestores(logdir, max_nan_restores)
-        for hook in hooks:
-            with _busy(run, type(hook).__name__):
-                hook.begin(run)
-            stack.callback(hook.end, run)
-        timer = Timer(save_interval_secs, clock)
-        loss, saved = math.nan, run.step if run.restored else -1
-        if max_nan_restores and saved < 0 and workers.is_chief:
-            saved = _save(run, hooks, logdir)  # the first rollback needs a checkpoint
-        for numbers in _steps_with_rollback(run, batches, steps_per_loop, workers, restores, hooks):
-            loss = float(numbers["loss"][-1])
-            for hook in hooks:
-                with _busy(run, type(hook).__name__):
-                    hook.after_steps(run, numbers)
-            by_steps = save_interval_steps and _crosses(
-                run.step, len(numbers["loss"]), save_interval_steps
-            )
-            by_time = not by_steps and timer.is_due()
-            if by_time:
-                timer.restart()
-            leave = workers.any(bool(stop))
-            if workers.is_chief and (by_steps or by_time or leave):
-                saved = _save(run, hooks, logdir)
-            if leave and not workers.any(run.is_over):
-                raise _preempted(stop, run)
-        if workers.is_chief and saved != run.step:
-            _save(run, hooks, logdir)
-        workers.any(True)  # no worker may end before the chief has saved
-        return loss
+    return False
 
 
-def _start(
-    train_op: TrainOp,
-    checkpoints: Checkpoints,
-    batches: Any,
-    number_of_steps: int | None,
-    init_fn: Callable[[], Any] | None,
-    workers: Workers,
-) -> Run:
-    """Creates the variables and restores them from the newest checkpoint, if there is one."""
-    train_op.build(_replica_spec(batches))
-    variables = train_op.store.named_variables
-    restored = checkpoints.restore_latest(variables) if workers.is_chief else None
-    if restored is None:
-        if init_fn is not None and workers.is_chief:
-            init_fn()
-        if train_op.averages is not None:
-            train_op.averages.reset()
-    workers.take_from_chief(variables)
-    step = int(train_op.global_step.numpy())
-    return Run(train_op, checkpoints, step, number_of_steps, restored)
+def clip_gradient_norms(
+    gradients_to_variables: Mapping[str, tf.Tensor] | Iterable[Any], max_norm: float
+) -> Any:
+    """Scales down each gradient whose own Euclidean norm is above `max_norm`.
+
+    Args:
+      gradients_to_variables: gradients by variable name, or pairs (gradient, variable); the
+        gradient of a pair may be None.
+      max_norm: maximum norm.
+
+    Returns:
+      A dict of gradients, or a list of pairs.
+    """
+    if isinstance(gradients_to_variables, Mapping):
+        return train_op.clip_gradient_norms(gradients_to_variables, max_norm)
+    return graph_gradients.clip_gradient_norms(gradients_to_variables, max_norm)
 
 
-def _replica_spec(batches: Any) -> Any:
-    """Returns the specs of one replica's batch, with any number of examples."""
-    dataset = batches(0) if callable(batches) else batches
-    return tf.nest.map_structure(
-        lambda spec: tf.TensorSpec([None, *spec.shape[1:]], spec.dtype), dataset.element_spec
+def multiply_gradients(
+    grads_and_vars: Mapping[str, tf.Tensor] | list[Any], gradient_multipliers: Mapping[Any, Any]
+) -> Any:
+    """Multiplies the gradients of some variables.
+
+    With gradient descent and momentum this acts as a learning rate per variable; Adam and others
+    divide by the size of the gradients and need `learning_rate_multipliers` instead.
+
+    Args:
+      grads_and_vars: gradients by variable name, or a list of pairs (gradient, variable).
+      gradient_multipliers: factors by variable name; for pairs also by variable.
+
+    Returns:
+      A dict of gradients, or a list of pairs.
+
+    Raises:
+      ValueError: if a multiplier names no variable that is trained, there is none, or the gradient
+        to multiply is None.
+    """
+    if isinstance(grads_and_vars, Mapping):
+        return train_op.multiply_gradients(grads_and_vars, gradient_multipliers)
+    return graph_gradients.multiply_gradients(grads_and_vars, gradient_multipliers)
+
+
+def _is_of_graph(value: Any) -> bool:
+    return any(
+        isinstance(each, tf.Operation) or isinstance(getattr(each, "graph", None), tf.Graph)
+        for each in tf.nest.flatten(value)
     )
 
 
-def _steps_with_rollback(
-    run: Run,
-    batches: Any,
-    steps_per_loop: int,
-    workers: Workers,
-    restores: NanRestores,
-    hooks: Iterable[Hook],
-) -> Iterator[Mapping[str, np.ndarray]]:
-    """Runs steps as `_steps`, with a rollback after a non-finite one while any is left."""
-    while True:
-        skipped = workers.of_chief(restores.skipped(run.step))
-        try:
-            yield from _steps(run, batches, steps_per_loop, workers, run.step + skipped)
-            return
-        except NonFiniteError as error:
-            error.batch = error.step + skipped
-            if workers.of_chief(restores.count) >= restores.most:
-                raise
-            reason = _roll_back(run, workers, restores, error)
-        for hook in hooks:
-            hook.after_rollback(run, reason)
+def _name(function: Any) -> str:
+    return getattr(function, "__name__", type(function).__name__)
 
 
-def _roll_back(run: Run, workers: Workers, restores: NanRestores, error: NonFiniteError) -> str:
-    """Restores the last checkpoint and returns one line to log."""
-    variables = run.train_op.store.named_variables
-    if workers.is_chief:
-        run.checkpoints.restore_latest(variables)
-    workers.take_from_chief(variables)
-    run.rolled_back_to(int(run.train_op.global_step.numpy()))
-    new = restores.add(run.step, error.step) if workers.is_chief else None
-    skipped = new.skipped if new else 0
-    return (
-        f"{error.what}: rolled back to step {run.step}, skipping {skipped} batch(es) "
-        f"(rollback {restores.count} of {restores.most})"
-    )
-
-
-def _steps(
-    run: Run, batches: Any, steps_per_loop: int, workers: Workers, first_batch: int
-) -> Iterator[Mapping[str, np.ndarray]]:
-    """Runs steps and yields their metrics, until the end of the run or of the data."""
-    if workers.any(run.is_over):
-        return  # without the seconds that creating the input pipeline takes
-    dataset = batches(first_batch) if callable(batches) else batches.skip(first_batch)
-    iterator = iter(workers.distribute(dataset))
-    loss = math.nan
-    while not workers.any(run.is_over):
-        left = steps_per_loop if run.number_of_steps is None else run.number_of_steps - run.step
-        try:
-            numbers = run.train_op.run(iterator, min(steps_per_loop, left))
-        except (tf.errors.OutOfRangeError, StopIteration):
-            done = int(run.train_op.global_step.numpy())
-            if done != run.step:
-                _check_variables(run, done)
-            run.step = done
-            return
-        except tf.errors.OpError as error:
-            raise translated(error, workers) from error
-        _check_finite(run.step, numbers, loss)
-        loss = float(numbers["loss"][-1])
-        run.step += len(numbers["loss"])
-        yield numbers
-
-
-def _check_finite(first: int, numbers: Mapping[str, np.ndarray], before: float) -> None:
-    """Raises if one of the steps after `first` has a non-finite loss or gradient."""
-    names = ("loss", "gradient_norm")
-    bad = ~np.isfinite([numbers[name] for name in names])
-    if not bad.any():
-        return
-    at = int(np.flatnonzero(bad.any(axis=0))[0])
-    name = names[int(np.argmax(bad[:, at]))]
-    before = numbers["loss"][at - 1] if at else before
-    history = "" if math.isnan(before) else f", loss before {before:.4g}"
-    what = f"{name} is {numbers[name][at]} at step {first + at + 1}"
-    raise NonFiniteError(
-        f"{what} "
-        f"(learning rate {numbers['learning_rate'][at]:.3g}, loss {numbers['loss'][at]:.4g}"
-        f"{history}). Earlier checkpoints are intact. "
-        "Likely causes, in this order: a learning rate that is too high (try a tenth, or clip "
-        "the gradients), labels or images out of range, an optimizer epsilon that is too small",
-        step=first + at,
-        what=what,
-    )
-
-
-def _check_variables(run: Run, done: int) -> None:
-    """Raises if steps whose metrics were lost, as the data ended within a loop, went wrong."""
-    for name, variable in run.train_op.variables_to_train.items():
-        if not np.isfinite(variable.numpy()).all():
-            raise NonFiniteError(
-                f"{name} is not finite at step {done}, where the data ended; "
-                f"it went wrong after step {run.step}. "
-                "Earlier checkpoints are intact",
-                step=run.step,
-            )
-
-
-def _crosses(step: int, steps: int, every: int) -> bool:
-    """Returns whether the last `steps` steps up to `step` passed a multiple of `every`."""
-    return step // every > (step - steps) // every
-
-
-def _save(run: Run, hooks: Iterable[Hook], logdir: str) -> int:
-    if not os.path.isdir(logdir):  # a save would create it again, without the rest of the run
-        raise _checks.RunError(f"{logdir} was removed while training; nothing more can be saved")
-    with _busy(run, "saving"):
-        prefix = run.save()
-        for hook in hooks:
-            hook.after_save(run, prefix)
-    return run.step
-
-
-@contextlib.contextmanager
-def _busy(run: Run, what: str) -> Iterator[None]:
-    before, run.doing = run.doing, what
-    begun = time.monotonic()
-    try:
-        yield
-    finally:
-        run.doing = before
-        run.overhead_seconds += time.monotonic() - begun
-
-
-def _preempted(stop: StopRequest, run: Run) -> Preempted:
-    why = stop.signal.name if stop.signal else "a signal to another worker"
-    return Preempted(
-        f"stopped by {why} at step {run.step}, which is saved; the same command resumes it"
-    )
+def _kind(value: Any) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"

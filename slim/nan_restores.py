@@ -38,17 +38,17 @@ class NanRestores:
     From then on, step k does not use batch k: `skipped` is the difference, also for a resumed run.
 
     Args:
-      directory: the run directory.
+      directory: the run directory; None if there is none, and no rollback.
       most: maximum number of rollbacks, over all resumptions.
 
     Raises:
       UserError: if the file is damaged.
     """
 
-    def __init__(self, directory: str, most: int) -> None:
+    def __init__(self, directory: str | None, most: int) -> None:
         self.most = most
-        self._path = os.path.join(directory, FILE)
-        self._rollbacks = self._read()
+        self._path = os.path.join(directory or "", FILE)
+        self._rollbacks = [] if directory is None else self._read()
 
     @property
     def count(self) -> int:

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from slim import _checks
+from slim import _checks, outside_variables
 from slim.gradients import Backward, LossFn, call
 from slim.loss_scale import DynamicLossScale
 from slim.moving_averages import MovingAverages
 from slim.optimizers import Optimizer
+from slim.optimizers.adapters import adapt
 from slim.passes import current_store
 from slim.store import VariableStore
 from slim.variables import get_or_create_global_step
@@ -84,7 +85,8 @@ class TrainOp:
             return
         with self.strategy.scope():
             _ = self.global_step
-            self.store.build(lambda batch: call(self._backward.loss_fn, batch), batch_spec)
+            loss = functools.partial(call, self._backward.loss_fn)
+            outside_variables.build(self.store, loss, batch_spec)
             variables = self.variables_to_train
             if not variables:
                 raise _checks.UserError(
@@ -264,13 +266,13 @@ def multiply_gradients(
 
 
 def create_train_op(
-    loss_fn: LossFn,
-    optimizer: Optimizer,
+    total_loss: LossFn,
+    optimizer: Any,
     *,
     store: VariableStore | None = None,
     strategy: tf.distribute.Strategy | None = None,
-    variables_to_train: Sequence[str] | Callable[[Sequence[str]], Sequence[str]] | None = None,
-    clip_gradient_norm: float = 0.0,
+    variables_to_train: Sequence[Any] | Callable[[Sequence[str]], Sequence[str]] | None = None,
+    clip_gradient_norm: float = 0,
     gradient_multipliers: Mapping[str, float] | None = None,
     moving_average_decay: float | None = None,
     loss_scale: DynamicLossScale | None = None,
@@ -280,52 +282,21 @@ def create_train_op(
     jit_compile: bool = False,
     recompute_gradients: bool = False,
 ) -> TrainOp:
-    """Creates a training step from a loss function.
-
-    ```python
-    def loss_fn(images, labels):
-        logits, _ = network(images)
-        slim.losses.softmax_cross_entropy(logits, labels)
-        return slim.losses.get_total_loss()
-
-    train_op = slim.learning.create_train_op(loss_fn, slim.optimizers.Momentum(learning_rate=0.01))
-    slim.learning.train(train_op, logdir, batches, number_of_steps=1000)
-    ```
-
-    Args:
-      loss_fn: maps the parts of a batch to a scalar, or to (scalar, {name: scalar to log}).
-      optimizer: one of `slim.optimizers`.
-      store: holds the variables; the current one by default.
-      strategy: a `tf.distribute` strategy; the current one by default. Losses and gradients are
-        averaged over its replicas.
-      variables_to_train: names, or a function that selects from the names of the trainable
-        variables; all of them by default.
-      clip_gradient_norm: maximum norm of each gradient; 0 disables.
-      gradient_multipliers: factors by variable name.
-      moving_average_decay: keep moving averages of the weights with this decay.
-      loss_scale: for losses computed in float16; a step whose gradients overflow updates nothing.
-      seed: of dropout, combined with the step.
-      learning_rate_multipliers: factors of the learning rate by variable name, or a function that
-        returns them for the names of the variables to train.
-      accumulate_steps: number of equal parts in which each replica computes its batch, one after
-        the other, before one update by the mean of their gradients. Batch norm uses the statistics
-        of each part, and each part updates its averages.
-      jit_compile: compile the network's forward and backward pass with XLA.
-      recompute_gradients: trade time for memory by recomputing the activations inside the
-        network's segments for the gradients, see `slim.recompute`.
-
-    Raises:
-      UserError: if a number is out of range.
-    """
+    """Creates a training step from a loss function, see `slim.learning.create_train_op`."""
     _checks.non_negative(clip_gradient_norm=clip_gradient_norm)
     _checks.positive(accumulate_steps=accumulate_steps)
     store = current_store() if store is None else store
     strategy = tf.distribute.get_strategy() if strategy is None else strategy
-    if callable(variables_to_train):
-        choose = variables_to_train
-    else:
-        chosen = variables_to_train
-        choose = lambda names: names if chosen is None else chosen  # noqa: E731
+    multipliers = learning_rate_multipliers or {}
+    optimizer = adapt(
+        optimizer, strategy, learning_rate_multipliers=multipliers, loss_scale=loss_scale
+    )
+
+    def choose(names: Sequence[str]) -> Sequence[str]:
+        if callable(variables_to_train):
+            return variables_to_train(names)
+        chosen = names if variables_to_train is None else variables_to_train
+        return [_trainable_name(each, names, store) for each in chosen]
 
     def transform(gradients: Mapping[str, tf.Tensor]) -> Mapping[str, tf.Tensor]:
         if gradient_multipliers:
@@ -336,7 +307,22 @@ def create_train_op(
 
     averages = None if moving_average_decay is None else MovingAverages(moving_average_decay, store)
     backward = Backward(
-        loss_fn, store, choose, loss_scale, accumulate_steps, jit_compile, recompute_gradients
+        total_loss, store, choose, loss_scale, accumulate_steps, jit_compile, recompute_gradients
     )
-    multipliers = learning_rate_multipliers or {}
     return TrainOp(backward, optimizer, strategy, transform, averages, seed, multipliers)
+
+
+def _trainable_name(variable: Any, names: Sequence[str], store: VariableStore) -> str:
+    """Returns the name of a variable to train, a name, a `tf.Variable` or Keras' own."""
+    name = variable
+    if not isinstance(variable, str):
+        inner = getattr(variable, "value", None)  # of a Keras variable; of a tf.Variable, a method
+        name = store.name_of(inner if isinstance(inner, tf.Variable) else variable)
+        name = getattr(variable, "name", repr(variable)) if name is None else name
+    if name not in names:
+        hint = _checks.suggest(name, names) or "."
+        raise _checks.UserError(
+            f"variables_to_train: {name!r} is not a trainable variable of the store{hint}"
+            f" Trainable: {_checks.listed(names, 10)}"
+        )
+    return name

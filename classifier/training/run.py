@@ -129,6 +129,8 @@ def _train(
             number_of_steps=resolved.number_of_steps,
             steps_per_loop=config.run.steps_per_loop,
             init_fn=init_fn,
+            log_every_n_steps=0,  # `Progress` and `EventHook` log and write more
+            save_summaries_secs=0,
             save_interval_secs=saving.save_interval_secs,
             save_interval_steps=resolved.save_every_steps,
             max_to_keep=saving.max_to_keep,

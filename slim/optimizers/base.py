@@ -37,7 +37,7 @@ class Optimizer:
         schedules of Keras are such functions.
     """
 
-    learning_rate: LearningRate
+    learning_rate: LearningRate = dataclasses.field(kw_only=False)
     slot_name: ClassVar[str] = ""
 
     def slot_values(self) -> tuple[float, ...]:

@@ -9,9 +9,7 @@ from classifier.training.hooks.activations import Activations
 from slim import learning
 from slim._timer import Timer
 from slim.events import EventFile, histogram
-
-# TF-Slim's names of the metrics that it writes too.
-_TF_SLIM_NAMES = {"loss": "total_loss", "learning_rate": "learning_rate"}
+from slim.hooks import scalar_tag
 
 
 class EventHook(learning.Hook):
@@ -45,7 +43,7 @@ class EventHook(learning.Hook):
         if not self._timer.is_due() and run.step != run.number_of_steps:
             return
         seconds = max(self._timer.elapsed, 1e-9)
-        scalars = {_tag(name): values[-1] for name, values in numbers.items()}
+        scalars = {scalar_tag(name): values[-1] for name, values in numbers.items()}
         scalars["global_step/sec"] = (run.step - self._last_step) / seconds
         self._file.scalars(run.step, scalars)
         self._write_histograms(run)
@@ -73,7 +71,3 @@ class EventHook(learning.Hook):
     def end(self, run: learning.Run) -> None:
         """Closes the event file."""
         self._file.close()
-
-
-def _tag(name: str) -> str:
-    return _TF_SLIM_NAMES.get(name, name if "/" in name else f"train/{name}")
