@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from slim import _checks
 from slim.graph import training
-from slim.graph.gradients import add_gradients_summaries, clip_gradient_norms, multiply_gradients
+from slim.graph.gradients import clip_gradient_norms, multiply_gradients
 from slim.graph.synchronous import Synchronous
 from slim.graph.tracing import write_timeline
 
@@ -65,7 +65,6 @@ def create_train_op(
         aggregation_method,
         colocate_gradients_with_ops,
         check_numerics,
-        add_summaries=add_gradients_summaries,
     )
 
 

@@ -52,8 +52,6 @@ def create_train_op(
     aggregation_method: int | None = None,
     colocate_gradients_with_ops: bool = False,
     check_numerics: bool = True,
-    *,
-    add_summaries: Callable[[list[Any]], Any] = add_gradients_summaries,
 ) -> tf.Tensor:
     """Creates the training step of a loss tensor in a plain `tf.Graph`.
 
@@ -71,7 +69,6 @@ def create_train_op(
       aggregation_method: see `tf.AggregationMethod`.
       colocate_gradients_with_ops: whether gradients are computed where their operations are.
       check_numerics: whether a NaN or infinite loss is an error of the step.
-      add_summaries: adds the summaries of the gradients.
 
     Returns:
       A tensor that takes a step and returns the loss before it; also in `tf.GraphKeys.TRAIN_OP`.
@@ -99,7 +96,7 @@ def create_train_op(
         pairs = transform_grads_fn(pairs)
     if summarize_gradients:
         with v1.name_scope("summarize_grads"):
-            add_summaries(pairs)
+            add_gradients_summaries(pairs)
     applied = optimizer.apply_gradients(pairs, global_step=global_step)
     with v1.name_scope("train_op"):
         if check_numerics:
@@ -164,7 +161,7 @@ def _trained(variables: Sequence[tf.Variable] | None) -> list[tf.Variable]:
 
 def after(dependencies: Sequence[Any], value: tf.Tensor) -> tf.Tensor:
     """Returns `value`, to be read after the dependencies have run."""
-    with v1.colocate_with(value), tf.control_dependencies(dependencies):
+    with value.graph.colocate_with(value.op), tf.control_dependencies(dependencies):
         return tf.identity(value, name="control_dependency")
 
 
