@@ -37,9 +37,11 @@ _MODULES = [
     "quantization",
     "queues",
     "summaries",
+    "training",
 ]
 # Modules of `slim.data`, which TF-Slim had here.
 _OF_DATA = ["dataset", "dataset_data_provider", "parallel_reader", "tfexample_decoder"]
+_ALIASES = {"train_eval": "slim.training.evaluation"}
 _NAMES = {
     "slim.checkpoints": """
         assign_from_checkpoint assign_from_checkpoint_fn assign_from_values assign_from_values_fn
@@ -53,6 +55,7 @@ _NAMES = {
         truncated_normal_initializer variance_scaling_initializer xavier_initializer
         xavier_initializer_conv2d zeros_initializer
     """,
+    "slim.keras_model": "KerasModel",
     "slim.layers": """
         avg_pool2d avg_pool3d batch_norm bias_add conv1d conv2d conv2d_in_plane conv2d_transpose
         conv3d conv3d_transpose convolution convolution1d convolution2d convolution2d_in_plane
@@ -92,6 +95,7 @@ __all__ = [  # noqa: PLE0604 - the tables above are the only source
     "has_arg_scope",
     *_MODULES,
     *_OF_DATA,
+    *_ALIASES,
     *_HOMES,
 ]
 
@@ -103,6 +107,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"slim.{name}")
     if name in _OF_DATA:
         return importlib.import_module(f"slim.data.{name}")
+    if name in _ALIASES:
+        return importlib.import_module(_ALIASES[name])
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'slim' has no attribute {name!r}")

@@ -19,6 +19,7 @@ import tensorflow as tf
 from slim import _checks
 from slim.graph import training
 from slim.graph.gradients import clip_gradient_norms, multiply_gradients
+from slim.graph.services import Services
 from slim.graph.synchronous import Synchronous
 from slim.graph.tracing import write_timeline
 
@@ -152,11 +153,7 @@ def train(
     with graph.as_default():
         global_step = v1.train.get_or_create_global_step() if global_step is None else global_step
         saver = saver or v1.train.Saver()
-        with v1.name_scope("init_ops"):
-            init_op = _default(init_op, v1.global_variables_initializer)
-            ready_op = _default(ready_op, v1.report_uninitialized_variables)
-            local_init_op = _default(local_init_op, _local_init_op)
-            local_init_op, ready_for_local_init_op = synchronous.init_ops(local_init_op)
+        init_ops = _init_ops(init_op, ready_op, local_init_op, synchronous)
         summary_op = _default(summary_op, v1.summary.merge_all)
         synchronous.prepare()
         if train_step_kwargs is USE_DEFAULT:
@@ -164,44 +161,38 @@ def train(
             train_step_kwargs = _train_step_kwargs(
                 global_step, number_of_steps, log_every_n_steps, traced, logdir
             )
-    supervisor = v1.train.Supervisor(
-        graph=graph,
-        is_chief=is_chief,
-        logdir=logdir,
-        init_op=init_op,
-        init_feed_dict=init_feed_dict,
-        local_init_op=local_init_op,
-        ready_for_local_init_op=ready_for_local_init_op,
-        ready_op=ready_op,
-        summary_op=summary_op,
-        summary_writer=_default(summary_writer, lambda: v1.train.Supervisor.USE_DEFAULT),
-        global_step=global_step,
-        saver=saver,
-        save_summaries_secs=save_summaries_secs,
-        save_model_secs=save_interval_secs,
-        init_fn=init_fn,
-    )
+        supervisor = v1.train.Supervisor(
+            graph=graph,
+            is_chief=is_chief,
+            logdir=logdir,
+            init_feed_dict=init_feed_dict,
+            init_fn=init_fn,
+            **init_ops,
+            summary_op=summary_op,
+            summary_writer=_default(summary_writer, lambda: v1.train.Supervisor.USE_DEFAULT),
+            global_step=global_step,
+            saver=saver,
+            save_summaries_secs=0,  # see `Services`
+            save_model_secs=0,
+        )
     if summary_writer is not None:
         train_step_kwargs["summary_writer"] = supervisor.summary_writer
-    delay = min(startup_delay_steps, number_of_steps or sys.maxsize)
+    delay = 0 if is_chief else min(startup_delay_steps, number_of_steps or sys.maxsize)
+    seconds = (save_summaries_secs, save_interval_secs) if logdir and is_chief else (0, 0)
+    services = Services(supervisor, graph, synchronous, delay, *seconds)
 
     def run(session: v1.Session) -> Any:
         session = session if session_wrapper is None else session_wrapper(session)
-        if not is_chief and delay:
-            _wait_for_step(session, global_step, delay)
-        if is_chief and logdir:
-            supervisor.start_standard_services(session)
-        threads = supervisor.start_queue_runners(session)
-        synchronous.start(supervisor, session)
+        services.start(session)
         arguments = (session, train_op, global_step, train_step_kwargs)
         loss = _run_steps(supervisor, lambda: train_step_fn(*arguments))
-        if is_chief and logdir:
+        if logdir and is_chief:
             _log.info("Training finished; saving the model to %s", logdir)
-            supervisor.saver.save(session, supervisor.save_path, supervisor.global_step)
-            supervisor.stop(threads, True, ignore_live_threads)
+            services.finish(session, ignore_live_threads)
         return loss
 
-    return _run_in_session(supervisor, master, session_config, run)
+    with graph.as_default():
+        return _run_in_session(supervisor, master, session_config, run)
 
 
 def _run_in_session(
@@ -242,8 +233,24 @@ def _default(value: Any, make: Callable[[], Any]) -> Any:
     return make() if isinstance(value, int) and value == USE_DEFAULT else value
 
 
-def _local_init_op() -> tf.Operation:
-    return tf.group(v1.local_variables_initializer(), v1.tables_initializer())
+def _init_ops(
+    init_op: Any, ready_op: Any, local_init_op: Any, synchronous: Synchronous
+) -> dict[str, Any]:
+    """Returns the operations that initialize a session, those that were not passed by default."""
+
+    def local() -> tf.Operation:
+        return tf.group(v1.local_variables_initializer(), v1.tables_initializer())
+
+    with v1.name_scope("init_ops"):
+        init_op = _default(init_op, v1.global_variables_initializer)
+        ready_op = _default(ready_op, v1.report_uninitialized_variables)
+        local_init_op, ready = synchronous.init_ops(_default(local_init_op, local))
+    return {
+        "init_op": init_op,
+        "ready_op": ready_op,
+        "local_init_op": local_init_op,
+        "ready_for_local_init_op": ready,
+    }
 
 
 def _train_step_kwargs(
@@ -267,8 +274,3 @@ def _train_step_kwargs(
             kwargs["should_trace"] = is_multiple_of(trace_every_n_steps)
             kwargs["logdir"] = logdir
     return kwargs
-
-
-def _wait_for_step(session: v1.Session, global_step: tf.Tensor, step: int) -> None:
-    while v1.train.global_step(session, global_step) < step:
-        time.sleep(1)
