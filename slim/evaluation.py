@@ -9,6 +9,8 @@ slim.evaluation.evaluation_loop(
     train_dir, eval_dir, batches, eval_fn, {"accuracy": slim.metrics.Accuracy}
 )
 ```
+
+In a plain graph, the functions have TF-Slim's parameters, among them objects of `tf.compat.v1`.
 """
 
 from typing import Any

@@ -1,7 +1,8 @@
 """Training: `create_train_op` creates a step from a loss, `train` runs it to the end.
 
 The loss is a function, or in a plain `tf.Graph`, as TensorFlow 1 code has it, a tensor. Without a
-graph, the loop resumes, saves, and stops on signals and non-finite losses; hooks do the rest.
+graph, the loop resumes, saves, and stops on signals and non-finite losses; hooks do the rest. In a
+graph, optimizers, savers and sessions are those of `tf.compat.v1`.
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,6 +1,7 @@
 """Variables that a network uses but that are not in its store: a `tf.Variable`, a Keras layer's.
 
 They join the store under their own names, so that they are trained, saved and restored with it.
+`tf.compat.v1` is used for the graph that is being traced, which has no other public name.
 """
 
 import gc

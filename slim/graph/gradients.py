@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from slim import _checks
+from slim.graph import in_graph
 
 Gradient = tf.Tensor | tf.IndexedSlices | None
 GradientsAndVariables = list[tuple[Gradient, tf.Variable]]
@@ -68,7 +69,7 @@ def _multiplied(gradient: Gradient, variable: tf.Variable, factors: Mapping[Any,
         return gradient
     if gradient is None:
         raise _checks.UserError(
-            f"gradient_multipliers: the loss does not depend on {variable.op.name!r}, which has no"
+            f"gradient_multipliers: the loss does not depend on {_name(variable)!r}, which has no"
             " gradient to multiply"
         )
     factor = tf.convert_to_tensor(factors[key], dtype=gradient.dtype)
@@ -76,8 +77,12 @@ def _multiplied(gradient: Gradient, variable: tf.Variable, factors: Mapping[Any,
 
 
 def _keys(variable: tf.Variable) -> list[Any]:
-    """Returns what may stand for a variable in a dict; eager variables are unhashable."""
-    return [variable, variable.op.name] if variable.__hash__ else [variable.ref(), variable.name]
+    """Returns what may stand for a variable in a dict; only those of a graph are hashable."""
+    return [variable if in_graph() else variable.ref(), _name(variable)]
+
+
+def _name(variable: tf.Variable) -> str:
+    return variable.name.partition(":")[0]
 
 
 def _with_values(gradient: Gradient, change: Callable[[tf.Tensor], tf.Tensor]) -> Gradient:
@@ -103,7 +108,7 @@ def add_gradients_summaries(
     """
     summaries = []
     for gradient, variable in grads_and_vars:
-        name = variable.op.name
+        name = _name(variable)
         if gradient is None:
             tf.compat.v1.logging.info("no gradient for %s", name)
             continue

@@ -223,9 +223,10 @@ def test_slots_are_neither_trainable_nor_model_variables():
         assert not store.records[name].trainable
 
 
-def test_positional_arguments_are_errors():
+def test_only_the_learning_rate_may_be_positional():
+    assert optimizers.Momentum(0.1) == optimizers.Momentum(learning_rate=0.1)
     with pytest.raises(TypeError, match="positional argument"):
-        optimizers.Momentum(0.1)
+        optimizers.Momentum(0.1, 0.9)
 
 
 def test_custom_optimizer_without_update_is_an_error():
