@@ -95,7 +95,7 @@ def _with_values(gradient: Gradient, change: Callable[[tf.Tensor], tf.Tensor]) -
 
 
 def add_gradients_summaries(
-    grads_and_vars: Iterable[tuple[Gradient, tf.Variable]], separator: str = "/"
+    grads_and_vars: Iterable[tuple[Gradient, tf.Variable]], *, separator: str = "/"
 ) -> list[tf.Tensor]:
     """Adds a histogram and the norm of each gradient to the graph's summaries.
 

@@ -37,7 +37,7 @@ def add_gradients_summaries(
     Returns:
       The summaries.
     """
-    return gradients.add_gradients_summaries(grads_and_vars, "_")
+    return gradients.add_gradients_summaries(grads_and_vars, separator="_")
 
 
 def create_train_op(
