@@ -20,10 +20,10 @@ from slim._modes import serves_both
 from slim.checkpoints import checkpoints_iterator, wait_for_new_checkpoint
 from slim.graph import evaluation as graph_evaluation
 from slim.graph import in_graph
-from slim.graph.evaluation import (
+from slim.graph.evaluation import evaluate_repeatedly
+from slim.graph.evaluation_hooks import (
     StopAfterNEvalsHook,
     SummaryAtEndHook,
-    evaluate_repeatedly,
     get_or_create_eval_step,
 )
 

@@ -50,8 +50,8 @@ def create_train_op(total_loss: Any = None, *args: Any, **kwargs: Any) -> bool:
     Args:
       total_loss: a function from the parts of a batch to a scalar, or to (scalar, {name: scalar to
         log}); or the scalar tensor of a graph.
-      optimizer: one of `slim.optimizers`; a Keras optimizer or one of `tf.compat.v1.train` works
-        too, on one replica. For a loss tensor, one of `tf.compat.v1.train`.
+      optimizer: one of `slim.optimizers` or `tf.compat.v1.train`, or for a loss function a Keras
+        optimizer. A loss function on several replicas needs one of `slim.optimizers`.
       global_step: for a loss tensor: the variable that counts steps, TensorFlow 1's by default;
         None counts none.
       update_ops: for a loss tensor: operations that run before the loss is read, by default those

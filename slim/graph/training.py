@@ -15,6 +15,8 @@ import tensorflow as tf
 from slim import _checks
 from slim.graph import gradients
 from slim.graph.gradients import clip_gradient_norms, clip_gradient_norms_fn, multiply_gradients
+from slim.graph.own_optimizers import GraphOptimizer
+from slim.optimizers import Optimizer
 
 __all__ = [
     "add_gradients_summaries", "clip_gradient_norms", "clip_gradient_norms_fn", "create_train_op",
@@ -42,7 +44,7 @@ def add_gradients_summaries(
 
 def create_train_op(
     total_loss: tf.Tensor,
-    optimizer: v1.train.Optimizer,
+    optimizer: v1.train.Optimizer | Optimizer,
     global_step: tf.Variable | int | None = USE_GLOBAL_STEP,
     update_ops: Iterable[Any] | None = None,
     variables_to_train: Sequence[tf.Variable] | None = None,
@@ -57,7 +59,7 @@ def create_train_op(
 
     Args:
       total_loss: a scalar of the graph.
-      optimizer: one of `tf.compat.v1.train`.
+      optimizer: one of `tf.compat.v1.train`, or of `slim.optimizers`.
       global_step: the variable that counts the steps; TensorFlow 1's by default. None counts none.
       update_ops: operations that run before the loss is read; by default those of
         `tf.GraphKeys.UPDATE_OPS`, where batch norm's updates stand.
@@ -74,10 +76,12 @@ def create_train_op(
       A tensor that takes a step and returns the loss before it; also in `tf.GraphKeys.TRAIN_OP`.
 
     Raises:
-      UserError: if the loss is not a tensor of a graph, the optimizer is not of TensorFlow 1, or
-        there is nothing to train.
+      UserError: if the loss is not a tensor of a graph, the optimizer is something else, or there
+        is nothing to train.
     """
     check_arguments(total_loss, optimizer)
+    if isinstance(optimizer, Optimizer):
+        optimizer = GraphOptimizer(optimizer)
     if global_step is USE_GLOBAL_STEP:
         global_step = v1.train.get_or_create_global_step()
     updates = _update_ops(update_ops)
@@ -115,12 +119,12 @@ def check_arguments(total_loss: Any, optimizer: Any) -> None:
             f"total_loss is {_kind(total_loss)}, not a tensor of a tf.Graph. Without a graph, pass"
             " a function that returns it: slim.learning.create_train_op(loss_fn, optimizer)"
         )
-    if not hasattr(optimizer, "compute_gradients"):
+    if not (hasattr(optimizer, "compute_gradients") or isinstance(optimizer, Optimizer)):
         name = type(optimizer).__name__
         known = name if hasattr(v1.train, f"{name}Optimizer") else "Momentum"
         raise _checks.UserError(
             f"optimizer is {_kind(optimizer)}, but a loss tensor of a tf.Graph needs one of"
-            f" TensorFlow 1: tf.compat.v1.train.{known}Optimizer(...)"
+            f" TensorFlow 1 or slim.optimizers: tf.compat.v1.train.{known}Optimizer(...)"
         )
 
 

@@ -1,5 +1,6 @@
 """The training step of a loss tensor, against gradients computed by hand; monitored training."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -61,6 +62,43 @@ def test_clipping_as_a_function():
     clip = training.clip_gradient_norms_fn(10.0)
     found = descend(training.create_train_op, transform_grads_fn=clip)
     assert found == pytest.approx((clipped(BY_SLOPE), BY_OFFSET))
+
+
+@pytest.mark.parametrize(
+    "own, same",
+    [
+        (slim.optimizers.Momentum(0.01, momentum=0.9), v1.train.MomentumOptimizer(0.01, 0.9)),
+        (slim.optimizers.Adam(0.1), v1.train.AdamOptimizer(0.1)),
+    ],
+    ids=["momentum", "adam"],
+)
+def test_slims_optimizers_equal_those_of_tensorflow_1(own, same):
+    def train(optimizer):
+        with tf.Graph().as_default(), v1.Session() as session:
+            loss = line_fit.build()
+            train_op = learning.create_train_op(loss, optimizer, clip_gradient_norm=8.0)
+            session.run(v1.global_variables_initializer())
+            losses = [session.run(train_op) for _ in range(4)]
+            return losses, {each.op.name: session.run(each) for each in v1.global_variables()}
+
+    losses, values = train(own)
+    expected_losses, expected = train(same)
+    assert losses == pytest.approx(expected_losses)
+    assert values == pytest.approx(expected)
+    assert values["global_step"] == 4
+
+
+@pytest.mark.parametrize(
+    "loss, message",
+    [
+        (lambda variable: variable**2, "'line' is a reference variable, which slim.optimizers can"),
+        (lambda variable: tf.constant(1.0), "the loss does not depend on any of the variables to"),
+    ],
+)
+def test_what_slims_optimizers_cannot_update_is_an_error(loss, message):
+    variable = v1.get_variable("line", [], use_resource=False)
+    with pytest.raises(ValueError, match=message):
+        learning.create_train_op(loss(variable), slim.optimizers.Adam(0.1))
 
 
 def test_only_variables_to_train_change():
@@ -143,9 +181,12 @@ def wrong_arguments():
     loss = line_fit.build()
     fixed = v1.get_variable("fixed", [], trainable=False)
     descent = v1.train.GradientDescentOptimizer(0.1)
-    momentum = slim.optimizers.Momentum(learning_rate=0.1)
-    yield (3.0, descent), {}, "total_loss is 3.0, not a tensor of a tf.Graph. Without a graph"
-    yield (loss, momentum), {}, r"needs one of TensorFlow 1: tf.compat.v1.train.MomentumOptimizer\("
+    keras_adam = keras.optimizers.Adam(0.1)
+    yield (
+        (loss, keras_adam),
+        {},
+        r"TensorFlow 1 or slim.optimizers: tf.compat.v1.train.AdamOptimizer\(",
+    )
     yield (loss, "sgd"), {}, "optimizer is 'sgd', but a loss tensor of a tf.Graph needs one"
     yield (lambda x: x, descent), {}, r"total_loss is a function \(<lambda>\), but in a tf.Graph"
     yield (loss, descent), {"seed": 1}, "create_train_op has no argument 'seed' in a tf.Graph"
