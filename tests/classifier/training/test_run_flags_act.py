@@ -13,7 +13,7 @@ from classifier.training.batches import TrainingBatches
 from classifier.training.hooks.tensorboard import EventHook
 from classifier.training.step import deployment_config
 from datasets import dataset_factory, download, download_and_convert
-from slim import learning
+from slim import train_loop
 from tests.classifier import at_once, shifted_labels
 from tests.datasets import sample_files
 
@@ -97,7 +97,7 @@ SAVED = {
 def test_checkpoints_are_saved_and_kept_at_their_intervals(train, tmp_path, monkeypatch, name):
     more, expected = SAVED[name]
     seconds = itertools.count()  # each call advances the clock by one
-    monkeypatch.setitem(learning.train.__kwdefaults__, "clock", lambda: float(next(seconds)))
+    monkeypatch.setitem(train_loop.train.__kwdefaults__, "clock", lambda: float(next(seconds)))
     result = train(tmp_path, max_number_of_steps=4, **more)
     assert (result.code, result.err) == (0, [])
     assert saved_steps(tmp_path) == expected
