@@ -8,6 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from slim import _checks
+from slim.metrics import moments, thresholds
+from slim.metrics.counting import kappa
 
 
 class Mean:
@@ -133,3 +135,96 @@ class ConfusionMatrix:
         totals = counts.sum(axis=1)
         hits = np.diag(counts).astype(np.float64)
         return np.divide(hits, totals, out=np.full(len(totals), np.nan), where=totals > 0)
+
+
+class CohenKappa(ConfusionMatrix):
+    """Cohen's kappa: the agreement of predicted and true classes beyond that of chance.
+
+    Args:
+      num_classes: number of classes.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__(num_classes)
+        self._counts = tf.Variable(tf.zeros([num_classes] * 2, tf.float64), trainable=False)
+
+    def update(
+        self, predictions: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor | float = 1.0
+    ) -> None:
+        """Adds a batch of class indices, [batch], with weights that broadcast to them."""
+        weights = tf.broadcast_to(tf.cast(weights, tf.float64), tf.shape(labels))
+        self._counts.assign_add(
+            tf.math.confusion_matrix(
+                labels, predictions, self._counts.shape[0], weights, dtype=tf.float64
+            )
+        )
+
+    def result(self) -> float:
+        """Returns kappa; 0 without examples."""
+        counts = self._counts
+        rows, columns = (tf.reduce_sum(counts, axis) for axis in (0, 1))
+        return float(kappa(tf.linalg.diag_part(counts), rows, columns))
+
+
+class F1Score:
+    """The highest F1 score of all thresholds.
+
+    Args:
+      num_thresholds: number of evenly spaced thresholds.
+    """
+
+    def __init__(self, num_thresholds: int = 200) -> None:
+        _checks.positive(num_thresholds=num_thresholds)
+        self._thresholds = thresholds.evenly_spaced(num_thresholds)
+        self._counts = tf.Variable(tf.zeros([3, num_thresholds], tf.float64), trainable=False)
+
+    def update(
+        self, predictions: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor | float = 1.0
+    ) -> None:
+        """Adds a batch.
+
+        Args:
+          predictions: scores in [0, 1].
+          labels: 0 or 1, in the shape of the predictions.
+          weights: a number, or a tensor that broadcasts to the labels.
+        """
+        counts = thresholds.counts(predictions, labels, self._thresholds, weights)
+        batch = tf.stack([counts[kind] for kind in ("tp", "fp", "fn")])
+        self._counts.assign_add(tf.cast(batch, tf.float64))
+
+    def reset(self) -> None:
+        """Resets the metric."""
+        self._counts.assign(tf.zeros_like(self._counts))
+
+    def result(self) -> float:
+        """Returns the score; 0 without true positives."""
+        return float(thresholds.best_f1(*tf.unstack(self._counts)))
+
+
+class PearsonCorrelation:
+    """The correlation coefficient of predictions and labels."""
+
+    def __init__(self) -> None:
+        # Of predictions and labels, and of each with itself.
+        self._moments = tf.Variable(tf.zeros([4, 3], tf.float64), trainable=False)
+
+    def update(
+        self, predictions: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor | float = 1.0
+    ) -> None:
+        """Adds a batch of numbers of the same shape with weights that broadcast to them."""
+        x, y = tf.cast(predictions, tf.float64), tf.cast(labels, tf.float64)
+        weights = tf.broadcast_to(tf.cast(weights, tf.float64), tf.shape(y))
+        x, y = (tf.where(weights == 0, tf.zeros_like(each), each) for each in (x, y))
+        parts = [moments.moments(*pair, weights) for pair in ((x, y), (x, x), (y, y))]
+        batch = moments.Moments(*(tf.stack(each) for each in zip(*parts, strict=True)))
+        kept = moments.Moments(*tf.unstack(self._moments))
+        self._moments.assign(tf.stack(moments.merged(kept, batch)))
+
+    def reset(self) -> None:
+        """Resets the metric."""
+        self._moments.assign(tf.zeros_like(self._moments))
+
+    def result(self) -> float:
+        """Returns the coefficient; NaN if a variance is 0 or unknown."""
+        both, first, second = moments.Moments(*tf.unstack(self._moments)).covariance().numpy()
+        return float(both / np.sqrt(first * second)) if first * second > 0 else float("nan")
