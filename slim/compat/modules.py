@@ -50,7 +50,7 @@ _TF_SLIM = {
     "metrics": ("slim.metrics",),
     "metrics.classification": ("slim.metrics",),
     "metrics.histogram_ops": ("slim.metrics",),
-    "metrics.metric_ops": ("slim.metrics",),
+    "metrics.metric_ops": ("slim.metrics", "slim.metrics.concatenation"),
     "ops": (),
     "ops.arg_scope": ("slim",),
     "ops.framework_ops": ("slim.graph.framework",),

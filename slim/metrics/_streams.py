@@ -132,7 +132,8 @@ def _if_ranks_differ(
     rank, other_rank = tensor.shape.rank, other.shape.rank
     if rank is not None and other_rank is not None:
         return change() if rank - other_rank == difference else tensor
-    return tf.cond(tf.rank(tensor) - tf.rank(other) == difference, change, lambda: tensor)
+    differ = tf.equal(tf.rank(tensor) - tf.rank(other), difference)
+    return tf.cond(differ, change, lambda: tensor)
 
 
 def broadcast(weights: Any, values: tf.Tensor, dtype: tf.DType = tf.float32) -> tf.Tensor:

@@ -60,7 +60,7 @@ def _average_precisions(classes: tf.Tensor, labels: tf.Tensor | tf.SparseTensor)
     labels = tf.cast(labels, tf.int64)
     if labels.shape.rank == classes.shape.rank - 1:
         labels = labels[..., tf.newaxis]
-    matches = classes[..., tf.newaxis] == labels[..., tf.newaxis, :]
+    matches = tf.equal(classes[..., tf.newaxis], labels[..., tf.newaxis, :])
     relevant = tf.cast(tf.reduce_any(matches & (labels >= 0)[..., tf.newaxis, :], -1), tf.float64)
     precision = tf.cumsum(relevant, -1) / tf.range(1, k + 1, dtype=tf.float64)
     most = tf.minimum(tf.reduce_sum(tf.cast(labels >= 0, tf.int32), -1), k)

@@ -15,6 +15,7 @@ def streaming_concat(
 
     The rank and the other axes must be known; ValueError if not.
     """
+    values = tf.convert_to_tensor(values)
     others, axis = _other_axes(values.shape, axis)
     rank = values.shape.rank
     array = local_variable(

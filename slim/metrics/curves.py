@@ -81,7 +81,9 @@ def _area(scores: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, curve: str) 
     """Returns the area by trapezoids between distinct scores."""
     order = tf.argsort(scores, direction="DESCENDING", stable=True)
     scores, labels, weights = (tf.gather(each, order) for each in (scores, labels, weights))
-    ends = tf.where(tf.concat([scores[1:] != scores[:-1], tf.ones_like(scores[:1], tf.bool)], 0))
+    # `!=` compares identities in a graph.
+    changes = tf.not_equal(scores[1:], scores[:-1])
+    ends = tf.where(tf.concat([changes, tf.ones_like(scores[:1], tf.bool)], 0))
     positive = weights * tf.cast(labels, weights.dtype)
 
     def above(amounts: tf.Tensor) -> tf.Tensor:
@@ -153,7 +155,7 @@ def _interval(
         )
     else:
         low, high = auc + quantile * error, auc - quantile * error
-    certain = (auc == 0) | (auc == 1)
+    certain = tf.equal(auc, 0) | tf.equal(auc, 1)
     low, high = (tf.where(certain, auc, each) for each in (low, high))
     valid = (totals[0] > 0) & (totals[1] > 0) & (totals[0] + totals[1] >= 1)
     numbers = (tf.where(valid, each, tf.zeros_like(each)) for each in (auc, low, high))
