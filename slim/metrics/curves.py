@@ -69,10 +69,11 @@ def streaming_dynamic_auc(
 
 def _kept(**columns: tf.Tensor) -> tuple[list[tf.Tensor], tf.Operation]:
     """Returns the columns of all batches, and the op that appends this batch."""
-    # The checks of one column hold up the others too, so that none is appended alone.
+    # A check of one column holds up the others too, so that none is appended alone. The values do
+    # not depend on it: they are read when there is no further batch.
     with tf.control_dependencies(columns.values()):
         columns = {name: tf.identity(each) for name, each in columns.items()}
-        streams = [streaming_concat(each, name=f"concat_{name}") for name, each in columns.items()]
+    streams = [streaming_concat(each, name=f"concat_{name}") for name, each in columns.items()]
     values, updates = zip(*streams, strict=True)
     return list(values), tf.group(*updates)
 
@@ -261,5 +262,6 @@ def _histogram(name: str, scores: tf.Tensor, score_range: Any, nbins: int, colle
         trainable=False,
         collections=collections,
     )
+    score_range = tf.cast(score_range, scores.dtype)
     batch = tf.histogram_fixed_width(scores, score_range, nbins, tf.int64)
     return tf.identity(variable), variable.assign_add(batch)

@@ -135,7 +135,7 @@ class MeanIoU(_OfKeras):
     """
 
     def __init__(self, num_classes: int) -> None:
-        super().__init__(num_classes)
+        super().__init__(num_classes, dtype="float32")
 
 
 class MeanAbsoluteError(_OfKeras):

@@ -14,7 +14,6 @@ from slim.metrics._streams import Stream, check_graph
 
 _TAIL = "metrics_collections updates_collections name"
 _PAIR = f"predictions labels weights {_TAIL}"
-_IN_TENSORFLOW = {"top_k_predictions": "predictions_idx"}
 
 
 def _renamed(
@@ -28,7 +27,7 @@ def _renamed(
             inspect.Parameter(
                 each,
                 inspect.Parameter.POSITIONAL_OR_KEYWORD,
-                default=known[_IN_TENSORFLOW.get(each, each)].default,
+                default=known[each].default if each in known else inspect.Parameter.empty,
             )
             for each in parameters.split()
         ],
@@ -41,7 +40,10 @@ def _renamed(
         except TypeError as error:
             raise TypeError(f"{name}(): {error}") from None
         check_graph(name, eager)
-        return target(**{_IN_TENSORFLOW.get(key, key): arguments[key] for key in arguments})
+        if "top_k_predictions" in arguments:
+            predictions = tf.convert_to_tensor(arguments.pop("top_k_predictions"))
+            arguments["predictions_idx"] = predictions
+        return target(**arguments)
 
     streaming.__name__ = streaming.__qualname__ = name
     streaming.__doc__ = docstring(f"{summary} (`tf.compat.v1.metrics.{source}`).", signature)

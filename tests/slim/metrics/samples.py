@@ -84,9 +84,7 @@ def mean_iou():
 
 
 def area():
-    return sklearn.metrics.roc_auc_score(
-        ALL["labels"], ALL["scores"], sample_weight=ALL["weights"]
-    )
+    return sklearn.metrics.roc_auc_score(ALL["labels"], ALL["scores"], sample_weight=ALL["weights"])
 
 
 def area_pr():

@@ -140,13 +140,13 @@ CASES = [
 def test_value_equals_the_oracle(name, columns, options, expected):
     value, last = run(name, columns, **options)
     np.testing.assert_allclose(value, expected, rtol=1e-5)
-    if name != "streaming_dynamic_auc":  # an op without a result
+    if name not in ("streaming_dynamic_auc", "streaming_mean_iou"):  # their updates return no value
         np.testing.assert_array_equal(last, value)
 
 
 @pytest.mark.parametrize("name, rate", RATES.items())
 def test_rates_of_predicted_classes_equal_scikit_learn(name, rate):
-    feeds = [(s > 0.5, l, w) for s, l, w in samples.batches("scores", "labels", "weights")]
+    feeds = [(s > 0.5, y, w) for s, y, w in samples.batches("scores", "labels", "weights")]
     value, last = run(f"streaming_{name}", SCORES, feeds)
     assert value == last == pytest.approx(rate(*samples.counts(0.5)), rel=1e-6)
 
@@ -169,7 +169,8 @@ def test_auc_and_rates_at_a_target_approximate_the_exact_curve():
         ]
     )
     true, negative = tps / (tps + fns), tns / (tns + fps)
-    assert specificity == pytest.approx(negative[np.argmin(np.abs(true - 0.5))], abs=1e-5)
+    closest = np.round(np.abs(true - 0.5), 6)
+    assert specificity == pytest.approx(negative[closest == closest.min()].max(), abs=1e-5)
     assert sensitivity == pytest.approx(true[np.argmin(np.abs(negative - 0.5))], abs=1e-5)
 
 
@@ -184,7 +185,7 @@ def test_curve_points_equal_scikit_learn(curve):
 
 
 def test_auc_of_histograms_is_exact_where_bins_hold_equal_scores():
-    feeds = [(l.astype(bool), s) for l, s in samples.batches("labels", "scores")]
+    feeds = [(y.astype(bool), s) for y, s in samples.batches("labels", "scores")]
     columns = {"boolean_labels": "labels", "scores": "scores"}
     value, _ = run("auc_using_histogram", columns, feeds, score_range=[0.0, 1.0], nbins=1000)
     assert value == pytest.approx(roc_auc_score(ALL["labels"], ALL["scores"]), rel=1e-5)
@@ -220,7 +221,7 @@ def test_area_of_one_class_is_zero(name, labels):
 
 
 def test_equal_thresholds_hold_the_counts_and_include_the_threshold():
-    feeds = [(s, l > 0, w) for s, l, w in samples.batches("scores", "labels", "weights")]
+    feeds = [(s, y > 0, w) for s, y, w in samples.batches("scores", "labels", "weights")]
     data, _ = run("precision_recall_at_equal_thresholds", SCORES, feeds, num_thresholds=5)
     below = np.linspace(0, 1, 5) - 1e-6
     tp, fn, tn, fp = np.transpose(at_thresholds(lambda *each: each, below))
@@ -234,25 +235,122 @@ def test_equal_thresholds_hold_the_counts_and_include_the_threshold():
     assert exact[0].tp.sum() == 101
 
 
-@pytest.mark.parametrize("class_id", [None, 1])
+LABELS = [[0, 2, -1], [1, -1, -1], [4, 3, 0]]  # -1 is none
+BEST = [[2, 1], [0, 3], [4, 3]]
+
+
+def constant(name, **arguments):
+    return run(name, {}, [()], **arguments)[0]
+
+
+@pytest.mark.parametrize(
+    "ours, theirs, options",
+    [
+        ("streaming_sparse_precision_at_top_k", "precision_at_k", {}),
+        ("streaming_sparse_precision_at_top_k", "precision_at_k", {"class_id": 4}),
+        ("sparse_recall_at_top_k", "recall_at_k", {}),
+        ("sparse_recall_at_top_k", "recall_at_k", {"class_id": 3}),
+        ("streaming_sparse_average_precision_at_top_k", "average_precision_at_k", {}),
+    ],
+)
 @pytest.mark.parametrize("sparse", [False, True])
-def test_metrics_of_given_classes_equal_those_of_scores(class_id, sparse):
-    labels = [(l[:, None],) for (l,) in samples.batches("classes")]
-    scores, best = list(samples.batches("logits")), np.split(samples.top_k(2), np.cumsum(samples.SIZES))
-
-    def of(name, columns, others, **options):
-        feeds = [(first, *more) for first, more in zip(others, labels, strict=True)]
-        if sparse:
-            name = f"_{name}"
-        return run(name, {columns: "", "labels": ""}, feeds, **options)[0]
-
+@pytest.mark.parametrize("weights", [None, [1.0, 2.0, 0.5]])
+def test_metrics_of_predicted_classes_equal_those_of_scores(ours, theirs, options, sparse, weights):
+    labels = np.array(LABELS, np.int64)
     if sparse:
-        pytest.skip("see the next test")
-    for metric in ("precision", "recall"):
-        ours = "sparse_recall_at_top_k" if metric == "recall" else "streaming_sparse_precision_at_top_k"
-        expected = of(
-            f"streaming_sparse_{metric}_at_k", "predictions", [s for (s,) in scores],
-            k=2, class_id=class_id,
-        )  # fmt: skip
-        found = of(ours, "top_k_predictions", best[:-1], class_id=class_id)
-        assert found == pytest.approx(expected, rel=1e-6)
+        rows = np.argwhere(labels >= 0)
+        labels = v1.SparseTensorValue(rows, labels[labels >= 0], [3, 5])
+    scores = np.zeros([3, 5], np.float32)
+    np.put_along_axis(scores, np.array(BEST), [[2.0, 1.0]], axis=1)
+    found = constant(ours, top_k_predictions=BEST, labels=labels, weights=weights, **options)
+    expected = constant(
+        f"streaming_sparse_{theirs}", predictions=scores, labels=labels, k=2, weights=weights,
+        **options,
+    )  # fmt: skip
+    assert found == pytest.approx(expected, rel=1e-6)
+    assert found > 0
+
+
+def test_average_precision_of_one_label_each():
+    value = constant(
+        "streaming_sparse_average_precision_at_top_k", top_k_predictions=BEST, labels=[1, 3, 3]
+    )
+    assert value == 0.5
+
+
+def test_mean_tensor_and_cosine_distance():
+    values = np.reshape(ALL["logits"][:28], [7, 4, 5])
+    with tf.Graph().as_default(), v1.Session() as session:
+        batch = v1.placeholder(tf.float32, [4, 5])
+        mean, update = metrics.streaming_mean_tensor(batch)
+        session.run(v1.local_variables_initializer())
+        for each in values:
+            session.run(update, {batch: each})
+        np.testing.assert_allclose(session.run(mean), values.mean(0), rtol=1e-5)
+    unit = ALL["logits"] / np.linalg.norm(ALL["logits"], axis=1, keepdims=True)
+    feeds = [(unit[:10], unit[1:11]), (unit[10:20], unit[11:21])]
+    distance, _ = run(
+        "streaming_mean_cosine_distance", {"predictions": "", "labels": ""}, feeds, dim=1
+    )
+    assert distance == pytest.approx(1 - (unit[:20] * unit[1:21]).sum(1).mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_concat_joins_batches_along_an_axis(axis):
+    feeds = [(np.full([n, 3] if axis == 0 else [3, n], n, np.int32),) for n in (2, 1, 9, 40)]
+    with tf.Graph().as_default(), v1.Session() as session:
+        values = v1.placeholder(tf.int32, [None, 3] if axis == 0 else [3, None])
+        joined, update = metrics.streaming_concat(values, axis=axis)
+        for _ in range(2):  # the initializer resets it
+            session.run(v1.local_variables_initializer())
+            sizes = [session.run(update, {values: feed}) for (feed,) in feeds]
+            assert sizes == [2, 3, 12, 52]
+            expected = np.concatenate([feed for (feed,) in feeds], axis)
+            np.testing.assert_array_equal(session.run(joined), expected)
+
+
+def test_concat_keeps_at_most_max_size():
+    feeds = [(np.array([1, 2, 3]),), (np.array([4, 5, 6]),), (np.array([7]),)]
+    joined, size = run("streaming_concat", {"values": ""}, feeds, max_size=5)
+    assert (joined.tolist(), size) == ([1, 2, 3, 4, 5], 5)
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [([3], [3], [3]), ([3, 1], [3], [3]), ([3], [3, 1], [3, 1]), ([3, 2], [3, 2], [3]),
+     ([3, 2], [3, 2], []), ([3, 2], [3, 2, 1], [3, 1])],
+)  # fmt: skip
+@pytest.mark.parametrize("known", [True, False])
+def test_surplus_axes_of_size_one_do_not_matter(shapes, known):
+    random = np.random.RandomState(0)
+    x, y, weights = (random.randint(1, 9, shape).astype(np.float32) for shape in shapes)
+    with tf.Graph().as_default(), v1.Session() as session:
+        inputs = [v1.placeholder(tf.float32, shape if known else None) for shape in shapes]
+        value, update = metrics.streaming_covariance(*inputs)
+        session.run(v1.local_variables_initializer())
+        feed = dict(zip(inputs, (x, y, weights), strict=True))
+        session.run(update, feed)
+        result = session.run(value)
+    x, y = np.squeeze(x), np.squeeze(y)
+    weights = weights.reshape(weights.shape[:1] + (1,) * (x.ndim - 1)) if weights.ndim else weights
+    repeats = np.broadcast_to(weights, x.shape).astype(int).ravel()
+    expected = np.cov(np.repeat(x, repeats), np.repeat(y, repeats))[0, 1]
+    assert result == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("shape", [[2], [3, 2, 2], [4]])
+def test_weights_that_do_not_fit_are_an_error(known, shape):
+    with tf.Graph().as_default(), v1.Session() as session:
+        values, weights = (
+            v1.placeholder(tf.float32, each if known else None) for each in ([3, 5], shape)
+        )
+        feed = {values: np.ones([3, 5]), weights: np.ones(shape)}
+
+        def count():
+            _, update = metrics.count(values, weights)
+            session.run(v1.local_variables_initializer())
+            session.run(update, feed)
+
+        with pytest.raises((ValueError, tf.errors.InvalidArgumentError)):
+            count()
