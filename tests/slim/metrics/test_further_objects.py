@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import slim
 from slim import _checks, metrics
+from tests.slim import tiny
 from tests.slim.metrics import samples
 from tests.slim.metrics.samples import ALL, CLASSES, at_thresholds, weighted
 
@@ -108,6 +110,35 @@ def test_weights_are_optional_and_broadcast():
     hits = ((scores > 0.5) & (labels > 0)).sum()
     assert plain.result() == pytest.approx(hits / (scores > 0.5).sum())
     assert halves.result() == hits / 2
+
+
+def test_evaluate_once_accepts_each_object(tmp_path):
+    op = tiny.train_op()
+    slim.learning.train(op, str(tmp_path), tiny.batches(), number_of_steps=2)
+    objects = {name: case for name, case in CASES.items() if np.ndim(case[2]) == 0}
+
+    def eval_fn(images, labels):
+        logits = tiny.network(images, is_training=False)
+        columns = {
+            "scores": tf.nn.softmax(logits)[:, 1],
+            "labels": tf.cast(labels == 1, tf.int32),
+            "guesses": tf.argmax(logits, -1),
+            "classes": labels,
+            "x": logits[:, 0],
+            "y": images[:, 0],
+        }
+        return {name: [columns[each] for each in case[1][:2]] for name, case in objects.items()}
+
+    makers = {name: case[0] for name, case in objects.items()}
+    results = [
+        slim.evaluation.evaluate_once(
+            str(tmp_path), None, tiny.batches(size, repeat=False), eval_fn, makers
+        )
+        for size in (10, 64)
+    ]
+    assert results[0] == pytest.approx(results[1], rel=1e-5)
+    assert set(results[0]) == set(objects)
+    assert results[0]["TruePositives"] + results[0]["FalseNegatives"] == sum(tiny.arrays()[1] == 1)
 
 
 def test_correlation_without_variance_is_nan():
