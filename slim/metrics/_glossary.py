@@ -39,15 +39,16 @@ _ARGUMENTS = {
     "weights": "a number, or a tensor of the labels' (values') rank that broadcasts to them; "
     "zero excludes an element.",
 }
-_RETURNS = (
-    "`(value, update_op)`: the value of all batches so far, and the op that adds this batch (and\n"
-    "      returns the new value)."
-)
+_REST = """
+Returns:
+  `(value, update_op)`: the value of all batches so far, and the op that adds this batch.
+
+Raises:
+  RuntimeError: outside a plain `tf.Graph`; the message names the object for eager code.
+"""
 
 
 def docstring(summary: str, signature: inspect.Signature) -> str:
-    """Returns a docstring with the arguments and results of a streaming metric."""
-    summary, _, more = inspect.cleandoc(summary).partition("\n")
+    """Returns a docstring with the arguments, results and errors of a streaming metric."""
     arguments = "".join(f"  {name}: {_ARGUMENTS[name]}\n" for name in signature.parameters)
-    more = f"{more.strip()}\n\n" if more else ""
-    return f"{summary}\n\n{more}Args:\n{arguments}\nReturns:\n  {_RETURNS}\n"
+    return f"{inspect.cleandoc(summary)}\n\nArgs:\n{arguments}{_REST}"

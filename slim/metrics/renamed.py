@@ -46,7 +46,8 @@ def _renamed(
         return target(**arguments)
 
     streaming.__name__ = streaming.__qualname__ = name
-    streaming.__doc__ = docstring(f"{summary} (`tf.compat.v1.metrics.{source}`).", signature)
+    origin = f"This is `tf.compat.v1.metrics.{source}` with TF-Slim's arguments."
+    streaming.__doc__ = docstring(f"{summary}.\n\n{origin}", signature)
     streaming.__signature__ = signature
     return streaming
 
@@ -102,25 +103,28 @@ streaming_recall_at_thresholds = _renamed(
 streaming_sparse_recall_at_k = _renamed(
     "streaming_sparse_recall_at_k", "recall_at_k",
     f"predictions labels k class_id weights {_TAIL}", "RecallAtK",
-    "The fraction of labels, [batch, ..., labels], that are among the k highest scores,\n"
-    "[batch, ..., classes]")
+    "The fraction of labels that are among the k highest scores.\n\n"
+    "Predictions are [batch, ..., classes], labels [batch, ..., labels], dense or sparse")
 streaming_sparse_precision_at_k = _renamed(
     "streaming_sparse_precision_at_k", "precision_at_k",
     f"predictions labels k class_id weights {_TAIL}", None,
-    "The fraction of the k highest scores, [batch, ..., classes], whose classes are among the\n"
-    "labels, [batch, ..., labels]")
+    "The fraction of the k highest scores whose classes are among the labels.\n\n"
+    "Predictions are [batch, ..., classes], labels [batch, ..., labels], dense or sparse")
 streaming_sparse_average_precision_at_k = _renamed(
     "streaming_sparse_average_precision_at_k", "average_precision_at_k",
     f"predictions labels k weights {_TAIL}", None,
-    "The mean over examples of the average precision of the k highest scores")
+    "The mean over examples of the average precision of the k highest scores.\n\n"
+    "Predictions are [batch, ..., classes], labels [batch, ..., labels], dense or sparse")
 streaming_sparse_precision_at_top_k = _renamed(
     "streaming_sparse_precision_at_top_k", "precision_at_top_k",
     f"top_k_predictions labels class_id weights {_TAIL}", None,
-    "The fraction of predicted classes that are among the labels, [batch, ..., labels]")
+    "The fraction of predicted classes that are among the labels.\n\n"
+    "Labels are [batch, ..., labels], dense or sparse")
 sparse_recall_at_top_k = _renamed(
     "sparse_recall_at_top_k", "recall_at_top_k",
     f"labels top_k_predictions class_id weights {_TAIL}", None,
-    "The fraction of labels, [batch, ..., labels], that are among the predicted classes")
+    "The fraction of labels that are among the predicted classes.\n\n"
+    "Labels are [batch, ..., labels], dense or sparse")
 streaming_mean_absolute_error = _renamed(
     "streaming_mean_absolute_error", "mean_absolute_error", _PAIR, "MeanAbsoluteError",
     "The mean absolute difference of predictions and labels")

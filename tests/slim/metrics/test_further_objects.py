@@ -130,15 +130,14 @@ def test_evaluate_once_accepts_each_object(tmp_path):
         return {name: [columns[each] for each in case[1][:2]] for name, case in objects.items()}
 
     makers = {name: case[0] for name, case in objects.items()}
-    results = [
-        slim.evaluation.evaluate_once(
-            str(tmp_path), None, tiny.batches(size, repeat=False), eval_fn, makers
-        )
-        for size in (10, 64)
-    ]
-    assert results[0] == pytest.approx(results[1], rel=1e-5)
-    assert set(results[0]) == set(objects)
-    assert results[0]["TruePositives"] + results[0]["FalseNegatives"] == sum(tiny.arrays()[1] == 1)
+    results = slim.evaluation.evaluate_once(
+        str(tmp_path), None, tiny.batches(10, repeat=False), eval_fn, makers
+    )
+    assert set(results) == set(objects)
+    assert all(map(math.isfinite, results.values()))
+    labels = tiny.arrays()[1]
+    assert results["TruePositives"] + results["FalseNegatives"] == sum(labels == 1)
+    assert results["FalsePositives"] + results["TrueNegatives"] == sum(labels != 1)
 
 
 def test_correlation_without_variance_is_nan():

@@ -104,9 +104,10 @@ def test_docstrings_name_each_parameter(name):
     text = inspect.getdoc(function)
     parameters = inspect.signature(function).parameters
     assert function.__name__ == name
-    assert re.findall(r"^  (\w+): \S", text, re.MULTILINE) == list(parameters)
+    arguments = text.partition("Args:\n")[2].partition("\nReturns:\n")[0]
+    assert re.findall(r"^  (\w+): \S", arguments, re.MULTILINE) == list(parameters)
     assert "(value, update_op)" in text
-    assert re.match(r"\S[^\n]{10,98}[^.\n]*", text)
+    assert re.match(r"[A-Z][^\n]{10,97}\.\n\n", text)
 
 
 def test_renamed_metrics_bind_like_any_function():
