@@ -38,9 +38,9 @@ _accept_any: set[str] = set()  # keys of the functions with **kwargs
 _numbers = itertools.count()
 
 
-def arg_scope_func_key(func: Callable[..., Any]) -> str:
-    """Returns the key under which a scope keeps the defaults of `func`."""
-    return getattr(func, "_key_op", None) or str(func)
+def arg_scope_func_key(op: Callable[..., Any]) -> str:
+    """Returns the key under which a scope keeps the defaults of `op`."""
+    return getattr(op, "_key_op", None) or str(op)
 
 
 def has_arg_scope(func: Callable[..., Any]) -> bool:
@@ -97,14 +97,14 @@ def current_arg_scope() -> Scope:
 
 @contextlib.contextmanager
 def arg_scope(
-    functions_or_scope: Iterable[Callable[..., Any]] | Scope, **kwargs: Any
+    list_ops_or_scope: Iterable[Callable[..., Any]] | Scope, **kwargs: Any
 ) -> Iterator[Scope]:
     """Sets default arguments of functions within a `with` block.
 
     A keyword applies to those of the listed functions that accept it.
 
     Args:
-      functions_or_scope: a list of functions decorated with `add_arg_scope`, or a scope saved
+      list_ops_or_scope: a list of functions decorated with `add_arg_scope`, or a scope saved
         by `with arg_scope(...) as scope`, which replaces the current scope.
       **kwargs: the defaults; not allowed with a saved scope.
 
@@ -113,20 +113,20 @@ def arg_scope(
 
     Raises:
       ValueError: if there are keywords with a saved scope, or a function is not decorated.
-      TypeError: if `functions_or_scope` is neither, or no listed function accepts a keyword.
+      TypeError: if `list_ops_or_scope` is neither, or no listed function accepts a keyword.
     """
-    if isinstance(functions_or_scope, Mapping):
+    if isinstance(list_ops_or_scope, Mapping):
         if kwargs:
             raise ValueError(
                 f"a saved scope accepts no keywords, but got {_checks.listed(kwargs)}; "
                 "open a second arg_scope inside it"
             )
-        scope = functions_or_scope
-    elif isinstance(functions_or_scope, (list, tuple)):
-        scope = _extended(_stack.scopes[-1], functions_or_scope, kwargs)
+        scope = list_ops_or_scope
+    elif isinstance(list_ops_or_scope, (list, tuple)):
+        scope = _extended(_stack.scopes[-1], list_ops_or_scope, kwargs)
     else:
         raise TypeError(
-            f"arg_scope expects a list of functions or a saved scope, not {functions_or_scope!r}"
+            f"arg_scope expects a list of functions or a saved scope, not {list_ops_or_scope!r}"
         )
     _stack.scopes.append(scope)
     try:
