@@ -57,12 +57,14 @@ _NAMES = {
     """,
     "slim.keras_model": "KerasModel",
     "slim.layers": """
-        avg_pool2d avg_pool3d batch_norm bias_add conv1d conv2d conv2d_in_plane conv2d_transpose
-        conv3d conv3d_transpose convolution convolution1d convolution2d convolution2d_in_plane
-        convolution2d_transpose convolution3d convolution3d_transpose dropout elu flatten
-        fully_connected group_norm instance_norm layer_norm linear max_pool2d max_pool3d maxout
-        one_hot_encoding pool relu relu6 repeat separable_conv2d separable_convolution2d softmax
-        stack unit_norm
+        GDN RevBlock avg_pool2d avg_pool3d batch_norm bias_add bucketize conv1d conv2d
+        conv2d_in_plane conv2d_transpose conv3d conv3d_transpose convolution convolution1d
+        convolution2d convolution2d_in_plane convolution2d_transpose convolution3d
+        convolution3d_transpose dense_to_sparse dropout elu flatten fully_connected gdn
+        group_norm images_to_sequence instance_norm layer_norm legacy_fully_connected
+        legacy_linear legacy_relu linear max_pool2d max_pool3d maxout one_hot_encoding pool
+        recompute_grad relu relu6 repeat rev_block scale_gradient separable_conv2d
+        separable_convolution2d sequence_to_images softmax spatial_softmax stack unit_norm
     """,
     "slim.layers.summaries": """
         summarize_activation summarize_activations summarize_biases summarize_collection
