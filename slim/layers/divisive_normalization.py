@@ -12,7 +12,7 @@ import tensorflow as tf
 from slim.graph import KEYS, in_graph
 from slim.layers import _common as common
 from slim.layers._scoped import ScopedLayer
-from slim.passes import current_pass
+from slim.losses import add_loss
 from slim.variables import variable
 
 
@@ -143,7 +143,7 @@ class GDN(ScopedLayer):
             penalty = self.activity_regularizer(outputs)
             penalty /= tf.cast(tf.shape(outputs)[0], penalty.dtype)
             collection = KEYS.REGULARIZATION_LOSSES if in_graph() else KEYS.LOSSES
-            current_pass().add_loss(penalty, collection, self.name)
+            add_loss(penalty, collection)
 
 
 def gdn(

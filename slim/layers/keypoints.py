@@ -61,14 +61,15 @@ def spatial_softmax(
             height, width = tf.shape(features)[2], tf.shape(features)[3]
             logits = tf.reshape(features, [-1, height * width])
             attention = tf.nn.softmax(logits / tf.cast(divisor, logits.dtype))
-            grid = tf.meshgrid(
-                tf.linspace(-1.0, 1.0, height), tf.linspace(-1.0, 1.0, width), indexing="ij"
-            )
-            positions = tf.cast(tf.reshape(tf.stack(grid, -1), [-1, 2]), logits.dtype)
+            rows, columns = tf.linspace(-1.0, 1.0, height), tf.linspace(-1.0, 1.0, width)
+            positions = [
+                tf.cast(tf.reshape(position, [height * width]), logits.dtype)
+                for position in tf.meshgrid(rows, columns, indexing="ij")
+            ]
             # Sums, as in TF-Slim, rather than a matrix product: equal bits.
-            expected = tf.stack(
-                [tf.reduce_sum(positions[:, i] * attention, 1) for i in range(2)], axis=1
-            )
-            keypoints = tf.reshape(expected, [-1, 2 * channels])
+            expected = [
+                tf.reduce_sum(position * attention, [1], keepdims=True) for position in positions
+            ]
+            keypoints = tf.reshape(tf.concat(expected, 1), [-1, 2 * channels])
             keypoints.set_shape([features.shape[0], 2 * channels])
             return keypoints
