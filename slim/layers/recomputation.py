@@ -23,13 +23,14 @@ def recompute_grad(
 
     Also a decorator, with or without arguments. Variables, scopes, arguments of `slim.arg_scope`
     and the dropout of a seeded pass are those of the first run. Outside a plain `tf.Graph`, the
-    second run updates no moving averages; a graph forgets its update ops.
+    second run updates no moving averages; a graph forgets its update ops, and needs a
+    `slim.variable_scope` around each call if variables are named automatically.
 
     Args:
       fn: from tensors to a tensor or a tuple of tensors. A parameter `is_recomputing` receives
         whether it is the second run.
       use_data_dep: make the second run wait for the incoming gradients by adding zero to its
-        inputs; XLA ignores the control dependencies that are used otherwise. Floating tensors only.
+        floating inputs; XLA ignores the control dependencies that are used otherwise.
       tupleize_grads: compute all gradients before any of them is used.
 
     Returns:
@@ -104,10 +105,10 @@ def _at_once(gradients: Sequence[Any], by_data: bool | None) -> list[Any]:
 
 
 def _after(tensors: Sequence[tf.Tensor], first: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """Returns the tensors, plus a zero that depends on the floating tensors `first`."""
-    total = tf.add_n([tf.reshape(tensor, [-1])[0] for tensor in first])
-    if not total.dtype.is_floating:
-        raise ValueError(f"use_data_dep needs floating tensors, not {total.dtype.name}")
+    """Returns the tensors, the floating ones plus a zero that depends on all of `first`."""
+    parts = [tf.cast(tf.reshape(t, [-1])[0], tf.float32) for t in first if t.dtype.is_floating]
+    if not parts:
+        return list(tensors)
     # Too small to change a sum, and no constant that an optimizer could fold.
-    zero = tf.stop_gradient(np.finfo(total.dtype.as_numpy_dtype).tiny * total)
-    return [tf.identity(tensor) + tf.cast(zero, tensor.dtype) for tensor in tensors]
+    zero = tf.stop_gradient(np.finfo(np.float32).tiny * tf.add_n(parts))
+    return [t + tf.cast(zero, t.dtype) if t.dtype.is_floating else t for t in tensors]

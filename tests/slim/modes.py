@@ -1,5 +1,6 @@
 """Runs the same code eagerly, in a `tf.function` and in a plain `tf.Graph`."""
 
+import resource
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -85,6 +86,12 @@ def numeric_gradient(
         low[index] -= step
         result[index] = (fn(high).sum() - fn(low).sum()) / (2 * step)
     return result
+
+
+def resident_megabytes() -> float:
+    """Returns the memory that the process uses."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize() / 2**20
 
 
 def _array(value: Any) -> Any:

@@ -47,7 +47,12 @@ def test_gradients_equal_differences(mode):
 @pytest.mark.parametrize("mode", modes.MODES)
 @pytest.mark.parametrize(
     "collections, trainable, count",
-    [(["c"], True, 1), ({"temperature": ["c"]}, True, 1), ({"x": ["c"]}, True, 0), (["c"], False, 0)],
+    [
+        (["c"], True, 1),
+        ({"temperature": ["c"]}, True, 1),
+        ({"x": ["c"]}, True, 0),
+        (["c"], False, 0),
+    ],
 )
 def test_collections_are_those_of_a_trainable_temperature(mode, collections, trainable, count):
     counts = []
