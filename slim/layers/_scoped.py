@@ -1,6 +1,8 @@
 """Layer objects in the manner of TensorFlow 1, whose calls share one scope of variables."""
 
+import contextlib
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -43,13 +45,19 @@ class ScopedLayer:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Returns the result of `call` within the layer's scope."""
+        with self.entered():
+            return self.call(*args, **kwargs)
+
+    apply = __call__
+
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[None]:
+        """Enters the layer's scope, which the first entry names."""
         scope, reuse = self._scope, AUTO_REUSE if self.built else self._reuse
         with variable_scope(scope, None if scope else self._default_name, reuse=reuse):
             if not self.built:
                 self._scope, self.built = current_scope(), True
-            return self.call(*args, **kwargs)
-
-    apply = __call__
+            yield
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """Computes the layer, in its scope."""

@@ -87,6 +87,17 @@ class GDN(ScopedLayer):
             raise ValueError(f"the channel axis of inputs {shape} must have a known size")
         return shape
 
+    def build(self, input_shape: Any) -> None:
+        """Creates the variables for inputs of a shape; the first call does so by itself.
+
+        Raises:
+          ValueError: as `compute_output_shape`.
+        """
+        channels = self._channels(self.compute_output_shape(input_shape))
+        with self.entered():
+            self.dtype = self.dtype or tf.float32
+            self._beta, self._gamma = self._parameters(channels)
+
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Returns the normalized inputs.
 

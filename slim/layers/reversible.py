@@ -66,6 +66,9 @@ class RevBlock(ScopedLayer):
         """Returns the inputs that lead to these outputs."""
         return self([y1, y2], forward=False)
 
+    def build(self, _: Any) -> None:
+        """Does nothing: the first call creates the variables."""
+
     def call(self, inputs: Sequence[tf.Tensor], forward: bool = True) -> Pair:
         """Runs the layers forward, or backward."""
         first, second = (tf.convert_to_tensor(each) for each in inputs)

@@ -107,6 +107,19 @@ def test_a_layer_object_shares_its_variables_between_calls(mode):
 
 
 @pytest.mark.parametrize("mode", modes.MODES)
+def test_build_creates_the_variables_of_the_first_call(mode):
+    def built(inputs):
+        layer = slim.GDN(gamma_init=0.2)
+        layer.build(inputs.shape)
+        assert len(layer.variables) == 2
+        return layer(inputs)
+
+    result, variables = modes.run(mode, built, np.ones([1, 2, 3], np.float32))
+    np.testing.assert_allclose(result, np.full([1, 2, 3], 1 / np.sqrt(1.2)), 1e-5)
+    assert list(variables) == list(ROOTS)
+
+
+@pytest.mark.parametrize("mode", modes.MODES)
 def test_names_are_exact_in_the_function_and_shared_with_reuse(mode):
     def shared(inputs):
         slim.gdn(inputs, name="n")
