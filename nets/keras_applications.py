@@ -83,8 +83,8 @@ _LEAVES = {"weights": "kernel", "depthwise_weights": "kernel", "biases": "bias"}
 def values(model: Any, network: str) -> dict[str, np.ndarray]:
     """Returns the weights of a `keras.applications` model by slim's names.
 
-    With them, `nets_factory.get_network_fn(network, num_classes)` returns the model's logits, for
-    input sizes that are multiples of 32 (Inception and VGG: any that slim accepts). MobileNet V3 with
+    With them, `nets_factory.get_network_fn(network, num_classes)` returns the model's logits, in
+    MobileNet for input sizes that are multiples of 32. MobileNet V3 with
     `include_preprocessing=True` expects pixels of 0 to 255, slim's network expects [-1, 1].
     Auxiliary logits are missing: Keras has none.
 
@@ -130,11 +130,9 @@ def _scopes(model: Any, network: str) -> dict[str, dict[str, tuple[int, ...]]]:
 
 def _layers_of(scope: str, rules: Rules) -> tuple[str, str]:
     """Returns the names of a scope's Keras layers."""
-    for pattern, conv, batch_norm in rules:
-        match = re.fullmatch(pattern, scope)
-        if match:
-            return match.expand(conv), match.expand(batch_norm)
-    raise AssertionError(f"no rule for {scope}")
+    rule = next(rule for rule in rules if re.fullmatch(rule[0], scope))
+    conv, batch_norm = (re.fullmatch(rule[0], scope).expand(layer) for layer in rule[1:])
+    return conv, batch_norm
 
 
 def _unnamed(model: Any, kind: str) -> Iterator[Any]:
