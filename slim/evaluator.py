@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from slim import _checks, checkpoints, outside_variables
@@ -57,10 +58,11 @@ def evaluate_once(
     if not count:
         raise ValueError("batches is empty")
     results = {name: metric.result() for name, metric in updated.items()}
-    _log.info("%s: %s", prefix, ", ".join(f"{name} {value:.4f}" for name, value in results.items()))
+    scalars = {name: value for name, value in results.items() if np.ndim(value) == 0}
+    _log.info("%s: %s", prefix, ", ".join(f"{name} {value:.4f}" for name, value in scalars.items()))
     if logdir is not None:
         events = EventFile(os.fspath(logdir))
-        events.scalars(step, results)
+        events.scalars(step, scalars)
         events.close()
     return results
 

@@ -91,6 +91,18 @@ def test_results_are_written_at_the_step_of_the_checkpoint(run, tmp_path):
         assert value == pytest.approx(results[name])
 
 
+def test_results_that_are_arrays_are_returned_and_not_written(run, tmp_path):
+    def with_matrix(images, labels):
+        answers = eval_fn(images, labels)
+        classes = answers["accuracy"][0]
+        return answers | {"matrix": (classes, labels, tf.ones_like(labels))}
+
+    more = METRICS | {"matrix": lambda: metrics.ConfusionMatrix(5)}
+    results = evaluation.evaluate_once(run, str(tmp_path), batches(), with_matrix, more)
+    assert results["matrix"].sum() == 64
+    assert {name for _, name, _ in scalars(tmp_path)} == set(METRICS)
+
+
 def test_num_evals_limits_the_number_of_batches(run):
     images, labels = tiny.arrays()
     results = evaluation.evaluate_once(run, None, batches(8), eval_fn, METRICS, num_evals=2)
