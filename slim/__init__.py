@@ -39,9 +39,17 @@ _MODULES = [
     "summaries",
     "training",
 ]
-# Modules of `slim.data`, which TF-Slim had here.
-_OF_DATA = ["dataset", "dataset_data_provider", "parallel_reader", "tfexample_decoder"]
 _ALIASES = {"train_eval": "slim.training.evaluation"}
+# Modules of `slim.data`, which TF-Slim had here.
+_OF_DATA = [
+    "data_decoder",
+    "data_provider",
+    "dataset",
+    "dataset_data_provider",
+    "parallel_reader",
+    "prefetch_queue",
+    "tfexample_decoder",
+]
 _NAMES = {
     "slim.checkpoints": """
         assign_from_checkpoint assign_from_checkpoint_fn assign_from_values assign_from_values_fn

@@ -1,7 +1,5 @@
 """Opens a split of a dataset, with a limit on the size of its images."""
 
-import dataclasses
-
 from datasets import dataset_factory
 from slim.data.dataset import Dataset
 
@@ -19,4 +17,4 @@ def open_dataset(name: str, split_name: str, dataset_dir: str, max_pixels: int) 
       UserError: if it is missing or damaged.
     """
     dataset = dataset_factory.get_dataset(name, split_name, dataset_dir)
-    return dataclasses.replace(dataset, decoder=dataset.decoder.with_max_pixels(max_pixels))
+    return dataset.replace(decoder=dataset.decoder.with_max_pixels(max_pixels))

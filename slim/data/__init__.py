@@ -5,21 +5,25 @@ The names are loaded on first use, so that importing `slim.data` loads no Tensor
 
 import importlib
 
-_HOMES = {
-    "Dataset": "slim.data.dataset",
-    "DatasetDataProvider": "slim.data.dataset_data_provider",
-    "BoundingBox": "slim.data.tfexample_decoder",
-    "Image": "slim.data.tfexample_decoder",
-    "ItemHandler": "slim.data.tfexample_decoder",
-    "LookupTensor": "slim.data.tfexample_decoder",
-    "SparseTensor": "slim.data.tfexample_decoder",
-    "TFExampleDecoder": "slim.data.tfexample_decoder",
-    "Tensor": "slim.data.tfexample_decoder",
+_NAMES = {
+    "slim.data.data_decoder": "DataDecoder",
+    "slim.data.data_provider": "DataProvider",
+    "slim.data.dataset": "Dataset",
+    "slim.data.dataset_data_provider": "DatasetDataProvider",
+    "slim.data.tfexample_decoder": """
+        BackupHandler BoundingBox BoundingBoxSequence Image ItemHandler ItemHandlerCallback
+        KeypointsSequence LookupTensor NumBoxesSequence SparseTensor TFExampleDecoder
+        TFSequenceExampleDecoder Tensor
+    """,
 }
+_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 _MODULES = (
+    "data_decoder",
+    "data_provider",
     "dataset",
     "dataset_data_provider",
     "parallel_reader",
+    "prefetch_queue",
     "records",
     "tfexample_decoder",
 )

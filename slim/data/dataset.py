@@ -1,6 +1,5 @@
 """A split of a dataset: files, decoder, classes."""
 
-import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,45 +7,88 @@ from typing import Any
 from slim.data import files
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Dataset:
     """One split of a dataset, ready to be read.
 
     Attributes:
-      name: the dataset's name, such as "digits".
-      split_name: the split's name, such as "train".
-      data_sources: paths of the TFRecord shards, in order; may be initialized with one path or
-        pattern, see `files.get_data_files`.
-      shard_counts: number of records of each shard; None if unknown, which is the default.
+      data_sources: paths or patterns of the TFRecord shards, in order, or one of them; see
+        `files.get_data_files`.
+      reader: class that reads the files. None: `tf.data.TFRecordDataset` in eager code,
+        `tf.compat.v1.TFRecordReader` in a plain `tf.Graph`.
       decoder: a `TFExampleDecoder`, or an object with its methods.
       num_samples: number of records in all shards.
+      items_to_descriptions: item of the decoder -> description in one line.
+      name: the dataset's name, such as "digits".
+      split_name: the split's name, such as "train".
+      shard_counts: number of records of each shard; None if unknown, which is the default. Empty
+        by default if `data_sources` is a string.
       num_classes: number of classes, including a background class if there is one.
       labels_to_names: label -> class name.
-      items_to_descriptions: item of the decoder -> description in one line.
     """
 
-    name: str = "unnamed"
-    split_name: str = "unnamed"
-    data_sources: Sequence[str]
-    shard_counts: Sequence[int | None] = ()
+    data_sources: str | Sequence[str]
+    reader: Any
     decoder: Any
     num_samples: int
-    num_classes: int
-    labels_to_names: Mapping[int, str] = dataclasses.field(default_factory=dict)
-    items_to_descriptions: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    items_to_descriptions: Mapping[str, str]
+    name: str
+    split_name: str
+    shard_counts: Sequence[int | None]
+    num_classes: int | None
+    labels_to_names: Mapping[int, str]
 
-    def __post_init__(self) -> None:
-        if isinstance(self.data_sources, str):
-            object.__setattr__(self, "data_sources", tuple(files.get_data_files(self.data_sources)))
-        if not self.shard_counts:
-            object.__setattr__(self, "shard_counts", (None,) * len(self.data_sources))
-        if len(self.shard_counts) != len(self.data_sources):
+    def __init__(
+        self,
+        data_sources: str | Sequence[str],
+        reader: Any = None,
+        decoder: Any = None,
+        num_samples: int | None = None,
+        items_to_descriptions: Mapping[str, str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Initializes the split.
+
+        Args:
+          data_sources: as the attribute, like the following ones.
+          reader: a class.
+          decoder: of the records.
+          num_samples: number of records.
+          items_to_descriptions: item -> description.
+          **kwargs: the other attributes, and any further ones.
+
+        Raises:
+          ValueError: if `shard_counts` does not have one count per shard.
+        """
+        shards = () if isinstance(data_sources, str) else data_sources
+        defaults = {
+            "name": "unnamed",
+            "split_name": "unnamed",
+            "shard_counts": (),
+            "num_classes": None,
+            "labels_to_names": {},
+        }
+        vars(self).update(
+            defaults | kwargs,
+            data_sources=data_sources,
+            reader=reader,
+            decoder=decoder,
+            num_samples=num_samples,
+            items_to_descriptions=items_to_descriptions or {},
+        )
+        self.shard_counts = self.shard_counts or (None,) * len(shards)
+        if shards and len(self.shard_counts) != len(shards):
             raise ValueError(
-                f"{self.name}/{self.split_name}: {len(self.data_sources)} data_sources"
+                f"{self.name}/{self.split_name}: {len(shards)} data_sources"
                 f" but {len(self.shard_counts)} shard_counts. Pass one count (or None) per shard"
             )
+
+    def replace(self, **changes: Any) -> "Dataset":
+        """Returns the same split with some attributes changed."""
+        return type(self)(**(vars(self) | changes))
 
     @property
     def shard_names(self) -> tuple[str, ...]:
         """The shards' file names without their directory."""
-        return tuple(os.path.basename(path) for path in self.data_sources)
+        sources = self.data_sources
+        paths = files.get_data_files(sources) if isinstance(sources, str) else sources
+        return tuple(os.path.basename(path) for path in paths)
