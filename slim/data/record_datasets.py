@@ -40,12 +40,13 @@ class RecordDatasets:
           seed: of the order; None for a random one.
 
         Raises:
+          TypeError: if `reader_kwargs` is not a dict.
           UserError: if a number is not positive, `seed` is negative, or `reader_class` is another.
         """
         _checks.positive(num_readers=num_readers, capacity=capacity)
         _checks.non_negative(seed=seed)
         self.num_readers = num_readers
-        self._open = _opener(reader_class, reader_kwargs or {})
+        self._open = _opener(reader_class, {} if reader_kwargs is None else reader_kwargs)
         self._shuffle = shuffle
         self._capacity = capacity
         self._seed = int(np.random.default_rng(seed).integers(1 << 31))
@@ -89,6 +90,8 @@ class RecordDatasets:
 
 
 def _opener(reader_class: Any, kwargs: Mapping[str, Any]) -> Callable[[tf.Tensor], tf.data.Dataset]:
+    if not isinstance(kwargs, Mapping):
+        raise TypeError(f"reader_kwargs={kwargs!r} must be a dict; pass shuffle by name")
     if reader_class in (None, tf.compat.v1.TFRecordReader):
         reader_class = tf.data.TFRecordDataset
     if not (isinstance(reader_class, type) and issubclass(reader_class, tf.data.Dataset)):

@@ -87,11 +87,13 @@ def common_queue(
 ) -> Queue:
     """Returns an empty queue of records, which shuffles unless `min_after_dequeue` is None."""
     dtypes = list(dtypes or (tf.string, tf.string))
+    # TF-Slim's queue has no shapes, so keys cannot be batched there.
+    scalars = [[]] * len(dtypes)
     if min_after_dequeue is None:
-        queue = tf.queue.FIFOQueue(capacity, dtypes, name="common_queue")
+        queue = tf.queue.FIFOQueue(capacity, dtypes, scalars, name="common_queue")
     else:
         queue = tf.queue.RandomShuffleQueue(
-            capacity, min_after_dequeue, dtypes, seed=seed, name="common_queue"
+            capacity, min_after_dequeue, dtypes, scalars, seed=seed, name="common_queue"
         )
     summarize_size(queue, capacity)
     return queue

@@ -56,7 +56,7 @@ def label_in(record):
 @pytest.mark.parametrize("capacity", [1, 5, 256])
 def test_each_record_is_read_once_per_epoch(dataset, shuffle, num_readers, capacity):
     provider = slim.data.DatasetDataProvider(
-        dataset, num_readers, shuffle, common_queue_capacity=capacity
+        dataset, num_readers, shuffle=shuffle, common_queue_capacity=capacity
     )
     for _ in range(3):
         assert sorted(labels(provider, TOTAL)) == list(range(TOTAL))
@@ -127,7 +127,7 @@ def test_provider_as_a_tf_data_pipeline(dataset):
         ({"num_readers": 0}, "num_readers=0 must be positive"),
         ({"num_epochs": 0}, "num_epochs=0 must be positive"),
         ({"common_queue_capacity": 0}, "capacity=0 must be positive"),
-        ({"common_queue_min": 257}, "common_queue_min=257 must lie between 0 and 256"),
+        ({"common_queue_min": -1}, "common_queue_min=-1 must not be negative"),
         ({"seed": -1}, "seed=-1 must"),
     ],
 )
@@ -136,33 +136,76 @@ def test_arguments_out_of_range_are_errors(dataset, argument, message):
         slim.data.DatasetDataProvider(dataset, **argument)
 
 
-@pytest.mark.parametrize("argument", ["reader_kwargs", "record_key", "scope"])
-def test_queue_arguments_are_not_supported(dataset, argument):
-    with pytest.raises(TypeError, match=argument):
-        slim.data.DatasetDataProvider(dataset, **{argument: None})
+def test_items_must_be_a_list(dataset):
+    provider = slim.data.DatasetDataProvider(dataset)
+    with pytest.raises(ValueError, match="items='label' must be a list or tuple of names"):
+        provider.get("label")
+    assert provider.get([]) == []
+
+
+def test_record_key_must_not_be_an_item(dataset):
+    with pytest.raises(ValueError, match="record_key='label' is also an item of the dataset"):
+        slim.data.DatasetDataProvider(dataset, record_key="label")
+
+
+def test_positional_shuffle_of_earlier_versions_is_an_error(dataset):
+    with pytest.raises(TypeError, match="reader_kwargs=False must be a dict"):
+        slim.data.DatasetDataProvider(dataset, 1, False)
 
 
 def test_dataset_and_provider_accept_tf_slims_arguments(dataset):
+    pattern = dataset.data_sources[0][:-1].replace("[", "[[]") + "*"
     created = slim.dataset.Dataset(
-        data_sources=dataset.data_sources[0][:-1].replace("[", "[[]") + "*",
-        decoder=slim.tfexample_decoder.TFExampleDecoder(
+        pattern,
+        tf.compat.v1.TFRecordReader,
+        slim.tfexample_decoder.TFExampleDecoder(
             {"label": tf.io.FixedLenFeature([], tf.int64)},
             {"label": slim.tfexample_decoder.Tensor("label")},
         ),
-        num_samples=TOTAL,
-        items_to_descriptions={},
+        TOTAL,
+        {},
         num_classes=TOTAL,
         labels_to_names=None,
     )
-    assert created.data_sources == dataset.data_sources
-    assert created.shard_counts == (None, None, None)
+    assert created.data_sources == pattern
     settings = {"common_queue_capacity": 20, "seed": 1}
     provider = slim.dataset_data_provider.DatasetDataProvider(
-        created, common_queue_min=10, **settings
+        created, common_queue_min=10, record_key="key", scope="data", **settings
     )
     values = labels(provider, TOTAL)
     assert sorted(values) == list(range(TOTAL))
     assert values == labels(slim.data.DatasetDataProvider(created, **settings), TOTAL)
+
+
+def test_reader_may_be_a_class_of_tf_data(dataset, tmp_path):
+    path = tmp_path / "lines.csv"
+    path.write_text("a;1\nb;2\n")
+    read = parallel_reader.parallel_read(str(path), tf.data.TextLineDataset, 1, shuffle=False)
+    assert [line.numpy() for line in read] == [b"a;1", b"b;2"]
+    read = parallel_reader.single_pass_read(
+        dataset.data_sources, tf.data.TFRecordDataset, {"compression_type": ""}
+    )
+    assert len(list(read)) == TOTAL
+    for reader in (tf.compat.v1.TextLineReader, tf.data.experimental.make_csv_dataset):
+        with pytest.raises(_checks.UserError, match="reader=.* works in a plain tf.Graph only"):
+            parallel_reader.parallel_read(str(path), reader)
+
+
+def test_methods_of_queues_are_errors_in_eager_code(dataset):
+    reader = parallel_reader.ParallelReader(num_readers=2)
+    assert reader.num_readers == 2
+    for use in (
+        lambda: reader.common_queue,
+        lambda: reader.read_up_to(dataset.data_sources, 2),
+        reader.num_records_produced,
+        reader.num_work_units_completed,
+    ):
+        with pytest.raises(_checks.UserError, match="needs a reader created in a plain tf.Graph"):
+            use()
+    with pytest.raises(
+        _checks.UserError, match="common_queue of a ParallelReader works in a plain"
+    ):
+        parallel_reader.ParallelReader(None, tf.queue.FIFOQueue(2, [tf.string, tf.string]))
 
 
 # ---- the reader ----------------------------------------------------------------------------------
@@ -196,8 +239,12 @@ def test_get_data_files_expands_patterns(dataset, tmp_path):
     assert parallel_reader.get_data_files(dataset.data_sources) == list(dataset.data_sources)
     with pytest.raises(_checks.UserError, match="data_sources='.*/d-.*' matches no file"):
         parallel_reader.get_data_files(str(tmp_path / "d-*"))
-    with pytest.raises(_checks.UserError, match="data_sources is empty: there are no"):
-        parallel_reader.parallel_read([])
+    assert parallel_reader.get_data_files(tmp_path / "c") == [str(tmp_path / "c")]
+    remote = f"file://{tmp_path}/c"
+    assert parallel_reader.get_data_files(remote[:-1] + "[c]") == [remote]
+    for read in (parallel_reader.parallel_read, parallel_reader.ParallelReader().read):
+        with pytest.raises(_checks.UserError, match="data_sources is empty: there are no"):
+            read([])
 
 
 @pytest.mark.parametrize("global_seed", [0, 7])
