@@ -85,6 +85,7 @@ class _Header(NamedTuple):
     contents: tf.Tensor
 
 
+@tf.autograph.experimental.do_not_convert  # Conversion takes seconds.
 def bounded(contents: tf.Tensor, max_pixels: int = limits.MAX_PIXELS) -> tf.Tensor:
     """Returns the bytes to decode: `contents`, or the first frame of a GIF.
 
