@@ -14,7 +14,7 @@ class Dataset:
       data_sources: paths or patterns of the TFRecord shards, in order, or one of them; see
         `files.get_data_files`.
       reader: class that reads the files. None: `tf.data.TFRecordDataset` in eager code,
-        `tf.compat.v1.TFRecordReader` in a plain `tf.Graph`.
+        TensorFlow 1's `TFRecordReader` in a plain `tf.Graph`.
       decoder: a `TFExampleDecoder`, or an object with its methods.
       num_samples: number of records in all shards.
       items_to_descriptions: item of the decoder -> description in one line.

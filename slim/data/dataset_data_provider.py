@@ -45,7 +45,7 @@ class DatasetDataProvider(data_provider.DataProvider):
           reader_kwargs: arguments of the dataset's `reader`.
           shuffle: whether to shuffle shards and records.
           num_epochs: number of epochs; None for no limit. In a graph, a number creates a local
-            variable, which `tf.compat.v1.local_variables_initializer` initializes.
+            variable, which must be initialized before the queues start.
           common_queue_capacity: number of records that are shuffled together or, in a graph,
             queued.
           common_queue_min: number of records that stay queued in a graph, for shuffling; has no

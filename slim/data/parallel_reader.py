@@ -2,7 +2,7 @@
 
 In eager code, a `tf.data.Dataset` of serialized records is returned. In a plain `tf.Graph`, the
 functions return TF-Slim's `(key, value)`: tensors with the next record at each run of a session,
-which TensorFlow 1's queue runners must fill.
+once `tf.compat.v1.train.start_queue_runners` has started the queues.
 """
 
 from collections.abc import Mapping, Sequence
@@ -145,7 +145,7 @@ def parallel_read(
       data_sources: see `get_data_files`.
       reader_class: see `ParallelReader`, as `num_readers` and `reader_kwargs`.
       num_epochs: number of epochs; None for no limit. In a graph, a number creates a local
-        variable, which `tf.compat.v1.local_variables_initializer` initializes.
+        variable, which must be initialized before the queues start.
       num_readers: number of files to read in parallel.
       reader_kwargs: arguments of `reader_class`.
       shuffle: whether to shuffle files and records.
@@ -177,14 +177,19 @@ def parallel_read(
     _checks.positive(num_readers=num_readers, capacity=capacity, num_epochs=num_epochs)
     if shuffle:
         _checks.in_range(0, capacity - 1, min_after_dequeue=min_after_dequeue)
-    with tf.compat.v1.name_scope(scope, "parallel_read"):
-        names = record_queues.filename_queue(paths, num_epochs, shuffle, seed)
-        queue = record_queues.common_queue(
-            dtypes, capacity, min_after_dequeue if shuffle else None, seed
-        )
-        return record_queues.RecordQueues(reader_class, queue, num_readers, reader_kwargs).read(
-            names
-        )
+    return record_queues.parallel_read(
+        paths,
+        reader_class,
+        num_epochs,
+        num_readers,
+        reader_kwargs,
+        shuffle,
+        dtypes,
+        capacity,
+        min_after_dequeue,
+        seed,
+        scope,
+    )
 
 
 def single_pass_read(
@@ -201,8 +206,6 @@ def single_pass_read(
         return parallel_read(data_sources, reader_class, 1, 1, reader_kwargs, shuffle=False)
     from slim.graph import record_queues
 
-    with tf.compat.v1.name_scope(scope, "single_pass_read"):
-        names = record_queues.filename_queue(
-            get_data_files(data_sources), num_epochs=1, shuffle=False, seed=None, capacity=1
-        )
-        return record_queues.readers(reader_class, 1, reader_kwargs)[0].read(names)
+    return record_queues.single_pass_read(
+        get_data_files(data_sources), reader_class, reader_kwargs, scope
+    )

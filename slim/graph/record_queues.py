@@ -33,7 +33,7 @@ class RecordQueues:
                 f"common_queue of a ParallelReader in a tf.Graph must hold [tf.string, tf.string],"
                 f" not {types}; for example tf.queue.FIFOQueue(256, [tf.string, tf.string])"
             )
-        self._readers = readers(reader_class, num_readers, reader_kwargs)
+        self._readers = _readers(reader_class, num_readers, reader_kwargs)
         self.common_queue = common_queue
         self.num_readers = num_readers
 
@@ -52,51 +52,54 @@ class RecordQueues:
         return tf.add_n([getattr(reader, count)() for reader in self._readers], name)
 
     def _fill_from(self, queue: Any) -> None:
-        add_runner(
+        _add_runner(
             self.common_queue,
             [self.common_queue.enqueue(reader.read(queue)) for reader in self._readers],
         )
 
 
-def readers(
-    reader_class: Any, number: int, reader_kwargs: Mapping[str, Any] | None = None
-) -> list[Any]:
-    """Returns new readers; None for TFRecord files."""
-    reader_class = reader_class or tf.compat.v1.TFRecordReader
-    return [reader_class(**(reader_kwargs or {})) for _ in range(number)]
-
-
-def filename_queue(
+def parallel_read(
     paths: Sequence[str],
+    reader_class: Any,
     num_epochs: int | None,
+    num_readers: int,
+    reader_kwargs: Mapping[str, Any] | None,
     shuffle: bool,
-    seed: int | None,
-    capacity: int = 32,
-) -> Queue:
-    """Returns a queue of paths; `num_epochs` needs initialized local variables."""
-    return tf.compat.v1.train.string_input_producer(
-        list(paths), num_epochs, shuffle, seed, capacity, name="filenames"
-    )
-
-
-def common_queue(
     dtypes: Sequence[tf.DType] | None,
     capacity: int,
-    min_after_dequeue: int | None,
+    min_after_dequeue: int,
     seed: int | None,
-) -> Queue:
-    """Returns an empty queue of records, which shuffles unless `min_after_dequeue` is None."""
-    dtypes = list(dtypes or (tf.string, tf.string))
-    # TF-Slim's queue has no shapes, so keys cannot be batched there.
-    scalars = [[]] * len(dtypes)
-    if min_after_dequeue is None:
-        queue = tf.queue.FIFOQueue(capacity, dtypes, scalars, name="common_queue")
-    else:
-        queue = tf.queue.RandomShuffleQueue(
-            capacity, min_after_dequeue, dtypes, scalars, seed=seed, name="common_queue"
+    scope: str | None,
+) -> Record:
+    """Returns the key and the value of the next record; see `slim.data.parallel_reader`."""
+    with tf.compat.v1.name_scope(scope, "parallel_read"):
+        names = tf.compat.v1.train.string_input_producer(
+            paths, num_epochs=num_epochs, shuffle=shuffle, seed=seed, name="filenames"
         )
-    summarize_size(queue, capacity)
-    return queue
+        dtypes = list(dtypes or (tf.string, tf.string))
+        # TF-Slim's queue has no shapes, so keys cannot be batched there.
+        arguments = {"dtypes": dtypes, "shapes": [[]] * len(dtypes), "name": "common_queue"}
+        if shuffle:
+            queue = tf.queue.RandomShuffleQueue(capacity, min_after_dequeue, seed=seed, **arguments)
+        else:
+            queue = tf.queue.FIFOQueue(capacity, **arguments)
+        _summarize_size(queue, capacity)
+        return RecordQueues(reader_class, queue, num_readers, reader_kwargs).read(names)
+
+
+def single_pass_read(
+    paths: Sequence[str],
+    reader_class: Any,
+    reader_kwargs: Mapping[str, Any] | None,
+    scope: str | None,
+) -> Record:
+    """Returns the key and the value of the next record; see `slim.data.parallel_reader`."""
+    with tf.compat.v1.name_scope(scope, "single_pass_read"):
+        names = tf.compat.v1.train.string_input_producer(
+            paths, num_epochs=1, shuffle=False, capacity=1, name="filenames"
+        )
+        (reader,) = _readers(reader_class, 1, reader_kwargs)
+        return reader.read(names)
 
 
 def prefetch_queue(
@@ -119,17 +122,22 @@ def prefetch_queue(
             names=names,
             shared_name=shared_name,
         )
-        add_runner(queue, [queue.enqueue(tensors)] * num_threads)
-        summarize_size(queue, capacity)
+        _add_runner(queue, [queue.enqueue(tensors)] * num_threads)
+        _summarize_size(queue, capacity)
     return queue
 
 
-def add_runner(queue: Queue, enqueue_ops: Sequence[tf.Operation]) -> None:
+def _readers(reader_class: Any, number: int, reader_kwargs: Mapping[str, Any] | None) -> list[Any]:
+    reader_class = reader_class or tf.compat.v1.TFRecordReader
+    return [reader_class(**(reader_kwargs or {})) for _ in range(number)]
+
+
+def _add_runner(queue: Queue, enqueue_ops: Sequence[tf.Operation]) -> None:
     """Adds a queue runner, with one thread per op, to the graph's collection."""
     tf.compat.v1.train.add_queue_runner(tf.compat.v1.train.QueueRunner(queue, enqueue_ops))
 
 
-def summarize_size(queue: Queue, capacity: int) -> None:
+def _summarize_size(queue: Queue, capacity: int) -> None:
     """Adds a summary of the fraction of the queue that is full."""
     size = tf.cast(queue.size(), tf.float32) * (1.0 / capacity)
     tf.compat.v1.summary.scalar(f"fraction_of_{capacity}_full", size)
