@@ -96,7 +96,7 @@ def bounded(contents: tf.Tensor, max_pixels: int = limits.MAX_PIXELS) -> tf.Tens
     Raises:
       InvalidArgumentError: at run time, if the image exceeds a limit; see `find_problem`.
     """
-    if in_graph():
+    if in_graph() and not tf.inside_function():
         return _stop_or_keep(contents, max_pixels)
 
     def keep() -> tf.Tensor:
