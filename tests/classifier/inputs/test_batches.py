@@ -1,6 +1,5 @@
 """The order contract and the exact counts of the input pipeline."""
 
-import dataclasses
 import io
 import itertools
 import os
@@ -98,7 +97,7 @@ def test_no_byte_is_read_twice(cut, kind, monkeypatch):
 )
 def test_wrong_counts_of_a_divided_shard_are_an_error(cut, counts, message, monkeypatch):
     monkeypatch.setattr(inputs_order, "_EVALUATION_SEGMENT_BYTES", 1 << 20)
-    wrong = dataclasses.replace(cut, shard_counts=counts, num_samples=sum(counts))
+    wrong = cut.replace(shard_counts=counts, num_samples=sum(counts))
     built = inputs_order.evaluation_records(wrong, num_readers=1)
     with pytest.raises(_checks.RunError, match=f"has {message} records where {counts[0]} are"):
         with inputs.translate_errors(wrong):

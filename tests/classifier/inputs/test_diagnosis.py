@@ -1,6 +1,5 @@
 """What the input pipeline says of bad data and bad arguments."""
 
-import dataclasses
 import os
 import struct
 import subprocess
@@ -285,15 +284,15 @@ def test_errors_that_are_not_the_datas_pass(toy):
 def test_an_empty_shard_is_refused_unless_its_records_are_recorded(tmp_path):
     dataset = toys.load(toys.write(tmp_path))
     (tmp_path / toys.SHARD).write_bytes(b"")
-    uncounted = dataclasses.replace(dataset, shard_counts=(13, None, 17))
+    uncounted = dataset.replace(shard_counts=(13, None, 17))
     with pytest.raises(_checks.UserError, match=rf"Shard .*{toys.SHARD} is empty \(0 bytes\): re-"):
         inputs_order.shard_counts(uncounted)
-    recorded = dataclasses.replace(dataset, shard_counts=(13, 0, 17))
+    recorded = dataset.replace(shard_counts=(13, 0, 17))
     assert inputs_order.shard_counts(recorded) == [13, 0, 17]
 
 
 def test_an_empty_split_is_refused(toy):
-    empty = dataclasses.replace(toy, shard_counts=(0, 0, 0), num_samples=0)
+    empty = toy.replace(shard_counts=(0, 0, 0), num_samples=0)
     for make in (toys.training, toys.evaluation):
         with pytest.raises(
             _checks.UserError, match="Split 'train' of dataset 'toy' has no records"
