@@ -369,7 +369,7 @@ def _size_and_time(path: str) -> tuple[int, int] | None:
 
 def _fingerprint(plan: Plan, rules: images.Rules) -> str:
     digest = hashlib.sha256()
-    facts = (
+    parts = (
         _VERSION,
         plan.name,
         plan.classes,
@@ -379,8 +379,8 @@ def _fingerprint(plan: Plan, rules: images.Rules) -> str:
         rules,
         plan.sha256,
     )
-    for fact in facts:
-        digest.update(repr(fact).encode("utf-8", "surrogateescape"))
+    for part in parts:
+        digest.update(repr(part).encode("utf-8", "surrogateescape"))
     for name, split in plan.splits.items():
         digest.update(repr((name, split.shard_names())).encode())
         for item in split.items:

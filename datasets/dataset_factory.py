@@ -146,14 +146,14 @@ def _tfds_spec(name: str) -> splits.DatasetSpec:
     )
 
 
-def get_facts(
+def get_metadata(
     name: str, split_name: str, dataset_dir: str, file_pattern: str | None = None
-) -> splits.SplitFacts:
-    """Checks a split's files and returns its facts, without TensorFlow.
+) -> splits.SplitMetadata:
+    """Checks a split's files and returns its metadata, without TensorFlow.
 
     Arguments and errors are those of `get_dataset`.
     """
-    return splits.read_facts(get_spec(name), split_name, dataset_dir, file_pattern)
+    return splits.read_metadata(get_spec(name), split_name, dataset_dir, file_pattern)
 
 
 def get_dataset(
@@ -173,7 +173,7 @@ def get_dataset(
     """
     from datasets import image_dataset  # loads TensorFlow
 
-    return image_dataset.from_facts(get_facts(name, split_name, dataset_dir, file_pattern))
+    return image_dataset.from_metadata(get_metadata(name, split_name, dataset_dir, file_pattern))
 
 
 def example_images(count: int) -> tuple[str, Sequence[bytes]]:

@@ -4,18 +4,18 @@ from datasets import splits, tfrecords
 from slim.data import dataset
 
 
-def from_facts(facts: splits.SplitFacts) -> dataset.Dataset:
+def from_metadata(metadata: splits.SplitMetadata) -> dataset.Dataset:
     """Returns the split, with the decoder of `tfrecords.image_decoder`."""
-    decoder = tfrecords.image_decoder(facts.num_channels, *facts.extra_items)
+    decoder = tfrecords.image_decoder(metadata.num_channels, *metadata.extra_items)
     return dataset.Dataset(
-        name=facts.name,
-        split_name=facts.split_name,
-        data_sources=facts.data_sources,
-        shard_counts=facts.shard_counts,
+        name=metadata.name,
+        split_name=metadata.split_name,
+        data_sources=metadata.data_sources,
+        shard_counts=metadata.shard_counts,
         decoder=decoder,
-        num_samples=facts.num_samples,
-        num_classes=facts.num_classes,
-        labels_to_names=facts.labels_to_names,
+        num_samples=metadata.num_samples,
+        num_classes=metadata.num_classes,
+        labels_to_names=metadata.labels_to_names,
         items_to_descriptions={
             item: tfrecords.ITEMS_TO_DESCRIPTIONS[item] for item in decoder.list_items()
         },

@@ -1,4 +1,4 @@
-"""Splits of a dataset: their files, whether these are intact, and the facts about them.
+"""Splits of a dataset: their files, whether these are intact, and their metadata.
 
 No TensorFlow here: a wrong directory or split is reported before it is loaded.
 """
@@ -46,7 +46,7 @@ class DatasetSpec:
 
 
 @dataclasses.dataclass(frozen=True)
-class SplitFacts:
+class SplitMetadata:
     """What `resolve` and the reader need to know about a split.
 
     Attributes:
@@ -74,10 +74,10 @@ class SplitFacts:
     per_class: tuple[int, ...] = ()
 
 
-def read_facts(
+def read_metadata(
     spec: DatasetSpec, split_name: str, dataset_dir: str, file_pattern: str | None = None
-) -> SplitFacts:
-    """Finds and checks the files of a split and collects the facts about it.
+) -> SplitMetadata:
+    """Finds and checks the files of a split and collects its metadata.
 
     Args:
       spec: the dataset.
@@ -116,7 +116,7 @@ def read_facts(
     if not num_samples:
         raise _checks.UserError(f"Split {split_name!r} in {dataset_dir} has no records")
     num_classes, labels_to_names = _classes(spec, info, dataset_dir)
-    return SplitFacts(
+    return SplitMetadata(
         name=spec.name,
         split_name=split_name,
         data_sources=sources,

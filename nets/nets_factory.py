@@ -15,8 +15,8 @@ A network is a function `(images, num_classes, is_training, ...) -> (logits, end
 - `<network>.default_image_size` is that of its row; `<network>_arg_scope(weight_decay)` returns the
   scope with its layers' defaults, the L2 penalty included.
 
-To add one, write a file in this directory, a row in `NETWORKS`, and the name in a row of
-`preprocessing/preprocessing_factory.py`. `tests/conformance/` then checks all of the above;
+To add one, write a file in this directory and a row in `NETWORKS`. `tests/conformance/` then
+checks all of the above;
 `python -m tests.conformance.record NAME` records its names and shapes, so that a later change of
 them, which would break checkpoints, fails a test.
 """
@@ -46,6 +46,7 @@ class NetworkSpec:
       input_rank: 4 for images, 5 for videos.
       channels: number of channels of the images.
       classes: number of classes it was published with; 1001 are ImageNet's and the background.
+      preprocessing: name of the preprocessing it was trained with.
       heads: scopes of the variables whose shapes depend on the number of classes.
     """
 
@@ -56,6 +57,7 @@ class NetworkSpec:
     input_rank: int = 4
     channels: int = 3
     classes: int = 1001
+    preprocessing: str = "inception"
     heads: tuple[str, ...] = ()
 
     @property
@@ -71,10 +73,21 @@ class NetworkSpec:
 
 NETWORKS: Mapping[str, NetworkSpec] = {
     "alexnet_v2": NetworkSpec(
-        "alexnet", "alexnet_v2", "alexnet_v2_arg_scope", 224, heads=("alexnet_v2/fc8",)
+        "alexnet",
+        "alexnet_v2",
+        "alexnet_v2_arg_scope",
+        224,
+        preprocessing="vgg",
+        heads=("alexnet_v2/fc8",),
     ),
     "cifarnet": NetworkSpec(
-        "cifarnet", "cifarnet", "cifarnet_arg_scope", 32, classes=10, heads=("CifarNet/logits",)
+        "cifarnet",
+        "cifarnet",
+        "cifarnet_arg_scope",
+        32,
+        classes=10,
+        preprocessing="cifarnet",
+        heads=("CifarNet/logits",),
     ),
     "i3d": NetworkSpec(
         "i3d", "i3d", "i3d_arg_scope", 224, input_rank=5, heads=("InceptionV1/Logits",)
@@ -115,7 +128,14 @@ NETWORKS: Mapping[str, NetworkSpec] = {
         heads=("InceptionV4/Logits/Logits", "InceptionV4/AuxLogits/Aux_logits"),
     ),
     "lenet": NetworkSpec(
-        "lenet", "lenet", "lenet_arg_scope", 28, channels=1, classes=10, heads=("LeNet/fc4",)
+        "lenet",
+        "lenet",
+        "lenet_arg_scope",
+        28,
+        channels=1,
+        classes=10,
+        preprocessing="lenet",
+        heads=("LeNet/fc4",),
     ),
     "mobilenet_edgetpu": NetworkSpec(
         "mobilenet.v3", "edge_tpu", "training_scope", 224, heads=("MobilenetEdgeTPU/Logits",)
@@ -191,7 +211,12 @@ NETWORKS: Mapping[str, NetworkSpec] = {
         heads=("final_layer/FC", "aux_7/aux_logits/FC"),
     ),
     "overfeat": NetworkSpec(
-        "overfeat", "overfeat", "overfeat_arg_scope", 231, heads=("overfeat/fc8",)
+        "overfeat",
+        "overfeat",
+        "overfeat_arg_scope",
+        231,
+        preprocessing="vgg",
+        heads=("overfeat/fc8",),
     ),
     "pnasnet_large": NetworkSpec(
         "nasnet.pnasnet",
@@ -208,35 +233,81 @@ NETWORKS: Mapping[str, NetworkSpec] = {
         heads=("final_layer/FC", "aux_5/aux_logits/FC"),
     ),
     "resnet_v1_50": NetworkSpec(
-        "resnet_v1", "resnet_v1_50", "resnet_arg_scope", 224, heads=("resnet_v1_50/logits",)
+        "resnet_v1",
+        "resnet_v1_50",
+        "resnet_arg_scope",
+        224,
+        preprocessing="vgg",
+        heads=("resnet_v1_50/logits",),
     ),
     "resnet_v1_101": NetworkSpec(
-        "resnet_v1", "resnet_v1_101", "resnet_arg_scope", 224, heads=("resnet_v1_101/logits",)
+        "resnet_v1",
+        "resnet_v1_101",
+        "resnet_arg_scope",
+        224,
+        preprocessing="vgg",
+        heads=("resnet_v1_101/logits",),
     ),
     "resnet_v1_152": NetworkSpec(
-        "resnet_v1", "resnet_v1_152", "resnet_arg_scope", 224, heads=("resnet_v1_152/logits",)
+        "resnet_v1",
+        "resnet_v1_152",
+        "resnet_arg_scope",
+        224,
+        preprocessing="vgg",
+        heads=("resnet_v1_152/logits",),
     ),
     "resnet_v1_200": NetworkSpec(
-        "resnet_v1", "resnet_v1_200", "resnet_arg_scope", 224, heads=("resnet_v1_200/logits",)
+        "resnet_v1",
+        "resnet_v1_200",
+        "resnet_arg_scope",
+        224,
+        preprocessing="vgg",
+        heads=("resnet_v1_200/logits",),
     ),
     "resnet_v2_50": NetworkSpec(
-        "resnet_v2", "resnet_v2_50", "resnet_arg_scope", 224, heads=("resnet_v2_50/logits",)
+        "resnet_v2",
+        "resnet_v2_50",
+        "resnet_arg_scope",
+        224,
+        preprocessing="vgg",
+        heads=("resnet_v2_50/logits",),
     ),
     "resnet_v2_101": NetworkSpec(
-        "resnet_v2", "resnet_v2_101", "resnet_arg_scope", 224, heads=("resnet_v2_101/logits",)
+        "resnet_v2",
+        "resnet_v2_101",
+        "resnet_arg_scope",
+        224,
+        preprocessing="vgg",
+        heads=("resnet_v2_101/logits",),
     ),
     "resnet_v2_152": NetworkSpec(
-        "resnet_v2", "resnet_v2_152", "resnet_arg_scope", 224, heads=("resnet_v2_152/logits",)
+        "resnet_v2",
+        "resnet_v2_152",
+        "resnet_arg_scope",
+        224,
+        preprocessing="vgg",
+        heads=("resnet_v2_152/logits",),
     ),
     "resnet_v2_200": NetworkSpec(
-        "resnet_v2", "resnet_v2_200", "resnet_arg_scope", 224, heads=("resnet_v2_200/logits",)
+        "resnet_v2",
+        "resnet_v2_200",
+        "resnet_arg_scope",
+        224,
+        preprocessing="vgg",
+        heads=("resnet_v2_200/logits",),
     ),
     "s3dg": NetworkSpec(
         "s3dg", "s3dg", "s3dg_arg_scope", 224, input_rank=5, heads=("InceptionV1/Logits",)
     ),
-    "vgg_16": NetworkSpec("vgg", "vgg_16", "vgg_arg_scope", 224, heads=("vgg_16/fc8",)),
-    "vgg_19": NetworkSpec("vgg", "vgg_19", "vgg_arg_scope", 224, heads=("vgg_19/fc8",)),
-    "vgg_a": NetworkSpec("vgg", "vgg_a", "vgg_arg_scope", 224, heads=("vgg_a/fc8",)),
+    "vgg_16": NetworkSpec(
+        "vgg", "vgg_16", "vgg_arg_scope", 224, preprocessing="vgg", heads=("vgg_16/fc8",)
+    ),
+    "vgg_19": NetworkSpec(
+        "vgg", "vgg_19", "vgg_arg_scope", 224, preprocessing="vgg", heads=("vgg_19/fc8",)
+    ),
+    "vgg_a": NetworkSpec(
+        "vgg", "vgg_a", "vgg_arg_scope", 224, preprocessing="vgg", heads=("vgg_a/fc8",)
+    ),
 }
 
 

@@ -8,6 +8,7 @@ import importlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from nets.nets_factory import NETWORKS
 from slim import _checks
 
 
@@ -20,14 +21,12 @@ class PreprocessingSpec:
       values: what the values of a prepared image are, in words.
       switches: what can be switched off in training: names of arguments of `preprocess_for_train`.
       always_in_color: whether grayscale images get three channels too, unless one is requested.
-      networks: those that were trained with it.
     """
 
     module: str
     values: str
     switches: tuple[str, ...] = ()
     always_in_color: bool = False
-    networks: tuple[str, ...] = ()
 
 
 PREPROCESSINGS: Mapping[str, PreprocessingSpec] = {
@@ -35,71 +34,24 @@ PREPROCESSINGS: Mapping[str, PreprocessingSpec] = {
         module="cifarnet_preprocessing",
         values="mean 0 and standard deviation 1 in each image",
         switches=("random_crop", "random_flip", "color_distortion"),
-        networks=("cifarnet",),
     ),
     "inception": PreprocessingSpec(
         module="inception_preprocessing",
         values="-1 to 1",
         switches=("random_crop", "random_flip", "color_distortion"),
         always_in_color=True,
-        networks=(
-            "i3d",
-            "inception_resnet_v2",
-            "inception_v1",
-            "inception_v2",
-            "inception_v3",
-            "inception_v4",
-            "mobilenet_edgetpu",
-            "mobilenet_edgetpu_075",
-            "mobilenet_v1",
-            "mobilenet_v1_025",
-            "mobilenet_v1_050",
-            "mobilenet_v1_075",
-            "mobilenet_v2",
-            "mobilenet_v2_035",
-            "mobilenet_v2_140",
-            "mobilenet_v3_large",
-            "mobilenet_v3_large_minimalistic",
-            "mobilenet_v3_small",
-            "mobilenet_v3_small_minimalistic",
-            "nasnet_cifar",
-            "nasnet_large",
-            "nasnet_mobile",
-            "pnasnet_large",
-            "pnasnet_mobile",
-            "s3dg",
-        ),
     ),
-    "lenet": PreprocessingSpec(
-        module="lenet_preprocessing", values="-1 to 0.992", networks=("lenet",)
-    ),
+    "lenet": PreprocessingSpec(module="lenet_preprocessing", values="-1 to 0.992"),
     "none": PreprocessingSpec(module="none_preprocessing", values="0 to 255"),
     "vgg": PreprocessingSpec(
         module="vgg_preprocessing",
         values="0 to 255 minus 123.68, 116.78 and 103.94 for red, green and blue",
         switches=("random_crop", "random_flip"),
         always_in_color=True,
-        networks=(
-            "alexnet_v2",
-            "overfeat",
-            "resnet_v1_101",
-            "resnet_v1_152",
-            "resnet_v1_200",
-            "resnet_v1_50",
-            "resnet_v2_101",
-            "resnet_v2_152",
-            "resnet_v2_200",
-            "resnet_v2_50",
-            "vgg_16",
-            "vgg_19",
-            "vgg_a",
-        ),
     ),
 }
 
-NETWORK_PREPROCESSINGS = {
-    network: name for name, spec in PREPROCESSINGS.items() for network in spec.networks
-}
+NETWORK_PREPROCESSINGS = {name: spec.preprocessing for name, spec in NETWORKS.items()}
 
 
 def resolve_name(name: str) -> str:
@@ -120,8 +72,8 @@ def resolve_name(name: str) -> str:
         near = _checks.suggest(name, {**PREPROCESSINGS, **NETWORK_PREPROCESSINGS}) or "."
         raise _checks.UserError(
             f"no preprocessing is known for {name!r}{near} Known: {_checks.listed(PREPROCESSINGS)},"
-            f" or a network's name. If {name!r} is a new network, add it to PREPROCESSINGS in"
-            " preprocessing/preprocessing_factory.py"
+            f" or a network's name. If {name!r} is a new network, add it to NETWORKS in"
+            " nets/nets_factory.py"
         )
     return NETWORK_PREPROCESSINGS[name]
 

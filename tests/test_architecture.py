@@ -52,6 +52,7 @@ ROOMS = {
     "nets": ("slim",),
     "datasets": ("slim",),
     "preprocessing": ("slim",),
+    "preprocessing.preprocessing_factory": ("nets.nets_factory", "slim"),
     "deployment": ("slim",),
     "classifier.metrics_file": ("slim",),
     "classifier.model_info": ("slim",),

@@ -9,6 +9,7 @@ from classifier.checkpoints.names import describe_scopes, head_classes, heads_of
 from classifier.checkpoints.sources import OpenedCheckpoint
 from classifier.config import problems
 from classifier.config.checkpoints import DiffConfig
+from classifier.config.problems import Problem, as_flags, named
 from classifier.model_info import ModelInfo
 from nets import nets_factory
 from slim.checkpoints import Mismatch, RestoreReport, SavedVariable, Source
@@ -145,13 +146,13 @@ def advice(report: RestoreReport, heads: Sequence[str]) -> str:
     scopes = heads_of([*differing, *report.missing], heads)
     others = [name for name in differing if not heads_of([name], heads)]
     scopes += sorted({name.rpartition("/")[0] for name in others})
-    flags = [f"--checkpoint_exclude_scopes={','.join(scopes)}"] if scopes else []
+    flags = [named("checkpoint_exclude_scopes", scopes)] if scopes else []
     covered = [n for n in report.missing if heads_of([n], scopes)]
     if len(covered) < len(report.missing):
-        flags.append("--ignore_missing_vars")
+        flags.append(named("ignore_missing_vars"))
     if not flags:
         return "All variables match: no flags needed"
-    return f"To train from it, add {' '.join(flags)}"
+    return as_flags(Problem("To train from it, add " + " ".join("{}" for _ in flags), *flags))
 
 
 def num_expected(report: RestoreReport) -> int:

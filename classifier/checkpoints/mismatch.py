@@ -14,6 +14,7 @@ from classifier.checkpoints.names import (
 )
 from classifier.checkpoints.sources import likely_renaming
 from classifier.config.finetuning import AUTO
+from classifier.config.problems import Problem, named
 from classifier.model_info import ModelInfo
 from nets.nets_factory import NETWORKS
 from slim import _checks
@@ -33,14 +34,18 @@ def for_inference(
     """
     missing = report.missing
     if missing and used_averages and AVERAGE not in map(kind_of, report.unused):
-        return (
-            f"Checkpoint {report.prefix} has no moving averages of the weights, which"
-            f" moving_average_decay={info.moving_average_decay} needs"
+        return Problem(
+            "Checkpoint {} has no moving averages of the weights, which {} needs",
+            report.prefix,
+            named("moving_average_decay", info.moving_average_decay),
         )
     if missing and all(kind_of(name) == RANGE for name in missing):
-        return (
-            f"Checkpoint {report.prefix} has no quantization ranges for {len(missing) // 2} layers:"
-            " quantize needs a run with quantize_delay"
+        return Problem(
+            "Checkpoint {} has no quantization ranges for {} layers: {} needs a run with {}",
+            report.prefix,
+            len(missing) // 2,
+            named("quantize"),
+            named("quantize_delay"),
         )
     if len(missing) == num_expected(report):
         return no_common_variables(report, info, saved)
@@ -52,9 +57,11 @@ def for_inference(
     differing = [mismatch.name for mismatch in report.mismatched]
     heads = heads_of(differing, NETWORKS[info.model_name].heads)
     if heads and all(heads_of([name], heads) for name in differing):
-        return (
-            f"{head_mismatch(report, info, heads)}. Use the dataset that the checkpoint was trained"
-            " on; if the numbers differ by one, check labels_offset"
+        return Problem(
+            "{}. Use the dataset that the checkpoint was trained on; if the numbers differ by one,"
+            " check {}",
+            head_mismatch(report, info, heads),
+            named("labels_offset"),
         )
     return f"Checkpoint {report.prefix} does not match: {_checks.listed(report.mismatched, 5)}"
 
@@ -66,11 +73,16 @@ def for_resuming(report: RestoreReport, train_dir: str) -> str:
         unused = _checks.listed(report.unused, 3) or "none"
         differences.append(f"missing: {_checks.listed(report.missing, 3)}; unused: {unused}")
     differences += [str(each) for each in report.mismatched[:3]]
-    return (
-        f"train_dir={train_dir!r} contains a run with another network, optimizer or dataset:"
-        f" {report.prefix}: {'; '.join(differences)}. To resume it, use its original options; to"
-        f" fine-tune from it, pass another --train_dir and --checkpoint_path={train_dir}; to start"
-        " over, pass --restart"
+    return Problem(
+        "{} contains a run with another network, optimizer or dataset: {}: {}. To resume it, use"
+        " its original options; to fine-tune from it, pass another {} and {}; to start over, pass"
+        " {}",
+        named("train_dir", repr(train_dir)),
+        report.prefix,
+        "; ".join(differences),
+        named("train_dir"),
+        named("checkpoint_path", train_dir),
+        named("restart"),
     )
 
 
@@ -109,9 +121,11 @@ def for_warm_start(
             + "To compare it with networks, run `python -m classifier.checkpoints diff`"
         )
     exact, automatic = (",".join([*excluded, *more]) for more in (heads, [AUTO]))
-    return (
-        f"{head_mismatch(report, info, heads)}."
-        f" Add --checkpoint_exclude_scopes={exact}, or ={automatic}"
+    return Problem(
+        "{}. Add {}, or ={}",
+        head_mismatch(report, info, heads),
+        named("checkpoint_exclude_scopes", exact),
+        automatic,
     )
 
 
@@ -120,11 +134,15 @@ def missing_variables(report: RestoreReport) -> str:
     total = num_expected(report)
     first, *rest = report.missing
     missing = [with_similar(first, report.unused), *rest]
-    return (
-        f"Checkpoint {report.prefix} has {total - len(report.missing)} of {total} variables;"
-        f" missing: {_checks.listed(missing, 5)}; unused:"
-        f" {_checks.listed(report.unused, 5) or 'none'}. To initialize the missing ones from"
-        " scratch, add --ignore_missing_vars or exclude their scopes"
+    return Problem(
+        "Checkpoint {} has {} of {} variables; missing: {}; unused: {}. To initialize the missing"
+        " ones from scratch, add {} or exclude their scopes",
+        report.prefix,
+        total - len(report.missing),
+        total,
+        _checks.listed(missing, 5),
+        _checks.listed(report.unused, 5) or "none",
+        named("ignore_missing_vars"),
     )
 
 
@@ -137,10 +155,14 @@ def head_mismatch(report: RestoreReport, info: ModelInfo, heads: Sequence[str]) 
       heads: scopes of the variables that depend on the number of classes.
     """
     shapes = {mismatch.name: mismatch.saved.shape for mismatch in report.mismatched}
-    offset = f" with labels_offset={info.labels_offset}" if info.labels_offset else ""
-    return (
-        f"Checkpoint head has {head_classes(shapes, heads)} classes, {dataset_of(info)} has "
-        f"{info.num_classes}{offset} ({', '.join(heads)})"
+    offset = Problem(" with {}", named("labels_offset", info.labels_offset))
+    return Problem(
+        "Checkpoint head has {} classes, {} has {}{} ({})",
+        head_classes(shapes, heads),
+        dataset_of(info),
+        info.num_classes,
+        offset if info.labels_offset else "",
+        ", ".join(heads),
     )
 
 
@@ -179,14 +201,20 @@ def no_common_variables(
     """
     renaming = likely_renaming(report.missing, report.unused) if may_rename else ""
     likely = (
-        f"Add --checkpoint_scope_map={renaming}: that scope has variables with the same names"
+        Problem(
+            "Add {}: that scope has variables with the same names",
+            named("checkpoint_scope_map", renaming),
+        )
         if renaming
         else describe_scopes({name: variable.shape for name, variable in saved.items()})
     )
-    return (
-        f"Checkpoint {report.prefix} has none of the {len(report.missing)} variables of"
-        f" {info.model_name}, such as {report.missing[0]}. "
-        + (likely or f"It contains: {_checks.listed(saved, 5)}")
+    return Problem(
+        "Checkpoint {} has none of the {} variables of {}, such as {}. {}",
+        report.prefix,
+        len(report.missing),
+        info.model_name,
+        report.missing[0],
+        likely or f"It contains: {_checks.listed(saved, 5)}",
     )
 
 

@@ -12,6 +12,11 @@ from slim import _checks
 class Mention(str):
     """An option in a sentence: `name`, or `name=value`."""
 
+    @property
+    def as_flags(self) -> str:
+        """The option as a flag."""
+        return f"--{self}"
+
 
 def named(name: str, *value: Any) -> Mention:
     """Returns the mention of an option, with its value if there is one.
@@ -46,16 +51,12 @@ class Problem(str):
     def __new__(cls, template: str, *parts: object) -> Self:
         """Fills the `{}` of a template with mentions, problems and other values."""
         problem = super().__new__(cls, template.format(*parts))
-        problem.as_flags = template.format(*map(_as_flags, parts))
+        problem.as_flags = template.format(*(getattr(part, "as_flags", part) for part in parts))
         return problem
 
 
-def _as_flags(part: object) -> object:
-    return f"--{part}" if isinstance(part, Mention) else getattr(part, "as_flags", part)
-
-
 def as_flags(text: object) -> str:
-    """Returns a problem, an error or any other text as a command line shows it."""
+    """Returns a mention, a problem, an error or any other text as a command line shows it."""
     return str(getattr(text, "as_flags", text))
 
 

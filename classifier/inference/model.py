@@ -10,6 +10,7 @@ import slim
 from classifier import network
 from classifier.checkpoints import mismatch
 from classifier.checkpoints.names import AVERAGE, kind_of
+from classifier.config import problems
 from classifier.model_info import ModelInfo
 from nets.nets_factory import NETWORKS
 from slim import _checks, checkpoints, quantization
@@ -114,7 +115,7 @@ class InferenceModel(tf.Module):
         )
         report, saved = checkpoints.compare(checkpoint, named), checkpoint.variables()
         if report.missing or report.mismatched:
-            raise _checks.UserError(
+            raise problems.OptionError(
                 mismatch.for_inference(report, self.info, saved, used_averages=self.used_averages)
             )
         checkpoints.restore(checkpoint, named)

@@ -4,7 +4,7 @@ import dataclasses
 
 from classifier.config import problems
 from classifier.config.problems import named
-from datasets.splits import SplitFacts
+from datasets.splits import SplitMetadata
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Classes:
         return _left(self.name, self.num_classes, labels_offset)
 
 
-def num_classes(dataset: SplitFacts, labels_offset: int) -> int:
+def num_classes(dataset: SplitMetadata, labels_offset: int) -> int:
     """Returns the number of logits.
 
     Raises:
@@ -84,7 +84,7 @@ def _left(name: str | None, classes: int, labels_offset: int) -> int:
     return classes - labels_offset
 
 
-def label_names(dataset: SplitFacts, labels_offset: int, num_logits: int) -> tuple[str, ...]:
+def label_names(dataset: SplitMetadata, labels_offset: int, num_logits: int) -> tuple[str, ...]:
     """Returns the class names in the order of the logits; unnamed classes have their label."""
     if not dataset.labels_to_names:
         return ()

@@ -8,7 +8,7 @@ from classifier.config.problems import named
 from classifier.model_info import ModelInfo
 from classifier.resolve import model
 from datasets import dataset_factory
-from datasets.splits import SplitFacts
+from datasets.splits import SplitMetadata
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,8 +64,8 @@ def evaluation(config: EvalConfig, info: ModelInfo | None) -> ResolvedEvaluation
         or expects videos, or the classes of the dataset and the model differ.
     """
     name, data = evaluated_dataset(config, info), config.data
-    facts = dataset_factory.get_facts(name, data.dataset_split_name, data.dataset_dir)
-    return resolve_evaluation(config, info, facts)
+    metadata = dataset_factory.get_metadata(name, data.dataset_split_name, data.dataset_dir)
+    return resolve_evaluation(config, info, metadata)
 
 
 def evaluated_dataset(config: EvalConfig, info: ModelInfo | None) -> str:
@@ -81,9 +81,9 @@ def evaluated_dataset(config: EvalConfig, info: ModelInfo | None) -> str:
 
 
 def resolve_evaluation(
-    config: EvalConfig, info: ModelInfo | None, dataset: SplitFacts
+    config: EvalConfig, info: ModelInfo | None, dataset: SplitMetadata
 ) -> ResolvedEvaluation:
-    """Returns `evaluation(config, info)` for a split whose facts are known."""
+    """Returns `evaluation(config, info)` for a split whose metadata is known."""
     trained = model.trained_model(config.model, info, dataset)
     model.check_images(trained.model_name)
     most = config.run.max_num_batches

@@ -12,7 +12,7 @@ from classifier.model_info import ModelInfo
 from classifier.resolve import graph, model
 from classifier.resolve.classes import Classes
 from datasets import dataset_factory
-from datasets.splits import SplitFacts
+from datasets.splits import SplitMetadata
 from nets.nets_factory import NETWORKS
 from slim import _checks
 
@@ -71,7 +71,7 @@ def export(
         exist, or options do not fit the network's input.
     """
     name, data = exported_dataset(config, info), config.data
-    dataset: SplitFacts | Classes = Classes()
+    dataset: SplitMetadata | Classes = Classes()
     if name is not None and data.dataset_dir is not None:
         dataset = _held_out(name, data.dataset_split_name, data.dataset_dir)
     elif info is None:
@@ -104,13 +104,13 @@ def exported_dataset(config: ExportConfig, info: ModelInfo | None) -> str | None
     return name
 
 
-def _held_out(name: str, split_name: str | None, dataset_dir: str) -> SplitFacts:
-    """Returns the facts of a split. Default: the first of the usual ones in the directory."""
+def _held_out(name: str, split_name: str | None, dataset_dir: str) -> SplitMetadata:
+    """Returns the metadata of a split. Default: the first of the usual ones in the directory."""
     *others, last = (split_name,) if split_name else _SPLITS
     for each in others:
         with contextlib.suppress(_checks.UserError):
-            return dataset_factory.get_facts(name, each, dataset_dir)
-    return dataset_factory.get_facts(name, last, dataset_dir)
+            return dataset_factory.get_metadata(name, each, dataset_dir)
+    return dataset_factory.get_metadata(name, last, dataset_dir)
 
 
 def _classes(
@@ -130,9 +130,9 @@ def _classes(
 
 
 def resolve_export(
-    config: ExportConfig, info: ModelInfo | None, dataset: SplitFacts | Classes
+    config: ExportConfig, info: ModelInfo | None, dataset: SplitMetadata | Classes
 ) -> ResolvedExport:
-    """Returns `export(config, info, ...)` for a dataset whose facts or classes are known."""
+    """Returns `export(config, info, ...)` for a dataset with known metadata or classes."""
     exported_dataset(config, info)
     trained = model.trained_model(config.model, info, dataset)
     images = None if isinstance(dataset, Classes) else dataset

@@ -54,8 +54,8 @@ def graph(config: ExportConfig) -> ResolvedGraph:
     name, dataset_dir = config.data.dataset_name or DATASET_NAME, config.data.dataset_dir
     if dataset_dir is None:
         return resolve_graph(config, Classes(name, dataset_factory.get_spec(name).num_classes))
-    facts = dataset_factory.get_facts(name, "train", dataset_dir)
-    return resolve_graph(config, Classes(name, facts.num_classes, facts.num_channels))
+    metadata = dataset_factory.get_metadata(name, "train", dataset_dir)
+    return resolve_graph(config, Classes(name, metadata.num_classes, metadata.num_channels))
 
 
 def resolve_graph(config: ExportConfig, dataset: Classes) -> ResolvedGraph:

@@ -13,7 +13,7 @@ from classifier.config.problems import Problem, named
 from classifier.model_info import ModelInfo
 from classifier.resolve import classes
 from classifier.resolve.classes import Classes
-from datasets.splits import SplitFacts
+from datasets.splits import SplitMetadata
 from nets.nets_factory import NETWORKS
 from preprocessing import preprocessing_factory
 from slim import _checks
@@ -23,7 +23,7 @@ NO_INFO = "there is no model_info.json next to the checkpoint"
 
 def describe(
     name: str,
-    dataset: SplitFacts | Classes,
+    dataset: SplitMetadata | Classes,
     *,
     labels_offset: int,
     use_grayscale: bool,
@@ -37,7 +37,7 @@ def describe(
 
     Args:
       name: name of the network.
-      dataset: facts of the split, or only its classes.
+      dataset: metadata of the split, or only its classes.
       labels_offset: label of class 0.
       use_grayscale: whether images are converted to one channel.
       preprocessing_name: name of a preprocessing or a network. None: the network's default.
@@ -87,14 +87,14 @@ def check_images(name: str) -> None:
 
 
 def trained_model(
-    options: ModelOptions, info: ModelInfo | None, dataset: SplitFacts | Classes
+    options: ModelOptions, info: ModelInfo | None, dataset: SplitMetadata | Classes
 ) -> ModelInfo:
     """Resolves a trained model.
 
     Args:
       options: options that describe the model.
       info: contents of model_info.json, or None if the checkpoint has none.
-      dataset: facts of the dataset, or only its classes.
+      dataset: metadata of the dataset, or only its classes.
 
     Raises:
       UserError: if an option contradicts `info`, the network is unknown, or the classes of the
@@ -156,7 +156,7 @@ def _contradictions(options: ModelOptions, info: ModelInfo) -> Iterator[Problem]
 
 
 def _other_classes(
-    options: ModelOptions, info: ModelInfo, dataset: SplitFacts | Classes
+    options: ModelOptions, info: ModelInfo, dataset: SplitMetadata | Classes
 ) -> Iterator[Problem]:
     if isinstance(dataset, Classes):
         return

@@ -12,7 +12,7 @@ from classifier.model_info import ModelInfo
 from classifier.resolve import class_weights, model
 from classifier.resolve.schedule import Schedule, resolve_schedule
 from datasets import dataset_factory
-from datasets.splits import SplitFacts
+from datasets.splits import SplitMetadata
 from nets.nets_factory import NETWORKS
 from preprocessing import preprocessing_factory
 from slim import _checks
@@ -76,18 +76,20 @@ def training_run(config: TrainConfig) -> ResolvedRun:
         profiled, the preprocessing does not support a distortion, or the class weights are invalid.
     """
     data = config.data
-    facts = dataset_factory.get_facts(data.dataset_name, data.dataset_split_name, data.dataset_dir)
-    resolved = resolve_training(config, facts)
+    metadata = dataset_factory.get_metadata(
+        data.dataset_name, data.dataset_split_name, data.dataset_dir
+    )
+    resolved = resolve_training(config, metadata)
     if resolved.eval_every_steps:
-        dataset_factory.get_facts(
+        dataset_factory.get_metadata(
             data.dataset_name, config.validation.eval_split_name, data.dataset_dir
         )
-    weights = class_weights.resolve(config.loss.class_weights, resolved.model, facts.per_class)
+    weights = class_weights.resolve(config.loss.class_weights, resolved.model, metadata.per_class)
     return dataclasses.replace(resolved, class_weights=weights)
 
 
-def resolve_training(config: TrainConfig, dataset: SplitFacts) -> ResolvedRun:
-    """Returns `training_run(config)` for a split whose facts are known, without class weights.
+def resolve_training(config: TrainConfig, dataset: SplitMetadata) -> ResolvedRun:
+    """Returns `training_run(config)` for a split whose metadata is known, without class weights.
 
     It is a pure function and reads no files.
     """

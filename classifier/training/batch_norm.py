@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from classifier.checkpoints.names import is_in
 from classifier.config.finetuning import BatchNormOptions
+from classifier.config.problems import Problem, as_flags, named
 from nets import nets_factory
 
 # An average with decay d has 95 % of its weight on the last 3 / (1 - d) steps.
@@ -44,8 +45,14 @@ def warning(options: BatchNormOptions, model_name: str, steps: int | None) -> st
     shorter = next(
         (d for d in _SHORTER_DECAYS if _CONVERGENCE / (1 - d) <= steps), _SHORTER_DECAYS[-1]
     )
-    return (
-        f"batch_norm_decay={decay:g} needs about {needed} steps to converge, this run has {steps}: "
-        "evaluation may be much worse than training. Try --batch_norm_decay="
-        f"{shorter:g}, or --freeze_batch_norm when fine-tuning"
+    return as_flags(
+        Problem(
+            "{} needs about {} steps to converge, this run has {}: evaluation may be much worse"
+            " than training. Try {}, or {} when fine-tuning",
+            f"batch_norm_decay={decay:g}",
+            needed,
+            steps,
+            named("batch_norm_decay", shorter),
+            named("freeze_batch_norm"),
+        )
     )

@@ -12,7 +12,9 @@ from classifier import inputs, network, ownership
 from classifier.checkpoints import mismatch
 from classifier.cli import broken_pipe, disk_errors, path_checks
 from classifier.cli.exit_codes import ExitCode
+from classifier.config import problems
 from classifier.config.failures import DEFAULT_NAN_RESTORES, FailureOptions
+from classifier.config.problems import Problem, named
 from classifier.config.training import TrainConfig
 from classifier.resolve import cluster, resume
 from classifier.resolve.training import ResolvedRun, training_run
@@ -101,7 +103,9 @@ def _run(
         raise learning.NonFiniteError(f"{error}. {batch}", error.step) from None
     except slim.checkpoints.UnfitError as error:
         if error.report.prefix.startswith(os.path.join(directory.path, "model.ckpt-")):
-            raise _checks.UserError(mismatch.for_resuming(error.report, directory.path)) from None
+            raise problems.OptionError(
+                mismatch.for_resuming(error.report, directory.path)
+            ) from None
         raise
     except tf.errors.ResourceExhaustedError as error:
         if disk_errors.number_of(error) is not None:
@@ -168,17 +172,19 @@ def _out_of_memory(resolved: ResolvedRun, error: tf.errors.ResourceExhaustedErro
     height, width = info.image_size
     batch_size = config.data.batch_size
     smaller, rest = divmod(batch_size, 2)
-    advice = "a smaller --train_image_size, --recompute_gradients, or --trainable_scopes"
+    advice = Problem(
+        "a smaller {}, {}, or {}",
+        *map(named, ("train_image_size", "recompute_gradients", "trainable_scopes")),
+    )
     if smaller:
-        advice = f"--batch_size={smaller}, {advice}"
+        advice = Problem("{}, {}", named("batch_size", smaller), advice)
     if not rest:
-        parts = config.step.accumulate_steps * 2
-        advice += (
-            f" (--batch_size={smaller} --accumulate_steps={parts} keeps the same global batch)"
-        )
+        parts = named("accumulate_steps", config.step.accumulate_steps * 2)
+        smaller_batch = named("batch_size", smaller)
+        advice = Problem("{} ({} {} keeps the same global batch)", advice, smaller_batch, parts)
     allocation = re.search(r"OOM when allocating tensor with shape\S*", str(error.message))
     where = f" ({allocation.group()})" if allocation else ""
     return (
         f"out of memory with {info.model_name} at batch_size={batch_size}, {height}x{width} images"
-        f"{where}. Try {advice}; the last checkpoint is intact"
+        f"{where}. Try {problems.as_flags(advice)}; the last checkpoint is intact"
     )

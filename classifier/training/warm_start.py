@@ -9,10 +9,14 @@ import slim
 from classifier.checkpoints import mismatch
 from classifier.checkpoints.names import RANGE, heads_of, in_scopes, kind_of
 from classifier.checkpoints.sources import OpenedCheckpoint, RenamedSource, scope_pairs
+from classifier.config import problems
 from classifier.config.finetuning import AUTO, NONE, FinetuneOptions
+from classifier.config.problems import named
 from classifier.model_info import ModelInfo
 from nets.nets_factory import NETWORKS
 from slim import _checks, checkpoints
+
+_EXCLUDE_HEAD = problems.as_flags(named("checkpoint_exclude_scopes", AUTO))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,15 +84,12 @@ class WarmStart:
         heads = NETWORKS[self.info.model_name].heads
         if other_heads:
             scopes = ", ".join(heads_of(other_heads, heads))
-            yield (
-                f"{difference} ({scopes}): initialized from scratch"
-                f" (--checkpoint_exclude_scopes={AUTO})"
-            )
+            yield f"{difference} ({scopes}): initialized from scratch ({_EXCLUDE_HEAD})"
         elif difference and restored_heads:
             yield (
                 f"warning: {difference}, and the head was restored. To initialize it from scratch,"
                 f" add {','.join(heads_of(restored_heads, heads))} or {AUTO} to"
-                " --checkpoint_exclude_scopes"
+                f" {problems.as_flags(named('checkpoint_exclude_scopes'))}"
             )
 
     def _source(self, model: Mapping[str, tf.Variable]) -> checkpoints.Source:
@@ -115,14 +116,14 @@ class WarmStart:
     ) -> None:
         if report.missing and not (report.restored or report.mismatched):
             saved = source.variables()
-            raise _checks.UserError(
+            raise problems.OptionError(
                 mismatch.no_common_variables(report, self.info, saved, may_rename=True)
             )
         if len(report.mismatched) > len(mismatched_heads):
             excluded, saved = self._excluded_scopes(), source.variables()
-            raise _checks.UserError(mismatch.for_warm_start(report, self.info, excluded, saved))
+            raise problems.OptionError(mismatch.for_warm_start(report, self.info, excluded, saved))
         if report.missing and not self.options.ignore_missing_vars:
-            raise _checks.UserError(mismatch.missing_variables(report))
+            raise problems.OptionError(mismatch.missing_variables(report))
 
     def _summary(
         self, report: checkpoints.RestoreReport, skipped: Sequence[str], reason: str
@@ -137,10 +138,8 @@ class WarmStart:
         if report.mismatched:
             heads = NETWORKS[self.info.model_name].heads
             mismatched = heads_of([each.name for each in report.mismatched], heads)
-            lines.append(
-                f"{mismatch.head_mismatch(report, self.info, mismatched)}: initialized from"
-                f" scratch (--checkpoint_exclude_scopes={AUTO})"
-            )
+            difference = problems.as_flags(mismatch.head_mismatch(report, self.info, mismatched))
+            lines.append(f"{difference}: initialized from scratch ({_EXCLUDE_HEAD})")
         return lines
 
 

@@ -102,7 +102,7 @@ class Readers:
             return path.read_bytes()
         path.write_bytes(content)
         assert dataset_info.read_complete(str(path.parent)) is None or content
-        actual = dataset_factory.get_facts("digits", "train", str(path.parent))
+        actual = dataset_factory.get_metadata("digits", "train", str(path.parent))
         assert actual.num_samples == 1437
         assert actual.num_classes == len(actual.labels_to_names)
         return None

@@ -51,7 +51,7 @@ def write(directory, shard_sizes=SHARD_SIZES, records=None):
 
 
 def load(directory):
-    return image_dataset.from_facts(splits.read_facts(SPEC, "train", str(directory)))
+    return image_dataset.from_metadata(splits.read_metadata(SPEC, "train", str(directory)))
 
 
 def training(dataset, **kwargs):

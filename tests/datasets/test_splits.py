@@ -17,7 +17,7 @@ SPEC = splits.DatasetSpec(
 
 
 def records(count):
-    """Returns `count` records of one byte each; `read_facts` does not verify checksums."""
+    """Returns `count` records of one byte each; `read_metadata` does not verify checksums."""
     return (b"\x01" + bytes(16)) * count
 
 
@@ -35,12 +35,12 @@ def write_shards(directory, counts=(2, 3), split="train", with_info=True):
     return str(directory)
 
 
-def facts(directory, split="train", file_pattern=None, spec=SPEC):
-    return splits.read_facts(spec, split, str(directory), file_pattern)
+def read(directory, split="train", file_pattern=None, spec=SPEC):
+    return splits.read_metadata(spec, split, str(directory), file_pattern)
 
 
 def test_facts_from_dataset_info(tmp_path):
-    split = facts(write_shards(tmp_path))
+    split = read(write_shards(tmp_path))
     assert split.num_samples == 5
     assert split.shard_counts == (2, 3)
     assert split.num_channels == 3
@@ -64,12 +64,12 @@ def test_directory_of_another_dataset_is_rejected(tmp_path, pattern):
 
 def test_facts_of_tf_slim_records_without_dataset_info(tmp_path):
     write_shards(tmp_path, with_info=False)
-    split = facts(tmp_path)
+    split = read(tmp_path)
     assert (split.num_samples, split.shard_counts, split.num_classes) == (77, (None, None), 2)
     assert (split.labels_to_names, split.num_channels) == ({}, 3)
-    assert facts(tmp_path, spec=dataclasses.replace(SPEC, num_channels=1)).num_channels == 1
+    assert read(tmp_path, spec=dataclasses.replace(SPEC, num_channels=1)).num_channels == 1
     dataset_info.write_label_file({0: "a: b", 1: "ü"}, str(tmp_path))
-    split = facts(tmp_path, spec=dataclasses.replace(SPEC, num_classes=None, split_sizes={}))
+    split = read(tmp_path, spec=dataclasses.replace(SPEC, num_classes=None, split_sizes={}))
     assert (split.num_samples, split.shard_counts, split.num_classes) == (5, (2, 3), 2)
     assert split.labels_to_names == {0: "a: b", 1: "ü"}
 
@@ -78,21 +78,21 @@ def test_brackets_in_the_directory_name_are_not_wildcards(tmp_path):
     directory = tmp_path / "a[1]*b ü"
     directory.mkdir()
     write_shards(directory, with_info=False)
-    assert facts(directory).num_samples == 77
+    assert read(directory).num_samples == 77
 
 
 def test_file_pattern_selects_other_files(tmp_path):
     write_shards(tmp_path)
     (tmp_path / "mine_train.records").write_bytes(records(4))
-    split = facts(tmp_path, file_pattern="mine_%s.records")
+    split = read(tmp_path, file_pattern="mine_%s.records")
     assert (split.num_samples, split.shard_counts) == (4, (4,))
-    split = facts(tmp_path, file_pattern="toy_train-00001-*")
+    split = read(tmp_path, file_pattern="toy_train-00001-*")
     assert (split.num_samples, split.shard_counts) == (3, (3,))
 
 
 def assert_rejected(directory, message, **kwargs):
     with pytest.raises(_checks.UserError) as caught:
-        facts(directory, **kwargs)
+        read(directory, **kwargs)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -181,7 +181,7 @@ def test_unknown_dataset_suggests_the_nearest():
     with pytest.raises(
         _checks.UserError, match="dataset_name='digit' is not known; did you mean 'digits'"
     ):
-        dataset_factory.get_facts("digit", "train", "/tmp")
+        dataset_factory.get_metadata("digit", "train", "/tmp")
     for name, spec in dataset_factory.DATASETS.items():
         assert spec.name == name
 

@@ -296,7 +296,7 @@ def test_legacy_resize_uses_integer_coordinates(method):
 def test_unknown_name_error_suggests_the_nearest_and_names_the_table():
     message = (
         "no preprocessing is known for 'incepton'; did you mean 'inception'.* Known: cifarnet, .*"
-        "If 'incepton' is a new network, add it to PREPROCESSINGS in preprocessing/"
+        "If 'incepton' is a new network, add it to NETWORKS in nets/nets_factory.py"
     )
     with pytest.raises(_checks.UserError, match=message):
         preprocessing_factory.get_preprocessing("incepton")

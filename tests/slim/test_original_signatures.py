@@ -172,9 +172,9 @@ def test_every_public_name_is_in_the_list():
     ],
 )
 def test_differences_are_detected(theirs, here, expected):
-    found = difference_of_signatures(parameters_of(theirs), parameters_of(here))
-    assert re.match(expected, found)
-    assert bool(found) == bool(expected)
+    deviation = difference_of_signatures(parameters_of(theirs), parameters_of(here))
+    assert re.match(expected, deviation)
+    assert bool(deviation) == bool(expected)
 
 
 def test_text_of_defaults():
@@ -192,8 +192,10 @@ if __name__ == "__main__":
     comments = [line for line in LIST.read_text("utf-8").splitlines() if line.startswith("#")]
     marked = []
     for each, rest in TABLE.items():
-        found = "" if each in DEVIATIONS else difference(each)
-        if found not in ("", "missing"):
-            print(f"{each}: {found}")
-        marked.append(("?" if found else "") + each + (rest if rest[:1] in "(:" else f" {rest}"))
+        deviation = "" if each in DEVIATIONS else difference(each)
+        if deviation not in ("", "missing"):
+            print(f"{each}: {deviation}")
+        marked.append(
+            ("?" if deviation else "") + each + (rest if rest[:1] in "(:" else f" {rest}")
+        )
     LIST.write_text("".join(f"{line}\n" for line in comments + marked), "utf-8")

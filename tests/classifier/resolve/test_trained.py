@@ -16,7 +16,7 @@ from classifier.resolve.evaluation import (
 from classifier.resolve.export import resolve_export
 from classifier.resolve.prediction import prediction
 from slim import _checks
-from tests.classifier import facts
+from tests.classifier import split_metadata
 
 INFO = ModelInfo(
     model_name="lenet",
@@ -31,7 +31,7 @@ INFO = ModelInfo(
 
 def evaluation(info=INFO, dataset=None, **values):
     config = options.build(EvalConfig, checkpoint_path="run", dataset_dir="data", **values)
-    return resolve_evaluation(config, info, dataset or facts.Dataset())
+    return resolve_evaluation(config, info, dataset or split_metadata.Dataset())
 
 
 def test_flags_default_to_model_info():
@@ -81,14 +81,14 @@ def test_max_num_batches_limits_the_images(limit, images, batches):
 
 def test_a_dataset_with_other_classes_is_an_error():
     with pytest.raises(_checks.UserError, match="dataset 'digits' has 5 classes, the model has 10"):
-        evaluation(dataset=facts.Dataset(num_classes=5))
-    swapped = facts.Dataset(labels_to_names={0: "digit 0", 1: "digit 7"})
+        evaluation(dataset=split_metadata.Dataset(num_classes=5))
+    swapped = split_metadata.Dataset(labels_to_names={0: "digit 0", 1: "digit 7"})
     with pytest.raises(_checks.UserError, match="class 1 is 'digit 1' in the model and 'digit 7'"):
         evaluation(dataset=swapped)
 
 
 def test_a_dataset_may_lack_classes_of_a_network_with_more_logits():
-    few = facts.Dataset(num_classes=2, labels_to_names={0: "a", 1: "b"})
+    few = split_metadata.Dataset(num_classes=2, labels_to_names={0: "a", 1: "b"})
     names = ("a", "b", *map(str, range(2, 10)))
     larger = dataclasses.replace(INFO, label_names=names)
     assert evaluation(larger, few).model.num_classes == 10
@@ -154,7 +154,7 @@ def test_incomplete_dataset_flags_are_an_error_in_export():
 def test_export_without_model_info_needs_only_the_network():
     with pytest.raises(_checks.UserError, match="model_name is required: there is no model_info"):
         export(None)
-    assert export(None, facts.Dataset(), model_name="lenet").model.num_classes == 10
+    assert export(None, split_metadata.Dataset(), model_name="lenet").model.num_classes == 10
     bare = export(None, Classes(None, 12, 1), model_name="lenet")
     assert (bare.model.num_classes, bare.model.label_names, bare.dataset) == (12, (), None)
     assert (bare.model.num_channels, bare.model.preprocessing_name) == (1, "lenet")
@@ -179,7 +179,7 @@ def test_unknown_classes_are_an_error(classes, values, problem):
 
 def test_the_preprocessing_of_an_export():
     flags = {"model_name": "inception_v3", "preprocessing_name": "vgg_16"}
-    assert export(None, facts.Dataset(), **flags).model.preprocessing_name == "vgg"
+    assert export(None, split_metadata.Dataset(), **flags).model.preprocessing_name == "vgg"
     with pytest.raises(_checks.UserError, match="preprocessing_name='vgg' contradicts 'lenet' in"):
         export(INFO, preprocessing_name="vgg_16")
 

@@ -8,14 +8,14 @@ from classifier.config.training import TrainConfig
 from classifier.resolve import resume
 from classifier.resolve import training as resolve
 from slim import _checks
-from tests.classifier import facts
+from tests.classifier import split_metadata
 
 
 def resolved(dataset=None, **values):
     values = {"train_dir": "run", "dataset_dir": "data", "model_name": "lenet"} | values
     return resolve.resolve_training(
         options.build(TrainConfig, **values),
-        dataset or facts.Dataset(),
+        dataset or split_metadata.Dataset(),
     )
 
 
@@ -55,16 +55,16 @@ def test_a_network_for_videos_is_an_error():
     "gray, channels, expected", [(False, 3, 3), (True, 3, 1), (False, None, 3), (False, 1, 1)]
 )
 def test_channels(gray, channels, expected):
-    run = resolved(facts.Dataset(num_channels=channels), use_grayscale=gray)
+    run = resolved(split_metadata.Dataset(num_channels=channels), use_grayscale=gray)
     assert run.model.num_channels == expected
 
 
 def test_a_dataset_without_class_names_has_no_label_names():
-    assert resolved(facts.Dataset(labels_to_names={})).model.label_names == ()
+    assert resolved(split_metadata.Dataset(labels_to_names={})).model.label_names == ()
 
 
 def test_a_network_may_have_more_logits_than_the_dataset_has_classes():
-    few = facts.Dataset(num_classes=2, labels_to_names={0: "a", 1: "b"})
+    few = split_metadata.Dataset(num_classes=2, labels_to_names={0: "a", 1: "b"})
     model = resolved(few, num_classes=4).model
     assert (model.num_classes, model.label_names) == (4, ("a", "b", "2", "3"))
     model = resolved(few, num_classes=4, labels_offset=1).model
@@ -75,7 +75,9 @@ def test_a_network_may_have_more_logits_than_the_dataset_has_classes():
 
 
 def test_summary_of_imagenet_on_eight_clones():
-    run = resolved(facts.Dataset(num_samples=1281167), num_clones=8, num_epochs_per_decay=2.0)
+    run = resolved(
+        split_metadata.Dataset(num_samples=1281167), num_clones=8, num_epochs_per_decay=2.0
+    )
     assert run.global_batch_size == 256
     assert run.steps_per_epoch == 1281167 / 256
     assert run.schedule.decay_steps == 10009
@@ -241,7 +243,7 @@ def test_allowed_changes_are_listed():
         ({"accumulate_steps": 2}, "global_batch_size: 32 -> 64"),
         ({"model_name": "inception_v3"}, "model_name: lenet -> inception_v3"),
         ({"dataset_name": "mnist"}, "dataset_name: imagenet -> mnist"),
-        ({"dataset": facts.Dataset(num_samples=9999)}, "num_samples: 1437 -> 9999"),
+        ({"dataset": split_metadata.Dataset(num_samples=9999)}, "num_samples: 1437 -> 9999"),
         ({"optimizer": "adam"}, "optimizer: rmsprop -> adam"),
         ({"labels_offset": 1}, "labels_offset: 0 -> 1"),
         ({"trainable_scopes": ("A",)}, r"trainable_scopes: \[\] -> \['A'\]"),
@@ -301,6 +303,6 @@ def test_changed_weights_in_the_same_file_are_listed():
 def test_a_long_value_is_truncated():
     names = dict.fromkeys(range(10), "n" * 50)
     (change,) = resume.changed_options(
-        through_json(resolved()), resolved(facts.Dataset(labels_to_names=names))
+        through_json(resolved()), resolved(split_metadata.Dataset(labels_to_names=names))
     )
     assert str(change).endswith("...")

@@ -19,7 +19,7 @@ from classifier.resolve import resume
 from classifier.resolve import training as resolve
 from classifier.run_directory import RunDirectory
 from slim import _checks, checkpoints
-from tests.classifier import facts
+from tests.classifier import split_metadata
 from tests.classifier.exports import config, needs
 
 RANGES = {"conv1": (0, 1.5), "conv2": (0, 2.5), "fc3": (0, 4), "fc4": (-3, 5)}
@@ -31,7 +31,7 @@ def resolved(**values):
     flags = {"train_dir": "run", "dataset_dir": "data", "model_name": "lenet"}
     return resolve.resolve_training(
         options.build(TrainConfig, **flags | values),
-        facts.Dataset(),
+        split_metadata.Dataset(),
     )
 
 

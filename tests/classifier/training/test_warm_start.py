@@ -334,7 +334,7 @@ def test_evaluation_with_a_head_of_other_classes(evaluate, eleven):
     message = evaluated(evaluate, eleven)
     assert message.startswith(f"{start}10 (LeNet/fc4). Use the dataset that the")
     message = evaluated(evaluate, eleven, labels_offset=1)
-    assert message.startswith(f"{start}9 with labels_offset=1 (LeNet/fc4). ")
+    assert message.startswith(f"{start}9 with --labels_offset=1 (LeNet/fc4). ")
 
 
 def test_evaluation_of_another_network(evaluate, other):

@@ -1,4 +1,4 @@
-"""A dataset that exists only as facts."""
+"""A split that exists only as metadata."""
 
 import dataclasses
 from collections.abc import Mapping
