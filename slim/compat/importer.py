@@ -92,9 +92,19 @@ def install() -> None:
     sys.meta_path.insert(0, _Importer())
     importlib.invalidate_caches()
     contrib = importlib.import_module("tensorflow.contrib")
-    # TensorFlow wraps this module; the name is needed in the wrapper and in the module itself.
+    # TensorFlow wraps this module; the names are needed in the wrapper and in the module itself.
     for v1 in (importlib.import_module("tensorflow.compat.v1"), tf.compat.v1):
         v1.contrib = contrib
+        if not _has_layers(v1):
+            v1.layers = importlib.import_module("slim.compat.tf_layers")
+
+
+def _has_layers(v1: types.ModuleType) -> bool:
+    """Returns whether TensorFlow has `tf.layers`, which needs Keras 2."""
+    try:
+        return hasattr(v1.layers, "dense")
+    except ImportError:
+        return False
 
 
 def _owner(name: str, attribute: str) -> types.ModuleType | None:
