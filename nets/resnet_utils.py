@@ -280,14 +280,15 @@ def network_of_depth(
       output_stride: how many times smaller the last maps are than the images.
       spatial_squeeze: whether logits of one position become [batch, num_classes].
       min_base_depth: smallest number of channels inside a bottleneck.
-      depth_multiplier: factor for the channels of all blocks.
+      depth_multiplier: factor for the channels of all blocks; 0 leaves `min_base_depth`.
       **kwargs: more for `residual_network`: `include_root_block`, `store_non_strided_activations`,
         `reuse` and `scope`.
 
     Raises:
-      UserError: if `depth_multiplier` is not positive.
+      UserError: if `depth_multiplier` is negative or `min_base_depth` is not positive.
     """
-    _checks.positive(depth_multiplier=depth_multiplier)
+    _checks.non_negative(depth_multiplier=depth_multiplier)
+    _checks.positive(min_base_depth=min_base_depth)
     depths = [max(int(depth * depth_multiplier), min_base_depth) for depth in BASE_DEPTHS]
     rows = zip(depths, UNITS[layers], STRIDES, strict=True)
     return network(

@@ -1,7 +1,6 @@
 """A slim network as a `keras.Model`."""
 
 import contextlib
-import importlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from slim import _checks, losses, outside_variables
+from slim.compat import packages
 from slim.store import VariableStore
 
 
@@ -136,7 +136,7 @@ def _name_scopes(names: list[str]) -> Iterator[None]:
 
 def _by_name(name: str, options: dict[str, Any]) -> Callable[..., Any]:
     # By name, because the networks are built from this package, not the other way round.
-    factory = importlib.import_module("nets.nets_factory")
+    factory = packages.import_module("nets", "nets_factory")
     _checks.one_of("network", name, factory.NETWORKS)
     return lambda images, is_training: factory.get_network_fn(
         name, is_training=is_training, **options

@@ -4,14 +4,27 @@
 
 In the script, and in the modules next to it, `import tensorflow as tf` is TensorFlow 1's API
 (`tensorflow.compat.v1`, without eager execution), and `tensorflow.contrib` and `tf_slim` are this
-library, as far as TF-Slim is a part of contrib.
+library, as far as TF-Slim is a part of contrib. `from nets import inception` and the other packages
+of research/slim are this library's, unless the script has its own. `tf.layers` and
+`tf.nn.rnn_cell` need Keras 2: they work if `tf_keras` is installed.
 """
 
 import builtins
+import importlib.util
+import os
 import pathlib
+import re
 import sys
 import types
 from collections.abc import Sequence
+from typing import Any
+
+_NOTES = {
+    "not available with Keras 3": "It needs Keras 2: install tf_keras of TensorFlow's version",
+    "no attribute '(iter(items|keys|values)|has_key)'|name '(xrange|unicode|raw_input)'": (
+        "Code for Python 2 must be translated first, for example by 2to3"
+    ),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -23,37 +36,54 @@ def main(arguments: Sequence[str] | None = None) -> None:
     script = pathlib.Path(arguments[0])
     if not script.is_file():
         sys.exit(f"slim.run: there is no script {arguments[0]}. Pass the path of a Python file")
+    code = _compiled(script)
     _prepare()
     sys.argv = arguments
-    sys.path[0] = str(script.resolve().parent)
-    _run(script)
-
-
-def _prepare() -> None:
-    import tensorflow as tf
-
-    from slim import compat
-    from slim.compat import scripts
-
-    tf.compat.v1.disable_v2_behavior()
-    compat.install()
-    scripts.import_as_scripts()
-
-
-def _run(script: pathlib.Path) -> None:
-    from slim.compat import scripts
-
-    try:
-        code = scripts.compile_script(script.read_bytes(), str(script))
-    except SyntaxError as error:
-        sys.exit(
-            f"slim.run: {script}, line {error.lineno}: {error.msg}. A script for Python 2 must be "
-            "translated to Python 3 first"
-        )
+    if not sys.flags.safe_path:
+        del sys.path[0]  # where this module was started
+    sys.path.insert(0, str(script.resolve().parent))
     main_module = types.ModuleType("__main__")
     main_module.__dict__.update(__file__=str(script), __builtins__=builtins)
     sys.modules["__main__"] = main_module
-    exec(code, main_module.__dict__)
+    execute(code, main_module.__dict__)
+
+
+def execute(code: types.CodeType, names: dict[str, Any]) -> None:
+    """Executes a program; a name that is not there any more is an error with a way out."""
+    try:
+        exec(code, names)
+    except (AttributeError, NameError) as error:
+        for pattern, note in _NOTES.items():
+            if re.search(pattern, str(error)):
+                error.add_note(note)
+        raise
+
+
+def _compiled(script: pathlib.Path) -> types.CodeType:
+    from slim.compat import scripts
+
+    try:
+        return scripts.compile_script(script.read_bytes(), str(script))
+    except SyntaxError as error:
+        note = " ".join(error.__notes__)
+        sys.exit(f"slim.run: {script}, line {error.lineno}: {error.msg}. {note}")
+
+
+def _prepare() -> None:
+    if importlib.util.find_spec("tf_keras"):
+        os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+    import tensorflow as tf
+    from absl import flags
+
+    from slim.compat import importer, scripts
+
+    tf.compat.v1.disable_v2_behavior()
+    importer.install()
+    importer.import_image_library()
+    scripts.import_as_scripts()
+    # TensorFlow 1 did not define absl's flags, such as --log_dir, so that scripts do.
+    for name in flags.FLAGS:
+        flags.FLAGS[name].allow_override = True
 
 
 if __name__ == "__main__":

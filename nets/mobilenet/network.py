@@ -19,6 +19,7 @@ from nets.mobilenet import blocks
 from slim import _checks
 
 ConvDefs = Mapping[str, Any]
+MultiplierFunc = Callable[[dict[str, Any], float], Mapping[str, Any] | None]
 
 
 @slim.add_arg_scope
@@ -53,17 +54,22 @@ class Op(NamedTuple):
       op: a layer, called as `op(net, **params)`. If it has the parameters `rate` and
         `use_explicit_padding`, they are passed where needed.
       params: the layer's arguments.
-      multiplier_func: a function `(params, multiplier)` that returns the scaled arguments.
+      multiplier_func: a function `(params, multiplier)` that returns the scaled arguments, or
+        changes `params`, a copy, and returns None, as in TF-Slim.
     """
 
     op: Callable[..., tf.Tensor]
     params: Mapping[str, Any]
-    multiplier_func: Callable[[Mapping[str, Any], float], Mapping[str, Any]] = depth_multiplier
+    multiplier_func: MultiplierFunc = depth_multiplier
 
 
-def op(layer: Callable[..., tf.Tensor], **params: Any) -> Op:
-    """Returns the row that calls `layer(net, **params)`."""
-    return Op(layer, params)
+def op(
+    layer: Callable[..., tf.Tensor],
+    multiplier_func: MultiplierFunc = depth_multiplier,
+    **params: Any,
+) -> Op:
+    """Returns the row that calls `layer(net, **params)`; for `multiplier_func` see `Op`."""
+    return Op(layer, params, multiplier_func)
 
 
 def with_last_row(conv_defs: ConvDefs, **changes: Any) -> ConvDefs:
@@ -103,7 +109,9 @@ def _layer(
     row: Op, multiplier: float, stride: int, rate: int, use_explicit_padding: bool
 ) -> Callable[[tf.Tensor], tuple[tf.Tensor, dict[str, tf.Tensor]]]:
     """Returns a function from a layer's input to its output and its inner outputs."""
-    params = {**row.multiplier_func(row.params, multiplier), "stride": stride}
+    params = dict(row.params)
+    scaled = row.multiplier_func(params, multiplier)
+    params = {**(params if scaled is None else scaled), "stride": stride}
     accepted = inspect.signature(row.op).parameters
     if rate > 1 and "rate" in accepted:
         params["rate"] = rate

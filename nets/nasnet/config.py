@@ -1,15 +1,17 @@
 """Hyper-parameters of NASNet and PNASNet."""
 
 import dataclasses
+from typing import Any
 
 from slim import _checks
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(kw_only=True)
 class NasnetConfig:
     """Hyper-parameters of one network, under TF-Slim's names.
 
-    `dataclasses.replace(nasnet.mobile_imagenet_config(), data_format="NCHW")` changes one of them.
+    `dataclasses.replace(nasnet.mobile_imagenet_config(), data_format="NCHW")` changes one of them
+    in a copy, `set_hparam` in place, as in TF-Slim.
 
     Attributes:
       num_cells: normal cells; for a PNASNet, all cells after the stem.
@@ -61,3 +63,16 @@ class NasnetConfig:
         )
         _checks.non_negative(num_reduction_layers=self.num_reduction_layers)
         _checks.one_of("data_format", self.data_format, ("NHWC", "NCHW"))
+
+    def set_hparam(self, name: str, value: Any) -> None:
+        """Sets a hyper-parameter, in its type.
+
+        Raises:
+          UserError: if there is none of this name, or the value is out of range or a string for a
+            number.
+        """
+        values = dataclasses.asdict(self)
+        kind = type(values[_checks.one_of("name", name, list(values))])
+        if isinstance(value, str) and kind is not str:
+            raise _checks.UserError(f"{name}={value!r} must be of type {kind.__name__}")
+        vars(self).update(vars(dataclasses.replace(self, **{name: kind(value)})))

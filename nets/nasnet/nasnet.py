@@ -4,6 +4,7 @@ Normal and reduction cells alternate in three stages. All variables are at the t
 scope of the network's name, as in the published checkpoints.
 """
 
+import dataclasses
 from typing import Any
 
 import tensorflow as tf
@@ -17,17 +18,17 @@ from nets.nasnet.variants import VARIANTS
 
 def cifar_config() -> NasnetConfig:
     """Returns the configuration for CIFAR-10."""
-    return VARIANTS["nasnet_cifar"].config
+    return dataclasses.replace(VARIANTS["nasnet_cifar"].config)
 
 
 def mobile_imagenet_config() -> NasnetConfig:
     """Returns the configuration of the mobile network for ImageNet."""
-    return VARIANTS["nasnet_mobile"].config
+    return dataclasses.replace(VARIANTS["nasnet_mobile"].config)
 
 
 def large_imagenet_config() -> NasnetConfig:
     """Returns the configuration of the large network for ImageNet."""
-    return VARIANTS["nasnet_large"].config
+    return dataclasses.replace(VARIANTS["nasnet_large"].config)
 
 
 def build_nasnet_cifar(

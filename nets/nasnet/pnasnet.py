@@ -4,6 +4,8 @@ There is one kind of cell; a reduction is that cell with a stride of 2. All vari
 level, as in NASNet.
 """
 
+import dataclasses
+
 from nets._variants import variant
 from nets.nasnet.config import NasnetConfig
 from nets.nasnet.nasnet import nasnet_mobile_arg_scope
@@ -13,12 +15,12 @@ from nets.nasnet.variants import VARIANTS
 
 def mobile_imagenet_config() -> NasnetConfig:
     """Returns the configuration of the mobile network for ImageNet."""
-    return VARIANTS["pnasnet_mobile"].config
+    return dataclasses.replace(VARIANTS["pnasnet_mobile"].config)
 
 
 def large_imagenet_config() -> NasnetConfig:
     """Returns the configuration of the large network for ImageNet."""
-    return VARIANTS["pnasnet_large"].config
+    return dataclasses.replace(VARIANTS["pnasnet_large"].config)
 
 
 build_pnasnet_mobile = variant(build_network, VARIANTS["pnasnet_mobile"])

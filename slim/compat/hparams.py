@@ -75,8 +75,8 @@ class HParams:
           This object.
 
         Raises:
-          ValueError: if the text cannot be parsed or a value has another type.
-          KeyError: if there is no hyperparameter of a name.
+          ValueError: if the text cannot be parsed, there is no hyperparameter of a name, or a value
+            has another type.
         """
         position = 0
         while position < len(values):
@@ -88,7 +88,9 @@ class HParams:
         return self
 
     def _parse_one(self, name: str, index: str | None, text: str) -> None:
-        kind, is_list = self._type_of(name)
+        if name not in self._types:
+            raise ValueError(f"Unknown hyperparameter {name}. Known: {sorted(self._types)}")
+        kind, is_list = self._types[name]
         if index is not None:
             if not is_list:
                 raise ValueError(f"Hyperparameter {name} is no list: remove [{index}]")

@@ -17,7 +17,14 @@ from typing import Any
 import tensorflow as tf
 
 from slim import _checks
-from slim.compat.modules import SOURCES
+from slim.compat import packages
+from slim.compat.modules import SOURCES, SUCCESSORS
+
+_WAY_OUT = (
+    "slim replaces the parts of contrib that TF-Slim consists of; for the rest, look for a "
+    "successor in TensorFlow 2 (`tf.*`, `tf.keras`) or in TensorFlow Addons' archive, or copy that "
+    "part into your program"
+)
 
 
 class _Alias(types.ModuleType):
@@ -26,7 +33,7 @@ class _Alias(types.ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        for source in SOURCES[self.__name__]:
+        for source in _sources(self.__name__):
             own, _, target = source.rpartition("=")
             if own == name:
                 return _attribute(target)
@@ -41,7 +48,7 @@ class _Alias(types.ModuleType):
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, _Alias):
             # A submodule, set by its import: as in contrib, a function of this name hides it.
-            if not any(source.startswith(f"{name}=") for source in SOURCES[self.__name__]):
+            if not any(source.startswith(f"{name}=") for source in _sources(self.__name__)):
                 super().__setattr__(name, value)
             return
         owner = _owner(self.__name__, name) or self.__dict__.get(f"__owner_of_{name}")
@@ -63,16 +70,7 @@ class _Alias(types.ModuleType):
         return sorted({*super().__dir__(), *_public(self.__name__)})
 
 
-class _Importer(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    def find_spec(
-        self, fullname: str, path: Any = None, target: Any = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        if fullname in SOURCES:
-            return importlib.util.spec_from_loader(fullname, self, is_package=True)
-        if fullname.startswith(("tf_slim.", "tensorflow.contrib.")):
-            raise ModuleNotFoundError(_missing(*fullname.rsplit(".", 1)), name=fullname)
-        return None
-
+class _Loader(importlib.abc.Loader):
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
         return _Alias(spec.name)
 
@@ -80,15 +78,45 @@ class _Importer(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         types.ModuleType.__setattr__(module, "__all__", _public(module.__name__))
 
 
-def install() -> None:
-    """Makes `tf_slim` and `tensorflow.contrib`, with their submodules, this library.
+class _Importer(importlib.abc.MetaPathFinder):
+    """Finds TF-Slim's and contrib's modules."""
 
-    Programs written for them then run unchanged, as far as TensorFlow still has what they use:
-    `import tensorflow.compat.v1 as tf` instead of `import tensorflow as tf` is up to them, or to
-    `python -m slim.run`. Calling it again has no effect.
-    """
+    def find_spec(
+        self, fullname: str, path: Any = None, target: Any = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname in SOURCES:
+            return importlib.util.spec_from_loader(fullname, _Loader(), is_package=True)
+        if fullname.startswith(("tf_slim.", "tensorflow.contrib.")):
+            parent, _, name = fullname.rpartition(".")
+            # With the module's own name, `from tensorflow.contrib import rnn` hides the message.
+            raise ModuleNotFoundError(_missing(parent, name), name=parent)
+        return None
+
+
+class _Fallback(importlib.abc.MetaPathFinder):
+    """Finds our networks, datasets and preprocessing where nothing else has their names."""
+
+    def find_spec(
+        self, fullname: str, path: Any = None, target: Any = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if not packages.is_module(fullname):
+            return None
+        return importlib.util.spec_from_loader(fullname, _Loader(), is_package=True)
+
+
+def import_image_library() -> None:
+    """Lets `from nets import inception`, as in research/slim, import ours if there is no other."""
+    packages.import_relocated()
+    if not any(isinstance(finder, _Fallback) for finder in sys.meta_path):
+        sys.meta_path.append(_Fallback())
+
+
+def install() -> None:
+    """See `slim.compat.install`."""
     if any(isinstance(finder, _Importer) for finder in sys.meta_path):
         return
+    if "tf_slim" in sys.modules:
+        raise ImportError("TF-Slim is imported already: call slim.compat.install() before that")
     sys.meta_path.insert(0, _Importer())
     importlib.invalidate_caches()
     contrib = importlib.import_module("tensorflow.contrib")
@@ -107,6 +135,11 @@ def _has_layers(v1: types.ModuleType) -> bool:
         return False
 
 
+def _sources(name: str) -> Sequence[str]:
+    """Returns the sources of a module, or of one of research/slim, which is ours as it is."""
+    return SOURCES.get(name, (name,))
+
+
 def _owner(name: str, attribute: str) -> types.ModuleType | None:
     """Returns the module from which a module passes on an attribute."""
     owners = [] if attribute.startswith("__") else _modules(name)
@@ -116,7 +149,7 @@ def _owner(name: str, attribute: str) -> types.ModuleType | None:
 def _modules(name: str) -> list[types.ModuleType]:
     """Returns the modules whose names a module passes on."""
     modules = []
-    for source in SOURCES[name]:
+    for source in _sources(name):
         if "=" not in source:
             with contextlib.suppress(ModuleNotFoundError):  # INTERIM
                 modules.append(_module(source))
@@ -124,8 +157,9 @@ def _modules(name: str) -> list[types.ModuleType]:
 
 
 def _module(name: str) -> types.ModuleType:
-    if name.split(".")[0] == "nets" and importlib.util.find_spec("slim.nets"):
-        name = f"slim.{name}"
+    package, _, module = name.partition(".")
+    if package in packages.PACKAGES:
+        return packages.import_module(package, module)
     return importlib.import_module(name)
 
 
@@ -136,17 +170,16 @@ def _attribute(target: str) -> Any:
 
 def _public(name: str) -> list[str]:
     """Returns the names that `from module import *` binds."""
-    names = [source.partition("=")[0] for source in SOURCES[name] if "=" in source]
+    names = [source.partition("=")[0] for source in _sources(name) if "=" in source]
     for module in _modules(name):
         names += getattr(module, "__all__", [n for n in vars(module) if n[0] != "_"])
     return list(dict.fromkeys(names))
 
 
 def _missing(module: str, name: str) -> str:
-    names: Sequence[str] = _public(module) if module in SOURCES else ()
-    hint = _checks.suggest(name, names) or "."
-    return (
-        f"{module} has no {name!r} here{hint} slim replaces the parts of contrib that TF-Slim "
-        "consists of; for the rest, look for a successor in TensorFlow 2 (`tf.*`, `tf.keras`) or "
-        "in TensorFlow Addons' archive, or copy that part into your program"
-    )
+    names = _public(module)
+    path = f"{module}.{name}".removeprefix("tensorflow.contrib.")
+    prefix = max((each for each in SUCCESSORS if path.startswith(each)), key=len, default="")
+    hint = f". Use {SUCCESSORS[prefix]}." if prefix else _checks.suggest(name, names) or "."
+    text = f"{module} has no {name!r} here{hint}"
+    return f"{text} {_WAY_OUT}" if module.startswith("tensorflow.") else text

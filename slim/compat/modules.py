@@ -20,7 +20,7 @@ _DATA = (
 
 # Below `tf_slim`, and below `tensorflow.contrib.slim.python.slim`.
 _LIBRARY = {
-    "": ("slim",),
+    "": ("slim", "utils=slim.layers.utils:"),
     "data": ("slim.data",),
     **{f"data.{name}": (f"slim.data.{name}",) for name in _DATA},
     "evaluation": ("slim.evaluation",),
@@ -70,12 +70,20 @@ _FRAMEWORK = (
     "load_checkpoint=tensorflow:train.load_checkpoint",
     "load_variable=tensorflow:train.load_variable",
     "nest=tensorflow:nest",
+    "smart_cond=slim.layers.utils:smart_cond",
     "sort=tensorflow:sort",
+)
+_UTIL = (
+    "constant_value=tensorflow:get_static_value",
+    "make_ndarray=tensorflow:make_ndarray",
+    "make_tensor_proto=tensorflow:make_tensor_proto",
 )
 _CONTRIB = {
     "": (),
     "framework": _FRAMEWORK,
     "framework.python": (),
+    "framework.python.framework": _FRAMEWORK,
+    "framework.python.framework.checkpoint_utils": _FRAMEWORK,
     "framework.python.ops": ("arg_scope=slim:arg_scope", *_FRAMEWORK),
     "framework.python.ops.arg_scope": ("slim",),
     "framework.python.ops.ops": ("slim.graph.framework",),
@@ -88,6 +96,9 @@ _CONTRIB = {
         for name, sources in _TF_SLIM.items()
         if name.startswith("layers.")
     },
+    "layers.python.ops": (),
+    "layers.python.ops.bucketization_op": ("slim",),
+    "layers.python.ops.sparse_ops": _TF_SLIM["layers.sparse_ops"],
     "losses": ("slim.losses",),
     "losses.metric_learning": ("slim.losses.metric_learning",),
     "losses.python": (),
@@ -96,9 +107,16 @@ _CONTRIB = {
     "losses.python.metric_learning": ("slim.losses.metric_learning",),
     "metrics": ("slim.metrics",),
     "metrics.python": (),
+    "metrics.python.metrics": ("slim.metrics",),
+    "metrics.python.metrics.classification": ("slim.metrics",),
     "metrics.python.ops": (),
-    "metrics.python.ops.metric_ops": ("slim.metrics",),
-    "slim": ("slim",),
+    "metrics.python.ops.histogram_ops": ("slim.metrics",),
+    "metrics.python.ops.metric_ops": _TF_SLIM["metrics.metric_ops"],
+    "metrics.python.ops.set_ops": tuple(
+        f"set_{name}=tensorflow:sets.{name}"
+        for name in ("difference", "intersection", "size", "union")
+    ),
+    "slim": _LIBRARY[""],
     "slim.nets": _LIBRARY["nets"],
     "slim.python": (),
     **{f"slim.python.slim.{name}".rstrip("."): sources for name, sources in _LIBRARY.items()},
@@ -108,9 +126,60 @@ _CONTRIB = {
     "training.python.training.evaluation": ("slim.training.evaluation",),
     "training.python.training.hparam": ("slim.compat.hparams",),
     "training.python.training.training": ("slim.training.training",),
+    "util": _UTIL,
 }
 
 SOURCES: dict[str, tuple[str, ...]] = {
     **{f"tf_slim.{name}".rstrip("."): sources for name, sources in _TF_SLIM.items()},
     **{f"tensorflow.contrib.{name}".rstrip("."): sources for name, sources in _CONTRIB.items()},
+}
+
+# What to use for parts of contrib that TF-Slim does not consist of, by the start of the path. What
+# needs Keras 2 is there if `tf_keras` is installed and TF_USE_LEGACY_KERAS=1.
+SUCCESSORS = {
+    "bayesflow": "tensorflow_probability",
+    "cloud": "tensorflow_io",
+    "crf": "tfa.text.crf_log_likelihood (TensorFlow Addons)",
+    "cudnn_rnn": "tf.keras.layers.LSTM and GRU",
+    "data": "tf.data and tf.data.experimental",
+    "distribute": "tf.distribute",
+    "distributions": "tensorflow_probability or tf.distributions",
+    "eager": "tf.GradientTape and tf.train.Checkpoint",
+    "estimator": "tf.keras",
+    "factorization": "scikit-learn",
+    "feature_column": "tf.feature_column",
+    "framework.python.ops.audio_ops": "tf.raw_ops.AudioSpectrogram, tf.raw_ops.Mfcc and tf.audio",
+    "gan": "tensorflow_gan",
+    "image": "tf.image or tfa.image (TensorFlow Addons)",
+    "keras": "tf.keras",
+    "layers.embed": "tf.nn.embedding_lookup",
+    "layers.bucketized_column": "tf.feature_column.bucketized_column",
+    "layers.crossed_column": "tf.feature_column.crossed_column",
+    "layers.embedding_column": "tf.feature_column.embedding_column",
+    "layers.feature_column": "tf.feature_column",
+    "layers.input_from_feature_columns": "tf.feature_column.input_layer",
+    "layers.one_hot_column": "tf.feature_column.indicator_column",
+    "layers.real_valued_column": "tf.feature_column.numeric_column",
+    "layers.scattered_embedding": "tf.feature_column.embedding_column",
+    "layers.sparse_column": "tf.feature_column.categorical_column_with_hash_bucket and others",
+    "learn": "tf.keras",
+    "lite": "tf.lite",
+    "lookup": "tf.lookup",
+    "model_pruning": "tensorflow_model_optimization",
+    "opt": "tf.train or tfa.optimizers (TensorFlow Addons)",
+    "predictor": "tf.saved_model.load",
+    "quantize": "slim.quantization",
+    "rnn": "tf.nn.rnn_cell, tf.nn.static_rnn and tf.nn.dynamic_rnn (cells need tf_keras)",
+    "saved_model": "tf.saved_model",
+    "seq2seq": "tfa.seq2seq (TensorFlow Addons)",
+    "session_bundle": "tf.saved_model",
+    "signal": "tf.signal",
+    "summary": "tf.summary",
+    "tensor_forest": "tensorflow_decision_forests",
+    "tensorboard": "the tensorboard package",
+    "tensorrt": "tf.experimental.tensorrt",
+    "tpu": "tf.tpu",
+    "training.bucket": "tf.data.Dataset.bucket_by_sequence_length",
+    "training.rejection_sample": "tf.data.Dataset.rejection_resample",
+    "training.stratified_sample": "tf.data.Dataset.rejection_resample",
 }

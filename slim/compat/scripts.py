@@ -3,7 +3,6 @@
 import ast
 import importlib.abc
 import importlib.machinery
-import importlib.util
 import pathlib
 import sys
 import sysconfig
@@ -11,10 +10,12 @@ import types
 from collections.abc import Sequence
 from typing import Any
 
+from slim.compat import packages
+
 _V1 = "tensorflow.compat.v1"
-_PACKAGE = pathlib.Path(__file__).resolve().parent.parent
 # Modules below these directories are libraries, which import TensorFlow as it is.
-_LIBRARIES = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+_STANDARD = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib")}
+_DISTRIBUTIONS = {"site-packages", "dist-packages"}
 
 
 def compile_script(source: bytes | str, path: str) -> types.CodeType:
@@ -23,8 +24,12 @@ def compile_script(source: bytes | str, path: str) -> types.CodeType:
     Raises:
       SyntaxError: if it is no Python 3.
     """
-    tree = _Imports().visit(ast.parse(source, path))
-    return compile(ast.fix_missing_locations(tree), path, "exec", dont_inherit=True)
+    try:
+        tree = ast.fix_missing_locations(_Imports().visit(ast.parse(source, path)))
+    except SyntaxError as error:
+        error.add_note("Code for Python 2 must be translated first, for example by 2to3")
+        raise
+    return compile(tree, path, "exec", dont_inherit=True)
 
 
 def import_as_scripts() -> None:
@@ -67,16 +72,6 @@ def _import(alias: ast.alias) -> ast.stmt:
     return ast.Import(names=[alias])
 
 
-class _Loader(importlib.machinery.SourceFileLoader):
-    def source_to_code(self, data: Any, path: Any, *, _optimize: int = -1) -> types.CodeType:
-        return compile_script(data, path)
-
-    def get_code(self, fullname: str) -> types.CodeType:
-        # Not through the byte code cache, which does not know of the changed imports.
-        path = self.get_filename(fullname)
-        return self.source_to_code(self.get_data(path), path)
-
-
 class _Finder(importlib.abc.MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: Any = None
@@ -86,18 +81,12 @@ class _Finder(importlib.abc.MetaPathFinder):
             return None
         if not _is_program(pathlib.Path(spec.loader.path).resolve()):
             return None
-        spec.loader = _Loader(fullname, spec.loader.path)
+        spec.loader = packages.CompilingLoader(fullname, spec.loader.path, compile_script)
         return spec
 
 
 def _is_program(path: pathlib.Path) -> bool:
-    if any(path.is_relative_to(directory) for directory in _LIBRARIES):
-        return False
-    if path.is_relative_to(_PACKAGE):
-        return False
     # In a checkout, the packages next to `slim` are this library's too.
-    root = _PACKAGE.parent
-    return not (path.is_relative_to(root) and path.relative_to(root).parts[0] in _OWN)
-
-
-_OWN = ("classifier", "datasets", "deployment", "nets", "preprocessing")
+    own = [packages.ROOT / name for name in ("slim", *packages.PACKAGES)]
+    is_library = any(path.is_relative_to(directory) for directory in (*_STANDARD, *own))
+    return not is_library and _DISTRIBUTIONS.isdisjoint(path.parts)

@@ -1,6 +1,7 @@
 """MobileNets of versions 2 and 3: tables, widths, strides, and scopes."""
 
 import copy
+import functools
 
 import numpy as np
 import pytest
@@ -56,6 +57,20 @@ def test_tf_slims_module_names_are_available():
 
 
 # Depths and widths
+
+
+def _in_place(params, multiplier):  # as a row's function in TF-Slim
+    params["num_outputs"] = int(params["num_outputs"] * multiplier) + 1
+
+
+@pytest.mark.parametrize("multiplier_func", [_in_place, lambda p, m: {**p, "num_outputs": 9}])
+def test_a_row_may_have_its_own_multiplier_function(multiplier_func):
+    row = network.op(slim.conv2d, multiplier_func, num_outputs=16, kernel_size=[3, 3])
+    table = {**v2.V2_DEF, "spec": [row, row]}
+    fn = functools.partial(network.mobilenet_base, conv_defs=table, multiplier=0.5)
+    _, _, store = traced(fn, 1, 8, 8, 3)
+    assert depths(store) == {9}
+    assert row.params["num_outputs"] == 16
 
 
 def test_v2_channels_with_a_divisor_and_a_minimum_depth():

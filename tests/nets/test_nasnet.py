@@ -302,6 +302,22 @@ def test_invalid_config_is_an_error(change, message):
         dataclasses.replace(TINY, **change)
 
 
+@pytest.mark.parametrize("config", [nasnet.cifar_config, pnasnet.mobile_imagenet_config])
+def test_set_hparam_changes_one_configuration_in_place(config):
+    changed = config()
+    changed.set_hparam("use_aux_head", 0)
+    changed.set_hparam("data_format", "NCHW")
+    assert changed == dataclasses.replace(config(), use_aux_head=False, data_format="NCHW")
+    assert config().use_aux_head is True
+    with pytest.raises(_checks.UserError, match="name='use_aux' is not known; did you mean"):
+        changed.set_hparam("use_aux", 1)
+    with pytest.raises(_checks.UserError, match="num_cells='2' must be of type int"):
+        changed.set_hparam("num_cells", "2")
+    with pytest.raises(_checks.UserError, match="num_cells=0 must be positive"):
+        changed.set_hparam("num_cells", 0)
+    assert changed.num_cells == config().num_cells
+
+
 @pytest.mark.parametrize(
     "arg_scope, regularization, decay, epsilon",
     [

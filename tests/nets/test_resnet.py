@@ -204,8 +204,13 @@ def test_depth_multiplier_scales_all_blocks_without_the_root(version):
     shapes = [end_points[f"resnet_{version}_50/block{n}"].shape[1:] for n in (1, 2, 3, 4)]
     assert shapes == [[8, 8, 80], [4, 4, 128], [2, 2, 256], [2, 2, 512]]
     assert not [name for name in store.records if name.startswith(f"resnet_{version}_50/conv1")]
-    with pytest.raises(ValueError, match="depth_multiplier=0 must be positive"):
-        network(None, depth_multiplier=0)
+    _, _, store = built(lambda x: network(x, depth_multiplier=0, min_base_depth=6), *(1, 32, 32, 3))
+    inner = {v.shape[-1] for n, v in store.named_variables.items() if n.endswith("conv1/weights")}
+    assert inner == {6, 64}  # and the root's
+    with pytest.raises(ValueError, match="depth_multiplier=-1 must not be negative"):
+        network(None, depth_multiplier=-1)
+    with pytest.raises(ValueError, match="min_base_depth=0 must be positive"):
+        network(None, min_base_depth=0)
 
 
 def test_custom_units_need_no_arg_scope():

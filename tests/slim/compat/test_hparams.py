@@ -32,7 +32,7 @@ def test_parse(text, expected):
         ("steps", ValueError, "Malformed hyperparameter value: 'steps'"),
         ("steps=1.5", ValueError, "Could not cast hyperparameter steps of type int from '1.5'"),
         ("flag=maybe", ValueError, "Could not cast hyperparameter flag of type bool"),
-        ("size=1", KeyError, "there is no hyperparameter size"),
+        ("size=1", ValueError, r"Unknown hyperparameter size. Known: \['flag', 'name', 'rate'"),
         ("steps=[1]", ValueError, "Hyperparameter steps must be a single value"),
         ("sizes=1", ValueError, "Hyperparameter sizes must be a list"),
         ("steps[0]=1", ValueError, r"Hyperparameter steps is no list: remove \[0\]"),
@@ -50,6 +50,8 @@ def test_values_are_set_added_and_removed():
         hparams.set_hparam("steps", True)
     with pytest.raises(ValueError, match="Could not cast"):
         hparams.set_hparam("steps", 1.5)
+    with pytest.raises(KeyError, match="there is no hyperparameter step; there are"):
+        hparams.set_hparam("step", 1)
     hparams.add_hparam("more", "x")
     hparams.override_from_dict({"more": "y"}).parse_json('{"rate": 3}')
     hparams.del_hparam("flag")

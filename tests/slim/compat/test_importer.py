@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+import types
 from unittest import mock
 
 import pytest
@@ -68,7 +69,12 @@ def test_a_name_that_is_replaced_is_replaced_in_the_library():
     [
         (lambda: tf.contrib.layers.embed_sequence, "tensorflow.contrib.layers has no 'embed_seq"),
         (lambda: tf.contrib.slim.conv2, "no 'conv2' here; did you mean 'conv2d'"),
-        (lambda: tf.contrib.rnn, "tensorflow.contrib has no 'rnn' here. slim replaces the parts"),
+        (lambda: tf.contrib.ffmpeg, "tensorflow.contrib has no 'ffmpeg' here. slim replaces the"),
+        (lambda: tf.contrib.rnn, "contrib has no 'rnn' here. Use tf.nn.rnn_cell, tf.nn.static_rnn"),
+        (
+            lambda: tf.contrib.layers.embedding_column,
+            "no 'embedding_column' here. Use tf.feature_column.embedding_column. slim replaces",
+        ),
     ],
 )
 def test_missing_names_are_errors_with_a_way_out(action, message):
@@ -76,6 +82,18 @@ def test_missing_names_are_errors_with_a_way_out(action, message):
         action()
 
 
-def test_missing_modules_are_errors_with_a_way_out():
-    with pytest.raises(ModuleNotFoundError, match="contrib has no 'rnn' here.*look for a success"):
-        importlib.import_module("tensorflow.contrib.rnn")
+@pytest.mark.parametrize(
+    "statement",
+    ["import tensorflow.contrib.rnn", "from tensorflow.contrib import rnn"],
+)
+def test_missing_modules_are_errors_with_a_way_out(statement):
+    with pytest.raises(ModuleNotFoundError, match="contrib has no 'rnn' here. Use tf.nn.rnn_cell"):
+        exec(statement)
+
+
+def test_tf_slim_must_not_be_imported_before(monkeypatch):
+    finders = [each for each in sys.meta_path if type(each).__name__ != "_Importer"]
+    monkeypatch.setattr(sys, "meta_path", finders)
+    monkeypatch.setitem(sys.modules, "tf_slim", types.ModuleType("tf_slim"))
+    with pytest.raises(ImportError, match="TF-Slim is imported already: call slim.compat.install"):
+        compat.install()

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+import slim.run
 from slim.compat.scripts import compile_script
 from tests import source_tree
 
@@ -29,17 +30,20 @@ from tensorflow import gfile
 from tensorflow.contrib import layers as contrib_layers
 from tensorflow.contrib.slim.nets import vgg
 import tf_slim
-from lib import network
+from nets import network
 
 tf.app.flags.DEFINE_integer("classes", 3, "Number of classes.")
+tf.app.flags.DEFINE_string("log_dir", "", "A flag that absl has too.")
 FLAGS = tf.app.flags.FLAGS
 
 def main(_):
     assert gfile.Exists(__file__) and sys.argv[0] == __file__
     assert slim.conv2d is tf_slim.conv2d is contrib_layers.conv2d and vgg.vgg_16
+    assert tf.contrib.slim.nets.vgg is vgg
     logits = network.network(tf.placeholder(tf.float32, [None, 8, 8, 3]), FLAGS.classes)
     tf.losses.softmax_cross_entropy(tf.one_hot([0], FLAGS.classes), logits)
     print(*[v.op.name for v in tf.trainable_variables()], logits.shape)
+    assert FLAGS.log_dir == "x"
     print(len(tf.losses.get_losses()), len(tf.losses.get_regularization_losses()))
 
 if __name__ == "__main__":
@@ -47,23 +51,54 @@ if __name__ == "__main__":
 """
 
 
-def run(directory, *arguments):
+def run(directory, *arguments, **environment):
+    environment = {**os.environ, "PYTHONPATH": str(source_tree.ROOT), **environment}
     return subprocess.run(
-        [sys.executable, "-m", "slim.run", *arguments], cwd=directory, capture_output=True,
-        text=True, env={**os.environ, "PYTHONPATH": str(source_tree.ROOT)},
+        [sys.executable, "-m", "slim.run", *arguments],
+        cwd=directory, env=environment, capture_output=True, text=True,
     )  # fmt: skip
 
 
 def test_a_script_and_its_modules_run_unchanged(tmp_path):
-    (tmp_path / "lib").mkdir()
-    (tmp_path / "lib" / "__init__.py").touch()
-    (tmp_path / "lib" / "network.py").write_text(NETWORK)
+    (tmp_path / "nets").mkdir()  # as many repositories have, next to contrib's networks
+    (tmp_path / "nets" / "__init__.py").touch()
+    (tmp_path / "nets" / "network.py").write_text(NETWORK)
     (tmp_path / "train.py").write_text(SCRIPT)
-    result = run(tmp_path, "train.py", "--classes=5")
+    result = run(tmp_path, "train.py", "--classes=5", "--log_dir=x")
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines() == [
         "conv/weights conv/biases fully_connected/weights fully_connected/biases (?, 5)",
         "1 1",
+    ]
+
+
+IMAGE_LIBRARY = """
+import tensorflow as tf
+from datasets import dataset_factory
+from deployment import model_deploy
+from nets import nets_factory, resnet_v1
+from nets.mobilenet import mobilenet_v2
+from preprocessing import preprocessing_factory
+from slim.nets import lenet
+
+with tf.contrib.slim.arg_scope(resnet_v1.resnet_arg_scope(weight_decay=0.5)):
+    lenet.lenet(tf.placeholder(tf.float32, [None, 28, 28, 1]))
+print(len(tf.trainable_variables()), nets_factory.get_network_fn.__module__)
+try:
+    nets_factory.get_net
+except AttributeError as error:
+    print(error)
+"""
+
+
+def test_research_slims_packages_are_ours_where_the_script_has_none(tmp_path):
+    (tmp_path / "train.py").write_text(IMAGE_LIBRARY)
+    # `python -m` has the working directory in its path, which the script's replaces.
+    result = run(source_tree.ROOT, str(tmp_path / "train.py"), PYTHONPATH="")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines() == [
+        "10 slim.nets.nets_factory",
+        "nets.nets_factory has no 'get_net' here; did you mean 'get_network_fn'?",
     ]
 
 
@@ -81,7 +116,23 @@ def test_a_script_for_python_2_is_one_line(tmp_path):
     assert result.returncode == 1
     last = result.stderr.splitlines()[-1]
     assert last.startswith("slim.run: old.py, line 2: ")
-    assert last.endswith("A script for Python 2 must be translated to Python 3 first")
+    assert last.endswith("Code for Python 2 must be translated first, for example by 2to3")
+
+
+@pytest.mark.parametrize(
+    "source, note",
+    [
+        ("raise AttributeError('`dense` is not available with Keras 3.')", "install tf_keras"),
+        ("{}.iteritems()", "Code for Python 2 must be translated first"),
+        ("xrange(3)", "Code for Python 2 must be translated first"),
+        ("range(3).x", None),
+    ],
+)
+def test_what_is_not_there_any_more_is_an_error_with_a_way_out(source, note):
+    with pytest.raises((AttributeError, NameError)) as caught:
+        slim.run.execute(compile(source, "old.py", "exec"), {})
+    notes = getattr(caught.value, "__notes__", [])
+    assert [note in each for each in notes] == [True] * bool(note)
 
 
 def test_without_arguments_the_usage_is_printed(tmp_path):
