@@ -137,8 +137,8 @@ def _layers_of(scope: str, rules: Rules) -> tuple[str, str]:
 
 def _unnamed(model: Any, kind: str) -> Iterator[Any]:
     """Returns the layers called `conv2d`, `conv2d_1`, ..., in order of creation."""
-    found = [(re.fullmatch(rf"{kind}(?:_(\d+))?", layer.name), layer) for layer in model.layers]
-    numbered = [(int(match[1] or 0), layer) for match, layer in found if match]
+    matches = [(re.fullmatch(rf"{kind}(?:_(\d+))?", layer.name), layer) for layer in model.layers]
+    numbered = [(int(match[1] or 0), layer) for match, layer in matches if match]
     return iter([layer for _, layer in sorted(numbered, key=lambda pair: pair[0])])
 
 

@@ -95,5 +95,5 @@ def _keras_paths() -> dict[int, str]:
     if keras is None:
         return {}
     # A `tf.Variable` does not know the Keras variable around it.
-    found = [each for each in gc.get_objects() if isinstance(each, keras.Variable)]
-    return {id(each.value): each.path for each in found}
+    variables = [each for each in gc.get_objects() if isinstance(each, keras.Variable)]
+    return {id(each.value): each.path for each in variables}

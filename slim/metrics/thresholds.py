@@ -40,13 +40,13 @@ def counts(
     scores = tf.reshape(tf.cast(predictions, tf.float32), [1, -1])
     positive = scores > tf.constant(thresholds, tf.float32)[:, tf.newaxis]
     true = tf.reshape(tf.cast(labels, tf.bool), [1, -1])
-    found = {
+    masks = {
         "tp": positive & true,
         "fn": ~positive & true,
         "tn": ~positive & ~true,
         "fp": positive & ~true,
     }
-    ones = {kind: tf.cast(each, tf.float32) for kind, each in found.items()}
+    ones = {kind: tf.cast(each, tf.float32) for kind, each in masks.items()}
     return {
         kind: tf.reduce_sum(each if weights is None else each * weights, 1)
         for kind, each in ones.items()

@@ -38,19 +38,23 @@ def test_the_loss_is_printed_every_n_steps(capsys, every, steps_per_loop, steps)
     last = train(None, 5, log_every_n_steps=every, steps_per_loop=steps_per_loop)
     lines = capsys.readouterr().out.splitlines()
     pattern = r"global step (\d+): loss = (\d+\.\d{4}) \(\d+\.\d{3} sec/step\)"
-    found = [re.fullmatch(pattern, line).groups() for line in lines]
-    assert [int(step) for step, _ in found] == steps
+    matches = [re.fullmatch(pattern, line).groups() for line in lines]
+    assert [int(step) for step, _ in matches] == steps
     if every == 1:
-        assert float(found[-1][1]) == pytest.approx(last, abs=1e-4)
+        assert float(matches[-1][1]) == pytest.approx(last, abs=1e-4)
 
 
 def test_summaries_are_written_at_the_end(tmp_path):
     last = train(tmp_path, 3)
-    found = scalars(tmp_path)
-    assert found["total_loss", 3] == pytest.approx(last)
-    assert found["learning_rate", 3] == pytest.approx(0.1)
-    assert {tag for tag, _ in found} >= {"train/accuracy", "train/gradient_norm", "global_step/sec"}
-    assert {step for _, step in found} == {3}
+    matches = scalars(tmp_path)
+    assert matches["total_loss", 3] == pytest.approx(last)
+    assert matches["learning_rate", 3] == pytest.approx(0.1)
+    assert {tag for tag, _ in matches} >= {
+        "train/accuracy",
+        "train/gradient_norm",
+        "global_step/sec",
+    }
+    assert {step for _, step in matches} == {3}
 
 
 def test_summaries_are_written_at_intervals(tmp_path):

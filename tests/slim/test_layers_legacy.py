@@ -45,10 +45,10 @@ def test_collections_penalties_and_names(mode):
         )
         variables = {key: slim.get_variables(collection=key) for key in ("w", KEYS.BIASES)}
         variables |= {"model": slim.get_model_variables(), "train": slim.get_trainable_variables()}
-        for key, found in variables.items():
-            seen[key] = [slim.get_variable_full_name(v) for v in found]
+        for key, matches in variables.items():
+            seen[key] = [slim.get_variable_full_name(v) for v in matches]
         outputs = {key: slim.convert_collection_to_dict(key) for key in ("y", KEYS.ACTIVATIONS)}
-        seen.update({key: len(found) for key, found in outputs.items()})
+        seen.update({key: len(matches) for key, matches in outputs.items()})
         return slim.losses.get_total_loss()
 
     values = {"fully_connected/weights": np.array([[3.0], [4.0]])}

@@ -359,7 +359,7 @@ def test_evaluation_of_other_shapes(evaluate, checkpoint_dir):
 def test_evaluation_without_averages(evaluate, eleven):
     assert evaluated(evaluate, eleven, moving_average_decay=0.9) == (
         f"Checkpoint {eleven} has no moving averages of the weights, which "
-        "moving_average_decay=0.9 needs"
+        "--moving_average_decay=0.9 needs"
     )
 
 

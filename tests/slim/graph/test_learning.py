@@ -41,8 +41,8 @@ def test_training_resumes_from_its_directory(tmp_path):
     reader = slim.checkpoints.read(str(tmp_path / "model.ckpt-5"))
     assert reader.get("global_step") == 5
     _, slope, offset = line_fit.descend(5, RATE)
-    found = [reader.get(f"line/{name}") for name in ("slope", "offset")]
-    assert found == pytest.approx([slope, offset], rel=1e-4)
+    actual = [reader.get(f"line/{name}") for name in ("slope", "offset")]
+    assert actual == pytest.approx([slope, offset], rel=1e-4)
     assert [name for name in os.listdir(tmp_path) if name.startswith("events")]
 
 

@@ -54,14 +54,14 @@ def test_multipliers_may_be_tensors_by_variable():
         factors = {variable: tf.constant(3.0) for _, variable in pairs}
         return training.multiply_gradients(pairs, factors)
 
-    found = descend(training.create_train_op, transform_grads_fn=transform)
-    assert found == pytest.approx((3 * BY_SLOPE, 3 * BY_OFFSET))
+    actual = descend(training.create_train_op, transform_grads_fn=transform)
+    assert actual == pytest.approx((3 * BY_SLOPE, 3 * BY_OFFSET))
 
 
 def test_clipping_as_a_function():
     clip = training.clip_gradient_norms_fn(10.0)
-    found = descend(training.create_train_op, transform_grads_fn=clip)
-    assert found == pytest.approx((clipped(BY_SLOPE), BY_OFFSET))
+    actual = descend(training.create_train_op, transform_grads_fn=clip)
+    assert actual == pytest.approx((clipped(BY_SLOPE), BY_OFFSET))
 
 
 @pytest.mark.parametrize(

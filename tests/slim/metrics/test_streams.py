@@ -226,8 +226,8 @@ def test_equal_thresholds_hold_the_counts_and_include_the_threshold():
     below = np.linspace(0, 1, 5) - 1e-6
     tp, fn, tn, fp = np.transpose(at_thresholds(lambda *each: each, below))
     np.testing.assert_allclose(data.thresholds, below + 1e-6)
-    for found, expected in zip(data[:4], (tp, fp, tn, fn), strict=True):
-        np.testing.assert_allclose(found, expected, rtol=1e-6)
+    for actual, expected in zip(data[:4], (tp, fp, tn, fn), strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-6)
     np.testing.assert_allclose(data.recall, tp / (tp + fn), rtol=1e-6)
     np.testing.assert_allclose(data.precision, tp / np.maximum(tp + fp, 1e-7), rtol=1e-6)
     exact = run("precision_recall_at_equal_thresholds", {}, [()], labels=[True], predictions=[0.5])
@@ -262,13 +262,13 @@ def test_metrics_of_predicted_classes_equal_those_of_scores(ours, theirs, option
         labels = v1.SparseTensorValue(rows, labels[labels >= 0], [3, 5])
     scores = np.zeros([3, 5], np.float32)
     np.put_along_axis(scores, np.array(BEST), [[2.0, 1.0]], axis=1)
-    found = constant(ours, top_k_predictions=BEST, labels=labels, weights=weights, **options)
+    actual = constant(ours, top_k_predictions=BEST, labels=labels, weights=weights, **options)
     expected = constant(
         f"streaming_sparse_{theirs}", predictions=scores, labels=labels, k=2, weights=weights,
         **options,
     )  # fmt: skip
-    assert found == pytest.approx(expected, rel=1e-6)
-    assert found > 0
+    assert actual == pytest.approx(expected, rel=1e-6)
+    assert actual > 0
 
 
 def test_average_precision_of_one_label_each():
