@@ -9,6 +9,7 @@ import tensorflow as tf
 
 import slim
 from nets import nets_factory
+from tests.blank_store import BlankStore
 from tests.conformance import reference
 
 WEIGHT_DECAY = 4e-5
@@ -74,7 +75,7 @@ def graph_of(
 ) -> Graph:
     """Builds a network in a plain graph."""
     network = nets_factory.get_network_fn(name, num_classes, WEIGHT_DECAY, is_training)
-    store = slim.VariableStore(seed=0)
+    store = BlankStore(seed=0)
     with tf.Graph().as_default(), store.as_default():
         inputs = tf.raw_ops.Placeholder(dtype=tf.float32, shape=shape, name="input")
         logits, end_points = network(inputs)
@@ -128,7 +129,7 @@ def network(name: str, is_training: bool = False, **arguments: Any) -> Network:
     num_classes, shape = example(name)
     network_fn = nets_factory.get_network_fn(name, num_classes, WEIGHT_DECAY, is_training)
     build = functools.partial(network_fn, **arguments)
-    store = slim.VariableStore(seed=0)
+    store = BlankStore(seed=0)
 
     def call(images: tf.Tensor) -> Any:
         with store.as_default():
@@ -138,3 +139,9 @@ def network(name: str, is_training: bool = False, **arguments: Any) -> Network:
     for key, variable in store.named_variables.items():
         variable.assign(reference.weights(key, variable.shape.as_list()))
     return Network(build, call, store, tf.constant(reference.images([2, *shape])))
+
+
+@functools.lru_cache(maxsize=1)  # some networks are large
+def shared_network(name: str) -> Network:
+    """Returns a network for inference, shared with the previous test; do not assign to it."""
+    return network(name)

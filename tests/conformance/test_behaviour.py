@@ -1,7 +1,5 @@
 """Behaviour that every network has, whatever it computes."""
 
-import functools
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -19,18 +17,12 @@ def on_all(check):
     return pytest.mark.parametrize("name", names, scope="module")(check)
 
 
-@functools.lru_cache(maxsize=1)  # some networks are large
-def built(name):
-    """Returns the network with the recipe's weights."""
-    return builds.network(name)
-
-
 def inference_fn(name):
     return nets_factory.get_network_fn(name, builds.example(name).num_classes)
 
 
 def function_logits(name):
-    network = built(name)
+    network = builds.shared_network(name)
     return network.function(network.images)[0].numpy()
 
 
@@ -40,7 +32,7 @@ def assert_close(name, logits, expected):
 
 @on_all
 def test_any_batch_size_is_accepted_and_images_are_independent(name):
-    network = built(name)
+    network = builds.shared_network(name)
     logits, _ = network.function(network.images)
     classes = builds.example(name).num_classes
     assert network.function.get_concrete_function().structured_outputs[0].shape == [None, classes]
@@ -50,7 +42,7 @@ def test_any_batch_size_is_accepted_and_images_are_independent(name):
 
 @on_all
 def test_tf_function_equals_eager(name):
-    network = built(name)
+    network = builds.shared_network(name)
     assert_close(name, network.call(network.images)[0].numpy(), function_logits(name))
 
 
@@ -74,7 +66,7 @@ def test_no_classes_returns_features(name, is_training):
 
 @on_all
 def test_checkpoint_restores_into_a_new_store(name, tmp_path):
-    network = built(name)
+    network = builds.shared_network(name)
     prefix = checkpoints.save(tmp_path / "model.ckpt-1", network.store.named_variables)
     # Another seed, so that an unrestored variable shows.
     other = slim.VariableStore(seed=1)
@@ -88,7 +80,7 @@ def test_checkpoint_restores_into_a_new_store(name, tmp_path):
 
 @on_all
 def test_frozen_graph_computes_the_same_logits(name):
-    network = built(name)
+    network = builds.shared_network(name)
     values = {key: variable.numpy() for key, variable in network.store.named_variables.items()}
     store, graph = slim.FrozenStore(values), tf.Graph()
     with graph.as_default(), store.as_default():
@@ -108,7 +100,7 @@ def test_frozen_graph_computes_the_same_logits(name):
 
 @on_all
 def test_second_pass_reuses_the_variables(name):
-    network = built(name)
+    network = builds.shared_network(name)
     before = dict(network.store.named_variables)
     network.call(network.images[:1])
     after = network.store.named_variables
@@ -118,7 +110,7 @@ def test_second_pass_reuses_the_variables(name):
 
 @on_all
 def test_second_call_in_a_pass_without_reuse_is_an_error(name):
-    network, fn = built(name), inference_fn(name)
+    network, fn = builds.shared_network(name), inference_fn(name)
     with tf.Graph().as_default(), slim.VariableStore(seed=0).as_default():
         inputs = tf.raw_ops.Placeholder(dtype=tf.float32, shape=network.images.shape)
         fn(inputs)

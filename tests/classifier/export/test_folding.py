@@ -65,7 +65,7 @@ def answers(graph_def, names, images):
     ["mobilenet_v1_025", *(pytest.param(name, marks=pytest.mark.slow) for name in NETWORKS)],
 )
 def test_networks_fold_batch_norm_after_convolutions(name):
-    network = builds.network(name)
+    network = builds.shared_network(name)
     plain, outputs = network_graph(name, network)
     plain = folding.pruned(plain, outputs)
     smaller = folding.folded(plain, outputs)
@@ -88,7 +88,7 @@ def test_networks_fold_batch_norm_after_convolutions(name):
 
 
 def test_quantized_networks_fold_too():
-    float_network = builds.network("mobilenet_v1_025")
+    float_network = builds.shared_network("mobilenet_v1_025")
     store, images = float_network.store, float_network.images
     values = {key: value.numpy() for key, value in store.named_variables.items()}
     fn = network.inference_network("mobilenet_v1_025", 1001, quantized=True)
@@ -107,7 +107,7 @@ def test_quantized_networks_fold_too():
 
 
 def test_graph_without_batch_norm_is_unchanged():
-    network = builds.network("lenet")
+    network = builds.shared_network("lenet")
     plain, outputs = network_graph("lenet", network)
     plain = folding.pruned(plain, outputs)
     assert folding.folded(plain, outputs) == plain

@@ -20,7 +20,7 @@ NAMES = tuple(f"digit {index}" for index in range(10))
 
 def make_run(directory, name="lenet", channels=1, **more):
     """Writes the files of a training run; returns the directory."""
-    network = builds.network(name)
+    network = builds.shared_network(name)
     checkpoints.save(directory / "model.ckpt-7", network.store.named_variables)
     info = ModelInfo(
         model_name=name,

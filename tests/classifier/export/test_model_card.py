@@ -95,7 +95,7 @@ def test_the_card_of_a_run_that_evaluated_itself(run, tmp_path, capsys):
 @pytest.mark.parametrize("decay", [None, 0.9])
 def test_card_says_whether_moving_averages_are_exported(tmp_path, capsys, decay):
     run = make_run(tmp_path / "run", moving_average_decay=decay)
-    variables = builds.network("lenet").store.named_variables
+    variables = builds.shared_network("lenet").store.named_variables
     averages = {average_name(name): tf.Variable(each + 1) for name, each in variables.items()}
     checkpoints.save(run / "model.ckpt-7", variables | averages)
     export_to(tmp_path / "out", run, "weights_h5")
