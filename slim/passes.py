@@ -19,7 +19,7 @@ import tensorflow as tf
 from slim import _checks, initializers
 from slim.graph import KEYS, in_graph
 from slim.graph.framework import get_name_scope
-from slim.regularizers import Regularizer
+from slim.regularizers import Regularizer, no_penalty
 from slim.scopes import Reuse, ScopeNames, VariableScope
 from slim.store import Record, VariableStore
 
@@ -125,9 +125,11 @@ class Pass:
         other.quantization = self.quantization
         return other
 
-    def draw_seed(self, name: str) -> tf.Tensor | None:
+    def draw_seed(self, name: str, seed: int | None = None) -> Any:
         """Returns a seed [2] for the next random choice of the layer `name`, or None without a
-        seed."""
+        seed. A layer's own `seed` is used at every step."""
+        if seed is not None:
+            return seed, 0
         if self.seed is None:
             return None
         draw = self._draws[name] = self._draws.get(name, -1) + 1
@@ -183,6 +185,7 @@ class Pass:
         variable = store.named_variable(name)
         self._check_reuse(name, variable is not None, scope.reuse)
         regularizer = request.regularizer or scope.regularizer
+        regularizer = None if regularizer is no_penalty else regularizer
         dtype = tf.as_dtype(request.dtype or scope.dtype or tf.float32)
         kept = store.kept_dtype(dtype)
         if variable is None:
@@ -252,6 +255,43 @@ class Pass:
             variable = self.store.create(Record(scope.name), None, value.dtype, value)
         return variable
 
+    def enter_layer(self) -> None:
+        """Reserves what TF-Slim's layers reserve in a plain graph; here, nothing."""
+
+    def layer_regularizer(self, name: str, regularizer: Regularizer | None) -> Regularizer | None:
+        """Returns the regularizer of a layer's variable; see `GraphPass.layer_regularizer`."""
+        return regularizer
+
+    def unpartitioned(self) -> contextlib.AbstractContextManager[Any]:
+        """Returns a scope whose variables are not partitioned, as none is here."""
+        return contextlib.nullcontext()
+
+    def assign_sub(self, variable: tf.Variable, delta: tf.Tensor, name: str) -> Any:
+        """Subtracts from a variable, such as a moving average; returns the update."""
+        return variable.assign_sub(delta)
+
+    def add_updates(
+        self, collections: Any, updates: Sequence[Any], tensors: Sequence[tf.Tensor]
+    ) -> Sequence[tf.Tensor]:
+        """Returns `tensors`: updates run in the order of the code, without collections."""
+        return tensors
+
+    def output_name(self, name_scope: str, scope: str | None, default_name: str) -> str:
+        """Returns the name for the output of a layer without variables.
+
+        Args:
+          name_scope: the layer's name scope, which names it in a plain graph.
+          scope: the layer's name, or None.
+          default_name: its name without one, here made unique among the scopes.
+        """
+        outer = self.scope.name
+        leaf = scope or self.names.unique(outer, default_name)
+        name = f"{outer}/{leaf}".strip("/")
+        if scope is None:
+            with self.names.opened(name, again=False):
+                pass
+        return name
+
     def add_loss(self, value: tf.Tensor, collection: str) -> None:
         """Adds a scalar to a collection of losses, from inside its name scope."""
         scope = get_name_scope()
@@ -269,12 +309,15 @@ class Pass:
         return losses
 
     def get_penalties(self, scope: str | None) -> list[tf.Tensor]:
-        """Returns the penalty of each variable requested with a regularizer."""
-        return [
+        """Returns the penalty of each variable requested with a regularizer, and those added by
+        `slim.apply_regularization`."""
+        penalties = [
             regularizer(variable)
             for name, (variable, regularizer) in self.regularizers.items()
             if _within(scope, name)
         ]
+        penalties = [penalty for penalty in penalties if penalty is not None]
+        return penalties + self.get_losses(scope, KEYS.REGULARIZATION_LOSSES)
 
     def add_output(self, collections: Iterable[str], alias: str, outputs: tf.Tensor) -> None:
         """Adds a named output to collections."""

@@ -2,13 +2,14 @@
 
 import contextlib
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from slim.graph import KEYS
 from slim.graph.aliases import append_tensor_alias, get_tensor_aliases
+from slim.graph.framework import get_name_scope
 
 v1 = tf.compat.v1
 
@@ -63,16 +64,28 @@ class GraphPass:
     """The pass of the current plain graph, with the methods of `slim.passes.Pass`."""
 
     store = GraphStore()
-    seed = step = quantization = None
+    seed = step = None
     recompute = is_replay = False
+
+    @property
+    def quantization(self) -> None:
+        """None: layers do not round."""
+
+    @quantization.setter
+    def quantization(self, value: Any) -> None:
+        if value is not None:
+            raise ValueError(
+                "fake_quantization needs a variable store, not a plain tf.Graph. Build the network "
+                "in `with slim.VariableStore().as_default():`"
+            )
 
     @property
     def scope(self) -> v1.VariableScope:
         """The current variable scope."""
         return v1.get_variable_scope()
 
-    def draw_seed(self, name: str) -> None:
-        """Returns None: random ops have the graph's seed."""
+    def draw_seed(self, name: str, seed: int | None = None) -> None:
+        """Returns None: random ops have their own seed and the graph's."""
 
     def open_scope(
         self, name_or_scope: Any, default_name: str | None, options: Mapping[str, Any]
@@ -126,6 +139,58 @@ class GraphPass:
             name=name,
             use_resource=use_resource,
         )
+
+    def enter_layer(self) -> None:
+        """Opens the current scope once more, which TF-Slim's layers do: it takes a name for ops."""
+        with v1.variable_scope(self.scope):
+            pass
+
+    def layer_regularizer(self, name: str, regularizer: Any) -> Any:
+        """Returns a regularizer whose op stands in the layer's name scope.
+
+        Args:
+          name: what TF-Slim's layers call the variable there: "kernel" for "weights".
+          regularizer: a function from the variable to its penalty, or None.
+        """
+        if regularizer is None:
+            return None
+        name_scope = f"{get_name_scope()}/{name}/Regularizer/"
+
+        # TensorFlow calls it twice: the first time to see whether there is a penalty.
+        @functools.cache
+        def penalty(variable: Any, graph: tf.Graph) -> tf.Tensor | None:
+            with tf.name_scope(name_scope):
+                return regularizer(variable.deref())
+
+        return lambda variable: penalty(variable.ref(), v1.get_default_graph())
+
+    @contextlib.contextmanager
+    def unpartitioned(self) -> Iterator[v1.VariableScope]:
+        """Opens the current scope once more, without its partitioner."""
+        with v1.variable_scope(self.scope) as scope:
+            scope.set_partitioner(None)
+            yield scope
+
+    def assign_sub(self, variable: tf.Variable, delta: tf.Tensor, name: str) -> Any:
+        """Subtracts from a variable in a name scope of its own; returns the update."""
+        with tf.name_scope(name):
+            return variable.assign_sub(delta)
+
+    def add_updates(
+        self, collections: Any, updates: Sequence[Any], tensors: Sequence[tf.Tensor]
+    ) -> Sequence[tf.Tensor]:
+        """Adds updates to collections, or makes tensors depend on them where that is None."""
+        if collections is not None:
+            for update in updates:
+                v1.add_to_collections(collections, update)
+        elif updates:
+            with tf.control_dependencies(updates):
+                return [tf.identity(tensor) for tensor in tensors]
+        return tensors
+
+    def output_name(self, name_scope: str, scope: str | None, default_name: str) -> str:
+        """Returns the name for the output of a layer without variables: its name scope."""
+        return name_scope.rstrip("/")
 
     def add_loss(self, value: tf.Tensor, collection: str) -> None:
         """Adds a loss to a collection."""

@@ -3,11 +3,12 @@
 import contextlib
 import dataclasses
 import numbers
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
+from slim import _checks
 from slim.initializers import xavier_initializer, zeros_initializer
 from slim.outputs import collect_named_outputs
 from slim.passes import current_pass, current_scope
@@ -32,13 +33,34 @@ def as_tuple(value: int | Sequence[int], n: int, name: str) -> tuple[int, ...]:
     return tuple(int(v) for v in values)
 
 
-def check_rank(inputs: tf.Tensor, *ranks: int) -> None:
+def whole_number(name: str, value: Any) -> int:
+    """Returns a positive integer; floats of such a value are accepted.
+
+    Raises:
+      ValueError: for anything else.
+    """
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not number or value < 1 or int(value) != value:
+        raise ValueError(f"{name}={value!r} must be a positive integer, such as {name}=64")
+    return int(value)
+
+
+def padding_of(padding: str) -> str:
+    """Returns "SAME" or "VALID", whatever the case.
+
+    Raises:
+      ValueError: for anything else.
+    """
+    return _checks.one_of("padding", str(padding).upper(), ["SAME", "VALID"])
+
+
+def check_rank(inputs: tf.Tensor, *ranks: int, layer: str = "This layer") -> None:
     """Raises ValueError unless the rank of `inputs` is known and one of `ranks`."""
-    if inputs.shape.rank not in ranks:
+    rank = inputs.shape.rank
+    if rank not in ranks:
         allowed = " or ".join(map(str, ranks))
-        raise ValueError(
-            f"inputs have shape {inputs.shape}, but a tensor of rank {allowed} is needed"
-        )
+        got = "undefined rank" if rank is None else f"{rank}: shape {inputs.shape}"
+        raise ValueError(f"{layer} expects input with rank {allowed}, got {got}")
 
 
 def known_rank(inputs: tf.Tensor, minimum: int) -> int:
@@ -49,10 +71,15 @@ def known_rank(inputs: tf.Tensor, minimum: int) -> int:
     """
     rank = inputs.shape.rank
     if rank is None or rank < minimum:
-        raise ValueError(
-            f"inputs have shape {inputs.shape}, but a rank of {minimum} or more is needed"
-        )
+        got = "undefined rank" if rank is None else f"shape {inputs.shape}"
+        raise ValueError(f"inputs have {got}, but a rank of {minimum} or more is needed")
     return rank
+
+
+def static_shape(inputs: tf.Tensor) -> list[int | None]:
+    """Returns the sizes of the axes, None for unknown ones, also where TensorFlow 1's shapes have
+    Dimension objects."""
+    return inputs.shape.as_list()
 
 
 def axis_of(axis: int, rank: int, name: str) -> int:
@@ -62,7 +89,10 @@ def axis_of(axis: int, rank: int, name: str) -> int:
       ValueError: if a tensor of this rank has no such axis.
     """
     if not -rank <= axis < rank:
-        raise ValueError(f"{name}={axis} must be an axis of the inputs, which have rank {rank}")
+        raise ValueError(
+            f"Axis is out of bounds. {name}={axis} must be an axis of the inputs, which have rank"
+            f" {rank}"
+        )
     return axis % rank
 
 
@@ -73,10 +103,19 @@ def channels_first(data_format: str | None, rank: int) -> bool:
       ValueError: if `data_format` is not one of the rank's two formats.
     """
     last, first = {3: ("NWC", "NCW"), 4: ("NHWC", "NCHW"), 5: ("NDHWC", "NCDHW")}[rank]
-    if data_format not in (None, last, first):
-        raise ValueError(
-            f"data_format={data_format!r} is not known for rank {rank}. Known: {last}, {first}"
-        )
+    if data_format is not None:
+        check_data_format(data_format, first, last)
+    return data_format == first
+
+
+def check_data_format(data_format: str, first: str = "NCHW", last: str = "NHWC") -> bool:
+    """Returns whether a data format has the channels first.
+
+    Raises:
+      ValueError: if it is none of the two.
+    """
+    if data_format not in (first, last):
+        raise ValueError(f"data_format has to be either {first} or {last}, not {data_format!r}")
     return data_format == first
 
 
@@ -86,27 +125,34 @@ def static_channels(inputs: tf.Tensor, axis: int) -> int:
     Raises:
       ValueError: if it is unknown.
     """
-    channels = inputs.shape[axis]
+    channels = static_shape(inputs)[axis]
     if channels is None:
-        raise ValueError(f"the channel axis of inputs {inputs.shape} must have a known size")
+        raise ValueError(
+            f"inputs of shape {inputs.shape} have an undefined channels dimension, axis {axis}. Set"
+            " it by inputs.set_shape or tf.ensure_shape"
+        )
     return channels
 
 
 def in_supported_format(
-    op: Callable[[tf.Tensor, str], tf.Tensor], inputs: tf.Tensor, data_format: str | None
+    op: Callable[[tf.Tensor, str, str | None], tf.Tensor],
+    inputs: tf.Tensor,
+    data_format: str | None,
+    name: str | None = None,
 ) -> tf.Tensor:
-    """Applies `op(inputs, data_format)`, with channels last without a GPU.
+    """Applies `op(inputs, data_format, name)`, with channels last without a GPU.
 
-    TensorFlow's CPU kernels for convolution and pooling support channels last only.
+    TensorFlow's CPU kernels for convolution and pooling support channels last only. The last op
+    has the name.
     """
     rank = inputs.shape.rank
     last, first = {3: ("NWC", "NCW"), 4: ("NHWC", "NCHW"), 5: ("NDHWC", "NCDHW")}[rank]
     if not channels_first(data_format, rank):
-        return op(inputs, last)
+        return op(inputs, last, name)
     if tf.config.list_physical_devices("GPU"):
-        return op(inputs, first)
-    outputs = op(tf.transpose(inputs, [0, *range(2, rank), 1]), last)
-    return tf.transpose(outputs, [0, rank - 1, *range(1, rank - 1)])
+        return op(inputs, first, name)
+    outputs = op(tf.transpose(inputs, [0, *range(2, rank), 1]), last, None)
+    return tf.transpose(outputs, [0, rank - 1, *range(1, rank - 1)], name=name)
 
 
 def collections_of(variables_collections: Collections, leaf: str) -> Iterable[str] | None:
@@ -116,9 +162,23 @@ def collections_of(variables_collections: Collections, leaf: str) -> Iterable[st
     return variables_collections
 
 
+# Name scopes of penalties in a plain graph: the names of `tf.compat.v1.layers`.
+_PENALTY_NAMES = {
+    "weights": "kernel",
+    "biases": "bias",
+    "depthwise_weights": "depthwise_kernel",
+    "pointwise_weights": "pointwise_kernel",
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class Layer:
-    """A layer with weights: the arguments common to all of them, as in `slim.convolution`."""
+    """A layer with weights: the arguments common to all of them, as in `slim.convolution`.
+
+    Attributes:
+      is_core: whether TF-Slim built it by a layer of `tf.compat.v1.layers`, whose names its ops
+        have in a plain graph.
+    """
 
     activation_fn: Activation
     normalizer_fn: Callable[..., tf.Tensor] | None
@@ -132,10 +192,15 @@ class Layer:
     outputs_collections: str | Iterable[str] | None
     trainable: bool
     scope: Any
+    is_core: bool = True
 
-    def open(self, default_scope: str) -> contextlib.AbstractContextManager[VariableScope]:
+    @contextlib.contextmanager
+    def open(self, default_scope: str) -> Iterator[VariableScope]:
         """Opens the layer's scope, in which the other methods are called."""
-        return variable_scope(self.scope, default_scope, reuse=self.reuse)
+        with variable_scope(self.scope, default_scope, reuse=self.reuse) as scope:
+            if self.is_core:
+                current_pass().enter_layer()
+            yield scope
 
     def weights(
         self,
@@ -179,7 +244,11 @@ class Layer:
     def _variable(
         self, name: str, shape: Sequence[int], dtype: tf.DType, initializer: Any, regularizer: Any
     ) -> tf.Variable:
-        collections = collections_of(self.variables_collections, name)
+        # TF-Slim's name for the weights of any kind.
+        leaf = "weights" if name.endswith("_weights") else name
+        collections = collections_of(self.variables_collections, leaf)
+        if self.is_core:
+            regularizer = current_pass().layer_regularizer(_PENALTY_NAMES[name], regularizer)
         return model_variable(
             name, shape, dtype, initializer, regularizer, self.trainable, collections
         )
@@ -195,26 +264,44 @@ def add_bias(outputs: tf.Tensor, biases: tf.Tensor, data_format: str | None = No
 
 
 def note_output(
-    collections: Any, scope: str | None, default_name: str, outputs: tf.Tensor
+    collections: Any,
+    name_scope: str,
+    scope: str | None,
+    default_name: str,
+    outputs: tf.Tensor,
 ) -> tf.Tensor:
-    """Collects the output of a layer without variables, such as pooling."""
+    """Collects the output of a layer without variables, such as pooling.
+
+    Args:
+      collections: where to; None for nowhere.
+      name_scope: the layer's.
+      scope: the layer's name, or None.
+      default_name: its name without one.
+      outputs: its output.
+    """
     if not collections:
         return outputs
-    outer = current_scope().name
-    leaf = scope or current_pass().names.unique(outer, default_name)
-    if scope is None:
-        with current_pass().names.opened(f"{outer}/{leaf}".strip("/"), again=False):
-            pass
-    return collect_named_outputs(collections, f"{outer}/{leaf}".strip("/"), outputs)
+    name = current_pass().output_name(name_scope, scope, default_name)
+    return collect_named_outputs(collections, name, outputs)
 
 
 def smart_cond(
     pred: bool | tf.Tensor, true_fn: Callable[[], Any], false_fn: Callable[[], Any]
 ) -> Any:
-    """Returns one of two results: chosen at once for a Python bool, by `tf.cond` for a tensor."""
-    if isinstance(pred, (tf.Tensor, tf.Variable)):
+    """Returns one of two results: chosen at once if `pred` is known, else by `tf.cond`."""
+    known = known_value(pred)
+    if known is None:
         return tf.cond(tf.cast(pred, tf.bool), true_fn, false_fn)
-    return true_fn() if pred else false_fn()
+    return true_fn() if known else false_fn()
+
+
+def known_value(pred: bool | tf.Tensor) -> bool | None:
+    """Returns the value of a bool or of a constant tensor; None for other tensors and
+    variables."""
+    if not tf.is_tensor(pred):
+        return bool(pred)
+    value = None if isinstance(pred, tf.Variable) else tf.get_static_value(pred)
+    return None if value is None else bool(value)
 
 
 ZEROS = zeros_initializer()

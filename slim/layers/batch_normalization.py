@@ -1,13 +1,22 @@
 """Batch normalization."""
 
-from collections.abc import Callable, Mapping
+import dataclasses
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from slim.arg_scope import add_arg_scope
+from slim.graph import KEYS
 from slim.initializers import ones_initializer, zeros_initializer
 from slim.layers import _common as common
+from slim.layers._moving_averages import (
+    Averages,
+    DebiasedAverages,
+    RenormAverages,
+    check_clipping,
+)
 from slim.outputs import collect_named_outputs
 from slim.passes import current_pass
 from slim.variables import model_variable, variable_scope
@@ -20,6 +29,7 @@ _INITIALIZERS = {
 }
 # cuDNN's smallest epsilon; TF-Slim raises smaller ones to it on every device.
 _FUSED_MIN_EPSILON = 1.001e-5
+_UPDATE_OPS = KEYS.UPDATE_OPS
 
 
 @add_arg_scope
@@ -32,19 +42,28 @@ def batch_norm(
     activation_fn: common.Activation = None,
     param_initializers: Mapping[str, Any] | None = None,
     param_regularizers: Mapping[str, Any] | None = None,
+    updates_collections: Any = _UPDATE_OPS,
     is_training: bool | tf.Tensor = True,
     reuse: Any = None,
     variables_collections: common.Collections = None,
     outputs_collections: Any = None,
     trainable: bool = True,
+    batch_weights: tf.Tensor | None = None,
     fused: bool | None = None,
     data_format: str = "NHWC",
-    frozen: bool | Callable[[str], bool] = False,
+    zero_debias_moving_mean: bool = False,
     scope: Any = None,
+    renorm: bool = False,
+    renorm_clipping: Mapping[str, Any] | None = None,
+    renorm_decay: float = 0.99,
+    adjustment: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]] | None = None,
+    *,
+    frozen: bool | Callable[[str], bool] = False,
 ) -> tf.Tensor:
     """Normalizes each channel by the statistics of the batch (Ioffe and Szegedy, 2015).
 
-    In training the pass itself updates the moving averages: there are no update ops to run.
+    In training the pass itself updates the moving averages: there are no update ops to run. In a
+    plain `tf.Graph` the updates stand in `updates_collections`.
     Creates `beta` (if `center`), `gamma` (if `scale`), `moving_mean` and `moving_variance`.
 
     Args:
@@ -56,150 +75,248 @@ def batch_norm(
       activation_fn: activation function, applied last.
       param_initializers: initializers by the names of the four variables.
       param_regularizers: penalties for "beta" and "gamma".
+      updates_collections: where a plain graph collects the updates of the moving averages; None
+        runs them with the layer. Without effect elsewhere.
       is_training: whether to use the batch's statistics instead of the moving averages.
       reuse: whether the scope's variables are shared.
       variables_collections: collections for the variables, a list, or a dict by leaf name.
       outputs_collections: collections to which the output is added.
       trainable: whether optimizers may change `beta` and `gamma`.
-      fused: False disables TensorFlow's fused kernel. Ranks other than 2 and 4, and float64, never
-        use it.
+      batch_weights: weight of each example in the statistics, [batch].
+      fused: False disables TensorFlow's fused kernel. Ranks other than 2, 4 and 5, float64,
+        `batch_weights`, `renorm` and `adjustment` never use it.
       data_format: "NHWC" or "NCHW" for any rank: whether channels are the last or the second axis.
+      zero_debias_moving_mean: whether the moving mean is that of the batches alone, without its
+        initial zero. Creates `moving_mean/biased` and `moving_mean/local_step`.
+      scope: name of the layer, `BatchNorm` by default.
+      renorm: batch renormalization (Ioffe, https://arxiv.org/abs/1702.03275), which corrects the
+        statistics of small batches in training. Creates `moving_stddev`, `renorm_mean` and
+        `renorm_stddev`.
+      renorm_clipping: limits of the correction by "rmin", "rmax" and "dmax".
+      renorm_decay: decay of `renorm_mean` and `renorm_stddev`.
+      adjustment: function from the dynamic shape of the inputs to a scale and an offset of the
+        normalized values, in training.
       frozen: whether to use the moving averages, without an update, even in training; or a
         function that returns this for a scope name. For fine-tuning only some layers.
-      scope: name of the layer, `BatchNorm` by default.
 
     Raises:
-      ValueError: for an unknown data format, rank or number of channels.
+      ValueError: for an unknown data format, rank or number of channels, another key of
+        `renorm_clipping`, or `renorm` with one of the options that exclude it.
     """
+    first = common.check_data_format(data_format)
     inputs = tf.convert_to_tensor(inputs)
     rank = common.known_rank(inputs, 2)
-    if data_format not in ("NHWC", "NCHW"):
-        raise ValueError(
-            f"data_format={data_format!r} is not known for batch_norm. Known: NHWC, NCHW"
-        )
-    axis = 1 if data_format == "NCHW" else rank - 1
+    axis = 1 if first else rank - 1
     channels = common.static_channels(inputs, axis)
     # Statistics are float32 in mixed precision too: half precision would lose digits.
     dtype = tf.float32 if inputs.dtype in (tf.float16, tf.bfloat16) else inputs.dtype
+    can_fuse = batch_weights is None and not renorm and adjustment is None
+    can_fuse = can_fuse and fused is not False and rank in (2, 4, 5)
+    plain_updates = updates_collections == _UPDATE_OPS and not zero_debias_moving_mean
+    if renorm and (batch_weights is not None or not plain_updates):
+        raise ValueError(
+            "renorm is not supported with batch_weights, updates_collections or"
+            " zero_debias_moving_mean. Remove one of them"
+        )
     with variable_scope(scope, "BatchNorm", reuse=reuse) as sc:
-        shared = (dtype, channels, param_initializers, variables_collections)
-        regularizers = param_regularizers or {}
-        gamma = (
-            _parameter("gamma", *shared, trainable, regularizers)
-            if scale
-            else tf.ones([channels], dtype)
-        )
-        beta = (
-            _parameter("beta", *shared, trainable, regularizers)
-            if center
-            else tf.zeros([channels], dtype)
-        )
-        mean, variance = (_parameter(name, *shared) for name in ("moving_mean", "moving_variance"))
+        create = _Parameters(
+            dtype, channels, param_initializers or {}, param_regularizers or {},
+            variables_collections, trainable,
+        )  # fmt: skip
+        # The order of creation is TF-Slim's, which had a layer of its own for some options.
+        own_layer = not plain_updates or batch_weights is not None or (can_fuse and rank == 2)
+        enabled = {"gamma": scale, "beta": center}
+        order = ("beta", "gamma") if own_layer else ("gamma", "beta")
+        learned = {name: create(name) for name in order if enabled[name]}
         if frozen(sc.name) if callable(frozen) else frozen:
             is_training = False
-        use_fused = rank in (2, 4) and fused is not False and dtype == tf.float32
-        normalize = _fused if use_fused else _plain
-        averages = (mean, variance)
-
-        def with_batch() -> tf.Tensor:
-            outputs, batch_mean, batch_variance = normalize(
-                inputs, gamma, beta, averages, epsilon, axis, True
-            )
-            if current_pass().is_replay:
-                return outputs
-            for average, value in zip(averages, (batch_mean, batch_variance), strict=True):
-                average.assign_sub((average - value) * (1.0 - decay))
-            return outputs
-
-        def with_averages() -> tf.Tensor:
-            return normalize(inputs, gamma, beta, averages, epsilon, axis, False)[0]
-
-        outputs = common.smart_cond(is_training, with_batch, with_averages)
+        with current_pass().unpartitioned():
+            averages = Averages(create("moving_mean"), create("moving_variance"), decay)
+            if renorm:
+                clipping = check_clipping(renorm_clipping)
+                averages = create.renorm(averages, epsilon, renorm_decay, clipping)
+        if zero_debias_moving_mean and common.known_value(is_training) is not False:
+            averages = DebiasedAverages.of(averages, sc.name)
+        norm = _Norm(
+            inputs, axis, learned.get("gamma"), learned.get("beta"), averages, epsilon,
+            is_training, updates_collections,
+        )  # fmt: skip
+        if can_fuse and dtype == tf.float32:
+            outputs = norm.fused()
+        else:
+            outputs = norm.plain(batch_weights, adjustment)
         outputs.set_shape(inputs.shape)
         if activation_fn is not None:
             outputs = activation_fn(outputs)
         return collect_named_outputs(outputs_collections, sc.name, outputs)
 
 
-def _parameter(
-    name: str,
-    dtype: tf.DType,
-    channels: int,
-    initializers: Mapping[str, Any] | None,
-    variables_collections: common.Collections,
-    trainable: bool = False,
-    regularizers: Mapping[str, Any] | None = None,
-) -> tf.Variable:
-    average = name.startswith("moving")
-    return model_variable(
-        name,
-        [channels],
-        dtype,
-        (initializers or {}).get(name, _INITIALIZERS[name]),
-        (regularizers or {}).get(name),
-        trainable,
-        common.collections_of(variables_collections, name),
-        # Each replica averages its own batches; reading returns the mean over replicas.
-        synchronization=tf.VariableSynchronization.ON_READ
-        if average
-        else tf.VariableSynchronization.AUTO,
-        aggregation=tf.VariableAggregation.MEAN if average else tf.VariableAggregation.NONE,
-    )
+@dataclasses.dataclass(frozen=True)
+class _Parameters:
+    """Creates the variables of a layer by their names."""
 
+    dtype: tf.DType
+    channels: int
+    initializers: Mapping[str, Any]
+    regularizers: Mapping[str, Any]
+    variables_collections: common.Collections
+    trainable: bool
 
-def _fused(
-    inputs: tf.Tensor,
-    gamma: tf.Tensor,
-    beta: tf.Tensor,
-    averages: tuple[tf.Variable, tf.Variable],
-    epsilon: float,
-    axis: int,
-    is_training: bool,
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Normalizes with TensorFlow's kernel, whose batch variance has Bessel's correction."""
-    flat = inputs.shape.rank == 2
-    images = inputs[:, tf.newaxis, tf.newaxis, :] if flat else inputs
-    mean, variance = (tf.zeros([0]), tf.zeros([0])) if is_training else averages
-    epsilon = max(epsilon, _FUSED_MIN_EPSILON)
+    def __call__(self, name: str, initializer: Any = None) -> tf.Variable:
+        learned = name in ("beta", "gamma")
+        return model_variable(
+            name,
+            [self.channels],
+            self.dtype,
+            initializer or self.initializers.get(name, _INITIALIZERS.get(name)),
+            self.regularizers.get(name) if learned else None,
+            self.trainable and learned,
+            common.collections_of(self.variables_collections, name),
+            # Each replica averages its own batches; reading returns the mean over replicas.
+            synchronization=tf.VariableSynchronization.AUTO
+            if learned
+            else tf.VariableSynchronization.ON_READ,
+            aggregation=tf.VariableAggregation.NONE if learned else tf.VariableAggregation.MEAN,
+        )
 
-    def kernel(x: tf.Tensor, layout: str) -> Any:
-        return tf.raw_ops.FusedBatchNormV3(
-            x=x, scale=gamma, offset=beta, mean=mean, variance=variance,
-            epsilon=epsilon, data_format=layout, is_training=is_training,
+    def renorm(
+        self, averages: Averages, epsilon: float, decay: Any, clipping: Mapping[str, Any]
+    ) -> RenormAverages:
+        """Creates the variables of batch renormalization."""
+        variance = self.initializers.get("moving_variance", _INITIALIZERS["moving_variance"])
+        variance = variance() if inspect.isclass(variance) else variance
+
+        def stddev(shape: Sequence[int], dtype: Any = tf.float32, **_: Any) -> tf.Tensor:
+            return tf.sqrt(variance(shape, dtype=dtype))
+
+        # `renorm_mean` begins as `moving_mean` does.
+        mean = self.initializers.get("moving_mean", _INITIALIZERS["moving_mean"])
+        layer = dataclasses.replace(self, variables_collections=None)
+        return RenormAverages(
+            averages.mean, averages.variance, averages.decay, epsilon,
+            layer("moving_stddev", stddev), layer("renorm_mean", mean),
+            layer("renorm_stddev", stddev), decay, clipping,
         )  # fmt: skip
 
-    statistics: list[tf.Tensor] = []
 
-    def normalized(x: tf.Tensor, layout: str) -> tf.Tensor:
-        result = kernel(x, layout)
-        statistics[:] = [result.batch_mean, result.batch_variance]
-        return result.y
+@dataclasses.dataclass(frozen=True)
+class _Norm:
+    """The computation of a layer: by TensorFlow's fused kernel, or by the formula."""
 
-    outputs = common.in_supported_format(
-        normalized, images, "NCHW" if axis == 1 and not flat else "NHWC"
-    )
-    return tf.reshape(outputs, tf.shape(inputs)) if flat else outputs, *statistics
+    inputs: tf.Tensor
+    axis: int
+    gamma: tf.Tensor | None
+    beta: tf.Tensor | None
+    averages: Averages
+    epsilon: float
+    is_training: bool | tf.Tensor
+    updates_collections: Any
+
+    def fused(self) -> tf.Tensor:
+        """Normalizes with TensorFlow's kernel, whose batch variance has Bessel's correction."""
+        inputs, channels = self.inputs, self.averages.mean.shape
+        flat = inputs.shape.rank == 2
+        images = tf.reshape(inputs, [-1, 1, 1, *channels.as_list()]) if flat else inputs
+        first = self.axis == 1 and not flat
+        layout = ("NC" if first else "N") + "DHW"[5 - images.shape.rank :] + ("" if first else "C")
+        gamma = tf.ones(channels) if self.gamma is None else self.gamma
+        beta = tf.zeros(channels) if self.beta is None else self.beta
+
+        def apply(is_training: bool) -> list[tf.Tensor]:
+            mean, variance = [tf.zeros([0])] * 2 if is_training else self._moving()
+            result = tf.raw_ops.FusedBatchNormV3(
+                x=images, scale=gamma, offset=beta, mean=mean, variance=variance,
+                epsilon=max(self.epsilon, _FUSED_MIN_EPSILON), data_format=layout,
+                is_training=is_training,
+            )  # fmt: skip
+            return [result.y, result.batch_mean, result.batch_variance]
+
+        outputs, mean, variance = common.smart_cond(
+            self.is_training, lambda: apply(True), lambda: apply(False)
+        )
+        (outputs,) = self._updated(mean, variance, [outputs])
+        if flat:
+            known = [-1 if size is None else size for size in common.static_shape(inputs)]
+            outputs = tf.reshape(outputs, known if known.count(-1) < 2 else tf.shape(inputs))
+        return outputs
+
+    def plain(self, batch_weights: tf.Tensor | None, adjustment: Any) -> tf.Tensor:
+        """Normalizes by the formula, for any rank; the batch variance is biased."""
+        x = tf.cast(self.inputs, self.averages.mean.dtype)
+        gamma, beta = self._aligned(self.gamma), self._aligned(self.beta)
+        mean, variance = common.smart_cond(
+            self.is_training, lambda: self._moments(x, batch_weights), self._moving
+        )
+        training = common.known_value(self.is_training) is not False
+        if adjustment is not None and training:
+            gamma, beta = _composed(self._in_training(*adjustment(tf.shape(x))), gamma, beta)
+        correction: Sequence[tf.Tensor] = ()
+        if isinstance(self.averages, RenormAverages) and training:
+            correction = self._in_training(*self.averages.correction(mean, variance))
+            gamma, beta = _composed([self._aligned(c) for c in correction], gamma, beta)
+        # The correction is that of the averages before their update.
+        with tf.control_dependencies(correction):
+            mean, variance = self._updated(mean, variance, [mean, variance])
+        statistics = (self._aligned(mean), self._aligned(variance))
+        outputs = tf.nn.batch_normalization(x, *statistics, beta, gamma, self.epsilon)
+        return tf.cast(outputs, self.inputs.dtype)
+
+    def _moments(self, x: tf.Tensor, batch_weights: tf.Tensor | None) -> list[tf.Tensor]:
+        rank = x.shape.rank
+        axes = [i for i in range(rank) if i != self.axis]
+        if batch_weights is None:
+            return list(tf.nn.moments(x, axes))
+        weights = tf.cast(batch_weights, x.dtype)
+        if not weights.shape.is_compatible_with(x.shape[:1]):
+            raise ValueError(
+                f"batch_weights of shape {weights.shape} need one weight for each of the examples, "
+                f"as inputs have shape {x.shape}"
+            )
+        weights = tf.reshape(weights, [-1] + [1] * (rank - 1))
+        return list(tf.nn.weighted_moments(x, axes, weights))
+
+    def _moving(self) -> list[tf.Tensor]:
+        return [tf.convert_to_tensor(a) for a in (self.averages.mean, self.averages.variance)]
+
+    def _aligned(self, parameter: tf.Tensor | None) -> tf.Tensor | None:
+        """Returns a parameter of the channels in a shape that broadcasts with the inputs."""
+        rank = self.inputs.shape.rank
+        if parameter is None or self.axis == rank - 1:
+            return parameter
+        return tf.reshape(parameter, [-1 if i == self.axis else 1 for i in range(rank)])
+
+    def _in_training(self, factor: tf.Tensor, offset: tf.Tensor) -> list[tf.Tensor]:
+        """Returns a factor and an offset that have no effect in inference."""
+        return common.smart_cond(
+            self.is_training,
+            lambda: [factor, offset],
+            lambda: [tf.ones_like(factor), tf.zeros_like(offset)],
+        )
+
+    def _updated(
+        self, mean: tf.Tensor, variance: tf.Tensor, tensors: Sequence[tf.Tensor]
+    ) -> Sequence[tf.Tensor]:
+        """Updates the averages in training; returns tensors, which may wait for the updates."""
+        one_pass = current_pass()
+        known = common.known_value(self.is_training)
+        if known is False or one_pass.is_replay:
+            return tensors
+        if known:
+            updates = self.averages.update(mean, variance)
+        else:
+            updates = common.smart_cond(
+                self.is_training,
+                lambda: [tf.convert_to_tensor(u) for u in self.averages.update(mean, variance)],
+                self._moving,
+            )
+        return one_pass.add_updates(self.updates_collections, updates, tensors)
 
 
-def _plain(
-    inputs: tf.Tensor,
-    gamma: tf.Tensor,
-    beta: tf.Tensor,
-    averages: tuple[tf.Variable, tf.Variable],
-    epsilon: float,
-    axis: int,
-    is_training: bool,
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Normalizes by the formula, for any rank; the batch variance is biased."""
-    rank = inputs.shape.rank
-    x = tf.cast(inputs, gamma.dtype)
-    if is_training:
-        mean, variance = tf.nn.moments(x, [i for i in range(rank) if i != axis])
-    else:
-        mean, variance = averages
-    aligned = [mean, variance, beta, gamma]
-    if axis != rank - 1:
-        shape = [-1 if i == axis else 1 for i in range(rank)]
-        aligned = [tf.reshape(parameter, shape) for parameter in aligned]
-    outputs = tf.nn.batch_normalization(x, *aligned, epsilon)
-    return tf.cast(outputs, inputs.dtype), mean, variance
+def _composed(
+    first: Sequence[tf.Tensor], gamma: tf.Tensor | None, beta: tf.Tensor | None
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns a factor and an offset, then `gamma` and `beta`, as one factor and one offset."""
+    factor, offset = first
+    if gamma is not None:
+        factor, offset = factor * gamma, offset * gamma
+    return factor, offset if beta is None else offset + beta

@@ -67,7 +67,9 @@ def convolution(
     """
     inputs = tf.convert_to_tensor(inputs)
     ranks = (3, 4, 5) if conv_dims is None else (conv_dims + 2,)
-    common.check_rank(inputs, *ranks)
+    common.check_rank(inputs, *ranks, layer="Convolution")
+    num_outputs = common.whole_number("num_outputs", num_outputs)
+    padding = common.padding_of(padding)
     dims = inputs.shape.rank - 2
     kernel = common.as_tuple(kernel_size, dims, "kernel_size")
     strides, rates = common.as_tuple(stride, dims, "stride"), common.as_tuple(rate, dims, "rate")
@@ -83,14 +85,11 @@ def convolution(
     with layer.open("Conv"):
         weights = layer.weights([*kernel, channels, num_outputs], inputs.dtype)
 
-        def convolve(x: tf.Tensor, layout: str) -> tf.Tensor:
-            return tf.nn.convolution(
-                x, weights, strides, padding, layout, rates, name=_OP_NAMES[dims + 2]
-            )
+        def convolve(x: tf.Tensor, layout: str, name: str | None) -> tf.Tensor:
+            return tf.nn.convolution(x, weights, strides, padding, layout, rates, name=name)
 
-        return layer.finish(
-            common.in_supported_format(convolve, inputs, data_format), num_outputs, data_format
-        )
+        outputs = common.in_supported_format(convolve, inputs, data_format, _OP_NAMES[dims + 2])
+        return layer.finish(outputs, num_outputs, data_format)
 
 
 def _add_arg_scope(function: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:

@@ -1,12 +1,12 @@
 """Fully connected layers, biases and dropout."""
 
 import functools
+import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from slim import _checks
 from slim.arg_scope import add_arg_scope
 from slim.layers import _common as common
 from slim.outputs import collect_named_outputs
@@ -44,8 +44,11 @@ def fully_connected(
       ValueError: if `num_outputs` is not an integer, or the inputs have rank below 2 or an
         unknown last size.
     """
-    if not isinstance(num_outputs, int) or isinstance(num_outputs, bool):
-        raise ValueError(f"num_outputs={num_outputs!r} must be an integer")
+    if not isinstance(num_outputs, numbers.Integral) or isinstance(num_outputs, bool):
+        raise ValueError(
+            f"num_outputs type should be one of integers, got {num_outputs!r}. Write, for example,"
+            " num_outputs=64"
+        )
     inputs = tf.convert_to_tensor(inputs)
     common.known_rank(inputs, 2)
     channels = common.static_channels(inputs, -1)
@@ -102,8 +105,7 @@ def bias_add(
       ValueError: for an unknown data format, or "NCHW" where the rank is not 4.
     """
     inputs = tf.convert_to_tensor(inputs)
-    _checks.one_of("data_format", data_format, ["NHWC", "NCHW"])
-    first = data_format == "NCHW"
+    first = common.check_data_format(data_format)
     if first:
         common.check_rank(inputs, 4)
     with variable_scope(scope, "BiasAdd", reuse=reuse) as sc:
@@ -153,11 +155,12 @@ def dropout(
         raise ValueError(f"keep_prob={keep_prob} must lie in (0, 1], the fraction to keep")
     inputs = tf.convert_to_tensor(inputs)
     with variable_scope(scope, "Dropout") as sc:
+        current_pass().enter_layer()
 
         def dropped() -> tf.Tensor:
-            seeds = (seed, 0) if seed is not None else current_pass().draw_seed(sc.name)
+            seeds = current_pass().draw_seed(sc.name, seed)
             if seeds is None:
-                return tf.nn.dropout(inputs, 1.0 - keep_prob, noise_shape)
+                return tf.nn.dropout(inputs, 1.0 - keep_prob, noise_shape, seed)
             return tf.nn.experimental.stateless_dropout(
                 inputs, 1.0 - keep_prob, seeds, rng_alg="philox", noise_shape=noise_shape
             )

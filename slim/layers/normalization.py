@@ -55,13 +55,13 @@ def layer_norm(
     if not 0 <= norm_axis < rank or not -rank <= begin_params_axis < rank:
         raise ValueError(
             f"begin_norm_axis={begin_norm_axis} and begin_params_axis={begin_params_axis} "
-            f"must be below the rank of the inputs, {rank}"
+            f"must be < rank(inputs), {rank}"
         )
     shape = inputs.shape[begin_params_axis:]
     if not shape.is_fully_defined():
         raise ValueError(
-            f"inputs have shape {inputs.shape}, but a known size is needed for the axes from"
-            f" begin_params_axis={begin_params_axis} on"
+            f"the shape of the inputs is not fully defined: {inputs.shape}, but a known size is"
+            f" needed for the axes from begin_params_axis={begin_params_axis} on"
         )
     with variable_scope(scope, "LayerNorm", reuse=reuse) as sc:
         beta = _affine("beta", shape, inputs.dtype, center, None, variables_collections, trainable)
@@ -90,6 +90,7 @@ def group_norm(
     outputs_collections: Any = None,
     trainable: bool = True,
     scope: Any = None,
+    mean_close_to_zero: bool = False,
 ) -> tf.Tensor:
     """Normalizes groups of channels of each example (Wu and He, https://arxiv.org/abs/1803.08494).
 
@@ -108,23 +109,38 @@ def group_norm(
       outputs_collections: collections to which the output is added.
       trainable: whether optimizers may change the variables.
       scope: name of the layer.
+      mean_close_to_zero: compute the variance in one pass, as the mean of the squares minus the
+        square of the mean: inexact for large means.
 
     Raises:
       ValueError: if the groups do not divide the channels, the channel axis is reduced too, or an
-        axis is out of range.
+        axis is out of range or of unknown size.
     """
     inputs = tf.convert_to_tensor(inputs)
     rank = common.known_rank(inputs, 2)
     axis = common.axis_of(channels_axis, rank, "channels_axis")
     channels = common.static_channels(inputs, axis)
-    if groups < 1 or channels % groups:
-        raise ValueError(f"groups={groups} must divide the {channels} channels")
     reduced = [common.axis_of(a, rank, "reduction_axes") for a in reduction_axes]
+    static = common.static_shape(inputs)
+    if any(static[a] is None for a in reduced):
+        raise ValueError(
+            f"inputs of shape {inputs.shape} have undefined dimensions among"
+            f" reduction_axes={tuple(reduction_axes)}"
+        )
     if axis in reduced:
         raise ValueError(
-            f"reduction_axes={tuple(reduction_axes)} must not contain the channel axis"
-            f" {channels_axis}"
+            f"reduction_axes={tuple(reduction_axes)} and the channel axis {channels_axis} must be"
+            " mutually exclusive"
         )
+    if not 1 <= groups <= channels:
+        raise ValueError(f"Invalid groups {groups} for {channels} channels.")
+    if channels % groups:
+        raise ValueError(
+            f"{channels} channels is not commensurate with {groups} groups. Choose a divisor"
+        )
+    dynamic = tf.shape(inputs)
+    sizes = [dynamic[i] if size is None else size for i, size in enumerate(static)]
+    grouped = tf.reshape(inputs, [*sizes[:axis], groups, channels // groups, *sizes[axis + 1 :]])
     with variable_scope(scope, "GroupNorm", reuse=reuse) as sc:
         initializers = param_initializers or {}
         beta, gamma = (
@@ -132,18 +148,19 @@ def group_norm(
                     variables_collections, trainable)
             for name, enabled in (("beta", center), ("gamma", scale))
         )  # fmt: skip
-        sizes = tf.unstack(tf.shape(inputs))
-        grouped = tf.reshape(
-            inputs, [*sizes[:axis], groups, channels // groups, *sizes[axis + 1 :]]
-        )
         # Splitting the channel axis shifts later axes by one.
-        axes = [a + (a > axis) for a in reduced] + [axis + 1]
-        mean, variance = tf.nn.moments(grouped, axes, keepdims=True)
+        axes = [axis + 1, *(a + (a > axis) for a in reduced)]
         shape = [1] * (rank + 1)
         shape[axis : axis + 2] = [groups, channels // groups]
         aligned = [None if p is None else tf.reshape(p, shape) for p in (beta, gamma)]
+        if mean_close_to_zero:
+            counts, sums, squares, _ = tf.nn.sufficient_statistics(grouped, axes, keepdims=True)
+            mean, variance = tf.nn.normalize_moments(counts, sums, squares, shift=None)
+        else:
+            mean, variance = tf.nn.moments(grouped, axes, keepdims=True)
         outputs = tf.nn.batch_normalization(grouped, mean, variance, *aligned, epsilon)
-        outputs = tf.ensure_shape(tf.reshape(outputs, tf.shape(inputs)), inputs.shape)
+        outputs = tf.reshape(outputs, sizes)
+        outputs.set_shape(inputs.shape)
         if activation_fn is not None:
             outputs = activation_fn(outputs)
         return collect_named_outputs(outputs_collections, sc.name, outputs)
@@ -173,11 +190,7 @@ def instance_norm(
     """
     inputs = tf.convert_to_tensor(inputs)
     rank = common.known_rank(inputs, 3)
-    if data_format not in ("NHWC", "NCHW"):
-        raise ValueError(
-            f"data_format={data_format!r} is not known for instance_norm. Known: NHWC, NCHW"
-        )
-    axis = 1 if data_format == "NCHW" else rank - 1
+    axis = 1 if common.check_data_format(data_format) else rank - 1
     channels = common.static_channels(inputs, axis)
     with variable_scope(scope, "InstanceNorm", reuse=reuse) as sc:
         initializers = param_initializers or {}
@@ -190,7 +203,9 @@ def instance_norm(
         mean, variance = tf.nn.moments(
             inputs, [i for i in range(1, rank) if i != axis], keepdims=True
         )
-        outputs = tf.nn.batch_normalization(inputs, mean, variance, *aligned, epsilon)
+        outputs = tf.nn.batch_normalization(
+            inputs, mean, variance, *aligned, epsilon, name="instancenorm"
+        )
         if activation_fn is not None:
             outputs = activation_fn(outputs)
         return collect_named_outputs(outputs_collections, sc.name, outputs)

@@ -29,18 +29,21 @@ def _pool(
     scope: str | None,
 ) -> tf.Tensor:
     inputs = tf.convert_to_tensor(inputs)
-    common.check_rank(inputs, dims + 2)
+    common.check_rank(inputs, dims + 2, layer=f"{kind.title()}Pool{dims}D")
     op, op_name = _OPS[kind, dims]
     kernel = common.as_tuple(kernel_size, dims, "kernel_size")
     strides = common.as_tuple(stride, dims, "stride")
     default_name = f"{kind.title()}Pool{dims}D"
-    with tf.name_scope(scope or default_name):
+    padding = common.padding_of(padding)
+    common.channels_first(data_format, dims + 2)
+    with tf.name_scope(scope or default_name) as name_scope:
         outputs = common.in_supported_format(
-            lambda x, layout: op(x, kernel, strides, padding, layout, name=op_name),
+            lambda x, layout, name: op(x, kernel, strides, padding, layout, name=name),
             inputs,
             data_format,
+            op_name,
         )
-    return common.note_output(outputs_collections, scope, default_name, outputs)
+    return common.note_output(outputs_collections, name_scope, scope, default_name, outputs)
 
 
 @add_arg_scope
@@ -159,11 +162,12 @@ def pool(
     kernel = common.as_tuple(kernel_size, dims, "kernel_size")
     strides = common.as_tuple(stride, dims, "stride")
     rates = common.as_tuple(dilation_rate, dims, "dilation_rate")
+    padding = common.padding_of(padding)
     default_name = f"{kind.lower()}_pool"
 
-    def pooled(x: tf.Tensor, layout: str) -> tf.Tensor:
-        return tf.nn.pool(x, kernel, kind, strides, padding, layout, rates, name=default_name)
+    def pooled(x: tf.Tensor, layout: str, name: str | None) -> tf.Tensor:
+        return tf.nn.pool(x, kernel, kind, strides, padding, layout, rates, name=name)
 
-    with tf.name_scope(scope or default_name):
-        outputs = common.in_supported_format(pooled, inputs, data_format)
-    return common.note_output(outputs_collections, scope, default_name, outputs)
+    with tf.name_scope(scope or default_name) as name_scope:
+        outputs = common.in_supported_format(pooled, inputs, data_format, name_scope)
+    return common.note_output(outputs_collections, name_scope, scope, default_name, outputs)

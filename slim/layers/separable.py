@@ -54,7 +54,11 @@ def separable_convolution2d(
       ValueError: for a wrong rank, data format, or unequal strides.
     """
     inputs = tf.convert_to_tensor(inputs)
-    common.check_rank(inputs, 4)
+    common.check_rank(inputs, 4, layer="SeparableConv2d")
+    if num_outputs is not None:
+        num_outputs = common.whole_number("num_outputs", num_outputs)
+    depth_multiplier = common.whole_number("depth_multiplier", depth_multiplier)
+    padding = common.padding_of(padding)
     kernel, strides = (
         common.as_tuple(kernel_size, 2, "kernel_size"),
         common.as_tuple(stride, 2, "stride"),
@@ -70,7 +74,7 @@ def separable_convolution2d(
     layer = common.Layer(
         activation_fn, normalizer_fn, normalizer_params, weights_initializer, weights_regularizer,
         biases_initializer, biases_regularizer, reuse, variables_collections, outputs_collections,
-        trainable, scope,
+        trainable, scope, is_core=num_outputs is not None,
     )  # fmt: skip
     with layer.open("SeparableConv2d"):
         depth = channels * depth_multiplier
@@ -82,17 +86,18 @@ def separable_convolution2d(
                 [1, 1, depth, num_outputs], inputs.dtype, "pointwise_weights", pointwise_initializer
             )
 
-        def convolve(x: tf.Tensor, layout: str) -> tf.Tensor:
+        def convolve(x: tf.Tensor, layout: str, name: str | None) -> tf.Tensor:
             steps = [1, *strides, 1] if layout == "NHWC" else [1, 1, *strides]
             if num_outputs is None:
-                return tf.nn.depthwise_conv2d(x, depthwise, steps, padding, layout, rates)
-            return tf.nn.separable_conv2d(x, depthwise, pointwise, steps, padding, layout, rates)
+                return tf.nn.depthwise_conv2d(
+                    x, depthwise, steps, padding, layout, rates, name=name
+                )
+            return tf.nn.separable_conv2d(
+                x, depthwise, pointwise, steps, padding, layout, rates, name=name
+            )
 
-        return layer.finish(
-            common.in_supported_format(convolve, inputs, data_format),
-            depth if num_outputs is None else num_outputs,
-            data_format,
-        )
+        outputs = common.in_supported_format(convolve, inputs, data_format)
+        return layer.finish(outputs, depth if num_outputs is None else num_outputs, data_format)
 
 
 @add_arg_scope
@@ -129,7 +134,8 @@ def convolution2d_in_plane(
       ValueError: for a wrong rank.
     """
     inputs = tf.convert_to_tensor(inputs)
-    common.check_rank(inputs, 4)
+    common.check_rank(inputs, 4, layer="ConvInPlane")
+    padding = common.padding_of(padding)
     kernel, strides = (
         common.as_tuple(kernel_size, 2, "kernel_size"),
         common.as_tuple(stride, 2, "stride"),
@@ -138,7 +144,7 @@ def convolution2d_in_plane(
     layer = common.Layer(
         activation_fn, normalizer_fn, normalizer_params, weights_initializer, weights_regularizer,
         biases_initializer, biases_regularizer, reuse, variables_collections, outputs_collections,
-        trainable, scope,
+        trainable, scope, is_core=False,
     )  # fmt: skip
     with layer.open("ConvInPlane"):
         weights = layer.weights([*kernel, 1, 1], inputs.dtype)
@@ -150,7 +156,7 @@ def convolution2d_in_plane(
         size = tf.shape(images)[1:3]
         outputs = tf.reshape(images, tf.concat([shape[:2], size], axis=0))
         outputs = tf.transpose(outputs, [0, 2, 3, 1])
-        outputs.set_shape([inputs.shape[0], None, None, channels])
+        outputs.set_shape([common.static_shape(inputs)[0], None, None, channels])
         return layer.finish(outputs, channels)
 
 

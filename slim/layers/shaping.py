@@ -31,11 +31,11 @@ def flatten(
     if width is None:
         width = tf.reduce_prod(tf.shape(inputs)[1:])
     # The inner scope is TF-Slim's layer object's, and part of the op's name.
-    with tf.name_scope(scope or "Flatten"), tf.name_scope("flatten"):
-        batch = inputs.shape[0]
+    with tf.name_scope(scope or "Flatten") as name_scope, tf.name_scope("flatten"):
+        batch = common.static_shape(inputs)[0]
         shape = [-1, width] if batch is None else [batch, width]
         outputs = tf.reshape(inputs, shape, name="Reshape")
-    return common.note_output(outputs_collections, scope, "Flatten", outputs)
+    return common.note_output(outputs_collections, name_scope, scope, "Flatten", outputs)
 
 
 @add_arg_scope
@@ -70,9 +70,9 @@ def one_hot_encoding(
     """
     labels = tf.convert_to_tensor(labels)
     labels = tf.cast(labels, tf.int64) if labels.dtype == tf.int32 else labels
-    with tf.name_scope(scope or "OneHotEncoding"):
+    with tf.name_scope(scope or "OneHotEncoding") as name_scope:
         outputs = tf.one_hot(labels, num_classes, on_value=on_value, off_value=off_value)
-    return common.note_output(outputs_collections, scope, "OneHotEncoding", outputs)
+    return common.note_output(outputs_collections, name_scope, scope, "OneHotEncoding", outputs)
 
 
 @add_arg_scope
@@ -97,7 +97,8 @@ def unit_norm(
             f"dim={dim} must be an axis of the inputs, which have shape {inputs.shape}"
         )
     with tf.name_scope(scope or "UnitNorm"):
-        return inputs / tf.sqrt(tf.reduce_sum(tf.square(inputs), dim, keepdims=True) + epsilon)
+        norm = tf.sqrt(tf.reduce_sum(tf.square(inputs), dim, keepdims=True) + epsilon)
+        return tf.divide(inputs, norm, name="div")
 
 
 @add_arg_scope
@@ -120,7 +121,9 @@ def maxout(
     axis = common.axis_of(axis, common.known_rank(inputs, 1), "axis")
     channels = common.static_channels(inputs, axis)
     if num_units < 1 or channels % num_units:
-        raise ValueError(f"num_units={num_units} must divide the {channels} channels")
+        raise ValueError(
+            f"number of features({channels}) is not a multiple of num_units({num_units})"
+        )
     with tf.name_scope(scope or "MaxOut"):
         sizes = tf.unstack(tf.shape(inputs))
         shape = [*sizes[:axis], num_units, channels // num_units, *sizes[axis + 1 :]]

@@ -20,7 +20,9 @@ def _transposed(
     layer: common.Layer,
 ) -> tf.Tensor:
     inputs = tf.convert_to_tensor(inputs)
-    common.check_rank(inputs, dims + 2)
+    common.check_rank(inputs, dims + 2, layer=f"Conv{dims}d_transpose")
+    num_outputs = common.whole_number("num_outputs", num_outputs)
+    padding = common.padding_of(padding)
     kernel = common.as_tuple(kernel_size, dims, "kernel_size")
     strides = common.as_tuple(stride, dims, "stride")
     channels = common.static_channels(
@@ -29,9 +31,9 @@ def _transposed(
     with layer.open(f"Conv{dims}d_transpose"):
         weights = layer.weights([*kernel, num_outputs, channels], inputs.dtype, axes=(-2,))
 
-        def convolve(x: tf.Tensor, layout: str) -> tf.Tensor:
+        def convolve(x: tf.Tensor, layout: str, name: str | None) -> tf.Tensor:
             start = 2 if layout.startswith("NC") else 1
-            dynamic, static = tf.shape(x), x.shape
+            dynamic, static = tf.shape(x), common.static_shape(x)
             sizes = [
                 _output_size(
                     static[start + i] or dynamic[start + i], kernel[i], strides[i], padding
@@ -40,19 +42,18 @@ def _transposed(
             ]
             batch = static[0] or dynamic[0]
             shape = [batch, num_outputs, *sizes] if start == 2 else [batch, *sizes, num_outputs]
-            name = f"conv{dims}d_transpose"
             return tf.nn.conv_transpose(
                 x, weights, tf.stack(shape), strides, padding, layout, name=name
             )
 
-        return layer.finish(
-            common.in_supported_format(convolve, inputs, data_format), num_outputs, data_format
-        )
+        name = f"conv{dims}d_transpose"
+        outputs = common.in_supported_format(convolve, inputs, data_format, name)
+        return layer.finish(outputs, num_outputs, data_format)
 
 
 def _output_size(size: Any, kernel: int, stride: int, padding: str) -> Any:
     """Returns the smallest output size whose convolution has `size`, as in TF-Slim."""
-    return size * stride + (max(kernel - stride, 0) if padding.upper() == "VALID" else 0)
+    return size * stride + (max(kernel - stride, 0) if padding == "VALID" else 0)
 
 
 @add_arg_scope
