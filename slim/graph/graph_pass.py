@@ -173,8 +173,8 @@ class GraphPass:
 
     def assign_sub(self, variable: tf.Variable, delta: tf.Tensor, name: str) -> Any:
         """Subtracts from a variable in a name scope of its own; returns the update."""
-        with tf.name_scope(name):
-            return variable.assign_sub(delta)
+        with tf.name_scope(name) as op_name:
+            return v1.assign_sub(variable, delta, name=op_name)  # resource variables ignore it
 
     def add_updates(
         self, collections: Any, updates: Sequence[Any], tensors: Sequence[tf.Tensor]

@@ -34,11 +34,12 @@ def as_tuple(value: int | Sequence[int], n: int, name: str) -> tuple[int, ...]:
 
 
 def whole_number(name: str, value: Any) -> int:
-    """Returns a positive integer; floats of such a value are accepted.
+    """Returns a positive integer; floats and TensorFlow 1's Dimensions of one are accepted.
 
     Raises:
       ValueError: for anything else.
     """
+    value = tf.compat.dimension_value(value)
     number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not number or value < 1 or int(value) != value:
         raise ValueError(f"{name}={value!r} must be a positive integer, such as {name}=64")
@@ -119,8 +120,8 @@ def check_data_format(data_format: str, first: str = "NCHW", last: str = "NHWC")
     return data_format == first
 
 
-def static_channels(inputs: tf.Tensor, axis: int) -> int:
-    """Returns the static size of the channel axis.
+def static_channels(inputs: tf.Tensor, axis: int, term: str = "channels") -> int:
+    """Returns the static size of the channel axis, in an error called the `term` dimension.
 
     Raises:
       ValueError: if it is unknown.
@@ -128,8 +129,8 @@ def static_channels(inputs: tf.Tensor, axis: int) -> int:
     channels = static_shape(inputs)[axis]
     if channels is None:
         raise ValueError(
-            f"inputs of shape {inputs.shape} have an undefined channels dimension, axis {axis}. Set"
-            " it by inputs.set_shape or tf.ensure_shape"
+            f"inputs of shape {inputs.shape} have an undefined {term} dimension:"
+            f" axis {axis} must have a known size. Set it by tf.ensure_shape"
         )
     return channels
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 from slim import _checks
 from slim.initializers import zeros_initializer
 from slim.passes import current_pass
-from slim.variables import variable, variable_scope
+from slim.variables import model_variable, variable, variable_scope
 
 _CLIPPING = ("rmin", "rmax", "dmax")
 
@@ -55,15 +55,20 @@ class DebiasedAverages(Averages):
     local_step: tf.Variable
 
     @classmethod
-    def of(cls, averages: Averages, name: str) -> "DebiasedAverages":
+    def of(cls, averages: Averages, name: str, model: bool) -> "DebiasedAverages":
         """Returns debiased averages of the layer `name`.
 
         Its name comes twice in the names of the new variables, as in TF-Slim's checkpoints.
+
+        Args:
+          averages: those that are updated.
+          name: of the layer.
+          model: whether the new variables are the model's, as in TF-Slim without the fused kernel.
         """
         dtype = averages.mean.dtype.base_dtype
         with variable_scope(f"{name}/moving_mean"):
             biased, local_step = (
-                variable(
+                (model_variable if model else variable)(
                     leaf, shape, dtype, zeros_initializer(), trainable=False,
                     synchronization=tf.VariableSynchronization.ON_READ,
                     aggregation=tf.VariableAggregation.MEAN,

@@ -136,7 +136,7 @@ def batch_norm(
                 clipping = check_clipping(renorm_clipping)
                 averages = create.renorm(averages, epsilon, renorm_decay, clipping)
         if zero_debias_moving_mean and common.known_value(is_training) is not False:
-            averages = DebiasedAverages.of(averages, sc.name)
+            averages = DebiasedAverages.of(averages, sc.name, model=not can_fuse)
         norm = _Norm(
             inputs, axis, learned.get("gamma"), learned.get("beta"), averages, epsilon,
             is_training, updates_collections,

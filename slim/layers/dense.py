@@ -44,11 +44,9 @@ def fully_connected(
       ValueError: if `num_outputs` is not an integer, or the inputs have rank below 2 or an
         unknown last size.
     """
+    num_outputs = tf.compat.dimension_value(num_outputs)
     if not isinstance(num_outputs, numbers.Integral) or isinstance(num_outputs, bool):
-        raise ValueError(
-            f"num_outputs type should be one of integers, got {num_outputs!r}. Write, for example,"
-            " num_outputs=64"
-        )
+        raise ValueError(f"num_outputs={num_outputs!r} must be an integer, such as 64")
     inputs = tf.convert_to_tensor(inputs)
     common.known_rank(inputs, 2)
     channels = common.static_channels(inputs, -1)
@@ -107,7 +105,7 @@ def bias_add(
     inputs = tf.convert_to_tensor(inputs)
     first = common.check_data_format(data_format)
     if first:
-        common.check_rank(inputs, 4)
+        common.check_rank(inputs, 4, layer="BiasAdd of NCHW")
     with variable_scope(scope, "BiasAdd", reuse=reuse) as sc:
         biases = model_variable(
             "biases",

@@ -114,19 +114,14 @@ def group_norm(
 
     Raises:
       ValueError: if the groups do not divide the channels, the channel axis is reduced too, or an
-        axis is out of range or of unknown size.
+        axis is out of range.
     """
     inputs = tf.convert_to_tensor(inputs)
     rank = common.known_rank(inputs, 2)
     axis = common.axis_of(channels_axis, rank, "channels_axis")
-    channels = common.static_channels(inputs, axis)
+    channels = common.static_channels(inputs, axis, "channel")
     reduced = [common.axis_of(a, rank, "reduction_axes") for a in reduction_axes]
     static = common.static_shape(inputs)
-    if any(static[a] is None for a in reduced):
-        raise ValueError(
-            f"inputs of shape {inputs.shape} have undefined dimensions among"
-            f" reduction_axes={tuple(reduction_axes)}"
-        )
     if axis in reduced:
         raise ValueError(
             f"reduction_axes={tuple(reduction_axes)} and the channel axis {channels_axis} must be"

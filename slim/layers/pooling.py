@@ -37,11 +37,14 @@ def _pool(
     padding = common.padding_of(padding)
     common.channels_first(data_format, dims + 2)
     with tf.name_scope(scope or default_name) as name_scope:
+        # In three dimensions a transposed result has no name, as in TF-Slim.
         outputs = common.in_supported_format(
-            lambda x, layout, name: op(x, kernel, strides, padding, layout, name=name),
+            lambda x, layout, name: op(
+                x, kernel, strides, padding, layout, name=name if dims == 2 else op_name
+            ),
             inputs,
             data_format,
-            op_name,
+            op_name if dims == 2 else None,
         )
     return common.note_output(outputs_collections, name_scope, scope, default_name, outputs)
 

@@ -63,10 +63,61 @@ def test_fans_of_a_scalar_are_one():
 
 
 def test_unknown_mode_is_an_error():
-    with pytest.raises(
-        ValueError, match="mode='FAN' is not known. Known: FAN_IN, FAN_OUT, FAN_AVG"
-    ):
+    with pytest.raises(TypeError, match="mode='FAN' is not known. Known: FAN_IN, FAN_OUT, FAN_AVG"):
         slim.variance_scaling_initializer(mode="FAN")
+
+
+def test_integer_types_are_errors():
+    message = "Cannot create initializer for non-floating point type. Got int32"
+    with pytest.raises(TypeError, match=message):
+        slim.xavier_initializer(dtype=tf.int32)
+    with pytest.raises(TypeError, match=message):
+        slim.variance_scaling_initializer()([2, 2], dtype=tf.int32)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        slim.truncated_normal_initializer,
+        slim.random_normal_initializer,
+        slim.random_uniform_initializer,
+        slim.xavier_initializer,
+        slim.variance_scaling_initializer,
+        slim.zeros_initializer,
+        slim.ones_initializer,
+        slim.constant_initializer,
+    ],
+)
+def test_default_type_of_the_values(make):
+    assert make(dtype=tf.float64)([2, 2]).dtype == tf.float64
+    assert make(dtype=tf.float64)([2, 2], tf.float16).dtype == tf.float16
+
+
+def test_constant_initializer_accepts_values_of_the_shape():
+    values = slim.constant_initializer([[1, 2], [3, 4]])([4])
+    np.testing.assert_array_equal(values, [1, 2, 3, 4])
+
+
+@pytest.mark.parametrize("seed", [None, 3])
+def test_values_in_a_graph_are_those_of_tensorflow_1(seed):
+    v1 = tf.compat.v1
+    pairs = [
+        (slim.xavier_initializer(seed=seed), v1.glorot_uniform_initializer(seed)),
+        *(
+            (getattr(slim, name)(-1.0, 2.0, seed), getattr(v1, name)(-1.0, 2.0, seed))
+            for name in (
+                "random_uniform_initializer", "random_normal_initializer",
+                "truncated_normal_initializer",
+            )
+        ),
+    ]  # fmt: skip
+    values = []
+    for initializer in [initializer for pair in pairs for initializer in pair]:
+        with tf.Graph().as_default(), v1.Session() as session:
+            v1.set_random_seed(1)
+            values.append(session.run(initializer([4, 3], dtype=tf.float32)))
+    for ours, expected in zip(values[::2], values[1::2], strict=True):
+        np.testing.assert_allclose(ours, expected, rtol=1e-6)
 
 
 def test_truncated_normal_stays_within_two_standard_deviations():

@@ -10,9 +10,7 @@ SOME = {
     name: slim.random_uniform_initializer(0.5, 2.0)
     for name in ("beta", "gamma", "moving_mean", "moving_variance")
 }
-CASES = [
-    (rank, fused) for rank in SHAPES for fused in ((None, False) if rank in (2, 4) else (None,))
-]
+CASES = [(rank, fused) for rank in SHAPES for fused in ((None, False) if rank != 3 else (None,))]
 
 
 def inputs(rank):
@@ -51,7 +49,7 @@ def test_training_and_inference_equal_numpy(rank, fused, data_format):
         rtol=1e-3, atol=1e-4,
     )  # fmt: skip
     count = x.size // 3
-    bessel = count / (count - 1) if rank in (2, 4) and fused is None else 1.0
+    bessel = count / (count - 1) if rank != 3 and fused is None else 1.0
     mean = 0.9 * mean + 0.1 * batch_mean
     variance = 0.9 * variance + 0.1 * bessel * batch_variance
     np.testing.assert_allclose(variable("moving_mean"), mean, rtol=1e-4)
@@ -220,10 +218,165 @@ def test_unknown_sizes_and_gradients_with_channels_first():
 
 
 def test_invalid_arguments_are_errors():
-    with pytest.raises(ValueError, match="'NWC' is not known for batch_norm. Known: NHWC, NCHW"):
+    with pytest.raises(ValueError, match="data_format has to be either NCHW or NHWC, not 'NWC'"):
         slim.batch_norm(inputs(3), data_format="NWC")
     with pytest.raises(ValueError, match=r"shape \(3,\), but a rank of 2 or more is needed"):
         slim.batch_norm(tf.ones([3]))
     for shape, message in [(None, "a rank of 2 or more"), ([4, None], "must have a known size")]:
         with pytest.raises(ValueError, match=message):
             slim.VariableStore().build(slim.batch_norm, tf.TensorSpec(shape))
+
+
+def test_exclusive_options_of_renorm_are_errors():
+    for options in ({"batch_weights": [1.0] * 4}, {"updates_collections": None},
+                    {"zero_debias_moving_mean": True}):  # fmt: skip
+        with pytest.raises(
+            ValueError, match="renorm is not supported with batch_weights, updates_"
+        ):
+            slim.batch_norm(inputs(4), renorm=True, **options)
+    with pytest.raises(ValueError, match="renorm_clipping key='max' is not known; did you mean"):
+        slim.batch_norm(inputs(4), renorm=True, renorm_clipping={"max": 1.0})
+
+
+def test_batch_weights_need_one_per_example():
+    with pytest.raises(
+        ValueError, match=r"batch_weights of shape \(3,\) need one weight for each of"
+    ):
+        slim.batch_norm(inputs(4), batch_weights=[1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize("rank, fused", [(2, None), (3, None), (4, None), (4, False), (5, None)])
+@pytest.mark.parametrize("updates_collections", ["update_ops", None])
+def test_averages_follow_the_batches_in_both_modes(mode, rank, fused, updates_collections):
+    x = inputs(rank)
+
+    def build():
+        return slim.batch_norm(x, 0.8, fused=fused, updates_collections=updates_collections)
+
+    outputs = mode.run(build, steps=3)
+    axes = tuple(range(rank - 1))
+    count = x.size // 3
+    bessel = 1.0 if rank == 3 or fused is False else count / (count - 1)
+    mean, variance = x.mean(axes), x.var(axes)
+    expected = normalized(x, mean, variance, 1.0, 0.0)
+    for value in outputs:
+        np.testing.assert_allclose(value, expected, rtol=1e-3, atol=1e-4)
+    kept = 0.8**3
+    np.testing.assert_allclose(
+        mode.variables["BatchNorm/moving_mean"], (1 - kept) * mean, rtol=1e-4
+    )
+    np.testing.assert_allclose(
+        mode.variables["BatchNorm/moving_variance"],
+        kept + (1 - kept) * bessel * variance,
+        rtol=1e-4,
+    )
+
+
+@pytest.mark.parametrize("fused", [None, False])
+@pytest.mark.parametrize("is_training", [False, True])
+@pytest.mark.parametrize("updates_collections", ["update_ops", None])
+def test_tensor_is_training_in_both_modes(mode, fused, is_training, updates_collections):
+    x = inputs(4)
+
+    def build():
+        training = tf.reduce_all(tf.equal(tf.random.uniform([]) < 2.0, is_training))
+        return slim.batch_norm(
+            x, 0.5, fused=fused, is_training=training, zero_debias_moving_mean=True, scope="bn",
+            updates_collections=updates_collections,
+        )  # fmt: skip
+
+    outputs = mode.run(build, steps=2)
+    mean, variance = x.mean((0, 1, 2)), x.var((0, 1, 2))
+    expected = normalized(x, mean, variance, 1.0, 0.0) if is_training else normalized(x, 0, 1, 1, 0)
+    np.testing.assert_allclose(outputs[1], expected, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(
+        mode.variables["bn/moving_mean"], mean if is_training else [0, 0, 0], rtol=1e-4
+    )
+
+
+@pytest.mark.parametrize("fused", [None, False])
+def test_zero_debias_removes_the_initial_zero(mode, fused):
+    x = inputs(4)
+    with slim.arg_scope([slim.batch_norm], zero_debias_moving_mean=True, fused=fused):
+        mode.run(lambda: slim.batch_norm(x, 0.9, scope="bn"), steps=3)
+    mean = x.mean((0, 1, 2))
+    np.testing.assert_allclose(mode.variables["bn/moving_mean"], mean, rtol=1e-4)
+    # The layer's name comes twice, as in TF-Slim's checkpoints.
+    np.testing.assert_allclose(
+        mode.variables["bn/bn/moving_mean/biased"], (1 - 0.9**3) * mean, rtol=1e-4
+    )
+    assert mode.variables["bn/bn/moving_mean/local_step"] == 3.0
+
+
+def test_batch_weights_count_examples(mode):
+    x = inputs(4)
+    weights = np.array([2.0, 0.0, 1.0, 1.0], np.float32)
+    outputs = mode.run(lambda: slim.batch_norm(x, 0.9, batch_weights=weights, scope="bn"))[0]
+    counted = x[[0, 0, 2, 3]]
+    mean, variance = counted.mean((0, 1, 2)), counted.var((0, 1, 2))
+    np.testing.assert_allclose(
+        outputs, normalized(x, mean, variance, 1.0, 0.0), rtol=1e-3, atol=1e-4
+    )
+    np.testing.assert_allclose(mode.variables["bn/moving_mean"], 0.1 * mean, rtol=1e-4)
+
+
+@pytest.mark.parametrize("data_format", ["NHWC", "NCHW"])
+def test_adjustment_changes_normalized_values_in_training(mode, data_format):
+    x = inputs(4)
+    images = np.moveaxis(x, -1, 1) if data_format == "NCHW" else x
+
+    def build():
+        with slim.arg_scope(
+            [slim.batch_norm], scope="bn", reuse=slim.AUTO_REUSE, data_format=data_format,
+            adjustment=lambda shape: (tf.fill([1, 1, 1, 1], 2.0), tf.fill([1, 1, 1, 1], 0.5)),
+        ):  # fmt: skip
+            return slim.batch_norm(images), slim.batch_norm(images, is_training=False)
+
+    trained = mode.run(build)[0][0]
+    trained = np.moveaxis(trained, 1, -1) if data_format == "NCHW" else trained
+    expected = normalized(x, x.mean((0, 1, 2)), x.var((0, 1, 2)), 2.0, 0.5)
+    np.testing.assert_allclose(trained, expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("rank", [2, 4])
+def test_renorm_equals_the_formulas_of_the_paper(mode, rank):
+    x = inputs(rank)
+    limits = {"rmin": 0.9, "rmax": 1.5, "dmax": 0.6}
+
+    def build():
+        return slim.batch_norm(
+            x, 0.8, renorm=True, renorm_clipping=limits, renorm_decay=0.5, scale=True, scope="bn",
+            param_initializers={"gamma": slim.constant_initializer(1.5)},
+        )  # fmt: skip
+
+    outputs = mode.run(build, steps=3)
+    axes = tuple(range(rank - 1))
+    mean, variance = x.mean(axes), x.var(axes)
+    stddev = np.sqrt(variance + 0.001)
+    state = {"mean": 0.0, "stddev": 1.0, "moving_mean": 0.0, "moving_stddev": 1.0}
+    for value in outputs:
+        r = np.clip(stddev / state["stddev"], 0.9, 1.5)
+        d = np.clip((mean - state["mean"]) / state["stddev"], -0.6, 0.6)
+        expected = ((x - mean) / stddev * r + d) * 1.5
+        np.testing.assert_allclose(value, expected, rtol=1e-3, atol=1e-4)
+        state = {
+            "mean": 0.5 * state["mean"] + 0.5 * mean,
+            "stddev": 0.5 * state["stddev"] + 0.5 * stddev,
+            "moving_mean": 0.8 * state["moving_mean"] + 0.2 * mean,
+            "moving_stddev": 0.8 * state["moving_stddev"] + 0.2 * stddev,
+        }
+    for name, value in {
+        "renorm_mean": state["mean"],
+        "renorm_stddev": state["stddev"],
+        "moving_mean": state["moving_mean"],
+        "moving_stddev": state["moving_stddev"],
+        "moving_variance": state["moving_stddev"] ** 2 - 0.001,
+    }.items():
+        np.testing.assert_allclose(mode.variables[f"bn/{name}"], value, rtol=1e-4)
+
+
+def test_renorm_has_no_effect_in_inference(mode):
+    x = inputs(4)
+    outputs = mode.run(lambda: slim.batch_norm(x, renorm=True, is_training=False))[0]
+    np.testing.assert_allclose(outputs, normalized(x, 0.0, 1.0, 1.0, 0.0), rtol=1e-4, atol=1e-5)
+    assert mode.variables["BatchNorm/renorm_stddev"].tolist() == [1.0, 1.0, 1.0]

@@ -137,16 +137,14 @@ def test_unknown_sizes_have_gradients():
 @pytest.mark.parametrize("layer, rank", [(slim.conv1d, 3), (slim.conv2d, 4), (slim.conv3d, 5)])
 def test_inputs_of_another_rank_are_errors(layer, rank):
     for shape in ([2] * (rank - 1), [2] * (rank + 1)):
-        with pytest.raises(
-            ValueError, match=f"inputs have shape .*a tensor of rank {rank} is need"
-        ):
+        with pytest.raises(ValueError, match=f"Convolution expects input with rank {rank}, got"):
             layer(tf.ones(shape), 4, 1)
 
 
 def test_rank_without_a_convolution_is_an_error():
-    with pytest.raises(ValueError, match="tensor of rank 3 or 4 or 5 is needed"):
+    with pytest.raises(ValueError, match="expects input with rank 3 or 4 or 5, got 2"):
         slim.convolution(tf.ones([2, 2]), 4, 1)
-    with pytest.raises(ValueError, match="shape <unknown>, but a tensor of rank 4 is needed"):
+    with pytest.raises(ValueError, match="input with rank 4, got undefined rank"):
         slim.VariableStore().build(lambda x: slim.conv2d(x, 4, 1), tf.TensorSpec(None))
 
 
@@ -154,13 +152,13 @@ def test_invalid_arguments_are_errors():
     x = inputs(2)
     with pytest.raises(ValueError, match="stride=2 and rate=3: at most one may be above 1"):
         slim.conv2d(x, 4, 3, stride=2, rate=3)
-    with pytest.raises(ValueError, match="'NCW' is not known for rank 4. Known: NHWC, NCHW"):
+    with pytest.raises(ValueError, match="data_format has to be either NCHW or NHWC, not 'NCW'"):
         slim.conv2d(x, 4, 3, data_format="NCW")
     for name, value in [("kernel_size", [1, 2, 3]), ("stride", 0), ("rate", 1.5), ("stride", [])]:
         with pytest.raises(ValueError, match=f"{name}=.* must be a positive integer, or 2 of"):
             slim.conv2d(x, 4, **{"kernel_size": 3, name: value})
     with pytest.raises(
-        ValueError, match=r"axis of inputs \(None, 4, 4, None\) must have a known siz"
+        ValueError, match=r"inputs of shape \(None, 4, 4, None\) have an undefined channels dim"
     ):
         slim.VariableStore().build(
             lambda x: slim.conv2d(x, 4, 1), tf.TensorSpec([None, 4, 4, None])
@@ -171,3 +169,33 @@ def test_numpy_integers_and_tensor_shapes_are_accepted_as_sizes():
     x = inputs(2)
     assert slim.conv2d(x, 4, np.array([3, 3]), np.int64(2)).shape == (2, 4, 3, 4)
     assert slim.conv2d(x, 4, tf.constant(x).shape[1:3], padding="VALID").shape == (2, 1, 1, 4)
+
+
+@pytest.mark.parametrize("bad", [None, 0, 2.5, "4", True])
+def test_invalid_number_of_filters_is_an_error(bad):
+    x = tf.ones([1, 4, 4, 3])
+    for layer in (slim.conv2d, slim.conv2d_transpose):
+        with pytest.raises(
+            ValueError, match=f"num_outputs={bad!r} must be a positive integer, such"
+        ):
+            layer(x, bad, 1)
+
+
+def test_whole_floats_and_lower_case_are_accepted():
+    x = tf.ones([1, 4, 4, 3])
+    assert slim.conv2d(x, 4.0, 3, padding="valid").shape == [1, 2, 2, 4]
+    assert slim.separable_conv2d(x, 4.0, 3, padding="same").shape == [1, 4, 4, 4]
+    assert slim.max_pool2d(x, 2, padding="same").shape == [1, 2, 2, 3]
+    with pytest.raises(ValueError, match="padding='VALLID' is not known; did you mean 'VALID'"):
+        slim.conv2d(x, 4, 3, padding="vallid")
+
+
+def test_initializers_may_be_classes_and_tensors(mode):
+    def build():
+        kernel = tf.reshape(tf.range(6.0), [1, 1, 2, 3])
+        return slim.conv2d(
+            tf.ones([1, 2, 2, 2]), 3, 1, biases_initializer=tf.compat.v1.ones_initializer,
+            weights_initializer=lambda shape, dtype=None, **_: tf.reshape(kernel, shape),
+        )  # fmt: skip
+
+    np.testing.assert_allclose(mode.run(build)[0][0, 0, 0], [4.0, 6.0, 8.0])

@@ -88,9 +88,9 @@ def test_bias_add_with_channels_first():
 
 
 def test_bias_add_rejects_other_formats_and_ranks():
-    with pytest.raises(ValueError, match="data_format='NCW' is not known; did you mean 'NCHW'"):
+    with pytest.raises(ValueError, match="data_format has to be either NCHW or NHWC, not 'NCW'"):
         slim.bias_add(X, data_format="NCW")
-    with pytest.raises(ValueError, match="a tensor of rank 4 is needed"):
+    with pytest.raises(ValueError, match="BiasAdd of NCHW expects input with rank 4, got 2"):
         slim.bias_add(X, data_format="NCHW")
 
 

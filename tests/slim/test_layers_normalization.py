@@ -51,9 +51,7 @@ def test_layer_norm_of_half_precision_is_finite():
     "options", [{"begin_norm_axis": 4}, {"begin_norm_axis": -5}, {"begin_params_axis": 4}]
 )
 def test_layer_norm_rejects_axes_out_of_range(options):
-    with pytest.raises(
-        ValueError, match=r"begin_norm_axis=.* must be below the rank of the inputs, 4"
-    ):
+    with pytest.raises(ValueError, match=r"begin_norm_axis=.* must be < rank.inputs., 4"):
         slim.layer_norm(X, **options)
 
 
@@ -113,13 +111,16 @@ def test_group_norm_keeps_unknown_sizes():
 
 @pytest.mark.parametrize("groups", [0, 4, 32, -1])
 def test_group_norm_rejects_groups_that_do_not_divide_the_channels(groups):
-    with pytest.raises(ValueError, match=f"groups={groups} must divide the 6 channels"):
+    message = (
+        "6 channels is not commensurate" if groups == 4 else f"Invalid groups {groups} for 6 ch"
+    )
+    with pytest.raises(ValueError, match=message):
         slim.group_norm(X, groups)
 
 
 def test_group_norm_rejects_invalid_axes():
     with pytest.raises(
-        ValueError, match=r"reduction_axes=\(-2, -1\) must not contain the channel axis -1"
+        ValueError, match=r"reduction_axes=\(-2, -1\) and the channel axis -1 must be mutually excl"
     ):
         slim.group_norm(X, 2, reduction_axes=[-2, -1])
     with pytest.raises(
@@ -128,7 +129,9 @@ def test_group_norm_rejects_invalid_axes():
         slim.group_norm(X, 2, channels_axis=4)
     with pytest.raises(ValueError, match="reduction_axes=-5 must be an axis of the inputs"):
         slim.group_norm(X, 2, reduction_axes=[-5])
-    with pytest.raises(ValueError, match="the channel axis of inputs .* must have a known size"):
+    with pytest.raises(
+        ValueError, match="have an undefined channel dimension: axis 3 must have a known"
+    ):
         slim.VariableStore().build(slim.group_norm, tf.TensorSpec([2, 3, 3, None]))
 
 
@@ -149,7 +152,7 @@ def test_instance_norm_is_group_norm_with_a_group_per_channel():
 
 
 def test_instance_norm_rejects_other_formats_and_ranks():
-    with pytest.raises(ValueError, match="'NWC' is not known for instance_norm. Known: NHWC, NCHW"):
+    with pytest.raises(ValueError, match="data_format has to be either NCHW or NHWC, not 'NWC'"):
         slim.instance_norm(X, data_format="NWC")
     with pytest.raises(ValueError, match="a rank of 3 or more is needed"):
         slim.instance_norm(X[0, 0])

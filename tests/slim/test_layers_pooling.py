@@ -82,13 +82,13 @@ def test_dilated_strided_windows_are_errors_of_tensorflow():
 
 
 def test_invalid_arguments_are_errors():
-    with pytest.raises(ValueError, match="a tensor of rank 4 is needed"):
+    with pytest.raises(ValueError, match="MaxPool2D expects input with rank 4, got 5"):
         slim.max_pool2d(inputs(3), 2)
-    with pytest.raises(ValueError, match="a tensor of rank 5 is needed"):
+    with pytest.raises(ValueError, match="AvgPool3D expects input with rank 5, got 4"):
         slim.avg_pool3d(inputs(2), 2)
-    with pytest.raises(ValueError, match="a tensor of rank 3 or 4 or 5 is needed"):
+    with pytest.raises(ValueError, match="expects input with rank 3 or 4 or 5, got 2"):
         slim.pool(tf.ones([2, 2]), 2, "MAX")
-    with pytest.raises(ValueError, match="'NWC' is not known for rank 4"):
+    with pytest.raises(ValueError, match="data_format has to be either NCHW or NHWC, not 'NWC'"):
         slim.max_pool2d(inputs(2), 2, data_format="NWC")
     with pytest.raises(ValueError, match="pooling_type='SUM' is not known. Known: AVG, MAX"):
         slim.pool(inputs(2), 2, "sum")

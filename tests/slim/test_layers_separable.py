@@ -130,7 +130,7 @@ def test_in_plane_convolution_keeps_known_sizes():
 
 def test_inputs_of_another_rank_are_errors():
     for layer in (slim.separable_conv2d, slim.conv2d_in_plane):
-        with pytest.raises(ValueError, match="a tensor of rank 4 is needed"):
+        with pytest.raises(ValueError, match="expects input with rank 4, got 3"):
             layer(
                 tf.ones([2, 3, 3]), 4, kernel_size=3
             ) if layer is slim.separable_conv2d else layer(tf.ones([2, 3, 3]), 3)

@@ -48,7 +48,9 @@ def test_softmax_equals_numpy(shape):
 def test_softmax_keeps_the_static_shape():
     softmax = tf.function(slim.softmax).get_concrete_function(tf.TensorSpec([None, 7, 3]))
     assert softmax.output_shapes.as_list() == [None, 7, 3]
-    with pytest.raises(ValueError, match="the channel axis of inputs .* must have a known size"):
+    with pytest.raises(
+        ValueError, match="have an undefined channels dimension: axis -1 must have a known size"
+    ):
         tf.function(slim.softmax).get_concrete_function(tf.TensorSpec([2, None]))
 
 
@@ -102,7 +104,9 @@ def test_maxout_keeps_the_static_shape():
 
 def test_maxout_rejects_units_that_do_not_divide_the_channels():
     for units in (0, 4, -1):
-        with pytest.raises(ValueError, match=f"num_units={units} must divide the 6 channels"):
+        with pytest.raises(
+            ValueError, match=rf"number of features\(6\) is not a multiple of num_units\({units}\)"
+        ):
             slim.maxout(X, units)
     for axis in (4, -5):
         with pytest.raises(

@@ -80,9 +80,9 @@ def test_unknown_sizes_are_computed_at_run_time():
 
 
 def test_invalid_arguments_are_errors():
-    with pytest.raises(ValueError, match="a tensor of rank 4 is needed"):
+    with pytest.raises(ValueError, match="Conv2d_transpose expects input with rank 4, got 5"):
         slim.conv2d_transpose(inputs(3), 4, 3)
-    with pytest.raises(ValueError, match="a tensor of rank 5 is needed"):
+    with pytest.raises(ValueError, match="Conv3d_transpose expects input with rank 5, got 4"):
         slim.conv3d_transpose(inputs(2), 4, 3)
-    with pytest.raises(ValueError, match="'NHWC' is not known for rank 5. Known: NDHWC, NCDHW"):
+    with pytest.raises(ValueError, match="data_format has to be either NCDHW or NDHWC, not 'NHWC'"):
         slim.conv3d_transpose(inputs(3), 4, 3, data_format="NHWC")

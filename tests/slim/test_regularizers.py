@@ -18,9 +18,16 @@ def test_l1_l2_and_l1_l2_equal_numpy():
 
 
 def test_scale_of_zero_returns_no_penalty():
-    assert slim.l1_regularizer(0.0) is None
-    assert slim.l2_regularizer(0) is None
-    assert slim.l1_l2_regularizer(0.0, 0.0) is None
+    for regularizer in (
+        slim.l1_regularizer(0.0),
+        slim.l2_regularizer(0.0),
+        slim.l1_l2_regularizer(0.0, 0.0),
+        slim.sum_regularizer([slim.l1_regularizer(0.0)]),
+    ):
+        assert regularizer(WEIGHTS) is None
+        with slim.VariableStore().as_default():
+            slim.model_variable("weights", [2], regularizer=regularizer)
+            assert slim.losses.get_regularization_losses() == []
     assert slim.sum_regularizer([]) is None
     assert slim.sum_regularizer([None, None]) is None
     np.testing.assert_allclose(slim.l1_l2_regularizer(0.0, 0.1)(WEIGHTS), 0.1 * L2, rtol=1e-6)
@@ -40,7 +47,10 @@ def test_numpy_scales_are_accepted():
 
 @pytest.mark.parametrize("make", [slim.l1_regularizer, slim.l2_regularizer, slim.l1_l2_regularizer])
 def test_invalid_scales_are_errors(make):
-    for bad in ("0.1", None, True, [0.1]):
+    for bad in (0, 1, True, np.int64(2)):
+        with pytest.raises(ValueError, match=f"scale cannot be an integer: .*. Write {float(bad)}"):
+            make(bad)
+    for bad in ("0.1", None, [0.1]):
         with pytest.raises(ValueError, match=r"scale=.* must be a number"):
             make(bad)
     for bad in (-1e-4, float("nan")):
@@ -51,8 +61,41 @@ def test_invalid_scales_are_errors(make):
 def test_apply_regularization_sums_over_the_weights():
     total = slim.apply_regularization(slim.l2_regularizer(0.1), [WEIGHTS, 2 * WEIGHTS])
     np.testing.assert_allclose(total, 0.1 * L2 * 5, rtol=1e-6)
-    with pytest.raises(ValueError, match="weights_list is empty. Pass the variables"):
+    with pytest.raises(ValueError, match="No weights to regularize: weights_list is empty, and so"):
         slim.apply_regularization(slim.l2_regularizer(0.1), [])
+    with pytest.raises(
+        ValueError, match=r"must return a scalar, not shape \(2, 2\). Sum its result"
+    ):
+        slim.apply_regularization(tf.abs, [WEIGHTS])
+    assert float(slim.apply_regularization(slim.l2_regularizer(0.0), [WEIGHTS])) == 0.0
+
+
+def test_apply_regularization_is_part_of_the_total_loss(mode):
+    def total():
+        net = slim.conv2d(
+            tf.ones([1, 4, 4, 2]), 3, 1, weights_initializer=slim.ones_initializer(),
+            variables_collections={"weights": ["weights"]},
+        )  # fmt: skip
+        slim.fully_connected(net, 3)
+        slim.apply_regularization(slim.l2_regularizer(0.5))
+        return slim.losses.get_total_loss()
+
+    assert mode.run(total) == [0.5 * 2 * 3 / 2]
+
+
+def test_scopes_name_the_penalties():
+    with tf.Graph().as_default():
+        weights = tf.constant(WEIGHTS)
+        assert slim.l2_regularizer(0.1)(weights).op.name == "l2_regularizer"
+        assert slim.l1_regularizer(0.1, scope="s")(weights).op.name == "s"
+        assert slim.l1_l2_regularizer(0.1, 0.0)(weights).op.name == "l1_l2_regularizer"
+        assert (
+            slim.sum_regularizer([slim.l1_regularizer(0.1)])(weights).op.name == "sum_regularizer"
+        )
+
+
+def test_scales_may_be_tensors():
+    np.testing.assert_allclose(slim.l2_regularizer(tf.constant(0.5))(WEIGHTS), 0.5 * L2)
 
 
 def test_penalty_has_a_gradient():
