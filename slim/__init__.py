@@ -39,6 +39,7 @@ _MODULES = [
     "regularizers",
     "queues",
     "summaries",
+    "variables",
     "training",
 ]
 _ALIASES = {"train_eval": "slim.training.evaluation"}

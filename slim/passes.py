@@ -7,11 +7,10 @@ is used for its losses: in a `tf.function` they stand in the collections of the 
 
 import contextlib
 import copy
-import dataclasses
 import inspect
 import threading
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -19,60 +18,12 @@ import tensorflow as tf
 from slim import _checks, initializers
 from slim.graph import KEYS, in_graph
 from slim.graph.framework import get_name_scope
+from slim.pass_records import Loss, Quantization, Request
 from slim.regularizers import Regularizer, no_penalty
 from slim.scopes import Reuse, ScopeNames, VariableScope
 from slim.store import Record, VariableStore
 
 LOSSES = KEYS.LOSSES
-
-
-@dataclasses.dataclass(frozen=True)
-class Quantization:
-    """How layers round values; set by `slim.quantization.fake_quantization`.
-
-    Attributes:
-      delay: number of training steps before values are rounded.
-      weights: whether weights are rounded as well as outputs.
-    """
-
-    delay: int
-    weights: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class Request:
-    """A request for a variable: the arguments of `slim.variable`, and whether it is the model's."""
-
-    name: str
-    shape: Sequence[int] | None
-    dtype: Any
-    initializer: Any
-    regularizer: Regularizer | None
-    trainable: bool
-    collections: Iterable[str] | None
-    caching_device: Any
-    device: str | Callable[..., str] | None
-    partitioner: Any
-    custom_getter: Any
-    use_resource: bool | None
-    synchronization: tf.VariableSynchronization
-    aggregation: tf.VariableAggregation
-    model: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class Loss:
-    """A loss of a pass.
-
-    Attributes:
-      name: name of the loss: the last part of its name scope.
-      value: a scalar.
-      scope: the name scope in which it was added, including its own.
-    """
-
-    name: str
-    value: tf.Tensor
-    scope: str
 
 
 class Pass:

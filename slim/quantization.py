@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import tensorflow as tf
 
 from slim.initializers import constant_initializer
-from slim.passes import Quantization, current_pass
+from slim.pass_records import Quantization
+from slim.passes import current_pass
 from slim.variables import model_variable, variable_scope
 
 __all__ = ["fake_quantization", "round_weights"]

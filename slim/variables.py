@@ -14,7 +14,8 @@ import tensorflow as tf
 from slim import _checks
 from slim.arg_scope import add_arg_scope
 from slim.graph import KEYS
-from slim.passes import Request, current_pass, current_scope, current_store
+from slim.pass_records import Request
+from slim.passes import current_pass, current_scope, current_store
 from slim.regularizers import Regularizer
 from slim.scopes import AUTO_REUSE, VariableScope
 from slim.store import GLOBAL_STEP, VariableStore

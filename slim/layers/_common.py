@@ -163,7 +163,7 @@ def collections_of(variables_collections: Collections, leaf: str) -> Iterable[st
     return variables_collections
 
 
-# Name scopes of penalties in a plain graph: the names of `tf.compat.v1.layers`.
+# Name scopes of penalties in a plain graph: those of TensorFlow 1's layers.
 _PENALTY_NAMES = {
     "weights": "kernel",
     "biases": "bias",
@@ -177,7 +177,7 @@ class Layer:
     """A layer with weights: the arguments common to all of them, as in `slim.convolution`.
 
     Attributes:
-      is_core: whether TF-Slim built it by a layer of `tf.compat.v1.layers`, whose names its ops
+      is_core: whether TF-Slim built it by a layer of TensorFlow 1, whose names its ops
         have in a plain graph.
     """
 
