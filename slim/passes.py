@@ -19,7 +19,7 @@ from slim import _checks, initializers
 from slim.graph import KEYS, in_graph
 from slim.graph.framework import get_name_scope
 from slim.pass_records import Loss, Quantization, Request
-from slim.regularizers import Regularizer, no_penalty
+from slim.regularizers import Regularizer, no_penalty, sum_regularizer
 from slim.scopes import Reuse, ScopeNames, VariableScope
 from slim.store import Record, VariableStore
 
@@ -210,8 +210,11 @@ class Pass:
         """Reserves what TF-Slim's layers reserve in a plain graph; here, nothing."""
 
     def layer_regularizer(self, name: str, regularizer: Regularizer | None) -> Regularizer | None:
-        """Returns the regularizer of a layer's variable; see `GraphPass.layer_regularizer`."""
-        return regularizer
+        """Returns the regularizer of a layer's variable, to which the scope's is added."""
+        inherited = self.scope.regularizer
+        if regularizer is None or inherited is None:
+            return regularizer
+        return sum_regularizer([inherited, regularizer])
 
     def unpartitioned(self) -> contextlib.AbstractContextManager[Any]:
         """Returns a scope whose variables are not partitioned, as none is here."""

@@ -146,7 +146,8 @@ class GraphPass:
             pass
 
     def layer_regularizer(self, name: str, regularizer: Any) -> Any:
-        """Returns a regularizer whose op stands in the layer's name scope.
+        """Returns a regularizer whose op stands in the layer's name scope. The penalty of the
+        variable scope is added, as in TF-Slim.
 
         Args:
           name: what TF-Slim's layers call the variable there: "kernel" for "weights".
@@ -155,14 +156,22 @@ class GraphPass:
         if regularizer is None:
             return None
         name_scope = f"{get_name_scope()}/{name}/Regularizer/"
+        inherited = self.scope.regularizer
 
         # TensorFlow calls it twice: the first time to see whether there is a penalty.
         @functools.cache
         def penalty(variable: Any, graph: tf.Graph) -> tf.Tensor | None:
             with tf.name_scope(name_scope):
-                return regularizer(variable.deref())
+                value = regularizer(variable.deref())
+            if inherited is not None and value is not None:
+                self.add_loss(value, KEYS.REGULARIZATION_LOSSES)
+            return value
 
-        return lambda variable: penalty(variable.ref(), v1.get_default_graph())
+        def of_layer(variable: tf.Variable) -> tf.Tensor | None:
+            value = penalty(variable.ref(), v1.get_default_graph())
+            return value if inherited is None else inherited(variable)
+
+        return of_layer
 
     @contextlib.contextmanager
     def unpartitioned(self) -> Iterator[v1.VariableScope]:

@@ -103,3 +103,16 @@ def test_penalty_has_a_gradient():
     with tf.GradientTape() as tape:
         penalty = slim.l2_regularizer(0.25)(weights)
     np.testing.assert_allclose(tape.gradient(penalty, weights), 0.25 * WEIGHTS)
+
+
+def test_penalties_of_a_layer_and_of_its_scope_add_up(mode):
+    def penalties():
+        with slim.variable_scope("net", regularizer=slim.l1_regularizer(0.1)):
+            slim.conv2d(
+                tf.ones([1, 2, 2, 3]), 4, 1, weights_regularizer=slim.l2_regularizer(0.5),
+                weights_initializer=slim.ones_initializer(),
+                biases_initializer=slim.ones_initializer(),
+            )  # fmt: skip
+        return tf.add_n(slim.losses.get_regularization_losses())
+
+    np.testing.assert_allclose(mode.run(penalties), [0.1 * 12 + 0.5 * 12 / 2 + 0.1 * 4])
