@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from slim import _checks
+from slim._shapes import static_sizes
 from slim.initializers import xavier_initializer, zeros_initializer
 from slim.outputs import collect_named_outputs
 from slim.passes import current_pass, current_scope
@@ -77,12 +78,6 @@ def known_rank(inputs: tf.Tensor, minimum: int) -> int:
     return rank
 
 
-def static_shape(inputs: tf.Tensor) -> list[int | None]:
-    """Returns the sizes of the axes, None for unknown ones, also where TensorFlow 1's shapes have
-    Dimension objects."""
-    return inputs.shape.as_list()
-
-
 def axis_of(axis: int, rank: int, name: str) -> int:
     """Returns `axis` as a non-negative number.
 
@@ -126,7 +121,7 @@ def static_channels(inputs: tf.Tensor, axis: int, term: str = "channels") -> int
     Raises:
       ValueError: if it is unknown.
     """
-    channels = static_shape(inputs)[axis]
+    channels = static_sizes(inputs)[axis]
     if channels is None:
         raise ValueError(
             f"inputs of shape {inputs.shape} have an undefined {term} dimension:"

@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from slim._shapes import static_sizes
 from slim.arg_scope import add_arg_scope
 from slim.graph import KEYS
 from slim.initializers import ones_initializer, zeros_initializer
@@ -236,7 +237,7 @@ class _Norm:
         )
         (outputs,) = self._updated(mean, variance, [outputs])
         if flat:
-            known = [-1 if size is None else size for size in common.static_shape(inputs)]
+            known = [-1 if size is None else size for size in static_sizes(inputs)]
             outputs = tf.reshape(outputs, known if known.count(-1) < 2 else tf.shape(inputs))
         return outputs
 

@@ -114,8 +114,10 @@ class GDN(ScopedLayer):
         self._beta, self._gamma = self._parameters(channels)
         kernel = tf.reshape(self._gamma, [1] * (shape.rank - 2) + [channels, channels])
 
-        def pool(squares: tf.Tensor, data_format: str) -> tf.Tensor:
-            sums = tf.nn.convolution(squares, kernel, padding="VALID", data_format=data_format)
+        def pool(squares: tf.Tensor, data_format: str, name: str | None) -> tf.Tensor:
+            sums = tf.nn.convolution(
+                squares, kernel, padding="VALID", data_format=data_format, name=name
+            )
             return common.add_bias(sums, self._beta, data_format)
 
         spatial = "DHW"[5 - shape.rank :]

@@ -5,6 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from slim._shapes import static_sizes
 from slim.arg_scope import add_arg_scope
 from slim.initializers import ones_initializer, zeros_initializer
 from slim.layers import _common as common
@@ -121,7 +122,7 @@ def group_norm(
     axis = common.axis_of(channels_axis, rank, "channels_axis")
     channels = common.static_channels(inputs, axis, "channel")
     reduced = [common.axis_of(a, rank, "reduction_axes") for a in reduction_axes]
-    static = common.static_shape(inputs)
+    static = static_sizes(inputs)
     if axis in reduced:
         raise ValueError(
             f"reduction_axes={tuple(reduction_axes)} and the channel axis {channels_axis} must be"

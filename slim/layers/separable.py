@@ -5,6 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from slim._shapes import static_sizes
 from slim.arg_scope import add_arg_scope
 from slim.layers import _common as common
 
@@ -156,7 +157,7 @@ def convolution2d_in_plane(
         size = tf.shape(images)[1:3]
         outputs = tf.reshape(images, tf.concat([shape[:2], size], axis=0))
         outputs = tf.transpose(outputs, [0, 2, 3, 1])
-        outputs.set_shape([common.static_shape(inputs)[0], None, None, channels])
+        outputs.set_shape([static_sizes(inputs)[0], None, None, channels])
         return layer.finish(outputs, channels)
 
 

@@ -5,9 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from slim.arg_scope import add_arg_scope
-from slim.graph import in_graph
 from slim.layers import _common as common
-from slim.outputs import collect_named_outputs
 
 
 @add_arg_scope
@@ -45,7 +43,7 @@ def images_to_sequence(
         outputs = tf.reshape(columns, [width, size[0] * size[1], depth])
         rows = None if None in static[:2] else static[0] * static[1]
         outputs.set_shape([static[2], rows, static[3]])
-    return _collected(outputs_collections, name_scope, scope, "ImagesToSequence", outputs)
+    return common.note_output(outputs_collections, name_scope, scope, "ImagesToSequence", outputs)
 
 
 @add_arg_scope
@@ -76,12 +74,4 @@ def sequence_to_images(
         images = tf.reshape(inputs, [width, batch, height, depth])
         first = output_data_format == "channels_first"
         outputs = tf.transpose(images, [1, 3, 2, 0] if first else [1, 2, 0, 3])
-    return _collected(outputs_collections, name_scope, scope, "SequenceToImages", outputs)
-
-
-def _collected(
-    collections: Any, name_scope: str, scope: str | None, default_name: str, outputs: tf.Tensor
-) -> tf.Tensor:
-    if in_graph():
-        return collect_named_outputs(collections, name_scope, outputs)
-    return common.note_output(collections, scope, default_name, outputs)
+    return common.note_output(outputs_collections, name_scope, scope, "SequenceToImages", outputs)

@@ -4,6 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from slim._shapes import static_sizes
 from slim.arg_scope import add_arg_scope
 from slim.layers import _common as common
 from slim.variables import variable_scope
@@ -32,7 +33,7 @@ def flatten(
         width = tf.reduce_prod(tf.shape(inputs)[1:])
     # The inner scope is TF-Slim's layer object's, and part of the op's name.
     with tf.name_scope(scope or "Flatten") as name_scope, tf.name_scope("flatten"):
-        batch = common.static_shape(inputs)[0]
+        batch = static_sizes(inputs)[0]
         shape = [-1, width] if batch is None else [batch, width]
         outputs = tf.reshape(inputs, shape, name="Reshape")
     return common.note_output(outputs_collections, name_scope, scope, "Flatten", outputs)

@@ -5,6 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from slim._shapes import static_sizes
 from slim.arg_scope import add_arg_scope
 from slim.layers import _common as common
 
@@ -33,7 +34,7 @@ def _transposed(
 
         def convolve(x: tf.Tensor, layout: str, name: str | None) -> tf.Tensor:
             start = 2 if layout.startswith("NC") else 1
-            dynamic, static = tf.shape(x), common.static_shape(x)
+            dynamic, static = tf.shape(x), static_sizes(x)
             sizes = [
                 _output_size(
                     static[start + i] or dynamic[start + i], kernel[i], strides[i], padding

@@ -73,8 +73,8 @@ def test_collections_are_those_of_a_trainable_temperature(mode, collections, tra
     "shape, data_format, message",
     [
         ([2, 3, 4, 5], "CHWN", "data_format has to be either NCHW or NHWC. data_format='CHWN'"),
-        ([2, 3, 4, None], "NHWC", "the channel axis of inputs .* must have a known size"),
-        ([2, 3, 4], "NHWC", "a tensor of rank 4 is needed"),
+        ([2, 3, 4, None], "NHWC", "an undefined channels dimension"),
+        ([2, 3, 4], "NHWC", "expects input with rank 4, got 3"),
     ],
 )
 def test_errors(shape, data_format, message):

@@ -63,5 +63,5 @@ def test_outputs_are_collected_under_the_name_of_the_layer(mode):
 def test_errors():
     with pytest.raises(ValueError, match="has to be either NCHW or NHWC. data_format='CHWN' is"):
         slim.images_to_sequence(IMAGES, data_format="CHWN")
-    with pytest.raises(ValueError, match="a tensor of rank 3 is needed"):
+    with pytest.raises(ValueError, match="expects input with rank 3, got 4"):
         slim.sequence_to_images(IMAGES, HEIGHT)
