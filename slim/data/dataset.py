@@ -60,7 +60,7 @@ class Dataset:
           ValueError: if `shard_counts` does not have one count per shard.
         """
         shards = () if isinstance(data_sources, str) else data_sources
-        defaults = {
+        defaults: dict[str, Any] = {
             "name": "unnamed",
             "split_name": "unnamed",
             "shard_counts": (),

@@ -44,4 +44,4 @@ def check_any(data_sources: Sequence[str]) -> None:
 def _remote(pattern: str) -> list[str]:
     import tensorflow as tf
 
-    return tf.io.gfile.glob(pattern)
+    return list(tf.io.gfile.glob(pattern))
