@@ -42,7 +42,7 @@ _MODULES = [
     "variables",
     "training",
 ]
-_ALIASES = {"train_eval": "slim.training.evaluation"}
+_ALIASES = {"train_eval": "slim.training.evaluation", "utils": "slim.layers.utils"}
 # Modules of `slim.data`, which TF-Slim had here.
 _OF_DATA = [
     "data_decoder",

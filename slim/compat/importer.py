@@ -3,7 +3,6 @@
 Code that uses `tensorflow.compat.v1` as `tf` finds `tf.contrib` there, so it is set in that module.
 """
 
-import contextlib
 import importlib
 import importlib.abc
 import importlib.machinery
@@ -148,12 +147,7 @@ def _owner(name: str, attribute: str) -> types.ModuleType | None:
 
 def _modules(name: str) -> list[types.ModuleType]:
     """Returns the modules whose names a module passes on."""
-    modules = []
-    for source in _sources(name):
-        if "=" not in source:
-            with contextlib.suppress(ModuleNotFoundError):  # INTERIM
-                modules.append(_module(source))
-    return modules
+    return [_module(source) for source in _sources(name) if "=" not in source]
 
 
 def _module(name: str) -> types.ModuleType:

@@ -20,7 +20,7 @@ _DATA = (
 
 # Below `tf_slim`, and below `tensorflow.contrib.slim.python.slim`.
 _LIBRARY = {
-    "": ("slim", "utils=slim.layers.utils:"),
+    "": ("slim",),
     "data": ("slim.data",),
     **{f"data.{name}": (f"slim.data.{name}",) for name in _DATA},
     "evaluation": ("slim.evaluation",),
