@@ -24,10 +24,8 @@ _CONVOLUTIONS = {
     "Conv3DBackpropInputV2": (-2,),
     "MatMul": (-1,),
 }
-_WITH_PARAMETERS = {*_CONVOLUTIONS, "FusedBatchNormV3", "BiasAdd", "Mul", "AddV2"}
+_WITH_PARAMETERS = {*_CONVOLUTIONS, "FusedBatchNormV3", "BiasAdd", "Mul", "AddV2", "Reshape"}
 _CHANNELS_LAST = (b"NHWC", b"NDHWC")
-# `[:, tf.newaxis, tf.newaxis, :]`, which reshapes rows of features for the fused kernel.
-_ROWS_AS_IMAGES = {"begin_mask": 9, "end_mask": 9, "new_axis_mask": 6, "shrink_axis_mask": 0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,10 +113,8 @@ def _scaling(
     gamma, beta, mean, variance = (constants[name].astype(np.float64) for name in names[1:5])
     scale = gamma / np.sqrt(variance + node.attr["epsilon"].f)
     vectors, source = (scale, beta - mean * scale), nodes[names[0]]
-    if (
-        source.op == "StridedSlice"
-        and {name: source.attr[name].i for name in _ROWS_AS_IMAGES} == _ROWS_AS_IMAGES
-    ):
+    shape = constants.get(node_name(source.input[1])) if source.op == "Reshape" else None
+    if shape is not None and [*shape] == [-1, 1, 1, len(scale)]:  # rows as images
         rows = nodes[node_name(source.input[0])]
         return _Scaling(node, rows.name, *vectors, reshaped=source.name)
     return _Scaling(node, source.name, *vectors)
