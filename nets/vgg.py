@@ -75,6 +75,7 @@ def _vgg(
 vgg_a = variant(_vgg, "vgg_a", scope="vgg_a")
 vgg_16 = variant(_vgg, "vgg_16", scope="vgg_16")
 vgg_19 = variant(_vgg, "vgg_19", scope="vgg_19")
+vgg_d, vgg_e = vgg_16, vgg_19  # the paper's names
 
 
 def vgg_arg_scope(weight_decay: float = 0.0005) -> Any:

@@ -124,9 +124,14 @@ class Row(NamedTuple):
 
 def reduction_cells(config: NasnetConfig) -> list[int]:
     """Returns the numbers of the cells where height and width are halved."""
-    parts = config.num_reduction_layers + 1
+    return evenly_spread(config.num_cells, config.num_reduction_layers)
+
+
+def evenly_spread(num_cells: int, num_reduction_layers: int) -> list[int]:
+    """Returns the numbers of the first cells of all parts of a network but the first."""
+    parts = num_reduction_layers + 1
     # In floating point, as in TF-Slim: the rounding decides where a reduction is.
-    return [int(float(part) / parts * config.num_cells) for part in range(1, parts)]
+    return [int(float(part) / parts * num_cells) for part in range(1, parts)]
 
 
 def aux_cell(config: NasnetConfig) -> int | None:

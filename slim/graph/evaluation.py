@@ -13,7 +13,7 @@ slim.evaluation.evaluate_once(
 
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, ValuesView
 from typing import Any
 
 import tensorflow as tf
@@ -46,9 +46,13 @@ class _Evaluation:
     ) -> None:
         self._arguments = {"master": master, "scaffold": scaffold, "config": config}
         self._feed_dict = feed_dict
+        if isinstance(final_ops, ValuesView):
+            final_ops = list(final_ops)
         self._final = v1.train.FinalOpsHook(final_ops, final_ops_feed_dict)
         self._hooks = [*(hooks or ()), self._final]
         step = get_or_create_eval_step()
+        if isinstance(eval_ops, ValuesView):  # `updates.values()`, a list in Python 2
+            eval_ops = list(eval_ops)
         self._eval_ops = None if eval_ops is None else (eval_ops, v1.assign_add(step, 1))
         if self._eval_ops is not None:
             with tf.control_dependencies(tf.nest.flatten(self._eval_ops)):

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 import slim
-from nets.nasnet import cells, nasnet, network, pnasnet, variants
+from nets.nasnet import cells, nasnet, nasnet_utils, network, pnasnet, variants
 from nets.nasnet.config import NasnetConfig
 from slim import _checks
 from tests.blank_store import BlankStore
@@ -335,3 +335,27 @@ def test_arg_scopes_have_the_published_defaults(arg_scope, regularization, decay
         penalty = scope[slim.arg_scope_func_key(layer)]["weights_regularizer"]
         # Half the sum of squares: of 2, that is 1 times the coefficient.
         assert float(penalty(tf.constant([1.0, 1.0]))) == pytest.approx(regularization)
+
+
+@pytest.mark.parametrize("data_format, axis", [("NHWC", 3), ("NCHW", 1)])
+def test_nasnet_utils_under_tf_slims_names(data_format, axis):
+    values = tf.reshape(tf.range(2.0 * 3 * 4 * 5), [2, 3, 4, 5])
+    with slim.arg_scope(
+        [
+            nasnet_utils.get_channel_index,
+            nasnet_utils.get_channel_dim,
+            nasnet_utils.global_avg_pool,
+        ],
+        data_format=data_format,
+    ):
+        assert nasnet_utils.get_channel_index() == axis
+        assert nasnet_utils.get_channel_dim(values.shape) == values.shape[axis]
+        pooled = nasnet_utils.global_avg_pool(values)
+    other = [each for each in (1, 2, 3) if each != axis]
+    np.testing.assert_allclose(pooled, np.mean(values.numpy(), axis=tuple(other)))
+    assert nasnet_utils.calc_reduction_layers(10, 3) == [2, 5, 7]
+    assert nasnet_utils.drop_path(values, 0.5, is_training=False) is values
+    kept = nasnet_utils.drop_path(tf.ones([200, 1, 1, 1]), 0.5)
+    assert set(np.unique(kept)) == {0.0, 2.0}
+    with pytest.raises(_checks.UserError, match="data_format='HW' is not known"):
+        nasnet_utils.get_channel_index("HW")

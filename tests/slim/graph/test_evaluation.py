@@ -65,6 +65,13 @@ def test_evaluate_once_runs_the_batches_and_returns_the_final_value(
     assert summaries(tmp_path / "eval") == {"sum": (7, result)}
 
 
+def test_the_values_of_dictionaries_may_be_evaluated(checkpoint, tmp_path):
+    update, value = count()
+    ops = {"eval_op": {"sum": update}.values(), "final_op": {"sum": value}.values()}
+    results = evaluation.evaluate_once("", checkpoint, str(tmp_path / "eval"), 2, **ops)
+    assert results == [2 * VALUE]
+
+
 def test_without_an_eval_op_only_the_final_one_is_run(checkpoint, tmp_path):
     _, value = count()
     final = {"total": value + 1.0}
