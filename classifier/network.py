@@ -11,6 +11,7 @@ import slim
 from classifier.model_info import ModelInfo
 from nets import nets_factory
 from slim import _checks, quantization
+from slim.store import ShapeStore
 
 
 def training_network(
@@ -107,7 +108,7 @@ def _can_be_built(network: Callable[[tf.Tensor], Any], shape: Sequence[int | Non
 
 def weight_bytes(network: Callable[[tf.Tensor], Any], shape: Sequence[int | None]) -> int:
     """Returns the size of a network's variables for inputs of a shape, without allocating them."""
-    store = slim.VariableStore(seed=0)
+    store = ShapeStore(seed=0)
     # In a graph, weights have no values.
     with tf.Graph().as_default(), store.as_default():
         network(tf.raw_ops.Placeholder(dtype=tf.float32, shape=shape))

@@ -9,8 +9,8 @@ from typing import Any
 
 import tensorflow as tf
 
-import slim
 from nets import nets_factory, sizes
+from slim.store import ShapeStore
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +63,7 @@ def count_function(network: Callable[[tf.Tensor], Any], image_shape: Sequence[in
       network: a function of images [1, ...].
       image_shape: shape of one image.
     """
-    store = slim.VariableStore(seed=0)
+    store = ShapeStore(seed=0)
     with tf.Graph().as_default() as graph, store.as_default():
         network(tf.zeros([1, *image_shape]))
     variables = store.named_variables

@@ -238,6 +238,32 @@ class VariableStore(tf.Module):
         return reference.reference_variable(record.name, initial_value, record.trainable)
 
 
+class ShapeStore(VariableStore):
+    """A store for networks of which only names and shapes are of interest.
+
+    Initializers are not called, which are most of a plain graph's ops: variables are zeros, or in a
+    plain graph, which cannot be run then, placeholders.
+    """
+
+    def create(
+        self,
+        record: Record,
+        shape: Sequence[int] | None,
+        dtype: tf.DType,
+        initializer: Initializer | Any,
+        *rest: Any,
+        **named: Any,
+    ) -> tf.Variable:
+        """Creates and adds a variable without calling its initializer."""
+        if callable(initializer):
+            initializer = _placeholder if in_graph() else tf.zeros
+        return super().create(record, shape, dtype, initializer, *rest, **named)
+
+
+def _placeholder(shape: Sequence[int], dtype: tf.DType) -> tf.Tensor:
+    return tf.raw_ops.Placeholder(dtype=dtype, shape=shape)
+
+
 class FrozenStore(VariableStore):
     """A store for plain graphs in which every variable is a constant, as a frozen GraphDef wants.
 

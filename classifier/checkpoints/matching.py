@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
-import slim
 from classifier.checkpoints.names import describe_scopes, head_classes, heads_of, networks_with
 from classifier.checkpoints.sources import OpenedCheckpoint
 from classifier.config import problems
@@ -13,6 +12,7 @@ from classifier.config.problems import Problem, as_flags, named
 from classifier.model_info import ModelInfo
 from nets import nets_factory
 from slim.checkpoints import Mismatch, RestoreReport, SavedVariable, Source
+from slim.store import ShapeStore
 
 Variables = Mapping[str, SavedVariable]
 
@@ -74,8 +74,8 @@ class Network:
           is_training: whether to include training-only heads.
         """
         network = nets_factory.get_network_fn(self.name, self.num_classes, is_training=is_training)
-        store = slim.VariableStore(seed=0)
-        # Variables in a graph use no memory.
+        store = ShapeStore(seed=0)
+        # Variables of a graph use no memory.
         with tf.Graph().as_default(), store.as_default():
             network(tf.zeros([2, *self._image_shape]))
         return {

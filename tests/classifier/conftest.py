@@ -1,10 +1,24 @@
 """The scripts in this process, and data for them."""
 
+import contextlib
+import io
+import shutil
+
 import pytest
 
 from classifier.cli import flags
 from classifier.config.evaluation import EvalConfig
 from classifier.config.training import TrainConfig
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _small_chunks():
+    """Prepares small images in chunks of 2: TensorFlow takes a second to inline chunks of 8."""
+    from classifier.inputs import examples  # here, for it loads TensorFlow
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(examples, "_CHUNK", 2)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -65,23 +79,45 @@ def evaluate(capsys, digits):
     return run
 
 
+def _train(digits, train_dir, **more):
+    """Returns the exit code of a training run of two steps on the digits."""
+    from classifier.training import run as training
+
+    values = {
+        "train_dir": train_dir,
+        "dataset_name": "digits",
+        "dataset_dir": digits,
+        "model_name": "lenet",
+        "batch_size": 8,
+        "max_number_of_steps": 2,
+        "optimizer": "momentum",
+        "save_summaries_secs": 0,
+    } | more
+    argv = ["train", *(f"--{name}={value}" for name, value in values.items())]
+    return flags.main(TrainConfig, training.run, "", argv)
+
+
 @pytest.fixture
 def train(capsys, digits):
     """Runs the training script on the digits for some steps; flags as keywords."""
-    from classifier.training import run as training
 
     def run(train_dir, **more):
-        values = {
-            "train_dir": train_dir,
-            "dataset_name": "digits",
-            "dataset_dir": digits,
-            "model_name": "lenet",
-            "batch_size": 8,
-            "max_number_of_steps": 2,
-            "optimizer": "momentum",
-            "save_summaries_secs": 0,
-        } | more
-        argv = ["train", *(f"--{name}={value}" for name, value in values.items())]
-        return Answer(flags.main(TrainConfig, training.run, "", argv), capsys.readouterr())
+        code = _train(digits, train_dir, **more)
+        return Answer(code, capsys.readouterr())
 
     return run
+
+
+@pytest.fixture(scope="session")
+def trained(digits, tmp_path_factory):
+    """The directory of a run of two steps, eight images each; not to be changed."""
+    directory = tmp_path_factory.mktemp("trained") / "run"
+    with contextlib.redirect_stdout(io.StringIO()):
+        assert _train(digits, directory) == 0
+    return directory
+
+
+@pytest.fixture
+def existing_run(trained, tmp_path):
+    """A copy of `trained`, `run` in the test's directory."""
+    return shutil.copytree(trained, tmp_path / "run")

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import slim
 from nets import nets_factory
-from tests.blank_store import BlankStore
+from slim.store import ShapeStore
 from tests.conformance import reference
 
 WEIGHT_DECAY = 4e-5
@@ -75,7 +75,7 @@ def graph_of(
 ) -> Graph:
     """Builds a network in a plain graph."""
     network = nets_factory.get_network_fn(name, num_classes, WEIGHT_DECAY, is_training)
-    store = BlankStore(seed=0)
+    store = ShapeStore(seed=0)
     with tf.Graph().as_default(), store.as_default():
         inputs = tf.raw_ops.Placeholder(dtype=tf.float32, shape=shape, name="input")
         logits, end_points = network(inputs)
@@ -129,7 +129,7 @@ def network(name: str, is_training: bool = False, **arguments: Any) -> Network:
     num_classes, shape = example(name)
     network_fn = nets_factory.get_network_fn(name, num_classes, WEIGHT_DECAY, is_training)
     build = functools.partial(network_fn, **arguments)
-    store = BlankStore(seed=0)
+    store = ShapeStore(seed=0)
 
     def call(images: tf.Tensor) -> Any:
         with store.as_default():

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 import slim
 from nets import nets_factory
-from tests.blank_store import BlankStore
+from slim.store import ShapeStore
 from tests.conformance import builds, checks
 
 NAME = "test_variables_stay_float32"
@@ -25,7 +25,7 @@ def test_variables_stay_float32(name):
         slim.losses.softmax_cross_entropy(logits, tf.one_hot([0, 1], 10))
         dtypes["loss"] = slim.losses.get_total_loss().dtype
 
-    store = BlankStore(seed=0, keep_float32=True)
+    store = ShapeStore(seed=0, keep_float32=True)
     store.build(loss, tf.TensorSpec(shape, tf.float32))
     assert dtypes == {"logits": tf.bfloat16, "loss": tf.float32}
     variables = {n: v.dtype for n, v in store.named_variables.items() if store.records[n].model}

@@ -7,7 +7,7 @@ import tensorflow as tf
 import slim
 from nets import alexnet, overfeat, vgg
 from nets._fc_head import fc_features, fc_logits
-from tests.blank_store import BlankStore
+from slim.store import ShapeStore
 
 NETWORKS = {
     "vgg_a": (vgg.vgg_a, vgg.vgg_arg_scope),
@@ -22,7 +22,7 @@ SMALLEST = ("vgg_a", "alexnet_v2", "overfeat")  # the other two differ from vgg_
 def in_graph(name, shape, *args, **kwargs):
     """Builds a network in a plain graph."""
     network, arg_scope = NETWORKS[name]
-    store = BlankStore(seed=0)
+    store = ShapeStore(seed=0)
     with tf.Graph().as_default(), store.as_default(), slim.arg_scope(arg_scope()):
         images = tf.raw_ops.Placeholder(dtype=tf.float32, shape=shape)
         outputs, end_points = network(images, *args, **{"is_training": False, **kwargs})
@@ -81,7 +81,7 @@ def test_too_small_images_are_an_error(name, size, side):
 @pytest.mark.parametrize("name", SMALLEST)
 def test_second_call_with_reuse_shares_the_variables(name):
     network, arg_scope = NETWORKS[name]
-    store = BlankStore(seed=0)
+    store = ShapeStore(seed=0)
     with tf.Graph().as_default(), store.as_default(), slim.arg_scope(arg_scope()):
         images = tf.raw_ops.Placeholder(dtype=tf.float32, shape=[1, 256, 256, 3])
         _, first = network(images, 9, global_pool=True)

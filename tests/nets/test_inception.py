@@ -7,12 +7,12 @@ from nets import inception, inception_resnet_v2, inception_utils, inception_v2, 
 from nets._branches import AvgPool, Conv, Fork, MaxPool, Mixed, as_layers
 from nets._end_points import EndPoints, run_layers
 from slim import _checks
-from tests.blank_store import BlankStore
+from slim.store import ShapeStore
 
 
 def built(fn, *shape):
     """Returns the outputs of `fn` for images of `shape`, and the store with its variables."""
-    store, results = BlankStore(seed=0), []
+    store, results = ShapeStore(seed=0), []
     store.build(lambda images: results.append(fn(images)), tf.TensorSpec(shape, tf.float32))
     return results[0], store
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 import slim
 from nets.mobilenet import blocks, conv_blocks, mobilenet_v2, network, v2, v3
 from slim._checks import UserError
-from tests.blank_store import BlankStore
+from slim.store import ShapeStore
 
 TINY = {
     **v2.V2_DEF,
@@ -26,7 +26,7 @@ TINY = {
 def traced(fn, *shape):
     """Returns the outputs of `fn` for images of a shape, without computing them."""
     results = []
-    store = BlankStore(seed=0)
+    store = ShapeStore(seed=0)
     store.build(lambda images: results.append(fn(images)), tf.TensorSpec(shape, tf.float32))
     return (*results[0], store)
 

@@ -10,7 +10,7 @@ import slim
 from nets.nasnet import cells, nasnet, nasnet_utils, network, pnasnet, variants
 from nets.nasnet.config import NasnetConfig
 from slim import _checks
-from tests.blank_store import BlankStore
+from slim.store import ShapeStore
 
 TINY = NasnetConfig(
     num_cells=3,
@@ -49,7 +49,7 @@ def network_fn(builder, num_classes=5, is_training=False, config=TINY, **kwargs)
 
 def built(builder, size=32, batch=2, **kwargs):
     """Returns the network's outputs for symbolic images, and its store."""
-    store, results = BlankStore(seed=0), []
+    store, results = ShapeStore(seed=0), []
     fn = network_fn(builder, **kwargs)
     store.build(lambda x: results.append(fn(x)), tf.TensorSpec([batch, size, size, 3]))
     return *results[0], store

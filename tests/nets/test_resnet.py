@@ -4,7 +4,7 @@ import tensorflow as tf
 
 import slim
 from nets import resnet_utils, resnet_v1, resnet_v2
-from tests.blank_store import BlankStore
+from slim.store import ShapeStore
 
 NETWORKS = {
     "v1": (resnet_v1.resnet_v1, resnet_v1.resnet_v1_block),
@@ -37,7 +37,7 @@ def small(version, **kwargs):
 
 def built(fn, *shape):
     """Returns the symbolic outputs and end points, and the store."""
-    store, results = BlankStore(seed=0), []
+    store, results = ShapeStore(seed=0), []
     with slim.arg_scope(resnet_utils.resnet_arg_scope()):
         store.build(lambda x: results.append(fn(x)), tf.TensorSpec(shape))
     return *results[0], store

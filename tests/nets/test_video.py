@@ -8,7 +8,7 @@ import tensorflow as tf
 
 import slim
 from nets import i3d, i3d_utils, s3dg
-from tests.blank_store import BlankStore
+from slim.store import ShapeStore
 
 LAYERS = [
     "Conv2d_1a_7x7", "MaxPool_2a_3x3", "Conv2d_2b_1x1", "Conv2d_2c_3x3", "MaxPool_3a_3x3",
@@ -23,7 +23,7 @@ def values(*shape, seed=3):
 
 def built(fn, *shape, arg_scope=None):
     """Returns the symbolic outputs and end points, and the store."""
-    store, results = BlankStore(seed=0), []
+    store, results = ShapeStore(seed=0), []
     with slim.arg_scope(arg_scope or s3dg.s3dg_arg_scope()):
         store.build(lambda x: results.append(fn(x)), tf.TensorSpec(shape))
     return *results[0], store

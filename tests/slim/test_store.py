@@ -1,3 +1,4 @@
+import contextlib
 import threading
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import slim
-from slim.store import FrozenStore
+from slim.store import FrozenStore, ShapeStore
 from tests.slim.small_net import IMAGES, NET_NAMES, built, images, small_net
 
 
@@ -413,3 +414,20 @@ def test_draws_depend_on_seed_name_and_count():
     assert len(set(draws([1, 2]) + draws([1, 3]))) == 6
     with slim.VariableStore().as_default() as one_pass:
         assert one_pass.draw_seed("a") is None
+
+
+@pytest.mark.parametrize("in_graph", [False, True])
+def test_a_shape_store_calls_no_initializer(in_graph):
+    def never(shape, dtype):
+        raise AssertionError
+
+    store = ShapeStore(seed=0)
+    with tf.Graph().as_default() if in_graph else contextlib.nullcontext(), store.as_default():
+        variable = slim.variable("v", [2, 3], initializer=never, trainable=False)
+        slim.variable("constant", initializer=tf.constant([5.0]))
+    assert (variable.shape, variable.dtype.base_dtype) == ([2, 3], tf.float32)
+    assert list(store.named_variables) == ["v", "constant"]
+    assert not store.records["v"].trainable
+    if not in_graph:
+        np.testing.assert_array_equal(variable, np.zeros([2, 3]))
+        np.testing.assert_array_equal(store.named_variable("constant"), [5.0])

@@ -40,7 +40,7 @@ def check_no_functions(graph_def):
 def answer(graph_def, images):
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         tf.graph_util.import_graph_def(graph_def, name="")
-        return session.run("MobilenetV1/Logits/SpatialSqueeze:0", {"input:0": images})
+        return session.run("CifarNet/logits/BiasAdd:0", {"input:0": images})
 
 
 @pytest.mark.parametrize("preprocessing", ["cifarnet", "inception", "lenet", "vgg"])
@@ -49,17 +49,17 @@ def test_loops_are_ops_and_outputs_match_the_checkpoint(tmp_path, preprocessing)
 
     run = make_run(
         tmp_path.with_name(f"{tmp_path.name}-run"),
-        "mobilenet_v1_025",
+        "cifarnet",
         3,
         label_names=(),
         preprocessing_name=preprocessing,
     )
     export_to(tmp_path, run, "frozen_pb", input_type="uint8_image")
-    graph_def = read(tmp_path / "mobilenet_v1_025.pb")
+    graph_def = read(tmp_path / "cifarnet.pb")
     check_no_functions(graph_def)
     assert {node.op for node in graph_def.node} >= LOOP
     classifier = classifier_of(run)
-    prepare = images.image_fn(classifier.info, (224, 224))
+    prepare = images.image_fn(classifier.info, (32, 32))
     prepared = tf.stack([prepare(tf.constant(image)) for image in IMAGES])
     expected = classifier(prepared)["logits"].numpy()
     actual = answer(graph_def, IMAGES)

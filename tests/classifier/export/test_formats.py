@@ -124,9 +124,8 @@ def test_no_labels_file_without_class_names(tmp_path):
     ]  # fmt: skip
 
 
-def test_saved_model_signatures_match_the_checkpoint(lenet, tmp_path):
-    export_to(tmp_path, lenet, "saved_model")
-    signatures = tf.saved_model.load(str(tmp_path / "saved_model" / "1")).signatures
+def test_saved_model_signatures_match_the_checkpoint(exported):
+    signatures = tf.saved_model.load(str(exported().version)).signatures
     files = tf.stack([tf.io.encode_png(each) for each in IMAGES])
     answer = signatures["serving_default"](image_bytes=files)
     assert sorted(answer) == ["classes", "logits", "probabilities"]
@@ -137,7 +136,7 @@ def test_saved_model_signatures_match_the_checkpoint(lenet, tmp_path):
     np.testing.assert_array_equal(same["logits"], answer["logits"])
     # LeNet's last layer is fully connected: logits are features times weights.
     features = signatures["features"](image_bytes=files)["features"].numpy()
-    values = classifier_of(lenet).values()
+    values = classifier_of(exported().run).values()
     logits = features @ values["LeNet/fc4/weights"] + values["LeNet/fc4/biases"]
     np.testing.assert_allclose(logits, answer["logits"], rtol=1e-4, atol=1e-5)
 

@@ -54,16 +54,13 @@ def encoded(content):
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory):
+def served(exported):
     """A run, and a client of its server."""
-    directory = tmp_path_factory.mktemp("served")
-    run = make_run(directory / "run")
-    export_to(directory / "export", run, "saved_model")
     with (
-        ModelServer("lenet", directory / "export" / "saved_model") as server,
+        ModelServer("lenet", exported().directory / "saved_model") as server,
         Client(server) as client,
     ):
-        yield run, client
+        yield exported().run, client
 
 
 def test_jpegs_by_rows(served):

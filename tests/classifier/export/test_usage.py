@@ -110,14 +110,13 @@ def test_sample_code_reads_the_weights(place, capsys):
 
 
 @pytest.mark.parametrize("batch", [None, 2])
-def test_printed_curl_command_matches_the_checkpoint(place, capsys, batch):
+def test_printed_curl_command_matches_the_checkpoint(place, exported, batch):
     if not shutil.which("curl"):
         pytest.skip("there is no curl")
-    export_to(place / "out", place / "run", "saved_model", batch_size=batch)
-    start, ask = blocks(capsys.readouterr().out, "bash")
+    start, ask = blocks(exported(batch).stdout, "bash")
     flags = dict(re.findall(r"--(\w+)=(\S+)", start))
     assert flags["rest_api_port"] == "8501"
-    with ModelServer(flags["model_name"], flags["model_base_path"]) as server:
+    with ModelServer(flags["model_name"], exported(batch).directory / "saved_model") as server:
         done = subprocess.run(
             ["bash", "-ec", ask.replace("localhost:8501", f"127.0.0.1:{server.server_port}")],
             cwd=place,
@@ -133,17 +132,13 @@ def test_printed_curl_command_matches_the_checkpoint(place, capsys, batch):
     assert max(map(float, value.split(","))) == pytest.approx(probability, abs=1e-5)
 
 
-def test_server_command_has_an_absolute_path(place, capsys):
-    out = place / "my export"
-    export_to(out, place / "run", "saved_model")
-    # TensorFlow Serving requires an absolute path, also after the directory has moved.
-    gone = (place / "elsewhere").resolve()
+def test_server_command_has_an_absolute_path(exported, tmp_path):
+    # TensorFlow Serving requires an absolute path, also in a copy of the directory.
+    copy = shutil.copytree(exported().directory, (tmp_path / "a copy").resolve())
     for text, directory in (
-        (capsys.readouterr().out, out),
-        ((out / "README.md").read_text(), gone),
+        (exported().stdout, exported().directory),
+        ((copy / "README.md").read_text(), copy),
     ):
-        if directory is gone:
-            out.rename(gone)
         start, _ = blocks(text, "bash")
         shown = 'tensorflow_model_server() { printf "%s\\n" "$@"; }\n'
         done = subprocess.run(

@@ -6,26 +6,18 @@ import tensorflow as tf
 
 from classifier.export import saved_model, warm_up
 from slim import _checks
-from tests.classifier.export.test_formats import classifier_of, export_to, make_run
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """Returns a run and the SavedModel of it."""
-    directory = tmp_path_factory.mktemp("lenet")
-    run = make_run(directory / "run")
-    export_to(directory / "out", run, "saved_model", batch_size=2)
-    return run, directory / "out" / "saved_model" / "1"
+from tests.classifier.export.test_formats import classifier_of, export_to
 
 
 def test_serving_reads_the_requests(exported):
+    version = str(exported(2).version)
     log = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")
-    signatures = tf.saved_model.load(str(exported[1])).signatures
-    records = tf.data.TFRecordDataset(str(exported[1] / warm_up.PATH)).as_numpy_iterator()
+    signatures = tf.saved_model.load(version).signatures
+    records = tf.data.TFRecordDataset(f"{version}/{warm_up.PATH}").as_numpy_iterator()
     requests = [log.PredictionLog.FromString(record).predict_log.request for record in records]
     assert {request.model_spec.name for request in requests} == {"lenet"}
     assert {request.model_spec.signature_name for request in requests} == set(signatures)
-    for request, ours in zip(requests, warm_up.read(str(exported[1])), strict=True):
+    for request, ours in zip(requests, warm_up.read(version), strict=True):
         signature = signatures[request.model_spec.signature_name]
         inputs = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
         for name, spec in signature.structured_input_signature[1].items():
@@ -57,34 +49,34 @@ def test_requests_of_any_length_round_trip(tmp_path):
 
 
 def test_replay_detects_different_outputs(exported):
-    run, path = exported
-    live = saved_model.Serving(classifier_of(run), 2).by_signature()
-    signatures = tf.saved_model.load(str(path)).signatures
-    assert warm_up.replay(str(path), live, signatures) == 5
+    path = str(exported(2).version)
+    live = saved_model.Serving(classifier_of(exported(2).run), 2).by_signature()
+    signatures = tf.saved_model.load(path).signatures
+    assert warm_up.replay(path, live, signatures) == 5
 
     def wrong(**inputs):
         return {name: 1.01 * value for name, value in signatures["features"](**inputs).items()}
 
     with pytest.raises(_checks.RunError, match="'features' of the export returns other feature"):
-        warm_up.replay(str(path), live, {**signatures, "features": wrong})
+        warm_up.replay(path, live, {**signatures, "features": wrong})
 
     def fewer(**inputs):
         return {name: value[:1] for name, value in signatures["features"](**inputs).items()}
 
     with pytest.raises(_checks.RunError, match="so it was not kept"):
-        warm_up.replay(str(path), live, {**signatures, "features": fewer})
+        warm_up.replay(path, live, {**signatures, "features": fewer})
 
 
-def test_export_is_not_kept_if_the_replay_fails(exported, tmp_path, monkeypatch):
+def test_export_is_not_kept_if_the_replay_fails(lenet_run, tmp_path, monkeypatch):
     monkeypatch.setattr(warm_up, "TOLERANCE", -1.0)
     with pytest.raises(_checks.RunError, match="warm-up request"):
-        export_to(tmp_path, exported[0], "saved_model")
+        export_to(tmp_path, lenet_run, "saved_model")
     assert not list(tmp_path.iterdir())
 
 
-def test_version_created_meanwhile_is_not_overwritten(exported, tmp_path, monkeypatch):
+def test_version_created_meanwhile_is_not_overwritten(lenet_run, tmp_path, monkeypatch):
     version = tmp_path / "saved_model" / "1"
     monkeypatch.setattr(warm_up, "replay", lambda *_: (version / "theirs").mkdir(parents=True))
     with pytest.raises(_checks.UserError, match="saved_model/1 exists; remove it, or choose"):
-        export_to(tmp_path, exported[0], "saved_model")
+        export_to(tmp_path, lenet_run, "saved_model")
     assert [path.name for path in version.iterdir()] == ["theirs"]

@@ -98,14 +98,11 @@ def test_a_run_starts_from_an_original_checkpoint(original, train, tmp_path):
         assert ours.get_tensor(name).tobytes() == value.tobytes()
 
 
-@pytest.fixture
-def published(original, tmp_path):
-    """A copy of the checkpoint under the name of a published one, whose network it is not."""
-    folder = tmp_path / "pretrained"
-    folder.mkdir()
-    for suffix in ("", ".index", ".data-00000-of-00001"):
-        if (source := original + suffix) and (tf.io.gfile.exists(source)):
-            shutil.copy(source, folder / f"resnet_v2_50.ckpt{suffix}")
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """A checkpoint under the name of a published one, whose network it is not."""
+    folder = tmp_path_factory.mktemp("pretrained")
+    originals.write(folder / "resnet_v2_50.ckpt", originals.run_values("lenet"), "V1")
     return folder
 
 
@@ -133,9 +130,8 @@ def test_a_new_run_warns_if_options_contradict_a_published_checkpoint(published,
     assert WARNING not in resumed.out
 
 
-def test_a_run_is_not_mistaken_for_a_published_checkpoint(evaluate, train, tmp_path):
-    run = tmp_path / "resnet_v2_50_2017_04_14"
-    train(run)
+def test_a_run_is_not_mistaken_for_a_published_checkpoint(evaluate, trained, tmp_path):
+    run = shutil.copytree(trained, tmp_path / "resnet_v2_50_2017_04_14")
     assert "warning" not in "\n".join(evaluate(run).out).replace("warning: this is hardly", "")
 
 

@@ -104,9 +104,14 @@ def test_wrong_counts_of_a_divided_shard_are_an_error(cut, counts, message, monk
             toys.first(built, sum(counts))
 
 
-@pytest.mark.parametrize("readers,threads", [(1, 1), (2, 2), (8, 8), (4, None)])
-def test_threads_do_not_change_the_batches(toy, readers, threads):
-    plain = toys.first(toys.training(toy, num_readers=1, num_preprocessing_threads=1), 12)
+@pytest.fixture(scope="module")
+def plain(toy):
+    """Batches prepared by one thread."""
+    return toys.first(toys.training(toy, num_readers=1, num_preprocessing_threads=1), 12)
+
+
+@pytest.mark.parametrize("readers,threads", [(2, 2), (8, 8), (4, None)])
+def test_threads_do_not_change_the_batches(toy, plain, readers, threads):
     toys.assert_same(
         plain,
         toys.first(toys.training(toy, num_readers=readers, num_preprocessing_threads=threads), 12),
@@ -114,6 +119,7 @@ def test_threads_do_not_change_the_batches(toy, readers, threads):
 
 
 def test_small_images_prepared_together_equal_those_prepared_alone(toy, monkeypatch):
+    monkeypatch.setattr(inputs.examples, "_CHUNK", 4)
     together = toys.first(toys.training(toy, batch_size=12), 12)
     monkeypatch.setattr(inputs.examples, "_SMALL", 0)
     toys.assert_same(toys.first(toys.training(toy, batch_size=12), 12), together)
@@ -130,11 +136,16 @@ def test_as_many_examples_are_prepared_at_once_as_asked_for(toy, threads):
     assert counter.most == at_once.possible(threads)
 
 
+@pytest.fixture(scope="module")
+def whole(toy):
+    """The beginning of a run, in batches of one image."""
+    return toys.first(toys.training(toy, batch_size=1, num_preprocessing_threads=2), 208)
+
+
 @pytest.mark.parametrize("start", [0, 1, 12, 13, 59, 60, 61, 119, 120, 199])
-def test_resuming_gives_the_same_tail(toy, start):
-    whole = toys.first(toys.training(toy, batch_size=1, num_preprocessing_threads=2), start + 8)
+def test_resuming_gives_the_same_tail(toy, whole, start):
     toys.assert_same(
-        whole[start:], toys.first(toys.training(toy, batch_size=1, start_index=start), 8)
+        whole[start : start + 8], toys.first(toys.training(toy, batch_size=1, start_index=start), 8)
     )
 
 

@@ -9,13 +9,6 @@ from slim import checkpoints
 from tests import source_tree
 
 
-@pytest.fixture
-def existing_run(train, tmp_path):
-    """A run of two steps, eight images each."""
-    assert train(tmp_path / "run").code == 0
-    return tmp_path / "run"
-
-
 @pytest.mark.parametrize("change", [{"optimizer": "adam"}, {"batch_size": 16}])
 def test_another_optimizer_or_batch_size_is_an_error_and_changes_nothing(
     train, existing_run, change
