@@ -7,6 +7,7 @@ is used for its losses: in a `tf.function` they stand in the collections of the 
 
 import contextlib
 import copy
+import dataclasses
 import inspect
 import threading
 import zlib
@@ -20,9 +21,10 @@ from slim.graph import KEYS, in_graph
 from slim.graph.framework import get_name_scope
 from slim.pass_records import Loss, Quantization, Request
 from slim.regularizers import Regularizer, no_penalty, sum_regularizer
-from slim.scopes import Reuse, ScopeNames, VariableScope
+from slim.scopes import Reuse, ScopeNames, VariableScope, ask_pass
 from slim.store import Record, VariableStore
 
+v1 = tf.compat.v1
 LOSSES = KEYS.LOSSES
 
 
@@ -89,8 +91,20 @@ class Pass:
 
     @property
     def scope(self) -> VariableScope:
-        """The current variable scope."""
-        return _current.scope
+        """The current variable scope: slim's, or that of TensorFlow 1 opened inside it."""
+        scope, opened = _current.scope, v1.get_variable_scope()
+        if opened is _current.opened:
+            if opened.reuse is True:  # never in eager code, where TensorFlow has AUTO_REUSE
+                scope.reuse = True
+            return scope
+        if opened.custom_getter is None and not opened.name:
+            return scope  # the root of a graph in which slim has opened none
+        options = ("caching_device", "partitioner")
+        refused = [name for name in options if getattr(opened, name)]
+        if opened.custom_getter not in (None, ask_pass):
+            refused.append("custom_getter")
+        _only_in_graph("tf.compat.v1.variable_scope", refused)
+        return scope.with_opened(opened)
 
     @contextlib.contextmanager
     def open_scope(
@@ -104,27 +118,57 @@ class Pass:
             + [n for n in ("use_resource", "auxiliary_name_scope") if options.get(n) is False],
         )  # fmt: skip
         outer = self.scope
-        again = isinstance(name_or_scope, VariableScope)
+        again = isinstance(name_or_scope, v1.VariableScope)
         if again:
             name, parent = name_or_scope.name, name_or_scope
             name_scope = name.rpartition("/")[2]
         else:
             unnamed = name_or_scope is None
-            leaf = self.names.unique(outer.name, default_name) if unnamed else name_or_scope
+            leaf = self._unique(outer, default_name) if unnamed else name_or_scope
             name, parent = f"{outer.name}/{leaf}".strip("/"), outer
             name_scope = name_or_scope or default_name
-        opened_name_scope = tf.name_scope(name_scope) if name_scope else contextlib.nullcontext("")
-        with opened_name_scope as original_name_scope, self.names.opened(name, again):
-            scope = VariableScope(
-                name=name,
-                reuse=options.get("reuse") or parent.reuse,
-                initializer=options.get("initializer") or parent.initializer,
-                regularizer=options.get("regularizer") or parent.regularizer,
-                original_name_scope=parent.original_name_scope if again else original_name_scope,
-                dtype=options.get("dtype") or parent.dtype,
-            )
-            with scope_as_current(scope):
+        scope = VariableScope(
+            name=name,
+            reuse=options.get("reuse") or parent.reuse,
+            initializer=options.get("initializer") or parent.initializer,
+            regularizer=options.get("regularizer") or parent.regularizer,
+            original_name_scope=parent.original_name_scope if again else "",
+            dtype=options.get("dtype") or parent.dtype,
+        )
+        try:
+            with self.names.opened(name, again), scope_as_current(scope, name_scope):
                 yield scope
+        finally:
+            if outer.opened is not None:
+                self.names.forget(name)
+
+    def _unique(self, outer: VariableScope, default_name: str) -> str:
+        """Returns a name without a scope of that name in `outer`."""
+        if outer.opened is None:
+            return self.names.unique(outer.name, default_name)
+        # TensorFlow 1 numbers the scopes inside its own, and starts over where one is left.
+        with v1.variable_scope(None, default_name, auxiliary_name_scope=False) as numbered:
+            return numbered.name.rpartition("/")[2]
+
+    def get_variable_by_name(self, name: str, options: dict[str, Any]) -> tf.Variable:
+        """Returns a variable by its full name, for `tf.compat.v1.get_variable`.
+
+        Args:
+          name: full name, which begins with that of the current scope.
+          options: of `tf.compat.v1.get_variable`, by name.
+        """
+        prefix = self.scope.name
+        fields = {field.name: options.get(field.name) for field in dataclasses.fields(Request)}
+        fields |= {
+            "name": name.removeprefix(f"{prefix}/") if prefix else name,
+            "trainable": options.get("trainable") is not False,
+            "synchronization": options.get("synchronization", tf.VariableSynchronization.AUTO),
+            "aggregation": options.get("aggregation", tf.VariableAggregation.NONE),
+            "device": None,
+            "custom_getter": None,
+            "model": False,
+        }
+        return self.get_variable(Request(**fields))
 
     def get_variable(self, request: Request) -> tf.Variable:
         """Returns the requested variable, created if needed; see `slim.variable`."""
@@ -259,7 +303,7 @@ class Pass:
         ]
         # In a `tf.function`, `tf.compat.v1.losses` adds to the collections of the function's graph.
         if tf.inside_function():
-            losses += tf.compat.v1.get_collection(collection, scope)
+            losses += v1.get_collection(collection, scope)
         return losses
 
     def get_penalties(self, scope: str | None) -> list[tf.Tensor]:
@@ -290,6 +334,7 @@ class _Current(threading.local):
     def __init__(self) -> None:
         self.one_pass: Pass | None = None
         self.scope = VariableScope()
+        self.opened: v1.VariableScope | None = None  # what TensorFlow 1 has for the scope
 
 
 _current = _Current()
@@ -311,12 +356,12 @@ def current_pass() -> Any:
 @contextlib.contextmanager
 def pass_as_current(one_pass: Pass, scope: VariableScope) -> Iterator[Pass]:
     """Makes a pass and a variable scope the current ones."""
-    outer = _current.one_pass, _current.scope
-    _current.one_pass, _current.scope = one_pass, scope
+    outer, _current.one_pass = _current.one_pass, one_pass
     try:
-        yield one_pass
+        with scope_as_current(scope):
+            yield one_pass
     finally:
-        _current.one_pass, _current.scope = outer
+        _current.one_pass = outer
 
 
 def current_store() -> Any:
@@ -342,13 +387,36 @@ def current_scope() -> Any:
 
 
 @contextlib.contextmanager
-def scope_as_current(scope: VariableScope) -> Iterator[VariableScope]:
-    """Makes `scope` the current variable scope (`slim.variable_scope` opens one by name)."""
-    outer, _current.scope = _current.scope, scope
-    try:
-        yield scope
-    finally:
-        _current.scope = outer
+def scope_as_current(scope: VariableScope, name_scope: str = "") -> Iterator[VariableScope]:
+    """Makes `scope` the current variable scope (`slim.variable_scope` opens one by name).
+
+    Args:
+      scope: the scope; one that is opened for the first time gets its `original_name_scope`.
+      name_scope: the TensorFlow name scope to open with it, none if empty.
+    """
+    outer = _current.scope, _current.opened
+    with _opened(scope, name_scope) as opened:
+        _current.scope, _current.opened = scope, opened
+        try:
+            yield scope
+        finally:
+            _current.scope, _current.opened = outer
+
+
+@contextlib.contextmanager
+def _opened(scope: VariableScope, name_scope: str) -> Iterator[v1.VariableScope]:
+    """Opens a scope and a name scope in TensorFlow 1."""
+    # TensorFlow 1 opens the name scope of the scope's last name itself, and another one if it may
+    # not. It does not report its full name.
+    own = bool(name_scope) and name_scope == scope.name.rpartition("/")[2]
+    own = own and not tf.executing_eagerly()
+    opened_name_scope = (
+        tf.name_scope(name_scope) if name_scope and not own else contextlib.nullcontext("")
+    )
+    with opened_name_scope as name, v1.variable_scope(scope, auxiliary_name_scope=own) as opened:
+        name = f"{v1.get_default_graph().get_name_scope()}/" if own else name
+        scope.original_name_scope = scope.original_name_scope or name
+        yield opened
 
 
 def _within(scope: str | None, name: str) -> bool:

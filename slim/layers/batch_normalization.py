@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from slim._shapes import static_sizes
@@ -220,11 +221,12 @@ class _Norm:
         images = tf.reshape(inputs, [-1, 1, 1, *channels.as_list()]) if flat else inputs
         first = self.axis == 1 and not flat
         layout = ("NC" if first else "N") + "DHW"[5 - images.shape.rank :] + ("" if first else "C")
-        gamma = tf.ones(channels) if self.gamma is None else self.gamma
-        beta = tf.zeros(channels) if self.beta is None else self.beta
+        # Constants of NumPy: `tf.ones` and `tf.zeros` take half as long again to add to a graph.
+        gamma = _constant(1.0, channels) if self.gamma is None else self.gamma
+        beta = _constant(0.0, channels) if self.beta is None else self.beta
 
         def apply(is_training: bool) -> list[tf.Tensor]:
-            mean, variance = [tf.zeros([0])] * 2 if is_training else self._moving()
+            mean, variance = [_constant(0.0, [0])] * 2 if is_training else self._moving()
             result = tf.raw_ops.FusedBatchNormV3(
                 x=images, scale=gamma, offset=beta, mean=mean, variance=variance,
                 epsilon=max(self.epsilon, _FUSED_MIN_EPSILON), data_format=layout,
@@ -311,6 +313,10 @@ class _Norm:
                 self._moving,
             )
         return one_pass.add_updates(self.updates_collections, updates, tensors)
+
+
+def _constant(value: float, shape: Sequence[int]) -> tf.Tensor:
+    return tf.constant(np.full(shape, value, np.float32))
 
 
 def _composed(
