@@ -2,7 +2,8 @@
 
 Layers, losses and scopes speak to the current pass alone. In a plain `tf.Graph` without a store of
 its own that is the graph's (`slim.graph.graph_pass`), which has the same methods. `tf.compat.v1`
-is used for its losses: in a `tf.function` they stand in the collections of the function's graph.
+is used for its losses, which in a `tf.function` stand in the collections of the function's graph,
+and for its variable scopes.
 """
 
 import contextlib
@@ -21,7 +22,8 @@ from slim.graph import KEYS, in_graph
 from slim.graph.framework import get_name_scope
 from slim.pass_records import Loss, Quantization, Request
 from slim.regularizers import Regularizer, no_penalty, sum_regularizer
-from slim.scopes import Reuse, ScopeNames, VariableScope, ask_pass
+from slim.scope_stack import only_in_graph, scope_as_current, scope_of_thread
+from slim.scopes import Reuse, ScopeNames, VariableScope
 from slim.store import Record, VariableStore
 
 v1 = tf.compat.v1
@@ -92,26 +94,14 @@ class Pass:
     @property
     def scope(self) -> VariableScope:
         """The current variable scope: slim's, or that of TensorFlow 1 opened inside it."""
-        scope, opened = _current.scope, v1.get_variable_scope()
-        if opened is _current.opened:
-            if opened.reuse is True:  # never in eager code, where TensorFlow has AUTO_REUSE
-                scope.reuse = True
-            return scope
-        if opened.custom_getter is None and not opened.name:
-            return scope  # the root of a graph in which slim has opened none
-        options = ("caching_device", "partitioner")
-        refused = [name for name in options if getattr(opened, name)]
-        if opened.custom_getter not in (None, ask_pass):
-            refused.append("custom_getter")
-        _only_in_graph("tf.compat.v1.variable_scope", refused)
-        return scope.with_opened(opened)
+        return scope_of_thread()
 
     @contextlib.contextmanager
     def open_scope(
         self, name_or_scope: Any, default_name: str | None, options: dict[str, Any]
     ) -> Iterator[VariableScope]:
         """Opens a scope; see `slim.variable_scope`."""
-        _only_in_graph(
+        only_in_graph(
             "variable_scope",
             [n for n in ("caching_device", "partitioner", "custom_getter", "constraint")
              if options.get(n)]
@@ -173,8 +163,8 @@ class Pass:
     def get_variable(self, request: Request) -> tf.Variable:
         """Returns the requested variable, created if needed; see `slim.variable`."""
         options = ("caching_device", "partitioner", "custom_getter")
-        _only_in_graph("variable", [name for name in options if getattr(request, name)])
-        _only_in_graph("variable", ["use_resource"] if request.use_resource is False else [])
+        only_in_graph("variable", [name for name in options if getattr(request, name)])
+        only_in_graph("variable", ["use_resource"] if request.use_resource is False else [])
         store, scope = self.store, self.scope
         name = f"{scope.name}/{request.name}" if scope.name else request.name
         variable = store.named_variable(name)
@@ -237,8 +227,8 @@ class Pass:
         collection: str,
     ) -> tf.Variable:
         """Returns a variable that is not trained; see `slim.local_variable`."""
-        _only_in_graph("variable", [] if validate_shape else ["validate_shape"])
-        _only_in_graph("variable", ["use_resource"] if use_resource is False else [])
+        only_in_graph("variable", [] if validate_shape else ["validate_shape"])
+        only_in_graph("variable", ["use_resource"] if use_resource is False else [])
         with self.open_scope(None, name or "Variable", {}) as scope:
             if collection == KEYS.LOCAL_VARIABLES:
                 return self.store.local_variable(scope.name, initial_value)
@@ -333,8 +323,6 @@ class Pass:
 class _Current(threading.local):
     def __init__(self) -> None:
         self.one_pass: Pass | None = None
-        self.scope = VariableScope()
-        self.opened: v1.VariableScope | None = None  # what TensorFlow 1 has for the scope
 
 
 _current = _Current()
@@ -386,50 +374,8 @@ def current_scope() -> Any:
     return current_pass().scope
 
 
-@contextlib.contextmanager
-def scope_as_current(scope: VariableScope, name_scope: str = "") -> Iterator[VariableScope]:
-    """Makes `scope` the current variable scope (`slim.variable_scope` opens one by name).
-
-    Args:
-      scope: the scope; one that is opened for the first time gets its `original_name_scope`.
-      name_scope: the TensorFlow name scope to open with it, none if empty.
-    """
-    outer = _current.scope, _current.opened
-    with _opened(scope, name_scope) as opened:
-        _current.scope, _current.opened = scope, opened
-        try:
-            yield scope
-        finally:
-            _current.scope, _current.opened = outer
-
-
-@contextlib.contextmanager
-def _opened(scope: VariableScope, name_scope: str) -> Iterator[v1.VariableScope]:
-    """Opens a scope and a name scope in TensorFlow 1."""
-    # TensorFlow 1 opens the name scope of the scope's last name itself, and another one if it may
-    # not. It does not report its full name.
-    own = bool(name_scope) and name_scope == scope.name.rpartition("/")[2]
-    own = own and not tf.executing_eagerly()
-    opened_name_scope = (
-        tf.name_scope(name_scope) if name_scope and not own else contextlib.nullcontext("")
-    )
-    with opened_name_scope as name, v1.variable_scope(scope, auxiliary_name_scope=own) as opened:
-        name = f"{v1.get_default_graph().get_name_scope()}/" if own else name
-        scope.original_name_scope = scope.original_name_scope or name
-        yield opened
-
-
 def _within(scope: str | None, name: str) -> bool:
     return scope is None or name.startswith(scope)
-
-
-def _only_in_graph(function: str, options: Sequence[str]) -> None:
-    if options:
-        raise ValueError(
-            f"{function}: {_checks.listed(options)} works in a tf.Graph only, and has no meaning "
-            "for a variable store. Remove it, or build the network in `with "
-            "tf.Graph().as_default():`"
-        )
 
 
 def _check_same(
