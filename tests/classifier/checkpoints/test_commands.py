@@ -1,6 +1,7 @@
 """`python -m classifier.checkpoints` on real files, in this process."""
 
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import tensorflow as tf
 
 from classifier.checkpoints import __main__ as checkpoints
 from classifier.checkpoints import keras_weights
+from classifier.cli import stopping
 from classifier.model_info import ModelInfo
 from classifier.run_directory import RunDirectory
 from slim import _checks
@@ -387,12 +389,12 @@ def test_help_and_usage_errors_do_not_load_tensorflow():
     assert done.stderr == "checkpoints convert: --checkpoint_path='nowhere' does not exist\n"
 
 
-def test_command_runs_as_a_process(lenet):
-    done = subprocess.run(
-        [sys.executable, "-m", "classifier.checkpoints", "inspect", f"--checkpoint_path={lenet}"],
-        cwd=source_tree.ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[-1].startswith("total: 25, ")
+def test_command_runs_as_a_module(lenet, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["-m", "inspect", f"--checkpoint_path={lenet}"])
+    monkeypatch.delitem(sys.modules, checkpoints.__name__)
+    monkeypatch.setattr(stopping, "last", int)  # it ignores signals from then on
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("classifier.checkpoints", run_name="__main__", alter_sys=True)
+    out, err = capsys.readouterr()
+    assert (ended.value.code, err) == (0, "")
+    assert out.splitlines()[-1].startswith("total: 25, ")
