@@ -18,9 +18,15 @@ _DATA = (
     "tfexample_decoder",
 )
 
+# TensorFlow's modules that TF-Slim's packages pass on, as in `slim.init_ops.zeros_initializer()`.
+_TENSORFLOW = tuple(
+    f"{name}=tensorflow.compat.v1:"
+    for name in ("array_ops", "check_ops", "clip_ops", "control_flow_ops", "init_ops", "math_ops")
+)
+
 # Below `tf_slim`, and below `tensorflow.contrib.slim.python.slim`.
 _LIBRARY = {
-    "": ("slim",),
+    "": ("slim", *_TENSORFLOW),
     "data": ("slim.data",),
     **{f"data.{name}": (f"slim.data.{name}",) for name in _DATA},
     "evaluation": ("slim.evaluation",),
@@ -33,7 +39,7 @@ _LIBRARY = {
 }
 _TF_SLIM = {
     **_LIBRARY,
-    "layers": _LAYERS,
+    "layers": (*_LAYERS, *_TENSORFLOW),
     "layers.bucketization_op": ("slim",),
     "layers.initializers": ("slim.initializers",),
     "layers.layers": _LAYERS,
@@ -88,7 +94,7 @@ _CONTRIB = {
     "framework.python.ops.arg_scope": ("slim",),
     "framework.python.ops.ops": ("slim.graph.framework",),
     "framework.python.ops.variables": _FRAMEWORK,
-    "layers": (*_LAYERS, "slim.initializers", "slim.regularizers"),
+    "layers": (*_LAYERS, "slim.initializers", "slim.regularizers", *_TENSORFLOW),
     "layers.python": (),
     "layers.python.layers": (*_LAYERS, "slim.initializers", "slim.regularizers"),
     **{
