@@ -151,8 +151,9 @@ class Downloader:
                 failures.append(f"{failure} from {url}")
         required = "; ".join(map(str, files))
         raise _checks.RunError(
-            f"{dataset_name} {file.name}: {', '.join(failures) or 'it has no URL'}. Download it"
-            f" yourself and pass --source_dir=DIR (needs: {len(files)} file(s), {required})"
+            f"Could not download {file.name} for {dataset_name}:"
+            f" {', '.join(failures) or 'it has no URL'}. Download it by hand and set source_dir to"
+            f" a directory with {required}"
         )
 
     def _get_from(self, url: str, file: RemoteFile, path: str) -> None:
@@ -193,7 +194,8 @@ class Downloader:
                 self._save(exchange, response, file, partial, _first_byte(response, start))
         except _NETWORK_ERRORS as error:
             reason = getattr(error, "reason", None) or error
-            raise Failure(str(reason) or type(reason).__name__, transient=True) from error
+            text = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
+            raise Failure(text, transient=True) from error
 
     def _save(
         self,
