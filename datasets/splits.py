@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from datasets import dataset_info
-from slim import _checks, _files
+from slim import _checks, _files, _programs
 from slim.data import records
 
 _SHARD_NUMBER = re.compile(r"(\d+)-of-(\d+)")
@@ -190,8 +190,8 @@ def missing_shards(files: Sequence[str], dataset_dir: str) -> list[str]:
 def _check_directory(spec: DatasetSpec, dataset_dir: str) -> None:
     if not os.path.exists(dataset_dir):
         raise _checks.UserError(
-            f"dataset_dir={dataset_dir!r} does not exist. Create it with: python"
-            f" download_and_convert_data.py --dataset_name={spec.name} --dataset_dir={dataset_dir}"
+            f"dataset_dir={dataset_dir!r} does not exist. Create it with:"
+            f" {_programs.command('slim-data', dataset_name=spec.name, dataset_dir=dataset_dir)}"
         )
     if not os.path.isdir(dataset_dir):
         raise _checks.UserError(f"dataset_dir={dataset_dir!r} is a file; a directory is needed")

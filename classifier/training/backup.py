@@ -5,6 +5,7 @@ import fnmatch
 import os
 from collections.abc import Iterable, Iterator
 
+from classifier.config.problems import named
 from classifier.config.training import TrainConfig
 from slim import _checks, _ownership, _paths
 from slim.run_lock import TrainDirLock
@@ -37,7 +38,8 @@ def during(config: TrainConfig) -> Iterator[None]:
     if backup_dir is None:
         yield
         return
-    print(f"previous run: moved to {backup_dir} (to resume the new run, drop --restart)")
+    drop = named("restart").as_flags
+    print(f"previous run: moved to {backup_dir} (to resume the new run, drop {drop})")
     try:
         yield
     except BaseException:
