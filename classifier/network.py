@@ -91,9 +91,9 @@ def check_image_size(
             raise
         if not _can_be_built(network, [*first, default, default, channels]):
             raise
-        shown = f"{height},{width}"
+        shown = f"{height}x{width}"
         raise _checks.UserError(
-            f"image_size={shown} is not supported by {model_name}. Use its default, {default}, or a"
+            f"image size {shown} is not supported by {model_name}. Use its default, {default}, or a"
             " size closer to it"
         ) from error
 

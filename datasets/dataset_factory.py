@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from datasets import splits
 from slim import _checks
+from slim._problems import Problem, named
 
 if TYPE_CHECKING:
     from slim.data import dataset
@@ -135,7 +136,10 @@ def _tfds_spec(name: str) -> splits.DatasetSpec:
     tfds_name = name.removeprefix(TFDS_PREFIX)
     if not file_stem(tfds_name):
         raise _checks.UserError(
-            f"dataset_name={name!r} lacks the name of a TFDS dataset. Example: tfds:mnist"
+            Problem(
+                "{} lacks the name of a TFDS dataset. Example: tfds:mnist",
+                named("dataset_name", repr(name)),
+            )
         )
     return splits.DatasetSpec(
         name=name,

@@ -18,6 +18,7 @@ from typing import IO, NamedTuple
 from datasets import bounded_http, progress
 from datasets.bounded_http import Failure
 from slim import _checks, _files, _paths, signals
+from slim._problems import Problem, named
 
 PARTIAL, REJECTED = ".part", ".rejected"
 _CHUNK = 1 << 18
@@ -151,8 +152,15 @@ class Downloader:
                 failures.append(f"{failure} from {url}")
         required = "; ".join(map(str, files))
         raise _checks.RunError(
-            f"{dataset_name} {file.name}: {', '.join(failures) or 'it has no URL'}. Download it"
-            f" yourself and pass --source_dir=DIR (needs: {len(files)} file(s), {required})"
+            Problem(
+                "Could not download {} for {}: {}. Download it by hand and set {} to a directory"
+                " with {}",
+                file.name,
+                dataset_name,
+                ", ".join(failures) or "it has no URL",
+                named("source_dir"),
+                required,
+            )
         )
 
     def _get_from(self, url: str, file: RemoteFile, path: str) -> None:
@@ -193,7 +201,8 @@ class Downloader:
                 self._save(exchange, response, file, partial, _first_byte(response, start))
         except _NETWORK_ERRORS as error:
             reason = getattr(error, "reason", None) or error
-            raise Failure(str(reason) or type(reason).__name__, transient=True) from error
+            text = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
+            raise Failure(text, transient=True) from error
 
     def _save(
         self,
@@ -247,7 +256,12 @@ def _local_files(files: Sequence[RemoteFile], source_dir: str, dataset_name: str
             problems.append(f"{file}: {problem}")
     if problems:
         raise _checks.UserError(
-            f"source_dir={source_dir!r} lacks files of {dataset_name}: {'; '.join(problems)}"
+            Problem(
+                "{} lacks files of {}: {}",
+                named("source_dir", repr(source_dir)),
+                dataset_name,
+                "; ".join(problems),
+            )
         )
     return {file.name: os.path.join(source_dir, file.name) for file in files}
 

@@ -5,11 +5,12 @@ TensorFlow is loaded only when the work starts.
 
 import importlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from datasets import conversion_report, dataset_factory, dataset_info, folder_files, splits
 from slim import _checks, _ownership
+from slim._problems import Problem, named
 
 Converter = Callable[..., dataset_info.DatasetInfo]
 
@@ -27,7 +28,13 @@ def run(
     used = {name: value for name, value in options.items() if value is not None}
     unexpected = sorted(set(used) - {"max_pixels"})
     if unexpected:
-        raise _checks.UserError(f"{', '.join(unexpected)} cannot be used with {dataset_name!r}")
+        raise _checks.UserError(
+            Problem(
+                "{} cannot be used with {}",
+                _mentions(unexpected),
+                named("dataset_name", repr(dataset_name)),
+            )
+        )
     action = importlib.import_module(dataset_factory.ACTIONS[dataset_name], __package__)
     action.run(dataset_dir, report, **used)
 
@@ -90,13 +97,19 @@ def build(
       RunError: if writing failed.
     """
     if os.path.exists(dataset_dir) and not os.path.isdir(dataset_dir):
-        raise _checks.UserError(f"dataset_dir={dataset_dir!r} is a file; a directory is needed")
+        raise _checks.UserError(
+            Problem("{} is a file; a directory is needed", named("dataset_dir", repr(dataset_dir)))
+        )
     info = dataset_info.read_complete(dataset_dir)
     if info is not None:
         if info.name != dataset_name:
             raise _checks.UserError(
-                f"dataset_dir={dataset_dir!r} holds the dataset {info.name!r},"
-                f" not {dataset_name!r}. Use another directory"
+                Problem(
+                    "{} holds the dataset {!r}, not {!r}. Use another directory",
+                    named("dataset_dir", repr(dataset_dir)),
+                    info.name,
+                    dataset_name,
+                )
             )
         _check_same(info, used_options, dataset_dir)
         _check_source(info, used_options.get("source_dir"), dataset_dir)
@@ -118,10 +131,18 @@ def _used_options(spec: splits.DatasetSpec, options: Mapping[str, Any]) -> dict[
     unknown = sorted(set(used) - set(spec.options))
     if unknown:
         raise _checks.UserError(
-            f"{', '.join(unknown)} cannot be used with the dataset {spec.name!r}."
-            f" Its options: {', '.join(spec.options) or 'none'}"
+            Problem(
+                "{} cannot be used with the dataset {!r}. Its options: {}",
+                _mentions(unknown),
+                spec.name,
+                _mentions(spec.options) if spec.options else "none",
+            )
         )
     return used
+
+
+def _mentions(names: Sequence[str]) -> Problem:
+    return Problem(", ".join("{}" for _ in names), *map(named, names))
 
 
 def _check_same(
@@ -132,8 +153,13 @@ def _check_same(
         value = os.path.abspath(value) if name == "source_dir" else value
         if name in info.options and info.options[name] != value:
             raise _checks.UserError(
-                f"dataset_dir={dataset_dir!r} holds {info.name!r} converted with"
-                f" {name}={info.options[name]!r}, not {value!r}. Use another directory"
+                Problem(
+                    "{} holds {!r} converted with {}, not {!r}. Use another directory",
+                    named("dataset_dir", repr(dataset_dir)),
+                    info.name,
+                    named(name, repr(info.options[name])),
+                    value,
+                )
             )
 
 
@@ -144,7 +170,13 @@ def _check_source(info: dataset_info.DatasetInfo, source_dir: str | None, datase
     summary = folder_files.summary(source_dir)
     if summary != info.source_files:
         raise _checks.UserError(
-            f"source_dir={source_dir!r} has changed since dataset_dir={dataset_dir!r} was converted"
-            f" ({info.source_files['count']} files then, {summary['count']} now)."
-            f" Remove {dataset_dir!r} to convert again, or use another directory"
+            Problem(
+                "{} has changed since {} was converted ({} files then, {} now). Remove {!r} to"
+                " convert again, or use another directory",
+                named("source_dir", repr(source_dir)),
+                named("dataset_dir", repr(dataset_dir)),
+                info.source_files["count"],
+                summary["count"],
+                dataset_dir,
+            )
         )

@@ -14,6 +14,7 @@ from typing import Any
 from datasets import conversion, dataset_factory, dataset_info, folder_files, images, sources
 from datasets import splits as splits_lib
 from slim import _checks
+from slim._problems import Problem, named
 
 SPLIT_DIRECTORIES = {
     "train": "train",
@@ -56,7 +57,11 @@ def convert(
     """
     if source_dir is None:
         raise _checks.UserError(
-            "dataset_name='folder' needs source_dir, a directory with SRC/<class>/<image>"
+            Problem(
+                "{} needs {}, a directory with SRC/<class>/<image>",
+                named("dataset_name", repr("folder")),
+                named("source_dir"),
+            )
         )
     directories = _find_splits(source_dir)
     source = os.path.abspath(source_dir)
@@ -120,9 +125,14 @@ def _check_no_fraction(
 ) -> None:
     if fraction is not None:
         raise _checks.UserError(
-            f"validation_fraction has no effect: {source_dir!r} has the splits"
-            f" {', '.join(directories)}. To hold out training images, convert"
-            f" source_dir={os.path.join(source_dir, 'train')!r} alone"
+            Problem(
+                "{} has no effect: {!r} has the splits {}. To hold out training images, convert {}"
+                " alone",
+                named("validation_fraction"),
+                source_dir,
+                ", ".join(directories),
+                named("source_dir", repr(os.path.join(source_dir, "train"))),
+            )
         )
 
 
@@ -150,7 +160,9 @@ def _find_splits(source_dir: str) -> dict[str, str] | None:
         if it has other directories next to them.
     """
     if not os.path.isdir(source_dir):
-        raise _checks.UserError(f"source_dir={source_dir!r} is not a directory")
+        raise _checks.UserError(
+            Problem("{} is not a directory", named("source_dir", repr(source_dir)))
+        )
     names = _subdirectories(source_dir)
     # A class may have the name of a split, but then it has images of its own.
     parents_of_classes = [
@@ -202,8 +214,11 @@ def _hold_out(
     count = round(fraction * len(items)) or int(fraction > 0)
     if count >= len(items):
         raise _checks.UserError(
-            f"validation_fraction={fraction} of {len(items)} images leaves none for training."
-            " Use a smaller fraction, or add images"
+            Problem(
+                "{} of {} images leaves none for training. Use a smaller fraction, or add images",
+                named("validation_fraction", fraction),
+                len(items),
+            )
         )
     kept, held_out = splits_lib.stratified_split([item.label for item in items], count, seed)
     parts = {"train": [items[index] for index in kept]}

@@ -22,6 +22,7 @@ from datasets import (
     tfrecords,
 )
 from slim import _checks, _files, _ownership
+from slim._problems import Problem, named
 
 NUM_SHARDS = {"train": 1024, "validation": 128}
 _SEED = 12345
@@ -67,8 +68,12 @@ def convert(
     """
     if source_dir is None:
         raise _checks.UserError(
-            "dataset_name='imagenet' needs source_dir: ImageNet can only be downloaded with an"
-            " account at https://image-net.org"
+            Problem(
+                "{} needs {}: ImageNet can only be downloaded with an account at"
+                " https://image-net.org",
+                named("dataset_name", repr("imagenet")),
+                named("source_dir"),
+            )
         )
     images_by_split = imagenet_sources.find_images(source_dir)
     _check_splits(images_by_split)

@@ -121,7 +121,7 @@ def boxes_of(
     try:
         text = content.decode()
         if "<!DOCTYPE" in text:  # may define entities that expand without limit
-            raise ValueError("it has a document type, which real annotations lack")
+            raise ValueError("it has a DOCTYPE, which is not allowed")
         root = xml.etree.ElementTree.fromstring(text)
         width, height = (float(root.findtext(f"size/{side}", "")) for side in ("width", "height"))
         if not (0 < width < math.inf and 0 < height < math.inf):

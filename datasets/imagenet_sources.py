@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from datasets import archives, folder, folder_files, imagenet_files, matlab, sources
 from slim import _checks, _files
+from slim._problems import Problem, named
 
 TARS = {"train": "ILSVRC2012_img_train.tar", "validation": "ILSVRC2012_img_val.tar"}
 SPLIT_DIRECTORIES = {"train": ("train",), "validation": ("validation", "val")}
@@ -61,8 +62,12 @@ def find_images(source_dir: str) -> dict[str, list[Image]]:
             images[split] = _in_tar_of_tars(path) if split == "train" else _in_tar(path, source_dir)
     if not images:
         raise _checks.UserError(
-            f"No ImageNet in source_dir={source_dir!r}. It needs {' and '.join(TARS.values())}, or"
-            " train/<id>/*.JPEG and validation/<id>/*.JPEG, from https://image-net.org"
+            Problem(
+                "No ImageNet in {}. It needs {}, or train/<id>/*.JPEG and validation/<id>/*.JPEG,"
+                " from https://image-net.org",
+                named("source_dir", repr(source_dir)),
+                " and ".join(TARS.values()),
+            )
         )
     return {
         split: sorted(part, key=lambda image: (image.synset, image.filename))

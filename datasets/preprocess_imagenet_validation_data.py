@@ -1,7 +1,7 @@
 """Moves the validation images of ImageNet into one directory per class, DATA_DIR/<id>/.
 
 Line N of LABELS_FILE is the class of ILSVRC2012_val_N.JPEG. Nothing is moved if an image is missing
-or the target of one already exists. Images that an earlier call has moved stay there.
+or the target of one already exists. Images that an earlier call moved stay there.
 """
 
 import os

@@ -1,6 +1,6 @@
 """Prints the boxes of ImageNet as CSV: image, xmin, ymin, xmax, ymax, as fractions of the image.
 
-Boxes of other classes of SYNSETS_FILE and empty boxes are left out.
+Empty boxes, and boxes of classes that are not in SYNSETS_FILE, are skipped.
 """
 
 import glob

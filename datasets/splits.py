@@ -11,7 +11,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from datasets import dataset_info
-from slim import _checks, _files
+from slim import _checks, _files, _programs
+from slim._problems import Problem, named
 from slim.data import records
 
 _SHARD_NUMBER = re.compile(r"(\d+)-of-(\d+)")
@@ -93,8 +94,13 @@ def read_metadata(
     info = dataset_info.read(dataset_dir)
     if info and info.name != spec.name:
         raise _checks.UserError(
-            f"dataset_dir={dataset_dir!r} holds the dataset {info.name!r}, not {spec.name!r}."
-            f" Use dataset_name={info.name!r} or another directory"
+            Problem(
+                "{} holds the dataset {!r}, not {!r}. Use {} or another directory",
+                named("dataset_dir", repr(dataset_dir)),
+                info.name,
+                spec.name,
+                named("dataset_name", repr(info.name)),
+            )
         )
     pattern = file_pattern or spec.file_pattern
     files = _matching(pattern, split_name, dataset_dir)
@@ -190,11 +196,16 @@ def missing_shards(files: Sequence[str], dataset_dir: str) -> list[str]:
 def _check_directory(spec: DatasetSpec, dataset_dir: str) -> None:
     if not os.path.exists(dataset_dir):
         raise _checks.UserError(
-            f"dataset_dir={dataset_dir!r} does not exist. Create it with: python"
-            f" download_and_convert_data.py --dataset_name={spec.name} --dataset_dir={dataset_dir}"
+            Problem(
+                "{} does not exist. Create it with: {}",
+                named("dataset_dir", repr(dataset_dir)),
+                _programs.command("slim-data", dataset_name=spec.name, dataset_dir=dataset_dir),
+            )
         )
     if not os.path.isdir(dataset_dir):
-        raise _checks.UserError(f"dataset_dir={dataset_dir!r} is a file; a directory is needed")
+        raise _checks.UserError(
+            Problem("{} is a file; a directory is needed", named("dataset_dir", repr(dataset_dir)))
+        )
 
 
 def _matching(pattern: str, split_name: str, dataset_dir: str) -> list[str]:

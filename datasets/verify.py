@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from datasets import dataset_factory, dataset_info, progress, splits
 from slim import _checks, _cores, _files, _image_limits
+from slim._problems import Problem, named
 from slim.data import image_header, records
 
 _MAX_LISTED = 50
@@ -57,7 +58,9 @@ def run(
       RunError: if there are problems, after they were reported.
     """
     if not os.path.isdir(dataset_dir):
-        raise _checks.UserError(f"dataset_dir={dataset_dir!r} is not a directory")
+        raise _checks.UserError(
+            Problem("{} is not a directory", named("dataset_dir", repr(dataset_dir)))
+        )
     info = dataset_info.read(dataset_dir)
     files = _shard_files(info, dataset_dir)
     num_classes = len(info.classes) if info else _num_classes(files, dataset_dir)

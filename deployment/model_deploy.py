@@ -5,6 +5,7 @@ import dataclasses
 import tensorflow as tf
 
 from slim import _checks
+from slim._problems import Problem, named
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,14 +34,20 @@ class DeploymentConfig:
         _checks.positive(num_clones=self.num_clones)
         if self.num_ps_tasks:
             raise _checks.UserError(
-                f"num_ps_tasks={self.num_ps_tasks} is not supported: there are no parameter "
-                "servers, each worker has all variables; use 0 and start workers only"
+                Problem(
+                    "{} is not supported: there are no parameter servers, each worker has all "
+                    "variables. Use 0 and start workers only",
+                    named("num_ps_tasks", self.num_ps_tasks),
+                )
             )
         if len(self.worker_hosts) > 1:
             if self.num_clones > 1:
                 raise _checks.UserError(
-                    f"num_clones={self.num_clones} is not supported with {len(self.worker_hosts)} "
-                    "workers; start one worker per device"
+                    Problem(
+                        "{} is not supported with {} workers. Start one worker per device",
+                        named("num_clones", self.num_clones),
+                        len(self.worker_hosts),
+                    )
                 )
             _checks.in_range(0, len(self.worker_hosts) - 1, replica_id=self.replica_id)
 
@@ -55,8 +62,12 @@ class DeploymentConfig:
         devices = gpus or tf.config.list_logical_devices("CPU")
         if len(devices) < self.num_clones:
             raise _checks.UserError(
-                f"num_clones={self.num_clones} is more than the number of {kind} devices, "
-                f"{len(devices)}; use at most that many"
+                Problem(
+                    "{} exceeds the number of {} devices, {}",
+                    named("num_clones", self.num_clones),
+                    kind,
+                    len(devices),
+                )
             )
         return [device.name for device in devices[: self.num_clones]]
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from nets.nets_factory import NETWORKS
 from slim import _checks
+from slim._problems import Problem, named
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,8 +64,11 @@ def resolve_name(name: str) -> str:
     """
     if name == "ssd_vgg":
         raise _checks.UserError(
-            "preprocessing_name='ssd_vgg' is not supported: it needs boxes, which a classifier does"
-            " not have; in a detector, call preprocessing.ssd_vgg_preprocessing"
+            Problem(
+                "{} is not supported: it needs boxes, which a classifier does not have; in a"
+                " detector, call preprocessing.ssd_vgg_preprocessing",
+                named("preprocessing_name", repr(name)),
+            )
         )
     if name in PREPROCESSINGS:
         return name
@@ -109,8 +113,13 @@ def check_switches(name: str, switches: Iterable[str]) -> None:
         if switch not in PREPROCESSINGS[own].switches:
             others = [other for other, spec in PREPROCESSINGS.items() if switch in spec.switches]
             raise _checks.UserError(
-                f"{switch} is not supported: preprocessing {own!r} has no such distortion;"
-                f" it is available in {', '.join(others)}"
+                Problem(
+                    "{} is not supported: preprocessing {!r} has no such distortion; it is"
+                    " available in {}",
+                    named(switch),
+                    own,
+                    ", ".join(others),
+                )
             )
 
 

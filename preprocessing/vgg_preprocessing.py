@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from preprocessing import channels, legacy_resize
 from slim import _checks
+from slim._problems import Problem, named
 from slim.data import encoded_images
 
 MEANS = (123.68, 116.78, 103.94)
@@ -212,7 +213,13 @@ def subtract_means(image: tf.Tensor, use_grayscale: bool) -> tf.Tensor:
 def _check_sides(height: int, width: int, resize_side: int) -> None:
     if max(height, width) > resize_side:
         raise _checks.UserError(
-            f"height={height}, width={width} is larger than the resized image, whose smallest side"
-            f" is {resize_side}: use at most {resize_side} pixels or preprocessing_name=inception;"
-            " in Python, a larger resize side"
+            Problem(
+                "height={}, width={} is larger than the resized image, whose smallest side is {}:"
+                " use at most {} pixels or {}; in Python, a larger resize side",
+                height,
+                width,
+                resize_side,
+                resize_side,
+                named("preprocessing_name", "inception"),
+            )
         )

@@ -4,7 +4,7 @@
 #
 #   scripts/finetune_inception_resnet_v2_on_flowers.sh [DIR]        (default: build/inception_resnet_v2_flowers)
 #
-# Environment: see recipe.sh; HEAD_STEPS (1000), ALL_STEPS (500). SOURCE_DIR, if set, contains flower_photos.tgz and
+# Environment: HEAD_STEPS (1000), ALL_STEPS (500). SOURCE_DIR, if set, contains flower_photos.tgz and
 # inception_resnet_v2_2016_08_30.tar.gz.
 # Hardware: a GPU; a CPU is slow but sufficient.
 # Time: about 3 hours on 2 CPU cores, estimated from the time per step.

@@ -4,7 +4,7 @@
 #
 #   scripts/finetune_inception_v1_on_flowers.sh [DIR]        (default: build/inception_v1_flowers)
 #
-# Environment: see recipe.sh; HEAD_STEPS (3000), ALL_STEPS (1000). SOURCE_DIR, if set, contains flower_photos.tgz and
+# Environment: HEAD_STEPS (3000), ALL_STEPS (1000). SOURCE_DIR, if set, contains flower_photos.tgz and
 # inception_v1_2016_08_28.tar.gz.
 # Hardware: a GPU; a CPU is slow but sufficient.
 # Time: about 1:15 hours on 2 CPU cores, estimated from the time per step (head 0.7 s, all 1.8 s).

@@ -4,19 +4,17 @@
 #   scripts/finetune_on_folder.sh IMAGES [DIR]        (default: build/finetune_on_folder)
 #
 # IMAGES contains a directory of images for each class, or train/ and validation/ with such directories.
-# Environment: see recipe.sh; MODEL_NAME (inception_v1), ARCHIVE (inception_v1_2016_08_28.tar.gz; others in
+# Environment: MODEL_NAME (inception_v1), ARCHIVE (inception_v1_2016_08_28.tar.gz; others in
 # docs/checkpoints.md) or CHECKPOINT, an existing checkpoint of that network; HEAD_STEPS (1000), ALL_STEPS (1000),
 # HEAD_RATE (0.01), ALL_RATE (0.001). SOURCE_DIR, if set, contains ARCHIVE.
 # Hardware: a GPU; a CPU is slow but sufficient.
 # Time: about 45 minutes on 2 CPU cores, estimated from the time per step.
 # Result: depends on the images; with fewer than a few hundred per class, compare both stages before you choose one.
 # Verified: every step, on real images of digits.
-IMAGES="${1:?is missing: the directory of images, IMAGES/<class>/<image>}"
-IMAGES="$(cd "$IMAGES" && pwd)"
-. "$(dirname "${BASH_SOURCE[0]}")/recipe.sh" finetune_on_folder "${@:2}"
+. "$(dirname "${BASH_SOURCE[0]}")/recipe.sh" finetune_on_folder "$@"
 
 NETWORK=(--model_name="${MODEL_NAME:-inception_v1}" --batch_size="${BATCH_SIZE:-32}" --optimizer=rmsprop)
-SOURCE_DIR="$IMAGES" get_data folder
+SOURCE_DIR="$INPUT" get_data folder
 [ -n "${CHECKPOINT:-}" ] || get_checkpoint "${ARCHIVE:-inception_v1_2016_08_28.tar.gz}"
 train head "${HEAD_STEPS:-1000}" "${NETWORK[@]}" --checkpoint_path="$CHECKPOINT" --finetune=head \
   --learning_rate="${HEAD_RATE:-0.01}"

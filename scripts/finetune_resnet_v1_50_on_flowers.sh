@@ -4,7 +4,7 @@
 #
 #   scripts/finetune_resnet_v1_50_on_flowers.sh [DIR]        (default: build/resnet_v1_50_flowers)
 #
-# Environment: see recipe.sh; HEAD_STEPS (3000), ALL_STEPS (1000). SOURCE_DIR, if set, contains flower_photos.tgz and
+# Environment: HEAD_STEPS (3000), ALL_STEPS (1000). SOURCE_DIR, if set, contains flower_photos.tgz and
 # resnet_v1_50_2016_08_28.tar.gz.
 # Hardware: a GPU; a CPU is slow but sufficient.
 # Time: about 2:15 hours on 2 CPU cores, estimated from the time per step (head 1.3 s, all 4.3 s).

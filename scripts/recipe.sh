@@ -1,21 +1,55 @@
 # Sourced by the recipes, with the name of their default directory: . "$(dirname "${BASH_SOURCE[0]}")/recipe.sh" NAME "$@"
 #
-# A recipe reads these environment variables, and the numbers of steps listed in its header:
+# --help prints a recipe's header, with the list below. The line of the header with its path is its syntax: [DIR], or a
+# required directory, which becomes INPUT, and [DIR].
+#
+# Further environment variables:
 #   SOURCE_DIR  directory with the archives of the data and the pretrained checkpoint; default: download them
 #   PYTHON      interpreter with the packages; default: in a checkout .venv, created by environment.sh, else python3
 #   BATCH_SIZE  batch size
 #   IMAGE_SIZE  height and width of the training images; default: the network's
 # Run a recipe again to resume it.
 set -euo pipefail
+unset CDPATH # cd would print
 SCRIPTS="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+RECIPE="$(basename "$0" .sh)"
+NAME="$1"
+shift
+SYNTAX="$(sed -n "s|^# *scripts/$RECIPE.sh ||p" "$0" | tr -s ' ')"
+
+usage_error() {
+  echo "$RECIPE: $1. Usage: $0 $SYNTAX" >&2
+  exit 2
+}
+
+for argument; do
+  case "$argument" in
+    -h | --help)
+      sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"
+      ! grep -q '^# Environment: ' "$0" || sed -n '/^# Further/,/^[^#]/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+      exit
+      ;;
+    -*) usage_error "unknown option $argument" ;;
+  esac
+done
+INPUT="${SYNTAX%% *}"
+if [ "$INPUT" = "[DIR]" ]; then
+  INPUT=""
+else
+  [ $# != 0 ] || usage_error "$INPUT is missing"
+  [ -d "$1" ] || usage_error "$1 is not a directory"
+  INPUT="$(cd "$1" && pwd)"
+  shift
+fi
+[ $# -le 1 ] || usage_error "unexpected argument $2"
 if [ -f "$SCRIPTS/environment.sh" ]; then # a checkout
   ROOT="$(dirname "$SCRIPTS")"
   [ -n "${PYTHON:-}" ] || . "$SCRIPTS/environment.sh" base # without an argument it would see ours
-  DIR="${2:-$ROOT/build/$1}"
+  DIR="${1:-$ROOT/build/$NAME}"
   slim() { "$PYTHON" "$ROOT/$1.py" "${@:2}"; }
   fetch() { PYTHONPATH="$ROOT${PYTHONPATH:+:$PYTHONPATH}" "$PYTHON" -m classifier.checkpoints fetch "$@"; }
 else
-  DIR="${2:-$1}"
+  DIR="${1:-build/$NAME}"
   PYTHON="${PYTHON:-python3}"
   slim() { "$PYTHON" -P -m "slim.scripts.$1" "${@:2}"; }
   fetch() { "$PYTHON" -P -m slim.classifier.checkpoints fetch "$@"; }

@@ -3,7 +3,7 @@
 #
 #   scripts/train_cifarnet_on_cifar10.sh [DIR]        (default: build/cifarnet_cifar10)
 #
-# Environment: see recipe.sh; STEPS (100000).
+# Environment: STEPS (100000), and those of recipe.sh.
 # Hardware: any CPU. Time: about 90 minutes on 2 cores, estimated from the time per step.
 # Result: TF-Slim states no accuracy. Verified: every step, on small archives in the original format. Not verified: the
 # accuracy on CIFAR-10.

@@ -3,7 +3,7 @@
 #
 #   scripts/train_lenet_on_mnist.sh [DIR]        (default: build/lenet_mnist)
 #
-# Environment: see recipe.sh; STEPS (20000).
+# Environment: STEPS (20000), and those of recipe.sh.
 # Hardware: any CPU. Time: about 15 minutes on 2 cores, estimated from the time per step.
 # Result: a test accuracy of about 0.99, as published for LeNet-5 (LeCun et al., 1998: 0.95 to 0.8 % errors);
 # TF-Slim states none. Verified: every step, on small archives in the original format. Not verified: the accuracy on MNIST.

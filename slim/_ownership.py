@@ -19,6 +19,7 @@ from typing import Annotated, Any
 import msgspec
 
 from slim import _checks, _files, _json, _paths
+from slim._problems import Problem, named
 
 MARK = ".slim"
 _VERSION = 1  # of the mark's format
@@ -93,20 +94,21 @@ def check(
     except (FileNotFoundError, NotADirectoryError):
         return  # `check_writable_directory` reports errors
     except OSError as error:
-        raise _checks.UserError(f"{name}={directory!r} cannot be read: {error.strerror}") from None
-    mark = read_mark(directory)
+        problem = Problem("{} cannot be read: {}", named(name, repr(directory)), error.strerror)
+        raise _checks.UserError(problem) from None
+    option, mark = named(name, repr(directory)), read_mark(directory)
     if mark is not None:
         if mark.kind not in (kind, *also):
             content = _KINDS.get(mark.kind, "something else")
             raise _checks.UserError(
-                f"{name}={directory!r} holds {content}, not {_KINDS[kind]}. {_ADVICE}"
+                Problem("{} holds {}, not {}. {}", option, content, _KINDS[kind], _ADVICE)
             )
         return
     others = [entry for entry in entries if not _is_tolerated(directory, entry)]
     if others and not (recognize and recognize(directory)):
         shown = _checks.listed(map(_json.printable, others), 5)
         raise _checks.UserError(
-            f"{name}={directory!r} holds files that slim did not create: {shown}. {_ADVICE}"
+            Problem("{} holds files that slim did not create: {}. {}", option, shown, _ADVICE)
         )
 
 
@@ -215,7 +217,12 @@ def check_apart(**paths: str | None) -> None:
     if inside or above:
         relation = "the same as" if inside and above else "inside" if inside else "above"
         raise _checks.UserError(
-            f"{name}={path!r} is {relation} {other_name}={other!r}. Use a separate directory"
+            Problem(
+                "{} is {} {}. Use a separate directory",
+                named(name, repr(path)),
+                relation,
+                named(other_name, repr(other)),
+            )
         )
 
 
@@ -233,11 +240,11 @@ def check_output(path: str, name: str, what: str, is_earlier: Callable[[str], bo
     """
     if not os.path.lexists(path):
         return
-    advice = "Use another file name, or move it away"
+    option, advice = named(name, repr(path)), "Use another file name, or move it away"
     if not is_regular(path):
-        raise _checks.UserError(f"{name}={path!r} is {_files.kind_of(path)}. {advice}")
+        raise _checks.UserError(Problem("{} is {}. {}", option, _files.kind_of(path), advice))
     if os.path.getsize(path) and not is_earlier(path):
-        raise _checks.UserError(f"{name}={path!r} exists and is not {what}. {advice}")
+        raise _checks.UserError(Problem("{} exists and is not {}. {}", option, what, advice))
 
 
 def has_keys(path: str, keys: Iterable[str], max_bytes: int = _json.MAX_BYTES) -> bool:

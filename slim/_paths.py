@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from slim import _checks, _files, signals
+from slim._problems import Problem, named
 
 SCRATCH = ".saving-"
 SCRATCH_NAME = re.compile(re.escape(SCRATCH) + "[a-z0-9_]{8}")  # as `tempfile.mkdtemp` names it
@@ -34,20 +35,23 @@ def check_writable_directory(path: str | os.PathLike[str], name: str = "director
       UserError: if the path is empty or a file, or the directory cannot be created or written to.
     """
     path = os.fspath(path)
+    option = named(name, repr(path))
     if not path:
-        raise _checks.UserError(f"{name} is empty; a directory is needed")
+        raise _checks.UserError(Problem("{} is empty; a directory is needed", named(name)))
     if os.path.lexists(path) and not os.path.isdir(path):
         kind = "a file" if os.path.exists(path) else "a broken link"
-        raise _checks.UserError(f"{name}={path!r} is {kind}; a directory is needed")
+        raise _checks.UserError(Problem("{} is {}; a directory is needed", option, kind))
     try:
         os.makedirs(path, exist_ok=True)
     except OSError as error:
-        raise _checks.UserError(f"{name}={path!r} cannot be created: {error.strerror}") from error
+        problem = Problem("{} cannot be created: {}", option, error.strerror)
+        raise _checks.UserError(problem) from error
     try:
         with scratch_directory(path):
             pass
     except OSError as error:
-        raise _checks.UserError(f"{name}={path!r} is not writable: {error.strerror}") from error
+        problem = Problem("{} is not writable: {}", option, error.strerror)
+        raise _checks.UserError(problem) from error
     return path
 
 

@@ -24,7 +24,7 @@ def l1_regularizer(scale: float | tf.Tensor, scope: str | None = None) -> Regula
       scope: name of the op, "l1_regularizer" by default.
 
     Raises:
-      ValueError: if `scale` is an integer, no number, or negative.
+      ValueError: if `scale` is an integer, not numeric, or negative.
     """
     return _scaled("l1_regularizer", scale, scope, lambda weights: tf.reduce_sum(tf.abs(weights)))
 
@@ -37,7 +37,7 @@ def l2_regularizer(scale: float | tf.Tensor, scope: str | None = None) -> Regula
       scope: name of the op, "l2_regularizer" by default.
 
     Raises:
-      ValueError: if `scale` is an integer, no number, or negative.
+      ValueError: if `scale` is an integer, not numeric, or negative.
     """
     return _scaled("l2_regularizer", scale, scope, tf.nn.l2_loss)
 
@@ -53,7 +53,7 @@ def l1_l2_regularizer(
       scope: name of the op, "l1_l2_regularizer" by default.
 
     Raises:
-      ValueError: if a scale is an integer, no number, or negative.
+      ValueError: if a scale is an integer, not numeric, or negative.
     """
     scope = scope or "l1_l2_regularizer"
     if _is_zero(scale_l1):

@@ -1,6 +1,6 @@
 """Runs a program that was written for TensorFlow 1 and TF-Slim, unchanged.
 
-    python -m slim.run SCRIPT [ARGUMENTS]
+Usage: python -m slim.run SCRIPT [ARGUMENT ...]
 
 In the script, and in the modules next to it, `import tensorflow as tf` is TensorFlow 1's API
 (`tensorflow.compat.v1`, without eager execution), and `tensorflow.contrib` and `tf_slim` are this
@@ -31,11 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the script named by the first argument, as `python SCRIPT` does."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(__doc__)
+        print((__doc__ or "").strip())
         sys.exit(0 if arguments else 2)
     script = pathlib.Path(arguments[0])
     if not script.is_file():
-        sys.exit(f"slim.run: there is no script {arguments[0]}. Pass the path of a Python file")
+        sys.exit(f"slim.run: {arguments[0]} does not exist. Pass the path of a Python file")
     code = _compiled(script)
     _prepare()
     sys.argv = arguments

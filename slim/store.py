@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
+from slim import _checks
 from slim.graph import KEYS, in_graph, reference
 from slim.initializers import Initializer, constant_initializer, variable_seed
 from slim.regularizers import Regularizer
@@ -274,6 +275,19 @@ class FrozenStore(VariableStore):
     def __init__(self, values: Mapping[str, Any]) -> None:
         super().__init__(seed=0)
         object.__setattr__(self, "_values", values)
+
+    def create(self, record: Record, *arguments: Any, **options: Any) -> tf.Variable:
+        """Creates and adds a constant with the variable's value.
+
+        Raises:
+          UserError: in eager code and in a `tf.function`.
+        """
+        if not in_graph():
+            raise _checks.UserError(
+                f"FrozenStore: variable {record.name} was requested outside a plain tf.Graph."
+                " Assign the values to the variables of a VariableStore instead"
+            )
+        return super().create(record, *arguments, **options)
 
     def _create_in_graph(self, record: Record, initial_value: Callable[[], tf.Tensor]) -> tf.Tensor:
         return reference.constant(record.name, self._values[record.name])

@@ -252,7 +252,7 @@ def _check_variables(run: Run, done: int) -> None:
         if not np.isfinite(variable.numpy()).all():
             raise NonFiniteError(
                 f"{name} is not finite at step {done}, where the data ended; "
-                f"it went wrong after step {run.step}. "
+                f"it was still finite at step {run.step}. "
                 "Earlier checkpoints are intact",
                 step=run.step,
             )

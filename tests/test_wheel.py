@@ -37,14 +37,14 @@ def command(tmp_path_factory):
         (home / "code" / name).mkdir(parents=True)
         (home / "code" / name / "__init__.py").write_text("raise ImportError('of the user')\n")
 
-    def run(*arguments):
+    def run(*arguments, code=0):
         done = subprocess.run(
             [str(python.parent / arguments[0]), *arguments[1:]],
             cwd=home, capture_output=True, text=True, timeout=1800, check=False,
             env=os.environ | {"PYTHONPATH": str(home / "code")},
         )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        assert done.returncode == code, done.stderr
+        return done.stderr if code else done.stdout
 
     run.scripts = pathlib.Path(site, "slim", "scripts")
     return run
@@ -53,7 +53,16 @@ def command(tmp_path_factory):
 def test_help_and_version_are_printed(command):
     assert "--train_dir" in command("slim-train", "--help")
     assert "slim 0.1.0" in command("slim-train", "--version")
-    assert "fetch NAME [DIRECTORY]" in command("slim-checkpoints", "fetch", "--help")
+    assert "slim-checkpoints fetch NAME [DIRECTORY]" in command(
+        "slim-checkpoints", "fetch", "--help"
+    )
+    assert "Usage: slim-checkpoints COMMAND" in command("slim-checkpoints")
+
+
+def test_messages_name_installed_commands(command):
+    code = "from slim.datasets import digits; digits.get_split('train', 'missing')"
+    error = command("python", "-P", "-c", code, code=1)
+    assert "Create it with: slim-data --dataset_name=digits --dataset_dir=missing" in error
 
 
 def test_recipes_and_flagfiles_are_installed(command):

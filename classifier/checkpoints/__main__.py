@@ -1,6 +1,6 @@
 """Inspects, compares, converts and fetches checkpoints.
 
-Usage: python -m classifier.checkpoints COMMAND [--flag=value ...]
+Usage: {command} COMMAND [--flag=value ...]
 
   inspect   lists the variables: network, optimizer slots, moving averages, global step
   diff      compares a checkpoint with a network and suggests flags to train from it
@@ -49,10 +49,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from classifier.cli import flags, versions
         from classifier.cli.exit_codes import ExitCode
         from classifier.config import checkpoints as configs
-        from slim import _checks
+        from slim import _checks, _programs
 
         if name in ("--help", "-help", "-h"):
-            print((__doc__ or "").strip())
+            print((__doc__ or "").strip().format(command=_programs.command("slim-checkpoints")))
             return ExitCode.DONE
         if name == "--version":
             print(f"checkpoints: {versions.summary()}")
@@ -78,6 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             command.description,
             program,
             needs_tensorflow=command.needs_tensorflow,
+            usage=_programs.command("slim-checkpoints", name),
         )
 
 

@@ -17,7 +17,9 @@ from classifier.checkpoints.matching import (
 )
 from classifier.checkpoints.names import KINDS, NETWORK, STEP, kind_of, optimizers_of
 from classifier.checkpoints.sources import open_checkpoint, open_source
+from classifier.config import problems
 from classifier.config.checkpoints import ConvertConfig, DiffConfig, InspectConfig
+from classifier.config.problems import Problem, named
 from slim import _checks, _ownership, checkpoints
 from slim.checkpoints import RestoreReport, SavedVariable
 
@@ -154,9 +156,9 @@ def convert(config: ConvertConfig) -> None:
 
 def _check_output(output: str, source: str) -> None:
     """Checks that only an earlier weights file is replaced; checkpoints never are."""
-    advice = "Use another --output"
+    option, advice = named("output", repr(output)), Problem("Use another {}", named("output"))
     if os.path.realpath(output) == os.path.realpath(source):
-        raise _checks.UserError(f"--output={output!r} is the checkpoint to convert. {advice}")
+        raise problems.error("{} is the checkpoint to convert. {}", option, advice)
     if output.endswith(keras_weights.SUFFIX):
         _ownership.check_output(
             output, "output", "a Keras weights file", keras_weights.is_weights_file
@@ -165,7 +167,8 @@ def _check_output(output: str, source: str) -> None:
     suffixes = ("", ".index", ".meta", ".data-*")
     existing = [path for each in suffixes for path in glob.glob(glob.escape(output) + each)]
     if existing or os.path.lexists(output):
-        raise _checks.UserError(
-            f"--output={output!r} is an existing checkpoint, which is never replaced. {advice},"
-            " or move the checkpoint"
+        raise problems.error(
+            "{} is an existing checkpoint, which is never replaced. {}, or move the checkpoint",
+            option,
+            advice,
         )

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 import tensorflow as tf
 
-from slim import _checks, _paths
+from slim import _checks, _paths, _programs
 from slim.checkpoints import SavedVariable
 
 SUFFIX = ".weights.h5"
@@ -171,7 +171,7 @@ def _read_variables(path: str) -> dict[str, SavedVariable]:
         raise _checks.UserError(
             f"{path} is not a weights file with slim's names: it contains"
             f" {unknown[0] if unknown else 'no variables'}."
-            " `python -m classifier.checkpoints convert` writes such files"
+            f" `{_programs.command('slim-checkpoints', 'convert')}` writes such files"
         )
     return dict(sorted(variables.items()))
 

@@ -17,7 +17,7 @@ from classifier.config.finetuning import AUTO
 from classifier.config.problems import Problem, named
 from classifier.model_info import ModelInfo
 from nets.nets_factory import NETWORKS
-from slim import _checks
+from slim import _checks, _programs
 from slim.checkpoints import RestoreReport
 
 
@@ -118,7 +118,7 @@ def for_warm_start(
         return (
             f"Checkpoint {report.prefix} does not match: {_checks.listed(others, 4)}. "
             + (f"{guess}. " if guess else "")
-            + "To compare it with networks, run `python -m classifier.checkpoints diff`"
+            + f"To compare it with networks, run `{_programs.command('slim-checkpoints', 'diff')}`"
         )
     exact, automatic = (",".join([*excluded, *more]) for more in (heads, [AUTO]))
     return Problem(

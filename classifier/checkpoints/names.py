@@ -7,6 +7,8 @@ import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from classifier.config import problems
+from classifier.config.problems import named
 from nets.nets_factory import NETWORKS
 from slim import _checks
 
@@ -132,7 +134,9 @@ def in_scopes(
                 or _checks.suggest(scope, known)
                 or f". Scopes: {_checks.listed(known, 12)}"
             )
-            raise _checks.UserError(f"{argument}: {scope!r} matches no variable{where}{hint}")
+            raise problems.error(
+                "{}: {!r} matches no variable{}{}", named(argument), scope, where, hint
+            )
         matches.update(dict.fromkeys(matching))
     return list(matches)
 

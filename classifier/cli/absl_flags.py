@@ -26,18 +26,18 @@ LOGGING: Mapping[str, str] = {
     "logtostderr": "With --log_dir: log only to stderr, not to the file.",
     "log_dir": "Directory to write a log file to: warnings and messages of TensorFlow and other"
     " Python libraries. Default: they are logged to stderr.",
-    "verbosity": "Log level (short: -v): -1 warnings, 0 information, 1 debugging. Default: 0 if any"
-    " flag of this group is set, else -1.",
+    "verbosity": "Log level: -1 warning, 0 info, 1 debug. Default: 0 if any flag of this group is"
+    " set, else -1. Alias: -v.",
     "logger_levels": "Log level of single loggers, such as tensorflow:ERROR,absl:DEBUG.",
     "stderrthreshold": "With --log_dir: also log messages of at least this level to stderr: debug,"
     " info, warning, error or fatal. Default: fatal.",
-    "showprefixforinfo": "Start information messages with level, time and place. Default: true.",
+    "showprefixforinfo": "Prefix info messages with level, time and source line. Default: true.",
 }
 RUNNING: Mapping[str, str] = {
     "only_check_args": "Check the flags and exit.",
     "run_with_pdb": "Run in Python's debugger.",
     "pdb_post_mortem": "Start Python's debugger when an unexpected error ends the run.",
-    "pdb": "Same as --pdb_post_mortem.",
+    "pdb": "Alias of --pdb_post_mortem.",
     "run_with_profiling": "Profile the Python code and print the result.",
     "profile_file": "File to write the profile to, for python -m pstats; implies"
     " --run_with_profiling.",
@@ -48,10 +48,26 @@ READING: Mapping[str, str] = {
     "flagfile": "File of flags, one per line.",
     "undefok": "Names of flags to ignore if they are unknown, separated by commas.",
     "version": "Print the version and exit.",
-    "help": "Print this help and exit; also -h, --helpshort and --helpfull.",
+    "help": "Print this help and exit. Alias: -h, --helpshort, --helpfull.",
     "helpxml": "Print the flags as XML and exit.",
 }
+_VALUES = {
+    "log_dir": "DIRECTORY",
+    "verbosity": "INT",
+    "logger_levels": "A,B",
+    "stderrthreshold": "TEXT",
+    "profile_file": "FILE",
+    "flagfile": "FILE",
+    "undefok": "A,B",
+}
 NAMES = (*LOGGING, *RUNNING, *READING, "v", "h", "helpshort", "helpfull")
+
+
+def usage(name: str) -> str:
+    """Returns a flag as `--help` shows it."""
+    if name in _VALUES:
+        return f"--{name}={_VALUES[name]}"
+    return f"--{name}" if name in READING else f"--[no]{name}"
 
 
 def define(values: flags.FlagValues) -> None:

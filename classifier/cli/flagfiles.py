@@ -7,7 +7,8 @@ from slim import _checks, _files
 
 _MAX_BYTES = 1 << 20
 _MAX_FILES = 100
-_NAMES = ("--flagfile", "-flagfile")
+_FLAG = "--flagfile"
+_NAMES = (_FLAG, _FLAG.removeprefix("-"))
 # Of the checkout, or installed as `slim/scripts`.
 SCRIPTS = os.path.join(
     os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "scripts"
@@ -60,17 +61,17 @@ def check(arguments: Iterable[str]) -> None:
         path, count = os.path.expanduser(pending.pop()), count + 1
         if count > _MAX_FILES:
             raise _checks.UserError(
-                f"--flagfile={path!r} includes more than {_MAX_FILES} files, or itself"
+                f"{_FLAG}={path!r} includes more than {_MAX_FILES} files, or itself"
             )
         try:
             lines = _files.read_bounded(path, _MAX_BYTES).decode().splitlines()
         except OSError as error:
             raise _checks.UserError(
-                f"--flagfile={path!r} cannot be read: {error.strerror}."
+                f"{_FLAG}={path!r} cannot be read: {error.strerror}."
                 f" Flag files of slim: {_checks.listed(packaged())}"
             ) from None
         except UnicodeDecodeError:
-            raise _checks.UserError(f"--flagfile={path!r} is not UTF-8") from None
+            raise _checks.UserError(f"{_FLAG}={path!r} is not UTF-8") from None
         pending += _named(line.strip() for line in lines)
 
 

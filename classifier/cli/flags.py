@@ -50,6 +50,7 @@ def main(
     argv: Sequence[str] | None = None,
     actions: Mapping[str, Callable[[], None]] | None = None,
     needs_tensorflow: bool = True,
+    usage: str | None = None,
 ) -> int:
     """Runs a script: reads its flags, runs it and returns its exit code.
 
@@ -60,6 +61,7 @@ def main(
       argv: the program and its arguments; default: `sys.argv`.
       actions: flag -> what the script does instead.
       needs_tensorflow: whether to load TensorFlow before `run`.
+      usage: the command in the usage line of `--help`; default: the program's name.
 
     Returns:
       the exit code: see `front_door.enter`.
@@ -69,7 +71,14 @@ def main(
     return front_door.enter(
         program,
         lambda: _prepared(
-            config_class, run, description, program, argv, actions or {}, needs_tensorflow
+            config_class,
+            run,
+            description,
+            program,
+            argv,
+            actions or {},
+            needs_tensorflow,
+            usage or program,
         ),
     )
 
@@ -82,10 +91,11 @@ def _prepared(
     argv: Sequence[str],
     actions: Mapping[str, Callable[[], None]],
     needs_tensorflow: bool,
+    usage: str,
 ) -> Callable[[], int | None] | None:
     """Returns the work of a command line, after loading TensorFlow; None if there is none."""
     _set_environment()
-    information = _information(config_class, description, program, argv)
+    information = _information(config_class, description, program, usage, argv)
     if information is not None:
         print(information)
         return None
@@ -105,12 +115,12 @@ def _prepared(
 
 
 def _information(
-    config_class: type, description: str, program: str, argv: Sequence[str]
+    config_class: type, description: str, program: str, usage: str, argv: Sequence[str]
 ) -> str | None:
     """Returns what `--help`, `--helpxml` or `--version` prints, None without these flags."""
     arguments = set(argv[1:])
     if arguments & _HELP:
-        return help_text.render(config_class, program, description, known_names)
+        return help_text.render(config_class, usage, description, known_names)
     if arguments & {"--version", "-version"}:
         return f"{program}: {versions.summary()}"
     if arguments & {"--helpxml", "-helpxml"}:

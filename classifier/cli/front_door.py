@@ -64,7 +64,7 @@ def _outcome(program: str, prepare: Callable[[], Callable[[], int | None] | None
         message = disk_errors.describe(error)
         if message is None and not isinstance(error, _checks.RunError):
             raise
-        return _report(program, (message or str(error)).splitlines(), ExitCode.FAILED)
+        return _report(program, (message or problems.as_flags(error)).splitlines(), ExitCode.FAILED)
 
 
 def _report(program: str, lines: Iterable[str], code: ExitCode | int) -> int:

@@ -48,7 +48,7 @@ def render(config_class: type, program: str, description: str, known_names: Name
     for title, entries in ABSL.items():
         lines += ["", f"{title}:"]
         for name, meaning in entries.items():
-            lines += [f"  --{name}", *_wrapped(meaning)]
+            lines += [f"  {absl_flags.usage(name)}", *_wrapped(meaning)]
     return "\n".join(lines)
 
 

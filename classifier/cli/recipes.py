@@ -3,13 +3,14 @@
 Usage: slim-recipe [NAME [ARGUMENT ...]]
 
 Without NAME, the recipes are listed. The arguments are those of the recipe: usually the directory
-to write to, by default one with the recipe's name in the current directory. The first lines of a
-recipe, which slim-recipe NAME --help prints, explain its arguments and environment variables.
+to write to, by default one in build/ of the current directory. slim-recipe NAME --help explains
+them, and the recipe's environment variables.
 """
 
+import itertools
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from classifier.cli import flagfiles, front_door
 from slim import _checks
@@ -27,12 +28,8 @@ def _work(arguments: Sequence[str]) -> Callable[[], None]:
         return lambda: print((__doc__ or "").strip())
     known = recipes()
     if not name:
-        return lambda: print(
-            "\n".join(f"{each}: {_header(path)[0]}" for each, path in known.items())
-        )
+        return lambda: print("\n".join(f"{each}: {_summary(path)}" for each, path in known.items()))
     path = known[_checks.one_of("recipe", name, known)]
-    if rest[:1] in (["--help"], ["-h"]):
-        return lambda: print("\n".join(_header(path)))
     return lambda: _run(path, rest)
 
 
@@ -48,18 +45,11 @@ def _is_recipe(path: str) -> bool:
         return any(line.startswith(". ") and '/recipe.sh" ' in line for line in file)
 
 
-def _header(path: str) -> list[str]:
-    """Returns the comment at the start of a recipe."""
-
-    def lines() -> Iterator[str]:
-        with open(path, encoding="utf-8") as file:
-            next(file)  # #!
-            for line in file:
-                if not line.startswith("#"):
-                    return
-                yield line.removeprefix("#").removeprefix(" ").rstrip()
-
-    return list(lines())
+def _summary(path: str) -> str:
+    """Returns the first paragraph of the comment at the start of a recipe."""
+    with open(path, encoding="utf-8") as file:
+        comment = itertools.takewhile(lambda line: line != "#\n", itertools.islice(file, 1, None))
+        return " ".join(line.removeprefix("# ").rstrip() for line in comment)
 
 
 def _run(path: str, arguments: Sequence[str]) -> None:

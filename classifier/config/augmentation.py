@@ -59,9 +59,9 @@ class AugmentationOptions(Options):
     )
     cutmix_alpha: float = option(
         0.0,
-        "Alpha of CutMix: paste a rectangle of another image into each image, of an area drawn"
-        " from Beta(alpha, alpha). 0 disables. If mixup is enabled too, each batch uses one of the"
-        " two.",
+        "Alpha of CutMix: paste a rectangle of another image into each image, with an area"
+        " drawn from Beta(alpha, alpha). 0 disables. If mixup is enabled too, each batch uses one"
+        " of the two.",
         check=bounds.non_negative,
     )
 

@@ -16,8 +16,8 @@ class BadImageOptions(Options):
 
     on_bad_image: str = option(
         "error",
-        "What to do when an image cannot be decoded: error aborts; skip leaves it out of training"
-        " and of the evaluation during training, reports it, and lists it in bad_files.csv in"
+        "What to do when an image cannot be decoded: error aborts; skip excludes it from training"
+        " and from evaluation during training, reports it, and lists it in bad_files.csv in"
         " train_dir.",
         choices=("error", "skip"),
     )

@@ -11,8 +11,8 @@ from classifier.config.options import Options, option, required
 class _BuildOptions(Options):
     on_bad_image: str = option(
         "error",
-        "What to do when a file is not a valid image or a class has no images: error converts"
-        " nothing; skip leaves it out.",
+        "What to do when a file is not a valid image or a class has no images: error aborts before"
+        " anything is converted; skip excludes it.",
         choices=("error", "skip"),
     )
     max_pixels: int = max_pixels_option()
@@ -70,7 +70,7 @@ class ImageNetConfig(_BuildOptions):
     )
     bounding_box_file: str = option(
         "./imagenet_2012_bounding_boxes.csv",
-        "Boxes as process_bounding_boxes.py prints them.",
+        "Bounding boxes, written by process_bounding_boxes.py.",
         path="file",
     )
 
@@ -80,7 +80,9 @@ class ValidationImagesConfig(Options):
     """Validation images of ImageNet."""
 
     data_dir: str = required(
-        "Directory with ILSVRC2012_val_00000001.JPEG and so on.", path="directory", positional=True
+        "Directory of the images, ILSVRC2012_val_00000001.JPEG etc.",
+        path="directory",
+        positional=True,
     )
     labels_file: str = required(
         "Class id of each image, one per line.", path="file", positional=True
@@ -96,7 +98,7 @@ class BoundingBoxesConfig(Options):
     )
     synsets_file: str | None = option(
         None,
-        "Ids of the classes to print the boxes of, one per line. Default: all.",
+        "Ids of the classes whose boxes to print, one per line. Default: all.",
         path="file",
         positional=True,
     )

@@ -72,4 +72,5 @@ class FetchConfig(Options):
     source_dir: str | None = option(
         None,
         "Directory with the archive, if it was downloaded by hand. Default: it is downloaded.",
+        path="directory",
     )

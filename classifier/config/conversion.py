@@ -39,13 +39,14 @@ class DataConfig(Options):
     )
     on_bad_image: str | None = option(
         None,
-        "What to do when a file is not a valid image: error converts nothing; skip leaves it out."
-        " Both list all such files in bad_files.csv. Default: error.",
+        "What to do when a file is not a valid image: error aborts before anything is converted;"
+        " skip excludes it. Both list all such files in bad_files.csv. Default: error.",
         choices=("error", "skip"),
     )
     max_pixels: int | None = option(
         None,
-        f"Maximum number of pixels of an image; larger ones count as bad. Default: {MAX_PIXELS}.",
+        "Maximum number of pixels of an image; larger ones count as invalid. Default:"
+        f" {MAX_PIXELS}.",
         check=bounds.positive,
     )
     small_object_area_threshold: float | None = option(

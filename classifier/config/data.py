@@ -35,8 +35,8 @@ class TrainingDataOptions(Options):
     )
     cache: str = option(
         "none",
-        "Where to copy the shards before training, to read them from there: memory, or a directory"
-        " on a faster disk, which later runs reuse. none disables.",
+        "Copy the shards before training and read the copies: memory, or a directory on a faster"
+        " disk, whose copies later runs reuse. none disables.",
         resume="free",
     )
     data_service: str | None = option(

@@ -72,8 +72,8 @@ class ExportOptions(Options):
     )
     eval_json: str | None = option(
         None,
-        "Results of this checkpoint, written by eval_image_classifier.py, to show in the model"
-        " card. Default: the results of the evaluation during training.",
+        "Results of this checkpoint, written by eval_image_classifier.py, to include in the"
+        " model card. Default: the results of the evaluation during training.",
         path="file",
     )
     output_file: str | None = option(
@@ -176,7 +176,7 @@ class ExportOptions(Options):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ExportDataOptions(Options):
-    """Data (classes that model_info.json does not have, and images to check the formats on)."""
+    """Data (class names that model_info.json lacks, and images to check the formats on)."""
 
     dataset_name: str | None = option(
         None,

@@ -21,9 +21,7 @@ _NETWORKS = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _NetworkOptions(Options):
-    dataset_dir: str = required(
-        "Directory of the dataset, in the form of ImageNet.", path="directory"
-    )
+    dataset_dir: str = required("Directory of the dataset imagenet.", path="directory")
     num_classes: int | None = option(
         None,
         "Number of logits, at least the dataset's number of classes. Default: the dataset's.",
@@ -55,20 +53,31 @@ class MobilenetTrainConfig(_NetworkOptions):
     checkpoint_dir: str = required("Directory of the run.", path="new_directory")
     batch_size: int = option(64, "Batch size.", check=bounds.positive)
     number_of_steps: int | None = option(
-        None, "Number of training steps. Default: unlimited.", check=bounds.positive
+        None, "Number of training steps. Default: no limit.", check=bounds.positive
     )
     fine_tune_checkpoint: str | None = option(
         None,
-        "Checkpoint to start from, at a learning rate of 0.0001 instead of 0.045. With --quantize,"
-        " rounding starts at once instead of after 250,000 steps.",
+        "Checkpoint to fine-tune, with a learning rate of 0.0001 instead of 0.045. With --quantize,"
+        " rounding starts at step 0 instead of 250,000.",
         path="checkpoint",
     )
     log_every_n_steps: int = option(100, "Steps between log lines.", check=bounds.positive)
-    save_summaries_secs: int = option(100, "Seconds between summaries.", check=bounds.non_negative)
-    save_interval_secs: int = option(100, "Seconds between checkpoints.", check=bounds.non_negative)
-    master: str | None = option(None, "As in train_image_classifier.py.")
-    task: int = option(0, "As in train_image_classifier.py.", check=bounds.non_negative)
-    ps_tasks: int = option(0, "As --num_ps_tasks of train_image_classifier.py.")
+    save_summaries_secs: int = option(
+        100, "Seconds between TensorBoard summaries. 0 disables.", check=bounds.non_negative
+    )
+    save_interval_secs: int = option(
+        100, "Seconds between checkpoints. 0 disables.", check=bounds.non_negative
+    )
+    master: str | None = option(
+        None,
+        "host:port of every worker, separated by commas, the same for all. Default: no workers.",
+    )
+    task: int = option(
+        0,
+        "Index of this worker; worker 0 writes checkpoints and logs.",
+        check=bounds.non_negative,
+    )
+    ps_tasks: int = option(0, "Must be 0: parameter servers are not supported.")
 
     def training(self) -> TrainConfig:
         """Returns these options as those of `train_image_classifier.py`."""
@@ -108,11 +117,15 @@ class MobilenetEvalConfig(_NetworkOptions):
 
     checkpoint_dir: str = required("Directory of the run, or a checkpoint.", path="checkpoint")
     eval_dir: str | None = option(
-        None, "Directory for event files. Default: eval next to the checkpoint."
+        None,
+        "Directory to write TensorBoard events to. Default: `eval` next to the checkpoint.",
+        path="new_directory",
     )
     batch_size: int = option(250, "Batch size.", check=bounds.positive)
     num_examples: int = option(50_000, "Maximum number of images.", check=bounds.positive)
-    master: str | None = option(None, "As in eval_image_classifier.py.")
+    master: str | None = option(
+        None, "Must be empty: evaluation runs in this process and needs no server."
+    )
 
     def evaluation(self) -> EvalConfig:
         """Returns these options as those of `eval_image_classifier.py`."""

@@ -13,12 +13,14 @@ class OptimizerRow:
     """One optimizer.
 
     Attributes:
-      class_name: its class in `slim.optimizers`.
+      module: module of `slim.optimizers`.
+      class_name: its class in the module.
       options: argument of that class -> option that sets it; None keeps the class's default.
       is_new: whether TF-Slim's script lacks it.
       spares_head: whether it accepts the scopes of the network's head as `exclude_scopes`.
     """
 
+    module: str
     class_name: str
     options: Mapping[str, str] = dataclasses.field(default_factory=dict)
     is_new: bool = False
@@ -29,12 +31,15 @@ _ADAM = {"beta1": "adam_beta1", "beta2": "adam_beta2"}
 _ADAMW = {**_ADAM, "epsilon": "adamw_epsilon", "weight_decay": "optimizer_weight_decay"}
 
 OPTIMIZERS: Mapping[str, OptimizerRow] = {
-    "adadelta": OptimizerRow("Adadelta", {"rho": "adadelta_rho", "epsilon": "opt_epsilon"}),
-    "adagrad": OptimizerRow(
-        "Adagrad", {"initial_accumulator_value": "adagrad_initial_accumulator_value"}
+    "adadelta": OptimizerRow(
+        "original", "Adadelta", {"rho": "adadelta_rho", "epsilon": "opt_epsilon"}
     ),
-    "adam": OptimizerRow("Adam", {**_ADAM, "epsilon": "opt_epsilon"}),
+    "adagrad": OptimizerRow(
+        "original", "Adagrad", {"initial_accumulator_value": "adagrad_initial_accumulator_value"}
+    ),
+    "adam": OptimizerRow("original", "Adam", {**_ADAM, "epsilon": "opt_epsilon"}),
     "ftrl": OptimizerRow(
+        "original",
         "Ftrl",
         {
             "learning_rate_power": "ftrl_learning_rate_power",
@@ -43,13 +48,15 @@ OPTIMIZERS: Mapping[str, OptimizerRow] = {
             "l2": "ftrl_l2",
         },
     ),
-    "momentum": OptimizerRow("Momentum", {"momentum": "momentum"}),
+    "momentum": OptimizerRow("original", "Momentum", {"momentum": "momentum"}),
     "rmsprop": OptimizerRow(
+        "original",
         "RMSProp",
         {"decay": "rmsprop_decay", "momentum": "rmsprop_momentum", "epsilon": "opt_epsilon"},
     ),
-    "sgd": OptimizerRow("GradientDescent"),
+    "sgd": OptimizerRow("original", "GradientDescent"),
     "adafactor": OptimizerRow(
+        "newer",
         "Adafactor",
         {
             "beta2_decay": "adafactor_beta2_decay",
@@ -58,15 +65,16 @@ OPTIMIZERS: Mapping[str, OptimizerRow] = {
         },
         is_new=True,
     ),
-    "adamw": OptimizerRow("AdamW", _ADAMW, is_new=True),
-    "lamb": OptimizerRow("Lamb", _ADAMW, is_new=True),
+    "adamw": OptimizerRow("newer", "AdamW", _ADAMW, is_new=True),
+    "lamb": OptimizerRow("newer", "Lamb", _ADAMW, is_new=True),
     "lion": OptimizerRow(
+        "newer",
         "Lion",
         {"beta1": "lion_beta1", "beta2": "lion_beta2", "weight_decay": "optimizer_weight_decay"},
         is_new=True,
     ),
     "muon": OptimizerRow(
-        "Muon", {"momentum": "muon_momentum", **_ADAMW}, is_new=True, spares_head=True
+        "newer", "Muon", {"momentum": "muon_momentum", **_ADAMW}, is_new=True, spares_head=True
     ),
 }
 
@@ -74,6 +82,11 @@ OPTIMIZERS: Mapping[str, OptimizerRow] = {
 def readers(option: str) -> tuple[str, ...]:
     """Returns the optimizers that read an option."""
     return tuple(name for name, row in OPTIMIZERS.items() if option in row.options.values())
+
+
+def _readers_in_words(option: str) -> str:
+    *others, last = readers(option)
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -89,21 +102,21 @@ class OptimizerOptions(Options):
     )
     adam_beta1: float = option(
         0.9,
-        "Decay rate of the first moments of adam, adamw, lamb and muon.",
+        f"Decay rate of the first moments of {_readers_in_words('adam_beta1')}.",
         check=bounds.fraction,
     )
     adam_beta2: float = option(
         0.999,
-        "Decay rate of the second moments of adam, adamw, lamb and muon.",
+        f"Decay rate of the second moments of {_readers_in_words('adam_beta2')}.",
         check=bounds.fraction,
     )
     adamw_epsilon: float = option(
-        1e-7, "Epsilon of adamw, lamb and muon.", check=bounds.non_negative
+        1e-7, f"Epsilon of {_readers_in_words('adamw_epsilon')}.", check=bounds.non_negative
     )
     optimizer_weight_decay: float | None = option(
         None,
-        "Weight decay of adafactor, adamw, lamb, lion and muon, in addition to --weight_decay."
-        " Default: 0.004 for adamw and muon, else 0.",
+        f"Weight decay of {_readers_in_words('optimizer_weight_decay')}, in addition to"
+        " --weight_decay. Default: 0.004 for adamw and muon, else 0.",
         check=bounds.non_negative,
     )
     lion_beta1: float = option(
@@ -122,7 +135,7 @@ class OptimizerOptions(Options):
         1.0, "Maximum root mean square of an update of adafactor.", check=bounds.positive
     )
     opt_epsilon: float = option(
-        1.0, "Epsilon of adadelta, adam and rmsprop.", check=bounds.non_negative
+        1.0, f"Epsilon of {_readers_in_words('opt_epsilon')}.", check=bounds.non_negative
     )
     ftrl_learning_rate_power: float = option(
         -0.5, "Learning rate power of ftrl, at most 0.", check=bounds.not_above_zero

@@ -20,7 +20,7 @@ class StepOptions(Options):
     )
     jit_compile: str = option(
         "auto",
-        "Compile the network's forward and backward pass with XLA; auto does on GPUs.",
+        "Compile the network's forward and backward pass with XLA; auto: on GPUs only.",
         choices=("auto", "true", "false"),
     )
     deterministic: bool = option(False, "Use only deterministic kernels, which are slower on GPUs.")
@@ -31,14 +31,14 @@ class StepOptions(Options):
     )
     quantize_delay: int = option(
         -1,
-        "Steps after which to round weights and activations as 8-bit inference does; their ranges"
-        " are learned from the start. -1 disables.",
+        "Quantization-aware training: steps after which to round weights and activations to 8 bits;"
+        " their ranges are learned from the start. -1 disables.",
         check=bounds.at_least_minus_one,
         resume="refused",
     )
     quantize_delay_epochs: float | None = option(
         None,
-        "Epochs after which to round, instead of steps.",
+        "Quantization-aware training: epochs after which to round, instead of steps.",
         check=bounds.non_negative,
         resume="refused",
     )

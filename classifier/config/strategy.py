@@ -58,7 +58,7 @@ class StrategyOptions(Options):
         workers = named("worker_replicas", self.worker_replicas)
         if self.task >= self.worker_replicas:
             yield Problem(
-                "{} must be below {}: tasks count from 0", named("task", self.task), workers
+                "{} must be below {}: tasks are numbered from 0", named("task", self.task), workers
             )
         if self.worker_replicas > 1 and self.num_clones > 1:
             yield Problem(
@@ -82,7 +82,7 @@ class StrategyOptions(Options):
             )
         elif self.master and len(self.master) != self.worker_replicas:
             yield Problem(
-                "{} has {} addresses, but {}. Give one address per worker",
+                "{} has {} addresses, but {}. Pass one address per worker",
                 master,
                 len(self.master),
                 workers,

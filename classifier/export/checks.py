@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
+from classifier.config.problems import Problem, named
 from classifier.export.samples import Samples
 from classifier.inference.model import InferenceModel
 from slim import _checks
@@ -189,9 +190,15 @@ def check(
         checkpoint, export = (100 * each for each in comparison.accuracies)
         if checkpoint - export > max_drop + 1e-9:
             raise _checks.RunError(
-                f"the export has an accuracy of {export:.1f} % on"
-                f" {len(comparison.samples.images)} images of {comparison.samples.name},"
-                f" {classifier.prefix} {checkpoint:.1f} %: at most max_drop={max_drop:g} points may"
-                " be lost, so it was not kept"
+                Problem(
+                    "the export has an accuracy of {:.1f} % on {} images of {}, {} {:.1f} %. The"
+                    " drop exceeds {}, so it was not kept",
+                    export,
+                    len(comparison.samples.images),
+                    comparison.samples.name,
+                    classifier.prefix,
+                    checkpoint,
+                    named("max_drop", max_drop),
+                )
             )
     return comparison

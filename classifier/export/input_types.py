@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 import tensorflow as tf
 
+from classifier.config.problems import Problem, named
 from classifier.export import checks, samples
 from classifier.export.samples import Samples
 from classifier.inference.model import InferenceModel
@@ -72,8 +73,11 @@ def _encoded_image(
     largest = max(math.prod(image.shape[:2]) for image in (*noise, *real.images))
     if largest > max_pixels:
         raise _checks.UserError(
-            f"max_pixels={max_pixels} is too small: the export is verified with images of up to"
-            f" {largest} pixels"
+            Problem(
+                "{} is too small: the export is verified with images of up to {} pixels",
+                named("max_pixels", max_pixels),
+                largest,
+            )
         )
     return checks.Trial(
         spec=tf.TensorSpec([batch_size], tf.string),

@@ -4,13 +4,15 @@ import dataclasses
 import os
 from collections.abc import Collection, Iterator
 
+from classifier.config import problems
 from classifier.config.export import ExportOptions
 from classifier.config.formats import FORMATS
+from classifier.config.problems import named
 from classifier.export import checks, input_types
 from classifier.export.samples import Samples
 from classifier.inference.model import InferenceModel
 from classifier.run_directory import RunDirectory
-from slim import _checks, _ownership
+from slim import _ownership
 
 MAX_DROP = 1.0  # default, in percentage points
 
@@ -61,7 +63,9 @@ class Job:
         """
         path = os.path.join(str(self.options.output_dir), *self._parts(name))
         if os.path.lexists(path) and not _ownership.is_regular(path):
-            raise _checks.UserError(f"{path} exists; remove it, or choose another output_dir")
+            raise problems.error(
+                "{} exists. Remove it, or use another {}", path, named("output_dir")
+            )
         return path
 
     def earlier_exports(self, exclude: Collection[str]) -> Iterator[str]:

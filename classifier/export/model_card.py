@@ -12,7 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from classifier import ownership
+from classifier.config import problems
 from classifier.config.export import ExportOptions
+from classifier.config.problems import Problem, named
 from classifier.export import usage
 from classifier.export.checks import Exported
 from classifier.export.job import Job
@@ -98,25 +100,28 @@ def find_evaluation(
       UserError: if `eval_json` does not exist, is damaged, or is of another checkpoint.
     """
     if eval_json is not None:
-        result = _read_evaluation(eval_json)
+        result, option = _read_evaluation(eval_json), named("eval_json", repr(eval_json))
         if result.step != (step or 0):
-            raise _checks.UserError(
-                f"eval_json={eval_json!r} is of step {result.step}, the checkpoint of step {step}."
-                " Evaluate the exported checkpoint"
+            raise problems.error(
+                "{} is of step {}, the checkpoint of step {}. Evaluate the exported checkpoint",
+                option,
+                result.step,
+                step,
             )
         evaluated = _json.printable(result.checkpoint[:_MAX_PATH])
         if os.path.basename(result.checkpoint) != os.path.basename(prefix):
-            raise _checks.UserError(
-                f"eval_json={eval_json!r} is of {evaluated}, not of the checkpoint {prefix}."
-                " Evaluate the exported checkpoint"
+            raise problems.error(
+                "{} is of {}, not of the checkpoint {}. Evaluate the exported checkpoint",
+                option,
+                evaluated,
+                prefix,
             )
         values = {key: each for key, each in vars(result).items() if each is not None}
         evaluation = _evaluation(result.split, values)
         if os.path.realpath(result.checkpoint) == os.path.realpath(prefix):
             return evaluation
-        warning = (
-            f"eval_json={eval_json!r} is of {evaluated}: the model card shows its metrics for"
-            f" {prefix}"
+        warning = Problem(
+            "{} is of {}: the model card shows its metrics for {}", option, evaluated, prefix
         )
         return dataclasses.replace(evaluation, warning=warning)
     run = _parent_run(run)
@@ -136,8 +141,10 @@ def _read_evaluation(path: str) -> _EvalFile:
     except _checks.UserError as error:
         result, reason = None, f": {error}"
     if result is None:
-        raise _checks.UserError(
-            f"eval_json={path!r} is not a file written by eval_image_classifier.py{reason}"
+        raise problems.error(
+            "{} is not a file written by eval_image_classifier.py{}",
+            named("eval_json", repr(path)),
+            reason,
         )
     return result
 

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from classifier.config import problems
+from classifier.config.problems import named
 from classifier.export import checks, usage, warm_up
 from classifier.export.job import Job
 from classifier.inference.model import InferenceModel
@@ -150,8 +152,8 @@ def _move(temporary: str, path: str) -> None:
         if not os.path.exists(path):
             raise
         # Created since the export started.
-        raise _checks.UserError(
-            f"{path} exists; remove it, or choose another output_dir"
+        raise problems.error(
+            "{} exists. Remove it, or use another {}", path, named("output_dir")
         ) from error
     _paths.flush_to_disk(os.path.dirname(path))
 

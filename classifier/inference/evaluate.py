@@ -181,7 +181,12 @@ def _write(
         _paths.write_new_file(config.run.eval_json, text.encode())
     directory = _eval_dir(config, run)
     if config.run.eval_dir is None and not _is_writable(directory):
-        print(f"warning: no events written: {directory} is read-only; see --eval_dir")
+        problem = Problem(
+            "no events written: {} is read-only. Set {} to another directory",
+            directory,
+            named("eval_dir"),
+        )
+        print(f"warning: {problem.as_flags}")
         return
     events = EventFile(directory)
     events.scalars(step, {f"{split}/{name}": value for name, value in values.items()})

@@ -14,7 +14,9 @@ import tensorflow as tf
 from classifier import ownership
 from classifier.checkpoints import sources
 from classifier.cli.exit_codes import ExitCode
+from classifier.config import problems
 from classifier.config.prediction import PredictConfig
+from classifier.config.problems import named
 from classifier.inference.model import InferenceModel
 from classifier.inputs import preprocessing
 from classifier.resolve.prediction import prediction
@@ -45,10 +47,10 @@ def run(config: PredictConfig) -> ExitCode | None:
             bad.append(f"{_json.printable(path)}: {probabilities}")
             continue
         best = np.argsort(-probabilities, kind="stable")[: resolved.top_k]
-        named = [(classifier.info.class_names[i], float(probabilities[i])) for i in best]
-        line = f"{path}: " + ", ".join(f"{name} {p:.4f}" for name, p in named)
+        predictions = [(classifier.info.class_names[i], float(probabilities[i])) for i in best]
+        line = f"{path}: " + ", ".join(f"{name} {p:.4f}" for name, p in predictions)
         print(_json.printable(line), flush=True)
-        rows += [[path, rank, name, p] for rank, (name, p) in enumerate(named, 1)]
+        rows += [[path, rank, name, p] for rank, (name, p) in enumerate(predictions, 1)]
     if config.output_csv is not None:
         _write_csv(config.output_csv, rows)
     if bad:
@@ -73,7 +75,7 @@ def find_images(pattern: str) -> list[str]:
         # A file whose name contains brackets is a file, not a pattern.
         files = [pattern] if os.path.isfile(pattern) else glob.glob(pattern, recursive=True)
     if not files:
-        raise _checks.UserError(f"images={pattern!r} matches no file")
+        raise problems.error("{} matches no file", named("images", repr(pattern)))
     return sorted(files)
 
 

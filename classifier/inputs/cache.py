@@ -11,7 +11,9 @@ from concurrent import futures
 
 import tensorflow as tf
 
-from slim import _checks, _ownership, _paths
+from classifier.config import problems
+from classifier.config.problems import named
+from slim import _ownership, _paths
 from slim.data import dataset as dataset_lib
 
 NONE, MEMORY = "none", "memory"
@@ -63,7 +65,9 @@ class Cache:
         try:
             _in_parallel(_copy, pairs)
         except OSError as error:
-            raise _checks.UserError(f"cache={place!r} is not writable: {error}") from None
+            raise problems.error(
+                "{} is not writable: {}", named("cache", repr(place)), error
+            ) from None
 
 
 def _directory_of(dataset: dataset_lib.Dataset, place: str) -> str:
@@ -84,9 +88,12 @@ def _has_copies(directory: str) -> bool:
 
 def _check_space(needed: int, free: int | None, where: str, place: str) -> None:
     if free is not None and needed > free:
-        raise _checks.UserError(
-            f"cache={place!r} does not fit {where}: {needed / 1e6:.1f} MB needed,"
-            f" {free / 1e6:.1f} MB free"
+        raise problems.error(
+            "{} does not fit {}: {:.1f} MB needed, {:.1f} MB free",
+            named("cache", repr(place)),
+            where,
+            needed / 1e6,
+            free / 1e6,
         )
 
 

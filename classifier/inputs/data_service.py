@@ -4,8 +4,9 @@ import socket
 
 import tensorflow as tf
 
+from classifier.config import problems
+from classifier.config.problems import named
 from classifier.inputs import errors
-from slim import _checks
 
 _SCHEME = "grpc://"
 _SECONDS = 10
@@ -37,12 +38,16 @@ def distribute(
     try:
         socket.create_connection((host, port), timeout=_SECONDS).close()
     except OSError as error:
-        raise _checks.UserError(
-            f"data_service={address!r}: no tf.data service dispatcher at this address ({error})"
+        raise problems.error(
+            "{}: no tf.data service dispatcher at this address ({})",
+            named("data_service", repr(address)),
+            error,
         ) from None
     service = tf.data.experimental.service
     distributed = service.distribute(processing_mode=service.ShardingPolicy.OFF, service=address)
-    message = f"data_service={address!r} returned batches twice or out of order: {_REMEDY}"
+    message = (
+        f"The tf.data service at {address!r} returned batches twice or out of order: {_REMEDY}"
+    )
 
     def check(number: tf.Tensor, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         position = batch["epoch"][0] * records + batch["index"][0]
@@ -60,5 +65,5 @@ def split_address(address: str) -> tuple[str, int]:
     """
     host, _, port = address.removeprefix(_SCHEME).rpartition(":")
     if not address.startswith(_SCHEME) or not host or not port.isdecimal():
-        raise _checks.UserError(f"data_service={address!r} must be grpc://host:port")
+        raise problems.error("{} must be grpc://host:port", named("data_service", repr(address)))
     return host.strip("[]"), int(port)

@@ -5,8 +5,10 @@ import fnmatch
 import os
 from collections.abc import Iterable, Iterator
 
+from classifier.config import problems
+from classifier.config.problems import named
 from classifier.config.training import TrainConfig
-from slim import _checks, _ownership, _paths
+from slim import _ownership, _paths
 from slim.run_lock import TrainDirLock
 
 DIRECTORY = "set_aside"
@@ -37,7 +39,8 @@ def during(config: TrainConfig) -> Iterator[None]:
     if backup_dir is None:
         yield
         return
-    print(f"previous run: moved to {backup_dir} (to resume the new run, drop --restart)")
+    drop = named("restart").as_flags
+    print(f"previous run: moved to {backup_dir} (to resume the new run, drop {drop})")
     try:
         yield
     except BaseException:
@@ -128,9 +131,11 @@ def _check_unused(config: TrainConfig, moved: list[str]) -> None:
         real = os.path.realpath(path or os.devnull)
         is_run = name == "checkpoint_path" and real == os.path.realpath(config.run.train_dir)
         if is_run or any(_contains(os.path.realpath(each), real) for each in moved):
-            raise _checks.UserError(
-                f"restart would move the files that {name}={path!r} refers to. Use another"
-                " train_dir"
+            raise problems.error(
+                "{} would move the files that {} refers to. Use another {}",
+                named("restart"),
+                named(name, repr(path)),
+                named("train_dir"),
             )
 
 

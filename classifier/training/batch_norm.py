@@ -49,7 +49,7 @@ def warning(options: BatchNormOptions, model_name: str, steps: int | None) -> st
         Problem(
             "{} needs about {} steps to converge, this run has {}: evaluation may be much worse"
             " than training. Try {}, or {} when fine-tuning",
-            f"batch_norm_decay={decay:g}",
+            named("batch_norm_decay", decay),
             needed,
             steps,
             named("batch_norm_decay", shorter),

@@ -1,5 +1,6 @@
 """The optimizer and the learning rate of a run."""
 
+import importlib
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
@@ -24,7 +25,8 @@ def make_optimizer(
     arguments = {argument: value for argument, value in values.items() if value is not None}
     if row.spares_head:
         arguments["exclude_scopes"] = tuple(heads)
-    return getattr(optimizers, row.class_name)(learning_rate=learning_rate, **arguments)
+    module = importlib.import_module(f"slim.optimizers.{row.module}")
+    return getattr(module, row.class_name)(learning_rate=learning_rate, **arguments)
 
 
 def make_learning_rate(schedule: Schedule) -> Callable[[tf.Tensor], tf.Tensor]:

@@ -174,7 +174,7 @@ def _check(report: RestoreReport, total: int, strict: bool, skip_mismatched: boo
     if report.mismatched and not skip_mismatched:
         differing = _checks.listed(report.mismatched, 5)
         raise UnfitError(
-            f"Checkpoint {report.prefix} does not fit: {differing}. "
+            f"Checkpoint {report.prefix} does not match: {differing}. "
             "Exclude these variables, or pass skip_mismatched=True",
             report,
         )

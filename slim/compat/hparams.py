@@ -93,7 +93,7 @@ class HParams:
         kind, is_list = self._types[name]
         if index is not None:
             if not is_list:
-                raise ValueError(f"Hyperparameter {name} is no list: remove [{index}]")
+                raise ValueError(f"Hyperparameter {name} is not a list. Remove [{index}]")
             items = list(getattr(self, name))
             items += [None] * (int(index) + 1 - len(items))
             items[int(index)] = _cast(name, text, kind)
@@ -149,7 +149,7 @@ class HParams:
 
     def _type_of(self, name: str) -> tuple[type, bool]:
         if name not in self._types:
-            raise KeyError(f"there is no hyperparameter {name}; there are: {sorted(self._types)}")
+            raise KeyError(f"Unknown hyperparameter {name}. Known: {sorted(self._types)}")
         return self._types[name]
 
 

@@ -91,7 +91,7 @@ def train_step(
     options = metadata = None
     if "should_trace" in train_step_kwargs:
         if "logdir" not in train_step_kwargs:
-            raise _checks.UserError("train_step_kwargs has should_trace, which needs logdir too")
+            raise _checks.UserError("train_step_kwargs: should_trace needs logdir")
         if sess.run(train_step_kwargs["should_trace"]):
             options = v1.RunOptions(trace_level=v1.RunOptions.FULL_TRACE)
             metadata = v1.RunMetadata()

@@ -61,8 +61,8 @@ def layer_norm(
     shape = inputs.shape[begin_params_axis:]
     if not shape.is_fully_defined():
         raise ValueError(
-            f"the shape of the inputs is not fully defined: {inputs.shape}, but a known size is"
-            f" needed for the axes from begin_params_axis={begin_params_axis} on"
+            f"inputs have shape {inputs.shape}, which must be known from axis"
+            f" begin_params_axis={begin_params_axis} on"
         )
     with variable_scope(scope, "LayerNorm", reuse=reuse) as sc:
         beta = _affine("beta", shape, inputs.dtype, center, None, variables_collections, trainable)

@@ -159,7 +159,7 @@ def test_evaluation_of_a_read_only_run_prints_the_accuracy(read_only_run, evalua
     assert (done.code, done.err) == (0, [])
     assert any("accuracy" in line for line in done.out)
     (warning,) = [line for line in done.out if line.startswith("warning: no events written")]
-    assert f"{read_only_run}/eval is read-only; see --eval_dir" in warning
+    assert f"{read_only_run}/eval is read-only. Set --eval_dir to another directory" in warning
 
 
 def test_export_of_a_read_only_run_to_another_directory(read_only_run, tmp_path, capsys):

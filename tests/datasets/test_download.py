@@ -133,11 +133,11 @@ def test_wrong_checksum_is_reported_and_the_file_kept(server, tmp_path):
     with pytest.raises(_checks.RunError) as caught:
         fetch(tmp_path, remote_file(server))
     message = str(caught.value)
-    assert message.startswith(f"toy {NAME}: sha256 is ")
+    assert message.startswith(f"Could not download {NAME} for toy: sha256 is ")
     assert (
         f"not {SHA256} (kept as {NAME}.rejected) from {server.url}/a/{NAME}, sha256 is" in message
     )
-    assert f"pass --source_dir=DIR (needs: 1 file(s), {NAME} ({len(CONTENT)} bytes," in message
+    assert f"set source_dir to a directory with {NAME} ({len(CONTENT)} bytes," in message
     assert os.listdir(tmp_path) == [NAME + download.REJECTED]
 
 
@@ -209,7 +209,7 @@ def test_refused_connection_is_retried(tmp_path):
     with sample_files.served({}) as gone:
         pass
     waits = []
-    with pytest.raises(_checks.RunError, match="Connection refused from http"):
+    with pytest.raises(_checks.RunError, match=": Connection refused from http"):
         fetch(tmp_path, remote_file(gone, ["a"]), waits=waits, attempts=3)
     assert waits == [1.0, 2.0]
 
@@ -220,15 +220,15 @@ def test_error_lists_status_of_every_url(server, tmp_path):
     with pytest.raises(_checks.RunError) as caught:
         fetch(tmp_path, [remote_file(server), remote_file(server, name="z.tgz")])
     assert str(caught.value) == (
-        f"toy {NAME}: 403 from {server.url}/a/{NAME}, 404 from {server.url}/b/{NAME}."
-        " Download it yourself and pass --source_dir=DIR (needs: 2 file(s),"
+        f"Could not download {NAME} for toy: 403 from {server.url}/a/{NAME}, 404 from"
+        f" {server.url}/b/{NAME}. Download it by hand and set source_dir to a directory with"
         f" {NAME} ({len(CONTENT)} bytes, sha256 {SHA256});"
-        f" z.tgz ({len(CONTENT)} bytes, sha256 {SHA256}))"
+        f" z.tgz ({len(CONTENT)} bytes, sha256 {SHA256})"
     )
 
 
 def test_file_without_url_is_reported(tmp_path):
-    with pytest.raises(_checks.RunError, match="x.zip: it has no URL. Download it"):
+    with pytest.raises(_checks.RunError, match="x.zip for toy: it has no URL. Download it"):
         fetch(tmp_path, download.RemoteFile("x.zip", ()))
 
 

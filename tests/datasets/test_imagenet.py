@@ -348,7 +348,7 @@ BOMB = "<!DOCTYPE x [<!ENTITY a 'aaaaaaaaaa'>]>" + XML.replace("<folder>", "<fol
         (b"<annotation>", "no element found"),
         (b"<annotation/>", "could not convert"),
         (XML.encode()[:200], "unclosed token|no element found|mismatched"),
-        (BOMB.encode(), "it has a document type, which real annotations lack"),
+        (BOMB.encode(), "it has a DOCTYPE, which is not allowed"),
         (XML.encode("utf-16"), "codec can't decode"),
         (XML.replace("<width>", "<width>nan").encode(), "could not convert"),
         (
@@ -375,7 +375,7 @@ def test_annotation_with_entities_is_rejected(tmp_path):
     (tmp_path / "src" / "ILSVRC2012_bbox_train_v2.tar.gz").write_bytes(
         sample_files.tar_bytes({"n01440764/n01440764_1.xml": BOMB.encode()})
     )
-    with pytest.raises(_checks.RunError, match="it has a document type, which real annotations"):
+    with pytest.raises(_checks.RunError, match="it has a DOCTYPE, which is not allowed"):
         imagenet.convert(str(tmp_path / "out"), source_dir=source)
 
 

@@ -27,7 +27,7 @@ def test_each_clone_has_its_own_device():
 
 
 def test_more_clones_than_devices_is_an_error():
-    message = "num_clones=3 is more than the number of CPU devices, 2; use at most"
+    message = "num_clones=3 exceeds the number of CPU devices, 2"
     with pytest.raises(_checks.UserError, match=message):
         config(3).strategy()
 

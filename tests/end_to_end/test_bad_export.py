@@ -75,7 +75,7 @@ WRONG = {
     "video network": (video_network, "expects videos"),
     "small images": (
         "--image_size=2",
-        "image_size=2,2 is not supported by lenet. Use its default, 28",
+        "image size 2x2 is not supported by lenet. Use its default, 28",
     ),
     "video flag": ("--is_video_model", "expects images. Remove --is_video_model"),
 }
@@ -104,7 +104,7 @@ def test_graph_of_an_unsupported_image_size_is_an_error(size, tmp_path):
         f"--output_file={tmp_path / 'net.pb'}",
     )
     assert (
-        f"image_size={size},{size} is not supported by alexnet_v2. Use its default, 224" in message
+        f"image size {size}x{size} is not supported by alexnet_v2. Use its default, 224" in message
     )
     assert not commands.snapshot(tmp_path)
 

@@ -141,7 +141,7 @@ def test_second_trainer_in_a_directory_is_an_error_that_names_the_first(digits, 
     [
         (
             {"train_image_size": 2},
-            "image_size=2,2 is not supported by lenet. Use its default, 28",
+            "image size 2x2 is not supported by lenet. Use its default, 28",
         ),
         (
             {"preprocessing_name": "vgg", "train_image_size": 299},

@@ -64,7 +64,7 @@ def test_existing_saved_model_version_is_not_overwritten(trained, exported_with_
         f"--output_dir={export}",
         "--formats=saved_model",
     )
-    assert f"saved_model/{STEPS} exists; remove it, or choose another output_dir" in message
+    assert f"saved_model/{STEPS} exists. Remove it, or use another --output_dir" in message
     assert commands.snapshot(export) == before
 
 

@@ -191,7 +191,36 @@ def test_finetuning_on_a_directory_of_images(clone, digits, tmp_path):
         assert message in output
 
 
-def test_finetuning_without_images_is_an_error(clone):
-    message = "is missing: the directory of images, IMAGES/<class>/<image>"
-    assert message in run(clone, "finetune_on_folder", code=1)
-    assert not (clone / "build" / "finetune_on_folder").exists()
+@pytest.mark.parametrize(
+    "recipe, arguments, message",
+    [
+        ("finetune_on_folder", (), "IMAGES is missing"),
+        ("finetune_on_folder", ("nowhere", "out"), "nowhere is not a directory"),
+        ("finetune_on_folder", (".", "out", "more"), "unexpected argument more"),
+        ("train_lenet_on_mnist", ("out", "more"), "unexpected argument more"),
+        ("quickstart", ("--steps=3",), "unknown option --steps=3"),
+    ],
+)
+def test_wrong_arguments_end_in_one_line_with_the_usage(clone, recipe, arguments, message):
+    error = run(clone, recipe, *arguments, code=2)
+    usage = f"Usage: {clone}/scripts/{recipe}.sh {'IMAGES ' * (recipe == 'finetune_on_folder')}["
+    assert error.startswith(f"{recipe}: {message}. {usage}DIR] (default: build/")
+    assert error.count("\n") == 1
+    assert not (clone.parent / "out").exists()
+
+
+@pytest.mark.parametrize("recipe", ["quickstart", *sorted(RECIPES)])
+def test_help_prints_header_and_environment_variables(clone, recipe):
+    output = run(clone, recipe, "--help")
+    assert output.startswith(lines_of(recipe)[1].removeprefix("# "))
+    assert "Result: " in output
+    assert ("IMAGE_SIZE  height" in output) == (recipe != "quickstart")
+
+
+def test_exported_cdpath_has_no_effect(clone):
+    command = ['. scripts/recipe.sh name; echo "$ROOT"', "scripts/quickstart.sh"]
+    output = subprocess.run(
+        ["bash", "-c", *command], capture_output=True, text=True, check=True, cwd=clone,
+        env=os.environ | {"CDPATH": str(clone), "PYTHON": "python3"},
+    )  # fmt: skip
+    assert output.stdout == f"{clone}\n"

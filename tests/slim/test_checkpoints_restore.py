@@ -69,7 +69,7 @@ def test_checkpoint_of_another_network_is_an_error_even_if_variables_may_be_miss
 def test_shape_mismatch_is_an_error_with_both_shapes_or_skipped(prefix):
     variables = zeros(net__biases=[3], net__weights=[2, 5])
     message = (
-        r"does not fit: net/weights: checkpoint shape \[2, 3\], network shape \[2, 5\]. Exclude"
+        r"does not match: net/weights: checkpoint shape \[2, 3\], network shape \[2, 5\]. Exclude"
     )
     with pytest.raises(_checks.UserError, match=message):
         checkpoints.restore(prefix, variables)

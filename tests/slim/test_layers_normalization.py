@@ -56,9 +56,7 @@ def test_layer_norm_rejects_axes_out_of_range(options):
 
 
 def test_layer_norm_needs_a_static_parameter_shape():
-    with pytest.raises(
-        ValueError, match=r"a known size is needed for the axes from begin_params_axis=-1"
-    ):
+    with pytest.raises(ValueError, match=r"must be known from axis begin_params_axis=-1"):
         slim.VariableStore().build(slim.layer_norm, tf.TensorSpec([4, None]))
     with pytest.raises(ValueError, match="a rank of 2 or more is needed"):
         slim.VariableStore().build(slim.layer_norm, tf.TensorSpec(None))

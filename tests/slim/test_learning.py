@@ -321,7 +321,7 @@ def test_error_names_the_first_non_finite_step_before_the_loss_is_nan(tmp_path):
 
 def test_nan_before_the_end_of_the_data_within_a_loop_is_not_saved(tmp_path):
     batches = batches_with_nan(5).take(6)
-    message = "weights is not finite at step 6, where the data ended; it went wrong after step 4"
+    message = "weights is not finite at step 6, where the data ended; it was still finite at step 4"
     with pytest.raises(learning.NonFiniteError, match=message):
         train(tmp_path, 100, batches=batches, steps_per_loop=4, save_interval_steps=4)
     assert steps_on_disk(tmp_path) == [4]

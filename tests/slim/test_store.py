@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import slim
+from slim import _checks
 from slim.store import FrozenStore, ShapeStore
 from tests.slim.small_net import IMAGES, NET_NAMES, built, images, small_net
 
@@ -295,6 +296,14 @@ def test_frozen_store_creates_constants_under_exact_names():
     assert not [op.name for op in graph.get_operations() if "Variable" in op.type]
     with store.as_default():
         np.testing.assert_allclose(result, small_net(images(), is_training=False), rtol=1e-5)
+
+
+def test_frozen_store_without_a_graph_is_an_error():
+    with FrozenStore({}).as_default():
+        with pytest.raises(
+            _checks.UserError, match="conv/weights was requested outside a plain tf.G"
+        ):
+            slim.conv2d(tf.zeros([1, 8, 8, 3]), 4, 3, scope="conv")
 
 
 def test_variables_are_placed_on_the_requested_device():

@@ -9,6 +9,7 @@ import numpy as np
 
 from classifier import inputs
 from classifier.config.bad_images import DEFAULT_MAX_FRACTION
+from classifier.config.problems import Problem, named
 from slim import _checks, _files, _paths, learning
 from slim.data.dataset import Dataset
 
@@ -73,9 +74,15 @@ class BadImagesLog(learning.Hook):
             print(f"skipped image: {each}", flush=True)
         if len(self._known) > self._max_fraction * self._dataset.num_samples:
             raise _checks.RunError(
-                f"too many bad images in {self._dataset.name}/{self._dataset.split_name}:"
-                f" {len(self._known)} of {self._dataset.num_samples}, the limit is"
-                f" max_bad_fraction={self._max_fraction}. They are listed in {self._path}"
+                Problem(
+                    "too many bad images in {}/{}: {} of {}; the limit is {}. They are in {}",
+                    self._dataset.name,
+                    self._dataset.split_name,
+                    len(self._known),
+                    self._dataset.num_samples,
+                    named("max_bad_fraction", self._max_fraction),
+                    self._path,
+                )
             )
 
     def end(self, run: learning.Run) -> None:

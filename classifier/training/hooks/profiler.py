@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
+from classifier.config.problems import named
 from slim import learning
 
 
@@ -33,8 +34,8 @@ class Profile(learning.Hook):
         """Starts profiling if the next step is due; logs if the last one is already done."""
         if run.step >= self._last:
             self._is_done = True
-            steps = f"{self._first},{self._last}"
-            print(f"profiler: nothing to do, --profile_steps={steps} are before step {run.step}")
+            steps = named("profile_steps", (self._first, self._last)).as_flags
+            print(f"profiler: {steps} has no effect, the run is at step {run.step}")
         self._start_if_due(run)
 
     def after_steps(self, run: learning.Run, numbers: Mapping[str, np.ndarray]) -> None:

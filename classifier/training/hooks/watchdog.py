@@ -9,43 +9,49 @@ from typing import TextIO
 
 import numpy as np
 
+from classifier.config.problems import Problem, as_flags, named
 from slim import learning
 
 # Activity of the run, or class name of a hook -> (description, advice).
 _ADVICE = {
     "building": (
         "building the step",
-        (
+        Problem(
             "large networks take minutes; otherwise the machine lacks memory or runs too many "
             "other processes"
         ),
     ),
     "waiting": (
         "waiting for data",
-        (
-            "a disk or a network file system does not respond, or decoding is slow; copy "
-            "--dataset_dir to a local disk or increase --num_preprocessing_threads"
+        Problem(
+            "a disk or a network file system does not respond, or decoding is slow; copy {} to a "
+            "local disk or increase {}",
+            named("dataset_dir"),
+            named("num_preprocessing_threads"),
         ),
     ),
     "computing": (
         "computing a step",
-        (
+        Problem(
             "a device or another worker does not respond, or the step is large; check the device "
-            "or reduce --batch_size or --steps_per_loop"
+            "or reduce {} or {}",
+            named("batch_size"),
+            named("steps_per_loop"),
         ),
     ),
     "saving": (
         "saving a checkpoint",
-        (
-            "the disk of --train_dir is slow, full or does not respond; if the run is killed, it "
-            "resumes from the previous checkpoint"
+        Problem(
+            "the disk of {} is slow, full or does not respond; if the run is killed, it resumes "
+            "from the previous checkpoint",
+            named("train_dir"),
         ),
     ),
     "Validation": (
         "evaluating",
-        (
-            "the split is large, or its disk does not respond; evaluate less often or increase "
-            "--watchdog_minutes"
+        Problem(
+            "the split is large, or its disk does not respond; evaluate less often or increase {}",
+            named("watchdog_minutes"),
         ),
     ),
 }
@@ -118,8 +124,8 @@ class Watchdog(learning.Hook):
         doing = run.train_op.activity if run.doing == "steps" else run.doing
         activity, advice = _ADVICE.get(doing, (f"in {doing}", "see the stacks below"))
         print(
-            f"no progress for {stalled / 60:.3g} minutes at step {run.step}, {activity}: {advice}. "
-            "The run keeps waiting. Stacks of its threads:",
+            f"no progress for {stalled / 60:.3g} minutes at step {run.step}, {activity}: "
+            f"{as_flags(advice)}. The run keeps waiting. Stacks of its threads:",
             file=stream,
             flush=True,
         )

@@ -366,7 +366,8 @@ def test_help_is_printed(capsys, argv):
     assert checkpoints.main(["checkpoints.py", *argv]) == 0
     out, err = capsys.readouterr()
     assert not err
-    assert ("Usage: checkpoints convert --checkpoint_path" if argv[1:] else "COMMAND") in out
+    usage = "convert --checkpoint_path" if argv[1:] else "COMMAND"
+    assert f"Usage: python -m classifier.checkpoints {usage}" in out
 
 
 @pytest.mark.parametrize("argv", [["--version"], ["diff", "--version"]])

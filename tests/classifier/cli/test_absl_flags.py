@@ -63,8 +63,11 @@ def test_every_flag_of_absl_is_known_and_in_the_help(config_class, capsys):
     assert names <= set(known)
     assert flags.main(config_class, None, "", ["s.py", "--helpshort"]) == 0
     text = capsys.readouterr().out
-    for name in (*names, *absl_flags.READING):
-        assert f"  --{name}\n" in text
+    for name in names:
+        value = f"--[no]{name}\n" if known[name].boolean else f"--{name}="
+        assert f"  {value}" in text
+    for usage in ("--flagfile=FILE", "--undefok=A,B", "--version", "--help", "--helpxml"):
+        assert f"  {usage}\n" in text
 
 
 def test_the_list_of_flags_is_complete():

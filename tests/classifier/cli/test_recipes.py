@@ -16,10 +16,10 @@ def test_without_a_name_the_recipes_are_listed(capsys):
     assert code == 0
     assert {"quickstart", "finetune_on_folder", "train_lenet_on_mnist"} <= set(names)
     assert not {"recipe", "environment", "lock", "test"} & set(names)
+    assert all(line.endswith(".") for line in out.splitlines())
 
 
-def test_help_of_a_recipe_is_its_header(capsys):
-    assert "STEPS (20000)" in run(capsys, "train_lenet_on_mnist", "--help")[1]
+def test_help_explains_the_command(capsys):
     assert run(capsys, "--help")[1].startswith("Lists slim's recipes")
 
 

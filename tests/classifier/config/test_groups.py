@@ -292,7 +292,7 @@ def test_build_puts_options_into_their_groups():
 @pytest.mark.parametrize(
     "values, problem",
     [
-        ({"task": 1}, "task=1 must be below worker_replicas=1: tasks count from 0"),
+        ({"task": 1}, "task=1 must be below worker_replicas=1: tasks are numbered from 0"),
         ({"master": ("h:1",)}, "master needs several workers, and worker_replicas=1"),
         (
             {"worker_replicas": 2, "master": ("h:1",)},

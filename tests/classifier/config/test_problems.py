@@ -43,6 +43,8 @@ def test_an_error_has_all_problems_in_both_forms():
     assert str(mistake) == "a is odd\nthe rest too"
     assert as_flags(mistake) == "--a is odd\nthe rest too"
     assert as_flags("plain") == "plain"
+    assert as_flags(RuntimeError(Problem("{} is odd", named("a")))) == "--a is odd"
+    assert as_flags(RuntimeError("plain")) == "plain"
     assert str(error("{} is {}", named("a", 1), "odd")) == "a=1 is odd"
     assert shown(("a", "b")) == "a,b"
 

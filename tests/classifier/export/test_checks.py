@@ -60,7 +60,7 @@ def test_accuracy_may_fall_by_max_drop(lenet_classifier):
     assert "accuracy 25.0 % (checkpoint 75.0 %)" in str(comparison)
     assert "images (8 random, 4 of digits)" in str(comparison)
     checks.check(comparison, lenet_classifier, None, 50)
-    with pytest.raises(_checks.RunError, match=r"25.0 % on 4 .* at most max_drop=49 points"):
+    with pytest.raises(_checks.RunError, match=r"25.0 % on 4 .* The drop exceeds max_drop=49"):
         checks.check(comparison, lenet_classifier, None, 49)
 
 

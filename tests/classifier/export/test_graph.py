@@ -224,7 +224,7 @@ def test_too_small_image_size_is_an_error(tmp_path):
         "lenet", 10, (None, 3, 2, 1), str(tmp_path / "f"), False
     )
     with pytest.raises(
-        _checks.UserError, match="image_size=3,2 is not supported by lenet. Use its default, 28"
+        _checks.UserError, match="image size 3x2 is not supported by lenet. Use its default, 28"
     ):
         graph_def.write(too_small)
 

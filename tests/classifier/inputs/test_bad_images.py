@@ -218,7 +218,7 @@ def test_too_many_stop_the_run(tmp_path, folder):
     count = len(listed(tmp_path / "run"))
     assert count in (1, 2, 3, 4)
     assert str(caught.value) == (
-        f"too many bad images in folder/train: {count} of 60, the limit is max_bad_fraction=0.01."
+        f"too many bad images in folder/train: {count} of 60; the limit is max_bad_fraction=0.01."
         f" They are listed in {tmp_path / 'run' / 'bad_files.csv'}"
     )
 

@@ -74,9 +74,7 @@ def test_one_workers_parts_of_the_batches_are_in_their_order(toy, address):
 @pytest.mark.slow
 def test_two_workers_are_refused(toy, tmp_path):
     with served(tmp_path, 2) as target:
-        message = (
-            f"^data_service='{target}' returned batches twice or out of order: restart its disp"
-        )
+        message = f"^The tf.data service at '{target}' returned batches twice or out of order"
         with pytest.raises(_checks.UserError, match=message), inputs.translate_errors(toy):
             toys.first(toys.training(toy, data_service=target), 200)
 

@@ -35,7 +35,7 @@ def test_parse(text, expected):
         ("size=1", ValueError, r"Unknown hyperparameter size. Known: \['flag', 'name', 'rate'"),
         ("steps=[1]", ValueError, "Hyperparameter steps must be a single value"),
         ("sizes=1", ValueError, "Hyperparameter sizes must be a list"),
-        ("steps[0]=1", ValueError, r"Hyperparameter steps is no list: remove \[0\]"),
+        ("steps[0]=1", ValueError, r"Hyperparameter steps is not a list. Remove \[0\]"),
     ],
 )
 def test_values_that_do_not_fit_are_errors(text, error, message):
@@ -50,7 +50,7 @@ def test_values_are_set_added_and_removed():
         hparams.set_hparam("steps", True)
     with pytest.raises(ValueError, match="Could not cast"):
         hparams.set_hparam("steps", 1.5)
-    with pytest.raises(KeyError, match="there is no hyperparameter step; there are"):
+    with pytest.raises(KeyError, match="Unknown hyperparameter step. Known"):
         hparams.set_hparam("step", 1)
     hparams.add_hparam("more", "x")
     hparams.override_from_dict({"more": "y"}).parse_json('{"rate": 3}')

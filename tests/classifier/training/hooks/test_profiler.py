@@ -24,7 +24,7 @@ def test_a_run_writes_a_trace(train, tmp_path):
     assert not (tmp_path / "run" / "curves.png").exists()
     assert b"Conv2D" in trace.read_bytes()
     again = train(tmp_path / "run", max_number_of_steps=5, profile_steps="2,3")
-    assert "profiler: nothing to do, --profile_steps=2,3 are before step 4" in again.out
+    assert "profiler: --profile_steps=2,3 has no effect, the run is at step 4" in again.out
     assert traces(tmp_path / "run") == [trace]
 
 
