@@ -18,6 +18,7 @@ from typing import Any
 import tensorflow as tf
 
 from slim import _checks, initializers
+from slim._shapes import static_sizes
 from slim.graph import KEYS, in_graph
 from slim.graph.framework import get_name_scope
 from slim.pass_records import Loss, Quantization, Request
@@ -250,18 +251,39 @@ class Pass:
             return regularizer
         return sum_regularizer([inherited, regularizer])
 
+    def layer_sizes(
+        self, inputs: tf.Tensor, axes: Sequence[int], dynamic_axes: Sequence[int]
+    ) -> list[Any]:
+        """Returns a tensor's sizes: integers where they are known, or else scalars.
+
+        Args:
+          inputs: the tensor.
+          axes: whose sizes to return.
+          dynamic_axes: of these, those whose sizes a plain graph computes, as TF-Slim's layers do.
+        """
+        static = static_sizes(inputs)
+        dynamic = None if None not in static else tf.shape(inputs)
+        return [dynamic[axis] if static[axis] is None else static[axis] for axis in axes]
+
     def unpartitioned(self) -> contextlib.AbstractContextManager[Any]:
         """Returns a scope whose variables are not partitioned, as none is here."""
         return contextlib.nullcontext()
+
+    def layer_constant(self, value: Any) -> Any:
+        """Returns a number as it is; a plain graph makes it a constant, as TF-Slim's layers do."""
+        return value
 
     def assign_sub(self, variable: tf.Variable, delta: tf.Tensor, name: str) -> Any:
         """Subtracts from a variable, such as a moving average; returns the update."""
         return variable.assign_sub(delta)
 
-    def add_updates(
-        self, collections: Any, updates: Sequence[Any], tensors: Sequence[tf.Tensor]
+    def add_updates(self, collections: Any, updates: Sequence[Any], as_ops: bool) -> None:
+        """Does nothing: updates run in the order of the code, without collections."""
+
+    def after_updates(
+        self, updates: Sequence[Any], tensors: Sequence[tf.Tensor]
     ) -> Sequence[tf.Tensor]:
-        """Returns `tensors`: updates run in the order of the code, without collections."""
+        """Returns `tensors`, which a plain graph makes wait for the updates."""
         return tensors
 
     def output_name(self, name_scope: str, scope: str | None, default_name: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from slim._shapes import static_sizes
 from slim.graph import KEYS
 from slim.graph.aliases import append_tensor_alias, get_tensor_aliases
 from slim.graph.framework import get_name_scope
@@ -158,20 +159,29 @@ class GraphPass:
         name_scope = f"{get_name_scope()}/{name}/Regularizer/"
         inherited = self.scope.regularizer
 
-        # TensorFlow calls it twice: the first time to see whether there is a penalty.
+        # TensorFlow calls a regularizer that returns a penalty, as the inherited may, twice.
         @functools.cache
-        def penalty(variable: Any, graph: tf.Graph) -> tf.Tensor | None:
+        def add_penalty(variable: Any) -> None:
             with tf.name_scope(name_scope):
-                value = regularizer(variable.deref())
-            if inherited is not None and value is not None:
-                self.add_loss(value, KEYS.REGULARIZATION_LOSSES)
-            return value
+                penalty = regularizer(variable.deref())
+            if penalty is not None:
+                self.add_loss(penalty, KEYS.REGULARIZATION_LOSSES)
 
         def of_layer(variable: tf.Variable) -> tf.Tensor | None:
-            value = penalty(variable.ref(), v1.get_default_graph())
-            return value if inherited is None else inherited(variable)
+            add_penalty(variable.ref())
+            return None if inherited is None else inherited(variable)
 
         return of_layer
+
+    def layer_sizes(
+        self, inputs: tf.Tensor, axes: Sequence[int], dynamic_axes: Sequence[int]
+    ) -> list[Any]:
+        """Returns a tensor's sizes: scalars on `dynamic_axes`, or where they are unknown."""
+        static, dynamic = static_sizes(inputs), tf.shape(inputs)
+        return [
+            dynamic[axis] if axis in dynamic_axes or static[axis] is None else static[axis]
+            for axis in axes
+        ]
 
     @contextlib.contextmanager
     def unpartitioned(self) -> Iterator[v1.VariableScope]:
@@ -180,22 +190,25 @@ class GraphPass:
             scope.set_partitioner(None)
             yield scope
 
-    def assign_sub(self, variable: tf.Variable, delta: tf.Tensor, name: str) -> Any:
-        """Subtracts from a variable in a name scope of its own; returns the update."""
-        with tf.name_scope(name) as op_name:
-            return v1.assign_sub(variable, delta, name=op_name)  # resource variables ignore it
+    def layer_constant(self, value: Any) -> tf.Tensor:
+        """Returns a number as a tensor."""
+        return tf.convert_to_tensor(value)
 
-    def add_updates(
-        self, collections: Any, updates: Sequence[Any], tensors: Sequence[tf.Tensor]
+    def assign_sub(self, variable: tf.Variable, delta: tf.Tensor, name: str) -> Any:
+        """Subtracts from a variable; returns the update, an op called `name`."""
+        return v1.assign_sub(variable, delta, name=name)
+
+    def add_updates(self, collections: Any, updates: Sequence[Any], as_ops: bool) -> None:
+        """Adds updates to collections: their ops, or else the updated values."""
+        for update in updates:
+            v1.add_to_collections(collections, update.op if as_ops else update)
+
+    def after_updates(
+        self, updates: Sequence[Any], tensors: Sequence[tf.Tensor]
     ) -> Sequence[tf.Tensor]:
-        """Adds updates to collections, or makes tensors depend on them where that is None."""
-        if collections is not None:
-            for update in updates:
-                v1.add_to_collections(collections, update)
-        elif updates:
-            with tf.control_dependencies(updates):
-                return [tf.identity(tensor) for tensor in tensors]
-        return tensors
+        """Returns copies of tensors that wait for updates."""
+        with tf.control_dependencies(updates):
+            return [tf.identity(tensor) for tensor in tensors]
 
     def output_name(self, name_scope: str, scope: str | None, default_name: str) -> str:
         """Returns the name for the output of a layer without variables: its name scope."""
