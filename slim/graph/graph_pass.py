@@ -2,15 +2,14 @@
 
 import contextlib
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import tensorflow as tf
 
-from slim._shapes import static_sizes
 from slim.graph import KEYS
 from slim.graph.aliases import append_tensor_alias, get_tensor_aliases
-from slim.graph.framework import get_name_scope
+from slim.graph.layer_support import GraphLayerSupport
 
 v1 = tf.compat.v1
 
@@ -61,7 +60,7 @@ class GraphStore:
         return v1.train.get_or_create_global_step() if create else v1.train.get_global_step()
 
 
-class GraphPass:
+class GraphPass(GraphLayerSupport):
     """The pass of the current plain graph, with the methods of `slim.passes.Pass`."""
 
     store = GraphStore()
@@ -140,75 +139,6 @@ class GraphPass:
             name=name,
             use_resource=use_resource,
         )
-
-    def enter_layer(self) -> None:
-        """Opens the current scope once more, which TF-Slim's layers do: it takes a name for ops."""
-        with v1.variable_scope(self.scope):
-            pass
-
-    def layer_regularizer(self, name: str, regularizer: Any) -> Any:
-        """Returns a regularizer whose op stands in the layer's name scope. The penalty of the
-        variable scope is added, as in TF-Slim.
-
-        Args:
-          name: what TF-Slim's layers call the variable there: "kernel" for "weights".
-          regularizer: a function from the variable to its penalty, or None.
-        """
-        if regularizer is None:
-            return None
-        name_scope = f"{get_name_scope()}/{name}/Regularizer/"
-        inherited = self.scope.regularizer
-
-        # TensorFlow calls a regularizer that returns a penalty, as the inherited may, twice.
-        @functools.cache
-        def add_penalty(variable: Any) -> None:
-            with tf.name_scope(name_scope):
-                penalty = regularizer(variable.deref())
-            if penalty is not None:
-                self.add_loss(penalty, KEYS.REGULARIZATION_LOSSES)
-
-        def of_layer(variable: tf.Variable) -> tf.Tensor | None:
-            add_penalty(variable.ref())
-            return None if inherited is None else inherited(variable)
-
-        return of_layer
-
-    def layer_sizes(
-        self, inputs: tf.Tensor, axes: Sequence[int], dynamic_axes: Sequence[int]
-    ) -> list[Any]:
-        """Returns a tensor's sizes: scalars on `dynamic_axes`, or where they are unknown."""
-        static, dynamic = static_sizes(inputs), tf.shape(inputs)
-        return [
-            dynamic[axis] if axis in dynamic_axes or static[axis] is None else static[axis]
-            for axis in axes
-        ]
-
-    @contextlib.contextmanager
-    def unpartitioned(self) -> Iterator[v1.VariableScope]:
-        """Opens the current scope once more, without its partitioner."""
-        with v1.variable_scope(self.scope) as scope:
-            scope.set_partitioner(None)
-            yield scope
-
-    def layer_constant(self, value: Any) -> tf.Tensor:
-        """Returns a number as a tensor."""
-        return tf.convert_to_tensor(value)
-
-    def assign_sub(self, variable: tf.Variable, delta: tf.Tensor, name: str) -> Any:
-        """Subtracts from a variable; returns the update, an op called `name`."""
-        return v1.assign_sub(variable, delta, name=name)
-
-    def add_updates(self, collections: Any, updates: Sequence[Any], as_ops: bool) -> None:
-        """Adds updates to collections: their ops, or else the updated values."""
-        for update in updates:
-            v1.add_to_collections(collections, update.op if as_ops else update)
-
-    def after_updates(
-        self, updates: Sequence[Any], tensors: Sequence[tf.Tensor]
-    ) -> Sequence[tf.Tensor]:
-        """Returns copies of tensors that wait for updates."""
-        with tf.control_dependencies(updates):
-            return [tf.identity(tensor) for tensor in tensors]
 
     def output_name(self, name_scope: str, scope: str | None, default_name: str) -> str:
         """Returns the name for the output of a layer without variables: its name scope."""

@@ -237,7 +237,7 @@ class _Norm:
         def apply(is_training: bool) -> list[tf.Tensor]:
             # In training the kernel ignores these two.
             unused = is_training and not self.is_core
-            mean, variance = [_constant(0.0, [0]) for _ in "ab"] if unused else self._moving()
+            mean, variance = [_constant(0.0, [0]) for _ in range(2)] if unused else self._moving()
             result = tf.raw_ops.FusedBatchNormV3(
                 x=images, scale=tf.convert_to_tensor(gamma), offset=tf.convert_to_tensor(beta),
                 mean=mean, variance=variance, epsilon=max(self.epsilon, _FUSED_MIN_EPSILON),

@@ -7,6 +7,7 @@ import tensorflow as tf
 from slim._shapes import static_sizes
 from slim.arg_scope import add_arg_scope
 from slim.layers import _common as common
+from slim.passes import current_pass
 from slim.variables import variable_scope
 
 
@@ -99,8 +100,8 @@ def unit_norm(
             f"dim={dim} must be an axis of the inputs, which have shape {inputs.shape}"
         )
     with tf.name_scope(scope or "UnitNorm"):
-        norm = tf.sqrt(tf.reduce_sum(tf.square(inputs), dim, keepdims=True) + epsilon)
-        return tf.divide(inputs, norm, name="div")
+        norm = tf.sqrt(epsilon + tf.reduce_sum(tf.square(inputs), dim, keepdims=True))
+        return tf.divide(inputs, current_pass().repeated(norm, inputs, dim), name="div")
 
 
 @add_arg_scope

@@ -41,9 +41,8 @@ def _transposed(
                 _output_size(*each, padding) for each in zip(sizes, kernel, strides, strict=True)
             ]
             shape = [batch, num_outputs, *sizes] if first else [batch, *sizes, num_outputs]
-            return tf.nn.conv_transpose(
-                x, weights, tf.stack(shape), strides, padding, layout, name=name
-            )
+            shape = current_pass().layer_shape(shape) if dims == 2 else tf.stack(shape)
+            return tf.nn.conv_transpose(x, weights, shape, strides, padding, layout, name=name)
 
         name = f"conv{dims}d_transpose"
         outputs = common.in_supported_format(convolve, inputs, data_format, name)
