@@ -20,8 +20,9 @@ import tensorflow as tf
 from slim import _checks, initializers
 from slim.graph import KEYS, in_graph
 from slim.graph.framework import get_name_scope
+from slim.layer_support import LayerSupport
 from slim.pass_records import Loss, Quantization, Request
-from slim.regularizers import Regularizer, no_penalty, sum_regularizer
+from slim.regularizers import Regularizer, no_penalty
 from slim.scope_stack import only_in_graph, scope_as_current, scope_of_thread
 from slim.scopes import Reuse, ScopeNames, VariableScope
 from slim.store import Record, VariableStore
@@ -30,7 +31,7 @@ v1 = tf.compat.v1
 LOSSES = KEYS.LOSSES
 
 
-class Pass:
+class Pass(LayerSupport):
     """One run of a network through a store.
 
     Attributes:
@@ -239,30 +240,6 @@ class Pass:
                 value = tf.convert_to_tensor(value)
             variable = self.store.create(Record(scope.name), None, value.dtype, value)
         return variable
-
-    def enter_layer(self) -> None:
-        """Reserves what TF-Slim's layers reserve in a plain graph; here, nothing."""
-
-    def layer_regularizer(self, name: str, regularizer: Regularizer | None) -> Regularizer | None:
-        """Returns the regularizer of a layer's variable, to which the scope's is added."""
-        inherited = self.scope.regularizer
-        if regularizer is None or inherited is None:
-            return regularizer
-        return sum_regularizer([inherited, regularizer])
-
-    def unpartitioned(self) -> contextlib.AbstractContextManager[Any]:
-        """Returns a scope whose variables are not partitioned, as none is here."""
-        return contextlib.nullcontext()
-
-    def assign_sub(self, variable: tf.Variable, delta: tf.Tensor, name: str) -> Any:
-        """Subtracts from a variable, such as a moving average; returns the update."""
-        return variable.assign_sub(delta)
-
-    def add_updates(
-        self, collections: Any, updates: Sequence[Any], tensors: Sequence[tf.Tensor]
-    ) -> Sequence[tf.Tensor]:
-        """Returns `tensors`: updates run in the order of the code, without collections."""
-        return tensors
 
     def output_name(self, name_scope: str, scope: str | None, default_name: str) -> str:
         """Returns the name for the output of a layer without variables.

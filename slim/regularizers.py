@@ -138,10 +138,11 @@ def _scaled(
             return no_penalty
 
     def regularizer(weights: tf.Tensor) -> tf.Tensor:
+        if not tf.is_tensor(weights):
+            weights = tf.convert_to_tensor(weights)
         with tf.name_scope(scope or op_name) as name:
-            penalty = norm(weights)
-            scale_of_dtype = tf.convert_to_tensor(scale, dtype=penalty.dtype, name="scale")
-            return tf.multiply(scale_of_dtype, penalty, name=name)
+            factor = tf.convert_to_tensor(scale, weights.dtype.base_dtype, name="scale")
+            return tf.multiply(factor, norm(weights), name=name)
 
     return regularizer
 

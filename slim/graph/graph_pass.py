@@ -2,14 +2,14 @@
 
 import contextlib
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import tensorflow as tf
 
 from slim.graph import KEYS
 from slim.graph.aliases import append_tensor_alias, get_tensor_aliases
-from slim.graph.framework import get_name_scope
+from slim.graph.layer_support import GraphLayerSupport
 
 v1 = tf.compat.v1
 
@@ -60,7 +60,7 @@ class GraphStore:
         return v1.train.get_or_create_global_step() if create else v1.train.get_global_step()
 
 
-class GraphPass:
+class GraphPass(GraphLayerSupport):
     """The pass of the current plain graph, with the methods of `slim.passes.Pass`."""
 
     store = GraphStore()
@@ -139,63 +139,6 @@ class GraphPass:
             name=name,
             use_resource=use_resource,
         )
-
-    def enter_layer(self) -> None:
-        """Opens the current scope once more, which TF-Slim's layers do: it takes a name for ops."""
-        with v1.variable_scope(self.scope):
-            pass
-
-    def layer_regularizer(self, name: str, regularizer: Any) -> Any:
-        """Returns a regularizer whose op stands in the layer's name scope. The penalty of the
-        variable scope is added, as in TF-Slim.
-
-        Args:
-          name: what TF-Slim's layers call the variable there: "kernel" for "weights".
-          regularizer: a function from the variable to its penalty, or None.
-        """
-        if regularizer is None:
-            return None
-        name_scope = f"{get_name_scope()}/{name}/Regularizer/"
-        inherited = self.scope.regularizer
-
-        # TensorFlow calls it twice: the first time to see whether there is a penalty.
-        @functools.cache
-        def penalty(variable: Any, graph: tf.Graph) -> tf.Tensor | None:
-            with tf.name_scope(name_scope):
-                value = regularizer(variable.deref())
-            if inherited is not None and value is not None:
-                self.add_loss(value, KEYS.REGULARIZATION_LOSSES)
-            return value
-
-        def of_layer(variable: tf.Variable) -> tf.Tensor | None:
-            value = penalty(variable.ref(), v1.get_default_graph())
-            return value if inherited is None else inherited(variable)
-
-        return of_layer
-
-    @contextlib.contextmanager
-    def unpartitioned(self) -> Iterator[v1.VariableScope]:
-        """Opens the current scope once more, without its partitioner."""
-        with v1.variable_scope(self.scope) as scope:
-            scope.set_partitioner(None)
-            yield scope
-
-    def assign_sub(self, variable: tf.Variable, delta: tf.Tensor, name: str) -> Any:
-        """Subtracts from a variable in a name scope of its own; returns the update."""
-        with tf.name_scope(name) as op_name:
-            return v1.assign_sub(variable, delta, name=op_name)  # resource variables ignore it
-
-    def add_updates(
-        self, collections: Any, updates: Sequence[Any], tensors: Sequence[tf.Tensor]
-    ) -> Sequence[tf.Tensor]:
-        """Adds updates to collections, or makes tensors depend on them where that is None."""
-        if collections is not None:
-            for update in updates:
-                v1.add_to_collections(collections, update)
-        elif updates:
-            with tf.control_dependencies(updates):
-                return [tf.identity(tensor) for tensor in tensors]
-        return tensors
 
     def output_name(self, name_scope: str, scope: str | None, default_name: str) -> str:
         """Returns the name for the output of a layer without variables: its name scope."""

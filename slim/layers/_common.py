@@ -227,17 +227,21 @@ class Layer:
         )
         return quantized_weights(variable, axes)
 
+    def biases(self, channels: int, dtype: tf.DType) -> tf.Variable | None:
+        """Returns the biases, or None for a layer without."""
+        if self.normalizer_fn is not None or self.biases_initializer is None:
+            return None
+        return self._variable(
+            "biases", [channels], dtype, self.biases_initializer, self.biases_regularizer
+        )
+
     def finish(
-        self, outputs: tf.Tensor, channels: int, data_format: str | None = None
+        self, outputs: tf.Tensor, biases: tf.Variable | None, data_format: str | None = None
     ) -> tf.Tensor:
         """Applies the normalizer (or else the biases) and the activation; collects the output."""
         if self.normalizer_fn is not None:
             outputs = self.normalizer_fn(outputs, **(self.normalizer_params or {}))
-        elif self.biases_initializer is not None:
-            biases = self._variable(
-                "biases", [channels], outputs.dtype, self.biases_initializer,
-                self.biases_regularizer,
-            )  # fmt: skip
+        elif biases is not None:
             outputs = add_bias(outputs, biases, data_format)
         if self.activation_fn is not None:
             outputs = self.activation_fn(outputs)

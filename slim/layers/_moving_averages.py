@@ -16,8 +16,14 @@ _CLIPPING = ("rmin", "rmax", "dmax")
 
 def follow(average: tf.Variable, value: tf.Tensor, decay: Any) -> Any:
     """Moves an average towards a value and returns the update."""
-    rate = tf.cast(1.0 - decay, average.dtype.base_dtype)
-    return current_pass().assign_sub(average, (average - value) * rate, "AssignMovingAvg")
+    with tf.name_scope("AssignMovingAvg") as name:
+        rate = _rate(decay, average.dtype.base_dtype)
+        return current_pass().assign_sub(average, (average - value) * rate, name)
+
+
+def _rate(decay: Any, dtype: tf.DType) -> tf.Tensor:
+    rate = 1.0 - decay
+    return tf.cast(rate, dtype) if tf.is_tensor(rate) else tf.constant(rate, dtype, name="decay")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,11 +86,12 @@ class DebiasedAverages(Averages):
     def update(self, mean: tf.Tensor, variance: tf.Tensor) -> Sequence[Any]:
         """Moves the averages towards a batch's statistics; returns the two updates."""
         with tf.name_scope("AssignMovingAvg") as name:
+            rate = _rate(self.decay, mean.dtype)
             # Updates are read as the new values.
-            biased = follow(self.biased, mean, self.decay)
-            step = self.local_step.assign_add(tf.ones([], mean.dtype))
-            fraction = 1.0 - tf.pow(tf.cast(self.decay, mean.dtype), step)
-            update = self.mean.assign_sub(self.mean - biased / fraction, name=name)
+            biased = self.biased.assign_sub((self.biased - mean) * rate)
+            step = self.local_step.assign_add(1.0)
+            fraction = 1.0 - tf.pow(1.0 - rate, step)
+            update = self.mean.assign(biased / fraction, name=name)
         return [update, follow(self.variance, variance, self.decay)]
 
 
@@ -128,7 +135,7 @@ class RenormAverages(Averages):
             follow(self.renorm_stddev, stddev, self.renorm_decay),
         ]
         # These run with those of the inference's averages.
-        mean, stddev = one_pass.add_updates(None, corrections, [mean, stddev])
+        mean, stddev = one_pass.after_updates(corrections, [mean, stddev])
         mean_update = follow(self.mean, mean, self.decay)
         stddev = tf.convert_to_tensor(follow(self.moving_stddev, stddev, self.decay))
         value = tf.nn.relu(tf.square(stddev) - self.epsilon)

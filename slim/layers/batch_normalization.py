@@ -121,14 +121,14 @@ def batch_norm(
             " zero_debias_moving_mean. Remove one of them"
         )
     with variable_scope(scope, "BatchNorm", reuse=reuse) as sc:
+        # TF-Slim has code of its own for some options, and a layer of TensorFlow 1 for the others.
+        is_core = plain_updates and batch_weights is None and not (can_fuse and rank == 2)
         create = _Parameters(
             dtype, channels, param_initializers or {}, param_regularizers or {},
-            variables_collections, trainable,
+            variables_collections, trainable, is_core,
         )  # fmt: skip
-        # The order of creation is TF-Slim's, which had a layer of its own for some options.
-        own_layer = not plain_updates or batch_weights is not None or (can_fuse and rank == 2)
         enabled = {"gamma": scale, "beta": center}
-        order = ("beta", "gamma") if own_layer else ("gamma", "beta")
+        order = ("gamma", "beta") if is_core else ("beta", "gamma")
         learned = {name: create(name) for name in order if enabled[name]}
         if frozen(sc.name) if callable(frozen) else frozen:
             is_training = False
@@ -141,7 +141,7 @@ def batch_norm(
             averages = DebiasedAverages.of(averages, sc.name, model=not can_fuse)
         norm = _Norm(
             inputs, axis, learned.get("gamma"), learned.get("beta"), averages, epsilon,
-            is_training, updates_collections,
+            is_training, updates_collections, is_core,
         )  # fmt: skip
         if can_fuse and dtype == tf.float32:
             outputs = norm.fused()
@@ -163,15 +163,19 @@ class _Parameters:
     regularizers: Mapping[str, Any]
     variables_collections: common.Collections
     trainable: bool
+    is_core: bool
 
     def __call__(self, name: str, initializer: Any = None) -> tf.Variable:
         learned = name in ("beta", "gamma")
+        regularizer = self.regularizers.get(name) if learned else None
+        if self.is_core:
+            regularizer = current_pass().layer_regularizer(name, regularizer)
         return model_variable(
             name,
             [self.channels],
             self.dtype,
             initializer or self.initializers.get(name, _INITIALIZERS.get(name)),
-            self.regularizers.get(name) if learned else None,
+            regularizer,
             self.trainable and learned,
             common.collections_of(self.variables_collections, name),
             # Each replica averages its own batches; reading returns the mean over replicas.
@@ -203,7 +207,11 @@ class _Parameters:
 
 @dataclasses.dataclass(frozen=True)
 class _Norm:
-    """The computation of a layer: by TensorFlow's fused kernel, or by the formula."""
+    """The computation of a layer: by TensorFlow's fused kernel, or by the formula.
+
+    Attributes:
+      is_core: as in `common.Layer`.
+    """
 
     inputs: tf.Tensor
     axis: int
@@ -213,6 +221,7 @@ class _Norm:
     epsilon: float
     is_training: bool | tf.Tensor
     updates_collections: Any
+    is_core: bool
 
     def fused(self) -> tf.Tensor:
         """Normalizes with TensorFlow's kernel, whose batch variance has Bessel's correction."""
@@ -222,22 +231,25 @@ class _Norm:
         first = self.axis == 1 and not flat
         layout = ("NC" if first else "N") + "DHW"[5 - images.shape.rank :] + ("" if first else "C")
         # Constants of NumPy: `tf.ones` and `tf.zeros` take half as long again to add to a graph.
-        gamma = _constant(1.0, channels) if self.gamma is None else self.gamma
         beta = _constant(0.0, channels) if self.beta is None else self.beta
+        gamma = _constant(1.0, channels) if self.gamma is None else self.gamma
 
         def apply(is_training: bool) -> list[tf.Tensor]:
-            mean, variance = [_constant(0.0, [0])] * 2 if is_training else self._moving()
+            # In training the kernel ignores these two.
+            unused = is_training and not self.is_core
+            mean, variance = [_constant(0.0, [0]) for _ in range(2)] if unused else self._moving()
             result = tf.raw_ops.FusedBatchNormV3(
-                x=images, scale=gamma, offset=beta, mean=mean, variance=variance,
-                epsilon=max(self.epsilon, _FUSED_MIN_EPSILON), data_format=layout,
-                is_training=is_training,
+                x=images, scale=tf.convert_to_tensor(gamma), offset=tf.convert_to_tensor(beta),
+                mean=mean, variance=variance, epsilon=max(self.epsilon, _FUSED_MIN_EPSILON),
+                data_format=layout, is_training=is_training,
             )  # fmt: skip
             return [result.y, result.batch_mean, result.batch_variance]
 
         outputs, mean, variance = common.smart_cond(
             self.is_training, lambda: apply(True), lambda: apply(False)
         )
-        (outputs,) = self._updated(mean, variance, [outputs])
+        update = self._always_updating() if self.is_core else self
+        (outputs,) = update._updated(mean, variance, [outputs])
         if flat:
             known = [-1 if size is None else size for size in static_sizes(inputs)]
             outputs = tf.reshape(outputs, known if known.count(-1) < 2 else tf.shape(inputs))
@@ -247,12 +259,12 @@ class _Norm:
         """Normalizes by the formula, for any rank; the batch variance is biased."""
         x = tf.cast(self.inputs, self.averages.mean.dtype)
         gamma, beta = self._aligned(self.gamma), self._aligned(self.beta)
-        mean, variance = common.smart_cond(
-            self.is_training, lambda: self._moments(x, batch_weights), self._moving
-        )
         training = common.known_value(self.is_training) is not False
         if adjustment is not None and training:
             gamma, beta = _composed(self._in_training(*adjustment(tf.shape(x))), gamma, beta)
+        mean, variance = common.smart_cond(
+            self.is_training, lambda: self._moments(x, batch_weights), self._moving
+        )
         correction: Sequence[tf.Tensor] = ()
         if isinstance(self.averages, RenormAverages) and training:
             correction = self._in_training(*self.averages.correction(mean, variance))
@@ -278,8 +290,8 @@ class _Norm:
         weights = tf.reshape(weights, [-1] + [1] * (rank - 1))
         return list(tf.nn.weighted_moments(x, axes, weights))
 
-    def _moving(self) -> list[tf.Tensor]:
-        return [tf.convert_to_tensor(a) for a in (self.averages.mean, self.averages.variance)]
+    def _moving(self) -> list[tf.Variable]:
+        return [self.averages.mean, self.averages.variance]
 
     def _aligned(self, parameter: tf.Tensor | None) -> tf.Tensor | None:
         """Returns a parameter of the channels in a shape that broadcasts with the inputs."""
@@ -304,15 +316,28 @@ class _Norm:
         known = common.known_value(self.is_training)
         if known is False or one_pass.is_replay:
             return tensors
-        if known:
+
+        def update() -> Sequence[Any]:
             updates = self.averages.update(mean, variance)
-        else:
-            updates = common.smart_cond(
-                self.is_training,
-                lambda: [tf.convert_to_tensor(u) for u in self.averages.update(mean, variance)],
-                self._moving,
+            return updates if known else [tf.convert_to_tensor(update) for update in updates]
+
+        if self.updates_collections is None:
+            return common.smart_cond(
+                self.is_training, lambda: one_pass.after_updates(update(), tensors), lambda: tensors
             )
-        return one_pass.add_updates(self.updates_collections, updates, tensors)
+        updates = common.smart_cond(self.is_training, update, self._moving)
+        one_pass.add_updates(self.updates_collections, updates, self.is_core)
+        return tensors
+
+    def _always_updating(self) -> "_Norm":
+        """Returns this with a condition on the decay instead of one on the update."""
+        one_pass, decay = current_pass(), self.averages.decay
+        decay = common.smart_cond(
+            self.is_training, lambda: one_pass.layer_constant(decay), lambda: 1.0
+        )
+        averages = dataclasses.replace(self.averages, decay=decay)
+        known = common.known_value(self.is_training)
+        return dataclasses.replace(self, averages=averages, is_training=known is not False)
 
 
 def _constant(value: float, shape: Sequence[int]) -> tf.Tensor:

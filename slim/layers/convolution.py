@@ -9,7 +9,7 @@ import tensorflow as tf
 from slim.arg_scope import add_arg_scope
 from slim.layers import _common as common
 
-_OP_NAMES = {3: "conv1d", 4: "Conv2D", 5: "Conv3D"}
+_OP_NAMES = {3: "Conv1D", 4: "Conv2D", 5: "Conv3D"}
 
 
 @add_arg_scope
@@ -84,12 +84,13 @@ def convolution(
     )  # fmt: skip
     with layer.open("Conv"):
         weights = layer.weights([*kernel, channels, num_outputs], inputs.dtype)
+        biases = layer.biases(num_outputs, inputs.dtype)
 
         def convolve(x: tf.Tensor, layout: str, name: str | None) -> tf.Tensor:
             return tf.nn.convolution(x, weights, strides, padding, layout, rates, name=name)
 
         outputs = common.in_supported_format(convolve, inputs, data_format, _OP_NAMES[dims + 2])
-        return layer.finish(outputs, num_outputs, data_format)
+        return layer.finish(outputs, biases, data_format)
 
 
 def _add_arg_scope(function: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:

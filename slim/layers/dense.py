@@ -57,11 +57,12 @@ def fully_connected(
     )  # fmt: skip
     with layer.open("fully_connected"):
         weights = layer.weights([channels, num_outputs], inputs.dtype)
+        biases = layer.biases(num_outputs, inputs.dtype)
         if inputs.shape.rank == 2:
             outputs = tf.matmul(inputs, weights, name="MatMul")
         else:
             outputs = tf.tensordot(inputs, weights, 1, name="Tensordot")
-        return layer.finish(outputs, num_outputs)
+        return layer.finish(outputs, biases)
 
 
 relu = functools.partial(fully_connected, activation_fn=tf.nn.relu)
@@ -163,6 +164,8 @@ def dropout(
                 inputs, 1.0 - keep_prob, seeds, rng_alg="philox", noise_shape=noise_shape
             )
 
+        if not tf.is_tensor(keep_prob) and keep_prob == 1.0:
+            is_training = False
         outputs = common.smart_cond(
             is_training, dropped, lambda: tf.identity(inputs, name="Identity")
         )

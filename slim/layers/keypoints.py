@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from slim.arg_scope import add_arg_scope
-from slim.initializers import constant_initializer
+from slim.initializers import ones_initializer
 from slim.layers import _common as common
 from slim.variables import model_variable, variable_scope
 
@@ -45,27 +45,36 @@ def spatial_softmax(
     with variable_scope(name, "spatial_softmax"):
         features = tf.convert_to_tensor(features)
         common.check_rank(features, 4)
-        if data_format == "NHWC":
-            features = tf.transpose(features, [0, 3, 1, 2])
-        channels = common.static_channels(features, 1)
+        first = data_format == "NCHW"
+        channels = common.static_channels(features, 1 if first else 3)
+        shape = tf.shape(features)
+        height, width = (shape[axis] for axis in ((2, 3) if first else (1, 2)))
         collections = common.collections_of(variables_collections, "temperature")
-        divisor = model_variable(
-            "temperature",
-            shape=(),
-            dtype=tf.float32,
-            initializer=constant_initializer(1.0 if temperature is None else temperature),
-            collections=collections if trainable else None,
-            trainable=trainable,
-        )
         with tf.name_scope("spatial_softmax_op"):
-            height, width = tf.shape(features)[2], tf.shape(features)[3]
-            logits = tf.reshape(features, [-1, height * width])
-            attention = tf.nn.softmax(logits / tf.cast(divisor, logits.dtype))
-            rows, columns = tf.linspace(-1.0, 1.0, height), tf.linspace(-1.0, 1.0, width)
-            positions = [
-                tf.cast(tf.reshape(position, [height * width]), logits.dtype)
-                for position in tf.meshgrid(rows, columns, indexing="ij")
+            # `tf.linspace` adds 60 ops for one line.
+            lines = [
+                tf.raw_ops.LinSpace(start=-1.0, stop=1.0, num=size) for size in (height, width)
             ]
+            positions = [
+                tf.cast(tf.reshape(position, [height * width]), features.dtype)
+                for position in tf.meshgrid(*lines, indexing="ij")
+            ]
+            divisor = model_variable(
+                "temperature",
+                shape=(),
+                dtype=tf.float32,
+                initializer=ones_initializer()
+                if temperature is None
+                else tf.constant_initializer(temperature),
+                collections=collections if trainable else None,
+                trainable=trainable,
+            )
+            if not first:
+                features = tf.transpose(features, [0, 3, 1, 2])
+            logits = tf.reshape(features, [-1, height * width])
+            if logits.dtype != divisor.dtype.base_dtype:
+                divisor = tf.cast(divisor, logits.dtype)
+            attention = tf.nn.softmax(logits / divisor)
             # Sums, as in TF-Slim, rather than a matrix product: equal bits.
             expected = [
                 tf.reduce_sum(position * attention, [1], keepdims=True) for position in positions

@@ -63,7 +63,7 @@ def legacy_fully_connected(
             bias = new("bias", shape[1:], bias_init, bias_regularizer, bias_collections)
             y = tf.nn.bias_add(y, bias)
         if x.shape.rank > 2:
-            y = tf.reshape(y, [*tf.unstack(tf.shape(x))[:-1], num_output_units])
+            y = tf.reshape(y, tf.stack([*tf.unstack(tf.shape(x))[:-1], num_output_units]))
             y.set_shape([*x.shape[:-1], num_output_units])
         if activation_fn is not None:
             y = activation_fn(y)

@@ -139,23 +139,27 @@ def group_norm(
     grouped = tf.reshape(inputs, [*sizes[:axis], groups, channels // groups, *sizes[axis + 1 :]])
     with variable_scope(scope, "GroupNorm", reuse=reuse) as sc:
         initializers = param_initializers or {}
+        shape = [1] * (rank + 1)
+        shape[axis : axis + 2] = [groups, channels // groups]
         beta, gamma = (
             _affine(name, [channels], inputs.dtype, enabled, initializers.get(name),
-                    variables_collections, trainable)
+                    variables_collections, trainable, shape)
             for name, enabled in (("beta", center), ("gamma", scale))
         )  # fmt: skip
         # Splitting the channel axis shifts later axes by one.
         axes = [axis + 1, *(a + (a > axis) for a in reduced)]
-        shape = [1] * (rank + 1)
-        shape[axis : axis + 2] = [groups, channels // groups]
-        aligned = [None if p is None else tf.reshape(p, shape) for p in (beta, gamma)]
         if mean_close_to_zero:
             counts, sums, squares, _ = tf.nn.sufficient_statistics(grouped, axes, keepdims=True)
             mean, variance = tf.nn.normalize_moments(counts, sums, squares, shift=None)
         else:
             mean, variance = tf.nn.moments(grouped, axes, keepdims=True)
-        outputs = tf.nn.batch_normalization(grouped, mean, variance, *aligned, epsilon)
-        outputs = tf.reshape(outputs, sizes)
+        gain = tf.math.rsqrt(variance + epsilon)
+        offset = -mean * gain
+        if gamma is not None:
+            gain, offset = gain * gamma, offset * gamma
+        if beta is not None:
+            offset += beta
+        outputs = tf.reshape(grouped * gain + offset, sizes)
         outputs.set_shape(inputs.shape)
         if activation_fn is not None:
             outputs = activation_fn(outputs)
@@ -190,17 +194,17 @@ def instance_norm(
     channels = common.static_channels(inputs, axis)
     with variable_scope(scope, "InstanceNorm", reuse=reuse) as sc:
         initializers = param_initializers or {}
-        aligned = []
-        for name, enabled in (("beta", center), ("gamma", scale)):
-            parameter = _affine(name, [channels], inputs.dtype, enabled, initializers.get(name),
-                                variables_collections, trainable)  # fmt: skip
-            shape = [-1 if i == axis else 1 for i in range(rank)]
-            aligned.append(None if parameter is None else tf.reshape(parameter, shape))
+        shape = [1, channels, *[1] * (rank - 2)] if axis == 1 else None
+        beta, gamma = (
+            _affine(name, [channels], inputs.dtype, enabled, initializers.get(name),
+                    variables_collections, trainable, shape)
+            for name, enabled in (("beta", center), ("gamma", scale))
+        )  # fmt: skip
         mean, variance = tf.nn.moments(
             inputs, [i for i in range(1, rank) if i != axis], keepdims=True
         )
         outputs = tf.nn.batch_normalization(
-            inputs, mean, variance, *aligned, epsilon, name="instancenorm"
+            inputs, mean, variance, beta, gamma, epsilon, name="instancenorm"
         )
         if activation_fn is not None:
             outputs = activation_fn(outputs)
@@ -215,10 +219,12 @@ def _affine(
     initializer: Any,
     variables_collections: common.Collections,
     trainable: bool,
-) -> tf.Variable | None:
+    broadcast_shape: Sequence[int] | None = None,
+) -> tf.Tensor | None:
     if not enabled:
         return None
-    return model_variable(
+    variable = model_variable(
         name, shape, dtype, initializer or _INITIALIZERS[name], trainable=trainable,
         collections=common.collections_of(variables_collections, name),
     )  # fmt: skip
+    return variable if broadcast_shape is None else tf.reshape(variable, broadcast_shape)

@@ -5,7 +5,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from slim._shapes import static_sizes
 from slim.arg_scope import add_arg_scope
 from slim.layers import _common as common
 
@@ -86,6 +85,7 @@ def separable_convolution2d(
             pointwise = layer.weights(
                 [1, 1, depth, num_outputs], inputs.dtype, "pointwise_weights", pointwise_initializer
             )
+            biases = layer.biases(num_outputs, inputs.dtype)
 
         def convolve(x: tf.Tensor, layout: str, name: str | None) -> tf.Tensor:
             steps = [1, *strides, 1] if layout == "NHWC" else [1, 1, *strides]
@@ -98,7 +98,9 @@ def separable_convolution2d(
             )
 
         outputs = common.in_supported_format(convolve, inputs, data_format)
-        return layer.finish(outputs, depth if num_outputs is None else num_outputs, data_format)
+        if num_outputs is None:
+            biases = layer.biases(depth, inputs.dtype)
+        return layer.finish(outputs, biases, data_format)
 
 
 @add_arg_scope
@@ -149,16 +151,14 @@ def convolution2d_in_plane(
     )  # fmt: skip
     with layer.open("ConvInPlane"):
         weights = layer.weights([*kernel, 1, 1], inputs.dtype)
-        # Each channel as a separate image: unlike a depthwise kernel, this supports any stride.
-        images = tf.transpose(inputs, [0, 3, 1, 2])
-        shape = tf.shape(images)
-        images = tf.reshape(images, tf.concat([[-1], shape[2:], [1]], axis=0))
-        images = tf.nn.conv2d(images, weights, strides, padding, name="Conv2D")
-        size = tf.shape(images)[1:3]
-        outputs = tf.reshape(images, tf.concat([shape[:2], size], axis=0))
-        outputs = tf.transpose(outputs, [0, 2, 3, 1])
-        outputs.set_shape([static_sizes(inputs)[0], None, None, channels])
-        return layer.finish(outputs, channels)
+        if strides[0] == strides[1]:
+            filters = tf.tile(weights, [1, 1, channels, 1])
+            outputs = tf.nn.depthwise_conv2d(inputs, filters, [1, *strides, 1], padding)
+        else:  # TensorFlow's depthwise kernels have no such strides.
+            outputs = tf.nn.conv2d(
+                inputs, weights * tf.eye(channels, dtype=inputs.dtype), strides, padding
+            )
+        return layer.finish(outputs, layer.biases(channels, inputs.dtype))
 
 
 separable_conv2d = separable_convolution2d

@@ -38,9 +38,10 @@ def images_to_sequence(
         if data_format == "NCHW":
             inputs = tf.transpose(inputs, [0, 2, 3, 1])
         size, static = tf.shape(inputs), inputs.shape
+        batch, height = size[0], size[1]
         columns = tf.transpose(inputs, [2, 0, 1, 3])
         width, depth = (static[i] if static[i] is not None else size[i] for i in (2, 3))
-        outputs = tf.reshape(columns, [width, size[0] * size[1], depth])
+        outputs = tf.reshape(columns, [width, batch * height, depth])
         rows = None if None in static[:2] else static[0] * static[1]
         outputs.set_shape([static[2], rows, static[3]])
     return common.note_output(outputs_collections, name_scope, scope, "ImagesToSequence", outputs)

@@ -7,6 +7,7 @@ import tensorflow as tf
 from slim._shapes import static_sizes
 from slim.arg_scope import add_arg_scope
 from slim.layers import _common as common
+from slim.passes import current_pass
 from slim.variables import variable_scope
 
 
@@ -27,15 +28,16 @@ def flatten(
     inputs = tf.convert_to_tensor(inputs)
     if not inputs.shape.rank:
         raise ValueError(f"inputs have shape {inputs.shape}, but flatten needs a batch axis")
-    rest = inputs.shape[1:]
-    width = rest.num_elements() if rest.is_fully_defined() else None
-    if width is None:
-        width = tf.reduce_prod(tf.shape(inputs)[1:])
+    batch, width = static_sizes(inputs)[0], inputs.shape[1:].num_elements()
     # The inner scope is TF-Slim's layer object's, and part of the op's name.
     with tf.name_scope(scope or "Flatten") as name_scope, tf.name_scope("flatten"):
-        batch = static_sizes(inputs)[0]
-        shape = [-1, width] if batch is None else [batch, width]
-        outputs = tf.reshape(inputs, shape, name="Reshape")
+        if inputs.shape.rank == 1:
+            outputs = tf.expand_dims(inputs, 1)
+        elif batch is None and width is None:
+            outputs = tf.reshape(inputs, [tf.shape(inputs)[0], -1])
+        else:
+            shape = tf.constant([-1 if size is None else size for size in (batch, width)])
+            outputs = tf.reshape(inputs, shape)
     return common.note_output(outputs_collections, name_scope, scope, "Flatten", outputs)
 
 
@@ -70,8 +72,8 @@ def one_hot_encoding(
       scope: name of the layer.
     """
     labels = tf.convert_to_tensor(labels)
-    labels = tf.cast(labels, tf.int64) if labels.dtype == tf.int32 else labels
     with tf.name_scope(scope or "OneHotEncoding") as name_scope:
+        labels = tf.cast(labels, tf.int64, "ToInt64") if labels.dtype == tf.int32 else labels
         outputs = tf.one_hot(labels, num_classes, on_value=on_value, off_value=off_value)
     return common.note_output(outputs_collections, name_scope, scope, "OneHotEncoding", outputs)
 
@@ -98,8 +100,8 @@ def unit_norm(
             f"dim={dim} must be an axis of the inputs, which have shape {inputs.shape}"
         )
     with tf.name_scope(scope or "UnitNorm"):
-        norm = tf.sqrt(tf.reduce_sum(tf.square(inputs), dim, keepdims=True) + epsilon)
-        return tf.divide(inputs, norm, name="div")
+        norm = tf.sqrt(epsilon + tf.reduce_sum(tf.square(inputs), dim, keepdims=True))
+        return tf.divide(inputs, current_pass().repeated(norm, inputs, dim), name="div")
 
 
 @add_arg_scope
@@ -126,10 +128,9 @@ def maxout(
             f"number of features({channels}) is not a multiple of num_units({num_units})"
         )
     with tf.name_scope(scope or "MaxOut"):
-        sizes = tf.unstack(tf.shape(inputs))
-        shape = [*sizes[:axis], num_units, channels // num_units, *sizes[axis + 1 :]]
-        outputs = tf.reduce_max(tf.reshape(inputs, shape), axis + 1)
-        static = inputs.shape.as_list()
-        static[axis] = num_units
-        outputs.set_shape(static)
-        return outputs
+        sizes = [
+            tf.shape(inputs)[i] if size is None else size
+            for i, size in enumerate(static_sizes(inputs))
+        ]
+        sizes[axis : axis + 1] = [num_units, channels // num_units]
+        return tf.reduce_max(tf.reshape(inputs, sizes), axis + 1)

@@ -5,9 +5,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from slim._shapes import static_sizes
 from slim.arg_scope import add_arg_scope
 from slim.layers import _common as common
+from slim.passes import current_pass
 
 
 def _transposed(
@@ -31,30 +31,28 @@ def _transposed(
     )
     with layer.open(f"Conv{dims}d_transpose"):
         weights = layer.weights([*kernel, num_outputs, channels], inputs.dtype, axes=(-2,))
+        biases = layer.biases(num_outputs, inputs.dtype)
 
         def convolve(x: tf.Tensor, layout: str, name: str | None) -> tf.Tensor:
-            start = 2 if layout.startswith("NC") else 1
-            dynamic, static = tf.shape(x), static_sizes(x)
+            first = layout.startswith("NC")
+            axes = [0, *range(1 + first, 1 + first + dims)]
+            batch, *sizes = current_pass().layer_sizes(x, axes, axes[:1] if dims == 2 else axes)
             sizes = [
-                _output_size(
-                    static[start + i] or dynamic[start + i], kernel[i], strides[i], padding
-                )
-                for i in range(dims)
+                _output_size(*each, padding) for each in zip(sizes, kernel, strides, strict=True)
             ]
-            batch = static[0] or dynamic[0]
-            shape = [batch, num_outputs, *sizes] if start == 2 else [batch, *sizes, num_outputs]
-            return tf.nn.conv_transpose(
-                x, weights, tf.stack(shape), strides, padding, layout, name=name
-            )
+            shape = [batch, num_outputs, *sizes] if first else [batch, *sizes, num_outputs]
+            shape = current_pass().layer_shape(shape) if dims == 2 else tf.stack(shape)
+            return tf.nn.conv_transpose(x, weights, shape, strides, padding, layout, name=name)
 
         name = f"conv{dims}d_transpose"
         outputs = common.in_supported_format(convolve, inputs, data_format, name)
-        return layer.finish(outputs, num_outputs, data_format)
+        return layer.finish(outputs, biases, data_format)
 
 
 def _output_size(size: Any, kernel: int, stride: int, padding: str) -> Any:
     """Returns the smallest output size whose convolution has `size`, as in TF-Slim."""
-    return size * stride + (max(kernel - stride, 0) if padding == "VALID" else 0)
+    size *= stride
+    return size + max(kernel - stride, 0) if padding == "VALID" else size
 
 
 @add_arg_scope

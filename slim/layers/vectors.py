@@ -13,14 +13,12 @@ def scale_gradient(inputs: tf.Tensor, gradient_multiplier: Any) -> tf.Tensor:
       inputs: a tensor.
       gradient_multiplier: a number or tensor that broadcasts to the inputs; it has no gradient.
     """
+    return _scaled(tf.convert_to_tensor(inputs), gradient_multiplier)
 
-    @tf.custom_gradient
-    def scaled(tensor: tf.Tensor) -> Any:
-        return tf.identity(
-            tensor
-        ), lambda upstream: upstream * tf.cast(gradient_multiplier, upstream.dtype)
 
-    return scaled(tf.convert_to_tensor(inputs))
+@tf.custom_gradient
+def _scaled(inputs: tf.Tensor, multiplier: tf.Tensor) -> Any:
+    return inputs, lambda upstream: (upstream * tf.cast(multiplier, upstream.dtype), None)
 
 
 def poincare_normalize(
