@@ -124,26 +124,28 @@ def is_complete(dataset_dir: str) -> bool:
     return read_complete(dataset_dir) is not None
 
 
-def write_label_file(labels_to_names: Mapping[int, str], dataset_dir: str) -> None:
-    """Writes labels.txt, one line `label:name` for each class."""
-    lines = (f"{label}:{name}\n" for label, name in labels_to_names.items())
-    path = os.path.join(dataset_dir, LABELS_FILE_NAME)
+def write_label_file(
+    labels_to_class_names: Mapping[int, str], dataset_dir: str, filename: str = LABELS_FILE_NAME
+) -> None:
+    """Writes a file with one line `label:name` for each class."""
+    lines = (f"{label}:{name}\n" for label, name in labels_to_class_names.items())
+    path = os.path.join(dataset_dir, filename)
     _paths.write_atomically(path, "".join(lines).encode())
 
 
-def has_labels(dataset_dir: str) -> bool:
-    """Returns whether the directory has a labels.txt."""
-    return os.path.isfile(os.path.join(dataset_dir, LABELS_FILE_NAME))
+def has_labels(dataset_dir: str, filename: str = LABELS_FILE_NAME) -> bool:
+    """Returns whether the directory has a file of class names."""
+    return os.path.isfile(os.path.join(dataset_dir, filename))
 
 
-def read_label_file(dataset_dir: str) -> dict[int, str]:
-    """Returns label -> name from labels.txt. Labels may be missing.
+def read_label_file(dataset_dir: str, filename: str = LABELS_FILE_NAME) -> dict[int, str]:
+    """Returns label -> name from a file of class names. Labels may be missing.
 
     Raises:
       UserError: if a line is not `label:name` with a label below `MAX_CLASSES`, or a label occurs
         twice; the message has file and line.
     """
-    path = os.path.join(dataset_dir, LABELS_FILE_NAME)
+    path = os.path.join(dataset_dir, filename)
     labels_to_names: dict[int, str] = {}
     for number, line in _files.read_text_lines(path):
         label, name, problem = _parse_label(line)

@@ -20,7 +20,7 @@ from slim._modes import serves_both
 from slim.checkpoints import checkpoints_iterator, wait_for_new_checkpoint
 from slim.graph import evaluation as graph_evaluation
 from slim.graph import in_graph
-from slim.graph.evaluation import evaluate_repeatedly
+from slim.graph.evaluation import evaluate_repeatedly, evaluation
 from slim.graph.evaluation_hooks import (
     StopAfterNEvalsHook,
     SummaryAtEndHook,
@@ -29,7 +29,8 @@ from slim.graph.evaluation_hooks import (
 
 __all__ = [
     "StopAfterNEvalsHook", "SummaryAtEndHook", "checkpoints_iterator", "evaluate_once",
-    "evaluate_repeatedly", "evaluation_loop", "get_or_create_eval_step", "wait_for_new_checkpoint",
+    "evaluate_repeatedly", "evaluation", "evaluation_loop", "get_or_create_eval_step",
+    "wait_for_new_checkpoint",
 ]  # fmt: skip
 
 

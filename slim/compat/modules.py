@@ -18,9 +18,15 @@ _DATA = (
     "tfexample_decoder",
 )
 
+# TensorFlow's modules that TF-Slim's packages pass on, as in `slim.init_ops.zeros_initializer()`.
+_TENSORFLOW = tuple(
+    f"{name}=tensorflow.compat.v1:"
+    for name in ("array_ops", "check_ops", "clip_ops", "control_flow_ops", "init_ops", "math_ops")
+)
+
 # Below `tf_slim`, and below `tensorflow.contrib.slim.python.slim`.
 _LIBRARY = {
-    "": ("slim",),
+    "": ("slim", *_TENSORFLOW),
     "data": ("slim.data",),
     **{f"data.{name}": (f"slim.data.{name}",) for name in _DATA},
     "evaluation": ("slim.evaluation",),
@@ -33,7 +39,7 @@ _LIBRARY = {
 }
 _TF_SLIM = {
     **_LIBRARY,
-    "layers": _LAYERS,
+    "layers": (*_LAYERS, *_TENSORFLOW),
     "layers.bucketization_op": ("slim",),
     "layers.initializers": ("slim.initializers",),
     "layers.layers": _LAYERS,
@@ -66,6 +72,27 @@ _FRAMEWORK = (
     "argsort=tensorflow:argsort",
     "init_from_checkpoint=tensorflow.compat.v1:train.init_from_checkpoint",
     "is_tensor=tensorflow:is_tensor",
+    *(
+        f"{name}=tensorflow.compat.v1:debugging.{name}"
+        for name in (
+            "assert_same_float_dtype",
+            "assert_scalar",
+            "is_non_decreasing",
+            "is_numeric_tensor",
+            "is_strictly_increasing",
+        )
+    ),
+    *(
+        f"{name}=tensorflow.compat.v1:{name}"
+        for name in (
+            "broadcast_to",
+            "convert_to_tensor_or_sparse_tensor",
+            "CriticalSection",
+            "py_func",
+            "TensorSpec",
+        )
+    ),
+    "smart_constant_value=tensorflow:get_static_value",
     "list_variables=tensorflow:train.list_variables",
     "load_checkpoint=tensorflow:train.load_checkpoint",
     "load_variable=tensorflow:train.load_variable",
@@ -88,7 +115,13 @@ _CONTRIB = {
     "framework.python.ops.arg_scope": ("slim",),
     "framework.python.ops.ops": ("slim.graph.framework",),
     "framework.python.ops.variables": _FRAMEWORK,
-    "layers": (*_LAYERS, "slim.initializers", "slim.regularizers"),
+    "layers": (
+        *_LAYERS,
+        "slim.initializers",
+        "slim.regularizers",
+        *_TENSORFLOW,
+        "safe_embedding_lookup_sparse=tensorflow.compat.v1:nn.safe_embedding_lookup_sparse",
+    ),
     "layers.python": (),
     "layers.python.layers": (*_LAYERS, "slim.initializers", "slim.regularizers"),
     **{
@@ -116,7 +149,8 @@ _CONTRIB = {
         f"set_{name}=tensorflow:sets.{name}"
         for name in ("difference", "intersection", "size", "union")
     ),
-    "slim": _LIBRARY[""],
+    # There, `slim.variable_scope` is TensorFlow's module.
+    "slim": ("variable_scope=tensorflow.compat.v1:", *_LIBRARY[""]),
     "slim.nets": _LIBRARY["nets"],
     "slim.python": (),
     **{f"slim.python.slim.{name}".rstrip("."): sources for name, sources in _LIBRARY.items()},

@@ -222,6 +222,63 @@ def evaluation_loop(
     )
 
 
+def evaluation(
+    sess: v1.Session,
+    num_evals: int = 1,
+    initial_op: Any = None,
+    initial_op_feed_dict: dict[Any, Any] | None = None,
+    eval_op: Any = None,
+    eval_op_feed_dict: dict[Any, Any] | None = None,
+    final_op: Any = None,
+    final_op_feed_dict: dict[Any, Any] | None = None,
+    summary_op: tf.Tensor | None = None,
+    summary_op_feed_dict: dict[Any, Any] | None = None,
+    summary_writer: v1.summary.FileWriter | None = None,
+    global_step: Any = None,
+) -> Any:
+    """Evaluates in an open session, whose variables are restored.
+
+    TF-Slim had it in TensorFlow 1; `evaluate_once` restores and initializes by itself.
+
+    Args:
+      sess: the session.
+      num_evals: number of runs of `eval_op`.
+      initial_op: run first, such as the initialization of local variables.
+      initial_op_feed_dict: values of placeholders that `initial_op` needs.
+      eval_op: run `num_evals` times, such as the updates of metrics.
+      eval_op_feed_dict: values of placeholders that `eval_op` needs.
+      final_op: run at the end.
+      final_op_feed_dict: values of placeholders that `final_op` needs.
+      summary_op: a serialized summary to write at the end.
+      summary_op_feed_dict: values of placeholders that `summary_op` needs.
+      summary_writer: writes the summary.
+      global_step: of the summary; the graph's by default.
+
+    Returns:
+      the value of `final_op`, or None.
+
+    Raises:
+      ValueError: if there is a `summary_op`, but no `summary_writer`.
+    """
+    if summary_op is not None and summary_writer is None:
+        raise ValueError("summary_op needs a summary_writer: pass tf.summary.FileWriter(logdir)")
+
+    def run(fetches: Any, feed_dict: dict[Any, Any] | None) -> Any:
+        fetches = list(fetches) if isinstance(fetches, ValuesView) else fetches
+        return None if fetches is None else sess.run(fetches, feed_dict)
+
+    run(initial_op, initial_op_feed_dict)
+    for _ in range(num_evals):
+        run(eval_op, eval_op_feed_dict)
+    value = run(final_op, final_op_feed_dict)
+    if summary_op is not None:
+        step = v1.train.get_global_step() if global_step is None else global_step
+        step = step if step is None or isinstance(step, int) else int(sess.run(step))
+        summary_writer.add_summary(run(summary_op, summary_op_feed_dict), step)
+        summary_writer.flush()
+    return value
+
+
 def _scaffold(
     initial_op: Any, feed_dict: Any, init_fn: Callable[..., Any] | None, restored: Any
 ) -> v1.train.Scaffold:

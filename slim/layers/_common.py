@@ -21,17 +21,20 @@ Activation = Callable[[tf.Tensor], tf.Tensor] | None
 Collections = Iterable[str] | Mapping[str, Iterable[str]] | None
 
 
-def as_tuple(value: int | Sequence[int], n: int, name: str) -> tuple[int, ...]:
+def as_tuple(value: Any, n: int, name: str) -> tuple[int, ...]:
     """Returns `n` integers from one integer or a sequence of one or n.
+
+    As in `whole_number`, floats and TensorFlow 1's Dimensions of integers are accepted, and so are
+    shapes, such as `net.shape[1:3]`.
 
     Raises:
       ValueError: if the sequence has another length, or holds anything else.
     """
-    values = tuple(value) if isinstance(value, Iterable) else (value,)
-    values *= n if len(values) == 1 else 1
-    if len(values) != n or not all(isinstance(v, numbers.Integral) and v > 0 for v in values):
+    sizes = tuple(value) if isinstance(value, Iterable) else (value,)
+    values = tuple(map(tf.compat.dimension_value, sizes)) * (n if len(sizes) == 1 else 1)
+    if len(values) != n or not all(map(_is_whole, values)):
         raise ValueError(f"{name}={value!r} must be a positive integer, or {n} of them")
-    return tuple(int(v) for v in values)
+    return tuple(map(int, values))
 
 
 def whole_number(name: str, value: Any) -> int:
@@ -41,10 +44,14 @@ def whole_number(name: str, value: Any) -> int:
       ValueError: for anything else.
     """
     value = tf.compat.dimension_value(value)
-    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not number or value < 1 or int(value) != value:
+    if not _is_whole(value):
         raise ValueError(f"{name}={value!r} must be a positive integer, such as {name}=64")
     return int(value)
+
+
+def _is_whole(value: Any) -> bool:
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return number and value >= 1 and int(value) == value
 
 
 def padding_of(padding: str) -> str:

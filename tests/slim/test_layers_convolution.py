@@ -148,6 +148,15 @@ def test_rank_without_a_convolution_is_an_error():
         slim.VariableStore().build(lambda x: slim.conv2d(x, 4, 1), tf.TensorSpec(None))
 
 
+def test_sizes_may_be_shapes_or_whole_floats():
+    x = inputs(2)
+    assert slim.avg_pool2d(x, x.shape[1:3]).shape == [*x.shape[:1], 1, 1, *x.shape[3:]]
+    assert slim.avg_pool2d(x, [tf.compat.v1.Dimension(2), 3.0], stride=1.0).shape[1:3] == [
+        x.shape[1] - 1, x.shape[2] - 2
+    ]  # fmt: skip
+    assert slim.conv2d(x, 4, x.shape[1:3], padding="VALID").shape[1:3] == [1, 1]
+
+
 def test_invalid_arguments_are_errors():
     x = inputs(2)
     with pytest.raises(ValueError, match="stride=2 and rate=3: at most one may be above 1"):

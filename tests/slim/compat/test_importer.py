@@ -41,6 +41,7 @@ def test_names_are_those_of_this_library():
 
     assert tf_slim.conv2d is contrib_slim.conv2d is layers.conv2d is slim.conv2d
     assert loss_ops.mean_squared_error is slim.losses.mean_squared_error
+    assert contrib_slim.init_ops.zeros_initializer is tf.compat.v1.zeros_initializer
     assert tf.contrib.framework.nest is tf.nest
     assert tf.compat.v1.contrib.layers.l2_regularizer is slim.l2_regularizer
     assert tf.contrib.slim.nets.resnet_v1.resnet_v1_50

@@ -154,3 +154,27 @@ def test_the_eval_step_is_one_local_variable():
 def test_batches_have_no_effect_in_a_graph(checkpoint, tmp_path):
     with pytest.raises(ValueError, match="evaluate_once has no argument 'eval_fn' in a tf.Graph"):
         evaluation.evaluate_once("", checkpoint, str(tmp_path), eval_fn=print)
+
+
+def test_evaluation_in_an_open_session(tmp_path):
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        value = tf.compat.v1.placeholder(tf.float32, [])
+        mean, update = tf.compat.v1.metrics.mean(value)
+        summary = tf.compat.v1.summary.scalar("mean", mean)
+        writer = tf.compat.v1.summary.FileWriter(tmp_path)
+        step = tf.compat.v1.train.create_global_step()
+        session.run(step.initializer)
+        with pytest.raises(ValueError, match="summary_op needs a summary_writer: pass tf.summary"):
+            evaluation.evaluation(session, summary_op=summary)
+        for number in (2.0, 4.0):
+            result = evaluation.evaluation(
+                session, 3, tf.compat.v1.local_variables_initializer() if number == 2 else None,
+                eval_op={"mean": update}.values(), eval_op_feed_dict={value: number},
+                final_op=mean, summary_op=summary, summary_writer=writer,
+            )  # fmt: skip
+        assert result == 3.0  # of 2, 2, 2, 4, 4, 4
+        assert evaluation.evaluation(session) is None
+    (file,) = tmp_path.iterdir()
+    events = list(tf.compat.v1.train.summary_iterator(str(file)))
+    scalars = [(event.step, v.simple_value) for event in events for v in event.summary.value]
+    assert scalars == [(0, 2.0), (0, 3.0)]
