@@ -6,7 +6,6 @@ background, which no image has; the classes follow in the order of their WordNet
 """
 
 import functools
-import pathlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -21,28 +20,21 @@ from datasets import (
     images,
     tfrecords,
 )
+from datasets.imagenet_classes import create_readable_names_for_imagenet_labels
 from slim import _checks, _files, _ownership
 from slim._problems import Problem, named
 
+__all__ = [
+    "build",
+    "convert",
+    "create_readable_names_for_imagenet_labels",
+    "get_split",
+]
+
 NUM_SHARDS = {"train": 1024, "validation": 128}
 _SEED = 12345
-_CLASSES = pathlib.Path(__file__).parent / "embedded" / "imagenet_classes.txt"
 
 get_split = functools.partial(dataset_factory.get_dataset, "imagenet")
-
-
-@functools.cache
-def synsets() -> Mapping[str, str]:
-    """Returns the words of each class by its WordNet id, in the order of the classes.
-
-    They are those of ILSVRC2012, "tench, Tinca tinca" and so on, after WordNet 3.0.
-    """
-    return dict(line.split("\t") for line in _CLASSES.read_text("utf-8").splitlines())
-
-
-def create_readable_names_for_imagenet_labels() -> dict[int, str]:
-    """Returns label -> words of the class, with "background" for label 0."""
-    return dict(enumerate(["background", *synsets().values()]))
 
 
 def convert(

@@ -172,6 +172,27 @@ def write_atomically(path: str, content: bytes) -> None:
     flush_to_disk(directory)
 
 
+@contextlib.contextmanager
+def new_file(path: str) -> Iterator[IO[bytes]]:
+    """Opens a file to write like `write_new_file`, in parts; it is not kept if the block fails.
+
+    Raises:
+      UserError: if it is a link, a directory or a special file.
+    """
+    check_replaceable(path)
+    directory, base = os.path.split(os.path.abspath(path))
+    with named_in_errors(path):
+        os.makedirs(directory, exist_ok=True)
+    with scratch_directory(directory) as scratch:
+        temporary = os.path.join(scratch, base)
+        with open(temporary, "wb") as file:
+            yield file
+        with named_in_errors(path):
+            flush_to_disk(temporary)
+            os.replace(temporary, path)
+    flush_to_disk(directory)
+
+
 def write_new_file(path: str, content: bytes) -> None:
     """Writes a file like `write_atomically`, and creates its directory if needed."""
     with named_in_errors(path):

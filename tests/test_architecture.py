@@ -63,6 +63,7 @@ ROOMS = {
         "classifier.config",
         "classifier.model_info",
         "classifier.run_directory",
+        "datasets.imagenet_classes",
         *TABLES,
         "slim",
     ),
@@ -70,7 +71,7 @@ ROOMS = {
     "classifier.checkpoints": ("datasets.archives", "datasets.download", *GROUND),
     "classifier.ownership": ("classifier.checkpoints", *GROUND),
     "classifier.network": GROUND,
-    "classifier.inference": MIDDLE,
+    "classifier.inference": ("datasets.folder_files", "datasets.progress", *MIDDLE),
     "classifier.training": ("classifier.inference", "deployment", *MIDDLE),
     "classifier.export": ("classifier.inference", *MIDDLE),
     # Programs of TF-Slim at the places where it has them; the packages around them do not use them.

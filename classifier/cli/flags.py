@@ -4,6 +4,7 @@ Flags, names and paths are checked before TensorFlow, which takes seconds, is lo
 are reported at once.
 """
 
+import dataclasses
 import importlib
 import io
 import os
@@ -136,7 +137,7 @@ def parse(config_class: type[C], argv: Sequence[str]) -> C:
 
     Args:
       config_class: the options; each is a flag of its name and of its aliases. Positional options
-        may also be set without a flag, in order.
+        may also be set without a flag, in order; a repeated one takes all that are left.
       argv: the program and its arguments.
 
     Raises:
@@ -146,8 +147,9 @@ def parse(config_class: type[C], argv: Sequence[str]) -> C:
     texts, rest = _read(known, argv)
     positional = [name for name, option in known.items() if option.declared.positional]
     for name in positional:
-        if name not in texts and rest and not rest[0].startswith("-"):
-            texts[name] = rest.pop(0)
+        while (name not in texts or known[name].declared.repeated) and _is_argument(rest):
+            before = texts.get(name, [])
+            texts[name] = [*before, rest.pop(0)] if known[name].declared.repeated else rest.pop(0)
     lines = list(_leftovers(rest, known))
     values: dict[str, Any] = {}
     for name, text in texts.items():
@@ -194,11 +196,12 @@ def _defined(known: Mapping[str, options.Option]) -> flags.FlagValues:
     absl_flags.define(values)
     for name, option in known.items():
         default = None if option.required else option.default
-        flag = flags.Flag(
+        kind = flags.MultiFlag if option.declared.repeated else flags.Flag
+        flag = kind(
             flags.ArgumentParser(),
             None,
             name,
-            None if default is None else problems.shown(default),
+            None if default in (None, ()) else problems.shown(default),
             option.declared.help,
             boolean=option.kind is bool,
         )
@@ -208,9 +211,13 @@ def _defined(known: Mapping[str, options.Option]) -> flags.FlagValues:
     return values
 
 
+def _is_argument(rest: Sequence[str]) -> bool:
+    return bool(rest) and (rest[0] == "-" or not rest[0].startswith("-"))
+
+
 def _read(
     known: Mapping[str, options.Option], argv: Sequence[str]
-) -> tuple[dict[str, str], list[str]]:
+) -> tuple[dict[str, Any], list[str]]:
     """Returns the texts of the flags that are set, and the arguments that are no known flag."""
     values = _defined(known)
     arguments = flagfiles.located(argv[1:])
@@ -241,7 +248,12 @@ def _leftovers(rest: Iterable[str], known: Mapping[str, options.Option]) -> Iter
             )
 
 
-def _value(option: options.Option, text: str, texts: Mapping[str, str]) -> Any:
+def _value(option: options.Option, text: Any, texts: Mapping[str, Any]) -> Any:
+    if option.declared.repeated:
+        one = dataclasses.replace(
+            option, kind=str, declared=dataclasses.replace(option.declared, repeated=False)
+        )
+        return tuple(_value(one, each, texts) for each in text)
     flag = f"--{option.name}"
     if text.startswith("--"):
         raise _checks.UserError(f"{flag} has no value: the next argument is {text!r}")
@@ -259,7 +271,7 @@ def _value(option: options.Option, text: str, texts: Mapping[str, str]) -> Any:
     return value
 
 
-def _outside(option: options.Option, value: Any, texts: Mapping[str, str]) -> Iterator[str]:
+def _outside(option: options.Option, value: Any, texts: Mapping[str, Any]) -> Iterator[str]:
     """Yields what is wrong with a value given the tables, the disk and the other flags."""
     flag = f"--{option.name}"
     try:

@@ -38,7 +38,11 @@ def render(config_class: type, program: str, description: str, known_names: Name
     groups = options.groups_of(config_class)
     every = [each for group in groups for each in group.options]
     named = [_usage(each) for each in every if each.required]
-    named += [f"[{_usage(each)}]" for each in every if _is_optional_argument(each)]
+    named += [
+        f"[{each.name.upper()}{' ...' if each.declared.repeated else ''}]"
+        for each in every
+        if _is_optional_argument(each)
+    ]
     usage = " ".join([program, *named, "[--flag=value ...]"])
     lines = [description.strip(), "", f"Usage: {usage}"]
     for group in groups:
@@ -70,7 +74,7 @@ def _is_optional_argument(option: options.Option) -> bool:
 
 
 def _usage(option: options.Option) -> str:
-    if option.declared.positional:
+    if option.declared.positional and not option.declared.repeated:
         return option.name.upper()
     if option.kind is bool:
         return f"--[no]{option.name}"

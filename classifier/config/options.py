@@ -38,6 +38,7 @@ class Declaration:
     aliases: tuple[str, ...] = ()
     tf_slim: Any = None
     positional: bool = False
+    repeated: bool = False
 
 
 def option(default: Any, help: str, **declaration: Any) -> Any:
@@ -51,7 +52,8 @@ def option(default: Any, help: str, **declaration: Any) -> Any:
         (the value is a name of that table), `path` (what must exist on disk),
         `path_unless_resuming` (an option with a run's directory; when that run is resumed, the path
         need not exist), `resume`, `aliases` (other names of the flag), `tf_slim` (TF-Slim's
-        default where it differs) and `positional` (whether its value may stand without a flag).
+        default where it differs), `positional` (whether its value may stand without a flag) and
+        `repeated` (whether each occurrence of the flag is an item of the tuple, as it is).
     """
     return dataclasses.field(
         default=default, metadata={"option": Declaration(help=help, **declaration)}

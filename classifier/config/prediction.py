@@ -1,24 +1,75 @@
 """Options of prediction."""
 
 import dataclasses
+from collections.abc import Iterator
 
 from classifier.config import bounds
 from classifier.config.image_limits import max_pixels_option
-from classifier.config.model import CHECKPOINT_HELP
+from classifier.config.model import CHECKPOINT_HELP, ModelOptions
 from classifier.config.options import Options, option, required
+from classifier.config.problems import Problem, named
+
+OUTPUT_FORMATS = ("text", "csv", "json")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PredictConfig(Options):
+class PredictionOptions(Options):
     """Prediction."""
 
     checkpoint_path: str = required(CHECKPOINT_HELP, path="checkpoint")
-    images: str = required(
-        "Image, directory of images, or pattern such as 'a/*.png'.", path="images"
+    images: tuple[str, ...] = option(
+        (),
+        "Image, directory of images, which is searched recursively, or pattern such as 'a/*.png';"
+        " '-' reads the paths from standard input, one per line. May be repeated. The flag's name"
+        " may be omitted.",
+        path="images",
+        positional=True,
+        repeated=True,
+    )
+    image_list: str | None = option(
+        None, "Text file with the path of one image per line. Default: none.", path="file"
     )
     max_pixels: int = max_pixels_option()
     top_k: int = option(5, "Number of classes to show per image.", check=bounds.positive)
     batch_size: int = option(32, "Batch size.", check=bounds.positive)
-    output_csv: str | None = option(
-        None, "File to write the predictions to, as CSV. Default: none.", path="new_file"
+    num_preprocessing_threads: int | None = option(
+        None,
+        "Number of images to read and decode in parallel. Default: the number of cores.",
+        check=bounds.positive,
     )
+    output_format: str = option(
+        "text",
+        "Format of the output: a line of text per image, CSV with a row per class, or JSON with an"
+        " object per line and image.",
+        choices=OUTPUT_FORMATS,
+    )
+    output_csv: str | None = option(
+        None,
+        "File to write the predictions to as well, as CSV. Default: none.",
+        path="new_file",
+    )
+
+    def conflicts(self) -> Iterator[Problem]:
+        """Yields that there are no images."""
+        if not self.images and self.image_list is None:
+            yield Problem("{} or {} is required", named("images"), named("image_list"))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PredictedModelOptions(ModelOptions):
+    """Model (default: from model_info.json next to the checkpoint)."""
+
+    image_size: tuple[int, int] | None = option(
+        None,
+        "Image size in pixels. Default: the training image size.",
+        check=bounds.sides,
+        aliases=("eval_image_size",),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class PredictConfig:
+    """Options of `predict_image_classifier.py`."""
+
+    run: PredictionOptions
+    model: PredictedModelOptions = PredictedModelOptions()

@@ -1,12 +1,14 @@
 """Prediction: class names for images."""
 
-import csv
+import collections
+import contextlib
 import errno
-import glob
-import io
-import os
+import itertools
 import re
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent import futures
+from typing import TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -14,14 +16,18 @@ import tensorflow as tf
 from classifier import ownership
 from classifier.checkpoints import sources
 from classifier.cli.exit_codes import ExitCode
-from classifier.config import problems
 from classifier.config.prediction import PredictConfig
-from classifier.config.problems import named
+from classifier.inference import answers, image_files
+from classifier.inference.answers import Answer
 from classifier.inference.model import InferenceModel
 from classifier.inputs import preprocessing
 from classifier.resolve.prediction import prediction
-from slim import _checks, _image_limits, _json, _paths
+from datasets import progress
+from slim import _checks, _cores, _image_limits, _json
 from slim.data import image_header
+
+_MAX_LISTED = 5
+T = TypeVar("T")
 
 
 def run(config: PredictConfig) -> ExitCode | None:
@@ -35,48 +41,48 @@ def run(config: PredictConfig) -> ExitCode | None:
         wrote.
       RunError: if an image cannot be decoded; the others are classified first.
     """
-    ownership.check_output("output_csv", config.output_csv)
-    checkpoint = sources.open_checkpoint(config.checkpoint_path)
-    resolved = prediction(config, checkpoint.info)
-    paths = find_images(config.images)
-    classifier = InferenceModel(resolved.model, checkpoint)
-    rows: list[list[str | float]] = []
+    options = config.run
+    ownership.check_output("output_csv", options.output_csv)
+    checkpoint = sources.open_checkpoint(options.checkpoint_path)
+    resolved = prediction(config, checkpoint.info, checkpoint.head_classes)
+    paths = image_files.find(options.images, options.image_list)
+    classifier = InferenceModel(resolved.model, checkpoint, resolved.image_size)
+    limits = (options.batch_size, options.max_pixels, options.num_preprocessing_threads)
     bad: list[str] = []
-    for path, probabilities in predict(classifier, paths, config.batch_size, config.max_pixels):
-        if isinstance(probabilities, str):
-            bad.append(f"{_json.printable(path)}: {probabilities}")
-            continue
-        best = np.argsort(-probabilities, kind="stable")[: resolved.top_k]
-        predictions = [(classifier.info.class_names[i], float(probabilities[i])) for i in best]
-        line = f"{path}: " + ", ".join(f"{name} {p:.4f}" for name, p in predictions)
-        print(_json.printable(line), flush=True)
-        rows += [[path, rank, name, p] for rank, (name, p) in enumerate(predictions, 1)]
-    if config.output_csv is not None:
-        _write_csv(config.output_csv, rows)
+    answers.show_header(options.output_format)
+    with answers.csv_file(options.output_csv) as add_to_csv, _progress(len(paths)) as count:
+        for path, probabilities in predict(classifier, paths, *limits):
+            answer = _answer(path, probabilities, classifier.info.class_names, resolved.top_k)
+            if answer.problem:
+                bad.append(f"{_json.printable(path)}: {answer.problem}")
+            answers.show(answer, options.output_format)
+            add_to_csv(answer)
+            count()
     if bad:
         raise _checks.RunError(
-            f"{len(bad)} of {len(paths)} images cannot be decoded: {_checks.listed(bad, 5)}"
+            f"{len(bad)} of {len(paths)} images cannot be decoded:"
+            f" {_checks.listed(bad, _MAX_LISTED)}"
         )
     return None
 
 
-def find_images(pattern: str) -> list[str]:
-    """Returns the files that a path, a directory or a pattern matches, sorted.
+@contextlib.contextmanager
+def _progress(total: int) -> Iterator[Callable[[], object]]:
+    """Returns a function that counts an image in a progress bar, unless lines are on a terminal."""
+    if sys.stdout.isatty():
+        yield lambda: None
+        return
+    with progress.bar(total, "img", "predict") as bar:
+        yield bar.update
 
-    Raises:
-      UserError: if there are none.
-    """
-    if os.path.isdir(pattern):
-        entries = (
-            os.path.join(pattern, name) for name in os.listdir(pattern) if not name.startswith(".")
-        )
-        files = [path for path in entries if os.path.isfile(path)]
-    else:
-        # A file whose name contains brackets is a file, not a pattern.
-        files = [pattern] if os.path.isfile(pattern) else glob.glob(pattern, recursive=True)
-    if not files:
-        raise problems.error("{} matches no file", named("images", repr(pattern)))
-    return sorted(files)
+
+def _answer(
+    path: str, probabilities: np.ndarray | str, class_names: Sequence[str], top_k: int
+) -> Answer:
+    if isinstance(probabilities, str):
+        return Answer(path, problem=probabilities)
+    best = np.argsort(-probabilities, kind="stable")[:top_k]
+    return Answer(path, [(class_names[i], float(probabilities[i])) for i in best])
 
 
 def predict(
@@ -84,30 +90,72 @@ def predict(
     paths: Sequence[str],
     batch_size: int,
     max_pixels: int = _image_limits.MAX_PIXELS,
+    threads: int | None = None,
 ) -> Iterator[tuple[str, np.ndarray | str]]:
     """Yields for each image its path and its probabilities [classes], or the reason why it cannot
-    be decoded."""
+    be decoded, in the order of the paths.
+
+    The next images are read and decoded while the network runs.
+
+    Args:
+      classifier: the model.
+      paths: of the images.
+      batch_size: number of images of a batch.
+      max_pixels: maximum number of pixels of an image.
+      threads: number of images to decode in parallel; None for the number of cores.
+    """
     decode = tf.function(
         preprocessing.encoded_image_fn(classifier.info, classifier.image_shape[:2], max_pixels),
         autograph=False,
         input_signature=[tf.TensorSpec([], tf.string)],
     )
-    network = tf.function(lambda batch: classifier(batch)["probabilities"], autograph=False)
-    for start in range(0, len(paths), batch_size):
-        answers: dict[str, np.ndarray | str] = {}
-        decoded = []
-        for path in paths[start : start + batch_size]:
-            try:
-                decoded.append((path, decode(tf.constant(_image_limits.read(path, max_pixels)))))
-            except OSError as error:
-                is_limit = error.errno == errno.EFBIG
-                answers[path] = f"{'' if is_limit else 'cannot be read: '}{error.strerror}"
-            except tf.errors.OpError as error:
-                answers[path] = _reason(str(error.message))
-        if decoded:
-            probabilities = network(tf.stack([image for _, image in decoded])).numpy()
-            answers.update(zip((path for path, _ in decoded), probabilities, strict=True))
-        yield from ((path, answers[path]) for path in paths[start : start + batch_size])
+    network = tf.function(
+        lambda batch: classifier(batch)["probabilities"],
+        autograph=False,
+        input_signature=[tf.TensorSpec([None, *classifier.image_shape], tf.float32)],
+    )
+
+    def prepare(path: str) -> tuple[str, tf.Tensor | str]:
+        return path, _prepared(path, decode, max_pixels)
+
+    with futures.ThreadPoolExecutor(threads or _cores.usable_cores()) as pool:
+        prepared = _ahead(pool, prepare, paths, 2 * batch_size)
+        while batch := list(itertools.islice(prepared, batch_size)):
+            images = [image for _, image in batch if not isinstance(image, str)]
+            rows = iter(network(tf.stack(images)).numpy() if images else ())
+            for path, image in batch:
+                yield path, image if isinstance(image, str) else next(rows)
+
+
+def _prepared(
+    path: str, decode: Callable[[tf.Tensor], tf.Tensor], max_pixels: int
+) -> tf.Tensor | str:
+    """Returns a prepared image, or the reason why there is none."""
+    try:
+        return decode(tf.constant(_image_limits.read(path, max_pixels)))
+    except OSError as error:
+        is_limit = error.errno == errno.EFBIG
+        return f"{'' if is_limit else 'cannot be read: '}{error.strerror}"
+    except tf.errors.OpError as error:
+        return _reason(str(error.message))
+
+
+def _ahead(
+    pool: futures.Executor, function: Callable[[str], T], items: Sequence[str], number: int
+) -> Iterator[T]:
+    """Yields the results in order; up to `number` are computed in advance."""
+    started: collections.deque[futures.Future[T]] = collections.deque()
+    waiting = iter(items)
+    try:
+        for item in itertools.islice(waiting, number):
+            started.append(pool.submit(function, item))
+        while started:
+            result = started.popleft().result()
+            started.extend(pool.submit(function, item) for item in itertools.islice(waiting, 1))
+            yield result
+    finally:
+        for each in started:
+            each.cancel()
 
 
 def _reason(message: str) -> str:
@@ -115,13 +163,8 @@ def _reason(message: str) -> str:
     problem = image_header.find_problem(message)
     if problem is not None:
         return problem
-    match = re.search(r"(.*)\n\t \[\[\{\{node", message)
-    return (match[1] if match else message.splitlines()[0])[:120]
-
-
-def _write_csv(path: str, rows: Sequence[Sequence[str | float]]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(["file", "rank", "class", "probability"])
-    writer.writerows(rows)
-    _paths.write_new_file(path, text.getvalue().encode(errors="surrogateescape"))
+    if "Unknown image file format" in message:
+        return "is not a JPEG, PNG, GIF, BMP or WebP image"
+    text = re.sub(r"\{\{.*?\}\} ?", "", message.strip().splitlines()[0])
+    detail = "" if text.startswith("Graph execution error") else f": {text[:120]}"
+    return f"cannot be decoded{detail}"

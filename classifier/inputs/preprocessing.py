@@ -61,11 +61,30 @@ def _decoding_fn(info: ModelInfo, image_size: tuple[int, int]) -> Callable[[tf.T
     prepare, channels = image_fn(info, image_size), decoded_channels(info)
 
     def from_bytes(encoded: tf.Tensor) -> tf.Tensor:
-        image = tf.io.decode_image(encoded, channels=channels, expand_animations=False)
+        image = _decoded(encoded, channels)
         image.set_shape([None, None, channels])
         return prepare(image)
 
     return from_bytes
+
+
+def _decoded(encoded: tf.Tensor, channels: int) -> tf.Tensor:
+    """Decodes an image of any format; TensorFlow has one channel only for PNG and most JPEGs."""
+    if channels != 1:
+        return tf.io.decode_image(encoded, channels=channels, expand_animations=False)
+
+    def is_cmyk() -> tf.Tensor:
+        return tf.equal(tf.image.extract_jpeg_shape(encoded)[2], 4)
+
+    is_jpeg = tf.cond(tf.io.is_jpeg(encoded), lambda: ~is_cmyk(), lambda: tf.constant(False))
+    starts = tf.strings.substr(encoded, 0, 4)
+    return tf.cond(
+        is_jpeg | tf.equal(starts, b"\x89PNG"),
+        lambda: tf.io.decode_image(encoded, channels=1, expand_animations=False),
+        lambda: tf.image.rgb_to_grayscale(
+            tf.io.decode_image(encoded, channels=3, expand_animations=False)
+        ),
+    )
 
 
 def decoded_channels(info: ModelInfo) -> int:

@@ -1,31 +1,90 @@
-"""Resolves a prediction from the options and model_info.json."""
+"""Resolves a prediction from the options, model_info.json and the checkpoint."""
 
 import dataclasses
+from collections.abc import Callable, Sequence
 
 from classifier.config import problems
-from classifier.config.prediction import PredictConfig
+from classifier.config.prediction import PredictConfig, PredictedModelOptions
 from classifier.config.problems import named
 from classifier.model_info import ModelInfo
+from classifier.resolve import model
+from classifier.resolve.classes import Classes
+from datasets import imagenet_classes
+from nets.nets_factory import NETWORKS
+
+_IMAGENET = "imagenet"
+_LABELS = imagenet_classes.NUM_CLASSES + 1  # with the background
 
 
 @dataclasses.dataclass(frozen=True)
 class ResolvedPrediction:
-    """A resolved prediction: the options, the model and the number of classes to print."""
+    """A resolved prediction.
+
+    Attributes:
+      config: the options.
+      model: the model.
+      image_size: height and width of the images, in pixels.
+      top_k: number of classes to show per image.
+    """
 
     config: PredictConfig
     model: ModelInfo
+    image_size: tuple[int, int]
     top_k: int
 
 
-def prediction(config: PredictConfig, info: ModelInfo | None) -> ResolvedPrediction:
+def prediction(
+    config: PredictConfig,
+    info: ModelInfo | None,
+    head_classes: Callable[[Sequence[str]], int | None],
+) -> ResolvedPrediction:
     """Resolves a prediction.
 
+    Args:
+      config: the options.
+      info: contents of model_info.json, or None if the checkpoint has none: then the options
+        describe the model. A published network has the names of ImageNet's classes.
+      head_classes: function from the scopes of a network's head to the number of classes that the
+        checkpoint has there.
+
     Raises:
-      UserError: if the checkpoint has no model_info.json.
+      UserError: if an option contradicts `info`, or the network is unknown or expects videos.
     """
     if info is None:
+        trained = _described(config.model, head_classes)
+    else:
+        trained = model.trained_model(config.model, info, Classes())
+    if NETWORKS[trained.model_name].input_rank == 5:
         raise problems.error(
-            "{} has no model_info.json. Use a directory that train_image_classifier.py wrote",
-            named("checkpoint_path", repr(config.checkpoint_path)),
+            "{} expects videos. Predict with a network for images",
+            named("model_name", trained.model_name),
         )
-    return ResolvedPrediction(config, info, min(config.top_k, info.num_classes))
+    image_size = config.model.image_size or trained.image_size
+    return ResolvedPrediction(
+        config, trained, image_size, min(config.run.top_k, trained.num_classes)
+    )
+
+
+def _described(
+    options: PredictedModelOptions, head_classes: Callable[[Sequence[str]], int | None]
+) -> ModelInfo:
+    """Returns the model of a checkpoint without model_info.json."""
+    spec = NETWORKS[model.described_network(options)]
+    classes = options.num_classes or head_classes(spec.heads) or spec.classes
+    offset = _LABELS - classes
+    if offset not in (0, 1):
+        if options.labels_offset:
+            raise problems.error(
+                "{} is for ImageNet's {} labels, but the checkpoint has {} classes. Remove it",
+                named("labels_offset", options.labels_offset),
+                _LABELS,
+                classes,
+            )
+        return model.trained_model(options, None, Classes(None, classes, spec.channels))
+    if options.labels_offset is None:
+        options = dataclasses.replace(options, labels_offset=offset)
+    imagenet = Classes(_IMAGENET, _LABELS, spec.channels)
+    trained = model.trained_model(options, None, imagenet)
+    names = imagenet_classes.create_readable_names_for_imagenet_labels()
+    labels = range(trained.labels_offset, trained.labels_offset + trained.num_classes)
+    return dataclasses.replace(trained, label_names=tuple(names[label] for label in labels))

@@ -52,7 +52,7 @@ def test_max_pixels_acts_in_eval(evaluate, lenet_run):
 
 
 def predict(run, folder, **values):
-    flags = {"checkpoint_path": str(run), "images": str(folder)}
+    flags = {"checkpoint_path": str(run), "images": (str(folder),)}
     return predicting.run(options.build(PredictConfig, **flags, **values))
 
 

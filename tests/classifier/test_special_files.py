@@ -188,11 +188,13 @@ def test_implausible_model_info_is_an_error_before_it_fills_memory(
     directory = RunDirectory(str(run))
     info = dataclasses.replace(directory.read_model_info(), label_names=(), **change)
     directory.write_model_info(info)
-    config = options.build(PredictConfig, checkpoint_path=str(run), images="x")
+    config = options.build(PredictConfig, checkpoint_path=str(run), images=("x",))
 
     def restore():
         checkpoint = sources.open_checkpoint(str(run))
-        return InferenceModel(prediction(config, checkpoint.info).model, checkpoint)
+        return InferenceModel(
+            prediction(config, checkpoint.info, checkpoint.head_classes).model, checkpoint
+        )
 
     with pytest.raises(_checks.UserError, match=problem):
         restore()

@@ -282,7 +282,12 @@ def test_predictions_replace_no_image(run, digits, tmp_path):
 
     def predict(output):
         predicting.run(
-            PredictConfig(checkpoint_path=str(run), images=str(images), output_csv=str(output))
+            options.build(
+                PredictConfig,
+                checkpoint_path=str(run),
+                images=(str(images),),
+                output_csv=str(output),
+            )
         )
 
     with unchanged(tmp_path), pytest.raises(_checks.UserError, match="is not a table of predict"):

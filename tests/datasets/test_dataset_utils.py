@@ -10,7 +10,7 @@ import threading
 import pytest
 import tensorflow as tf
 
-from datasets import dataset_utils, imagenet
+from datasets import dataset_utils, imagenet, imagenet_classes
 from slim import _checks
 
 
@@ -105,7 +105,7 @@ def test_a_missing_or_unsafe_archive_is_an_error(server, tmp_path):
 
 
 def test_names_of_imagenets_classes():
-    synsets = imagenet.synsets()
+    synsets = imagenet_classes.synsets()
     names = imagenet.create_readable_names_for_imagenet_labels()
     assert (len(synsets), len(names)) == (1000, 1001)
     assert list(synsets) == sorted(synsets)

@@ -71,7 +71,7 @@ def test_evaluation_opens_its_checkpoint_once(lenet_run, digits, tmp_path, count
 
 def test_prediction_opens_its_checkpoint_once(lenet_run, tmp_path, counts):
     (tmp_path / "one.png").write_bytes(dataset_factory.example_images(1)[1][0])
-    paths = {"checkpoint_path": str(lenet_run), "images": str(tmp_path)}
+    paths = {"checkpoint_path": str(lenet_run), "images": (str(tmp_path),)}
     predict.run(options.build(PredictConfig, **paths))
     assert counts == {"find": 1, "open": 1}
 

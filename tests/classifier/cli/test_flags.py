@@ -1,3 +1,4 @@
+import pathlib
 import sys
 import types
 
@@ -172,7 +173,20 @@ def test_images_may_be_a_pattern(tmp_path):
     (tmp_path / "a.png").touch()
     pattern = f"{tmp_path}/*.png"
     config = flags.parse(PredictConfig, ["p", f"--checkpoint_path={tmp_path}", "--images", pattern])
-    assert config.images == pattern
+    assert config.run.images == (pattern,)
+
+
+def test_repeated_and_positional_images(tmp_path):
+    (tmp_path / "model.ckpt-1.index").touch()
+    names = [f"{tmp_path}/{name}.png" for name in ("a", "b,c", "d")]
+    for name in names:
+        pathlib.Path(name).touch()
+    argv = ["p", f"--images={names[0]}", f"--checkpoint_path={tmp_path}", names[1], "-", names[2]]
+    assert flags.parse(PredictConfig, argv).run.images == (*names[:2], "-", names[2])
+    with pytest.raises(_checks.UserError, match="images or --image_list is required"):
+        flags.parse(PredictConfig, argv[:1] + argv[2:3])
+    with pytest.raises(_checks.UserError, match=r"--images='.*/no\.png' does not exist"):
+        flags.parse(PredictConfig, [*argv, f"{tmp_path}/no.png"])
 
 
 @pytest.mark.parametrize(

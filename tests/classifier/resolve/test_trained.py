@@ -184,15 +184,35 @@ def test_the_preprocessing_of_an_export():
         export(INFO, preprocessing_name="vgg_16")
 
 
+def predicted(info, head_classes=None, **flags):
+    config = options.build(PredictConfig, checkpoint_path="run", images=("a",), **flags)
+    return prediction(config, info, lambda heads: head_classes)
+
+
 def test_top_k_is_limited_to_the_number_of_classes():
-    config = options.build(PredictConfig, checkpoint_path="run", images="a", top_k=99)
-    assert prediction(config, INFO).top_k == 10
+    assert predicted(INFO, top_k=99).top_k == 10
 
 
-def test_prediction_needs_model_info():
-    config = options.build(PredictConfig, checkpoint_path="run", images="a")
-    with pytest.raises(_checks.UserError, match=r"'run' has no model_info\.json\. Use a directory"):
-        prediction(config, None)
+def test_prediction_without_model_info_needs_the_network():
+    with pytest.raises(_checks.UserError, match="model_name is required: there is no model_info.j"):
+        predicted(None)
+    with pytest.raises(_checks.UserError, match="model_name=i3d expects videos. Predict with a n"):
+        predicted(None, model_name="i3d", num_classes=400)
+    with pytest.raises(_checks.UserError, match="model_name='lenet' contradicts 'vgg_16' in mode"):
+        predicted(dataclasses.replace(INFO, model_name="vgg_16"), model_name="lenet")
+
+
+def test_published_networks_have_the_names_of_imagenets_classes():
+    for classes, offset, first in ((1001, 0, "background"), (1000, 1, "tench, Tinca tinca")):
+        model = predicted(None, classes, model_name="vgg_16").model
+        assert (model.num_classes, model.labels_offset) == (classes, offset)
+        assert model.class_names[0] == first
+        assert model.class_names[-1] == "toilet tissue, toilet paper, bathroom tissue"
+    other = predicted(None, 7, model_name="vgg_16", image_size=(64, 96))
+    assert other.model.class_names == tuple("0123456")
+    assert other.image_size == (64, 96)
+    with pytest.raises(_checks.UserError, match="labels_offset=1 is for ImageNet's 1001 labels, b"):
+        predicted(None, 7, model_name="vgg_16", labels_offset=1)
 
 
 def test_master_is_an_error_in_evaluation():
