@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from preprocessing import channels
+from preprocessing import centering, channels
 from slim._shapes import static_sizes
 from slim.data import encoded_images
 
@@ -50,10 +50,10 @@ def preprocess_for_train(
     if use_grayscale:
         image = channels.as_grayscale(image)
     if random_crop:
-        image = _padded(image, height, width, padding)
+        image = centering.pad(image, height, width, padding)
         image = _cropped(image, height, width, numbers[:2])
     else:
-        image = tf.image.resize_with_crop_or_pad(image, height, width)
+        image = centering.crop_or_pad(image, height, width)
     if random_flip:
         image = _flipped(image, flip < 0.5)
     if distort is not None:
@@ -73,7 +73,7 @@ def preprocess_for_eval(
     image = tf.cast(image, tf.float32)
     if use_grayscale:
         image = channels.as_grayscale(image)
-    image = tf.image.resize_with_crop_or_pad(image, height, width)
+    image = centering.crop_or_pad(image, height, width)
     return tf.image.per_image_standardization(image)
 
 
@@ -87,15 +87,6 @@ def preprocess_image(
 
 # The following functions are bit-identical to TensorFlow's with a fraction of their operations,
 # which dominate the time for images as small as these.
-def _padded(image: tf.Tensor, height: int, width: int, padding: int) -> tf.Tensor:
-    """Returns the image padded to at least that size about its center, and then by `padding`."""
-    missing = tf.maximum(tf.constant([height, width, 0]) - tf.shape(image), 0)
-    before = missing // 2
-    border = tf.constant([padding, padding, 0])
-    padded = tf.pad(image, tf.stack([border + before, border + missing - before], axis=1))
-    return tf.ensure_shape(padded, [None, None, static_sizes(image)[-1]])
-
-
 def _cropped(image: tf.Tensor, height: int, width: int, place: tf.Tensor) -> tf.Tensor:
     """Returns the part at `place`, from 0 for the top or left to 1 for the bottom or right."""
     positions = tf.shape(image)[:2] - tf.constant([height, width]) + 1

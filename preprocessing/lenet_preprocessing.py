@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from preprocessing import channels
+from preprocessing import centering, channels
 from slim.data import encoded_images
 
 
@@ -54,7 +54,7 @@ def _at_size(image: tf.Tensor, height: int, width: int, use_grayscale: bool) -> 
     image = tf.cast(image, tf.float32)
     if use_grayscale:
         image = channels.as_grayscale(image)
-    return tf.image.resize_with_crop_or_pad(image, height, width)
+    return centering.crop_or_pad(image, height, width)
 
 
 def _scaled(image: tf.Tensor) -> tf.Tensor:

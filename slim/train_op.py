@@ -152,7 +152,7 @@ class TrainOp:
             return {name: array.stack() for name, array in zip(names, arrays, strict=True)}
 
         def single(batches: Any) -> dict[str, tf.Tensor]:
-            return {name: value[tf.newaxis] for name, value in one(batches).items()}
+            return {name: tf.expand_dims(value, 0) for name, value in one(batches).items()}
 
         function = functools.partial(traced, single if steps == 1 else many)
         return tf.function(function, autograph=False)

@@ -5,6 +5,7 @@ in the tests. This does not prove that the line is reached, but detects messages
 """
 
 import ast
+import functools
 import re
 
 import pytest
@@ -14,23 +15,22 @@ from tests import source_tree
 COMMON = 12  # characters
 
 
-def raises():
-    """Yields the literal texts of each raise that has any, with its position as the id."""
-    for path in source_tree.files():
-        for node in ast.walk(source_tree.tree(path)):
-            if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
-                texts = [
-                    part.value
-                    for argument in (*node.exc.args, *(word.value for word in node.exc.keywords))
-                    for part in ast.walk(argument)
-                    if isinstance(part, ast.Constant) and isinstance(part.value, str)
-                ]
-                texts = [text for text in texts if len(text.strip()) > 3]
-                if texts:
-                    where = f"{path.relative_to(source_tree.ROOT)}:{node.lineno}"
-                    yield pytest.param(texts, id=where)
+def raises(path):
+    """Yields the literal texts of each raise of a file that has any, with its line."""
+    for node in ast.walk(source_tree.tree(path)):
+        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+            texts = [
+                part.value
+                for argument in (*node.exc.args, *(word.value for word in node.exc.keywords))
+                for part in ast.walk(argument)
+                if isinstance(part, ast.Constant) and isinstance(part.value, str)
+            ]
+            texts = [text for text in texts if len(text.strip()) > 3]
+            if texts:
+                yield node.lineno, texts
 
 
+@functools.cache
 def strings_in_tests():
     """Returns the strings of the tests except docstrings, without regex escapes."""
     strings = []
@@ -53,18 +53,19 @@ def strings_in_tests():
     return "\n".join(strings)
 
 
-TESTED = strings_in_tests()
-
-
 def is_tested(text):
     size = min(COMMON, len(text))
-    return any(text[i : i + size] in TESTED for i in range(len(text) - size + 1))
+    return any(text[i : i + size] in strings_in_tests() for i in range(len(text) - size + 1))
 
 
-@pytest.mark.parametrize("texts", list(raises()))
-def test_each_message_occurs_in_a_test(texts):
-    longest = sorted(texts, key=len)[-1]
-    assert any(is_tested(text) for text in texts if len(text) >= min(COMMON, len(longest))), longest
+def are_tested(texts):
+    shortest = min(COMMON, len(max(texts, key=len)))
+    return any(is_tested(text) for text in texts if len(text) >= shortest)
+
+
+@pytest.mark.parametrize("path", source_tree.files(), ids=source_tree.module_name)
+def test_each_message_occurs_in_a_test(path):
+    assert [(line, texts) for line, texts in raises(path) if not are_tested(texts)] == []
 
 
 def test_an_untested_message_is_detected():

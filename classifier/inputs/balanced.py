@@ -45,6 +45,7 @@ class Index:
     label: np.ndarray
 
 
+@tf.autograph.experimental.do_not_convert  # see `batches.training_dataset`
 def training_records(
     dataset: dataset_lib.Dataset,
     *,

@@ -25,6 +25,7 @@ translate_errors = diagnosis.translate_errors
 __all__ = ["evaluation_dataset", "training_dataset", "training_records", "translate_errors"]
 
 
+@tf.autograph.experimental.do_not_convert  # Conversion takes a second, and nothing here needs it.
 def training_dataset(
     dataset: dataset_lib.Dataset,
     *,
@@ -124,6 +125,7 @@ def training_dataset(
     return _finish(received, autotune=not chunk_size)
 
 
+@tf.autograph.experimental.do_not_convert
 def evaluation_dataset(
     dataset: dataset_lib.Dataset,
     *,
@@ -205,16 +207,20 @@ def _label_check(
     )
 
     def parts(batch: Example, is_bad: tf.Tensor) -> list[str | tf.Tensor]:
-        bad = {key: value[tf.argmax(is_bad)] for key, value in batch.items() if key != "image"}
+        first = tf.argmax(is_bad)
+
+        def bad(key: str) -> tf.Tensor:
+            return tf.gather(batch[key], first)
+
         return [
             errors.MISTAKE,
             "Label ",
-            tf.strings.as_string(bad["label"] + labels_offset),
-            *([" of '", bad["filename"], "'"] if "filename" in bad else []),
+            tf.strings.as_string(bad("label") + labels_offset),
+            *([" of '", bad("filename"), "'"] if "filename" in batch else []),
             " (",
-            tf.gather(tf.constant(dataset.shard_names), bad["shard"]),
+            tf.gather(tf.constant(dataset.shard_names), bad("shard")),
             ", record ",
-            tf.strings.as_string(bad["record"]),
+            tf.strings.as_string(bad("record")),
             ending,
         ]
 

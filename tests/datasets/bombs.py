@@ -1,5 +1,6 @@
 """Small files that are expensive to decode, and the errors that reject them."""
 
+import functools
 import struct
 import zlib
 
@@ -54,14 +55,17 @@ def extended(width, height, flags=0):
 
 def gif(canvas, *frames, before=b""):
     """Returns a GIF with frames (width, height) of one color; large ones have almost no pixels."""
-    data = b"GIF89a" + struct.pack("<HH", *canvas) + b"\x80\0\0" + bytes(6) + before
-    for sides in frames:
-        bits = "101" + "000100" * min(sides[0] * sides[1], 700) + "100"  # from the last code on
-        content = int(bits, 2).to_bytes(len(bits) // 8 + 1, "little")
-        blocks = [content[at : at + 255] for at in range(0, len(content), 255)]
-        data += b"," + struct.pack("<HHHH", 0, 0, *sides) + b"\0\x02"
-        data += b"".join(bytes([len(block)]) + block for block in blocks) + b"\0"
-    return data + b";"
+    header = b"GIF89a" + struct.pack("<HH", *canvas) + b"\x80\0\0" + bytes(6)
+    return b"".join((header, before, *(_gif_frame(*sides) for sides in frames), b";"))
+
+
+@functools.cache
+def _gif_frame(width, height):
+    bits = "101" + "000100" * min(width * height, 700) + "100"  # from the last code on
+    content = int(bits, 2).to_bytes(len(bits) // 8 + 1, "little")
+    blocks = (content[at : at + 255] for at in range(0, len(content), 255))
+    data = b"".join(bytes([len(block)]) + block for block in blocks)
+    return b"," + struct.pack("<HHHH", 0, 0, width, height) + b"\0\x02" + data + b"\0"
 
 
 def moving_gif(width, height, count):

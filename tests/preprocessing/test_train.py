@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from preprocessing import (
+    centering,
     cifarnet_preprocessing,
     inception_preprocessing,
     legacy_resize,
@@ -134,6 +135,18 @@ def test_cifarnet_shifts_by_at_most_the_padding_and_flips():
         places.add((row - 16, (31 - column if column > 16 else column) - 10))
     assert {abs(shift) for place in places for shift in place} == {0, 1, 2, 3, 4}
     assert 60 < flips < 140
+
+
+@pytest.mark.parametrize("size", [(24, 30), (8, 8), (41, 35), (5, 51), (40, 7)])
+def test_crop_or_pad_equals_tensorflows(size):
+    image = tf.constant(RNG.normal(size=[*size, 3]), tf.float32)
+    traced = tf.function(centering.crop_or_pad).get_concrete_function(
+        tf.TensorSpec([None, None, 3]), 24, 30
+    )
+    assert traced.structured_outputs.shape == (24, 30, 3)
+    expected = tf.image.resize_with_crop_or_pad(image, 24, 30)
+    np.testing.assert_array_equal(centering.crop_or_pad(image, 24, 30), expected)
+    np.testing.assert_array_equal(traced(image), expected)
 
 
 @pytest.mark.parametrize("size", [(32, 32), (8, 8), (40, 31), (5, 50)])

@@ -1,5 +1,7 @@
 """Batches of several sizes, and metrics of them by NumPy and scikit-learn."""
 
+import functools
+
 import numpy as np
 import sklearn.metrics
 
@@ -41,6 +43,7 @@ def batches(*names):
         start += size
 
 
+@functools.cache
 def counts(threshold):
     """Returns the weights of true positives, false negatives, true negatives, false positives."""
     (tn, fp), (fn, tp) = sklearn.metrics.confusion_matrix(
