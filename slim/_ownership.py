@@ -240,11 +240,14 @@ def check_output(path: str, name: str, what: str, is_earlier: Callable[[str], bo
     """
     if not os.path.lexists(path):
         return
-    option, advice = named(name, repr(path)), "Use another file name, or move it away"
+    problem = ""
     if not is_regular(path):
-        raise _checks.UserError(Problem("{} is {}. {}", option, _files.kind_of(path), advice))
-    if os.path.getsize(path) and not is_earlier(path):
-        raise _checks.UserError(Problem("{} exists and is not {}. {}", option, what, advice))
+        problem = f"is {_files.kind_of(path)}"
+    elif os.path.getsize(path) and not is_earlier(path):
+        problem = f"exists and is not {what}"
+    if problem:
+        template = "{} {}. Use another file name, or move it away"
+        raise _checks.UserError(Problem(template, named(name, repr(path)), problem))
 
 
 def has_keys(path: str, keys: Iterable[str], max_bytes: int = _json.MAX_BYTES) -> bool:

@@ -83,7 +83,8 @@ def test_the_training_script_refuses_it_in_one_line(train, tmp_path):
             done = train(home, restart=restart)
         assert done.code == 2
         (line,) = done.err
-        assert line.startswith(f"train: train_dir='{home}' holds files that slim did not create: ")
+        start = f"train: --train_dir='{home}' holds files that slim did not create: "
+        assert line.startswith(start)
 
 
 def write_run(directory):
@@ -337,7 +338,7 @@ def test_a_link_in_an_export_is_not_followed(run, tmp_path, name):
         if name == "README.md":  # the user's own card
             exporting.run(config)
         else:
-            with pytest.raises(_checks.UserError, match=f"{name} (is a link|exists; remove it)"):
+            with pytest.raises(_checks.UserError, match=f"{name} (is a link|exists. Remove it)"):
                 exporting.run(config)
     assert (tmp_path / "out" / name).is_symlink()
 
