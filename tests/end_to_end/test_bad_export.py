@@ -64,7 +64,7 @@ WRONG = {
     "quantize": ("--quantize", "quantize needs a run with --quantize_delay"),
     "existing version": (
         existing_version,
-        f"saved_model/{commands.STEPS} exists; remove it, or choose another",
+        f"saved_model/{commands.STEPS} exists. Remove it, or use another",
     ),
     "unknown end point": ("--formats=frozen_pb --final_endpoint=con2", "did you mean 'conv2'"),
     "no evaluation": (

@@ -143,7 +143,7 @@ def test_existing_directory_is_an_error_before_anything_is_written(lenet_run, tm
     ownership.claim_export(str(tmp_path))
     (tmp_path / taken).mkdir(parents=True)
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(_checks.UserError, match=f"{taken} exists; remove it, or choose"):
+    with pytest.raises(_checks.UserError, match=f"{taken} exists. Remove it, or use"):
         exporting.run(config(lenet_run, tmp_path, formats=DEFAULT_FORMATS))
     assert sorted(tmp_path.rglob("*")) == before
 

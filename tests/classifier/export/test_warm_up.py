@@ -77,6 +77,6 @@ def test_export_is_not_kept_if_the_replay_fails(lenet_run, tmp_path, monkeypatch
 def test_version_created_meanwhile_is_not_overwritten(lenet_run, tmp_path, monkeypatch):
     version = tmp_path / "saved_model" / "1"
     monkeypatch.setattr(warm_up, "replay", lambda *_: (version / "theirs").mkdir(parents=True))
-    with pytest.raises(_checks.UserError, match="saved_model/1 exists; remove it, or choose"):
+    with pytest.raises(_checks.UserError, match="saved_model/1 exists. Remove it, or use"):
         export_to(tmp_path, lenet_run, "saved_model")
     assert [path.name for path in version.iterdir()] == ["theirs"]
