@@ -35,8 +35,8 @@ class DeploymentConfig:
         if self.num_ps_tasks:
             raise _checks.UserError(
                 Problem(
-                    "{} is not supported: there are no parameter servers, each worker has all "
-                    "variables. Use 0 and start workers only",
+                    "{} is not supported: there are no parameter servers; each worker holds all"
+                    " variables. Use 0",
                     named("num_ps_tasks", self.num_ps_tasks),
                 )
             )
