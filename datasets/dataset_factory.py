@@ -190,4 +190,4 @@ def example_images(count: int) -> tuple[str, Sequence[bytes]]:
       the dataset's name, for messages, and PNG files with one channel.
     """
     module = importlib.import_module(DATASETS["digits"].module, __package__)
-    return "digits", [image.encoded for image in module.read_images()[:count]]
+    return "digits", [image.encoded for image in module.read_images(count)]

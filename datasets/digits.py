@@ -10,6 +10,7 @@ import csv
 import functools
 import gzip
 import io
+import itertools
 import os
 
 import numpy as np
@@ -74,11 +75,11 @@ def convert(dataset_dir: str) -> dataset_info.DatasetInfo:
     return info
 
 
-def read_images() -> list[tfrecords.ImageRecord]:
-    """Returns the 1,797 digits in the order of the source file, as PNG images of 28 x 28."""
+def read_images(count: int | None = None) -> list[tfrecords.ImageRecord]:
+    """Returns the first `count` of the 1,797 digits, or all, as PNG images of 28 x 28."""
     images = []
     with gzip.open(_SOURCE, "rt", newline="") as file:
-        for row, values in enumerate(csv.reader(file)):
+        for row, values in enumerate(itertools.islice(csv.reader(file), count)):
             *pixels, label = map(int, values)
             small = np.reshape(np.array(pixels, np.float32), (_SOURCE_SIDE, _SOURCE_SIDE))
             name = f"{row:04d}_{CLASSES[label]}.png"

@@ -124,7 +124,7 @@ def encoded_batch_fn(
     shape = [*image_size, info.num_channels]
 
     def attempt(index: tf.Tensor, encoded: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        problem, contents = image_header.inspect(encoded, max_pixels)
+        problem, contents = image_header.traced_inspect(encoded, max_pixels)
         image = tf.cond(tf.equal(problem, ""), lambda: prepare(contents), lambda: tf.zeros(shape))
         return index, problem, image
 

@@ -146,8 +146,9 @@ def _stop_or_keep(contents: tf.Tensor, max_pixels: int) -> tf.Tensor:
     return tf.cond(header.problem > 0, stop, lambda: tf.identity(header.contents))
 
 
-# Traced once, since input pipelines are built several times.
+# Traced once, since input pipelines are built, and models are exported, several times.
 _traced_check = tf.function(_stop_or_keep, autograph=False)
+traced_inspect = tf.function(inspect, autograph=False)
 
 
 def _text(header: _Header) -> tf.Tensor:

@@ -79,7 +79,9 @@ def test_every_digit_is_in_exactly_one_split(converted):
         for split in ("train", "validation")
         for f in examples(directory, split)
     ]
-    assert sorted(names) == sorted(image.filename for image in digits.read_images())
+    images = digits.read_images()
+    assert sorted(names) == sorted(image.filename for image in images)
+    assert digits.read_images(3) == images[:3]
     assert len(set(names)) == 1797
 
 
