@@ -5,16 +5,21 @@ import concurrent.futures
 import dataclasses
 import fnmatch
 import hashlib
+import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from datasets import dataset_factory, dataset_info, progress, splits
 from slim import _checks, _cores, _files, _image_limits
-from slim.data import image_header, records
+from slim.data import image_header, large_images, record_datasets, records
+
+Features = MutableMapping[str, tf.train.Feature]
 
 _MAX_LISTED = 50
+_KEYS = ("image/class/label", "image/format")
 
 
 @dataclasses.dataclass
@@ -105,9 +110,11 @@ def read_shard(
       max_pixels: maximum number of pixels in an image.
     """
     shard = Shard(os.path.basename(path))
+    expected = None
     try:
         shard.bytes = os.path.getsize(path)
-        expected = records.count_records(path)
+        offsets = records.find_records(path)
+        expected = len(offsets) - 1
     except FileNotFoundError:
         shard.problems.append(f"{shard.file} is missing")
         return shard
@@ -115,12 +122,11 @@ def read_shard(
         shard.problems.append(str(error))
         if not os.path.isfile(path):
             return shard
-        expected = None
-    # Not beyond the end: TensorFlow's reader crashes on a huge length with a valid checksum.
-    num_intact = records.count_whole_records(path) if expected is None else expected
+        # Not beyond the end: TensorFlow's reader crashes on a huge length with a valid checksum.
+        offsets = records.find_whole_records(path)
     try:
-        for serialized in tf.data.TFRecordDataset(path).take(num_intact):
-            problem = _read_record(serialized.numpy(), shard, num_classes, max_pixels)
+        for record in _records(path, offsets, max_pixels):
+            problem = _read_record(record, shard, num_classes, max_pixels)
             if problem:
                 shard.problems.append(f"{shard.file} record {shard.num_records}: {problem}")
             shard.num_records += 1
@@ -134,16 +140,52 @@ def read_shard(
     return shard
 
 
+def _records(
+    path: str, offsets: Sequence[int], max_pixels: int
+) -> Iterator[bytes | large_images.LargeImage]:
+    """Yields the records of a file in order; large images above a limit are not read."""
+    rejected = list(
+        large_images.find_rejected(
+            path, offsets, lambda image: _image_limits.problem(image, max_pixels), keys=_KEYS
+        )
+    )
+    ends = [*(image.record for image in rejected), len(offsets) - 1]
+    starts = [0, *(end + 1 for end in ends[:-1])]
+    counts = [end - start for start, end in zip(starts, ends, strict=True)]
+    begins = [offsets[start] for start in starts]
+    ranges = tf.data.Dataset.from_tensor_slices(np.array([begins, counts], np.int64).T)
+    read = iter(
+        ranges.flat_map(lambda each: record_datasets.from_byte(path, each[0]).take(each[1]))
+    )
+    for count, image in zip(counts, [*rejected, None], strict=True):
+        yield from (serialized.numpy() for serialized in itertools.islice(read, count))
+        if image is not None:
+            yield image
+
+
 def _read_record(
-    serialized: bytes, shard: Shard, num_classes: int | None, max_pixels: int
+    record: bytes | large_images.LargeImage,
+    shard: Shard,
+    num_classes: int | None,
+    max_pixels: int,
 ) -> str | None:
     """Adds a record to the shard's statistics; returns what is wrong with it, or None."""
+    if isinstance(record, large_images.LargeImage):
+        features = record.example.features.feature
+        has_label = "image/class/label" in features
+        problem = _read_label(features, shard, num_classes) if has_label else None
+        return problem or f"the image {record.problem}"
     try:
-        features = tf.train.Example.FromString(serialized).features.feature
+        features = tf.train.Example.FromString(record).features.feature
     except Exception as error:  # its type depends on protobuf's implementation
         return f"not a tf.train.Example ({type(error).__name__})"
+    problem = _read_label(features, shard, num_classes)
+    return problem or _read_image(features, shard, max_pixels)
+
+
+def _read_label(features: Features, shard: Shard, num_classes: int | None) -> str | None:
     try:
-        encoded = features["image/encoded"].bytes_list.value[0]
+        features["image/encoded"].bytes_list.value[0]
         label = features["image/class/label"].int64_list.value[0]
     except IndexError:
         return f"no image/encoded or image/class/label; its features are {_checks.listed(features)}"
@@ -153,6 +195,11 @@ def _read_record(
         return f"label {label} is negative"
     if num_classes is not None and not 0 <= label < num_classes:
         return f"label {label} is outside 0..{num_classes - 1}"
+    return None
+
+
+def _read_image(features: Features, shard: Shard, max_pixels: int) -> str | None:
+    encoded = features["image/encoded"].bytes_list.value[0]
     problem = _image_limits.problem(encoded, max_pixels)
     if problem is not None:
         return f"the image {problem}"

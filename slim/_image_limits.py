@@ -5,12 +5,12 @@ files. Bytes that are not an image pass: decoders report them.
 """
 
 import errno
-import mmap
 import os
 import struct
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from slim import _files
+from slim._file_ranges import FileRange
 
 # Pillow calls an image with more pixels a decompression bomb.
 MAX_PIXELS = 89_478_485
@@ -24,6 +24,8 @@ MAX_SCANS = 64
 # Limit for a JPEG of max_pixels; with fewer pixels it is higher, up to MAX_SCANS.
 MIN_SCANS = 20
 SCAN = b"\xff\xda"
+# Of a JPEG with more than METADATA_BYTES, before its pixels; each takes microseconds.
+MAX_SEGMENTS = 10_000
 # Each compressed text of a PNG (zTXt, iTXt) may expand to 8 MB; a smaller file holds few of them.
 MAX_TEXTS = 16
 TEXT = b"TXt"
@@ -44,6 +46,7 @@ JPEG_XL_STARTS = (b"\xff\n", b"\0\0\0\x0cJXL ")
 
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _BARE = frozenset((0x01, *range(0xD0, 0xD9)))
+_MAX_FILL = 4096  # bytes of 0xFF before a marker, skipped at once
 
 
 class Gif(NamedTuple):
@@ -69,14 +72,14 @@ def max_bytes(max_pixels: int) -> int:
     return METADATA_BYTES + BYTES_PER_PIXEL * max_pixels
 
 
-def problem(data: bytes, max_pixels: int = MAX_PIXELS) -> str | None:
+def problem(data: bytes | FileRange, max_pixels: int = MAX_PIXELS) -> str | None:
     """Returns why an image must not be decoded, or None.
 
     Args:
       data: the encoded image.
       max_pixels: maximum number of pixels.
     """
-    if data.startswith(JPEG_XL_STARTS):
+    if any(data[: len(start)] == start for start in JPEG_XL_STARTS):
         return JPEG_XL
     gif = walk_gif(data) if data[:3] == b"GIF" else None
     width, height = (gif.width, gif.height) if gif else size(data)
@@ -97,23 +100,32 @@ def problem(data: bytes, max_pixels: int = MAX_PIXELS) -> str | None:
     return None
 
 
+def header_problem(data: bytes | FileRange, max_pixels: int = MAX_PIXELS) -> str | None:
+    """Returns the problem of an image that its header and size show, or None.
+
+    It reads little, and thus misses limits of what follows the header; see `problem`.
+    """
+    is_gif = data[:3] == b"GIF" and len(data) > 10
+    width, height = _unpack("<HH", data, 6) if is_gif else size(data)
+    return _size_problem(data, width, height, max_pixels)
+
+
 def read(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> bytes:
-    """Returns the bytes of an image; of a large file, the header is checked first.
+    """Returns the bytes of an image; a large file is checked before it is loaded.
 
     Raises:
       OSError: if it cannot be read, is not a regular file, or exceeds a limit.
     """
     with _files.open_regular(path) as file:
-        if os.fstat(file.fileno()).st_size > METADATA_BYTES:
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-                sides = _canvas(view) if view[:3] == b"GIF" else size(view)
-                problem = _size_problem(view, *sides, max_pixels)
-            if problem is not None:
-                raise OSError(errno.EFBIG, problem, os.fspath(path))
+        num_bytes = os.fstat(file.fileno()).st_size
+        if num_bytes > METADATA_BYTES:
+            reason = problem(FileRange(file, 0, num_bytes), max_pixels)
+            if reason is not None:
+                raise OSError(errno.EFBIG, reason, os.fspath(path))
     return _files.read_bounded(path, max_bytes(max_pixels))
 
 
-def _size_problem(data: bytes | mmap.mmap, width: int, height: int, max_pixels: int) -> str | None:
+def _size_problem(data: bytes | FileRange, width: int, height: int, max_pixels: int) -> str | None:
     if width * height > max_pixels:
         return TOO_MANY_PIXELS.format(width, height, max_pixels)
     limit = max_bytes(max_pixels if data[:4] in WITH_FRAMES else width * height)
@@ -127,13 +139,13 @@ def max_scans(pixels: int, max_pixels: int) -> int:
     return min(MAX_SCANS, MIN_SCANS * max_pixels // max(pixels, 1))
 
 
-def size(data: bytes | mmap.mmap) -> tuple[int, int]:
+def size(data: bytes | FileRange) -> tuple[int, int]:
     """Returns width and height of an image other than a GIF; zeros if they are unknown."""
     try:
         if data[:3] == b"\xff\xd8\xff":
             return _jpeg_size(data)
         if data[:4] == b"\x89PNG":
-            return struct.unpack_from(">II", data, 16)
+            return _unpack(">II", data, 16)
         if data[:2] == b"BM":
             return _bmp_size(data)
         if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
@@ -143,51 +155,56 @@ def size(data: bytes | mmap.mmap) -> tuple[int, int]:
     return 0, 0
 
 
-def _canvas(data: bytes | mmap.mmap) -> tuple[int, int]:
-    return struct.unpack_from("<HH", data, 6)
+def _unpack(layout: str, data: bytes | FileRange, at: int) -> tuple[Any, ...]:
+    return struct.unpack(layout, data[at : at + struct.calcsize(layout)])
 
 
-def _jpeg_size(data: bytes | mmap.mmap) -> tuple[int, int]:
-    at = 2
+def _jpeg_size(data: bytes | FileRange) -> tuple[int, int]:
+    at = segments = 2
+    is_large = len(data) > METADATA_BYTES
     while (at := data.find(b"\xff", at)) >= 0:
         marker = data[at + 1] if at + 1 < len(data) else 0xDA
         if marker in _FRAMES:
-            height, width = struct.unpack_from(">HH", data, at + 5)
+            height, width = _unpack(">HH", data, at + 5)
             return width, height
-        if marker in (0xD9, 0xDA):  # the end; pixels without a frame
-            break
-        if marker in (0x00, 0xFF):
-            at += 1 + (marker == 0)
+        segments += 1
+        if marker in (0xD9, 0xDA) or (is_large and segments > MAX_SEGMENTS):
+            break  # the end; pixels without a frame
+        if marker == 0xFF:
+            fill = data[at : at + _MAX_FILL]
+            at += len(fill) - len(fill.lstrip(b"\xff")) - 1
+        elif marker == 0x00 or marker in _BARE:
+            at += 2
         else:
-            at += 2 if marker in _BARE else 2 + struct.unpack_from(">H", data, at + 2)[0]
+            at += 2 + _unpack(">H", data, at + 2)[0]
     return 0, 0
 
 
-def _bmp_size(data: bytes | mmap.mmap) -> tuple[int, int]:
+def _bmp_size(data: bytes | FileRange) -> tuple[int, int]:
     if data[14:18] == b"\x0c\0\0\0":  # the header of OS/2
-        return struct.unpack_from("<HH", data, 18)
-    width, height = struct.unpack_from("<ii", data, 18)
+        return _unpack("<HH", data, 18)
+    width, height = _unpack("<ii", data, 18)
     return abs(width), abs(height)
 
 
-def _webp_size(data: bytes | mmap.mmap) -> tuple[int, int]:
+def _webp_size(data: bytes | FileRange) -> tuple[int, int]:
     kind = data[12:16]
     if kind == b"VP8X":
-        low, middle, high = struct.unpack_from("<HHH", data, 24)
+        low, middle, high = _unpack("<HHH", data, 24)
         return (low | (middle & 0xFF) << 16) + 1, (middle >> 8 | high << 8) + 1
     if kind == b"VP8L":
-        bits = struct.unpack_from("<I", data, 21)[0]
+        bits = _unpack("<I", data, 21)[0]
         return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
     if kind == b"VP8 ":
-        width, height = struct.unpack_from("<HH", data, 26)
+        width, height = _unpack("<HH", data, 26)
         return width & 0x3FFF, height & 0x3FFF
     return 0, 0
 
 
-def walk_gif(data: bytes) -> Gif:
+def walk_gif(data: bytes | FileRange) -> Gif:
     """Reads the blocks of a GIF without decoding it."""
     try:
-        width, height, flags = struct.unpack_from("<HHB", data, 6)
+        width, height, flags = _unpack("<HHB", data, 6)
     except struct.error:
         return Gif(0, 0, 0, 0, True)
     at, end, steps = 13 + _colors(flags), len(data), 0
@@ -205,7 +222,7 @@ def walk_gif(data: bytes) -> Gif:
         elif head == 0x21:  # an extension
             at, in_blocks, in_frame = at + 2, True, False
         elif head == 0x2C and at + 10 < end:  # a frame
-            left, top, wide, high, flags = struct.unpack_from("<HHHHB", data, at + 1)
+            left, top, wide, high, flags = _unpack("<HHHHB", data, at + 1)
             at, in_blocks, in_frame = at + 11 + _colors(flags), True, True
             first = first or (wide, high)
             largest = max(largest[0], wide), max(largest[1], high)
@@ -220,7 +237,7 @@ def walk_gif(data: bytes) -> Gif:
     return Gif(width, height, total, 0, complete)
 
 
-def _run(data: bytes, at: int) -> int:
+def _run(data: bytes | FileRange, at: int) -> int:
     """Returns the number of consecutive blocks of the same size, up to `GIF_RUN`."""
     head, run = data[at], 1
     while run < GIF_RUN and (next_at := at + run * (head + 1)) < len(data):

@@ -1,11 +1,12 @@
 """Batches for training and evaluation, in a reproducible order."""
 
-from classifier.inputs.bad_images import BadImages
+from classifier.inputs.bad_images import BadImage, BadImages
 from classifier.inputs.balanced import Index, index_records, training_records
 from classifier.inputs.batches import evaluation_dataset, training_dataset
 from classifier.inputs.cache import Cache
 from classifier.inputs.dataset import open_dataset
-from classifier.inputs.diagnosis import BadImage, describe_bad_image, translate_errors
+from classifier.inputs.diagnosis import describe_bad_image, translate_errors
+from classifier.inputs.large_images import check as check_large_images
 from classifier.inputs.mixing import Mixing
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Cache",
     "Index",
     "Mixing",
+    "check_large_images",
     "describe_bad_image",
     "evaluation_dataset",
     "index_records",

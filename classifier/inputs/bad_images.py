@@ -4,6 +4,7 @@ A bad example keeps its position in the batch, with weight 0. The first good exa
 replaces its image and label, so that batch norm and mixing see valid images.
 """
 
+import dataclasses
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -11,6 +12,62 @@ import tensorflow as tf
 Example = dict[str, tf.Tensor]
 
 _SHARD = 1 << 32  # more than the records of any shard
+_FILENAME = "image/filename"
+_SIGNATURES = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG", "PNG"),
+    (b"GIF8", "GIF"),
+    (b"BM", "BMP"),
+    (b"RIFF", "WebP"),
+    (b"<", "HTML or XML"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class BadImage:
+    """An image that cannot be decoded.
+
+    Attributes:
+      file: its source file, or empty.
+      shard: file name of the shard.
+      record: its index in the shard.
+      reason: its apparent format and the decoder's message.
+    """
+
+    file: str
+    shard: str
+    record: int
+    reason: str
+
+    def __str__(self) -> str:
+        named = f" {self.file!r}" if self.file else ""
+        return f"Cannot decode image{named} ({self.shard}, record {self.record}): {self.reason}"
+
+
+def describe(
+    example: tf.train.Example, prefix: bytes, size: int, shard: str, record: int, problem: str
+) -> BadImage:
+    """Returns the description of a bad image.
+
+    Args:
+      example: its record; the image itself may be missing.
+      prefix: the first bytes of the image.
+      size: its number of bytes.
+      shard: file name of the shard.
+      record: index of the record in the shard.
+      problem: why it cannot be decoded.
+    """
+    features = example.features.feature
+    # Reading a missing key would add it.
+    name = features[_FILENAME].bytes_list.value if _FILENAME in features else ()
+    kind = next((kind for start, kind in _SIGNATURES if prefix.startswith(start)), None)
+    looks = f"with a {kind} header" if kind else f"starting with {prefix[:8]!r}"
+    return BadImage(
+        file=name[0].decode(errors="replace") if name else "",
+        shard=shard,
+        record=record,
+        reason=f"{size} bytes {looks}; {problem}",
+    )
 
 
 class BadImages:

@@ -9,15 +9,17 @@ draw is arithmetic.
 import dataclasses
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import tensorflow as tf
 
-from classifier.inputs import shuffling
+from classifier.inputs import large_images, shuffling
 from classifier.inputs.cache import Cache
 from slim import _checks
 from slim.data import dataset as dataset_lib
+from slim.data import records as record_files
+from slim.data.large_images import LargeImage
 
 # Bytes of a TFRecord before a record (length and checksum) and after it (checksum).
 _BEFORE, _AFTER = 12, 4
@@ -78,6 +80,7 @@ def training_records(
         name: tf.TensorSpec([None], tf.int64)
         for name in ("shard", "record", "offset", "length", "footer", "epoch", "index")
     }
+    images = large_images.find(dataset)
     sizes = np.array([os.path.getsize(path) for path in dataset.data_sources], np.int64)
 
     def rows() -> Iterator[dict[str, np.ndarray]]:
@@ -98,8 +101,9 @@ def training_records(
         one = tf.data.FixedLengthRecordDataset(
             path, row["length"], header_bytes=row["offset"], footer_bytes=row["footer"]
         )
+        serialized = _unless_large(images, row, one.get_single_element)
         kept = {name: row[name] for name in ("shard", "record", "epoch", "index")}
-        return {"serialized": one.get_single_element(), **kept}
+        return {"serialized": serialized, **kept}
 
     drawn = tf.data.Dataset.from_generator(rows, output_signature=signature)
     records = drawn.unbatch().map(read, num_parallel_calls=num_readers, deterministic=True)
@@ -110,28 +114,44 @@ def index_records(dataset: dataset_lib.Dataset) -> Index:
     """Reads a split once, which also verifies its checksums, and returns its index.
 
     Raises:
-      UserError: if there are no records, or a shard ends within one.
+      UserError: if there are no records.
+      RunError: if a shard ends within one.
     """
-    shuffling.shard_counts(dataset)
-    columns: list[tuple[np.ndarray, ...]] = []
-    for shard, path in enumerate(dataset.data_sources):
-        labels_and_lengths = tf.data.TFRecordDataset(path).map(
-            lambda serialized: (
-                tf.cast(dataset.decoder.decode(serialized, ["label"])[0], tf.int64),
-                tf.cast(tf.strings.length(serialized), tf.int64),
-            ),
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True,
-        )
-        parts = list(labels_and_lengths.batch(4096).as_numpy_iterator())
-        labels, lengths = (
-            np.concatenate([part[i] for part in parts] or [np.zeros(0, np.int64)]) for i in (0, 1)
-        )
-        frames = _BEFORE + lengths + _AFTER
-        offsets = np.cumsum(frames) - frames + _BEFORE
-        numbers = np.arange(len(labels), dtype=np.int64)
-        columns.append((np.full_like(numbers, shard), numbers, offsets, lengths, labels))
-    return Index(*(np.concatenate(column) for column in zip(*columns, strict=True)))
+    all_places = record_files.find_all_records(dataset.data_sources, dataset.shard_counts)
+    labels = shuffling.evaluation_records(dataset).map(
+        lambda record: tf.cast(
+            dataset.decoder.decode(record["serialized"], ["label"])[0], tf.int64
+        ),
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+    frames = np.concatenate([np.diff(places) for places in all_places])
+    counts = [len(places) - 1 for places in all_places]
+    return Index(
+        shard=np.repeat(np.arange(len(counts)), counts),
+        record=np.concatenate([np.arange(count) for count in counts]),
+        offset=np.concatenate([np.array(places[:-1], np.int64) for places in all_places]) + _BEFORE,
+        length=frames - _BEFORE - _AFTER,
+        label=np.concatenate(list(labels.batch(4096).as_numpy_iterator())),
+    )
+
+
+def _unless_large(
+    images: Mapping[tuple[int, int], LargeImage],
+    row: dict[str, tf.Tensor],
+    read: Callable[[], tf.Tensor],
+) -> tf.Tensor:
+    """Returns the record that `read` reads, or the stand-in for a large image above a limit."""
+    if not images:
+        return read()
+    place = tf.stack([row["shard"], row["record"]])
+    is_place = tf.reduce_all(tf.equal(tf.constant(list(images), tf.int64), place), axis=1)
+    stand_ins = tf.constant([image.example.SerializeToString() for image in images.values()])
+    return tf.cond(
+        tf.reduce_any(is_place),
+        lambda: tf.gather(stand_ins, tf.argmax(tf.cast(is_place, tf.int32))),
+        read,
+    )
 
 
 def _draws(index: Index, seed: int, start: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

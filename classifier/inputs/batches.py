@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from classifier.inputs import bad_images, diagnosis, errors, examples, shuffling
+from classifier.inputs import bad_images, diagnosis, errors, examples, large_images, shuffling
 from classifier.inputs import data_service as service
 from classifier.inputs.balanced import Index, training_records
 from classifier.inputs.cache import Cache
@@ -79,10 +79,13 @@ def training_dataset(
 
     Raises:
       UserError: if the dataset is empty or a number is out of range.
-      RunError: if a shard is truncated. Errors during iteration: see `translate_errors`.
+      RunError: if a shard is truncated, or without `skipped` if a large image exceeds a limit.
+        Errors during iteration: see `translate_errors`.
     """
     num_classes = _checked(dataset, image_size, batch_size, labels_offset, num_classes)
     _checks.positive(num_preprocessing_threads=num_preprocessing_threads)
+    if skipped is None:
+        large_images.check(dataset)
     index, count = worker
     own_size = batch_size // count
     chunk_size = examples.chunk_size(image_size, own_size)
@@ -159,7 +162,8 @@ def evaluation_dataset(
     """
     num_classes = _checked(dataset, image_size, batch_size, labels_offset, num_classes)
     _checks.positive(num_preprocessing_threads=num_preprocessing_threads)
-
+    if skipped is None:
+        large_images.check(dataset)
     prepare = Preparation(dataset, preprocessing_fn, image_size, labels_offset, skipped=skipped)
     encoded = shuffling.evaluation_records(dataset, num_readers=num_readers)
     batches = prepare.batches(encoded, batch_size, num_preprocessing_threads)

@@ -1,25 +1,15 @@
 """Errors in the data, reported in one line with file, shard and record."""
 
 import contextlib
-import dataclasses
 import re
 from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
-from classifier.inputs import errors, shuffling
-from slim import _checks
+from classifier.inputs import bad_images, errors, large_images, shuffling
+from slim import _checks, _image_limits
 from slim.data import dataset as dataset_lib
 from slim.data import image_header, records
-
-_SIGNATURES = (
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"\x89PNG", "PNG"),
-    (b"GIF8", "GIF"),
-    (b"BM", "BMP"),
-    (b"RIFF", "WebP"),
-    (b"<", "HTML or XML"),
-)
 
 
 @contextlib.contextmanager
@@ -118,7 +108,11 @@ def _bad_record(
 
 
 def _describe(dataset: dataset_lib.Dataset, record: dict[str, tf.Tensor], error: Exception) -> str:
-    where = f"{dataset.shard_names[int(record['shard'])]}, record {int(record['record'])}"
+    shard, number = int(record["shard"]), int(record["record"])
+    for large in large_images.find_in_shard(dataset, shard):
+        if large.record == number:
+            return str(large_images.describe(large, dataset.shard_names[shard]))
+    where = f"{dataset.shard_names[shard]}, record {number}"
     example = tf.train.Example()
     try:
         example.ParseFromString(record["serialized"].numpy())
@@ -130,32 +124,12 @@ def _describe(dataset: dataset_lib.Dataset, record: dict[str, tf.Tensor], error:
     if missing:
         has = _checks.listed(sorted(features)) or "none"
         return f"{where} has no feature {missing.group(1)!r}; it has: {has}"
-    shard = dataset.shard_names[int(record["shard"])]
-    return str(_bad_image(example, shard, int(record["record"]), message))
+    return str(_bad_image(example, dataset.shard_names[shard], number, message))
 
 
-@dataclasses.dataclass(frozen=True)
-class BadImage:
-    """An image that cannot be decoded.
-
-    Attributes:
-      file: its source file, or empty.
-      shard: file name of the shard.
-      record: its index in the shard.
-      reason: its apparent format and the decoder's message.
-    """
-
-    file: str
-    shard: str
-    record: int
-    reason: str
-
-    def __str__(self) -> str:
-        named = f" {self.file!r}" if self.file else ""
-        return f"Cannot decode image{named} ({self.shard}, record {self.record}): {self.reason}"
-
-
-def describe_bad_image(dataset: dataset_lib.Dataset, shard: int, record: int) -> BadImage:
+def describe_bad_image(
+    dataset: dataset_lib.Dataset, shard: int, record: int
+) -> bad_images.BadImage:
     """Describes the bad image of a record.
 
     Args:
@@ -163,27 +137,33 @@ def describe_bad_image(dataset: dataset_lib.Dataset, shard: int, record: int) ->
       shard: index into its `data_sources`.
       record: index of the record in the shard.
     """
+    for large in large_images.find_in_shard(dataset, shard):
+        if large.record == record:
+            return large_images.describe(large, dataset.shard_names[shard])
     serialized = records.read_record(dataset.data_sources[shard], record)
-    message = "the requested part is damaged"
-    try:
-        dataset.decoder.decode(tf.constant(serialized), ["image"])
-    except tf.errors.InvalidArgumentError as error:
-        message = _message(error)
     example = tf.train.Example.FromString(serialized)
+    handler = large_images.handler_of(dataset)
+    message = handler and _image_limits.problem(_encoded(example), handler.max_pixels)
+    if message is None:
+        message = "the requested part is damaged"
+        try:
+            dataset.decoder.decode(tf.constant(serialized), ["image"])
+        except tf.errors.InvalidArgumentError as error:
+            message = _message(error)
     return _bad_image(example, dataset.shard_names[shard], record, message)
 
 
-def _bad_image(example: tf.train.Example, shard: str, record: int, message: str) -> BadImage:
-    features = example.features.feature
-    name = features["image/filename"].bytes_list.value
-    image = features["image/encoded"].bytes_list.value
+def _bad_image(
+    example: tf.train.Example, shard: str, record: int, message: str
+) -> bad_images.BadImage:
+    encoded = _encoded(example)
     problem = image_header.find_problem(message) or _first_line(message)
-    return BadImage(
-        file=name[0].decode(errors="replace") if name else "",
-        shard=shard,
-        record=record,
-        reason=f"{_looks_like(image[0] if image else b'')}; {problem}",
-    )
+    return bad_images.describe(example, encoded[:16], len(encoded), shard, record, problem)
+
+
+def _encoded(example: tf.train.Example) -> bytes:
+    image = example.features.feature["image/encoded"].bytes_list.value
+    return image[0] if image else b""
 
 
 def _first_line(message: str) -> str:
@@ -192,10 +172,3 @@ def _first_line(message: str) -> str:
 
 def _message(error: Exception) -> str:
     return str(getattr(error, "message", error))
-
-
-def _looks_like(encoded: bytes) -> str:
-    for signature, kind in _SIGNATURES:
-        if encoded.startswith(signature):
-            return f"{len(encoded)} bytes with a {kind} header"
-    return f"{len(encoded)} bytes starting with {encoded[:8]!r}"

@@ -15,11 +15,12 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from classifier.inputs import errors
+from classifier.inputs import errors, large_images
 from classifier.inputs.cache import Cache
+from classifier.inputs.pieces import Pieces
 from slim import _checks
 from slim.data import dataset as dataset_lib
-from slim.data import records
+from slim.data import record_datasets, records
 
 # Folded into the seed, so that order, augmentation and mixing use different random numbers.
 ORDER_STREAM = 0
@@ -28,7 +29,6 @@ MIXING_STREAM = 2
 
 _FOREVER = np.iinfo(np.int64).max
 _EVALUATION_SEGMENT_BYTES = 16 << 20
-_READER_BYTES = 256 << 10  # as `tf.data.TFRecordDataset` reads at once
 # Records per call; the call costs more than its work.
 _CHUNK = 64
 
@@ -94,6 +94,16 @@ def cut_into_segments(dataset: dataset_lib.Dataset, max_bytes: int) -> Segments:
     return Segments(*(np.array(column, np.int64) for column in columns))
 
 
+def cut_into_pieces(dataset: dataset_lib.Dataset, segments: Segments) -> Pieces | None:
+    """Returns the segments in pieces around large images above a limit; None if there are none."""
+    images = large_images.find(dataset)
+    if not images:
+        return None
+    columns = (segments.shard, segments.first, segments.count, segments.begin, segments.is_last)
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    return Pieces(rows, [places for _, places in _find_records(dataset)], images)
+
+
 def training_records(
     dataset: dataset_lib.Dataset,
     *,
@@ -133,6 +143,7 @@ def training_records(
     # segments being read.
     window_bytes = max(1, shuffle_buffer_mb * 1_000_000 // 3)
     segments = cut_into_segments(dataset, window_bytes // 4)
+    pieces = cut_into_pieces(dataset, segments)
     first_epoch, offset = divmod(start_index, int(segments.count.sum()))
     order_seed = fold(seed_pair(seed), ORDER_STREAM)
 
@@ -142,7 +153,7 @@ def training_records(
 
     def load(window: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         read = tf.data.Dataset.from_tensor_slices(window["segments"]).map(
-            lambda segment: _read_segment(dataset, segments, segment, cache),
+            lambda segment: _read_segment(dataset, segments, segment, pieces, cache),
             num_parallel_calls=num_readers,
             deterministic=True,
         )
@@ -166,10 +177,11 @@ def evaluation_records(dataset: dataset_lib.Dataset, *, num_readers: int = 4) ->
     """
     _checks.positive(num_readers=num_readers)
     segments = cut_into_segments(dataset, _EVALUATION_SEGMENT_BYTES)
+    pieces = cut_into_pieces(dataset, segments)
     return (
         tf.data.Dataset.range(len(segments.shard))
         .map(
-            lambda segment: _read_segment(dataset, segments, segment),
+            lambda segment: _read_segment(dataset, segments, segment, pieces),
             num_parallel_calls=num_readers,
             deterministic=True,
         )
@@ -224,6 +236,7 @@ def _read_segment(
     dataset: dataset_lib.Dataset,
     segments: Segments,
     segment: tf.Tensor,
+    pieces: Pieces | None,
     cache: Cache | None = None,
 ) -> dict[str, tf.Tensor]:
     """Reads a segment; raises if its shard has fewer or more records than recorded."""
@@ -233,7 +246,11 @@ def _read_segment(
     # At the end of a shard, one record more is requested, to detect surplus records.
     wanted = count + tf.gather(segments.is_last, segment)
     path = tf.gather(tf.constant(cache.paths if cache else dataset.data_sources), shard)
-    read = _from_byte(path, tf.gather(segments.begin, segment)).take(wanted)
+    if pieces is None:
+        begin = tf.gather(segments.begin, segment)
+        read = record_datasets.from_byte(path, begin).take(wanted)
+    else:
+        read = pieces.read(path, segment)
     # An empty string is appended, since a dataset without elements has no single element.
     serialized = read.concatenate(tf.data.Dataset.from_tensors("")).batch(wanted + 1)
     serialized = serialized.get_single_element()[:-1]
@@ -257,14 +274,6 @@ def _read_segment(
         "shard": tf.fill([num_records], shard),
         "record": first + tf.range(num_records),
     }
-
-
-def _from_byte(path: tf.Tensor, begin: tf.Tensor) -> tf.data.Dataset:
-    """Returns the records of a file from a byte offset; `skip` would read the skipped records."""
-    variant = tf.raw_ops.TFRecordDatasetV2(
-        filenames=[path], compression_type="", buffer_size=_READER_BYTES, byte_offsets=[begin]
-    )
-    return tf.data.experimental.from_variant(variant, tf.TensorSpec([], tf.string))
 
 
 def _totals(segments: Segments) -> np.ndarray:

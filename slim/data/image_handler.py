@@ -64,6 +64,21 @@ class Image(ItemHandler):
         self._dct_method = dct_method
         self._max_pixels = max_pixels
 
+    @property
+    def image_key(self) -> str:
+        """Key of the feature with the encoded bytes."""
+        return self._image_key
+
+    @property
+    def max_pixels(self) -> int:
+        """Maximum number of pixels."""
+        return self._max_pixels
+
+    @property
+    def is_encoded(self) -> bool:
+        """Whether the feature always holds a single encoded image, never raw pixels."""
+        return self._shape is None and not self._repeated
+
     def with_max_pixels(self, max_pixels: int) -> "Image":
         """Returns the same handler with another limit."""
         other = copy.copy(self)

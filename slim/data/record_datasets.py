@@ -13,6 +13,8 @@ import tensorflow as tf
 from slim import _checks
 from slim.data import files as files_lib
 
+_READER_BYTES = 256 << 10  # as `tf.data.TFRecordDataset` reads at once
+
 
 class RecordDatasets:
     """Reads records from several files in parallel, each record exactly once per epoch."""
@@ -87,6 +89,18 @@ class RecordDatasets:
             return tf.random.experimental.stateless_shuffle(window, own_seed)
 
         return records.batch(self._capacity).enumerate().map(shuffle).unbatch()
+
+
+def from_byte(path: str | tf.Tensor, begin: int | tf.Tensor) -> tf.data.Dataset:
+    """Returns the records of a TFRecord file from a byte offset on, the first byte of a record.
+
+    `skip` would read the skipped records. It works only in a function of another dataset, such as
+    that of `flat_map`: TensorFlow loses the offset when it copies the dataset itself.
+    """
+    variant = tf.raw_ops.TFRecordDatasetV2(
+        filenames=[path], compression_type="", buffer_size=_READER_BYTES, byte_offsets=[begin]
+    )
+    return tf.data.experimental.from_variant(variant, tf.TensorSpec([], tf.string))
 
 
 def _opener(reader_class: Any, kwargs: Mapping[str, Any]) -> Callable[[tf.Tensor], tf.data.Dataset]:

@@ -11,8 +11,12 @@ import stat
 import struct
 from collections.abc import Sequence
 from concurrent import futures
+from typing import IO
+
+import numpy as np
 
 from slim import _checks, _files
+from slim._file_ranges import FileRange
 
 _HEADER = struct.Struct("<QI")
 _FOOTER_BYTES = 4
@@ -63,10 +67,11 @@ def find_all_records(paths: Sequence[str], counts: Sequence[int | None]) -> list
       RunError: if a file is truncated or not a TFRecord file.
     """
     with futures.ThreadPoolExecutor(_THREADS) as pool:
-        return list(pool.map(_find_known_records, paths, counts))
+        return list(pool.map(find_known_records, paths, counts))
 
 
-def _find_known_records(path: str, count: int | None) -> Sequence[int]:
+def find_known_records(path: str, count: int | None) -> Sequence[int]:
+    """Returns what `find_all_records` returns for a single file."""
     status = _check_file(path, allow_empty=count is not None)
     if not status.st_size:
         return [0]
@@ -91,13 +96,37 @@ def _check_file(path: str, allow_empty: bool = False) -> os.stat_result:
     return status
 
 
-def count_whole_records(path: str) -> int:
-    """Returns the number of complete records before the end, truncation or a damaged length.
+def find_whole_records(path: str) -> Sequence[int]:
+    """Returns the offset of each complete record before the end, truncation or a damaged length,
+    and the end of the last one.
 
     Raises:
       UserError: if the file is not regular.
     """
-    return len(_walk(path, _check_file(path, allow_empty=True).st_size)) - 1
+    return _walk(path, _check_file(path, allow_empty=True).st_size)
+
+
+def find_large_records(offsets: Sequence[int], size: int) -> list[int]:
+    """Returns the indices of the records with more than `size` bytes.
+
+    Args:
+      offsets: from `find_records`.
+      size: maximum number of bytes of the others.
+    """
+    lengths = np.diff(np.asarray(offsets, np.int64)) - _HEADER.size - _FOOTER_BYTES
+    return np.flatnonzero(lengths > size).tolist()
+
+
+def record_range(file: IO[bytes], offsets: Sequence[int], number: int) -> FileRange:
+    """Returns a record without reading it.
+
+    Args:
+      file: the open file.
+      offsets: from `find_records`.
+      number: index of the record.
+    """
+    begin = offsets[number] + _HEADER.size
+    return FileRange(file, begin, offsets[number + 1] - _FOOTER_BYTES - begin)
 
 
 def read_record(path: str, number: int) -> bytes:
@@ -110,8 +139,7 @@ def read_record(path: str, number: int) -> bytes:
     if number >= len(offsets) - 1:
         raise ValueError(f"number={number}: {path} has {len(offsets) - 1} records")
     with _files.open_regular(path) as file:
-        file.seek(offsets[number] + _HEADER.size)
-        return file.read(offsets[number + 1] - offsets[number] - _HEADER.size - _FOOTER_BYTES)
+        return record_range(file, offsets, number)[:]
 
 
 def _walk(path: str, size: int) -> Sequence[int]:

@@ -109,7 +109,7 @@ def test_weights_of_another_format(name, tmp_path):
 def test_shards(make, tmp_path):
     path = tmp_path / "digits_train-00000-of-00001.tfrecord"
     make(path)
-    for read in (records.count_records, records.count_whole_records):
+    for read in (records.count_records, records.find_whole_records):
         with pytest.raises(
             _checks.UserError, match=r"Shard .* is a .*, not a regular file: re-copy"
         ):

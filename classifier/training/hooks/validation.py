@@ -50,7 +50,13 @@ class Validation(learning.Hook):
         self._evaluator: Evaluator | None = None
 
     def begin(self, run: learning.Run) -> None:
-        """Repeats an interrupted evaluation, and stops a run without improvement."""
+        """Repeats an interrupted evaluation, and stops a run without improvement.
+
+        Raises:
+          RunError: if a large image exceeds a limit and bad images are not skipped.
+        """
+        if self._skipped is None:
+            inputs.check_large_images(self._dataset)
         if run.restored is not None and self._is_due(run, self._last_evaluated()):
             self._evaluate(run)
         self._stop_without_improvement(run)
