@@ -54,14 +54,14 @@ def extended(width, height, flags=0):
 
 def gif(canvas, *frames, before=b""):
     """Returns a GIF with frames (width, height) of one color; large ones have almost no pixels."""
-    data = b"GIF89a" + struct.pack("<HH", *canvas) + b"\x80\0\0" + bytes(6) + before
+    parts = [b"GIF89a", struct.pack("<HH", *canvas), b"\x80\0\0", bytes(6), before]
     for sides in frames:
         bits = "101" + "000100" * min(sides[0] * sides[1], 700) + "100"  # from the last code on
         content = int(bits, 2).to_bytes(len(bits) // 8 + 1, "little")
         blocks = [content[at : at + 255] for at in range(0, len(content), 255)]
-        data += b"," + struct.pack("<HHHH", 0, 0, *sides) + b"\0\x02"
-        data += b"".join(bytes([len(block)]) + block for block in blocks) + b"\0"
-    return data + b";"
+        parts += [b",", struct.pack("<HHHH", 0, 0, *sides), b"\0\x02"]
+        parts += [bytes([len(block)]) + block for block in blocks] + [b"\0"]
+    return b"".join([*parts, b";"])
 
 
 def moving_gif(width, height, count):
@@ -134,6 +134,16 @@ def rejected():
         "image.jxl": (b"\xff\n" + bytes(50), _image_limits.JPEG_XL),
         "large.bmp": (bmp(60_000, -60_000), _pixels(60_000, 60_000)),
         "old.bmp": (bmp(60_000, 60_000, 12), _pixels(60_000, 60_000)),
+    }
+
+
+def large(height=2_100, width=2_000):
+    """Returns name -> file of images within the limits, by default of more than 12 MB."""
+    noise = np.random.default_rng(0).integers(0, 256, [height, width, 3]).astype(np.uint8)
+    image = PIL.Image.fromarray(noise)
+    return {
+        "large.png": sample_files.encoded(image, "PNG", compress_level=0),
+        "large.jpg": sample_files.encoded(image, "JPEG", quality=100, subsampling=0),
     }
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from slim import _image_limits
+from slim import _files, _image_limits
+from slim._file_ranges import FileRange
 from slim.data import image_header, image_layouts, tfexample_decoder
 from tests.datasets import bombs, mutations
 
@@ -126,6 +127,57 @@ def test_decoder_with_max_pixels_has_its_own_limit():
     with pytest.raises(tf.errors.InvalidArgumentError, match="more than max_pixels=767"):
         decoder.with_max_pixels(767).decode(serialized)
     assert decoder.decode(serialized)[0].shape == [24, 32, 3]
+
+
+@pytest.fixture
+def in_file(tmp_path):
+    """Calls a function with the range of a file that holds the content."""
+
+    def call(function, content):
+        (tmp_path / "file").write_bytes(b"before" + content + b"after")
+        with _files.open_regular(tmp_path / "file") as file:
+            return function(FileRange(file, 6, len(content)))
+
+    return call
+
+
+def test_a_range_of_a_file_has_the_same_problem_as_its_bytes(in_file):
+    images = {name: content for name, (content, _) in REFUSED.items()} | ACCEPTED
+    for name, content in images.items():
+        assert in_file(_image_limits.problem, content) == _image_limits.problem(content), name
+    small = list(mutations.small_images().values())
+    for number in range(150):
+        data = mutations.mutated(small[number % len(small)], random.Random(number))
+        assert in_file(_image_limits.problem, data) == _image_limits.problem(data), number
+
+
+def test_the_header_shows_the_size_but_not_scans_texts_and_frames(in_file):
+    hidden = {"texts.png", "scans.jpg", "frame.gif", "frames.gif", "comments.gif", "image.jxl"}
+    for name, (content, reason) in REFUSED.items():
+        expected = None if name in hidden else reason
+        assert in_file(_image_limits.header_problem, content) == expected, name
+    assert not any(map(_image_limits.header_problem, ACCEPTED.values()))
+
+
+def _large_jpeg(part):
+    return bombs.JPEG[:2] + part * (_image_limits.METADATA_BYTES // len(part)) + bombs.JPEG[2:]
+
+
+@pytest.mark.parametrize("part", [b"\xff\xe4\0\2", b"\xff\0", b"\xff\xd0"])
+def test_the_size_behind_too_many_segments_is_unknown(part, in_file):
+    content = _large_jpeg(part)
+    reason = f"has {len(content)} bytes, but an image of 0 x 0 pixels may have at most 8388608"
+    assert in_file(_image_limits.problem, content) == reason
+    few = bombs.JPEG[:2] + part * 20_000 + bombs.JPEG[2:]  # smaller images are read to the end
+    assert _image_limits.size(few) == (16, 16)
+
+
+def test_fill_bytes_are_skipped(in_file):
+    content = bombs.JPEG[:2] + b"\xff" * 9_000_000 + bombs.JPEG[2:]
+    problem = f"has {len(content)} bytes, but an image of 16 x 16 pixels may have at most 8390656"
+    assert in_file(_image_limits.header_problem, content) == problem
+    for fill in (1, 2, 4_095, 4_096, 4_097, 9_000):
+        assert _image_limits.size(bombs.JPEG[:2] + b"\xff" * fill + bombs.JPEG[2:]) == (16, 16)
 
 
 @pytest.mark.parametrize("name", ["segments.jpg", "zeros.jpg"])
