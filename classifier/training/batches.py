@@ -30,6 +30,8 @@ class TrainingBatches:
 
     Raises:
       UserError: if there is not enough space for the cache.
+      RunError: if a shard is truncated, or a large image exceeds a limit and bad images are an
+        error.
     """
 
     def __init__(
@@ -40,6 +42,8 @@ class TrainingBatches:
     ) -> None:
         config = resolved.config
         self.bad_images = inputs.BadImages() if config.bad_images.is_skipping else None
+        if self.bad_images is None:
+            inputs.check_large_images(dataset)
         self._resolved = resolved
         self._dataset = dataset
         self._worker = (workers.task, max(1, len(workers.hosts)))

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from datasets import dataset_info, tfrecords, verify
 from slim import _checks
-from tests.datasets import sample_files
+from tests.datasets import bombs, sample_files
 
 
 def record(number, **fields):
@@ -157,3 +157,38 @@ def test_directory_without_dataset_is_rejected(tmp_path):
         verify.run(str(tmp_path))
     with pytest.raises(_checks.UserError, match="dataset_dir='nowhere' is not a directory"):
         verify.run("nowhere")
+
+
+ABOVE_LIMIT = bombs.with_segments(65533, 160)
+REASON = "the image has 10486296 bytes, but an image of 16 x 16 pixels may have at most 8390656"
+
+
+def test_large_images_are_decoded_unless_they_exceed_a_limit(directory):
+    large = bombs.large().values()
+    valid = [record(0, encoded=content, height=2100, width=2000) for content in large]
+    rewrite(directory, valid[0], record(1), valid[1])
+    shard = verify.read_shard(str(directory / SHARD), num_classes=2)
+    assert (shard.num_records, shard.problems, shard.sides[1]) == (3, [], (2100, 2000))
+
+    bad = [record(n, encoded=ABOVE_LIMIT, label=label) for n, label in enumerate((0, 1, 9))]
+    rewrite(directory, bad[0], bad[1], record(0), valid[0], bad[2])
+    shard = verify.read_shard(str(directory / SHARD), num_classes=2)
+    assert shard.problems == [
+        f"{SHARD} record 0: {REASON}",
+        f"{SHARD} record 1: {REASON}",
+        f"{SHARD} record 4: label 9 is outside 0..1",
+    ]
+    assert (shard.num_records, shard.labels) == (5, {0: 3, 1: 1, 9: 1})
+    assert shard.formats == {"jpeg": 5}
+
+
+def test_damage_after_a_large_image_above_a_limit_is_reported(directory):
+    rewrite(directory, record(0, encoded=ABOVE_LIMIT), record(1), record(2))
+    data = bytearray((directory / SHARD).read_bytes())
+    data[-100] ^= 1
+    (directory / SHARD).write_bytes(data)
+    shard = verify.read_shard(str(directory / SHARD), num_classes=2)
+    assert shard.problems == [
+        f"{SHARD} record 0: {REASON}",
+        f"{SHARD} record 2: wrong checksum; the 1 records from there on are not readable",
+    ]
