@@ -75,7 +75,8 @@ class BadImagesLog(learning.Hook):
         if len(self._known) > self._max_fraction * self._dataset.num_samples:
             raise _checks.RunError(
                 Problem(
-                    "too many bad images in {}/{}: {} of {}; the limit is {}. They are in {}",
+                    "too many bad images in {}/{}: {} of {}; the limit is {}."
+                    " They are listed in {}",
                     self._dataset.name,
                     self._dataset.split_name,
                     len(self._known),
