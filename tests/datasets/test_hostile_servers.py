@@ -67,7 +67,7 @@ def assert_rejected(answer, directory, expected, **kwargs):
         fetch(url, directory, **kwargs)
     assert time.monotonic() - start < HANG
     message = str(caught.value)
-    assert message.startswith(f"toy {kwargs.get('name', NAME)}: ")
+    assert message.startswith(f"Could not download {kwargs.get('name', NAME)} for toy: ")
     assert message.isprintable()
     assert len(message) < 700
     assert not (directory / NAME).exists()
@@ -292,7 +292,7 @@ def test_body_shorter_or_longer_than_announced_is_rejected(tmp_path):
     ],
 )
 def test_invalid_status_line_is_rejected(tmp_path, answer):
-    expected = r"toy images.tar.gz: \S.* from http"
+    expected = r"Could not download images.tar.gz for toy: \S.* from http"
     assert len(assert_rejected(sending(answer), tmp_path, expected, attempts=3)) == 3
 
 

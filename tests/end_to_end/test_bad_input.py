@@ -145,7 +145,7 @@ def test_second_trainer_in_a_directory_is_an_error_that_names_the_first(digits, 
         ),
         (
             {"preprocessing_name": "vgg", "train_image_size": 299},
-            "use at most 256 pixels or preprocessing_name=inception",
+            "use at most 256 pixels or --preprocessing_name=inception",
         ),
         (
             {"model_name": "s3dg"},

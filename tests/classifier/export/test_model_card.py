@@ -137,7 +137,7 @@ def test_an_evaluation_by_the_script_comes_first(run, tmp_path, capsys, place):
     evaluated = tmp_path / place / "model.ckpt-7"
     path.write_text(json.dumps(EVALUATION | {"checkpoint": str(evaluated)}))
     export_to(tmp_path / "out", run, "frozen_pb", eval_json=str(path))
-    warning = f"warning: eval_json={str(path)!r} is of {evaluated}: the model card shows"
+    warning = f"warning: --eval_json={str(path)!r} is of {evaluated}: the model card shows"
     assert (warning in capsys.readouterr().out) == (place != "run")
     front, _ = card(tmp_path / "out")
     (result,) = front["model-index"][0]["results"]

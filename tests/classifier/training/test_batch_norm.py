@@ -40,7 +40,7 @@ def test_decay_and_updates_outside_the_trainable_scopes(saved):
     # After one step, an average that starts at 0 is (1 - decay) times the batch's mean.
     np.testing.assert_allclose(means(half) * (1 - 0.9997) / 0.5, means(own), rtol=1e-3)
     assert np.abs(means(half)).max() > 1e-3
-    assert [line for line in output if line.startswith("warning: batch_norm_decay=0.9997 needs")]
+    assert [line for line in output if line.startswith("warning: --batch_norm_decay=0.9997 needs")]
 
 
 def test_frozen_batch_norm_trains_only_its_parameters(saved):
@@ -89,7 +89,7 @@ def test_a_run_too_short_for_the_averages_is_a_warning(steps, decay):
     text = batch_norm.warning(BatchNormOptions(), "inception_v3", steps)
     assert bool(text) == bool(decay)
     if decay:
-        assert text.startswith("batch_norm_decay=0.9997 needs about 10000 steps to converge, this")
+        assert text.startswith("--batch_norm_decay=0.9997 needs about 10000 steps to converge, th")
         assert f"has {steps}: " in text
         assert f"Try --batch_norm_decay={decay} or" in text
 

@@ -386,5 +386,5 @@ def test_finetune_head_trains_only_the_head(train, eleven, tmp_path):
 
 def test_a_trainable_scope_without_variables_is_an_error(train, tmp_path):
     assert one_line(train(tmp_path / "run", trainable_scopes="LeNet/fc5")).startswith(
-        "trainable_scopes: 'LeNet/fc5' matches no variable; did you mean 'LeNet/fc4'"
+        "--trainable_scopes: 'LeNet/fc5' matches no variable; did you mean 'LeNet/fc4'"
     )

@@ -106,7 +106,7 @@ def test_a_missing_script_is_one_line(tmp_path):
     result = run(tmp_path, "absent.py")
     assert result.returncode == 1
     assert result.stderr == (
-        "slim.run: there is no script absent.py. Pass the path of a Python file\n"
+        "slim.run: absent.py does not exist. Pass the path of a Python file\n"
     )
 
 
