@@ -165,7 +165,9 @@ def test_wrong_checksum_is_rejected(served):
     wrong = served.content[:-1] + bytes([served.content[-1] ^ 1])
     for mirror in "ab":
         served.server.files[f"/{mirror}/{served.first}"] = wrong
-    served.assert_fails(f"download {served.first} for {served.name}: sha256 is .*, not .* source_dir")
+    served.assert_fails(
+        f"download {served.first} for {served.name}: sha256 is .*, not .* source_dir"
+    )
     served.server.files[f"/b/{served.first}"] = served.content
     served.convert()
     served.check()
@@ -175,7 +177,9 @@ def test_wrong_checksum_is_rejected(served):
 def test_html_with_status_200_is_rejected(served):
     for mirror in "ab":
         served.server.behaviors[f"/{mirror}/{served.first}"] = [sample_files.html]
-    served.assert_fails(f"download {served.first} for {served.name}: an HTML page instead of the file from")
+    served.assert_fails(
+        f"download {served.first} for {served.name}: an HTML page instead of the file from"
+    )
     served.convert()
     served.check()
 

@@ -105,9 +105,7 @@ def test_research_slims_packages_are_ours_where_the_script_has_none(tmp_path):
 def test_a_missing_script_is_one_line(tmp_path):
     result = run(tmp_path, "absent.py")
     assert result.returncode == 1
-    assert result.stderr == (
-        "slim.run: absent.py does not exist. Pass the path of a Python file\n"
-    )
+    assert result.stderr == ("slim.run: absent.py does not exist. Pass the path of a Python file\n")
 
 
 def test_a_script_for_python_2_is_one_line(tmp_path):
