@@ -499,9 +499,7 @@ def test_options_of_other_datasets_are_rejected(tmp_path):
         download_and_convert.run("mnist", str(tmp_path), split_seed=1, max_pixels=3)
     with pytest.raises(_checks.UserError, match="with the dataset 'digits'. Its options: none"):
         download_and_convert.run("digits", str(tmp_path), source_dir="x")
-    with pytest.raises(
-        _checks.UserError, match="source_dir cannot be used with dataset_name='ver"
-    ):
+    with pytest.raises(_checks.UserError, match="source_dir cannot be used with dataset_name='ver"):
         download_and_convert.run("verify", str(tmp_path), source_dir="x")
 
 

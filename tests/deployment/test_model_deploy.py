@@ -63,9 +63,7 @@ def test_gpus_are_preferred_without_clone_on_cpu(monkeypatch):
     with_gpus(monkeypatch, 4)
     assert config(3, on_cpu=False).devices() == [f"/device:GPU:{i}" for i in range(3)]
     assert [device[-5:] for device in config(2, on_cpu=True).devices()] == ["CPU:0", "CPU:1"]
-    with pytest.raises(
-        _checks.UserError, match="num_clones=5 exceeds the number of GPU devices"
-    ):
+    with pytest.raises(_checks.UserError, match="num_clones=5 exceeds the number of GPU devices"):
         config(5, on_cpu=False).devices()
 
 
