@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from slim._shapes import static_sizes
@@ -27,10 +28,8 @@ class LayerSupport:
 
     def layer_regularizer(self, name: str, regularizer: Regularizer | None) -> Regularizer | None:
         """Returns the regularizer of a layer's variable, to which the scope's is added."""
-        inherited = self.scope.regularizer
-        if regularizer is None or inherited is None:
-            return regularizer
-        return sum_regularizer([inherited, regularizer])
+        inherited = None if regularizer is None else self.scope.regularizer
+        return regularizer if inherited is None else sum_regularizer([inherited, regularizer])
 
     def layer_sizes(
         self, inputs: tf.Tensor, axes: Sequence[int], dynamic_axes: Sequence[int]
@@ -57,6 +56,12 @@ class LayerSupport:
     def unpartitioned(self) -> contextlib.AbstractContextManager[Any]:
         """Returns a scope whose variables are not partitioned, as none is here."""
         return contextlib.nullcontext()
+
+    def ignored_averages(
+        self, averages: Sequence[tf.Variable], is_core: bool
+    ) -> Sequence[tf.Tensor]:
+        """Returns the averages for batch norm's kernel in training, which ignores them: none."""
+        return [tf.constant(np.zeros(0, np.float32))] * len(averages)
 
     def layer_constant(self, value: Any) -> Any:
         """Returns a number as it is; a plain graph makes it a constant, as TF-Slim's layers do."""

@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from slim._shapes import static_sizes
+from slim.layers import _common as common
 
 __all__ = [
     "average_pooling1d", "average_pooling2d", "average_pooling3d", "batch_normalization", "conv1d",
@@ -206,10 +207,12 @@ def dropout(
     name: str | None = None,
 ) -> tf.Tensor:
     """Drops values with probability `rate` in training."""
-    if training is False:
-        return tf.identity(inputs, name=name)
-    dropped = tf.nn.dropout(inputs, rate, noise_shape, seed)
-    return tf.where(tf.cast(training, tf.bool), dropped, inputs, name=name)
+    with v1.variable_scope(name, "dropout"):
+        return common.smart_cond(
+            training,
+            lambda: tf.nn.dropout(inputs, rate, noise_shape, seed),
+            lambda: tf.identity(inputs),
+        )
 
 
 def _finish(

@@ -88,6 +88,12 @@ class GraphLayerSupport:
             scope.set_partitioner(None)
             yield scope
 
+    def ignored_averages(
+        self, averages: Sequence[tf.Variable], is_core: bool
+    ) -> Sequence[tf.Tensor]:
+        """Returns the averages for batch norm's kernel in training: all the same, or else none."""
+        return averages if is_core else [tf.constant([], tf.float32) for _ in averages]
+
     def layer_constant(self, value: Any) -> tf.Tensor:
         """Returns a number as a tensor."""
         return tf.convert_to_tensor(value)

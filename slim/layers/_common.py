@@ -305,7 +305,7 @@ def smart_cond(
 def known_value(pred: bool | tf.Tensor) -> bool | None:
     """Returns the value of a bool or of a constant tensor; None for other tensors and
     variables."""
-    if not tf.is_tensor(pred):
+    if isinstance(pred, bool) or not tf.is_tensor(pred):  # `is_tensor` is slow
         return bool(pred)
     value = None if isinstance(pred, tf.Variable) else tf.get_static_value(pred)
     return None if value is None else bool(value)

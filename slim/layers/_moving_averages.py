@@ -23,7 +23,9 @@ def follow(average: tf.Variable, value: tf.Tensor, decay: Any) -> Any:
 
 def _rate(decay: Any, dtype: tf.DType) -> tf.Tensor:
     rate = 1.0 - decay
-    return tf.cast(rate, dtype) if tf.is_tensor(rate) else tf.constant(rate, dtype, name="decay")
+    if isinstance(rate, float):
+        return tf.constant(rate, dtype, name="decay")
+    return tf.cast(rate, dtype)
 
 
 @dataclasses.dataclass(frozen=True)

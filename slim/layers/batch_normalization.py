@@ -233,11 +233,12 @@ class _Norm:
         # Constants of NumPy: `tf.ones` and `tf.zeros` take half as long again to add to a graph.
         beta = _constant(0.0, channels) if self.beta is None else self.beta
         gamma = _constant(1.0, channels) if self.gamma is None else self.gamma
+        one_pass = current_pass()
 
         def apply(is_training: bool) -> list[tf.Tensor]:
-            # In training the kernel ignores these two.
-            unused = is_training and not self.is_core
-            mean, variance = [_constant(0.0, [0]) for _ in range(2)] if unused else self._moving()
+            mean, variance = self._moving()
+            if is_training:
+                mean, variance = one_pass.ignored_averages([mean, variance], self.is_core)
             result = tf.raw_ops.FusedBatchNormV3(
                 x=images, scale=tf.convert_to_tensor(gamma), offset=tf.convert_to_tensor(beta),
                 mean=mean, variance=variance, epsilon=max(self.epsilon, _FUSED_MIN_EPSILON),
