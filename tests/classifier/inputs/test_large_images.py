@@ -1,13 +1,18 @@
 """Large images above a limit: never read, named before the first step or skipped in their place."""
 
 import dataclasses
+import types
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from classifier import inputs
+from classifier.config import options
+from classifier.config.training import TrainConfig
 from classifier.inputs import balanced, large_images, pieces, shuffling
+from classifier.training.batches import TrainingBatches
+from classifier.training.hooks.validation import Validation
 from slim import _checks, _image_limits
 from slim.data import record_datasets
 from tests.classifier import toys
@@ -203,3 +208,33 @@ def test_a_missing_record_behind_one_is_an_error(tmp_path):
         with pytest.raises(_checks.RunError, match=f"^Shard {toys.SHARD} has {text}"):
             with inputs.translate_errors(wrong):
                 toys.first(shuffling.evaluation_records(wrong), 70)
+
+
+@pytest.mark.parametrize("on_bad_image", ["error", "skip"])
+def test_a_run_names_them_before_it_caches_or_indexes_the_split(broken, on_bad_image, monkeypatch):
+    monkeypatch.setattr(inputs, "Cache", lambda *args: cached.append(args))
+    cached = []
+    flags = {"train_dir": "run", "dataset_name": "folder", "dataset_dir": "data"}
+    config = options.build(TrainConfig, **flags, model_name="lenet", on_bad_image=on_bad_image)
+    run = types.SimpleNamespace(config=config)
+    if on_bad_image == "skip":
+        TrainingBatches(run, broken)
+        assert cached
+        return
+    with pytest.raises(_checks.RunError, match="^Cannot decode image 'café/000.png'"):
+        TrainingBatches(run, broken)
+    assert not cached
+
+
+@pytest.mark.parametrize("on_bad_image", ["error", "skip"])
+def test_evaluation_in_training_names_them_before_the_first_step(broken, tmp_path, on_bad_image):
+    flags = {"train_dir": str(tmp_path), "dataset_name": "folder", "dataset_dir": "data"}
+    config = options.build(TrainConfig, **flags, model_name="lenet", on_bad_image=on_bad_image)
+    metrics = types.SimpleNamespace(evaluations=list)
+    hook = Validation(types.SimpleNamespace(config=config), broken, metrics)
+    start = types.SimpleNamespace(restored=None)
+    if on_bad_image == "skip":
+        hook.begin(start)
+        return
+    with pytest.raises(_checks.RunError, match="^Cannot decode image 'café/000.png'"):
+        hook.begin(start)
