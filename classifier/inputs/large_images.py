@@ -85,7 +85,7 @@ def _find_unchanged(
     return list(
         large_images.find_rejected(
             path,
-            records.find_records(path),
+            records.find_known_records(path, None),
             lambda image: _image_limits.header_problem(image, max_pixels),
             keys=keys,
             image_key=image_key,
