@@ -81,8 +81,10 @@ def train(
         checkpoints = logdir and Checkpoints(
             logdir, max_to_keep=max_to_keep, keep_every_n_hours=keep_checkpoint_every_n_hours
         )
-        run = _start(train_op, checkpoints or None, batches, number_of_steps, init_fn, workers)
         restores = NanRestores(logdir, max_nan_restores)
+        run = _start(
+            train_op, checkpoints or None, batches, restores, number_of_steps, init_fn, workers
+        )
         if workers.is_chief:
             own = _own_hooks(logdir, log_every_n_steps, save_summaries_secs, clock)
             hooks = [*own, *hooks]
@@ -132,14 +134,18 @@ def _start(
     train_op: TrainOp,
     checkpoints: Checkpoints | None,
     batches: Any,
+    restores: NanRestores,
     number_of_steps: int | None,
     init_fn: Callable[[], Any] | None,
     workers: Workers,
 ) -> Run:
     """Creates the variables and restores them from the newest checkpoint, if there is one."""
-    train_op.build(_replica_spec(batches))
-    variables = train_op.store.named_variables
     reads = workers.is_chief and checkpoints is not None
+    # The input pipeline that the run will continue with, unless that checkpoint is unreadable.
+    steps = checkpoints.all_steps() if reads else []
+    newest = steps[-1] if steps else 0
+    train_op.build(_replica_spec(batches, newest + restores.skipped(newest)))
+    variables = train_op.store.named_variables
     restored = checkpoints.restore_latest(variables) if reads else None
     if restored is None:
         if init_fn is not None and workers.is_chief:
@@ -151,9 +157,9 @@ def _start(
     return Run(train_op, checkpoints, step, number_of_steps, restored)
 
 
-def _replica_spec(batches: Any) -> Any:
+def _replica_spec(batches: Any, first: int) -> Any:
     """Returns the specs of one replica's batch, with any number of examples."""
-    dataset = batches(0) if callable(batches) else batches
+    dataset = batches(first) if callable(batches) else batches
     return tf.nest.map_structure(
         lambda spec: tf.TensorSpec([None, *spec.shape[1:]], spec.dtype), dataset.element_spec
     )

@@ -11,11 +11,11 @@ from unittest import mock
 
 ROOT = pathlib.Path(__file__).parents[2]
 
-STEPS = 50
+STEPS, EVAL_STEPS = 50, 30
 # The options of `trained`, the run that the tests share.
 RUN = {
     "save_interval_steps": 10,
-    "eval_every_epochs": 20 / 89.8125,  # 20 of the 89.8125 steps per epoch
+    "eval_every_epochs": EVAL_STEPS / 89.8125,  # steps per epoch
     "moving_average_decay": 0.9,
     "log_every_n_steps": 10,
 }
@@ -103,6 +103,7 @@ def evaluate(checkpoint: object, digits: object, report: pathlib.Path) -> tuple[
         f"--dataset_dir={digits}",
         "--dataset_split_name=validation",
         f"--eval_json={report}",
+        f"--eval_dir={report.with_suffix('.events')}",  # several processes share the run
     )
     return json.loads(report.read_text()), finished.stdout
 

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from tests import shared
+
 sys.path.insert(0, __file__.rpartition("/")[0])
 import commands
 
@@ -12,17 +14,25 @@ import commands
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory):
     """The dataset digits, converted by the script."""
-    directory = tmp_path_factory.mktemp("digits")
-    commands.run("download_and_convert_data", "--dataset_name=digits", f"--dataset_dir={directory}")
-    return directory
+
+    def convert(place):
+        flags = ("--dataset_name=digits", f"--dataset_dir={place / 'digits'}")
+        commands.run("download_and_convert_data", *flags)
+
+    return shared.directory(tmp_path_factory, "converted", convert) / "digits"
 
 
 @pytest.fixture(scope="session")
 def trained_with_output(tmp_path_factory, digits):
     """A complete run with moving averages, checkpoints and evaluations, and its output."""
-    run = tmp_path_factory.mktemp("trained") / "run"
-    flags = commands.train_flags(run, digits, commands.STEPS, **commands.RUN)
-    return run, commands.run("train_image_classifier", *flags).stdout
+
+    def train(place):
+        flags = commands.train_flags(place / "run", digits, commands.STEPS, **commands.RUN)
+        output = commands.run("train_image_classifier", *flags).stdout
+        (place / "output.txt").write_text(output)
+
+    place = shared.directory(tmp_path_factory, "complete_run", train)
+    return place / "run", (place / "output.txt").read_text()
 
 
 @pytest.fixture(scope="session")

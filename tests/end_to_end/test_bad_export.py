@@ -10,6 +10,16 @@ import pytest
 from classifier import ownership
 from classifier.run_directory import RunDirectory
 
+STEPS = 2
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, digits):
+    """A run of few steps."""
+    run = tmp_path_factory.mktemp("short") / "run"
+    commands.run("train_image_classifier", *commands.train_flags(run, digits, STEPS))
+    return run
+
 
 def relabeled(run, copy, **changes):
     """Returns the flag for a copy of a run whose model_info.json is changed."""
@@ -46,7 +56,7 @@ def file_as_output_dir(tmp_path, run):
 
 def existing_version(tmp_path, run):
     ownership.claim_export(str(tmp_path / "out"))
-    (tmp_path / "out" / "saved_model" / str(commands.STEPS)).mkdir(parents=True)
+    (tmp_path / "out" / "saved_model" / str(STEPS)).mkdir(parents=True)
     return "--formats=saved_model"
 
 
@@ -64,7 +74,7 @@ WRONG = {
     "quantize": ("--quantize", "quantize needs a run with --quantize_delay"),
     "existing version": (
         existing_version,
-        f"saved_model/{commands.STEPS} exists. Remove it, or use another",
+        f"saved_model/{STEPS} exists. Remove it, or use another",
     ),
     "unknown end point": ("--formats=frozen_pb --final_endpoint=con2", "did you mean 'conv2'"),
     "no evaluation": (

@@ -7,7 +7,7 @@ import commands
 import pytest
 import tensorflow as tf
 
-STEPS = commands.STEPS
+STEPS, EVAL_STEPS = commands.STEPS, commands.EVAL_STEPS
 
 
 def evaluations(train_dir):
@@ -25,19 +25,19 @@ def train(train_dir, digits, steps, **more):
 def test_evaluates_at_each_interval_and_at_the_end(trained_with_output):
     train_dir, output = trained_with_output
     lines = evaluations(train_dir)
-    assert list(lines) == [20, 40, STEPS]
+    assert list(lines) == [EVAL_STEPS, STEPS]
     assert all(line["eval_num_images"] == 360 for line in lines.values())
-    assert output.count("validation accuracy") == 3
-    assert "step 20 evaluated on validation, best so far" in output
+    assert output.count("validation accuracy") == 2
+    assert f"step {EVAL_STEPS} evaluated on validation, best so far" in output
 
 
 def test_one_event_file_has_all_evaluations(trained):
     steps = []
-    for path in (trained / "eval").glob("events.out.tfevents.*"):  # other tests add some
+    for path in (trained / "eval").glob("events.out.tfevents.*"):
         records = tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
         events = [tf.compat.v1.Event.FromString(record) for record in records]
         steps.append({event.step for event in events if event.summary.value})
-    assert {20, 40, STEPS} in steps
+    assert steps == [{EVAL_STEPS, STEPS}]
 
 
 def test_metrics_equal_those_of_the_evaluation_script(trained, digits, tmp_path):
@@ -93,10 +93,10 @@ def test_evaluation_missing_after_a_crash_is_run_on_resume(run, digits):
 def test_early_stopping_ends_the_run_also_when_it_is_resumed(tmp_path, digits):
     more = {"learning_rate": 1e-30, "early_stopping_patience": 2, "moving_average_decay": ""}
     output = train(tmp_path, digits, 500, **more)
-    assert "stopped early at step 60: no better accuracy in 2 evaluations (best" in output
-    assert list(evaluations(tmp_path)) == [20, 40, 60]
-    assert "stopped early at step 60" in train(tmp_path, digits, 500, **more)
-    assert list(evaluations(tmp_path)) == [20, 40, 60]
+    assert "stopped early at step 90: no better accuracy in 2 evaluations (best" in output
+    assert list(evaluations(tmp_path)) == [30, 60, 90]
+    assert "stopped early at step 90" in train(tmp_path, digits, 500, **more)
+    assert list(evaluations(tmp_path)) == [30, 60, 90]
 
 
 @pytest.mark.parametrize(

@@ -391,16 +391,18 @@ def test_two_replicas_resume(tmp_path, mirrored):
         np.testing.assert_allclose(value, expected[name], rtol=tolerance, err_msg=name)
 
 
-def test_batches_are_created_once_by_a_new_run_and_not_iterated_by_a_complete_one(tmp_path):
+def test_batches_are_created_once_by_a_run(tmp_path):
     steps = []
 
     def batches(step):
         steps.append(step)
         return tiny.batches().skip(step)
 
-    train(tmp_path, 2, batches=batches)
-    assert steps == [0]
-    train(tmp_path, 2, batches=batches)
-    assert steps == [0, 0], "a complete run needs the specs alone"
-    train(tmp_path, 3, batches=batches)
-    assert steps == [0, 0, 0, 2]
+    for number_of_steps, expected in ((2, [0]), (2, [2]), (3, [2])):
+        steps.clear()
+        train(tmp_path, number_of_steps, batches=batches)
+        assert steps == expected
+    (tmp_path / "model.ckpt-3.data-00000-of-00001").write_bytes(b"damaged")
+    steps.clear()
+    train(tmp_path, 4, batches=batches)
+    assert steps == [3, 2], "the specs of the newest checkpoint's, then the batches of the restored"

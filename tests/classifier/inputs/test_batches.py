@@ -38,9 +38,9 @@ def test_every_epoch_has_every_record_once_in_another_order(toy):
 def test_other_seeds_give_other_orders(toy):
     orders = {
         tuple(toys.identities(toys.first(inputs.training_records(toy, seed=seed), 60)))
-        for seed in (0, 1, 2**31, 2**32, -1)
+        for seed in (0, 2**31, 2**32, -1)
     }
-    assert len(orders) == 5
+    assert len(orders) == 4
 
 
 def test_a_window_holds_only_what_the_buffer_allows(tmp_path):
@@ -110,7 +110,7 @@ def plain(toy):
     return toys.first(toys.training(toy, num_readers=1, num_preprocessing_threads=1), 12)
 
 
-@pytest.mark.parametrize("readers,threads", [(2, 2), (8, 8), (4, None)])
+@pytest.mark.parametrize("readers,threads", [(8, 8), (4, None)])
 def test_threads_do_not_change_the_batches(toy, plain, readers, threads):
     toys.assert_same(
         plain,
@@ -139,14 +139,14 @@ def test_as_many_examples_are_prepared_at_once_as_asked_for(toy, threads):
 @pytest.fixture(scope="module")
 def whole(toy):
     """The beginning of a run, in batches of one image."""
-    return toys.first(toys.training(toy, batch_size=1, num_preprocessing_threads=2), 208)
+    settings = {"batch_size": 1, "preprocessing_fn": toys.noisy, "num_preprocessing_threads": 2}
+    return toys.first(toys.training(toy, **settings), 208)
 
 
-@pytest.mark.parametrize("start", [0, 1, 12, 13, 59, 60, 61, 119, 120, 199])
+@pytest.mark.parametrize("start", [1, 13, 59, 60, 199])
 def test_resuming_gives_the_same_tail(toy, whole, start):
-    toys.assert_same(
-        whole[start : start + 8], toys.first(toys.training(toy, batch_size=1, start_index=start), 8)
-    )
+    settings = {"batch_size": 1, "preprocessing_fn": toys.noisy, "start_index": start}
+    toys.assert_same(whole[start : start + 8], toys.first(toys.training(toy, **settings), 8))
 
 
 @pytest.mark.slow
@@ -169,7 +169,7 @@ def test_more_workers_than_shards_make_the_batches_of_one(tmp_path):
     dataset = toys.load(toys.write(tmp_path, (20,)))
     settings = {"preprocessing_fn": toys.noisy, "batch_size": 6}
     parts = [
-        toys.first(toys.training(dataset, **settings, worker=(index, 3)), 7) for index in range(3)
+        toys.first(toys.training(dataset, **settings, worker=(index, 2)), 7) for index in range(2)
     ]
     joined = [
         {key: np.concatenate([part[key] for part in batch]) for key in batch[0]}
@@ -178,8 +178,8 @@ def test_more_workers_than_shards_make_the_batches_of_one(tmp_path):
     toys.assert_same(toys.first(toys.training(dataset, **settings), 7), joined)
 
 
-def test_batches_run_across_the_end_of_an_epoch(toy):
-    batch = toys.first(toys.training(toy), 9)[8]
+def test_batches_run_across_the_end_of_an_epoch(plain):
+    batch = plain[8]
     assert batch["epoch"].tolist() == [0] * 4 + [1] * 3
     assert batch["index"].tolist() == [56, 57, 58, 59, 0, 1, 2]
 
@@ -207,22 +207,22 @@ def test_skipped_records_are_not_decoded(tmp_path):
         place = starts[shard] + record
         broken[place] = broken[place]._replace(encoded=b"x" * len(broken[place].encoded))
     dataset = toys.load(toys.write(tmp_path, records=broken))
-    assert len(toys.first(toys.training(dataset, batch_size=1, start_index=40), 20)) == 20
+    settings = {"batch_size": 1, "preprocessing_fn": toys.noisy}
+    assert len(toys.first(toys.training(dataset, **settings, start_index=40), 20)) == 20
     with pytest.raises(tf.errors.InvalidArgumentError):
-        toys.first(toys.training(dataset, batch_size=1, start_index=39), 1)
+        toys.first(toys.training(dataset, **settings, start_index=39), 1)
 
 
-def test_records_without_dataset_info_are_counted(tmp_path, toy):
+def test_records_without_dataset_info_are_counted(tmp_path, plain):
     toys.write(tmp_path)
     (tmp_path / dataset_info.FILE_NAME).unlink()
     dataset_info.write_label_file(dict(enumerate("abcdef")), str(tmp_path))
     dataset = toys.load(tmp_path)
     assert (dataset.num_samples, dataset.num_classes) == (60, 6)
-    toys.assert_same(toys.first(toys.training(dataset), 9), toys.first(toys.training(toy), 9))
+    toys.assert_same(toys.first(toys.training(dataset), 9), plain[:9])
 
 
-@pytest.mark.parametrize("batch_size", [1, 7, 60, 64])
-@pytest.mark.parametrize("threads", [1, None])
+@pytest.mark.parametrize("batch_size, threads", [(1, None), (7, 1), (60, None), (64, 1)])
 def test_evaluation_reads_every_record_once_in_file_order(toy, batch_size, threads):
     dataset = toys.evaluation(toy, batch_size=batch_size, num_preprocessing_threads=threads)
     batches = toys.first(dataset, -1)
@@ -244,7 +244,7 @@ def test_evaluation_pixels_equal_those_of_the_images(toy):
         np.testing.assert_array_equal(batch["image"][row], (pixels - 128) / 128)
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 6])
+@pytest.mark.parametrize("count", [1, 3, 4])
 def test_evaluation_counts_are_exact_for_small_datasets(tmp_path, count):
     dataset = toys.load(toys.write(tmp_path, (count,)))
     assert (

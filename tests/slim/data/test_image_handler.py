@@ -14,7 +14,11 @@ from slim.data.tfexample_decoder import BackupHandler, Image, TFExampleDecoder
 RGB = np.arange(4 * 8 * 3, dtype=np.uint8).reshape(4, 8, 3) * 2
 
 
-@pytest.fixture(params=["eager", "graph", "graph with TensorFlow 1's control flow"])
+MODES = ["eager", "graph", "graph with TensorFlow 1's control flow"]
+in_two_modes = pytest.mark.parametrize("run", MODES[:2], indirect=True)
+
+
+@pytest.fixture(params=MODES)
 def run(request):
     """Returns a function that evaluates a function of no arguments."""
 
@@ -43,6 +47,7 @@ def item(handler, contents, name=None):
     return handler.tensors_to_item(features)
 
 
+@in_two_modes
 @pytest.mark.parametrize("dtype", [tf.uint8, tf.uint16, tf.int32, tf.float32])
 def test_pixels_of_a_jpeg_are_cast(run, dtype):
     contents = encoded("JPEG")
@@ -51,6 +56,7 @@ def test_pixels_of_a_jpeg_are_cast(run, dtype):
     np.testing.assert_array_equal(image, tf.io.decode_jpeg(contents).numpy().astype(image.dtype))
 
 
+@in_two_modes
 @pytest.mark.parametrize("dtype", [tf.uint8, tf.uint16, tf.float32])
 def test_pixels_of_a_png_have_the_depth_of_the_type(run, dtype):
     contents = encoded("PNG")
@@ -58,6 +64,7 @@ def test_pixels_of_a_png_have_the_depth_of_the_type(run, dtype):
     np.testing.assert_array_equal(image, tf.io.decode_image(contents, 3, dtype))
 
 
+@in_two_modes
 @pytest.mark.parametrize("channels", [1, 3, 4, None])
 def test_png_has_the_requested_channels(run, channels):
     contents = encoded("PNG", "RGBA")
@@ -70,6 +77,7 @@ def test_unsupported_channels_are_an_error():
         Image(channels=2)
 
 
+@in_two_modes
 @pytest.mark.parametrize("method", ["INTEGER_FAST", "INTEGER_ACCURATE"])
 def test_dct_method_applies_to_jpeg(run, method):
     contents = encoded("JPEG")
