@@ -19,6 +19,7 @@ def run(
     *inputs: np.ndarray,
     values: Mapping[str, np.ndarray] | None = None,
     known: bool = True,
+    autograph: bool = False,
 ) -> tuple[Any, dict[str, tf.Variable]]:
     """Returns the result of `fn(*tensors)` as arrays, and its variables by name.
 
@@ -28,6 +29,8 @@ def run(
       *inputs: its arguments.
       values: assigned to variables before.
       known: whether graphs know the shapes of the arguments.
+      autograph: whether AutoGraph converts the code and the layers in a `tf.function`, which takes
+        seconds.
     """
     arrays = [np.asarray(each) for each in inputs]
     shapes = [each.shape if known else None for each in arrays]
@@ -49,7 +52,9 @@ def run(
             return fn(*tensors)
 
     specs = [tf.TensorSpec(shape, a.dtype) for a, shape in zip(arrays, shapes, strict=True)]
-    step = tf.function(one_pass, input_signature=specs) if mode == "function" else one_pass
+    step = one_pass
+    if mode == "function":
+        step = tf.function(one_pass, autograph=autograph, input_signature=specs)
     outputs = step(*map(tf.constant, arrays))
     if values:
         for name, value in values.items():

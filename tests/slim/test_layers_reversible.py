@@ -40,6 +40,7 @@ def test_outputs_and_gradients_equal_those_of_the_plain_chain(mode, case):
     functions, side = CASES[case]
     results = []
     values = None
+    autograph = case == "no variables"
     for is_training in (True, False):
 
         def block(x1, x2, *side, is_training=is_training):
@@ -54,13 +55,13 @@ def test_outputs_and_gradients_equal_those_of_the_plain_chain(mode, case):
                 return outputs, modes.gradients(block, *inputs, variables=True)
 
         if values is None:
-            _, variables = modes.run(mode, both, X1, X2, *side)
+            _, variables = modes.run(mode, both, X1, X2, *side, autograph=autograph)
             values = {
                 name: RANDOM.normal(size=v.shape).astype(v.dtype.base_dtype.as_numpy_dtype)
                 for name, v in variables.items()
                 if "moving" not in name
             }
-        results.append(modes.run(mode, both, X1, X2, *side, values=values)[0])
+        results.append(modes.run(mode, both, X1, X2, *side, values=values, autograph=autograph)[0])
     (outputs, gradients), (plain_outputs, plain_gradients) = results
     np.testing.assert_allclose(outputs, plain_outputs, rtol=1e-12)
     assert len(gradients) == len(plain_gradients) == 2 + len(side) + len(values)
