@@ -9,6 +9,7 @@ import pytest
 from classifier.cli import flags
 from classifier.config.evaluation import EvalConfig
 from classifier.config.training import TrainConfig
+from tests import shared
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -24,11 +25,13 @@ def _small_chunks():
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory):
     """A folder with the digits."""
-    from datasets import download_and_convert  # here, for it loads TensorFlow
 
-    folder = tmp_path_factory.mktemp("digits")
-    download_and_convert.convert("digits", str(folder))
-    return folder
+    def fill(place):
+        from datasets import download_and_convert  # here, for it loads TensorFlow
+
+        download_and_convert.convert("digits", str(place))
+
+    return shared.directory(tmp_path_factory, "digits", fill)
 
 
 @pytest.fixture(scope="session")
@@ -111,10 +114,12 @@ def train(capsys, digits):
 @pytest.fixture(scope="session")
 def trained(digits, tmp_path_factory):
     """The directory of a run of two steps, eight images each; not to be changed."""
-    directory = tmp_path_factory.mktemp("trained") / "run"
-    with contextlib.redirect_stdout(io.StringIO()):
-        assert _train(digits, directory) == 0
-    return directory
+
+    def fill(place):
+        with contextlib.redirect_stdout(io.StringIO()):
+            assert _train(digits, place / "run") == 0
+
+    return shared.directory(tmp_path_factory, "trained", fill) / "run"
 
 
 @pytest.fixture

@@ -1,12 +1,13 @@
 """SavedModels that tests share; not to be changed."""
 
 import contextlib
-import functools
 import io
 import pathlib
 from typing import NamedTuple
 
 import pytest
+
+from tests import shared
 
 
 class Exported(NamedTuple):
@@ -27,12 +28,15 @@ def exported(tmp_path_factory):
     """Returns a function from a batch size, or None, to LeNet with the recipe's weights."""
     from tests.classifier.export.test_formats import export_to, make_run
 
-    @functools.cache
     def export(batch_size=None):
-        place = tmp_path_factory.mktemp("exported")
-        run = make_run(place / "run")
-        with contextlib.redirect_stdout(io.StringIO()) as stdout:
-            export_to(place / "my export", run, "saved_model", batch_size=batch_size)
-        return Exported(run, place / "my export", stdout.getvalue())
+        def fill(place):
+            run = make_run(place / "run")
+            with contextlib.redirect_stdout(io.StringIO()) as stdout:
+                export_to(place / "my export", run, "saved_model", batch_size=batch_size)
+            (place / "stdout.txt").write_text(stdout.getvalue())
+
+        place = shared.directory(tmp_path_factory, f"exported_{batch_size}", fill)
+        stdout = (place / "stdout.txt").read_text()
+        return Exported(place / "run", place / "my export", stdout)
 
     return export

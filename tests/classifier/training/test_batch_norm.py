@@ -61,12 +61,6 @@ def test_batch_norm_outside_the_trainable_scopes_is_frozen(saved):
     assert means(reader, LAST).any()
 
 
-def test_options_without_batch_norm_are_a_warning(train, tmp_path):
-    done = train(tmp_path / "a", freeze_batch_norm=True, max_number_of_steps=1)
-    line = "warning: --freeze_batch_norm has no effect: lenet has no batch norm"
-    assert line in done.out
-
-
 @pytest.mark.slow
 def test_options_without_effect_and_double_class_weights_are_a_warning(train, tmp_path):
     done = train(

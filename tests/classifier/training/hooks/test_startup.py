@@ -24,24 +24,25 @@ def test_description_of_devices(monkeypatch, gpus, devices, description):
 
 def test_options_that_have_nothing_to_act_on(train, tmp_path):
     flags = {"optimizer": "adam", "momentum": 0.8, "decay_steps": 5, "decay_per_clone": True}
+    flags["freeze_batch_norm"] = True
     done = train(tmp_path, max_number_of_steps=1, **flags)
     assert done.code == 0, done.err
-    idle, schedule = [line for line in done.out if line.startswith("warning: ")]
-    assert idle.startswith("warning: --momentum=0.8 has no effect with --optimizer=adam; adam has ")
-    assert schedule.startswith("warning: --decay_per_clone has no effect: no duration of the")
-
-
-def test_a_resumed_run_logs_which_options_it_ignores(train, tmp_path):
-    done = train(tmp_path / "run", max_number_of_steps=1)
     (threads,) = [line for line in done.out if line.startswith("preprocessing threads: auto")]
     assert threads.endswith("(TF-Slim: 4)")
+    idle, schedule, norm = [line for line in done.out if line.startswith("warning: ")]
+    assert idle.startswith("warning: --momentum=0.8 has no effect with --optimizer=adam; adam has ")
+    assert schedule.startswith("warning: --decay_per_clone has no effect: no duration of the")
+    assert norm == "warning: --freeze_batch_norm has no effect: lenet has no batch norm"
+
+
+def test_a_resumed_run_logs_which_options_it_ignores(train, existing_run, tmp_path):
     gone = tmp_path / "gone"
     done = train(
-        tmp_path / "run", max_number_of_steps=2, checkpoint_path=gone, num_preprocessing_threads=2
+        existing_run, max_number_of_steps=3, checkpoint_path=gone, num_preprocessing_threads=2
     )
     assert not any(line.startswith("preprocessing threads: auto") for line in done.out)
     (origin,) = [line for line in done.out if line.startswith("Resuming ")]
-    assert re.search(r"model\.ckpt-1, saved 0:0\d:\d\d ago\); --checkpoint_path=", origin)
+    assert re.search(r"model\.ckpt-2, saved 0:\d\d:\d\d ago\); --checkpoint_path=", origin)
     assert origin.endswith(f"={gone} is ignored by a resumed run (to start over, pass --restart)")
 
 
