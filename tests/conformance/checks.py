@@ -14,6 +14,8 @@ from tests.conformance.exemptions import EXEMPTIONS
 SECONDS_PER_VARIABLE = 0.008
 SECONDS_PER_MILLION_PARAMETERS = 0.25
 FAST = 3.5  # limit of the fast tests, in seconds
+# Networks that differ from a fast one in the width of their layers alone.
+WIDTHS = ("mobilenet_v2_035", "mobilenet_v2_140", "mobilenet_edgetpu_075")
 
 
 class Cost(NamedTuple):
@@ -64,7 +66,8 @@ def networks(
 def _marks(name: str, check: str, cost: Cost, needs_record: bool) -> list[Any]:
     if needs_record and not reference.has_layout(name):
         return [pytest.mark.skip(reason=reference.missing_layout(name))]
-    marks = [pytest.mark.slow] if seconds(name, cost) > FAST else []
+    is_slow = name in WIDTHS or seconds(name, cost) > FAST
+    marks = [pytest.mark.slow] if is_slow else []
     if reason := EXEMPTIONS.get(name, {}).get(check):
         # Strict: an exemption whose check passes is stale and fails the test.
         marks.append(pytest.mark.xfail(reason=reason, strict=True))

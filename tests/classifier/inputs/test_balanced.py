@@ -39,13 +39,19 @@ def records(dataset, count, **more):
     return toys.first(actual, count)
 
 
+@pytest.fixture(scope="module")
+def whole(toy):
+    """The beginning of a run."""
+    return records(toy, 1020)
+
+
 def label_of(record):
     first = sum(toys.SHARD_SIZES[: int(record["shard"])])
     return unequal()[first + int(record["record"])].label
 
 
-def test_every_class_comes_equally_often(toy):
-    actual = records(toy, 60)
+def test_every_class_comes_equally_often(toy, whole):
+    actual = whole[:60]
     labels = [label_of(record) for record in actual]
     for start in range(0, 60, 6):
         assert sorted(labels[start : start + 6]) == list(range(6))
@@ -54,17 +60,17 @@ def test_every_class_comes_equally_often(toy):
     assert int(records(toy, 1, start_index=125)[0]["epoch"]) == 2
 
 
-def test_the_records_are_what_the_shards_hold(toy):
+def test_the_records_are_what_the_shards_hold(toy, whole):
     plain = toys.first(inputs.training_records(toy, seed=0), 60)
     wanted = {(int(r["shard"]), int(r["record"])): r["serialized"] for r in plain}
-    for record in records(toy, 60):
+    for record in whole[:60]:
         key = int(record["shard"]), int(record["record"])
         assert record["serialized"] == wanted[key]
 
 
-def test_all_of_a_class_come_before_one_comes_again(toy):
+def test_all_of_a_class_come_before_one_comes_again(whole):
     seen = collections.defaultdict(list)
-    for record in records(toy, 6 * 80):
+    for record in whole[: 6 * 80]:
         where = int(record["shard"]), int(record["record"])
         seen[label_of(record)].append(where)
     for label, count in enumerate(COUNTS):
@@ -74,15 +80,14 @@ def test_all_of_a_class_come_before_one_comes_again(toy):
     assert len(passes) == 8, "each pass in another order"
 
 
-@pytest.mark.parametrize("start", [1, 6, 17, 400, 1000])
-def test_resuming_is_arithmetic(toy, start):
-    whole = records(toy, 1020)[start : start + 20]
-    toys.assert_same(whole, records(toy, 20, start_index=start))
+@pytest.mark.parametrize("start", [1, 6, 400, 1000])
+def test_resuming_is_arithmetic(toy, whole, start):
+    toys.assert_same(whole[start : start + 20], records(toy, 20, start_index=start))
 
 
 def test_another_seed_is_another_order(toy):
-    orders = {tuple(toys.identities(records(toy, 30, seed=seed))) for seed in (0, 1, 2**33, -1)}
-    assert len(orders) == 4
+    orders = {tuple(toys.identities(records(toy, 30, seed=seed))) for seed in (0, 2**33, -1)}
+    assert len(orders) == 3
 
 
 def test_speed_options_change_nothing_and_batches_are_whole(toy):

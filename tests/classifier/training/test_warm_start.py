@@ -210,13 +210,12 @@ def test_checkpoint_path_may_be_any_part_of_a_checkpoint(restored, eleven, tmp_p
     np.testing.assert_array_equal(values["LeNet/fc3/biases"], lenet()["LeNet/fc3/biases"])
 
 
-def test_a_run_starts_from_keras_weights(train, checkpoint_dir, tmp_path):
+def test_a_run_starts_from_keras_weights(restored, checkpoint_dir):
     path = str(checkpoint_dir / "net.weights.h5")
     keras_weights.save(path, lenet(11))
-    result = train(tmp_path / "run", checkpoint_path=path)
-    counts = "restored 6, skipped 2 (head), missing 0, unused 0 variables"
-    assert start_of(result)[0].endswith(f"{counts} of {path}")
-    assert near(values(tmp_path / "run", "fc3/weights"), lenet()["LeNet/fc3/weights"])
+    lines, values = restored(checkpoint_path=path)
+    assert lines[0] == f"restored 6, skipped 2 (head), missing 0, unused 0 variables of {path}"
+    np.testing.assert_array_equal(values["LeNet/fc3/weights"], lenet()["LeNet/fc3/weights"])
 
 
 @pytest.fixture(scope="module")
@@ -227,11 +226,10 @@ def elsewhere(checkpoint_dir):
     return originals.write(checkpoint_dir / "elsewhere" / "model.ckpt-1", values)
 
 
-def test_checkpoint_scope_map_renames_a_scope(train, elsewhere, tmp_path):
-    flags = {"checkpoint_path": elsewhere, "checkpoint_scope_map": "old/net:LeNet"}
-    result = train(tmp_path / "run", **flags)
-    assert "restored 8, skipped 0, missing 0, unused 1 variables" in start_of(result)[0]
-    assert near(values(tmp_path / "run", "fc3/weights"), lenet()["LeNet/fc3/weights"])
+def test_checkpoint_scope_map_renames_a_scope(restored, elsewhere):
+    lines, values = restored(checkpoint_path=elsewhere, checkpoint_scope_map=("old/net:LeNet",))
+    assert lines == [f"restored 8, skipped 0, missing 0, unused 1 variables of {elsewhere}"]
+    np.testing.assert_array_equal(values["LeNet/fc3/weights"], lenet()["LeNet/fc3/weights"])
 
 
 def test_checkpoint_scope_map_renames_several_scopes(restored, checkpoint_dir):
@@ -292,36 +290,38 @@ def test_a_checkpoint_of_another_network(train, other, tmp_path):
     )
 
 
-def test_a_checkpoint_of_another_width(train, checkpoint_dir, tmp_path):
+def test_a_checkpoint_of_another_width(restored, checkpoint_dir):
     values = {n: v if "fc4" in n else v[..., :3] for n, v in lenet().items()}
     thin = originals.write(checkpoint_dir / "thin" / "model.ckpt-1", values)
-    message = one_line(train(tmp_path / "run", checkpoint_path=thin))
-    assert "Most shapes differ: likely lenet with another width. To compare it" in message
+    message = "Most shapes differ: likely lenet with another width. To compare it"
+    with pytest.raises(_checks.UserError, match=message):
+        restored(checkpoint_path=thin)
 
 
-def test_a_checkpoint_of_no_network(train, checkpoint_dir, tmp_path):
+def test_a_checkpoint_of_no_network(restored, checkpoint_dir):
     values = {"layer/kernel": np.ones([2], np.float32)}
     strange = originals.write(checkpoint_dir / "strange" / "m", values)
-    message = one_line(train(tmp_path / "run", checkpoint_path=strange))
-    assert message.endswith("such as LeNet/conv1/weights. It contains: layer/kernel")
+    message = "such as LeNet/conv1/weights. It contains: layer/kernel$"
+    with pytest.raises(_checks.UserError, match=message):
+        restored(checkpoint_path=strange)
 
 
-def test_a_checkpoint_of_keras(train, tmp_path):
+def test_a_checkpoint_of_keras(restored, tmp_path):
     strange = tf.train.Checkpoint(v=tf.Variable(1.0)).save(str(tmp_path / "c" / "ckpt"))
-    message = one_line(train(tmp_path / "run", checkpoint_path=strange))
-    assert "It was written by tf.train.Checkpoint or Keras, with object paths" in message
+    message = "It was written by tf.train.Checkpoint or Keras, with object paths"
+    with pytest.raises(_checks.UserError, match=message):
+        restored(checkpoint_path=strange)
 
 
-def test_missing_variables_name_the_flag(train, headless, tmp_path):
+def test_missing_variables_name_the_flag(train, restored, headless, tmp_path):
     message = one_line(train(tmp_path / "run", checkpoint_path=headless))
     assert message == (
         f"Checkpoint {headless} has 6 of 8 variables; missing: LeNet/fc4/weights (similar:"
         " LeNet/fc5/weights), LeNet/fc4/biases; unused: LeNet/fc5/weights. To initialize the"
         " missing ones from scratch, add --ignore_missing_vars or exclude their scopes"
     )
-    result = train(tmp_path / "run", checkpoint_path=headless, ignore_missing_vars=True)
-    assert result.code == 0
-    assert "restored 6, skipped 0, missing 2, unused 1 variables" in "\n".join(result.out)
+    lines, _ = restored(checkpoint_path=headless, ignore_missing_vars=True)
+    assert lines[0].startswith("restored 6, skipped 0, missing 2, unused 1 variables of ")
 
 
 def evaluated(evaluate, checkpoint, **more):

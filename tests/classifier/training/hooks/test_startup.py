@@ -36,7 +36,7 @@ def test_options_that_have_nothing_to_act_on(train, tmp_path):
 
 
 def test_a_resumed_run_logs_which_options_it_ignores(train, existing_run, tmp_path):
-    gone = tmp_path / "gone"
+    gone = tmp_path / "resnet_v2_50.ckpt"
     done = train(
         existing_run, max_number_of_steps=3, checkpoint_path=gone, num_preprocessing_threads=2
     )
@@ -44,6 +44,7 @@ def test_a_resumed_run_logs_which_options_it_ignores(train, existing_run, tmp_pa
     (origin,) = [line for line in done.out if line.startswith("Resuming ")]
     assert re.search(r"model\.ckpt-2, saved 0:\d\d:\d\d ago\); --checkpoint_path=", origin)
     assert origin.endswith(f"={gone} is ignored by a resumed run (to start over, pass --restart)")
+    assert not any("resnet_v2_50_2017_04_14 was trained with" in line for line in done.out)
 
 
 @pytest.mark.slow
