@@ -333,7 +333,8 @@ def test_a_link_in_an_export_is_not_followed(run, tmp_path, name):
     elsewhere = user_files(tmp_path / "elsewhere", ["a"])
     ownership.claim_export(str(tmp_path / "out"))
     (tmp_path / "out" / name).symlink_to(elsewhere if name == "saved_model" else elsewhere / "a")
-    config = exports.config(run, tmp_path / "out", formats=("frozen_pb", "saved_model"))
+    formats = ("frozen_pb", *["saved_model"] * (name == "saved_model"))
+    config = exports.config(run, tmp_path / "out", formats=formats)
     with unchanged(elsewhere):
         if name == "README.md":  # the user's own card
             exporting.run(config)
