@@ -99,7 +99,8 @@ def flip_bit(path):
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("damage", [truncate, flip_bit])
+# A flipped bit is among the damages of tests/slim/test_checkpoints_damage.py.
+@pytest.mark.parametrize("damage", [truncate, pytest.param(flip_bit, marks=pytest.mark.slow)])
 def test_resume_with_a_damaged_newest_checkpoint_uses_the_previous_one(
     digits, trained, run, damage, caplog
 ):
@@ -199,23 +200,7 @@ def test_starts_from_a_checkpoint_and_trains_one_scope(digits, trained, tmp_path
     assert changed == {"LeNet/fc4/weights", "LeNet/fc4/biases"}
 
 
-SAME_BATCH = "--batch_size=8 --accumulate_steps=2 keeps the same global batch"
-OTHERS = "a smaller --train_image_size, --recompute_gradients, or --trainable_scopes"
-
-
-@pytest.mark.parametrize(
-    "batch_size, advice",
-    [
-        (
-            16,
-            f"Try --batch_size=8, {OTHERS} ({SAME_BATCH}); the last checkpoint",
-        ),
-        # 33 images are not two equal batches, and a batch of one image cannot be smaller.
-        (33, f"Try --batch_size=16, {OTHERS}; the last checkpoint"),
-        (1, f"Try {OTHERS}; the last checkpoint"),
-    ],
-)
-def test_out_of_memory_error_says_what_to_reduce(digits, tmp_path, monkeypatch, batch_size, advice):
+def test_out_of_memory_error_says_what_to_reduce(digits, tmp_path, monkeypatch):
     make_loss = training_loss.training_loss
 
     def loss_with_giant_tensor(*args, **kwargs):
@@ -228,6 +213,6 @@ def test_out_of_memory_error_says_what_to_reduce(digits, tmp_path, monkeypatch, 
         return giant
 
     monkeypatch.setattr(training_loss, "training_loss", loss_with_giant_tensor)
-    message = error(tmp_path / "run", digits, code=1, batch_size=batch_size)
-    assert f"out of memory with lenet at batch_size={batch_size}, 28x28 images" in message
-    assert advice in message
+    message = error(tmp_path / "run", digits, code=1, batch_size=16)
+    assert "out of memory with lenet at batch_size=16, 28x28 images" in message
+    assert "Try --batch_size=8, a smaller --train_image_size" in message
