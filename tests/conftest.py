@@ -10,12 +10,15 @@ import pytest
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+gc.disable()  # while modules are imported
+
 
 def pytest_collection_finish() -> None:
     """Exempts TensorFlow and the tests from garbage collection, which took a tenth of the time."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+    gc.enable()
     if "tensorflow" in sys.modules:  # before its first operation, for input pipelines too
         _set_graph_optimizer(False)
 

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 _ITERATE = """
 import sys
 from classifier import inputs
@@ -24,6 +26,7 @@ for size, balanced in ((28, False), (28, True), (72, False)):
 """
 
 
+@pytest.mark.slow
 def test_the_input_pipeline_makes_tensorflow_log_no_error(digits):
     run = subprocess.run(
         [sys.executable, "-c", _ITERATE, str(digits)],

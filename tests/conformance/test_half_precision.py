@@ -11,7 +11,7 @@ from tests.conformance import builds, checks
 NAME = "test_variables_stay_float32"
 
 
-@pytest.mark.parametrize("name", checks.networks(NAME, "layout"))
+@pytest.mark.parametrize("name", checks.networks(NAME, "heads"))
 def test_variables_stay_float32(name):
     network_fn = nets_factory.get_network_fn(name, 10, weight_decay=4e-5, is_training=True)
     spec = nets_factory.NETWORKS[name]

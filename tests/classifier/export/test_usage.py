@@ -109,7 +109,7 @@ def test_sample_code_reads_the_weights(place, capsys):
     assert stdout == sorted(f"{name} {value.shape}" for name, value in values.items())
 
 
-@pytest.mark.parametrize("batch", [None, 2])
+@pytest.mark.parametrize("batch", [None, pytest.param(2, marks=pytest.mark.slow)])
 def test_printed_curl_command_matches_the_checkpoint(place, exported, batch):
     if not shutil.which("curl"):
         pytest.skip("there is no curl")

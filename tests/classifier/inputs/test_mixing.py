@@ -101,7 +101,7 @@ def first_images(digits, more):
     "changed",
     [
         {"auto_augment": "cifar10"},
-        {"rand_augment": 9},
+        pytest.param({"rand_augment": 9}, marks=pytest.mark.slow),
         pytest.param({"rand_augment": 9, "rand_augment_layers": 4}, marks=pytest.mark.slow),
         {"random_erasing": 1},
         {"mixup_alpha": 1},
