@@ -48,6 +48,12 @@ from slim.metrics.objects import (
     RecallAtK,
     in_top_k,
 )
+from slim.metrics.per_class import (
+    CalibrationError,
+    ClassScores,
+    SparseConfusionMatrix,
+    wilson_interval,
+)
 from slim.metrics.renamed import (
     sparse_recall_at_top_k,
     streaming_accuracy,
@@ -90,12 +96,12 @@ from slim.metrics.thresholds import (
 )
 
 __all__ = [
-    "AUC", "Accuracy", "CohenKappa", "ConfusionMatrix", "F1Score", "FalseNegatives",
-    "FalsePositives", "Mean", "MeanAbsoluteError", "MeanIoU", "MeanSquaredError",
-    "PearsonCorrelation", "Precision", "PrecisionAtRecall", "Recall", "RecallAtK",
-    "RecallAtPrecision", "RootMeanSquaredError", "SensitivityAtSpecificity",
-    "SpecificityAtSensitivity", "TrueNegatives", "TruePositives", "accuracy",
-    "aggregate_metric_map", "aggregate_metrics", "auc_using_histogram",
+    "AUC", "Accuracy", "CalibrationError", "ClassScores", "CohenKappa", "ConfusionMatrix",
+    "F1Score", "FalseNegatives", "FalsePositives", "Mean", "MeanAbsoluteError", "MeanIoU",
+    "MeanSquaredError", "PearsonCorrelation", "Precision", "PrecisionAtRecall", "Recall",
+    "RecallAtK", "RecallAtPrecision", "RootMeanSquaredError", "SensitivityAtSpecificity",
+    "SparseConfusionMatrix", "SpecificityAtSensitivity", "TrueNegatives", "TruePositives",
+    "accuracy", "aggregate_metric_map", "aggregate_metrics", "auc_using_histogram",
     "auc_with_confidence_intervals", "cohen_kappa", "count", "f1_score", "in_top_k",
     "precision_at_recall", "precision_recall_at_equal_thresholds", "recall_at_precision",
     "sparse_recall_at_top_k", "streaming_accuracy", "streaming_auc", "streaming_concat",
@@ -114,5 +120,5 @@ __all__ = [
     "streaming_sparse_precision_at_top_k", "streaming_sparse_recall_at_k",
     "streaming_specificity_at_sensitivity", "streaming_true_negatives",
     "streaming_true_negatives_at_thresholds", "streaming_true_positives",
-    "streaming_true_positives_at_thresholds",
+    "streaming_true_positives_at_thresholds", "wilson_interval",
 ]  # fmt: skip
