@@ -12,6 +12,21 @@ _Classes = Annotated[int, msgspec.Meta(ge=1, le=1 << 20)]
 _Side = Annotated[int, msgspec.Meta(ge=1, le=1 << 14)]
 
 
+@dataclasses.dataclass(frozen=True)
+class Calibration:
+    """What an evaluation has fitted to the probabilities of one checkpoint.
+
+    Attributes:
+      temperature: divisor of the logits.
+      rejection_threshold: probability below which the most probable class is not an answer.
+      step: training step of the checkpoint; None if it has none.
+    """
+
+    temperature: Annotated[float, msgspec.Meta(gt=0)]
+    rejection_threshold: Annotated[float, msgspec.Meta(ge=0, le=1)]
+    step: _json.Step | None = None
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelInfo:
     """The properties of a trained model that evaluation, export and prediction need.
@@ -28,6 +43,7 @@ class ModelInfo:
       moving_average_decay: of the weights' moving averages; None if there are none.
       quantized: whether its layers round weights and outputs to learned ranges.
       dataset_name: of its training data; None if unknown.
+      calibration: of the probabilities; None if there is none.
       versions: versions of the programs that wrote the file, by name.
 
     Raises:
@@ -46,6 +62,7 @@ class ModelInfo:
     moving_average_decay: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     quantized: bool = False
     dataset_name: _json.Name | None = None
+    calibration: Calibration | None = None
     versions: Mapping[str, _json.Name] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -68,6 +85,9 @@ class ModelInfo:
     def to_dict(self) -> dict[str, Any]:
         """Returns the values for JSON."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        calibration = values.pop("calibration")
+        if calibration is not None:
+            values["calibration"] = dataclasses.asdict(calibration)
         return values | {
             "label_names": list(self.label_names),
             "image_size": list(self.image_size),

@@ -126,11 +126,20 @@ def _rounding(
     return quantization.fake_quantization(delay, weights)
 
 
-def probabilities(logits: tf.Tensor, end_points: Mapping[str, tf.Tensor]) -> tf.Tensor:
+def probabilities(
+    logits: tf.Tensor, end_points: Mapping[str, tf.Tensor], temperature: float | None = None
+) -> tf.Tensor:
     """Returns a network's probabilities, [batch, classes].
 
     The name of the end point differs for ResNets; AlexNet, OverFeat and VGG have none.
+
+    Args:
+      logits: [batch, classes].
+      end_points: of the network.
+      temperature: divisor of the logits, fitted by `eval_image_classifier.py`; None for none.
     """
+    if temperature is not None:
+        return tf.nn.softmax(logits / temperature, name="probabilities")
     for name in ("Predictions", "predictions"):
         if name in end_points:
             return end_points[name]

@@ -178,6 +178,10 @@ _OUTPUTS: Mapping[str, tuple[str, Callable[[str], bool]]] = {
         "an evaluation result",
         lambda path: _ownership.has_keys(path, _EVALUATED),
     ),
+    "predictions_csv": (
+        "a table of an evaluation's predictions",
+        lambda path: _ownership.starts_with(path, b"file,shard,record,label"),
+    ),
     "output_csv": (
         "a table of predictions",
         lambda path: _ownership.starts_with(path, b"file,rank,class,probability"),

@@ -14,6 +14,7 @@ T = TypeVar("T")
 CONFIG_FILE = "config.json"
 MODEL_INFO_FILE = "model_info.json"
 METRICS_FILE = "metrics.jsonl"
+BEST = "best"
 _CONFIG_ADVICE = "Restore it from a copy, or remove it to resume without comparing the options"
 _MODEL_INFO_ADVICE = "Restore it from a copy, or resume the training run, which writes it again"
 
@@ -47,6 +48,15 @@ class RunDirectory:
     def model_info_path(self) -> str:
         """Path of the model info."""
         return os.path.join(self.path, MODEL_INFO_FILE)
+
+    def parent_run(self) -> "RunDirectory":
+        """Returns the run that the directory belongs to: `best` is a subdirectory of a run."""
+        if (
+            not os.path.exists(self.metrics_path)
+            and os.path.basename(self.path.rstrip("/")) == BEST
+        ):
+            return RunDirectory(os.path.dirname(os.path.abspath(self.path)))
+        return self
 
     def read_config(self, schema: type[T] = RunConfig) -> T | None:  # type: ignore[assignment]
         """Returns the content of config.json, or None if there is none.

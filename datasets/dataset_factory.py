@@ -160,6 +160,11 @@ def get_metadata(
     return splits.read_metadata(get_spec(name), split_name, dataset_dir, file_pattern)
 
 
+def split_names(name: str, dataset_dir: str) -> list[str]:
+    """Returns the names of the splits of a dataset in a directory; see `splits.split_names`."""
+    return splits.split_names(get_spec(name), dataset_dir)
+
+
 def get_dataset(
     name: str, split_name: str, dataset_dir: str, file_pattern: str | None = None
 ) -> "dataset.Dataset":

@@ -136,6 +136,17 @@ def read_metadata(
     )
 
 
+def split_names(spec: DatasetSpec, dataset_dir: str) -> list[str]:
+    """Returns the names of the splits in a directory; their shards may be incomplete.
+
+    Raises:
+      UserError: if the directory does not exist, or its dataset_info.json is damaged.
+    """
+    _check_directory(spec, dataset_dir)
+    info = dataset_info.read(dataset_dir)
+    return list(info.splits) if info else _splits_on_disk(spec.file_pattern, dataset_dir)
+
+
 def stratified_split(
     labels: Sequence[int], num_held_out: int, seed: int
 ) -> tuple[list[int], list[int]]:

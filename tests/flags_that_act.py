@@ -17,6 +17,7 @@ _BATCH_NORM = "classifier/training/test_batch_norm.py"
 _CARD = "classifier/export/test_model_card.py"
 _CHECKS = "classifier/export/test_checks.py"
 _EVAL = "classifier/inference/test_eval_flags_act.py"
+_SERIES = "classifier/inference/test_checkpoint_series.py"
 _GRAPH = "classifier/export/test_graph.py"
 _GRAPH_OPTIONS = "classifier/export/test_options.py"
 _LIMITS = "classifier/test_image_limits.py"
@@ -142,6 +143,15 @@ PROOFS: dict[str, dict[str, str]] = {
         f"{_EVAL}::test_where_events_go": "eval_dir",
         f"{_EVAL}::test_images_are_prepared_side_by_side": "num_preprocessing_threads",
         f"{_EVAL}::test_a_server_address_is_an_error": "master",
+        f"{_EVAL}::test_train_dir_is_enough": "train_dir",
+        f"{_EVAL}::test_a_row_for_each_image": "predictions_csv",
+        f"{_EVAL}::test_averages_and_weights": "use_averages",
+        f"{_EVAL}::test_crops_and_mirror_images": "flip num_crops",
+        f"{_EVAL}::test_a_calibration_acts_in_prediction_and_exports": "calibrate",
+        f"{_EVAL}::test_bad_images_are_skipped_and_named": "on_bad_image",
+        f"{_SERIES}::test_a_loop_evaluates_each_checkpoint_until_the_last_step": "eval_loop",
+        f"{_SERIES}::test_a_loop_checks_for_checkpoints_at_the_interval": "eval_interval_secs",
+        f"{_SERIES}::test_a_loop_ends_after_the_timeout": "timeout_secs",
         f"{_QUANTIZE}::test_evaluation_during_training_rounds": "quantize",
         "classifier/inference/test_precise_batch_norm.py::test_the_evaluation_says_both": (
             "recalibrate_batch_norm"

@@ -84,7 +84,7 @@ def test_wrong_training_flags_are_errors_before_tensorflow_loads(tmp_path, flags
 @pytest.mark.parametrize(
     "script, flags, message",
     [
-        ("eval_image_classifier.py", ["--dataset_dir=."], "--checkpoint_path is required"),
+        ("eval_image_classifier.py", [], "--checkpoint_path or --train_dir is required"),
         ("eval_image_classifier.py", ["--dataset_dir=.", "--checkpoint_path=."], "no checkpoint"),
         (
             "export_inference_graph.py",

@@ -64,6 +64,17 @@ def open_checkpoint(path: str) -> OpenedCheckpoint:
     return OpenedCheckpoint(source, run, _model_info(run))
 
 
+def open_prefix(prefix: str) -> OpenedCheckpoint:
+    """Opens a checkpoint that a directory has listed.
+
+    Raises:
+      CheckpointGone: if it was removed since.
+      UserError, RunError: as `open_checkpoint`.
+    """
+    run = RunDirectory.of_checkpoint(prefix)
+    return OpenedCheckpoint(checkpoints.read(prefix), run, _model_info(run))
+
+
 def _model_info(run: RunDirectory) -> ModelInfo | None:
     info = run.read_model_info()
     if info is not None:

@@ -277,12 +277,18 @@ def _outside(option: options.Option, value: Any, texts: Mapping[str, Any]) -> It
     try:
         if value is not None and option.declared.table:
             _check_name(option.declared.table, flag, value)
-        train_dir = texts.get(option.declared.path_unless_resuming or "", "")
-        is_resuming = path_checks.has_checkpoint(os.path.expanduser(train_dir))
-        if value is not None and option.declared.path and not is_resuming:
+        if value is not None and option.declared.path and not _may_be_missing(option, texts):
             path_checks.check(option.declared.path, flag, value)
     except _checks.UserError as error:
         yield str(error)
+
+
+def _may_be_missing(option: options.Option, texts: Mapping[str, Any]) -> bool:
+    """Returns whether the path need not exist because of another flag."""
+    train_dir = texts.get(option.declared.path_unless_resuming or "", "")
+    switch = texts.get(option.declared.path_unless or "", "false")
+    is_set = switch.lower() in ("true", "t", "1")
+    return is_set or path_checks.has_checkpoint(os.path.expanduser(train_dir))
 
 
 def _check_name(table: options.Table, flag: str, name: str) -> None:

@@ -8,6 +8,7 @@ import glob
 import os
 from collections.abc import Callable, Mapping
 
+from classifier.config.evaluation import ALL_CHECKPOINTS
 from classifier.config.options import PathKind
 from slim import _checks, _files, checkpoints
 
@@ -109,6 +110,11 @@ def _checkpoint(name: str, path: str) -> None:
         raise _checks.UserError(f"{name}={path!r} does not exist{_near(path)}")
 
 
+def _checkpoints(name: str, path: str) -> None:
+    if path != ALL_CHECKPOINTS:
+        _checkpoint(name, path)
+
+
 def _images(name: str, path: str) -> None:
     if not os.path.exists(path) and not glob.glob(path, recursive=True):
         what = "matches no file" if glob.has_magic(path) else "does not exist"
@@ -137,5 +143,6 @@ _CHECKS: Mapping[PathKind, Callable[[str, str], None]] = {
     "file": _file,
     "new_file": _new_file,
     "checkpoint": _checkpoint,
+    "checkpoints": _checkpoints,
     "images": _images,
 }

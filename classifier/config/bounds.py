@@ -62,6 +62,13 @@ def step_range(**ranges: tuple[int, ...]) -> None:
             )
 
 
+def crops(**numbers: int) -> None:
+    """Raises UserError for a number of crops other than 1 and 5."""
+    for name, number in numbers.items():
+        if number not in (1, 5):
+            raise _checks.UserError(f"{name}={number} must be 1 or 5")
+
+
 def license_name(**values: str) -> None:
     """Raises UserError for what cannot be the identifier of a license."""
     for name, value in values.items():

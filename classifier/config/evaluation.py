@@ -1,11 +1,18 @@
 """Options of evaluation."""
 
 import dataclasses
+from collections.abc import Iterator
 
 from classifier.config import bounds
 from classifier.config.image_limits import max_pixels_option
-from classifier.config.model import CHECKPOINT_HELP, ModelOptions
-from classifier.config.options import Options, option, required
+from classifier.config.model import ModelOptions
+from classifier.config.options import Options, option
+from classifier.config.problems import Problem, named
+
+# The value of `checkpoint_path` that stands for each checkpoint of the run.
+ALL_CHECKPOINTS = "all"
+# Options for one checkpoint, which those for several exclude.
+_OF_ONE = ("predictions_csv", "recalibrate_batch_norm", "calibrate")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,7 +31,20 @@ class EvaluatedModelOptions(ModelOptions):
 class EvaluationOptions(Options):
     """Evaluation."""
 
-    checkpoint_path: str = required(CHECKPOINT_HELP, path="checkpoint", tf_slim="/tmp/tfmodel/")
+    checkpoint_path: str | None = option(
+        None,
+        "Checkpoint, directory of a run (its newest checkpoint is used), or all to compare the"
+        " checkpoints in train_dir. Default: the newest in train_dir.",
+        path="checkpoints",
+        tf_slim="/tmp/tfmodel/",
+    )
+    train_dir: str | None = option(
+        None,
+        "Directory of a run; alone, it is enough: the dataset is the run's, the split the one that"
+        " training evaluated on.",
+        path="checkpoint",
+        path_unless="eval_loop",
+    )
     eval_dir: str | None = option(
         None,
         "Directory to write TensorBoard events to. Default: `eval` next to the checkpoint.",
@@ -32,13 +52,35 @@ class EvaluationOptions(Options):
         tf_slim="/tmp/tfmodel/",
     )
     eval_json: str | None = option(
-        None, "File to write the results to, as JSON. Default: none.", path="new_file"
+        None,
+        "File to write the results to, as JSON: the metrics, the scores of each class and the"
+        " confusions. Default: none.",
+        path="new_file",
+    )
+    predictions_csv: str | None = option(
+        None,
+        "File to write a row per image to: file, shard, record, true class, and the most probable"
+        " classes with their probabilities. Default: none.",
+        path="new_file",
     )
     batch_size: int = option(100, "Batch size.", check=bounds.positive)
     max_num_batches: int | None = option(
         None,
         "Maximum number of batches to evaluate. Default: the complete split.",
         check=bounds.positive,
+    )
+    use_averages: str = option(
+        "auto",
+        "Whether to evaluate the moving averages of the weights. auto: if the run kept them; both:"
+        " the averages, then the weights themselves.",
+        choices=("auto", "true", "false", "both"),
+    )
+    flip: bool = option(False, "Average the probabilities of each image and its mirror image.")
+    num_crops: int = option(
+        1,
+        "Crops per image whose probabilities are averaged: 1, or 5 for the center and the corners"
+        " of an image that is prepared 8/7 as large.",
+        check=bounds.crops,
     )
     recalibrate_batch_norm: int = option(
         0,
@@ -47,9 +89,78 @@ class EvaluationOptions(Options):
         " disables.",
         check=bounds.non_negative,
     )
+    calibrate: bool = option(
+        False,
+        "Fit a temperature and a rejection threshold to the split, and store them in"
+        " model_info.json for prediction and export.",
+    )
+    eval_loop: bool = option(
+        False,
+        "Evaluate each checkpoint in train_dir as it is written, until the run's last step.",
+    )
+    eval_interval_secs: float = option(
+        10.0,
+        "Minimum seconds between two checks of --eval_loop for new checkpoints.",
+        check=bounds.non_negative,
+    )
+    timeout_secs: float | None = option(
+        None,
+        "Seconds without a new checkpoint after which --eval_loop ends. Default: no limit.",
+        check=bounds.positive,
+    )
     master: str | None = option(
         None, "Must be empty: evaluation runs in this process and needs no server."
     )
+
+    @property
+    def is_sweep(self) -> bool:
+        """Whether all checkpoints of the run are compared."""
+        return self.checkpoint_path == ALL_CHECKPOINTS
+
+    @property
+    def has_views(self) -> bool:
+        """Whether several views of each image are averaged."""
+        return self.flip or self.num_crops > 1
+
+    @property
+    def keeps_outcomes(self) -> bool:
+        """Whether the answer to each image is needed."""
+        return self.predictions_csv is not None or self.calibrate
+
+    def conflicts(self) -> Iterator[Problem]:
+        """Yields contradictions."""
+        path, train_dir = named("checkpoint_path"), named("train_dir")
+        loop, calibrate = named("eval_loop"), named("calibrate")
+        if self.checkpoint_path is None and self.train_dir is None:
+            yield Problem("{} or {} is required", path, train_dir)
+        if self.is_sweep and self.train_dir is None:
+            yield Problem("{} needs {}", named("checkpoint_path", "all"), train_dir)
+        if self.eval_loop and self.train_dir is None:
+            yield Problem("{} needs {}", loop, train_dir)
+        if self.eval_loop and self.checkpoint_path is not None:
+            yield Problem("{} has no effect with {}", path, loop)
+        for name in ("eval_interval_secs", "timeout_secs"):
+            if self.is_changed(name) and not self.eval_loop:
+                yield Problem("{} needs {}", named(name), loop)
+        several = named("checkpoint_path", "all") if self.is_sweep else loop
+        for name in _OF_ONE if self.is_sweep or self.eval_loop else ():
+            if self.is_changed(name):
+                yield Problem("{} and {} are mutually exclusive", named(name), several)
+        for name in ("recalibrate_batch_norm", "flip", "num_crops"):
+            if self.calibrate and self.is_changed(name):
+                yield Problem("{} and {} are mutually exclusive", named(name), calibrate)
+        if self.use_averages != "auto" and self.calibrate:
+            yield Problem(
+                "{} cannot be used with {}, which is for the weights that prediction uses",
+                named("use_averages", self.use_averages),
+                calibrate,
+            )
+        if self.use_averages == "both" and self.recalibrate_batch_norm:
+            yield Problem(
+                "{} and {} are mutually exclusive",
+                named("use_averages", "both"),
+                named("recalibrate_batch_norm"),
+            )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,9 +173,22 @@ class EvaluationDataOptions(Options):
         table="datasets",
         tf_slim="imagenet",
     )
-    dataset_split_name: str = option("test", "Split to evaluate on.")
-    dataset_dir: str = required("Directory of the dataset.", path="directory")
+    dataset_split_name: str | None = option(
+        None,
+        "Split to evaluate on. Default: with train_dir, the one that training evaluated on; else"
+        " test, validation or val, whichever comes first.",
+        tf_slim="test",
+    )
+    dataset_dir: str | None = option(
+        None, "Directory of the dataset. Default: from the run's config.json.", path="directory"
+    )
     max_pixels: int = max_pixels_option()
+    on_bad_image: str = option(
+        "error",
+        "What to do when an image cannot be decoded: error aborts; skip excludes it, and reports it"
+        " at the end.",
+        choices=("error", "skip"),
+    )
     num_preprocessing_threads: int | None = option(
         None,
         "Number of images to preprocess in parallel. Default: chosen automatically.",
@@ -78,5 +202,5 @@ class EvalConfig:
     """Options of `eval_image_classifier.py`."""
 
     run: EvaluationOptions
-    data: EvaluationDataOptions
+    data: EvaluationDataOptions = EvaluationDataOptions()
     model: EvaluatedModelOptions = EvaluatedModelOptions()

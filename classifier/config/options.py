@@ -19,7 +19,9 @@ C = TypeVar("C")
 
 # `classifier.cli.flags` checks names and paths; a configuration itself does not.
 Table = Literal["networks", "datasets", "conversions", "preprocessings"]
-PathKind = Literal["directory", "new_directory", "file", "new_file", "checkpoint", "images"]
+PathKind = Literal[
+    "directory", "new_directory", "file", "new_file", "checkpoint", "checkpoints", "images"
+]
 # A resumed run logs a change of the option, does not support it, or ignores it.
 Resume = Literal["listed", "refused", "free"]
 
@@ -34,6 +36,7 @@ class Declaration:
     table: Table | None = None
     path: PathKind | None = None
     path_unless_resuming: str | None = None
+    path_unless: str | None = None
     resume: Resume = "listed"
     aliases: tuple[str, ...] = ()
     tf_slim: Any = None
@@ -51,9 +54,10 @@ def option(default: Any, help: str, **declaration: Any) -> Any:
         list), `check` (a function that accepts the value by name and raises UserError), `table`
         (the value is a name of that table), `path` (what must exist on disk),
         `path_unless_resuming` (an option with a run's directory; when that run is resumed, the path
-        need not exist), `resume`, `aliases` (other names of the flag), `tf_slim` (TF-Slim's
-        default where it differs), `positional` (whether its value may stand without a flag) and
-        `repeated` (whether each occurrence of the flag is an item of the tuple, as it is).
+        need not exist), `path_unless` (an option; if it is true, the path need not exist),
+        `resume`, `aliases` (other names of the flag), `tf_slim` (TF-Slim's default where it
+        differs), `positional` (whether its value may stand without a flag) and `repeated` (whether
+        each occurrence of the flag is an item of the tuple, as it is).
     """
     return dataclasses.field(
         default=default, metadata={"option": Declaration(help=help, **declaration)}

@@ -93,7 +93,8 @@ def _build(
         if final_endpoint is not None:
             output = end_points[_checks.one_of("final_endpoint", final_endpoint, end_points)]
             return _Built(graph, inputs, [output], {final_endpoint: output})
-        described = {"logits": logits, "probabilities": network.probabilities(logits, end_points)}
+        answers = network.probabilities(logits, end_points, classifier.temperature)
+        described = {"logits": logits, "probabilities": answers}
     return _Built(graph, inputs, [*described.values(), *end_points.values()], described)
 
 

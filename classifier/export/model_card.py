@@ -124,7 +124,7 @@ def find_evaluation(
             "{} is of {}: the model card shows its metrics for {}", option, evaluated, prefix
         )
         return dataclasses.replace(evaluation, warning=warning)
-    run = _parent_run(run)
+    run = run.parent_run()
     options = _run_options(run)  # raises if config.json is damaged, before anything is written
     for line in reversed(MetricsFile(run.metrics_path).evaluations()):
         if line["step"] == step:
@@ -273,7 +273,7 @@ def _classes(names: tuple[str, ...]) -> str:
 
 def _data(name: str | None, run: RunDirectory) -> Iterator[str]:
     """Yields lines on the data that the model was trained on."""
-    options = _run_options(_parent_run(run))
+    options = _run_options(run.parent_run())
     split = options.dataset_split_name
     yield f"Trained on `{name or 'unknown'}`" + (f", split `{split}`." if split else ".")
     origin = _origin(options.dataset_dir)
@@ -302,13 +302,6 @@ def _origin(dataset_dir: str | None) -> _Origin:
         return (dataset_dir and _json.read(path, _Origin, advice="")) or _Origin()
     except _checks.UserError:
         return _Origin()
-
-
-def _parent_run(run: RunDirectory) -> RunDirectory:
-    """Returns the run that a directory belongs to: `best` is a subdirectory of a run."""
-    if not os.path.exists(run.metrics_path) and os.path.basename(run.path.rstrip("/")) == "best":
-        return RunDirectory(os.path.dirname(os.path.abspath(run.path)))
-    return run
 
 
 def _evaluation(split: str, values: Mapping[str, Any]) -> Evaluation:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from slim import _json, _paths
 
+_REJECTED = "none of these"
 COLUMNS = ("file", "rank", "class", "probability", "problem")
 
 
@@ -19,23 +20,28 @@ class Answer(NamedTuple):
       file: path of the image.
       classes: pairs of class name and probability, the most probable first; empty for a bad image.
       problem: why the image cannot be decoded, or an empty string.
+      is_rejected: whether no class is probable enough to be the answer.
     """
 
     file: str
     classes: Sequence[tuple[str, float]] = ()
     problem: str = ""
+    is_rejected: bool = False
 
 
 def as_text(answer: Answer) -> str:
     """Returns one line."""
     classes = ", ".join(f"{name} {probability:.4f}" for name, probability in answer.classes)
+    if answer.is_rejected:
+        classes = f"{_REJECTED} ({classes})"
     return f"{answer.file}: {classes or answer.problem}"
 
 
 def as_csv(answer: Answer) -> str:
-    """Returns a row for each class, or one for a bad image."""
+    """Returns a row for each class, or one for a bad image; a rejected one has a row of rank 0."""
     text = io.StringIO()
-    rows = [
+    rows = [(answer.file, 0, _REJECTED, "", "")] if answer.is_rejected else []
+    rows += [
         (answer.file, rank, name, probability, "")
         for rank, (name, probability) in enumerate(answer.classes, 1)
     ]
@@ -49,7 +55,8 @@ def as_json(answer: Answer) -> str:
     if answer.problem:
         return json.dumps({"file": answer.file, "problem": answer.problem})
     classes = [{"class": name, "probability": value} for name, value in answer.classes]
-    return json.dumps({"file": answer.file, "classes": classes})
+    rejected = {"rejected": True} if answer.is_rejected else {}
+    return json.dumps({"file": answer.file, **rejected, "classes": classes})
 
 
 FORMATS: dict[str, Callable[[Answer], str]] = {"text": as_text, "csv": as_csv, "json": as_json}

@@ -1,36 +1,21 @@
-"""Evaluation: a checkpoint's accuracy on a split, each image counted once."""
+"""Evaluation: a checkpoint's metrics on a split, each image counted once."""
 
-import dataclasses
-import errno
-import json
-import os
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
-
-import tensorflow as tf
+from collections.abc import Callable, Mapping
 
 from classifier import inputs, ownership
 from classifier.checkpoints import sources
+from classifier.checkpoints.sources import OpenedCheckpoint
 from classifier.cli.exit_codes import ExitCode
-from classifier.config import problems
 from classifier.config.evaluation import EvalConfig
 from classifier.config.problems import Problem, named
-from classifier.inference import metrics, precise_batch_norm
-from classifier.inference.model import InferenceModel
+from classifier.inference import calibration, checkpoint_series, evaluation_files, metrics
+from classifier.inference import evaluation_tables as tables
+from classifier.inference.metrics import Details, Evaluation
+from classifier.inference.precise_batch_norm import PreciseBatchNorm
+from classifier.inference.split_evaluation import SplitEvaluation
 from classifier.inputs import preprocessing
-from classifier.resolve import warnings
+from classifier.model_info import Calibration
 from classifier.resolve.evaluation import ResolvedEvaluation, check_evaluation, evaluation
-from classifier.run_directory import RunDirectory
-from slim import _paths
-from slim.events import EventFile
-
-_NEAR_CHANCE = Problem(
-    "accuracy is close to chance. Common causes: another preprocessing or image size than in"
-    " training ({}, {}), labels shifted by one ({}), another order of classes than in training",
-    named("preprocessing_name"),
-    named("eval_image_size"),
-    named("labels_offset"),
-)
 
 _TRAINING_SPLIT = "train"
 _MIN_GAIN = 0.02  # in accuracy, for the warning
@@ -43,79 +28,97 @@ _UNSETTLED = Problem(
 
 
 def run(config: EvalConfig) -> ExitCode | None:
-    """Evaluates a checkpoint and prints the metrics.
+    """Evaluates one checkpoint, or those of a run, and prints the metrics.
 
     Args:
       config: the options of `eval_image_classifier.py`.
 
     Raises:
-      UserError: if there is no checkpoint or data, they do not match the model, or `eval_json` is a
-        file that no evaluation wrote.
+      UserError: if there is no checkpoint or data, they do not match the model, or an output file
+        exists that no evaluation wrote.
       RunError: if the checkpoint or the data cannot be read, or the logits are not finite.
     """
-    ownership.check_output("eval_json", config.run.eval_json)
-    check_evaluation(config.run)
-    checkpoint = sources.open_checkpoint(config.run.checkpoint_path)
-    resolved = evaluation(config, checkpoint.info)
-    data = config.data
-    dataset = inputs.open_dataset(
-        resolved.dataset_name, data.dataset_split_name, data.dataset_dir, data.max_pixels
-    )
-    classifier = InferenceModel(resolved.model, checkpoint, resolved.image_size)
-    ownership.check_evaluation(_eval_dir(config, checkpoint.run), config.run.eval_dir is None)
-    recalibrate = _recalibration(resolved, classifier)
-    _report_model(classifier, f"{resolved.dataset_name} {data.dataset_split_name}")
-    for warning in _warnings(resolved, classifier):
-        print(f"warning: {problems.as_flags(warning)}", flush=True)
-    evaluator = metrics.Evaluator(classifier)
-
-    def evaluate() -> metrics.Evaluation:
-        with inputs.translate_errors(dataset):
-            return evaluator(_batches(resolved, dataset), resolved.num_batches)
-
-    result = evaluate()
-    metrics.report(result, data.dataset_split_name, resolved.num_images)
-    metrics.report_as_tf_slim(result)
-    if resolved.is_described and _is_chance(result.accuracy, classifier.info.num_classes):
-        print(f"warning: {_NEAR_CHANCE.as_flags}", flush=True)
-    values = dataclasses.asdict(result)
-    if recalibrate is not None:
-        recalibrate()
-        recalibrated = evaluate()
-        _report_recalibrated(recalibrated, result, resolved)
-        values |= {
-            f"recalibrated_{name}": value
-            for name, value in dataclasses.asdict(recalibrated).items()
-        }
-    _write(values, config, checkpoint.run, classifier.step or 0, classifier.prefix)
+    options = config.run
+    ownership.check_output("eval_json", options.eval_json)
+    ownership.check_output("predictions_csv", options.predictions_csv)
+    check_evaluation(options)
+    if options.eval_loop or options.is_sweep:
+        checkpoint_series.run(config)
+        return None
+    checkpoint = sources.open_checkpoint(str(options.checkpoint_path or options.train_dir))
+    if options.calibrate:
+        calibration.check(checkpoint)
+    _evaluate(evaluation(config, checkpoint.info, checkpoint.run), checkpoint)
     return None
 
 
-def _warnings(resolved: ResolvedEvaluation, classifier: InferenceModel) -> Iterator[str]:
-    if resolved.is_described:
-        yield from warnings.of_checkpoint(
-            classifier.prefix, resolved.model, resolved.image_size, classifier.unused_averages
-        )
+def _evaluate(resolved: ResolvedEvaluation, checkpoint: OpenedCheckpoint) -> None:
+    options = resolved.config.run
+    fit = calibration.TemperatureFit() if options.calibrate else None
+    on_split = SplitEvaluation(
+        resolved, checkpoint, keep_outcomes=options.keeps_outcomes, further=[fit] if fit else []
+    )
+    events_dir = evaluation_files.directory_of_events(options, checkpoint.run)
+    ownership.check_evaluation(events_dir, options.eval_dir is None)
+    recalibrate = _recalibration(on_split)
+    tables.report_start(on_split)
+    if fit:
+        on_split.classifier.temperature = None
+    evaluations: dict[str, Evaluation] = {}
+    for key, result in on_split.evaluate_each():
+        if not evaluations:
+            details = on_split.evaluator.details()
+        evaluations[key] = result
+        tables.report(key, result, resolved)
+    if len(evaluations) > 1:
+        print(tables.side_by_side({tables.WEIGHTS[k]: each for k, each in evaluations.items()}))
+    skipped = on_split.newly_skipped()
+    tables.report_skipped(skipped)
+    if fit:
+        evaluations["calibrated_"] = _calibrate(fit.result(), on_split, checkpoint, evaluations[""])
+        details = on_split.evaluator.details()
+    if recalibrate is not None:
+        recalibrate()
+        evaluations["recalibrated_"] = on_split.evaluate()
+        _report_recalibrated(evaluations["recalibrated_"], evaluations[""], resolved)
+    _write(on_split, checkpoint, evaluations, details, skipped)
 
 
-def _report_model(classifier: InferenceModel, where: str) -> None:
-    weights = "moving averages of the weights" if classifier.used_averages else "weights"
-    if classifier.info.quantized:
-        weights += ", rounded to 8 bits,"
-    print(f"Evaluating the {weights} of {classifier.prefix} on {where}")
+def _calibrate(
+    temperature: float,
+    on_split: SplitEvaluation,
+    checkpoint: OpenedCheckpoint,
+    before: Evaluation,
+) -> Evaluation:
+    """Stores a temperature and its rejection threshold; returns the metrics with them."""
+    classifier = on_split.classifier
+    classifier.temperature = temperature
+    result, outcomes = on_split.evaluate(), on_split.evaluator.details().outcomes
+    assert outcomes is not None, "kept for this"
+    threshold = calibration.rejection_threshold(outcomes)
+    calibration.store(checkpoint, Calibration(temperature, threshold, classifier.step))
+    rejected = int((outcomes.confidences < threshold).sum())
+    print(
+        f"temperature {temperature:.4f}: loss {before.loss:.4f} to {result.loss:.4f}, calibration"
+        f" error {before.calibration_error:.4f} to {result.calibration_error:.4f}"
+    )
+    print(
+        f"rejection threshold {threshold:.4f}: rejects {rejected} of {result.num_images} images,"
+        f" {int((outcomes.is_correct & (outcomes.confidences < threshold)).sum())} of them correct"
+    )
+    print(f"stored in {checkpoint.run.model_info_path}", flush=True)
+    return result
 
 
-def _recalibration(
-    resolved: ResolvedEvaluation, classifier: InferenceModel
-) -> Callable[[], None] | None:
+def _recalibration(on_split: SplitEvaluation) -> Callable[[], None] | None:
     """Returns a function that recomputes batch norm's statistics on training images, if enabled."""
+    resolved = on_split.resolved
     config, info = resolved.config, resolved.model
     if not config.run.recalibrate_batch_norm:
         return None
-    recalibration = precise_batch_norm.PreciseBatchNorm(classifier)
-    data = config.data
+    recalibration = PreciseBatchNorm(on_split.classifier)
     dataset = inputs.open_dataset(
-        resolved.dataset_name, _TRAINING_SPLIT, data.dataset_dir, data.max_pixels
+        resolved.dataset_name, _TRAINING_SPLIT, resolved.dataset_dir, config.data.max_pixels
     )
     batches = inputs.training_dataset(
         dataset,
@@ -136,68 +139,46 @@ def _recalibration(
 
 
 def _report_recalibrated(
-    result: metrics.Evaluation, before: metrics.Evaluation, resolved: ResolvedEvaluation
+    result: Evaluation, before: Evaluation, resolved: ResolvedEvaluation
 ) -> None:
     options = resolved.config.run
     print(
         f"With batch norm statistics of {options.recalibrate_batch_norm} batches of"
         f" {options.batch_size} images of {_TRAINING_SPLIT} instead of its moving averages:"
     )
-    metrics.report(result, resolved.config.data.dataset_split_name, resolved.num_images)
+    metrics.report(result, resolved.split_name, resolved.num_samples)
     if result.accuracy - before.accuracy > _MIN_GAIN:
         print(f"warning: {_UNSETTLED.as_flags}", flush=True)
 
 
-def _is_chance(accuracy: float, num_classes: int) -> bool:
-    # With few classes, a poor model on valid images may be as bad.
-    return num_classes >= 10 and accuracy < 2 / num_classes
-
-
-def _batches(resolved: ResolvedEvaluation, dataset: Any) -> tf.data.Dataset:
-    config, info = resolved.config, resolved.model
-    return inputs.evaluation_dataset(
-        dataset,
-        preprocessing_fn=preprocessing.preprocessing_fn(info, is_training=False),
-        image_size=resolved.image_size,
-        batch_size=config.run.batch_size,
-        labels_offset=info.labels_offset,
-        num_classes=info.num_classes,
-        num_preprocessing_threads=config.data.num_preprocessing_threads,
-    )
-
-
-def _eval_dir(config: EvalConfig, run: RunDirectory) -> str:
-    return config.run.eval_dir or os.path.join(run.path, "eval")
-
-
 def _write(
-    values: Mapping[str, float], config: EvalConfig, run: RunDirectory, step: int, prefix: str
+    on_split: SplitEvaluation,
+    checkpoint: OpenedCheckpoint,
+    evaluations: Mapping[str, Evaluation],
+    details: Details,
+    skipped: list[inputs.BadImage],
 ) -> None:
-    """Writes the metrics as events and, if requested, as JSON."""
-    split = config.data.dataset_split_name
-    if config.run.eval_json is not None:
-        about = {"checkpoint": prefix, "step": step, "split": split}
-        text = json.dumps({**about, **values}, indent=2, ensure_ascii=False) + "\n"
-        _paths.write_new_file(config.run.eval_json, text.encode())
-    directory = _eval_dir(config, run)
-    if config.run.eval_dir is None and not _is_writable(directory):
-        problem = Problem(
-            "no events written: {} is read-only. Set {} to another directory",
-            directory,
-            named("eval_dir"),
+    """Writes the files that the options name."""
+    resolved, classifier = on_split.resolved, on_split.classifier
+    options, names = resolved.config.run, classifier.info.class_names
+    values = evaluation_files.metric_values(evaluations)
+    if options.predictions_csv is not None:
+        assert details.outcomes is not None, "kept for this"
+        evaluation_files.write_predictions(
+            options.predictions_csv, details.outcomes, names, on_split.dataset.shard_names
         )
-        print(f"warning: {problem.as_flags}")
-        return
-    events = EventFile(directory)
-    events.scalars(step, {f"{split}/{name}": value for name, value in values.items()})
+    if options.eval_json is not None:
+        evaluation_files.write_json(
+            options.eval_json,
+            evaluation_files.description(on_split, classifier.prefix, classifier.step)
+            | values
+            | evaluation_files.intervals(evaluations)
+            | {
+                "num_skipped": len(skipped),
+                "classes": evaluation_files.class_rows(details.scores, names),
+                "confusions": evaluation_files.confusion_rows(details.confusions, names),
+            },
+        )
+    events = evaluation_files.Events(options, checkpoint.run)
+    events.write(classifier.step or 0, resolved.split_name, values)
     events.close()
-
-
-def _is_writable(directory: str) -> bool:
-    try:
-        os.makedirs(directory, exist_ok=True)
-    except OSError as error:
-        if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
-            raise
-        return False
-    return os.access(directory, os.W_OK)

@@ -31,6 +31,9 @@ class InferenceModel(tf.Module):
       step: the checkpoint's training step, or None if unknown.
       used_averages: whether the weights are the moving averages.
       unused_averages: whether the checkpoint has moving averages that are not used.
+      temperature: divisor of the logits for the probabilities; None if this checkpoint is not
+        calibrated.
+      rejection_threshold: probability below which no class is an answer; None likewise.
       image_size: height and width of the images, in pixels.
       is_video: whether the network expects videos.
       image_shape: of one image, or of one video: [frames, height, width, channels], where None is
@@ -41,6 +44,8 @@ class InferenceModel(tf.Module):
       checkpoint: an opened checkpoint.
       image_size: height and width; default: as in training.
       num_frames: frames of a video; None for any number.
+      use_averages: whether to restore the moving averages of the weights; default: if the run kept
+        them.
 
     Raises:
       UserError: if the checkpoint is not this network's.
@@ -52,10 +57,12 @@ class InferenceModel(tf.Module):
         checkpoint: Source,
         image_size: Sequence[int] | None = None,
         num_frames: int | None = None,
+        use_averages: bool | None = None,
     ) -> None:
         super().__init__(name="classifier")
         self.info = info
-        self.used_averages = info.moving_average_decay is not None
+        has_averages = info.moving_average_decay is not None
+        self.used_averages = has_averages if use_averages is None else use_averages
         self.image_size = tuple(image_size or info.image_size)
         self.is_video = NETWORKS[info.model_name].input_rank == 5
         frames = (num_frames,) if self.is_video else ()
@@ -123,6 +130,11 @@ class InferenceModel(tf.Module):
         self.prefix = checkpoint.prefix
         self.step = int(checkpoint.get("global_step")) if "global_step" in saved else None
         self.unused_averages = not self.used_averages and AVERAGE in map(kind_of, report.unused)
+        # Other weights of the same run are calibrated differently.
+        calibration = self.info.calibration
+        fits = calibration is not None and calibration.step == self.step
+        self.temperature = calibration.temperature if calibration and fits else None
+        self.rejection_threshold = calibration.rejection_threshold if calibration and fits else None
 
     def __call__(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Classifies preprocessed images.
@@ -131,11 +143,13 @@ class InferenceModel(tf.Module):
           images: float32, [batch, height, width, channels].
 
         Returns:
-          `logits` and `probabilities`, both float32 [batch, classes].
+          `logits` and `probabilities`, both float32 [batch, classes]; only the latter depend on the
+          temperature.
         """
         with self.store.as_default():
             logits, end_points = self.network(images)
-        return {"logits": logits, "probabilities": network.probabilities(logits, end_points)}
+        answers = network.probabilities(logits, end_points, self.temperature)
+        return {"logits": logits, "probabilities": answers}
 
     def output(self, end_point: str | None, images: tf.Tensor) -> tf.Tensor:
         """Returns an end point's value for preprocessed images; without a name, the logits."""

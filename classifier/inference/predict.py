@@ -52,11 +52,12 @@ def run(config: PredictConfig) -> ExitCode | None:
     answers.show_header(options.output_format)
     with answers.csv_file(options.output_csv) as add_to_csv, _progress(len(paths)) as count:
         for path, probabilities in predict(classifier, paths, *limits):
-            answer = _answer(path, probabilities, classifier.info.class_names, resolved.top_k)
-            if answer.problem:
-                bad.append(f"{_json.printable(path)}: {answer.problem}")
-            answers.show(answer, options.output_format)
-            add_to_csv(answer)
+            names, threshold = classifier.info.class_names, classifier.rejection_threshold
+            row = answer(path, probabilities, names, resolved.top_k, threshold)
+            if row.problem:
+                bad.append(f"{_json.printable(path)}: {row.problem}")
+            answers.show(row, options.output_format)
+            add_to_csv(row)
             count()
     if bad:
         raise _checks.RunError(
@@ -76,13 +77,28 @@ def _progress(total: int) -> Iterator[Callable[[], object]]:
         yield bar.update
 
 
-def _answer(
-    path: str, probabilities: np.ndarray | str, class_names: Sequence[str], top_k: int
+def answer(
+    path: str,
+    probabilities: np.ndarray | str,
+    class_names: Sequence[str],
+    top_k: int,
+    threshold: float | None,
 ) -> Answer:
+    """Returns the answer to an image.
+
+    Args:
+      path: of the image.
+      probabilities: [classes], or why the image cannot be decoded.
+      class_names: names of the classes.
+      top_k: number of classes of the answer.
+      threshold: probability below which no class is the answer; None for none.
+    """
     if isinstance(probabilities, str):
         return Answer(path, problem=probabilities)
     best = np.argsort(-probabilities, kind="stable")[:top_k]
-    return Answer(path, [(class_names[i], float(probabilities[i])) for i in best])
+    is_rejected = threshold is not None and bool(probabilities[best[0]] < threshold)
+    classes = [(class_names[i], float(probabilities[i])) for i in best]
+    return Answer(path, classes, is_rejected=is_rejected)
 
 
 def predict(

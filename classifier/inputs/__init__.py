@@ -8,6 +8,7 @@ from classifier.inputs.dataset import open_dataset
 from classifier.inputs.diagnosis import describe_bad_image, translate_errors
 from classifier.inputs.large_images import check as check_large_images
 from classifier.inputs.mixing import Mixing
+from classifier.inputs.shuffling import first_positions
 
 __all__ = [
     "BadImage",
@@ -18,6 +19,7 @@ __all__ = [
     "check_large_images",
     "describe_bad_image",
     "evaluation_dataset",
+    "first_positions",
     "index_records",
     "open_dataset",
     "training_dataset",

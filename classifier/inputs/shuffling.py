@@ -64,6 +64,11 @@ def shard_counts(dataset: dataset_lib.Dataset) -> list[int]:
     return [count for count, _ in _find_records(dataset)]
 
 
+def first_positions(dataset: dataset_lib.Dataset) -> list[int]:
+    """Returns the position in the split of each shard's first record."""
+    return [0, *itertools.accumulate(shard_counts(dataset)[:-1])]
+
+
 def _find_records(dataset: dataset_lib.Dataset) -> list[tuple[int, Sequence[int]]]:
     """Returns each shard's recorded number of records, and the offsets of those that it has."""
     counts = dataset.shard_counts

@@ -1,6 +1,7 @@
 """Classes of a model, derived from its dataset."""
 
 import dataclasses
+from collections.abc import Sequence
 
 from classifier.config import problems
 from classifier.config.problems import named
@@ -90,3 +91,36 @@ def label_names(dataset: SplitMetadata, labels_offset: int, num_logits: int) -> 
         return ()
     labels = range(labels_offset, labels_offset + num_logits)
     return tuple(dataset.labels_to_names.get(label, str(label)) for label in labels)
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassMap:
+    """The classes of a dataset as those of a model, by name.
+
+    Attributes:
+      indices: index in the model of each label's class; -1 if the model does not have it.
+      missing: names of the dataset's classes that the model does not have.
+      extra: names of the model's classes that the dataset does not have.
+    """
+
+    indices: tuple[int, ...]
+    missing: tuple[str, ...]
+    extra: tuple[str, ...]
+
+
+def map_by_name(model_names: Sequence[str], dataset: SplitMetadata) -> ClassMap | None:
+    """Returns the dataset's classes as the model's, or None if names are unknown, none is common,
+    or a name has several classes."""
+    indices = {name: index for index, name in enumerate(model_names)}
+    names = [dataset.labels_to_names.get(label) for label in range(dataset.num_classes)]
+    known = [name for name in names if name is not None]
+    is_ambiguous = len(indices) < len(model_names) or len(set(known)) < len(known)
+    if is_ambiguous or not indices.keys() & set(known):
+        return None
+    return ClassMap(
+        indices=tuple(indices.get(name, -1) if name is not None else -1 for name in names),
+        missing=tuple(
+            name or f"label {label}" for label, name in enumerate(names) if name not in indices
+        ),
+        extra=tuple(name for name in model_names if name not in set(known)),
+    )

@@ -1,14 +1,38 @@
-"""Resolves an evaluation from the options, the dataset and model_info.json."""
+"""Resolves an evaluation from the options, the run, the dataset and model_info.json."""
 
 import dataclasses
+import os
+from collections.abc import Iterator
 
 from classifier.config import problems
 from classifier.config.evaluation import EvalConfig, EvaluationOptions
-from classifier.config.problems import named
+from classifier.config.problems import Problem, named
 from classifier.model_info import ModelInfo
 from classifier.resolve import model
+from classifier.resolve.classes import Classes, ClassMap
+from classifier.run_directory import RunDirectory
 from datasets import dataset_factory
 from datasets.splits import SplitMetadata
+from slim import _checks, _json
+
+# Splits to evaluate on if none is named, in order of preference.
+_SPLITS = ("test", "validation", "val")
+
+
+@dataclasses.dataclass(frozen=True)
+class _RunOptions:
+    """The options of a run that are defaults of its evaluation."""
+
+    dataset_name: _json.Name | None = None
+    dataset_dir: str | None = None
+    eval_split_name: _json.Name | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class _RunConfig:
+    """The contents of config.json that evaluation uses."""
+
+    options: _RunOptions = _RunOptions()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,23 +44,43 @@ class ResolvedEvaluation:
       model: the model to evaluate.
       is_described: whether the model is described by the options only, without model_info.json.
       dataset_name: name of the dataset to evaluate on.
+      split_name: name of the split.
+      dataset_dir: directory of the dataset.
       image_size: height and width of the images, in pixels.
-      num_images: number of images; each is evaluated once.
+      num_samples: number of images in the split.
+      num_images: number of images to evaluate, each once.
       num_batches: number of batches; the last one may be smaller.
+      class_map: the dataset's classes as the model's, by name; None if they are the same.
+      origin: where the dataset or the split is from if the options do not name both, else empty.
     """
 
     config: EvalConfig
     model: ModelInfo
     is_described: bool
     dataset_name: str
+    split_name: str
+    dataset_dir: str
     image_size: tuple[int, int]
+    num_samples: int
     num_images: int
     num_batches: int
+    class_map: ClassMap | None = None
+    origin: str = ""
 
     @property
     def use_moving_averages(self) -> bool:
-        """Whether the moving averages of the weights are used."""
-        return self.model.moving_average_decay is not None
+        """Whether the moving averages of the weights are evaluated, or evaluated first."""
+        choice = self.config.run.use_averages
+        if choice == "auto":
+            return self.model.moving_average_decay is not None
+        return choice != "false"
+
+    @property
+    def key_of_weights(self) -> dict[bool, str]:
+        """Whether the averages are evaluated -> prefix of the metrics' names, in order."""
+        if self.config.run.use_averages == "both":
+            return {True: "", False: "raw_"}
+        return {self.use_moving_averages: ""}
 
 
 def check_evaluation(options: EvaluationOptions) -> None:
@@ -52,39 +96,98 @@ def check_evaluation(options: EvaluationOptions) -> None:
         )
 
 
-def evaluation(config: EvalConfig, info: ModelInfo | None) -> ResolvedEvaluation:
+def evaluation(config: EvalConfig, info: ModelInfo | None, run: RunDirectory) -> ResolvedEvaluation:
     """Resolves an evaluation.
 
     Args:
       config: the options.
       info: contents of model_info.json, or None if the checkpoint has none.
+      run: run of the checkpoint.
 
     Raises:
-      UserError: if the dataset does not exist, an option contradicts `info`, the network is unknown
-        or expects videos, or the classes of the dataset and the model differ.
+      UserError: if the dataset is unknown or does not exist, an option contradicts `info`, the
+        network is unknown or expects videos, or the dataset and the model have no common classes.
     """
-    name, data = evaluated_dataset(config, info), config.data
-    metadata = dataset_factory.get_metadata(name, data.dataset_split_name, data.dataset_dir)
-    return resolve_evaluation(config, info, metadata)
+    recorded = _recorded(config, run)
+    name = evaluated_dataset(config, info, recorded.dataset_name)
+    directory = _directory(config, recorded)
+    metadata = _split(config, name, directory, recorded)
+    resolved = resolve_evaluation(config, info, metadata, directory)
+    return dataclasses.replace(resolved, origin=_origin(config, metadata, directory))
 
 
-def evaluated_dataset(config: EvalConfig, info: ModelInfo | None) -> str:
+def _recorded(config: EvalConfig, run: RunDirectory) -> _RunOptions:
+    """Returns the options of the run; without a config.json, none."""
+    directory = RunDirectory(config.run.train_dir) if config.run.train_dir else run
+    return (directory.parent_run().read_config(_RunConfig) or _RunConfig()).options
+
+
+def evaluated_dataset(
+    config: EvalConfig, info: ModelInfo | None, recorded: str | None = None
+) -> str:
     """Returns the name of the dataset to evaluate on.
 
+    Args:
+      config: the options.
+      info: contents of model_info.json, or None if the checkpoint has none.
+      recorded: name in the run's config.json, or None.
+
     Raises:
-      UserError: if neither the options nor model_info.json contain one.
+      UserError: if none of these has one.
     """
-    name = config.data.dataset_name or (info.dataset_name if info else None)
+    name = config.data.dataset_name or (info.dataset_name if info else None) or recorded
     if name is None:
         raise problems.error("{} is required: {}", named("dataset_name"), model.NO_INFO)
     return name
 
 
+def _directory(config: EvalConfig, recorded: _RunOptions) -> str:
+    if config.data.dataset_dir is not None:
+        return config.data.dataset_dir
+    option = named("dataset_dir")
+    if recorded.dataset_dir is None:
+        raise problems.error("{} is required: the checkpoint has no config.json of a run", option)
+    if not os.path.isdir(recorded.dataset_dir):
+        raise problems.error(
+            "{} is required: the run's, {}, does not exist here",
+            option,
+            repr(_json.printable(recorded.dataset_dir)),
+        )
+    return recorded.dataset_dir
+
+
+def _split(config: EvalConfig, name: str, directory: str, recorded: _RunOptions) -> SplitMetadata:
+    """Returns the metadata of the split to evaluate on."""
+    split_name = config.data.dataset_split_name
+    if split_name is not None:
+        return dataset_factory.get_metadata(name, split_name, directory)
+    validation = recorded.eval_split_name if config.run.train_dir else None
+    present = dataset_factory.split_names(name, directory)
+    preferred = [*([validation] if validation else []), *_SPLITS]
+    chosen = next((each for each in preferred if each in present), preferred[0])
+    return dataset_factory.get_metadata(name, chosen, directory)
+
+
+def _origin(config: EvalConfig, split: SplitMetadata, directory: str) -> str:
+    data = config.data
+    if data.dataset_dir is not None and data.dataset_split_name is not None:
+        return ""
+    chosen = ["directory"] * (data.dataset_dir is None) + ["split"] * (
+        data.dataset_split_name is None
+    )
+    return (
+        f"dataset {split.name} in {_json.printable(directory)}, split {split.split_name}"
+        f" ({' and '.join(chosen)} chosen automatically)"
+    )
+
+
 def resolve_evaluation(
-    config: EvalConfig, info: ModelInfo | None, dataset: SplitMetadata
+    config: EvalConfig, info: ModelInfo | None, dataset: SplitMetadata, dataset_dir: str = ""
 ) -> ResolvedEvaluation:
-    """Returns `evaluation(config, info)` for a split whose metadata is known."""
-    trained = model.trained_model(config.model, info, dataset)
+    """Returns `evaluation(config, info, run)` for a split whose metadata is known."""
+    class_map = model.class_map(config.model, info, dataset) if info else None
+    known = dataset if class_map is None else Classes(dataset.name)
+    trained = model.trained_model(config.model, info, known)
     model.check_images(trained.model_name)
     most = config.run.max_num_batches
     batch_size = config.run.batch_size
@@ -94,7 +197,48 @@ def resolve_evaluation(
         model=trained,
         is_described=info is None,
         dataset_name=dataset.name,
+        split_name=dataset.split_name,
+        dataset_dir=dataset_dir,
         image_size=config.model.eval_image_size or trained.image_size,
+        num_samples=dataset.num_samples,
         num_images=num_images,
         num_batches=-(-num_images // batch_size),
+        class_map=class_map,
+    )
+
+
+_SHOWN_CLASSES = 5
+
+
+def class_warnings(mapping: ClassMap) -> Iterator[str]:
+    """Yields how a dataset's classes differ from the model's."""
+    if mapping.missing:
+        yield (
+            f"images of {len(mapping.missing)} classes that the model does not have are not"
+            f" evaluated: {_checks.listed(mapping.missing, _SHOWN_CLASSES)}"
+        )
+    if mapping.extra:
+        yield (
+            f"{len(mapping.extra)} classes of the model have no images in the dataset:"
+            f" {_checks.listed(mapping.extra, _SHOWN_CLASSES)}"
+        )
+
+
+def near_chance(resolved: ResolvedEvaluation) -> str:
+    """Returns the common causes of an accuracy that is close to chance."""
+    if resolved.is_described:
+        return Problem(
+            "accuracy is close to chance. Common causes: another preprocessing or image size than"
+            " in training ({}, {}), labels shifted by one ({}), another order of classes than in"
+            " training",
+            named("preprocessing_name"),
+            named("eval_image_size"),
+            named("labels_offset"),
+        )
+    return Problem(
+        "accuracy is close to chance. Common causes: training ended early or diverged, moving"
+        " averages that have not converged ({}, {}), images unlike those of training, another order"
+        " of classes than in training",
+        named("use_averages", "both"),
+        named("recalibrate_batch_norm", 20),
     )

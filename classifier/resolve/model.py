@@ -12,7 +12,7 @@ from classifier.config.model import ModelOptions
 from classifier.config.problems import Problem, named
 from classifier.model_info import ModelInfo
 from classifier.resolve import classes
-from classifier.resolve.classes import Classes
+from classifier.resolve.classes import Classes, ClassMap
 from datasets.splits import SplitMetadata
 from nets.nets_factory import NETWORKS
 from preprocessing import preprocessing_factory
@@ -116,6 +116,13 @@ def trained_model(
         raise problems.OptionError(*lines)
     # quantize=false selects the unrounded weights.
     return dataclasses.replace(info, quantized=info.quantized and options.quantize is not False)
+
+
+def class_map(options: ModelOptions, info: ModelInfo, dataset: SplitMetadata) -> ClassMap | None:
+    """Returns the dataset's classes as the model's if they differ and have common names."""
+    if not any(_other_classes(options, info, dataset)):
+        return None
+    return classes.map_by_name(info.label_names, dataset)
 
 
 def described_network(options: ModelOptions) -> str:

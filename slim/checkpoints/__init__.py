@@ -24,11 +24,13 @@ _HOMES = {
     "checkpoints_iterator": "_follow",
     "compare": "_restore",
     "find": "_find",
+    "find_all": "_find",
     "latest": "_find",
     "read": "_reading",
     "restore": "_restore",
     "save": "_writing",
     "snapshot": "_writing",
+    "step_of": "_listing",
     "verify": "_reading",
     "wait_for_new_checkpoint": "_follow",
 }

@@ -12,12 +12,17 @@ _log = logging.getLogger(__name__)
 
 def latest(directory: str | os.PathLike[str]) -> str | None:
     """Returns the prefix of the newest checkpoint in a directory, or None."""
+    return (find_all(directory) or [None])[-1]
+
+
+def find_all(directory: str | os.PathLike[str]) -> list[str]:
+    """Returns the prefixes of the checkpoints in a directory, oldest first."""
     directory = os.fspath(directory)
     try:
         names = _listing.list_checkpoints(directory).names
     except (FileNotFoundError, NotADirectoryError):
-        return None
-    return os.path.join(directory, names[-1]) if names else None
+        return []
+    return [os.path.join(directory, name) for name in names]
 
 
 def find(path: str | os.PathLike[str]) -> str:

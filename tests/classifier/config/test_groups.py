@@ -307,3 +307,43 @@ def test_build_puts_options_into_their_groups():
 def test_impossible_workers_are_errors(values, problem):
     with pytest.raises(_checks.UserError, match=problem):
         train_config(**values)
+
+
+@pytest.mark.parametrize(
+    "values, problem",
+    [
+        ({}, "checkpoint_path or train_dir is required"),
+        ({"checkpoint_path": "all"}, "checkpoint_path=all needs train_dir"),
+        ({"checkpoint_path": "c", "eval_loop": True}, "eval_loop needs train_dir"),
+        (
+            {"train_dir": "r", "checkpoint_path": "c", "eval_loop": True},
+            "checkpoint_path has no effect with eval_loop",
+        ),
+        ({"train_dir": "r", "timeout_secs": 3.0}, "timeout_secs needs eval_loop"),
+        ({"train_dir": "r", "eval_interval_secs": 3.0}, "eval_interval_secs needs eval_loop"),
+        (
+            {"train_dir": "r", "checkpoint_path": "all", "calibrate": True},
+            "calibrate and checkpoint_path=all are mutually exclusive",
+        ),
+        (
+            {"train_dir": "r", "eval_loop": True, "predictions_csv": "p.csv"},
+            "predictions_csv and eval_loop are mutually exclusive",
+        ),
+        (
+            {"train_dir": "r", "calibrate": True, "flip": True},
+            "flip and calibrate are mutually exclusive",
+        ),
+        (
+            {"train_dir": "r", "calibrate": True, "use_averages": "false"},
+            "use_averages=false cannot be used with calibrate, which is for the weights that",
+        ),
+        (
+            {"train_dir": "r", "use_averages": "both", "recalibrate_batch_norm": 2},
+            "use_averages=both and recalibrate_batch_norm are mutually exclusive",
+        ),
+        ({"train_dir": "r", "num_crops": 3}, "num_crops=3 must be 1 or 5"),
+    ],
+)
+def test_contradictions_of_an_evaluation_are_errors(values, problem):
+    with pytest.raises(_checks.UserError, match=problem):
+        options.build(evaluation.EvalConfig, **values)

@@ -79,12 +79,21 @@ def test_max_num_batches_limits_the_images(limit, images, batches):
     assert (result.num_images, result.num_batches) == (images, batches)
 
 
-def test_a_dataset_with_other_classes_is_an_error():
+def test_a_dataset_without_a_common_class_is_an_error():
+    others = {label: f"letter {label}" for label in range(10)}
+    with pytest.raises(_checks.UserError, match="class 0 is 'digit 0' in the model and 'letter 0'"):
+        evaluation(dataset=split_metadata.Dataset(labels_to_names=others))
+    unnamed = split_metadata.Dataset(num_classes=5, labels_to_names={})
     with pytest.raises(_checks.UserError, match="dataset 'digits' has 5 classes, the model has 10"):
-        evaluation(dataset=split_metadata.Dataset(num_classes=5))
-    swapped = split_metadata.Dataset(labels_to_names={0: "digit 0", 1: "digit 7"})
-    with pytest.raises(_checks.UserError, match="class 1 is 'digit 1' in the model and 'digit 7'"):
-        evaluation(dataset=swapped)
+        evaluation(dataset=unnamed)
+    twice = split_metadata.Dataset(num_classes=2, labels_to_names={0: "digit 3", 1: "digit 3"})
+    with pytest.raises(_checks.UserError, match="has 2 classes, the model has 10"):
+        evaluation(dataset=twice)
+
+
+def test_export_requires_the_classes_of_the_model():
+    with pytest.raises(_checks.UserError, match="dataset 'digits' has 5 classes, the model has 10"):
+        export(INFO, split_metadata.Dataset(num_classes=5))
 
 
 def test_a_dataset_may_lack_classes_of_a_network_with_more_logits():
