@@ -15,13 +15,14 @@ from classifier.checkpoints.matching import (
     guess_network,
     num_expected,
 )
-from classifier.checkpoints.names import KINDS, NETWORK, STEP, kind_of, optimizers_of
-from classifier.checkpoints.sources import open_checkpoint, open_source
+from classifier.checkpoints.names import AVERAGE, KINDS, NETWORK, STEP, kind_of, optimizers_of
+from classifier.checkpoints.sources import OpenedCheckpoint, open_checkpoint, open_source
 from classifier.config import problems
 from classifier.config.checkpoints import ConvertConfig, DiffConfig, InspectConfig
 from classifier.config.problems import Problem, named
 from slim import _checks, _ownership, checkpoints
 from slim.checkpoints import RestoreReport, SavedVariable
+from slim.moving_averages import average_name
 
 # Maximum length of a list that `diff` prints.
 _MAX_LISTED = 20
@@ -121,14 +122,14 @@ def _plural(kind: str) -> str:
 
 
 def convert(config: ConvertConfig) -> None:
-    """Writes the network's variables in a checkpoint to another file, unchanged.
+    """Writes the network's variables in a checkpoint to another file, their values unchanged.
 
     Args:
       config: options of `convert`.
 
     Raises:
-      UserError: if a variable of the network is missing or has another shape, or if `output`
-        exists and was not written by this command.
+      UserError: if a variable of the network is missing or has another shape, the averages are
+        required and missing, or `output` exists and was not written by this command.
       RunError: if a file cannot be read or written; no partial output remains.
     """
     source = open_checkpoint(config.checkpoint_path)
@@ -143,15 +144,42 @@ def convert(config: ConvertConfig) -> None:
         # Training-only heads; any other unused variable is not part of this network.
         training = network.variables(is_training=True)
         names += [name for name in report.unused if name in training]
-    values = {name: source.get(name) for name in names}
+    saved_names = _names_to_write(config.use_averages, names, source)
+    values = {name: source.get(key) for name, key in saved_names.items()}
     if config.output.endswith(keras_weights.SUFFIX):
         keras_weights.save(config.output, values)
     else:
         checkpoints.save(config.output, values)
-    print(f"Wrote {len(values)} variables of {network.name} to {config.output}")
-    skipped = Counter(kind_of(name) for name in saved if name not in values)
+    has_averages = AVERAGE in map(kind_of, saved_names.values())
+    averaged = " (moving averages)" if has_averages and config.use_averages != "both" else ""
+    print(f"Wrote {len(values)} variables of {network.name} to {config.output}{averaged}")
+    written = set(saved_names.values())
+    # The weights are there, as their averages.
+    names_skipped = [name for name in saved if name not in written and name not in values]
+    skipped = Counter(map(kind_of, names_skipped))
     if skipped:
         print(f"Skipped: {_counted(skipped)}")
+
+
+def _names_to_write(
+    use_averages: str, names: Sequence[str], source: OpenedCheckpoint
+) -> dict[str, str]:
+    """Returns name in the output -> name in the checkpoint."""
+    saved = source.variables()
+    averages = {name: average_name(name) for name in names if average_name(name) in saved}
+    if use_averages in ("true", "both") and not averages:
+        raise problems.error(
+            "{} needs moving averages of the weights, but {} has none",
+            named("use_averages", use_averages),
+            source.prefix,
+        )
+    weights = {name: name for name in names}
+    kept = source.info is not None and source.info.moving_average_decay is not None
+    if use_averages == "true" or (use_averages == "auto" and kept):
+        return weights | averages
+    if use_averages == "both":
+        return weights | {average: average for average in averages.values()}
+    return weights
 
 
 def _check_output(output: str, source: str) -> None:

@@ -45,9 +45,22 @@ class ConvertConfig(DiffConfig):
         "Output file: NAME.weights.h5 for Keras, or the prefix of a checkpoint, DIR/model.ckpt-0.",
         path="new_file",
     )
+    use_averages: str = option(
+        "auto",
+        "Whether to write the moving averages of the weights in place of the weights. auto: as"
+        " evaluation does, if the run kept them; both: the weights and the averages, each under its"
+        " name.",
+        choices=("auto", "true", "false", "both"),
+    )
 
     def conflicts(self) -> Iterator[Problem]:
-        """Yields what is wrong with the name of the output."""
+        """Yields contradictions, and what is wrong with the name of the output."""
+        if self.use_averages == "both" and self.output.endswith(".weights.h5"):
+            yield Problem(
+                "{} needs a checkpoint as {}: Keras weights have one value per variable",
+                named("use_averages", "both"),
+                named("output"),
+            )
         if self.output.endswith(_UNSUPPORTED) and not self.output.endswith(".weights.h5"):
             yield Problem(
                 "{} must end in .weights.h5 (for Keras) or be the prefix of a checkpoint, such as"

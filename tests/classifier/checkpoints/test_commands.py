@@ -17,6 +17,7 @@ from classifier.cli import stopping
 from classifier.model_info import ModelInfo
 from classifier.run_directory import RunDirectory
 from slim import _checks
+from slim import checkpoints as slim_checkpoints
 from tests import source_tree
 from tests.classifier import originals
 from tests.conformance import reference
@@ -197,6 +198,46 @@ def test_convert_skips_variables_outside_the_network(command, lenet, tmp_path):
     )
     assert code == 0
     assert out[-1] == "Skipped: 8 moving averages, 8 optimizer slots, 1 global step"
+
+
+@pytest.mark.parametrize(
+    "decay, choice, has_averages",
+    [(None, "auto", False), (0.9, "auto", True), (0.9, "false", False), (None, "true", True)],
+)
+def test_averages_are_converted_in_place_of_the_weights(
+    command, lenet, tmp_path, decay, choice, has_averages
+):
+    run = shutil.copytree(os.path.dirname(lenet), tmp_path / "run")
+    info = ModelInfo(model_name="lenet", num_classes=10, image_size=(28, 28), num_channels=1,
+                     preprocessing_name="lenet", moving_average_decay=decay)  # fmt: skip
+    RunDirectory(str(run)).write_model_info(info)
+    output = tmp_path / "net.weights.h5"
+    code, out, _ = command("convert", checkpoint_path=run, output=output, use_averages=choice)
+    assert code == 0
+    assert out[0].endswith(" (moving averages)") is has_averages
+    moving = "" if has_averages else "8 moving averages, "
+    assert out[-1] == f"Skipped: {moving}8 optimizer slots, 1 global step"
+    written, saved = keras_weights.WeightsFile(output), slim_checkpoints.read(lenet)
+    assert len(written.variables()) == 8
+    suffix = "/ExponentialMovingAverage" if has_averages else ""
+    for name in written.variables():
+        np.testing.assert_array_equal(written.get(name), saved.get(f"{name}{suffix}"))
+    name = "LeNet/conv1/weights"
+    assert (saved.get(name) != saved.get(f"{name}/ExponentialMovingAverage")).any()
+
+
+def test_both_weights_and_averages_are_kept_in_a_checkpoint(command, lenet, tmp_path):
+    flags = {"model_name": "lenet", "use_averages": "both"}
+    command("convert", checkpoint_path=lenet, output=tmp_path / "model.ckpt-0", **flags)
+    written, saved = slim_checkpoints.read(tmp_path / "model.ckpt-0"), slim_checkpoints.read(lenet)
+    assert len(written.variables()) == 16
+    for name in written.variables():
+        np.testing.assert_array_equal(written.get(name), saved.get(name))
+    result = command("convert", checkpoint_path=lenet, output=tmp_path / "a.weights.h5", **flags)
+    assert "--use_averages=both needs a checkpoint as --output: Keras" in error_line(result)
+    bare = layout(tmp_path, "lenet")
+    result = command("convert", checkpoint_path=bare, output=tmp_path / "model.ckpt-1", **flags)
+    assert "needs moving averages of the weights, but" in error_line(result)
 
 
 @pytest.mark.slow
