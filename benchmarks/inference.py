@@ -52,11 +52,13 @@ Times = dict[str, tuple[float, float]]
 Call = Callable[[np.ndarray], np.ndarray]
 
 
-def make_run(directory: pathlib.Path, name: str, size: int | None = None) -> pathlib.Path:
+def make_run(
+    directory: pathlib.Path, name: str, size: int | None = None, channels: int | None = None
+) -> pathlib.Path:
     """Writes a run directory with random weights; returns its path."""
     spec = nets_factory.NETWORKS[name]
     side = size or spec.image_size
-    channels = 1 if name == "lenet" else 3
+    channels = channels or (1 if name == "lenet" else 3)
     store = slim.VariableStore(seed=0)
     network = nets_factory.get_network_fn(name, CLASSES, is_training=False)
     store.build(network, tf.TensorSpec([None, side, side, channels], tf.float32))

@@ -128,6 +128,8 @@ ROLES: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("eval", "dataset_dir"): {},
     ("eval", "eval_dir"): {},
     ("eval", "eval_json"): {},
+    ("eval", "predictions_csv"): {},
+    ("eval", "train_dir"): {"checkpoint_path": None},
     ("predict", "checkpoint_path"): {},
     ("predict", "images"): {},
     ("predict", "image_list"): {},
@@ -150,6 +152,7 @@ ROLES: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("checkpoints", "output"): {},
 }
 KINDS = {
+    ("eval", "checkpoint_path"): "checkpoint",
     ("train", "cache"): "place",
     ("train", "class_weights"): "file",
     ("export", "eval_json"): "file",
