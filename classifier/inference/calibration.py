@@ -73,12 +73,14 @@ class TemperatureFit:
 
 
 def rejection_threshold(outcomes: Outcomes) -> float:
-    """Returns the probability that 95 % of the correct answers reach.
+    """Returns the probability that 95 % of the correct answers reach; 0 without correct answers.
 
     Images of no class have lower probabilities than correct answers (Hendrycks and Gimpel, "A
     Baseline for Detecting Misclassified and Out-of-Distribution Examples", 2017; arXiv:1610.02136).
     """
     confidences = outcomes.confidences[outcomes.is_correct]
+    if not confidences.size:
+        return 0.0
     return float(np.quantile(confidences, _REJECTED, method="lower"))
 
 

@@ -214,13 +214,13 @@ def class_warnings(mapping: ClassMap) -> Iterator[str]:
     """Yields how a dataset's classes differ from the model's."""
     if mapping.missing:
         yield (
-            f"images of {len(mapping.missing)} classes that the model does not have are not"
-            f" evaluated: {_checks.listed(mapping.missing, _SHOWN_CLASSES)}"
+            "images of classes that the model does not have are not evaluated"
+            f" ({len(mapping.missing)}: {_checks.listed(mapping.missing, _SHOWN_CLASSES)})"
         )
     if mapping.extra:
         yield (
-            f"{len(mapping.extra)} classes of the model have no images in the dataset:"
-            f" {_checks.listed(mapping.extra, _SHOWN_CLASSES)}"
+            "classes of the model that are not in the dataset"
+            f" ({len(mapping.extra)}: {_checks.listed(mapping.extra, _SHOWN_CLASSES)})"
         )
 
 

@@ -33,6 +33,14 @@ def test_every_spelling_of_a_path_finds_the_same_checkpoint(run, suffix):
     assert os.path.normpath(prefix) == str(run / "model.ckpt-10")
 
 
+def test_all_checkpoints_are_listed_oldest_first(run, tmp_path):
+    prefixes = checkpoints.find_all(run)
+    assert prefixes == [str(run / f"model.ckpt-{step}") for step in (1, 2, 10)]
+    assert list(map(checkpoints.step_of, prefixes)) == [1, 2, 10]
+    assert checkpoints.find_all(tmp_path / "none") == []
+    assert checkpoints.find_all(run / "model.ckpt-1.index") == []
+
+
 def test_an_older_checkpoint_can_be_named(run):
     assert checkpoints.find(run / "model.ckpt-2.index") == str(run / "model.ckpt-2")
 

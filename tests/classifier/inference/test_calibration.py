@@ -78,6 +78,7 @@ def test_the_threshold_rejects_5_percent_of_the_correct_answers():
     correct = confidences[outcomes.is_correct]
     assert (correct < threshold).mean() == pytest.approx(0.05, abs=2 / 200)
     assert threshold in correct
+    assert rejection_threshold(dataclasses.replace(outcomes, labels=np.full(400, 2))) == 0
 
 
 @pytest.fixture(scope="module")

@@ -245,8 +245,8 @@ def test_classes_of_another_dataset_are_mapped_by_name(measure, averaged, digits
         assert (row["support"], row["recall"]) == (rows[row["class"]]["support"],
                                                    rows[row["class"]]["recall"])  # fmt: skip
     text = "\n".join(done["out"])
-    assert "images of 1 classes that the model does not have are not evaluated: letter" in text
-    assert "1 classes of the model have no images in the dataset: zero" in text
+    assert "images of classes that the model does not have are not evaluated (1: letter)" in text
+    assert "classes of the model that are not in the dataset (1: zero)" in text
 
 
 def test_bad_images_are_skipped_and_named(bad_folder, tmp_path, capsys):
