@@ -243,6 +243,12 @@ def _sections(
         f" pixels, {channels} channel{plural}{gray}; values"
         f" {preprocessing.prepared_values(info)}.\n"
     )
+    if classifier.temperature is not None:
+        yield (
+            f"## Calibration\n\nThe probabilities are those of the logits divided by"
+            f" {classifier.temperature:.4f}. If the largest one is below"
+            f" {classifier.rejection_threshold:.4f}, the image is likely of none of the classes.\n"
+        )
     if info.label_names:
         yield _classes(info.label_names)
     output_dir = str(options.output_dir)

@@ -162,11 +162,6 @@ def _write(
     resolved, classifier = on_split.resolved, on_split.classifier
     options, names = resolved.config.run, classifier.info.class_names
     values = evaluation_files.metric_values(evaluations)
-    if options.predictions_csv is not None:
-        assert details.outcomes is not None, "kept for this"
-        evaluation_files.write_predictions(
-            options.predictions_csv, details.outcomes, names, on_split.dataset.shard_names
-        )
     if options.eval_json is not None:
         evaluation_files.write_json(
             options.eval_json,
@@ -182,3 +177,8 @@ def _write(
     events = evaluation_files.Events(options, checkpoint.run)
     events.write(classifier.step or 0, resolved.split_name, values)
     events.close()
+    if options.predictions_csv is not None:
+        assert details.outcomes is not None, "kept for this"
+        evaluation_files.write_predictions(
+            options.predictions_csv, details.outcomes, names, on_split.dataset.shard_names
+        )

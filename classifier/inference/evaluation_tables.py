@@ -26,6 +26,8 @@ def report_start(on_split: SplitEvaluation) -> None:
         print(resolved.origin)
     where = f"{resolved.dataset_name} {resolved.split_name}"
     print(f"Evaluating the {weights} of {classifier.prefix} on {where}")
+    if classifier.temperature is not None and not resolved.config.run.calibrate:
+        print(f"temperature {classifier.temperature:.4f}, from model_info.json")
     for warning in _warnings(on_split):
         print(f"warning: {problems.as_flags(warning)}", flush=True)
 

@@ -284,8 +284,10 @@ def test_a_calibration_acts_in_prediction_and_exports(train, digits, tmp_path, c
     # What prediction and the next evaluation see.
     done = run_script(capsys, **values, eval_json=tmp_path / "again.json")
     assert json.loads((tmp_path / "again.json").read_text())["loss"] == result["calibrated_loss"]
+    line = f"temperature {stored.temperature:.4f}, from model_info.json"
+    assert line in done.out
     # A second calibration starts from the logits again.
-    run_script(capsys, **values, calibrate=True)
+    assert line not in run_script(capsys, **values, calibrate=True).out
     again = RunDirectory(str(run)).read_model_info().calibration
     assert again == stored
     (tmp_path / "one.png").write_bytes(dataset_factory.example_images(1)[1][0])
@@ -310,6 +312,8 @@ def test_a_calibration_acts_in_prediction_and_exports(train, digits, tmp_path, c
     graph = tf.compat.v1.GraphDef.FromString((out / "lenet.pb").read_bytes())
     frozen = graph_function(graph, "input:0", name)(images)[0]
     np.testing.assert_allclose(frozen, expected, rtol=1e-4)
+    threshold = f"If the largest one is below {stored.rejection_threshold:.4f}, the image is likely"
+    assert threshold in (out / "README.md").read_text()
     (version,) = (out / "saved_model").iterdir()
     served = tf.saved_model.load(str(version))
     encoded = tf.constant([(tmp_path / "one.png").read_bytes()])
