@@ -1,6 +1,7 @@
 """Evaluation: a checkpoint's metrics on a split, each image counted once."""
 
-from collections.abc import Callable, Mapping
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 
 from classifier import inputs, ownership
 from classifier.checkpoints import sources
@@ -27,6 +28,26 @@ _UNSETTLED = Problem(
 )
 
 
+@dataclasses.dataclass(frozen=True)
+class Evaluated:
+    """An evaluated checkpoint.
+
+    Attributes:
+      on_split: the model, the split and the resolved options.
+      checkpoint: the checkpoint, and its run.
+      evaluations: metrics by the prefix of their names; the first, with an empty one, are those of
+        the weights that prediction uses, unless the options select others.
+      details: scores of the classes, confusions and, if kept, the answers to the images.
+      skipped: images that could not be decoded.
+    """
+
+    on_split: SplitEvaluation
+    checkpoint: OpenedCheckpoint
+    evaluations: Mapping[str, Evaluation]
+    details: Details
+    skipped: Sequence[inputs.BadImage]
+
+
 def run(config: EvalConfig) -> ExitCode | None:
     """Evaluates one checkpoint, or those of a run, and prints the metrics.
 
@@ -44,16 +65,18 @@ def run(config: EvalConfig) -> ExitCode | None:
     check_evaluation(options)
     if options.eval_loop or options.is_sweep:
         checkpoint_series.run(config)
-        return None
-    checkpoint = sources.open_checkpoint(str(options.checkpoint_path or options.train_dir))
-    if options.calibrate:
-        calibration.check(checkpoint)
-    _evaluate(evaluation(config, checkpoint.info, checkpoint.run), checkpoint)
+    else:
+        _write(evaluate_checkpoint(config))
     return None
 
 
-def _evaluate(resolved: ResolvedEvaluation, checkpoint: OpenedCheckpoint) -> None:
-    options = resolved.config.run
+def evaluate_checkpoint(config: EvalConfig) -> Evaluated:
+    """Evaluates one checkpoint and prints the metrics; arguments and errors as of `run`."""
+    options = config.run
+    checkpoint = sources.open_checkpoint(str(options.checkpoint_path or options.train_dir))
+    if options.calibrate:
+        calibration.check(checkpoint)
+    resolved = evaluation(config, checkpoint.info, checkpoint.run)
     fit = calibration.TemperatureFit() if options.calibrate else None
     on_split = SplitEvaluation(
         resolved, checkpoint, keep_outcomes=options.keeps_outcomes, further=[fit] if fit else []
@@ -81,7 +104,7 @@ def _evaluate(resolved: ResolvedEvaluation, checkpoint: OpenedCheckpoint) -> Non
         recalibrate()
         evaluations["recalibrated_"] = on_split.evaluate()
         _report_recalibrated(evaluations["recalibrated_"], evaluations[""], resolved)
-    _write(on_split, checkpoint, evaluations, details, skipped)
+    return Evaluated(on_split, checkpoint, evaluations, details, skipped)
 
 
 def _calibrate(
@@ -151,34 +174,30 @@ def _report_recalibrated(
         print(f"warning: {_UNSETTLED.as_flags}", flush=True)
 
 
-def _write(
-    on_split: SplitEvaluation,
-    checkpoint: OpenedCheckpoint,
-    evaluations: Mapping[str, Evaluation],
-    details: Details,
-    skipped: list[inputs.BadImage],
-) -> None:
+def _write(evaluated: Evaluated) -> None:
     """Writes the files that the options name."""
-    resolved, classifier = on_split.resolved, on_split.classifier
+    resolved, classifier = evaluated.on_split.resolved, evaluated.on_split.classifier
     options, names = resolved.config.run, classifier.info.class_names
-    values = evaluation_files.metric_values(evaluations)
+    details = evaluated.details
+    values = evaluation_files.metric_values(evaluated.evaluations)
     if options.eval_json is not None:
         evaluation_files.write_json(
             options.eval_json,
-            evaluation_files.description(on_split, classifier.prefix, classifier.step)
+            evaluation_files.description(evaluated.on_split, classifier.prefix, classifier.step)
             | values
-            | evaluation_files.intervals(evaluations)
+            | evaluation_files.intervals(evaluated.evaluations)
             | {
-                "num_skipped": len(skipped),
+                "num_skipped": len(evaluated.skipped),
                 "classes": evaluation_files.class_rows(details.scores, names),
                 "confusions": evaluation_files.confusion_rows(details.confusions, names),
             },
         )
-    events = evaluation_files.Events(options, checkpoint.run)
+    events = evaluation_files.Events(options, evaluated.checkpoint.run)
     events.write(classifier.step or 0, resolved.split_name, values)
     events.close()
     if options.predictions_csv is not None:
         assert details.outcomes is not None, "kept for this"
+        shard_names = evaluated.on_split.dataset.shard_names
         evaluation_files.write_predictions(
-            options.predictions_csv, details.outcomes, names, on_split.dataset.shard_names
+            options.predictions_csv, details.outcomes, names, shard_names
         )
