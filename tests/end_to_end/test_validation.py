@@ -93,7 +93,7 @@ def test_evaluation_missing_after_a_crash_is_run_on_resume(run, digits):
 def test_early_stopping_ends_the_run_also_when_it_is_resumed(tmp_path, digits):
     more = {"learning_rate": 1e-30, "early_stopping_patience": 2, "moving_average_decay": ""}
     output = train(tmp_path, digits, 500, **more)
-    assert "stopped early at step 90: no better accuracy in 2 evaluations (best" in output
+    assert "stopped early at step 90: accuracy did not improve in 2 evaluations (best" in output
     assert list(evaluations(tmp_path)) == [30, 60, 90]
     assert "stopped early at step 90" in train(tmp_path, digits, 500, **more)
     assert list(evaluations(tmp_path)) == [30, 60, 90]
