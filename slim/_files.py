@@ -100,6 +100,8 @@ def open_output(path: str | os.PathLike[str], *, append: bool) -> IO[bytes]:
 
 
 def _open(path: str | os.PathLike[str], flags: int, mode: str, **options: Any) -> IO[Any]:
+    if "\0" in os.fsdecode(path):  # from a list of paths; open() raises a ValueError
+        raise OSError(errno.EINVAL, "its path contains a NUL character", os.fspath(path))
     # O_NONBLOCK: a FIFO without a writer would block in open() itself.
     descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
     try:

@@ -64,7 +64,7 @@ def check(arguments: Iterable[str]) -> None:
                 f"{_FLAG}={path!r} includes more than {_MAX_FILES} files, or itself"
             )
         try:
-            lines = _files.read_bounded(path, _MAX_BYTES).decode().splitlines()
+            text = _files.read_bounded(path, _MAX_BYTES).decode()
         except OSError as error:
             raise _checks.UserError(
                 f"{_FLAG}={path!r} cannot be read: {error.strerror}."
@@ -72,7 +72,9 @@ def check(arguments: Iterable[str]) -> None:
             ) from None
         except UnicodeDecodeError:
             raise _checks.UserError(f"{_FLAG}={path!r} is not UTF-8") from None
-        pending += _named(line.strip() for line in lines)
+        if "\0" in text:  # on a command line, no argument can contain it
+            raise _checks.UserError(f"{_FLAG}={path!r} contains a NUL character")
+        pending += _named(line.strip() for line in text.splitlines())
 
 
 def _named(arguments: Iterable[str]) -> Iterator[str]:

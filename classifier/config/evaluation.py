@@ -100,12 +100,12 @@ class EvaluationOptions(Options):
     )
     eval_interval_secs: float = option(
         10.0,
-        "Minimum seconds between two checks of --eval_loop for new checkpoints.",
+        "Minimum seconds between two checks of eval_loop for new checkpoints.",
         check=bounds.non_negative,
     )
     timeout_secs: float | None = option(
         None,
-        "Seconds without a new checkpoint after which --eval_loop ends. Default: no limit.",
+        "Seconds without a new checkpoint after which eval_loop ends. Default: no limit.",
         check=bounds.positive,
     )
     master: str | None = option(

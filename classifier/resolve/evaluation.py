@@ -17,6 +17,7 @@ from slim import _checks, _json
 
 # Splits to evaluate on if none is named, in order of preference.
 _SPLITS = ("test", "validation", "val")
+_SHOWN_CLASSES = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -205,9 +206,6 @@ def resolve_evaluation(
         num_batches=-(-num_images // batch_size),
         class_map=class_map,
     )
-
-
-_SHOWN_CLASSES = 5
 
 
 def class_warnings(mapping: ClassMap) -> Iterator[str]:

@@ -139,6 +139,8 @@ def test_flag_files_that_cannot_be_read(tmp_path):
     refused("cannot be read: No such file")
     (tmp_path / "flags").write_bytes(b"--images=\xff")
     refused("is not UTF-8")
+    (tmp_path / "flags").write_bytes(b"--images=a\0b")
+    refused("contains a NUL character")
     (tmp_path / "flags").write_bytes(b"#" * (2 << 20))
     refused("cannot be read: larger than 1048576 bytes")
     (tmp_path / "flags").write_text(f"--flagfile={tmp_path}/flags\n" * 2)

@@ -8,13 +8,13 @@ import faulthandler
 import json
 import os
 import random
-import resource
 import shutil
 import sys
 import time
 
 from datasets import archives
 from slim import _checks
+from tests import memory
 from tests.datasets import archive_mutations
 
 SECONDS, MEGABYTES = 10, 2000  # of processor time and memory, per archive
@@ -33,7 +33,6 @@ def attempt(number, directory):
     with open(os.path.join(directory, "trying.txt"), "w") as file:
         file.write(f"{number} {kind}")
     faulthandler.dump_traceback_later(_HANG_SECONDS, exit=True)
-    inherited = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
     start = time.process_time()
     before = outside(directory)
     results, problem = {}, ""
@@ -56,8 +55,8 @@ def attempt(number, directory):
         problem = "something was written elsewhere"
     if time.process_time() - start > SECONDS:
         problem = f"it took {time.process_time() - start:.1f} s"
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
-    if peak > max(MEGABYTES, inherited):  # a fork starts with its parent's peak
+    peak = memory.peak_kilobytes() >> 10
+    if peak > MEGABYTES:
         problem = f"{peak} MB"
     outcome = "accepted" if "extract" in results else "rejected"
     return ("failed", f"{number} {kind}: {problem}") if problem else (outcome, "")

@@ -11,7 +11,6 @@ import json
 import os
 import pathlib
 import random
-import resource
 import sys
 import time
 import zlib
@@ -24,6 +23,7 @@ from classifier.inference import predict
 from datasets import dataset_factory, dataset_info, images, tfrecords, verify
 from preprocessing import preprocessing_factory
 from slim import _checks
+from tests import memory
 from tests.classifier.export.test_formats import classifier_of, export_to, make_run
 from tests.datasets import mutations
 
@@ -111,7 +111,8 @@ def _train_over(dataset):
     skipped_records = {record for record, is_good in seen if not is_good}
     if sorted(record for record, _ in seen) != list(range(count)):
         return skipped_records, "training did not read each record once"
-    if {record for _, record in skipped.take_new()} != skipped_records:
+    # It may have read ahead: another crop of the same image may include the damage.
+    if not skipped_records <= {record for _, record in skipped.take_new()}:
         return skipped_records, "the skipped records are not the reported ones"
     if not np.isfinite(batch["image"].numpy()).all():
         return skipped_records, "the images have non-finite values"
@@ -156,7 +157,7 @@ def try_serving(numbers, directory):
         problem = _serve(serve, files, outputs)
         if time.process_time() - began > SERVED_SECONDS:
             problem = problem or "took too long"
-        if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > SERVED_KILOBYTES:
+        if memory.peak_kilobytes() > SERVED_KILOBYTES:
             problem = problem or "took too much memory"
         for file in files:
             os.remove(file)

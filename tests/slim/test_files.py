@@ -22,6 +22,8 @@ def test_open_regular_follows_links_and_rejects_special_files(tmp_path):
         _files.open_regular(tmp_path)
     with pytest.raises(OSError, match=r"not a regular file \(a device\)"):
         _files.open_regular("/dev/zero")
+    with pytest.raises(OSError, match="its path contains a NUL character"):
+        _files.open_regular(tmp_path / "file\0name")
 
 
 def test_read_bounded_rejects_a_larger_file(tmp_path):

@@ -168,9 +168,10 @@ def test_threads_act(run, files, monkeypatch):
 
 
 def test_an_image_list_acts(run, files, tmp_path, capsys):
-    (tmp_path / "list").write_text(f"{files}/3.gif\n")
-    predict(run, image_list=str(tmp_path / "list"))
-    assert capsys.readouterr().out.count("\n") == 1
+    (tmp_path / "list").write_text(f"{files}/3.gif\n{files}/3\0.gif\n")
+    with pytest.raises(_checks.RunError, match="1 of 2 images cannot be decoded"):
+        predict(run, image_list=str(tmp_path / "list"))
+    assert "cannot be read: its path contains a NUL character" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("kind", ["GIF", "BMP", "WEBP", "PNG", "JPEG", "CMYK"])
