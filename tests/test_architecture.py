@@ -74,6 +74,7 @@ ROOMS = {
     "classifier.inference": ("datasets.folder_files", "datasets.progress", *MIDDLE),
     "classifier.training": ("classifier.inference", "deployment", *MIDDLE),
     "classifier.export": ("classifier.inference", *MIDDLE),
+    "classifier.report": ("classifier.inference", *MIDDLE),
     # Programs of TF-Slim at the places where it has them; the packages around them do not use them.
     **dict.fromkeys(
         ("datasets.build_imagenet_data", "datasets.build_visualwakewords_data"),
