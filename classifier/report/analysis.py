@@ -9,7 +9,8 @@ from classifier.report.confusion import Confusion, confusion, pairs
 from classifier.report.data import ReportData
 from classifier.report.findings import Duplicates
 from classifier.report.gallery import PAIRS, PER_GALLERY, cell_images
-from classifier.report.scores import Calibration, ClassScores, calibration, class_scores
+from classifier.report.scores import Calibration, calibration, class_scores
+from slim import metrics
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Analysis:
       duplicates: similar images of the other split; None if there is none.
     """
 
-    scores: ClassScores
+    scores: metrics.ClassScores
     calibration: Calibration
     confusion: Confusion
     pairs: list[tuple[int, int, int]]

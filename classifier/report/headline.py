@@ -6,8 +6,8 @@ import numpy as np
 
 from classifier.report.analysis import Analysis
 from classifier.report.data import ReportData
-from classifier.report.scores import wilson_interval
 from classifier.report.templates import Html, fill, fill_each
+from slim.metrics import wilson_interval
 
 _MIN_SUPPORT = 5  # images of a class whose recall is worth a sentence
 _MIN_DISTANCE = 0.02  # of confidence and accuracy

@@ -11,8 +11,9 @@ from classifier.report import charts, headline, heat_map
 from classifier.report.analysis import Analysis
 from classifier.report.data import ReportData
 from classifier.report.gallery import PAIRS, PER_GALLERY, Gallery
-from classifier.report.scores import NUM_BINS, ClassScores
+from classifier.report.scores import NUM_BINS
 from classifier.report.templates import Html, fill, fill_each
+from slim import metrics
 
 MAX_CLASSES = 2000  # rows of the table of classes
 
@@ -61,7 +62,7 @@ def _confusion(data: ReportData, analysis: Analysis) -> Section:
     return Section("confusion", "Confusion", "Confusion matrix", lead, body)
 
 
-def _classes(data: ReportData, scores: ClassScores) -> Section:
+def _classes(data: ReportData, scores: metrics.ClassScores) -> Section:
     # A class without a score sorts last.
     worst = np.lexsort((-scores.support, np.nan_to_num(scores.f1_scores, nan=2.0)))[:MAX_CLASSES]
     rows = (
@@ -152,7 +153,7 @@ def _duplicates(data: ReportData, analysis: Analysis, gallery: Gallery) -> Itera
     yield Section("duplicates", "Duplicates", title, lead, body)
 
 
-def _balance(data: ReportData, scores: ClassScores) -> Section:
+def _balance(data: ReportData, scores: metrics.ClassScores) -> Section:
     names, support = data.class_names, scores.support
     largest, smallest = int(support.argmax()), int(support.argmin())
     lead = (

@@ -43,20 +43,3 @@ def test_calibration_is_the_mean_distance_over_bins():
             assert result.accuracy[each] == pytest.approx(accuracy)
             expected += inside.sum() * abs(accuracy - confidences[inside].mean())
     assert result.error == pytest.approx(expected / 500)
-
-
-@pytest.mark.parametrize(
-    # Newcombe, Two-sided confidence intervals for the single proportion, 1998, table I.
-    "hits, count, low, high",
-    [
-        (81, 263, 0.2553, 0.3662),
-        (15, 148, 0.0624, 0.1605),
-        (0, 20, 0, 0.1611),
-        (1, 29, 0.0061, 0.1718),
-    ],
-)
-def test_interval_equals_the_published_one(hits, count, low, high):
-    found = scores.wilson_interval(hits / count, count)
-    assert found == pytest.approx((low, high), abs=5e-5)
-    mirrored = scores.wilson_interval((count - hits) / count, count)
-    assert mirrored == pytest.approx((1 - high, 1 - low), abs=5e-5)
