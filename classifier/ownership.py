@@ -101,6 +101,24 @@ def _has_events(directory: str) -> bool:
     return any(name.startswith("events.out.tfevents.") for name in os.listdir(directory))
 
 
+def claim_report(report_dir: str) -> None:
+    """Marks a directory as a report's, creating it if needed.
+
+    Raises:
+      UserError: if it contains files that no report wrote.
+    """
+    _ownership.claim(report_dir, "report", name="report_dir")
+
+
+def claim_explanations(explain_dir: str) -> None:
+    """Marks a directory as one of explanations, creating it if needed.
+
+    Raises:
+      UserError: if it contains files that no prediction wrote.
+    """
+    _ownership.claim(explain_dir, "explanations", name="explain_dir")
+
+
 def claim_export(output_dir: str) -> None:
     """Marks a directory as an export's, creating it if needed.
 

@@ -35,6 +35,8 @@ _KINDS = {
     "run": "a training run",
     "export": "an export",
     "evaluation": "an evaluation",
+    "report": "a report",
+    "explanations": "explanations of predictions",
     "downloads": "downloads",
     "conversion": "an unfinished conversion",
     "cache": "cached shards",

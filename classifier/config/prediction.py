@@ -48,11 +48,28 @@ class PredictionOptions(Options):
         "File to write the predictions to as well, as CSV. Default: none.",
         path="new_file",
     )
+    explain_dir: str | None = option(
+        None,
+        "Directory to write a heat map over each image to, which shows the parts that speak for the"
+        " most probable class (Grad-CAM). Default: none.",
+        path="new_directory",
+    )
+    explain_end_point: str | None = option(
+        None,
+        "End point of the network that explain_dir shows. Default: the last one with a height and a"
+        " width.",
+    )
 
     def conflicts(self) -> Iterator[Problem]:
-        """Yields that there are no images."""
+        """Yields that there are no images, and options without effect."""
         if not self.images and self.image_list is None:
             yield Problem("{} or {} is required", named("images"), named("image_list"))
+        if self.explain_end_point is not None and self.explain_dir is None:
+            yield Problem(
+                "{} has no effect without {}",
+                named("explain_end_point", self.explain_end_point),
+                named("explain_dir"),
+            )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ from classifier.cli.exit_codes import ExitCode
 from classifier.config.prediction import PredictConfig
 from classifier.inference import answers, image_files
 from classifier.inference.answers import Answer
+from classifier.inference.explanations import Explanations
 from classifier.inference.model import InferenceModel
 from classifier.inputs import preprocessing
 from classifier.resolve.prediction import prediction
@@ -37,8 +38,8 @@ def run(config: PredictConfig) -> ExitCode | None:
       config: the options of `predict_image_classifier.py`.
 
     Raises:
-      UserError: if there is no checkpoint or no image, or `output_csv` is a file that no prediction
-        wrote.
+      UserError: if there is no checkpoint or no image, `output_csv` is a file or `explain_dir` a
+        directory that no prediction wrote, or the network cannot be explained.
       RunError: if an image cannot be decoded; the others are classified first.
     """
     options = config.run
@@ -48,10 +49,13 @@ def run(config: PredictConfig) -> ExitCode | None:
     paths = image_files.find(options.images, options.image_list)
     classifier = InferenceModel(resolved.model, checkpoint, resolved.image_size)
     limits = (options.batch_size, options.max_pixels, options.num_preprocessing_threads)
+    explain = None
+    if options.explain_dir is not None:
+        explain = Explanations(options.explain_dir, classifier, options.explain_end_point)
     bad: list[str] = []
     answers.show_header(options.output_format)
     with answers.csv_file(options.output_csv) as add_to_csv, _progress(len(paths)) as count:
-        for path, probabilities in predict(classifier, paths, *limits):
+        for path, probabilities in predict(classifier, paths, *limits, explain):
             names, threshold = classifier.info.class_names, classifier.rejection_threshold
             row = answer(path, probabilities, names, resolved.top_k, threshold)
             if row.problem:
@@ -107,6 +111,7 @@ def predict(
     batch_size: int,
     max_pixels: int = _image_limits.MAX_PIXELS,
     threads: int | None = None,
+    explain: Explanations | None = None,
 ) -> Iterator[tuple[str, np.ndarray | str]]:
     """Yields for each image its path and its probabilities [classes], or the reason why it cannot
     be decoded, in the order of the paths.
@@ -119,6 +124,7 @@ def predict(
       batch_size: number of images of a batch.
       max_pixels: maximum number of pixels of an image.
       threads: number of images to decode in parallel; None for the number of cores.
+      explain: explains each batch.
     """
     decode = tf.function(
         preprocessing.encoded_image_fn(classifier.info, classifier.image_shape[:2], max_pixels),
@@ -138,7 +144,11 @@ def predict(
         prepared = _ahead(pool, prepare, paths, 2 * batch_size)
         while batch := list(itertools.islice(prepared, batch_size)):
             images = [image for _, image in batch if not isinstance(image, str)]
-            rows = iter(network(tf.stack(images)).numpy() if images else ())
+            results = network(tf.stack(images)).numpy() if images else ()
+            if explain is not None and images:
+                good = [path for path, image in batch if not isinstance(image, str)]
+                explain(good, tf.stack(images), results)
+            rows = iter(results)
             for path, image in batch:
                 yield path, image if isinstance(image, str) else next(rows)
 

@@ -134,6 +134,7 @@ ROLES: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("predict", "images"): {},
     ("predict", "image_list"): {},
     ("predict", "output_csv"): {},
+    ("predict", "explain_dir"): {},
     ("export", "checkpoint_path"): {},
     ("export", "output_dir"): {},
     ("export", "eval_json"): {},
