@@ -13,9 +13,9 @@ def main() -> int:
         from classifier.config.evaluation import EvalConfig
 
         def run(config: EvalConfig) -> ExitCode | None:
-            from classifier.inference import evaluate  # after the flags: it loads TensorFlow
+            from classifier import report  # after the flags: it loads TensorFlow
 
-            return evaluate.run(config)
+            return report.evaluate(config)
 
         return flags.main(EvalConfig, run, __doc__)
 

@@ -24,6 +24,7 @@ _LIMITS = "classifier/test_image_limits.py"
 _ORIGINALS = "classifier/export/test_originals.py"
 _PIPELINE = "end_to_end/test_pipeline.py"
 _QUANTIZE = "classifier/training/test_quantize_delay.py"
+_REPORT = "classifier/report/test_evaluated.py"
 _RESOLVE = "classifier/resolve/test_training.py"
 _RUN = "classifier/training/test_run_flags_act.py"
 _TRAINED = "classifier/resolve/test_trained.py"
@@ -129,6 +130,9 @@ PROOFS: dict[str, dict[str, str]] = {
         ),
     },
     "eval_image_classifier": {
+        f"{_REPORT}::test_a_report_shows_the_evaluation_and_the_run": "report_dir",
+        f"{_REPORT}::test_the_number_of_thumbnails_is_an_option": "report_thumbnails",
+        f"{_REPORT}::test_near_duplicates_of_another_split_are_searched": "report_duplicates_of",
         f"{_LIMITS}::test_max_pixels_acts_in_eval": "max_pixels",
         f"{_VALIDATION}::test_metrics_equal_those_of_the_evaluation_script": "eval_json",
         f"{_EVAL}::test_evaluated_images_and_batches": "checkpoint_path dataset_split_name",

@@ -93,7 +93,7 @@ ROOMS = {
         *("datasets.dataset_factory", "slim"),
     ),
     "download_and_convert_data": ("classifier.cli", "classifier.config", "datasets"),
-    "eval_image_classifier": ("classifier.cli", "classifier.config", "classifier.inference"),
+    "eval_image_classifier": ("classifier.cli", "classifier.config", "classifier.report"),
     "export_inference_graph": ("classifier.cli", "classifier.config", "classifier.export"),
     "predict_image_classifier": ("classifier.cli", "classifier.config", "classifier.inference"),
     "train_image_classifier": ("classifier.cli", "classifier.config", "classifier.training"),

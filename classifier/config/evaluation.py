@@ -12,7 +12,7 @@ from classifier.config.problems import Problem, named
 # The value of `checkpoint_path` that stands for each checkpoint of the run.
 ALL_CHECKPOINTS = "all"
 # Options for one checkpoint, which those for several exclude.
-_OF_ONE = ("predictions_csv", "recalibrate_batch_norm", "calibrate")
+_OF_ONE = ("predictions_csv", "report_dir", "recalibrate_batch_norm", "calibrate")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,6 +62,22 @@ class EvaluationOptions(Options):
         "File to write a row per image to: file, shard, record, true class, and the most probable"
         " classes with their probabilities. Default: none.",
         path="new_file",
+    )
+    report_dir: str | None = option(
+        None,
+        "Directory to write a report to: one HTML page with the metrics, the confusion matrix and"
+        " its images, calibration, likely label errors and the run's curves. Default: none.",
+        path="new_directory",
+    )
+    report_thumbnails: int = option(
+        300,
+        "Maximum number of images that the report shows; each takes about 4 kB.",
+        check=bounds.non_negative,
+    )
+    report_duplicates_of: str | None = option(
+        None,
+        "Split, such as train, in which the report searches near-duplicates of the evaluated"
+        " images, by the network's features. Default: none.",
     )
     batch_size: int = option(100, "Batch size.", check=bounds.positive)
     max_num_batches: int | None = option(
@@ -125,7 +141,8 @@ class EvaluationOptions(Options):
     @property
     def keeps_outcomes(self) -> bool:
         """Whether the answer to each image is needed."""
-        return self.predictions_csv is not None or self.calibrate
+        outputs = (self.predictions_csv, self.report_dir)
+        return self.calibrate or any(each is not None for each in outputs)
 
     def conflicts(self) -> Iterator[Problem]:
         """Yields contradictions."""
@@ -142,6 +159,9 @@ class EvaluationOptions(Options):
         for name in ("eval_interval_secs", "timeout_secs"):
             if self.is_changed(name) and not self.eval_loop:
                 yield Problem("{} needs {}", named(name), loop)
+        for name in ("report_thumbnails", "report_duplicates_of"):
+            if self.is_changed(name) and self.report_dir is None:
+                yield Problem("{} needs {}", named(name), named("report_dir"))
         several = named("checkpoint_path", "all") if self.is_sweep else loop
         for name in _OF_ONE if self.is_sweep or self.eval_loop else ():
             if self.is_changed(name):

@@ -48,11 +48,12 @@ class Evaluated:
     skipped: Sequence[inputs.BadImage]
 
 
-def run(config: EvalConfig) -> ExitCode | None:
+def run(config: EvalConfig, report: Callable[[Evaluated], None] | None = None) -> ExitCode | None:
     """Evaluates one checkpoint, or those of a run, and prints the metrics.
 
     Args:
       config: the options of `eval_image_classifier.py`.
+      report: writes the report of a checkpoint.
 
     Raises:
       UserError: if there is no checkpoint or data, they do not match the model, or an output file
@@ -66,7 +67,10 @@ def run(config: EvalConfig) -> ExitCode | None:
     if options.eval_loop or options.is_sweep:
         checkpoint_series.run(config)
     else:
-        _write(evaluate_checkpoint(config))
+        evaluated = evaluate_checkpoint(config)
+        _write(evaluated)
+        if report is not None:
+            report(evaluated)
     return None
 
 

@@ -107,13 +107,22 @@ def evaluation(config: EvalConfig, info: ModelInfo | None, run: RunDirectory) ->
 
     Raises:
       UserError: if the dataset is unknown or does not exist, an option contradicts `info`, the
-        network is unknown or expects videos, or the dataset and the model have no common classes.
+        network is unknown or expects videos, or the dataset and the model have no common classes;
+        or if the split to search for near-duplicates does not exist or is the evaluated one.
     """
     recorded = _recorded(config, run)
     name = evaluated_dataset(config, info, recorded.dataset_name)
     directory = _directory(config, recorded)
     metadata = _split(config, name, directory, recorded)
     resolved = resolve_evaluation(config, info, metadata, directory)
+    searched = config.run.report_duplicates_of
+    if searched is not None:
+        if searched == resolved.split_name:
+            raise problems.error(
+                "{} is the evaluated split. Use another one",
+                named("report_duplicates_of", searched),
+            )
+        dataset_factory.get_metadata(name, searched, directory)
     return dataclasses.replace(resolved, origin=_origin(config, metadata, directory))
 
 

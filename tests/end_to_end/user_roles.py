@@ -128,6 +128,7 @@ ROLES: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("eval", "dataset_dir"): {},
     ("eval", "eval_dir"): {},
     ("eval", "eval_json"): {},
+    ("eval", "report_dir"): {},
     ("eval", "predictions_csv"): {},
     ("eval", "train_dir"): {"checkpoint_path": None},
     ("predict", "checkpoint_path"): {},
