@@ -81,7 +81,7 @@ def test_digits_are_classified(command):
         "slim-train", *data, "--train_dir=run", "--model_name=lenet", "--max_number_of_steps=20"
     )
     evaluation = ["--checkpoint_path=run", *data, "--dataset_split_name=validation"]
-    assert "eval/Accuracy[" in command("slim-eval", *evaluation)
+    assert "eval/Accuracy[" in command("slim-eval", *evaluation, "--report_dir=report")
     command("slim-export", "--checkpoint_path=run", "--output_dir=export")
     images = ["--checkpoint_path=run", "--images=data/samples", "--top_k=1"]
     assert "data/samples/" in command("slim-predict", *images)

@@ -165,6 +165,7 @@ _OUTPUTS = ("new_directory", "new_file", "new_prefix", "place")
 # Options whose help speaks of files, and whose value is no path.
 NOT_PATHS = {
     *("dataset_name", "dataset_split_name", "data_service", "eval_split_name", "license"),
+    "report_duplicates_of",
     *("checkpoint_exclude_scopes", "checkpoint_scope_map", "model_name", "preprocessing_name"),
 }
 

@@ -158,7 +158,7 @@ def test_output_formats_act(run, files, capsys, output_format):
 def test_threads_act(run, files, monkeypatch):
     threads = []
 
-    def spy(classifier, paths, batch_size, max_pixels, number):
+    def spy(classifier, paths, batch_size, max_pixels, number, explain):
         threads.append(number)
         return iter(())
 
