@@ -136,10 +136,10 @@ def _job(
     if resolved.dataset is None:
         return Job(classifier, checkpoint.run, options, samples.embedded(info, count))
     name, split_name = resolved.dataset
-    limit = options.max_pixels
-    real = samples.drawn(inputs.open_dataset(name, split_name, dataset_dir, limit), info, count)
+    limits = options.max_pixels, info.decoding
+    real = samples.drawn(inputs.open_dataset(name, split_name, dataset_dir, *limits), info, count)
     if not any(row.calibrated for row in rows):
         return Job(classifier, checkpoint.run, options, real)
-    training = inputs.open_dataset(name, "train", dataset_dir, limit)
+    training = inputs.open_dataset(name, "train", dataset_dir, *limits)
     count = options.calibration_images or _CALIBRATION_IMAGES
     return Job(classifier, checkpoint.run, options, real, samples.drawn(training, info, count))

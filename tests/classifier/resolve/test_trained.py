@@ -6,6 +6,7 @@ from classifier.config import options
 from classifier.config.evaluation import EvalConfig, EvaluationOptions
 from classifier.config.export import ExportConfig
 from classifier.config.prediction import PredictConfig
+from classifier.config.training import TrainConfig
 from classifier.model_info import ModelInfo
 from classifier.resolve.classes import Classes
 from classifier.resolve.evaluation import (
@@ -15,6 +16,7 @@ from classifier.resolve.evaluation import (
 )
 from classifier.resolve.export import resolve_export
 from classifier.resolve.prediction import prediction
+from classifier.resolve.training import resolve_training
 from slim import _checks
 from tests.classifier import split_metadata
 
@@ -254,3 +256,15 @@ def test_formats_without_rounding_are_an_error():
         export(quantized, **flags)
     assert export(quantized, **flags, quantize=False).formats == flags["formats"]
     assert export(INFO, **flags).formats == flags["formats"]
+
+
+def test_the_decoding_is_that_of_training_and_tf_slims_without_model_info():
+    dataset = split_metadata.Dataset(decoding="upright")
+    config = options.build(
+        TrainConfig, train_dir="t", dataset_name="digits", dataset_dir="d", model_name="lenet"
+    )
+    trained = resolve_training(config, dataset).model
+    assert trained.decoding == "upright"
+    stored = split_metadata.Dataset(decoding="stored")
+    assert evaluation(trained, stored).model.decoding == "upright"
+    assert evaluation(None, dataset, model_name="lenet").model.decoding == "tf_slim"
