@@ -1,6 +1,6 @@
 """Opens a split of a dataset, with a limit on the size of its images."""
 
-from datasets import dataset_factory, image_dataset
+from datasets import dataset_factory
 from slim import _decodings
 from slim._decodings import TF_SLIM, Decoding
 from slim.data.dataset import Dataset
@@ -26,7 +26,7 @@ def open_dataset(
       UserError: if it is missing or damaged.
     """
     metadata = dataset_factory.get_metadata(name, split_name, dataset_dir)
-    dataset = image_dataset.from_metadata(metadata)
+    dataset = dataset_factory.open_split(metadata)
     decoder = dataset.decoder.with_max_pixels(max_pixels)
     if not _decodings.are_equal_on(metadata.decoding, decoding):
         decoder = decoder.with_decoding(decoding)

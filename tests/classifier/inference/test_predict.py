@@ -14,7 +14,7 @@ import tensorflow as tf
 from classifier.checkpoints import sources
 from classifier.config import options
 from classifier.config.prediction import PredictConfig
-from classifier.inference import answers, image_files
+from classifier.inference import answers, image_files, predictor
 from classifier.inference import predict as predicting
 from classifier.inference.answers import Answer
 from classifier.inference.model import InferenceModel
@@ -103,7 +103,7 @@ def test_answers_are_in_the_order_of_the_paths(run, files):
     (files / "text.png").write_text("no image")
     paths = [*image_files.find([str(files)]), str(files / "missing.png")]
     checkpoint = sources.open_checkpoint(str(run))
-    classifier = InferenceModel(checkpoint.info, checkpoint)
+    classifier = predictor.of_checkpoint(InferenceModel(checkpoint.info, checkpoint))
     expected = dict(predicting.predict(classifier, paths, 1, threads=1))
     assert list(expected) == paths
     assert expected[str(files / "text.png")] == "is not a JPEG, PNG, GIF, BMP or WebP image"
@@ -115,8 +115,8 @@ def test_answers_are_in_the_order_of_the_paths(run, files):
             if isinstance(row, str):
                 assert actual[path] == row
             else:
-                np.testing.assert_allclose(actual[path], row, atol=1e-6)
-                assert row.sum() == pytest.approx(1)
+                np.testing.assert_allclose(actual[path].probabilities, row.probabilities, atol=1e-6)
+                assert row.probabilities.sum() == pytest.approx(1)
 
 
 def predict(run, *images, **flags):
