@@ -7,6 +7,7 @@ import zlib
 import numpy as np
 import PIL.Image
 import PIL.ImageOps
+import PIL.PngImagePlugin
 
 SIZE = (13, 10)  # width and height, odd so that rows are padded
 _MODES = {
@@ -52,6 +53,23 @@ def exif(orientation, big=False):
     data[0x0112] = orientation
     data[0x0131] = "a program of odd length"
     return data.tobytes()
+
+
+def xmp(text):
+    """Returns XMP data with a text."""
+    return b"<x:xmpmeta><rdf:RDF>" + text + b"</rdf:RDF></x:xmpmeta>"
+
+
+def _turned_by_xmp():
+    attribute, element = b'tiff:Orientation="6" a="b"', b"<tiff:Orientation>8</tiff:Orientation>"
+    yield "JPEG turned by XMP", encoded("RGB", "JPEG", xmp=xmp(attribute))
+    more = {"exif": exif(3), "xmp": xmp(attribute)}
+    yield "JPEG turned by EXIF before XMP", encoded("RGB", "JPEG", **more)
+    yield "WEBP turned by XMP", encoded("RGB", "WEBP", xmp=xmp(element))
+    text = PIL.PngImagePlugin.PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", xmp(element).decode())
+    yield "PNG turned by XMP", encoded("RGB", "PNG", pnginfo=text)
+    yield "PNG not turned by XMP", encoded("RGB", "PNG", exif=exif(1), pnginfo=text)
 
 
 def _transparent_palettes():
@@ -131,6 +149,7 @@ def _deep_png():
 FILES = {
     **{f"{kind} {mode}": encoded(mode, kind) for kind, modes in _MODES.items() for mode in modes},
     **dict(_transparent_palettes()),
+    **dict(_turned_by_xmp()),
     **{
         f"{kind} EXIF {number}{' big' * big}": encoded("RGB", kind, exif=exif(number, big))
         for kind in ("JPEG", "PNG", "WEBP")

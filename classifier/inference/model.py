@@ -99,7 +99,7 @@ class InferenceModel(tf.Module):
 
     @property
     def exported_info(self) -> ModelInfo:
-        """`info` with the image size and the calibration of this model, as stored with its exports."""
+        """`info` with this model's image size and calibration, as stored with its exports."""
         calibration = self.info.calibration if self.temperature is not None else None
         return dataclasses.replace(self.info, image_size=self.image_size, calibration=calibration)
 

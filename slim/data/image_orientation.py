@@ -6,7 +6,7 @@ from slim.data import rare
 
 # One search, which costs little, decides whether to read the segments of a JPEG. Its EXIF data is
 # in the first segments; other formats may have it anywhere.
-_MAY_HAVE_EXIF = r"(?:\CPNG|RIFF|\C*Exif\x00\x00)\C*"
+_MAY_BE_TURNED = r"(?:\CPNG|RIFF|\C*Exif\x00\x00|\C*tiff:Orientation)\C*"
 _SEARCHED = 256 << 10  # bytes
 _TAG = 0x0112
 _SHORT, _LONG = 3, 4  # types of its value
@@ -28,11 +28,9 @@ def upright(pixels: tf.Tensor, contents: tf.Tensor) -> tf.Tensor:
       pixels: the decoded image, [height, width, channels].
       contents: the file, a scalar string.
     """
-    has_exif = tf.strings.regex_full_match(
-        tf.strings.substr(contents, 0, _SEARCHED), _MAY_HAVE_EXIF
-    )
+    start = tf.strings.substr(contents, 0, _SEARCHED)
     return tf.cond(
-        has_exif,
+        tf.strings.regex_full_match(start, _MAY_BE_TURNED),
         lambda: rare.call(_turned, pixels, contents),
         lambda: tf.identity(pixels),
     )
@@ -54,6 +52,8 @@ def _turned(pixels: tf.Tensor, contents: tf.Tensor) -> tf.Tensor:
 def orientation(contents: tf.Tensor) -> tf.Tensor:
     """Returns the EXIF orientation, int32, 1 to 8; 1 (upright) if there is none.
 
+    Without one, an orientation in XMP counts, as for Pillow.
+
     Args:
       contents: a scalar string, the bytes of a JPEG, PNG or WebP; others have none.
     """
@@ -67,7 +67,19 @@ def orientation(contents: tf.Tensor) -> tf.Tensor:
         default=lambda: tf.constant(b""),
     )
     is_tiff = tf.reduce_any(tf.equal(tf.strings.substr(tiff, 0, 4), _TIFF_STARTS))
-    return tf.cond(is_tiff, lambda: _read(tiff), lambda: tf.constant(1))
+    exif = tf.cond(is_tiff, lambda: _read(tiff), lambda: tf.constant(0))
+    number = tf.cond(exif > 0, lambda: exif, lambda: _in_xmp(contents))
+    return tf.where(number <= 8, number, 1)
+
+
+def _in_xmp(contents: tf.Tensor) -> tf.Tensor:
+    """Returns the number after `tiff:Orientation`, as an attribute or an element; 1 without it."""
+    searched = tf.where(tf.io.is_jpeg(contents), _SEARCHED, tf.strings.length(contents))
+    text = _after(tf.strings.substr(contents, 0, searched), b"tiff:Orientation")
+    equals, quote, digit = tf.unstack(_bytes(text, 3))
+    is_attribute = tf.equal(equals, ord("=")) & tf.equal(quote, ord('"'))
+    number = tf.where(is_attribute, digit, tf.where(tf.equal(equals, ord(">")), quote, 0))
+    return tf.maximum(number - ord("0"), 1)
 
 
 def _in_jpeg(contents: tf.Tensor) -> tf.Tensor:
@@ -110,7 +122,7 @@ def _in_webp(contents: tf.Tensor) -> tf.Tensor:
 
 
 def _read(tiff: tf.Tensor) -> tf.Tensor:
-    """Returns the orientation in the first directory of a TIFF header."""
+    """Returns the orientation in the first directory of a TIFF header; 0 if there is none."""
     big = tf.equal(tf.strings.substr(tiff, 0, 1), b"M")
     end = tf.strings.length(tiff)
 
@@ -130,8 +142,8 @@ def _read(tiff: tf.Tensor) -> tf.Tensor:
     values = tf.where(tf.equal(types, _SHORT), number(entries[:, 8:10]), number(entries[:, 8:12]))
     is_known = tf.reduce_any(tf.equal(types[:, tf.newaxis], (_SHORT, _LONG)), axis=1)
     is_known &= tf.equal(number(entries[:, 0:2]), _TAG) & tf.equal(number(entries[:, 4:8]), 1)
-    last = tf.concat([[1], tf.boolean_mask(values, is_known)], 0)[-1]
-    return tf.cast(tf.where((last >= 1) & (last <= 8), last, 1), tf.int32)
+    last = tf.concat([[0], tf.boolean_mask(values, is_known)], 0)[-1]
+    return tf.cast(tf.minimum(last, 9), tf.int32)
 
 
 def _after(contents: tf.Tensor, part: bytes) -> tf.Tensor:
