@@ -188,7 +188,9 @@ def predict(
         prepared = _ahead(pool, prepare, paths, 2 * batch_size)
         while batch := list(itertools.islice(prepared, batch_size)):
             images = [image for _, image in batch if not isinstance(image, str)]
-            rows = iter(model.network(images) if images else ())
+            # Always the same size, for the same bits: kernels may sum in another order for another.
+            missing = batch_size - len(images) if len(paths) > batch_size else 0
+            rows = iter(model.network(images + images[-1:] * missing) if images else ())
             for path, image in batch:
                 yield path, image if isinstance(image, str) else next(rows)
 

@@ -226,6 +226,25 @@ def test_published_networks_have_the_names_of_imagenets_classes():
         predicted(None, 7, model_name="vgg_16", labels_offset=1)
 
 
+@pytest.mark.parametrize(
+    "name, value, attribute",
+    [
+        ("preprocessing_name", "cifarnet", "preprocessing_name"),
+        ("num_classes", 9, "num_classes"),
+        ("use_grayscale", True, "use_grayscale"),
+        ("moving_average_decay", 0.5, "moving_average_decay"),
+        ("quantize", True, "quantized"),
+        ("labels_offset", 1, "labels_offset"),
+    ],
+)
+def test_options_describe_a_model_without_model_info(name, value, attribute):
+    number = 1001 if name == "labels_offset" else 7
+    default = predicted(None, number, model_name="vgg_16").model
+    described = predicted(None, number, model_name="vgg_16", **{name: value}).model
+    assert getattr(default, attribute) != value
+    assert getattr(described, attribute) == value
+
+
 def test_master_is_an_error_in_evaluation():
     options_ = EvaluationOptions(checkpoint_path="run", master="grpc://a:1")
     with pytest.raises(_checks.UserError, match="master=grpc://a:1 must be empty: evaluation runs"):
