@@ -137,7 +137,7 @@ def try_serving(numbers, directory):
     """Yields (outcome, message) for each mutated image: predict and the SavedModel reject the same
     images, by name or index, and agree on the others, with bounded time and memory."""
     numbers, samples = list(numbers), list(mutations.small_images().items())
-    run = make_run(pathlib.Path(directory, "run"), use_grayscale=True)
+    run = make_run(pathlib.Path(directory, "run"), use_grayscale=True, decoding="upright")
     classifier = classifier_of(run)
     export_to(pathlib.Path(directory, "out"), run, "saved_model")
     path = os.path.join(directory, "out", "saved_model", "1")
