@@ -68,9 +68,8 @@ def check(run, model, files, output, **flags):
         assert actual[key] == pytest.approx(value, abs=1e-4)
 
 
-@pytest.mark.parametrize("input_type", ["float_image", "encoded_image"])
-def test_a_frozen_graph(run, files, tmp_path, input_type):
-    out = export_to(tmp_path / "out", run, "frozen_pb", input_type=input_type, check_images=1)
+def test_a_frozen_graph(run, files, tmp_path):
+    out = export_to(tmp_path / "out", run, "frozen_pb", check_images=1)
     check(run, out / "lenet.pb", files, tmp_path / "p.csv", batch_size=3)
     info = RunDirectory(str(out)).read_model_info()
     assert (info.image_size, info.decoding, len(info.label_names)) == ((28, 28), "upright", 10)

@@ -191,6 +191,7 @@ def test_one_channel_networks_read_every_format(run, kind):
     np.testing.assert_allclose(actual, expected, atol=tolerance)
 
 
+@pytest.mark.slow
 def test_predictions_are_those_of_evaluation_to_the_last_bit(lenet_classifier, digits, tmp_path):
     dataset = inputs.open_dataset("digits", "validation", str(digits), 1 << 20)
     batches = inputs.evaluation_dataset(

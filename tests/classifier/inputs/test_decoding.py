@@ -17,7 +17,6 @@ from classifier.inputs import preprocessing
 from classifier.model_info import ModelInfo
 from datasets import dataset_info, images, tfrecords
 from slim import _decodings
-from slim.data import image_decoding
 from tests import image_modes
 
 SIZE = (12, 12)
@@ -126,11 +125,24 @@ def test_evaluation_of_other_records_decodes_as_the_model(recorded, expected, tm
         np.testing.assert_array_equal(image, expected[name], err_msg=name)
 
 
-def test_records_are_decoded_by_tensorflow_where_that_is_the_same(monkeypatch, tmp_path):
-    directory = written(tmp_path / "d", [record_of(image_modes.FILES["PNG RGB"])], "upright")
-    monkeypatch.setattr(image_decoding, "decode", None)
-    for decoding in (_decodings.TF_SLIM, _decodings.STORED, _decodings.UPRIGHT):
-        assert len(evaluated(directory, decoding)) == 1
+@pytest.mark.parametrize(
+    "recorded, decoding, applied",
+    [
+        (None, "tf_slim", "tf_slim"),
+        (None, "upright", "upright"),
+        ("stored", "tf_slim", "tf_slim"),
+        ("stored", "stored", "tf_slim"),
+        ("stored", "upright", "upright"),
+        ("upright", "stored", "tf_slim"),
+        ("upright", "upright", "tf_slim"),
+    ],
+)
+def test_records_are_decoded_by_tensorflow_where_that_is_the_same(
+    recorded, decoding, applied, tmp_path
+):
+    directory = written(tmp_path / "d", [record_of(image_modes.FILES["PNG RGB"])], recorded)
+    dataset = inputs.open_dataset("folder", "train", directory, 1 << 20, decoding)
+    assert dataset.decoder.items_to_handlers["image"]._decoding == applied
 
 
 def test_the_decoding_is_that_of_the_conversion(tmp_path):
