@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import sys
 
 import numpy as np
@@ -213,3 +214,16 @@ def test_predictions_are_those_of_evaluation_to_the_last_bit(lenet_classifier, d
     assert len(actual) % 50  # the last batch is padded in both
     for (_, outputs), row in zip(actual, expected, strict=False):
         np.testing.assert_array_equal(outputs.probabilities, row)
+
+
+def test_a_terminal_has_the_lines_above_a_progress_bar_with_the_rate(
+    run, files, capsys, monkeypatch
+):
+    for stream in (sys.stdout, sys.stderr):
+        monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
+    predict(run, files, top_k=1)
+    captured = capsys.readouterr()
+    assert captured.out.count(": digit ") == 5
+    assert re.search(r"predict: 100%.*5/5 .*img/s\]", captured.err)
+    # The bar is removed before each line, and drawn again below it.
+    assert captured.err.count("\r") > 5
