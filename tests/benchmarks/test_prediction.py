@@ -13,8 +13,9 @@ def test_the_verdict_compares_with_the_slower_half():
         "one after the other": (2.4, 1.2),
     }
     assert prediction.verdict("net", times, 100) == (
-        "net: 0.950 of the rate of network alone, target of 0.9 reached; images/s: predict 50,"
-        " reading and decoding 200, network 53, one after the other 42"
+        "net: 0.950 of the rate of network alone, target of 0.9 reached; 1.200 of one half"
+        " after the other; images/s: predict 50, reading and decoding 200, network 53, one after"
+        " the other 42"
     )
     times["network"] = (1.0, 0.5)
     assert "0.500 of the rate of network alone, target of 0.9 missed" in prediction.verdict(
