@@ -8,10 +8,9 @@ def on_white(rgba: tf.Tensor) -> tf.Tensor:
     rgb, alpha = rgba[..., :3], rgba[..., 3:]
 
     def blend() -> tf.Tensor:
-        color, opacity = tf.cast(rgb, tf.uint16), tf.cast(alpha, tf.uint16)
-        total = color * opacity + 255 * (255 - opacity) + 128
-        # Divided by 255 and rounded, in 16 bits.
-        total += tf.bitwise.right_shift(total, tf.constant(8, tf.uint16))
-        return tf.cast(tf.bitwise.right_shift(total, tf.constant(8, tf.uint16)), tf.uint8)
+        # All values are integers below 2 ** 24, and thus exact. The product with 257 / 2 ** 16 is
+        # the division by 255, rounded as Pillow rounds it.
+        total = (tf.cast(rgb, tf.float32) - 255) * tf.cast(alpha, tf.float32) + (255 * 255 + 128)
+        return tf.cast(total * (257 / 65536), tf.uint8)
 
     return tf.cond(tf.reduce_all(tf.equal(alpha, 255)), lambda: rgb, blend)
