@@ -12,7 +12,6 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 
-from classifier import inputs
 from classifier.checkpoints import sources
 from classifier.config import options
 from classifier.config.prediction import PredictConfig
@@ -190,30 +189,6 @@ def test_one_channel_networks_read_every_format(run, kind):
     expected = preprocessing.image_fn(info, (28, 28))(pixels[..., :1])
     tolerance = 0.05 if kind in ("JPEG", "CMYK") else 0.005  # of values in [-1, 1]
     np.testing.assert_allclose(actual, expected, atol=tolerance)
-
-
-@pytest.mark.slow
-def test_predictions_are_those_of_evaluation_to_the_last_bit(lenet_classifier, digits, tmp_path):
-    dataset = inputs.open_dataset("digits", "validation", str(digits), 1 << 20)
-    batches = inputs.evaluation_dataset(
-        dataset,
-        preprocessing_fn=preprocessing.preprocessing_fn(lenet_classifier.info, is_training=False),
-        image_size=(28, 28),
-        batch_size=50,
-    )
-    classify = tf.function(lenet_classifier, autograph=False)
-    expected = [row for batch in batches for row in classify(batch["image"])["probabilities"]]
-    paths = []
-    for number, record in enumerate(tf.data.TFRecordDataset(dataset.data_sources)):
-        example = tf.train.Example.FromString(record.numpy())
-        paths.append(tmp_path / f"{number}.png")
-        paths[-1].write_bytes(example.features.feature["image/encoded"].bytes_list.value[0])
-    model = predictor.of_checkpoint(lenet_classifier)
-    actual = list(predicting.predict(model, [str(path) for path in paths], 50))
-    assert len(actual) == dataset.num_samples
-    assert len(actual) % 50  # the last batch is padded in both
-    for (_, outputs), row in zip(actual, expected, strict=False):
-        np.testing.assert_array_equal(outputs.probabilities, row)
 
 
 def test_a_terminal_has_the_lines_above_a_progress_bar_with_the_rate(
