@@ -70,10 +70,11 @@ def tree(tmp_path_factory):
 
 
 PROGRAM = """
-import resource, sys, time
+import sys, time
 from classifier.config.prediction import PredictConfig
 from classifier.cli import flags
 from classifier.inference import predict
+from tests import memory
 busy, prepared = [], predict._prepared
 def timed(*arguments):
     start = time.perf_counter()
@@ -84,7 +85,7 @@ def timed(*arguments):
 predict._prepared = timed
 start = time.perf_counter()
 code = flags.main(PredictConfig, predict.run, "", ["predict", *sys.argv[1:]])
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+peak = memory.peak_kilobytes() * 1024
 seconds = time.perf_counter() - start
 print(peak, seconds, sum(busy) / seconds / 2, file=sys.stderr)
 sys.exit(code)
