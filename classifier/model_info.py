@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import msgspec
 
 from slim import _checks, _json
+from slim._decodings import TF_SLIM, Decoding
 
 _Classes = Annotated[int, msgspec.Meta(ge=1, le=1 << 20)]
 _Side = Annotated[int, msgspec.Meta(ge=1, le=1 << 14)]
@@ -44,6 +45,7 @@ class ModelInfo:
       quantized: whether its layers round weights and outputs to learned ranges.
       dataset_name: of its training data; None if unknown.
       calibration: of the probabilities; None if there is none.
+      decoding: how an image file becomes the pixels that training saw; see `slim._decodings`.
       versions: versions of the programs that wrote the file, by name.
 
     Raises:
@@ -63,6 +65,7 @@ class ModelInfo:
     quantized: bool = False
     dataset_name: _json.Name | None = None
     calibration: Calibration | None = None
+    decoding: Decoding = TF_SLIM
     versions: Mapping[str, _json.Name] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -6,6 +6,7 @@ did not mark their directories. It loads TensorFlow only to read a model.
 
 import os
 import re
+import zipfile
 from collections.abc import Callable, Mapping
 
 from slim import _ownership
@@ -15,6 +16,7 @@ CARD_MARK = (
 )
 CARD = "README.md"
 RUN_DIRECTORIES = ("best", "eval", "images", "plugins", "set_aside")
+_NOT_MODELS = (CARD, "labels.txt", "model_info.json", _ownership.MARK)
 _TABLE = bytes.fromhex("57fb808b247547db")  # last bytes of each TensorFlow table
 _PNG = b"\x89PNG\r\n\x1a\n"
 _EVALUATED = ("accuracy", "checkpoint", "num_images", "split", "step")
@@ -134,7 +136,7 @@ def _is_export(directory: str) -> bool:
     names = os.listdir(directory)
     if is_generated_card(os.path.join(directory, CARD)):
         return True
-    models = [name for name in names if name not in (CARD, "labels.txt", _ownership.MARK)]
+    models = [name for name in names if name not in _NOT_MODELS]
     return bool(models) and all(_is_model(os.path.join(directory, name)) for name in models)
 
 
@@ -183,6 +185,14 @@ def _is_keras_weights(path: str) -> bool:
     return bool(keras_weights.is_weights_file(path))
 
 
+def _is_feature_file(path: str) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist() == ["features.npy", "files.npy"]
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
 _MODELS: Mapping[str, Callable[[str], bool]] = {
     ".pb": _is_graph_def,
     ".tflite": _is_tflite,
@@ -202,8 +212,11 @@ _OUTPUTS: Mapping[str, tuple[str, Callable[[str], bool]]] = {
     ),
     "output_csv": (
         "a table of predictions",
-        lambda path: _ownership.starts_with(path, b"file,rank,class,probability"),
+        lambda path: _ownership.starts_with(
+            path, b"file,rank,class,probability", b"file,rank,neighbor,class"
+        ),
     ),
+    "features_file": ("a file of features", _is_feature_file),
     "output_file": ("a GraphDef", _is_graph_def),
 }
 

@@ -21,6 +21,7 @@ from datasets import dataset_info, download, images, progress, tfrecords, worker
 from datasets.conversion_journal import JOURNAL, LOCK, Journal, Outcome
 from datasets.workers import Item
 from slim import _checks, _files, _ownership, _paths, signals
+from slim._decodings import STORED, UPRIGHT
 
 T = TypeVar("T")
 
@@ -237,6 +238,7 @@ def _write_info(
         attribution=plan.attribution,
         num_bad_files=num_bad_files,
         options={**plan.options, **options},
+        decoding=UPRIGHT if plan.upright else STORED,
     )
     dataset_info.write_label_file(info.labels_to_names, dataset_dir)
     dataset_info.write(info, dataset_dir)

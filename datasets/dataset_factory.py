@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from datasets import splits
+from datasets import dataset_info, splits
 from slim import _checks
 from slim._problems import Problem, named
 
@@ -180,9 +180,24 @@ def get_dataset(
       UserError: if the name is unknown, the split or the directory does not exist, or a shard is
         missing or damaged.
     """
+    return open_split(get_metadata(name, split_name, dataset_dir, file_pattern))
+
+
+def open_split(metadata: splits.SplitMetadata) -> "dataset.Dataset":
+    """Returns the split with some metadata."""
     from datasets import image_dataset  # loads TensorFlow
 
-    return image_dataset.from_metadata(get_metadata(name, split_name, dataset_dir, file_pattern))
+    return image_dataset.from_metadata(metadata)
+
+
+def recorded_name(dataset_dir: str) -> str | None:
+    """Returns the name of the dataset in a directory; None without dataset_info.json.
+
+    Raises:
+      UserError: if that file is damaged.
+    """
+    info = dataset_info.read(dataset_dir)
+    return info.name if info else None
 
 
 def example_images(count: int) -> tuple[str, Sequence[bytes]]:

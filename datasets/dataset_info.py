@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import msgspec
 
 from slim import _checks, _files, _json, _paths
+from slim._decodings import UPRIGHT, Decoding
 
 FILE_NAME = "dataset_info.json"
 LABELS_FILE_NAME = "labels.txt"
@@ -52,7 +53,8 @@ class DatasetInfo:
     """A converted dataset: the position of a name in `classes` is its label.
 
     `options` are the user's options that decide the content of the records; `source_files` is the
-    `folder_files.summary` of the source directory.
+    `folder_files.summary` of the source directory; `decoding` is that of the source files (see
+    `slim._decodings`), whose result the records have.
     """
 
     name: _json.Name
@@ -64,6 +66,7 @@ class DatasetInfo:
     num_bad_files: _json.Count = 0
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     source_files: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    decoding: Decoding = UPRIGHT
 
     @property
     def labels_to_names(self) -> dict[int, str]:

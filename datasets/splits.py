@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from datasets import dataset_info
 from slim import _checks, _files, _programs
+from slim._decodings import TF_SLIM, Decoding
 from slim._problems import Problem, named
 from slim.data import records
 
@@ -61,6 +62,7 @@ class SplitMetadata:
       num_channels: channels of the decoded images, 1 or 3.
       extra_items: further items of the records; see `tfrecords.image_decoder`.
       per_class: number of records in each class, by label; empty if not recorded.
+      decoding: of the source files, whose result the records have; see `slim._decodings`.
     """
 
     name: str
@@ -73,6 +75,7 @@ class SplitMetadata:
     num_channels: int = 3
     extra_items: tuple[str, ...] = ()
     per_class: tuple[int, ...] = ()
+    decoding: Decoding = TF_SLIM
 
 
 def read_metadata(
@@ -133,6 +136,7 @@ def read_metadata(
         num_classes=num_classes,
         labels_to_names=labels_to_names,
         per_class=split.per_class if split is not None else (),
+        decoding=info.decoding if info and split is not None else TF_SLIM,
     )
 
 

@@ -17,12 +17,14 @@ _BATCH_NORM = "classifier/training/test_batch_norm.py"
 _CARD = "classifier/export/test_model_card.py"
 _CHECKS = "classifier/export/test_checks.py"
 _EVAL = "classifier/inference/test_eval_flags_act.py"
+_FEATURES = "classifier/inference/test_features.py"
 _SERIES = "classifier/inference/test_checkpoint_series.py"
 _GRAPH = "classifier/export/test_graph.py"
 _GRAPH_OPTIONS = "classifier/export/test_options.py"
 _LIMITS = "classifier/test_image_limits.py"
 _ORIGINALS = "classifier/export/test_originals.py"
 _PIPELINE = "end_to_end/test_pipeline.py"
+_PREDICT = "classifier/inference/test_predict.py"
 _QUANTIZE = "classifier/training/test_quantize_delay.py"
 _REPORT = "classifier/report/test_evaluated.py"
 _RESOLVE = "classifier/resolve/test_training.py"
@@ -191,6 +193,34 @@ PROOFS: dict[str, dict[str, str]] = {
         ),
         f"{_PIPELINE}::test_exports_and_predicts": "checkpoint_path output_dir",
         f"{_PIPELINE}::test_frozen_graph_has_tf_slims_tensor_names": "formats",
+    },
+    "predict_image_classifier": {
+        f"{_LIMITS}::test_max_pixels_acts_in_predict": "max_pixels",
+        f"{_TRAINED}::test_options_describe_a_model_without_model_info": (
+            "preprocessing_name num_classes use_grayscale moving_average_decay quantize"
+            " labels_offset"
+        ),
+        f"{_TRAINED}::test_published_networks_have_the_names_of_imagenets_classes": "image_size",
+        f"{_PREDICT}::test_answers_are_in_the_order_of_the_paths": "batch_size",
+        f"{_PREDICT}::test_threads_act": "num_preprocessing_threads",
+        f"{_PREDICT}::test_an_image_list_acts": "image_list",
+        f"{_PREDICT}::test_output_formats_act": "output_format images",
+        f"{_PREDICT}::test_each_bad_image_is_a_row_and_the_others_are_answered": (
+            "output_csv top_k"
+        ),
+        "classifier/inference/test_exported.py::test_a_frozen_graph": "checkpoint_path",
+        "classifier/inference/test_explanations.py::test_each_image_has_an_overlay_and_its_class": (
+            "explain_dir"
+        ),
+        "classifier/inference/test_explanations.py::test_the_end_point_is_an_option": (
+            "explain_end_point"
+        ),
+        "classifier/inference/test_exported.py::"
+        "test_a_graph_of_another_program_needs_its_network": "model_name",
+        f"{_FEATURES}::test_features_of_an_end_point": "features features_file",
+        f"{_FEATURES}::test_neighbors_of_images_of_the_dataset_are_themselves": (
+            "neighbors neighbors_split"
+        ),
     },
     "download_and_convert_data": {
         "datasets/test_flags.py::test_all_options_reach_the_converters": (

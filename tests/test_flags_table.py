@@ -4,12 +4,11 @@ import pytest
 
 from classifier.config import options
 from tests import flags_page, flags_that_act
-from tests.classifier.cli import test_original_flags as originals
 
 
 @pytest.mark.parametrize("script", flags_that_act.PROOFS)
 def test_each_flag_has_a_test(script):
-    known, proven = options.by_name(originals.CONFIGS[script]), flags_that_act.proofs(script)
+    known, proven = options.by_name(flags_page.SCRIPTS[script]), flags_that_act.proofs(script)
     unproven = [name for name in known if name not in proven]
     assert not unproven, (
         f"add {unproven} to PROOFS[{script!r}] of tests/flags_that_act.py, behind a test that "

@@ -61,7 +61,7 @@ def open_checkpoint(path: str) -> OpenedCheckpoint:
       RunError: if it cannot be read.
     """
     source, run = open_source(path), RunDirectory.of_checkpoint(path)
-    return OpenedCheckpoint(source, run, _model_info(run))
+    return OpenedCheckpoint(source, run, read_model_info(run))
 
 
 def open_prefix(prefix: str) -> OpenedCheckpoint:
@@ -72,10 +72,15 @@ def open_prefix(prefix: str) -> OpenedCheckpoint:
       UserError, RunError: as `open_checkpoint`.
     """
     run = RunDirectory.of_checkpoint(prefix)
-    return OpenedCheckpoint(checkpoints.read(prefix), run, _model_info(run))
+    return OpenedCheckpoint(checkpoints.read(prefix), run, read_model_info(run))
 
 
-def _model_info(run: RunDirectory) -> ModelInfo | None:
+def read_model_info(run: RunDirectory) -> ModelInfo | None:
+    """Returns the content of model_info.json, or None if there is none.
+
+    Raises:
+      UserError: if it is damaged, or names an unknown network or preprocessing.
+    """
     info = run.read_model_info()
     if info is not None:
         try:

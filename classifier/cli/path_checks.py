@@ -8,6 +8,7 @@ import glob
 import os
 from collections.abc import Callable, Mapping
 
+from classifier.config import formats
 from classifier.config.evaluation import ALL_CHECKPOINTS
 from classifier.config.options import PathKind
 from slim import _checks, _files, checkpoints
@@ -115,6 +116,11 @@ def _checkpoints(name: str, path: str) -> None:
         _checkpoint(name, path)
 
 
+def _model(name: str, path: str) -> None:
+    if formats.find_export(path) is None:
+        _checkpoint(name, path)
+
+
 def _images(name: str, path: str) -> None:
     if not os.path.exists(path) and not glob.glob(path, recursive=True):
         what = "matches no file" if glob.has_magic(path) else "does not exist"
@@ -144,5 +150,6 @@ _CHECKS: Mapping[PathKind, Callable[[str, str], None]] = {
     "new_file": _new_file,
     "checkpoint": _checkpoint,
     "checkpoints": _checkpoints,
+    "model": _model,
     "images": _images,
 }

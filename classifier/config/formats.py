@@ -1,6 +1,7 @@
 """The formats of export; no TensorFlow."""
 
 import dataclasses
+import os
 from collections.abc import Mapping
 
 
@@ -81,3 +82,43 @@ FORMATS: Mapping[str, FormatRow] = {
         module="keras", function="write_weights", file="{model}.weights.h5", rounds=True
     ),
 }
+
+# Suffix of an exported file that classifies images -> what its runtime needs.
+_RUNTIMES: Mapping[str, Mapping[str, str]] = {
+    ".pb": {},
+    ".tflite": _LITERT,
+    ".onnx": {"onnxruntime": "onnxruntime"},
+    ".keras": {},
+}
+SAVED_MODEL = "saved_model"
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportedModel:
+    """An exported model on disk.
+
+    Attributes:
+      path: of the file, or of the SavedModel's directory.
+      kind: suffix of the file; `SAVED_MODEL` for a directory.
+      packages: import name -> distribution, of what its runtime needs.
+    """
+
+    path: str
+    kind: str
+    packages: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+def find_export(path: str) -> ExportedModel | None:
+    """Returns the exported model at a path; None if there is none, but maybe a checkpoint.
+
+    Of a directory with versions of a SavedModel, the newest is used.
+    """
+    if os.path.isfile(os.path.join(path, "saved_model.pb")):
+        return ExportedModel(path, SAVED_MODEL)
+    if os.path.isdir(path):
+        versions = sorted((name for name in os.listdir(path) if name.isdecimal()), key=int)
+        found = (find_export(os.path.join(path, name)) for name in reversed(versions))
+        return next((each for each in found if each and each.kind == SAVED_MODEL), None)
+    kind = os.path.splitext(path)[1]
+    is_file = kind in _RUNTIMES and os.path.isfile(path)
+    return ExportedModel(path, kind, _RUNTIMES[kind]) if is_file else None

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from classifier.config import bounds
 from classifier.config.image_limits import max_pixels_option
-from classifier.config.model import CHECKPOINT_HELP, ModelOptions
+from classifier.config.model import ModelOptions
 from classifier.config.options import Options, option, required
 from classifier.config.problems import Problem, named
 
@@ -16,7 +16,12 @@ OUTPUT_FORMATS = ("text", "csv", "json")
 class PredictionOptions(Options):
     """Prediction."""
 
-    checkpoint_path: str = required(CHECKPOINT_HELP, path="checkpoint")
+    checkpoint_path: str = required(
+        "Checkpoint, or directory of a run (its newest checkpoint is used), or exported model: a"
+        " frozen .pb, the directory of a SavedModel, .tflite, .onnx or .keras.",
+        path="model",
+        aliases=("model",),
+    )
     images: tuple[str, ...] = option(
         (),
         "Image, directory of images, which is searched recursively, or pattern such as 'a/*.png';"
@@ -30,7 +35,9 @@ class PredictionOptions(Options):
         None, "Text file with the path of one image per line. Default: none.", path="file"
     )
     max_pixels: int = max_pixels_option()
-    top_k: int = option(5, "Number of classes to show per image.", check=bounds.positive)
+    top_k: int = option(
+        5, "Number of classes, or of neighbors, to show per image.", check=bounds.positive
+    )
     batch_size: int = option(32, "Batch size.", check=bounds.positive)
     num_preprocessing_threads: int | None = option(
         None,
@@ -59,17 +66,44 @@ class PredictionOptions(Options):
         "End point of the network that explain_dir shows. Default: the last one with a height and a"
         " width.",
     )
+    features: str | None = option(
+        None,
+        "End point of the network, such as global_pool, whose values to write to features_file."
+        " Needs a checkpoint. Default: none.",
+    )
+    features_file: str | None = option(
+        None,
+        "NumPy file (.npz) to write the features to: features, a row per image, and files."
+        " Default: none.",
+        path="new_file",
+    )
+    neighbors: str | None = option(
+        None,
+        "Directory of a dataset: show the images there whose features (input of the last layer) are"
+        " most similar, by cosine, instead of classes. Needs a checkpoint. Default: none.",
+        path="directory",
+    )
+    neighbors_split: str = option("train", "Split of the dataset in neighbors.")
 
     def conflicts(self) -> Iterator[Problem]:
         """Yields that there are no images, and options without effect."""
         if not self.images and self.image_list is None:
             yield Problem("{} or {} is required", named("images"), named("image_list"))
+        features, neighbors = named("features"), named("neighbors")
+        if (self.features is None) != (self.features_file is None):
+            yield Problem("{} and {} need each other", features, named("features_file"))
+        if self.features is not None and self.neighbors is not None:
+            yield Problem("{} and {} are mutually exclusive", features, neighbors)
+        if self.neighbors is None and self.neighbors_split != "train":
+            yield Problem("{} needs {}", named("neighbors_split"), neighbors)
         if self.explain_end_point is not None and self.explain_dir is None:
             yield Problem(
                 "{} has no effect without {}",
                 named("explain_end_point", self.explain_end_point),
                 named("explain_dir"),
             )
+        if self.explain_dir is not None and self.neighbors is not None:
+            yield Problem("{} and {} are mutually exclusive", named("explain_dir"), neighbors)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,7 @@ it sometimes failed.
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 import tensorflow as tf
 
@@ -16,6 +15,7 @@ import slim
 from classifier import network
 from classifier.export import checks, folding, usage
 from classifier.export.job import Job
+from classifier.inference import runtimes
 from classifier.inference.model import InferenceModel
 from slim import _checks, _paths
 
@@ -41,7 +41,7 @@ def write(job: Job) -> checks.Exported:
     ops = f"{len(graph_def.node)} ops"
     if len(graph_def.node) < num_unfolded:
         ops += f" ({num_unfolded} before folding)"
-    call = graph_function(graph_def, built.inputs.name, built.outputs[0].name)
+    call = runtimes.graph_function(graph_def, built.inputs.name, built.outputs[0].name)
     comparison = checks.compare(classifier, call, trial, options.final_endpoint)
     checks.check(comparison, classifier)
     path = job.target("frozen_pb")
@@ -113,15 +113,3 @@ def _without_functions() -> Iterator[None]:
         yield
     finally:
         tf.compat.v1.enable_control_flow_v2()
-
-
-def graph_function(
-    graph_def: Any, input_name: str, output_name: str
-) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns a GraphDef as a function from one of its tensors to another, run by a session."""
-    # Parse the serialized graph, as its users will.
-    parsed = type(graph_def).FromString(graph_def.SerializeToString())
-    with tf.Graph().as_default() as graph:
-        tf.graph_util.import_graph_def(parsed, name="")
-    session = tf.compat.v1.Session(graph=graph)
-    return lambda inputs: session.run(output_name, {input_name: inputs.numpy()})

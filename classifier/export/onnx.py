@@ -6,34 +6,17 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from classifier.cli import native_stderr
 from classifier.export import checks, usage
 from classifier.export.job import Job
 from classifier.export.signature import Signature
+from classifier.inference.runtimes import Onnx
 from slim import _paths
 
 # Of 2022: supported by older runtimes, and sufficient for these networks.
 _OPSET = 17
-
-
-class Runtime:
-    """A session of an ONNX file from `images` to `logits` and `probabilities`.
-
-    Args:
-      content: content of the file.
-    """
-
-    def __init__(self, content: bytes) -> None:
-        import onnxruntime  # optional dependency
-
-        self.session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-
-    def __call__(self, images: tf.Tensor) -> np.ndarray:
-        """Returns the logits of preprocessed images, float32 [batch, classes]."""
-        return self.session.run(["logits"], {"images": np.asarray(images)})[0]
 
 
 def write(job: Job) -> checks.Exported:
@@ -47,7 +30,7 @@ def write(job: Job) -> checks.Exported:
     """
     trial = job.trial(job.options.batch_size)
     content = _convert(Signature(job.classifier, trial.spec), trial.spec)
-    comparison = checks.compare(job.classifier, Runtime(content), trial)
+    comparison = checks.compare(job.classifier, Onnx(content), trial)
     checks.check(comparison, job.classifier)
     path = job.target("onnx")
     _paths.write_atomically(path, content)

@@ -3,7 +3,7 @@
 import contextlib
 import importlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from classifier import inputs, ownership
 from classifier.checkpoints import sources
@@ -17,6 +17,7 @@ from classifier.inference.model import InferenceModel
 from classifier.resolve import warnings
 from classifier.resolve.export import ResolvedExport, check_export, export
 from classifier.resolve.graph import graph
+from classifier.run_directory import MODEL_INFO_FILE, RunDirectory
 from slim import _ownership, _paths, signals
 
 # Enough to detect different outputs, and a loss of one percentage point.
@@ -53,7 +54,8 @@ def run(config: ExportConfig) -> ExitCode | None:
     output_dir = str(config.run.output_dir)
     ownership.claim_export(output_dir)
     _paths.sweep_scratch(output_dir)
-    _ownership.check_entries(output_dir, files=("labels.txt",), directories=("saved_model",))
+    files = ("labels.txt", MODEL_INFO_FILE)
+    _ownership.check_entries(output_dir, files=files, directories=("saved_model",))
     job = _job(resolved, checkpoint, classifier)
     for name in resolved.formats:
         job.target(name)  # checks all paths before the first write
@@ -64,8 +66,7 @@ def run(config: ExportConfig) -> ExitCode | None:
     exports: dict[str, checks.Exported] = {}
     with _released_if_empty(output_dir), _paths.scratch_directory(output_dir) as scratch:
         # Written first and then renamed, so that no format lacks its labels if space runs out.
-        has_labels = config.run.final_endpoint is None
-        labels_path = labels.write(resolved.model, scratch) if has_labels else None
+        described = _describe(classifier, scratch) if config.run.final_endpoint is None else []
         try:
             with signals.noted(lambda: f"Completed formats: {', '.join(exports) or 'none'}"):
                 for name in resolved.formats:
@@ -73,8 +74,16 @@ def run(config: ExportConfig) -> ExitCode | None:
                     print(f"{name} {exported.path} {exported.comparison}", flush=True)
         finally:
             if exports:  # also if a later format failed
-                _finish(job, exports, evaluation, labels_path)
+                _finish(job, exports, evaluation, described)
     return None
+
+
+def _describe(classifier: InferenceModel, directory: str) -> list[tuple[str, str]]:
+    """Writes what a caller needs to know of the model; returns kinds and paths of the files."""
+    run = RunDirectory(directory)
+    run.write_model_info(classifier.exported_info)
+    labels_path = labels.write(classifier.info, directory)
+    return [("model info", run.model_info_path)] + [("labels", labels_path)] * bool(labels_path)
 
 
 @contextlib.contextmanager
@@ -98,13 +107,14 @@ def _finish(
     job: Job,
     exports: Mapping[str, checks.Exported],
     evaluation: model_card.Evaluation | None,
-    labels_path: str | None,
+    described: Iterable[tuple[str, str]],
 ) -> None:
-    """Moves the labels to the output directory, writes the model card and prints sample code."""
-    if labels_path is not None:
-        path = os.path.join(str(job.options.output_dir), os.path.basename(labels_path))
-        os.replace(labels_path, path)
-        print(f"labels {path}")
+    """Moves model info and labels to the output directory, writes the model card and prints sample
+    code."""
+    for kind, source in described:
+        path = os.path.join(str(job.options.output_dir), os.path.basename(source))
+        os.replace(source, path)
+        print(f"{kind} {path}")
     others = tuple(job.earlier_exports(exclude=exports))
     if others:
         print(f"unchanged files of earlier exports: {', '.join(others)}")
@@ -136,10 +146,10 @@ def _job(
     if resolved.dataset is None:
         return Job(classifier, checkpoint.run, options, samples.embedded(info, count))
     name, split_name = resolved.dataset
-    limit = options.max_pixels
-    real = samples.drawn(inputs.open_dataset(name, split_name, dataset_dir, limit), info, count)
+    limits = options.max_pixels, info.decoding
+    real = samples.drawn(inputs.open_dataset(name, split_name, dataset_dir, *limits), info, count)
     if not any(row.calibrated for row in rows):
         return Job(classifier, checkpoint.run, options, real)
-    training = inputs.open_dataset(name, "train", dataset_dir, limit)
+    training = inputs.open_dataset(name, "train", dataset_dir, *limits)
     count = options.calibration_images or _CALIBRATION_IMAGES
     return Job(classifier, checkpoint.run, options, real, samples.drawn(training, info, count))

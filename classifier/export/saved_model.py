@@ -12,8 +12,10 @@ from classifier.config import problems
 from classifier.config.problems import named
 from classifier.export import checks, usage, warm_up
 from classifier.export.job import Job
+from classifier.inference import exported
 from classifier.inference.model import InferenceModel
 from classifier.inputs import preprocessing
+from classifier.run_directory import RunDirectory
 from slim import _checks, _paths
 from slim._image_limits import MAX_PIXELS
 
@@ -181,6 +183,8 @@ def write(job: Job) -> checks.Exported:
         temporary = os.path.join(scratch, "model")
         tf.saved_model.save(serving, temporary, signatures=serving.by_signature())
         warm_up.write(temporary, classifier.info.model_name, serving.warm_up_requests())
+        assets = RunDirectory(os.path.join(temporary, exported.ASSETS))
+        assets.write_model_info(classifier.exported_info)
         loaded = tf.saved_model.load(temporary).signatures
         comparison = _compare(job, loaded)
         num_requests = warm_up.replay(temporary, serving.by_signature(), loaded)

@@ -1,10 +1,9 @@
 """Export to TensorFlow Lite: float, with 16-bit or 8-bit weights, and integer-only.
 
-Files are checked with LiteRT (ai-edge-litert), which runs them on devices; the interpreter in
-`tf.lite` is deprecated.
+Files are checked with LiteRT (ai-edge-litert), which runs them on devices.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,62 +13,11 @@ from classifier.cli import native_stderr
 from classifier.export import checks, samples, usage
 from classifier.export.job import Job
 from classifier.export.signature import Signature
+from classifier.inference.runtimes import Lite
 from slim import _paths
 
 # 16-bit weights have 11 significant bits; errors add up over the layers.
 _FLOAT16_TOLERANCE = 1e-2
-
-
-class Lite:
-    """A TFLite file with a signature `images` -> `logits`, `probabilities`, called with floats.
-
-    For integer files, inputs are quantized and outputs are dequantized.
-
-    Args:
-      content: content of the file.
-    """
-
-    def __init__(self, content: bytes) -> None:
-        from ai_edge_litert import interpreter  # optional dependency
-
-        with native_stderr.capture_native_stderr():
-            self._runner = interpreter.Interpreter(model_content=content).get_signature_runner()
-            self.input = self._runner.get_input_details()["images"]
-            self.outputs = self._runner.get_output_details()
-            self._runner(images=np.zeros(self.input["shape"], self.input["dtype"]))
-
-    def __call__(self, images: tf.Tensor) -> np.ndarray:
-        """Returns the logits of preprocessed images, float32 [batch, classes]."""
-        quantized = _quantize(np.asarray(images), self.input)
-        return _dequantize(self._runner(images=quantized)["logits"], self.outputs["logits"])
-
-    def description(self) -> str:
-        """Returns input and outputs in one line."""
-        parts = [f"input images {self.input['dtype'].__name__} {self.input['shape'].tolist()}"]
-        parts += [
-            f"{name} {each['dtype'].__name__} {each['shape'].tolist()}"
-            for name, each in self.outputs.items()
-        ]
-        if self.input["dtype"] == np.int8:
-            scale, zero = self.input["quantization"]
-            parts[0] += f" (preprocessed / {scale:.6g} + {zero})"
-        return ", ".join(parts)
-
-
-def _quantize(values: np.ndarray, details: Mapping[str, Any]) -> np.ndarray:
-    scale, zero = details["quantization"]
-    if details["dtype"] == np.float32:
-        return values
-    limits = np.iinfo(details["dtype"])
-    integers = np.clip(np.rint(values / scale + zero), limits.min, limits.max)
-    return integers.astype(details["dtype"])
-
-
-def _dequantize(values: np.ndarray, details: Mapping[str, Any]) -> np.ndarray:
-    scale, zero = details["quantization"]
-    if details["dtype"] == np.float32:
-        return values
-    return ((values.astype(np.int32) - zero) * scale).astype(np.float32)
 
 
 def write_float(job: Job) -> checks.Exported:

@@ -145,7 +145,11 @@ def _recalibration(on_split: SplitEvaluation) -> Callable[[], None] | None:
         return None
     recalibration = PreciseBatchNorm(on_split.classifier)
     dataset = inputs.open_dataset(
-        resolved.dataset_name, _TRAINING_SPLIT, resolved.dataset_dir, config.data.max_pixels
+        resolved.dataset_name,
+        _TRAINING_SPLIT,
+        resolved.dataset_dir,
+        config.data.max_pixels,
+        info.decoding,
     )
     batches = inputs.training_dataset(
         dataset,

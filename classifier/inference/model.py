@@ -1,5 +1,6 @@
 """A network restored from a checkpoint, for evaluation, export and prediction."""
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -97,6 +98,12 @@ class InferenceModel(tf.Module):
             )
 
     @property
+    def exported_info(self) -> ModelInfo:
+        """`info` with this model's image size and calibration, as stored with its exports."""
+        calibration = self.info.calibration if self.temperature is not None else None
+        return dataclasses.replace(self.info, image_size=self.image_size, calibration=calibration)
+
+    @property
     def example_shape(self) -> tuple[int, ...]:
         """`image_shape`, with a typical number of frames if any number is accepted."""
         return tuple(side or _TYPICAL_FRAMES for side in self.image_shape)
@@ -136,20 +143,28 @@ class InferenceModel(tf.Module):
         self.temperature = calibration.temperature if calibration and fits else None
         self.rejection_threshold = calibration.rejection_threshold if calibration and fits else None
 
-    def __call__(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+    def __call__(self, images: tf.Tensor, end_point: str | None = None) -> dict[str, tf.Tensor]:
         """Classifies preprocessed images.
 
         Args:
           images: float32, [batch, height, width, channels].
+          end_point: name of an end point to return as well; None for none.
 
         Returns:
-          `logits` and `probabilities`, both float32 [batch, classes]; only the latter depend on the
-          temperature.
+          `logits` and `probabilities`, both float32 [batch, classes], of which only the latter
+          depend on the temperature; with an end point also its value, `features`.
+
+        Raises:
+          UserError: if the network has no such end point.
         """
         with self.store.as_default():
             logits, end_points = self.network(images)
         answers = network.probabilities(logits, end_points, self.temperature)
-        return {"logits": logits, "probabilities": answers}
+        outputs = {"logits": logits, "probabilities": answers}
+        if end_point is not None:
+            name = _checks.one_of("features", end_point, end_points)
+            outputs["features"] = end_points[name]
+        return outputs
 
     def output(self, end_point: str | None, images: tf.Tensor) -> tf.Tensor:
         """Returns an end point's value for preprocessed images; without a name, the logits."""

@@ -4,65 +4,76 @@ import collections
 import contextlib
 import errno
 import itertools
-import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import tensorflow as tf
+import tqdm
 
 from classifier import ownership
 from classifier.checkpoints import sources
 from classifier.cli.exit_codes import ExitCode
+from classifier.config import formats
 from classifier.config.prediction import PredictConfig
-from classifier.inference import answers, image_files
+from classifier.inference import (
+    answers,
+    exported,
+    feature_file,
+    image_files,
+    neighbors,
+    predictor,
+)
 from classifier.inference.answers import Answer
 from classifier.inference.explanations import Explanations
 from classifier.inference.model import InferenceModel
+from classifier.inference.predictor import Outputs
 from classifier.inputs import preprocessing
-from classifier.resolve.prediction import prediction
+from classifier.resolve.prediction import check_exported, prediction
 from datasets import progress
 from slim import _checks, _cores, _image_limits, _json
-from slim.data import image_header
 
 _MAX_LISTED = 5
 T = TypeVar("T")
 
 
 def run(config: PredictConfig) -> ExitCode | None:
-    """Prints the most probable classes of images.
+    """Prints the most probable classes of images, or their nearest images in a dataset.
 
     Args:
       config: the options of `predict_image_classifier.py`.
 
     Raises:
-      UserError: if there is no checkpoint or no image, `output_csv` is a file or `explain_dir` a
-        directory that no prediction wrote, or the network cannot be explained.
+      UserError: if there is no model or no image, an option does not fit the model, an output file
+        or `explain_dir` exists that no prediction wrote, or the network cannot be explained.
       RunError: if an image cannot be decoded; the others are classified first.
     """
     options = config.run
     ownership.check_output("output_csv", options.output_csv)
-    checkpoint = sources.open_checkpoint(options.checkpoint_path)
-    resolved = prediction(config, checkpoint.info, checkpoint.head_classes)
+    ownership.check_output("features_file", options.features_file)
     paths = image_files.find(options.images, options.image_list)
-    classifier = InferenceModel(resolved.model, checkpoint, resolved.image_size)
     limits = (options.batch_size, options.max_pixels, options.num_preprocessing_threads)
-    explain = None
-    if options.explain_dir is not None:
-        explain = Explanations(options.explain_dir, classifier, options.explain_end_point)
     bad: list[str] = []
-    answers.show_header(options.output_format)
-    with answers.csv_file(options.output_csv) as add_to_csv, _progress(len(paths)) as count:
-        for path, probabilities in predict(classifier, paths, *limits, explain):
-            names, threshold = classifier.info.class_names, classifier.rejection_threshold
-            row = answer(path, probabilities, names, resolved.top_k, threshold)
+    with_neighbors = options.neighbors is not None
+    with (
+        _opened(config) as opened,
+        answers.csv_file(options.output_csv, with_neighbors) as add_to_csv,
+        feature_file.feature_file(options.features_file) as add_features,
+        progress.bar(len(paths), "img", "predict") as bar,
+    ):
+        answers.show_header(options.output_format, with_neighbors)
+        for path, outputs in predict(opened.predictor, paths, *limits, opened.explain):
+            row = _answer(path, outputs, opened)
             if row.problem:
                 bad.append(f"{_json.printable(path)}: {row.problem}")
-            answers.show(row, options.output_format)
+            elif options.features_file is not None:
+                add_features(path, outputs.features)
+            with _above(bar):
+                answers.show(row, options.output_format)
             add_to_csv(row)
-            count()
+            bar.update()
     if bad:
         raise _checks.RunError(
             f"{len(bad)} of {len(paths)} images cannot be decoded:"
@@ -71,14 +82,64 @@ def run(config: PredictConfig) -> ExitCode | None:
     return None
 
 
+class _Opened(NamedTuple):
+    """The model of a prediction, and the number of classes or neighbors to show."""
+
+    predictor: predictor.Predictor
+    top_k: int
+    finds_neighbors: bool = False
+    explain: Explanations | None = None
+
+
 @contextlib.contextmanager
-def _progress(total: int) -> Iterator[Callable[[], object]]:
-    """Returns a function that counts an image in a progress bar, unless lines are on a terminal."""
-    if sys.stdout.isatty():
-        yield lambda: None
+def _opened(config: PredictConfig) -> Iterator[_Opened]:
+    options = config.run
+    export = formats.find_export(options.checkpoint_path)
+    if export is not None:
+        check_exported(options)
+        info = exported.read_model_info(export)
+        runtime = exported.load(export, info)
+        resolved = prediction(config, info, lambda _: runtime.num_classes)
+        size = config.model.image_size or runtime.image_size or resolved.image_size
+        model = predictor.of_export(runtime, resolved.model, size, options.max_pixels)
+        yield _Opened(model, resolved.top_k)
         return
-    with progress.bar(total, "img", "predict") as bar:
-        yield bar.update
+    checkpoint = sources.open_checkpoint(options.checkpoint_path)
+    resolved = prediction(config, checkpoint.info, checkpoint.head_classes)
+    classifier = InferenceModel(resolved.model, checkpoint, resolved.image_size)
+    if options.neighbors is None:
+        explain = None
+        if options.explain_dir is not None:
+            explain = Explanations(options.explain_dir, classifier, options.explain_end_point)
+        model = predictor.of_checkpoint(classifier, options.max_pixels, options.features)
+        yield _Opened(model, resolved.top_k, explain=explain)
+        return
+    limits = options.max_pixels, options.batch_size
+    with neighbors.open_neighbors(
+        classifier, options.neighbors, options.neighbors_split, *limits
+    ) as index:
+        model = predictor.of_neighbors(classifier, index, options.top_k, options.max_pixels)
+        yield _Opened(model, options.top_k, finds_neighbors=True)
+
+
+@contextlib.contextmanager
+def _above(bar: tqdm.tqdm) -> Iterator[None]:
+    """Keeps a progress bar below what the block prints, if both are on a terminal."""
+    if not (sys.stdout.isatty() and sys.stderr.isatty()):
+        yield
+        return
+    with bar.external_write_mode(sys.stdout):
+        yield
+
+
+def _answer(path: str, outputs: Outputs | str, opened: _Opened) -> Answer:
+    if isinstance(outputs, str):
+        return Answer(path, problem=outputs, neighbors=() if opened.finds_neighbors else None)
+    if outputs.probabilities is None:
+        return Answer(path, neighbors=outputs.neighbors)
+    model = opened.predictor
+    names, threshold = model.info.class_names, model.rejection_threshold
+    return answer(path, outputs.probabilities, names, opened.top_k, threshold)
 
 
 def answer(
@@ -106,51 +167,48 @@ def answer(
 
 
 def predict(
-    classifier: InferenceModel,
+    model: predictor.Predictor,
     paths: Sequence[str],
     batch_size: int,
     max_pixels: int = _image_limits.MAX_PIXELS,
     threads: int | None = None,
     explain: Explanations | None = None,
-) -> Iterator[tuple[str, np.ndarray | str]]:
-    """Yields for each image its path and its probabilities [classes], or the reason why it cannot
-    be decoded, in the order of the paths.
+) -> Iterator[tuple[str, Outputs | str]]:
+    """Yields for each image its path and its outputs, or the reason why it cannot be decoded, in
+    the order of the paths.
 
     The next images are read and decoded while the network runs.
 
     Args:
-      classifier: the model.
+      model: the model.
       paths: of the images.
       batch_size: number of images of a batch.
       max_pixels: maximum number of pixels of an image.
       threads: number of images to decode in parallel; None for the number of cores.
       explain: explains each batch.
     """
-    decode = tf.function(
-        preprocessing.encoded_image_fn(classifier.info, classifier.image_shape[:2], max_pixels),
-        autograph=False,
-        input_signature=[tf.TensorSpec([], tf.string)],
-    )
-    network = tf.function(
-        lambda batch: classifier(batch)["probabilities"],
-        autograph=False,
-        input_signature=[tf.TensorSpec([None, *classifier.image_shape], tf.float32)],
-    )
 
     def prepare(path: str) -> tuple[str, tf.Tensor | str]:
-        return path, _prepared(path, decode, max_pixels)
+        return path, _prepared(path, model.prepare, max_pixels)
 
     with futures.ThreadPoolExecutor(threads or _cores.usable_cores()) as pool:
         prepared = _ahead(pool, prepare, paths, 2 * batch_size)
         while batch := list(itertools.islice(prepared, batch_size)):
             images = [image for _, image in batch if not isinstance(image, str)]
-            results = network(tf.stack(images)).numpy() if images else ()
+            # Always the same size, for the same bits: kernels may sum in another order for another.
+            missing = batch_size - len(images) if len(paths) > batch_size else 0
+            results = model.network(images + images[-1:] * missing) if images else ()
             if explain is not None and images:
                 good = [path for path, image in batch if not isinstance(image, str)]
-                explain(good, tf.stack(images), results)
+                explain(good, tf.stack(images), _probabilities(results[: len(good)]))
             rows = iter(results)
             for path, image in batch:
                 yield path, image if isinstance(image, str) else next(rows)
+
+
+def _probabilities(outputs: Sequence[Outputs | str]) -> np.ndarray:
+    """Returns the probabilities of a checkpoint's outputs, [images, classes]."""
+    return np.stack([each.probabilities for each in outputs])
 
 
 def _prepared(
@@ -162,8 +220,8 @@ def _prepared(
     except OSError as error:
         is_limit = error.errno == errno.EFBIG
         return f"{'' if is_limit else 'cannot be read: '}{error.strerror}"
-    except tf.errors.OpError as error:
-        return _reason(str(error.message))
+    except (tf.errors.OpError, UnicodeDecodeError) as error:
+        return preprocessing.decoding_problem(error)
 
 
 def _ahead(
@@ -182,15 +240,3 @@ def _ahead(
     finally:
         for each in started:
             each.cancel()
-
-
-def _reason(message: str) -> str:
-    """Extracts the reason from TensorFlow's error message."""
-    problem = image_header.find_problem(message)
-    if problem is not None:
-        return problem
-    if "Unknown image file format" in message:
-        return "is not a JPEG, PNG, GIF, BMP or WebP image"
-    text = re.sub(r"\{\{.*?\}\} ?", "", message.strip().splitlines()[0])
-    detail = "" if text.startswith("Graph execution error") else f": {text[:120]}"
-    return f"cannot be decoded{detail}"

@@ -1,6 +1,7 @@
 """A model's preprocessing, for decoded and for encoded images."""
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from classifier.config.augmentation import AugmentationOptions
 from classifier.model_info import ModelInfo
 from preprocessing import preprocessing_factory
 from slim._image_limits import MAX_PIXELS
-from slim.data import image_header
+from slim.data import image_decoding, image_header
 from slim.graph import in_graph
 
 
@@ -61,30 +62,9 @@ def _decoding_fn(info: ModelInfo, image_size: tuple[int, int]) -> Callable[[tf.T
     prepare, channels = image_fn(info, image_size), decoded_channels(info)
 
     def from_bytes(encoded: tf.Tensor) -> tf.Tensor:
-        image = _decoded(encoded, channels)
-        image.set_shape([None, None, channels])
-        return prepare(image)
+        return prepare(image_decoding.decode(encoded, channels, info.decoding))
 
     return from_bytes
-
-
-def _decoded(encoded: tf.Tensor, channels: int) -> tf.Tensor:
-    """Decodes an image of any format; TensorFlow has one channel only for PNG and most JPEGs."""
-    if channels != 1:
-        return tf.io.decode_image(encoded, channels=channels, expand_animations=False)
-
-    def is_cmyk() -> tf.Tensor:
-        return tf.equal(tf.image.extract_jpeg_shape(encoded)[2], 4)
-
-    is_jpeg = tf.cond(tf.io.is_jpeg(encoded), lambda: ~is_cmyk(), lambda: tf.constant(False))
-    starts = tf.strings.substr(encoded, 0, 4)
-    return tf.cond(
-        is_jpeg | tf.equal(starts, b"\x89PNG"),
-        lambda: tf.io.decode_image(encoded, channels=1, expand_animations=False),
-        lambda: tf.image.rgb_to_grayscale(
-            tf.io.decode_image(encoded, channels=3, expand_animations=False)
-        ),
-    )
 
 
 def decoded_channels(info: ModelInfo) -> int:
@@ -183,3 +163,19 @@ def _mapped(
 ) -> Callable[[tf.Tensor], tf.Tensor]:
     spec = tf.TensorSpec([*image_size, info.num_channels], tf.float32)
     return lambda batch: tf.map_fn(_without_autograph(one), batch, fn_output_signature=spec)
+
+
+def decoding_problem(error: tf.errors.OpError | UnicodeDecodeError) -> str:
+    """Returns why an image cannot be decoded, from TensorFlow's error.
+
+    A message of TensorFlow may contain the bytes of the image, which are then not UTF-8.
+    """
+    message = "" if isinstance(error, UnicodeDecodeError) else str(error.message)
+    problem = image_header.find_problem(message)
+    if problem is not None:
+        return problem
+    if "Unknown image file format" in message:
+        return "is not a JPEG, PNG, GIF, BMP or WebP image"
+    text = re.sub(r"\{\{.*?\}\} ?", "", (message.strip().splitlines() or [""])[0])
+    is_vague = not text or text.startswith("Graph execution error")
+    return "cannot be decoded" if is_vague else f"cannot be decoded: {text[:120]}"

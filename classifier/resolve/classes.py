@@ -5,7 +5,12 @@ from collections.abc import Sequence
 
 from classifier.config import problems
 from classifier.config.problems import named
+from classifier.model_info import ModelInfo
+from datasets import imagenet_classes
 from datasets.splits import SplitMetadata
+
+IMAGENET = "imagenet"
+IMAGENET_LABELS = imagenet_classes.NUM_CLASSES + 1  # with the background
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,3 +129,17 @@ def map_by_name(model_names: Sequence[str], dataset: SplitMetadata) -> ClassMap 
         ),
         extra=tuple(name for name in model_names if name not in set(known)),
     )
+
+
+def with_imagenet_names(info: ModelInfo) -> ModelInfo:
+    """Returns a model without class names with ImageNet's, if its number of classes is ImageNet's.
+
+    Args:
+      info: the model; of ImageNet, or of an unknown dataset.
+    """
+    first = IMAGENET_LABELS - info.num_classes
+    if info.label_names or first not in (0, 1) or info.dataset_name not in (None, IMAGENET):
+        return info
+    names = imagenet_classes.create_readable_names_for_imagenet_labels()
+    labels = range(first, IMAGENET_LABELS)
+    return dataclasses.replace(info, label_names=tuple(names[label] for label in labels))

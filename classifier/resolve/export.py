@@ -10,7 +10,7 @@ from classifier.config.formats import FORMATS
 from classifier.config.problems import named
 from classifier.model_info import ModelInfo
 from classifier.resolve import graph, model
-from classifier.resolve.classes import Classes
+from classifier.resolve.classes import Classes, with_imagenet_names
 from datasets import dataset_factory
 from datasets.splits import SplitMetadata
 from nets.nets_factory import NETWORKS
@@ -134,7 +134,7 @@ def resolve_export(
 ) -> ResolvedExport:
     """Returns `export(config, info, ...)` for a dataset with known metadata or classes."""
     exported_dataset(config, info)
-    trained = model.trained_model(config.model, info, dataset)
+    trained = with_imagenet_names(model.trained_model(config.model, info, dataset))
     images = None if isinstance(dataset, Classes) else dataset
     formats = config.run.formats or DEFAULT_FORMATS
     if images is None:

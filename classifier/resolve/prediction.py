@@ -4,16 +4,16 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 from classifier.config import problems
-from classifier.config.prediction import PredictConfig, PredictedModelOptions
+from classifier.config.prediction import (
+    PredictConfig,
+    PredictedModelOptions,
+    PredictionOptions,
+)
 from classifier.config.problems import named
 from classifier.model_info import ModelInfo
-from classifier.resolve import model
-from classifier.resolve.classes import Classes
-from datasets import imagenet_classes
+from classifier.resolve import classes, model
+from classifier.resolve.classes import IMAGENET, IMAGENET_LABELS, Classes
 from nets.nets_factory import NETWORKS
-
-_IMAGENET = "imagenet"
-_LABELS = imagenet_classes.NUM_CLASSES + 1  # with the background
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +54,7 @@ def prediction(
         trained = _described(config.model, head_classes)
     else:
         trained = model.trained_model(config.model, info, Classes())
+    trained = classes.with_imagenet_names(trained)
     if NETWORKS[trained.model_name].input_rank == 5:
         raise problems.error(
             "{} expects videos. Predict with a network for images",
@@ -65,26 +66,34 @@ def prediction(
     )
 
 
+def check_exported(options: PredictionOptions) -> None:
+    """Raises UserError for options that an exported model does not support."""
+    for name in ("features", "neighbors", "explain_dir"):
+        if getattr(options, name) is not None:
+            raise problems.error(
+                "{} needs a checkpoint, but {} is an exported model",
+                named(name),
+                named("checkpoint_path", options.checkpoint_path),
+            )
+
+
 def _described(
     options: PredictedModelOptions, head_classes: Callable[[Sequence[str]], int | None]
 ) -> ModelInfo:
     """Returns the model of a checkpoint without model_info.json."""
     spec = NETWORKS[model.described_network(options)]
-    classes = options.num_classes or head_classes(spec.heads) or spec.classes
-    offset = _LABELS - classes
+    number = options.num_classes or head_classes(spec.heads) or spec.classes
+    offset = IMAGENET_LABELS - number
     if offset not in (0, 1):
         if options.labels_offset:
             raise problems.error(
                 "{} is for ImageNet's {} labels, but the checkpoint has {} classes. Remove it",
                 named("labels_offset", options.labels_offset),
-                _LABELS,
-                classes,
+                IMAGENET_LABELS,
+                number,
             )
-        return model.trained_model(options, None, Classes(None, classes, spec.channels))
+        return model.trained_model(options, None, Classes(None, number, spec.channels))
     if options.labels_offset is None:
         options = dataclasses.replace(options, labels_offset=offset)
-    imagenet = Classes(_IMAGENET, _LABELS, spec.channels)
-    trained = model.trained_model(options, None, imagenet)
-    names = imagenet_classes.create_readable_names_for_imagenet_labels()
-    labels = range(trained.labels_offset, trained.labels_offset + trained.num_classes)
-    return dataclasses.replace(trained, label_names=tuple(names[label] for label in labels))
+    imagenet = Classes(IMAGENET, IMAGENET_LABELS, spec.channels)
+    return model.trained_model(options, None, imagenet)

@@ -111,6 +111,7 @@ def resolve_training(config: TrainConfig, dataset: SplitMetadata) -> ResolvedRun
         image_size=config.network.train_image_size,
         num_classes=config.network.num_classes,
     )
+    info = dataclasses.replace(info, decoding=dataset.decoding)
     preprocessing_factory.check_switches(info.preprocessing_name, config.augmentation.switches)
     aggregated = strategy.replicas_to_aggregate if strategy.sync_replicas else 1
     schedule = resolve_schedule(

@@ -6,6 +6,8 @@ import tensorflow as tf
 
 from slim import _image_limits as limits
 
+_CONTROL = 0xF9  # label of the extension with the transparent color
+
 
 class _Walk(NamedTuple):
     """State of a walk over the blocks, as in `limits.walk_gif`; scalars, mostly int64."""
@@ -22,6 +24,30 @@ class _Walk(NamedTuple):
     sides: tf.Tensor  # [2]
     total: tf.Tensor
     first_end: tf.Tensor
+    first_start: tf.Tensor
+    transparent: tf.Tensor
+
+
+class Frame(NamedTuple):
+    """The first frame of a GIF; int64.
+
+    Attributes:
+      start: offset of its descriptor.
+      end: offset after its last block.
+      first_block: offset after the global color table.
+      palette: offset of its color table.
+      transparent: index of its transparent color; -1 if there is none.
+      corner: its first row and column, [2].
+      canvas: height and width of the canvas, [2].
+    """
+
+    start: tf.Tensor
+    end: tf.Tensor
+    first_block: tf.Tensor
+    palette: tf.Tensor
+    transparent: tf.Tensor
+    corner: tf.Tensor
+    canvas: tf.Tensor
 
 
 def walk(contents: tf.Tensor) -> limits.Gif:
@@ -30,20 +56,7 @@ def walk(contents: tf.Tensor) -> limits.Gif:
     Args:
       contents: the encoded image, a scalar string.
     """
-    end, padding = tf.strings.length(contents), bytes(16)
-    end = tf.cast(end, tf.int64)
-    data = tf.io.decode_raw(tf.strings.join([contents, padding]), tf.uint8)
-    zero, no, sides = tf.constant(0, tf.int64), tf.constant(False), tf.zeros([2], tf.int64)
-    canvas, first_block = _pair(data, tf.constant(6, tf.int64)), 13 + _colors(_at(data, 10))
-    start = _Walk(zero, first_block, no, no, no, canvas, zero, sides, sides, canvas, zero, zero)
-
-    def unfinished(walk: _Walk) -> tf.Tensor:
-        return (walk.at < end) & (walk.steps < limits.MAX_GIF_STEPS) & ~walk.finished
-
-    def step(walk: _Walk) -> tuple[_Walk]:
-        return (_step(data, end, walk),)
-
-    (last,) = tf.while_loop(unfinished, step, [start], parallel_iterations=1)
+    last, end, _ = _walked(contents)
     first_only = (last.first_end > 0) & tf.reduce_all(tf.equal(last.first, last.largest))
     return limits.Gif(
         width=last.sides[0],
@@ -52,6 +65,56 @@ def walk(contents: tf.Tensor) -> limits.Gif:
         first_end=tf.where(first_only, last.first_end, 0),
         complete=(last.at >= end) | last.finished,
     )
+
+
+def first_frame(contents: tf.Tensor) -> Frame:
+    """Returns where the first frame is; arguments as in `walk`."""
+    last, end, data = _walked(contents)
+    start = tf.minimum(last.first_start, end)
+    table = _colors(_at(data, start + 9))
+    return Frame(
+        start=start,
+        end=tf.where(last.first_end > 0, last.first_end, end),
+        first_block=13 + _colors(_at(data, 10)),
+        palette=tf.where(table > 0, start + 10, 13),
+        transparent=last.transparent,
+        corner=_pair(data, start + 1)[::-1],
+        canvas=last.canvas[::-1],
+    )
+
+
+def _walked(contents: tf.Tensor) -> tuple[_Walk, tf.Tensor, tf.Tensor]:
+    """Returns the state after the walk, the number of bytes, and the bytes, padded."""
+    end, padding = tf.strings.length(contents), bytes(16)
+    end = tf.cast(end, tf.int64)
+    data = tf.io.decode_raw(tf.strings.join([contents, padding]), tf.uint8)
+    zero, no, sides = tf.constant(0, tf.int64), tf.constant(False), tf.zeros([2], tf.int64)
+    canvas, first_block = _pair(data, tf.constant(6, tf.int64)), 13 + _colors(_at(data, 10))
+    start = _Walk(
+        steps=zero,
+        at=first_block,
+        in_blocks=no,
+        in_frame=no,
+        finished=no,
+        canvas=canvas,
+        frames=zero,
+        first=sides,
+        largest=sides,
+        sides=canvas,
+        total=zero,
+        first_end=zero,
+        first_start=zero,
+        transparent=tf.constant(-1, tf.int64),
+    )
+
+    def unfinished(walk: _Walk) -> tf.Tensor:
+        return (walk.at < end) & (walk.steps < limits.MAX_GIF_STEPS) & ~walk.finished
+
+    def step(walk: _Walk) -> tuple[_Walk]:
+        return (_step(data, end, walk),)
+
+    (last,) = tf.while_loop(unfinished, step, [start], parallel_iterations=1)
+    return last, end, data
 
 
 def _step(data: tf.Tensor, end: tf.Tensor, walk: _Walk) -> _Walk:
@@ -83,6 +146,12 @@ def _step(data: tf.Tensor, end: tf.Tensor, walk: _Walk) -> _Walk:
         sides=tf.maximum(walk.sides, tf.where(is_frame, _pair(data, at + 1), 0) + wide_high),
         total=walk.total + tf.reduce_prod(wide_high),
         first_end=tf.where(ends, after, walk.first_end),
+        first_start=tf.where(is_frame & tf.equal(walk.frames, 0), at, walk.first_start),
+        transparent=tf.where(
+            is_extension & tf.equal(_at(data, at + 1), _CONTROL) & tf.equal(walk.frames, 0),
+            tf.where(_at(data, at + 3) % 2 > 0, _at(data, at + 6), -1),
+            walk.transparent,
+        ),
     )
 
 

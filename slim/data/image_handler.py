@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from slim import _image_limits, graph
-from slim.data import encoded_images, image_header
+from slim._decodings import TF_SLIM, Decoding
+from slim.data import encoded_images, image_decoding, image_header
 from slim.data.item_handlers import Features, ItemHandler
 
 _CHANNELS = (None, 0, 1, 3, 4)
@@ -31,6 +32,7 @@ class Image(ItemHandler):
         dct_method: str = "",
         *,
         max_pixels: int = _image_limits.MAX_PIXELS,
+        decoding: Decoding = TF_SLIM,
     ) -> None:
         """Initializes the handler.
 
@@ -47,9 +49,11 @@ class Image(ItemHandler):
           dct_method: "INTEGER_FAST", "INTEGER_ACCURATE" or "", for JPEG.
           max_pixels: maximum number of pixels. An image with more is an error before it is decoded,
             as is one that exceeds another limit of `slim.data.image_header`.
+          decoding: of `slim.data.image_decoding`; others than "tf_slim" are for uint8 images with 1
+            or 3 channels.
 
         Raises:
-          ValueError: if the number of channels is not supported.
+          ValueError: if the number of channels is not supported, or not with the decoding.
         """
         self._image_key = image_key or "image/encoded"
         self._format_key = format_key or "image/format"
@@ -63,6 +67,8 @@ class Image(ItemHandler):
         self._repeated = repeated
         self._dct_method = dct_method
         self._max_pixels = max_pixels
+        self._decoding = decoding
+        self._check_decoding()
 
     @property
     def image_key(self) -> str:
@@ -85,6 +91,25 @@ class Image(ItemHandler):
         other._max_pixels = max_pixels
         return other
 
+    def with_decoding(self, decoding: Decoding) -> "Image":
+        """Returns the same handler with another decoding.
+
+        Raises:
+          ValueError: if the handler's dtype, channels or `dct_method` do not support it.
+        """
+        other = copy.copy(self)
+        other._decoding = decoding
+        other._check_decoding()
+        return other
+
+    def _check_decoding(self) -> None:
+        is_plain = self._dtype == tf.uint8 and self._channels in (1, 3) and not self._dct_method
+        if self._decoding != TF_SLIM and not is_plain:
+            raise ValueError(
+                f"decoding={self._decoding!r} of an Image needs dtype=tf.uint8, channels=1 or 3,"
+                " and no dct_method"
+            )
+
     def tensors_to_item(self, keys_to_tensors: Features) -> tf.Tensor:
         encoded = keys_to_tensors[self._image_key]
         format_name = keys_to_tensors.get(self._format_key)
@@ -97,7 +122,8 @@ class Image(ItemHandler):
     def encoded(self, keys_to_tensors: Features) -> tf.Tensor | encoded_images.EncodedImage:
         """Returns the image undecoded; decoded if it cannot be decoded in part."""
         in_part = self._shape is None and self._dtype == tf.uint8 and self._channels in (1, 3)
-        if not in_part or self._repeated or self._dct_method:
+        is_other = self._repeated or self._dct_method or self._decoding != TF_SLIM
+        if not in_part or is_other:
             return self.tensors_to_item(keys_to_tensors)
         return encoded_images.EncodedImage(
             keys_to_tensors[self._image_key], self._channels, self.decode, self._max_pixels
@@ -106,6 +132,8 @@ class Image(ItemHandler):
     def decode(self, encoded: tf.Tensor) -> tf.Tensor:
         """Returns the image, [height, width, channels], of encoded bytes (a scalar string)."""
         contents = image_header.bounded(encoded, self._max_pixels)
+        if self._decoding != TF_SLIM:
+            return image_decoding.decode(contents, self._channels or 0, self._decoding)
 
         def any_format() -> tf.Tensor:
             return tf.io.decode_image(

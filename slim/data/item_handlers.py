@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from slim import graph
+from slim._decodings import Decoding
 
 Features = Mapping[str, Any]
 Item = tf.Tensor | tf.SparseTensor
@@ -38,6 +39,10 @@ class ItemHandler(abc.ABC):
 
     def with_max_pixels(self, max_pixels: int) -> "ItemHandler":
         """Returns the same handler with another limit for images, if it decodes any."""
+        return self
+
+    def with_decoding(self, decoding: Decoding) -> "ItemHandler":
+        """Returns the same handler with another decoding of images, if it decodes any."""
         return self
 
 
@@ -146,6 +151,12 @@ class BackupHandler(ItemHandler):
         other = copy.copy(self)
         other._handler = self._handler.with_max_pixels(max_pixels)
         other._backup = self._backup.with_max_pixels(max_pixels)
+        return other
+
+    def with_decoding(self, decoding: Decoding) -> "BackupHandler":
+        other = copy.copy(self)
+        other._handler = self._handler.with_decoding(decoding)
+        other._backup = self._backup.with_decoding(decoding)
         return other
 
     def tensors_to_item(self, keys_to_tensors: Features) -> Item:

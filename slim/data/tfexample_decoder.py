@@ -4,12 +4,13 @@ An item is what a handler creates from features, such as an image or its label.
 """
 
 import copy
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from slim import _checks
+from slim._decodings import Decoding
 from slim.data import encoded_images
 from slim.data.data_decoder import DataDecoder
 from slim.data.image_handler import Image
@@ -59,10 +60,16 @@ class _Decoder(DataDecoder):
 
     def with_max_pixels(self, max_pixels: int) -> "_Decoder":
         """Returns the same decoder with another limit for images."""
+        return self._with_handlers(lambda handler: handler.with_max_pixels(max_pixels))
+
+    def with_decoding(self, decoding: Decoding) -> "_Decoder":
+        """Returns the same decoder with another decoding of images."""
+        return self._with_handlers(lambda handler: handler.with_decoding(decoding))
+
+    def _with_handlers(self, changed: Callable[[ItemHandler], ItemHandler]) -> "_Decoder":
         other = copy.copy(self)
         other.items_to_handlers = {
-            item: handler.with_max_pixels(max_pixels)
-            for item, handler in self.items_to_handlers.items()
+            item: changed(handler) for item, handler in self.items_to_handlers.items()
         }
         return other
 

@@ -14,3 +14,4 @@ class Dataset:
         default_factory=lambda: {label: f"digit {label}" for label in range(10)}
     )
     num_channels: int | None = 1
+    decoding: str = "tf_slim"

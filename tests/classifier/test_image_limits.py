@@ -12,6 +12,7 @@ from classifier.config import options
 from classifier.config.prediction import PredictConfig
 from classifier.inference import predict as predicting
 from classifier.inference.model import InferenceModel
+from classifier.inference.predictor import of_checkpoint
 from datasets import dataset_info, tfrecords, verify
 from slim import _checks
 from tests.classifier.export.test_formats import export_to, make_run, read
@@ -89,7 +90,7 @@ def test_predict_names_each_bomb_and_answers_the_others(lenet, tmp_path, capsys)
     checkpoint = sources.open_checkpoint(str(lenet))
     classifier = InferenceModel(checkpoint.info, checkpoint)
     paths = [str(tmp_path / name) for name in BOMBS]
-    assert dict(predicting.predict(classifier, paths, 5)) == {
+    assert dict(predicting.predict(of_checkpoint(classifier), paths, 5)) == {
         str(tmp_path / name): reason for name, reason in REASONS.items()
     }
 
@@ -98,7 +99,7 @@ def test_a_file_that_cannot_be_opened_is_a_bad_one(lenet, tmp_path):
     (tmp_path / "good.png").write_bytes(GOOD)
     checkpoint = sources.open_checkpoint(str(lenet))
     classifier = InferenceModel(checkpoint.info, checkpoint)
-    (answer,) = dict(predicting.predict(classifier, [str(tmp_path)], 5)).values()
+    (answer,) = dict(predicting.predict(of_checkpoint(classifier), [str(tmp_path)], 5)).values()
     assert answer == "cannot be read: not a regular file (a directory)"
 
 

@@ -72,7 +72,7 @@ class Readers:
         if content is None:
             return text_of(INFO.to_dict())
         (self.folder / "model_info.json").write_bytes(content)
-        info = sources._model_info(RunDirectory(str(self.folder)))
+        info = sources.read_model_info(RunDirectory(str(self.folder)))
         assert info is None or (
             len(info.label_names) in (0, info.num_classes)
             and type(info.use_grayscale) is bool

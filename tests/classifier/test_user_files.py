@@ -1,6 +1,7 @@
 """Training, evaluation, export, prediction and conversion where the user has files: refused, and
 everything byte for byte as before."""
 
+import io
 import json
 import os
 import shutil
@@ -221,11 +222,21 @@ def test_the_default_directory_for_events_may_not_be_a_link(evaluate, run, tmp_p
 
 # ---- files that the user names -------------------------------------------------------------------
 
+OUTPUTS = ("eval_json", "output_csv", "features_file", "output_file")
+
+
+def _features():
+    with io.BytesIO() as file:
+        np.savez(file, features=np.zeros([1, 2]), files=["a.png"])
+        return file.getvalue()
+
+
 EARLIER = {
     "eval_json": json.dumps(
         {"accuracy": 1, "checkpoint": "a", "num_images": 1, "split": "test", "step": 1}
     ).encode(),
     "output_csv": b"file,rank,class,probability\r\na.png,1,cat,0.5\r\n",
+    "features_file": _features(),
     "output_file": tf.Graph().as_graph_def().SerializeToString(),
 }
 
@@ -237,7 +248,7 @@ def graph_def():
     return graph.as_graph_def()
 
 
-@pytest.mark.parametrize("name", ["eval_json", "output_csv", "output_file"])
+@pytest.mark.parametrize("name", OUTPUTS)
 @pytest.mark.parametrize(
     "content", [b"mine", b"{}", b'{"accuracy": 1}', b"file,mine", b"\x89HDF\r\n\x1a\nmine", b"\xff"]
 )
@@ -250,18 +261,20 @@ def test_a_user_file_is_not_replaced_by_an_output(tmp_path, name, content):
 
 def test_earlier_outputs_and_new_names_are_accepted(tmp_path):
     path = tmp_path / "file"
-    for name in ("eval_json", "output_csv", "output_file"):
+    for name in OUTPUTS:
         ownership.check_output(name, None)
         ownership.check_output(name, str(path))
     for name, content in (
         ("eval_json", EARLIER["eval_json"]),
         ("output_csv", EARLIER["output_csv"]),
+        ("output_csv", b"file,rank,neighbor,class,similarity,problem\n"),
+        ("features_file", EARLIER["features_file"]),
         ("output_file", graph_def().SerializeToString()),
         ("output_file", str(graph_def()).encode()),
     ):
         path.write_bytes(content)
         ownership.check_output(name, str(path))
-        for other in {"eval_json", "output_csv", "output_file"} - {name}:
+        for other in {*OUTPUTS} - {name}:
             with pytest.raises(_checks.UserError, match="exists and is not"):
                 ownership.check_output(other, str(path))
 
@@ -328,7 +341,9 @@ def test_a_run_directory_as_output_dir_is_an_error(run, tmp_path):
         exporting.run(exports.config(run, run, formats=("frozen_pb",)))
 
 
-@pytest.mark.parametrize("name", ["labels.txt", "saved_model", "lenet.pb", "README.md"])
+@pytest.mark.parametrize(
+    "name", ["labels.txt", "model_info.json", "saved_model", "lenet.pb", "README.md"]
+)
 def test_a_link_in_an_export_is_not_followed(run, tmp_path, name):
     elsewhere = user_files(tmp_path / "elsewhere", ["a"])
     ownership.claim_export(str(tmp_path / "out"))

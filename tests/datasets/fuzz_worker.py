@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from classifier import inputs
-from classifier.inference import predict
+from classifier.inference import predict, predictor
 from datasets import dataset_factory, dataset_info, images, tfrecords, verify
 from preprocessing import preprocessing_factory
 from slim import _checks
@@ -137,8 +137,8 @@ def try_serving(numbers, directory):
     """Yields (outcome, message) for each mutated image: predict and the SavedModel reject the same
     images, by name or index, and agree on the others, with bounded time and memory."""
     numbers, samples = list(numbers), list(mutations.small_images().items())
-    run = make_run(pathlib.Path(directory, "run"), use_grayscale=True)
-    classifier = classifier_of(run)
+    run = make_run(pathlib.Path(directory, "run"), use_grayscale=True, decoding="upright")
+    model = predictor.of_checkpoint(classifier_of(run))
     export_to(pathlib.Path(directory, "out"), run, "saved_model")
     path = os.path.join(directory, "out", "saved_model", "1")
     serve = tf.saved_model.load(path).signatures["serving_default"]
@@ -153,7 +153,7 @@ def try_serving(numbers, directory):
                 written.write(data)
         keep(directory, f"{start} of {numbers[0]}", b"".join(files.values()), HANG_SECONDS)
         began = time.process_time()
-        outputs = dict(predict.predict(classifier, list(files), 10))
+        outputs = dict(predict.predict(model, list(files), 10))
         problem = _serve(serve, files, outputs)
         if time.process_time() - began > SERVED_SECONDS:
             problem = problem or "took too long"
@@ -169,7 +169,7 @@ def try_serving(numbers, directory):
 def _serve(serve, files, outputs):
     """Returns the problem with a SavedModel's outputs, compared with those of predict."""
     bad = [place for place, file in enumerate(files) if isinstance(outputs[file], str)]
-    if not all(isinstance(each, np.ndarray) or each for each in outputs.values()):
+    if not all(not isinstance(each, str) or each for each in outputs.values()):
         return "predict returned no reason"
     good = [file for file in files if not isinstance(outputs[file], str)]
     try:
@@ -185,7 +185,7 @@ def _serve(serve, files, outputs):
     probabilities = serve(image_bytes=tf.constant([files[file] for file in good]))[
         "probabilities"
     ].numpy()
-    close = np.allclose(probabilities, [outputs[file] for file in good], atol=1e-5)
+    close = np.allclose(probabilities, [outputs[file].probabilities for file in good], atol=1e-5)
     return "" if close else "the SavedModel and predict differ"
 
 

@@ -245,6 +245,7 @@ def test_flowers_are_downloaded_and_converted(server, monkeypatch, tmp_path):
             assert features["image/format"].bytes_list.value == [b"jpg"]
             assert sample_files.FLOWERS[label(features)] == name.split("/")[0]
     assert len(seen) == 40
+    assert dataset_info.read(out).decoding == "stored"  # as in TF-Slim
     verify.run(out, lambda line: None)
 
 

@@ -76,6 +76,7 @@ def test_on_bad_image_skip_lists_and_skips_bad_files(mixed, converted):
     info = dataset_info.read(out)
     assert info.classes == (" ", "hund 犬", "katze", "leer")
     assert info.num_bad_files == 12
+    assert info.decoding == "upright"
     assert sum(split.num_samples for split in info.splits.values()) == 188
     assert dataset_info.read_label_file(out) == info.labels_to_names
 

@@ -51,6 +51,7 @@ def frozen(
     code = templates.fill(
         f"input_{input_type}.txt",
         images=_images(classifier, spec),
+        load=image_code.loading_code(classifier.info),
         channels=preprocessing.decoded_channels(classifier.info),
         batch=spec.shape[0] or 1,
     )
@@ -160,7 +161,8 @@ def _images(classifier: InferenceModel, spec: tf.TensorSpec) -> str:
 
 def _pillow_import(code: str) -> str:
     """Returns a line that imports Pillow, preceded by a newline, if code needs it."""
-    return "\nfrom PIL import Image" if "Image." in code else ""
+    names = [name for name in ("Image", "ImageOps") if f"{name}." in code]
+    return f"\nfrom PIL import {', '.join(names)}" if names else ""
 
 
 def _print_classes(classifier: InferenceModel, path: str) -> str:

@@ -3,6 +3,7 @@
 from classifier.export.usage import templates
 from classifier.inference.model import InferenceModel
 from classifier.inputs import preprocessing
+from classifier.model_info import ModelInfo
 
 
 def image_code(classifier: InferenceModel, batch_size: int) -> str:
@@ -24,7 +25,7 @@ def image_code(classifier: InferenceModel, batch_size: int) -> str:
         return templates.fill("preprocessed.txt", what="images", name=name, shape=shape)
     return templates.fill(
         "image.txt",
-        mode="RGB" if channels == 3 else "L",
+        load=loading_code(info),
         channels=channels,
         batch=batch_size,
         steps=templates.fill(
@@ -35,3 +36,10 @@ def image_code(classifier: InferenceModel, batch_size: int) -> str:
             resize=templates.fill("resize.txt"),
         ),
     )
+
+
+def loading_code(info: ModelInfo) -> str:
+    """Returns code that decodes `image.jpg` to `image`, uint8, with Pillow."""
+    mode = "RGB" if preprocessing.decoded_channels(info) == 3 else "L"
+    on_white = templates.fill("on_white.txt", mode=mode)
+    return templates.fill(f"load_{info.decoding}.txt", mode=mode, on_white=on_white)

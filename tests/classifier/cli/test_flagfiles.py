@@ -27,6 +27,7 @@ IMAGENET = types.SimpleNamespace(
     num_classes=1001,
     labels_to_names={},
     num_channels=3,
+    decoding="stored",
 )
 
 

@@ -27,7 +27,8 @@ def test_failed_format_keeps_the_earlier_ones(lenet_run, tmp_path, capsys, monke
     with pytest.raises(_checks.RunError, match="so it was not kept"):
         export_to(tmp_path, lenet_run, "weights_h5", "keras", "frozen_pb")
     assert names(tmp_path) == [
-        "README.md", "labels.txt", "lenet.keras", "lenet.weights.h5", "saved_model",
+        "README.md", "labels.txt", "lenet.keras", "lenet.weights.h5", "model_info.json",
+        "saved_model",
     ]  # fmt: skip
     stdout = capsys.readouterr().out
     assert "unchanged files of earlier exports: saved_model, lenet.keras\n" in stdout
@@ -62,4 +63,4 @@ def test_next_export_removes_files_of_a_killed_one(lenet_run, tmp_path):
     scratch.mkdir(parents=True)
     (scratch.parent / "lock").write_text(_paths._LOCK_TEXT)
     export_to(tmp_path, lenet_run, "weights_h5")
-    assert names(tmp_path) == ["README.md", "labels.txt", "lenet.weights.h5"]
+    assert names(tmp_path) == ["README.md", "labels.txt", "lenet.weights.h5", "model_info.json"]

@@ -8,7 +8,8 @@ import tensorflow as tf
 
 import slim
 from classifier import network
-from classifier.export import folding, frozen
+from classifier.export import folding
+from classifier.inference import runtimes
 from nets import nets_factory
 from tests.conformance import builds, reference
 
@@ -55,7 +56,7 @@ def ops(graph_def):
 
 def answers(graph_def, names, images):
     return [
-        frozen.graph_function(graph_def, "input:0", f"{name}:0")(tf.constant(images))
+        runtimes.graph_function(graph_def, "input:0", f"{name}:0")(tf.constant(images))
         for name in names
     ]
 

@@ -120,7 +120,7 @@ def test_no_labels_file_without_class_names(tmp_path):
     run = make_run(tmp_path / "run", label_names=())
     export_to(tmp_path / "out", run, "frozen_pb")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        ".slim", "README.md", "lenet.pb",
+        ".slim", "README.md", "lenet.pb", "model_info.json",
     ]  # fmt: skip
 
 

@@ -31,7 +31,8 @@ def test_model_name_is_sufficient(checkpoint, tmp_path, capsys):
     exporting.run(exports.config(checkpoint, tmp_path, formats=("frozen_pb",), model_name="lenet"))
     expected = originals.lenet(originals.network_values("lenet"), IMAGES)
     np.testing.assert_allclose(ask(tmp_path / "lenet.pb", IMAGES), expected, rtol=1e-4, atol=1e-4)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".slim", "README.md", "lenet.pb"]
+    names = [".slim", "README.md", "lenet.pb", "model_info.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
     stdout = capsys.readouterr().out.splitlines()
     assert "with 10 classes" in stdout[0]
     assert stdout[1] == (

@@ -6,8 +6,9 @@ import os
 import numpy as np
 import pytest
 
-from classifier.export import input_types, samples, tflite
+from classifier.export import input_types, samples
 from classifier.export import run as exporting
+from classifier.inference import runtimes
 from slim import _checks
 from tests.classifier.exports import config
 
@@ -61,7 +62,7 @@ def test_int8_has_integer_inputs_and_outputs(variants):
 
 
 def test_int8_logits_correlate_with_the_checkpoint(variants, lenet_classifier):
-    lite = tflite.Lite((variants / "lenet_int8.tflite").read_bytes())
+    lite = runtimes.Lite((variants / "lenet_int8.tflite").read_bytes())
     assert "input images int8 [1, 28, 28, 1] (preprocessed / 0.00" in lite.description()
     trial = input_types.make_trial(
         "float_image", lenet_classifier, 1, samples.embedded(lenet_classifier.info, 20)

@@ -2,6 +2,7 @@
 
 import collections
 import csv
+import dataclasses
 import json
 import re
 import shutil
@@ -18,10 +19,10 @@ from classifier.config.export import ExportConfig
 from classifier.config.prediction import PredictConfig
 from classifier.config.training import TrainConfig
 from classifier.export import run as exporting
-from classifier.export.frozen import graph_function
 from classifier.inference import evaluate as evaluating
 from classifier.inference import predict
 from classifier.inference.model import InferenceModel
+from classifier.inference.runtimes import graph_function
 from classifier.inputs import preprocessing
 from classifier.run_directory import RunDirectory
 from classifier.training import run as training
@@ -319,3 +320,13 @@ def test_a_calibration_acts_in_prediction_and_exports(train, digits, tmp_path, c
     encoded = tf.constant([(tmp_path / "one.png").read_bytes()])
     outputs = served.signatures["serving_default"](encoded)
     np.testing.assert_allclose(outputs["probabilities"][0], expected, rtol=1e-4)
+    capsys.readouterr()
+    for model in (out / "lenet.pb", out / "saved_model"):
+        predict.run(dataclasses.replace(
+            config, run=dataclasses.replace(config.run, checkpoint_path=str(model))
+        ))  # fmt: skip
+        other = json.loads(capsys.readouterr().out)
+        assert other.get("rejected") == answer.get("rejected")
+        for row, expected_row in zip(other["classes"], answer["classes"], strict=True):
+            assert row["class"] == expected_row["class"]
+            assert row["probability"] == pytest.approx(expected_row["probability"], rel=1e-4)

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import sys
 
 import numpy as np
@@ -14,7 +15,7 @@ import tensorflow as tf
 from classifier.checkpoints import sources
 from classifier.config import options
 from classifier.config.prediction import PredictConfig
-from classifier.inference import answers, image_files
+from classifier.inference import answers, image_files, predictor
 from classifier.inference import predict as predicting
 from classifier.inference.answers import Answer
 from classifier.inference.model import InferenceModel
@@ -103,7 +104,7 @@ def test_answers_are_in_the_order_of_the_paths(run, files):
     (files / "text.png").write_text("no image")
     paths = [*image_files.find([str(files)]), str(files / "missing.png")]
     checkpoint = sources.open_checkpoint(str(run))
-    classifier = InferenceModel(checkpoint.info, checkpoint)
+    classifier = predictor.of_checkpoint(InferenceModel(checkpoint.info, checkpoint))
     expected = dict(predicting.predict(classifier, paths, 1, threads=1))
     assert list(expected) == paths
     assert expected[str(files / "text.png")] == "is not a JPEG, PNG, GIF, BMP or WebP image"
@@ -115,8 +116,8 @@ def test_answers_are_in_the_order_of_the_paths(run, files):
             if isinstance(row, str):
                 assert actual[path] == row
             else:
-                np.testing.assert_allclose(actual[path], row, atol=1e-6)
-                assert row.sum() == pytest.approx(1)
+                np.testing.assert_allclose(actual[path].probabilities, row.probabilities, atol=1e-6)
+                assert row.probabilities.sum() == pytest.approx(1)
 
 
 def predict(run, *images, **flags):
@@ -188,3 +189,16 @@ def test_one_channel_networks_read_every_format(run, kind):
     expected = preprocessing.image_fn(info, (28, 28))(pixels[..., :1])
     tolerance = 0.05 if kind in ("JPEG", "CMYK") else 0.005  # of values in [-1, 1]
     np.testing.assert_allclose(actual, expected, atol=tolerance)
+
+
+def test_a_terminal_has_the_lines_above_a_progress_bar_with_the_rate(
+    run, files, capsys, monkeypatch
+):
+    for stream in (sys.stdout, sys.stderr):
+        monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
+    predict(run, files, top_k=1)
+    captured = capsys.readouterr()
+    assert captured.out.count(": digit ") == 5
+    assert re.search(r"predict: 100%.*5/5 .*img/s\]", captured.err)
+    # The bar is removed before each line, and drawn again below it.
+    assert captured.err.count("\r") > 5

@@ -6,6 +6,7 @@ from classifier.config import options
 from classifier.config.evaluation import EvalConfig, EvaluationOptions
 from classifier.config.export import ExportConfig
 from classifier.config.prediction import PredictConfig
+from classifier.config.training import TrainConfig
 from classifier.model_info import ModelInfo
 from classifier.resolve.classes import Classes
 from classifier.resolve.evaluation import (
@@ -15,6 +16,7 @@ from classifier.resolve.evaluation import (
 )
 from classifier.resolve.export import resolve_export
 from classifier.resolve.prediction import prediction
+from classifier.resolve.training import resolve_training
 from slim import _checks
 from tests.classifier import split_metadata
 
@@ -224,6 +226,25 @@ def test_published_networks_have_the_names_of_imagenets_classes():
         predicted(None, 7, model_name="vgg_16", labels_offset=1)
 
 
+@pytest.mark.parametrize(
+    "name, value, attribute",
+    [
+        ("preprocessing_name", "cifarnet", "preprocessing_name"),
+        ("num_classes", 9, "num_classes"),
+        ("use_grayscale", True, "use_grayscale"),
+        ("moving_average_decay", 0.5, "moving_average_decay"),
+        ("quantize", True, "quantized"),
+        ("labels_offset", 1, "labels_offset"),
+    ],
+)
+def test_options_describe_a_model_without_model_info(name, value, attribute):
+    number = 1001 if name == "labels_offset" else 7
+    default = predicted(None, number, model_name="vgg_16").model
+    described = predicted(None, number, model_name="vgg_16", **{name: value}).model
+    assert getattr(default, attribute) != value
+    assert getattr(described, attribute) == value
+
+
 def test_master_is_an_error_in_evaluation():
     options_ = EvaluationOptions(checkpoint_path="run", master="grpc://a:1")
     with pytest.raises(_checks.UserError, match="master=grpc://a:1 must be empty: evaluation runs"):
@@ -254,3 +275,15 @@ def test_formats_without_rounding_are_an_error():
         export(quantized, **flags)
     assert export(quantized, **flags, quantize=False).formats == flags["formats"]
     assert export(INFO, **flags).formats == flags["formats"]
+
+
+def test_the_decoding_is_that_of_training_and_tf_slims_without_model_info():
+    dataset = split_metadata.Dataset(decoding="upright")
+    config = options.build(
+        TrainConfig, train_dir="t", dataset_name="digits", dataset_dir="d", model_name="lenet"
+    )
+    trained = resolve_training(config, dataset).model
+    assert trained.decoding == "upright"
+    stored = split_metadata.Dataset(decoding="stored")
+    assert evaluation(trained, stored).model.decoding == "upright"
+    assert evaluation(None, dataset, model_name="lenet").model.decoding == "tf_slim"

@@ -1,0 +1,162 @@
+"""The images of a dataset whose features are closest to an image's."""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator, Sequence
+from typing import IO, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from classifier import inputs
+from classifier.inference.model import InferenceModel
+from classifier.inputs import preprocessing
+from datasets import dataset_factory, progress
+from slim import _checks
+from slim.data.dataset import Dataset
+
+_CHUNK_BYTES = 32 << 20  # of the features compared at once
+_MIN_NORM = 1e-12
+
+
+class Neighbor(NamedTuple):
+    """An image of a dataset.
+
+    Attributes:
+      file: name of its source file; its shard and record if the dataset has no names.
+      label: name of its class.
+      similarity: cosine of the angle between its features and the image's, at most 1.
+    """
+
+    file: str
+    label: str
+    similarity: float
+
+
+class Index:
+    """The features of a dataset, for search.
+
+    Args:
+      classifier: the model.
+      dataset: the split.
+      batch_size: number of images of a batch.
+      file: empty file that the features are written to and read from, since they may not fit in
+        memory.
+
+    Raises:
+      RunError: if an image cannot be decoded.
+    """
+
+    def __init__(
+        self, classifier: InferenceModel, dataset: Dataset, batch_size: int, file: IO[bytes]
+    ) -> None:
+        info = classifier.info
+        self._labels = dataset.labels_to_names or {}
+        self._names: list[str] = []
+        self._classes: list[int] = []
+        self._file = file
+        spec = tf.TensorSpec([None, *classifier.image_shape], tf.float32)
+        features = tf.function(classifier.features, autograph=False, input_signature=[spec])
+        batches = inputs.evaluation_dataset(
+            dataset,
+            preprocessing_fn=preprocessing.preprocessing_fn(info, is_training=False),
+            image_size=classifier.image_size,
+            batch_size=batch_size,
+            num_classes=dataset.num_classes,
+        )
+        with (
+            inputs.translate_errors(dataset),
+            progress.bar(dataset.num_samples, "img", "features") as bar,
+        ):
+            for batch in batches:
+                mask = batch["mask"].numpy()
+                rows = _normalized(features(batch["image"]).numpy()[mask])
+                self._file.write(rows.data)
+                self._width = rows.shape[1]
+                self._add(batch, mask, dataset.shard_names)
+                bar.update(int(mask.sum()))
+        self._file.flush()
+
+    def _add(
+        self, batch: dict[str, tf.Tensor], mask: np.ndarray, shard_names: Sequence[str]
+    ) -> None:
+        shards, records = (batch[key].numpy()[mask] for key in ("shard", "record"))
+        names = [b""] * len(shards)
+        if "filename" in batch:
+            names = list(batch["filename"].numpy()[mask])
+        for name, shard, record in zip(names, shards, records, strict=True):
+            text = name.decode(errors="surrogateescape")
+            self._names.append(text or f"{shard_names[shard]}:{record}")
+        self._classes += batch["label"].numpy()[mask].tolist()
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def nearest(self, features: np.ndarray, count: int) -> list[list[Neighbor]]:
+        """Returns the nearest images, the nearest first; of equal ones the first of the dataset.
+
+        Args:
+          features: of the images, float32 [images, channels].
+          count: number of neighbors of each, at most the size of the dataset.
+        """
+        queries = _normalized(features)
+        count = min(count, len(self))
+        best = np.full([len(queries), count], -np.inf, np.float32)
+        places = np.zeros([len(queries), count], np.int64)
+        step = max(1, _CHUNK_BYTES // (4 * self._width))
+        for start in range(0, len(self), step):
+            number = min(step, len(self) - start)
+            rows = np.memmap(
+                self._file, np.float32, "r", 4 * start * self._width, (number, self._width)
+            )
+            values = np.concatenate([best, queries @ rows.T], axis=1)
+            indices = np.concatenate(
+                [places, np.broadcast_to(np.arange(start, start + number), (len(queries), number))],
+                axis=1,
+            )
+            order = np.argsort(-values, axis=1, kind="stable")[:, :count]
+            best, places = (np.take_along_axis(each, order, 1) for each in (values, indices))
+        return [
+            [self._neighbor(place, value) for place, value in zip(*row, strict=True)]
+            for row in zip(places, best, strict=True)
+        ]
+
+    def _neighbor(self, place: int, similarity: float) -> Neighbor:
+        label = self._classes[place]
+        return Neighbor(self._names[place], self._labels.get(label, str(label)), float(similarity))
+
+
+@contextlib.contextmanager
+def open_neighbors(
+    classifier: InferenceModel, dataset_dir: str, split_name: str, max_pixels: int, batch_size: int
+) -> Iterator[Index]:
+    """Returns the index of a dataset, which is removed after the block.
+
+    Args:
+      classifier: the model.
+      dataset_dir: directory of the dataset; without dataset_info.json it is the model's.
+      split_name: such as "train".
+      max_pixels: maximum number of pixels of an image.
+      batch_size: number of images of a batch.
+
+    Raises:
+      UserError: if the dataset is missing or damaged, or its name is unknown.
+      RunError: if an image cannot be decoded.
+    """
+    name = dataset_factory.recorded_name(dataset_dir) or classifier.info.dataset_name
+    if name is None:
+        raise _checks.UserError(
+            f"{dataset_dir} has no dataset_info.json, and the name of the model's dataset is"
+            " unknown. Convert the dataset, or use the checkpoint of a run"
+        )
+    dataset = inputs.open_dataset(
+        name, split_name, dataset_dir, max_pixels, classifier.info.decoding
+    )
+    with tempfile.TemporaryFile() as file:
+        yield Index(classifier, dataset, batch_size, file)
+
+
+def _normalized(features: np.ndarray) -> np.ndarray:
+    features = features.astype(np.float32).reshape(len(features), -1)
+    norms = np.linalg.norm(features, axis=1, keepdims=True)
+    return np.ascontiguousarray(features / np.maximum(norms, _MIN_NORM))

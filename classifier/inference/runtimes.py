@@ -1,0 +1,105 @@
+"""The runtimes of exported files: TensorFlow graphs, LiteRT, ONNX Runtime.
+
+`tf.compat.v1` is used because a frozen graph is for sessions of TensorFlow 1.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from classifier.cli import native_stderr
+
+
+def graph_function(
+    graph_def: Any, input_name: str, output_name: str
+) -> Callable[[tf.Tensor], np.ndarray]:
+    """Returns a GraphDef as a function from one of its tensors to another, run by a session."""
+    # Parse the serialized graph, as its users will.
+    parsed = type(graph_def).FromString(graph_def.SerializeToString())
+    with tf.Graph().as_default() as graph:
+        tf.graph_util.import_graph_def(parsed, name="")
+    session = tf.compat.v1.Session(graph=graph)
+    return lambda inputs: session.run(output_name, {input_name: np.asarray(inputs)})
+
+
+class Lite:
+    """A TFLite file with a signature `images` -> `logits`, `probabilities`, called with floats.
+
+    For integer files, inputs are quantized and outputs are dequantized. It is run by LiteRT
+    (ai-edge-litert), as on devices; the interpreter in `tf.lite` is deprecated.
+
+    Args:
+      content: content of the file.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        from ai_edge_litert import interpreter  # optional dependency
+
+        with native_stderr.capture_native_stderr():
+            self._runner = interpreter.Interpreter(model_content=content).get_signature_runner()
+            self.input = self._runner.get_input_details()["images"]
+            self.outputs = self._runner.get_output_details()
+            self._runner(images=np.zeros(self.input["shape"], self.input["dtype"]))
+
+    @property
+    def shape(self) -> Sequence[int]:
+        """Shape of a batch."""
+        return [int(side) for side in self.input["shape"]]
+
+    def __call__(self, images: tf.Tensor, output: str = "logits") -> np.ndarray:
+        """Returns an output for preprocessed images, float32 [batch, classes]."""
+        quantized = _quantize(np.asarray(images), self.input)
+        return _dequantize(self._runner(images=quantized)[output], self.outputs[output])
+
+    def description(self) -> str:
+        """Returns input and outputs in one line."""
+        parts = [f"input images {self.input['dtype'].__name__} {self.input['shape'].tolist()}"]
+        parts += [
+            f"{name} {each['dtype'].__name__} {each['shape'].tolist()}"
+            for name, each in self.outputs.items()
+        ]
+        if self.input["dtype"] == np.int8:
+            scale, zero = self.input["quantization"]
+            parts[0] += f" (preprocessed / {scale:.6g} + {zero})"
+        return ", ".join(parts)
+
+
+def _quantize(values: np.ndarray, details: Mapping[str, Any]) -> np.ndarray:
+    scale, zero = details["quantization"]
+    if details["dtype"] == np.float32:
+        return values
+    limits = np.iinfo(details["dtype"])
+    integers = np.clip(np.rint(values / scale + zero), limits.min, limits.max)
+    return integers.astype(details["dtype"])
+
+
+def _dequantize(values: np.ndarray, details: Mapping[str, Any]) -> np.ndarray:
+    scale, zero = details["quantization"]
+    if details["dtype"] == np.float32:
+        return values
+    return ((values.astype(np.int32) - zero) * scale).astype(np.float32)
+
+
+class Onnx:
+    """A session of an ONNX file from `images` to `logits` and `probabilities`.
+
+    Args:
+      content: content of the file.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        import onnxruntime  # optional dependency
+
+        self.session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+
+    @property
+    def shape(self) -> Sequence[int | None]:
+        """Shape of a batch; None for any size."""
+        (images,) = self.session.get_inputs()
+        return [side if isinstance(side, int) else None for side in images.shape]
+
+    def __call__(self, images: tf.Tensor, output: str = "logits") -> np.ndarray:
+        """Returns an output for preprocessed images, float32 [batch, classes]."""
+        return self.session.run([output], {"images": np.asarray(images)})[0]
