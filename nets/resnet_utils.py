@@ -190,7 +190,6 @@ def residual_network(
     output_stride: int | None = None,
     include_root_block: bool = True,
     spatial_squeeze: bool = True,
-    *,
     store_non_strided_activations: bool = False,
     reuse: Any = None,
     scope: str | None = None,

@@ -6,8 +6,16 @@ with `nets` is found in a checkout and in an installation, where its package is 
 """
 
 _LAYERS = ("slim.layers", "slim.layers.utils", "slim.layers._common", "slim")
-_FAMILIES = ("alexnet", "inception", "overfeat", "resnet_utils", "resnet_v1", "resnet_v2", "vgg")
+_FAMILIES = ("alexnet", "inception", "overfeat", "resnet_utils", "vgg")
 _NETWORKS = (*_FAMILIES, "inception_v1", "inception_v2", "inception_v3")
+# With other arguments there than in research/slim.
+_RESNETS = {
+    version: tuple(
+        f"{version}{depth}=nets.contrib_resnets:{version}{depth}"
+        for depth in ("", "_50", "_101", "_152", "_200")
+    )
+    for version in ("resnet_v1", "resnet_v2")
+}
 _DATA = (
     "data_decoder",
     "data_provider",
@@ -32,8 +40,12 @@ _LIBRARY = {
     "evaluation": ("slim.evaluation",),
     "learning": ("slim.learning",),
     "model_analyzer": ("slim.model_analyzer",),
-    "nets": tuple(f"{name}=nets.{name}:" for name in _FAMILIES),
+    "nets": (
+        *(f"{name}=nets.{name}:" for name in _FAMILIES),
+        *(f"{name}=tf_slim.nets.{name}:" for name in _RESNETS),
+    ),
     **{f"nets.{name}": (f"nets.{name}",) for name in _NETWORKS},
+    **{f"nets.{name}": (*networks, f"nets.{name}") for name, networks in _RESNETS.items()},
     "queues": ("slim.queues",),
     "summaries": ("slim.summaries",),
 }

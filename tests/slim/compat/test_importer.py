@@ -11,6 +11,7 @@ import tensorflow as tf
 import slim
 from slim import compat
 from slim.compat.modules import SOURCES
+from slim.store import ShapeStore
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +47,30 @@ def test_names_are_those_of_this_library():
     assert tf.compat.v1.contrib.layers.l2_regularizer is slim.l2_regularizer
     assert tf.contrib.slim.nets.resnet_v1.resnet_v1_50
     assert "conv2d" in dir(layers)
+
+
+@pytest.mark.parametrize("version", ["resnet_v1", "resnet_v2"])
+def test_resnets_of_contrib_keep_the_space_of_their_logits(version):
+    module = importlib.import_module(f"tf_slim.nets.{version}")
+    assert getattr(tf.contrib.slim.nets, version) is module
+    block = getattr(module, f"{version}_block")("block1", base_depth=2, num_units=2, stride=2)
+    store, images = slim.VariableStore(), tf.zeros([2, 33, 33, 3])
+    network = getattr(module, version)
+    with store.as_default(), slim.arg_scope(module.resnet_arg_scope()):
+        logits, end_points = network(images, [block], 5, True, False, 8, True, None, "small")
+    assert logits.shape == [2, 5, 5, 5]
+    assert end_points["predictions"].shape == [2, 5, 5, 5]
+    assert "small/logits/weights" in store.named_variables
+    store, outputs, name = ShapeStore(), [], f"{version}_50"
+    network = getattr(module, name)
+    store.build(lambda x: outputs.append(network(x, 7)), tf.TensorSpec([2, 32, 32, 3]))
+    assert outputs[0][0].shape == [2, 1, 1, 7]
+    assert sum("conv2/weights" in each for each in store.records) == 16
+    assert all(each.startswith(f"{name}/") for each in store.records)
+    original = importlib.import_module(f"nets.{version}")
+    for depth in (101, 152, 200):
+        name = f"{version}_{depth}"
+        assert getattr(module, name).args == (getattr(original, name),)
 
 
 def test_installing_twice_has_no_effect():
