@@ -136,6 +136,8 @@ ROLES: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("predict", "image_list"): {},
     ("predict", "output_csv"): {},
     ("predict", "explain_dir"): {},
+    ("predict", "features_file"): {"features": "fc3"},
+    ("predict", "neighbors"): {},
     ("export", "checkpoint_path"): {},
     ("export", "output_dir"): {},
     ("export", "eval_json"): {},
@@ -155,6 +157,7 @@ ROLES: Mapping[tuple[str, str], Mapping[str, Any]] = {
 }
 KINDS = {
     ("eval", "checkpoint_path"): "checkpoint",
+    ("predict", "checkpoint_path"): "checkpoint",
     ("train", "cache"): "place",
     ("train", "class_weights"): "file",
     ("export", "eval_json"): "file",
