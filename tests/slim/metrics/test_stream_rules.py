@@ -12,11 +12,11 @@ from slim import metrics
 from slim.metrics import renamed
 
 v1 = tf.compat.v1
-NO_STREAMS = {"accuracy", "aggregate_metric_map", "aggregate_metrics"}
+NO_STREAMS = {
+    "accuracy", "aggregate_metric_map", "aggregate_metrics", "in_top_k", "wilson_interval",
+}  # fmt: skip
 STREAMS = sorted(
-    name
-    for name in metrics.__all__
-    if name == name.lower() and name not in NO_STREAMS and name != "in_top_k"
+    name for name in metrics.__all__ if name == name.lower() and name not in NO_STREAMS
 )
 ONE = np.ones([2], np.float32)
 # Arguments of one example each, for those that have the parameter.
