@@ -93,11 +93,13 @@ class SplitEvaluation:
 
     def evaluate_each(self) -> Iterator[tuple[str, Evaluation]]:
         """Yields the metrics of the averages, of the weights themselves, or of both, each with the
-        prefix of their names."""
+        prefix of their names. In the end, the model has the first ones again."""
         for use_averages, key in self.resolved.key_of_weights.items():
             if use_averages != self.classifier.used_averages:
                 self.classifier.reload(self._checkpoint, use_averages)
             yield key, self.evaluate()
+        if len(self.resolved.key_of_weights) > 1:
+            self.restore(self._checkpoint)
 
     def newly_skipped(self) -> list[inputs.BadImage]:
         """Returns the bad images of the evaluated batches that were not returned before."""

@@ -216,6 +216,11 @@ def test_averages_and_weights(measure, evaluate, averaged, trained):
     assert "--use_averages=both needs moving averages of the weights, but" in done.err[0]
 
 
+def test_after_an_evaluation_of_both_the_model_has_the_averages(averaged):
+    config = options.build(EvalConfig, train_dir=str(averaged), use_averages="both")
+    assert evaluating.evaluate_checkpoint(config).on_split.classifier.used_averages
+
+
 def test_crops_and_mirror_images(measure, averaged):
     losses = [measure(averaged, **more)["loss"] for more in
               ({}, {"flip": True}, {"num_crops": 5}, {"num_crops": 5, "flip": True})]  # fmt: skip
