@@ -116,12 +116,12 @@ class EvaluationOptions(Options):
     )
     eval_interval_secs: float = option(
         10.0,
-        "Minimum seconds between two checks of eval_loop for new checkpoints.",
+        "Minimum seconds between two checks of --eval_loop for new checkpoints.",
         check=bounds.non_negative,
     )
     timeout_secs: float | None = option(
         None,
-        "Seconds without a new checkpoint after which eval_loop ends. Default: no limit.",
+        "Seconds without a new checkpoint after which --eval_loop ends. Default: no limit.",
         check=bounds.positive,
     )
     master: str | None = option(
@@ -195,7 +195,7 @@ class EvaluationDataOptions(Options):
     )
     dataset_split_name: str | None = option(
         None,
-        "Split to evaluate on. Default: with train_dir, the one that training evaluated on; else"
+        "Split to evaluate on. Default: with --train_dir, the one that training evaluated on; else"
         " test, validation or val, whichever comes first.",
         tf_slim="test",
     )

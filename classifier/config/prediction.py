@@ -63,17 +63,17 @@ class PredictionOptions(Options):
     )
     explain_end_point: str | None = option(
         None,
-        "End point of the network that explain_dir shows. Default: the last one with a height and a"
+        "End point of the network that --explain_dir shows. Default: the last one with a height and a"
         " width.",
     )
     features: str | None = option(
         None,
-        "End point of the network, such as global_pool, whose values to write to features_file."
+        "End point of the network, such as global_pool, whose values to write to --features_file."
         " Needs a checkpoint. Default: none.",
     )
     features_file: str | None = option(
         None,
-        "NumPy file (.npz) to write the features to: features, a row per image, and files."
+        "NumPy file (.npz) to write --features to: features, a row per image, and files."
         " Default: none.",
         path="new_file",
     )
@@ -83,7 +83,7 @@ class PredictionOptions(Options):
         " most similar, by cosine, instead of classes. Needs a checkpoint. Default: none.",
         path="directory",
     )
-    neighbors_split: str = option("train", "Split of the dataset in neighbors.")
+    neighbors_split: str = option("train", "Split of the dataset of --neighbors.")
 
     def conflicts(self) -> Iterator[Problem]:
         """Yields that there are no images, and options without effect."""
