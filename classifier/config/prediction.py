@@ -63,8 +63,8 @@ class PredictionOptions(Options):
     )
     explain_end_point: str | None = option(
         None,
-        "End point of the network that --explain_dir shows. Default: the last one with a height and a"
-        " width.",
+        "End point of the network that --explain_dir shows. Default: the last one with a height and"
+        " a width.",
     )
     features: str | None = option(
         None,
