@@ -40,8 +40,10 @@ TOO_MANY_SCANS = "has {} or more scans, but a JPEG of {} x {} pixels may have at
 TOO_MANY_TEXTS = "has {} or more compressed texts, but a PNG may have at most {}"
 TOO_MANY_FRAMES = "has frames with {} pixels in total, more than max_pixels={}"
 TOO_MANY_BLOCKS = "has too many blocks for a GIF"
+NO_IMAGE = "is not a JPEG, PNG, GIF, BMP or WebP image"
+_STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"RIFF")
 # TensorFlow decodes it too, but its size is unknown here.
-JPEG_XL = "is not a JPEG, PNG, GIF, BMP or WebP image (JPEG XL)"
+JPEG_XL = f"{NO_IMAGE} (JPEG XL)"
 JPEG_XL_STARTS = (b"\xff\n", b"\0\0\0\x0cJXL ")
 
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -119,7 +121,10 @@ def read(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> bytes:
     with _files.open_regular(path) as file:
         num_bytes = os.fstat(file.fileno()).st_size
         if num_bytes > METADATA_BYTES:
-            reason = problem(FileRange(file, 0, num_bytes), max_pixels)
+            data = FileRange(file, 0, num_bytes)
+            reason = problem(data, max_pixels)
+            if reason not in (None, JPEG_XL) and not data[:4].startswith(_STARTS):
+                reason = NO_IMAGE  # rather than a limit
             if reason is not None:
                 raise OSError(errno.EFBIG, reason, os.fspath(path))
     return _files.read_bounded(path, max_bytes(max_pixels))

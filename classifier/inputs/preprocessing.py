@@ -10,7 +10,7 @@ import tensorflow as tf
 from classifier.config.augmentation import AugmentationOptions
 from classifier.model_info import ModelInfo
 from preprocessing import preprocessing_factory
-from slim._image_limits import MAX_PIXELS
+from slim._image_limits import MAX_PIXELS, NO_IMAGE
 from slim.data import image_decoding, image_header
 from slim.graph import in_graph
 
@@ -175,7 +175,7 @@ def decoding_problem(error: tf.errors.OpError | UnicodeDecodeError) -> str:
     if problem is not None:
         return problem
     if "Unknown image file format" in message:
-        return "is not a JPEG, PNG, GIF, BMP or WebP image"
+        return NO_IMAGE
     text = re.sub(r"\{\{.*?\}\} ?", "", (message.strip().splitlines() or [""])[0])
     is_vague = not text or text.startswith("Graph execution error")
     return "cannot be decoded" if is_vague else f"cannot be decoded: {text[:120]}"
