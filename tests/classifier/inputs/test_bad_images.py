@@ -260,7 +260,7 @@ def test_two_clones_leave_out_too(tmp_path, folder):
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert "2 clone(s)" in done.stdout
+    assert "devices: CPU:0, CPU:1" in done.stdout
     assert len(listed(tmp_path)) == 4
 
 
