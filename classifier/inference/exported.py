@@ -117,8 +117,7 @@ def _content(path: str) -> bytes:
 
 
 def _frozen(path: str, _: ModelInfo | None) -> Runtime:
-    graph_def = type(tf.Graph().as_graph_def())()
-    graph_def.ParseFromString(_content(path))
+    graph_def = runtimes.read_graph(_content(path))
     inputs = [node for node in graph_def.node if node.op == "Placeholder"]
     outputs = [node for node in graph_def.node if node.op == "Softmax"]
     variables = [node for node in graph_def.node if node.op in ("VariableV2", "VarHandleOp")]
@@ -158,13 +157,12 @@ def _saved_model(path: str, _: ModelInfo | None) -> Runtime:
             f"{path} has no signature 'image_tensor'; it has:"
             f" {_checks.listed(signatures) or 'none'}"
         )
-    signature = signatures["image_tensor"]
-    (spec,) = signature.structured_input_signature[1].values()
+    (spec,) = signatures["image_tensor"].structured_input_signature[1].values()
 
     def probabilities(batch: tf.Tensor) -> np.ndarray:
+        signature = loaded.signatures["image_tensor"]  # the variables live as long as `loaded`
         return signature(**{spec.name: batch})["probabilities"].numpy()
 
-    probabilities.loaded = loaded  # type: ignore[attr-defined]  # its variables live as long
     return Runtime(path, spec.shape.as_list(), probabilities)
 
 

@@ -2,21 +2,20 @@
 
 import contextlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import IO, NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
 from classifier import inputs
+from classifier.inference import dataset_features
+from classifier.inference.dataset_features import unit_rows
 from classifier.inference.model import InferenceModel
-from classifier.inputs import preprocessing
-from datasets import dataset_factory, progress
+from datasets import dataset_factory
 from slim import _checks
 from slim.data.dataset import Dataset
 
 _CHUNK_BYTES = 32 << 20  # of the features compared at once
-_MIN_NORM = 1e-12
 
 
 class Neighbor(NamedTuple):
@@ -50,44 +49,22 @@ class Index:
     def __init__(
         self, classifier: InferenceModel, dataset: Dataset, batch_size: int, file: IO[bytes]
     ) -> None:
-        info = classifier.info
         self._labels = dataset.labels_to_names or {}
         self._names: list[str] = []
         self._classes: list[int] = []
         self._file = file
-        spec = tf.TensorSpec([None, *classifier.image_shape], tf.float32)
-        features = tf.function(classifier.features, autograph=False, input_signature=[spec])
-        batches = inputs.evaluation_dataset(
-            dataset,
-            preprocessing_fn=preprocessing.preprocessing_fn(info, is_training=False),
-            image_size=classifier.image_size,
-            batch_size=batch_size,
-            num_classes=dataset.num_classes,
-        )
-        with (
-            inputs.translate_errors(dataset),
-            progress.bar(dataset.num_samples, "img", "features") as bar,
-        ):
-            for batch in batches:
-                mask = batch["mask"].numpy()
-                rows = _normalized(features(batch["image"]).numpy()[mask])
-                self._file.write(rows.data)
-                self._width = rows.shape[1]
-                self._add(batch, mask, dataset.shard_names)
-                bar.update(int(mask.sum()))
+        for batch in dataset_features.read(classifier, dataset, batch_size):
+            rows = unit_rows(batch.features)
+            self._file.write(rows.data)
+            self._width = rows.shape[1]
+            self._names += [
+                name or f"{dataset.shard_names[shard]}:{record}"
+                for name, shard, record in zip(
+                    batch.filenames, batch.shards, batch.records, strict=True
+                )
+            ]
+            self._classes += batch.labels.tolist()
         self._file.flush()
-
-    def _add(
-        self, batch: dict[str, tf.Tensor], mask: np.ndarray, shard_names: Sequence[str]
-    ) -> None:
-        shards, records = (batch[key].numpy()[mask] for key in ("shard", "record"))
-        names = [b""] * len(shards)
-        if "filename" in batch:
-            names = list(batch["filename"].numpy()[mask])
-        for name, shard, record in zip(names, shards, records, strict=True):
-            text = name.decode(errors="surrogateescape")
-            self._names.append(text or f"{shard_names[shard]}:{record}")
-        self._classes += batch["label"].numpy()[mask].tolist()
 
     def __len__(self) -> int:
         return len(self._names)
@@ -99,7 +76,7 @@ class Index:
           features: of the images, float32 [images, channels].
           count: number of neighbors of each, at most the size of the dataset.
         """
-        queries = _normalized(features)
+        queries = unit_rows(features)
         count = min(count, len(self))
         best = np.full([len(queries), count], -np.inf, np.float32)
         places = np.zeros([len(queries), count], np.int64)
@@ -154,9 +131,3 @@ def open_neighbors(
     )
     with tempfile.TemporaryFile() as file:
         yield Index(classifier, dataset, batch_size, file)
-
-
-def _normalized(features: np.ndarray) -> np.ndarray:
-    features = features.astype(np.float32).reshape(len(features), -1)
-    norms = np.linalg.norm(features, axis=1, keepdims=True)
-    return np.ascontiguousarray(features / np.maximum(norms, _MIN_NORM))

@@ -12,6 +12,15 @@ import tensorflow as tf
 from classifier.cli import native_stderr
 
 
+def read_graph(content: bytes) -> Any:
+    """Returns the GraphDef in a file's content.
+
+    Raises:
+      google.protobuf.message.DecodeError: if it is damaged.
+    """
+    return tf.compat.v1.GraphDef.FromString(content)
+
+
 def graph_function(
     graph_def: Any, input_name: str, output_name: str
 ) -> Callable[[tf.Tensor], np.ndarray]:

@@ -2,16 +2,12 @@
 
 from datasets import dataset_factory
 from slim import _decodings
-from slim._decodings import TF_SLIM, Decoding
+from slim._decodings import Decoding
 from slim.data.dataset import Dataset
 
 
 def open_dataset(
-    name: str,
-    split_name: str,
-    dataset_dir: str,
-    max_pixels: int,
-    decoding: Decoding = TF_SLIM,
+    name: str, split_name: str, dataset_dir: str, max_pixels: int, decoding: Decoding
 ) -> Dataset:
     """Returns a split, ready to be read.
 
@@ -20,7 +16,7 @@ def open_dataset(
       split_name: of the split.
       dataset_dir: directory with its files.
       max_pixels: maximum number of pixels of an image.
-      decoding: of the model that reads it; training, whose model has its dataset's, needs none.
+      decoding: of the model that reads it.
 
     Raises:
       UserError: if it is missing or damaged.

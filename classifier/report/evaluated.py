@@ -1,7 +1,7 @@
 """The report of an evaluation: collects what it shows."""
 
+import itertools
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -9,24 +9,18 @@ import tensorflow as tf
 from classifier import inputs, ownership
 from classifier.cli.exit_codes import ExitCode
 from classifier.config.evaluation import EvalConfig
+from classifier.inference import dataset_features
 from classifier.inference import evaluate as evaluation
+from classifier.inference.dataset_features import FeatureBatch
 from classifier.inference.evaluate import Evaluated
 from classifier.inference.model import InferenceModel
 from classifier.inference.outcomes import Outcomes
-from classifier.inputs import preprocessing
 from classifier.metrics_file import MetricsFile
 from classifier.report.data import ImageBytes, OtherSplit, ReportData
 from classifier.report.page import write_report
+from slim import _files
 from slim.data import records
 from slim.data.dataset import Dataset
-
-
-class Features(NamedTuple):
-    """Features of a split's images, with their places: [images, channels], [images], [images]."""
-
-    values: np.ndarray
-    shards: np.ndarray
-    records: np.ndarray
 
 
 def evaluate(config: EvalConfig) -> ExitCode | None:
@@ -86,24 +80,35 @@ def _similar(
     name, batch_size = resolved.config.run.report_duplicates_of, resolved.config.run.batch_size
     if name is None:
         return None, None
-    searched = inputs.open_dataset(
-        resolved.dataset_name, name, resolved.dataset_dir, resolved.config.data.max_pixels
+    dataset = inputs.open_dataset(
+        resolved.dataset_name,
+        name,
+        resolved.dataset_dir,
+        resolved.config.data.max_pixels,
+        resolved.model.decoding,
     )
     own = _features(on_split.classifier, on_split.dataset, batch_size)
-    found = _features(on_split.classifier, searched, batch_size)
+    others = _features(on_split.classifier, dataset, batch_size)
     rows = {place: row for row, place in enumerate(_places(own))}
     other = OtherSplit(
         name=name,
-        features=found.values,
-        shards=found.shards,
-        records=found.records,
-        filenames=[""] * len(found.shards),
-        image_bytes=image_bytes(searched),
+        features=others.features,
+        shards=others.shards,
+        records=others.records,
+        filenames=others.filenames,
+        image_bytes=image_bytes(dataset),
     )
-    return own.values[[rows[place] for place in _places(outcomes)]], other
+    return own.features[[rows[place] for place in _places(outcomes)]], other
 
 
-def _places(images: Features | Outcomes) -> Iterator[tuple[int, int]]:
+def _features(classifier: InferenceModel, dataset: Dataset, batch_size: int) -> FeatureBatch:
+    """Returns the features of a split; bad images are skipped."""
+    batches = dataset_features.read(classifier, dataset, batch_size, inputs.BadImages())
+    *arrays, filenames = zip(*batches, strict=True)
+    return FeatureBatch(*map(np.concatenate, arrays), list(itertools.chain(*filenames)))
+
+
+def _places(images: FeatureBatch | Outcomes) -> Iterator[tuple[int, int]]:
     return zip(images.shards.tolist(), images.records.tolist(), strict=True)
 
 
@@ -113,29 +118,9 @@ def image_bytes(dataset: Dataset) -> ImageBytes:
     offsets = records.find_all_records(dataset.data_sources, counts)
 
     def read(shard: int, record: int) -> bytes:
-        with open(dataset.data_sources[shard], "rb") as file:
+        with _files.open_regular(dataset.data_sources[shard]) as file:
             serialized = records.record_range(file, offsets[shard], record)[:]
         feature = tf.train.Example.FromString(serialized).features.feature["image/encoded"]
         return feature.bytes_list.value[0] if feature.bytes_list.value else b""
 
     return read
-
-
-def _features(classifier: InferenceModel, dataset: Dataset, batch_size: int) -> Features:
-    """Returns the features of a split's images; bad ones are skipped."""
-    batches = inputs.evaluation_dataset(
-        dataset,
-        preprocessing_fn=preprocessing.preprocessing_fn(classifier.info, is_training=False),
-        image_size=classifier.image_size,
-        batch_size=batch_size,
-        num_classes=dataset.num_classes,
-        skipped=inputs.BadImages(),
-    )
-    network = tf.function(classifier.features, autograph=False)
-    parts: list[list[np.ndarray]] = []
-    with inputs.translate_errors(dataset):
-        for batch in batches:
-            mask = batch["mask"].numpy()
-            values = (network(batch["image"]), batch["shard"], batch["record"])
-            parts.append([np.asarray(each)[mask] for each in values])
-    return Features(*(np.concatenate(each) for each in zip(*parts, strict=True)))

@@ -1,9 +1,10 @@
-"""Images worth looking at: mistakes, doubtful labels and near-duplicates."""
+"""Images to check: mistakes, likely label errors and near-duplicates."""
 
 from typing import NamedTuple
 
 import numpy as np
 
+from classifier.inference.dataset_features import unit_rows
 from classifier.inference.outcomes import Outcomes
 
 MIN_SIMILARITY = 0.95
@@ -71,7 +72,7 @@ def near_duplicates(
     if not len(features) or not len(others):
         return Duplicates(np.zeros(0, int), np.zeros(0, int), np.zeros(0, np.float32))
     mean = others.mean(axis=0, dtype=np.float64).astype(np.float32)
-    ours, theirs = _directions(features - mean), _directions(others - mean)
+    ours, theirs = unit_rows(features - mean), unit_rows(others - mean)
     nearest = np.zeros(len(ours), int)
     similarities = np.full(len(ours), -np.inf, np.float32)
     for begin in range(0, len(ours), _BLOCK):
@@ -86,8 +87,3 @@ def near_duplicates(
     pairs = np.flatnonzero(similarities >= min_similarity)
     pairs = pairs[np.argsort(-similarities[pairs], kind="stable")]
     return Duplicates(pairs, nearest[pairs], np.minimum(similarities[pairs], 1))
-
-
-def _directions(features: np.ndarray) -> np.ndarray:
-    lengths = np.linalg.norm(features, axis=1, keepdims=True)
-    return np.asarray(features / np.maximum(lengths, 1e-12), np.float32)

@@ -78,7 +78,11 @@ def _run(
         tf.config.experimental.enable_op_determinism()
     data = config.data
     dataset = inputs.open_dataset(
-        data.dataset_name, data.dataset_split_name, data.dataset_dir, data.max_pixels
+        data.dataset_name,
+        data.dataset_split_name,
+        data.dataset_dir,
+        data.max_pixels,
+        resolved.model.decoding,
     )
     batches = TrainingBatches(resolved, dataset, workers)
     train_op = make_train_op(resolved, strategy)

@@ -11,7 +11,7 @@ import sys
 from classifier import inputs
 from preprocessing import preprocessing_factory
 
-dataset = inputs.open_dataset("digits", "train", sys.argv[1], 1 << 20)
+dataset = inputs.open_dataset("digits", "train", sys.argv[1], 1 << 20, "upright")
 for size, balanced in ((28, False), (28, True), (72, False)):
     preprocess = preprocessing_factory.get_preprocessing("lenet", is_training=True)
     shape = dict(image_size=(size, size), batch_size=32)

@@ -36,7 +36,8 @@ def make_hooks(
         hooks.append(EventHook(directory.path, saving.save_summaries_secs, activations))
     if resolved.eval_every_steps:
         data, split = config.data, config.validation.eval_split_name
-        dataset = inputs.open_dataset(data.dataset_name, split, data.dataset_dir, data.max_pixels)
+        limits = data.max_pixels, resolved.model.decoding
+        dataset = inputs.open_dataset(data.dataset_name, split, data.dataset_dir, *limits)
         hooks.append(Validation(resolved, dataset, metrics))
     if reporting.plot_curves:  # after Validation, whose metrics it draws
         hooks.append(Curves(resolved, directory.path, metrics))

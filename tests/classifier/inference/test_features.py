@@ -21,7 +21,7 @@ def images(tmp_path, digits):
     """The first digits of the training split, in records' order, and a file that is no image."""
     directory = tmp_path / "images"
     directory.mkdir()
-    dataset = inputs.open_dataset("digits", "train", str(digits), 1 << 20)
+    dataset = inputs.open_dataset("digits", "train", str(digits), 1 << 20, "upright")
     records = tf.data.TFRecordDataset(dataset.data_sources[0]).take(3)
     for number, record in enumerate(records):
         example = tf.train.Example.FromString(record.numpy())
@@ -129,7 +129,7 @@ def test_neighbors_need_a_dataset_of_known_name(digits, tmp_path):
 def test_nearest_compares_in_chunks(monkeypatch):
     random = np.random.default_rng(0)
     index = neighbors.Index.__new__(neighbors.Index)
-    rows = neighbors._normalized(random.normal(size=[50, 8]))
+    rows = neighbors.unit_rows(random.normal(size=[50, 8]))
     rows[30] = rows[3]
     index._file = neighbors.tempfile.TemporaryFile()
     index._file.write(rows.data)
@@ -139,7 +139,7 @@ def test_nearest_compares_in_chunks(monkeypatch):
     monkeypatch.setattr(neighbors, "_CHUNK_BYTES", 7 * 8 * 4)
     queries = random.normal(size=[5, 8]).astype(np.float32)
     queries[0] = rows[3] * 5
-    expected = np.argsort(-(neighbors._normalized(queries) @ rows.T), axis=1, kind="stable")
+    expected = np.argsort(-(neighbors.unit_rows(queries) @ rows.T), axis=1, kind="stable")
     actual = index.nearest(queries, 6)
     for row, order in zip(actual, expected, strict=True):
         assert [int(each.label.replace("zero", "0")) for each in row] == order[:6].tolist()

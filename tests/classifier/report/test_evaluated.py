@@ -65,9 +65,9 @@ def test_near_duplicates_of_another_split_are_searched(evaluate, digits, tmp_pat
     assert code == 0, captured.err
     assert "Near-duplicates in again" in page
     assert "16 pairs, the first 12 shown" in page
-    found = re.findall(r"again: shard 0, record (\d+)", page)
-    assert len(set(found)) == 12
-    assert set(map(int, found)) <= set(range(16))
+    pairs = re.findall(r"validation: ([^<]+)<br>again: ([^<]+)<", page)
+    assert len(set(pairs)) == 12
+    assert all(name == other and name.endswith(".png") for name, other in pairs)
     assert page.count("similarity <b>1.000</b>") == 12
 
 
