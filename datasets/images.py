@@ -39,13 +39,6 @@ _PLAIN_FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive; others ar
 _JPEG_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]", re.S)
 _JPEG_END, _JPEG_SCAN, _JPEG_APP1 = 0xD9, 0xDA, 0xE1
 _JPEG_BARE = (0x01, 0xD8)  # markers without a length
-_OUR_KINDS = {
-    b"\xff\xd8\xff": "JPEG",
-    b"\x89PNG": "PNG",
-    b"GIF8": "GIF",
-    b"BM": "BMP",
-    b"RIFF": "WebP",
-}
 _OTHER_KINDS = (
     (b"\x00\x00\x00\x0cjP  ", "JPEG 2000"),
     (b"II*\x00", "TIFF"),
@@ -308,7 +301,7 @@ def _is_lossy_webp(data: bytes) -> bool:
 
 def _unsupported(data: bytes) -> str:
     """Returns the error for a file whose format Pillow does not recognize."""
-    for magic, ours in _OUR_KINDS.items():
+    for magic, ours in _image_limits.FORMATS.items():
         if data.startswith(magic):
             return f"cannot be decoded: its {ours} header is damaged"
     kind = next((kind for magic, kind in _OTHER_KINDS if data.startswith(magic)), None)

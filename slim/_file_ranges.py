@@ -47,9 +47,9 @@ class FileRange:
         """Returns the first position of `part` from `start` on, or -1."""
         step = _PAGE  # usually it is close
         while start < self._size:
-            found = self._read(start, min(step + len(part) - 1, self._size - start)).find(part)
-            if found >= 0:
-                return start + found
+            position = self._read(start, min(step + len(part) - 1, self._size - start)).find(part)
+            if position >= 0:
+                return start + position
             start, step = start + step, _BLOCK
         return -1
 
@@ -73,8 +73,8 @@ class FileRange:
         """
         first = at - self._page_at
         if first < 0 or first + size > len(self._page):
-            wanted = min(max(size, _PAGE), self._size - at)
-            page = os.pread(self._file.fileno(), wanted, self._begin + at)
+            num_bytes = min(max(size, _PAGE), self._size - at)
+            page = os.pread(self._file.fileno(), num_bytes, self._begin + at)
             if len(page) < size:
                 raise OSError(errno.EIO, "truncated while it was read", self._file.name)
             if size > _PAGE:

@@ -41,7 +41,14 @@ TOO_MANY_TEXTS = "has {} or more compressed texts, but a PNG may have at most {}
 TOO_MANY_FRAMES = "has frames with {} pixels in total, more than max_pixels={}"
 TOO_MANY_BLOCKS = "has too many blocks for a GIF"
 NO_IMAGE = "is not a JPEG, PNG, GIF, BMP or WebP image"
-_STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"RIFF")
+# First bytes -> format.
+FORMATS = {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG": "PNG",
+    b"GIF8": "GIF",
+    b"BM": "BMP",
+    b"RIFF": "WebP",
+}
 # TensorFlow decodes it too, but its size is unknown here.
 JPEG_XL = f"{NO_IMAGE} (JPEG XL)"
 JPEG_XL_STARTS = (b"\xff\n", b"\0\0\0\x0cJXL ")
@@ -123,7 +130,7 @@ def read(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> bytes:
         if num_bytes > METADATA_BYTES:
             data = FileRange(file, 0, num_bytes)
             reason = problem(data, max_pixels)
-            if reason not in (None, JPEG_XL) and not data[:4].startswith(_STARTS):
+            if reason not in (None, JPEG_XL) and not data[:4].startswith(tuple(FORMATS)):
                 reason = NO_IMAGE  # rather than a limit
             if reason is not None:
                 raise OSError(errno.EFBIG, reason, os.fspath(path))

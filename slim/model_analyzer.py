@@ -70,6 +70,6 @@ def _size(shape: tf.TensorShape) -> int:
     return shape.num_elements() or 0
 
 
-def _print_if(wanted: bool, line: str) -> None:
-    if wanted:
+def _print_if(is_enabled: bool, line: str) -> None:
+    if is_enabled:
         print(line)

@@ -105,10 +105,10 @@ class Browser:
     def accessibility_violations(self):
         """Returns the serious violations that axe-core finds, as rule and elements."""
         self.run(axe_core())
-        found = self.wait_for("axe.run(document).then(arguments[0])")
+        result = self.wait_for("axe.run(document).then(arguments[0])")
         return [
             (each["id"], [node["target"] for node in each["nodes"]][:5])
-            for each in found["violations"]
+            for each in result["violations"]
             if each["impact"] in ("serious", "critical")
         ]
 

@@ -117,8 +117,8 @@ def find_export(path: str) -> ExportedModel | None:
         return ExportedModel(path, SAVED_MODEL)
     if os.path.isdir(path):
         versions = sorted((name for name in os.listdir(path) if name.isdecimal()), key=int)
-        found = (find_export(os.path.join(path, name)) for name in reversed(versions))
-        return next((each for each in found if each and each.kind == SAVED_MODEL), None)
+        exports = (find_export(os.path.join(path, name)) for name in reversed(versions))
+        return next((each for each in exports if each and each.kind == SAVED_MODEL), None)
     kind = os.path.splitext(path)[1]
     is_file = kind in _RUNTIMES and os.path.isfile(path)
     return ExportedModel(path, kind, _RUNTIMES[kind]) if is_file else None

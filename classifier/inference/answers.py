@@ -67,11 +67,11 @@ def as_json(answer: Answer) -> str:
     if answer.problem:
         return json.dumps({"file": answer.file, "problem": answer.problem})
     if answer.neighbors is not None:
-        found = [
+        neighbors = [
             {"file": each.file, "class": each.label, "similarity": each.similarity}
             for each in answer.neighbors
         ]
-        return json.dumps({"file": answer.file, "neighbors": found})
+        return json.dumps({"file": answer.file, "neighbors": neighbors})
     classes = [{"class": name, "probability": value} for name, value in answer.classes]
     rejected = {"rejected": True} if answer.is_rejected else {}
     return json.dumps({"file": answer.file, **rejected, "classes": classes})

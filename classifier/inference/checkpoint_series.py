@@ -39,14 +39,14 @@ def run(config: EvalConfig) -> None:
 
 def _present(directory: str) -> list[str]:
     """Returns the checkpoints of a run, oldest first, with the best one."""
-    found = checkpoints.find_all(directory)
+    prefixes = checkpoints.find_all(directory)
     record = checkpoints.best(directory)
-    names = {os.path.basename(prefix) for prefix in found}
+    names = {os.path.basename(prefix) for prefix in prefixes}
     if record and record["checkpoint"] not in names:
-        found.append(os.path.join(directory, "best", record["checkpoint"]))
-    if not found:
+        prefixes.append(os.path.join(directory, "best", record["checkpoint"]))
+    if not prefixes:
         checkpoints.find(directory)  # raises the error that says what is there
-    return sorted(found, key=checkpoints.step_of)
+    return sorted(prefixes, key=checkpoints.step_of)
 
 
 def _follow(config: EvalConfig, series: "_Series") -> Iterator[str]:

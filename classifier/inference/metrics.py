@@ -150,11 +150,8 @@ class Evaluator:
 
     def details(self) -> Details:
         """Returns the details of the last evaluation."""
-        pairs, counts = self._confusion.result()
-        rows = [(*pair, count) for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True)]
-        confusions = sorted((row for row in rows if row[0] != row[1]), key=lambda row: -row[2])
         outcomes = self._outcomes() if self._keep_outcomes else None
-        return Details(self._confusion.class_scores(), confusions, outcomes)
+        return Details(self._confusion.class_scores(), self._confusion.confusions(), outcomes)
 
     def _outcomes(self) -> Outcomes:
         names = ("labels", "classes", "probabilities", "label_probabilities", "shards", "records")

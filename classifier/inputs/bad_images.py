@@ -9,18 +9,13 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from slim._image_limits import FORMATS
+
 Example = dict[str, tf.Tensor]
 
 _SHARD = 1 << 32  # more than the records of any shard
 _FILENAME = "image/filename"
-_SIGNATURES = (
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"\x89PNG", "PNG"),
-    (b"GIF8", "GIF"),
-    (b"BM", "BMP"),
-    (b"RIFF", "WebP"),
-    (b"<", "HTML or XML"),
-)
+_KINDS = FORMATS | {b"<": "HTML or XML"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +55,7 @@ def describe(
     features = example.features.feature
     # Reading a missing key would add it.
     name = features[_FILENAME].bytes_list.value if _FILENAME in features else ()
-    kind = next((kind for start, kind in _SIGNATURES if prefix.startswith(start)), None)
+    kind = next((kind for start, kind in _KINDS.items() if prefix.startswith(start)), None)
     looks = f"with a {kind} header" if kind else f"starting with {prefix[:8]!r}"
     return BadImage(
         file=name[0].decode(errors="replace") if name else "",

@@ -249,15 +249,15 @@ def _read_segment(
     first = tf.gather(segments.first, segment)
     count = tf.gather(segments.count, segment)
     # At the end of a shard, one record more is requested, to detect surplus records.
-    wanted = count + tf.gather(segments.is_last, segment)
+    requested = count + tf.gather(segments.is_last, segment)
     path = tf.gather(tf.constant(cache.paths if cache else dataset.data_sources), shard)
     if pieces is None:
         begin = tf.gather(segments.begin, segment)
-        read = record_datasets.from_byte(path, begin).take(wanted)
+        read = record_datasets.from_byte(path, begin).take(requested)
     else:
         read = pieces.read(path, segment)
     # An empty string is appended, since a dataset without elements has no single element.
-    serialized = read.concatenate(tf.data.Dataset.from_tensors("")).batch(wanted + 1)
+    serialized = read.concatenate(tf.data.Dataset.from_tensors("")).batch(requested + 1)
     serialized = serialized.get_single_element()[:-1]
     num_records = tf.size(serialized, tf.int64)
     errors.raise_if(

@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 
 from classifier.report import findings
-from classifier.report.confusion import Confusion, confusion, pairs
+from classifier.report.confusion import Confusion, confusion
 from classifier.report.data import ReportData
 from classifier.report.findings import Duplicates
 from classifier.report.gallery import PAIRS, PER_GALLERY, cell_images
-from classifier.report.scores import Calibration, calibration, class_scores
+from classifier.report.scores import Calibration, calibration, confusion_matrix
 from slim import metrics
 
 
@@ -54,15 +54,17 @@ class Analysis:
 def analyze(data: ReportData) -> Analysis:
     """Returns the results of an evaluation."""
     outcomes, classes = data.outcomes, len(data.class_names)
-    matrix = confusion(outcomes, classes)
+    counts = confusion_matrix(outcomes, classes)
+    pairs = counts.confusions()
+    matrix = confusion(outcomes, classes, pairs)
     duplicates = None
     if data.other is not None and data.features is not None:
         duplicates = findings.near_duplicates(data.features, data.other.features)
     return Analysis(
-        scores=class_scores(outcomes, classes),
+        scores=counts.class_scores(),
         calibration=calibration(outcomes),
         confusion=matrix,
-        pairs=pairs(outcomes, classes),
+        pairs=pairs,
         cells=cell_images(matrix, outcomes.confidences),
         mistakes=findings.confident_mistakes(outcomes, PER_GALLERY),
         hits=findings.doubtful_hits(outcomes, PER_GALLERY),

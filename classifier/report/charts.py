@@ -41,8 +41,8 @@ class Scale(NamedTuple):
     def __call__(self, value: float) -> float:
         """Returns the pixel of a value."""
         span = self.high - self.low
-        share = (value - self.low) / span if span else 0.5
-        return self.begin + share * (self.end - self.begin)
+        fraction = (value - self.low) / span if span else 0.5
+        return self.begin + fraction * (self.end - self.begin)
 
     def ticks(self, number: int = 5) -> list[float]:
         """Returns about this number of round values within the scale."""

@@ -1,7 +1,7 @@
 """The confusion matrix as the report shows it: of the most confused classes if there are many."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -48,25 +48,22 @@ class Confusion:
         }
 
 
-def pairs(outcomes: Outcomes, num_classes: int) -> list[tuple[int, int, int]]:
-    """Returns label, prediction and number of each confusion, the most frequent first."""
-    wrong = ~outcomes.is_correct
-    codes = outcomes.labels[wrong] * num_classes + outcomes.predicted[wrong]
-    found, counts = np.unique(codes, return_counts=True)
-    order = np.argsort(-counts, kind="stable")
-    return [
-        (int(found[i] // num_classes), int(found[i] % num_classes), int(counts[i])) for i in order
-    ]
+def confusion(
+    outcomes: Outcomes, num_classes: int, pairs: Sequence[tuple[int, int, int]]
+) -> Confusion:
+    """Returns the matrix of all classes, or of those in the most frequent confusions.
 
-
-def confusion(outcomes: Outcomes, num_classes: int) -> Confusion:
-    """Returns the matrix of all classes, or of those in the most frequent confusions."""
+    Args:
+      outcomes: the answers to the images.
+      num_classes: number of classes.
+      pairs: label, prediction and number of each confusion, the most frequent first.
+    """
     has_others = num_classes > MAX_ALL
     if has_others:
-        chosen = list(_of_pairs(pairs(outcomes, num_classes)))
+        confused = [each for label, prediction, _ in pairs for each in (label, prediction)]
         support = np.bincount(outcomes.labels, minlength=num_classes)
         frequent = np.argsort(-support, kind="stable").tolist()
-        classes = np.sort(list(dict.fromkeys(chosen + frequent))[:MAX_CONFUSED])
+        classes = np.sort(list(dict.fromkeys(confused + frequent))[:MAX_CONFUSED])
     else:
         classes = np.arange(num_classes)
     number = len(classes)
@@ -76,8 +73,3 @@ def confusion(outcomes: Outcomes, num_classes: int) -> Confusion:
     side = number + has_others
     counts = np.bincount(rows * side + columns, minlength=side * side).reshape(side, side)
     return Confusion(classes, has_others, counts, rows, columns)
-
-
-def _of_pairs(confusions: list[tuple[int, int, int]]) -> Iterator[int]:
-    for label, prediction, _ in confusions:
-        yield from (label, prediction)

@@ -1,4 +1,4 @@
-"""What the report is made of."""
+"""The input of a report."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence

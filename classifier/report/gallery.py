@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from classifier.inference.outcomes import Outcomes
 from classifier.report import thumbnails
 from classifier.report.confusion import Confusion
 from classifier.report.data import ImageBytes, OtherSplit, ReportData
@@ -31,18 +32,19 @@ class Gallery:
 
     def __init__(self, data: ReportData, first: Iterable[int], cells: Iterable[int]) -> None:
         self._data = data
+        self._decode = thumbnails.decoder(data.model.decoding)
         outcomes = data.outcomes
         chosen = list(dict.fromkeys([*first, *cells]))[: data.thumbnails]
-        self._pictures = {
-            each: picture
+        self._thumbnails = {
+            each: thumbnail
             for each in chosen
-            if (picture := _thumbnail(data.image_bytes, outcomes.shards, outcomes.records, each))
+            if (thumbnail := self._thumbnail(data.image_bytes, outcomes, each))
         }
 
     @property
     def number(self) -> int:
         """Number of different thumbnails."""
-        return len(self._pictures)
+        return len(self._thumbnails)
 
     def tiles(self, images: Iterable[int]) -> Html:
         """Returns a gallery."""
@@ -55,7 +57,7 @@ class Gallery:
         return fill(
             "tile.html",
             image=image,
-            picture=_picture(self._pictures.get(image), name),
+            thumbnail=_tile_image(self._thumbnails.get(image), name),
             kind="hit" if hit else "mistake",
             predicted=names[outcomes.predicted[image]],
             confidence=f"{outcomes.confidences[image]:.1%}",
@@ -76,13 +78,13 @@ class Gallery:
         shown = [
             fill(
                 "pair.html",
-                picture=_picture(self._pictures.get(image), image_name(outcomes, image)),
-                other=_picture(
-                    _thumbnail(other.image_bytes, other.shards, other.records, index),
+                thumbnail=_tile_image(self._thumbnails.get(image), image_name(outcomes, image)),
+                other=_tile_image(
+                    self._thumbnail(other.image_bytes, other, index),
                     image_name(other, index),
                 )
                 if self._data.thumbnails
-                else _picture(None, ""),
+                else _tile_image(None, ""),
                 similarity=f"{similarity:.3f}",
                 label=names[outcomes.labels[image]],
                 split=self._data.split,
@@ -93,6 +95,14 @@ class Gallery:
             for image, index, similarity in zip(*duplicates, strict=True)
         ]
         return fill("pairs.html", pairs=Html("".join(shown[:PAIRS])))
+
+    def _thumbnail(
+        self, image_bytes: ImageBytes | None, places: Outcomes | OtherSplit, image: int
+    ) -> str | None:
+        if image_bytes is None:
+            return None
+        encoded = image_bytes(int(places.shards[image]), int(places.records[image]))
+        return thumbnails.data_uri(encoded, self._decode)
 
     def as_json(
         self, confusion: Confusion, cells: dict[tuple[int, int], list[int]], static: Iterable[int]
@@ -116,18 +126,18 @@ class Gallery:
             ]
             for image in listed
         ]
-        pictures = set(listed) & set(self._pictures) - set(static)
+        new = set(listed) & set(self._thumbnails) - set(static)
         return as_script(
             {
                 "classes": len(confusion.classes),
                 "images": dict(zip(map(str, listed), rows, strict=True)),
-                "pictures": {str(each): self._pictures[each] for each in sorted(pictures)},
+                "thumbnails": {str(each): self._thumbnails[each] for each in sorted(new)},
                 "cells": {f"{row},{column}": each for (row, column), each in cells.items()},
             }
         )
 
 
-def image_name(source: Any, image: int) -> str:
+def image_name(source: Outcomes | OtherSplit, image: int) -> str:
     """Returns the name of an image's source file, or else its place in the dataset."""
     place = f"shard {source.shards[image]}, record {source.records[image]}"
     return source.filenames[image] or place
@@ -164,13 +174,5 @@ def as_script(values: Any) -> Html:
     return Html(text.replace("<", "\\u003c").encode("utf-8", "backslashreplace").decode())
 
 
-def _thumbnail(
-    image_bytes: ImageBytes | None, shards: np.ndarray, records: np.ndarray, image: int
-) -> str | None:
-    if image_bytes is None:
-        return None
-    return thumbnails.data_uri(image_bytes(int(shards[image]), int(records[image])))
-
-
-def _picture(uri: str | None, name: str) -> Html:
-    return fill("picture.html", uri=uri, name=name) if uri else fill("no_picture.html")
+def _tile_image(uri: str | None, name: str) -> Html:
+    return fill("thumbnail.html", uri=uri, name=name) if uri else fill("no_preview.html")

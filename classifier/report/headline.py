@@ -60,10 +60,10 @@ def remarks(data: ReportData, analysis: Analysis) -> Html:
 def _remarks(data: ReportData, analysis: Analysis) -> Iterator[str]:
     outcomes, scores, names = data.outcomes, analysis.scores, data.class_names
     largest = int(scores.support.argmax())
-    share = scores.support[largest] / len(outcomes.labels)
+    fraction = scores.support[largest] / len(outcomes.labels)
     yield (
         f"Always predicting {names[largest]}, the most frequent class, would be correct for"
-        f" {share:.1%} of the images."
+        f" {fraction:.1%} of the images."
     )
     label, prediction, count = analysis.pairs[0] if analysis.pairs else (0, 0, 0)
     if count > 1 and len(names) > 2:

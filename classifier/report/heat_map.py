@@ -68,7 +68,7 @@ def confusions(data: ReportData, analysis: Analysis) -> Html:
             "label": names[label],
             "prediction": names[prediction],
             "count": f"{count:,}",
-            "share": f"{count / support[label]:.1%}",
+            "fraction": f"{count / support[label]:.1%}",
         }
         for label, prediction, count in analysis.pairs[:_PAIRS]
     ]

@@ -11,13 +11,11 @@ from slim import metrics
 NUM_BINS = 15
 
 
-def class_scores(outcomes: Outcomes, num_classes: int) -> metrics.ClassScores:
-    """Returns the scores of each class."""
-    return metrics.ClassScores(
-        support=np.bincount(outcomes.labels, minlength=num_classes),
-        predicted=np.bincount(outcomes.predicted, minlength=num_classes),
-        hits=np.bincount(outcomes.labels[outcomes.is_correct], minlength=num_classes),
-    )
+def confusion_matrix(outcomes: Outcomes, num_classes: int) -> metrics.SparseConfusionMatrix:
+    """Returns the counts of labels and predictions."""
+    matrix = metrics.SparseConfusionMatrix(num_classes)
+    matrix.update(tf.constant(outcomes.predicted), tf.constant(outcomes.labels))
+    return matrix
 
 
 @dataclasses.dataclass(frozen=True)

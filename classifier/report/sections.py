@@ -106,12 +106,12 @@ def _calibration(analysis: Analysis) -> Section:
         f" right for 80% of the images. Expected calibration error: {result.error:.1%}."
     )
     table = fill("bins.html", rows=fill_each("bin_row.html", rows))
-    body = fill("beside.html", chart=charts.reliability(result), table=table)
+    body = fill("chart_and_table.html", chart=charts.reliability(result), table=table)
     return Section("calibration", "Calibration", "Calibration", lead, body)
 
 
 def _images(data: ReportData, analysis: Analysis, gallery: Gallery) -> Iterator[Section]:
-    found = (
+    galleries = (
         ("mistakes", "Mistakes", "Most confident mistakes", analysis.mistakes, ""),
         ("doubtful", "Doubtful hits", "Least confident hits", analysis.hits, ""),
         (
@@ -119,17 +119,17 @@ def _images(data: ReportData, analysis: Analysis, gallery: Gallery) -> Iterator[
             "Label errors",
             "Likely label errors",
             analysis.label_errors[:PER_GALLERY],
-            _found(len(analysis.label_errors), PER_GALLERY, "image")
+            _shown(len(analysis.label_errors), PER_GALLERY, "image")
             + "The model predicts another class, with more confidence than it has on average in"
             " that class's own images.",
         ),
     )
-    for anchor, link, title, images, lead in found:
+    for anchor, link, title, images, lead in galleries:
         if len(images):
             yield Section(anchor, link, title, lead, gallery.tiles(images))
 
 
-def _found(number: int, shown: int, unit: str) -> str:
+def _shown(number: int, shown: int, unit: str) -> str:
     plural = "" if number == 1 else "s"
     return f"{number:,} {unit}{plural}{f', the first {shown} shown' if number > shown else ''}. "
 
@@ -145,7 +145,7 @@ def _duplicates(data: ReportData, analysis: Analysis, gallery: Gallery) -> Itera
         )
         return
     lead = (
-        _found(number, PAIRS, "pair")
+        _shown(number, PAIRS, "pair")
         + "Their features are very similar; images that the model was trained on make the accuracy"
         " too high."
     )

@@ -138,7 +138,7 @@ def described_network(options: ModelOptions) -> str:
 
 def _contradictions(options: ModelOptions, info: ModelInfo) -> Iterator[Problem]:
     preprocessing = options.preprocessing_name
-    wanted = {
+    requested = {
         "model_name": options.model_name,
         "num_classes": options.num_classes,
         "labels_offset": options.labels_offset,
@@ -146,7 +146,7 @@ def _contradictions(options: ModelOptions, info: ModelInfo) -> Iterator[Problem]
         "moving_average_decay": options.moving_average_decay,
         "preprocessing_name": preprocessing and preprocessing_factory.resolve_name(preprocessing),
     }
-    for name, value in wanted.items():
+    for name, value in requested.items():
         if value is not None and value != getattr(info, name):
             yield Problem(
                 "{} contradicts {!r} in model_info.json next to the checkpoint. Remove the option",

@@ -86,8 +86,8 @@ def _in_jpeg(contents: tf.Tensor) -> tf.Tensor:
     """Returns the EXIF data of a JPEG, from its first APP1 segment of that kind, or ""."""
     end = tf.strings.length(contents) - _HEAD
 
-    def unfinished(_: tf.Tensor, at: tf.Tensor, found: tf.Tensor) -> tf.Tensor:
-        return (at <= end) & tf.equal(found, 0)
+    def unfinished(_: tf.Tensor, at: tf.Tensor, segment: tf.Tensor) -> tf.Tensor:
+        return (at <= end) & tf.equal(segment, 0)
 
     def step(number: tf.Tensor, at: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, ...]:
         head = tf.strings.substr(contents, at, _HEAD)
@@ -100,10 +100,10 @@ def _in_jpeg(contents: tf.Tensor) -> tf.Tensor:
         return number + 1, after, tf.where(is_exif & ~is_last, at, 0)
 
     start = [tf.constant(value) for value in (0, 2, 0)]
-    _, after, found = tf.while_loop(unfinished, step, start, parallel_iterations=1)
-    first = found + _HEAD
+    _, after, segment = tf.while_loop(unfinished, step, start, parallel_iterations=1)
+    first = segment + _HEAD
     return tf.cond(
-        found > 0,
+        segment > 0,
         lambda: tf.strings.substr(contents, first, tf.maximum(after - first, 0)),
         lambda: tf.constant(b""),
     )

@@ -57,10 +57,10 @@ def find_rejected(
     with _files.open_regular(path) as file:
         for number in numbers:
             record = records.record_range(file, offsets, number)
-            found = partial_examples.read(record, image_key, keys)
-            if found is None or len(found.value) <= _image_limits.METADATA_BYTES:
+            image = partial_examples.read(record, image_key, keys)
+            if image is None or len(image.value) <= _image_limits.METADATA_BYTES:
                 continue
-            problem = problem_of(found.value)
+            problem = problem_of(image.value)
             if problem is not None:
-                prefix = found.value[:_PREFIX]
-                yield LargeImage(number, found.example, len(found.value), prefix, problem)
+                prefix = image.value[:_PREFIX]
+                yield LargeImage(number, image.example, len(image.value), prefix, problem)

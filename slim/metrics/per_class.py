@@ -99,6 +99,13 @@ class SparseConfusionMatrix:
         pairs = np.stack(np.divmod(keys[order], self.num_classes), axis=-1)
         return pairs, counts[order]
 
+    def confusions(self) -> list[tuple[int, int, int]]:
+        """Returns true class, predicted class and number of examples for each pair of different
+        classes, the most frequent first."""
+        pairs, counts = self.result()
+        rows = [(*pair, count) for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True)]
+        return sorted((row for row in rows if row[0] != row[1]), key=lambda row: -row[2])
+
     def class_scores(self) -> ClassScores:
         """Returns the counts and scores of each class."""
         (labels, predictions), counts = self.result()[0].T, self.result()[1]

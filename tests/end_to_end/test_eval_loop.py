@@ -48,7 +48,7 @@ def test_each_of_200_checkpoints_is_evaluated_or_reported_as_deleted(tmp_path, d
 def test_sigterm_ends_a_waiting_loop(trained, tmp_path):
     output = tmp_path / "loop.txt"
     resolved = json.loads((trained / "config.json").read_text())
-    resolved["resolved"]["number_of_steps"] = 10**6  # as of a run that goes on
+    resolved["resolved"]["number_of_steps"] = 10**6  # as if the run were not complete
     run = tmp_path / "run"
     run.mkdir()
     for path in trained.iterdir():

@@ -58,12 +58,12 @@
   function tile(index) {
     const [file, label, predicted, confidence, isHit] = values.images[index];
     const same = document.querySelector(`main [data-image="${index}"] img`);
-    const source = values.pictures[index] || (same && same.src);
+    const source = values.thumbnails[index] || (same && same.src);
     const figure = element("figure", "", `tile ${isHit ? "hit" : "mistake"}`);
-    const picture = source ? element("img") : element("span", "no preview", "no-picture");
+    const thumbnail = source ? element("img") : element("span", "no preview", "no-preview");
     if (source) {
-      picture.src = source;
-      picture.alt = file;
+      thumbnail.src = source;
+      thumbnail.alt = file;
     }
     const caption = element("figcaption");
     const named = (text) => {
@@ -78,7 +78,7 @@
     const name = element("small", file.split("/").pop());
     name.title = file;
     caption.append(name);
-    figure.append(picture, caption);
+    figure.append(thumbnail, caption);
     return figure;
   }
 

@@ -160,8 +160,8 @@ def default_of(script, name):
 
 @pytest.mark.parametrize("script, name", ROWS)
 def test_a_flag_of_tf_slim_has_its_default_or_a_reason(script, name):
-    wanted, reason = DIFFERENT.get((script, name), (ORIGINAL[script][name], "TF-Slim's"))
-    assert default_of(script, name) == wanted, reason
+    expected, reason = DIFFERENT.get((script, name), (ORIGINAL[script][name], "TF-Slim's"))
+    assert default_of(script, name) == expected, reason
 
 
 def test_no_difference_is_out_of_date():

@@ -88,7 +88,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture
 def checkpoint(run):
-    """The run's checkpoint, calibrated; the next test finds the run as it was."""
+    """The run's checkpoint, calibrated; the run is restored afterwards."""
     opened, path = sources.open_checkpoint(str(run)), run / "model_info.json"
     before = path.read_bytes()
     calibration.store(opened, Calibration(4.0, 0.5, None))

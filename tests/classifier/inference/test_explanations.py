@@ -51,9 +51,9 @@ def test_the_map_of_a_linear_head_is_its_weighted_sum():
     grad_cam = GradCam(toy(linear(weights)))
     assert grad_cam.end_point == "last"  # neither the later one without influence nor the pooled
     maps = grad_cam(tf.constant(images), tf.constant(classes)).numpy()
-    for image, each, found in zip(images, classes, maps, strict=True):
+    for image, each, heat_map in zip(images, classes, maps, strict=True):
         expected = np.maximum(np.maximum(image, 0) @ weights[:, each], 0)
-        np.testing.assert_allclose(found, expected / max(expected.max(), 1e-30), atol=1e-5)
+        np.testing.assert_allclose(heat_map, expected / max(expected.max(), 1e-30), atol=1e-5)
 
 
 def test_nothing_that_speaks_for_a_class_is_a_map_of_zeros():
@@ -113,8 +113,8 @@ def test_maps_of_lenet_equal_the_derivative_by_hand(lenet_classifier, end_point)
     expected = np.maximum((weights * features).sum(-1), 0)
     expected /= np.maximum(expected.max(axis=(1, 2), keepdims=True), 1e-30)
     assert expected.any()
-    found = GradCam(lenet_classifier, end_point)(tf.constant(images), tf.constant(classes))
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    heat_maps = GradCam(lenet_classifier, end_point)(tf.constant(images), tf.constant(classes))
+    np.testing.assert_allclose(heat_maps, expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])

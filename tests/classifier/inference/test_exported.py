@@ -100,13 +100,13 @@ def test_all_inputs_of_a_frozen_graph(run, files, tmp_path, input_type, batch_si
 
 def graph(path, *, dtype=tf.float32, variable=False):
     """Writes a GraphDef of a placeholder and a softmax."""
-    with tf.Graph().as_default() as made:
+    with tf.Graph().as_default() as plain_graph:
         images = tf.raw_ops.Placeholder(dtype=dtype, shape=[None, 64, 64, 3])
         if variable:
             tf.raw_ops.VarHandleOp(dtype=tf.float32, shape=[1])
         values = tf.reduce_mean(tf.cast(images, tf.float32), [1, 2])
         tf.nn.softmax(tf.pad(values, [[0, 0], [0, 7]]))
-    path.write_bytes(made.as_graph_def().SerializeToString())
+    path.write_bytes(plain_graph.as_graph_def().SerializeToString())
     return str(path)
 
 

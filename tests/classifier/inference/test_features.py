@@ -107,8 +107,8 @@ def test_neighbors_of_images_of_the_dataset_are_themselves(
 
 
 def test_formats_of_neighbors():
-    found = [neighbors.Neighbor("a, b.png", "rose", 0.5), neighbors.Neighbor("c.png", "1", 0.25)]
-    answer = answers.Answer("q.png", neighbors=found)
+    nearest = [neighbors.Neighbor("a, b.png", "rose", 0.5), neighbors.Neighbor("c.png", "1", 0.25)]
+    answer = answers.Answer("q.png", neighbors=nearest)
     assert answers.as_text(answer) == "q.png: a, b.png (rose) 0.5000, c.png (1) 0.2500"
     assert answers.as_csv(answer) == 'q.png,1,"a, b.png",rose,0.5,\nq.png,2,c.png,1,0.25,'
     first = {"file": "a, b.png", "class": "rose", "similarity": 0.5}

@@ -29,8 +29,8 @@ def test_equal_logits_predict_the_lowest_class(evaluate, lenet, digits, tmp_path
     assert done.code == 0
     actual = json.loads((tmp_path / "eval.json").read_text())
     counts = np.array(dataset_info.read(str(digits)).splits["validation"].per_class)
-    wanted = counts[0] / counts.sum(), counts[:5].sum() / counts.sum()
-    assert (actual["accuracy"], actual["recall_at_k"]) == pytest.approx(wanted)
+    expected = counts[0] / counts.sum(), counts[:5].sum() / counts.sum()
+    assert (actual["accuracy"], actual["recall_at_k"]) == pytest.approx(expected)
     assert actual["macro_recall"] == pytest.approx(1 / 10)
     assert "close to chance" in "".join(done.out)
 

@@ -48,29 +48,29 @@ def run(tmp_path_factory):
     return make_run(tmp_path_factory.mktemp("lenet"))
 
 
-def found(files, *patterns, **options):
+def find(files, *patterns, **options):
     paths = image_files.find([str(files / pattern) for pattern in patterns], **options)
     return [os.path.relpath(path, files) for path in paths]
 
 
 def test_directories_are_searched_recursively(files):
     every = ["3.gif", "a/2.bmp", "a/[1].jpg", "b/c/1.png", f"b/{NOT_UTF_8}"]
-    assert found(files, ".") == every
-    assert found(files, "b", "a/2.bmp", ".") == [*every[3:], every[1], every[0], every[2]]
+    assert find(files, ".") == every
+    assert find(files, "b", "a/2.bmp", ".") == [*every[3:], every[1], every[0], every[2]]
 
 
 def test_patterns_and_files_with_brackets(files):
-    assert found(files, "a/[1].jpg") == ["a/[1].jpg"]
-    assert found(files, "*/[0-9].*") == ["a/2.bmp"]
-    assert found(files, "[bc]") == ["b/c/1.png", f"b/{NOT_UTF_8}"]
+    assert find(files, "a/[1].jpg") == ["a/[1].jpg"]
+    assert find(files, "*/[0-9].*") == ["a/2.bmp"]
+    assert find(files, "[bc]") == ["b/c/1.png", f"b/{NOT_UTF_8}"]
     with pytest.raises(_checks.UserError, match=r"images='.*\*\.tif' matches no file"):
-        found(files, "*.tif")
+        find(files, "*.tif")
 
 
 def test_lists_of_paths(files, tmp_path, monkeypatch):
     names = ["3.gif", "a/2.bmp"]
     (tmp_path / "list.txt").write_text("".join(f"{files / name}\r\n\n" for name in names))
-    assert found(files, image_list=str(tmp_path / "list.txt")) == names
+    assert find(files, image_list=str(tmp_path / "list.txt")) == names
     text = os.fsencode(f"{files / 'b' / NOT_UTF_8}\n{files}/3.gif")
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text)))
     assert image_files.find(["-"]) == [f"{files}/b/{NOT_UTF_8}", f"{files}/3.gif"]

@@ -35,8 +35,8 @@ def test_views_equal_slices():
     crops = [images[:, top : top + 7, left : left + 6] for top, left in corners]
     expected = [each for crop in crops for each in (crop, crop[:, :, ::-1])]
     assert len(views) == 10
-    for actual, wanted in zip(views, expected, strict=True):
-        np.testing.assert_array_equal(actual, wanted)
+    for actual, view in zip(views, expected, strict=True):
+        np.testing.assert_array_equal(actual, view)
     (whole,) = Views(model(), 1, flip=False).views(tf.constant(images))
     np.testing.assert_array_equal(whole, images)
 

@@ -62,10 +62,10 @@ def test_every_class_comes_equally_often(toy, whole):
 
 def test_the_records_are_what_the_shards_hold(toy, whole):
     plain = toys.first(inputs.training_records(toy, seed=0), 60)
-    wanted = {(int(r["shard"]), int(r["record"])): r["serialized"] for r in plain}
+    expected = {(int(r["shard"]), int(r["record"])): r["serialized"] for r in plain}
     for record in whole[:60]:
         key = int(record["shard"]), int(record["record"])
-        assert record["serialized"] == wanted[key]
+        assert record["serialized"] == expected[key]
 
 
 def test_all_of_a_class_come_before_one_comes_again(whole):

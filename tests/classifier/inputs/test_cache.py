@@ -24,14 +24,14 @@ def batches(dataset, **kwargs):
 
 @pytest.mark.parametrize("place", ["none", "memory", "folder"])
 def test_the_batches_are_the_same(toy, tmp_path, place):
-    wanted = toys.first(batches(toy), 18)
+    expected = toys.first(batches(toy), 18)
     cache = inputs.Cache(toy, str(tmp_path / "a" / "b") if place == "folder" else place)
     actual = batches(toy, cache=cache)
     if place != "none":  # the copies are read: the shards themselves are useless by now
         for path in toy.data_sources:
             with open(path, "wb") as file:
                 file.write(bytes(os.path.getsize(path)))
-    toys.assert_same(toys.first(actual, 18), wanted)
+    toys.assert_same(toys.first(actual, 18), expected)
 
 
 def test_unchanged_files_are_kept(toy, tmp_path):

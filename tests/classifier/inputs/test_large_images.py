@@ -91,9 +91,9 @@ def assert_same_but_empty(actual, expected):
 
 
 def test_they_are_found_in_the_order_of_the_files(broken):
-    found = large_images.find(broken)
-    assert list(found) == [identity(place) for place in PLACES]
-    assert {image.problem for image in found.values()} == {REASON}
+    images = large_images.find(broken)
+    assert list(images) == [identity(place) for place in PLACES]
+    assert {image.problem for image in images.values()} == {REASON}
 
 
 def test_results_are_kept_until_a_shard_changes(tmp_path, monkeypatch):

@@ -31,9 +31,9 @@ def test_labels_are_mixed_as_the_pixels_are(kind):
         np.testing.assert_array_equal(actual["mixed_label"], partners)
         share = actual["mix"].numpy()[:, None]
         own = np.arange(8.0)[:, None]
-        wanted = share * own + (1 - share) * np.array(partners)[:, None]
+        expected = share * own + (1 - share) * np.array(partners)[:, None]
         np.testing.assert_allclose(
-            actual["image"].numpy().mean((1, 2)), np.repeat(wanted, 3, 1), atol=1e-4
+            actual["image"].numpy().mean((1, 2)), np.repeat(expected, 3, 1), atol=1e-4
         )
         values = np.unique(actual["image"][0])
         assert set(values) <= {0.0, 3.0} if kind == "cutmix_alpha" else len(values) == 1
@@ -82,9 +82,9 @@ def test_resuming_mixes_the_batches_that_were_to_come(digits):
     dataset = dataset_factory.get_dataset("digits", "train", str(digits))
     whole = list(TrainingBatches(resolved, dataset)(0).take(5))
     rest = list(TrainingBatches(resolved, dataset)(3).take(2))
-    for ours, wanted in zip(rest, whole[3:], strict=True):
+    for ours, expected in zip(rest, whole[3:], strict=True):
         for name in ("image", "label", "mixed_label", "mix"):
-            np.testing.assert_array_equal(ours[name], wanted[name])
+            np.testing.assert_array_equal(ours[name], expected[name])
 
 
 @functools.cache

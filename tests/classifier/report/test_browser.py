@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from classifier.report import write_report
-from classifier.report.confusion import confusion
+from classifier.report.analysis import analyze
 from tests import browser
 from tests.classifier.report import evaluations
 
@@ -46,7 +46,7 @@ def test_the_page_is_quiet_accessible_and_fits(chromium, report, width, dark, tm
 def test_a_cell_opens_its_images(chromium, report):
     path, data = report
     chromium.open(path)
-    matrix = confusion(data.outcomes, len(data.class_names))
+    matrix = analyze(data).confusion
     number = len(matrix.classes)
     rows, columns = np.nonzero(matrix.counts[:number, :number])
     for row, column in list(zip(rows.tolist(), columns.tolist(), strict=True))[:6]:
@@ -98,7 +98,7 @@ def test_the_matrix_is_sorted(chromium, report, order):
         "order.dispatchEvent(new Event('change'))",
         order,
     )
-    matrix = confusion(data.outcomes, len(data.class_names))
+    matrix = analyze(data).confusion
     expected = [data.class_names[matrix.classes[each]] for each in matrix.orders()[order]]
     heads = "return [...document.querySelectorAll('#matrix thead th')].map((e) => e.textContent)"
     rows = "return [...document.querySelectorAll('#matrix tbody th')].map((e) => e.textContent)"
@@ -146,9 +146,9 @@ def test_the_page_is_complete_without_scripts(chromium, report):
     try:
         chromium.open(path)
         document = chromium.devtools("DOM.getDocument", depth=1)["root"]["nodeId"]
-        found = chromium.devtools(
+        nodes = chromium.devtools(
             "DOM.querySelectorAll", nodeId=document, selector="#scores tbody tr, .tile img"
         )
     finally:
         chromium.devtools("Emulation.setScriptExecutionDisabled", value=False)
-    assert len(found["nodeIds"]) > len(data.class_names)
+    assert len(nodes["nodeIds"]) > len(data.class_names)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from classifier.report import confusion, findings
+from classifier.report import confusion, findings, scores
 from tests.classifier.report import evaluations
 
 
@@ -47,30 +47,31 @@ def test_near_duplicates_are_the_nearest_by_angle(monkeypatch):
     features = rng.normal(size=(50, 8)).astype(np.float32)
     others = rng.normal(size=(300, 8)).astype(np.float32) + 5
     others[[20, 250]] = features[[4, 30]] + 0.01
-    found = findings.near_duplicates(features, others, min_similarity=0.5)
+    result = findings.near_duplicates(features, others, min_similarity=0.5)
     ours, theirs = features - others.mean(0), others - others.mean(0)
     cosines = ours @ theirs.T / np.linalg.norm(ours, axis=1)[:, None]
     cosines /= np.linalg.norm(theirs, axis=1)
     expected = np.flatnonzero(cosines.max(axis=1) >= 0.5)
-    assert set(found.images) == set(expected)
-    np.testing.assert_array_equal(found.others, cosines.argmax(axis=1)[found.images])
-    np.testing.assert_allclose(found.similarities, cosines.max(axis=1)[found.images], rtol=1e-4)
-    assert set(found.images[:2]) == {4, 30}
+    assert set(result.images) == set(expected)
+    np.testing.assert_array_equal(result.others, cosines.argmax(axis=1)[result.images])
+    np.testing.assert_allclose(result.similarities, cosines.max(axis=1)[result.images], rtol=1e-4)
+    assert set(result.images[:2]) == {4, 30}
 
 
 @pytest.mark.parametrize("ours, theirs", [(0, 5), (5, 0)])
 def test_an_empty_split_has_no_duplicates(ours, theirs):
-    found = findings.near_duplicates(np.ones([ours, 3]), np.ones([theirs, 3]))
-    assert len(found.images) == 0
+    result = findings.near_duplicates(np.ones([ours, 3]), np.ones([theirs, 3]))
+    assert len(result.images) == 0
 
 
 def test_all_classes_of_a_small_problem_are_in_the_matrix():
     outcomes = evaluations.random(300, 6)
-    found = confusion.confusion(outcomes, 6)
+    pairs = scores.confusion_matrix(outcomes, 6).confusions()
+    result = confusion.confusion(outcomes, 6, pairs)
     expected = np.zeros([6, 6], int)
     np.add.at(expected, (outcomes.labels, outcomes.predicted), 1)
-    np.testing.assert_array_equal(found.counts, expected)
-    orders = found.orders()
+    np.testing.assert_array_equal(result.counts, expected)
+    orders = result.orders()
     errors = expected.sum(0) + expected.sum(1) - 2 * expected.diagonal()
     assert orders["class"] == list(range(6))
     assert (np.diff(errors[orders["errors"]]) <= 0).all()
@@ -79,13 +80,14 @@ def test_all_classes_of_a_small_problem_are_in_the_matrix():
 
 def test_the_most_confused_of_many_classes_are_in_the_matrix():
     outcomes = evaluations.random(3000, 300, signal=4)
-    found = confusion.confusion(outcomes, 300)
-    number = len(found.classes)
+    pairs = scores.confusion_matrix(outcomes, 300).confusions()
+    result = confusion.confusion(outcomes, 300, pairs)
+    number = len(result.classes)
     assert number == confusion.MAX_CONFUSED
-    assert found.counts.shape == (number + 1, number + 1)
-    assert found.counts.sum() == 3000
-    (label, prediction, count), *_ = confusion.pairs(outcomes, 300)
-    row, column = np.searchsorted(found.classes, [label, prediction])
-    assert found.counts[row, column] == count
+    assert result.counts.shape == (number + 1, number + 1)
+    assert result.counts.sum() == 3000
+    (label, prediction, count), *_ = pairs
+    row, column = np.searchsorted(result.classes, [label, prediction])
+    assert result.counts[row, column] == count
     assert count == ((outcomes.labels == label) & (outcomes.predicted == prediction)).sum()
-    assert len(found.orders()["errors"]) == number  # the other classes stay last
+    assert len(result.orders()["errors"]) == number  # the other classes stay last

@@ -17,6 +17,8 @@ from tests.classifier.report import evaluations
 
 ATTACK = "<script>alert('x')</script>\"&\u202e\x07</td>"
 
+UPRIGHT = thumbnails.decoder("upright")
+
 
 class Elements(html.parser.HTMLParser):
     """The elements of a page, and the text of its scripts."""
@@ -114,15 +116,15 @@ def test_text_from_data_is_escaped():
 @pytest.mark.parametrize("limit", [0, 5, 60])
 def test_thumbnails_are_limited(limit):
     page = render(evaluations.complete(thumbnails=limit, other=None))
-    pictures = set(re.findall(r"data:image/webp;base64,[^\"]+", page))
-    assert len(pictures) == limit
+    thumbnails = set(re.findall(r"data:image/webp;base64,[^\"]+", page))
+    assert len(thumbnails) == limit
 
 
 @pytest.mark.parametrize("num_classes", [2, 10, 1001])
 def test_a_page_of_1000_images_has_at_most_2_mb(num_classes, monkeypatch):
-    noise = thumbnails.data_uri(_noise())
+    noise = thumbnails.data_uri(_noise(), UPRIGHT)
     assert len(noise) <= 4 * thumbnails.MAX_BYTES / 3 + 40
-    monkeypatch.setattr(thumbnails, "data_uri", lambda encoded: noise)
+    monkeypatch.setattr(thumbnails, "data_uri", lambda *_: noise)
     page = render(evaluations.complete(1000, num_classes, image_bytes=lambda *_: b""))
     assert 200_000 < len(page.encode()) < 2_000_000
 
@@ -171,18 +173,21 @@ def test_thumbnails_of_all_kinds_of_images(mode, format):
     else:
         image = PIL.Image.new("RGB", (200, 300), "white").convert(mode)
     image.save(buffer, format)
-    thumbnail = _decoded(thumbnails.data_uri(buffer.getvalue()))
+    thumbnail = _decoded(thumbnails.data_uri(buffer.getvalue(), UPRIGHT))
     assert thumbnail.size == (75, 112)
     assert np.asarray(thumbnail).min() >= 250
 
 
-def test_thumbnails_are_upright():
+@pytest.mark.parametrize("decoding, size", [("upright", (32, 64)), ("tf_slim", (64, 32))])
+def test_thumbnails_show_what_the_model_saw(decoding, size):
     image = PIL.Image.new("RGB", (64, 32), "black")
     exif = image.getexif()
     exif[0x0112] = 6
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", exif=exif)
-    assert _decoded(thumbnails.data_uri(buffer.getvalue())).size == (32, 64)
+    assert (
+        _decoded(thumbnails.data_uri(buffer.getvalue(), thumbnails.decoder(decoding))).size == size
+    )
 
 
 def _decoded(uri):
@@ -190,8 +195,8 @@ def _decoded(uri):
 
 
 def test_an_image_that_cannot_be_decoded_has_no_thumbnail():
-    assert thumbnails.data_uri(b"\xff\xd8\xff nothing") is None
-    assert thumbnails.data_uri(evaluations.jpeg(0, 0)[:200]) is None
+    assert thumbnails.data_uri(b"\xff\xd8\xff nothing", UPRIGHT) is None
+    assert thumbnails.data_uri(evaluations.jpeg(0, 0)[:200], UPRIGHT) is None
     page = render(evaluations.complete(image_bytes=lambda *_: b"bad", other=None))
     assert "no preview" in page
 

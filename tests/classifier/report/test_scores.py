@@ -11,7 +11,7 @@ from tests.classifier.report import evaluations
 @pytest.mark.parametrize("num_classes, num_images", [(2, 30), (7, 300), (40, 60)])
 def test_scores_of_classes_equal_those_of_scikit_learn(num_classes, num_images):
     outcomes = evaluations.random(num_images, num_classes, seed=num_images)
-    result = scores.class_scores(outcomes, num_classes)
+    result = scores.confusion_matrix(outcomes, num_classes).class_scores()
     precision, recall, f1, support = metrics.precision_recall_fscore_support(
         outcomes.labels,
         outcomes.predicted,

@@ -29,9 +29,9 @@ def test_large_images_above_a_limit_are_described(tmp_path):
     large = {name: REJECTED[name][0] for name in ("segments.jpg", "zeros.jpg")}
     small = {name: REJECTED[name][0] for name in ("tiny.webp", "scans.jpg")}
     path = write(tmp_path / "shard", {**small, **large, **valid})
-    found = find(path)
-    assert [image.record for image in found] == [2, 3]
-    for image, (name, content) in zip(found, large.items(), strict=True):
+    images = find(path)
+    assert [image.record for image in images] == [2, 3]
+    for image, (name, content) in zip(images, large.items(), strict=True):
         assert (image.size, image.prefix) == (len(content), content[:16])
         assert image.problem == REJECTED[name][1]
         features = image.example.features.feature
@@ -58,6 +58,6 @@ def test_only_headers_of_large_records_are_read(tmp_path):
     path = write(tmp_path / "shard", images | {"huge.jpg": huge})
     offsets = records.find_records(path)
     before = disk_reads.so_far()
-    found = large_images.find_rejected(path, offsets, _image_limits.header_problem, keys=KEYS)
-    assert [image.size for image in found] == [len(huge)]
+    images = large_images.find_rejected(path, offsets, _image_limits.header_problem, keys=KEYS)
+    assert [image.size for image in images] == [len(huge)]
     assert disk_reads.so_far() - before < 400 * 2 * 4_096

@@ -122,10 +122,10 @@ def test_mutated_records_are_read_as_protobuf_reads_them(read):
         data = bytearray(content)
         for _ in range(rng.randint(1, 3)):
             data[rng.randrange(len(data))] = rng.choice((0, 1, 2, 10, 18, 0x7F, 0x80, 0xFF))
-        found = read(bytes(data))
-        counts[found is not None] += 1
-        if found is not None and is_example(bytes(data)):
-            assert found == expected(bytes(data)), number
+        actual = read(bytes(data))
+        counts[actual is not None] += 1
+        if actual is not None and is_example(bytes(data)):
+            assert actual == expected(bytes(data)), number
     assert min(counts.values()) > 100
 
 

@@ -44,6 +44,12 @@ def test_pairs_equal_the_dense_matrix(matrix):
     np.testing.assert_array_equal(dense, expected)
     assert (counts > 0).all()
     assert pairs.tolist() == sorted(pairs.tolist())
+    confusions = matrix.confusions()
+    assert [count for *_, count in confusions] == sorted(dense[~np.eye(CLASSES, dtype=bool)])[
+        : -len(confusions) - 1 : -1
+    ]
+    assert all(label != guess and dense[label, guess] == n for label, guess, n in confusions)
+    assert sum(n for *_, n in confusions) == dense.sum() - dense.trace()
 
 
 def test_scores_of_the_classes_equal_scikit_learn(matrix):
