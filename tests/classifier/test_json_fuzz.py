@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import random
-import resource
 import shutil
 import time
 import types
@@ -24,6 +23,7 @@ from classifier.training.hooks import curves
 from datasets import conversion_journal, dataset_factory, dataset_info
 from slim import _checks, checkpoints, nan_restores, run_lock
 from slim.checkpoints import _listing
+from tests import memory
 from tests.classifier import json_mutations
 
 MANY, FEW, SAMPLE = 3000, 10, 6
@@ -246,7 +246,7 @@ def fuzz(kind, count, folder, digits, first):
     """Tries damaged files; returns how many were refused."""
     read = getattr(Readers(folder, digits), kind)
     intact, refused = read(None), 0
-    earlier = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # of all tests in this process
+    earlier = memory.peak_kilobytes()  # of all tests in this process
     for number in range(first, first + count):
         content = json_mutations.mutated(intact, random.Random(number))
         begun = time.monotonic()
@@ -260,7 +260,7 @@ def fuzz(kind, count, folder, digits, first):
         except Exception as error:
             raise AssertionError(f"{kind} {number}: {content[:2000]!r}") from error
         assert time.monotonic() - begun < MOST_SECONDS, number
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = memory.peak_kilobytes()
     assert peak * 1024 < max(MOST_BYTES, earlier * 1024 + 1)
     return refused
 
@@ -288,7 +288,7 @@ def test_large_files_do_not_fill_memory(tmp_path, part, size):
     with pytest.raises(_checks.UserError, match=r"model_info\.json cannot be used"):
         RunDirectory(str(tmp_path)).read_model_info()
     assert time.monotonic() - begun < MOST_SECONDS
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 < MOST_BYTES
+    assert memory.peak_kilobytes() * 1024 < MOST_BYTES
 
 
 FILES = ("model_info.json", "config.json", "metrics.jsonl", "best/best.json", "checkpoint")

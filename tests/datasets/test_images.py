@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from datasets import images, sources
+from tests import memory
 from tests.datasets import image_folder, sample_files
 
 GOOD = image_folder.good_images()
@@ -231,17 +232,11 @@ def test_max_pixels_is_checked_in_the_header(name):
 
 
 def test_huge_image_allocates_no_memory():
-    before = peak_memory()
+    before = memory.peak_kilobytes()
     for size in (20_000, 60_000):
         with pytest.raises(images.BadImage, match="more than max_pixels=89478485"):
             images.prepare(image_folder.huge_png(size, size))
-    assert peak_memory() - before < 100_000_000
-
-
-def peak_memory():
-    with open("/proc/self/status") as file:
-        (line,) = [line for line in file if line.startswith("VmHWM")]
-    return int(line.split()[1]) * 1024
+    assert memory.peak_kilobytes() - before < 100_000
 
 
 def test_gif_frame_larger_than_the_canvas_is_rejected():
