@@ -4,6 +4,7 @@ The supervisor's own threads cannot be used for the latter: they read the step e
 execution is disabled.
 """
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -44,6 +45,7 @@ class Services:
         self._checkpoint_secs = checkpoint_secs
         self._last = 0.0, 0  # time and step
         self._queue_threads: Sequence[Any] = []
+        self._saving = threading.Lock()
 
     def start(self, session: v1.Session) -> None:
         """Waits for the other workers, then starts the threads."""
@@ -87,7 +89,9 @@ class Services:
     def save(self, session: v1.Session) -> None:
         """Writes a checkpoint."""
         supervisor = self._supervisor
-        supervisor.saver.save(session, supervisor.save_path, supervisor.global_step)
+        # Else one that began earlier may end later, and be the newest of the state file.
+        with self._saving:
+            supervisor.saver.save(session, supervisor.save_path, supervisor.global_step)
         if supervisor.summary_writer is not None:
             log = v1.SessionLog(
                 status=v1.SessionLog.CHECKPOINT, checkpoint_path=supervisor.save_path

@@ -40,7 +40,7 @@ def test_fully_connected_with_a_normalizer_has_no_biases():
     ],
 )
 def test_aliases_of_fully_connected_have_their_activations(layer, activation):
-    big = 10 * X
+    big = 100 * X
     outputs = layer(big, 7, scope="fc")
     linear = slim.fully_connected(big, 7, activation_fn=None, scope="fc", reuse=True)
     assert np.min(linear) < 0

@@ -124,6 +124,32 @@ def test_a_session_wrapper_runs_the_steps():
     assert len(wrapped) == 1
 
 
+class SlowSaver(v1.train.Saver):
+    """Records the steps that it saves, and the most calls at the same time."""
+
+    steps, current, most = (), 0, 0
+
+    def save(self, session, *args, **kwargs):
+        self.current += 1
+        self.most = max(self.most, self.current)
+        time.sleep(0.05)
+        path = super().save(session, *args, **kwargs)
+        self.steps = (*self.steps, int(path.rpartition("-")[2]))
+        self.current -= 1
+        return path
+
+
+def test_checkpoints_are_saved_one_after_the_other(tmp_path):
+    with tf.Graph().as_default():
+        optimizer = v1.train.GradientDescentOptimizer(RATE)
+        train_op = learning.create_train_op(line_fit.build(), optimizer)
+        saver, options = SlowSaver(), {"number_of_steps": 20, "save_interval_secs": 0.001}
+        learning.train(train_op, str(tmp_path), saver=saver, **options)
+    assert saver.most == 1
+    assert list(saver.steps) == sorted(saver.steps)
+    assert slim.checkpoints.latest(str(tmp_path)).endswith("model.ckpt-20")
+
+
 def test_training_ends_with_the_data(tmp_path):
     with tf.Graph().as_default():
         limit = v1.train.limit_epochs(tf.constant(1.0), num_epochs=3)
