@@ -167,12 +167,14 @@ def evaluation_dataset(
     if skipped is None:
         large_images.check(dataset)
     prepare = Preparation(dataset, preprocessing_fn, image_size, labels_offset, skipped=skipped)
-    encoded = shuffling.evaluation_records(dataset, num_readers=num_readers)
+    chunk_size = examples.chunk_size(image_size, batch_size)
+    encoded = shuffling.evaluation_records(dataset, num_readers=num_readers, chunk_size=chunk_size)
     batches = prepare.batches(encoded, batch_size, num_preprocessing_threads)
     batches = batches.map(_label_check(dataset, labels_offset, num_classes))
     batches = batches.map(lambda batch: _pad(batch, batch_size))
     number = -(-sum(shuffling.shard_counts(dataset)) // batch_size)
-    return _finish(batches.apply(tf.data.experimental.assert_cardinality(number)))
+    batches = batches.apply(tf.data.experimental.assert_cardinality(number))
+    return _finish(batches, autotune=not chunk_size)
 
 
 def _checked(

@@ -17,7 +17,7 @@ Example = dict[str, tf.Tensor]
 # A call from tf.data costs a third of preparing a 32 x 32 image, so small images are prepared in
 # chunks; for larger ones the additional copy would cost more.
 _SMALL = 64 * 64  # pixels
-_CHUNK = 8
+_MAX_CHUNK = 32
 
 
 def chunk_size(image_size: tuple[int, int], batch_size: int) -> int | None:
@@ -25,7 +25,9 @@ def chunk_size(image_size: tuple[int, int], batch_size: int) -> int | None:
 
     It divides the batch size: a bad example must not fail a batch that it is not part of.
     """
-    return math.gcd(batch_size, _CHUNK) if math.prod(image_size) <= _SMALL else None
+    if math.prod(image_size) > _SMALL:
+        return None
+    return max(size for size in range(1, _MAX_CHUNK + 1) if batch_size % size == 0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,15 +85,20 @@ class Preparation:
         return self._example(record, {} if self.seed is None else {"seed": self._seeds(record)})
 
     def several(self, records: Example) -> Example:
-        """Returns the examples of a chunk of records of static size; only in training."""
-        traced_once = tf.function(self._example, autograph=False)
-        rows = zip(*map(tf.unstack, records.values()), strict=True)
-        examples = [
-            traced_once(dict(zip(records, row, strict=True)), {"seed": seed})
-            for row, seed in zip(rows, tf.unstack(self._seeds(records)), strict=True)
-        ]
-        # Also the unchanged values: `rebatch` logs an error for each slice of a slice.
-        return {key: tf.stack([example[key] for example in examples]) for key in examples[0]}
+        """Returns the examples of a chunk of records."""
+        if self.seed is not None:
+            records = records | {"seed": self._seeds(records)}
+
+        def one(record: Example) -> Example:
+            rest = dict(record)
+            seed = {"seed": rest.pop("seed")} if "seed" in rest else {}
+            return self._example(rest, seed)
+
+        # `map_fn` needs the types of the result. Its graph is smaller than one call per record.
+        specs = {key: tf.TensorSpec(each.shape[1:], each.dtype) for key, each in records.items()}
+        traced = tf.function(one, autograph=False).get_concrete_function(specs)
+        signature = tf.nest.map_structure(tf.TensorSpec.from_tensor, traced.structured_outputs)
+        return tf.map_fn(traced, records, fn_output_signature=signature, parallel_iterations=1)
 
     def _example(self, record: Example, seed: dict[str, tf.Tensor]) -> Example:
         decoder = self.dataset.decoder

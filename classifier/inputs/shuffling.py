@@ -175,23 +175,23 @@ def training_records(
     )
 
 
-def evaluation_records(dataset: dataset_lib.Dataset, *, num_readers: int = 4) -> tf.data.Dataset:
+def evaluation_records(
+    dataset: dataset_lib.Dataset, *, num_readers: int = 4, chunk_size: int | None = None
+) -> tf.data.Dataset:
     """Returns every encoded record once, in file order.
 
-    Arguments, elements and errors are those of `training_records`, without `epoch` and `index`.
+    Arguments, elements and errors are those of `training_records`, without `epoch` and `index`; the
+    last chunk may be smaller.
     """
-    _checks.positive(num_readers=num_readers)
+    _checks.positive(num_readers=num_readers, chunk_size=chunk_size)
     segments = cut_into_segments(dataset, _EVALUATION_SEGMENT_BYTES)
     pieces = cut_into_pieces(dataset, segments)
-    return (
-        tf.data.Dataset.range(len(segments.shard))
-        .map(
-            lambda segment: _read_segment(dataset, segments, segment, pieces),
-            num_parallel_calls=num_readers,
-            deterministic=True,
-        )
-        .unbatch()
+    elements = tf.data.Dataset.range(len(segments.shard)).map(
+        lambda segment: _read_segment(dataset, segments, segment, pieces),
+        num_parallel_calls=num_readers,
+        deterministic=True,
     )
+    return elements.unbatch() if chunk_size is None else elements.rebatch(chunk_size)
 
 
 def seed_pair(seed: int) -> tf.Tensor:

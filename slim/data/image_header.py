@@ -8,7 +8,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from slim import _image_limits as limits
-from slim.data import gif_blocks, image_layouts
+from slim.data import gif_blocks, image_layouts, rare
 from slim.graph import in_graph
 
 _BEGIN, _END = "<<slim-image|", "|slim-image>>"
@@ -29,8 +29,6 @@ _TEXTS_AROUND = [(text.split("{}") + [""] * 4)[:5] for text, _ in _PROBLEMS]
 _SLOTS = [[_NAMES.index(name) for name in (*names, *[""] * 5)[:5]] for _, names in _PROBLEMS]
 _PIXELS, _BYTES, _SCANS, _TEXTS, _BLOCKS, _FRAMES, _XL = range(1, len(_PROBLEMS))
 _PREFIX = 32  # bytes: those that contain the sides of all formats but JPEG and GIF, and a spare one
-# A scan has at least 10 bytes, so that these first bytes have fewer than MAX_SCANS.
-_SCANS_BYTES = 640
 
 
 class _Kind(NamedTuple):
@@ -102,21 +100,23 @@ def bounded(contents: tf.Tensor, max_pixels: int = limits.MAX_PIXELS) -> tf.Tens
     def keep() -> tf.Tensor:
         return tf.identity(contents)
 
-    def check() -> tf.Tensor:
-        # In a branch, these many operations would take time even when it is not chosen. The
-        # function of a dataset is not inlined.
-        one = tf.data.Dataset.from_tensors(contents)
-        checked = one.map(lambda each: _traced_check(each, max_pixels)).get_single_element()
-        return tf.ensure_shape(checked, [])
+    def check(contents: tf.Tensor) -> tf.Tensor:
+        return _traced_check(contents, max_pixels)
+
+    def keep_or_check(contents: tf.Tensor) -> tf.Tensor:
+        has_few_scans = tf.cond(
+            tf.io.is_jpeg(contents),
+            lambda: _has_few_scans(contents, max_pixels),
+            lambda: tf.constant(False),
+        )
+        return tf.cond(
+            has_few_scans, lambda: tf.identity(contents), lambda: rare.call(check, contents)
+        )
 
     return tf.cond(
         image_layouts.is_plain(contents, max_pixels),
         keep,
-        lambda: tf.cond(
-            tf.io.is_jpeg(contents),
-            lambda: tf.cond(_has_few_scans(contents, max_pixels), keep, check),
-            check,
-        ),
+        lambda: rare.call(keep_or_check, contents),
     )
 
 
@@ -226,12 +226,14 @@ def _read_jpeg(contents: tf.Tensor, size: tf.Tensor, max_pixels: int) -> _Header
 
 
 def _has_few_scans(contents: tf.Tensor, max_pixels: int) -> tf.Tensor:
-    """Returns whether a JPEG is within all limits and has no scans after its first bytes."""
+    """Returns whether a JPEG is within all limits, so small that it may have `MAX_SCANS`."""
     height, width, _ = tf.unstack(tf.cast(tf.image.extract_jpeg_shape(contents), tf.int64))
-    data = tf.io.decode_raw(contents, tf.uint8)[_SCANS_BYTES:]
-    later = tf.reduce_any(tf.equal(data[:-1], 0xFF) & tf.equal(data[1:], 0xDA))
     most = limits.MIN_SCANS * max_pixels // limits.MAX_SCANS  # pixels with MAX_SCANS
-    return ~later & (width * height <= most) & (tf.size(data) < limits.METADATA_BYTES)
+    return (
+        (_count(contents, limits.SCAN, limits.MAX_SCANS) <= limits.MAX_SCANS)
+        & (width * height <= most)
+        & (tf.strings.length(contents) < limits.METADATA_BYTES)
+    )
 
 
 def _count(contents: tf.Tensor, part: bytes, enough: int) -> tf.Tensor:

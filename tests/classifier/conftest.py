@@ -12,16 +12,6 @@ from classifier.config.training import TrainConfig
 from tests import shared
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _small_chunks():
-    """Prepares small images in chunks of 2: TensorFlow takes a second to inline chunks of 8."""
-    from classifier.inputs import examples  # here, for it loads TensorFlow
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(examples, "_CHUNK", 2)
-        yield
-
-
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory):
     """A folder with the digits."""

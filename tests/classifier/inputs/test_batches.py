@@ -118,11 +118,12 @@ def test_threads_do_not_change_the_batches(toy, plain, readers, threads):
     )
 
 
-def test_small_images_prepared_together_equal_those_prepared_alone(toy, monkeypatch):
-    monkeypatch.setattr(inputs.examples, "_CHUNK", 4)
-    together = toys.first(toys.training(toy, batch_size=12), 12)
+@pytest.mark.parametrize("batches", [toys.training, toys.evaluation])
+def test_small_images_prepared_together_equal_those_prepared_alone(toy, monkeypatch, batches):
+    monkeypatch.setattr(inputs.examples, "_MAX_CHUNK", 4)
+    together = toys.first(batches(toy, batch_size=12), 12)
     monkeypatch.setattr(inputs.examples, "_SMALL", 0)
-    toys.assert_same(toys.first(toys.training(toy, batch_size=12), 12), together)
+    toys.assert_same(toys.first(batches(toy, batch_size=12), 12), together)
 
 
 @pytest.mark.parametrize("threads", [1, 2])

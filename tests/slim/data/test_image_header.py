@@ -92,7 +92,7 @@ def test_first_bytes_never_accept_an_image_whose_frames_or_scans_must_be_counted
     assert not image_layouts.is_plain(tf.constant(content), _image_limits.MAX_PIXELS)
 
 
-def test_a_jpeg_without_later_scans_needs_no_count():
+def test_a_jpeg_with_few_scans_needs_no_further_check():
     few = ACCEPTED["optimized.jpg"]
     assert not image_layouts.is_plain(tf.constant(few), _image_limits.MAX_PIXELS)
     assert image_header._has_few_scans(tf.constant(few), _image_limits.MAX_PIXELS)
