@@ -284,10 +284,10 @@ def preprocess_for_eval(
     Returns:
       `[height, width, channels]` in float32, values in [-1, 1].
     """
-    image = tf.image.convert_image_dtype(image, tf.float32)
-    image = channels.convert(image, use_grayscale)
     if central_fraction:
         image = tf.image.central_crop(image, central_fraction)
+    image = tf.image.convert_image_dtype(image, tf.float32)
+    image = channels.convert(image, use_grayscale)
     return (legacy_resize.resize(image, height, width) - 0.5) * 2.0
 
 
