@@ -139,6 +139,7 @@ PROOFS: dict[str, dict[str, str]] = {
         f"{_VALIDATION}::test_metrics_equal_those_of_the_evaluation_script": "eval_json",
         f"{_EVAL}::test_evaluated_images_and_batches": "checkpoint_path dataset_split_name",
         f"{_EVAL}::test_how_many_images": "batch_size max_num_batches",
+        f"{_EVAL}::test_clones": "num_clones clone_on_cpu",
         f"{_EVAL}::test_another_dataset_and_its_colours": "dataset_name use_grayscale",
         f"{_EVAL}::test_labels_that_begin_at_one": "dataset_dir labels_offset",
         f"{_EVAL}::test_the_model_where_nothing_describes_it": (

@@ -79,7 +79,13 @@ class EvaluationOptions(Options):
         "Split, such as train, in which the report searches near-duplicates of the evaluated"
         " images, by the network's features. Default: none.",
     )
-    batch_size: int = option(100, "Batch size.", check=bounds.positive)
+    batch_size: int = option(100, "Batch size, over all clones.", check=bounds.positive)
+    num_clones: int = option(
+        1,
+        "Number of devices to evaluate on in parallel, each on its part of a batch.",
+        check=bounds.positive,
+    )
+    clone_on_cpu: bool = option(False, "Evaluate on the CPU even if GPUs are available.")
     max_num_batches: int | None = option(
         None,
         "Maximum number of batches to evaluate. Default: the complete split.",
@@ -162,6 +168,9 @@ class EvaluationOptions(Options):
         for name in ("report_thumbnails", "report_duplicates_of"):
             if self.is_changed(name) and self.report_dir is None:
                 yield Problem("{} needs {}", named(name), named("report_dir"))
+        if self.num_clones > self.batch_size:
+            clones, batch_size = (named(n, getattr(self, n)) for n in ("num_clones", "batch_size"))
+            yield Problem("{} must be at most {}: each clone needs an image", clones, batch_size)
         several = named("checkpoint_path", "all") if self.is_sweep else loop
         for name in _OF_ONE if self.is_sweep or self.eval_loop else ():
             if self.is_changed(name):

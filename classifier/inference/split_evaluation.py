@@ -10,11 +10,13 @@ from classifier.checkpoints.names import AVERAGE, kind_of
 from classifier.checkpoints.sources import OpenedCheckpoint
 from classifier.config import problems
 from classifier.config.problems import named
+from classifier.inference.clones import Clones
 from classifier.inference.metrics import Evaluation, Evaluator, LogitsMetric
 from classifier.inference.model import InferenceModel
 from classifier.inference.views import Views, prepared_size
 from classifier.inputs import preprocessing
 from classifier.resolve.evaluation import ResolvedEvaluation
+from deployment.model_deploy import DeploymentConfig
 
 
 class SplitEvaluation:
@@ -55,19 +57,24 @@ class SplitEvaluation:
             config.data.max_pixels,
             resolved.model.decoding,
         )
-        self.classifier = InferenceModel(
-            resolved.model,
-            checkpoint,
-            resolved.image_size,
-            use_averages=next(iter(resolved.key_of_weights)),
-        )
         options = config.run
-        views = Views(self.classifier, options.num_crops, options.flip)
+        strategy = DeploymentConfig(
+            num_clones=options.num_clones, clone_on_cpu=options.clone_on_cpu
+        ).strategy()
+        with strategy.scope():
+            self.classifier = InferenceModel(
+                resolved.model,
+                checkpoint,
+                resolved.image_size,
+                use_averages=next(iter(resolved.key_of_weights)),
+            )
+        call = self.classifier
+        if options.has_views:
+            call = Views(self.classifier, options.num_crops, options.flip)
+        if options.num_clones > 1:
+            call = Clones(call, strategy)
         self.evaluator = Evaluator(
-            self.classifier,
-            views if options.has_views else None,
-            keep_outcomes=keep_outcomes,
-            further=further,
+            self.classifier, call, keep_outcomes=keep_outcomes, further=further
         )
         self._checkpoint = checkpoint
 

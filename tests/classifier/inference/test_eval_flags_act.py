@@ -6,6 +6,8 @@ import dataclasses
 import json
 import re
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -31,6 +33,7 @@ from tests.classifier import at_once, shifted_labels
 from tests.classifier.conftest import Answer
 from tests.classifier.inputs import test_bad_images as bad_images
 from tests.datasets import sample_files
+from tests.end_to_end import commands
 
 pytestmark = pytest.mark.slow
 bad_folder = bad_images.folder  # a fixture
@@ -95,6 +98,28 @@ def test_how_many_images(measure, averaged):
     assert f"eval/Accuracy[{some['accuracy']:.9g}]" in some["out"]
     assert f"eval/Recall_5[{some['recall_at_k']:.9g}]" in some["out"]
     assert some["loss"] != whole["loss"]
+
+
+def test_clones(measure, evaluate, averaged, tmp_path):
+    code = (
+        "import sys; from deployment import model_deploy; model_deploy.split_cpu(3);"
+        "import eval_image_classifier as script; sys.exit(script.main())"
+    )
+    results, alone = [], measure(averaged, batch_size=8, flip=True)
+    for clones in (2, 3):
+        file = tmp_path / f"{clones}.json"
+        values = {"checkpoint_path": averaged, "batch_size": 8, "num_clones": clones,
+                  "clone_on_cpu": True, "eval_json": file, "flip": True}  # fmt: skip
+        argv = [sys.executable, "-c", code, *(f"--{name}={each}" for name, each in values.items())]
+        subprocess.run(argv, cwd=commands.ROOT, check=True, stdout=subprocess.DEVNULL)
+        results.append(json.loads(file.read_text()))
+    for result in results:
+        assert result["num_images"] == 360
+        for name in ("accuracy", "loss", "macro_f1"):
+            assert result[name] == pytest.approx(alone[name], rel=1e-5)
+    done = evaluate(averaged, num_clones=9, clone_on_cpu=True)
+    assert done.code == 2
+    assert "--num_clones=9 exceeds the number of CPU devices, " in done.err[0]
 
 
 def test_another_dataset_and_its_colours(measure, evaluate, undescribed, tmp_path, monkeypatch):

@@ -1,0 +1,39 @@
+"""Evaluates with 1 to 4 clones on 4 parts of the CPU, in a process of its own, and prints the
+metrics as JSON."""
+
+import dataclasses
+import json
+import sys
+
+import numpy as np
+
+from classifier.inference.clones import Clones
+from classifier.inference.metrics import Evaluator
+from deployment import model_deploy
+from tests.classifier.inference import fakes
+
+CLASSES, BATCH_SIZE = 6, 7
+
+
+def main() -> None:
+    """Prints a list of [clones, images, metrics, labels of the answers]."""
+    model_deploy.split_cpu(4)
+    random = np.random.default_rng(3)
+    rows = []
+    for size in map(int, sys.argv[1:]):
+        labels = random.integers(0, CLASSES, size)
+        logits = random.integers(-2, 3, [size, CLASSES]).astype(np.float32)
+        mask = random.random(size) < 0.8
+        for clones in range(1, 5):
+            deployment = model_deploy.DeploymentConfig(num_clones=clones, clone_on_cpu=True)
+            model = fakes.Model(logits)
+            evaluator = Evaluator(model, Clones(model, deployment.strategy()), keep_outcomes=True)
+            batches = fakes.batches(labels, BATCH_SIZE, mask)
+            result = dataclasses.asdict(evaluator(batches, -(-size // BATCH_SIZE)))
+            kept = evaluator.details().outcomes.labels.tolist() == labels[mask].tolist()
+            rows.append([clones, int(mask.sum()), kept, result])
+    print(json.dumps(rows))
+
+
+if __name__ == "__main__":
+    main()
