@@ -10,4 +10,6 @@ lock() {
   sed -i '1i # Written by scripts/lock.sh from pyproject.toml; not by hand.' "requirements/$1.txt"
 }
 lock base
-lock dev --extra dev --extra onnx --extra litert --extra plots --constraints requirements/base.txt
+lock serve --extra serve --constraints requirements/base.txt
+lock dev --extra dev --extra onnx --extra litert --extra plots --extra serve \
+  --constraints requirements/serve.txt

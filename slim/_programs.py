@@ -7,6 +7,7 @@ _IS_INSTALLED = os.path.isdir(os.path.join(os.path.dirname(__file__), "scripts")
 _IN_A_CHECKOUT = {
     "slim-checkpoints": "python -m classifier.checkpoints",
     "slim-data": "python download_and_convert_data.py",
+    "slim-serve": "python -m classifier.serve",
 }
 
 

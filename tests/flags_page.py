@@ -12,6 +12,7 @@ from classifier.config.conversion import DataConfig
 from classifier.config.evaluation import EvalConfig
 from classifier.config.export import ExportConfig
 from classifier.config.prediction import PredictConfig
+from classifier.config.serving import ServeConfig
 from classifier.config.training import TrainConfig
 from tests import source_tree
 
@@ -21,6 +22,7 @@ SCRIPTS = {
     "eval_image_classifier": EvalConfig,
     "export_inference_graph": ExportConfig,
     "predict_image_classifier": PredictConfig,
+    "classifier/serve": ServeConfig,
     "download_and_convert_data": DataConfig,
 }
 _HEAD = """# Flags

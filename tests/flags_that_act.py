@@ -29,6 +29,7 @@ _QUANTIZE = "classifier/training/test_quantize_delay.py"
 _REPORT = "classifier/report/test_evaluated.py"
 _RESOLVE = "classifier/resolve/test_training.py"
 _RUN = "classifier/training/test_run_flags_act.py"
+_SERVER = "classifier/serving/test_server.py"
 _TRAINED = "classifier/resolve/test_trained.py"
 _VALIDATION = "end_to_end/test_validation.py"
 _WORKERS = "end_to_end/test_workers.py"
@@ -221,6 +222,26 @@ PROOFS: dict[str, dict[str, str]] = {
         f"{_FEATURES}::test_features_of_an_end_point": "features features_file",
         f"{_FEATURES}::test_neighbors_of_images_of_the_dataset_are_themselves": (
             "neighbors neighbors_split"
+        ),
+    },
+    "classifier/serve": {
+        f"{_SERVER}::test_the_version_is_the_training_step_or_1": "checkpoint_path",
+        f"{_SERVER}::test_the_address_is_an_option": "host port",
+        f"{_SERVER}::test_a_public_address_needs_confirmation": "public",
+        f"{_SERVER}::test_the_name_in_the_paths_is_an_option": "served_model_name",
+        f"{_SERVER}::test_the_number_of_classes_is_an_option": "top_k",
+        f"{_SERVER}::test_max_pixels_acts": "max_pixels",
+        f"{_SERVER}::test_requests_share_batches": "max_batch_size",
+        f"{_SERVER}::test_the_batch_timeout_acts": "batch_timeout",
+        f"{_SERVER}::test_images_are_decoded_in_parallel": "num_preprocessing_threads",
+        f"{_SERVER}::test_limits_are_options": "max_request_mb max_instances",
+        f"{_SERVER}::test_requests_over_the_limit_are_asked_to_retry": "max_concurrent_requests",
+        f"{_SERVER}::test_a_slow_client_is_disconnected": "client_timeout_secs",
+        f"{_SERVER}::test_a_stop_waits_no_longer_than_its_timeout": "stop_timeout_secs",
+        f"{_SERVER}::test_a_line_per_request": "access_log",
+        f"{_SERVER}::test_options_describe_a_model_without_model_info": (
+            "model_name preprocessing_name num_classes labels_offset use_grayscale"
+            " moving_average_decay quantize image_size"
         ),
     },
     "download_and_convert_data": {

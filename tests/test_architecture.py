@@ -15,6 +15,7 @@ from classifier.config import (
     mobilenet_v1,
     options,
     prediction,
+    serving,
     training,
 )
 from classifier.config import checkpoints as config_checkpoints
@@ -75,6 +76,8 @@ ROOMS = {
     "classifier.training": ("classifier.inference", "deployment", *MIDDLE),
     "classifier.export": ("classifier.inference", *MIDDLE),
     "classifier.report": ("classifier.inference", *MIDDLE),
+    "classifier.serving": ("classifier.inference", *MIDDLE),
+    "classifier.serve": ("classifier.cli", "classifier.config", "classifier.serving", "slim"),
     # Programs of TF-Slim at the places where it has them; the packages around them do not use them.
     **dict.fromkeys(
         ("datasets.build_imagenet_data", "datasets.build_visualwakewords_data"),
@@ -115,6 +118,7 @@ TENSORFLOW_FREE = (
     "classifier.config.evaluation",
     "classifier.config.export",
     "classifier.config.prediction",
+    "classifier.config.serving",
     "classifier.config.training",
     "classifier.model_info",
     "classifier.resolve.cluster",
@@ -125,6 +129,8 @@ TENSORFLOW_FREE = (
     "classifier.resolve.training",
     "classifier.resolve.warnings",
     "classifier.run_directory",
+    "classifier.serve",
+    "classifier.serving.inputs",
     "datasets.archives",
     "datasets.conversion_journal",
     "datasets.conversion_report",
@@ -284,6 +290,7 @@ def scripts():
         evaluation.EvalConfig,
         export.ExportConfig,
         prediction.PredictConfig,
+        serving.ServeConfig,
     ],
 )
 def test_every_flag_is_read(config_class):

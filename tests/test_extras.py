@@ -4,6 +4,7 @@ import re
 import tomllib
 
 from classifier.config.formats import FORMATS
+from classifier.config.serving import PACKAGES
 from datasets import dataset_factory
 from tests import source_tree
 
@@ -14,6 +15,7 @@ def test_messages_name_the_packages_of_their_extra():
     named = {
         "onnx": FORMATS["onnx"].packages.values(),
         "litert": FORMATS["tflite"].packages.values(),
+        "serve": PACKAGES.values(),
         "tfds": dataset_factory._TFDS_PACKAGES.values(),
     }
     for extra, packages in named.items():

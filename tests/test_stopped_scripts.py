@@ -51,13 +51,14 @@ def flags(tmp_path):
         "predict_image_classifier": [checkpoint, f"--images={tmp_path}"],
         CONVERT: ["--dataset_name=digits", f"--dataset_dir={tmp_path}/new"],
         "classifier.checkpoints": ["inspect", checkpoint],
+        "classifier.serve": [checkpoint, "--port=0"],
         FETCH: ["fetch", "inception_v1_2016_08_28.tar.gz", f"{tmp_path}/new"],
     }
 
 
 def path_of(script):
-    if script.startswith("classifier.checkpoints"):
-        return "classifier.checkpoints"
+    if script.startswith("classifier."):
+        return script.split()[0]
     return str(source_tree.ROOT / f"{script}.py")
 
 
@@ -84,6 +85,7 @@ def stopped_at(module, number, script, arguments):
         ("predict_image_classifier", "tensorflow"),
         (CONVERT, "tensorflow"),
         ("classifier.checkpoints", "tensorflow"),
+        ("classifier.serve", "tensorflow"),
         (FETCH, "classifier.cli.front_door"),
     ],
 )
@@ -109,6 +111,7 @@ def test_signal_during_the_imports_ends_a_script_in_a_line(tmp_path, flags, scri
         pytest.param(
             "predict_image_classifier", "classifier.inference.predict", marks=pytest.mark.slow
         ),
+        pytest.param("classifier.serve", "classifier.serving.run", marks=pytest.mark.slow),
         pytest.param(CONVERT, "datasets.digits", marks=pytest.mark.slow),
     ],
 )

@@ -18,6 +18,7 @@ from classifier.checkpoints import sources
 from classifier.cli.exit_codes import ExitCode
 from classifier.config import formats
 from classifier.config.prediction import PredictConfig
+from classifier.config.serving import ServeConfig
 from classifier.inference import (
     answers,
     exported,
@@ -97,22 +98,15 @@ def _opened(config: PredictConfig) -> Iterator[_Opened]:
     export = formats.find_export(options.checkpoint_path)
     if export is not None:
         check_exported(options)
-        info = exported.read_model_info(export)
-        runtime = exported.load(export, info)
-        resolved = prediction(config, info, lambda _: runtime.num_classes)
-        size = config.model.image_size or runtime.image_size or resolved.image_size
-        model = predictor.of_export(runtime, resolved.model, size, options.max_pixels)
-        yield _Opened(model, resolved.top_k)
+        yield _Opened(*open_export(config, export))
         return
-    checkpoint = sources.open_checkpoint(options.checkpoint_path)
-    resolved = prediction(config, checkpoint.info, checkpoint.head_classes)
-    classifier = InferenceModel(resolved.model, checkpoint, resolved.image_size)
+    classifier, top_k = open_checkpoint(config)
     if options.neighbors is None:
         explain = None
         if options.explain_dir is not None:
             explain = Explanations(options.explain_dir, classifier, options.explain_end_point)
         model = predictor.of_checkpoint(classifier, options.max_pixels, options.features)
-        yield _Opened(model, resolved.top_k, explain=explain)
+        yield _Opened(model, top_k, explain=explain)
         return
     limits = options.max_pixels, options.batch_size
     with neighbors.open_neighbors(
@@ -120,6 +114,41 @@ def _opened(config: PredictConfig) -> Iterator[_Opened]:
     ) as index:
         model = predictor.of_neighbors(classifier, index, options.top_k, options.max_pixels)
         yield _Opened(model, options.top_k, finds_neighbors=True)
+
+
+def open_export(
+    config: PredictConfig | ServeConfig, export: formats.ExportedModel
+) -> tuple[predictor.Predictor, int]:
+    """Returns the predictor of an exported model, and the number of classes to show.
+
+    Args:
+      config: the options.
+      export: the model at `checkpoint_path`.
+
+    Raises:
+      UserError: if it is not a model that classifies images, or an option does not fit it.
+      RunError: if it cannot be loaded.
+    """
+    info = exported.read_model_info(export)
+    runtime = exported.load(export, info)
+    resolved = prediction(config, info, lambda _: runtime.num_classes)
+    size = config.model.image_size or runtime.image_size or resolved.image_size
+    model = predictor.of_export(runtime, resolved.model, size, config.run.max_pixels)
+    return model, resolved.top_k
+
+
+def open_checkpoint(config: PredictConfig | ServeConfig) -> tuple[InferenceModel, int]:
+    """Returns the network restored from a checkpoint, and the number of classes to show.
+
+    Args:
+      config: the options.
+
+    Raises:
+      UserError: if there is no checkpoint, or an option does not fit it.
+    """
+    checkpoint = sources.open_checkpoint(config.run.checkpoint_path)
+    resolved = prediction(config, checkpoint.info, checkpoint.head_classes)
+    return InferenceModel(resolved.model, checkpoint, resolved.image_size), resolved.top_k
 
 
 @contextlib.contextmanager
@@ -216,10 +245,21 @@ def _prepared(
 ) -> tf.Tensor | str:
     """Returns a prepared image, or the reason why there is none."""
     try:
-        return decode(tf.constant(_image_limits.read(path, max_pixels)))
+        return prepare_image(_image_limits.read(path, max_pixels), decode)
     except OSError as error:
         is_limit = error.errno == errno.EFBIG
         return f"{'' if is_limit else 'cannot be read: '}{error.strerror}"
+
+
+def prepare_image(encoded: bytes, decode: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor | str:
+    """Returns an input of the network, or the reason why the image cannot be decoded.
+
+    Args:
+      encoded: content of an image file.
+      decode: `Predictor.prepare`.
+    """
+    try:
+        return decode(tf.constant(encoded))
     except (tf.errors.OpError, UnicodeDecodeError) as error:
         return preprocessing.decoding_problem(error)
 

@@ -40,12 +40,14 @@ class Predictor:
       network: function from a batch of inputs to each image's outputs, or to the reason why it
         cannot be decoded.
       rejection_threshold: probability below which no class is an answer; None for none.
+      input_spec: shape and dtype of what `prepare` returns; None if unknown.
     """
 
     info: ModelInfo
     prepare: Callable[[tf.Tensor], tf.Tensor]
     network: Callable[[Sequence[tf.Tensor]], Sequence[Outputs | str]]
     rejection_threshold: float | None = None
+    input_spec: tf.TensorSpec | None = None
 
 
 def of_checkpoint(
@@ -76,7 +78,8 @@ def of_checkpoint(
         return [Outputs(*row) for row in rows]
 
     prepare = _prepared_images(classifier, max_pixels)
-    return Predictor(classifier.info, prepare, run, classifier.rejection_threshold)
+    spec = tf.TensorSpec(classifier.image_shape)
+    return Predictor(classifier.info, prepare, run, classifier.rejection_threshold, spec)
 
 
 def of_neighbors(
@@ -126,15 +129,19 @@ def of_export(
             f"image size {shown} is not supported by {runtime.path}. Use {needed}"
         )
 
+    channels = preprocessing.decoded_channels(info)
+
     def decode(encoded: tf.Tensor) -> tf.Tensor:
         contents = image_header.bounded(encoded, max_pixels)
-        channels = preprocessing.decoded_channels(info)
         return image_decoding.decode(contents, channels, info.decoding)
 
-    prepare = {
-        "float_image": preprocessing.encoded_image_fn(info, image_size, max_pixels),
-        "uint8_image": decode,
-        "encoded_image": tf.identity,
+    prepare, spec = {
+        "float_image": (
+            preprocessing.encoded_image_fn(info, image_size, max_pixels),
+            tf.TensorSpec([*image_size, info.num_channels]),
+        ),
+        "uint8_image": (decode, tf.TensorSpec([None, None, channels], tf.uint8)),
+        "encoded_image": (tf.identity, tf.TensorSpec([], tf.string)),
     }[runtime.input_type]
 
     def run(batch: Sequence[tf.Tensor]) -> list[Outputs | str]:
@@ -149,7 +156,7 @@ def of_export(
             return [row for each in batch for row in run([each])]
 
     threshold = info.calibration.rejection_threshold if info.calibration else None
-    return Predictor(info, _traced(prepare), run, threshold)
+    return Predictor(info, _traced(prepare), run, threshold, spec)
 
 
 def _batch_function(

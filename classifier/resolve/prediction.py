@@ -10,6 +10,7 @@ from classifier.config.prediction import (
     PredictionOptions,
 )
 from classifier.config.problems import named
+from classifier.config.serving import ServeConfig
 from classifier.model_info import ModelInfo
 from classifier.resolve import classes, model
 from classifier.resolve.classes import IMAGENET, IMAGENET_LABELS, Classes
@@ -27,14 +28,14 @@ class ResolvedPrediction:
       top_k: number of classes to show per image.
     """
 
-    config: PredictConfig
+    config: PredictConfig | ServeConfig
     model: ModelInfo
     image_size: tuple[int, int]
     top_k: int
 
 
 def prediction(
-    config: PredictConfig,
+    config: PredictConfig | ServeConfig,
     info: ModelInfo | None,
     head_classes: Callable[[Sequence[str]], int | None],
 ) -> ResolvedPrediction:
