@@ -52,12 +52,16 @@ class Browser:
 
     def open(self, path, width=1440, height=900, dark=False):
         """Opens a file in a window of this size; the logs start over."""
+        self.open_address(pathlib.Path(path).absolute().as_uri(), width, height, dark)
+
+    def open_address(self, address, width=1440, height=900, dark=False):
+        """Opens a page in a window of this size; the logs start over."""
         self.devtools("Emulation.setDeviceMetricsOverride", width=width, height=height,
                       deviceScaleFactor=1, mobile=False)  # fmt: skip
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.devtools("Emulation.setEmulatedMedia", features=[scheme])
         self.log("browser"), self.log("performance")
-        self._post("/url", {"url": pathlib.Path(path).absolute().as_uri()})
+        self._post("/url", {"url": address})
 
     def devtools(self, command, **parameters):
         """Returns the result of a command of the DevTools protocol."""

@@ -59,7 +59,10 @@ class ServingOptions(Options):
     )
     max_pixels: int = max_pixels_option()
     max_batch_size: int = option(
-        8, "Maximum number of images of all requests to run as one batch.", check=bounds.positive
+        1,
+        "Maximum number of images of all requests to run as one batch. 1 answers each image as"
+        " prediction does for it alone, to the last bit; more answer more requests per second.",
+        check=bounds.positive,
     )
     batch_timeout: float = option(
         1.0,

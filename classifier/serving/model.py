@@ -60,8 +60,8 @@ class ServedModel:
     def batch_sizes(self, maximum: int, max_pixels: int) -> Sequence[int]:
         """Returns the sizes of batches, rising, and runs each once.
 
-        An answer must not depend on other requests. Kernels may sum in another order in a batch of
-        another size: then `maximum` is the only size.
+        Kernels may sum in another order in a batch of another size. If answers to trial images
+        differ, `maximum` is the only size, so that an answer does not depend on the load.
 
         Args:
           maximum: the largest size.
