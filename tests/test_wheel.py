@@ -1,11 +1,14 @@
 """The wheel in a new environment: commands, from another directory, next to a user's packages."""
 
+import contextlib
+import json
 import os
 import pathlib
 import shutil
 import subprocess
 import sys
 import sysconfig
+import urllib.request
 import venv
 
 import pytest
@@ -46,6 +49,19 @@ def command(tmp_path_factory):
         assert done.returncode == code, done.stderr
         return done.stderr if code else done.stdout
 
+    @contextlib.contextmanager
+    def start(name, *arguments):
+        process = subprocess.Popen(
+            [str(python.parent / name), *arguments],
+            cwd=home, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        with process:
+            try:
+                yield process
+            finally:
+                process.terminate()
+
+    run.home, run.start = home, start
     run.scripts = pathlib.Path(site, "slim", "scripts")
     return run
 
@@ -53,6 +69,7 @@ def command(tmp_path_factory):
 def test_help_and_version_are_printed(command):
     assert "--train_dir" in command("slim-train", "--help")
     assert "slim 0.1.0" in command("slim-train", "--version")
+    assert "Usage: slim-serve " in command("slim-serve", "--help")
     assert "slim-checkpoints fetch NAME [DIRECTORY]" in command(
         "slim-checkpoints", "fetch", "--help"
     )
@@ -85,3 +102,16 @@ def test_digits_are_classified(command):
     command("slim-export", "--checkpoint_path=run", "--output_dir=export")
     images = ["--checkpoint_path=run", "--images=data/samples", "--top_k=1"]
     assert "data/samples/" in command("slim-predict", *images)
+    with command.start("slim-serve", "--model=export/lenet.pb", "--port=0") as process:
+        lines = (line for line in process.stdout if line.startswith("listening on "))
+        address = next(lines).split()[-1]
+        (sample, *_) = sorted((command.home / "data" / "samples").rglob("*.png"))
+        request = urllib.request.Request(
+            f"{address}/v1/models/lenet:classify",
+            sample.read_bytes(),
+            {"Content-Type": "image/png"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as response:
+            assert len(json.load(response)["results"][0]) == 5
+        with urllib.request.urlopen(address, timeout=60) as response:
+            assert b"<title>lenet</title>" in response.read()
