@@ -148,9 +148,9 @@ def of_export(
         try:
             return [Outputs(row) for row in runtime.classify(batch)]
         except (tf.errors.InvalidArgumentError, UnicodeDecodeError) as error:
-            if runtime.input_type != "encoded_image":
+            if runtime.input_type == "float_image":
                 raise
-            # The graph decodes, and one bad image fails its batch.
+            # The graph decodes or resizes, and one bad image fails its batch.
             if len(batch) == 1:
                 return [preprocessing.decoding_problem(error)]
             return [row for each in batch for row in run([each])]

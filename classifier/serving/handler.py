@@ -19,6 +19,7 @@ from classifier.serving.inputs import RequestError
 from classifier.serving.service import Service
 
 _DISCARDED_BYTES = 1 << 30  # of a body that is too large, before the connection is closed
+_DIGITS = 19  # Tornado refuses a longer Content-Length
 _PAGE = pathlib.Path(__file__).parent / "page"
 _HEADERS = {
     "Server": "slim",
@@ -30,6 +31,7 @@ _HEADERS = {
     ),
 }
 _MODEL = re.compile(r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>[^/:]+))?(?P<rest>.*)")
+_GONE = 499  # nginx's status for a client that has closed the connection
 _FILES = {"/": "index.html", "/style.css": "style.css", "/script.js": "script.js"}
 
 
@@ -56,7 +58,7 @@ class Handler(web.RequestHandler):
         """Sets the service; Tornado calls it for each request."""
         self.service, self.action = service, "other"
         self._started = time.monotonic()
-        self._is_counted = False
+        self._is_counted = self._is_answering = self._is_gone = False
         self._received = bytearray()
         self._problem: RequestError | None = None
 
@@ -94,7 +96,7 @@ class Handler(web.RequestHandler):
                 http.HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             )
         length = headers.get("Content-Length", "0")
-        self._check_size(int(length) if length.isdecimal() else 0)
+        self._check_size(int(length) if length.isdecimal() and len(length) < _DIGITS else 0)
         options = self.service.options
         if self._is_work and self.service.telemetry.active > options.max_concurrent_requests:
             self.set_header("Retry-After", "1")
@@ -143,6 +145,7 @@ class Handler(web.RequestHandler):
 
     async def respond(self) -> None:
         """Answers, after the body has been received."""
+        self._is_answering = True
         try:
             if self._problem is not None:
                 raise self._problem
@@ -152,6 +155,9 @@ class Handler(web.RequestHandler):
         else:
             self.set_header("Content-Type", content.type)
             await self._finish(content.body)
+        finally:
+            if self._is_gone:
+                self._end(_GONE)
 
     get = head = post = put = delete = patch = options = respond
 
@@ -182,12 +188,14 @@ class Handler(web.RequestHandler):
 
     def on_finish(self) -> None:
         """Counts the request."""
-        self._end(self.get_status())
+        self._end(_GONE if self._is_gone else self.get_status())
 
     def on_connection_close(self) -> None:
-        """Counts a request whose client has gone."""
+        """Counts a request whose client has gone, when its work is done."""
         super().on_connection_close()
-        self._end(499)  # nginx's code for it
+        self._is_gone = True
+        if not self._is_answering:
+            self._end(_GONE)
 
     def _end(self, status: int) -> None:
         if not self._is_counted:

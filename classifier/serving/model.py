@@ -78,13 +78,16 @@ class ServedModel:
                 np.array_equal(self._rows(images[:size]), expected[:size]) for size in sizes
             )
             is_same = starts and np.array_equal(self._rows(images[-1:]), expected[-1:])
-        except tf.errors.OpError as error:
-            line = (str(error.message).strip().splitlines() or [type(error).__name__])[0]
+        except Exception as error:  # each runtime has its own errors
+            message = str(getattr(error, "message", error))
+            line = (message.strip().splitlines() or [type(error).__name__])[0]
             raise _checks.RunError(f"The network fails on a batch of {maximum}: {line}") from error
         return [*sizes, maximum] if is_same else [maximum]
 
     def _rows(self, images: Sequence[tf.Tensor]) -> np.ndarray:
-        return np.stack([each.probabilities for each in self.predictor.network(images)])
+        """Returns the probabilities of images, or why the model's graph does not decode them."""
+        outputs = self.predictor.network(images)
+        return np.stack([each if isinstance(each, str) else each.probabilities for each in outputs])
 
     def _random_images(self, number: int, side: int) -> list[tf.Tensor]:
         random = np.random.default_rng(0)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import resource
 import socket
 from collections.abc import Callable
 
@@ -13,7 +14,7 @@ from classifier.config.serving import ServingOptions
 from classifier.serving.handler import Handler
 from classifier.serving.service import Service
 
-_MAX_CONNECTIONS = 512  # processes may have 1024 open files
+_MAX_CONNECTIONS = 512  # or half of the files that the process may open
 _BACKLOG = 128
 _HEADER_BYTES = 16 << 10
 _BUFFER_BYTES = 1 << 20
@@ -21,8 +22,8 @@ _BUSY = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n"
     b"Content-Length: 0\r\n\r\n"
 )
-_QUIET = 0.25  # seconds without a request, after which idle connections are closed
 _POLL = 0.02  # seconds
+_QUIET = 12  # polls without a request, after which idle connections are closed
 
 
 def bind(options: ServingOptions) -> socket.socket:
@@ -80,6 +81,8 @@ class Server(httpserver.HTTPServer):
             max_buffer_size=_BUFFER_BYTES,
         )
         self.service, self._socket, self._open = service, sock, 0
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._most = min(_MAX_CONNECTIONS, files // 2)
 
     def listen_on_socket(self) -> None:
         """Starts to accept connections."""
@@ -97,7 +100,7 @@ class Server(httpserver.HTTPServer):
                     self._add(connection, address)
 
     def _add(self, connection: socket.socket, address: tuple) -> None:
-        if self._open >= _MAX_CONNECTIONS:
+        if self._open >= self._most:
             with connection, contextlib.suppress(OSError):
                 connection.setblocking(False)
                 with contextlib.suppress(BlockingIOError):
@@ -125,13 +128,11 @@ class Server(httpserver.HTTPServer):
         self._socket.close()
         loop, telemetry = asyncio.get_running_loop(), self.service.telemetry
         end = loop.time() + self.service.options.stop_timeout_secs
-        quiet_since, number = loop.time(), telemetry.number
-        while self._open and loop.time() < end:
-            await asyncio.sleep(_POLL)
-            if telemetry.active or telemetry.number != number:
-                quiet_since, number = loop.time(), telemetry.number
-            elif loop.time() - quiet_since > _QUIET:
-                break
+        quiet, number = 0, telemetry.number
+        while self._open and quiet < _QUIET and loop.time() < end:
+            await asyncio.sleep(_POLL)  # in which the loop reads every socket
+            is_quiet = not telemetry.active and telemetry.number == number
+            quiet, number = quiet + 1 if is_quiet else 0, telemetry.number
         is_done = not telemetry.active
         await self.close_all_connections()
         return is_done

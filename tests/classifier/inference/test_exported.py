@@ -188,6 +188,20 @@ def test_features_and_explanations_need_a_checkpoint(tmp_path, name):
         )
 
 
+def test_an_image_that_a_graph_cannot_resize_is_the_only_bad_one(run):
+    def probabilities(batch):
+        if batch.shape[1] == 1:
+            raise tf.errors.InvalidArgumentError(None, None, "too flat\nat a node")
+        return np.ones([len(batch), 2])
+
+    runtime = exported.Runtime("x", [None, None, None, 1], probabilities, "uint8_image")
+    info = RunDirectory(str(run)).read_model_info()
+    network = predictor.of_export(runtime, info, (28, 28)).network
+    rows = network([tf.zeros([height, 9, 1], tf.uint8) for height in (2, 1, 3)])
+    assert rows[1] == "cannot be decoded: too flat"
+    assert [isinstance(row, str) for row in rows] == [False, True, False]
+
+
 def test_a_bad_image_inside_a_batch_is_the_only_one(run, tmp_path):
     """If the graph decodes, TensorFlow's error does not name the image."""
     calls = []

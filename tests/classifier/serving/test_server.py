@@ -274,6 +274,8 @@ def test_a_slow_client_is_disconnected(model, content):
         b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 20_000 + b"\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         START.replace(b"100", b"9" * 30) + b"\r\n",
+        START.replace(b"100", b"9" * 5000) + b"\r\n",
+        b"GET /\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n",
         bytes(range(256)) * 4,
     ],
 )
@@ -328,6 +330,20 @@ def test_requests_over_the_limit_are_asked_to_retry(model):
         if status == 503:
             assert headers["Retry-After"] == "1"
             assert value == {"error": "The server is busy. Send the request again later"}
+
+
+def test_the_work_of_a_client_that_is_gone_counts_until_it_is_done(model):
+    with servers.running(slowed(model, 0.4), max_batch_size=1, batch_timeout=0) as client:
+        body = json.dumps({"instances": [encoded(IMAGES[0])]}).encode()
+        sock = send(client, START[:-1].replace(b"100", b"%d" % len(body)) + body)
+        wait_until(lambda: client.service.telemetry.active == 1)
+        time.sleep(0.1)
+        sock.close()
+        time.sleep(0.1)
+        assert client.service.telemetry.active == 1
+        wait_until(lambda: client.service.telemetry.active == 0)
+        line = 'slim_requests_total{action="predict",status="499"} 1'
+        assert line in client.ask("/metrics")[2].splitlines()
 
 
 def test_a_failure_of_the_model_is_status_500_and_a_traceback_in_the_log(model, capfd):
@@ -447,11 +463,9 @@ def test_a_stop_answers_the_accepted_requests(model):
 
 
 def test_a_stop_waits_no_longer_than_its_timeout(model):
-    with servers.running(
-        slowed(model, 1.5), max_batch_size=1, max_instances=9, stop_timeout_secs=0.1
-    ) as client:
+    with servers.running(model, max_batch_size=1, stop_timeout_secs=0.1) as client:
         sock = send(client, START)
-        time.sleep(0.1)
+        wait_until(lambda: client.service.telemetry.active == 1)
     assert client.results == [False]
     sock.close()
 
