@@ -29,7 +29,8 @@ _QUANTIZE = "classifier/training/test_quantize_delay.py"
 _REPORT = "classifier/report/test_evaluated.py"
 _RESOLVE = "classifier/resolve/test_training.py"
 _RUN = "classifier/training/test_run_flags_act.py"
-_SERVER = "classifier/serving/test_server.py"
+_SERVE = "classifier/serving/test_options.py"
+_SERVE_LIMITS = "classifier/serving/test_limits.py"
 _TRAINED = "classifier/resolve/test_trained.py"
 _VALIDATION = "end_to_end/test_validation.py"
 _WORKERS = "end_to_end/test_workers.py"
@@ -225,21 +226,23 @@ PROOFS: dict[str, dict[str, str]] = {
         ),
     },
     "classifier/serve": {
-        f"{_SERVER}::test_the_version_is_the_training_step_or_1": "checkpoint_path",
-        f"{_SERVER}::test_the_address_is_an_option": "host port",
-        f"{_SERVER}::test_a_public_address_needs_confirmation": "public",
-        f"{_SERVER}::test_the_name_in_the_paths_is_an_option": "served_model_name",
-        f"{_SERVER}::test_the_number_of_classes_is_an_option": "top_k",
-        f"{_SERVER}::test_max_pixels_acts": "max_pixels",
-        f"{_SERVER}::test_requests_share_batches": "max_batch_size",
-        f"{_SERVER}::test_the_batch_timeout_acts": "batch_timeout",
-        f"{_SERVER}::test_images_are_decoded_in_parallel": "num_preprocessing_threads",
-        f"{_SERVER}::test_limits_are_options": "max_request_mb max_instances",
-        f"{_SERVER}::test_requests_over_the_limit_are_asked_to_retry": "max_concurrent_requests",
-        f"{_SERVER}::test_a_slow_client_is_disconnected": "client_timeout_secs",
-        f"{_SERVER}::test_a_stop_waits_no_longer_than_its_timeout": "stop_timeout_secs",
-        f"{_SERVER}::test_a_line_per_request": "access_log",
-        f"{_SERVER}::test_options_describe_a_model_without_model_info": (
+        f"{_SERVE}::test_the_version_is_the_training_step_or_1": "checkpoint_path",
+        f"{_SERVE}::test_the_address_is_an_option": "host port",
+        f"{_SERVE}::test_a_public_address_needs_confirmation": "public",
+        f"{_SERVE}::test_the_name_in_the_paths_is_an_option": "served_model_name",
+        "classifier/serving/test_server.py::test_the_number_of_classes_is_an_option": "top_k",
+        f"{_SERVE_LIMITS}::test_max_pixels_acts": "max_pixels",
+        f"{_SERVE}::test_requests_share_batches": "max_batch_size",
+        f"{_SERVE}::test_the_batch_timeout_acts": "batch_timeout",
+        f"{_SERVE}::test_images_are_decoded_in_parallel": "num_preprocessing_threads",
+        f"{_SERVE_LIMITS}::test_limits_are_options": "max_request_mb max_instances",
+        f"{_SERVE_LIMITS}::test_requests_over_the_limit_are_asked_to_retry": (
+            "max_concurrent_requests"
+        ),
+        f"{_SERVE_LIMITS}::test_a_slow_client_is_disconnected": "client_timeout_secs",
+        f"{_SERVE_LIMITS}::test_a_stop_waits_no_longer_than_its_timeout": "stop_timeout_secs",
+        f"{_SERVE}::test_a_line_per_request": "access_log",
+        f"{_SERVE}::test_options_describe_a_model_without_model_info": (
             "model_name preprocessing_name num_classes labels_offset use_grayscale"
             " moving_average_decay quantize image_size"
         ),

@@ -58,7 +58,7 @@ class Handler(web.RequestHandler):
         """Sets the service; Tornado calls it for each request."""
         self.service, self.action = service, "other"
         self._started = time.monotonic()
-        self._is_counted = self._is_answering = self._is_gone = False
+        self._is_counted = self._is_admitted = self._is_answering = self._is_gone = False
         self._received = bytearray()
         self._problem: RequestError | None = None
 
@@ -97,17 +97,19 @@ class Handler(web.RequestHandler):
             )
         length = headers.get("Content-Length", "0")
         self._check_size(int(length) if length.isdecimal() and len(length) < _DIGITS else 0)
-        options = self.service.options
-        if self._is_work and self.service.telemetry.active > options.max_concurrent_requests:
+        if "POST" in self._route.methods:
+            self._admit()
+
+    def _admit(self) -> None:
+        service = self.service
+        if service.admitted >= service.options.max_concurrent_requests:
             self.set_header("Retry-After", "1")
             raise RequestError(
                 "The server is busy. Send the request again later",
                 http.HTTPStatus.SERVICE_UNAVAILABLE,
             )
-
-    @property
-    def _is_work(self) -> bool:
-        return "POST" in self._route.methods
+        service.admitted += 1
+        self._is_admitted = True
 
     def _check_size(self, number: int) -> None:
         megabytes = self.service.options.max_request_mb
@@ -132,8 +134,8 @@ class Handler(web.RequestHandler):
         return _MODEL_ROUTES[match["rest"]]
 
     def data_received(self, chunk: bytes) -> None:
-        """Keeps a part of the body, unless the request is refused."""
-        if self._problem is not None:
+        """Keeps a part of the body of an admitted request."""
+        if not self._is_admitted or self._problem is not None:
             return
         try:
             self._check_size(len(self._received) + len(chunk))
@@ -203,6 +205,7 @@ class Handler(web.RequestHandler):
         self._is_counted = False
         telemetry, request = self.service.telemetry, self.request
         telemetry.active -= 1
+        self.service.admitted -= self._is_admitted
         seconds = time.monotonic() - self._started
         telemetry.add_request(
             request.remote_ip, request.method, request.path, self.action, status, seconds
@@ -216,7 +219,7 @@ class Handler(web.RequestHandler):
 
     def _body(self) -> tuple[bytes, str]:
         body, self._received = bytes(self._received), bytearray()
-        return body, self.request.headers.get("Content-Type", "")
+        return body, self.request.headers.get("Content-Type", "").lower()
 
     async def _status(self) -> _Content:
         return _json(self.service.status())

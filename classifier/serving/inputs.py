@@ -18,13 +18,14 @@ ENCODED, TENSOR = "image_bytes", "images"  # names of the input, as in the Saved
 _EXAMPLE = "image/encoded"  # the feature of a `tf.train.Example`
 # Signature -> its input.
 SIGNATURES: Mapping[str, str] = {"serving_default": ENCODED, "image_tensor": TENSOR}
+_MAX_FLOAT = float(np.finfo(np.float32).max)
 _FILE_TYPES = ("image/", "application/octet-stream")
 
 Input = bytes | np.ndarray
 
 
 class RequestError(Exception):
-    """A request that is not answered.
+    """A request that cannot be answered.
 
     Attributes:
       status: the HTTP status.
@@ -89,7 +90,7 @@ def read_predict(body: bytes, content_type: str, limits: Limits) -> Request:
 
     Args:
       body: JSON with `instances` or `inputs`, or an image file.
-      content_type: of the body.
+      content_type: of the body, in lowercase.
       limits: what it may contain.
 
     Raises:
@@ -235,9 +236,6 @@ def _cast(values: np.ndarray, where: str, dtype: str) -> np.ndarray:
         expected = "integers from 0 to 255" if kind == np.uint8 else "finite float32 numbers"
         raise RequestError(f"{where} contains {bad:g}. Expected: {expected}")
     return values.astype(kind)
-
-
-_MAX_FLOAT = float(np.finfo(np.float32).max)
 
 
 def _shape_text(limits: Limits) -> str:

@@ -27,6 +27,8 @@ class Service:
       model: the model.
       options: of the server.
       telemetry: its counts.
+      batch_sizes: sizes of batches, rising.
+      admitted: number of requests to predict or classify that are being received or answered.
 
     Args:
       model: the model.
@@ -34,7 +36,7 @@ class Service:
     """
 
     def __init__(self, model: ServedModel, options: ServingOptions) -> None:
-        self.model, self.options = model, options
+        self.model, self.options, self.admitted = model, options, 0
         self.telemetry = Telemetry(options.max_batch_size, options.access_log)
         self.batch_sizes = model.batch_sizes(options.max_batch_size, options.max_pixels)
         self._limits = model.limits(options.max_instances, options.max_pixels)

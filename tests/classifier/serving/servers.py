@@ -3,21 +3,29 @@
 import asyncio
 import base64
 import contextlib
+import dataclasses
 import http.client
 import io
 import json
+import socket
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import PIL.Image
 
 from classifier.config import options
 from classifier.config.serving import ServeConfig
+from classifier.inference.predictor import Outputs
 from classifier.serving import model, server
 from classifier.serving.service import Service
 from tests import source_tree
+
+BATCH = 4
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+START = b"POST /v1/models/lenet:predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"
 
 
 def config(path, **values):
@@ -32,6 +40,9 @@ def png(number, size=28):
     file = io.BytesIO()
     PIL.Image.fromarray(pixels).save(file, "PNG")
     return file.getvalue()
+
+
+IMAGES = [png(number) for number in range(20)]
 
 
 def encoded(content):
@@ -123,3 +134,41 @@ def process(path, *flags):
     finally:
         started.kill()
         started.communicate()
+
+
+def send(client, content):
+    """Returns a socket on which a request, or its start, was sent."""
+    sock = socket.create_connection(("127.0.0.1", client.port), timeout=30)
+    sock.sendall(content)
+    return sock
+
+
+def wait_until(condition):
+    """Waits until a condition holds."""
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def received(sock):
+    """Returns what the server sends until it closes the connection."""
+    parts = []
+    with sock, contextlib.suppress(ConnectionResetError):
+        parts.extend(iter(lambda: sock.recv(1 << 16), b""))
+    return b"".join(parts)
+
+
+def slowed(model, seconds):
+    """Returns the model with a slower network."""
+
+    def network(batch):
+        time.sleep(seconds)
+        return [Outputs(np.full(10, 0.1, np.float32)) for _ in batch]
+
+    return changed(model, network=network)
+
+
+def changed(model, **functions):
+    """Returns the model with other functions of its predictor."""
+    return dataclasses.replace(model, predictor=dataclasses.replace(model.predictor, **functions))
