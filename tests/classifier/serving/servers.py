@@ -143,9 +143,9 @@ def send(client, content):
     return sock
 
 
-def wait_until(condition):
+def wait_until(condition, seconds=20):
     """Waits until a condition holds."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.01)

@@ -159,7 +159,7 @@ def test_a_stop_under_load_answers_every_accepted_request(lenet_run, number):
         load = Load(client, json.dumps({"instances": [encoded(png(0))] * 4}).encode())
         with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
             running = [pool.submit(load.run, index) for index in range(CLIENTS)]
-            time.sleep(2)
+            servers.wait_until(lambda: len(load.sent) > 150, 120)
             stopped_at = time.monotonic()
             process.send_signal(number)
             for each in running:
@@ -168,7 +168,7 @@ def test_a_stop_under_load_answers_every_accepted_request(lenet_run, number):
         output.join(60)
         assert "All accepted requests were answered" in process.stderr.read()
     before = [answered for sent, answered in load.sent if sent < stopped_at]
-    assert len(before) > 100
+    assert len(before) > 150
     assert all(before)
     after = [answered for sent, answered in load.sent if sent >= stopped_at]
     print(f"{len(before)} requests before the signal, {sum(after)} of {len(after)} after it")
