@@ -38,8 +38,8 @@ def bind(options: ServingOptions) -> socket.socket:
         if not host and socket.has_dualstack_ipv6():
             family, address = socket.AF_INET6, ("::", port)
         else:
-            found = socket.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_STREAM)
-            family, address = found[0][0], found[0][4]
+            addresses = socket.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_STREAM)
+            family, address = addresses[0][0], addresses[0][4]
     except OSError as error:
         raise problems.error(
             "{} is not an address: {}", named("host", host), error.strerror
