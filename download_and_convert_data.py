@@ -18,6 +18,7 @@ def _run(config: "DataConfig") -> None:
         source_dir=config.source_dir,
         validation_fraction=config.validation_fraction,
         split_seed=config.split_seed,
+        multi_label=config.multi_label,
         on_bad_image=config.on_bad_image,
         max_pixels=config.max_pixels,
         small_object_area_threshold=config.small_object_area_threshold,

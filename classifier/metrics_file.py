@@ -6,6 +6,7 @@ from typing import Annotated, Any, Required, TypedDict
 
 import msgspec
 
+from classifier.headlines import is_evaluation
 from slim import _checks, _files, _json, _paths
 
 _Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -18,6 +19,7 @@ class MetricsLine(TypedDict, total=False):
     epoch: float
     loss: float
     accuracy: float
+    micro_f1: float
     learning_rate: float
     gradient_norm: float
     images_per_second: float
@@ -25,6 +27,9 @@ class MetricsLine(TypedDict, total=False):
     loss_scale: float
     time: float
     eval_accuracy: _Fraction
+    eval_mean_average_precision: float
+    eval_micro_f1: float
+    eval_macro_f1: float
     eval_recall_at_k: float
     eval_k: _json.Count
     eval_macro_recall: float
@@ -60,7 +65,7 @@ class MetricsFile:
                 dropped += 1
             else:
                 kept.append(raw)
-                evaluations += [line] if "eval_accuracy" in line else []
+                evaluations += [line] if is_evaluation(line) else []
         self._evaluations = evaluations
         if damaged:
             # An incomplete last line, due to a crash or a full disk, is not worth a backup.
@@ -81,7 +86,7 @@ class MetricsFile:
     def evaluations(self) -> list[MetricsLine]:
         """Returns the lines of evaluations, oldest first; reads the file once."""
         if self._evaluations is None:
-            self._evaluations = [line for line in self.read() if "eval_accuracy" in line]
+            self._evaluations = [line for line in self.read() if is_evaluation(line)]
         return self._evaluations
 
     def append(self, values: Mapping[str, Any]) -> None:
@@ -92,7 +97,7 @@ class MetricsFile:
             _files.open_output(self._path, append=True) as file,
         ):
             file.write(text.encode())
-        if "eval_accuracy" in values and self._evaluations is not None:
+        if is_evaluation(values) and self._evaluations is not None:
             self._evaluations.append(msgspec.convert(values, MetricsLine))
 
     def _raw_lines(self) -> list[bytes]:

@@ -19,13 +19,16 @@ class Calibration:
 
     Attributes:
       temperature: divisor of the logits.
-      rejection_threshold: probability below which the most probable class is not an answer.
+      rejection_threshold: probability below which the most probable class is not an answer; 0 with
+        several labels an image.
       step: training step of the checkpoint; None if it has none.
+      thresholds: of several labels an image: probability from which each class is a label.
     """
 
     temperature: Annotated[float, msgspec.Meta(gt=0)]
     rejection_threshold: Annotated[float, msgspec.Meta(ge=0, le=1)]
     step: _json.Step | None = None
+    thresholds: tuple[Annotated[float, msgspec.Meta(ge=0, le=1)], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,11 +49,12 @@ class ModelInfo:
       dataset_name: of its training data; None if unknown.
       calibration: of the probabilities; None if there is none.
       decoding: how an image file becomes the pixels that training saw; see `slim._decodings`.
+      multi_label: whether an image has any number of labels: probabilities are sigmoids.
       versions: versions of the programs that wrote the file, by name.
 
     Raises:
-      UserError: if the number of label names differs from `num_classes`, or a name is not valid
-        Unicode.
+      UserError: if the number of label names or thresholds differs from `num_classes`, or a name is
+        not valid Unicode.
     """
 
     model_name: _json.Name
@@ -66,6 +70,7 @@ class ModelInfo:
     dataset_name: _json.Name | None = None
     calibration: Calibration | None = None
     decoding: Decoding = TF_SLIM
+    multi_label: bool = False
     versions: Mapping[str, _json.Name] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -75,6 +80,12 @@ class ModelInfo:
                 f" {self.num_classes}"
             )
         _json.check_names("label_names", self.label_names)
+        thresholds = self.calibration.thresholds if self.calibration else ()
+        if thresholds and len(thresholds) != self.num_classes:
+            raise _checks.UserError(
+                f"calibration has {len(thresholds)} thresholds, but num_classes is"
+                f" {self.num_classes}"
+            )
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -91,6 +102,10 @@ class ModelInfo:
         calibration = values.pop("calibration")
         if calibration is not None:
             values["calibration"] = dataclasses.asdict(calibration)
+            if not calibration.thresholds:
+                del values["calibration"]["thresholds"]
+        if not self.multi_label:
+            del values["multi_label"]
         return values | {
             "label_names": list(self.label_names),
             "image_size": list(self.image_size),

@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -124,23 +124,3 @@ def _rounding(
     if not quantized:
         return contextlib.nullcontext()
     return quantization.fake_quantization(delay, weights)
-
-
-def probabilities(
-    logits: tf.Tensor, end_points: Mapping[str, tf.Tensor], temperature: float | None = None
-) -> tf.Tensor:
-    """Returns a network's probabilities, [batch, classes].
-
-    The name of the end point differs for ResNets; AlexNet, OverFeat and VGG have none.
-
-    Args:
-      logits: [batch, classes].
-      end_points: of the network.
-      temperature: divisor of the logits, fitted by `eval_image_classifier.py`; None for none.
-    """
-    if temperature is not None:
-        return tf.nn.softmax(logits / temperature, name="probabilities")
-    for name in ("Predictions", "predictions"):
-        if name in end_points:
-            return end_points[name]
-    return tf.nn.softmax(logits, name="probabilities")

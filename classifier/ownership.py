@@ -9,6 +9,7 @@ import re
 import zipfile
 from collections.abc import Callable, Mapping
 
+from classifier.headlines import ONE_CLASS, SEVERAL_CLASSES
 from slim import _ownership
 
 CARD_MARK = (
@@ -19,7 +20,9 @@ RUN_DIRECTORIES = ("best", "eval", "images", "plugins", "set_aside")
 _NOT_MODELS = (CARD, "labels.txt", "model_info.json", _ownership.MARK)
 _TABLE = bytes.fromhex("57fb808b247547db")  # last bytes of each TensorFlow table
 _PNG = b"\x89PNG\r\n\x1a\n"
-_EVALUATED = ("accuracy", "checkpoint", "num_images", "split", "step")
+# Keys of an evaluation's JSON, besides those of its kind of labels.
+_EVALUATED = ("checkpoint", "num_images", "split", "step")
+_KINDS = (ONE_CLASS.evaluation, SEVERAL_CLASSES.evaluation)
 _WARM_UP = ("assets.extra", "tf_serving_warmup_requests")  # in each exported SavedModel
 _MAX_CARD_BYTES = 64 << 20
 
@@ -204,7 +207,7 @@ _MODELS: Mapping[str, Callable[[str], bool]] = {
 _OUTPUTS: Mapping[str, tuple[str, Callable[[str], bool]]] = {
     "eval_json": (
         "an evaluation result",
-        lambda path: _ownership.has_keys(path, _EVALUATED),
+        lambda path: any(_ownership.has_keys(path, (*_EVALUATED, kind)) for kind in _KINDS),
     ),
     "predictions_csv": (
         "a table of an evaluation's predictions",

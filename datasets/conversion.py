@@ -76,6 +76,7 @@ class Plan:
       jpeg_only: whether to convert all images to JPEG.
       sha256: name of the feature for the checksum of the encoded image; empty for none.
       features: returns the further features of a record from its item's `extra`.
+      multi_label: whether the items have any number of labels each.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Plan:
     jpeg_only: bool = False
     sha256: str = ""
     features: Callable[..., Mapping[str, tfrecords.Value]] = dict
+    multi_label: bool = False
 
 
 @contextlib.contextmanager
@@ -193,7 +195,7 @@ def run(
             raise _checks.UserError(f"Split {name!r} has no images in {plan.source}")
     rules = images.Rules(max_pixels, plan.upright, plan.jpeg_only)
     _check_targets(plan, dataset_dir)
-    journal = Journal(work, _fingerprint(plan, rules), len(plan.classes))
+    journal = Journal(work, _fingerprint(plan, rules), len(plan.classes), plan.multi_label)
     with signals.noted(lambda: _interrupted_message(len(journal.done), dataset_dir)):
         outcomes = _convert(plan, work, journal, rules, on_bad_image, num_workers)
     bad = sorted(entry for parts in outcomes.values() for part in parts for entry in part.bad)
@@ -206,14 +208,11 @@ def run(
     if problems:
         _ownership.remove(work, "conversion")
         raise _checks.UserError("\n".join(problems))
-    splits = {
-        name: dataset_info.SplitInfo(
-            sum(per_class[name]),
-            tuple(per_class[name]),
-            tuple(_move_shards(parts, plan.splits[name], work, dataset_dir)),
-        )
-        for name, parts in outcomes.items()
-    }
+    splits = {}
+    for name, parts in outcomes.items():
+        shards = tuple(_move_shards(parts, plan.splits[name], work, dataset_dir))
+        num_samples = sum(shard.num_samples for shard in shards)
+        splits[name] = dataset_info.SplitInfo(num_samples, tuple(per_class[name]), shards)
     options = {"max_pixels": max_pixels, **({"on_bad_image": on_bad_image} if bad else {})}
     info = _write_info(plan, splits, len(bad), options, dataset_dir)
     _ownership.remove(work, "conversion")
@@ -239,6 +238,7 @@ def _write_info(
         num_bad_files=num_bad_files,
         options={**plan.options, **options},
         decoding=UPRIGHT if plan.upright else STORED,
+        multi_label=plan.multi_label,
     )
     dataset_info.write_label_file(info.labels_to_names, dataset_dir)
     dataset_info.write(info, dataset_dir)
@@ -345,7 +345,8 @@ def _write_shard(
             if isinstance(result, str):
                 bad.append((item.source.name, result))
                 continue
-            per_class[item.label] += 1
+            for label in tfrecords.labels_of(item.label):
+                per_class[label] += 1
             format = plan.formats[result.format]
             extra = dict(plan.features(*item.extra))
             if plan.sha256:
@@ -415,7 +416,7 @@ def _problems(
     problems = []
     if on_bad_image == "error":
         if bad:
-            total = sum(map(sum, per_class.values())) + len(bad)
+            total = sum(len(split.items) for split in plan.splits.values())
             csv_path = os.path.join(dataset_dir, dataset_info.BAD_FILES_NAME)
             problems.append(
                 f"{len(bad)} of {total} files cannot be used, listed in {csv_path}; nothing else"

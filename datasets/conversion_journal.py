@@ -50,6 +50,7 @@ class Journal:
       work: directory of the journal and the shards. Those of another conversion are removed.
       fingerprint: identifies the conversion.
       num_classes: number of classes in the dataset.
+      multi_label: whether an image has any number of labels.
 
     Raises:
       UserError: if the journal's path is not a regular file.
@@ -58,9 +59,11 @@ class Journal:
       done: shard name -> outcome.
     """
 
-    def __init__(self, work: str, fingerprint: str, num_classes: int) -> None:
+    def __init__(
+        self, work: str, fingerprint: str, num_classes: int, multi_label: bool = False
+    ) -> None:
         self._path = os.path.join(work, JOURNAL)
-        self._num_classes = num_classes
+        self._num_classes, self._multi_label = num_classes, multi_label
         self.done: dict[str, Outcome] = {}
         finished = self._read(work, fingerprint)
         for entry in os.scandir(work):
@@ -103,7 +106,7 @@ class Journal:
     def _is_consistent(self, line: _Line) -> bool:
         return (
             line.file == line.shard.file
-            and sum(line.per_class) == line.shard.num_samples
+            and dataset_info.fits(line.per_class, line.shard.num_samples, self._multi_label)
             and len(line.per_class) == self._num_classes
         )
 

@@ -70,6 +70,8 @@ def _imbalance(info: dataset_info.DatasetInfo) -> Iterator[str]:
     """Yields a warning for each split with a class much larger than another."""
     for name, split in info.splits.items():
         present = [(count, label) for label, count in enumerate(split.per_class) if count]
+        if not present:  # several labels an image, and none has any
+            continue
         (smallest, rare), (largest, frequent) = min(present), max(present)
         if largest > _IMBALANCE * smallest:
             yield (

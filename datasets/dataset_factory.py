@@ -48,7 +48,13 @@ DATASETS = {
             name="folder",
             module=".folder",
             file_pattern="folder_%s-*.tfrecord",
-            options=("source_dir", "validation_fraction", "split_seed", *_IMAGE_OPTIONS),
+            options=(
+                "source_dir",
+                "validation_fraction",
+                "split_seed",
+                "multi_label",
+                *_IMAGE_OPTIONS,
+            ),
         ),
         splits.DatasetSpec(
             name="imagenet",

@@ -8,7 +8,7 @@ import dataclasses
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -54,7 +54,8 @@ class DatasetInfo:
 
     `options` are the user's options that decide the content of the records; `source_files` is the
     `folder_files.summary` of the source directory; `decoding` is that of the source files (see
-    `slim._decodings`), whose result the records have.
+    `slim._decodings`), whose result the records have. With `multi_label`, an image has any number
+    of labels and counts in each of its classes.
     """
 
     name: _json.Name
@@ -67,6 +68,7 @@ class DatasetInfo:
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     source_files: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     decoding: Decoding = UPRIGHT
+    multi_label: bool = False
 
     @property
     def labels_to_names(self) -> dict[int, str]:
@@ -102,7 +104,10 @@ def write(info: DatasetInfo, dataset_dir: str) -> None:
     problem = _problem(info)
     if problem:
         raise ValueError(f"dataset info of {info.name!r}: {problem}")
-    text = json.dumps(dataclasses.asdict(info), indent=1, ensure_ascii=False) + "\n"
+    values = dataclasses.asdict(info)
+    if not info.multi_label:
+        del values["multi_label"]
+    text = json.dumps(values, indent=1, ensure_ascii=False) + "\n"
     _paths.write_atomically(path_in(dataset_dir), text.encode())
 
 
@@ -176,6 +181,14 @@ def _parse_label(line: str) -> tuple[int, str, str]:
     return int(digits), name, ""
 
 
+def fits(per_class: Sequence[int], num_samples: int, multi_label: bool) -> bool:
+    """Returns whether records may have these numbers of images per class: one class an image, or
+    with `multi_label` any number of classes."""
+    if multi_label:
+        return max(per_class, default=0) <= num_samples
+    return sum(per_class) == num_samples
+
+
 def _problem(info: DatasetInfo) -> str:
     """Returns what is wrong with the counts or names, or an empty string."""
     if not info.classes or len(set(info.classes)) != len(info.classes):
@@ -183,7 +196,8 @@ def _problem(info: DatasetInfo) -> str:
     for name, split in info.splits.items():
         if not name.isprintable():
             return f"split {name!r} has a name that cannot be printed"
-        if sum(split.per_class) != split.num_samples or len(split.per_class) != len(info.classes):
+        is_fitting = fits(split.per_class, split.num_samples, info.multi_label)
+        if not is_fitting or len(split.per_class) != len(info.classes):
             return f"per_class of split {name!r} does not add up to its num_samples"
         if sum(shard.num_samples for shard in split.shards) != split.num_samples:
             return f"the shards of split {name!r} do not add up to its num_samples"

@@ -149,15 +149,16 @@ def _check_same(
     info: dataset_info.DatasetInfo, options: Mapping[str, Any], dataset_dir: str
 ) -> None:
     """Raises UserError if the dataset was converted with other values of the options."""
+    recorded = {"multi_label": info.multi_label, **info.options}
     for name, value in options.items():
         value = os.path.abspath(value) if name == "source_dir" else value
-        if name in info.options and info.options[name] != value:
+        if name in recorded and recorded[name] != value:
             raise _checks.UserError(
                 Problem(
                     "{} holds {!r} converted with {}, not {!r}. Use another directory",
                     named("dataset_dir", repr(dataset_dir)),
                     info.name,
-                    named(name, repr(info.options[name])),
+                    named(name, repr(recorded[name])),
                     value,
                 )
             )

@@ -3,6 +3,9 @@
 Each class is a directory; its label is its position among the sorted names (by code point, so "Cat"
 comes before "ant" and "10" before "2"). Subdirectories of a class belong to it. Names that start
 with a dot are ignored.
+
+With several labels an image, a file that is linked (or hard-linked) from several class directories
+is one image with the label of each.
 """
 
 import functools
@@ -11,7 +14,15 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from datasets import conversion, dataset_factory, dataset_info, folder_files, images, sources
+from datasets import (
+    conversion,
+    dataset_factory,
+    dataset_info,
+    folder_files,
+    images,
+    sources,
+    tfrecords,
+)
 from datasets import splits as splits_lib
 from slim import _checks
 from slim._problems import Problem, named
@@ -36,6 +47,7 @@ def convert(
     source_dir: str | None = None,
     validation_fraction: float | None = None,
     split_seed: int = 0,
+    multi_label: bool = False,
     on_bad_image: str = "error",
     max_pixels: int = images.MAX_PIXELS,
 ) -> dataset_info.DatasetInfo:
@@ -47,6 +59,8 @@ def convert(
       validation_fraction: fraction of each class to hold out, from 0 to below 1; default: 0.1. Not
         allowed if `source_dir` has splits.
       split_seed: decides which images are held out, and the order of the records.
+      multi_label: whether a file in several class directories has several labels, instead of being
+        several images.
       on_bad_image: "error" or "skip"; see `conversion.run`.
       max_pixels: maximum number of pixels in an image.
 
@@ -66,14 +80,18 @@ def convert(
     directories = _find_splits(source_dir)
     source = os.path.abspath(source_dir)
     options: dict[str, Any] = {"source_dir": source, "split_seed": split_seed}
+    if multi_label:
+        options["multi_label"] = True
     if directories is None:
         fraction = 0.1 if validation_fraction is None else validation_fraction
         options["validation_fraction"] = fraction
         classes, items = _find_classes(source_dir, source_dir)
+        items = merged(items) if multi_label else items
         parts = _hold_out(items, fraction, split_seed)
     else:
         _check_no_fraction(validation_fraction, directories, source_dir)
         classes, parts = _read_splits(directories, source_dir)
+        parts = {name: merged(part) if multi_label else part for name, part in parts.items()}
     _check_names(classes)
     with conversion.work_directory(dataset_dir, source_dir) as work:
         plan = conversion.Plan(
@@ -90,6 +108,7 @@ def convert(
             source=source,
             source_files=folder_files.summary(source_dir),
             options=options,
+            multi_label=multi_label,
         )
         return conversion.run(
             plan, dataset_dir, work, on_bad_image=on_bad_image, max_pixels=max_pixels
@@ -110,6 +129,25 @@ def read_classes(directory: str, base: str) -> tuple[list[str], list[conversion.
         for path in folder_files.find(os.path.join(directory, name))
     ]
     return classes, items
+
+
+def merged(items: Sequence[conversion.Item]) -> list[conversion.Item]:
+    """Returns an item per file, the first one, with the sorted labels of all its links."""
+    labels: dict[object, set[int]] = {}
+    first: dict[object, conversion.Item] = {}
+    for item in items:
+        key = _file_id(item.source.path)
+        labels.setdefault(key, set()).update(tfrecords.labels_of(item.label))
+        first.setdefault(key, item)
+    return [item._replace(label=tuple(sorted(labels[key]))) for key, item in first.items()]
+
+
+def _file_id(path: str) -> object:
+    try:
+        status = os.stat(path)
+    except OSError:  # such as a broken link, which is reported as a bad file
+        return path
+    return status.st_dev, status.st_ino
 
 
 def _subdirectories(directory: str) -> list[str]:

@@ -6,7 +6,9 @@ from slim.data import dataset
 
 def from_metadata(metadata: splits.SplitMetadata) -> dataset.Dataset:
     """Returns the split, with the decoder of `tfrecords.image_decoder`."""
-    decoder = tfrecords.image_decoder(metadata.num_channels, *metadata.extra_items)
+    decoder = tfrecords.image_decoder(
+        metadata.num_channels, *metadata.extra_items, multi_label=metadata.multi_label
+    )
     return dataset.Dataset(
         name=metadata.name,
         split_name=metadata.split_name,

@@ -9,6 +9,7 @@ import os
 import random
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from datasets import dataset_info
 from slim import _checks, _files, _programs
@@ -63,6 +64,7 @@ class SplitMetadata:
       extra_items: further items of the records; see `tfrecords.image_decoder`.
       per_class: number of records in each class, by label; empty if not recorded.
       decoding: of the source files, whose result the records have; see `slim._decodings`.
+      multi_label: whether an image has any number of labels; it counts in each of its classes.
     """
 
     name: str
@@ -76,6 +78,7 @@ class SplitMetadata:
     extra_items: tuple[str, ...] = ()
     per_class: tuple[int, ...] = ()
     decoding: Decoding = TF_SLIM
+    multi_label: bool = False
 
 
 def read_metadata(
@@ -137,6 +140,7 @@ def read_metadata(
         labels_to_names=labels_to_names,
         per_class=split.per_class if split is not None else (),
         decoding=info.decoding if info and split is not None else TF_SLIM,
+        multi_label=info is not None and info.multi_label,
     )
 
 
@@ -152,7 +156,7 @@ def split_names(spec: DatasetSpec, dataset_dir: str) -> list[str]:
 
 
 def stratified_split(
-    labels: Sequence[int], num_held_out: int, seed: int
+    labels: Sequence[Any], num_held_out: int, seed: int
 ) -> tuple[list[int], list[int]]:
     """Splits examples so that the same fraction of every class is held out.
 
@@ -160,7 +164,8 @@ def stratified_split(
     exact fraction; the seed decides between equal remainders.
 
     Args:
-      labels: the class of each example.
+      labels: the class of each example, or the sorted tuple of its classes, which then counts as a
+        class of its own.
       num_held_out: number of examples to hold out, from 0 to the number of examples.
       seed: the same seed returns the same split in every version of Python.
 
@@ -174,7 +179,7 @@ def stratified_split(
     rng = random.Random(seed)
     # Only Random.random() is guaranteed to be stable across Python versions; shuffle() is not.
     keys = [rng.random() for _ in labels]
-    by_class: dict[int, list[int]] = {}
+    by_class: dict[Any, list[int]] = {}
     for index in sorted(range(len(labels)), key=keys.__getitem__):
         by_class.setdefault(labels[index], []).append(index)
     exact = {

@@ -16,6 +16,7 @@ from slim.data import tfexample_decoder
 ITEMS_TO_DESCRIPTIONS = {
     "image": "The image, uint8 [height, width, channels].",
     "label": "The class, from 0.",
+    "labels": "The classes of an image with several labels, from 0, int64 [number].",
     "filename": "The name of the image file; empty if not recorded.",
     "label_text": "The class name.",
     "object/bbox": "Boxes of objects, float32 [number, 4]: ymin, xmin, ymax, xmax, 0 to 1.",
@@ -28,14 +29,14 @@ Value = bytes | str | int | np.ndarray
 
 
 class ImageRecord(NamedTuple):
-    """The content of a record: encoded image, name of its format, size in pixels, class, file name,
-    and further features by key."""
+    """The content of a record: encoded image, name of its format, size in pixels, class (or
+    classes, in a dataset with several labels an image), file name, and further features by key."""
 
     encoded: bytes
     format: str
     height: int
     width: int
-    label: int
+    label: int | tuple[int, ...]
     filename: str = ""
     extra: Mapping[str, Value] = MappingProxyType({})
 
@@ -45,15 +46,16 @@ def image_to_tfexample(
     image_format: bytes | str,
     height: int,
     width: int,
-    class_id: int,
+    class_id: int | Sequence[int],
     filename: str = "",
     extra: Mapping[str, Value] = MappingProxyType({}),
 ) -> tf.train.Example:
-    """Returns the Example of one encoded image; an empty `filename` is omitted."""
+    """Returns the Example of one encoded image, of one class or of any number of classes; an empty
+    `filename` is omitted."""
     values = {
         "image/encoded": image_data,
         "image/format": image_format,
-        "image/class/label": class_id,
+        "image/class/label": np.array(class_id, np.int64),
         "image/height": height,
         "image/width": width,
         **({"image/filename": filename} if filename else {}),
@@ -63,23 +65,27 @@ def image_to_tfexample(
     return tf.train.Example(features=tf.train.Features(feature=features))
 
 
-def image_decoder(num_channels: int, *extras: str) -> tfexample_decoder.TFExampleDecoder:
+def image_decoder(
+    num_channels: int, *extras: str, multi_label: bool = False
+) -> tfexample_decoder.TFExampleDecoder:
     """Returns the decoder of image records: items "image", "label" and "filename".
 
     Args:
       num_channels: 1 or 3; images are converted to it.
       *extras: further items: "label_text", "object/bbox", "object/label".
+      multi_label: whether an image has any number of labels: the item "labels" replaces "label".
     """
     text = tf.io.FixedLenFeature([], tf.string, default_value="")
+    one, several = tf.io.FixedLenFeature([], tf.int64), tf.io.VarLenFeature(tf.int64)
     features = {
         "image/encoded": tf.io.FixedLenFeature([], tf.string),
         "image/format": text,
-        "image/class/label": tf.io.FixedLenFeature([], tf.int64),
+        "image/class/label": several if multi_label else one,
         "image/filename": text,
     }
     handlers = {
         "image": tfexample_decoder.Image(channels=num_channels),
-        "label": tfexample_decoder.Tensor("image/class/label"),
+        "labels" if multi_label else "label": tfexample_decoder.Tensor("image/class/label"),
         "filename": tfexample_decoder.Tensor("image/filename"),
     }
     if "label_text" in extras:
@@ -93,6 +99,11 @@ def image_decoder(num_channels: int, *extras: str) -> tfexample_decoder.TFExampl
         features[_BOXES + "label"] = tf.io.VarLenFeature(tf.int64)
         handlers["object/label"] = tfexample_decoder.Tensor(_BOXES + "label")
     return tfexample_decoder.TFExampleDecoder(features, handlers)
+
+
+def labels_of(label: int | tuple[int, ...]) -> tuple[int, ...]:
+    """Returns the labels of a record: the one that it has, or its several ones."""
+    return label if isinstance(label, tuple) else (label,)
 
 
 def box_features(boxes: Sequence[Sequence[float]]) -> dict[str, np.ndarray]:
@@ -135,11 +146,12 @@ def write_split(
     _checks.in_range(1, len(images), num_shards=num_shards)
     per_class = [0] * num_classes
     for image in images:
-        if not 0 <= image.label < num_classes:
-            raise _checks.UserError(
-                f"label {image.label} of {image.filename!r} is outside 0..{num_classes - 1}"
-            )
-        per_class[image.label] += 1
+        for label in labels_of(image.label):
+            if not 0 <= label < num_classes:
+                raise _checks.UserError(
+                    f"label {label} of {image.filename!r} is outside 0..{num_classes - 1}"
+                )
+            per_class[label] += 1
     shards = []
     for shard in range(num_shards):
         start, end = (len(images) * (shard + step) // num_shards for step in (0, 1))

@@ -69,6 +69,7 @@ def run(
     info = dataset_info.read(dataset_dir)
     files = _shard_files(info, dataset_dir)
     num_classes = len(info.classes) if info else _num_classes(files, dataset_dir)
+    multi_label = info is not None and info.multi_label
     paths = [os.path.join(dataset_dir, file) for file in files]
     total = sum(split.num_samples for split in info.splits.values()) if info else None
     with (
@@ -78,7 +79,12 @@ def run(
         shards = dict(
             zip(
                 files,
-                pool.map(lambda path: read_shard(path, num_classes, bar.update, max_pixels), paths),
+                pool.map(
+                    lambda path: read_shard(
+                        path, num_classes, bar.update, max_pixels, multi_label=multi_label
+                    ),
+                    paths,
+                ),
                 strict=True,
             )
         )
@@ -103,6 +109,8 @@ def read_shard(
     num_classes: int | None,
     on_record: Callable[[], object] = lambda: None,
     max_pixels: int = _image_limits.MAX_PIXELS,
+    *,
+    multi_label: bool = False,
 ) -> Shard:
     """Reads every record of a file.
 
@@ -111,6 +119,7 @@ def read_shard(
       num_classes: upper bound of the labels; None if unknown.
       on_record: called after each record.
       max_pixels: maximum number of pixels in an image.
+      multi_label: whether an image may have any number of labels.
     """
     shard = Shard(os.path.basename(path))
     expected = None
@@ -129,7 +138,7 @@ def read_shard(
         offsets = records.find_whole_records(path)
     try:
         for record in _records(path, offsets, max_pixels):
-            problem = _read_record(record, shard, num_classes, max_pixels)
+            problem = _read_record(record, shard, num_classes, max_pixels, multi_label)
             if problem:
                 shard.problems.append(f"{shard.file} record {shard.num_records}: {problem}")
             shard.num_records += 1
@@ -171,33 +180,38 @@ def _read_record(
     shard: Shard,
     num_classes: int | None,
     max_pixels: int,
+    multi_label: bool,
 ) -> str | None:
     """Adds a record to the shard's statistics; returns what is wrong with it, or None."""
     if isinstance(record, large_images.LargeImage):
         features = record.example.features.feature
         has_label = "image/class/label" in features
-        problem = _read_label(features, shard, num_classes) if has_label else None
+        problem = _read_label(features, shard, num_classes, multi_label) if has_label else None
         return problem or f"the image {record.problem}"
     try:
         features = tf.train.Example.FromString(record).features.feature
     except Exception as error:  # its type depends on protobuf's implementation
         return f"not a tf.train.Example ({type(error).__name__})"
-    problem = _read_label(features, shard, num_classes)
+    problem = _read_label(features, shard, num_classes, multi_label)
     return problem or _read_image(features, shard, max_pixels)
 
 
-def _read_label(features: Features, shard: Shard, num_classes: int | None) -> str | None:
-    try:
-        features["image/encoded"].bytes_list.value[0]
-        label = features["image/class/label"].int64_list.value[0]
-    except IndexError:
+def _read_label(
+    features: Features, shard: Shard, num_classes: int | None, multi_label: bool
+) -> str | None:
+    has_image = bool(features["image/encoded"].bytes_list.value)
+    labels = list(features["image/class/label"].int64_list.value)
+    if not has_image or (not labels and not multi_label):
         return f"no image/encoded or image/class/label; its features are {_checks.listed(features)}"
-    shard.labels[label] += 1
+    if not multi_label:
+        labels = labels[:1]
+    shard.labels.update(set(labels))
     shard.formats.update(value.decode() for value in features["image/format"].bytes_list.value)
-    if label < 0 and num_classes is None:
-        return f"label {label} is negative"
-    if num_classes is not None and not 0 <= label < num_classes:
-        return f"label {label} is outside 0..{num_classes - 1}"
+    for label in labels:
+        if label < 0 and num_classes is None:
+            return f"label {label} is negative"
+        if num_classes is not None and not 0 <= label < num_classes:
+            return f"label {label} is outside 0..{num_classes - 1}"
     return None
 
 

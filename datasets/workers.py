@@ -32,14 +32,14 @@ class Item(NamedTuple):
 
     Attributes:
       source: the source of its bytes.
-      label: its class.
+      label: its class, or the sorted classes of an image with several labels.
       filename: file name in the record; empty to omit it.
       raw: (height, width, channels) if the bytes are pixels, stored as one plane per channel.
       extra: arguments of `Plan.features`; kept small, since there may be millions of items.
     """
 
     source: sources.Source
-    label: int
+    label: int | tuple[int, ...]
     filename: str = ""
     raw: tuple[int, int, int] | None = None
     extra: tuple[Any, ...] = ()

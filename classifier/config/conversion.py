@@ -37,6 +37,11 @@ class DataConfig(Options):
         "Seed of the validation split and of the order of the images (folder only). Default: 0.",
         check=bounds.non_negative,
     )
+    multi_label: bool | None = option(
+        None,
+        "Several labels an image: a file that is linked from several class directories is one image"
+        " with the label of each (folder only). Default: false.",
+    )
     on_bad_image: str | None = option(
         None,
         "What to do when a file is not a valid image: error aborts before anything is converted;"

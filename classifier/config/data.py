@@ -24,6 +24,12 @@ class TrainingDataOptions(Options):
         " ResNet v1).",
         check=bounds.non_negative,
     )
+    multi_label: bool | None = option(
+        None,
+        "Several labels an image: the classes' probabilities are sigmoids. Default: as the"
+        " dataset's dataset_info.json says, else false.",
+        resume="free",  # the resolved value is compared
+    )
     batch_size: int = option(32, "Batch size per clone.", check=bounds.positive)
     max_pixels: int = max_pixels_option()
     num_readers: int = option(4, "Number of shards to read in parallel.", check=bounds.positive)

@@ -51,6 +51,11 @@ class ModelOptions(Options):
         " model_info.json, else the weights themselves are used.",
         check=bounds.fraction,
     )
+    multi_label: bool | None = option(
+        None,
+        "Several labels an image: the classes' probabilities are sigmoids. Default: from"
+        " model_info.json, else as the dataset's dataset_info.json says.",
+    )
     quantize: bool | None = option(
         None,
         "Round weights and activations to 8 bits, in the ranges learned by training with"

@@ -1,11 +1,14 @@
 """Options of the network and its loss."""
 
 import dataclasses
+from collections.abc import Iterator
 
 from classifier.config import bounds
 from classifier.config.options import Options, option
+from classifier.config.problems import Problem, named
 
 COMPUTE_DTYPES = ("float32", "bfloat16", "float16")
+LOSSES = ("softmax", "sigmoid", "focal", "asymmetric")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,9 +54,43 @@ class LossOptions(Options):
     weight_decay: float = option(
         0.00004, "Coefficient of the L2 penalty on the weights.", check=bounds.non_negative
     )
+    loss: str | None = option(
+        None,
+        "Loss of the logits: softmax cross entropy, sigmoid cross entropy of each class, or the"
+        " latter as focal or asymmetric loss, for classes that few images have. Default: softmax;"
+        " sigmoid with several labels an image.",
+        choices=LOSSES,
+    )
+    focal_gamma: float = option(
+        2.0,
+        "Exponent of the focal loss. 0 is the sigmoid cross entropy.",
+        check=bounds.non_negative,
+    )
+    focal_alpha: float | None = option(
+        None,
+        "Weight of an image's own classes in the focal loss, 0 to 1; the other classes have the"
+        " rest. Default: both have the weight 1.",
+        check=bounds.fraction,
+    )
+    asymmetric_gamma_positive: float = option(
+        0.0,
+        "Exponent of the asymmetric loss for an image's own classes.",
+        check=bounds.non_negative,
+    )
+    asymmetric_gamma_negative: float = option(
+        4.0,
+        "Exponent of the asymmetric loss for the other classes.",
+        check=bounds.non_negative,
+    )
+    asymmetric_clip: float = option(
+        0.05,
+        "Probability up to which another class has no asymmetric loss.",
+        check=bounds.below_one,
+    )
     label_smoothing: float = option(
         0.0,
-        "Fraction of each label to spread evenly over all classes, below 1.",
+        "Fraction of each label to spread evenly over all classes, below 1; with a sigmoid loss,"
+        " by which each target moves towards 0.5.",
         check=bounds.below_one,
     )
     class_weights: str | None = option(
@@ -61,3 +98,10 @@ class LossOptions(Options):
         "Weight of each class in the loss: auto weights classes inversely to their number of"
         " images; or a JSON or CSV file with a weight per class name. Default: all weights are 1.",
     )
+
+    def conflicts(self) -> Iterator[Problem]:
+        """Yields parameters of another loss."""
+        for name in vars(self):
+            loss = name.partition("_")[0]
+            if loss in LOSSES and name != loss and self.is_changed(name) and self.loss != loss:
+                yield Problem("{} needs {}", named(name), named("loss", loss))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
+from classifier import label_kinds
 from classifier.config.problems import Problem, named
 from classifier.export.samples import Samples
 from classifier.inference.model import InferenceModel
@@ -52,10 +53,12 @@ class Comparison:
     Attributes:
       difference: largest absolute difference of a logit.
       scale: largest absolute logit of the checkpoint.
-      agreed: number of images with the same top class; None if the output is not classes.
+      agreed: number of images with the same class (or classes); None if the output is not classes.
       num_random: number of random images.
       samples: real images.
       accuracies: accuracy of checkpoint and export on the real images; None without labels.
+      metric: name of the accuracies: another one with several classes an image.
+      answer: what agrees: "class" or "classes".
     """
 
     difference: float
@@ -64,6 +67,8 @@ class Comparison:
     num_random: int
     samples: Samples
     accuracies: tuple[float, float] | None
+    metric: str = "accuracy"
+    answer: str = "class"
 
     def __str__(self) -> str:
         num_real = len(self.samples.images)
@@ -73,14 +78,14 @@ class Comparison:
         )
         values, agreement = "values", "for"
         if self.agreed is not None:
-            values, agreement = "logits", f"same class for {self.agreed} of"
+            values, agreement = "logits", f"same {self.answer} for {self.agreed} of"
         text = (
             f"largest difference {self.difference:.1e} at {values} up to {self.scale:.3g},"
             f" {agreement} {images}"
         )
         if self.accuracies:
             checkpoint, export = (f"{100 * each:.1f} %" for each in self.accuracies)
-            text += f", accuracy {export} (checkpoint {checkpoint})"
+            text += f", {self.metric} {export} (checkpoint {checkpoint})"
         return text
 
 
@@ -132,18 +137,24 @@ def compare(
         trial.outputs[key] = _logits(checkpoint, trial)
     expected, actual = trial.outputs[key], _logits(call, trial)
     num_random = len(expected) - len(trial.samples.images)
-    best = expected.argmax(axis=1), actual.argmax(axis=1)
-    labels = trial.samples.labels
-    accuracies = None
-    if labels is not None and end_point is None:
-        accuracies = tuple(float(np.mean(each[num_random:] == labels)) for each in best)
+    labels, agreed, accuracies = trial.samples.labels, None, None
+    kind = label_kinds.kind_of(classifier.info)
+    if end_point is None:
+        thresholds = label_kinds.logits_at(classifier.thresholds, classifier.temperature)
+        answers = [kind.answers(each, thresholds) for each in (expected, actual)]
+        same = np.equal(*answers).reshape(len(expected), -1).all(axis=1)
+        agreed = int(same.sum())
+        if labels is not None:
+            accuracies = tuple(kind.score(each[num_random:], labels) for each in answers)
     return Comparison(
         difference=float(np.abs(actual - expected).max()),
         scale=float(np.abs(expected).max()),
-        agreed=int(np.sum(best[0] == best[1])) if end_point is None else None,
+        agreed=agreed,
         num_random=num_random,
         samples=trial.samples,
         accuracies=accuracies,
+        metric=kind.score_name,
+        answer="classes" if classifier.info.multi_label else "class",
     )
 
 
@@ -191,8 +202,10 @@ def check(
         if checkpoint - export > max_drop + 1e-9:
             raise _checks.RunError(
                 Problem(
-                    "the export has an accuracy of {:.1f} % on {} images of {}, {} {:.1f} %. The"
-                    " drop exceeds {}, so it was not kept",
+                    "the export has {} {} of {:.1f} % on {} images of {}, {} {:.1f} %. The drop"
+                    " exceeds {}, so it was not kept",
+                    "an" if comparison.metric == "accuracy" else "a",
+                    comparison.metric,
                     export,
                     len(comparison.samples.images),
                     comparison.samples.name,

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import tensorflow as tf
 
 import slim
-from classifier import network
+from classifier import label_kinds
 from classifier.export import checks, folding, usage
 from classifier.export.job import Job
 from classifier.inference import runtimes
@@ -93,9 +93,11 @@ def _build(
         if final_endpoint is not None:
             output = end_points[_checks.one_of("final_endpoint", final_endpoint, end_points)]
             return _Built(graph, inputs, [output], {final_endpoint: output})
-        answers = network.probabilities(logits, end_points, classifier.temperature)
+        kind = label_kinds.kind_of(classifier.info)
+        answers = kind.probabilities(logits, end_points, classifier.temperature)
         described = {"logits": logits, "probabilities": answers}
-    return _Built(graph, inputs, [*described.values(), *end_points.values()], described)
+    kept = [value for name, value in end_points.items() if kind.keeps(name)]
+    return _Built(graph, inputs, [*described.values(), *kept], described)
 
 
 @contextlib.contextmanager

@@ -21,11 +21,13 @@ from classifier.export.job import Job
 from classifier.inference.model import InferenceModel
 from classifier.inputs import preprocessing
 from classifier.metrics_file import MetricsFile
-from classifier.run_directory import RunDirectory
+from classifier.run_directory import MODEL_INFO_FILE, RunDirectory
 from slim import _checks, _json, _paths
 
 _SHOWN_CLASSES = 100
 _MAX_BYTES = 16 << 20
+_FIRST = ("accuracy", "mean_average_precision", "micro_f1", "macro_f1")  # metrics
+_OTHERS = ("macro_recall", "loss")
 _MAX_PATH = 500  # maximum number of characters shown
 
 
@@ -37,7 +39,10 @@ class _EvalFile:
     step: _json.Step
     split: _json.Name
     num_images: _json.Count
-    accuracy: float
+    accuracy: float | None = None
+    mean_average_precision: float | None = None
+    micro_f1: float | None = None
+    macro_f1: float | None = None
     k: _json.Count | None = None
     recall_at_k: float | None = None
     macro_recall: float | None = None
@@ -155,7 +160,8 @@ def summary(classifier: InferenceModel, final_endpoint: str | None = None) -> st
     step = "" if classifier.step is None else f" of step {classifier.step}"
     kind = "A video classifier" if classifier.is_video else "An image classifier"
     end = f", up to the end point {final_endpoint!r}" if final_endpoint else ""
-    return f"{kind} with {classifier.info.num_classes} classes{end}: {weights}{step}"
+    several = ", any number of them an image" if classifier.info.multi_label else ""
+    return f"{kind} with {classifier.info.num_classes} classes{several}{end}: {weights}{step}"
 
 
 def write(
@@ -243,12 +249,7 @@ def _sections(
         f" pixels, {channels} channel{plural}{gray}; values"
         f" {preprocessing.prepared_values(info)}.\n"
     )
-    if classifier.temperature is not None:
-        yield (
-            f"## Calibration\n\nThe probabilities are those of the logits divided by"
-            f" {classifier.temperature:.4f}. If the largest one is below"
-            f" {classifier.rejection_threshold:.4f}, the image is likely of none of the classes.\n"
-        )
+    yield from _calibration(classifier)
     if info.label_names:
         yield _classes(info.label_names)
     output_dir = str(options.output_dir)
@@ -262,6 +263,35 @@ def _sections(
     texts = [usage.relative_to(output_dir, each.usage) for each in exports.values() if each.usage]
     if texts:
         yield "\n\n".join(["## Usage", *texts]) + "\n"
+
+
+def _calibration(classifier: InferenceModel) -> Iterator[str]:
+    """Yields what the probabilities mean."""
+    info, temperature = classifier.info, classifier.temperature
+    divided = "" if temperature is None else f" divided by {temperature:.4f}"
+    if info.multi_label:
+        rows = [
+            f"| {' '.join(name.split())} | {threshold:.4f} |"
+            for name, threshold in zip(info.class_names, classifier.thresholds, strict=True)
+        ]
+        more = [f"\n... and {len(rows) - _SHOWN_CLASSES} more: see `{MODEL_INFO_FILE}`."]
+        yield "\n".join(
+            [
+                "## Calibration\n",
+                f"The probabilities are the sigmoids of the logits{divided}.",
+                "An image has each class whose probability reaches its threshold:\n",
+                *("| class | threshold |", "|---|---|"),
+                *rows[:_SHOWN_CLASSES],
+                *(more if len(rows) > _SHOWN_CLASSES else []),
+                "",
+            ]
+        )
+    elif divided:
+        yield (
+            f"## Calibration\n\nThe probabilities are those of the logits{divided}. If the"
+            f" largest one is below {classifier.rejection_threshold:.4f}, the image is likely of"
+            " none of the classes.\n"
+        )
 
 
 def _earlier_exports(files: Sequence[str]) -> Iterator[str]:
@@ -316,7 +346,9 @@ def _evaluation(split: str, values: Mapping[str, Any]) -> Evaluation:
         if values.keys() >= {"k", "recall_at_k"}
         else {}
     )
-    others = {name: values[name] for name in ("macro_recall", "loss") if name in values}
-    metrics = {"accuracy": values["accuracy"], **recall, **others}
+    first, others = (
+        {name: values[name] for name in names if name in values} for names in (_FIRST, _OTHERS)
+    )
+    metrics = {**first, **recall, **others}
     finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
     return Evaluation(split, values["num_images"], finite)

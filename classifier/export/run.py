@@ -146,7 +146,7 @@ def _job(
     if resolved.dataset is None:
         return Job(classifier, checkpoint.run, options, samples.embedded(info, count))
     name, split_name = resolved.dataset
-    limits = options.max_pixels, info.decoding
+    limits = options.max_pixels, info
     real = samples.drawn(inputs.open_dataset(name, split_name, dataset_dir, *limits), info, count)
     if not any(row.calibrated for row in rows):
         return Job(classifier, checkpoint.run, options, real)

@@ -24,7 +24,8 @@ class Samples:
     Attributes:
       name: description for messages.
       images: images, uint8 [height, width, channels] each.
-      labels: position of each image's class in the logits; None if the classes are not the model's.
+      labels: position of each image's class in the logits, or a 1 at each of several classes; None
+        if the classes are not the model's.
     """
 
     name: str
@@ -63,7 +64,7 @@ def drawn(dataset: Dataset, info: ModelInfo, count: int) -> Samples:
     with inputs.translate_errors(dataset):
         for batch in batches.take(min(count, dataset.num_samples)):
             images.append(_with_channels(batch["image"][0].numpy(), info))
-            labels.append(int(batch["label"][0]))
+            labels.append(batch["label"][0].numpy())
     return Samples(f"{dataset.name} {dataset.split_name}", images, np.array(labels))
 
 

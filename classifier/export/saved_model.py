@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from classifier import label_kinds
 from classifier.config import problems
 from classifier.config.problems import named
 from classifier.export import checks, usage, warm_up
@@ -37,15 +38,13 @@ class Serving(tf.Module):
     ) -> None:
         super().__init__(name="serving")
         self.classifier, self.batch_size, self.max_pixels = classifier, batch_size, max_pixels
-        self.labels = tf.constant(classifier.info.class_names)
         spec = tf.TensorSpec([batch_size, *classifier.image_shape], tf.float32, name="images")
 
         # The other signatures call it, so that the network is traced and saved once.
         @tf.function(autograph=False, input_signature=[spec])
         def from_images(images: tf.Tensor) -> Mapping[str, tf.Tensor]:
             outputs = _apply(self.classifier, images)
-            best = tf.argmax(outputs["probabilities"], axis=-1)
-            return {**outputs, "classes": tf.gather(self.labels, best)}
+            return {**outputs, "classes": _names(self.classifier, outputs["probabilities"])}
 
         self.from_images = from_images
         # A SavedModel contains all functions that are attributes.
@@ -116,6 +115,11 @@ class Serving(tf.Module):
         ]
 
 
+def _names(classifier: InferenceModel, probabilities: tf.Tensor) -> tf.Tensor:
+    kind, names = label_kinds.kind_of(classifier.info), classifier.info.class_names
+    return kind.names(probabilities, classifier.thresholds, names)
+
+
 def _apply(
     network: Callable[[tf.Tensor], Mapping[str, tf.Tensor]], images: tf.Tensor
 ) -> dict[str, tf.Tensor]:
@@ -164,8 +168,10 @@ def write(job: Job) -> checks.Exported:
     """Writes `saved_model/VERSION` for TensorFlow Serving; the version is the training step.
 
     The signatures `serving_default` (encoded images, [batch]), `tf_example` (serialized examples
-    with `image/encoded`) and `image_tensor` (preprocessed images) return `classes` (names),
-    `probabilities` and `logits`; `features` (encoded images) returns the input of the last layer.
+    with `image/encoded`) and `image_tensor` (preprocessed images) return `classes` (names; with
+    several classes an image, the name of each class that is one, and "" for the others, [batch,
+    classes]), `probabilities` and `logits`; `features` (encoded images) returns the input of the
+    last layer.
     For a video network, the input of all signatures is `images`: preprocessed videos.
 
     Args:
@@ -215,17 +221,17 @@ def _logits(
     classifier: InferenceModel, name: str, signature: Callable[..., Any]
 ) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns a signature as a function to logits, which also checks its classes."""
-    argument, names = usage.input_spec(signature).name, classifier.info.class_names
+    argument = usage.input_spec(signature).name
 
     def call(batch: tf.Tensor) -> tf.Tensor:
         if name == "tf_example":
             batch = tf.constant(list(map(_example, batch.numpy())))
         outputs = signature(**{argument: batch})
-        best = outputs["probabilities"].numpy().argmax(axis=-1)
-        if [names[i].encode() for i in best] != outputs["classes"].numpy().tolist():
+        expected = _names(classifier, outputs["probabilities"]).numpy().tolist()
+        if expected != outputs["classes"].numpy().tolist():
             raise _checks.RunError(
-                f"signature {name!r} of the export returns other classes than those with the"
-                " largest probabilities, so it was not kept"
+                f"signature {name!r} of the export returns other classes than its probabilities"
+                " have, so it was not kept"
             )
         return outputs["logits"]
 

@@ -11,6 +11,7 @@ from classifier.inference.neighbors import Neighbor
 from slim import _json, _paths
 
 _REJECTED = "none of these"
+_NONE = "no label"  # of several ones
 COLUMNS = ("file", "rank", "class", "probability", "problem")
 NEIGHBOR_COLUMNS = ("file", "rank", "neighbor", "class", "similarity", "problem")
 
@@ -20,7 +21,8 @@ class Answer(NamedTuple):
 
     Attributes:
       file: path of the image.
-      classes: pairs of class name and probability, the most probable first; empty for a bad image.
+      classes: pairs of class name and probability, the most probable first; empty for a bad image,
+        or if none of several labels is probable enough.
       problem: why the image cannot be decoded, or an empty string.
       is_rejected: whether no class is probable enough to be the answer.
       neighbors: the nearest images of a dataset, instead of classes; None if none are requested.
@@ -42,7 +44,7 @@ def as_text(answer: Answer) -> str:
     """Returns one line."""
     parts = [f"{name} {probability:.4f}" for name, probability in answer.classes]
     if answer.is_rejected:
-        parts = [f"{_REJECTED} ({', '.join(parts)})"]
+        parts = [f"{_REJECTED} ({', '.join(parts)})" if parts else _NONE]
     parts += [
         f"{each.file} ({each.label}) {each.similarity:.4f}" for each in answer.neighbors or ()
     ]
@@ -50,11 +52,12 @@ def as_text(answer: Answer) -> str:
 
 
 def as_csv(answer: Answer) -> str:
-    """Returns a row for each class or neighbor, or one for a bad image; a rejected one has a row of
-    rank 0."""
+    """Returns a row for each class or neighbor, or one for a bad image; a rejected one, or one
+    without a label, has a row of rank 0."""
     text = io.StringIO()
     values = answer.classes if answer.neighbors is None else answer.neighbors
-    rows: list[tuple[Any, ...]] = [(answer.file, 0, _REJECTED, "", "")] * answer.is_rejected
+    none = _REJECTED if values else _NONE
+    rows: list[tuple[Any, ...]] = [(answer.file, 0, none, "", "")] * answer.is_rejected
     rows += [(answer.file, rank, *value, "") for rank, value in enumerate(values, 1)]
     empty = [""] * (len(columns(answer.neighbors is not None)) - 2)
     bad = (answer.file, *empty, answer.problem)
@@ -73,7 +76,7 @@ def as_json(answer: Answer) -> str:
         ]
         return json.dumps({"file": answer.file, "neighbors": neighbors})
     classes = [{"class": name, "probability": value} for name, value in answer.classes]
-    rejected = {"rejected": True} if answer.is_rejected else {}
+    rejected = {"rejected": True} if answer.is_rejected and classes else {}
     return json.dumps({"file": answer.file, **rejected, "classes": classes})
 
 

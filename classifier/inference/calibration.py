@@ -1,4 +1,4 @@
-"""Calibration of a model's probabilities on a split: a temperature and a rejection threshold."""
+"""Calibration of a model's probabilities on a split: a temperature and thresholds."""
 
 import dataclasses
 import math
@@ -11,6 +11,7 @@ from classifier.config import problems
 from classifier.config.problems import named
 from classifier.inference import evaluation_files
 from classifier.inference.outcomes import Outcomes
+from classifier.label_kinds import ONE_CLASS, LabelKind
 from classifier.model_info import Calibration
 from slim import _checks
 
@@ -26,9 +27,13 @@ class TemperatureFit:
     (Guo et al., "On Calibration of Modern Neural Networks", 2017, section 4.2; arXiv:1706.04599.)
     The cross entropy is convex in the inverse temperature, so the zero of its derivative is the
     minimum. The derivative is summed on a grid: the logits are not kept.
+
+    Args:
+      kind: of the labels.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kind: LabelKind = ONE_CLASS) -> None:
+        self._kind = kind
         self._derivatives = tf.Variable(tf.zeros([len(_INVERSES)], tf.float64), trainable=False)
 
     def update(self, logits: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> None:
@@ -36,16 +41,15 @@ class TemperatureFit:
 
         Args:
           logits: [batch, classes].
-          labels: class indices, [batch].
+          labels: as in the batches of `inputs`.
           weights: [batch]; rows of weight 0 do not count.
         """
         counted = tf.cast(weights, tf.bool)
         logits, labels = tf.boolean_mask(logits, counted), tf.boolean_mask(labels, counted)
-        true = tf.gather(logits, labels, batch_dims=1)
 
         def derivative(inverse: tf.Tensor) -> tf.Tensor:
-            expected = tf.reduce_sum(tf.nn.softmax(inverse * logits) * logits, axis=-1)
-            return tf.reduce_sum(tf.cast(expected - true, tf.float64))
+            slopes = self._kind.loss_slope(logits, labels, inverse)
+            return tf.reduce_sum(tf.cast(slopes, tf.float64))
 
         inverses = tf.constant(_INVERSES, tf.float32)
         spec = tf.TensorSpec([], tf.float64)

@@ -10,7 +10,7 @@ from classifier.config.evaluation import EvalConfig
 from classifier.inference import evaluation_files, metrics
 from classifier.inference import evaluation_tables as tables
 from classifier.inference.evaluation_files import Events
-from classifier.inference.metrics import Evaluation
+from classifier.inference.results import Result
 from classifier.inference.split_evaluation import SplitEvaluation
 from classifier.resolve.evaluation import evaluation
 from classifier.run_directory import RunDirectory
@@ -108,7 +108,7 @@ class _Series:
         self._on_split: SplitEvaluation | None = None
         self._events: Events | None = None
         # Prefix of the checkpoint -> step and metrics.
-        self._results: dict[str, tuple[int, dict[str, Evaluation]]] = {}
+        self._results: dict[str, tuple[int, dict[str, Result]]] = {}
         self._num_deleted = 0
 
     def evaluate(self, prefix: str) -> None:
@@ -180,11 +180,12 @@ class _Series:
         print(tables.side_by_side(rows))
         best = self._best()
         _, evaluations = self._results[best]
-        print(f"best: {best} (accuracy {_first(evaluations).accuracy:.4f})", flush=True)
+        first = _first(evaluations)
+        print(f"best: {best} ({first.headline.words} {first.score:.4f})", flush=True)
 
     def _best(self) -> str:
-        """Returns the checkpoint with the highest accuracy, the first of equal ones."""
-        return max(self._results, key=lambda prefix: _first(self._results[prefix][1]).accuracy)
+        """Returns the checkpoint with the highest score, the first of equal ones."""
+        return max(self._results, key=lambda prefix: _first(self._results[prefix][1]).score)
 
     def _write_json(self, on_split: SplitEvaluation) -> None:
         """Writes the metrics of the best checkpoint so far, and those of each."""
@@ -203,5 +204,5 @@ class _Series:
         evaluation_files.write_json(path, about | values | ends | {"checkpoints": each})
 
 
-def _first(evaluations: dict[str, Evaluation]) -> Evaluation:
+def _first(evaluations: dict[str, Result]) -> Result:
     return next(iter(evaluations.values()))

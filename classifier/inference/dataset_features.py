@@ -20,7 +20,8 @@ class FeatureBatch(NamedTuple):
 
     Attributes:
       features: float32 [images, channels].
-      labels: labels of the dataset, int64 [images].
+      labels: labels of the dataset, int64 [images], or [images, classes] with a 1 for each of
+        several labels.
       shards: index of each image's shard, int64 [images].
       records: index of its record in the shard, int64 [images].
       filenames: name of each source file; empty strings if the dataset has none.

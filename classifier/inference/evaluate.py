@@ -3,23 +3,28 @@
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
-from classifier import inputs, ownership
+from classifier import inputs, label_kinds, ownership
 from classifier.checkpoints import sources
 from classifier.checkpoints.sources import OpenedCheckpoint
 from classifier.cli.exit_codes import ExitCode
 from classifier.config.evaluation import EvalConfig
 from classifier.config.problems import Problem, named
-from classifier.inference import calibration, checkpoint_series, evaluation_files, metrics
+from classifier.inference import (
+    calibrate,
+    calibration,
+    checkpoint_series,
+    evaluation_files,
+    metrics,
+)
 from classifier.inference import evaluation_tables as tables
-from classifier.inference.metrics import Details, Evaluation
 from classifier.inference.precise_batch_norm import PreciseBatchNorm
+from classifier.inference.results import Details, Result
 from classifier.inference.split_evaluation import SplitEvaluation
 from classifier.inputs import preprocessing
-from classifier.model_info import Calibration
 from classifier.resolve.evaluation import ResolvedEvaluation, check_evaluation, evaluation
 
 _TRAINING_SPLIT = "train"
-_MIN_GAIN = 0.02  # in accuracy, for the warning
+_MIN_GAIN = 0.02  # of the score, for the warning
 _UNSETTLED = Problem(
     "batch norm's moving averages have not converged. Train longer, or with a lower {}; when"
     " fine-tuning, with {}",
@@ -43,7 +48,7 @@ class Evaluated:
 
     on_split: SplitEvaluation
     checkpoint: OpenedCheckpoint
-    evaluations: Mapping[str, Evaluation]
+    evaluations: Mapping[str, Result]
     details: Details
     skipped: Sequence[inputs.BadImage]
 
@@ -81,7 +86,8 @@ def evaluate_checkpoint(config: EvalConfig) -> Evaluated:
     if options.calibrate:
         calibration.check(checkpoint)
     resolved = evaluation(config, checkpoint.info, checkpoint.run)
-    fit = calibration.TemperatureFit() if options.calibrate else None
+    kind = label_kinds.kind_of(resolved.model)
+    fit = calibration.TemperatureFit(kind) if options.calibrate else None
     on_split = SplitEvaluation(
         resolved, checkpoint, keep_outcomes=options.keeps_outcomes, further=[fit] if fit else []
     )
@@ -90,8 +96,8 @@ def evaluate_checkpoint(config: EvalConfig) -> Evaluated:
     recalibrate = _recalibration(on_split)
     tables.report_start(on_split)
     if fit:
-        on_split.classifier.temperature = None
-    evaluations: dict[str, Evaluation] = {}
+        on_split.classifier.without_calibration()
+    evaluations: dict[str, Result] = {}
     for key, result in on_split.evaluate_each():
         if not evaluations:
             details = on_split.evaluator.details()
@@ -102,39 +108,13 @@ def evaluate_checkpoint(config: EvalConfig) -> Evaluated:
     skipped = on_split.newly_skipped()
     tables.report_skipped(skipped)
     if fit:
-        evaluations["calibrated_"] = _calibrate(fit.result(), on_split, checkpoint, evaluations[""])
+        evaluations["calibrated_"] = calibrate.run(fit, on_split, checkpoint, evaluations[""])
         details = on_split.evaluator.details()
     if recalibrate is not None:
         recalibrate()
         evaluations["recalibrated_"] = on_split.evaluate()
         _report_recalibrated(evaluations["recalibrated_"], evaluations[""], resolved)
     return Evaluated(on_split, checkpoint, evaluations, details, skipped)
-
-
-def _calibrate(
-    temperature: float,
-    on_split: SplitEvaluation,
-    checkpoint: OpenedCheckpoint,
-    before: Evaluation,
-) -> Evaluation:
-    """Stores a temperature and its rejection threshold; returns the metrics with them."""
-    classifier = on_split.classifier
-    classifier.temperature = temperature
-    result, outcomes = on_split.evaluate(), on_split.evaluator.details().outcomes
-    assert outcomes is not None, "kept for this"
-    threshold = calibration.rejection_threshold(outcomes)
-    calibration.store(checkpoint, Calibration(temperature, threshold, classifier.step))
-    rejected = int((outcomes.confidences < threshold).sum())
-    print(
-        f"temperature {temperature:.4f}: loss {before.loss:.4f} to {result.loss:.4f}, calibration"
-        f" error {before.calibration_error:.4f} to {result.calibration_error:.4f}"
-    )
-    print(
-        f"rejection threshold {threshold:.4f}: rejects {rejected} of {result.num_images} images,"
-        f" {int((outcomes.is_correct & (outcomes.confidences < threshold)).sum())} of them correct"
-    )
-    print(f"stored in {checkpoint.run.model_info_path}", flush=True)
-    return result
 
 
 def _recalibration(on_split: SplitEvaluation) -> Callable[[], None] | None:
@@ -149,7 +129,7 @@ def _recalibration(on_split: SplitEvaluation) -> Callable[[], None] | None:
         _TRAINING_SPLIT,
         resolved.dataset_dir,
         config.data.max_pixels,
-        info.decoding,
+        info,
     )
     batches = inputs.training_dataset(
         dataset,
@@ -169,16 +149,14 @@ def _recalibration(on_split: SplitEvaluation) -> Callable[[], None] | None:
     return recalibrate
 
 
-def _report_recalibrated(
-    result: Evaluation, before: Evaluation, resolved: ResolvedEvaluation
-) -> None:
+def _report_recalibrated(result: Result, before: Result, resolved: ResolvedEvaluation) -> None:
     options = resolved.config.run
     print(
         f"With batch norm statistics of {options.recalibrate_batch_norm} batches of"
         f" {options.batch_size} images of {_TRAINING_SPLIT} instead of its moving averages:"
     )
     metrics.report(result, resolved.split_name, resolved.num_samples)
-    if result.accuracy - before.accuracy > _MIN_GAIN:
+    if result.score - before.score > _MIN_GAIN:
         print(f"warning: {_UNSETTLED.as_flags}", flush=True)
 
 

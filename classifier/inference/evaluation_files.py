@@ -14,8 +14,8 @@ import numpy as np
 
 from classifier.config.evaluation import EvaluationOptions
 from classifier.config.problems import Problem, named
-from classifier.inference.metrics import Evaluation
-from classifier.inference.outcomes import Outcomes
+from classifier.inference.outcomes import LabelOutcomes, Outcomes
+from classifier.inference.results import Result
 from classifier.inference.split_evaluation import SplitEvaluation
 from classifier.run_directory import RunDirectory
 from slim import _paths
@@ -25,7 +25,7 @@ from slim.metrics import ClassScores
 _MAX_CONFUSIONS = 1000
 
 
-def metric_values(evaluations: Mapping[str, Evaluation]) -> dict[str, float]:
+def metric_values(evaluations: Mapping[str, Result]) -> dict[str, float]:
     """Returns the metrics by name, each with its evaluation's prefix."""
     return {
         f"{prefix}{name}": value
@@ -34,10 +34,12 @@ def metric_values(evaluations: Mapping[str, Evaluation]) -> dict[str, float]:
     }
 
 
-def intervals(evaluations: Mapping[str, Evaluation]) -> dict[str, list[float]]:
-    """Returns the confidence intervals of the accuracies, likewise."""
+def intervals(evaluations: Mapping[str, Result]) -> dict[str, list[float]]:
+    """Returns the confidence intervals of the metrics, likewise."""
     return {
-        f"{k}accuracy_interval": list(each.accuracy_interval) for k, each in evaluations.items()
+        f"{prefix}{name}": list(ends)
+        for prefix, evaluation in evaluations.items()
+        for name, ends in evaluation.intervals().items()
     }
 
 
@@ -56,12 +58,13 @@ def description(on_split: SplitEvaluation, prefix: str, step: int | None) -> dic
 
 def class_rows(scores: ClassScores, names: Sequence[str]) -> list[dict[str, Any]]:
     """Returns name and scores of each class; an undefined score is None."""
-    columns = (scores.precisions, scores.recalls, scores.f1_scores)
+    columns = scores.columns()
+    rows = np.stack(list(columns.values()), axis=1)
     return [
         {"class": name, "support": int(support)}
         | {key: None if math.isnan(value) else float(value)
-           for key, value in zip(("precision", "recall", "f1"), row, strict=True)}
-        for name, support, row in zip(names, scores.support, np.stack(columns, 1), strict=True)
+           for key, value in zip(columns, row, strict=True)}
+        for name, support, row in zip(names, scores.support, rows, strict=True)
     ]  # fmt: skip
 
 
@@ -89,21 +92,20 @@ def _text(value: Any) -> str:
 
 
 def write_predictions(
-    path: str, outcomes: Outcomes, class_names: Sequence[str], shard_names: Sequence[str]
+    path: str,
+    outcomes: Outcomes | LabelOutcomes,
+    class_names: Sequence[str],
+    shard_names: Sequence[str],
 ) -> None:
-    """Writes a row per image: file, shard, record, true class, and its k most probable classes with
-    their probabilities."""
-    ranks = range(1, outcomes.classes.shape[1] + 1)
-    columns = [f"{name}_{rank}" for rank in ranks for name in ("class", "probability")]
+    """Writes a row per image: file, shard, record, and the outcomes' table."""
+    rows = iter(outcomes.table(class_names))
     with _paths.named_in_errors(path), _paths.new_file(path) as file:
         text = io.TextIOWrapper(file, "utf-8", "surrogateescape", newline="")
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["file", "shard", "record", "label", *columns])
-        for index, label in enumerate(outcomes.labels):
-            pairs = zip(outcomes.classes[index], outcomes.probabilities[index], strict=True)
-            answers = (each for place, value in pairs for each in (class_names[place], value))
+        writer.writerow(["file", "shard", "record", *next(rows)])
+        for index, row in enumerate(rows):
             name, shard = outcomes.filenames[index], shard_names[outcomes.shards[index]]
-            writer.writerow([name, shard, outcomes.records[index], class_names[label], *answers])
+            writer.writerow([name, shard, outcomes.records[index], *row])
         text.flush()
         text.detach()  # the block closes the file
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from classifier import inputs
 from classifier.config import problems
 from classifier.inference import metrics
-from classifier.inference.metrics import Evaluation
+from classifier.inference.results import Result
 from classifier.inference.split_evaluation import SplitEvaluation
 from classifier.resolve import evaluation as resolve
 from classifier.resolve import warnings
@@ -46,7 +46,7 @@ def _warnings(on_split: SplitEvaluation) -> Iterator[str]:
         yield from resolve.class_warnings(resolved.class_map)
 
 
-def report(key: str, result: Evaluation, resolved: ResolvedEvaluation) -> None:
+def report(key: str, result: Result, resolved: ResolvedEvaluation) -> None:
     """Prints the metrics of the weights that the prefix `key` stands for."""
     if key:
         print("Without moving averages:")
@@ -55,7 +55,7 @@ def report(key: str, result: Evaluation, resolved: ResolvedEvaluation) -> None:
         return
     metrics.report_details(result, resolved.split_name)
     metrics.report_as_tf_slim(result)
-    if _is_chance(result.accuracy, resolved.model.num_classes):
+    if not resolved.model.multi_label and _is_chance(result.score, resolved.model.num_classes):
         print(f"warning: {problems.as_flags(resolve.near_chance(resolved))}", flush=True)
 
 
@@ -72,19 +72,13 @@ def report_skipped(skipped: Sequence[inputs.BadImage]) -> None:
         print(f"skipped {len(skipped)} bad images", flush=True)
 
 
-def side_by_side(evaluations: Mapping[str, Evaluation]) -> str:
+def side_by_side(evaluations: Mapping[str, Result]) -> str:
     """Returns a table with a row per evaluation."""
-    k = next(iter(evaluations.values())).k
-    header = ("", "accuracy", f"recall_{k}", "macro recall", "loss", "calibration error")
+    header = ("", *next(iter(evaluations.values())).row())
     rows = [
-        (
-            name,
-            *(f"{value:.4f}" for value in
-              (each.accuracy, each.recall_at_k, each.macro_recall, each.loss,
-               each.calibration_error)),
-        )
+        (name, *(f"{value:.4f}" for value in each.row().values()))
         for name, each in evaluations.items()
-    ]  # fmt: skip
+    ]
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     first, *others = widths
 

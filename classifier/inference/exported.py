@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from classifier import network
+from classifier import label_kinds
 from classifier.checkpoints import sources
 from classifier.cli import native_stderr
 from classifier.config import formats
@@ -25,6 +25,7 @@ _INPUT_TYPES = {
     tf.string: "encoded_image",
 }
 _BLACK_SIZE = 64, 64
+_PROBABILITIES = "probabilities"  # of a frozen graph
 ASSETS = "assets.extra"  # of a SavedModel
 
 
@@ -91,12 +92,15 @@ def read_model_info(export: formats.ExportedModel) -> ModelInfo | None:
     return sources.read_model_info(RunDirectory(directory or "."))
 
 
-def load(export: formats.ExportedModel, info: ModelInfo | None = None) -> Runtime:
+def load(
+    export: formats.ExportedModel, info: ModelInfo | None = None, *, multi_label: bool = False
+) -> Runtime:
     """Loads an export.
 
     Args:
       export: the file or directory.
       info: its model; None if unknown.
+      multi_label: whether an image has any number of labels, if the model is unknown.
 
     Raises:
       UserError: if a package is not installed, or it is not a model that classifies images.
@@ -104,7 +108,7 @@ def load(export: formats.ExportedModel, info: ModelInfo | None = None) -> Runtim
     """
     _checks.installed(export.packages)
     try:
-        return _LOADERS[export.kind](export.path, info)
+        return _LOADERS[export.kind](export.path, _Probabilities.of(info, multi_label))
     except _checks.UserError:
         raise
     except Exception as error:  # each runtime has its own errors
@@ -112,14 +116,36 @@ def load(export: formats.ExportedModel, info: ModelInfo | None = None) -> Runtim
         raise _checks.RunError(f"{export.path} cannot be loaded: {reason[:200]}") from error
 
 
+@dataclasses.dataclass(frozen=True)
+class _Probabilities:
+    """How logits become probabilities, for a file that ends with the logits."""
+
+    kind: label_kinds.LabelKind
+    temperature: float | None
+
+    @classmethod
+    def of(cls, info: ModelInfo | None, multi_label: bool) -> "_Probabilities":
+        if info is None:
+            kind = label_kinds.SEVERAL_CLASSES if multi_label else label_kinds.ONE_CLASS
+            return cls(kind, None)
+        temperature = info.calibration.temperature if info.calibration else None
+        return cls(label_kinds.kind_of(info), temperature)
+
+    def __call__(self, logits: tf.Tensor) -> tf.Tensor:
+        return self.kind.probabilities(logits, {}, self.temperature)
+
+
 def _content(path: str) -> bytes:
     return _files.read_bounded(path, _MAX_BYTES)
 
 
-def _frozen(path: str, _: ModelInfo | None) -> Runtime:
+def _frozen(path: str, _: _Probabilities) -> Runtime:
     graph_def = runtimes.read_graph(_content(path))
     inputs = [node for node in graph_def.node if node.op == "Placeholder"]
-    outputs = [node for node in graph_def.node if node.op == "Softmax"]
+    # A calibrated graph also has the probabilities of the network itself, and one of several labels
+    # an image only has sigmoids.
+    own = [node for node in graph_def.node if node.name == _PROBABILITIES]
+    outputs = own or [node for node in graph_def.node if node.op == "Softmax"]
     variables = [node for node in graph_def.node if node.op in ("VariableV2", "VarHandleOp")]
     if len(inputs) != 1 or not outputs or variables:
         raise _checks.UserError(
@@ -130,9 +156,7 @@ def _frozen(path: str, _: ModelInfo | None) -> Runtime:
     dtype, shape = tf.as_dtype(inputs[0].attr["dtype"].type), inputs[0].attr["shape"].shape
     # Encoded and decoded images have no fixed size.
     sides = [None if each.size < 0 else each.size for each in shape.dim]
-    # A calibrated graph also has the probabilities of the network itself.
-    calibrated = [node for node in outputs if node.name == "probabilities"]
-    output = (calibrated or outputs)[-1].name
+    output = outputs[-1].name
     call = runtimes.graph_function(graph_def, f"{inputs[0].name}:0", f"{output}:0")
 
     def probabilities(batch: tf.Tensor) -> np.ndarray:
@@ -149,7 +173,7 @@ def _input_type(dtype: tf.DType, path: str) -> str:
     return _INPUT_TYPES[dtype]
 
 
-def _saved_model(path: str, _: ModelInfo | None) -> Runtime:
+def _saved_model(path: str, _: _Probabilities) -> Runtime:
     loaded = tf.saved_model.load(path)
     signatures: Mapping[str, Any] = loaded.signatures
     if "image_tensor" not in signatures:
@@ -166,30 +190,28 @@ def _saved_model(path: str, _: ModelInfo | None) -> Runtime:
     return Runtime(path, spec.shape.as_list(), probabilities)
 
 
-def _tflite(path: str, _: ModelInfo | None) -> Runtime:
+def _tflite(path: str, _: _Probabilities) -> Runtime:
     lite = runtimes.Lite(_content(path))
     return Runtime(path, lite.shape, lambda batch: lite(batch, "probabilities"))
 
 
-def _onnx(path: str, _: ModelInfo | None) -> Runtime:
+def _onnx(path: str, _: _Probabilities) -> Runtime:
     onnx = runtimes.Onnx(_content(path))
     return Runtime(path, onnx.shape, lambda batch: onnx(batch, "probabilities"))
 
 
-def _keras(path: str, info: ModelInfo | None) -> Runtime:
-    calibration = info.calibration if info else None
-    temperature = calibration.temperature if calibration else None
+def _keras(path: str, probabilities: _Probabilities) -> Runtime:
     with native_stderr.capture_native_stderr():
         model = tf.keras.models.load_model(path, compile=False)
     # The file ends with the logits.
     call = tf.function(
-        lambda batch: network.probabilities(model(batch, training=False), {}, temperature),
+        lambda batch: probabilities(model(batch, training=False)),
         autograph=False,
     )
     return Runtime(path, model.input_shape, lambda batch: call(batch).numpy())
 
 
-_LOADERS: Mapping[str, Callable[[str, ModelInfo | None], Runtime]] = {
+_LOADERS: Mapping[str, Callable[[str, _Probabilities], Runtime]] = {
     ".pb": _frozen,
     SAVED_MODEL: _saved_model,
     ".tflite": _tflite,

@@ -2,23 +2,25 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 
+from classifier import headlines, label_kinds
+from classifier.inference import results
 from classifier.inference.model import InferenceModel
 from classifier.inference.outcomes import Outcomes
+from classifier.inference.results import Details, LogitsMetric, Metrics, Result
+from classifier.inference.several_classes import SeveralClassesMetrics
 from slim import _checks, metrics
-from slim.metrics import ClassScores
 
 Call = Callable[[tf.Tensor], dict[str, tf.Tensor]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Evaluation:
-    """The metrics of an evaluation.
+class Evaluation(Result):
+    """The metrics of an evaluation with one class an image.
 
     Precision, recall and F1 score are means over the classes that have images; the weighted recall
     is the accuracy.
@@ -37,6 +39,8 @@ class Evaluation:
       calibration_error: expected calibration error, in 15 bins.
     """
 
+    headline = headlines.ONE_CLASS
+
     accuracy: float
     recall_at_k: float
     k: int
@@ -54,32 +58,60 @@ class Evaluation:
         """The accuracy's confidence interval of 95 % (Wilson)."""
         return metrics.wilson_interval(self.accuracy, self.num_images)
 
+    def lines(self, split_name: str, num_images: int) -> Sequence[str]:
+        """Returns the accuracy first."""
+        return (
+            f"{split_name} accuracy {self.accuracy:.3f} ({self.num_images} of {num_images} images)",
+            f"{split_name} recall_{self.k} {self.recall_at_k:.4f}",
+            f"{split_name} macro recall {self.macro_recall:.4f}",
+            f"{split_name} loss {self.loss:.4f}",
+        )
 
-@dataclasses.dataclass(frozen=True)
-class Details:
-    """What an evaluation saw of the classes and the images.
+    def detail_lines(self, split_name: str) -> Sequence[str]:
+        """Returns the others, with the accuracy's confidence interval."""
+        low, high = self.accuracy_interval
+        interval = f"{split_name} accuracy, 95 % confidence interval {low:.3f} to {high:.3f}"
+        return (
+            *([] if math.isnan(low) else [interval]),
+            f"{split_name} macro precision {self.macro_precision:.4f}, F1 {self.macro_f1:.4f}",
+            (
+                f"{split_name} weighted precision {self.weighted_precision:.4f},"
+                f" F1 {self.weighted_f1:.4f}"
+            ),
+            f"{split_name} calibration error {self.calibration_error:.4f}",
+        )
 
-    Attributes:
-      scores: of each class.
-      confusions: true class, predicted class and number of images for each pair of different
-        classes, the most frequent first.
-      outcomes: the answer to each image; None if they were not kept.
-    """
+    def tf_slim_lines(self) -> Sequence[str]:
+        """Returns TF-Slim's two lines.
 
-    scores: ClassScores
-    confusions: Sequence[tuple[int, int, int]]
-    outcomes: Outcomes | None
+        With fewer than 5 classes, the recall at 5 is 1, as the recall at k is.
+        """
+        return f"eval/Accuracy[{self.accuracy:.9g}]", f"eval/Recall_5[{self.recall_at_k:.9g}]"
 
+    def row(self) -> Mapping[str, float]:
+        """Returns the columns of a table."""
+        return {
+            "accuracy": self.accuracy,
+            f"recall_{self.k}": self.recall_at_k,
+            "macro recall": self.macro_recall,
+            "loss": self.loss,
+            "calibration error": self.calibration_error,
+        }
 
-class LogitsMetric(Protocol):
-    """A further metric of an evaluation."""
+    def raw_values(self) -> Mapping[str, float]:
+        """Returns accuracy and loss."""
+        return {"raw_accuracy": self.accuracy, "raw_loss": self.loss}
 
-    def update(self, logits: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> None:
-        """Adds a batch."""
+    def intervals(self) -> Mapping[str, tuple[float, float]]:
+        """Returns the accuracy's."""
+        return {"accuracy_interval": self.accuracy_interval}
 
 
 class Evaluator:
     """Evaluates a model; traced once, also if the model's weights change.
+
+    Attributes:
+      metrics: those of the model's kind of labels, of the last evaluation.
 
     Args:
       classifier: the model.
@@ -98,18 +130,13 @@ class Evaluator:
     ) -> None:
         self._classifier = classifier
         self._call = call or classifier
-        self._keep_outcomes = keep_outcomes
         self._further = further
-        classes = classifier.info.num_classes
-        self._accuracy, self._loss = metrics.Accuracy(), metrics.Mean()
-        self._recall = metrics.RecallAtK(min(5, classes))
-        self._confusion = metrics.SparseConfusionMatrix(classes)
-        self._calibration = metrics.CalibrationError()
-        self._answers: list[dict[str, np.ndarray]] = []
+        kind = SeveralClassesMetrics if classifier.info.multi_label else OneClassMetrics
+        self.metrics: Metrics = kind(classifier, keep_outcomes)
         # By the temperature, which is a constant of the traced function.
         self._steps: dict[float | None, Callable[..., tuple[tf.Tensor, dict[str, tf.Tensor]]]] = {}
 
-    def __call__(self, batches: tf.data.Dataset, num_batches: int) -> Evaluation:
+    def __call__(self, batches: tf.data.Dataset, num_batches: int) -> Result:
         """Returns the metrics over some batches.
 
         Args:
@@ -119,7 +146,7 @@ class Evaluator:
         Raises:
           RunError: if a logit is not finite; argmax would return a class regardless.
         """
-        self._reset()
+        self.metrics.reset()
         step = self._steps.setdefault(
             self._classifier.temperature, tf.function(self._count, autograph=False)
         )
@@ -131,7 +158,84 @@ class Evaluator:
                     f" {self._classifier.prefix} diverged, or the images are not in the range that"
                     " the network expects"
                 )
-            self._keep(answers)
+            rows = {name: value.numpy() for name, value in answers.items()}
+            mask = batch["mask"].numpy()
+            self.metrics.keep({name: value[mask] for name, value in rows.items()})
+        result: Result = self.metrics.result()
+        return result
+
+    def details(self) -> Details:
+        """Returns the details of the last evaluation."""
+        return self.metrics.details()
+
+    def _count(self, batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Adds a batch; returns whether its logits are finite, and what to keep of its images."""
+        outputs, mask = self._call(batch["image"]), batch["mask"]
+        logits = tf.cast(outputs["logits"], tf.float32)
+        probabilities = tf.cast(outputs["probabilities"], tf.float32)
+        answers = self.metrics.update(logits, probabilities, batch)
+        for metric in self._further:
+            metric.update(logits, batch["label"], mask)
+        return tf.reduce_all(tf.math.is_finite(tf.boolean_mask(logits, mask))), answers
+
+
+class OneClassMetrics:
+    """The metrics of one class an image.
+
+    Args:
+      classifier: the model.
+      keep_outcomes: whether to keep the answer to each image.
+    """
+
+    def __init__(self, classifier: InferenceModel, keep_outcomes: bool) -> None:
+        self._classifier, self._keep_outcomes = classifier, keep_outcomes
+        classes = classifier.info.num_classes
+        self._accuracy, self._loss = metrics.Accuracy(), metrics.Mean()
+        self._recall = metrics.RecallAtK(min(5, classes))
+        self._confusion = metrics.SparseConfusionMatrix(classes)
+        self._calibration = metrics.CalibrationError()
+        self._answers: list[Mapping[str, np.ndarray]] = []
+
+    def reset(self) -> None:
+        """Forgets all batches."""
+        every = (self._accuracy, self._loss, self._recall, self._confusion, self._calibration)
+        for metric in every:
+            metric.reset()
+        self._answers = []
+
+    def update(
+        self, logits: tf.Tensor, probabilities: tf.Tensor, batch: Mapping[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        """Adds a batch; returns the answers if they are kept."""
+        temperature = self._classifier.temperature
+        labels, mask = batch["label"], batch["mask"]
+        predicted = tf.argmax(logits, axis=-1)
+        self._accuracy.update(predicted, labels, mask)
+        self._recall.update(logits, labels, mask)
+        scaled = logits if temperature is None else logits / temperature
+        self._loss.update(label_kinds.ONE_CLASS.losses(scaled, labels), mask)
+        self._confusion.update(predicted, labels, mask)
+        self._calibration.update(
+            tf.reduce_max(probabilities, axis=-1), tf.equal(predicted, labels), mask
+        )
+        if not self._keep_outcomes:
+            return {}
+        _, classes = tf.math.top_k(logits, self._recall.k)
+        return {
+            "labels": labels,
+            "classes": tf.cast(classes, tf.int64),
+            "probabilities": tf.gather(probabilities, classes, batch_dims=1),
+            "label_probabilities": tf.gather(probabilities, labels, batch_dims=1),
+            **results.place_of(batch),
+        }
+
+    def keep(self, rows: Mapping[str, np.ndarray]) -> None:
+        """Keeps the answers to a batch."""
+        if rows:
+            self._answers.append(rows)
+
+    def result(self) -> Evaluation:
+        """Returns the metrics."""
         scores = self._confusion.class_scores()
         precisions, recalls, f1_scores = scores.precisions, scores.recalls, scores.f1_scores
         return Evaluation(
@@ -149,56 +253,11 @@ class Evaluator:
         )
 
     def details(self) -> Details:
-        """Returns the details of the last evaluation."""
-        outcomes = self._outcomes() if self._keep_outcomes else None
+        """Returns the scores, the confusions and, if kept, the answers."""
+        outcomes = None
+        if self._keep_outcomes:
+            outcomes = Outcomes(**results.joined(self._answers, self._empty_answers()))
         return Details(self._confusion.class_scores(), self._confusion.confusions(), outcomes)
-
-    def _outcomes(self) -> Outcomes:
-        names = ("labels", "classes", "probabilities", "label_probabilities", "shards", "records")
-        joined = {name: np.concatenate([each[name] for each in self._answers]) for name in names}
-        filenames = [name for each in self._answers for name in each["filenames"]]
-        decoded = [name.decode(errors="surrogateescape") for name in filenames]
-        return Outcomes(**joined, filenames=decoded)
-
-    def _reset(self) -> None:
-        every = (self._accuracy, self._loss, self._recall, self._confusion, self._calibration)
-        for metric in every:
-            metric.reset()
-        self._answers = [self._empty_answers()] if self._keep_outcomes else []
-
-    def _count(self, batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """Adds a batch; returns whether its logits are finite, and the answers if kept."""
-        outputs, temperature = self._call(batch["image"]), self._classifier.temperature
-        logits = tf.cast(outputs["logits"], tf.float32)
-        probabilities = tf.cast(outputs["probabilities"], tf.float32)
-        labels, mask = batch["label"], batch["mask"]
-        predicted = tf.argmax(logits, axis=-1)
-        self._accuracy.update(predicted, labels, mask)
-        self._recall.update(logits, labels, mask)
-        scaled = logits if temperature is None else logits / temperature
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, scaled)
-        self._loss.update(losses, mask)
-        self._confusion.update(predicted, labels, mask)
-        self._calibration.update(
-            tf.reduce_max(probabilities, axis=-1), tf.equal(predicted, labels), mask
-        )
-        for metric in self._further:
-            metric.update(logits, labels, mask)
-        is_finite = tf.reduce_all(tf.math.is_finite(tf.boolean_mask(logits, mask)))
-        if not self._keep_outcomes:
-            return is_finite, {}
-        _, classes = tf.math.top_k(logits, self._recall.k)
-        answers = {
-            "mask": mask,
-            "labels": labels,
-            "classes": tf.cast(classes, tf.int64),
-            "probabilities": tf.gather(probabilities, classes, batch_dims=1),
-            "label_probabilities": tf.gather(probabilities, labels, batch_dims=1),
-            "shards": batch["shard"],
-            "records": batch["record"],
-            "filenames": batch.get("filename", tf.fill(tf.shape(labels), "")),
-        }
-        return is_finite, answers
 
     def _empty_answers(self) -> dict[str, np.ndarray]:
         """Returns the answers to no image."""
@@ -210,45 +269,24 @@ class Evaluator:
             "shards": one, "records": one, "filenames": names,
         }  # fmt: skip
 
-    def _keep(self, answers: dict[str, tf.Tensor]) -> None:
-        if answers:
-            values = {name: value.numpy() for name, value in answers.items()}
-            mask = values.pop("mask")
-            self._answers.append({name: value[mask] for name, value in values.items()})
 
-
-def report(result: Evaluation, split_name: str, num_images: int) -> None:
-    """Prints the metrics, accuracy first.
+def report(result: Result, split_name: str, num_images: int) -> None:
+    """Prints the metrics, the most important one first.
 
     Args:
       result: the metrics.
       split_name: name of the split.
       num_images: number of images in the split.
     """
-    counted = f"({result.num_images} of {num_images} images)"
-    print(f"{split_name} accuracy {result.accuracy:.3f} {counted}")
-    print(f"{split_name} recall_{result.k} {result.recall_at_k:.4f}")
-    print(f"{split_name} macro recall {result.macro_recall:.4f}")
-    print(f"{split_name} loss {result.loss:.4f}", flush=True)
+    print("\n".join(result.lines(split_name, num_images)), flush=True)
 
 
-def report_details(result: Evaluation, split_name: str) -> None:
+def report_details(result: Result, split_name: str) -> None:
     """Prints the metrics that `report` does not."""
-    low, high = result.accuracy_interval
-    if not math.isnan(low):
-        print(f"{split_name} accuracy, 95 % confidence interval {low:.3f} to {high:.3f}")
-    print(f"{split_name} macro precision {result.macro_precision:.4f}, F1 {result.macro_f1:.4f}")
-    print(
-        f"{split_name} weighted precision {result.weighted_precision:.4f},"
-        f" F1 {result.weighted_f1:.4f}"
-    )
-    print(f"{split_name} calibration error {result.calibration_error:.4f}", flush=True)
+    print("\n".join(result.detail_lines(split_name)), flush=True)
 
 
-def report_as_tf_slim(result: Evaluation) -> None:
-    """Prints the two lines of TF-Slim's script, which programs parse.
-
-    With fewer than 5 classes, the recall at 5 is 1, as the recall at k is.
-    """
-    print(f"eval/Accuracy[{result.accuracy:.9g}]")
-    print(f"eval/Recall_5[{result.recall_at_k:.9g}]", flush=True)
+def report_as_tf_slim(result: Result) -> None:
+    """Prints the lines of TF-Slim's script, which programs parse."""
+    for line in result.tf_slim_lines():
+        print(line, flush=True)

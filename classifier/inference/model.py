@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 import slim
-from classifier import network
+from classifier import label_kinds, network
 from classifier.checkpoints import mismatch
 from classifier.checkpoints.names import AVERAGE, kind_of
 from classifier.config import problems
@@ -35,6 +35,7 @@ class InferenceModel(tf.Module):
       temperature: divisor of the logits for the probabilities; None if this checkpoint is not
         calibrated.
       rejection_threshold: probability below which no class is an answer; None likewise.
+      thresholds: probability from which each of several classes is an answer, float64 [classes].
       image_size: height and width of the images, in pixels.
       is_video: whether the network expects videos.
       image_shape: of one image, or of one video: [frames, height, width, channels], where None is
@@ -142,6 +143,12 @@ class InferenceModel(tf.Module):
         fits = calibration is not None and calibration.step == self.step
         self.temperature = calibration.temperature if calibration and fits else None
         self.rejection_threshold = calibration.rejection_threshold if calibration and fits else None
+        self.thresholds = label_kinds.thresholds(self.info, calibration if fits else None)
+
+    def without_calibration(self) -> None:
+        """Uses the network's own probabilities, and the default thresholds."""
+        self.temperature = self.rejection_threshold = None
+        self.thresholds = label_kinds.thresholds(self.info, None)
 
     def __call__(self, images: tf.Tensor, end_point: str | None = None) -> dict[str, tf.Tensor]:
         """Classifies preprocessed images.
@@ -159,7 +166,8 @@ class InferenceModel(tf.Module):
         """
         with self.store.as_default():
             logits, end_points = self.network(images)
-        answers = network.probabilities(logits, end_points, self.temperature)
+        kind = label_kinds.kind_of(self.info)
+        answers = kind.probabilities(logits, end_points, self.temperature)
         outputs = {"logits": logits, "probabilities": answers}
         if end_point is not None:
             name = _checks.one_of("features", end_point, end_points)

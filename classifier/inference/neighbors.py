@@ -11,6 +11,7 @@ from classifier import inputs
 from classifier.inference import dataset_features
 from classifier.inference.dataset_features import unit_rows
 from classifier.inference.model import InferenceModel
+from classifier.inference.outcomes import SEPARATOR
 from datasets import dataset_factory
 from slim import _checks
 from slim.data.dataset import Dataset
@@ -23,7 +24,7 @@ class Neighbor(NamedTuple):
 
     Attributes:
       file: name of its source file; its shard and record if the dataset has no names.
-      label: name of its class.
+      label: name of its class; the names of several ones.
       similarity: cosine of the angle between its features and the image's, at most 1.
     """
 
@@ -51,7 +52,7 @@ class Index:
     ) -> None:
         self._labels = dataset.labels_to_names or {}
         self._names: list[str] = []
-        self._classes: list[int] = []
+        self._classes: list[str] = []
         self._file = file
         for batch in dataset_features.read(classifier, dataset, batch_size):
             rows = unit_rows(batch.features)
@@ -63,7 +64,7 @@ class Index:
                     batch.filenames, batch.shards, batch.records, strict=True
                 )
             ]
-            self._classes += batch.labels.tolist()
+            self._classes += map(self._name, batch.labels)
         self._file.flush()
 
     def __len__(self) -> int:
@@ -99,8 +100,12 @@ class Index:
         ]
 
     def _neighbor(self, place: int, similarity: float) -> Neighbor:
-        label = self._classes[place]
-        return Neighbor(self._names[place], self._labels.get(label, str(label)), float(similarity))
+        return Neighbor(self._names[place], self._classes[place], float(similarity))
+
+    def _name(self, label: np.ndarray) -> str:
+        """Returns the name of an image's class, or the names of its classes."""
+        classes = np.flatnonzero(label).tolist() if label.ndim else [int(label)]
+        return SEPARATOR.join(self._labels.get(each, str(each)) for each in classes)
 
 
 @contextlib.contextmanager
@@ -126,8 +131,6 @@ def open_neighbors(
             f"{dataset_dir} has no dataset_info.json, and the name of the model's dataset is"
             " unknown. Convert the dataset, or use the checkpoint of a run"
         )
-    dataset = inputs.open_dataset(
-        name, split_name, dataset_dir, max_pixels, classifier.info.decoding
-    )
+    dataset = inputs.open_dataset(name, split_name, dataset_dir, max_pixels, classifier.info)
     with tempfile.TemporaryFile() as file:
         yield Index(classifier, dataset, batch_size, file)

@@ -1,9 +1,11 @@
 """What an evaluation saw of each image: the source of its tables and of the report."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+
+SEPARATOR = ";"  # of several classes in a cell of a table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,3 +44,56 @@ class Outcomes:
     def confidences(self) -> np.ndarray:
         """Probability of the most probable class, float32 [images]."""
         return self.probabilities[:, 0]
+
+    def table(self, class_names: Sequence[str]) -> Iterator[Sequence[object]]:
+        """Yields a head and a row for each image: its true class, and its k most probable classes
+        with their probabilities."""
+        ranks = range(1, self.classes.shape[1] + 1)
+        yield ["label", *(f"{name}_{rank}" for rank in ranks for name in ("class", "probability"))]
+        for label, classes, values in zip(
+            self.labels, self.classes, self.probabilities, strict=True
+        ):
+            pairs = zip(classes, values, strict=True)
+            answers = (each for place, value in pairs for each in (class_names[place], value))
+            yield [class_names[label], *answers]
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelOutcomes:
+    """The same with several labels an image.
+
+    Attributes:
+      labels: whether each image has each class, bool [images, classes].
+      probabilities: of the classes, float32 [images, classes].
+      thresholds: probability from which each class is predicted, [classes].
+      shards: index of the shard, int64 [images].
+      records: index of the record in the shard, int64 [images].
+      filenames: name of each image's source file; empty strings if the dataset has none.
+    """
+
+    labels: np.ndarray
+    probabilities: np.ndarray
+    thresholds: np.ndarray
+    shards: np.ndarray
+    records: np.ndarray
+    filenames: Sequence[str]
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """Whether each class is predicted for each image, bool [images, classes]."""
+        return self.probabilities >= self.thresholds
+
+    def table(self, class_names: Sequence[str]) -> Iterator[Sequence[object]]:
+        """Yields a head and a row for each image: its classes, the predicted ones, and the
+        probability of every class."""
+        yield ["labels", "predicted", *class_names]
+        for labels, predicted, values in zip(
+            self.labels, self.predicted, self.probabilities, strict=True
+        ):
+            both = (names_of(each, class_names) for each in (labels, predicted))
+            yield [*both, *values]
+
+
+def names_of(is_label: np.ndarray, class_names: Sequence[str]) -> str:
+    """Returns the names of an image's classes, bool [classes], in one text."""
+    return SEPARATOR.join(class_names[index] for index in np.flatnonzero(is_label))

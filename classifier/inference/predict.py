@@ -21,6 +21,7 @@ from classifier.config.prediction import PredictConfig
 from classifier.config.serving import ServeConfig
 from classifier.inference import (
     answers,
+    choices,
     exported,
     feature_file,
     image_files,
@@ -130,7 +131,7 @@ def open_export(
       RunError: if it cannot be loaded.
     """
     info = exported.read_model_info(export)
-    runtime = exported.load(export, info)
+    runtime = exported.load(export, info, multi_label=bool(config.model.multi_label))
     resolved = prediction(config, info, lambda _: runtime.num_classes)
     size = config.model.image_size or runtime.image_size or resolved.image_size
     model = predictor.of_export(runtime, resolved.model, size, config.run.max_pixels)
@@ -167,16 +168,15 @@ def _answer(path: str, outputs: Outputs | str, opened: _Opened) -> Answer:
     if outputs.probabilities is None:
         return Answer(path, neighbors=outputs.neighbors)
     model = opened.predictor
-    names, threshold = model.info.class_names, model.rejection_threshold
-    return answer(path, outputs.probabilities, names, opened.top_k, threshold)
+    choose = choices.choice(model.info, model.calibration, opened.top_k)
+    return answer(path, outputs.probabilities, model.info.class_names, choose)
 
 
 def answer(
     path: str,
     probabilities: np.ndarray | str,
     class_names: Sequence[str],
-    top_k: int,
-    threshold: float | None,
+    choose: choices.Choice,
 ) -> Answer:
     """Returns the answer to an image.
 
@@ -184,13 +184,11 @@ def answer(
       path: of the image.
       probabilities: [classes], or why the image cannot be decoded.
       class_names: names of the classes.
-      top_k: number of classes of the answer.
-      threshold: probability below which no class is the answer; None for none.
+      choose: which classes are the answer.
     """
     if isinstance(probabilities, str):
         return Answer(path, problem=probabilities)
-    best = np.argsort(-probabilities, kind="stable")[:top_k]
-    is_rejected = threshold is not None and bool(probabilities[best[0]] < threshold)
+    best, is_rejected = choose(probabilities)
     classes = [(class_names[i], float(probabilities[i])) for i in best]
     return Answer(path, classes, is_rejected=is_rejected)
 

@@ -10,7 +10,7 @@ from classifier.inference.exported import Runtime
 from classifier.inference.model import InferenceModel
 from classifier.inference.neighbors import Index, Neighbor
 from classifier.inputs import preprocessing
-from classifier.model_info import ModelInfo
+from classifier.model_info import Calibration, ModelInfo
 from slim import _checks, _image_limits
 from slim.data import image_decoding, image_header
 
@@ -39,14 +39,14 @@ class Predictor:
       prepare: function from the bytes of a file to an input of the network.
       network: function from a batch of inputs to each image's outputs, or to the reason why it
         cannot be decoded.
-      rejection_threshold: probability below which no class is an answer; None for none.
+      calibration: of the model's weights; None for none.
       input_spec: shape and dtype of what `prepare` returns; None if unknown.
     """
 
     info: ModelInfo
     prepare: Callable[[tf.Tensor], tf.Tensor]
     network: Callable[[Sequence[tf.Tensor]], Sequence[Outputs | str]]
-    rejection_threshold: float | None = None
+    calibration: Calibration | None = None
     input_spec: tf.TensorSpec | None = None
 
 
@@ -79,7 +79,8 @@ def of_checkpoint(
 
     prepare = _prepared_images(classifier, max_pixels)
     spec = tf.TensorSpec(classifier.image_shape)
-    return Predictor(classifier.info, prepare, run, classifier.rejection_threshold, spec)
+    calibration = classifier.exported_info.calibration
+    return Predictor(classifier.info, prepare, run, calibration, spec)
 
 
 def of_neighbors(
@@ -155,8 +156,7 @@ def of_export(
                 return [preprocessing.decoding_problem(error)]
             return [row for each in batch for row in run([each])]
 
-    threshold = info.calibration.rejection_threshold if info.calibration else None
-    return Predictor(info, _traced(prepare), run, threshold, spec)
+    return Predictor(info, _traced(prepare), run, info.calibration, spec)
 
 
 def _batch_function(

@@ -5,14 +5,15 @@ from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
-from classifier import inputs
+from classifier import inputs, label_kinds
 from classifier.checkpoints.names import AVERAGE, kind_of
 from classifier.checkpoints.sources import OpenedCheckpoint
 from classifier.config import problems
 from classifier.config.problems import named
 from classifier.inference.clones import Clones
-from classifier.inference.metrics import Evaluation, Evaluator, LogitsMetric
+from classifier.inference.metrics import Evaluator
 from classifier.inference.model import InferenceModel
+from classifier.inference.results import LogitsMetric, Result
 from classifier.inference.views import Views, prepared_size
 from classifier.inputs import preprocessing
 from classifier.resolve.evaluation import ResolvedEvaluation
@@ -55,7 +56,7 @@ class SplitEvaluation:
             resolved.split_name,
             resolved.dataset_dir,
             config.data.max_pixels,
-            resolved.model.decoding,
+            resolved.model,
         )
         options = config.run
         strategy = DeploymentConfig(
@@ -93,12 +94,12 @@ class SplitEvaluation:
                 checkpoint.prefix,
             )
 
-    def evaluate(self) -> Evaluation:
+    def evaluate(self) -> Result:
         """Returns the metrics of the model's current weights."""
         with inputs.translate_errors(self.dataset):
             return self.evaluator(self._batches, self.resolved.num_batches)
 
-    def evaluate_each(self) -> Iterator[tuple[str, Evaluation]]:
+    def evaluate_each(self) -> Iterator[tuple[str, Result]]:
         """Yields the metrics of the averages, of the weights themselves, or of both, each with the
         prefix of their names. In the end, the model has the first ones again."""
         for use_averages, key in self.resolved.key_of_weights.items():
@@ -133,11 +134,10 @@ class SplitEvaluation:
         )
         if mapping is None:
             return batches
-        indices = tf.constant(mapping.indices, tf.int64)
+        kind = label_kinds.kind_of(info)
 
         def relabeled(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-            labels = tf.gather(indices, batch["label"])
-            mask = batch["mask"] & (labels >= 0)
-            return batch | {"label": tf.maximum(labels, 0), "mask": mask}
+            labels, counts = kind.relabeled(batch["label"], mapping.indices, info.num_classes)
+            return batch | {"label": labels, "mask": batch["mask"] & counts}
 
         return batches.map(relabeled)

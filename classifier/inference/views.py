@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
+from classifier import label_kinds
 from classifier.inference.model import InferenceModel
 
 # Images are prepared 256 / 224 as large as the crops, as for AlexNet (Krizhevsky et al., "ImageNet
@@ -38,14 +39,13 @@ class Views:
         """Classifies images of `prepared_size`.
 
         Returns:
-          `probabilities`, the means over the views, and `logits`, of which they are the softmax
+          `probabilities`, the means over the views, and `logits`, whose probabilities they are
           after division by the model's temperature; both float32 [batch, classes].
         """
         outputs = [self._classifier(view) for view in self.views(images)]
         temperature = self._classifier.temperature or 1.0
-        # In logarithms: a probability that underflows would become an infinite logit.
-        logs = tf.stack([tf.nn.log_softmax(each["logits"] / temperature) for each in outputs])
-        means = tf.reduce_logsumexp(logs, axis=0) - math.log(len(outputs))
+        kind = label_kinds.kind_of(self._classifier.info)
+        means = kind.mean_logits([each["logits"] / temperature for each in outputs])
         probabilities = tf.reduce_mean(tf.stack([each["probabilities"] for each in outputs]), 0)
         return {"logits": temperature * means, "probabilities": probabilities}
 

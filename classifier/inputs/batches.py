@@ -4,16 +4,16 @@ Batch k of a training run is a pure function of (seed, k), whatever the threads 
 Each image's augmentation depends only on (seed, epoch, position in the epoch).
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
-from classifier.inputs import bad_images, diagnosis, errors, examples, large_images, shuffling
+from classifier.inputs import bad_images, diagnosis, examples, large_images, shuffling
 from classifier.inputs import data_service as service
 from classifier.inputs.balanced import Index, training_records
 from classifier.inputs.cache import Cache
 from classifier.inputs.examples import Example, Preparation, PreprocessingFn
+from classifier.inputs.labels import labels_of
 from classifier.inputs.mixing import Mixing
 from slim import _checks
 from slim.data import dataset as dataset_lib
@@ -74,7 +74,8 @@ def training_dataset(
 
     Returns:
       dicts of `image` (float32 `[batch_size, height, width, channels]`), `label` (int64
-      `[batch_size]`), and, to identify an example in messages, `shard`, `record`, `epoch` and
+      `[batch_size]`, or `[batch_size, classes]` with a 1 for each of several labels), and, to
+      identify an example in messages, `shard`, `record`, `epoch` and
       `index` (all int64 `[batch_size]`); with `mixing` also its additions; with `skipped` also
       `weight` (float32 `[batch_size]`): 0 where another example replaces a bad one, else 1.
 
@@ -102,11 +103,10 @@ def training_dataset(
     )
     if count > 1:
         encoded = _part_of_each_batch(encoded, batch_size // (chunk_size or 1), index, count)
-    prepare = Preparation(
-        dataset, preprocessing_fn, image_size, labels_offset, seed=seed, skipped=skipped
-    )
+    labels = labels_of(dataset, labels_offset, num_classes)
+    prepare = Preparation(dataset, preprocessing_fn, image_size, labels, seed=seed, skipped=skipped)
     batches = prepare.batches(encoded, own_size, num_preprocessing_threads, drop_remainder=True)
-    batches = batches.map(_label_check(dataset, labels_offset, num_classes))
+    batches = batches.map(labels.check)
     batches = batches.map(_without_filename)
     if skipped is not None:
         batches = batches.map(bad_images.stand_in)
@@ -156,8 +156,9 @@ def evaluation_dataset(
 
     Returns:
       dicts of `image` (float32 `[batch_size, height, width, channels]`), `label` (int64
-      `[batch_size]`), `mask` (bool `[batch_size]`), `filename` (string `[batch_size]`, if the
-      dataset has it), `shard` and `record` (int64 `[batch_size]`).
+      `[batch_size]`, or `[batch_size, classes]` with a 1 for each of several labels), `mask` (bool
+      `[batch_size]`), `filename` (string `[batch_size]`, if the dataset has it), `shard` and
+      `record` (int64 `[batch_size]`).
 
     Raises:
       UserError, RunError: as `training_dataset`.
@@ -166,11 +167,12 @@ def evaluation_dataset(
     _checks.positive(num_preprocessing_threads=num_preprocessing_threads)
     if skipped is None:
         large_images.check(dataset)
-    prepare = Preparation(dataset, preprocessing_fn, image_size, labels_offset, skipped=skipped)
+    labels = labels_of(dataset, labels_offset, num_classes)
+    prepare = Preparation(dataset, preprocessing_fn, image_size, labels, skipped=skipped)
     chunk_size = examples.chunk_size(image_size, batch_size)
     encoded = shuffling.evaluation_records(dataset, num_readers=num_readers, chunk_size=chunk_size)
     batches = prepare.batches(encoded, batch_size, num_preprocessing_threads)
-    batches = batches.map(_label_check(dataset, labels_offset, num_classes))
+    batches = batches.map(labels.check)
     batches = batches.map(lambda batch: _pad(batch, batch_size))
     number = -(-sum(shuffling.shard_counts(dataset)) // batch_size)
     batches = batches.apply(tf.data.experimental.assert_cardinality(number))
@@ -193,47 +195,6 @@ def _checked(
     return num_classes
 
 
-def _label_check(
-    dataset: dataset_lib.Dataset, labels_offset: int, num_classes: int
-) -> Callable[[Example], Example]:
-    """Returns the map over batches that rejects labels for which the network has no class.
-
-    It runs on the host: on a device, a wrong label would silently become NaN or a loss of 0.
-    """
-    other = 0 if labels_offset else 1
-    ending = (
-        f") is out of range: the model has {num_classes} classes, so with"
-        f" labels_offset={labels_offset} labels must be {labels_offset} to"
-        f" {num_classes - 1 + labels_offset}."
-        f" If the labels start at {other}, set labels_offset={other}"
-    )
-
-    def parts(batch: Example, is_bad: tf.Tensor) -> list[str | tf.Tensor]:
-        first = tf.argmax(is_bad)
-
-        def bad(key: str) -> tf.Tensor:
-            return tf.gather(batch[key], first)
-
-        return [
-            errors.MISTAKE,
-            "Label ",
-            tf.strings.as_string(bad("label") + labels_offset),
-            *([" of '", bad("filename"), "'"] if "filename" in batch else []),
-            " (",
-            tf.gather(tf.constant(dataset.shard_names), bad("shard")),
-            ", record ",
-            tf.strings.as_string(bad("record")),
-            ending,
-        ]
-
-    def check(batch: Example) -> Example:
-        is_bad = (batch["label"] < 0) | (batch["label"] >= num_classes)
-        errors.raise_if(tf.reduce_any(is_bad), lambda: parts(batch, is_bad))
-        return batch
-
-    return check
-
-
 def _part_of_each_batch(
     records: tf.data.Dataset, length: int, index: int, count: int
 ) -> tf.data.Dataset:
@@ -252,9 +213,9 @@ def _without_filename(batch: Example) -> Example:
 def _pad(batch: Example, batch_size: int) -> Example:
     """Pads the last batch; adds `mask`, false for padding and where `weight` is 0."""
     rest = {key: value for key, value in batch.items() if key != "weight"}
-    is_good = batch["weight"] > 0 if "weight" in batch else tf.ones_like(batch["label"], tf.bool)
+    is_good = batch["weight"] > 0 if "weight" in batch else tf.ones_like(batch["record"], tf.bool)
     batch = rest | {"mask": is_good}
-    missing = batch_size - tf.shape(batch["label"])[0]
+    missing = batch_size - tf.shape(batch["record"])[0]
 
     def fill(value: tf.Tensor) -> tf.Tensor:
         padding = [[0, missing]] + [[0, 0]] * (value.shape.rank - 1)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import tensorflow as tf
 
 from classifier.inputs import bad_images, errors, large_images, shuffling
+from classifier.inputs.labels import label_item
 from slim import _checks, _image_limits
 from slim.data import dataset as dataset_lib
 from slim.data import image_header, records
@@ -88,11 +89,11 @@ def _bad_record(
     """Describes the first record that cannot be decoded."""
     upcoming = upcoming or (lambda: shuffling.evaluation_records(dataset))
     encoded = upcoming().take(dataset.num_samples)
+    items = ["image", label_item(dataset)]
     decoded = encoded.map(
         # Sizes, so that decoding is not optimized away.
         lambda record: [
-            tf.size(item)
-            for item in dataset.decoder.decode(record["serialized"], ["image", "label"])
+            tf.size(item) for item in dataset.decoder.decode(record["serialized"], items)
         ],
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from classifier.inputs import bad_images, shuffling
+from classifier.inputs.labels import Labels
 from slim import _cores
 from slim.data import dataset as dataset_lib
 from slim.data import encoded_images
@@ -38,7 +39,7 @@ class Preparation:
       dataset: the split.
       preprocessing_fn: `fn(image, height, width, seed=int32 [2])`, with the seed only in training.
       image_size: height and width of the result, in pixels.
-      labels_offset: subtracted from the labels.
+      labels: of the split.
       seed: of the run, in training; combined with the example's position.
       skipped: collects the images that cannot be decoded, which then do not stop the iteration.
     """
@@ -46,7 +47,7 @@ class Preparation:
     dataset: dataset_lib.Dataset
     preprocessing_fn: PreprocessingFn
     image_size: tuple[int, int]
-    labels_offset: int
+    labels: Labels
     seed: int | None = None
     skipped: bad_images.BadImages | None = None
 
@@ -102,12 +103,12 @@ class Preparation:
 
     def _example(self, record: Example, seed: dict[str, tf.Tensor]) -> Example:
         decoder = self.dataset.decoder
-        items = ["image", "label"] + ["filename"] * ("filename" in decoder.list_items())
+        items = ["image", self.labels.item] + ["filename"] * ("filename" in decoder.list_items())
         numbers = dict(record)
         serialized = numbers.pop("serialized")
         decoded = decoder.decode(serialized, items, images_encoded=True)
         example = dict(zip(items, decoded, strict=True)) | numbers
-        example["label"] = tf.cast(example["label"], tf.int64) - self.labels_offset
+        example["label"] = self.labels.of_example(example.pop(self.labels.item), example)
 
         def make_image() -> tf.Tensor:
             # Training may decode only a part of it.

@@ -37,10 +37,10 @@ class Mixing:
         Args:
           number: index of the batch in the run.
           batch: with `image` (float32 `[batch, height, width, channels]`) and `label` (int64
-            `[batch]`).
+            `[batch]` or `[batch, classes]`).
 
         Returns:
-          the batch with mixed images, the partner's label `mixed_label` (int64 `[batch]`) and the
+          the batch with mixed images, the partner's label `mixed_label` (like `label`) and the
           weight of `label`, `mix` (float32 `[batch]`).
         """
         stream = shuffling.fold(shuffling.seed_pair(self.seed), shuffling.MIXING_STREAM)
@@ -60,7 +60,7 @@ class Mixing:
         return batch | {
             "image": tf.ensure_shape(mixed, image.shape),
             "mixed_label": self._partners(batch["label"]),
-            "mix": tf.fill(tf.shape(batch["label"]), weight),
+            "mix": tf.fill(tf.shape(batch["label"])[:1], weight),
         }
 
     def _partners(self, values: tf.Tensor) -> tf.Tensor:

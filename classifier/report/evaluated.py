@@ -85,7 +85,7 @@ def _similar(
         name,
         resolved.dataset_dir,
         resolved.config.data.max_pixels,
-        resolved.model.decoding,
+        resolved.model,
     )
     own = _features(on_split.classifier, on_split.dataset, batch_size)
     others = _features(on_split.classifier, dataset, batch_size)

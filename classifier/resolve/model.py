@@ -32,6 +32,7 @@ def describe(
     quantized: bool,
     image_size: tuple[int, int] | None = None,
     num_classes: int | None = None,
+    multi_label: bool | None = None,
 ) -> ModelInfo:
     """Returns the model of a network and a dataset.
 
@@ -45,13 +46,21 @@ def describe(
       quantized: whether the layers round to 8 bits.
       image_size: height and width, in pixels. None: the network's default.
       num_classes: number of logits. None: the dataset's number of classes.
+      multi_label: whether an image has any number of labels. None: as in the dataset.
 
     Raises:
-      UserError: if the offset removes all classes, the dataset has more classes than logits, or the
-        preprocessing is unknown.
+      UserError: if the offset removes all classes, the dataset has more classes than logits or
+        several labels an image that the model cannot have, or the preprocessing is unknown.
     """
     preprocessing = preprocessing_factory.resolve_name(preprocessing_name or name)
     label_names: tuple[str, ...] = ()
+    has_several = not isinstance(dataset, Classes) and dataset.multi_label
+    if has_several and multi_label is False:
+        raise problems.error(
+            "{} contradicts dataset {!r}, whose images have several labels. Remove the option",
+            named("multi_label", False),
+            dataset.name,
+        )
     if isinstance(dataset, Classes):
         num_classes = classes.num_logits(dataset.logits(labels_offset), dataset.name, num_classes)
     else:
@@ -73,6 +82,7 @@ def describe(
         moving_average_decay=moving_average_decay,
         quantized=quantized,
         dataset_name=dataset.name,
+        multi_label=has_several if multi_label is None else multi_label,
     )
 
 
@@ -110,6 +120,7 @@ def trained_model(
             moving_average_decay=options.moving_average_decay,
             quantized=bool(options.quantize),
             num_classes=options.num_classes,
+            multi_label=options.multi_label,
         )
     lines = list(_contradictions(options, info)) or list(_other_classes(options, info, dataset))
     if lines:
@@ -120,6 +131,11 @@ def trained_model(
 
 def class_map(options: ModelOptions, info: ModelInfo, dataset: SplitMetadata) -> ClassMap | None:
     """Returns the dataset's classes as the model's if they differ and have common names."""
+    if dataset.multi_label and not info.multi_label:
+        raise problems.error(
+            "the images of dataset {!r} have several labels, but the model has one class an image",
+            dataset.name,
+        )
     if not any(_other_classes(options, info, dataset)):
         return None
     return classes.map_by_name(info.label_names, dataset)
@@ -144,6 +160,7 @@ def _contradictions(options: ModelOptions, info: ModelInfo) -> Iterator[Problem]
         "labels_offset": options.labels_offset,
         "use_grayscale": options.use_grayscale,
         "moving_average_decay": options.moving_average_decay,
+        "multi_label": options.multi_label,
         "preprocessing_name": preprocessing and preprocessing_factory.resolve_name(preprocessing),
     }
     for name, value in requested.items():

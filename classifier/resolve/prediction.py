@@ -49,7 +49,8 @@ def prediction(
         checkpoint has there.
 
     Raises:
-      UserError: if an option contradicts `info`, or the network is unknown or expects videos.
+      UserError: if an option contradicts `info` or has no effect, or the network is unknown or
+        expects videos.
     """
     if info is None:
         trained = _described(config.model, head_classes)
@@ -60,6 +61,12 @@ def prediction(
         raise problems.error(
             "{} expects videos. Predict with a network for images",
             named("model_name", trained.model_name),
+        )
+    if trained.multi_label and config.run.is_changed("top_k") and config.run.neighbors is None:
+        raise problems.error(
+            "{} has no effect with several labels an image: all classes whose probability reaches"
+            " their threshold are shown",
+            named("top_k", config.run.top_k),
         )
     image_size = config.model.image_size or trained.image_size
     return ResolvedPrediction(

@@ -44,6 +44,7 @@ _REFUSED = (
     "use_grayscale",
     "num_samples",
     "global_batch_size",
+    "multi_label",
 )
 
 
@@ -60,9 +61,11 @@ def changed_options(old: RunConfig, new: ResolvedRun) -> tuple[Change, ...]:
     after = json.loads(json.dumps(new.to_dict()))
     resolved = old.get("resolved", {})
     changes = {
-        name: Change(name, resolved[name], after["resolved"][name], refused=True)
+        name: Change(name, resolved.get(name, False), after["resolved"].get(name, False), True)
         for name in _REFUSED
-        if name in resolved and resolved[name] != after["resolved"][name]
+        # What is false may be absent; other values are, of a run of an earlier version.
+        if (name in resolved or name == "multi_label")
+        and resolved.get(name, False) != after["resolved"].get(name, False)
     }
     for name, each in options.by_name(TrainConfig).items():
         # Resolved values were compared above: passing the default explicitly is not a change.

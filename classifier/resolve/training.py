@@ -5,6 +5,7 @@ import math
 from typing import Any
 
 from classifier.config import options, problems
+from classifier.config.network import LOSSES
 from classifier.config.problems import named
 from classifier.config.step import StepOptions
 from classifier.config.training import TrainConfig
@@ -73,7 +74,8 @@ def training_run(config: TrainConfig) -> ResolvedRun:
     Raises:
       UserError: if the dataset does not exist, a name is unknown, the network expects videos, the
         offset removes all classes, a decay is shorter than a step, steps after the end are
-        profiled, the preprocessing does not support a distortion, or the class weights are invalid.
+        profiled, the preprocessing does not support a distortion, the class weights are invalid, or
+        an option needs one label an image.
     """
     data = config.data
     metadata = dataset_factory.get_metadata(
@@ -110,7 +112,10 @@ def resolve_training(config: TrainConfig, dataset: SplitMetadata) -> ResolvedRun
         quantized=quantize_delay >= 0,
         image_size=config.network.train_image_size,
         num_classes=config.network.num_classes,
+        multi_label=config.data.multi_label,
     )
+    if info.multi_label:
+        _check_several_labels(config)
     info = dataclasses.replace(info, decoding=dataset.decoding)
     preprocessing_factory.check_switches(info.preprocessing_name, config.augmentation.switches)
     aggregated = strategy.replicas_to_aggregate if strategy.sync_replicas else 1
@@ -134,6 +139,21 @@ def resolve_training(config: TrainConfig, dataset: SplitMetadata) -> ResolvedRun
         quantize_delay=quantize_delay,
         summary=_in_words(config, steps_per_epoch, schedule),
     )
+
+
+def _check_several_labels(config: TrainConfig) -> None:
+    if config.loss.loss == "softmax":
+        raise problems.error(
+            "{} needs one label an image, but the dataset has several. Allowed: {}",
+            named("loss", "softmax"),
+            ", ".join(LOSSES[1:]),
+        )
+    if config.data.balanced_sampling:
+        raise problems.error(
+            "{} needs one label an image, but the dataset has several. Use {}",
+            named("balanced_sampling"),
+            named("class_weights", "auto"),
+        )
 
 
 def _check_profiled(steps: tuple[int, ...] | None, end: int | None) -> None:

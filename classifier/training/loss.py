@@ -1,38 +1,46 @@
 """The training loss."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 import slim
+from classifier.config.network import LossOptions
+from classifier.label_kinds import ONE_CLASS, LabelKind
 from slim.passes import current_pass
 
 # Weight of the auxiliary classifier's loss, as in TF-Slim.
 AUXILIARY_WEIGHT = 0.4
+_DEFAULT = LossOptions()
 
 
 def training_loss(
     network: Callable[[tf.Tensor], tuple[tf.Tensor, dict[str, tf.Tensor]]],
     num_classes: int,
-    label_smoothing: float = 0.0,
+    options: LossOptions = _DEFAULT,
     class_weights: Sequence[float] = (),
+    kind: LabelKind = ONE_CLASS,
 ) -> Callable[..., Any]:
     """Returns the training loss as a function of a batch.
 
     Args:
       network: function from float32 images to (logits, end points), in training mode.
       num_classes: number of logits.
-      label_smoothing: fraction of each label that is spread evenly over all classes.
-      class_weights: weight of the cross entropy for each class. Default: 1. A mixed image has the
-        average weight of its two classes, weighted by their fractions.
+      options: the loss of the logits and its parameters.
+      class_weights: weight of the loss for each class. Default: 1. A mixed image has the average
+        weight of its two classes, weighted by their fractions.
+      kind: whether an image has one class or several.
 
     Returns:
       A function `(image, label, ...) -> (total loss, metrics)` of float32 images [batch, height,
-      width, channels] and int64 labels [batch]. Mixed images have a `mixed_label` (int64 [batch])
-      and the fraction of `label`, `mix` (float32 [batch]). `weight` (float32 [batch], default: 1)
-      is 0 for images that do not count. Other features of the batch are ignored.
+      width, channels] and int64 labels, [batch], or [batch, classes] of several classes. Mixed
+      images have a `mixed_label` (like `label`) and the fraction of `label`, `mix` (float32
+      [batch]). `weight` (float32 [batch], default: 1) is 0 for images that do not count. Other
+      features of the batch are ignored.
     """
+    data_loss = _data_loss(options, kind)
 
     def loss_fn(
         image: tf.Tensor,
@@ -43,30 +51,57 @@ def training_loss(
         **_: tf.Tensor,
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         logits, end_points = network(image)
-        one_hot = slim.one_hot_encoding(label, num_classes)
-        if mixed_label is not None:
-            other = slim.one_hot_encoding(mixed_label, num_classes)
-            one_hot = other + mix[:, tf.newaxis] * (one_hot - other)
+
+        def mixed(of: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+            values = of(label)
+            if mixed_label is None:
+                return values
+            others = of(mixed_label)
+            return others + _expanded(mix, values) * (values - others)
+
+        targets = mixed(lambda each: kind.targets(each, num_classes))
         weights = weight
         if class_weights:
-            factors = tf.gather(tf.constant(class_weights), label)
-            if mixed_label is not None:
-                mixed_factors = tf.gather(tf.constant(class_weights), mixed_label)
-                factors = mixed_factors + mix * (factors - mixed_factors)
-            weights = weight * factors
+            factors = mixed(lambda each: kind.class_factors(tf.constant(class_weights), each))
+            weights = _expanded(weight, factors) * factors
         auxiliary = end_points.get("AuxLogits")
         if auxiliary is not None:
-            slim.losses.softmax_cross_entropy(
-                auxiliary, one_hot, AUXILIARY_WEIGHT * weights, label_smoothing, scope="aux_loss"
-            )
-        slim.losses.softmax_cross_entropy(logits, one_hot, weights, label_smoothing)
+            data_loss(auxiliary, targets, AUXILIARY_WEIGHT * weights, scope="aux_loss")
+        data_loss(logits, targets, weights)
         total = slim.losses.get_total_loss()
-        correct = tf.cast(tf.equal(tf.argmax(logits, axis=-1), label), tf.float32)
-        counted = weight * tf.ones_like(correct)
-        accuracy = tf.math.divide_no_nan(tf.reduce_sum(counted * correct), tf.reduce_sum(counted))
-        return total, {"accuracy": accuracy, **_loss_terms(total)}
+        metric = kind.training_metric(logits, label, weight)
+        return total, {kind.metric: metric, **_loss_terms(total)}
 
     return loss_fn
+
+
+def _data_loss(options: LossOptions, kind: LabelKind) -> Callable[..., tf.Tensor]:
+    """Returns the loss of (logits, targets, weights, scope)."""
+    functions: dict[str, Callable[..., tf.Tensor]] = {
+        "softmax": slim.losses.softmax_cross_entropy,
+        "sigmoid": slim.losses.sigmoid_cross_entropy,
+        "focal": functools.partial(
+            slim.losses.sigmoid_focal_cross_entropy,
+            gamma=options.focal_gamma,
+            alpha=options.focal_alpha,
+        ),
+        "asymmetric": functools.partial(
+            slim.losses.sigmoid_asymmetric_cross_entropy,
+            gamma_positive=options.asymmetric_gamma_positive,
+            gamma_negative=options.asymmetric_gamma_negative,
+            clip=options.asymmetric_clip,
+        ),
+    }
+    function = functions[options.loss or kind.loss]
+    return functools.partial(function, label_smoothing=options.label_smoothing)
+
+
+def _expanded(values: tf.Tensor | float, like: tf.Tensor) -> tf.Tensor | float:
+    """Returns values of each image, [batch] or one number, for multiplication with `like`."""
+    rank = like.shape.rank
+    if isinstance(values, float) or rank == 1:
+        return values
+    return tf.reshape(values, [-1] + [1] * (rank - 1))
 
 
 def _loss_terms(total: tf.Tensor) -> dict[str, tf.Tensor]:

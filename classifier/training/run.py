@@ -82,7 +82,7 @@ def _run(
         data.dataset_split_name,
         data.dataset_dir,
         data.max_pixels,
-        resolved.model.decoding,
+        resolved.model,
     )
     batches = TrainingBatches(resolved, dataset, workers)
     train_op = make_train_op(resolved, strategy)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import tensorflow as tf
 
 import slim
-from classifier import network
+from classifier import label_kinds, network
 from classifier.config.training import TrainConfig
 from classifier.resolve import cluster
 from classifier.resolve.training import ResolvedRun
@@ -24,8 +24,9 @@ def make_train_op(resolved: ResolvedRun, strategy: tf.distribute.Strategy) -> sl
     loss_fn = loss.training_loss(
         make_training_network(resolved),
         resolved.model.num_classes,
-        config.loss.label_smoothing,
+        config.loss,
         resolved.class_weights,
+        label_kinds.kind_of(resolved.model),
     )
     rate = optimizers.make_learning_rate(resolved.schedule)
 

@@ -38,6 +38,7 @@ from slim.metrics.keras_objects import (
     TruePositives,
 )
 from slim.metrics.moments import streaming_covariance, streaming_pearson_correlation
+from slim.metrics.multi_label import LabelScores, average_precisions, best_thresholds
 from slim.metrics.objects import (
     Accuracy,
     CohenKappa,
@@ -97,12 +98,13 @@ from slim.metrics.thresholds import (
 
 __all__ = [
     "AUC", "Accuracy", "CalibrationError", "ClassScores", "CohenKappa", "ConfusionMatrix",
-    "F1Score", "FalseNegatives", "FalsePositives", "Mean", "MeanAbsoluteError", "MeanIoU",
-    "MeanSquaredError", "PearsonCorrelation", "Precision", "PrecisionAtRecall", "Recall",
+    "F1Score", "FalseNegatives", "FalsePositives", "LabelScores", "Mean", "MeanAbsoluteError",
+    "MeanIoU", "MeanSquaredError", "PearsonCorrelation", "Precision", "PrecisionAtRecall", "Recall",
     "RecallAtK", "RecallAtPrecision", "RootMeanSquaredError", "SensitivityAtSpecificity",
     "SparseConfusionMatrix", "SpecificityAtSensitivity", "TrueNegatives", "TruePositives",
     "accuracy", "aggregate_metric_map", "aggregate_metrics", "auc_using_histogram",
-    "auc_with_confidence_intervals", "cohen_kappa", "count", "f1_score", "in_top_k",
+    "auc_with_confidence_intervals", "average_precisions", "best_thresholds", "cohen_kappa",
+    "count", "f1_score", "in_top_k",
     "precision_at_recall", "precision_recall_at_equal_thresholds", "recall_at_precision",
     "sparse_recall_at_top_k", "streaming_accuracy", "streaming_auc", "streaming_concat",
     "streaming_covariance", "streaming_curve_points", "streaming_dynamic_auc",

@@ -30,17 +30,21 @@ class ClassScores:
     @property
     def recalls(self) -> np.ndarray:
         """Fraction of each class's examples for which it was predicted; NaN without examples."""
-        return _divide(self.hits, self.support)
+        return divide(self.hits, self.support)
 
     @property
     def precisions(self) -> np.ndarray:
         """Fraction of correct examples among those predicted as each class; NaN if never."""
-        return _divide(self.hits, self.predicted)
+        return divide(self.hits, self.predicted)
 
     @property
     def f1_scores(self) -> np.ndarray:
         """Harmonic mean of precision and recall; NaN for a class that does not occur at all."""
-        return _divide(2 * self.hits, self.support + self.predicted)
+        return divide(2 * self.hits, self.support + self.predicted)
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """Returns the scores by name."""
+        return {"precision": self.precisions, "recall": self.recalls, "f1": self.f1_scores}
 
     def macro(self, scores: np.ndarray) -> float:
         """Returns the mean of scores over the classes with examples; NaN without any.
@@ -60,7 +64,8 @@ class ClassScores:
         return float(np.average(np.nan_to_num(scores[present]), weights=weights[present]))
 
 
-def _divide(counts: np.ndarray, totals: np.ndarray) -> np.ndarray:
+def divide(counts: np.ndarray, totals: np.ndarray) -> np.ndarray:
+    """Returns the quotients; NaN where the total is 0."""
     return np.divide(counts, totals, out=np.full(len(totals), np.nan), where=totals > 0)
 
 
@@ -166,7 +171,7 @@ class CalibrationError:
         """Returns for each bin, float64 [num_bins]: the sum of the weights, the mean confidence
         and the accuracy; the last two are NaN for an empty bin."""
         counts, confidences, hits = self._sums.numpy()
-        return counts, _divide(confidences, counts), _divide(hits, counts)
+        return counts, divide(confidences, counts), divide(hits, counts)
 
     def result(self) -> float:
         """Returns the error; NaN without examples."""

@@ -9,9 +9,10 @@ import pytest
 _ITERATE = """
 import sys
 from classifier import inputs
+from datasets import dataset_factory
 from preprocessing import preprocessing_factory
 
-dataset = inputs.open_dataset("digits", "train", sys.argv[1], 1 << 20, "upright")
+dataset = dataset_factory.get_dataset("digits", "train", sys.argv[1])
 for size, balanced in ((28, False), (28, True), (72, False)):
     preprocess = preprocessing_factory.get_preprocessing("lenet", is_training=True)
     shape = dict(image_size=(size, size), batch_size=32)

@@ -11,9 +11,11 @@ from typing import Any
 
 import tensorflow as tf
 
+from classifier import label_kinds
 from classifier.export.usage import image_code, templates
 from classifier.inference.model import InferenceModel
 from classifier.inputs import preprocessing
+from classifier.run_directory import MODEL_INFO_FILE
 
 # The default REST port of TensorFlow Serving.
 _REST_PORT = 8501
@@ -106,6 +108,9 @@ def saved_model(classifier: InferenceModel, path: str, signatures: Mapping[str, 
         port=_REST_PORT,
         instances=", ".join(['{"b64": "%s"}'] * batch),
         images_base64=" ".join(['"$image"'] * batch),
+        report=templates.fill(
+            "serving_labels.txt" if classifier.info.multi_label else "serving_class.txt"
+        ),
     )
 
 
@@ -132,7 +137,7 @@ def image_model(name: str, classifier: InferenceModel, path: str, batch_size: in
       batch_size: batch size; None for any.
     """
     spec = tf.TensorSpec([batch_size, *classifier.image_shape])
-    code = _images(classifier, spec)
+    code, temperature = _images(classifier, spec), classifier.temperature
     return templates.fill(
         f"{name}.md",
         file=os.path.basename(path),
@@ -142,6 +147,8 @@ def image_model(name: str, classifier: InferenceModel, path: str, batch_size: in
         output_shape=f"[{batch_size or 'any'}, {classifier.info.num_classes}]",
         pillow=_pillow_import(code),
         images=code,
+        activation="sigmoid" if classifier.info.multi_label else "softmax",
+        scaled="logits" if temperature is None else f"logits / {temperature!r}",
         report=_print_classes(classifier, path),
     )
 
@@ -166,11 +173,19 @@ def _pillow_import(code: str) -> str:
 
 
 def _print_classes(classifier: InferenceModel, path: str) -> str:
-    """Returns code that prints the best class of each row, by name if the names are known."""
-    if not classifier.info.label_names:
-        return templates.fill("numbered_classes.txt")
-    labels = os.path.join(os.path.dirname(os.path.abspath(path)), "labels.txt")
-    return templates.fill("named_classes.txt", path=labels)
+    """Returns code that prints the best class of each row, or all of several classes, by name if
+    the names are known."""
+    info, directory = classifier.info, os.path.dirname(os.path.abspath(path))
+    thresholds = f"thresholds = {label_kinds.DEFAULT_THRESHOLD}"
+    if classifier.temperature is not None:
+        described = os.path.join(directory, MODEL_INFO_FILE)
+        thresholds = templates.fill("thresholds.txt", path=described)
+    return templates.fill(
+        f"{'named' if info.label_names else 'numbered'}"
+        f"_{'labels' if info.multi_label else 'classes'}.txt",
+        path=os.path.join(directory, "labels.txt"),
+        thresholds=thresholds,
+    )
 
 
 def _values(classifier: InferenceModel, kind: str) -> str:

@@ -36,7 +36,7 @@ def make_hooks(
         hooks.append(EventHook(directory.path, saving.save_summaries_secs, activations))
     if resolved.eval_every_steps:
         data, split = config.data, config.validation.eval_split_name
-        limits = data.max_pixels, resolved.model.decoding
+        limits = data.max_pixels, resolved.model
         dataset = inputs.open_dataset(data.dataset_name, split, data.dataset_dir, *limits)
         hooks.append(Validation(resolved, dataset, metrics))
     if reporting.plot_curves:  # after Validation, whose metrics it draws

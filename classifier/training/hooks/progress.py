@@ -8,15 +8,16 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import tqdm
 
+from classifier.headlines import ONE_CLASS, Headline, headline
 from classifier.metrics_file import MetricsFile
 from classifier.resolve.training import ResolvedRun
 from slim import learning
 
 
 class Progress(learning.Hook):
-    """Logs loss, accuracy, learning rate, speed, data wait and remaining time.
+    """Logs loss, accuracy (or F1 score), learning rate, speed, data wait and remaining time.
 
-    Loss and accuracy are means over the steps since the last line. The speed excludes hooks, such
+    The first two are means over the steps since the last line. The speed excludes hooks, such
     as evaluation.
 
     Args:
@@ -34,6 +35,7 @@ class Progress(learning.Hook):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._resolved = resolved
+        self._headline = headline(resolved.model.multi_label)
         self._every = every
         self._metrics = metrics
         self._clock = clock
@@ -95,7 +97,7 @@ class Progress(learning.Hook):
             "step": run.step,
             "epoch": round(run.step / self._resolved.steps_per_epoch, 4),
             "loss": float(numbers["loss"].mean()),
-            "accuracy": float(numbers["accuracy"].mean()),
+            self._headline.training: float(numbers[self._headline.training].mean()),
             "learning_rate": float(numbers["learning_rate"][-1]),
             "gradient_norm": float(numbers["gradient_norm"].mean()),
             "images_per_second": steps * self._resolved.global_batch_size / seconds,
@@ -105,7 +107,7 @@ class Progress(learning.Hook):
         if "loss_scale" in numbers:
             values["loss_scale"] = float(numbers["loss_scale"][-1])
         self._metrics.append(values)
-        line = log_line(values, run.number_of_steps, seconds / steps)
+        line = log_line(values, run.number_of_steps, seconds / steps, self._headline)
         if self._bar is None:
             print(line, flush=True)
         else:
@@ -113,7 +115,10 @@ class Progress(learning.Hook):
 
 
 def log_line(
-    values: Mapping[str, float], number_of_steps: int | None, seconds_per_step: float
+    values: Mapping[str, float],
+    number_of_steps: int | None,
+    seconds_per_step: float,
+    metric: Headline = ONE_CLASS,
 ) -> str:
     """Returns `global step 1200: loss = 0.8100 (0.078 sec/step) epoch 3.10 acc 0.7400 lr 0.01
     412.0 img/s data-wait 3% eta 0:04:56 (5000 steps)`, which starts as a log line of TF-Slim does.
@@ -122,6 +127,7 @@ def log_line(
       values: a line of metrics.jsonl.
       number_of_steps: number of training steps. None: unlimited.
       seconds_per_step: duration of a step.
+      metric: the metric of the run's kind of labels.
     """
     eta = ""
     if number_of_steps is not None:
@@ -130,6 +136,6 @@ def log_line(
     return (
         f"global step {values['step']}: loss = {values['loss']:.4f} "
         f"({seconds_per_step:.3f} sec/step) epoch {values['epoch']:.2f} "
-        f"acc {values['accuracy']:.4f} lr {values['learning_rate']:.5g} "
+        f"{metric.short} {values[metric.training]:.4f} lr {values['learning_rate']:.5g} "
         f"{values['images_per_second']:.1f} img/s data-wait {values['data_wait']:.0%}{eta}"
     )

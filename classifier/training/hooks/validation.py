@@ -5,13 +5,16 @@ import functools
 import os
 import time
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from classifier import inputs
-from classifier.inference.metrics import Evaluation, Evaluator, report
+from classifier.headlines import headline
+from classifier.inference.metrics import Evaluator, report
 from classifier.inference.model import InferenceModel
+from classifier.inference.results import Result
 from classifier.inputs import preprocessing
 from classifier.metrics_file import MetricsFile
 from classifier.resolve.training import ResolvedRun
@@ -19,8 +22,6 @@ from classifier.run_directory import RunDirectory
 from slim import checkpoints, learning
 from slim.data.dataset import Dataset
 from slim.events import EventFile
-
-METRIC = "eval_accuracy"
 
 
 class Validation(learning.Hook):
@@ -44,6 +45,7 @@ class Validation(learning.Hook):
         self._dataset = dataset
         self._metrics = metrics
         self._options = resolved.config.validation
+        self._headline = headline(resolved.model.multi_label)
         self._skipped = inputs.BadImages() if resolved.config.bad_images.is_skipping else None
         self._events = EventFile(os.path.join(resolved.config.run.train_dir, "eval"))
         self._classifier: InferenceModel | None = None
@@ -83,15 +85,13 @@ class Validation(learning.Hook):
         raw = self._measure(checkpoint, use_averages=False) if has_averages else None
         values = dataclasses.asdict(evaluation)
         if raw is not None:
-            values |= {"raw_accuracy": raw.accuracy, "raw_loss": raw.loss}
+            values |= raw.raw_values()
         best = run.checkpoints.save_best(
             run.step,
             run.train_op.store.named_variables,
-            METRIC,
-            evaluation.accuracy,
-            known_values={
-                line["step"]: line["eval_accuracy"] for line in self._metrics.evaluations()
-            },
+            self._headline.key,
+            evaluation.score,
+            known_values=dict(self._scores()),
         )
         self._describe_best(run, is_new=best is not None)
         epoch = round(run.step / self._resolved.steps_per_epoch, 4)
@@ -104,7 +104,13 @@ class Validation(learning.Hook):
         print(f"step {run.step} evaluated on {split}{', best so far' if best else ''}")
         report(evaluation, split, self._dataset.num_samples)
         if raw is not None:
-            print(f"without moving averages: accuracy {raw.accuracy:.3f}", flush=True)
+            print(f"without moving averages: {raw.headline.words} {raw.score:.3f}", flush=True)
+
+    def _scores(self) -> list[tuple[int, float]]:
+        """Returns step and score of each evaluation, oldest first."""
+        key = self._headline.key
+        lines: list[dict[str, Any]] = [dict(line) for line in self._metrics.evaluations()]
+        return [(line["step"], line[key]) for line in lines if key in line]
 
     def _describe_best(self, run: learning.Run, is_new: bool) -> None:
         """Writes model_info.json next to the best checkpoint.
@@ -118,7 +124,7 @@ class Validation(learning.Hook):
         if is_new or (exists and best.read_model_info() is None):
             best.write_model_info(self._resolved.model.with_versions(tensorflow=tf.__version__))
 
-    def _measure(self, checkpoint: checkpoints.Source, use_averages: bool) -> Evaluation:
+    def _measure(self, checkpoint: checkpoints.Source, use_averages: bool) -> Result:
         if self._classifier is None or self._evaluator is None:
             self._classifier = InferenceModel(self._resolved.model, checkpoint)
             self._evaluator = Evaluator(self._classifier)
@@ -154,13 +160,13 @@ class Validation(learning.Hook):
             print(f"stopped early at step {run.step}: {run.stop_reason}", flush=True)
 
     def _stop_without_improvement(self, run: learning.Run) -> None:
-        patience, lines = self._options.early_stopping_patience, self._metrics.evaluations()
-        if not patience or not lines:
+        patience, scores = self._options.early_stopping_patience, self._scores()
+        if not patience or not scores:
             return
-        best = max(lines, key=lambda line: line["eval_accuracy"])  # the first, if several are equal
-        since = sum(line["step"] > best["step"] for line in lines)
+        best_step, best = max(scores, key=lambda each: each[1])  # the first, if several are equal
+        since = sum(step > best_step for step, _ in scores)
         if since >= patience:
             run.stop_reason = (
-                f"accuracy did not improve in {since} evaluations"
-                f" (best {best['eval_accuracy']:.3f} at step {best['step']})"
+                f"{self._headline.words} did not improve in {since} evaluations"
+                f" (best {best:.3f} at step {best_step})"
             )

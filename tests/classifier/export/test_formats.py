@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from classifier import network
+from classifier import label_kinds
 from classifier.checkpoints import sources
 from classifier.config import formats, options
 from classifier.config.export import ExportConfig
@@ -155,11 +155,13 @@ def test_features_of_a_convolutional_network(tmp_path):
 
 @pytest.mark.parametrize("name", ["Predictions", "predictions"])
 def test_probabilities_are_read_from_the_end_point(name):
-    assert network.probabilities(tf.zeros([1, 2]), {name: "it"}) == "it"
+    assert label_kinds.ONE_CLASS.probabilities(tf.zeros([1, 2]), {name: "it"}) == "it"
 
 
 def test_probabilities_default_to_softmax():
-    np.testing.assert_allclose(network.probabilities(tf.zeros([1, 2]), {}), [[0.5, 0.5]])
+    np.testing.assert_allclose(
+        label_kinds.ONE_CLASS.probabilities(tf.zeros([1, 2]), {}), [[0.5, 0.5]]
+    )
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ class Model:
     temperature = None
 
     def __init__(self, logits):
-        self.info = types.SimpleNamespace(num_classes=logits.shape[1])
+        self.info = types.SimpleNamespace(num_classes=logits.shape[1], multi_label=False)
         self._logits = tf.constant(logits)
 
     def __call__(self, images):

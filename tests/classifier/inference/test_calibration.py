@@ -10,7 +10,7 @@ import scipy.special
 import tensorflow as tf
 
 from classifier.checkpoints import sources
-from classifier.inference import answers, calibration
+from classifier.inference import answers, calibration, choices
 from classifier.inference import predict as predicting
 from classifier.inference.answers import Answer
 from classifier.inference.calibration import TemperatureFit, rejection_threshold
@@ -135,10 +135,10 @@ def test_a_calibration_needs_a_writable_model_info(run, checkpoint, monkeypatch)
 
 def test_prediction_rejects_images_below_the_threshold(capsys):
     names, row = ("a", "b", "c"), np.array([0.3, 0.45, 0.25])
-    rejected = predicting.answer("x.png", row, names, 2, threshold=0.5)
+    rejected = predicting.answer("x.png", row, names, choices.Best(2, 0.5))
     assert rejected == Answer("x.png", [("b", 0.45), ("a", 0.3)], is_rejected=True)
-    assert not predicting.answer("x.png", row, names, 2, threshold=0.45).is_rejected
-    assert not predicting.answer("x.png", row, names, 2, threshold=None).is_rejected
+    assert not predicting.answer("x.png", row, names, choices.Best(2, 0.45)).is_rejected
+    assert not predicting.answer("x.png", row, names, choices.Best(2)).is_rejected
     assert answers.as_text(rejected) == "x.png: none of these (b 0.4500, a 0.3000)"
     assert answers.as_csv(rejected).splitlines()[0] == "x.png,0,none of these,,"
     assert len(answers.as_csv(rejected).splitlines()) == 3

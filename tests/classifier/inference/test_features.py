@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from classifier import inputs, ownership
+from classifier import ownership
 from classifier.config import options
 from classifier.config.prediction import PredictConfig
 from classifier.inference import answers, feature_file, neighbors
 from classifier.inference import predict as predicting
+from datasets import dataset_factory
 from slim import _checks
 
 
@@ -21,7 +22,7 @@ def images(tmp_path, digits):
     """The first digits of the training split, in records' order, and a file that is no image."""
     directory = tmp_path / "images"
     directory.mkdir()
-    dataset = inputs.open_dataset("digits", "train", str(digits), 1 << 20, "upright")
+    dataset = dataset_factory.get_dataset("digits", "train", str(digits))
     records = tf.data.TFRecordDataset(dataset.data_sources[0]).take(3)
     for number, record in enumerate(records):
         example = tf.train.Example.FromString(record.numpy())

@@ -92,8 +92,12 @@ def written(directory, records, decoding):
     return str(directory)
 
 
+def model(decoding):
+    return dataclasses.replace(INFO, decoding=decoding)
+
+
 def evaluated(dataset_dir, decoding):
-    dataset = inputs.open_dataset("folder", "train", dataset_dir, 1 << 20, decoding)
+    dataset = inputs.open_dataset("folder", "train", dataset_dir, 1 << 20, model(decoding))
     batches = inputs.evaluation_dataset(
         dataset,
         preprocessing_fn=preprocessing.preprocessing_fn(INFO, is_training=False),
@@ -141,7 +145,7 @@ def test_records_are_decoded_by_tensorflow_where_that_is_the_same(
     recorded, decoding, applied, tmp_path
 ):
     directory = written(tmp_path / "d", [record_of(image_modes.FILES["PNG RGB"])], recorded)
-    dataset = inputs.open_dataset("folder", "train", directory, 1 << 20, decoding)
+    dataset = inputs.open_dataset("folder", "train", directory, 1 << 20, model(decoding))
     assert dataset.decoder.items_to_handlers["image"]._decoding == applied
 
 
