@@ -17,6 +17,7 @@ from classifier import headlines
 from classifier.model_info import Calibration, ModelInfo
 
 DEFAULT_THRESHOLD = 0.5
+SEPARATOR = ";"  # of several class names in a cell of a table
 _SOFTMAXES = ("Predictions", "predictions")  # end points of networks
 
 
@@ -38,6 +39,9 @@ class LabelKind(Protocol):
 
     def class_factors(self, class_weights: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
         """Returns the weights of the losses that follow from the weights of the classes."""
+
+    def num_losses(self, num_classes: int, class_weights: Sequence[float]) -> int:
+        """Returns the number of an image's sigmoid losses that have a nonzero weight."""
 
     def training_metric(
         self, logits: tf.Tensor, label: tf.Tensor, weight: tf.Tensor | float
@@ -112,6 +116,11 @@ class OneClass:
     def class_factors(self, class_weights: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
         """Returns the weight of each image's class, [batch]."""
         return tf.gather(class_weights, label)
+
+    def num_losses(self, num_classes: int, class_weights: Sequence[float]) -> int:
+        """Returns the number of classes: the weight of an image is that of all its losses."""
+        del class_weights
+        return num_classes
 
     def training_metric(
         self, logits: tf.Tensor, label: tf.Tensor, weight: tf.Tensor | float
@@ -195,6 +204,10 @@ class SeveralClasses:
         """Returns the weight of each class, [batch, classes]."""
         return tf.broadcast_to(class_weights, tf.shape(label))
 
+    def num_losses(self, num_classes: int, class_weights: Sequence[float]) -> int:
+        """Returns the number of classes with a nonzero weight."""
+        return np.count_nonzero(class_weights) if class_weights else num_classes
+
     def training_metric(
         self, logits: tf.Tensor, label: tf.Tensor, weight: tf.Tensor | float
     ) -> tf.Tensor:
@@ -225,14 +238,14 @@ class SeveralClasses:
         return positive - _log_mean([tf.math.log_sigmoid(-each) for each in logits])
 
     def losses(self, logits: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
-        """Returns the sigmoid cross entropies, means over the classes."""
+        """Returns the sigmoid cross entropies, sums over the classes."""
         targets = tf.cast(label, logits.dtype)
-        return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(targets, logits), axis=-1)
+        return tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(targets, logits), axis=-1)
 
     def loss_slope(self, logits: tf.Tensor, label: tf.Tensor, inverse: tf.Tensor) -> tf.Tensor:
-        """Returns the mean of each logit times the error of its probability."""
+        """Returns the sum of each logit times the error of its probability."""
         errors = tf.nn.sigmoid(inverse * logits) - tf.cast(label, logits.dtype)
-        return tf.reduce_mean(errors * logits, axis=-1)
+        return tf.reduce_sum(errors * logits, axis=-1)
 
     def relabeled(
         self, label: tf.Tensor, indices: Sequence[int], num_classes: int
@@ -268,6 +281,22 @@ ONE_CLASS, SEVERAL_CLASSES = OneClass(), SeveralClasses()
 def kind_of(info: ModelInfo) -> LabelKind:
     """Returns the kind of a model's labels."""
     return SEVERAL_CLASSES if info.multi_label else ONE_CLASS
+
+
+def label_text(
+    label: np.ndarray | int, class_names: Sequence[str], separator: str = SEPARATOR
+) -> str:
+    """Returns the name of an image's class, or the names of its several classes.
+
+    Args:
+      label: a class, or an array that is nonzero at each of several ones, [classes].
+      class_names: names of the classes; the number of a class that has none.
+      separator: between several names.
+    """
+    classes = np.flatnonzero(label) if np.ndim(label) else [int(label)]
+    return separator.join(
+        class_names[each] if each < len(class_names) else str(each) for each in classes
+    )
 
 
 def thresholds(info: ModelInfo, calibration: Calibration | None) -> np.ndarray:

@@ -43,6 +43,9 @@ class _EvalFile:
     mean_average_precision: float | None = None
     micro_f1: float | None = None
     macro_f1: float | None = None
+    calibrated_micro_f1: float | None = None
+    calibrated_macro_f1: float | None = None
+    calibrated_loss: float | None = None
     k: _json.Count | None = None
     recall_at_k: float | None = None
     macro_recall: float | None = None
@@ -122,6 +125,12 @@ def find_evaluation(
                 prefix,
             )
         values = {key: each for key, each in vars(result).items() if each is not None}
+        if result.mean_average_precision is not None:  # with the thresholds that the card has
+            values |= {
+                key.removeprefix("calibrated_"): each
+                for key, each in values.items()
+                if key.startswith("calibrated_")
+            }
         evaluation = _evaluation(result.split, values)
         if os.path.realpath(result.checkpoint) == os.path.realpath(prefix):
             return evaluation

@@ -11,7 +11,7 @@ from classifier import inputs
 from classifier.inference import dataset_features
 from classifier.inference.dataset_features import unit_rows
 from classifier.inference.model import InferenceModel
-from classifier.inference.outcomes import SEPARATOR
+from classifier.label_kinds import label_text
 from datasets import dataset_factory
 from slim import _checks
 from slim.data.dataset import Dataset
@@ -50,7 +50,7 @@ class Index:
     def __init__(
         self, classifier: InferenceModel, dataset: Dataset, batch_size: int, file: IO[bytes]
     ) -> None:
-        self._labels = dataset.labels_to_names or {}
+        names = [dataset.labels_to_names.get(i, str(i)) for i in range(dataset.num_classes)]
         self._names: list[str] = []
         self._classes: list[str] = []
         self._file = file
@@ -64,7 +64,7 @@ class Index:
                     batch.filenames, batch.shards, batch.records, strict=True
                 )
             ]
-            self._classes += map(self._name, batch.labels)
+            self._classes += [label_text(label, names) for label in batch.labels]
         self._file.flush()
 
     def __len__(self) -> int:
@@ -101,11 +101,6 @@ class Index:
 
     def _neighbor(self, place: int, similarity: float) -> Neighbor:
         return Neighbor(self._names[place], self._classes[place], float(similarity))
-
-    def _name(self, label: np.ndarray) -> str:
-        """Returns the name of an image's class, or the names of its classes."""
-        classes = np.flatnonzero(label).tolist() if label.ndim else [int(label)]
-        return SEPARATOR.join(self._labels.get(each, str(each)) for each in classes)
 
 
 @contextlib.contextmanager

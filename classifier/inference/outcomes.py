@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-SEPARATOR = ";"  # of several classes in a cell of a table
+from classifier.label_kinds import label_text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +45,15 @@ class Outcomes:
         """Probability of the most probable class, float32 [images]."""
         return self.probabilities[:, 0]
 
+    @property
+    def highest_class(self) -> int:
+        """The largest index of a class."""
+        return int(max(self.labels.max(), self.classes.max()))
+
+    def label_text(self, image: int, class_names: Sequence[str]) -> str:
+        """Returns the name of an image's true class."""
+        return class_names[self.labels[image]]
+
     def table(self, class_names: Sequence[str]) -> Iterator[Sequence[object]]:
         """Yields a head and a row for each image: its true class, and its k most probable classes
         with their probabilities."""
@@ -83,6 +92,26 @@ class LabelOutcomes:
         """Whether each class is predicted for each image, bool [images, classes]."""
         return self.probabilities >= self.thresholds
 
+    @property
+    def is_correct(self) -> np.ndarray:
+        """Whether the predicted classes are all and only the image's, bool [images]."""
+        return np.asarray((self.predicted == self.labels).all(axis=1))
+
+    @property
+    def losses(self) -> np.ndarray:
+        """Sum of the classes' sigmoid cross entropies, float64 [images]."""
+        right = np.where(self.labels, self.probabilities, 1 - self.probabilities.astype(np.float64))
+        return -np.log(np.maximum(right, 1e-30)).sum(axis=1)
+
+    @property
+    def highest_class(self) -> int:
+        """The largest index of a class."""
+        return self.labels.shape[1] - 1
+
+    def label_text(self, image: int, class_names: Sequence[str]) -> str:
+        """Returns the names of an image's classes."""
+        return label_text(self.labels[image], class_names)
+
     def table(self, class_names: Sequence[str]) -> Iterator[Sequence[object]]:
         """Yields a head and a row for each image: its classes, the predicted ones, and the
         probability of every class."""
@@ -90,10 +119,5 @@ class LabelOutcomes:
         for labels, predicted, values in zip(
             self.labels, self.predicted, self.probabilities, strict=True
         ):
-            both = (names_of(each, class_names) for each in (labels, predicted))
+            both = (label_text(each, class_names) for each in (labels, predicted))
             yield [*both, *values]
-
-
-def names_of(is_label: np.ndarray, class_names: Sequence[str]) -> str:
-    """Returns the names of an image's classes, bool [classes], in one text."""
-    return SEPARATOR.join(class_names[index] for index in np.flatnonzero(is_label))

@@ -30,7 +30,7 @@ class SeveralClassesEvaluation(Result):
       macro_precision: precision, macro.
       macro_recall: recall, macro.
       exact_match: fraction of the images whose predicted classes are all and only theirs.
-      loss: mean sigmoid cross entropy of images and classes.
+      loss: mean over the images of the sum of the classes' sigmoid cross entropies.
       num_images: number of images.
     """
 

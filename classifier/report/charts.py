@@ -19,6 +19,8 @@ _SIDE, _HISTOGRAM, _BETWEEN = 240, 56, 12
 CURVES: Mapping[str, Mapping[str, str]] = {
     "Loss": {"loss": "training", "eval_loss": "evaluation"},
     "Accuracy": {"accuracy": "training", "eval_accuracy": "evaluation"},
+    "Micro F1": {"micro_f1": "training", "eval_micro_f1": "evaluation"},
+    "mAP": {"eval_mean_average_precision": "evaluation"},
     "Learning rate": {"learning_rate": "learning rate"},
 }
 
@@ -89,7 +91,7 @@ def _line_chart(title: str, series: Mapping[str, np.ndarray], step: int | None) 
     if step is not None:
         first, last = min(first, step), max(last, step)
     x = Scale(first, last, LEFT, WIDTH - RIGHT)
-    lowest = min(lowest, 0.0) if title != "Accuracy" else lowest
+    lowest = min(lowest, 0.0) if title in ("Loss", "Learning rate") else lowest
     margin = 0.05 * (highest - lowest) or 0.5 * abs(highest) or 1.0
     y = Scale(lowest, highest + margin, HEIGHT - BOTTOM, TOP)
     marks = [_cursor(x, step)] if step is not None else []

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from classifier.inference.outcomes import Outcomes
+from classifier.inference.outcomes import LabelOutcomes, Outcomes
 from classifier.model_info import ModelInfo
 from slim import _checks
+from slim.metrics import LabelScores
 
 ImageBytes = Callable[[int, int], bytes]
 DEFAULT_THUMBNAILS = 300
@@ -53,12 +54,13 @@ class ReportData:
       features: of the images, [images, channels], or None.
       other: the split to search for near-duplicates, or None. Needs `features`.
       thumbnails: maximum number of thumbnails.
+      scores: of the classes, of several classes an image.
 
     Raises:
       UserError: if there is no image, a class has no name, or the features are not of the images.
     """
 
-    outcomes: Outcomes
+    outcomes: Outcomes | LabelOutcomes
     class_names: Sequence[str]
     model: ModelInfo
     checkpoint: str
@@ -71,12 +73,13 @@ class ReportData:
     features: np.ndarray | None = None
     other: OtherSplit | None = None
     thumbnails: int = DEFAULT_THUMBNAILS
+    scores: LabelScores | None = None
 
     def __post_init__(self) -> None:
         images, classes = len(self.outcomes.labels), len(self.class_names)
         if not images:
             raise _checks.UserError("a report needs at least one evaluated image")
-        largest = max(self.outcomes.labels.max(), self.outcomes.classes.max())
+        largest = self.outcomes.highest_class
         if largest >= classes:
             raise _checks.UserError(f"class {largest} has no name: there are {classes} class_names")
         if self.features is not None and len(self.features) != images:

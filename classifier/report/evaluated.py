@@ -14,13 +14,14 @@ from classifier.inference import evaluate as evaluation
 from classifier.inference.dataset_features import FeatureBatch
 from classifier.inference.evaluate import Evaluated
 from classifier.inference.model import InferenceModel
-from classifier.inference.outcomes import Outcomes
+from classifier.inference.outcomes import LabelOutcomes, Outcomes
 from classifier.metrics_file import MetricsFile
 from classifier.report.data import ImageBytes, OtherSplit, ReportData
 from classifier.report.page import write_report
 from slim import _files
 from slim.data import records
 from slim.data.dataset import Dataset
+from slim.metrics import LabelScores
 
 
 def evaluate(config: EvalConfig) -> ExitCode | None:
@@ -47,7 +48,7 @@ def _write(evaluated: Evaluated) -> None:
     """
     on_split, resolved = evaluated.on_split, evaluated.on_split.resolved
     classifier, options, run = on_split.classifier, resolved.config.run, evaluated.checkpoint.run
-    outcomes = evaluated.details.outcomes
+    outcomes, scores = evaluated.details.outcomes, evaluated.details.scores
     assert outcomes is not None, "kept for this"
     assert options.report_dir is not None, "the option that calls this"
     features, other = _similar(evaluated, outcomes)
@@ -67,13 +68,14 @@ def _write(evaluated: Evaluated) -> None:
             features=features,
             other=other,
             thumbnails=options.report_thumbnails,
+            scores=scores if isinstance(scores, LabelScores) else None,
         ),
     )
     print(f"report: {path}", flush=True)
 
 
 def _similar(
-    evaluated: Evaluated, outcomes: Outcomes
+    evaluated: Evaluated, outcomes: Outcomes | LabelOutcomes
 ) -> tuple[np.ndarray | None, OtherSplit | None]:
     """Returns the features of the images, and the split to search, if one is."""
     on_split, resolved = evaluated.on_split, evaluated.on_split.resolved
@@ -108,7 +110,7 @@ def _features(classifier: InferenceModel, dataset: Dataset, batch_size: int) -> 
     return FeatureBatch(*map(np.concatenate, arrays), list(itertools.chain(*filenames)))
 
 
-def _places(images: FeatureBatch | Outcomes) -> Iterator[tuple[int, int]]:
+def _places(images: FeatureBatch | Outcomes | LabelOutcomes) -> Iterator[tuple[int, int]]:
     return zip(images.shards.tolist(), images.records.tolist(), strict=True)
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from classifier.inference.dataset_features import unit_rows
-from classifier.inference.outcomes import Outcomes
+from classifier.inference.outcomes import LabelOutcomes, Outcomes
 
 MIN_SIMILARITY = 0.95
 _BLOCK = 1024  # images compared at once
@@ -41,6 +41,25 @@ def label_errors(outcomes: Outcomes, num_classes: int) -> np.ndarray:
     likely = np.flatnonzero(is_likely)
     margins = outcomes.confidences[likely] - outcomes.label_probabilities[likely]
     return likely[np.argsort(-margins, kind="stable")]
+
+
+def several_label_errors(outcomes: LabelOutcomes) -> np.ndarray:
+    """Returns the same with several classes an image.
+
+    For at least one class, the label is absent and the model predicts it, or reversed, and the
+    model is at least as sure of it as on average in the images whose label agrees. Images are
+    ranked by the distance of probability and label.
+    """
+    labels, values = outcomes.labels, outcomes.probabilities
+    opposite = np.where(labels, 1 - values, values)  # how sure the model is that the label is wrong
+    with np.errstate(invalid="ignore"):
+        present = np.where(labels, values, 0).sum(axis=0) / labels.sum(axis=0)
+        absent = np.where(labels, 0, 1 - values).sum(axis=0) / (~labels).sum(axis=0)
+    thresholds = np.where(labels, absent, present)
+    is_likely = (outcomes.predicted != labels) & (opposite >= thresholds)
+    worst = np.where(is_likely, opposite, 0).max(axis=1)
+    likely = np.flatnonzero(is_likely.any(axis=1))
+    return likely[np.argsort(-worst[likely], kind="stable")]
 
 
 class Duplicates(NamedTuple):

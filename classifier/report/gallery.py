@@ -2,12 +2,12 @@
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from classifier.inference.outcomes import Outcomes
+from classifier.inference.outcomes import LabelOutcomes, Outcomes
 from classifier.report import thumbnails
 from classifier.report.confusion import Confusion
 from classifier.report.data import ImageBytes, OtherSplit, ReportData
@@ -54,20 +54,16 @@ class Gallery:
         outcomes, names = self._data.outcomes, self._data.class_names
         name = image_name(outcomes, image)
         hit = bool(outcomes.is_correct[image])
+        shown = _of_one_class if isinstance(outcomes, Outcomes) else _of_several_classes
+        predicted, confidence, truth = shown(outcomes, names, image)
         return fill(
             "tile.html",
             image=image,
             thumbnail=_tile_image(self._thumbnails.get(image), name),
             kind="hit" if hit else "mistake",
-            predicted=names[outcomes.predicted[image]],
-            confidence=f"{outcomes.confidences[image]:.1%}",
-            truth=Html("correct")
-            if hit
-            else fill(
-                "truth.html",
-                name=names[outcomes.labels[image]],
-                probability=f"{outcomes.label_probabilities[image]:.1%}",
-            ),
+            predicted=predicted,
+            confidence=confidence,
+            truth=Html("correct") if hit else truth,
             name=name,
             base=os.path.basename(name),
         )
@@ -86,7 +82,7 @@ class Gallery:
                 if self._data.thumbnails
                 else _tile_image(None, ""),
                 similarity=f"{similarity:.3f}",
-                label=names[outcomes.labels[image]],
+                label=outcomes.label_text(image, names),
                 split=self._data.split,
                 name=image_name(outcomes, image),
                 other_split=other.name,
@@ -97,7 +93,10 @@ class Gallery:
         return fill("pairs.html", pairs=Html("".join(shown[:PAIRS])))
 
     def _thumbnail(
-        self, image_bytes: ImageBytes | None, places: Outcomes | OtherSplit, image: int
+        self,
+        image_bytes: ImageBytes | None,
+        places: Outcomes | LabelOutcomes | OtherSplit,
+        image: int,
     ) -> str | None:
         if image_bytes is None:
             return None
@@ -137,7 +136,42 @@ class Gallery:
         )
 
 
-def image_name(source: Outcomes | OtherSplit, image: int) -> str:
+def _of_one_class(outcomes: Outcomes, names: Sequence[str], image: int) -> tuple[str, str, Html]:
+    """Returns the predicted class, its probability, and the true class."""
+    truth = fill(
+        "truth.html",
+        name=names[outcomes.labels[image]],
+        probability=f"{outcomes.label_probabilities[image]:.1%}",
+    )
+    return names[outcomes.predicted[image]], f"{outcomes.confidences[image]:.1%}", truth
+
+
+def _of_several_classes(
+    outcomes: LabelOutcomes, names: Sequence[str], image: int
+) -> tuple[str, str, Html]:
+    """Returns the predicted classes, nothing, and what is missed and what is wrong."""
+    labels, predicted = outcomes.labels[image], outcomes.predicted[image]
+    parts = {"missed": labels & ~predicted, "wrong": predicted & ~labels}
+    truth = "".join(
+        fill("label_truth.html", what=what, names=_with_probabilities(outcomes, names, image, part))
+        for what, part in parts.items()
+        if part.any()
+    )
+    return (
+        ", ".join(names[each] for each in np.flatnonzero(predicted)) or "no label",
+        "",
+        Html(truth),
+    )
+
+
+def _with_probabilities(
+    outcomes: LabelOutcomes, names: Sequence[str], image: int, chosen: np.ndarray
+) -> str:
+    values = outcomes.probabilities[image]
+    return ", ".join(f"{names[each]} {values[each]:.1%}" for each in np.flatnonzero(chosen))
+
+
+def image_name(source: Outcomes | LabelOutcomes | OtherSplit, image: int) -> str:
     """Returns the name of an image's source file, or else its place in the dataset."""
     place = f"shard {source.shards[image]}, record {source.records[image]}"
     return source.filenames[image] or place

@@ -19,29 +19,31 @@ def cards(data: ReportData, analysis: Analysis) -> Html:
     k = min(5, outcomes.classes.shape[1])
     in_top_k = (outcomes.classes[:, :k] == outcomes.labels[:, np.newaxis]).any(axis=1)
     losses = -np.log(np.maximum(outcomes.label_probabilities.astype(np.float64), 1e-30))
-    rows = [_proportion("Accuracy", outcomes.is_correct)]
+    rows = [proportion("Accuracy", outcomes.is_correct)]
     if 1 < k < len(data.class_names):
-        rows.append(_proportion(f"Top-{k} accuracy", in_top_k))
+        rows.append(proportion(f"Top-{k} accuracy", in_top_k))
     present = int((scores.support > 0).sum())
     macro = f"mean of {present:,} classes"
     rows += [
-        _card("Macro F1", f"{scores.macro(scores.f1_scores):.1%}", macro),
-        _card("Macro recall", f"{scores.macro(scores.recalls):.1%}", macro),
-        _card("Loss", f"{losses.mean():.3f}", _mean_interval(losses)),
-        _card("Calibration error", f"{analysis.calibration.error:.1%}", "expected, 15 bins"),
+        card("Macro F1", f"{scores.macro(scores.f1_scores):.1%}", macro),
+        card("Macro recall", f"{scores.macro(scores.recalls):.1%}", macro),
+        card("Loss", f"{losses.mean():.3f}", _mean_interval(losses)),
+        card("Calibration error", f"{analysis.calibration.error:.1%}", "expected, 15 bins"),
     ]
     return fill("cards.html", cards=fill_each("card.html", rows))
 
 
-def _card(title: str, value: str, note: str, interval: str = "") -> dict[str, object]:
+def card(title: str, value: str, note: str, interval: str = "") -> dict[str, object]:
+    """Returns the values of a card."""
     return {"title": title, "value": value, "note": note, "interval": interval}
 
 
-def _proportion(title: str, is_hit: np.ndarray) -> dict[str, object]:
+def proportion(title: str, is_hit: np.ndarray) -> dict[str, object]:
+    """Returns those of a fraction of the images, with its confidence interval."""
     low, high = wilson_interval(float(is_hit.mean()), len(is_hit))
     bar = fill("interval.html", low=f"{low:.4f}", high=f"{high:.4f}", value=f"{is_hit.mean():.4f}")
     note = f"95% CI {100 * low:.1f} to {100 * high:.1f}%"
-    return _card(title, f"{is_hit.mean():.1%}", note, bar)
+    return card(title, f"{is_hit.mean():.1%}", note, bar)
 
 
 def _mean_interval(values: np.ndarray) -> str:

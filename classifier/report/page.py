@@ -4,10 +4,11 @@ import base64
 import hashlib
 import os
 
+from classifier.report import several_classes
 from classifier.report.analysis import analyze
 from classifier.report.data import ReportData
 from classifier.report.gallery import Gallery, in_turn
-from classifier.report.sections import sections
+from classifier.report.sections import Content, sections
 from classifier.report.templates import Html, fill, fill_each, read
 from slim import _paths
 
@@ -35,10 +36,9 @@ def render(data: ReportData) -> str:
     The same data results in the same page. Its content security policy forbids all requests, and
     all scripts but its own.
     """
-    analysis = analyze(data)
-    gallery = Gallery(data, analysis.first_images, in_turn(analysis.cells))
-    parts = list(sections(data, analysis, gallery))
-    script = read("script.js")
+    content = several_classes.content if data.model.multi_label else _of_one_class
+    parts, values, scripts = content(data)
+    script = "".join(map(read, scripts))
     return fill(
         "page.html",
         title=f"{data.model.model_name} on {data.dataset} {data.split}",
@@ -48,8 +48,15 @@ def render(data: ReportData) -> str:
         script=Html(script),
         navigation=fill_each("link.html", (part._asdict() for part in parts)),
         sections=fill_each("section.html", (part._asdict() for part in parts)),
-        values=gallery.as_json(analysis.confusion, analysis.cells, analysis.galleries),
+        values=values,
     )
+
+
+def _of_one_class(data: ReportData) -> Content:
+    analysis = analyze(data)
+    gallery = Gallery(data, analysis.first_images, in_turn(analysis.cells))
+    values = gallery.as_json(analysis.confusion, analysis.cells, analysis.galleries)
+    return Content(list(sections(data, analysis, gallery)), values, ("matrix.js", "table.js"))
 
 
 def _subtitle(data: ReportData) -> str:

@@ -37,7 +37,12 @@ class Calibration:
 
 def calibration(outcomes: Outcomes) -> Calibration:
     """Returns the calibration of the most probable classes."""
+    return calibration_of(outcomes.confidences, outcomes.is_correct)
+
+
+def calibration_of(confidences: np.ndarray, is_correct: np.ndarray) -> Calibration:
+    """Returns the calibration of answers, [answers]."""
     metric = metrics.CalibrationError(NUM_BINS)
-    metric.update(tf.constant(outcomes.confidences), tf.constant(outcomes.is_correct))
+    metric.update(tf.constant(confidences), tf.constant(is_correct))
     counts, confidence, accuracy = metric.bins()
     return Calibration(counts.astype(np.int64), confidence, accuracy, metric.result())

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,8 +10,9 @@ import numpy as np
 from classifier.report import charts, headline, heat_map
 from classifier.report.analysis import Analysis
 from classifier.report.data import ReportData
+from classifier.report.findings import Duplicates
 from classifier.report.gallery import PAIRS, PER_GALLERY, Gallery
-from classifier.report.scores import NUM_BINS
+from classifier.report.scores import NUM_BINS, Calibration
 from classifier.report.templates import Html, fill, fill_each
 from slim import metrics
 
@@ -28,21 +29,34 @@ class Section(NamedTuple):
     body: Html
 
 
+class Content(NamedTuple):
+    """The sections of a page, the values of its scripts as JSON, and the files of the scripts."""
+
+    sections: Sequence[Section]
+    values: Html
+    scripts: Sequence[str]
+
+
 def sections(data: ReportData, analysis: Analysis, gallery: Gallery) -> Iterator[Section]:
     """Yields the sections that the data allows."""
     numbers = headline.cards(data, analysis) + headline.remarks(data, analysis)
     yield Section("summary", "Summary", "Summary", "", Html(numbers))
+    yield from curves_section(data)
+    yield _confusion(data, analysis)
+    yield _classes(data, analysis.scores)
+    yield calibration_section(analysis.calibration)
+    yield from _images(data, analysis, gallery)
+    yield from duplicates_section(data, analysis.duplicates, gallery)
+    yield balance_section(data, analysis.scores)
+    yield configuration_section(data)
+
+
+def curves_section(data: ReportData) -> Iterator[Section]:
+    """Yields the curves of the run, if it has any."""
     curves = charts.curves(data.metrics, data.step)
     if curves:
         lead = "" if data.step is None else f"The dashed line is this checkpoint, step {data.step}."
         yield Section("curves", "Training", "Training", lead, _charts(curves))
-    yield _confusion(data, analysis)
-    yield _classes(data, analysis.scores)
-    yield _calibration(analysis)
-    yield from _images(data, analysis, gallery)
-    yield from _duplicates(data, analysis, gallery)
-    yield _balance(data, analysis.scores)
-    yield Section("configuration", "Configuration", "Configuration", "", _configuration(data))
 
 
 def _charts(charts_: str) -> Html:
@@ -68,9 +82,9 @@ def _classes(data: ReportData, scores: metrics.ClassScores) -> Section:
     rows = (
         {
             "name": data.class_names[each],
-            "precision": _bar(scores.precisions[each]),
-            "recall": _bar(scores.recalls[each]),
-            "f1": _bar(scores.f1_scores[each]),
+            "precision": bar(scores.precisions[each]),
+            "recall": bar(scores.recalls[each]),
+            "f1": bar(scores.f1_scores[each]),
             "support": f"{scores.support[each]:,}",
         }
         for each in np.sort(worst)
@@ -84,14 +98,15 @@ def _classes(data: ReportData, scores: metrics.ClassScores) -> Section:
     return Section("classes", "Classes", "Classes", lead, body)
 
 
-def _bar(score: float) -> Html:
+def bar(score: float) -> Html:
+    """Returns the cell of a score in percent; a dash if it is undefined."""
     if math.isnan(score):
         return Html("<td>&ndash;</td>")
     return Html(f'<td class="bar" style="--v:{score:.3f}">{100 * score:.1f}</td>')
 
 
-def _calibration(analysis: Analysis) -> Section:
-    result = analysis.calibration
+def calibration_section(result: Calibration, lead: str = "") -> Section:
+    """Returns the reliability diagram; `lead` explains what it counts."""
     rows = (
         {
             "range": f"{each / NUM_BINS:.2f} to {(each + 1) / NUM_BINS:.2f}",
@@ -101,10 +116,11 @@ def _calibration(analysis: Analysis) -> Section:
         }
         for each in np.flatnonzero(result.counts)
     )
-    lead = (
+    lead = lead or (
         "How often the model is right, by its confidence. On the diagonal, a confidence of 80% is"
-        f" right for 80% of the images. Expected calibration error: {result.error:.1%}."
+        " right for 80% of the images."
     )
+    lead += f" Expected calibration error: {result.error:.1%}."
     table = fill("bins.html", rows=fill_each("bin_row.html", rows))
     body = fill("chart_and_table.html", chart=charts.reliability(result), table=table)
     return Section("calibration", "Calibration", "Calibration", lead, body)
@@ -119,7 +135,7 @@ def _images(data: ReportData, analysis: Analysis, gallery: Gallery) -> Iterator[
             "Label errors",
             "Likely label errors",
             analysis.label_errors[:PER_GALLERY],
-            _shown(len(analysis.label_errors), PER_GALLERY, "image")
+            shown(len(analysis.label_errors), PER_GALLERY, "image")
             + "The model predicts another class, with more confidence than it has on average in"
             " that class's own images.",
         ),
@@ -129,15 +145,19 @@ def _images(data: ReportData, analysis: Analysis, gallery: Gallery) -> Iterator[
             yield Section(anchor, link, title, lead, gallery.tiles(images))
 
 
-def _shown(number: int, shown: int, unit: str) -> str:
+def shown(number: int, most: int, unit: str) -> str:
+    """Returns a number of things, of which at most some are shown."""
     plural = "" if number == 1 else "s"
-    return f"{number:,} {unit}{plural}{f', the first {shown} shown' if number > shown else ''}. "
+    return f"{number:,} {unit}{plural}{f', the first {most} shown' if number > most else ''}. "
 
 
-def _duplicates(data: ReportData, analysis: Analysis, gallery: Gallery) -> Iterator[Section]:
-    if analysis.duplicates is None or data.other is None:
+def duplicates_section(
+    data: ReportData, duplicates: Duplicates | None, gallery: Gallery
+) -> Iterator[Section]:
+    """Yields the near-duplicates in the other split, if it was searched."""
+    if duplicates is None or data.other is None:
         return
-    number = len(analysis.duplicates.images)
+    number = len(duplicates.images)
     title = f"Near-duplicates in {data.other.name}"
     if not number:
         yield Section(
@@ -145,15 +165,16 @@ def _duplicates(data: ReportData, analysis: Analysis, gallery: Gallery) -> Itera
         )
         return
     lead = (
-        _shown(number, PAIRS, "pair")
+        shown(number, PAIRS, "pair")
         + "Their features are very similar; images that the model was trained on make the accuracy"
         " too high."
     )
-    body = gallery.pairs(analysis.duplicates, data.other)
+    body = gallery.pairs(duplicates, data.other)
     yield Section("duplicates", "Duplicates", title, lead, body)
 
 
-def _balance(data: ReportData, scores: metrics.ClassScores) -> Section:
+def balance_section(data: ReportData, scores: metrics.ClassScores) -> Section:
+    """Returns the numbers of images and predictions of the classes."""
     names, support = data.class_names, scores.support
     largest, smallest = int(support.argmax()), int(support.argmin())
     lead = (
@@ -169,6 +190,12 @@ def _balance(data: ReportData, scores: metrics.ClassScores) -> Section:
         )
     body = _charts(charts.balance(support, scores.predicted))
     return Section("balance", "Balance", "Class balance", lead, body)
+
+
+def configuration_section(data: ReportData) -> Section:
+    """Returns the model and the options of its run."""
+    body = _configuration(data)
+    return Section("configuration", "Configuration", "Configuration", "", body)
 
 
 def _configuration(data: ReportData) -> Html:
@@ -188,9 +215,9 @@ def _configuration(data: ReportData) -> Html:
     parts = [fill("facts.html", facts=_facts(model.items()))]
     for key, title in (("options", "Options of the run"), ("resolved", "Resolved from them")):
         values: Mapping[str, Any] = (data.config or {}).get(key) or {}
-        shown = [(name, _value(each)) for name, each in values.items() if each is not None]
-        if shown:
-            parts.append(fill("options.html", title=title, number=len(shown), facts=_facts(shown)))
+        rows = [(name, _value(each)) for name, each in values.items() if each is not None]
+        if rows:
+            parts.append(fill("options.html", title=title, number=len(rows), facts=_facts(rows)))
     return Html("".join(parts))
 
 

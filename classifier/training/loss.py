@@ -40,7 +40,7 @@ def training_loss(
       [batch]). `weight` (float32 [batch], default: 1) is 0 for images that do not count. Other
       features of the batch are ignored.
     """
-    data_loss = _data_loss(options, kind)
+    data_loss = _data_loss(options, kind, kind.num_losses(num_classes, class_weights))
 
     def loss_fn(
         image: tf.Tensor,
@@ -75,10 +75,14 @@ def training_loss(
     return loss_fn
 
 
-def _data_loss(options: LossOptions, kind: LabelKind) -> Callable[..., tf.Tensor]:
+def _data_loss(options: LossOptions, kind: LabelKind, num_losses: int) -> Callable[..., tf.Tensor]:
     """Returns the loss of (logits, targets, weights, scope)."""
+    name = options.loss or kind.loss
+    if name == "softmax":
+        return functools.partial(
+            slim.losses.softmax_cross_entropy, label_smoothing=options.label_smoothing
+        )
     functions: dict[str, Callable[..., tf.Tensor]] = {
-        "softmax": slim.losses.softmax_cross_entropy,
         "sigmoid": slim.losses.sigmoid_cross_entropy,
         "focal": functools.partial(
             slim.losses.sigmoid_focal_cross_entropy,
@@ -92,8 +96,17 @@ def _data_loss(options: LossOptions, kind: LabelKind) -> Callable[..., tf.Tensor
             clip=options.asymmetric_clip,
         ),
     }
-    function = functions[options.loss or kind.loss]
-    return functools.partial(function, label_smoothing=options.label_smoothing)
+
+    def summed(
+        logits: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor | float, scope: str | None = None
+    ) -> tf.Tensor:
+        # The losses of an image are summed, not averaged: so their gradients are as large as those
+        # of the softmax, for whose size learning rates and the epsilons of optimizers are known.
+        return functions[name](
+            logits, targets, num_losses * weights, options.label_smoothing, scope=scope
+        )
+
+    return summed
 
 
 def _expanded(values: tf.Tensor | float, like: tf.Tensor) -> tf.Tensor | float:

@@ -17,8 +17,12 @@ _MAX_BYTES = 64 << 20
 PLOTS: Mapping[str, Mapping[str, str]] = {
     "loss": {"loss": "training", "eval_loss": "evaluation"},
     "accuracy": {"accuracy": "training", "eval_accuracy": "evaluation"},
+    "micro F1": {"micro_f1": "training", "eval_micro_f1": "evaluation"},
+    "mAP": {"eval_mean_average_precision": "evaluation"},
     "learning rate": {"learning_rate": "learning rate"},
 }
+# Plots of one class an image, and of several.
+_OF_KINDS = {False: ("accuracy",), True: ("micro F1", "mAP")}
 
 
 class Curves(learning.Hook):
@@ -74,9 +78,11 @@ def draw(lines: Sequence[Mapping[str, Any]]) -> Any:
     """Returns a `matplotlib.figure.Figure` of the lines of metrics.jsonl."""
     import matplotlib.figure  # optional, and slow to import
 
-    figure = matplotlib.figure.Figure(figsize=(8, 3 * len(PLOTS)), layout="constrained")
+    others = _OF_KINDS[not any("micro_f1" in line for line in lines)]
+    plots = {title: names for title, names in PLOTS.items() if title not in others}
+    figure = matplotlib.figure.Figure(figsize=(8, 3 * len(plots)), layout="constrained")
     for axes, (title, names) in zip(
-        figure.subplots(len(PLOTS), sharex=True), PLOTS.items(), strict=True
+        figure.subplots(len(plots), sharex=True), plots.items(), strict=True
     ):
         for name, label in names.items():
             points = [(line["step"], line[name]) for line in lines if name in line]

@@ -9,6 +9,7 @@ import numpy as np
 import PIL.Image
 import PIL.ImageDraw
 
+from classifier.label_kinds import label_text
 from slim import _paths, learning
 from slim._timer import Timer
 from slim.events import EventFile
@@ -74,8 +75,8 @@ class ImageGrid(learning.Hook):
         self._timer.restart()
 
     def _captions(self, batch: Mapping[str, np.ndarray]) -> list[str]:
-        def name(label: int) -> str:
-            return self._label_names[label] if self._label_names else str(label)
+        def name(label: np.ndarray) -> str:
+            return label_text(label, self._label_names, ", ")
 
         names = [name(label) for label in batch["label"][:MAX_IMAGES]]
         if "mix" not in batch:

@@ -135,7 +135,7 @@ def test_nearest_compares_in_chunks(monkeypatch):
     index._file = neighbors.tempfile.TemporaryFile()
     index._file.write(rows.data)
     index._file.flush()
-    index._width, index._classes, index._labels = 8, list(range(50)), {0: "zero"}
+    index._width, index._classes = 8, ["zero", *map(str, range(1, 50))]
     index._names = [f"{number}.png" for number in range(50)]
     monkeypatch.setattr(neighbors, "_CHUNK_BYTES", 7 * 8 * 4)
     queries = random.normal(size=[5, 8]).astype(np.float32)

@@ -8,8 +8,7 @@
   const grid = rows.map((row) => Array.from(row.cells));
   const heads = Array.from(head.cells);
   const names = rows.map((row) => row.cells[0].textContent);
-  const plural = (count, one, several = `${one}s`) =>
-    `${count.toLocaleString("en")} ${count === 1 ? one : several}`;
+  const plural = (count, one) => `${count.toLocaleString("en")} ${one}${count === 1 ? "" : "s"}`;
 
   // The cells: a grid with one stop of the Tab key.
   rows.forEach((_, r) => names.forEach((_, c) => {
@@ -122,32 +121,5 @@
     else return;
     event.preventDefault();
     if (target && target.tagName === "TD") focus(target);
-  });
-
-  // The table of classes: sorts and filters.
-  const table = document.getElementById("scores");
-  const list = table.tBodies[0];
-  const entries = Array.from(list.rows);
-  const number = (text) => (text === "–" ? -1 : Number(text.replace(/,/g, "")));
-  const titles = Array.from(table.tHead.rows[0].cells);
-  titles.forEach((title, column) => title.firstChild.addEventListener("click", () => {
-    const ascending = title.getAttribute("aria-sort") !== "ascending";
-    titles.forEach((each) => each.removeAttribute("aria-sort"));
-    title.setAttribute("aria-sort", ascending ? "ascending" : "descending");
-    // The first column sorts by the classes' order, which also breaks ties.
-    const keys = new Map(entries.map((entry, i) =>
-      [entry, column === 0 ? i : number(entry.cells[column].textContent)]));
-    const sign = ascending ? 1 : -1;
-    list.append(...entries.slice().sort((a, b) => sign * (keys.get(a) - keys.get(b))));
-  }));
-  const filter = document.getElementById("filter");
-  filter.addEventListener("input", () => {
-    const text = filter.value.trim().toLowerCase();
-    let shown = 0;
-    for (const entry of entries) {
-      entry.hidden = !entry.cells[0].textContent.toLowerCase().includes(text);
-      shown += !entry.hidden;
-    }
-    document.getElementById("filtered").textContent = text ? plural(shown, "class", "classes") : "";
   });
 })();
