@@ -10,6 +10,7 @@ from classifier.cli import flags
 from classifier.config.evaluation import EvalConfig
 from classifier.config.training import TrainConfig
 from tests import shared
+from tests.classifier import several_labels
 
 
 @pytest.fixture(scope="session")
@@ -116,3 +117,32 @@ def trained(digits, tmp_path_factory):
 def existing_run(trained, tmp_path):
     """A copy of `trained`, `run` in the test's directory."""
     return shutil.copytree(trained, tmp_path / "run")
+
+
+@pytest.fixture(scope="session")
+def labels_data(tmp_path_factory):
+    """A dataset with three of six labels an image: 90 images for training, 30 for validation."""
+
+    def fill(place):
+        from datasets import folder  # here, for it loads TensorFlow
+
+        source = several_labels.write(place / "source", count=120)
+        folder.convert(
+            str(place / "data"), source_dir=str(source), multi_label=True, validation_fraction=0.25
+        )
+
+    return shared.directory(tmp_path_factory, "labels_data", fill) / "data"
+
+
+@pytest.fixture(scope="session")
+def labels_run(labels_data, tmp_path_factory):
+    """The directory of a run on `labels_data` that has learned something; not to be changed."""
+
+    def fill(place):
+        more = {"dataset_name": "folder", "use_grayscale": True, "max_number_of_steps": 60}
+        more |= {"batch_size": 30, "eval_every_steps": 30, "log_every_n_steps": 10}
+        more |= {"optimizer": "adam", "learning_rate": 0.001}
+        with contextlib.redirect_stdout(io.StringIO()):
+            assert _train(labels_data, place / "run", **more) == 0
+
+    return shared.directory(tmp_path_factory, "labels_run", fill) / "run"

@@ -81,7 +81,7 @@ def test_labels_become_those_of_other_classes():
 def test_answers_their_scores_and_names():
     thresholds, names = np.array([0, 1, -1, 2, 0.5]), list("abcde")
     answers = SEVERAL_CLASSES.answers(LOGITS, thresholds)
-    np.testing.assert_array_equal(answers, LOGITS >= thresholds)
+    np.testing.assert_array_equal(answers, thresholds <= LOGITS)
     assert SEVERAL_CLASSES.score(answers, HOT) == pytest.approx(
         f1_score(HOT, answers, average="micro")
     )

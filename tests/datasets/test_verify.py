@@ -192,3 +192,16 @@ def test_damage_after_a_large_image_above_a_limit_is_reported(directory):
         f"{SHARD} record 0: {REASON}",
         f"{SHARD} record 2: wrong checksum; the 1 records from there on are not readable",
     ]
+
+
+def test_each_of_several_labels_is_checked(tmp_path):
+    labels = ((0, 1), (), (1,), (2, 0))
+    shard = tfrecords.write_shard(
+        str(tmp_path / SHARD), [record(number, label=each) for number, each in enumerate(labels)]
+    )
+    split = dataset_info.SplitInfo(4, (2, 2), (shard,))
+    info = dataset_info.DatasetInfo("folder", ("a", "b"), 3, {"train": split}, multi_label=True)
+    dataset_info.write(info, str(tmp_path))
+    listed = problems(tmp_path)
+    assert f"{SHARD} record 3: label 2 is outside 0..1" in listed
+    assert not any("no image/encoded" in each for each in listed)
