@@ -33,6 +33,8 @@ _SERVE = "classifier/serving/test_options.py"
 _SERVE_LIMITS = "classifier/serving/test_limits.py"
 _TRAINED = "classifier/resolve/test_trained.py"
 _VALIDATION = "end_to_end/test_validation.py"
+_SEVERAL = "classifier/training/test_several_labels.py"
+_LABELS = "classifier/inference/test_several_classes.py"
 _WORKERS = "end_to_end/test_workers.py"
 _WARM = "classifier/training/test_warm_start.py"
 
@@ -55,6 +57,13 @@ PROOFS: dict[str, dict[str, str]] = {
         f"{_RUN}::test_checkpoints_are_saved_and_kept_at_their_intervals": (
             "steps_per_loop save_interval_secs save_interval_steps save_interval_epochs max_to_keep"
             " keep_checkpoint_every_n_hours"
+        ),
+        f"{_SEVERAL}::test_the_loss_and_its_parameters_are_options": (
+            "loss focal_gamma focal_alpha asymmetric_gamma_positive asymmetric_gamma_negative"
+            " asymmetric_clip"
+        ),
+        f"{_SEVERAL}::test_labels_of_one_class_may_be_trained_as_several_and_not_resumed_as_one": (
+            "multi_label"
         ),
         f"{_ACT}::test_moving_average_decay_changes_the_averages": "moving_average_decay",
         f"{_RUN}::test_summaries_are_written_at_the_interval": "save_summaries_secs",
@@ -162,6 +171,7 @@ PROOFS: dict[str, dict[str, str]] = {
         f"{_SERIES}::test_a_loop_checks_for_checkpoints_at_the_interval": "eval_interval_secs",
         f"{_SERIES}::test_a_loop_ends_after_the_timeout": "timeout_secs",
         f"{_QUANTIZE}::test_evaluation_during_training_rounds": "quantize",
+        f"{_LABELS}::test_options_describe_a_model_without_model_info": "multi_label",
         "classifier/inference/test_precise_batch_norm.py::test_the_evaluation_says_both": (
             "recalibrate_batch_norm"
         ),
@@ -172,6 +182,7 @@ PROOFS: dict[str, dict[str, str]] = {
             "dataset_name dataset_dir labels_offset num_classes use_grayscale"
         ),
         f"{_GRAPH_OPTIONS}::test_network_and_images": "model_name image_size batch_size",
+        f"{_LABELS}::test_an_export_without_model_info_has_sigmoids": "multi_label",
         f"{_GRAPH_OPTIONS}::test_text": "write_text_graphdef output_file",
         f"{_GRAPH_OPTIONS}::test_videos": "is_video_model num_frames",
         f"{_GRAPH}::test_options_of_training_are_an_error": "is_training",
@@ -204,6 +215,7 @@ PROOFS: dict[str, dict[str, str]] = {
             " labels_offset"
         ),
         f"{_TRAINED}::test_published_networks_have_the_names_of_imagenets_classes": "image_size",
+        f"{_LABELS}::test_options_describe_a_model_without_model_info": "multi_label",
         f"{_PREDICT}::test_answers_are_in_the_order_of_the_paths": "batch_size",
         f"{_PREDICT}::test_threads_act": "num_preprocessing_threads",
         f"{_PREDICT}::test_an_image_list_acts": "image_list",
@@ -258,6 +270,7 @@ PROOFS: dict[str, dict[str, str]] = {
             "validation_fraction split_seed"
         ),
         "datasets/test_folder.py::test_max_pixels_limits_the_size": "max_pixels",
+        "datasets/test_folder_of_links.py::test_the_script_converts_links": "multi_label",
         "datasets/test_folder.py::test_conversion_with_and_without_workers_is_identical": (
             "on_bad_image"
         ),

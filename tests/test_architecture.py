@@ -30,6 +30,7 @@ TABLES = (
     "preprocessing.preprocessing_factory",
 )
 GROUND = (
+    "classifier.headlines",
     "classifier.model_info",
     "classifier.run_directory",
     "classifier.metrics_file",
@@ -42,6 +43,7 @@ GROUND = (
 MIDDLE = (
     "classifier.inputs",
     "classifier.checkpoints",
+    "classifier.label_kinds",
     "classifier.network",
     "classifier.ownership",
     *GROUND,
@@ -55,7 +57,9 @@ ROOMS = {
     "preprocessing": ("slim",),
     "preprocessing.preprocessing_factory": ("nets.nets_factory", "slim"),
     "deployment": ("slim",),
-    "classifier.metrics_file": ("slim",),
+    "classifier.headlines": (),
+    "classifier.label_kinds": GROUND,
+    "classifier.metrics_file": ("classifier.headlines", "slim"),
     "classifier.model_info": ("slim",),
     "classifier.run_directory": ("classifier.model_info", "slim"),
     "classifier.config": ("slim",),
@@ -110,6 +114,7 @@ TENSORFLOW_FREE = (
     "classifier.cli.flags",
     "classifier.cli.stopping",
     "classifier.cli.versions",
+    "classifier.headlines",
     "classifier.metrics_file",
     "classifier.ownership",
     "classifier.config",

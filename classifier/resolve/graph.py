@@ -67,6 +67,12 @@ def resolve_graph(config: ExportConfig, dataset: Classes) -> ResolvedGraph:
             named("moving_average_decay"),
             named("checkpoint_path"),
         )
+    if model.multi_label is not None:
+        raise problems.error(
+            "{} needs {}: a graph without weights ends as the network does",
+            named("multi_label", model.multi_label),
+            named("checkpoint_path"),
+        )
     if config.data.dataset_split_name is not None:
         raise problems.error(
             "{} needs {}: a graph without weights has no accuracy",

@@ -14,6 +14,7 @@ VALUES = {
     "source_dir": ".",
     "validation_fraction": 0.25,
     "split_seed": 7,
+    "multi_label": True,
     "on_bad_image": "skip",
     "max_pixels": 1000,
     "small_object_area_threshold": 0.5,

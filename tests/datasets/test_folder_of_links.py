@@ -5,6 +5,9 @@ import os
 import pytest
 import tensorflow as tf
 
+import download_and_convert_data
+from classifier.cli import flags
+from classifier.config.conversion import DataConfig
 from datasets import download_and_convert, folder, tfrecords, verify, workers
 from slim import _checks
 from tests.classifier import several_labels
@@ -48,6 +51,14 @@ def test_each_image_has_the_labels_of_its_links(source, tmp_path):
     lines = []
     verify.run(str(tmp_path / "data"), lines.append)
     assert lines[-1].endswith("is valid")
+
+
+def test_the_script_converts_links(source, tmp_path):
+    place = str(tmp_path / "data")
+    argv = ["x", "--dataset_name=folder", f"--dataset_dir={place}", f"--source_dir={source}"]
+    run = download_and_convert_data._run
+    assert flags.main(DataConfig, run, "", [*argv, "--multi_label"]) == 0
+    assert records(tmp_path / "data", "train").items() <= expected(source).items()
 
 
 def test_hard_links_and_links_into_another_class_are_the_same_file(tmp_path):

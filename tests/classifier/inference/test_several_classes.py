@@ -18,7 +18,7 @@ from classifier.config.evaluation import EvalConfig
 from classifier.config.export import ExportConfig
 from classifier.config.prediction import PredictConfig
 from classifier.export import run as exporting
-from classifier.inference import answers, choices, metrics
+from classifier.inference import answers, choices, metrics, runtimes
 from classifier.inference import predict as predicting
 from classifier.inference.answers import Answer
 from classifier.model_info import Calibration, ModelInfo
@@ -232,6 +232,22 @@ def test_options_describe_a_model_without_model_info(run, labels_data, capsys):
     sums = [sum(float(row.split(",")[3]) for row in text.splitlines()[1:]) for text in texts]
     assert sums[0] > 1.05
     assert sums[1] <= 1
+
+
+def test_an_export_without_model_info_has_sigmoids(run, capsys, tmp_path):
+    (run / "model_info.json").unlink()
+    values = {"checkpoint_path": run, "model_name": "lenet", "use_grayscale": True,
+              "formats": "keras,frozen_pb", "output_dir": tmp_path / "out"}  # fmt: skip
+    code, out = run_flags(ExportConfig, exporting.run, capsys, **values, multi_label=True)
+    assert code == 0, out.err
+    assert "any number of them an image" in out.out
+    graph = runtimes.read_graph((tmp_path / "out" / "lenet.pb").read_bytes())
+    assert {node.name: node.op for node in graph.node}["probabilities"] == "Sigmoid"
+    assert not any(node.op == "Softmax" for node in graph.node)
+    graph_only = {"model_name": "lenet", "output_file": tmp_path / "g.pb", "multi_label": True}
+    code, out = run_flags(ExportConfig, exporting.run, capsys, **graph_only)
+    assert code == 2
+    assert "--multi_label needs --checkpoint_path: a graph without weights ends as" in out.err
 
 
 FAST, SLOW = ("frozen_pb", "keras"), ("saved_model", "tflite", "tflite_int8", "onnx", "weights_h5")
