@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,13 +38,15 @@ class Serving(tf.Module):
     ) -> None:
         super().__init__(name="serving")
         self.classifier, self.batch_size, self.max_pixels = classifier, batch_size, max_pixels
+        self.labels = classifier.info.class_names
         spec = tf.TensorSpec([batch_size, *classifier.image_shape], tf.float32, name="images")
 
         # The other signatures call it, so that the network is traced and saved once.
         @tf.function(autograph=False, input_signature=[spec])
         def from_images(images: tf.Tensor) -> Mapping[str, tf.Tensor]:
             outputs = _apply(self.classifier, images)
-            return {**outputs, "classes": _names(self.classifier, outputs["probabilities"])}
+            names = _names(self.classifier, outputs["probabilities"], self.labels)
+            return {**outputs, "classes": names}
 
         self.from_images = from_images
         # A SavedModel contains all functions that are attributes.
@@ -115,9 +117,11 @@ class Serving(tf.Module):
         ]
 
 
-def _names(classifier: InferenceModel, probabilities: tf.Tensor) -> tf.Tensor:
-    kind, names = label_kinds.kind_of(classifier.info), classifier.info.class_names
-    return kind.names(probabilities, classifier.thresholds, names)
+def _names(
+    classifier: InferenceModel, probabilities: tf.Tensor, labels: Sequence[str]
+) -> tf.Tensor:
+    kind = label_kinds.kind_of(classifier.info)
+    return kind.names(probabilities, classifier.thresholds, labels)
 
 
 def _apply(
@@ -221,13 +225,13 @@ def _logits(
     classifier: InferenceModel, name: str, signature: Callable[..., Any]
 ) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns a signature as a function to logits, which also checks its classes."""
-    argument = usage.input_spec(signature).name
+    argument, labels = usage.input_spec(signature).name, classifier.info.class_names
 
     def call(batch: tf.Tensor) -> tf.Tensor:
         if name == "tf_example":
             batch = tf.constant(list(map(_example, batch.numpy())))
         outputs = signature(**{argument: batch})
-        expected = _names(classifier, outputs["probabilities"]).numpy().tolist()
+        expected = _names(classifier, outputs["probabilities"], labels).numpy().tolist()
         if expected != outputs["classes"].numpy().tolist():
             raise _checks.RunError(
                 f"signature {name!r} of the export returns other classes than its probabilities"

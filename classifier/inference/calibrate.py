@@ -5,7 +5,7 @@ import numpy as np
 from classifier.checkpoints.sources import OpenedCheckpoint
 from classifier.inference import calibration
 from classifier.inference.calibration import TemperatureFit
-from classifier.inference.metrics import Evaluation
+from classifier.inference.one_class import OneClassEvaluation
 from classifier.inference.outcomes import Outcomes
 from classifier.inference.results import Result
 from classifier.inference.several_classes import SeveralClassesEvaluation, SeveralClassesMetrics
@@ -41,8 +41,8 @@ def _classes(
     classifier = on_split.classifier
     temperature = classifier.temperature = fit.result()
     result, outcomes = on_split.evaluate(), on_split.evaluator.details().outcomes
-    assert isinstance(before, Evaluation), "of one class an image"
-    assert isinstance(result, Evaluation), "like the one before"
+    assert isinstance(before, OneClassEvaluation), "of one class an image"
+    assert isinstance(result, OneClassEvaluation), "like the one before"
     assert isinstance(outcomes, Outcomes), "kept for this"
     threshold = calibration.rejection_threshold(outcomes)
     calibration.store(checkpoint, Calibration(temperature, threshold, classifier.step))

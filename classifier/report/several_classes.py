@@ -12,6 +12,7 @@ from classifier.report.gallery import PAIRS, PER_GALLERY, Gallery
 from classifier.report.headline import card, proportion
 from classifier.report.scores import Calibration, calibration_of
 from classifier.report.sections import (
+    MAX_CLASSES,
     Content,
     Section,
     balance_section,
@@ -146,6 +147,9 @@ def _confusions(
 
 
 def _classes(data: ReportData, scores: LabelScores) -> Section:
+    # A class without a score sorts last.
+    precisions = np.nan_to_num(scores.average_precisions, nan=2.0)
+    worst = np.argsort(precisions, kind="stable")[:MAX_CLASSES]
     rows = (
         {
             "name": data.class_names[each],
@@ -156,12 +160,17 @@ def _classes(data: ReportData, scores: LabelScores) -> Section:
             "threshold": f"{scores.thresholds[each]:.3f}",
             "support": f"{scores.support[each]:,}",
         }
-        for each in range(len(data.class_names))
+        for each in np.sort(worst)
     )
     lead = (
         "Average precision, and precision, recall and F1 score with the threshold of each class, in"
         " percent; its threshold and its number of images."
     )
+    if len(worst) < len(data.class_names):
+        lead += (
+            f" The {len(worst):,} classes with the lowest average precision of"
+            f" {len(data.class_names):,}."
+        )
     body = fill("label_classes.html", rows=fill_each("label_class_row.html", rows))
     return Section("classes", "Classes", "Classes", lead, body)
 

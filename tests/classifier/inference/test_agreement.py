@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 
 from classifier.checkpoints import sources
-from classifier.inference.metrics import Evaluation
 from classifier.inference.model import InferenceModel
+from classifier.inference.one_class import OneClassEvaluation
 from classifier.inference.predict import predict
 from classifier.inference.predictor import of_checkpoint
 
@@ -35,7 +35,7 @@ def test_evaluation_equals_that_of_training(run, evaluate, tmp_path):
     actual = json.loads(path.read_text())
     lines = (run / "metrics.jsonl").read_text().splitlines()
     (trained,) = [line for line in map(json.loads, lines) if "eval_accuracy" in line]
-    for field in dataclasses.fields(Evaluation):
+    for field in dataclasses.fields(OneClassEvaluation):
         assert trained[f"eval_{field.name}"] == actual[field.name], field.name
     assert (trained["eval_raw_accuracy"], trained["eval_raw_loss"]) == (
         actual["raw_accuracy"], actual["raw_loss"],

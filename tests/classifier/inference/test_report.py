@@ -3,8 +3,9 @@ import math
 import pytest
 
 from classifier.inference import metrics
+from classifier.inference.one_class import OneClassEvaluation
 
-EVALUATION = metrics.Evaluation(
+EVALUATION = OneClassEvaluation(
     accuracy=0.93, recall_at_k=0.99, k=5, macro_recall=0.9, loss=0.2, num_images=100,
     macro_precision=0.91, macro_f1=0.905, weighted_precision=0.94, weighted_f1=0.92,
     calibration_error=0.03,
@@ -28,6 +29,6 @@ def test_the_accuracy_has_a_confidence_interval(capsys):
 
 
 def test_without_images_there_is_no_interval(capsys):
-    none = metrics.Evaluation(*[math.nan] * 5, 0, *[math.nan] * 5)
+    none = OneClassEvaluation(*[math.nan] * 5, 0, *[math.nan] * 5)
     metrics.report_details(none, "test")
     assert "interval" not in capsys.readouterr().out

@@ -1,5 +1,7 @@
 """Crops and mirror images, and the mean of their probabilities."""
 
+import types
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -16,6 +18,7 @@ def model(logits=lambda images: images, temperature=None):
 class _Model:
     def __init__(self, logits, temperature, image_size):
         self.temperature, self.image_size, self._logits = temperature, image_size, logits
+        self.info = types.SimpleNamespace(multi_label=False)
 
     def __call__(self, images):
         logits = self._logits(images)

@@ -231,7 +231,8 @@ def test_evaluation_in_training_names_them_before_the_first_step(broken, tmp_pat
     flags = {"train_dir": str(tmp_path), "dataset_name": "folder", "dataset_dir": "data"}
     config = options.build(TrainConfig, **flags, model_name="lenet", on_bad_image=on_bad_image)
     metrics = types.SimpleNamespace(evaluations=list)
-    hook = Validation(types.SimpleNamespace(config=config), broken, metrics)
+    model = types.SimpleNamespace(multi_label=False)
+    hook = Validation(types.SimpleNamespace(config=config, model=model), broken, metrics)
     start = types.SimpleNamespace(restored=None)
     if on_bad_image == "skip":
         hook.begin(start)

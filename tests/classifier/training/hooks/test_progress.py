@@ -20,7 +20,8 @@ class SlowHook(learning.Hook):
 
 def test_speed_excludes_hooks(tmp_path, capsys):
     metrics = MetricsFile(str(tmp_path / "metrics.jsonl"))
-    resolved = types.SimpleNamespace(steps_per_epoch=4, global_batch_size=16)
+    model = types.SimpleNamespace(multi_label=False)
+    resolved = types.SimpleNamespace(steps_per_epoch=4, global_batch_size=16, model=model)
     hooks = [Progress(resolved, 2, metrics), SlowHook()]
     arguments = {"number_of_steps": 6, "hooks": hooks, "log_every_n_steps": 0}
     learning.train(tiny.train_op(), str(tmp_path), tiny.batches(), **arguments)
