@@ -141,6 +141,7 @@ def labels_run(labels_data, tmp_path_factory):
     def fill(place):
         more = {"dataset_name": "folder", "use_grayscale": True, "max_number_of_steps": 60}
         more |= {"batch_size": 30, "eval_every_steps": 30, "log_every_n_steps": 10}
+        more |= {"train_image_size": 16}
         more |= {"optimizer": "adam", "learning_rate": 0.001}
         with contextlib.redirect_stdout(io.StringIO()):
             assert _train(labels_data, place / "run", **more) == 0
