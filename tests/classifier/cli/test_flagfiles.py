@@ -28,6 +28,7 @@ IMAGENET = types.SimpleNamespace(
     labels_to_names={},
     num_channels=3,
     decoding="stored",
+    multi_label=False,
 )
 
 
