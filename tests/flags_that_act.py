@@ -243,6 +243,9 @@ PROOFS: dict[str, dict[str, str]] = {
         f"{_SERVE}::test_a_public_address_needs_confirmation": "public",
         f"{_SERVE}::test_the_name_in_the_paths_is_an_option": "served_model_name",
         "classifier/serving/test_server.py::test_the_number_of_classes_is_an_option": "top_k",
+        "classifier/serving/test_server.py::test_all_of_several_labels_are_the_answer": (
+            "multi_label"
+        ),
         f"{_SERVE_LIMITS}::test_max_pixels_acts": "max_pixels",
         f"{_SERVE}::test_requests_share_batches": "max_batch_size",
         f"{_SERVE}::test_the_batch_timeout_acts": "batch_timeout",

@@ -49,6 +49,11 @@ class Predictor:
     calibration: Calibration | None = None
     input_spec: tf.TensorSpec | None = None
 
+    @property
+    def rejects(self) -> bool:
+        """Whether none of the classes may be the answer, by the rejection threshold."""
+        return self.calibration is not None and not self.info.multi_label
+
 
 def of_checkpoint(
     classifier: InferenceModel,

@@ -62,7 +62,8 @@ def prediction(
             "{} expects videos. Predict with a network for images",
             named("model_name", trained.model_name),
         )
-    if trained.multi_label and config.run.is_changed("top_k") and config.run.neighbors is None:
+    shows_neighbors = getattr(config.run, "neighbors", None) is not None
+    if trained.multi_label and config.run.is_changed("top_k") and not shows_neighbors:
         raise problems.error(
             "{} has no effect with several labels an image: all classes whose probability reaches"
             " their threshold are shown",

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from classifier.config import formats
 from classifier.config.serving import ServeConfig
-from classifier.inference import predict, predictor
+from classifier.inference import choices, predict, predictor
 from classifier.inference.answers import Answer
 from classifier.inference.predictor import Outputs, Predictor
 from classifier.inputs import preprocessing
@@ -54,8 +54,8 @@ class ServedModel:
 
     def answer(self, outputs: Outputs) -> Answer:
         """Returns the answer to an image, as prediction prints it."""
-        threshold = self.predictor.rejection_threshold
-        return predict.answer("", outputs.probabilities, self.class_names, self.top_k, threshold)
+        choose = choices.choice(self.predictor.info, self.predictor.calibration, self.top_k)
+        return predict.answer("", outputs.probabilities, self.class_names, choose)
 
     def batch_sizes(self, maximum: int, max_pixels: int) -> Sequence[int]:
         """Returns the sizes of batches, rising, and runs each once.

@@ -67,6 +67,9 @@ class Service:
         """Returns the response to a request to predict: for each image `classes`, the name of the
         most probable class, and all `probabilities`.
 
+        With several labels an image, `classes` has the name of each class that is one, and "" for
+        the others, as a SavedModel's.
+
         Raises:
           RequestError: if the request is malformed, or an image cannot be decoded.
         """
@@ -92,11 +95,15 @@ class Service:
 
     @property
     def _rejects(self) -> bool:
-        return self.model.predictor.rejection_threshold is not None
+        return self.model.predictor.rejects
 
     def _row(self, outputs: Outputs) -> dict[str, Any]:
         answer = self.model.answer(outputs)
-        row = {"classes": answer.classes[0][0], "probabilities": outputs.probabilities.tolist()}
+        classes: Any = answer.classes[0][0] if answer.classes else ""
+        if self.model.predictor.info.multi_label:
+            labels = {name for name, _ in answer.classes}
+            classes = [name if name in labels else "" for name in self.model.class_names]
+        row = {"classes": classes, "probabilities": outputs.probabilities.tolist()}
         return row | ({"rejected": answer.is_rejected} if self._rejects else {})
 
     async def _read(

@@ -58,7 +58,8 @@ async function classify(file) {
     if (number !== latest) return;
     if (!response.ok) return show(answer.error, "error", [], 0);
     const isRejected = answer.rejected !== undefined && answer.rejected[0];
-    show(isRejected ? "None of these, most likely:" : "", "rejected", answer.results[0], performance.now() - start);
+    const none = answer.results[0].length ? "" : "No label";
+    show(isRejected ? "None of these, most likely:" : none, "rejected", answer.results[0], performance.now() - start);
   } catch {
     if (number === latest) show(failure, "error", [], 0);
   }

@@ -95,6 +95,35 @@ def test_a_calibrated_model_rejects_as_prediction_does(tmp_path):
         assert client.predict(body, ":classify")[1]["rejected"] == rejected
 
 
+def test_all_of_several_labels_are_the_answer(tmp_path):
+    thresholds = (0.01, *[0.5] * 8, 1.0)
+    run = make_run(tmp_path / "run", multi_label=True,
+                   calibration=Calibration(3.0, 0.0, None, thresholds))  # fmt: skip
+    model = servers.load(run)
+    with servers.running(model, max_batch_size=BATCH) as client:
+        _, value = client.predict({"instances": list(map(encoded, IMAGES))})
+        body = {"examples": [{"image/encoded": encoded(image)} for image in IMAGES]}
+        _, classified = client.predict(body, ":classify")
+    assert "rejected" not in classified
+    probabilities, names = rows(value), model.class_names
+    assert (probabilities.sum(axis=1) > 1.1).any()
+    is_label = probabilities >= np.array(thresholds)
+    assert is_label[:, 0].all()
+    for row, labels, pairs in zip(
+        value["predictions"], is_label, classified["results"], strict=True
+    ):
+        expected = [name if own else "" for name, own in zip(names, labels, strict=True)]
+        assert row["classes"] == expected
+        assert {name for name, _ in pairs} == set(filter(None, expected))
+    (run / "model_info.json").unlink()
+    described = {"model_name": "lenet", "num_classes": 10, "use_grayscale": True}
+    outputs = [servers.load(run, multi_label=each, **described).predictor for each in (True, False)]
+    image = outputs[0].prepare(tf.constant(IMAGES[0]))
+    sums = [each.network([image])[0].probabilities.sum() for each in outputs]
+    assert sums[1] == pytest.approx(1, abs=1e-5)
+    assert sums[0] != pytest.approx(1, abs=1e-2)
+
+
 @pytest.mark.parametrize("input_type", ["uint8_image", "encoded_image"])
 def test_a_frozen_graph_with_preprocessing(lenet_run, tmp_path, input_type):
     out = export_to(tmp_path / "out", lenet_run, "frozen_pb", input_type=input_type)
