@@ -20,12 +20,17 @@ class PreprocessingSpec:
     Attributes:
       module: module of `preprocessing` with `preprocess_for_train` and `preprocess_for_eval`.
       values: what the values of a prepared image are, in words.
+      mean: of the pixel values, for all channels or for red, green and blue; a prepared value is
+        (pixel - mean) / std. None: it depends on the image.
+      std: likewise.
       switches: what can be switched off in training: names of arguments of `preprocess_for_train`.
       always_in_color: whether grayscale images get three channels too, unless one is requested.
     """
 
     module: str
     values: str
+    mean: tuple[float, ...] | None = None
+    std: float = 1.0
     switches: tuple[str, ...] = ()
     always_in_color: bool = False
 
@@ -39,18 +44,26 @@ PREPROCESSINGS: Mapping[str, PreprocessingSpec] = {
     "inception": PreprocessingSpec(
         module="inception_preprocessing",
         values="-1 to 1",
+        mean=(127.5,),
+        std=127.5,
         switches=("random_crop", "random_flip", "color_distortion"),
         always_in_color=True,
     ),
-    "lenet": PreprocessingSpec(module="lenet_preprocessing", values="-1 to 0.992"),
-    "none": PreprocessingSpec(module="none_preprocessing", values="0 to 255"),
+    "lenet": PreprocessingSpec(
+        module="lenet_preprocessing", values="-1 to 0.992", mean=(128.0,), std=128.0
+    ),
+    "none": PreprocessingSpec(module="none_preprocessing", values="0 to 255", mean=(0.0,)),
     "vgg": PreprocessingSpec(
         module="vgg_preprocessing",
         values="0 to 255 minus 123.68, 116.78 and 103.94 for red, green and blue",
+        mean=(123.68, 116.78, 103.94),
         switches=("random_crop", "random_flip"),
         always_in_color=True,
     ),
 }
+
+# Weights of red, green and blue in `tf.image.rgb_to_grayscale`.
+_LUMA = (0.2989, 0.5870, 0.1140)
 
 NETWORK_PREPROCESSINGS = {name: spec.preprocessing for name, spec in NETWORKS.items()}
 
@@ -96,6 +109,28 @@ def prepared_channels(name: str, channels: int, use_grayscale: bool = False) -> 
     if use_grayscale:
         return 1
     return 3 if PREPROCESSINGS[resolve_name(name)].always_in_color else channels
+
+
+def normalization(name: str, use_grayscale: bool = False) -> tuple[tuple[float, ...], float] | None:
+    """Returns how pixels become the values of a prepared image: (pixel - mean) / std.
+
+    Args:
+      name: name of a preprocessing or a network.
+      use_grayscale: whether images are converted to one channel.
+
+    Returns:
+      Mean, of one value or one per channel, and std. None if they depend on the image.
+
+    Raises:
+      UserError: if the name is not known.
+    """
+    spec = PREPROCESSINGS[resolve_name(name)]
+    if spec.mean is None:
+        return None
+    if use_grayscale and len(spec.mean) == len(_LUMA):
+        mixed = sum(weight * each for weight, each in zip(_LUMA, spec.mean, strict=True))
+        return (mixed,), spec.std
+    return spec.mean, spec.std
 
 
 def check_switches(name: str, switches: Iterable[str]) -> None:

@@ -51,8 +51,9 @@ class ExportOptions(Options):
     )
     input_type: str = option(
         "float_image",
-        "Input of a frozen graph: preprocessed images, uint8 images of one size, or encoded JPEG"
-        " or PNG files.",
+        "Input of a frozen graph or a TFLite file: preprocessed images, uint8 images (a frozen"
+        " graph resizes them, a TFLite file expects its own size), or, for a frozen graph, encoded"
+        " JPEG or PNG files.",
         choices=INPUT_TYPES,
     )
     max_pixels: int = max_pixels_option()
@@ -90,7 +91,9 @@ class ExportOptions(Options):
         aliases=("eval_image_size", "train_image_size"),
     )
     batch_size: int | None = option(
-        None, "Batch size of the exported model. Default: any; 1 for TFLite.", check=bounds.positive
+        None,
+        "Batch size of the exported model. 0 accepts any. Default: 0; 1 for TFLite.",
+        check=bounds.non_negative,
     )
     is_video_model: bool = option(False, "The network expects videos.")
     num_frames: int | None = option(
@@ -154,19 +157,29 @@ class ExportOptions(Options):
         yield from self._of_formats()
 
     def _of_formats(self) -> Iterator[Problem]:
-        frozen = named("formats", "frozen_pb")
+        frozen, formats = named("formats", "frozen_pb"), self.formats or DEFAULT_FORMATS
         if self.final_endpoint is not None and self.formats != ("frozen_pb",):
             yield Problem(
                 "{} needs {}: the other formats output class probabilities",
                 named("final_endpoint"),
                 frozen,
             )
-        if "frozen_pb" not in (self.formats or DEFAULT_FORMATS):
-            if self.input_type != "float_image":
-                yield Problem("{} needs {}", named("input_type", self.input_type), frozen)
-            if not self.fold_batch_norm:
-                yield Problem("{} needs {}", named("fold_batch_norm", False), frozen)
-        rows = [FORMATS[name] for name in self.formats or DEFAULT_FORMATS]
+        rows = [FORMATS[name] for name in formats]
+        if self.input_type not in ("float_image", *(i for row in rows for i in row.input_types)):
+            names = [name for name, row in FORMATS.items() if self.input_type in row.input_types]
+            yield Problem(
+                "{} needs {}",
+                named("input_type", self.input_type),
+                named("formats", names[0] if len(names) == 1 else names),
+            )
+        if "frozen_pb" not in formats and not self.fold_batch_norm:
+            yield Problem("{} needs {}", named("fold_batch_norm", False), frozen)
+        if "c_array" in formats and self.batch_size == 0:
+            yield Problem(
+                "{} needs a fixed {}: the memory of a microcontroller is allocated in advance",
+                named("formats", "c_array"),
+                named("batch_size"),
+            )
         int8 = named("formats", "tflite_int8")
         if self.max_drop is not None and not any(each.quantized for each in rows):
             yield Problem("{} needs a quantized format, such as {}", named("max_drop"), int8)

@@ -19,6 +19,7 @@ class FormatRow:
       calibrated: whether it needs training images.
       rounds: whether it supports the rounding of a quantized run.
       packages: import name -> distribution, of what the check needs.
+      input_types: values of `input_type` besides the default.
       no_videos: why networks of videos are not supported; empty if they are.
     """
 
@@ -30,15 +31,22 @@ class FormatRow:
     calibrated: bool = False
     rounds: bool = False
     packages: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    input_types: tuple[str, ...] = ()
     no_videos: str = ""
 
 
 _LITERT = {"ai_edge_litert": "ai-edge-litert"}
+_PIXELS = ("uint8_image",)
 _NO_POOLING = "TensorFlow Lite has no three-dimensional pooling"
 _ONNX = {"tf2onnx": "tf2onnx", "onnxruntime": "onnxruntime"}
 
 FORMATS: Mapping[str, FormatRow] = {
-    "frozen_pb": FormatRow(module="frozen", file="{model}.pb", rounds=True),
+    "frozen_pb": FormatRow(
+        module="frozen",
+        file="{model}.pb",
+        rounds=True,
+        input_types=("uint8_image", "encoded_image"),
+    ),
     "saved_model": FormatRow(module="saved_model", file="saved_model/{version}", rounds=True),
     "tflite": FormatRow(
         module="tflite",
@@ -46,6 +54,7 @@ FORMATS: Mapping[str, FormatRow] = {
         file="{model}.tflite",
         rounds=True,
         packages=_LITERT,
+        input_types=_PIXELS,
         no_videos=_NO_POOLING,
     ),
     "tflite_float16": FormatRow(
@@ -54,6 +63,7 @@ FORMATS: Mapping[str, FormatRow] = {
         file="{model}_float16.tflite",
         quantized=True,
         packages=_LITERT,
+        input_types=_PIXELS,
         no_videos=_NO_POOLING,
     ),
     "tflite_dynamic": FormatRow(
@@ -63,6 +73,7 @@ FORMATS: Mapping[str, FormatRow] = {
         quantized=True,
         measured=True,
         packages=_LITERT,
+        input_types=_PIXELS,
         no_videos=_NO_POOLING,
     ),
     "tflite_int8": FormatRow(
@@ -74,6 +85,18 @@ FORMATS: Mapping[str, FormatRow] = {
         calibrated=True,
         rounds=True,
         packages=_LITERT,
+        input_types=_PIXELS,
+        no_videos=_NO_POOLING,
+    ),
+    "c_array": FormatRow(
+        module="devices.c_array",
+        file="c_array/{model}_int8.c",
+        quantized=True,
+        measured=True,
+        calibrated=True,
+        rounds=True,
+        packages=_LITERT,
+        input_types=_PIXELS,
         no_videos=_NO_POOLING,
     ),
     "onnx": FormatRow(module="onnx", file="{model}.onnx", packages=_ONNX),

@@ -31,7 +31,7 @@ def write(job: Job) -> checks.Exported:
       RunError: if its outputs differ from the checkpoint's.
     """
     classifier, options = job.classifier, job.options
-    trial = job.trial(options.batch_size, options.input_type)
+    trial = job.trial(job.batch_size, options.input_type)
     built = _build(classifier, trial, options.final_endpoint)
     outputs = [tensor.op.name for tensor in built.outputs]
     graph_def = folding.pruned(built.graph.as_graph_def(), outputs)

@@ -14,6 +14,8 @@ from classifier.inputs import preprocessing
 from slim import _checks
 from slim._image_limits import MAX_PIXELS
 
+PIXELS = "pixels"
+
 
 def make_trial(
     name: str,
@@ -25,7 +27,8 @@ def make_trial(
     """Returns the trial of an input type.
 
     Args:
-      name: one of `classifier.config.export.INPUT_TYPES`.
+      name: one of `classifier.config.export.INPUT_TYPES`, or `PIXELS`: images of the network's
+        size before normalization.
       classifier: model whose preprocessing and image size are used.
       batch_size: batch size; None for any.
       real: real images.
@@ -35,6 +38,8 @@ def make_trial(
         return _encoded_image(classifier, batch_size, real, max_pixels)
     if name == "uint8_image":
         return _uint8_image(classifier, batch_size, real)
+    if name == PIXELS:
+        return _pixels(classifier, batch_size, real)
     return _float_image(classifier, batch_size, real)
 
 
@@ -46,6 +51,19 @@ def _float_image(classifier: InferenceModel, batch_size: int | None, real: Sampl
         preprocess=lambda images: images,  # `tf.identity` would add an op
         random=checks.make_batches(random, batch_size),
         real=checks.make_batches(samples.preprocessed(real, classifier), batch_size),
+        samples=real,
+    )
+
+
+def _pixels(classifier: InferenceModel, batch_size: int | None, real: Samples) -> checks.Trial:
+    shape = _num_random(batch_size), *classifier.example_shape
+    random = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    pixels = samples.pixels(real, classifier)
+    return checks.Trial(
+        spec=tf.TensorSpec([batch_size, *classifier.image_shape], tf.uint8),
+        preprocess=preprocessing.normalize_fn(classifier.info),
+        random=checks.make_batches(random, batch_size),
+        real=checks.make_batches(pixels, batch_size),
         samples=real,
     )
 

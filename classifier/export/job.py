@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from classifier.config import problems
 from classifier.config.export import ExportOptions
@@ -35,6 +35,17 @@ class Job:
     real: Samples
     calibration: Samples | None = None
     _trials: dict[tuple[str, int | None], checks.Trial] = dataclasses.field(default_factory=dict)
+    _contents: dict[str, bytes] = dataclasses.field(default_factory=dict)
+
+    @property
+    def batch_size(self) -> int | None:
+        """Batch size; None for any."""
+        return self.options.batch_size or None
+
+    @property
+    def lite_batch_size(self) -> int | None:
+        """Batch size of a TFLite file; None for any."""
+        return 1 if self.options.batch_size is None else self.batch_size
 
     @property
     def max_drop(self) -> float:
@@ -46,7 +57,7 @@ class Job:
 
         Args:
           batch_size: batch size; None for any.
-          input_type: one of `classifier.config.export.INPUT_TYPES`.
+          input_type: as in `input_types.make_trial`.
         """
         key = input_type, batch_size
         if key not in self._trials:
@@ -54,6 +65,17 @@ class Job:
                 input_type, self.classifier, batch_size, self.real, self.options.max_pixels
             )
         return self._trials[key]
+
+    def content(self, name: str, convert: Callable[[], bytes]) -> bytes:
+        """Returns the content of a file that several formats have, converted once.
+
+        Args:
+          name: name of the content.
+          convert: function that returns it.
+        """
+        if name not in self._contents:
+            self._contents[name] = convert()
+        return self._contents[name]
 
     def target(self, name: str) -> str:
         """Returns the output path of a format.

@@ -23,7 +23,7 @@ def write_model(job: Job) -> checks.Exported:
     Raises:
       RunError: if its logits differ from the checkpoint's.
     """
-    trial = job.trial(job.options.batch_size)
+    trial = job.trial(job.batch_size)
     path = job.target("keras")
     with _paths.scratch_directory(str(job.options.output_dir)) as scratch:
         temporary = os.path.join(scratch, os.path.basename(path))
@@ -39,7 +39,7 @@ def write_model(job: Job) -> checks.Exported:
     count = sum(len(layer.weights) > 0 for layer in loaded.layers)
     shape = usage.shape_text(trial.spec)
     print(f"{path}: input images float32 {shape}, output logits, {count} layers with weights")
-    text = usage.image_model("keras", job.classifier, path, job.options.batch_size)
+    text = usage.image_model("keras", job.classifier, path, job.batch_size)
     return checks.Exported(path, comparison, text)
 
 
@@ -72,7 +72,7 @@ def write_weights(job: Job) -> checks.Exported:
       RunError: if its logits differ from the checkpoint's.
     """
     classifier = job.classifier
-    trial = job.trial(job.options.batch_size)
+    trial = job.trial(job.batch_size)
     path = job.target("weights_h5")
     with _paths.scratch_directory(str(job.options.output_dir)) as scratch:
         temporary = os.path.join(scratch, os.path.basename(path))

@@ -5,9 +5,18 @@ import os
 from classifier.model_info import ModelInfo
 from slim import _paths
 
+FILE = "labels.txt"
+
+
+def content(info: ModelInfo) -> bytes | None:
+    """Returns one line per position in the logits; None if the names are unknown."""
+    if not info.label_names:
+        return None
+    return "".join(f"{' '.join(name.split())}\n" for name in info.label_names).encode()
+
 
 def write(info: ModelInfo, output_dir: str) -> str | None:
-    """Writes `labels.txt`: one line per position in the logits.
+    """Writes `labels.txt`.
 
     Args:
       info: the model.
@@ -16,9 +25,9 @@ def write(info: ModelInfo, output_dir: str) -> str | None:
     Returns:
       The path, or None if the names are unknown.
     """
-    if not info.label_names:
+    lines = content(info)
+    if lines is None:
         return None
-    path = os.path.join(output_dir, "labels.txt")
-    lines = (" ".join(name.split()) for name in info.label_names)
-    _paths.write_atomically(path, "".join(f"{line}\n" for line in lines).encode())
+    path = os.path.join(output_dir, FILE)
+    _paths.write_atomically(path, lines)
     return path

@@ -1,6 +1,7 @@
 """Export to ONNX with tf2onnx, checked with onnxruntime."""
 
 import contextlib
+import json
 import logging
 import os
 from collections.abc import Iterator
@@ -9,10 +10,11 @@ from typing import Any
 import tensorflow as tf
 
 from classifier.cli import native_stderr
-from classifier.export import checks, usage
+from classifier.export import checks, model_card, usage
 from classifier.export.job import Job
 from classifier.export.signature import Signature
 from classifier.inference.runtimes import Onnx
+from classifier.inputs import preprocessing
 from slim import _paths
 
 # Of 2022: supported by older runtimes, and sufficient for these networks.
@@ -28,19 +30,22 @@ def write(job: Job) -> checks.Exported:
     Raises:
       RunError: if its logits differ from the checkpoint's.
     """
-    trial = job.trial(job.options.batch_size)
-    content = _convert(Signature(job.classifier, trial.spec), trial.spec)
+    trial = job.trial(job.batch_size)
+    proto = _convert(Signature(job.classifier, trial.spec), trial.spec)
+    _describe(proto, job)
+    content = proto.SerializeToString()
     comparison = checks.compare(job.classifier, Onnx(content), trial)
     checks.check(comparison, job.classifier)
     path = job.target("onnx")
     _paths.write_atomically(path, content)
     shape = usage.shape_text(trial.spec)
     print(f"{path}: input images float32 {shape}, output logits, probabilities, opset {_OPSET}")
-    text = usage.image_model("onnx", job.classifier, path, job.options.batch_size)
+    text = usage.image_model("onnx", job.classifier, path, job.batch_size)
     return checks.Exported(path, comparison, text)
 
 
-def _convert(signature: Signature, spec: tf.TensorSpec) -> bytes:
+def _convert(signature: Signature, spec: tf.TensorSpec) -> Any:
+    """Returns the `ModelProto`."""
     import tf2onnx  # optional dependency
 
     # Otherwise it copies the graph including weights before each pass.
@@ -57,7 +62,26 @@ def _convert(signature: Signature, spec: tf.TensorSpec) -> bytes:
         logger.setLevel(level)
     if spec.shape[0] is None:
         _name_batch(proto.graph)
-    return proto.SerializeToString()
+    return proto
+
+
+def _describe(proto: Any, job: Job) -> None:
+    """Adds the metadata that callers need; values are JSON."""
+    info = job.classifier.info
+    proto.doc_string = f"{model_card.summary(job.classifier)}."
+    known = preprocessing.normalization(info)
+    values: dict[str, Any] = {
+        "labels": list(info.label_names) or None,
+        "image_size": list(job.classifier.image_size),
+        "preprocessing": preprocessing.own_preprocessing(info),
+        "mean": known and list(known[0]),
+        "std": known and [known[1]] * len(known[0]),
+        "rejection_threshold": job.classifier.rejection_threshold,
+        "license": job.options.license,
+    }
+    for key, value in values.items():
+        if value is not None:
+            proto.metadata_props.add(key=key, value=json.dumps(value, ensure_ascii=False))
 
 
 @contextlib.contextmanager

@@ -55,7 +55,7 @@ def run(config: ExportConfig) -> ExitCode | None:
     ownership.claim_export(output_dir)
     _paths.sweep_scratch(output_dir)
     files = ("labels.txt", MODEL_INFO_FILE)
-    _ownership.check_entries(output_dir, files=files, directories=("saved_model",))
+    _ownership.check_entries(output_dir, files=files, directories=("saved_model", "c_array"))
     job = _job(resolved, checkpoint, classifier)
     for name in resolved.formats:
         job.target(name)  # checks all paths before the first write

@@ -1,7 +1,7 @@
 """Real images for the comparison of an export with its checkpoint, and for calibration."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -74,12 +74,25 @@ def preprocessed(samples: Samples, classifier: InferenceModel) -> np.ndarray:
     For a video network they are repeated to videos, [n, frames, height, width, channels].
     """
     prepare = preprocessing.image_fn(classifier.info, classifier.image_size)
-    spec = tf.TensorSpec([None, None, preprocessing.decoded_channels(classifier.info)], tf.uint8)
-    function = tf.function(prepare, autograph=False, input_signature=[spec])
-    images = np.stack([function(image).numpy() for image in samples.images])
+    images = _mapped(prepare, samples, classifier.info)
     if classifier.is_video:
         return np.repeat(images[:, None], classifier.example_shape[0], axis=1)
     return images
+
+
+def pixels(samples: Samples, classifier: InferenceModel) -> np.ndarray:
+    """Returns the images at the network's size without normalization, uint8 [n, height, width,
+    channels]."""
+    function = preprocessing.pixels_fn(classifier.info, classifier.image_size)
+    return _mapped(function, samples, classifier.info)
+
+
+def _mapped(
+    function: Callable[[tf.Tensor], tf.Tensor], samples: Samples, info: ModelInfo
+) -> np.ndarray:
+    spec = tf.TensorSpec([None, None, preprocessing.decoded_channels(info)], tf.uint8)
+    traced = tf.function(function, autograph=False, input_signature=[spec])
+    return np.stack([traced(image).numpy() for image in samples.images])
 
 
 def _unchanged(image: Any, height: int, width: int, seed: tf.Tensor) -> tf.Tensor:

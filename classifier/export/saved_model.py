@@ -185,7 +185,7 @@ def write(job: Job) -> checks.Exported:
       UserError: if the version exists.
       RunError: if its logits differ from the checkpoint's.
     """
-    classifier, batch_size = job.classifier, job.options.batch_size
+    classifier, batch_size = job.classifier, job.batch_size
     path = job.target("saved_model")
     serving = Serving(classifier, batch_size, job.options.max_pixels)
     # Outside the directory that a server polls, so that it never loads a partial model.
@@ -214,7 +214,7 @@ def _compare(job: Job, signatures: Mapping[str, Callable[..., Any]]) -> checks.C
         kinds += [("serving_default", "encoded_image"), ("tf_example", "encoded_image")]
     comparisons = []
     for name, input_type in kinds:
-        trial = job.trial(job.options.batch_size, input_type)
+        trial = job.trial(job.batch_size, input_type)
         call = _logits(job.classifier, name, signatures[name])
         comparison = checks.compare(job.classifier, call, trial)
         comparisons.append(checks.check(comparison, job.classifier))

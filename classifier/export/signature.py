@@ -1,6 +1,6 @@
-"""The function to convert: from preprocessed images to logits and probabilities."""
+"""The function to convert: from a batch of images to logits and probabilities."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
@@ -17,15 +17,21 @@ class Signature(tf.Module):
     Args:
       classifier: model of the checkpoint.
       spec: shape and dtype of a batch.
+      prepare: function from a batch to preprocessed images.
     """
 
-    def __init__(self, classifier: InferenceModel, spec: tf.TensorSpec) -> None:
+    def __init__(
+        self,
+        classifier: InferenceModel,
+        spec: tf.TensorSpec,
+        prepare: Callable[[tf.Tensor], tf.Tensor] = lambda images: images,
+    ) -> None:
         super().__init__(name="signature")
         self.classifier = classifier
         self.images = tf.TensorSpec(spec.shape, spec.dtype, name="images")
 
         @tf.function(autograph=False, input_signature=[self.images])
         def classify(images: tf.Tensor) -> Mapping[str, tf.Tensor]:
-            return self.classifier(images)
+            return self.classifier(prepare(images))
 
         self.classify = classify

@@ -37,7 +37,8 @@ class Runtime:
       path: of the export.
       shape: of a batch; None for any size.
       probabilities: function from a batch to probabilities, [batch, classes].
-      input_type: "float_image" (preprocessed), "uint8_image" (decoded) or "encoded_image".
+      input_type: "float_image" (preprocessed), "uint8_image" (decoded; at the network's size if
+        `shape` has one) or "encoded_image".
     """
 
     path: str
@@ -52,8 +53,8 @@ class Runtime:
 
     @property
     def image_size(self) -> tuple[int, int] | None:
-        """Height and width of preprocessed images; None for another input."""
-        height, width = self.shape[1:3] if self.input_type == "float_image" else (None, None)
+        """Height and width of the input; None for any size, and for encoded images."""
+        height, width = self.shape[1:3] if len(self.shape) == 4 else (None, None)
         return (height, width) if height and width else None
 
     @property
@@ -71,7 +72,7 @@ class Runtime:
         """Returns probabilities, [number, classes], of any number of inputs."""
         size = self.batch_size or len(batch)
         step = size
-        if self.input_type == "uint8_image":  # the sizes of the images differ
+        if self.input_type == "uint8_image" and not self.image_size:  # the sizes differ
             step, size = 1, self.batch_size or 1
         rows: list[np.ndarray] = []
         for start in range(0, len(batch), step):
@@ -192,7 +193,8 @@ def _saved_model(path: str, _: _Probabilities) -> Runtime:
 
 def _tflite(path: str, _: _Probabilities) -> Runtime:
     lite = runtimes.Lite(_content(path))
-    return Runtime(path, lite.shape, lambda batch: lite(batch, "probabilities"))
+    input_type = "uint8_image" if lite.takes_pixels else "float_image"
+    return Runtime(path, lite.shape, lambda batch: lite(batch, "probabilities"), input_type)
 
 
 def _onnx(path: str, _: _Probabilities) -> Runtime:

@@ -139,14 +139,18 @@ def of_export(
 
     def decode(encoded: tf.Tensor) -> tf.Tensor:
         contents = image_header.bounded(encoded, max_pixels)
-        return image_decoding.decode(contents, channels, info.decoding)
+        image = image_decoding.decode(contents, channels, info.decoding)
+        return preprocessing.pixels_fn(info, image_size)(image) if runtime.image_size else image
 
+    sides = (
+        (*runtime.image_size, info.num_channels) if runtime.image_size else (None, None, channels)
+    )
     prepare, spec = {
         "float_image": (
             preprocessing.encoded_image_fn(info, image_size, max_pixels),
             tf.TensorSpec([*image_size, info.num_channels]),
         ),
-        "uint8_image": (decode, tf.TensorSpec([None, None, channels], tf.uint8)),
+        "uint8_image": (decode, tf.TensorSpec(sides, tf.uint8)),
         "encoded_image": (tf.identity, tf.TensorSpec([], tf.string)),
     }[runtime.input_type]
 

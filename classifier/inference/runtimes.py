@@ -34,9 +34,10 @@ def graph_function(
 
 
 class Lite:
-    """A TFLite file with a signature `images` -> `logits`, `probabilities`, called with floats.
+    """A TFLite file with a signature `images` -> `logits`, `probabilities`.
 
-    For integer files, inputs are quantized and outputs are dequantized. It is run by LiteRT
+    It is called with preprocessed images, or with pixels if its input is uint8. For integer files,
+    preprocessed images are quantized and outputs are dequantized. It is run by LiteRT
     (ai-edge-litert), as on devices; the interpreter in `tf.lite` is deprecated.
 
     Args:
@@ -53,26 +54,36 @@ class Lite:
             self._runner(images=np.zeros(self.input["shape"], self.input["dtype"]))
 
     @property
-    def shape(self) -> Sequence[int]:
-        """Shape of a batch."""
-        return [int(side) for side in self.input["shape"]]
+    def shape(self) -> Sequence[int | None]:
+        """Shape of a batch; None for any size."""
+        return [None if side < 0 else int(side) for side in self.input["shape_signature"]]
+
+    @property
+    def takes_pixels(self) -> bool:
+        """Whether the input is pixels; otherwise it is preprocessed images."""
+        return self.input["dtype"] == np.uint8
 
     def __call__(self, images: tf.Tensor, output: str = "logits") -> np.ndarray:
-        """Returns an output for preprocessed images, float32 [batch, classes]."""
-        quantized = _quantize(np.asarray(images), self.input)
+        """Returns an output for a batch, float32 [batch, classes]."""
+        values = np.asarray(images)
+        quantized = values if self.takes_pixels else _quantize(values, self.input)
         return _dequantize(self._runner(images=quantized)[output], self.outputs[output])
 
     def description(self) -> str:
         """Returns input and outputs in one line."""
-        parts = [f"input images {self.input['dtype'].__name__} {self.input['shape'].tolist()}"]
-        parts += [
-            f"{name} {each['dtype'].__name__} {each['shape'].tolist()}"
-            for name, each in self.outputs.items()
+        parts = [
+            f"{name} {each['dtype'].__name__} {_shape_text(each)}"
+            for name, each in {"input images": self.input, **self.outputs}.items()
         ]
         if self.input["dtype"] == np.int8:
             scale, zero = self.input["quantization"]
             parts[0] += f" (preprocessed / {scale:.6g} + {zero})"
         return ", ".join(parts)
+
+
+def _shape_text(details: Mapping[str, Any]) -> str:
+    sides = ("any" if side < 0 else str(side) for side in details["shape_signature"])
+    return f"[{', '.join(sides)}]"
 
 
 def _quantize(values: np.ndarray, details: Mapping[str, Any]) -> np.ndarray:

@@ -91,6 +91,37 @@ def image_fn(info: ModelInfo, image_size: tuple[int, int]) -> Callable[[tf.Tenso
     return lambda image: tf.ensure_shape(prepare(image, *image_size), shape)
 
 
+def normalization(info: ModelInfo) -> tuple[tuple[float, ...], float] | None:
+    """Returns mean and std of `preprocessing_factory.normalization` for a model."""
+    return preprocessing_factory.normalization(info.preprocessing_name, info.use_grayscale)
+
+
+def pixels_fn(info: ModelInfo, image_size: tuple[int, int]) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns `image_fn` without its normalization: the cropped and resized pixels, uint8
+    [*image_size, channels]. For a model with a `normalization`."""
+    prepare = image_fn(info, image_size)
+    mean, std = _known_normalization(info)
+
+    def pixels(image: tf.Tensor) -> tf.Tensor:
+        values = tf.round(prepare(image) * std + mean)
+        return tf.cast(tf.clip_by_value(values, 0.0, 255.0), tf.uint8)
+
+    return pixels
+
+
+def normalize_fn(info: ModelInfo) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns the function from pixels of `pixels_fn`, or their values as float32, to a prepared
+    image."""
+    mean, std = _known_normalization(info)
+    return lambda pixels: (tf.cast(pixels, tf.float32) - mean) / std
+
+
+def _known_normalization(info: ModelInfo) -> tuple[tuple[float, ...], float]:
+    known = normalization(info)
+    assert known is not None, f"{info.preprocessing_name} has no normalization"
+    return known
+
+
 def encoded_batch_fn(
     info: ModelInfo, image_size: tuple[int, int], max_pixels: int = MAX_PIXELS
 ) -> Callable[[tf.Tensor], tf.Tensor]:

@@ -14,6 +14,7 @@ from classifier.resolve.classes import Classes, with_imagenet_names
 from datasets import dataset_factory
 from datasets.splits import SplitMetadata
 from nets.nets_factory import NETWORKS
+from preprocessing import preprocessing_factory
 from slim import _checks
 
 # Splits to compare formats on, in order of preference: those not used in training come first.
@@ -139,6 +140,8 @@ def resolve_export(
     formats = config.run.formats or DEFAULT_FORMATS
     if images is None:
         _check_no_images(config, formats)
+    if config.run.input_type == "uint8_image":
+        _check_normalization(trained, formats)
     without = [name for name in formats if trained.quantized and not FORMATS[name].rounds]
     if without:
         raise problems.error(
@@ -155,6 +158,19 @@ def resolve_export(
         formats=formats,
         dataset=(images.name, images.split_name) if images else None,
     )
+
+
+def _check_normalization(info: ModelInfo, formats: Sequence[str]) -> None:
+    """Checks that TFLite files can normalize pixels."""
+    known = preprocessing_factory.normalization(info.preprocessing_name, info.use_grayscale)
+    lite = [name for name in formats if FORMATS[name].no_videos]
+    if lite and known is None:
+        raise problems.error(
+            "{} is not supported with {}: {} normalizes each image by its own mean",
+            named("input_type", "uint8_image"),
+            named("formats", lite),
+            named("preprocessing_name", info.preprocessing_name),
+        )
 
 
 def _check_no_images(config: ExportConfig, formats: Sequence[str]) -> None:

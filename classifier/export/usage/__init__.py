@@ -127,16 +127,20 @@ def relative_to(directory: str, text: str) -> str:
     return text.replace(served, f'{_BASE}"$PWD/saved_model"').replace(base + os.sep, "")
 
 
-def image_model(name: str, classifier: InferenceModel, path: str, batch_size: int | None) -> str:
-    """Returns how to call a file of another runtime, whose input is preprocessed images.
+def image_model(
+    name: str, classifier: InferenceModel, path: str, batch_size: int | None, notes: str = ""
+) -> str:
+    """Returns how to call a file of another runtime, whose input is images of the network's size.
 
     Args:
       name: name of the template, such as `tflite`.
       classifier: exported model.
       path: path of the file.
       batch_size: batch size; None for any.
+      notes: lines to add to the description of its inputs and outputs.
     """
     spec = tf.TensorSpec([batch_size, *classifier.image_shape])
+    mean, std = preprocessing.normalization(classifier.info) or ((), 1.0)
     code, temperature = _images(classifier, spec), classifier.temperature
     return templates.fill(
         f"{name}.md",
@@ -144,12 +148,35 @@ def image_model(name: str, classifier: InferenceModel, path: str, batch_size: in
         path=os.path.abspath(path),
         shape=shape_text(spec),
         values=_values(classifier, "float_image"),
+        pixels=_values(classifier, "uint8_image"),
+        mean=list(mean),
+        std=std,
+        notes=f"\n{notes}" if notes else "",
         output_shape=f"[{batch_size or 'any'}, {classifier.info.num_classes}]",
         pillow=_pillow_import(code),
         images=code,
         activation="sigmoid" if classifier.info.multi_label else "softmax",
         scaled="logits" if temperature is None else f"logits / {temperature!r}",
         report=_print_classes(classifier, path),
+    )
+
+
+def c_array(path: str, name: str, description: str, memory: str) -> str:
+    """Returns how to use a C array.
+
+    Args:
+      path: path of the source file.
+      name: name of the array.
+      description: inputs and outputs.
+      memory: size of the arena.
+    """
+    return templates.fill(
+        "c_array.md",
+        file=os.path.basename(path),
+        name=name,
+        macro=name.upper(),
+        description=description,
+        memory=memory,
     )
 
 

@@ -1,0 +1,1 @@
+"""What devices need to know of a TFLite file: metadata, operators, memory."""
