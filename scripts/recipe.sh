@@ -44,7 +44,7 @@ fi
 [ $# -le 1 ] || usage_error "unexpected argument $2"
 if [ -f "$SCRIPTS/environment.sh" ]; then # a checkout
   ROOT="$(dirname "$SCRIPTS")"
-  [ -n "${PYTHON:-}" ] || . "$SCRIPTS/environment.sh" base # without an argument it would see ours
+  [ -n "${PYTHON:-}" ] || . "$SCRIPTS/environment.sh" "${LOCK:-base}" # without an argument it would see ours
   DIR="${1:-$ROOT/build/$NAME}"
   slim() { "$PYTHON" "$ROOT/$1.py" "${@:2}"; }
   fetch() { PYTHONPATH="$ROOT${PYTHONPATH:+:$PYTHONPATH}" "$PYTHON" -m classifier.checkpoints fetch "$@"; }

@@ -36,6 +36,7 @@ GIF_RUN = 256
 
 TOO_MANY_PIXELS = "has {} x {} pixels, more than max_pixels={}"
 TOO_MANY_BYTES = "has {} bytes, but an image of {} x {} pixels may have at most {}"
+UNKNOWN_SIZE = "has {} bytes, but its size in pixels is not readable; then at most {} are allowed"
 TOO_MANY_SCANS = "has {} or more scans, but a JPEG of {} x {} pixels may have at most {}"
 TOO_MANY_TEXTS = "has {} or more compressed texts, but a PNG may have at most {}"
 TOO_MANY_FRAMES = "has frames with {} pixels in total, more than max_pixels={}"
@@ -130,8 +131,6 @@ def read(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> bytes:
         if num_bytes > METADATA_BYTES:
             data = FileRange(file, 0, num_bytes)
             reason = problem(data, max_pixels)
-            if reason not in (None, JPEG_XL) and not data[:4].startswith(tuple(FORMATS)):
-                reason = NO_IMAGE  # rather than a limit
             if reason is not None:
                 raise OSError(errno.EFBIG, reason, os.fspath(path))
     return _files.read_bounded(path, max_bytes(max_pixels))
@@ -141,9 +140,13 @@ def _size_problem(data: bytes | FileRange, width: int, height: int, max_pixels: 
     if width * height > max_pixels:
         return TOO_MANY_PIXELS.format(width, height, max_pixels)
     limit = max_bytes(max_pixels if data[:4] in WITH_FRAMES else width * height)
-    if len(data) > limit:
+    if len(data) <= limit:
+        return None
+    if width or height:
         return TOO_MANY_BYTES.format(len(data), width, height, limit)
-    return None
+    if data[:4].startswith(tuple(FORMATS)):
+        return UNKNOWN_SIZE.format(len(data), limit)
+    return NO_IMAGE
 
 
 def max_scans(pixels: int, max_pixels: int) -> int:

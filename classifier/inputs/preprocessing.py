@@ -146,8 +146,9 @@ def encoded_batch_fn(
         done = numbered.map(_without_autograph(attempt), tf.data.AUTOTUNE).ignore_errors()
         last = tf.data.Dataset.from_tensors((count, "", tf.zeros(shape)))
         index, problem, image = done.concatenate(last).batch(count + 1).get_single_element()
+        damage = tf.where(image_header.is_known(batch), _DAMAGED, NO_IMAGE)
         reasons = tf.tensor_scatter_nd_update(
-            tf.fill([count + 1], _DAMAGED), index[:, tf.newaxis], problem
+            tf.concat([damage, [""]], 0), index[:, tf.newaxis], problem
         )
         with tf.control_dependencies([_assert_good(reasons)]):
             return tf.ensure_shape(image[:-1], [batch.shape[0], *shape])

@@ -22,12 +22,16 @@ _PROBLEMS = (
     (limits.TOO_MANY_BLOCKS, ()),
     (limits.TOO_MANY_FRAMES, ("size", "limit")),
     (limits.JPEG_XL, ()),
+    (limits.UNKNOWN_SIZE, ("size", "limit")),
+    (limits.NO_IMAGE, ()),
 )
 _NAMES = ("width", "height", "size", "limit", "")
 # The same with a fixed number of columns: the text before each value, and the values.
 _TEXTS_AROUND = [(text.split("{}") + [""] * 4)[:5] for text, _ in _PROBLEMS]
 _SLOTS = [[_NAMES.index(name) for name in (*names, *[""] * 5)[:5]] for _, names in _PROBLEMS]
-_PIXELS, _BYTES, _SCANS, _TEXTS, _BLOCKS, _FRAMES, _XL = range(1, len(_PROBLEMS))
+_PIXELS, _BYTES, _SCANS, _TEXTS, _BLOCKS, _FRAMES, _XL, _UNKNOWN, _NO_IMAGE = range(
+    1, len(_PROBLEMS)
+)
 _PREFIX = 32  # bytes: those that contain the sides of all formats but JPEG and GIF, and a spare one
 
 
@@ -129,6 +133,14 @@ def inspect(
     return text, header.contents
 
 
+def is_known(contents: tf.Tensor) -> tf.Tensor:
+    """Returns whether each string starts like an image of a known format."""
+    starts = [tf.strings.substr(contents, 0, len(start)) for start in limits.FORMATS]
+    return tf.reduce_any(
+        [tf.equal(*each) for each in zip(starts, limits.FORMATS, strict=True)], axis=0
+    )
+
+
 def find_problem(message: str) -> str | None:
     """Returns the reason in the message of a `bounded` error, or None for another error."""
     _, begin, rest = message.partition(_BEGIN)
@@ -198,10 +210,13 @@ def _check(
         with_frames, tf.constant(max_pixels, tf.int64), pixels
     )
     problem, limit = tf.constant(0, tf.int64), tf.constant(0, tf.int64)
+    is_sized, is_image, is_large = tf.reduce_any(sides > 0), is_known(contents), size > max_bytes
     problems = (
         (_PIXELS, pixels > max_pixels, size, max_pixels),
-        (_BYTES, size > max_bytes, size, max_bytes),
+        (_BYTES, is_large & is_sized, size, max_bytes),
+        (_UNKNOWN, is_large & ~is_sized & is_image, size, max_bytes),
         *others,
+        (_NO_IMAGE, is_large & ~is_sized & ~is_image, 0, 0),
     )
     for index, present, value, allowed in reversed(problems):
         problem = tf.where(present, tf.constant(index, tf.int64), problem)

@@ -131,8 +131,8 @@ def test_every_signature_answers_an_empty_batch(exported):
 def test_a_batch_is_refused_with_the_index_and_reason_of_each_bad_image(exported):
     batch = [GOOD, b"no image", GOOD, BOMBS["tiny.webp"], GOOD[:-20]]
     reason = (
-        r"\[image 1 cannot be decoded; image 3 has 16384 x 16384 pixels, more than max_pixels=1500;"
-        r" image 4 cannot be decoded\]"
+        r"\[image 1 is not a JPEG, PNG, GIF, BMP or WebP image; image 3 has 16384 x 16384 pixels,"
+        r" more than max_pixels=1500; image 4 cannot be decoded\]"
     )
     with pytest.raises(tf.errors.InvalidArgumentError, match=reason):
         exported.signatures["serving_default"](image_bytes=tf.constant(batch))

@@ -113,7 +113,7 @@ def test_status_and_versions(served):
     [
         (
             {"instances": [{"b64": base64.b64encode(b"not an image").decode()}]},
-            "image 0 cannot be decoded",
+            "image 0 is not a JPEG, PNG, GIF, BMP or WebP image",
         ),
         ({"instances": [{"other": "x"}]}, "the inputs are ['image_bytes'], not ['other']"),
         ({"signature_name": "none", "instances": ["x"]}, "'none' not found"),
