@@ -54,6 +54,31 @@ def name(split, number):
     return f"COCO_{split}2014_{number:012d}.jpg"
 
 
+def archives(count):
+    """Returns name -> content of archives with images that show persons in turn."""
+    contents, texts = {}, {}
+    for split in ("train", "val"):
+        names = [name(split, number) for number in range(count)]
+        members = {
+            f"{split}2014/{each}": sample_files.jpeg(20, 40, number)
+            for number, each in enumerate(names)
+        }
+        contents[f"{split}2014.zip"] = sample_files.zip_bytes(members)
+        labeled = {
+            "images": [
+                {"id": number, "file_name": each, "height": 20, "width": 40}
+                for number, each in enumerate(names)
+            ],
+            "categories": CATEGORIES,
+            "annotations": [
+                {"image_id": number, "category_id": 1, "bbox": [0.0, 0.0, 20.0, 10.0], "area": 9.0}
+                for number in range(0, count, 2)
+            ],
+        }
+        texts[f"annotations/instances_{split}2014.json"] = json.dumps(labeled).encode()
+    return contents | {"annotations_trainval2014.zip": sample_files.zip_bytes(texts)}
+
+
 @pytest.fixture
 def files(tmp_path, monkeypatch):
     """Writes the three archives; returns their contents, and the images by name."""

@@ -14,6 +14,7 @@ import pytest
 
 from tests.classifier import originals
 from tests.datasets import sample_files as archives
+from tests.datasets import test_visualwakewords
 
 SCRIPTS = commands.ROOT / "scripts"
 FLOWERS = {
@@ -27,7 +28,9 @@ FLOWERS = {
     "resnet_v1_50": ("resnet_v1_50_2016_08_28.tar.gz", "resnet_v1_50.ckpt", 64),
 }
 TRAINED = {"train_lenet_on_mnist": 28, "train_cifarnet_on_cifar10": 32}
-RECIPES = {*TRAINED, *(f"finetune_{name}_on_flowers" for name in FLOWERS), "finetune_on_folder"}
+DEVICES = {"photos_to_device", "train_person_detection_on_visualwakewords"}
+FOLDER = {"finetune_on_folder", "photos_to_device"}
+RECIPES = {*TRAINED, *(f"finetune_{name}_on_flowers" for name in FLOWERS), *FOLDER, *DEVICES}
 
 
 def lines_of(recipe):
@@ -35,7 +38,8 @@ def lines_of(recipe):
 
 
 def test_every_recipe_is_tested():
-    assert {path.stem for path in SCRIPTS.glob("*_on_*.sh")} == RECIPES
+    named = (*SCRIPTS.glob("*_on_*.sh"), *SCRIPTS.glob("*_to_*.sh"))
+    assert {path.stem for path in named} == RECIPES
 
 
 @pytest.mark.parametrize("recipe", sorted(RECIPES))
@@ -62,9 +66,10 @@ def clone(tmp_path_factory):
     (site / "without_digests.py").write_text(
         "from datasets import download\ndownload._problem = lambda file, path: None\n"
     )
-    with open(root / "requirements" / "base.txt", "rb") as lock:
-        stamp = subprocess.run(["cksum"], stdin=lock, capture_output=True, check=True).stdout
-    (root / ".venv" / "installed-base").write_bytes(stamp)
+    for name in ("base", "dev"):
+        with open(root / "requirements" / f"{name}.txt", "rb") as lock:
+            stamp = subprocess.run(["cksum"], stdin=lock, capture_output=True, check=True).stdout
+        (root / ".venv" / f"installed-{name}").write_bytes(stamp)
     return root
 
 
@@ -191,9 +196,56 @@ def test_finetuning_on_a_directory_of_images(clone, digits, tmp_path):
         assert message in output
 
 
+@pytest.mark.slow
+def test_photos_to_device_writes_each_result_once(clone, digits, tmp_path):
+    for number, image in enumerate(sorted((digits / "samples").iterdir())):
+        label = tmp_path / "images" / ("even" if number % 2 else "odd")
+        label.mkdir(parents=True, exist_ok=True)
+        for copy in range(8):
+            (label / f"{number}{copy}.png").write_bytes(image.read_bytes())
+    checkpoint = originals.write(
+        tmp_path / "pretrained" / "model.ckpt-1", originals.network_values("mobilenet_v1_025")
+    )
+    arguments = clone, "photos_to_device", tmp_path / "images", tmp_path / "out"
+    values = {"MODEL_NAME": "mobilenet_v1_025", "CHECKPOINT": checkpoint, "IMAGE_SIZE": "32"}
+    values |= {"HEAD_STEPS": "2", "ALL_STEPS": "2", "MAX_DROP": "100"}
+    output = run(*arguments, **values)
+    assert "global step 2" in output
+    export = tmp_path / "out" / "export"
+    array = (export / "c_array" / "mobilenet_v1_025_int8.c").read_text("ascii").split("char ")[-1]
+    file = (export / "mobilenet_v1_025_int8.tflite").read_bytes()
+    assert bytes(int(each, 16) for each in re.findall("0x(..)", array)) == file
+    assert (tmp_path / "out" / "report" / "index.html").exists() or list(
+        (tmp_path / "out" / "report").glob("*.html")
+    )
+    assert "mobilenet_v1_025_int8.tflite" in (export / "README.md").read_text()
+    (export / "mobilenet_v1_025_int8.tflite").rename(tmp_path / "moved")
+    (tmp_path / "out" / "complete" / "export").unlink()
+    again = run(*arguments, **values)
+    assert "global step" not in again
+    assert "validation accuracy" not in again
+    assert (export / "mobilenet_v1_025_int8.tflite").exists()
+
+
+@pytest.mark.slow
+def test_person_detection_on_visual_wake_words(clone, source, tmp_path):
+    contents = test_visualwakewords.archives(12)
+    for name, content in contents.items():
+        (source / name).write_bytes(content)
+    run(
+        clone, "train_person_detection_on_visualwakewords", tmp_path / "out",
+        SOURCE_DIR=str(source), STEPS="2", DECAY="0.9", MAX_DROP="100",
+    )  # fmt: skip
+    header = tmp_path / "out" / "export" / "c_array" / "mobilenet_v1_025_int8.h"
+    assert "Input 0: int8, 1 x 96 x 96 x 1" in header.read_text()
+    metrics = json.loads((tmp_path / "out" / "run" / "val.json").read_text())
+    assert metrics["num_images"] == 12
+
+
 @pytest.mark.parametrize(
     "recipe, arguments, message",
     [
+        ("photos_to_device", (), "IMAGES is missing"),
         ("finetune_on_folder", (), "IMAGES is missing"),
         ("finetune_on_folder", ("nowhere", "out"), "nowhere is not a directory"),
         ("finetune_on_folder", (".", "out", "more"), "unexpected argument more"),
@@ -203,7 +255,7 @@ def test_finetuning_on_a_directory_of_images(clone, digits, tmp_path):
 )
 def test_wrong_arguments_end_in_one_line_with_the_usage(clone, recipe, arguments, message):
     error = run(clone, recipe, *arguments, code=2)
-    usage = f"Usage: {clone}/scripts/{recipe}.sh {'IMAGES ' * (recipe == 'finetune_on_folder')}["
+    usage = f"Usage: {clone}/scripts/{recipe}.sh {'IMAGES ' * (recipe in FOLDER)}["
     assert error.startswith(f"{recipe}: {message}. {usage}DIR] (default: build/")
     assert error.count("\n") == 1
     assert not (clone.parent / "out").exists()
