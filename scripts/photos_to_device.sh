@@ -37,6 +37,5 @@ once report slim eval_image_classifier --checkpoint_path="$DIR/all" --dataset_di
 once export slim export_inference_graph --checkpoint_path="$DIR/all" --output_dir="$DIR/export" \
   --formats=tflite,tflite_int8,c_array --input_type=uint8_image --dataset_dir="$DATA" --check_images=1000 \
   --max_drop="${MAX_DROP:-2}" --eval_json="$DIR/accuracy.json"
-slim predict_image_classifier --model="$DIR/export/${MODEL_NAME}_int8.tflite" --images="$DATA/samples" --top_k=1
 printf '%s\n' "model $DIR/export/${MODEL_NAME}_int8.tflite" "C array $DIR/export/c_array" \
   "report $DIR/report" "model card $DIR/export/README.md"

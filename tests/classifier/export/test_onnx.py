@@ -1,5 +1,7 @@
 """ONNX files, run by onnxruntime."""
 
+import ast
+import json
 import subprocess
 import sys
 
@@ -17,6 +19,7 @@ session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProv
 print(images.name, images.type, images.shape, [each.shape for each in session.get_outputs()])
 answer = session.run(["logits", "probabilities"], {"images": np.load(sys.argv[2])})
 np.savez(sys.argv[3], *answer)
+print(session.get_modelmeta().custom_metadata_map)
 assert not {"tensorflow", "slim"} & set(sys.modules)
 """
 
@@ -35,9 +38,15 @@ def test_outputs_match_in_a_process_without_tensorflow(
     names = [str(tmp_path / name) for name in ("lenet.onnx", "images.npy", "answer.npz")]
     command = [sys.executable, "-c", ALONE, *names]
     stdout = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    assert stdout.strip() == (
-        f"images tensor(float) [{side}, 28, 28, 1] [[{side}, 10], [{side}, 10]]"
-    )
+    stdout, properties = stdout.strip().splitlines()
+    assert {key: json.loads(value) for key, value in ast.literal_eval(properties).items()} == {
+        "labels": list(lenet_classifier.info.label_names),
+        "image_size": [28, 28],
+        "preprocessing": "lenet",
+        "mean": [128.0],
+        "std": [128.0],
+    }
+    assert stdout == (f"images tensor(float) [{side}, 28, 28, 1] [[{side}, 10], [{side}, 10]]")
     actual, expected = np.load(tmp_path / "answer.npz"), lenet_classifier(images)
     np.testing.assert_allclose(actual["arr_0"], expected["logits"], atol=1e-5)
     np.testing.assert_allclose(actual["arr_1"], expected["probabilities"], atol=1e-5)

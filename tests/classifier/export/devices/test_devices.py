@@ -14,17 +14,22 @@ import tensorflow as tf
 from PIL import Image
 from tensorflow.lite.python import schema_py_generated as schema
 
+import slim
 from classifier.config import formats, options
 from classifier.config.export import ExportConfig
 from classifier.export import run as exporting
 from classifier.export import tflite
 from classifier.export.devices import c_array, edge_tpu, lite_file, micro
+from classifier.export.devices import metadata as lite_metadata
 from classifier.export.devices.lite_file import Operator, Tensor
 from classifier.inference import exported, predictor
 from classifier.inputs import preprocessing
 from classifier.model_info import ModelInfo
+from nets import nets_factory
+from nets.nets_factory import NETWORKS
 from preprocessing import preprocessing_factory
 from slim import _checks
+from tests.classifier.export import test_formats
 from tests.classifier.exports import config
 
 interpreter = pytest.importorskip("ai_edge_litert.interpreter")
@@ -322,3 +327,64 @@ def test_uint8_sample_code_runs(pixels, digits, monkeypatch, capsys):
     monkeypatch.setattr(Image, "open", lambda _: image)
     exec(code, {})
     assert capsys.readouterr().out.split()[0] in DIGITS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in NETWORKS if "edgetpu" in name])
+def test_networks_for_the_edge_tpu_are_ready(name):
+    store = slim.VariableStore(seed=0)
+    network = nets_factory.get_network_fn(name, num_classes=10, is_training=False)
+    store.build(network, tf.TensorSpec([None, 64, 64, 3], tf.float32))
+
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec([1, 64, 64, 3], tf.float32)])
+    def classify(images):
+        with store.as_default():
+            return tf.nn.softmax(network(images)[0])
+
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [classify.get_concrete_function()], store
+    )
+    noise = np.random.default_rng(0).uniform(-1, 1, [4, 1, 64, 64, 3]).astype(np.float32)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([images] for images in noise)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    file = lite_file.LiteFile(converter.convert())
+    assert edge_tpu.problems(file) == []
+    assert micro.missing_operators(file) == []
+    assert file.per_channel[0] == file.per_channel[1] > 50
+
+
+@pytest.mark.slow
+def test_means_by_channel_are_subtracted_by_an_operation(digits, tmp_path):
+    more = {"label_names": (), "preprocessing_name": "vgg"}
+    run = test_formats.make_run(tmp_path / "run", "mobilenet_v1_025", 3, **more)
+    values = {"dataset_dir": str(digits), "dataset_name": "digits", "max_drop": 100.0}
+    more = {"check_images": 4, "calibration_images": 4, "input_type": "uint8_image"}
+    exporting.run(config(run, tmp_path / "out", formats=("tflite_int8",), **values, **more))
+    content = (tmp_path / "out" / "mobilenet_v1_025_int8.tflite").read_bytes()
+    file = lite_file.LiteFile(content)
+    image = file.tensors[file.inputs[0]]
+    assert (image.dtype, image.scales, image.zero_points) == ("UINT8", (1.0,), (0,))
+    assert "SUB" in file.operator_names
+    assert edge_tpu.problems(file) == []
+    buffer, root = metadata(content)
+    units = follow(buffer, root, GRAPH, FIRST, INPUTS, FIRST, UNITS, FIRST, 1)
+    assert floats(buffer, follow(buffer, units, 0)) == [0.0]
+
+
+def test_threshold_of_rejection_is_the_score_threshold(lenet_classifier):
+    model = types.SimpleNamespace(
+        info=lenet_classifier.info, image_size=(28, 28), step=7, rejection_threshold=0.4
+    )
+    names = ["probabilities", "logits"]
+    buffer = lite_metadata._flatbuffer(model, "A model.", None, names, "apache-2.0")
+    root = int.from_bytes(buffer[:4], "little")
+    assert [text(buffer, follow(buffer, root, slot)) for slot in (1, 2, 5)] == [
+        "A model.", "7", "apache-2.0",
+    ]  # fmt: skip
+    scores = follow(buffer, root, GRAPH, FIRST, OUTPUTS, FIRST)
+    threshold = follow(buffer, scores, UNITS, FIRST, 1)
+    assert np.frombuffer(buffer, np.float32, 1, table(buffer, threshold, 0)) == np.float32(0.4)
+    logits = follow(buffer, root, GRAPH, FIRST, OUTPUTS, -2)
+    assert table(buffer, logits, UNITS) is None
