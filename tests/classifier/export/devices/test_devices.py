@@ -25,11 +25,11 @@ from classifier.export.devices.lite_file import Operator, Tensor
 from classifier.inference import exported, predictor
 from classifier.inputs import preprocessing
 from classifier.model_info import ModelInfo
+from classifier.run_directory import RunDirectory
 from nets import nets_factory
 from nets.nets_factory import NETWORKS
 from preprocessing import preprocessing_factory
-from slim import _checks
-from tests.classifier.export import test_formats
+from slim import _checks, checkpoints
 from tests.classifier.exports import config
 
 interpreter = pytest.importorskip("ai_edge_litert.interpreter")
@@ -357,9 +357,17 @@ def test_networks_for_the_edge_tpu_are_ready(name):
 
 @pytest.mark.slow
 def test_means_by_channel_are_subtracted_by_an_operation(digits, tmp_path):
-    more = {"label_names": (), "preprocessing_name": "vgg"}
-    run = test_formats.make_run(tmp_path / "run", "mobilenet_v1_025", 3, **more)
-    values = {"dataset_dir": str(digits), "dataset_name": "digits", "max_drop": 100.0}
+    store = slim.VariableStore(seed=0)
+    network = nets_factory.get_network_fn("mobilenet_v1_025", num_classes=10, is_training=False)
+    store.build(network, tf.TensorSpec([None, 32, 32, 3], tf.float32))
+    run = tmp_path / "run"
+    checkpoints.save(run / "model.ckpt-1", store.named_variables)
+    info = ModelInfo(
+        model_name="mobilenet_v1_025", num_classes=10, image_size=(32, 32),
+        preprocessing_name="vgg", dataset_name="digits",
+    )  # fmt: skip
+    RunDirectory(str(run)).write_model_info(info)
+    values = {"dataset_dir": str(digits), "max_drop": 100.0}
     more = {"check_images": 4, "calibration_images": 4, "input_type": "uint8_image"}
     exporting.run(config(run, tmp_path / "out", formats=("tflite_int8",), **values, **more))
     content = (tmp_path / "out" / "mobilenet_v1_025_int8.tflite").read_bytes()
