@@ -117,7 +117,7 @@ def _scores(write: "_Writer", classifier: InferenceModel, name: str) -> int:
     units = stats = files = None
     if is_probability:
         stats = write.table(write.floats([1.0]), write.floats([0.0]))
-        if classifier.rejection_threshold is not None:
+        if classifier.rejection_threshold:
             threshold = write.table(_Float(classifier.rejection_threshold))
             units = write.tables(write.table(_Byte(_THRESHOLD), threshold))
     if classifier.info.label_names:
