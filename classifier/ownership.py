@@ -40,6 +40,7 @@ _RUN_CONTENT: Mapping[str, Callable[[str], bool]] = {
     "metrics.jsonl": lambda path: _ownership.starts_with(path, b'{"step": '),
     "bad_files.csv": lambda path: _ownership.starts_with(path, b"path,shard,record,reason"),
     "nan_restores.json": lambda path: _ownership.starts_with(path, b"["),
+    "frozen_features.npz": lambda path: _ownership.starts_with(path, b"PK\x03\x04"),
     "curves.png": lambda path: _ownership.starts_with(path, _PNG),
     "best": _has_best,
 }

@@ -30,6 +30,7 @@ class PublishedCheckpoint:
       madds_millions: published number of multiply-adds, or None.
       parameters_millions: published number of parameters, or None.
       url: where it was published.
+      sha256: checksum of the archive in hex, or None if it is not known.
     """
 
     file: str
@@ -44,11 +45,35 @@ class PublishedCheckpoint:
     madds_millions: float | None
     parameters_millions: float | None
     url: str
+    sha256: str | None = None
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Addresses of the archive, the preferred first: the bucket behind the published address
+        is also served over HTTPS and without a login."""
+        mirror = self.url
+        for host, bucket in _MIRRORS.items():
+            mirror = mirror.replace(host, bucket)
+        return tuple(dict.fromkeys((mirror, self.url)))
+
+    @property
+    def built_network(self) -> str | None:
+        """The network of this width in `nets_factory.NETWORKS`, or None if there is none."""
+        width = self.depth_multiplier or 1.0
+        names = (self.network, f"{self.network}_{round(100 * width):03d}")
+        known = (name for name in names if name in NETWORKS)
+        return next((name for name in known if _width_of(name) == (self.network, width)), None)
 
     @property
     def stem(self) -> str:
         """The archive's name without extension, which is also that of the unpacked directory."""
         return self.file.removesuffix(".tgz").removesuffix(".tar.gz")
+
+
+_MIRRORS = {
+    "http://download.tensorflow.org/": "https://storage.googleapis.com/download.tensorflow.org/",
+    "https://storage.cloud.google.com/": "https://storage.googleapis.com/",
+}
 
 
 @functools.cache
@@ -81,6 +106,31 @@ def _width_of(name: str) -> tuple[str, float]:
     if base in NETWORKS and width.isdigit():
         return base, int(width) / 100
     return name, 1.0
+
+
+def names() -> list[str]:
+    """Returns the names of the published checkpoints."""
+    return list(dict.fromkeys(row.stem for row in checkpoints()))
+
+
+def named(name: str) -> PublishedCheckpoint | None:
+    """Returns the published checkpoint of a name, or None.
+
+    Args:
+      name: an archive, with or without its extension; or a network with a single checkpoint.
+    """
+    for row in reversed(checkpoints()):  # some archives were published again later
+        if name in (row.file, row.stem):
+            return row
+    candidates = of_network(name) if name in NETWORKS else []
+    return candidates[0] if len(candidates) == 1 else None
+
+
+def of_name(checkpoint_path: str) -> PublishedCheckpoint | None:
+    """Returns the published checkpoint that a text names, or None if it is an existing path."""
+    if any(os.path.lexists(checkpoint_path + ending) for ending in ("", ".index")):
+        return None
+    return named(checkpoint_path)
 
 
 def find(checkpoint_path: str) -> PublishedCheckpoint | None:
@@ -138,5 +188,6 @@ def _row(row: dict[str, str]) -> PublishedCheckpoint:
         labels_offset=int(row["labels_offset"]),
         kind=row["kind"],
         url=row["url"],
+        sha256=row.get("sha256") or None,
         **{name: float(row[name]) if row[name] else None for name in numbers},
     )

@@ -110,6 +110,9 @@ PROOFS: dict[str, dict[str, str]] = {
             "auto_augment rand_augment rand_augment_layers random_erasing random_crop random_flip"
             " color_distortion"
         ),
+        "classifier/training/test_finetune_auto.py::test_layer_decay_changes_the_updates": (
+            "layer_decay"
+        ),
         f"{_WARM}::test_finetune_head_trains_only_the_head": "finetune",
         f"{_WARM}::test_missing_variables_name_the_flag": "ignore_missing_vars",
         f"{_WARM}::test_checkpoint_scope_map_renames_several_scopes": "checkpoint_scope_map",

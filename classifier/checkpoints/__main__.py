@@ -6,6 +6,7 @@ Usage: {command} COMMAND [--flag=value ...]
   diff      compares a checkpoint with a network and suggests flags to train from it
   convert   writes the network's variables to a Keras .weights.h5 file or a checkpoint
   fetch     downloads and unpacks a published checkpoint
+  list      lists the published checkpoints and which are in the cache
 
 Run COMMAND --help for the flags of a command.
 """
@@ -36,6 +37,12 @@ COMMANDS: Mapping[str, _Command] = {
     "fetch": _Command(
         "FetchConfig",
         "Downloads and unpacks a published checkpoint, and prints its path on the last line.",
+        module="fetch",
+        needs_tensorflow=False,
+    ),
+    "list": _Command(
+        "ListConfig",
+        "Lists the published checkpoints, how to use each, and which are in the cache.",
         module="fetch",
         needs_tensorflow=False,
     ),

@@ -16,7 +16,7 @@ from classifier.checkpoints.matching import (
     num_expected,
 )
 from classifier.checkpoints.names import AVERAGE, KINDS, NETWORK, STEP, kind_of, optimizers_of
-from classifier.checkpoints.sources import OpenedCheckpoint, open_checkpoint, open_source
+from classifier.checkpoints.sources import OpenedCheckpoint, open_checkpoint
 from classifier.config import problems
 from classifier.config.checkpoints import ConvertConfig, DiffConfig, InspectConfig
 from classifier.config.problems import Problem, named
@@ -34,7 +34,7 @@ def inspect(config: InspectConfig) -> None:
     Args:
       config: options of `inspect`.
     """
-    source = open_source(config.checkpoint_path)
+    source = open_checkpoint(config.checkpoint_path).source
     saved = source.variables()
     width = max(map(len, saved), default=0)
     print(source.prefix)

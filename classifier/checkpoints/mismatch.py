@@ -47,6 +47,16 @@ def for_inference(
             named("quantize"),
             named("quantize_delay"),
         )
+    renaming = likely_renaming(missing, report.unused) if missing else ""
+    if len(missing) == num_expected(report) and "/" in renaming:
+        return Problem(
+            "Checkpoint {} has the variables of {} below {!r}. To rename its scopes, train from it"
+            " with {}",
+            report.prefix,
+            info.model_name,
+            renaming.partition(":")[0].rpartition("/")[0],
+            named("checkpoint_scope_map", renaming),
+        )
     if len(missing) == num_expected(report):
         return no_common_variables(report, info, saved)
     if missing:

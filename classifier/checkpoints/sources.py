@@ -1,18 +1,20 @@
 """Sources of weights: checkpoints and `.weights.h5` files, optionally with renamed scopes."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from classifier.checkpoints import keras_weights
-from classifier.checkpoints.names import head_classes, in_scopes, is_in
+from classifier.checkpoints import fetch, keras_weights
+from classifier.checkpoints.names import AVERAGE, NETWORK, head_classes, in_scopes, is_in, kind_of
 from classifier.model_info import ModelInfo
 from classifier.run_directory import RunDirectory
 from nets.nets_factory import NETWORKS
 from preprocessing import preprocessing_factory
 from slim import _checks, checkpoints
 from slim.checkpoints import SavedVariable, Source
+from slim.moving_averages import SUFFIX
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,13 +56,21 @@ def open_checkpoint(path: str) -> OpenedCheckpoint:
     """Finds and opens a checkpoint.
 
     Args:
-      path: a checkpoint, a directory (its newest checkpoint is used), or a `.weights.h5` file.
+      path: a checkpoint, a directory (its newest checkpoint is used), a `.weights.h5` file, or the
+        name of a published checkpoint, which is downloaded unless it is in the cache.
 
     Raises:
       UserError: if there is no checkpoint, or model_info.json next to it is damaged.
-      RunError: if it cannot be read.
+      RunError: if it cannot be read or downloaded.
     """
+    path = fetch.local_path(path)
     source, run = open_source(path), RunDirectory.of_checkpoint(path)
+    saved = source.variables()
+    averages = [name for name in saved if kind_of(name) == AVERAGE]
+    if averages and not any(kind_of(name) == NETWORK for name in saved):
+        print(f"{source.prefix} has only moving averages: they are read as the weights", flush=True)
+        names = {name.removesuffix(f"/{SUFFIX}"): name for name in averages}
+        source = _NamedSource(source, {**{name: name for name in saved}, **names})
     return OpenedCheckpoint(source, run, read_model_info(run))
 
 
@@ -106,7 +116,30 @@ def open_source(path: str) -> Source:
                 raise
 
 
-class RenamedSource:
+class _NamedSource:
+    """A source whose variables have other names.
+
+    Args:
+      source: saved variables.
+      names: new name -> name in the source.
+    """
+
+    def __init__(self, source: Source, names: Mapping[str, str]) -> None:
+        self.prefix = source.prefix
+        self._source = source
+        self._names = names
+
+    def variables(self) -> dict[str, SavedVariable]:
+        """Returns new name -> (shape, dtype)."""
+        saved = self._source.variables()
+        return {new: saved[old] for new, old in self._names.items()}
+
+    def get(self, name: str) -> np.ndarray:
+        """Returns the value of the variable with a new name."""
+        return self._source.get(self._names[name])
+
+
+class RenamedSource(_NamedSource):
     """A source with renamed scopes; variables outside of them keep their names.
 
     Args:
@@ -119,22 +152,11 @@ class RenamedSource:
     """
 
     def __init__(self, source: Source, scope_map: Sequence[tuple[str, str]], argument: str) -> None:
-        self.prefix = source.prefix
-        self._source = source
         saved = source.variables()
-        in_scopes(saved, [scope for scope, _ in scope_map], argument, f" of {self.prefix}")
+        in_scopes(saved, [scope for scope, _ in scope_map], argument, f" of {source.prefix}")
         renamed = {new: old for old in saved for new in _new_names(old, scope_map)}
         others = (name for name in saved if not any(is_in(name, scope) for scope, _ in scope_map))
-        self._names = {**{name: name for name in others}, **renamed}
-
-    def variables(self) -> dict[str, SavedVariable]:
-        """Returns new name -> (shape, dtype)."""
-        saved = self._source.variables()
-        return {new: saved[old] for new, old in self._names.items()}
-
-    def get(self, name: str) -> np.ndarray:
-        """Returns the value of the variable with a new name."""
-        return self._source.get(self._names[name])
+        super().__init__(source, {**{name: name for name in others}, **renamed})
 
 
 def _new_names(name: str, scope_map: Iterable[tuple[str, str]]) -> list[str]:
@@ -148,12 +170,17 @@ def scope_pairs(items: Iterable[str]) -> list[tuple[str, str]]:
 
 
 def likely_renaming(missing: Sequence[str], unused: Iterable[str]) -> str:
-    """Returns `old:new` if the missing variables are saved under another first scope, else "".
+    """Returns `old:new` if the missing variables are saved under another first scope, or below one
+    more (then a pair for each first scope, separated by commas), else "".
 
     Args:
       missing: names of the network that are not saved.
       unused: saved names that are not in the network.
     """
+    unused = list(unused)
+    if prefix := _more_scopes(missing, unused):
+        roots = dict.fromkeys(name.partition("/")[0] for name in missing)
+        return ",".join(f"{prefix}/{root}:{root}" for root in roots)
     ends = {name.partition("/")[2] for name in missing}
     counts: dict[str, int] = {}
     for name in unused:
@@ -164,3 +191,16 @@ def likely_renaming(missing: Sequence[str], unused: Iterable[str]) -> str:
     if not best or len(roots) != 1 or counts[best] <= 0.8 * len(missing):
         return ""
     return f"{best}:{next(iter(roots))}"
+
+
+def _more_scopes(missing: Sequence[str], unused: Sequence[str]) -> str:
+    """Returns the scopes below which almost all of the missing variables are saved, else ""."""
+    expected = set(missing)
+    counts: Counter[str] = Counter()
+    for name in unused:
+        parts = name.split("/")
+        for depth in range(1, len(parts) - 1):
+            if "/".join(parts[depth:]) in expected:
+                counts["/".join(parts[:depth])] += 1
+    best, count = max(counts.items(), key=lambda item: item[1], default=("", 0))
+    return best if count > 0.8 * len(missing) else ""

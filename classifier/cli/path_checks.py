@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from classifier.config import formats
 from classifier.config.evaluation import ALL_CHECKPOINTS
 from classifier.config.options import PathKind
+from nets import published
 from slim import _checks, _files, checkpoints
 
 
@@ -107,8 +108,8 @@ def _checkpoint(name: str, path: str) -> None:
                 f"{name}={path!r} has no checkpoint (model.ckpt-*.index). It contains:"
                 f" {names or 'nothing'}"
             )
-    elif not glob.glob(glob.escape(path) + "*"):
-        raise _checks.UserError(f"{name}={path!r} does not exist{_near(path)}")
+    elif not glob.glob(glob.escape(path) + "*") and published.named(path) is None:
+        raise _checks.UserError(f"{name}={path!r} does not exist{_near(path) or _near_name(path)}")
 
 
 def _checkpoints(name: str, path: str) -> None:
@@ -134,6 +135,13 @@ def _near(path: str) -> str:
     names = {name: os.path.join(above, name) for name in _list(above)}
     near = difflib.get_close_matches(last, names, n=1)
     return f"; did you mean {names[near[0]]!r}?" if near else ""
+
+
+def _near_name(path: str) -> str:
+    """Returns the published checkpoints that a text without slashes may mean."""
+    near = difflib.get_close_matches(path, published.names(), n=3)
+    shown = " or ".join(map(repr, near))
+    return f", nor is it a published checkpoint; did you mean {shown}?" if near else ""
 
 
 def _list(directory: str) -> list[str]:

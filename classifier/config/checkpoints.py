@@ -70,16 +70,27 @@ class ConvertConfig(DiffConfig):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class ListConfig(Options):
+    """Published checkpoints."""
+
+    network: str | None = option(
+        None, "Network whose checkpoints to list. Default: all.", positional=True, table="networks"
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class FetchConfig(Options):
     """Published checkpoint."""
 
     name: str = required(
-        "Archive of the table in docs/checkpoints.md, such as inception_v1_2016_08_28.tar.gz.",
+        "Name of the checkpoint, such as mobilenet_v2_1.0_224, or of its archive; `list` shows"
+        " them.",
         positional=True,
     )
-    directory: str = option(
-        "pretrained",
-        "Directory to unpack the checkpoint in, new or used by this command before.",
+    directory: str | None = option(
+        None,
+        "Directory to unpack the checkpoint in, new or used by this command before. Default: the"
+        " cache, where --checkpoint_path finds the checkpoint by its name.",
         positional=True,
     )
     source_dir: str | None = option(

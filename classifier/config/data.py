@@ -8,6 +8,8 @@ from classifier.config.image_limits import max_pixels_option
 from classifier.config.options import Options, option, required
 from classifier.config.problems import Problem, named
 
+AUTO_OFFSET = -1
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingDataOptions(Options):
@@ -20,9 +22,10 @@ class TrainingDataOptions(Options):
     dataset_dir: str = required("Directory of the dataset.", path="directory")
     labels_offset: int = option(
         0,
-        "Number to subtract from each label; 1 drops the background class of ImageNet (VGG,"
-        " ResNet v1).",
+        "Number to subtract from each label; 1 drops the background class of ImageNet. auto: 1 for"
+        " ImageNet and a network that was published with 1000 classes (VGG, ResNet v1), else 0.",
         check=bounds.non_negative,
+        auto=AUTO_OFFSET,
     )
     multi_label: bool | None = option(
         None,

@@ -35,8 +35,10 @@ class FinetuneOptions(Options):
     )
     finetune: str = option(
         "all",
-        "Part of the network to train: all, or only the head. See also --trainable_scopes.",
-        choices=("all", "head"),
+        "Part of the network to train: all, or only the head; see also --trainable_scopes. auto,"
+        " for small datasets: first the head, on cached features of the frozen network, then all,"
+        " with options that are chosen automatically unless they are set.",
+        choices=("all", "head", AUTO),
         resume="refused",
     )
     trainable_scopes: tuple[str, ...] = option(
@@ -51,20 +53,25 @@ class FinetuneOptions(Options):
 
     def conflicts(self) -> Iterator[Problem]:
         """Yields contradictions and malformed scope pairs."""
-        head, checkpoint = named("finetune", "head"), named("checkpoint_path")
+        mode, checkpoint = named("finetune", self.finetune), named("checkpoint_path")
         if self.checkpoint_path is None:
             for name in _OF_CHECKPOINT:
                 if getattr(self, name):
                     yield Problem("{} needs {}", named(name), checkpoint)
-            if self.finetune == "head":
-                yield Problem("{} needs {}: all other layers would stay random", head, checkpoint)
-        if self.finetune == "head" and self.trainable_scopes:
-            yield Problem("{} and {} are mutually exclusive", head, named("trainable_scopes"))
+            if self.finetune != "all":
+                yield Problem("{} needs {}: all other layers would stay random", mode, checkpoint)
+        if self.finetune != "all" and self.trainable_scopes:
+            yield Problem("{} and {} are mutually exclusive", mode, named("trainable_scopes"))
         if NONE in self.checkpoint_exclude_scopes and len(self.checkpoint_exclude_scopes) > 1:
             yield Problem(
                 "{}: none cannot be combined with scopes", named("checkpoint_exclude_scopes")
             )
         yield from self._malformed_pairs()
+
+    @property
+    def is_automatic(self) -> bool:
+        """Whether a run trains its head first, and chooses its options itself."""
+        return self.finetune == AUTO
 
     def _malformed_pairs(self) -> Iterator[Problem]:
         option_name = named("checkpoint_scope_map")

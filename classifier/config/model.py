@@ -6,6 +6,7 @@ What model_info.json next to the checkpoint has, need not be set; see `classifie
 import dataclasses
 
 from classifier.config import bounds
+from classifier.config.data import AUTO_OFFSET
 from classifier.config.options import Options, option
 
 CHECKPOINT_HELP = "Checkpoint, or directory of a run (its newest checkpoint is used)."
@@ -35,8 +36,10 @@ class ModelOptions(Options):
     )
     labels_offset: int | None = option(
         None,
-        "Number to subtract from each label. Default: from model_info.json, else 0.",
+        "Number to subtract from each label. Default, or auto: from model_info.json, else that of a"
+        " published checkpoint on ImageNet, else 0.",
         check=bounds.non_negative,
+        auto=AUTO_OFFSET,
         tf_slim=0,
     )
     use_grayscale: bool | None = option(

@@ -42,6 +42,7 @@ class Declaration:
     tf_slim: Any = None
     positional: bool = False
     repeated: bool = False
+    auto: Any = None
 
 
 def option(default: Any, help: str, **declaration: Any) -> Any:
@@ -56,8 +57,9 @@ def option(default: Any, help: str, **declaration: Any) -> Any:
         `path_unless_resuming` (an option with a run's directory; when that run is resumed, the path
         need not exist), `path_unless` (an option; if it is true, the path need not exist),
         `resume`, `aliases` (other names of the flag), `tf_slim` (TF-Slim's default where it
-        differs), `positional` (whether its value may stand without a flag) and `repeated` (whether
-        each occurrence of the flag is an item of the tuple, as it is).
+        differs), `positional` (whether its value may stand without a flag), `repeated` (whether
+        each occurrence of the flag is an item of the tuple, as it is) and `auto` (the value that
+        stands for the text auto; it is out of bounds otherwise).
     """
     return dataclasses.field(
         default=default, metadata={"option": Declaration(help=help, **declaration)}
@@ -93,9 +95,14 @@ class Option:
         """Whether there is no default."""
         return self.default is dataclasses.MISSING
 
+    @property
+    def has_auto(self) -> bool:
+        """Whether the text auto is a value."""
+        return self.declared.auto is not None
+
     def problems(self, value: Any, name: str | None = None) -> Iterator[str]:
         """Yields what is wrong with a value; messages call the option `name`."""
-        if value is None and self.optional:
+        if (value is None and self.optional) or (self.has_auto and value == self.declared.auto):
             return
         name = name or self.name
         items = value if isinstance(value, tuple) else (value,)
@@ -121,11 +128,17 @@ class Option:
             return None
         if not argument and typing.get_args(self.kind)[1:] == (...,):
             return ()
+        if self.has_auto and argument == "auto":
+            return self.declared.auto
         read, meaning = _READERS[self.kind]
+        meaning += " or auto" if self.has_auto else ""
         try:
-            return read(argument)
+            value = read(argument)
         except ValueError:
             raise _checks.UserError(f"{argument!r} is not {meaning}") from None
+        if self.has_auto and value == self.declared.auto:
+            raise _checks.UserError(f"{argument!r} is not in the range of allowed values, nor auto")
+        return value
 
 
 class Options:

@@ -7,6 +7,7 @@ from classifier.config import bounds
 from classifier.config.options import Options, option
 from classifier.config.problems import Mention, Problem, named
 
+AUTO_RATE = 0.0
 DECAYS = ("fixed", "exponential", "polynomial", "cosine", "piecewise")
 _GRADUAL = ("exponential", "polynomial", "cosine")
 
@@ -23,7 +24,12 @@ _READERS: Mapping[str, tuple[str, ...]] = {
 class ScheduleOptions(Options):
     """Learning rate."""
 
-    learning_rate: float = option(0.01, "Initial learning rate.", check=bounds.positive)
+    learning_rate: float = option(
+        0.01,
+        "Initial learning rate; auto: from a range test of at most 20 steps before the first one.",
+        check=bounds.positive,
+        auto=AUTO_RATE,
+    )
     learning_rate_decay_type: str = option(
         "exponential", "Decay of the learning rate.", choices=DECAYS
     )
@@ -78,6 +84,12 @@ class ScheduleOptions(Options):
         "Learning rate factors by scope, such as InceptionV3/Logits:10,InceptionV3/Mixed_*:2. The"
         " longest scope that contains a variable applies.",
         check=bounds.scope_factors,
+    )
+    layer_decay: float = option(
+        1.0,
+        "Factor of the learning rate from each block of the network to the block before it, 0 to 1;"
+        " the head has the full rate.",
+        check=bounds.fraction,
     )
     decay_per_clone: bool = option(
         False,

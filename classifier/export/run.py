@@ -14,7 +14,7 @@ from classifier.config.formats import FORMATS
 from classifier.export import checks, graph_def, labels, model_card, samples
 from classifier.export.job import Job
 from classifier.inference.model import InferenceModel
-from classifier.resolve import warnings
+from classifier.resolve import published_model, warnings
 from classifier.resolve.export import ResolvedExport, check_export, export
 from classifier.resolve.graph import graph
 from classifier.run_directory import MODEL_INFO_FILE, RunDirectory
@@ -43,6 +43,9 @@ def run(config: ExportConfig) -> ExitCode | None:
         graph_def.write(graph(config))
         return None
     check_export(config)
+    config = published_model.of_trained(config)
+    if line := published_model.in_words(config.run.checkpoint_path):
+        print(line)
     checkpoint = sources.open_checkpoint(config.run.checkpoint_path)
     resolved = export(config, checkpoint.info, checkpoint.head_classes)
     classifier = InferenceModel(

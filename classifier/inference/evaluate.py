@@ -21,6 +21,7 @@ from classifier.inference.precise_batch_norm import PreciseBatchNorm
 from classifier.inference.results import Details, Result
 from classifier.inference.split_evaluation import SplitEvaluation
 from classifier.inputs import preprocessing
+from classifier.resolve import published_model
 from classifier.resolve.evaluation import ResolvedEvaluation, check_evaluation, evaluation
 
 _TRAINING_SPLIT = "train"
@@ -65,7 +66,10 @@ def run(config: EvalConfig, report: Callable[[Evaluated], None] | None = None) -
         exists that no evaluation wrote.
       RunError: if the checkpoint or the data cannot be read, or the logits are not finite.
     """
+    config = published_model.of_trained(config)
     options = config.run
+    if line := published_model.in_words(options.checkpoint_path):
+        print(line)
     ownership.check_output("eval_json", options.eval_json)
     ownership.check_output("predictions_csv", options.predictions_csv)
     check_evaluation(options)

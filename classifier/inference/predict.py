@@ -33,6 +33,7 @@ from classifier.inference.explanations import Explanations
 from classifier.inference.model import InferenceModel
 from classifier.inference.predictor import Outputs
 from classifier.inputs import preprocessing
+from classifier.resolve import published_model
 from classifier.resolve.prediction import check_exported, prediction
 from datasets import progress
 from slim import _checks, _cores, _image_limits, _json
@@ -95,7 +96,10 @@ class _Opened(NamedTuple):
 
 @contextlib.contextmanager
 def _opened(config: PredictConfig) -> Iterator[_Opened]:
+    config = published_model.of_trained(config)
     options = config.run
+    if line := published_model.in_words(options.checkpoint_path):
+        print(line, file=sys.stderr)
     export = formats.find_export(options.checkpoint_path)
     if export is not None:
         check_exported(options)

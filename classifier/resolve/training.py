@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from classifier.config import options, problems
@@ -10,7 +11,7 @@ from classifier.config.problems import named
 from classifier.config.step import StepOptions
 from classifier.config.training import TrainConfig
 from classifier.model_info import ModelInfo
-from classifier.resolve import class_weights, model
+from classifier.resolve import class_weights, finetune_plan, model
 from classifier.resolve.schedule import Schedule, resolve_schedule
 from datasets import dataset_factory
 from datasets.splits import SplitMetadata
@@ -39,6 +40,7 @@ class ResolvedRun:
       quantize_delay: steps before the layers start rounding to 8 bits. -1: never.
       summary: description of batch, epoch and schedule.
       class_weights: weight of each class in the loss. Empty: all have the weight 1.
+      finetune_plan: options that `--finetune=auto` has chosen.
     """
 
     config: TrainConfig
@@ -53,6 +55,7 @@ class ResolvedRun:
     quantize_delay: int
     summary: str
     class_weights: tuple[float, ...] = ()
+    finetune_plan: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the contents of config.json: the options and the values resolved from them."""
@@ -81,13 +84,35 @@ def training_run(config: TrainConfig) -> ResolvedRun:
     metadata = dataset_factory.get_metadata(
         data.dataset_name, data.dataset_split_name, data.dataset_dir
     )
+    plan: Mapping[str, Any] = {}
+    if config.finetune.is_automatic:
+        steps = _steps_per_epoch(config, metadata)
+        preprocessing = config.network.preprocessing_name or config.network.model_name
+        can_crop = preprocessing_factory.resolve_name(preprocessing) == "inception"
+        has_validation = _has_validation(config)
+        config, plan = finetune_plan.planned(config, steps, has_validation, can_crop)
     resolved = resolve_training(config, metadata)
     if resolved.eval_every_steps:
         dataset_factory.get_metadata(
             data.dataset_name, config.validation.eval_split_name, data.dataset_dir
         )
     weights = class_weights.resolve(config.loss.class_weights, resolved.model, metadata.per_class)
-    return dataclasses.replace(resolved, class_weights=weights)
+    return dataclasses.replace(resolved, class_weights=weights, finetune_plan=plan)
+
+
+def _has_validation(config: TrainConfig) -> bool:
+    data, split = config.data, config.validation.eval_split_name
+    try:
+        dataset_factory.get_metadata(data.dataset_name, split, data.dataset_dir)
+    except _checks.UserError:
+        return False
+    return True
+
+
+def _steps_per_epoch(config: TrainConfig, dataset: SplitMetadata) -> float:
+    strategy = config.strategy
+    clones = strategy.num_clones * strategy.worker_replicas
+    return dataset.num_samples / (config.data.batch_size * config.step.accumulate_steps * clones)
 
 
 def resolve_training(config: TrainConfig, dataset: SplitMetadata) -> ResolvedRun:
@@ -100,7 +125,7 @@ def resolve_training(config: TrainConfig, dataset: SplitMetadata) -> ResolvedRun
     strategy = config.strategy
     clones = strategy.num_clones * strategy.worker_replicas
     of_a_clone = config.data.batch_size * config.step.accumulate_steps
-    steps_per_epoch = dataset.num_samples / (of_a_clone * clones)
+    steps_per_epoch = _steps_per_epoch(config, dataset)
     quantize_delay = _quantize_delay(config.step, steps_per_epoch)
     info = model.describe(
         name,

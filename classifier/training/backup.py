@@ -16,7 +16,7 @@ DIRECTORY = "set_aside"
 _RUN_FILES = (
     *("checkpoint", "model.ckpt-*", "best", "config.json", "model_info.json", "metrics.jsonl"),
     *("events.out.tfevents.*", "eval", "images", "plugins", "curves.png", "bad_files.csv"),
-    "nan_restores.json",
+    *("nan_restores.json", "frozen_features.npz"),
 )
 # Contents of a run's directories. Users may have their own `images` and `plugins`.
 _RUN_DIRECTORIES = {"best": "*", "eval": "*", "images": "step-*.png", "plugins": "profile"}

@@ -22,6 +22,7 @@ def training_loss(
     options: LossOptions = _DEFAULT,
     class_weights: Sequence[float] = (),
     kind: LabelKind = ONE_CLASS,
+    auxiliary_weight: float = AUXILIARY_WEIGHT,
 ) -> Callable[..., Any]:
     """Returns the training loss as a function of a batch.
 
@@ -32,6 +33,7 @@ def training_loss(
       class_weights: weight of the loss for each class. Default: 1. A mixed image has the average
         weight of its two classes, weighted by their fractions.
       kind: whether an image has one class or several.
+      auxiliary_weight: weight of the auxiliary classifier's loss. 0: none.
 
     Returns:
       A function `(image, label, ...) -> (total loss, metrics)` of float32 images [batch, height,
@@ -65,8 +67,8 @@ def training_loss(
             factors = mixed(lambda each: kind.class_factors(tf.constant(class_weights), each))
             weights = _expanded(weight, factors) * factors
         auxiliary = end_points.get("AuxLogits")
-        if auxiliary is not None:
-            data_loss(auxiliary, targets, AUXILIARY_WEIGHT * weights, scope="aux_loss")
+        if auxiliary is not None and auxiliary_weight:
+            data_loss(auxiliary, targets, auxiliary_weight * weights, scope="aux_loss")
         data_loss(logits, targets, weights)
         total = slim.losses.get_total_loss()
         metric = kind.training_metric(logits, label, weight)

@@ -1,5 +1,6 @@
 """Training from resolved options to a run directory."""
 
+import dataclasses
 import os
 import re
 import sys
@@ -15,16 +16,20 @@ from classifier.cli.exit_codes import ExitCode
 from classifier.config import problems
 from classifier.config.failures import DEFAULT_NAN_RESTORES, FailureOptions
 from classifier.config.problems import Problem, named
+from classifier.config.schedule import AUTO_RATE
 from classifier.config.training import TrainConfig
-from classifier.resolve import cluster, resume
+from classifier.resolve import cluster, published_model, resume
 from classifier.resolve.training import ResolvedRun, training_run
-from classifier.run_directory import RunDirectory
+from classifier.run_directory import RunConfig, RunDirectory
 from classifier.training import backup
 from classifier.training.batches import TrainingBatches, check_bad_images
+from classifier.training.head_fit import HeadFit
 from classifier.training.hooks.bad_images import BadImagesLog
 from classifier.training.hooks.make import make_hooks
 from classifier.training.hooks.run_files import RunFiles
 from classifier.training.hooks.startup import StartupReport
+from classifier.training.hooks.validation import StartingPoint, Validation
+from classifier.training.rate_test import find_learning_rate
 from classifier.training.step import deployment_config, make_train_op, make_training_network
 from deployment.model_deploy import DeploymentConfig
 from slim import _checks, learning
@@ -47,9 +52,11 @@ def run(config: TrainConfig) -> ExitCode | None:
     metrics = RunDirectory(config.run.train_dir).metrics_path
     warning = f"stdout was closed; training continues, metrics are in {metrics}"
     with disk_errors.translated(config.run.train_dir), broken_pipe.ignore(warning):
+        config = published_model.of_training(config)
         resolved = training_run(config)
         workers = cluster.resolve(config.strategy)
         check_bad_images(config, workers)
+        _check_rate(config, workers)
         deployment = deployment_config(config, workers)
         if not workers.task:
             ownership.claim_run(config.run.train_dir)
@@ -67,7 +74,11 @@ def _run(
     config = resolved.config
     directory = RunDirectory(config.run.train_dir)
     # Of several workers, the first may not have moved the old run yet.
-    changes = () if config.run.restart else _changes(directory, resolved)
+    previous = None if config.run.restart else _previous(directory)
+    if config.schedule.learning_rate == AUTO_RATE and previous is not None:
+        resolved = _with_rate(resolved, previous["options"]["learning_rate"])
+        config = resolved.config
+    changes = () if previous is None else _changes(directory, previous, resolved)
     if workers.hosts:
         hosts = ", ".join(workers.hosts)
         print(f"worker {workers.task} of {hosts}: waiting for the other workers", flush=True)
@@ -85,8 +96,14 @@ def _run(
         resolved.model,
     )
     batches = TrainingBatches(resolved, dataset, workers)
+    head_fit = HeadFit(resolved, dataset) if config.finetune.is_automatic else None
+    startup = StartupReport(resolved, directory, changes, dataset, deployment.devices(), head_fit)
+    if config.schedule.learning_rate == AUTO_RATE:
+        rate = find_learning_rate(resolved, strategy, batches, startup.warm_start)
+        resolved = _with_rate(resolved, rate)
+        config = resolved.config
+        startup.resolved = resolved
     train_op = make_train_op(resolved, strategy)
-    startup = StartupReport(resolved, directory, changes, dataset, deployment.devices())
     hooks: list[learning.Hook] = [startup]
     if workers.task == 0:
         hooks += make_hooks(resolved, directory, batches)
@@ -94,6 +111,9 @@ def _run(
         limit = config.bad_images.max_bad_fraction
         hooks.append(BadImagesLog(batches.bad_images, dataset, directory.path, limit))
     hooks.append(RunFiles(resolved, directory))
+    if config.finetune.is_automatic and workers.task == 0:
+        validation = next((hook for hook in hooks if isinstance(hook, Validation)), None)
+        hooks.append(StartingPoint(validation))
     try:
         with inputs.translate_errors(
             dataset, lambda: batches.upcoming(int(train_op.global_step.numpy()))
@@ -156,15 +176,48 @@ def nan_restores(options: FailureOptions) -> int:
     return DEFAULT_NAN_RESTORES if limit is None else limit
 
 
-def _changes(directory: RunDirectory, resolved: ResolvedRun) -> tuple[resume.Change, ...]:
+def _check_rate(config: TrainConfig, workers: cluster.Cluster) -> None:
+    """Checks that the learning rate of `auto` can be found: by this process, or in config.json.
+
+    Raises:
+      UserError: if it cannot.
+    """
+    schedule = config.schedule
+    is_planned = config.finetune.is_automatic and not schedule.is_changed("learning_rate")
+    if schedule.learning_rate != AUTO_RATE and not is_planned:
+        return
+    auto = named("learning_rate", "auto")
+    if len(workers.hosts) > 1:
+        raise problems.error("{} supports a single worker only. Set a learning rate", auto)
+    directory = RunDirectory(config.run.train_dir)
+    is_resumed = slim.checkpoints.latest(directory.path) is not None and not config.run.restart
+    if is_resumed and directory.read_config() is None:
+        raise problems.error(
+            "{} needs the config.json of the run to resume. Set a learning rate", auto
+        )
+
+
+def _with_rate(resolved: ResolvedRun, rate: float) -> ResolvedRun:
+    """Returns the run with the learning rate in place of auto."""
+    schedule = dataclasses.replace(resolved.config.schedule, learning_rate=rate)
+    config = dataclasses.replace(resolved.config, schedule=schedule)
+    return dataclasses.replace(training_run(config), finetune_plan=resolved.finetune_plan)
+
+
+def _previous(directory: RunDirectory) -> RunConfig | None:
+    """Returns the options of the run to resume. A run without a checkpoint starts over."""
+    old = directory.read_config()
+    return old if slim.checkpoints.latest(directory.path) is not None else None
+
+
+def _changes(
+    directory: RunDirectory, old: RunConfig, resolved: ResolvedRun
+) -> tuple[resume.Change, ...]:
     """Returns the options that differ from those of the run in the directory.
 
     Raises:
-      UserError: if the run cannot be resumed with them. A run without a checkpoint starts over.
+      UserError: if the run cannot be resumed with them.
     """
-    old = directory.read_config()
-    if old is None or slim.checkpoints.latest(directory.path) is None:
-        return ()
     changes = resume.changed_options(old, resolved)
     resume.refuse_changes(changes, directory.path)
     return changes

@@ -27,6 +27,8 @@ def make_train_op(resolved: ResolvedRun, strategy: tf.distribute.Strategy) -> sl
         config.loss,
         resolved.class_weights,
         label_kinds.kind_of(resolved.model),
+        # The auxiliary head is not fitted: its gradients would distort the features.
+        0.0 if config.finetune.is_automatic else loss.AUXILIARY_WEIGHT,
     )
     rate = optimizers.make_learning_rate(resolved.schedule)
 
@@ -43,7 +45,9 @@ def make_train_op(resolved: ResolvedRun, strategy: tf.distribute.Strategy) -> sl
         moving_average_decay=config.optimizer.moving_average_decay,
         loss_scale=DynamicLossScale() if dtype == "float16" else None,
         seed=config.run.seed,
-        learning_rate_multipliers=functools.partial(_multipliers, resolved.schedule.multipliers),
+        learning_rate_multipliers=functools.partial(
+            _multipliers, resolved.schedule.multipliers, config.schedule.layer_decay
+        ),
         accumulate_steps=config.step.accumulate_steps,
         jit_compile=_is_compiled(config),
         recompute_gradients=config.step.recompute_gradients,
@@ -70,13 +74,32 @@ def _frozen_batch_norm(config: TrainConfig, model_name: str) -> bool | Callable[
     return batch_norm.frozen_rule(config.batch_norm, scopes)
 
 
-def _multipliers(factors: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
-    """Returns each variable's learning rate multiplier: that of the longest scope it is in."""
+def _multipliers(
+    factors: Mapping[str, float], layer_decay: float, names: Sequence[str]
+) -> dict[str, float]:
+    """Returns each variable's learning rate multiplier: that of the longest scope it is in, times
+    that of its block."""
     multipliers: dict[str, float] = {}
     for scope in sorted(factors, key=len):
         inside = warm_start.in_scopes(names, [scope], "learning_rate_multipliers")
         multipliers |= dict.fromkeys(inside, factors[scope])
-    return multipliers
+    if layer_decay == 1:
+        return multipliers
+    decays = block_decays(names, layer_decay)
+    return {name: decay * multipliers.get(name, 1.0) for name, decay in decays.items()}
+
+
+def block_decays(names: Sequence[str], decay: float) -> dict[str, float]:
+    """Returns each variable's factor: 1 in the last block, `decay` in the one before, and so on.
+
+    Args:
+      names: variables in the order of the layers. A block is a scope directly below the network's.
+      decay: factor from a block to the one before it.
+    """
+    depth = 1 if len({name.partition("/")[0] for name in names}) == 1 else 0
+    blocks = {name: name.split("/")[depth] for name in names}
+    order = list(dict.fromkeys(blocks.values()))
+    return {name: decay ** (len(order) - 1 - order.index(block)) for name, block in blocks.items()}
 
 
 def deployment_config(

@@ -11,7 +11,7 @@ import slim
 from classifier.checkpoints import sources
 from classifier.config import problems
 from classifier.config.problems import Problem, named
-from classifier.resolve import warnings
+from classifier.resolve import finetune_plan, published_model, warnings
 from classifier.resolve.resume import Change
 from classifier.resolve.training import ResolvedRun
 from classifier.run_directory import RunDirectory
@@ -25,6 +25,7 @@ class StartupReport(learning.Hook):
 
     Attributes:
       is_complete: whether the run had reached its last step before it started.
+      resolved: the run.
     """
 
     def __init__(
@@ -34,26 +35,32 @@ class StartupReport(learning.Hook):
         changes: Sequence[Change],
         dataset: Dataset,
         devices: Sequence[str],
+        head_fit: Callable[[slim.VariableStore], str] | None = None,
     ) -> None:
         self.is_complete = False
-        self._resolved = resolved
+        self.resolved = resolved
         self._directory = directory
         self._changes = changes
         self._dataset = dataset
         self._devices = devices
+        self._head_fit = head_fit
         self._origin = "Starting at step 0 from scratch"
         self._undescribed: str | None = None
 
     def warm_start(self, store: slim.VariableStore) -> Callable[[], None] | None:
         """Returns the function that initializes a new run from the options' checkpoint, if any."""
-        options = self._resolved.config.finetune
+        options = self.resolved.config.finetune
         if options.checkpoint_path is None:
             return None
 
         def init_fn() -> None:
+            if line := published_model.in_words(options.checkpoint_path):
+                print(line, flush=True)
             checkpoint = sources.open_checkpoint(str(options.checkpoint_path))
-            start = warm_start.WarmStart(options, self._resolved.model, checkpoint)
+            start = warm_start.WarmStart(options, self.resolved.model, checkpoint)
             self._origin = f"Starting at step 0: {start(store)}"
+            if self._head_fit is not None:
+                self._origin += f"\n{self._head_fit(store)}"
             self._undescribed = checkpoint.prefix if checkpoint.info is None else None
 
         return init_fn
@@ -73,7 +80,7 @@ class StartupReport(learning.Hook):
         print("\n".join(lines), flush=True)
 
     def _data_and_network(self, run: learning.Run) -> Iterator[str]:
-        resolved, info, dataset = self._resolved, self._resolved.model, self._dataset
+        resolved, info, dataset = self.resolved, self.resolved.model, self._dataset
         trained = sum(v.shape.num_elements() for v in run.train_op.variables_to_train.values())
         height, width = info.image_size
         yield (
@@ -86,8 +93,8 @@ class StartupReport(learning.Hook):
         )
 
     def _trainable_scopes(self, run: learning.Run) -> Iterator[str]:
-        config = self._resolved.config
-        scopes = warm_start.trainable_scopes(config.finetune, self._resolved.model.model_name)
+        config = self.resolved.config
+        scopes = warm_start.trainable_scopes(config.finetune, self.resolved.model.model_name)
         if scopes:
             names = run.train_op.store.named_variables
             frozen = not config.batch_norm.update_frozen_batch_norm and _batch_norm_scopes(names)
@@ -95,13 +102,15 @@ class StartupReport(learning.Hook):
             yield f"training only {_checks.listed(scopes, 5)}{note}"
 
     def _options(self) -> Iterator[str]:
-        resolved = self._resolved
+        resolved = self.resolved
         if resolved.model.quantized:
             yield (
                 "quantization: weights and outputs rounded to 8 bits after"
                 f" {resolved.quantize_delay} steps"
             )
         yield f"schedule: {resolved.summary}"
+        if resolved.finetune_plan:
+            yield f"finetune=auto: {finetune_plan.in_words(resolved.finetune_plan)}"
         if resolved.config.data.num_preprocessing_threads is None:
             yield "preprocessing threads: auto (TF-Slim: 4)"
         count = resolved.config.strategy.worker_replicas
@@ -112,13 +121,13 @@ class StartupReport(learning.Hook):
         if run.restored is not None:
             return []
         texts = [
-            *warnings.of_training(self._resolved, self._undescribed),
+            *warnings.of_training(self.resolved, self._undescribed),
             *self._batch_norm_warnings(run),
         ]
         return [problems.as_flags(text) for text in texts]
 
     def _batch_norm_warnings(self, run: learning.Run) -> Iterator[str]:
-        config, name = self._resolved.config, self._resolved.model.model_name
+        config, name = self.resolved.config, self.resolved.model.model_name
         scopes = warm_start.trainable_scopes(config.finetune, name)
         frozen = batch_norm.frozen_rule(config.batch_norm, scopes)
         layers = _batch_norm_scopes(run.train_op.store.named_variables)
@@ -142,7 +151,7 @@ class StartupReport(learning.Hook):
         prefix = run.restored.prefix
         age = datetime.timedelta(seconds=round(time.time() - os.path.getmtime(f"{prefix}.index")))
         origin = f"Resuming {self._directory.path} from step {run.step} ({prefix}, saved {age} ago)"
-        ignored = self._resolved.config.finetune.checkpoint_path
+        ignored = self.resolved.config.finetune.checkpoint_path
         if ignored is None:
             return origin
         unused = Problem(

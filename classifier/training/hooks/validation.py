@@ -63,6 +63,11 @@ class Validation(learning.Hook):
             self._evaluate(run)
         self._stop_without_improvement(run)
 
+    def evaluate_start(self, run: learning.Run) -> None:
+        """Evaluates a run before its first step, unless that was done."""
+        if not self._metrics.evaluations():
+            self._evaluate(run)
+
     def after_steps(self, run: learning.Run, numbers: Mapping[str, np.ndarray]) -> None:
         """Evaluates if it is due, and at the end."""
         if self._is_due(run, run.step - len(numbers["loss"])):
@@ -170,3 +175,20 @@ class Validation(learning.Hook):
                 f"{self._headline.words} did not improve in {since} evaluations"
                 f" (best {best:.3f} at step {best_step})"
             )
+
+
+class StartingPoint(learning.Hook):
+    """Saves and evaluates the starting point of a run, which may be better than all later ones.
+
+    It must come after the hook that writes config.json, so that the checkpoint is never without.
+    """
+
+    def __init__(self, validation: Validation | None) -> None:
+        self._validation = validation
+
+    def begin(self, run: learning.Run) -> None:
+        """Saves and evaluates a new run, or one that was killed in between."""
+        if run.step == 0:
+            run.save()
+            if self._validation is not None:
+                self._validation.evaluate_start(run)

@@ -391,7 +391,10 @@ def test_half_precision_dtypes_are_preserved(tmp_path):
 @pytest.mark.parametrize(
     "argv, message",
     [
-        (["inspct"], "command='inspct' is not known; did you mean 'inspect'? Known: inspect, diff"),
+        (
+            ["inspct"],
+            "command='inspct' is not known; did you mean 'inspect' or 'list'? Known: ",
+        ),
         (["diff"], "--checkpoint_path is required"),
         (["inspect", "--checkpoint_path=/nowhere/x"], "--checkpoint_path='/nowhere/x' does not "),
         (["inspect", "--model_name=lenet"], "Unknown flag --model_name=lenet"),

@@ -47,9 +47,9 @@ def test_archive_is_unpacked_once(tmp_path, archive, members, checkpoint):
 
 def test_missing_archives_and_checkpoints_are_errors_of_one_line(tmp_path):
     message = fetch("inception_v9.tar.gz", f"--source_dir={tmp_path}", code=2)
-    assert message.startswith("checkpoints fetch: archive='inception_v9.tar.gz' is not known; did")
+    assert message.startswith("checkpoints fetch: name='inception_v9.tar.gz' is not known; did")
     message = fetch("inception_v1_2016_08_28.tar.gz", tmp_path, f"--source_dir={tmp_path}", code=2)
-    assert "lacks files of inception_v1: " in message
+    assert "lacks files of inception_v1_2016_08_28: " in message
     archive = tmp_path / "inception_v1_2016_08_28.tar.gz"
     archive.write_bytes(sample_files.tar_bytes({"readme.txt": b"x"}))
     message = fetch(archive.name, tmp_path / "out", f"--source_dir={tmp_path}", code=1)
@@ -103,6 +103,6 @@ def test_files_of_an_earlier_version_are_kept(tmp_path):
 
 
 def test_missing_and_extra_arguments_are_errors():
-    assert "--name is required: Archive of the table" in fetch(code=2)
+    assert "--name is required: Name of the checkpoint" in fetch(code=2)
     message = fetch("a.tar.gz", "out", "source", code=2)
     assert message.startswith("checkpoints fetch: Unexpected argument 'source'")
