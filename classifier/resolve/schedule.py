@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from classifier.config import problems
 from classifier.config.problems import named
-from classifier.config.schedule import ScheduleOptions
+from classifier.config.schedule import AUTO_RATE, ScheduleOptions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Schedule:
       rates: piecewise learning rates, including the initial one.
       warmup_steps: steps over which the learning rate rises linearly from 0.
       multipliers: learning rate multiplier by scope.
+      layer_decay: factor of the rate from each block of the network to the one before it.
       words: description of the schedule.
     """
 
@@ -35,6 +36,12 @@ class Schedule:
     warmup_steps: float
     multipliers: Mapping[str, float]
     words: str
+    layer_decay: float = 1.0
+
+    @property
+    def is_automatic(self) -> bool:
+        """Whether the learning rate is still to be found."""
+        return self.learning_rate == AUTO_RATE
 
 
 def resolve_schedule(
@@ -83,6 +90,7 @@ def resolve_schedule(
         warmup_steps=options.warmup_steps or options.warmup_epochs * epoch,
         multipliers=_multipliers(options.learning_rate_multipliers),
         words="",
+        layer_decay=options.layer_decay,
     )
     return dataclasses.replace(schedule, words="; ".join(_words(options, schedule)))
 

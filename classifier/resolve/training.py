@@ -100,6 +100,13 @@ def training_run(config: TrainConfig) -> ResolvedRun:
     return dataclasses.replace(resolved, class_weights=weights, finetune_plan=plan)
 
 
+def with_learning_rate(resolved: ResolvedRun, rate: float) -> ResolvedRun:
+    """Returns a run with a learning rate in place of auto."""
+    schedule = dataclasses.replace(resolved.config.schedule, learning_rate=rate)
+    config = dataclasses.replace(resolved.config, schedule=schedule)
+    return dataclasses.replace(training_run(config), finetune_plan=resolved.finetune_plan)
+
+
 def _has_validation(config: TrainConfig) -> bool:
     data, split = config.data, config.validation.eval_split_name
     try:

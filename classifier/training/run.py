@@ -1,6 +1,5 @@
 """Training from resolved options to a run directory."""
 
-import dataclasses
 import os
 import re
 import sys
@@ -16,10 +15,9 @@ from classifier.cli.exit_codes import ExitCode
 from classifier.config import problems
 from classifier.config.failures import DEFAULT_NAN_RESTORES, FailureOptions
 from classifier.config.problems import Problem, named
-from classifier.config.schedule import AUTO_RATE
 from classifier.config.training import TrainConfig
 from classifier.resolve import cluster, published_model, resume
-from classifier.resolve.training import ResolvedRun, training_run
+from classifier.resolve.training import ResolvedRun, training_run, with_learning_rate
 from classifier.run_directory import RunConfig, RunDirectory
 from classifier.training import backup
 from classifier.training.batches import TrainingBatches, check_bad_images
@@ -56,7 +54,7 @@ def run(config: TrainConfig) -> ExitCode | None:
         resolved = training_run(config)
         workers = cluster.resolve(config.strategy)
         check_bad_images(config, workers)
-        _check_rate(config, workers)
+        _check_rate(resolved, workers)
         deployment = deployment_config(config, workers)
         if not workers.task:
             ownership.claim_run(config.run.train_dir)
@@ -75,8 +73,8 @@ def _run(
     directory = RunDirectory(config.run.train_dir)
     # Of several workers, the first may not have moved the old run yet.
     previous = None if config.run.restart else _previous(directory)
-    if config.schedule.learning_rate == AUTO_RATE and previous is not None:
-        resolved = _with_rate(resolved, previous["options"]["learning_rate"])
+    if resolved.schedule.is_automatic and previous is not None:
+        resolved = with_learning_rate(resolved, previous["options"]["learning_rate"])
         config = resolved.config
     changes = () if previous is None else _changes(directory, previous, resolved)
     if workers.hosts:
@@ -98,9 +96,9 @@ def _run(
     batches = TrainingBatches(resolved, dataset, workers)
     head_fit = HeadFit(resolved, dataset) if config.finetune.is_automatic else None
     startup = StartupReport(resolved, directory, changes, dataset, deployment.devices(), head_fit)
-    if config.schedule.learning_rate == AUTO_RATE:
+    if resolved.schedule.is_automatic:
         rate = find_learning_rate(resolved, strategy, batches, startup.warm_start)
-        resolved = _with_rate(resolved, rate)
+        resolved = with_learning_rate(resolved, rate)
         config = resolved.config
         startup.resolved = resolved
     train_op = make_train_op(resolved, strategy)
@@ -176,16 +174,15 @@ def nan_restores(options: FailureOptions) -> int:
     return DEFAULT_NAN_RESTORES if limit is None else limit
 
 
-def _check_rate(config: TrainConfig, workers: cluster.Cluster) -> None:
+def _check_rate(resolved: ResolvedRun, workers: cluster.Cluster) -> None:
     """Checks that the learning rate of `auto` can be found: by this process, or in config.json.
 
     Raises:
       UserError: if it cannot.
     """
-    schedule = config.schedule
-    is_planned = config.finetune.is_automatic and not schedule.is_changed("learning_rate")
-    if schedule.learning_rate != AUTO_RATE and not is_planned:
+    if not resolved.schedule.is_automatic:
         return
+    config = resolved.config
     auto = named("learning_rate", "auto")
     if len(workers.hosts) > 1:
         raise problems.error("{} supports a single worker only. Set a learning rate", auto)
@@ -195,13 +192,6 @@ def _check_rate(config: TrainConfig, workers: cluster.Cluster) -> None:
         raise problems.error(
             "{} needs the config.json of the run to resume. Set a learning rate", auto
         )
-
-
-def _with_rate(resolved: ResolvedRun, rate: float) -> ResolvedRun:
-    """Returns the run with the learning rate in place of auto."""
-    schedule = dataclasses.replace(resolved.config.schedule, learning_rate=rate)
-    config = dataclasses.replace(resolved.config, schedule=schedule)
-    return dataclasses.replace(training_run(config), finetune_plan=resolved.finetune_plan)
 
 
 def _previous(directory: RunDirectory) -> RunConfig | None:

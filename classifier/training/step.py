@@ -46,7 +46,7 @@ def make_train_op(resolved: ResolvedRun, strategy: tf.distribute.Strategy) -> sl
         loss_scale=DynamicLossScale() if dtype == "float16" else None,
         seed=config.run.seed,
         learning_rate_multipliers=functools.partial(
-            _multipliers, resolved.schedule.multipliers, config.schedule.layer_decay
+            _multipliers, resolved.schedule.multipliers, resolved.schedule.layer_decay
         ),
         accumulate_steps=config.step.accumulate_steps,
         jit_compile=_is_compiled(config),

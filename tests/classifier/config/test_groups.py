@@ -108,7 +108,7 @@ def test_defaults_are_valid(config_class):
     "values, problem",
     [
         ({"batch_size": 0}, "batch_size=0 must be positive"),
-        ({"labels_offset": -1}, "labels_offset=-1 must not be negative"),
+        ({"labels_offset": -2}, "labels_offset=-2 must not be negative"),
         ({"label_smoothing": 1.5}, "label_smoothing=1.5 must be below 1"),
         ({"ftrl_learning_rate_power": 0.5}, "ftrl_learning_rate_power=0.5 must lie between"),
         ({"optimizer": "adm"}, "optimizer='adm' is not known; did you mean 'adam'"),
