@@ -110,7 +110,7 @@ def test_all_problems_are_reported_at_once(argv_of_run):
         "--use_grayscale='perhaps' is not true or false",
     ]
     assert lines[4].startswith("--optimizer='adma' is not known; did you mean 'adam'")
-    assert lines[5] == "--learning_rate='high' is not a number"
+    assert lines[5] == "--learning_rate='high' is not a number or auto"
     assert lines[6].startswith("--train_dir is required: ")
     assert lines[7].startswith("--dataset_dir is required: ")
     assert "Arguments received: --dataset_name=digits --model_name=lenet" in lines[7]
