@@ -102,7 +102,7 @@ def test_signal_during_the_imports_ends_a_script_in_a_line(tmp_path, flags, scri
 @pytest.mark.parametrize(
     "script, module",
     [
-        (FETCH, "nets.published"),
+        (FETCH, "datasets.download"),
         pytest.param(
             "eval_image_classifier", "classifier.inference.evaluate", marks=pytest.mark.slow
         ),
