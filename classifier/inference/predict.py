@@ -96,10 +96,7 @@ class _Opened(NamedTuple):
 
 @contextlib.contextmanager
 def _opened(config: PredictConfig) -> Iterator[_Opened]:
-    config = published_model.of_trained(config)
     options = config.run
-    if line := published_model.in_words(options.checkpoint_path):
-        print(line, file=sys.stderr)
     export = formats.find_export(options.checkpoint_path)
     if export is not None:
         check_exported(options)
@@ -134,6 +131,7 @@ def open_export(
       UserError: if it is not a model that classifies images, or an option does not fit it.
       RunError: if it cannot be loaded.
     """
+    config = published_model.of_trained(config)
     info = exported.read_model_info(export)
     runtime = exported.load(export, info, multi_label=bool(config.model.multi_label))
     resolved = prediction(config, info, lambda _: runtime.num_classes)
@@ -151,6 +149,9 @@ def open_checkpoint(config: PredictConfig | ServeConfig) -> tuple[InferenceModel
     Raises:
       UserError: if there is no checkpoint, or an option does not fit it.
     """
+    config = published_model.of_trained(config)
+    if line := published_model.in_words(config.run.checkpoint_path):
+        print(line, file=sys.stderr)
     checkpoint = sources.open_checkpoint(config.run.checkpoint_path)
     resolved = prediction(config, checkpoint.info, checkpoint.head_classes)
     return InferenceModel(resolved.model, checkpoint, resolved.image_size), resolved.top_k

@@ -9,12 +9,13 @@ from classifier.config.evaluation import EvalConfig
 from classifier.config.export import ExportConfig
 from classifier.config.prediction import PredictConfig
 from classifier.config.problems import named
+from classifier.config.serving import ServeConfig
 from classifier.config.training import TrainConfig
 from nets import published
 from nets.published import PublishedCheckpoint
 
 IMAGENET = "imagenet"
-C = TypeVar("C", EvalConfig, ExportConfig, PredictConfig)
+C = TypeVar("C", EvalConfig, ExportConfig, PredictConfig, ServeConfig)
 
 
 def of_training(config: TrainConfig) -> TrainConfig:
@@ -85,7 +86,7 @@ def in_words(path: str | None) -> str:
     )
 
 
-def _dataset(config: EvalConfig | ExportConfig | PredictConfig) -> str | None:
+def _dataset(config: Any) -> str | None:
     return getattr(getattr(config, "data", None), "dataset_name", None)
 
 
