@@ -1,6 +1,7 @@
 """One training step: loss function, gradients, update, over a `tf.distribute` strategy."""
 
 import functools
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -120,12 +121,14 @@ class TrainOp:
 
     @functools.lru_cache(maxsize=8)  # noqa: B019 - as long-lived as the run itself
     def _loop(self, steps: int) -> Callable[[Any], dict[str, tf.Tensor]]:
+        now = _clock()
+
         def one(batches: Any) -> dict[str, tf.Tensor]:
-            started = tf.timestamp()
+            started = now()
             with tf.control_dependencies([started]):
                 batch = next(batches)
             with tf.control_dependencies(_components(batch)):
-                waited = tf.timestamp() - started
+                waited = now() - started
                 beat = self._pulse.assign_add(1)
             result = self._step(batch)
             with tf.control_dependencies([beat, *result.values()]):
@@ -226,6 +229,19 @@ def _check_trained(argument: str, names: Iterable[str], trained: Iterable[str]) 
         if name not in trained:
             hint = _checks.suggest(name, trained) or "."
             raise ValueError(f"{argument}: {name!r} is not trained{hint}")
+
+
+def _clock() -> Callable[[], tf.Tensor]:
+    """Returns a function that returns the time in seconds, float64.
+
+    TensorFlow's own clock cannot be used when its kernels must be deterministic.
+    """
+    with tf.init_scope():
+        try:
+            tf.timestamp()
+        except tf.errors.FailedPreconditionError:
+            return lambda: tf.numpy_function(time.perf_counter, [], tf.float64)
+    return tf.timestamp
 
 
 def _components(batch: Any) -> list[tf.Tensor]:

@@ -180,12 +180,18 @@ def _check_several_labels(config: TrainConfig) -> None:
             named("loss", "softmax"),
             ", ".join(LOSSES[1:]),
         )
-    if config.data.balanced_sampling:
-        raise problems.error(
-            "{} needs one label an image, but the dataset has several. Use {}",
-            named("balanced_sampling"),
+    instead = {
+        named("balanced_sampling"): (
+            config.data.balanced_sampling,
             named("class_weights", "auto"),
-        )
+        ),
+        named("finetune", "auto"): (config.finetune.is_automatic, named("finetune", "all")),
+    }
+    for option, (is_set, other) in instead.items():
+        if is_set:
+            raise problems.error(
+                "{} needs one label an image, but the dataset has several. Use {}", option, other
+            )
 
 
 def _check_profiled(steps: tuple[int, ...] | None, end: int | None) -> None:

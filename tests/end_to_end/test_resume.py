@@ -102,3 +102,13 @@ def test_complete_run_stays_unchanged(run, digits):
     output = resume(run, digits)
     assert f"{run} is already complete: {commands.STEPS} steps" in output
     assert before == {path.name: path.stat().st_mtime_ns for path in run.glob("model.ckpt-*")}
+
+
+@pytest.mark.slow
+def test_two_deterministic_runs_are_bit_identical(digits, tmp_path):
+    for run in ("a", "b"):
+        flags_ = commands.train_flags(tmp_path / run, digits, 3, deterministic=True)
+        commands.run_process("train_image_classifier", *flags_)
+    a, b = (sorted((tmp_path / run).glob("model.ckpt-3.*")) for run in ("a", "b"))
+    assert [file.read_bytes() for file in a] == [file.read_bytes() for file in b]
+    assert len(a) == 2

@@ -112,6 +112,16 @@ def test_options_that_need_others_are_errors(train, tmp_path, more, message):
     assert message in "\n".join(answer.err)
 
 
+def test_automatic_fine_tuning_needs_one_label(train, labels_run, labels_data, tmp_path):
+    answer = train(
+        tmp_path / "run", dataset_name="folder", dataset_dir=labels_data, finetune="auto",
+        checkpoint_path=labels_run,
+    )  # fmt: skip
+    assert answer.code == 2
+    expected = "--finetune=auto needs one label an image, but the dataset has several. Use --fi"
+    assert expected in "\n".join(answer.err)
+
+
 def test_a_dataset_with_several_labels_needs_several_classes(train, labels_data, tmp_path):
     answer = train(
         tmp_path / "run", dataset_name="folder", dataset_dir=labels_data, multi_label="false"
