@@ -25,6 +25,7 @@ import tensorflow as tf
 
 import slim
 from classifier import network
+from classifier.config.network import LossOptions
 from classifier.model_info import ModelInfo
 from classifier.training.loss import training_loss
 from nets import nets_factory, published
@@ -68,7 +69,11 @@ def tracer(name: str) -> Callable[[], None]:
         preprocessing_name="",
     )  # fmt: skip
     train_op = slim.learning.create_train_op(
-        training_loss(network.training_network(info, weight_decay=4e-5), spec.classes, 0.1),
+        training_loss(
+            network.training_network(info, weight_decay=4e-5),
+            spec.classes,
+            LossOptions(label_smoothing=0.1),
+        ),
         slim.optimizers.Momentum(learning_rate=0.01),
         store=slim.VariableStore(seed=0),
     )

@@ -13,7 +13,8 @@ from slim.metrics import renamed
 
 v1 = tf.compat.v1
 NO_STREAMS = {
-    "accuracy", "aggregate_metric_map", "aggregate_metrics", "in_top_k", "wilson_interval",
+    "accuracy", "aggregate_metric_map", "aggregate_metrics", "average_precisions",
+    "best_thresholds", "in_top_k", "wilson_interval",
 }  # fmt: skip
 STREAMS = sorted(
     name for name in metrics.__all__ if name == name.lower() and name not in NO_STREAMS
