@@ -16,6 +16,8 @@ def _run(config: "DataConfig") -> None:
         config.dataset_name,
         config.dataset_dir,
         source_dir=config.source_dir,
+        dataset_file=config.dataset_file,
+        labels_file=config.labels_file,
         validation_fraction=config.validation_fraction,
         split_seed=config.split_seed,
         multi_label=config.multi_label,

@@ -118,12 +118,17 @@ def list_tar(path: str, limits: Limits, within: Range | None = None) -> list[Ran
 
 def list_zip(path: str, limits: Limits) -> list[str]:
     """Returns the names of the regular files of a zip; raises like `extract`."""
+    return [name for name, _ in read_zip_directory(path, limits)]
+
+
+def read_zip_directory(path: str, limits: Limits) -> list[tuple[str, zipfile.ZipInfo]]:
+    """Returns name and entry of each regular file of a zip; raises like `extract`."""
     with (
         _open(path) as file,
         archive_checks.translated(path),
         _open_zip(path, file, limits) as archive,
     ):
-        return [name for name, _ in _checked_zip(path, archive, limits)]
+        return _checked_zip(path, archive, limits)
 
 
 def _members(path: str, limits: Limits) -> Iterator[tuple[str, archive_streams.Content]]:

@@ -12,18 +12,29 @@ import hashlib
 import io
 import itertools
 import os
-import random
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from datasets import dataset_info, download, images, progress, tfrecords, workers
 from datasets.conversion_journal import JOURNAL, LOCK, Journal, Outcome
-from datasets.workers import Item
+from datasets.items import Item, Split, labels_of
 from slim import _checks, _files, _ownership, _paths, signals
 from slim._decodings import STORED, UPRIGHT
 
-T = TypeVar("T")
+__all__ = [
+    "DOWNLOADS",
+    "ON_BAD_IMAGE",
+    "WORK",
+    "Item",
+    "Plan",
+    "Split",
+    "fetch",
+    "fresh_directory",
+    "inputs_of",
+    "run",
+    "work_directory",
+]
 
 WORK = "conversion.partial"
 DOWNLOADS = "downloads"
@@ -31,27 +42,6 @@ ON_BAD_IMAGE = ("error", "skip")
 _MAX_LISTED = 50  # bad files in the error message
 _BAD_FILES_COLUMNS = ("path", "reason")
 _VERSION = 1  # of the content of records
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Split:
-    """A split to be written.
-
-    Attributes:
-      items: the images, in the order of the records.
-      shard_name: template of the file names, such as "train-{shard:05d}-of-{count:05d}".
-      num_shards: maximum number of shards; every shard has at least one image.
-    """
-
-    items: Sequence[Item]
-    shard_name: str
-    num_shards: int = 1
-
-    def shard_names(self, count: int | None = None) -> list[str]:
-        """Returns the names of `count` shards; default: the planned number of shards."""
-        if count is None:
-            count = max(1, min(self.num_shards, len(self.items)))
-        return [self.shard_name.format(shard=number, count=count) for number in range(count)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -271,13 +261,6 @@ def _move_shards(
         yield dataclasses.replace(shard, file=name)
 
 
-def shuffled(items: Sequence[T], seed: int) -> list[T]:
-    """Returns the items in a random order that is the same in every version of Python."""
-    rng = random.Random(seed)
-    keys = [rng.random() for _ in items]  # only random() is guaranteed to be stable
-    return [items[index] for index in sorted(range(len(items)), key=keys.__getitem__)]
-
-
 def inputs_of(paths: Iterable[str]) -> list[str]:
     """Returns path, size and modification time of each file, to detect changes."""
     return [f"{path} {_size_and_time(path)}" for path in paths]
@@ -298,7 +281,7 @@ def _convert(
     shards = [
         (name, file, part)
         for name, split in plan.splits.items()
-        for file, part in zip(split.shard_names(), _parts(split), strict=True)
+        for file, part in zip(split.shard_names(), split.parts(), strict=True)
     ]
     outcomes: dict[str, list[Outcome]] = {name: [] for name in plan.splits}
     pending = [items for _, file, items in shards if file not in journal.done]
@@ -321,12 +304,6 @@ def _convert(
     return outcomes
 
 
-def _parts(split: Split) -> Iterator[Sequence[Item]]:
-    total, count = len(split.items), len(split.shard_names())
-    for number in range(count):
-        yield split.items[total * number // count : total * (number + 1) // count]
-
-
 def _write_shard(
     plan: Plan,
     path: str,
@@ -335,18 +312,20 @@ def _write_shard(
     bar: Any,
     writes: bool,
 ) -> Outcome:
-    per_class = [0] * len(plan.classes)
+    per_class, source_bytes = [0] * len(plan.classes), 0
     bad: list[tuple[str, str]] = []
 
     def records() -> Iterator[tfrecords.ImageRecord]:
+        nonlocal source_bytes
         for item in items:
             result = next(results)
             bar.update()
             if isinstance(result, str):
                 bad.append((item.source.name, result))
                 continue
-            for label in tfrecords.labels_of(item.label):
+            for label in labels_of(item.label):
                 per_class[label] += 1
+            source_bytes += item.size
             format = plan.formats[result.format]
             extra = dict(plan.features(*item.extra))
             if plan.sha256:
@@ -359,7 +338,8 @@ def _write_shard(
         for _ in records():
             pass
         return Outcome(None, per_class, bad)
-    return Outcome(tfrecords.write_shard(path, records()), per_class, bad)
+    shard = tfrecords.write_shard(path, records())
+    return Outcome(dataclasses.replace(shard, source_bytes=source_bytes), per_class, bad)
 
 
 def _size_and_time(path: str) -> tuple[int, int] | None:

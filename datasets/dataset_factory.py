@@ -5,11 +5,13 @@ is read, so that the table itself loads quickly.
 """
 
 import importlib
+import os
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from datasets import dataset_info, splits
+from datasets import dataset_info, local_images, splits
+from datasets.location import Location
 from slim import _checks
 from slim._problems import Problem, named
 
@@ -17,6 +19,13 @@ if TYPE_CHECKING:
     from slim.data import dataset
 
 _IMAGE_OPTIONS = ("on_bad_image", "max_pixels")
+_LOCAL_OPTIONS = (
+    "labels_file",
+    "validation_fraction",
+    "split_seed",
+    "multi_label",
+    *_IMAGE_OPTIONS,
+)
 
 DATASETS = {
     spec.name: spec
@@ -48,13 +57,7 @@ DATASETS = {
             name="folder",
             module=".folder",
             file_pattern="folder_%s-*.tfrecord",
-            options=(
-                "source_dir",
-                "validation_fraction",
-                "split_seed",
-                "multi_label",
-                *_IMAGE_OPTIONS,
-            ),
+            options=("source_dir", *_LOCAL_OPTIONS),
         ),
         splits.DatasetSpec(
             name="imagenet",
@@ -64,6 +67,12 @@ DATASETS = {
             extra_items=("label_text", "object/bbox", "object/label"),
             split_sizes={"train": 1_281_167, "validation": 50_000},
             options=("source_dir", *_IMAGE_OPTIONS),
+        ),
+        splits.DatasetSpec(
+            name="list",
+            module=".image_list_conversion",
+            file_pattern="list_%s-*.tfrecord",
+            options=("dataset_file", "source_dir", *_LOCAL_OPTIONS),
         ),
         splits.DatasetSpec(
             name="mnist",
@@ -163,12 +172,72 @@ def get_metadata(
 
     Arguments and errors are those of `get_dataset`.
     """
-    return splits.read_metadata(get_spec(name), split_name, dataset_dir, file_pattern)
+    return metadata_at(Location(name, dataset_dir, file_pattern=file_pattern), split_name)
 
 
-def split_names(name: str, dataset_dir: str) -> list[str]:
-    """Returns the names of the splits of a dataset in a directory; see `splits.split_names`."""
-    return splits.split_names(get_spec(name), dataset_dir)
+def metadata_at(location: Location, split_name: str) -> splits.SplitMetadata:
+    """Checks a split's files, shards or images, and returns its metadata, without TensorFlow.
+
+    Args:
+      location: of the dataset.
+      split_name: such as "train".
+
+    Raises:
+      UserError: as `get_dataset`, or if an option of the location does not apply to the dataset.
+    """
+    spec = get_spec(location.name)
+    if is_in_place(location):
+        return local_images.metadata(location, split_name)
+    return splits.read_metadata(
+        spec, split_name, _shard_directory(location), location.file_pattern, location.labels_file
+    )
+
+
+def split_names(location: Location) -> list[str]:
+    """Returns the names of the splits of a dataset; their shards may be incomplete.
+
+    Raises:
+      UserError: if the dataset does not exist or is damaged, or an option of the location does not
+        apply to it.
+    """
+    spec = get_spec(location.name)
+    if is_in_place(location):
+        return list(local_images.read(location).splits)
+    return splits.split_names(spec, _shard_directory(location), location.file_pattern)
+
+
+def is_in_place(location: Location) -> bool:
+    """Returns whether the images of a dataset are read from a directory, an archive or a list."""
+    if location.name == "list":
+        return location.file is not None
+    directory = location.directory
+    if location.name != "folder" or directory is None or location.file_pattern is not None:
+        return False
+    return os.path.exists(directory) and not splits.has_shards(get_spec("folder"), directory)
+
+
+def _shard_directory(location: Location) -> str:
+    """Returns the directory of a dataset's shards.
+
+    Raises:
+      UserError: if there is none, or an option for images read in place is set.
+    """
+    for name in ("validation_fraction", "folds"):
+        if getattr(location, name) is not None:
+            raise _checks.UserError(
+                Problem(
+                    "{} has no effect: {!r} is read from TFRecords, which have their splits. It"
+                    " applies to images that are read in place",
+                    named(name, getattr(location, name)),
+                    location.name,
+                )
+            )
+    if location.directory is None:
+        missing = "dataset_file" if location.name == "list" else "dataset_dir"
+        raise _checks.UserError(
+            Problem("{} needs {}", named("dataset_name", location.name), named(missing))
+        )
+    return location.directory
 
 
 def get_dataset(
@@ -202,7 +271,7 @@ def recorded_name(dataset_dir: str) -> str | None:
     Raises:
       UserError: if that file is damaged.
     """
-    info = dataset_info.read(dataset_dir)
+    info = dataset_info.read(dataset_dir) if os.path.isdir(dataset_dir) else None
     return info.name if info else None
 
 

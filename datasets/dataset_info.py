@@ -26,12 +26,22 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 
 @dataclasses.dataclass(frozen=True)
 class ShardInfo:
-    """One TFRecord file: name without directory, number of records, bytes and SHA-256 (hex)."""
+    """One TFRecord file.
+
+    Attributes:
+      file: name without directory.
+      num_samples: number of records.
+      bytes: size of the file.
+      sha256: its checksum, in hexadecimal digits.
+      source_bytes: total size of the source images that are read in place as well; 0 for others. It
+        decides the order of training, which is then the same for both.
+    """
 
     file: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
     num_samples: _json.Count
     bytes: _json.Count
     sha256: _json.Name
+    source_bytes: _json.Count = 0
 
     def __post_init__(self) -> None:
         is_plain = os.path.basename(self.file) == self.file and self.file.isprintable()

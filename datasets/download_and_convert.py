@@ -8,9 +8,19 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from datasets import conversion_report, dataset_factory, dataset_info, folder_files, splits
+from datasets import (
+    conversion_report,
+    dataset_factory,
+    dataset_info,
+    image_tree,
+    local_images,
+    splits,
+)
+from datasets.location import Location
 from slim import _checks, _ownership
 from slim._problems import Problem, named
+
+_PATHS = ("source_dir", "dataset_file", "labels_file")  # stored as absolute paths
 
 Converter = Callable[..., dataset_info.DatasetInfo]
 
@@ -112,7 +122,7 @@ def build(
                 )
             )
         _check_same(info, used_options, dataset_dir)
-        _check_source(info, used_options.get("source_dir"), dataset_dir)
+        _check_source(info, used_options, dataset_dir)
         report(f"{dataset_dir} is already complete: {conversion_report.summary(info)}")
         return info
     _ownership.check_apart(dataset_dir=dataset_dir, source_dir=used_options.get("source_dir"))
@@ -151,7 +161,7 @@ def _check_same(
     """Raises UserError if the dataset was converted with other values of the options."""
     recorded = {"multi_label": info.multi_label, **info.options}
     for name, value in options.items():
-        value = os.path.abspath(value) if name == "source_dir" else value
+        value = os.path.abspath(value) if name in _PATHS else value
         if name in recorded and recorded[name] != value:
             raise _checks.UserError(
                 Problem(
@@ -164,17 +174,26 @@ def _check_same(
             )
 
 
-def _check_source(info: dataset_info.DatasetInfo, source_dir: str | None, dataset_dir: str) -> None:
-    """Raises UserError if the images in the source directory have changed since the conversion."""
-    if not info.source_files or source_dir is None or not os.path.isdir(source_dir):
+def _check_source(
+    info: dataset_info.DatasetInfo, options: Mapping[str, Any], dataset_dir: str
+) -> None:
+    """Raises UserError if the images, or their list, have changed since the conversion."""
+    name = "dataset_file" if info.name == "list" else "source_dir"
+    path = options.get(name)
+    if not info.source_files or path is None or not os.path.exists(path):
         return
-    summary = folder_files.summary(source_dir)
+    if info.name == "list":
+        several = info.multi_label
+        location = Location("list", options.get("source_dir"), path, multi_label=several)
+        summary = local_images.summary(location)
+    else:
+        summary = image_tree.summary(image_tree.read(path))
     if summary != info.source_files:
         raise _checks.UserError(
             Problem(
                 "{} has changed since {} was converted ({} files then, {} now). Remove {!r} to"
                 " convert again, or use another directory",
-                named("source_dir", repr(source_dir)),
+                named(name, repr(path)),
                 named("dataset_dir", repr(dataset_dir)),
                 info.source_files["count"],
                 summary["count"],

@@ -1,6 +1,6 @@
 """Builds the `slim.data.Dataset` that reads a split of image records."""
 
-from datasets import splits, tfrecords
+from datasets import image_records, splits, tfrecords
 from slim.data import dataset
 
 
@@ -14,6 +14,8 @@ def from_metadata(metadata: splits.SplitMetadata) -> dataset.Dataset:
         split_name=metadata.split_name,
         data_sources=metadata.data_sources,
         shard_counts=metadata.shard_counts,
+        shard_bytes=metadata.shard_bytes,
+        record_source=image_records.ImageRecords(metadata) if metadata.items else None,
         decoder=decoder,
         num_samples=metadata.num_samples,
         num_classes=metadata.num_classes,

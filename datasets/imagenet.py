@@ -21,6 +21,7 @@ from datasets import (
     tfrecords,
 )
 from datasets.imagenet_classes import create_readable_names_for_imagenet_labels
+from datasets.items import shuffled
 from slim import _checks, _files, _ownership
 from slim._problems import Problem, named
 
@@ -211,7 +212,7 @@ def _split(
         for source, synset, filename in part
     ]
     return conversion.Split(
-        items=conversion.shuffled(items, _SEED),
+        items=shuffled(items, _SEED),
         shard_name=f"{split}-{{shard:05d}}-of-{{count:05d}}",
         num_shards=num_shards,
     )

@@ -33,6 +33,7 @@ _UPRIGHT = {
     7: PIL.Image.Transpose.TRANSVERSE,
     8: PIL.Image.Transpose.ROTATE_90,
 }
+_PNG_EXIF = (b"eXIf", b"Raw profile type exif", b"adobe.xmp")
 _JPEG_QUALITY = 95  # of re-encoded images
 _PLAIN_FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive; others are rare
 # In a scan, 0x00 after 0xFF is data, and 0xD0 to 0xD7 are restart markers.
@@ -69,11 +70,13 @@ class Rules(NamedTuple):
       max_pixels: maximum number of pixels, checked in the header before memory is allocated.
       upright: whether to apply the EXIF orientation, which decoders of records ignore.
       jpeg_only: whether to convert all images to JPEG.
+      verified: whether to decode also the images whose bytes are kept, to detect damage.
     """
 
     max_pixels: int = MAX_PIXELS
     upright: bool = True
     jpeg_only: bool = False
+    verified: bool = True
 
 
 @contextlib.contextmanager
@@ -90,6 +93,12 @@ def pillow_settings() -> Iterator[None]:
             yield
     finally:
         PIL.Image.MAX_IMAGE_PIXELS = before
+
+
+def silence_pillow() -> None:
+    """Sets `pillow_settings` for the whole process, except for other modules' warnings."""
+    PIL.Image.MAX_IMAGE_PIXELS = None
+    warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def prepare(data: bytes, rules: Rules | None = None) -> Prepared:
@@ -120,14 +129,19 @@ def prepare(data: bytes, rules: Rules | None = None) -> Prepared:
                 raise BadImage(
                     _image_limits.TOO_MANY_PIXELS.format(width, height, rules.max_pixels)
                 )
-            image.load()  # decodes all pixels, which detects damage
-            if image.format == "PNG":
-                _check_chunks(data)
+            if rules.verified:
+                _check_pixels(image, data)
             is_jpeg = image.format in ("JPEG", "MPO")
             lossy = is_jpeg or rules.jpeg_only or _is_lossy_webp(data)
-            turn = _UPRIGHT.get(_orientation(image)) if rules.upright else None
+            # Reading the orientation of a PNG may decode it.
+            has_orientation = image.format != "PNG" or any(each in data for each in _PNG_EXIF)
+            turn = None
+            if rules.upright and has_orientation:
+                turn = _UPRIGHT.get(_orientation(image))
             if turn is None and is_jpeg >= rules.jpeg_only and _is_plain(image, data):
                 return Prepared(data, "jpeg" if lossy else "png", height, width)
+            if not rules.verified:
+                _check_pixels(image, data)
             plain = _as_8_bits(image)
             return _encode(plain if turn is None else plain.transpose(turn), lossy)
     except BadImage:
@@ -136,6 +150,12 @@ def prepare(data: bytes, rules: Rules | None = None) -> Prepared:
         raise BadImage(_unsupported(data)) from None
     except Exception as error:  # decoders raise almost any type on malformed bytes
         raise BadImage(f"cannot be decoded: {str(error) or type(error).__name__}") from error
+
+
+def _check_pixels(image: PIL.Image.Image, data: bytes) -> None:
+    image.load()  # decodes all pixels, which detects damage
+    if image.format == "PNG":
+        _check_chunks(data)
 
 
 def encode_pixels(pixels: bytes, height: int, width: int, channels: int) -> Prepared:

@@ -4,6 +4,7 @@ Sources are small values that are passed to worker processes, which read them. N
 """
 
 import functools
+import weakref
 import zipfile
 from typing import NamedTuple
 
@@ -92,4 +93,11 @@ Source = FileSource | RangeSource | ZipSource
 @functools.lru_cache(maxsize=4)
 def _open(path: str) -> zipfile.ZipFile:
     # Cached: reading the directory of a zip with 80,000 members takes a second.
-    return zipfile.ZipFile(_files.open_regular(path))
+    file = _files.open_regular(path)
+    try:
+        archive = zipfile.ZipFile(file)
+    except BaseException:
+        file.close()
+        raise
+    weakref.finalize(archive, file.close)
+    return archive

@@ -11,7 +11,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from datasets import dataset_info
+from datasets import dataset_info, label_names
+from datasets.items import Item
 from slim import _checks, _files, _programs
 from slim._decodings import TF_SLIM, Decoding
 from slim._problems import Problem, named
@@ -65,6 +66,8 @@ class SplitMetadata:
       per_class: number of records in each class, by label; empty if not recorded.
       decoding: of the source files, whose result the records have; see `slim._decodings`.
       multi_label: whether an image has any number of labels; it counts in each of its classes.
+      shard_bytes: bytes of the source files of each shard; empty if not recorded.
+      items: the images, if they are read in place; then the shards are parts of this sequence.
     """
 
     name: str
@@ -79,10 +82,16 @@ class SplitMetadata:
     per_class: tuple[int, ...] = ()
     decoding: Decoding = TF_SLIM
     multi_label: bool = False
+    shard_bytes: tuple[int, ...] = ()
+    items: Sequence[Item] = dataclasses.field(default=(), repr=False, compare=False)
 
 
 def read_metadata(
-    spec: DatasetSpec, split_name: str, dataset_dir: str, file_pattern: str | None = None
+    spec: DatasetSpec,
+    split_name: str,
+    dataset_dir: str,
+    file_pattern: str | None = None,
+    labels_file: str | None = None,
 ) -> SplitMetadata:
     """Finds and checks the files of a split and collects its metadata.
 
@@ -91,6 +100,8 @@ def read_metadata(
       split_name: such as "train".
       dataset_dir: the directory with the shards.
       file_pattern: file names, where they differ from the dataset's own; `%s` stands for the split.
+      labels_file: file of class names, for a directory without dataset_info.json; default:
+        labels.txt or label_map.pbtxt.
 
     Raises:
       UserError: if the directory holds another dataset; if the directory, the split or a shard is
@@ -127,7 +138,7 @@ def read_metadata(
         counts, num_samples = _uncounted(spec, split_name, sources, counts, file_pattern)
     if not num_samples:
         raise _checks.UserError(f"Split {split_name!r} in {dataset_dir} has no records")
-    num_classes, labels_to_names = _classes(spec, info, dataset_dir)
+    num_classes, labels_to_names = _classes(spec, info, dataset_dir, labels_file)
     return SplitMetadata(
         name=spec.name,
         split_name=split_name,
@@ -141,10 +152,24 @@ def read_metadata(
         per_class=split.per_class if split is not None else (),
         decoding=info.decoding if info and split is not None else TF_SLIM,
         multi_label=info is not None and info.multi_label,
+        shard_bytes=_source_bytes(split),
     )
 
 
-def split_names(spec: DatasetSpec, dataset_dir: str) -> list[str]:
+def _source_bytes(split: dataset_info.SplitInfo | None) -> tuple[int, ...]:
+    sizes = tuple(shard.source_bytes for shard in split.shards) if split else ()
+    return sizes if all(sizes) else ()
+
+
+def has_shards(spec: DatasetSpec, dataset_dir: str) -> bool:
+    """Returns whether a directory has dataset_info.json or a TFRecord file of the dataset."""
+    if not os.path.isdir(dataset_dir):
+        return False
+    is_described = os.path.exists(dataset_info.path_in(dataset_dir))
+    return is_described or bool(_splits_on_disk(spec.file_pattern, dataset_dir))
+
+
+def split_names(spec: DatasetSpec, dataset_dir: str, file_pattern: str | None = None) -> list[str]:
     """Returns the names of the splits in a directory; their shards may be incomplete.
 
     Raises:
@@ -152,7 +177,9 @@ def split_names(spec: DatasetSpec, dataset_dir: str) -> list[str]:
     """
     _check_directory(spec, dataset_dir)
     info = dataset_info.read(dataset_dir)
-    return list(info.splits) if info else _splits_on_disk(spec.file_pattern, dataset_dir)
+    if info and not file_pattern:
+        return list(info.splits)
+    return _splits_on_disk(file_pattern or spec.file_pattern, dataset_dir)
 
 
 def stratified_split(
@@ -191,6 +218,35 @@ def stratified_split(
     for c in by_remainder[: num_held_out - sum(counts.values())]:
         counts[c] += 1
     held_out = {index for c, members in by_class.items() for index in members[: counts[c]]}
+    return [i for i in range(len(labels)) if i not in held_out], sorted(held_out)
+
+
+def stratified_fold(
+    labels: Sequence[int], folds: int, fold: int, seed: int
+) -> tuple[list[int], list[int]]:
+    """Returns one of several splits for cross-validation; each example is held out in one of them.
+
+    The sizes of the folds, and of each class in them, differ by one example at most.
+
+    Args:
+      labels: the class of each example.
+      folds: number of folds.
+      fold: the fold to hold out, from 0.
+      seed: the same seed returns the same folds in every version of Python.
+
+    Returns:
+      the indices kept and the indices held out, each in ascending order.
+
+    Raises:
+      UserError: if there are fewer than two folds, or no such fold.
+    """
+    _checks.in_range(2, max(2, len(labels)), folds=folds)
+    _checks.in_range(0, folds - 1, fold=fold)
+    rng = random.Random(seed)
+    keys = [rng.random() for _ in labels]  # see `stratified_split`
+    # Consecutive examples are of the same class, so that they are in different folds.
+    order = sorted(range(len(labels)), key=lambda index: (labels[index], keys[index]))
+    held_out = set(order[fold::folds])
     return [i for i in range(len(labels)) if i not in held_out], sorted(held_out)
 
 
@@ -315,17 +371,31 @@ def _uncounted(
 
 
 def _classes(
-    spec: DatasetSpec, info: dataset_info.DatasetInfo | None, dataset_dir: str
+    spec: DatasetSpec,
+    info: dataset_info.DatasetInfo | None,
+    dataset_dir: str,
+    labels_file: str | None,
 ) -> tuple[int, Mapping[int, str]]:
     if info:
+        if labels_file is not None:
+            raise _checks.UserError(
+                Problem(
+                    "{} has no effect: {} has the class names",
+                    named("labels_file"),
+                    dataset_info.path_in(dataset_dir),
+                )
+            )
         return len(info.classes), info.labels_to_names
-    names = (
-        dataset_info.read_label_file(dataset_dir) if dataset_info.has_labels(dataset_dir) else {}
-    )
-    num_classes = spec.num_classes or (max(names) + 1 if names else None)
+    names = label_names.read(labels_file) if labels_file else label_names.of_directory(dataset_dir)
+    num_classes = max(names) + 1 if names else spec.num_classes
     if num_classes is None:
         raise _checks.UserError(
-            f"The number of classes in {dataset_dir} is unknown. Add"
-            f" {dataset_info.LABELS_FILE_NAME} or {dataset_info.FILE_NAME} to it"
+            Problem(
+                "The number of classes in {} is unknown. Pass {}, or add {} or {} to it",
+                dataset_dir,
+                named("labels_file"),
+                dataset_info.LABELS_FILE_NAME,
+                label_names.LABEL_MAP_NAME,
+            )
         )
     return num_classes, names

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from datasets import dataset_info
+from datasets.items import labels_of
 from slim import _checks, _ownership, _paths
 from slim.data import tfexample_decoder
 
@@ -99,11 +100,6 @@ def image_decoder(
         features[_BOXES + "label"] = tf.io.VarLenFeature(tf.int64)
         handlers["object/label"] = tfexample_decoder.Tensor(_BOXES + "label")
     return tfexample_decoder.TFExampleDecoder(features, handlers)
-
-
-def labels_of(label: int | tuple[int, ...]) -> tuple[int, ...]:
-    """Returns the labels of a record: the one that it has, or its several ones."""
-    return label if isinstance(label, tuple) else (label,)
 
 
 def box_features(boxes: Sequence[Sequence[float]]) -> dict[str, np.ndarray]:

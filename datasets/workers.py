@@ -14,9 +14,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any, NamedTuple
 
 from datasets import images, sources
+from datasets.items import Item
 from slim import _checks, _cores, signals
 
 _CHUNK = 32  # images per task
@@ -25,24 +25,6 @@ _MIN_FOR_WORKERS = 4 * _CHUNK
 _SETTINGS = contextlib.ExitStack()  # of a worker process, until it exits
 
 Result = images.Prepared | str
-
-
-class Item(NamedTuple):
-    """One image to be converted.
-
-    Attributes:
-      source: the source of its bytes.
-      label: its class, or the sorted classes of an image with several labels.
-      filename: file name in the record; empty to omit it.
-      raw: (height, width, channels) if the bytes are pixels, stored as one plane per channel.
-      extra: arguments of `Plan.features`; kept small, since there may be millions of items.
-    """
-
-    source: sources.Source
-    label: int | tuple[int, ...]
-    filename: str = ""
-    raw: tuple[int, int, int] | None = None
-    extra: tuple[Any, ...] = ()
 
 
 @contextlib.contextmanager
@@ -90,7 +72,7 @@ Job = tuple[sources.Source, tuple[int, int, int] | None, images.Rules]
 
 def prepare_chunk(jobs: Iterable[Job]) -> list[Result]:
     """Reads and prepares images; returns the reason for a bad one. Stops early on shutdown."""
-    return [_prepare(*job) for job in itertools.takewhile(lambda _: not _is_stopped(), jobs)]
+    return [prepare_image(*job) for job in itertools.takewhile(lambda _: not _is_stopped(), jobs)]
 
 
 def _never() -> bool:
@@ -100,9 +82,10 @@ def _never() -> bool:
 _is_stopped: Callable[[], bool] = _never  # in a worker: whether the parent has set its event
 
 
-def _prepare(
+def prepare_image(
     source: sources.Source, raw: tuple[int, int, int] | None, rules: images.Rules
 ) -> Result:
+    """Reads and prepares an image; returns the reason for a bad one."""
     try:
         data = source.read()
         return images.encode_pixels(data, *raw) if raw else images.prepare(data, rules)

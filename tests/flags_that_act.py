@@ -29,6 +29,8 @@ _QUANTIZE = "classifier/training/test_quantize_delay.py"
 _REPORT = "classifier/report/test_evaluated.py"
 _RESOLVE = "classifier/resolve/test_training.py"
 _RUN = "classifier/training/test_run_flags_act.py"
+_SOURCE = "classifier/resolve/test_dataset_source.py"
+_LISTS = "datasets/test_image_lists.py"
 _SERVE = "classifier/serving/test_options.py"
 _SERVE_LIMITS = "classifier/serving/test_limits.py"
 _TRAINED = "classifier/resolve/test_trained.py"
@@ -41,6 +43,9 @@ _WARM = "classifier/training/test_warm_start.py"
 # Script -> test -> the flags that it proves to act.
 PROOFS: dict[str, dict[str, str]] = {
     "train_image_classifier": {
+        f"{_SOURCE}::test_each_option_changes_the_images": (
+            "dataset_file labels_file file_pattern validation_fraction split_seed folds fold"
+        ),
         f"{_LIMITS}::test_max_pixels_acts_in_train": "max_pixels",
         f"{_ACT}::test_an_option_of_an_optimizer_changes_its_updates": (
             "adadelta_rho adagrad_initial_accumulator_value adam_beta1 adam_beta2 opt_epsilon"
@@ -146,6 +151,9 @@ PROOFS: dict[str, dict[str, str]] = {
         ),
     },
     "eval_image_classifier": {
+        f"{_SOURCE}::test_each_option_changes_the_images": (
+            "dataset_file labels_file file_pattern validation_fraction split_seed folds fold"
+        ),
         f"{_REPORT}::test_a_report_shows_the_evaluation_and_the_run": "report_dir",
         f"{_REPORT}::test_the_number_of_thumbnails_is_an_option": "report_thumbnails",
         f"{_REPORT}::test_near_duplicates_of_another_split_are_searched": "report_duplicates_of",
@@ -180,6 +188,9 @@ PROOFS: dict[str, dict[str, str]] = {
         ),
     },
     "export_inference_graph": {
+        f"{_SOURCE}::test_each_option_changes_the_images": (
+            "dataset_file labels_file file_pattern validation_fraction split_seed folds fold"
+        ),
         f"{_LIMITS}::test_max_pixels_acts_in_export": "max_pixels",
         f"{_GRAPH_OPTIONS}::test_classes_and_channels": (
             "dataset_name dataset_dir labels_offset num_classes use_grayscale"
@@ -266,6 +277,7 @@ PROOFS: dict[str, dict[str, str]] = {
         ),
     },
     "download_and_convert_data": {
+        f"{_LISTS}::test_a_list_is_converted_once": "dataset_file labels_file",
         "datasets/test_flags.py::test_all_options_reach_the_converters": (
             "dataset_name dataset_dir"
         ),

@@ -26,6 +26,7 @@ TABLES = (
     "nets.nets_factory",
     "nets.published",
     "datasets.dataset_factory",
+    "datasets.location",
     "datasets.splits",
     "preprocessing.preprocessing_factory",
 )

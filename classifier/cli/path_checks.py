@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Mapping
 
 from classifier.config import formats
+from classifier.config.dataset_source import ARCHIVES, COMPRESSED_ARCHIVES
 from classifier.config.evaluation import ALL_CHECKPOINTS
 from classifier.config.options import PathKind
 from nets import published
@@ -43,6 +44,17 @@ def _directory(name: str, path: str) -> None:
         raise _checks.UserError(f"{name}={path!r} is a file, not a directory")
     if not os.path.isdir(path):
         raise _checks.UserError(f"{name}={path!r} does not exist{_near(path)}")
+
+
+def _dataset(name: str, path: str) -> None:
+    is_archive = path.lower().endswith((*ARCHIVES, *COMPRESSED_ARCHIVES))
+    if os.path.isfile(path) and not is_archive:
+        endings = " or ".join(ARCHIVES)
+        raise _checks.UserError(
+            f"{name}={path!r} is a file, neither a directory nor an archive of images ({endings})"
+        )
+    if not os.path.isfile(path):
+        _directory(name, path)
 
 
 def _new_directory(name: str, path: str) -> None:
@@ -152,6 +164,7 @@ def _list(directory: str) -> list[str]:
 
 
 _CHECKS: Mapping[PathKind, Callable[[str, str], None]] = {
+    "dataset": _dataset,
     "directory": _directory,
     "new_directory": _new_directory,
     "file": _file,

@@ -9,6 +9,7 @@ from slim import _checks
 
 positive = _checks.positive
 non_negative = _checks.non_negative
+at_least_two = functools.partial(_checks.in_range, 2, math.inf)
 fraction = functools.partial(_checks.in_range, 0, 1)
 at_least_minus_one = functools.partial(_checks.in_range, -1, math.inf)
 # Random generators are seeded with pairs of int32.

@@ -23,24 +23,39 @@ class DataConfig(Options):
     source_dir: str | None = option(
         None,
         "Directory with archives that were downloaded by hand. Default: they are downloaded. For"
-        " folder: the directory of images, SRC/<class>/<image> or"
-        " SRC/{train,validation,test}/<class>/<image>.",
-        path="directory",
+        " folder: the images, SRC/<class>/<image> or SRC/{train,validation,test}/<class>/<image>,"
+        " or a zip or tar of them. For list: the directory or archive that its paths refer to"
+        " (default: that of the list).",
+        path="dataset",
+    )
+    dataset_file: str | None = option(
+        None,
+        "List of images (list only): a .csv, .tsv, .jsonl or .parquet file with the columns path,"
+        " label and, optionally, split.",
+        path="file",
+    )
+    labels_file: str | None = option(
+        None,
+        "Class names in the order of their labels: a name per line, labels.txt or label_map.pbtxt"
+        " (folder and list only). Default: the sorted names.",
+        path="file",
     )
     validation_fraction: float | None = option(
         None,
-        "Fraction of each class to hold out for validation (folder only). Default: 0.1.",
+        "Fraction of each class to hold out for validation (folder and list only). Default: 0.1.",
         check=bounds.fraction,
     )
     split_seed: int | None = option(
         None,
-        "Seed of the validation split and of the order of the images (folder only). Default: 0.",
+        "Seed of the validation split and of the order of the images (folder and list only)."
+        " Default: 0.",
         check=bounds.non_negative,
     )
     multi_label: bool | None = option(
         None,
         "Several labels an image: a file that is linked from several class directories is one image"
-        " with the label of each (folder only). Default: false.",
+        " with the label of each, and a row of a list may have several (folder and list only)."
+        " Default: false.",
     )
     on_bad_image: str | None = option(
         None,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from classifier.config import bounds
 from classifier.config.image_limits import max_pixels_option
-from classifier.config.options import Options, option, required
+from classifier.config.options import Options, option
 from classifier.config.problems import Problem, named
 
 AUTO_OFFSET = -1
@@ -19,7 +19,13 @@ class TrainingDataOptions(Options):
         "imagenet", "Name of the dataset.", table="datasets", resume="refused"
     )
     dataset_split_name: str = option("train", "Split to train on.", resume="refused")
-    dataset_dir: str = required("Directory of the dataset.", path="directory")
+    dataset_dir: str | None = option(
+        None,
+        "Directory of the dataset: TFRecord files, or for folder also images, SRC/<class>/<image>,"
+        " or a zip or tar of them; for list, the directory that its paths refer to (default: that"
+        " of the list).",
+        path="dataset",
+    )
     labels_offset: int = option(
         0,
         "Number to subtract from each label; 1 drops the background class of ImageNet. auto: 1 for"
@@ -69,6 +75,8 @@ class TrainingDataOptions(Options):
 
     def conflicts(self) -> Iterator[Problem]:
         """Yields contradictions."""
+        if self.dataset_dir is None and self.dataset_name != "list":
+            yield Problem("{} is required: Directory of the dataset", named("dataset_dir"))
         service, balanced = named("data_service"), named("balanced_sampling")
         if self.data_service is not None and self.cache != "none":
             yield Problem(

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from classifier.config import bounds
+from classifier.config.dataset_source import SourceOptions
 from classifier.config.image_limits import max_pixels_option
 from classifier.config.model import ModelOptions
 from classifier.config.options import Options, option
@@ -209,7 +210,10 @@ class EvaluationDataOptions(Options):
         tf_slim="test",
     )
     dataset_dir: str | None = option(
-        None, "Directory of the dataset. Default: from the run's config.json.", path="directory"
+        None,
+        "Directory of the dataset, or a zip or tar of images; for list, the directory that its"
+        " paths refer to. Default: from the run's config.json.",
+        path="dataset",
     )
     max_pixels: int = max_pixels_option()
     on_bad_image: str = option(
@@ -232,4 +236,5 @@ class EvalConfig:
 
     run: EvaluationOptions
     data: EvaluationDataOptions = EvaluationDataOptions()
+    source: SourceOptions = SourceOptions()
     model: EvaluatedModelOptions = EvaluatedModelOptions()

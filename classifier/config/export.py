@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from classifier.config import bounds
+from classifier.config.dataset_source import SourceOptions
 from classifier.config.formats import FORMATS
 from classifier.config.image_limits import max_pixels_option
 from classifier.config.model import CHECKPOINT_HELP, ModelOptions
@@ -200,8 +201,9 @@ class ExportDataOptions(Options):
     )
     dataset_dir: str | None = option(
         None,
-        "Directory of that dataset. Default: none; the formats are checked on built-in digits.",
-        path="directory",
+        "Directory of that dataset, or a zip or tar of images. Default: none; the formats are"
+        " checked on built-in digits.",
+        path="dataset",
     )
     dataset_split_name: str | None = option(
         None,
@@ -217,3 +219,4 @@ class ExportConfig:
     run: ExportOptions
     model: ModelOptions = ModelOptions()
     data: ExportDataOptions = ExportDataOptions()
+    source: SourceOptions = SourceOptions()

@@ -20,7 +20,15 @@ C = TypeVar("C")
 # `classifier.cli.flags` checks names and paths; a configuration itself does not.
 Table = Literal["networks", "datasets", "conversions", "preprocessings"]
 PathKind = Literal[
-    "directory", "new_directory", "file", "new_file", "checkpoint", "checkpoints", "model", "images"
+    "dataset",
+    "directory",
+    "new_directory",
+    "file",
+    "new_file",
+    "checkpoint",
+    "checkpoints",
+    "model",
+    "images",
 ]
 # A resumed run logs a change of the option, does not support it, or ignores it.
 Resume = Literal["listed", "refused", "free"]

@@ -9,6 +9,7 @@ import dataclasses
 from classifier.config.augmentation import AugmentationOptions
 from classifier.config.bad_images import BadImageOptions
 from classifier.config.data import TrainingDataOptions
+from classifier.config.dataset_source import SourceOptions
 from classifier.config.failures import FailureOptions
 from classifier.config.finetuning import BatchNormOptions, FinetuneOptions
 from classifier.config.network import LossOptions, NetworkOptions
@@ -27,6 +28,7 @@ class TrainConfig:
 
     run: RunOptions
     data: TrainingDataOptions
+    source: SourceOptions = SourceOptions()
     bad_images: BadImageOptions = BadImageOptions()
     augmentation: AugmentationOptions = AugmentationOptions()
     network: NetworkOptions = NetworkOptions()

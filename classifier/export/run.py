@@ -47,7 +47,7 @@ def run(config: ExportConfig) -> ExitCode | None:
     if line := published_model.in_words(config.run.checkpoint_path):
         print(line)
     checkpoint = sources.open_checkpoint(config.run.checkpoint_path)
-    resolved = export(config, checkpoint.info, checkpoint.head_classes)
+    resolved = export(config, checkpoint.info, checkpoint.head_classes, checkpoint.run)
     classifier = InferenceModel(
         resolved.model, checkpoint, resolved.image_size, config.run.num_frames
     )
@@ -145,14 +145,14 @@ def _job(
     options, info = resolved.config.run, resolved.model
     rows = [FORMATS[name] for name in resolved.formats]
     default = _ACCURACY_IMAGES if any(row.measured for row in rows) else _CHECK_IMAGES
-    dataset_dir, count = str(resolved.config.data.dataset_dir), options.check_images or default
-    if resolved.dataset is None:
+    count = options.check_images or default
+    if resolved.dataset is None or resolved.location is None:
         return Job(classifier, checkpoint.run, options, samples.embedded(info, count))
-    name, split_name = resolved.dataset
+    location, (_, split_name) = resolved.location, resolved.dataset
     limits = options.max_pixels, info
-    real = samples.drawn(inputs.open_dataset(name, split_name, dataset_dir, *limits), info, count)
+    real = samples.drawn(inputs.open_dataset(location, split_name, *limits), info, count)
     if not any(row.calibrated for row in rows):
         return Job(classifier, checkpoint.run, options, real)
-    training = inputs.open_dataset(name, "train", dataset_dir, *limits)
+    training = inputs.open_dataset(location, "train", *limits)
     count = options.calibration_images or _CALIBRATION_IMAGES
     return Job(classifier, checkpoint.run, options, real, samples.drawn(training, info, count))

@@ -129,9 +129,8 @@ def _recalibration(on_split: SplitEvaluation) -> Callable[[], None] | None:
         return None
     recalibration = PreciseBatchNorm(on_split.classifier)
     dataset = inputs.open_dataset(
-        resolved.dataset_name,
+        resolved.location,
         _TRAINING_SPLIT,
-        resolved.dataset_dir,
         config.data.max_pixels,
         info,
     )

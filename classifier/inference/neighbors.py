@@ -13,6 +13,7 @@ from classifier.inference.dataset_features import unit_rows
 from classifier.inference.model import InferenceModel
 from classifier.label_kinds import label_text
 from datasets import dataset_factory
+from datasets.location import Location
 from slim import _checks
 from slim.data.dataset import Dataset
 
@@ -126,6 +127,11 @@ def open_neighbors(
             f"{dataset_dir} has no dataset_info.json, and the name of the model's dataset is"
             " unknown. Convert the dataset, or use the checkpoint of a run"
         )
-    dataset = inputs.open_dataset(name, split_name, dataset_dir, max_pixels, classifier.info)
+    dataset = inputs.open_dataset(
+        Location(name, dataset_dir, multi_label=classifier.info.multi_label),
+        split_name,
+        max_pixels,
+        classifier.info,
+    )
     with tempfile.TemporaryFile() as file:
         yield Index(classifier, dataset, batch_size, file)

@@ -52,9 +52,8 @@ class SplitEvaluation:
         self._skipped = inputs.BadImages() if config.data.on_bad_image == "skip" else None
         self._check_averages(checkpoint)
         self.dataset = inputs.open_dataset(
-            resolved.dataset_name,
+            resolved.location,
             resolved.split_name,
-            resolved.dataset_dir,
             config.data.max_pixels,
             resolved.model,
         )

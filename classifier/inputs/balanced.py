@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 import tensorflow as tf
 
-from classifier.inputs import large_images, shuffling
+from classifier.inputs import large_images, shuffling, single_records
 from classifier.inputs.cache import Cache
 from slim import _checks
 from slim.data import dataset as dataset_lib
@@ -77,6 +77,12 @@ def training_records(
     _checks.positive(num_readers=num_readers, chunk_size=chunk_size)
     index = balanced
     paths = cache.paths if cache else dataset.data_sources
+    if dataset.record_source is not None:
+        chosen = _places(index, seed, start_index).batch(single_records.chunk_size(dataset))
+        records = single_records.read(dataset, chosen, num_readers).unbatch()
+        return records if chunk_size is None else records.batch(chunk_size, drop_remainder=True)
+    if not index.length.any():  # of images that were read in place before they were cached
+        index = dataclasses.replace(index, **_places_in_files(dataset))
     signature = {
         name: tf.TensorSpec([None], tf.int64)
         for name in ("shard", "record", "offset", "length", "footer", "epoch", "index")
@@ -111,6 +117,24 @@ def training_records(
     return records if chunk_size is None else records.batch(chunk_size, drop_remainder=True)
 
 
+def _places(index: Index, seed: int, start_index: int) -> tf.data.Dataset:
+    """Returns the drawn records, without their places in files."""
+    signature = {
+        name: tf.TensorSpec([None], tf.int64) for name in ("shard", "record", "epoch", "index")
+    }
+
+    def rows() -> Iterator[dict[str, np.ndarray]]:
+        for numbers, draws in _draws(index, seed, start_index):
+            yield {
+                "shard": index.shard[draws],
+                "record": index.record[draws],
+                "epoch": numbers // len(index.label),
+                "index": numbers % len(index.label),
+            }
+
+    return tf.data.Dataset.from_generator(rows, output_signature=signature).unbatch()
+
+
 def index_records(dataset: dataset_lib.Dataset) -> Index:
     """Reads a split once, which also verifies its checksums, and returns its index.
 
@@ -118,7 +142,13 @@ def index_records(dataset: dataset_lib.Dataset) -> Index:
       UserError: if there are no records.
       RunError: if a shard ends within one.
     """
-    all_places = record_files.find_all_records(dataset.data_sources, dataset.shard_counts)
+    if dataset.record_source is not None:
+        counts = list(dataset.shard_counts)
+        labels = dataset.record_source.labels
+        nowhere = np.zeros(len(labels), np.int64)
+        shard = np.repeat(np.arange(len(counts)), counts)
+        record = np.concatenate([np.arange(count) for count in counts])
+        return Index(shard, record, nowhere, nowhere, labels)
     labels = shuffling.evaluation_records(dataset).map(
         lambda record: tf.cast(
             dataset.decoder.decode(record["serialized"], ["label"])[0], tf.int64
@@ -126,15 +156,22 @@ def index_records(dataset: dataset_lib.Dataset) -> Index:
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
+    label = np.concatenate(list(labels.batch(4096).as_numpy_iterator()))
+    return Index(label=label, **_places_in_files(dataset))
+
+
+def _places_in_files(dataset: dataset_lib.Dataset) -> dict[str, np.ndarray]:
+    """Returns all values of an index but the labels."""
+    all_places = record_files.find_all_records(dataset.data_sources, dataset.shard_counts)
     frames = np.concatenate([np.diff(places) for places in all_places])
     counts = [len(places) - 1 for places in all_places]
-    return Index(
-        shard=np.repeat(np.arange(len(counts)), counts),
-        record=np.concatenate([np.arange(count) for count in counts]),
-        offset=np.concatenate([np.array(places[:-1], np.int64) for places in all_places]) + _BEFORE,
-        length=frames - _BEFORE - _AFTER,
-        label=np.concatenate(list(labels.batch(4096).as_numpy_iterator())),
-    )
+    offsets = np.concatenate([np.array(places[:-1], np.int64) for places in all_places])
+    return {
+        "shard": np.repeat(np.arange(len(counts)), counts),
+        "record": np.concatenate([np.arange(count) for count in counts]),
+        "offset": offsets + _BEFORE,
+        "length": frames - _BEFORE - _AFTER,
+    }
 
 
 def _unless_large(

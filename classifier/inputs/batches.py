@@ -88,6 +88,8 @@ def training_dataset(
     _checks.positive(num_preprocessing_threads=num_preprocessing_threads)
     if skipped is None:
         large_images.check(dataset)
+    if cache is not None:
+        dataset = cache.dataset
     index, count = worker
     own_size = batch_size // count
     chunk_size = examples.chunk_size(image_size, own_size)

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from classifier.config import problems
 from classifier.config.problems import named
+from classifier.inputs import record_copies
 from slim import _ownership, _paths
 from slim.data import dataset as dataset_lib
 
@@ -29,10 +30,12 @@ class Cache:
     Args:
       dataset: the split.
       place: "none", "memory", or a directory, which is created and may be shared by several
-        datasets. Files of the same size and time are not copied again.
+        datasets. Files of the same size and time are not copied again. Images that are
+        read in place are kept as records.
 
     Attributes:
       paths: of the copies, in the order of the shards.
+      dataset: the split; if its images are read in place, its records from the cache.
 
     Raises:
       UserError: if there is not enough space, or the directory is not writable, is in the dataset's
@@ -42,7 +45,11 @@ class Cache:
     def __init__(self, dataset: dataset_lib.Dataset, place: str) -> None:
         sources = dataset.data_sources
         self.paths = tuple(sources)
+        self.dataset = dataset
         if place == NONE:
+            return
+        if dataset.record_source is not None:
+            self._keep_records(dataset, place)
             return
         if place == MEMORY:
             directory = _MEMORY_URL % next(_numbers)
@@ -69,10 +76,35 @@ class Cache:
                 "{} is not writable: {}", named("cache", repr(place)), error
             ) from None
 
+    def _keep_records(self, dataset: dataset_lib.Dataset, place: str) -> None:
+        """Keeps the records of images that are read in place."""
+        source = dataset.record_source
+        if place == MEMORY:
+            _check_space(sum(dataset.shard_bytes), _free_memory(), "in memory", place)
+            self.dataset = dataset.replace(record_source=record_copies.MemoryRecords(source))
+            return
+        directory = _directory_of(dataset, place)
+        self.paths = record_copies.paths(dataset, directory)
+        needed = sum(
+            size
+            for size, path in zip(dataset.shard_bytes, self.paths, strict=True)
+            if not os.path.exists(path)
+        )
+        _check_space(needed, shutil.disk_usage(directory).free, f"in {directory}", place)
+        try:
+            record_copies.write(dataset, directory)
+        except (OSError, tf.errors.OpError) as error:
+            raise problems.error(
+                "{} is not writable: {}", named("cache", repr(place)), error
+            ) from None
+        self.dataset = dataset.replace(data_sources=self.paths, record_source=None)
+
 
 def _directory_of(dataset: dataset_lib.Dataset, place: str) -> str:
     """Creates and returns the directory of a dataset's copies: one per source directory."""
-    source = os.path.dirname(os.path.abspath(dataset.data_sources[0]))
+    source = os.path.abspath(dataset.data_sources[0])
+    if not os.path.isdir(source):
+        source = os.path.dirname(source)
     name = f"{dataset.name}-{dataset.split_name}".replace(os.sep, "-").replace(":", "-")
     directory = os.path.join(place, f"{name}-{hashlib.sha256(source.encode()).hexdigest()[:8]}")
     _ownership.check_apart(cache=directory, dataset_dir=source)

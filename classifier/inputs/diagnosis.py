@@ -66,7 +66,7 @@ def explain(
 
 def _damaged_shard(dataset: dataset_lib.Dataset, error: tf.errors.DataLossError) -> str:
     """Finds the damaged shard, first by the lengths of its records, then by their checksums."""
-    for path in dataset.data_sources:
+    for path in dataset.data_sources if dataset.record_source is None else ():
         try:
             records.count_records(path)
         except _checks.UserError as truncated:
@@ -119,6 +119,10 @@ def _describe(dataset: dataset_lib.Dataset, record: dict[str, tf.Tensor], error:
         example.ParseFromString(record["serialized"].numpy())
     except Exception:  # protobuf's DecodeError, which TensorFlow does not export
         return f"{where} is not a tf.train.Example: {records.REPAIR}"
+    if dataset.record_source is not None:
+        problem = dataset.record_source.problem(shard, number)
+        if problem is not None:
+            return str(_unusable(example, dataset.shard_names[shard], number, problem))
     features = example.features.feature
     message = _message(error)
     missing = re.search(r"Feature: (\S+) .*required but could not be found", message)
@@ -141,8 +145,15 @@ def describe_bad_image(
     for large in large_images.find_in_shard(dataset, shard):
         if large.record == record:
             return large_images.describe(large, dataset.shard_names[shard])
-    serialized = records.read_record(dataset.data_sources[shard], record)
+    source = dataset.record_source
+    if source is None:
+        serialized = records.read_record(dataset.data_sources[shard], record)
+    else:
+        serialized = source.read(shard, record)
     example = tf.train.Example.FromString(serialized)
+    problem = source.problem(shard, record) if source else None
+    if problem is not None:
+        return _unusable(example, dataset.shard_names[shard], record, problem)
     handler = large_images.handler_of(dataset)
     message = handler and _image_limits.problem(_encoded(example), handler.max_pixels)
     if message is None:
@@ -160,6 +171,15 @@ def _bad_image(
     encoded = _encoded(example)
     problem = image_header.find_problem(message) or _first_line(message)
     return bad_images.describe(example, encoded[:16], len(encoded), shard, record, problem)
+
+
+def _unusable(
+    example: tf.train.Example, shard: str, record: int, problem: str
+) -> bad_images.BadImage:
+    """Returns the description of an image that was read in place and is not in its record."""
+    name = example.features.feature["image/filename"].bytes_list.value
+    file = name[0].decode(errors="replace") if name else ""
+    return bad_images.BadImage(file, shard, record, f"it {problem}")
 
 
 def _encoded(example: tf.train.Example) -> bytes:

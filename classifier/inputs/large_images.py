@@ -39,7 +39,7 @@ def find(dataset: dataset_lib.Dataset) -> Mapping[tuple[int, int], LargeImage]:
 def find_in_shard(dataset: dataset_lib.Dataset, shard: int) -> Sequence[LargeImage]:
     """Returns the images of a shard; see `find`."""
     handler = handler_of(dataset)
-    if handler is None:
+    if handler is None or dataset.record_source is not None:  # which checks the limits itself
         return ()
     path = dataset.data_sources[shard]
     offsets = records.find_known_records(path, dataset.shard_counts[shard])

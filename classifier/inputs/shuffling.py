@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from classifier.inputs import errors, large_images
+from classifier.inputs import errors, large_images, single_records
 from classifier.inputs.cache import Cache
 from classifier.inputs.pieces import Pieces
 from slim import _checks
@@ -70,8 +70,13 @@ def first_positions(dataset: dataset_lib.Dataset) -> list[int]:
 
 
 def _find_records(dataset: dataset_lib.Dataset) -> list[tuple[int, Sequence[int]]]:
-    """Returns each shard's recorded number of records, and the offsets of those that it has."""
+    """Returns each shard's recorded number of records, and the offsets of those that it has.
+
+    Records that are not in TFRecord files have their indices instead of offsets.
+    """
     counts = dataset.shard_counts
+    if dataset.record_source is not None:
+        return [(count, range(count + 1)) for count in counts]
     all_places = records.find_all_records(dataset.data_sources, counts)
     shards = [
         (len(places) - 1 if count is None else count, places)
@@ -88,7 +93,9 @@ def cut_into_segments(dataset: dataset_lib.Dataset, max_bytes: int) -> Segments:
     """Divides shards that are larger than `max_bytes` into segments."""
     rows = []
     for shard, (count, places) in enumerate(_find_records(dataset)):
-        size = os.path.getsize(dataset.data_sources[shard])
+        # Images read in place and their TFRecords have the same order, by the size of the images.
+        sizes = dataset.shard_bytes
+        size = sizes[shard] if sizes else os.path.getsize(dataset.data_sources[shard])
         pieces = max(1, min(count, -(-size // max(max_bytes, 1))))
         edges = [count * piece // pieces for piece in range(pieces + 1)]
         for first, end in itertools.pairwise(edges):
@@ -157,17 +164,27 @@ def training_records(
         return _windows(segments, window_bytes, fold(order_seed, epoch), epoch, skipped)
 
     def load(window: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        read = tf.data.Dataset.from_tensor_slices(window["segments"]).map(
-            lambda segment: _read_segment(dataset, segments, segment, pieces, cache),
-            num_parallel_calls=num_readers,
-            deterministic=True,
-        )
-        window |= read.unbatch().batch(window["count"]).get_single_element()
+        own = window.pop("segments")
+        if dataset.record_source is not None:
+            window |= places(segments, own)
+        else:
+            read = tf.data.Dataset.from_tensor_slices(own).map(
+                lambda segment: _read_segment(dataset, segments, segment, pieces, cache),
+                num_parallel_calls=num_readers,
+                deterministic=True,
+            )
+            window |= read.unbatch().batch(window["count"]).get_single_element()
         order = permutation(window.pop("seed"), window["count"])[window["skip"] :]
         return {**window, "order": order}
 
     epochs = tf.data.Dataset.range(first_epoch, _FOREVER)
-    elements = epochs.flat_map(windows_of).map(load).prefetch(1).flat_map(_emit)
+    elements = epochs.flat_map(windows_of).map(load).prefetch(1)
+    if dataset.record_source is None:
+        elements = elements.flat_map(lambda window: _emit(window, _CHUNK))
+    else:
+        size = single_records.chunk_size(dataset)
+        elements = elements.flat_map(lambda window: _emit(window, size))
+        elements = single_records.read(dataset, elements, num_readers)
     return (
         elements.unbatch()
         if chunk_size is None
@@ -185,12 +202,17 @@ def evaluation_records(
     """
     _checks.positive(num_readers=num_readers, chunk_size=chunk_size)
     segments = cut_into_segments(dataset, _EVALUATION_SEGMENT_BYTES)
-    pieces = cut_into_pieces(dataset, segments)
-    elements = tf.data.Dataset.range(len(segments.shard)).map(
-        lambda segment: _read_segment(dataset, segments, segment, pieces),
-        num_parallel_calls=num_readers,
-        deterministic=True,
-    )
+    if dataset.record_source is not None:
+        numbers = places(segments, tf.range(len(segments.shard)))
+        rows = tf.data.Dataset.from_tensor_slices(numbers).batch(single_records.chunk_size(dataset))
+        elements = single_records.read(dataset, rows, num_readers)
+    else:
+        pieces = cut_into_pieces(dataset, segments)
+        elements = tf.data.Dataset.range(len(segments.shard)).map(
+            lambda segment: _read_segment(dataset, segments, segment, pieces),
+            num_parallel_calls=num_readers,
+            deterministic=True,
+        )
     return elements.unbatch() if chunk_size is None else elements.rebatch(chunk_size)
 
 
@@ -209,6 +231,15 @@ def permutation(seed: tf.Tensor, size: int | tf.Tensor) -> tf.Tensor:
     """Returns a permutation of the numbers below `size` that depends only on the seed."""
     keys = tf.random.stateless_uniform([size], seed, None, None, tf.int64, alg="philox")
     return tf.cast(tf.argsort(keys), tf.int64)
+
+
+def places(segments: Segments, chosen: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Returns the indices of `shard` and `record` of all records of some segments, int64."""
+    first, count = tf.gather(segments.first, chosen), tf.gather(segments.count, chosen)
+    return {
+        "shard": tf.repeat(tf.gather(segments.shard, chosen), count),
+        "record": tf.ragged.range(first, first + count).flat_values,
+    }
 
 
 def _windows(
@@ -285,17 +316,18 @@ def _totals(segments: Segments) -> np.ndarray:
     return np.bincount(segments.shard, segments.count).astype(np.int64)
 
 
-def _emit(window: dict[str, tf.Tensor]) -> tf.data.Dataset:
+def _emit(window: dict[str, tf.Tensor], chunk: int) -> tf.data.Dataset:
     """Returns the records of a window in its order, in chunks, without copying all of them."""
     first, count = window["start"] + window["skip"], tf.size(window["order"], tf.int64)
+    kept = [name for name in ("serialized", "shard", "record") if name in window]
 
     def examples(begin: tf.Tensor) -> dict[str, tf.Tensor]:
-        positions = window["order"][begin : begin + _CHUNK]
+        positions = window["order"][begin : begin + chunk]
         places = first + begin + tf.range(tf.size(positions, tf.int64))
         return {
-            **{k: tf.gather(window[k], positions) for k in ("serialized", "shard", "record")},
+            **{name: tf.gather(window[name], positions) for name in kept},
             "epoch": tf.fill(tf.shape(places), window["epoch"]),
             "index": places,
         }
 
-    return tf.data.Dataset.range(0, count, _CHUNK).map(examples)
+    return tf.data.Dataset.range(0, count, chunk).map(examples)

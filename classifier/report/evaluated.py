@@ -83,9 +83,8 @@ def _similar(
     if name is None:
         return None, None
     dataset = inputs.open_dataset(
-        resolved.dataset_name,
+        resolved.location,
         name,
-        resolved.dataset_dir,
         resolved.config.data.max_pixels,
         resolved.model,
     )
@@ -116,13 +115,24 @@ def _places(images: FeatureBatch | Outcomes | LabelOutcomes) -> Iterator[tuple[i
 
 def image_bytes(dataset: Dataset) -> ImageBytes:
     """Returns a function that reads the encoded image of a shard and record."""
+    read_record = _record_reader(dataset)
+
+    def read(shard: int, record: int) -> bytes:
+        serialized = read_record(shard, record)
+        feature = tf.train.Example.FromString(serialized).features.feature["image/encoded"]
+        return feature.bytes_list.value[0] if feature.bytes_list.value else b""
+
+    return read
+
+
+def _record_reader(dataset: Dataset) -> ImageBytes:
+    if dataset.record_source is not None:
+        return dataset.record_source.read
     counts = [None] * len(dataset.data_sources)
     offsets = records.find_all_records(dataset.data_sources, counts)
 
     def read(shard: int, record: int) -> bytes:
         with _files.open_regular(dataset.data_sources[shard]) as file:
-            serialized = records.record_range(file, offsets[shard], record)[:]
-        feature = tf.train.Example.FromString(serialized).features.feature["image/encoded"]
-        return feature.bytes_list.value[0] if feature.bytes_list.value else b""
+            return records.record_range(file, offsets[shard], record)[:]
 
     return read

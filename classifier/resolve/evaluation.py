@@ -10,8 +10,10 @@ from classifier.config.problems import Problem, named
 from classifier.model_info import ModelInfo
 from classifier.resolve import model
 from classifier.resolve.classes import Classes, ClassMap
+from classifier.resolve.dataset_source import RecordedSource, location_of
 from classifier.run_directory import RunDirectory
 from datasets import dataset_factory
+from datasets.location import Location
 from datasets.splits import SplitMetadata
 from slim import _checks, _json
 
@@ -21,11 +23,9 @@ _SHOWN_CLASSES = 5
 
 
 @dataclasses.dataclass(frozen=True)
-class _RunOptions:
+class _RunOptions(RecordedSource):
     """The options of a run that are defaults of its evaluation."""
 
-    dataset_name: _json.Name | None = None
-    dataset_dir: str | None = None
     eval_split_name: _json.Name | None = None
 
 
@@ -46,7 +46,7 @@ class ResolvedEvaluation:
       is_described: whether the model is described by the options only, without model_info.json.
       dataset_name: name of the dataset to evaluate on.
       split_name: name of the split.
-      dataset_dir: directory of the dataset.
+      location: where the dataset is.
       image_size: height and width of the images, in pixels.
       num_samples: number of images in the split.
       num_images: number of images to evaluate, each once.
@@ -60,7 +60,7 @@ class ResolvedEvaluation:
     is_described: bool
     dataset_name: str
     split_name: str
-    dataset_dir: str
+    location: Location
     image_size: tuple[int, int]
     num_samples: int
     num_images: int
@@ -112,9 +112,10 @@ def evaluation(config: EvalConfig, info: ModelInfo | None, run: RunDirectory) ->
     """
     recorded = _recorded(config, run)
     name = evaluated_dataset(config, info, recorded.dataset_name)
-    directory = _directory(config, recorded)
-    metadata = _split(config, name, directory, recorded)
-    resolved = resolve_evaluation(config, info, metadata, directory)
+    several = info.multi_label if info else config.model.multi_label
+    location = location_of(name, _directory(config, recorded), config.source, several, recorded)
+    metadata = _split(config, location, recorded)
+    resolved = resolve_evaluation(config, info, metadata, location)
     searched = config.run.report_duplicates_of
     if searched is not None:
         if searched == resolved.split_name:
@@ -122,8 +123,8 @@ def evaluation(config: EvalConfig, info: ModelInfo | None, run: RunDirectory) ->
                 "{} is the evaluated split. Use another one",
                 named("report_duplicates_of", searched),
             )
-        dataset_factory.get_metadata(name, searched, directory)
-    return dataclasses.replace(resolved, origin=_origin(config, metadata, directory))
+        dataset_factory.metadata_at(location, searched)
+    return dataclasses.replace(resolved, origin=_origin(config, metadata, location))
 
 
 def _recorded(config: EvalConfig, run: RunDirectory) -> _RunOptions:
@@ -151,13 +152,15 @@ def evaluated_dataset(
     return name
 
 
-def _directory(config: EvalConfig, recorded: _RunOptions) -> str:
-    if config.data.dataset_dir is not None:
+def _directory(config: EvalConfig, recorded: _RunOptions) -> str | None:
+    if config.data.dataset_dir is not None or config.source.dataset_file is not None:
         return config.data.dataset_dir
+    if recorded.dataset_file is not None:
+        return recorded.dataset_dir
     option = named("dataset_dir")
     if recorded.dataset_dir is None:
         raise problems.error("{} is required: the checkpoint has no config.json of a run", option)
-    if not os.path.isdir(recorded.dataset_dir):
+    if not os.path.exists(recorded.dataset_dir):
         raise problems.error(
             "{} is required: the run's, {}, does not exist here",
             option,
@@ -166,33 +169,36 @@ def _directory(config: EvalConfig, recorded: _RunOptions) -> str:
     return recorded.dataset_dir
 
 
-def _split(config: EvalConfig, name: str, directory: str, recorded: _RunOptions) -> SplitMetadata:
+def _split(config: EvalConfig, location: Location, recorded: _RunOptions) -> SplitMetadata:
     """Returns the metadata of the split to evaluate on."""
     split_name = config.data.dataset_split_name
     if split_name is not None:
-        return dataset_factory.get_metadata(name, split_name, directory)
+        return dataset_factory.metadata_at(location, split_name)
     validation = recorded.eval_split_name if config.run.train_dir else None
-    present = dataset_factory.split_names(name, directory)
+    present = dataset_factory.split_names(location)
     preferred = [*([validation] if validation else []), *_SPLITS]
     chosen = next((each for each in preferred if each in present), preferred[0])
-    return dataset_factory.get_metadata(name, chosen, directory)
+    return dataset_factory.metadata_at(location, chosen)
 
 
-def _origin(config: EvalConfig, split: SplitMetadata, directory: str) -> str:
+def _origin(config: EvalConfig, split: SplitMetadata, location: Location) -> str:
     data = config.data
-    if data.dataset_dir is not None and data.dataset_split_name is not None:
+    path = data.dataset_dir or config.source.dataset_file
+    if path is not None and data.dataset_split_name is not None:
         return ""
-    chosen = ["directory"] * (data.dataset_dir is None) + ["split"] * (
-        data.dataset_split_name is None
-    )
+    chosen = ["directory"] * (path is None) + ["split"] * (data.dataset_split_name is None)
     return (
-        f"dataset {split.name} in {_json.printable(directory)}, split {split.split_name}"
+        f"dataset {split.name} in {_json.printable(location.file or str(location.directory))},"
+        f" split {split.split_name}"
         f" ({' and '.join(chosen)} chosen automatically)"
     )
 
 
 def resolve_evaluation(
-    config: EvalConfig, info: ModelInfo | None, dataset: SplitMetadata, dataset_dir: str = ""
+    config: EvalConfig,
+    info: ModelInfo | None,
+    dataset: SplitMetadata,
+    location: Location | None = None,
 ) -> ResolvedEvaluation:
     """Returns `evaluation(config, info, run)` for a split whose metadata is known."""
     class_map = model.class_map(config.model, info, dataset) if info else None
@@ -208,7 +214,7 @@ def resolve_evaluation(
         is_described=info is None,
         dataset_name=dataset.name,
         split_name=dataset.split_name,
-        dataset_dir=dataset_dir,
+        location=location or Location(dataset.name),
         image_size=config.model.eval_image_size or trained.image_size,
         num_samples=dataset.num_samples,
         num_images=num_images,

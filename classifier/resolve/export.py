@@ -9,9 +9,12 @@ from classifier.config.export import DEFAULT_FORMATS, ExportConfig
 from classifier.config.formats import FORMATS
 from classifier.config.problems import named
 from classifier.model_info import ModelInfo
-from classifier.resolve import graph, model
+from classifier.resolve import dataset_source, graph, model
 from classifier.resolve.classes import Classes, with_imagenet_names
+from classifier.resolve.dataset_source import location_of
+from classifier.run_directory import RunDirectory
 from datasets import dataset_factory
+from datasets.location import Location
 from datasets.splits import SplitMetadata
 from nets.nets_factory import NETWORKS
 from preprocessing import preprocessing_factory
@@ -33,6 +36,7 @@ class ResolvedExport:
       formats: names of the formats to write.
       dataset: name and split of the images on which formats are compared. None: the digits that
         come with the project.
+      location: where that dataset is.
     """
 
     config: ExportConfig
@@ -41,6 +45,7 @@ class ResolvedExport:
     image_size: tuple[int, int]
     formats: tuple[str, ...]
     dataset: tuple[str, str] | None
+    location: Location | None = None
 
 
 def check_export(config: ExportConfig) -> None:
@@ -58,6 +63,7 @@ def export(
     config: ExportConfig,
     info: ModelInfo | None,
     head_classes: Callable[[Sequence[str]], int | None],
+    run: RunDirectory | None = None,
 ) -> ResolvedExport:
     """Resolves an export.
 
@@ -66,6 +72,7 @@ def export(
       info: contents of model_info.json, or None if the checkpoint has none.
       head_classes: function from the scopes of a network's head to the number of classes that the
         checkpoint has there.
+      run: run of the checkpoint, if known.
 
     Raises:
       UserError: if an option contradicts `info`, the network is unknown, the dataset does not
@@ -73,13 +80,21 @@ def export(
     """
     name, data = exported_dataset(config, info), config.data
     dataset: SplitMetadata | Classes = Classes()
-    if name is not None and data.dataset_dir is not None:
-        dataset = _held_out(name, data.dataset_split_name, data.dataset_dir)
+    location = None
+    if name is not None and _has_images(config):
+        recorded = dataset_source.recorded_source(run)
+        several = info.multi_label if info else config.model.multi_label
+        location = location_of(name, data.dataset_dir, config.source, several, recorded)
+        dataset = _held_out(location, data.dataset_split_name)
     elif info is None:
         dataset = _classes(config, name, head_classes)
     resolved = resolve_export(config, info, dataset)
     graph.check_videos(resolved.model.model_name, config.run)
-    return resolved
+    return dataclasses.replace(resolved, location=location)
+
+
+def _has_images(config: ExportConfig) -> bool:
+    return config.data.dataset_dir is not None or config.source.dataset_file is not None
 
 
 def exported_dataset(config: ExportConfig, info: ModelInfo | None) -> str | None:
@@ -89,7 +104,7 @@ def exported_dataset(config: ExportConfig, info: ModelInfo | None) -> str | None
       UserError: if the options of the dataset are incomplete.
     """
     data = config.data
-    if data.dataset_dir is None:
+    if not _has_images(config):
         if data.dataset_split_name is not None:
             raise problems.error("{} needs {}", named("dataset_split_name"), named("dataset_dir"))
         if info is not None and data.dataset_name is not None:
@@ -105,13 +120,13 @@ def exported_dataset(config: ExportConfig, info: ModelInfo | None) -> str | None
     return name
 
 
-def _held_out(name: str, split_name: str | None, dataset_dir: str) -> SplitMetadata:
-    """Returns the metadata of a split. Default: the first of the usual ones in the directory."""
+def _held_out(location: Location, split_name: str | None) -> SplitMetadata:
+    """Returns the metadata of a split. Default: the first of the usual ones in the dataset."""
     *others, last = (split_name,) if split_name else _SPLITS
     for each in others:
         with contextlib.suppress(_checks.UserError):
-            return dataset_factory.get_metadata(name, each, dataset_dir)
-    return dataset_factory.get_metadata(name, last, dataset_dir)
+            return dataset_factory.metadata_at(location, each)
+    return dataset_factory.metadata_at(location, last)
 
 
 def _classes(

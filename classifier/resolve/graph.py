@@ -8,6 +8,7 @@ from classifier.config.formats import FORMATS
 from classifier.config.problems import named
 from classifier.resolve import classes
 from classifier.resolve.classes import Classes
+from classifier.resolve.dataset_source import location_of
 from datasets import dataset_factory
 from nets.nets_factory import NETWORKS
 from preprocessing import preprocessing_factory
@@ -54,7 +55,7 @@ def graph(config: ExportConfig) -> ResolvedGraph:
     name, dataset_dir = config.data.dataset_name or DATASET_NAME, config.data.dataset_dir
     if dataset_dir is None:
         return resolve_graph(config, Classes(name, dataset_factory.get_spec(name).num_classes))
-    metadata = dataset_factory.get_metadata(name, "train", dataset_dir)
+    metadata = dataset_factory.metadata_at(location_of(name, dataset_dir, config.source), "train")
     return resolve_graph(config, Classes(name, metadata.num_classes, metadata.num_channels))
 
 

@@ -12,8 +12,10 @@ from classifier.config.step import StepOptions
 from classifier.config.training import TrainConfig
 from classifier.model_info import ModelInfo
 from classifier.resolve import class_weights, finetune_plan, model
+from classifier.resolve.dataset_source import location_of
 from classifier.resolve.schedule import Schedule, resolve_schedule
 from datasets import dataset_factory
+from datasets.location import Location
 from datasets.splits import SplitMetadata
 from nets.nets_factory import NETWORKS
 from preprocessing import preprocessing_factory
@@ -80,10 +82,15 @@ def training_run(config: TrainConfig) -> ResolvedRun:
         profiled, the preprocessing does not support a distortion, the class weights are invalid, or
         an option needs one label an image.
     """
-    data = config.data
-    metadata = dataset_factory.get_metadata(
-        data.dataset_name, data.dataset_split_name, data.dataset_dir
-    )
+    location = location_of_run(config)
+    metadata = dataset_factory.metadata_at(location, config.data.dataset_split_name)
+    if metadata.items and config.data.data_service is not None:
+        raise problems.error(
+            "{} needs TFRecords, but the images of {!r} are read in place, by this process. Convert"
+            " them first",
+            named("data_service"),
+            metadata.name,
+        )
     plan: Mapping[str, Any] = {}
     if config.finetune.is_automatic:
         steps = _steps_per_epoch(config, metadata)
@@ -93,9 +100,7 @@ def training_run(config: TrainConfig) -> ResolvedRun:
         config, plan = finetune_plan.planned(config, steps, has_validation, can_crop)
     resolved = resolve_training(config, metadata)
     if resolved.eval_every_steps:
-        dataset_factory.get_metadata(
-            data.dataset_name, config.validation.eval_split_name, data.dataset_dir
-        )
+        dataset_factory.metadata_at(location, config.validation.eval_split_name)
     weights = class_weights.resolve(config.loss.class_weights, resolved.model, metadata.per_class)
     return dataclasses.replace(resolved, class_weights=weights, finetune_plan=plan)
 
@@ -108,9 +113,8 @@ def with_learning_rate(resolved: ResolvedRun, rate: float) -> ResolvedRun:
 
 
 def _has_validation(config: TrainConfig) -> bool:
-    data, split = config.data, config.validation.eval_split_name
     try:
-        dataset_factory.get_metadata(data.dataset_name, split, data.dataset_dir)
+        dataset_factory.metadata_at(location_of_run(config), config.validation.eval_split_name)
     except _checks.UserError:
         return False
     return True
@@ -120,6 +124,12 @@ def _steps_per_epoch(config: TrainConfig, dataset: SplitMetadata) -> float:
     strategy = config.strategy
     clones = strategy.num_clones * strategy.worker_replicas
     return dataset.num_samples / (config.data.batch_size * config.step.accumulate_steps * clones)
+
+
+def location_of_run(config: TrainConfig) -> Location:
+    """Returns where the dataset of a training run is."""
+    data = config.data
+    return location_of(data.dataset_name, data.dataset_dir, config.source, data.multi_label)
 
 
 def resolve_training(config: TrainConfig, dataset: SplitMetadata) -> ResolvedRun:

@@ -17,7 +17,12 @@ from classifier.config.failures import DEFAULT_NAN_RESTORES, FailureOptions
 from classifier.config.problems import Problem, named
 from classifier.config.training import TrainConfig
 from classifier.resolve import cluster, published_model, resume
-from classifier.resolve.training import ResolvedRun, training_run, with_learning_rate
+from classifier.resolve.training import (
+    ResolvedRun,
+    location_of_run,
+    training_run,
+    with_learning_rate,
+)
 from classifier.run_directory import RunConfig, RunDirectory
 from classifier.training import backup
 from classifier.training.batches import TrainingBatches, check_bad_images
@@ -87,9 +92,8 @@ def _run(
         tf.config.experimental.enable_op_determinism()
     data = config.data
     dataset = inputs.open_dataset(
-        data.dataset_name,
+        location_of_run(config),
         data.dataset_split_name,
-        data.dataset_dir,
         data.max_pixels,
         resolved.model,
     )

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from slim.data import files
+from slim.data.record_source import RecordSource
 
 
 class Dataset:
@@ -22,6 +23,10 @@ class Dataset:
       split_name: the split's name, such as "train".
       shard_counts: number of records of each shard; None if unknown, which is the default. Empty
         by default if `data_sources` is a string.
+      shard_bytes: size of each shard that decides the order of training; empty, which is the
+        default, for those of the files.
+      record_source: reads the records if `data_sources` are not TFRecord files; None by default.
+        See `record_source.RecordSource`.
       num_classes: number of classes, including a background class if there is one.
       labels_to_names: label -> class name.
     """
@@ -34,6 +39,8 @@ class Dataset:
     name: str
     split_name: str
     shard_counts: Sequence[int | None]
+    shard_bytes: Sequence[int]
+    record_source: RecordSource | None
     num_classes: int | None
     labels_to_names: Mapping[int, str]
 
@@ -64,6 +71,8 @@ class Dataset:
             "name": "unnamed",
             "split_name": "unnamed",
             "shard_counts": (),
+            "shard_bytes": (),
+            "record_source": None,
             "num_classes": None,
             "labels_to_names": {},
         }

@@ -10,6 +10,7 @@ import tensorflow as tf
 from classifier import inputs
 from datasets import dataset_info, image_dataset, splits, tfrecords
 from preprocessing import preprocessing_factory
+from slim.data import encoded_images
 
 NUM_CLASSES = 6
 SHARD_SIZES = (13, 30, 17)
@@ -91,3 +92,16 @@ def run(dataset, kind, **kwargs):
     built = training(dataset, **kwargs) if kind == "training" else evaluation(dataset, **kwargs)
     with inputs.translate_errors(dataset):
         first(built, 10)
+
+
+def noisy_crop(image, height, width, seed):
+    """A random window of an image of any size, which is decoded in part, with noise."""
+
+    def choose(image):
+        size = tf.constant([height, width])
+        extra = image.shape()[:2] - size
+        offset = tf.random.stateless_uniform([2], seed, 0, 1 << 20, tf.int32) % (extra + 1)
+        return image.window(offset, size)[0]
+
+    image = encoded_images.crop(image, choose)
+    return noisy(tf.image.resize(image, (height, width)), height, width, seed)

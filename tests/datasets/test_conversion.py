@@ -18,6 +18,7 @@ from datasets import (
     download_and_convert,
     folder,
     images,
+    local_images,
     sources,
     tfrecords,
     workers,
@@ -261,7 +262,7 @@ def test_full_file_system_is_one_line(source, tmp_path):
 
 def items(source):
     return [
-        workers.Item(sources.FileSource(os.path.join(source, "ab"[n % 2], f"{n:02d}.jpg")), 0)
+        conversion.Item(sources.FileSource(os.path.join(source, "ab"[n % 2], f"{n:02d}.jpg")), 0)
         for n in range(COUNT)
     ]
 
@@ -291,7 +292,7 @@ class Deadly(sources.FileSource):
 
 @pytest.mark.slow
 def test_worker_death_is_reported(source):
-    several = [*items(source), workers.Item(Deadly("x"), 0)]
+    several = [*items(source), conversion.Item(Deadly("x"), 0)]
     with pytest.raises(_checks.RunError, match="A worker process died"):
         with workers.prepared(several, images.Rules(), 1) as results:
             list(results)
@@ -316,11 +317,11 @@ def test_workers_load_no_tensorflow():
 
 KILLED = """
 import sys
-from datasets import folder, workers
+from datasets import folder, local_images, workers
 
 if __name__ == "__main__":
     workers._MIN_FOR_WORKERS = 1
-    folder._SHARD_BYTES = 4000
+    local_images.SHARD_BYTES = 4000
     folder.convert(sys.argv[1], source_dir=sys.argv[2])
 """
 
@@ -358,7 +359,7 @@ def test_conversion_after_sigkill_equals_an_uninterrupted_one(tmp_path, monkeypa
     assert not dataset_info.is_complete(str(out))
     finished = journal.read_text().split("\n")[1:-1]
 
-    monkeypatch.setattr(folder, "_SHARD_BYTES", 4000)
+    monkeypatch.setattr(local_images, "SHARD_BYTES", 4000)
     written = dying_at(monkeypatch, None)
     info = folder.convert(str(out), source_dir=source)
     total = sum(len(split.shards) for split in info.splits.values())

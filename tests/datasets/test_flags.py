@@ -12,6 +12,8 @@ from slim import _checks
 
 VALUES = {
     "source_dir": ".",
+    "dataset_file": "LICENSE",
+    "labels_file": "LICENSE",
     "validation_fraction": 0.25,
     "split_seed": 7,
     "multi_label": True,

@@ -8,7 +8,7 @@ import tensorflow as tf
 import download_and_convert_data
 from classifier.cli import flags
 from classifier.config.conversion import DataConfig
-from datasets import download_and_convert, folder, tfrecords, verify, workers
+from datasets import download_and_convert, folder, local_images, tfrecords, verify, workers
 from slim import _checks
 from tests.classifier import several_labels
 
@@ -92,7 +92,7 @@ def test_a_broken_link_is_a_bad_file(source, tmp_path):
 
 
 def test_an_interrupted_conversion_resumes(source, tmp_path, monkeypatch):
-    monkeypatch.setattr(folder, "_SHARD_BYTES", 5000)
+    monkeypatch.setattr(local_images, "SHARD_BYTES", 5000)
     arguments = {"source_dir": str(source), "multi_label": True, "validation_fraction": 0}
     write, written = tfrecords.write_shard, []
 

@@ -77,7 +77,7 @@ def test_huge_label_allocates_no_memory(tmp_path):
     tracemalloc.start()
     try:
         with pytest.raises(_checks.UserError, match="line 2: .* has a label of 1000000 or more"):
-            splits._classes(spec, None, str(tmp_path))
+            splits._classes(spec, None, str(tmp_path), None)
         assert tracemalloc.get_traced_memory()[1] < 1_000_000
     finally:
         tracemalloc.stop()

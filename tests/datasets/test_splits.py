@@ -166,7 +166,7 @@ def test_unknown_number_of_classes_is_rejected(tmp_path):
     spec = dataclasses.replace(SPEC, num_classes=None)
     assert_rejected(
         tmp_path,
-        f"The number of classes in {tmp_path} is unknown. Add labels.txt or dataset_info.json",
+        f"The number of classes in {tmp_path} is unknown. Pass labels_file, or add labels.txt",
         spec=spec,
     )
 

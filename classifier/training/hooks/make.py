@@ -2,7 +2,7 @@
 
 from classifier import inputs
 from classifier.metrics_file import MetricsFile
-from classifier.resolve.training import ResolvedRun
+from classifier.resolve.training import ResolvedRun, location_of_run
 from classifier.run_directory import RunDirectory
 from classifier.training.batches import TrainingBatches
 from classifier.training.hooks.activations import Activations
@@ -37,7 +37,7 @@ def make_hooks(
     if resolved.eval_every_steps:
         data, split = config.data, config.validation.eval_split_name
         limits = data.max_pixels, resolved.model
-        dataset = inputs.open_dataset(data.dataset_name, split, data.dataset_dir, *limits)
+        dataset = inputs.open_dataset(location_of_run(config), split, *limits)
         hooks.append(Validation(resolved, dataset, metrics))
     if reporting.plot_curves:  # after Validation, whose metrics it draws
         hooks.append(Curves(resolved, directory.path, metrics))

@@ -80,12 +80,14 @@ class StartupReport(learning.Hook):
         print("\n".join(lines), flush=True)
 
     def _data_and_network(self, run: learning.Run) -> Iterator[str]:
+        in_place = self._dataset.record_source is not None
         resolved, info, dataset = self.resolved, self.resolved.model, self._dataset
         trained = sum(v.shape.num_elements() for v in run.train_op.variables_to_train.values())
         height, width = info.image_size
         yield (
             f"dataset: {dataset.name} {dataset.split_name}, {resolved.num_samples} images, "
-            f"{info.num_classes} classes, {len(dataset.data_sources)} shard(s)"
+            f"{info.num_classes} classes, "
+            + ("read in place" if in_place else f"{len(dataset.data_sources)} shard(s)")
         )
         yield (
             f"network: {info.model_name} at {height}x{width}x{info.num_channels}, "

@@ -121,7 +121,6 @@ _MACHINE = "auto, where TF-Slim uses 4"
 _OTHERS = "the converter's default, so that other datasets can reject the flag"
 DIFFERENT = {
     ("train_image_classifier", "train_dir"): (REQUIRED, _PLACE),
-    ("train_image_classifier", "dataset_dir"): (REQUIRED, "TF-Slim required it too"),
     ("train_image_classifier", "num_preprocessing_threads"): (None, _MACHINE),
     ("train_image_classifier", "master"): ((), _LIST),
     ("train_image_classifier", "checkpoint_exclude_scopes"): ((), _LIST),

@@ -16,6 +16,7 @@ from classifier.inputs import dataset as input_dataset
 from classifier.inputs import preprocessing
 from classifier.model_info import ModelInfo
 from datasets import dataset_info, images, tfrecords
+from datasets.location import Location
 from slim import _decodings
 from tests import image_modes
 
@@ -97,7 +98,9 @@ def model(decoding):
 
 
 def evaluated(dataset_dir, decoding):
-    dataset = inputs.open_dataset("folder", "train", dataset_dir, 1 << 20, model(decoding))
+    dataset = inputs.open_dataset(
+        Location("folder", dataset_dir), "train", 1 << 20, model(decoding)
+    )
     batches = inputs.evaluation_dataset(
         dataset,
         preprocessing_fn=preprocessing.preprocessing_fn(INFO, is_training=False),
@@ -145,7 +148,7 @@ def test_records_are_decoded_by_tensorflow_where_that_is_the_same(
     recorded, decoding, applied, tmp_path
 ):
     directory = written(tmp_path / "d", [record_of(image_modes.FILES["PNG RGB"])], recorded)
-    dataset = inputs.open_dataset("folder", "train", directory, 1 << 20, model(decoding))
+    dataset = inputs.open_dataset(Location("folder", directory), "train", 1 << 20, model(decoding))
     assert dataset.decoder.items_to_handlers["image"]._decoding == applied
 
 

@@ -62,7 +62,7 @@ def data_of(directory, info=INFO, **values):
     """Returns split, directory and origin of an evaluation of a run's checkpoint."""
     config = options.build(EvalConfig, **values)
     result = resolve(config, dataclasses.replace(info, label_names=()), directory)
-    return result.split_name, result.dataset_dir, result.origin
+    return result.split_name, result.location.directory, result.origin
 
 
 def test_train_dir_names_the_dataset_and_the_split(run, digits, tmp_path):
