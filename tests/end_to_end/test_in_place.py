@@ -68,6 +68,7 @@ def test_a_killed_run_is_resumed_bit_identically(locations, expected, tmp_path, 
     assert train(tmp_path, locations[kind]) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["directory", "list"])
 def test_evaluation_and_export_need_no_option_of_the_run(locations, tmp_path, kind):
     location = locations[kind]

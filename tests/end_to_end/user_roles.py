@@ -150,12 +150,30 @@ ROLES: Mapping[tuple[str, str], Mapping[str, Any]] = {
     },
     ("convert", "dataset_dir"): {},
     ("convert", "source_dir"): {"dataset_name": "folder"},
+    **{
+        (script, "dataset_file"): {"dataset_name": "list", "dataset_dir": None}
+        for script in ("train", "eval")
+    },
+    ("export", "dataset_file"): {"dataset_name": "list", "check_images": 8},
+    ("convert", "dataset_file"): {"dataset_name": "list", "dataset_dir": "{out}/data"},
+    ("train", "labels_file"): {},
+    ("eval", "labels_file"): {},
+    ("export", "labels_file"): {"dataset_name": "digits", "check_images": 8},
+    ("convert", "labels_file"): {
+        "dataset_name": "folder",
+        "source_dir": "{home}/photos",
+        "dataset_dir": "{out}/data",
+    },
     ("inspect", "checkpoint_path"): {},
     ("diff", "checkpoint_path"): {},
     ("checkpoints", "checkpoint_path"): {},
     ("checkpoints", "output"): {},
 }
+_SOURCES = ("train", "eval", "export", "convert")
 KINDS = {
+    **{(script, "dataset_file"): "list" for script in _SOURCES},
+    **{(script, "labels_file"): "names" for script in _SOURCES},
+    **{(script, "dataset_dir"): "directory" for script in ("train", "eval", "export")},
     ("eval", "checkpoint_path"): "checkpoint",
     ("predict", "checkpoint_path"): "checkpoint",
     ("train", "cache"): "place",
@@ -168,7 +186,7 @@ _OUTPUTS = ("new_directory", "new_file", "new_prefix", "place")
 # Options whose help speaks of files, and whose value is no path.
 NOT_PATHS = {
     *("dataset_name", "dataset_split_name", "data_service", "eval_split_name", "license"),
-    "report_duplicates_of",
+    *("report_duplicates_of", "file_pattern"),
     *("checkpoint_exclude_scopes", "checkpoint_scope_map", "model_name", "preprocessing_name"),
 }
 
@@ -202,6 +220,8 @@ _TARGETS: Mapping[str, tuple[tuple[str, tuple[int, ...]], ...]] = {
     "checkpoint": (*_BAD, ("run", DONE), ("linked_run", DONE)),
     "images": (*_BAD, ("photos/a", DONE), ("photos/*/*", DONE), ("**", ANY)),
     "photos": (*_BAD, ("photos", DONE)),
+    "list": (*_BAD, ("weights.json", ANY_FAILURE)),
+    "names": tuple((each, ANY) for each, _ in _BAD),  # a text of any kind may be names
     "file": (*_BAD, ("weights.json", DONE), ("plain/damaged.json", ANY_FAILURE)),
 }
 

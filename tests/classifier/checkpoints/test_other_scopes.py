@@ -32,6 +32,7 @@ def test_one_more_scope_of_a_network_without_a_common_scope():
     assert likely_renaming(missing, saved[:1]) == ""
 
 
+@pytest.mark.slow
 def test_moving_averages_alone_are_read_as_the_weights(train, evaluate, tmp_path):
     weights = originals.network_values("lenet")
     averages = {f"{name}/ExponentialMovingAverage": value for name, value in weights.items()}

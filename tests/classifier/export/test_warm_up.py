@@ -9,6 +9,7 @@ from slim import _checks
 from tests.classifier.export.test_formats import classifier_of, export_to
 
 
+@pytest.mark.slow
 def test_serving_reads_the_requests(exported):
     version = str(exported(2).version)
     log = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")

@@ -83,7 +83,7 @@ def test_a_resumed_epoch_continues_with_the_next_record(locations):
         assert rows(training(dataset, start_index=start), 150 - start) == whole[start:]
 
 
-@pytest.mark.parametrize("balanced", [False, True])
+@pytest.mark.parametrize("balanced", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_batches_and_cached_batches_are_equal(locations, tmp_path, balanced):
     def batches(dataset, **more):
         index = inputs.index_records(dataset) if balanced else None

@@ -53,6 +53,7 @@ def test_the_number_of_thumbnails_is_an_option(evaluate):
     assert len(set(re.findall(r"data:image/webp;base64,[^\"]+", page))) == 3
 
 
+@pytest.mark.slow
 def test_near_duplicates_of_another_split_are_searched(evaluate, digits, tmp_path):
     copy = shutil.copytree(digits, tmp_path / "digits")
     name = "digits_{}-00000-of-00001.tfrecord"

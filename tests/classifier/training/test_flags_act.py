@@ -101,6 +101,7 @@ def test_moving_average_decay_changes_the_averages(resolved, trained):
     assert 0 < 5 * distances[0] < distances[1]
 
 
+@pytest.mark.slow
 def test_batches_depend_on_split_seed_and_preprocessing(resolved):
     def batch(**values):
         run = resolved(batch_size=4, **values)

@@ -16,6 +16,7 @@ LINES = [
 ]
 
 
+@pytest.mark.slow
 def test_a_run_draws_its_curves(train, tmp_path):
     pytest.importorskip("matplotlib")
     flags = {"eval_every_steps": 2, "log_every_n_steps": 1, "max_number_of_steps": 2}
