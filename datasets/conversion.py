@@ -57,7 +57,7 @@ class Plan:
         conversion starts over.
       formats: names of "jpeg" and "png" in the records.
       source: URL or directory of the images.
-      source_files: `folder_files.summary` of a source directory.
+      source_files: `local_images.summary` of the source.
       attribution: authors and license.
       options: the user's options that decide the content of the records.
       background: whether class 0 is a background class, which needs no images.

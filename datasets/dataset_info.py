@@ -63,7 +63,7 @@ class DatasetInfo:
     """A converted dataset: the position of a name in `classes` is its label.
 
     `options` are the user's options that decide the content of the records; `source_files` is the
-    `folder_files.summary` of the source directory; `decoding` is that of the source files (see
+    `local_images.summary` of the source; `decoding` is that of the source files (see
     `slim._decodings`), whose result the records have. With `multi_label`, an image has any number
     of labels and counts in each of its classes.
     """

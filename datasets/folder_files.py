@@ -1,6 +1,5 @@
-"""Finds the files in a directory of images, and summarizes them to detect changes."""
+"""Finds the files in a directory of images."""
 
-import hashlib
 import os
 from collections.abc import Iterator
 
@@ -22,24 +21,3 @@ def find(directory: str, parents: frozenset[str] = frozenset()) -> Iterator[str]
             yield entry.path
         elif os.path.realpath(entry.path) not in parents:
             yield from find(entry.path, parents)
-
-
-def summary(source_dir: str) -> dict[str, int | str]:
-    """Returns the number of files in the subdirectories, and a checksum of their paths and sizes.
-
-    Modification times are ignored, so that a copy of the directory has the same summary.
-    """
-    digest, count = hashlib.sha256(), 0
-    for path in find(source_dir):
-        name = os.path.relpath(path, source_dir)
-        if os.path.dirname(name):
-            digest.update(f"{name}\0{_size(path)}\0".encode("utf-8", "surrogateescape"))
-            count += 1
-    return {"count": count, "sha256": digest.hexdigest()}
-
-
-def _size(path: str) -> int:
-    try:
-        return os.path.getsize(path)
-    except OSError:  # such as a broken link
-        return -1

@@ -42,7 +42,8 @@ class LocalImages:
 def read(location: Location) -> LocalImages:
     """Returns the images of a directory, archive or list.
 
-    Results are kept until one of the files or directories changes.
+    Results are kept in this process until a file is added to or removed from the directory or one
+    of its directories, or the archive or list changes.
 
     Args:
       location: of the dataset `folder` or `list`.

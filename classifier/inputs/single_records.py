@@ -13,7 +13,7 @@ _CHUNK_BYTES = 2 << 20
 
 def chunk_size(dataset: dataset_lib.Dataset) -> int:
     """Returns the number of records to read per call, so that their size is about 2 MB."""
-    mean = sum(dataset.shard_bytes) // max(1, len(dataset.record_source.labels))
+    mean = sum(dataset.shard_bytes) // max(1, sum(dataset.shard_counts))
     return max(1, min(_CHUNK, _CHUNK_BYTES // max(1, mean)))
 
 

@@ -57,7 +57,7 @@ class Batcher:
                     each.answer.set_result(result)
 
     async def _next(self) -> list[_Waiting]:
-        """Returns the next items: as many as are waiting, or arrive in time."""
+        """Returns the next batch: the waiting items, and those that arrive before the timeout."""
         batch = [await self._queue.get()]
         loop = asyncio.get_running_loop()
         end = loop.time() + self._timeout

@@ -112,9 +112,12 @@ class HeadFit:
         info = self._resolved.model.to_dict()
         names = ("model_name", "image_size", "num_channels", "preprocessing_name", "labels_offset")
         values = {name: info[name] for name in (*names, "use_grayscale", "decoding")}
-        for shard in self._dataset.data_sources:
-            status = os.stat(shard)
-            values[shard] = (status.st_size, status.st_mtime_ns)
+        if self._dataset.record_source is not None:  # images in place: a directory has no version
+            values["images"] = self._dataset.record_source.fingerprint
+        else:
+            for shard in self._dataset.data_sources:
+                status = os.stat(shard)
+                values[shard] = (status.st_size, status.st_mtime_ns)
         digest.update(json.dumps(values, sort_keys=True).encode())
         return digest.hexdigest()
 
@@ -150,6 +153,8 @@ class _StoreSource:
 
 
 def read_features(path: str, key: str) -> tuple[np.ndarray, np.ndarray] | None:
+    """Returns the features [images, channels] and labels [images] of a file with this key, or None
+    if it is absent, damaged or has another key."""
     try:
         with _files.open_regular(path) as content, np.load(content, allow_pickle=False) as file:
             if str(file["key"]) == key:

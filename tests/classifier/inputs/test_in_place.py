@@ -181,3 +181,17 @@ def test_records_of_several_labels_are_those_of_the_conversion(tmp_path):
     expected = rows(shuffling.evaluation_records(opened(records)), 100)
     assert rows(shuffling.evaluation_records(opened(in_place)), 100) == expected
     assert any(len(item.label) > 1 for item in local_images.read(in_place).splits["train"].items)
+
+
+def test_images_of_a_list_may_have_different_numbers_of_labels(tmp_path):
+    image_folder.write(str(tmp_path), {f"{n}.jpg": sample_files.jpeg() for n in range(3)})
+    (tmp_path / "l.csv").write_text("0.jpg,a;b\n1.jpg,b\n2.jpg,a;b;c\n")
+    location = Location(
+        "list", None, str(tmp_path / "l.csv"), validation_fraction=0.0, multi_label=True
+    )
+    dataset = opened(location)
+    labels = [
+        dataset.decoder.decode(row["serialized"], ["labels"])[0].numpy().tolist()
+        for row in shuffling.evaluation_records(dataset)
+    ]
+    assert sorted(labels) == [[0, 1], [0, 1, 2], [1]]

@@ -1,7 +1,9 @@
 """`--finetune=auto` and `--learning_rate=auto`."""
 
+import collections
 import json
 import shutil
+import types
 
 import numpy as np
 import pytest
@@ -10,15 +12,17 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 import slim
-from classifier import network
+from classifier import inputs, network
 from classifier.config import options
 from classifier.config.training import TrainConfig
 from classifier.resolve import cluster, finetune_plan
 from classifier.training import head_fit, rate_test
 from classifier.training import run as training
 from classifier.training.step import block_decays
+from datasets.location import Location
 from nets import nets_factory
 from slim import _checks, checkpoints
+from tests.datasets import image_folder, sample_files
 
 QUICK = {"batch_size": 32, "finetune": "auto", "max_number_of_steps": 6, "train_image_size": 28}
 
@@ -153,6 +157,25 @@ def test_the_features_are_computed_once(automatic, train, tmp_path, monkeypatch)
     assert answer.code == 0, answer.err
     for name, value in values_of(directory).items():
         np.testing.assert_array_equal(values_of(tmp_path / "run")[name], value, err_msg=name)
+
+
+def test_the_features_of_images_in_place_depend_on_the_images(tmp_path):
+    source = str(tmp_path / "images")
+    image_folder.write(source, {f"{c}/0.png": sample_files.jpeg(30, 40) for c in "ab"})
+    info = types.SimpleNamespace(
+        model_name="lenet", decoding="upright", multi_label=False, to_dict=collections.Counter
+    )
+
+    def key():
+        location = Location("folder", source, validation_fraction=0.0)
+        dataset = inputs.open_dataset(location, "train", 1 << 20, info)
+        resolved = types.SimpleNamespace(model=info)
+        return head_fit.HeadFit(resolved, dataset)._key(slim.VariableStore())
+
+    before = key()
+    assert key() == before
+    image_folder.write(source, {"b/1.png": sample_files.jpeg(20, 30)})
+    assert key() != before
 
 
 def test_damaged_features_are_computed_again(tmp_path):
