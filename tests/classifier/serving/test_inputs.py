@@ -95,8 +95,8 @@ def with_first(value):
         ({"instances": [{"b64": ""}]}, r"instances\[0\] is empty: it has to be an image file"),
         ({"instances": [{"b64": "YQ==", "x": 1}]}, "has the inputs 'b64', 'x'. Allowed: one"),
         ({"instances": [{}]}, "has the inputs none"),
-        ({"instances": [{"picture": FILE}]}, "has the input 'picture'. Allowed: 'image_bytes'"),
-        ({"inputs": {"picture": [FILE]}}, "has the input 'picture'"),
+        ({"instances": [{"photo": FILE}]}, "has the input 'photo'. Allowed: 'image_bytes'"),
+        ({"inputs": {"photo": [FILE]}}, "has the input 'photo'"),
         ({"inputs": {"images": FILE}}, r"inputs\['images'\]: Expected `array`"),
         ({"instances": [{"image_bytes": {"image_bytes": FILE}}]}, "unknown field `image_bytes`"),
         (
