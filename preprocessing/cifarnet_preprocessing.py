@@ -74,7 +74,7 @@ def preprocess_for_eval(
     if use_grayscale:
         image = channels.as_grayscale(image)
     image = centering.crop_or_pad(image, height, width)
-    return tf.image.per_image_standardization(image)
+    return _standardized(image)
 
 
 def preprocess_image(

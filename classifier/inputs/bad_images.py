@@ -72,11 +72,14 @@ class BadImages:
         self._skipped = tf.lookup.experimental.MutableHashTable(tf.int64, tf.int64, -1)
         self._reported: set[int] = set()
 
-    def attempt(self, example: Example, make_image: Callable[[], tf.Tensor]) -> Example:
-        """Returns an example with its image and `weight` 1; for a bad image, zeros and 0.
+    def attempt(
+        self, shard: tf.Tensor, record: tf.Tensor, make_image: Callable[[], tf.Tensor]
+    ) -> Example:
+        """Returns an `image` and `weight` 1; for a bad image, zeros and 0.
 
         Args:
-          example: has the indices of its `shard` and `record`.
+          shard: index of the image's shard, int64 [].
+          record: index of its record in the shard, int64 [].
           make_image: decodes and prepares the image; its shape is static.
         """
         # Only tf.data can catch the error of an op: hence a dataset of one element.
@@ -86,14 +89,14 @@ class BadImages:
             lambda weight: (tf.zeros(image.shape, image.dtype), weight)
         )
         image, weight = attempt.ignore_errors().concatenate(blank).take(1).get_single_element()
-        key = example["shard"] * _SHARD + example["record"]
+        key = shard * _SHARD + record
 
         def remember() -> tf.Tensor:
             with tf.control_dependencies([self._skipped.insert(key, tf.ones_like(key))]):
                 return tf.identity(weight)
 
         weight = tf.cond(weight > 0, lambda: weight, remember)
-        return example | {"image": image, "weight": weight}
+        return {"image": image, "weight": weight}
 
     def take_new(self) -> list[tuple[int, int]]:
         """Returns the indices of shard and record of the images skipped since the last call."""

@@ -1,16 +1,18 @@
 """From an encoded record to an example: decoded and preprocessed image, and label."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
-from classifier.inputs import bad_images, shuffling
+from classifier.inputs import bad_images, large_images, shuffling
 from classifier.inputs.labels import Labels
 from slim import _cores
 from slim.data import dataset as dataset_lib
-from slim.data import encoded_images
+from slim.data import encoded_images, image_layouts, rare, tfexample_decoder
 
 PreprocessingFn = Callable[..., tf.Tensor]
 Example = dict[str, tf.Tensor]
@@ -83,41 +85,72 @@ class Preparation:
     def one(self, record: Example) -> Example:
         """Returns the example of a record from `shuffling`, with `image`, `label` and, if the
         dataset has it, `filename` in place of `serialized`; with `skipped` also `weight`."""
-        return self._example(record, {} if self.seed is None else {"seed": self._seeds(record)})
+        numbers = dict(record)
+        decoder = self.dataset.decoder
+        features = decoder.parse(numbers.pop("serialized"), ["image", *self._items])
+        example = self._labeled(features, numbers)
+        return example | self._image(decoder, features, self._for_image(numbers))
 
     def several(self, records: Example) -> Example:
-        """Returns the examples of a chunk of records."""
-        if self.seed is not None:
-            records = records | {"seed": self._seeds(records)}
+        """Returns the examples of a chunk of records.
 
-        def one(record: Example) -> Example:
-            rest = dict(record)
-            seed = {"seed": rest.pop("seed")} if "seed" in rest else {}
-            return self._example(rest, seed)
+        Only what differs in size is done for one at a time: every operation costs as much as a
+        tenth of decoding such an image.
+        """
+        decoder, handler = self.dataset.decoder, large_images.handler_of(self.dataset)
+        features = None
+        if handler and self.labels.can_be_stacked:
+            features = decoder.parse_several(records["serialized"], ["image", *self._items])
+        if features is None:
+            return _mapped(self.one, records)
+        numbers = dict(records)
+        del numbers["serialized"]
+        own = {key: features[key] for key in handler.keys if key in features}
+        parts = own, self._for_image(numbers)
 
-        # `map_fn` needs the types of the result. Its graph is smaller than one call per record.
-        specs = {key: tf.TensorSpec(each.shape[1:], each.dtype) for key, each in records.items()}
-        traced = tf.function(one, autograph=False).get_concrete_function(specs)
-        signature = tf.nest.map_structure(tf.TensorSpec.from_tensor, traced.structured_outputs)
-        return tf.map_fn(traced, records, fn_output_signature=signature, parallel_iterations=1)
+        def images(decoder: tfexample_decoder.TFExampleDecoder, *parts: Example) -> Example:
+            return _mapped(lambda part: self._image(decoder, *part), parts)
 
-    def _example(self, record: Example, seed: dict[str, tf.Tensor]) -> Example:
-        decoder = self.dataset.decoder
-        items = ["image", self.labels.item] + ["filename"] * ("filename" in decoder.list_items())
-        numbers = dict(record)
-        serialized = numbers.pop("serialized")
-        decoded = decoder.decode(serialized, items, images_encoded=True)
-        example = dict(zip(items, decoded, strict=True)) | numbers
+        are_plain = image_layouts.is_plain(features[handler.image_key], handler.max_pixels)
+        return self._labeled(features, numbers) | tf.cond(
+            tf.reduce_all(are_plain),
+            lambda: images(decoder.with_max_pixels(None), *parts),
+            lambda: rare.call(functools.partial(images, decoder), *parts),
+        )
+
+    @functools.cached_property
+    def _items(self) -> list[str]:
+        has_name = "filename" in self.dataset.decoder.list_items()
+        return [self.labels.item] + ["filename"] * has_name
+
+    def _labeled(self, features: Example, numbers: Example) -> Example:
+        """Returns the example, or several, without the image."""
+        values = self.dataset.decoder.items_of(features, self._items)
+        example = dict(zip(self._items, values, strict=True)) | numbers
         example["label"] = self.labels.of_example(example.pop(self.labels.item), example)
+        return example
+
+    def _for_image(self, numbers: Example) -> Example:
+        """Returns those of the numbers that `_image` needs."""
+        seed = {} if self.seed is None else {"seed": self._seeds(numbers)}
+        place = ("shard", "record") if self.skipped else ()
+        return seed | {key: numbers[key] for key in place}
+
+    def _image(
+        self, decoder: tfexample_decoder.TFExampleDecoder, features: Example, numbers: Example
+    ) -> Example:
+        """Returns `image`, with `skipped` also `weight`, of one example."""
+        [encoded] = decoder.items_of(features, ["image"], images_encoded=True)
 
         def make_image() -> tf.Tensor:
+            if self.seed is None:
+                return self.preprocessing_fn(encoded_images.decode(encoded), *self.image_size)
             # Training may decode only a part of it.
-            image = example["image"] if seed else encoded_images.decode(example["image"])
-            return self.preprocessing_fn(image, *self.image_size, **seed)
+            return self.preprocessing_fn(encoded, *self.image_size, seed=numbers["seed"])
 
         if self.skipped is not None:
-            return self.skipped.attempt(example, make_image)
-        return example | {"image": make_image()}
+            return self.skipped.attempt(numbers["shard"], numbers["record"], make_image)
+        return {"image": make_image()}
 
     def _seeds(self, records: Example) -> tf.Tensor:
         """Returns the seed `[2]` of a record, or `[number, 2]` of stacked ones."""
@@ -127,3 +160,12 @@ class Preparation:
         return tf.stack(
             [shuffling.fold(stream, 0)[0] + records["epoch"], records["index"]], axis=-1
         )
+
+
+def _mapped(function: Callable[[Any], Example], elements: Any) -> Example:
+    """Returns the function of each element, stacked."""
+    # `map_fn` needs the types of the result. Its graph is smaller than one call per element.
+    specs = tf.nest.map_structure(lambda each: tf.TensorSpec(each.shape[1:], each.dtype), elements)
+    traced = tf.function(function, autograph=False).get_concrete_function(specs)
+    signature = tf.nest.map_structure(tf.TensorSpec.from_tensor, traced.structured_outputs)
+    return tf.map_fn(traced, elements, fn_output_signature=signature, parallel_iterations=1)

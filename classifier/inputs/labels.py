@@ -17,9 +17,11 @@ class Labels(Protocol):
 
     Attributes:
       item: item of the decoder.
+      can_be_stacked: whether `of_example` also accepts several examples, stacked.
     """
 
     item: str
+    can_be_stacked: bool
 
     def of_example(self, value: tf.Tensor, example: Example) -> tf.Tensor:
         """Returns the label of an example from its decoded item."""
@@ -90,9 +92,10 @@ class SingleLabels(_Labels):
     """One class an image: a batch has int64 [batch]."""
 
     item = "label"
+    can_be_stacked = True
 
     def of_example(self, value: tf.Tensor, example: Example) -> tf.Tensor:
-        """Returns the class, int64 []."""
+        """Returns the class, int64 [] or that of each example, int64 [number]."""
         del example
         return tf.cast(value, tf.int64) - self.offset
 
@@ -113,6 +116,7 @@ class MultipleLabels(_Labels):
     """Any number of classes an image: a batch has ones at them, int64 [batch, classes]."""
 
     item = "labels"
+    can_be_stacked = False
 
     def of_example(self, value: tf.Tensor, example: Example) -> tf.Tensor:
         """Returns 1 for each of the labels, int64 [classes]; raises for a wrong one."""

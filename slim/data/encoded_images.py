@@ -47,7 +47,8 @@ class EncodedImage:
       channels: channels of the decoded image, 1 or 3.
       decode: a function from the bytes to uint8 [height, width, channels], for formats other than
         JPEG; must check `max_pixels` itself.
-      max_pixels: maximum number of pixels, checked before a JPEG is decoded.
+      max_pixels: maximum number of pixels, checked before a JPEG is decoded; None if it was
+        checked before.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class EncodedImage:
         contents: tf.Tensor,
         channels: int,
         decode: Callable[[tf.Tensor], tf.Tensor],
-        max_pixels: int = _image_limits.MAX_PIXELS,
+        max_pixels: int | None = _image_limits.MAX_PIXELS,
     ) -> None:
         self.contents = contents
         self.channels = channels

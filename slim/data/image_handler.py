@@ -76,8 +76,8 @@ class Image(ItemHandler):
         return self._image_key
 
     @property
-    def max_pixels(self) -> int:
-        """Maximum number of pixels."""
+    def max_pixels(self) -> int | None:
+        """Maximum number of pixels; None if the images were checked before."""
         return self._max_pixels
 
     @property
@@ -85,7 +85,7 @@ class Image(ItemHandler):
         """Whether the feature always holds a single encoded image, never raw pixels."""
         return self._shape is None and not self._repeated
 
-    def with_max_pixels(self, max_pixels: int) -> "Image":
+    def with_max_pixels(self, max_pixels: int | None) -> "Image":
         """Returns the same handler with another limit."""
         other = copy.copy(self)
         other._max_pixels = max_pixels

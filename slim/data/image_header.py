@@ -88,16 +88,18 @@ class _Header(NamedTuple):
 
 
 @tf.autograph.experimental.do_not_convert  # Conversion takes seconds.
-def bounded(contents: tf.Tensor, max_pixels: int = limits.MAX_PIXELS) -> tf.Tensor:
+def bounded(contents: tf.Tensor, max_pixels: int | None = limits.MAX_PIXELS) -> tf.Tensor:
     """Returns the bytes to decode: `contents`, or the first frame of a GIF.
 
     Args:
       contents: a scalar string, the encoded image.
-      max_pixels: maximum number of pixels.
+      max_pixels: maximum number of pixels; None if the image was checked before.
 
     Raises:
       InvalidArgumentError: at run time, if the image exceeds a limit; see `find_problem`.
     """
+    if max_pixels is None:
+        return contents
     if in_graph() and not tf.inside_function():
         return _stop_or_keep(contents, max_pixels)
 

@@ -37,8 +37,12 @@ class ItemHandler(abc.ABC):
           keys_to_tensors: feature key -> parsed tensor, of `self.keys`.
         """
 
-    def with_max_pixels(self, max_pixels: int) -> "ItemHandler":
-        """Returns the same handler with another limit for images, if it decodes any."""
+    def with_max_pixels(self, max_pixels: int | None) -> "ItemHandler":
+        """Returns the same handler with another limit for images, if it decodes any.
+
+        Args:
+          max_pixels: maximum number of pixels; None if the images were checked before.
+        """
         return self
 
     def with_decoding(self, decoding: Decoding) -> "ItemHandler":
@@ -147,7 +151,7 @@ class BackupHandler(ItemHandler):
         self._handler = handler
         self._backup = backup
 
-    def with_max_pixels(self, max_pixels: int) -> "BackupHandler":
+    def with_max_pixels(self, max_pixels: int | None) -> "BackupHandler":
         other = copy.copy(self)
         other._handler = self._handler.with_max_pixels(max_pixels)
         other._backup = self._backup.with_max_pixels(max_pixels)

@@ -58,8 +58,8 @@ class _Decoder(DataDecoder):
                 )
         self.items_to_handlers = dict(items_to_handlers)
 
-    def with_max_pixels(self, max_pixels: int) -> "_Decoder":
-        """Returns the same decoder with another limit for images."""
+    def with_max_pixels(self, max_pixels: int | None) -> "_Decoder":
+        """Returns the same decoder with another limit for images; None if they were checked."""
         return self._with_handlers(lambda handler: handler.with_max_pixels(max_pixels))
 
     def with_decoding(self, decoding: Decoding) -> "_Decoder":
@@ -98,17 +98,36 @@ class _Decoder(DataDecoder):
         Raises:
           UserError: if an item is unknown.
         """
-        handlers = [
-            self.items_to_handlers[_checks.one_of("item", name, self.items_to_handlers)]
-            for name in items or self.list_items()
-        ]
-        parsed = self._parse(serialized_example, {key for each in handlers for key in each.keys})
+        features = self.parse(serialized_example, items)
+        return self.items_of(features, items, images_encoded=images_encoded)
+
+    def parse(
+        self, serialized_example: tf.Tensor, items: Sequence[str] | None = None
+    ) -> Mapping[str, Item]:
+        """Returns the features of one record that the items need, by their keys."""
+        keys = {key for handler in self._handlers(items) for key in handler.keys}
+        return self._parse(serialized_example, keys)
+
+    def items_of(
+        self,
+        features: Mapping[str, Item],
+        items: Sequence[str] | None = None,
+        *,
+        images_encoded: bool = False,
+    ) -> list[Item | encoded_images.EncodedImage]:
+        """Returns the items of one record from its features; see `decode`."""
         outputs = []
-        for handler in handlers:
-            own = {key: parsed[key] for key in handler.keys if key in parsed}
+        for handler in self._handlers(items):
+            own = {key: features[key] for key in handler.keys if key in features}
             is_encoded = images_encoded and isinstance(handler, Image)
             outputs.append(handler.encoded(own) if is_encoded else handler.tensors_to_item(own))
         return outputs
+
+    def _handlers(self, items: Sequence[str] | None) -> list[ItemHandler]:
+        return [
+            self.items_to_handlers[_checks.one_of("item", name, self.items_to_handlers)]
+            for name in items or self.list_items()
+        ]
 
     def _parse(self, serialized: tf.Tensor, keys: Collection[str]) -> Mapping[str, Item]:
         raise NotImplementedError
@@ -141,6 +160,20 @@ class TFExampleDecoder(_Decoder):
         """
         super().__init__(keys_to_features, "keys_to_features", items_to_handlers)
         self.keys_to_features = dict(keys_to_features)
+
+    def parse_several(
+        self, serialized_examples: tf.Tensor, items: Sequence[str]
+    ) -> Mapping[str, tf.Tensor] | None:
+        """Returns the features of several records that the items need, stacked.
+
+        Returns:
+          tensors `[number, ...]` by their keys; None if the size of a feature is not fixed.
+        """
+        keys = {key for handler in self._handlers(items) for key in handler.keys}
+        features = _selected(self.keys_to_features, keys)
+        if not all(isinstance(each, tf.io.FixedLenFeature) for each in features.values()):
+            return None
+        return tf.io.parse_example(serialized_examples, features)
 
     def _parse(self, serialized: tf.Tensor, keys: Collection[str]) -> Mapping[str, Item]:
         return tf.io.parse_single_example(serialized, _selected(self.keys_to_features, keys))

@@ -92,6 +92,14 @@ def test_first_bytes_never_accept_an_image_whose_frames_or_scans_must_be_counted
     assert not image_layouts.is_plain(tf.constant(content), _image_limits.MAX_PIXELS)
 
 
+def test_first_bytes_of_several_images_are_judged_as_those_of_each():
+    contents = [*ACCEPTED.values(), *(content for content, *_ in REFUSED.values()), b"", b"text"]
+    several = image_layouts.is_plain(tf.constant(contents), 24 * 32)
+    each = [bool(image_layouts.is_plain(tf.constant(content), 24 * 32)) for content in contents]
+    assert several.numpy().tolist() == each
+    assert 0 < sum(each) < len(each)
+
+
 def test_a_jpeg_with_few_scans_needs_no_further_check():
     few = ACCEPTED["optimized.jpg"]
     assert not image_layouts.is_plain(tf.constant(few), _image_limits.MAX_PIXELS)

@@ -48,6 +48,23 @@ def image_decoder(**kwargs):
     )
 
 
+def test_features_of_fixed_sizes_are_parsed_for_several_records_at_once():
+    records = [serialized(image__encoded=b"a" * n, image__class__label=n) for n in (1, 3, 2)]
+    decoder = image_decoder()
+    several = decoder.parse_several(tf.constant(records), ["label", "bytes"])
+    for number, record in enumerate(records):
+        one = decoder.parse(tf.constant(record), ["label", "bytes"])
+        assert {key: value[number].numpy() for key, value in several.items()} == {
+            key: value.numpy() for key, value in one.items()
+        }
+
+
+def test_features_of_other_sizes_are_not_parsed_for_several_records_at_once():
+    features = {"image/class/label": tf.io.VarLenFeature(tf.int64)}
+    decoder = decoders.TFExampleDecoder(features, {"label": decoders.Tensor("image/class/label")})
+    assert decoder.parse_several(tf.constant([b""]), ["label"]) is None
+
+
 @pytest.mark.parametrize("kind", ["PNG", "BMP"])
 @pytest.mark.parametrize("name", [b"jpeg", b"PNG", b"nonsense"])
 def test_images_are_decoded_by_content_whatever_the_format_field_is(kind, name):
