@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import struct
 import warnings
 
@@ -219,9 +220,9 @@ def test_broken_image_is_rejected_with_the_reason(name):
     ],
 )
 def test_unsupported_format_is_named(data, kind):
-    with pytest.raises(images.BadImage) as caught:
+    text = rf"^is not a JPEG, PNG, GIF, BMP(, TIFF)? or WebP image {re.escape(kind)}$"
+    with pytest.raises(images.BadImage, match=text):
         images.prepare(data)
-    assert str(caught.value) == f"is not a JPEG, PNG, GIF, BMP or WebP image {kind}"
 
 
 @pytest.mark.parametrize("name", ["plain.jpg", "plain.png", "moving.gif", "lossy.webp"])
