@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import PIL.Image
 
+from datasets import duplicates
 from slim import _image_limits, _tiff
 
 MAX_PIXELS = _image_limits.MAX_PIXELS
@@ -54,12 +55,14 @@ class BadImage(ValueError):
 
 
 class Prepared(NamedTuple):
-    """An image ready for a record: `format` is "jpeg" or "png", height and width in pixels."""
+    """An image ready for a record: `format` is "jpeg" or "png", height and width in pixels;
+    `fingerprint` is of `duplicates`."""
 
     encoded: bytes
     format: str
     height: int
     width: int
+    fingerprint: bytes = duplicates.NONE
 
 
 class Rules(NamedTuple):
@@ -70,12 +73,14 @@ class Rules(NamedTuple):
       upright: whether to apply the EXIF orientation, which decoders of records ignore.
       jpeg_only: whether to convert all images to JPEG.
       verified: whether to decode also the images whose bytes are kept, to detect damage.
+      compared: whether to compute the fingerprint; needs `verified`.
     """
 
     max_pixels: int = MAX_PIXELS
     upright: bool = True
     jpeg_only: bool = False
     verified: bool = True
+    compared: bool = False
 
 
 @contextlib.contextmanager
@@ -140,17 +145,25 @@ def prepare(data: bytes, rules: Rules | None = None) -> Prepared:
             if rules.upright and has_orientation:
                 turn = _UPRIGHT.get(tiff.orientation if tiff else _orientation(image))
             if turn is None and is_jpeg >= rules.jpeg_only and _is_plain(image, data):
-                return Prepared(data, "jpeg" if lossy else "png", height, width)
+                kept = Prepared(data, "jpeg" if lossy else "png", height, width)
+                return _compared(kept, image, rules)
             if not rules.verified:
                 _check_pixels(image, data)
             plain = _as_8_bits(image, tiff)
-            return _encode(plain if turn is None else plain.transpose(turn), lossy)
+            upright = plain if turn is None else plain.transpose(turn)
+            return _compared(_encode(upright, lossy), upright, rules)
     except BadImage:
         raise
     except PIL.UnidentifiedImageError:
         raise BadImage(_unsupported(data)) from None
     except Exception as error:  # decoders raise almost any type on malformed bytes
         raise BadImage(f"cannot be decoded: {str(error) or type(error).__name__}") from error
+
+
+def _compared(prepared: Prepared, image: PIL.Image.Image, rules: Rules) -> Prepared:
+    if not rules.compared:
+        return prepared
+    return prepared._replace(fingerprint=duplicates.fingerprint(image))
 
 
 def is_tiff(data: bytes) -> bool:

@@ -264,7 +264,7 @@ def test_pillow_settings_are_restored():
 def test_raw_pixels_become_png():
     planes = np.arange(24, dtype=np.uint8).reshape(3, 2, 4)
     prepared = images.encode_pixels(planes.tobytes(), 2, 4, 3)
-    assert prepared[1:] == ("png", 2, 4)
+    assert prepared[1:4] == ("png", 2, 4)
     assert (decoded(prepared) == planes.transpose(1, 2, 0)).all()
     gray = images.encode_pixels(bytes(range(6)), 2, 3, 1)
     with PIL.Image.open(io.BytesIO(gray.encoded)) as image:

@@ -115,7 +115,7 @@ def test_evaluation_of_converted_files_sees_the_pixels_of_predictions(expected, 
     """Files with lossless records, and JPEGs that are kept, to the bit."""
     kept = [name for name in image_modes.FILES if name in image_modes.EXACT or "EXIF 1" in name]
     prepared = [images.prepare(image_modes.FILES[name]) for name in kept]
-    records = [tfrecords.ImageRecord(*each, label=0) for each in prepared]
+    records = [tfrecords.ImageRecord(*each[:4], label=0) for each in prepared]
     actual = evaluated(written(tmp_path / "d", records, _decodings.UPRIGHT), _decodings.UPRIGHT)
     for name, image in zip(kept, actual, strict=True):
         np.testing.assert_array_equal(image, expected[name], err_msg=name)
