@@ -16,7 +16,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from datasets import dataset_info, download, images, progress, tfrecords, workers
+from datasets import dataset_info, download, duplicates, images, progress, tfrecords, workers
 from datasets.conversion_journal import JOURNAL, LOCK, Journal, Outcome
 from datasets.items import Item, Split, labels_of
 from slim import _checks, _files, _ownership, _paths, signals
@@ -183,7 +183,7 @@ def run(
     for name, split in plan.splits.items():
         if not split.items:
             raise _checks.UserError(f"Split {name!r} has no images in {plan.source}")
-    rules = images.Rules(max_pixels, plan.upright, plan.jpeg_only)
+    rules = images.Rules(max_pixels, plan.upright, plan.jpeg_only, compared=True)
     _check_targets(plan, dataset_dir)
     journal = Journal(work, _fingerprint(plan, rules), len(plan.classes), plan.multi_label)
     with signals.noted(lambda: _interrupted_message(len(journal.done), dataset_dir)):
@@ -205,6 +205,8 @@ def run(
         splits[name] = dataset_info.SplitInfo(num_samples, tuple(per_class[name]), shards)
     options = {"max_pixels": max_pixels, **({"on_bad_image": on_bad_image} if bad else {})}
     info = _write_info(plan, splits, len(bad), options, dataset_dir)
+    repeated = duplicates.warnings(_fingerprinted(plan, outcomes), plan.classes)
+    info = dataclasses.replace(info, warnings=tuple(repeated))
     _ownership.remove(work, "conversion")
     _ownership.remove(os.path.join(dataset_dir, DOWNLOADS), "downloads")
     return info
@@ -312,7 +314,7 @@ def _write_shard(
     bar: Any,
     writes: bool,
 ) -> Outcome:
-    per_class, source_bytes = [0] * len(plan.classes), 0
+    per_class, source_bytes, fingerprints = [0] * len(plan.classes), 0, bytearray()
     bad: list[tuple[str, str]] = []
 
     def records() -> Iterator[tfrecords.ImageRecord]:
@@ -322,7 +324,9 @@ def _write_shard(
             bar.update()
             if isinstance(result, str):
                 bad.append((item.source.name, result))
+                fingerprints.extend(duplicates.NONE)
                 continue
+            fingerprints.extend(result.fingerprint)
             for label in labels_of(item.label):
                 per_class[label] += 1
             source_bytes += item.size
@@ -331,7 +335,7 @@ def _write_shard(
             if plan.sha256:
                 extra[plan.sha256] = hashlib.sha256(result.encoded).hexdigest()
             yield tfrecords.ImageRecord(
-                result.encoded, format, *result[2:], item.label, item.filename, extra
+                result.encoded, format, *result[2:4], item.label, item.filename, extra
             )
 
     if not writes:
@@ -339,7 +343,21 @@ def _write_shard(
             pass
         return Outcome(None, per_class, bad)
     shard = tfrecords.write_shard(path, records())
-    return Outcome(dataclasses.replace(shard, source_bytes=source_bytes), per_class, bad)
+    shard = dataclasses.replace(shard, source_bytes=source_bytes)
+    return Outcome(shard, per_class, bad, fingerprints.hex())
+
+
+def _fingerprinted(plan: Plan, outcomes: Mapping[str, Sequence[Outcome]]) -> list[duplicates.Image]:
+    """Returns all images, with the fingerprints of those that are not bad."""
+    size = duplicates.SIZE
+    return [
+        duplicates.Image(name, item.label, item.filename or item.source.name, value)
+        for name, parts in outcomes.items()
+        for outcome, items in zip(parts, plan.splits[name].parts(), strict=True)
+        for all_values in [bytes.fromhex(outcome.fingerprints)]
+        for number, item in enumerate(items)
+        for value in [all_values[number * size : (number + 1) * size]]
+    ]
 
 
 def _size_and_time(path: str) -> tuple[int, int] | None:

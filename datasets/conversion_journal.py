@@ -7,9 +7,10 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 from typing import Any
 
-from datasets import dataset_info
+from datasets import dataset_info, duplicates
 from slim import _checks, _files, _json, _ownership
 
 LOCK = "lock"  # file in the work directory, locked by the process that uses it
@@ -24,11 +25,13 @@ class Outcome:
       shard: None if it was not written because of bad images.
       per_class: number of good images in each class.
       bad: (path, reason) of each bad image.
+      fingerprints: of `duplicates`, of all images one after the other, in hexadecimal digits.
     """
 
     shard: dataset_info.ShardInfo | None
     per_class: list[int]
     bad: list[tuple[str, str]]
+    fingerprints: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +42,7 @@ class _Line:
     shard: dataset_info.ShardInfo
     per_class: list[_json.Count]
     bad: list[tuple[str, str]]
+    fingerprints: str = ""
 
 
 class Journal:
@@ -93,7 +97,9 @@ class Journal:
                 if not isinstance(line, _Line) or not self._is_consistent(line):
                     break
                 if _is_intact(os.path.join(work, line.file), line.shard):
-                    done[line.file] = Outcome(line.shard, line.per_class, line.bad)
+                    done[line.file] = Outcome(
+                        line.shard, line.per_class, line.bad, line.fingerprints
+                    )
         except FileNotFoundError:
             return {}
         except OSError as error:
@@ -108,6 +114,9 @@ class Journal:
             line.file == line.shard.file
             and dataset_info.fits(line.per_class, line.shard.num_samples, self._multi_label)
             and len(line.per_class) == self._num_classes
+            and re.fullmatch("[0-9a-f]*", line.fingerprints) is not None
+            and len(line.fingerprints)
+            == 2 * duplicates.SIZE * (line.shard.num_samples + len(line.bad))
         )
 
 

@@ -33,6 +33,8 @@ def lines(info: dataset_info.DatasetInfo, dataset_dir: str) -> Iterator[str]:
     yield from _table(info)
     yield from _imbalance(info)
     yield from _missing_classes(info)
+    yield from _single_class(info)
+    yield from (f"  warning: {line}" for line in info.warnings)
     if info.num_bad_files:
         listed = os.path.join(dataset_dir, dataset_info.BAD_FILES_NAME)
         yield f"  {info.num_bad_files} bad files skipped, listed in {listed}"
@@ -78,6 +80,17 @@ def _imbalance(info: dataset_info.DatasetInfo) -> Iterator[str]:
                 f"  warning: {name} is unbalanced: {info.classes[frequent]!r} has {largest} images,"
                 f" {info.classes[rare]!r} has {smallest}"
             )
+
+
+def _single_class(info: dataset_info.DatasetInfo) -> Iterator[str]:
+    """Yields a warning if all images have the same class."""
+    counts = [sum(each) for each in zip(*(s.per_class for s in info.splits.values()), strict=True)]
+    present = [label for label, count in enumerate(counts) if count]
+    if len(present) == 1 and not info.multi_label:
+        yield (
+            f"  warning: all images are of the class {info.classes[present[0]]!r}; training needs"
+            " two classes or more"
+        )
 
 
 def _missing_classes(info: dataset_info.DatasetInfo) -> Iterator[str]:

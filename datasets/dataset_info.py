@@ -65,7 +65,8 @@ class DatasetInfo:
     `options` are the user's options that decide the content of the records; `source_files` is the
     `local_images.summary` of the source; `decoding` is that of the source files (see
     `slim._decodings`), whose result the records have. With `multi_label`, an image has any number
-    of labels and counts in each of its classes.
+    of labels and counts in each of its classes. `warnings` are about images that were just
+    converted; the file does not have them.
     """
 
     name: _json.Name
@@ -79,6 +80,7 @@ class DatasetInfo:
     source_files: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     decoding: Decoding = UPRIGHT
     multi_label: bool = False
+    warnings: tuple[str, ...] = dataclasses.field(default=(), compare=False)
 
     @property
     def labels_to_names(self) -> dict[int, str]:
@@ -115,6 +117,7 @@ def write(info: DatasetInfo, dataset_dir: str) -> None:
     if problem:
         raise ValueError(f"dataset info of {info.name!r}: {problem}")
     values = dataclasses.asdict(info)
+    del values["warnings"]
     if not info.multi_label:
         del values["multi_label"]
     text = json.dumps(values, indent=1, ensure_ascii=False) + "\n"

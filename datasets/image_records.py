@@ -54,7 +54,7 @@ class ImageRecords:
         prepared = workers.prepare_image(item.source, None, self._rules)
         if isinstance(prepared, str):
             prepared = images.Prepared(b"", "", 0, 0)
-        example = tfrecords.image_to_tfexample(*prepared, item.label, item.filename)
+        example = tfrecords.image_to_tfexample(*prepared[:4], item.label, item.filename)
         return example.SerializeToString(deterministic=True)
 
     def problem(self, shard: int, record: int) -> str | None:

@@ -11,7 +11,11 @@ from datasets import archive_checks, archives, sources
 from slim import _checks, _files
 
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz"}
-_IGNORED = ("Thumbs.db", "desktop.ini", "__MACOSX")
+# Names in lower case that systems and network disks add, besides those with a dot.
+_IGNORED = frozenset(
+    ("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin")
+    + ("system volume information", "lost+found")
+)
 _LIMITS = archives.Limits(members=20_000_000, bytes=1 << 44)
 _MAX_DEPTH = 64
 _SPLITS = ("train", "training", "validation", "val", "valid", "test", "testing")
@@ -50,7 +54,7 @@ class Directory:
 
 def is_ignored(name: str) -> bool:
     """Returns whether a file or directory is left out by its name."""
-    return name.startswith(".") or name in _IGNORED
+    return name.startswith(".") or name.lower() in _IGNORED
 
 
 def read(path: str) -> Directory:

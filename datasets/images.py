@@ -15,14 +15,15 @@ from typing import NamedTuple
 import numpy as np
 import PIL.Image
 
-from slim import _image_limits
+from datasets import duplicates
+from slim import _image_limits, _tiff
 
 MAX_PIXELS = _image_limits.MAX_PIXELS
 _MAX_EXIF_BYTES = 1 << 16  # Pillow copies each value, and values may overlap
 # Limits because Pillow needs microseconds for each.
 _MAX_SEGMENTS = 10_000  # of a JPEG, before its first scan
 _MAX_CHUNKS = 200_000  # of a PNG
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP")
 _ORIENTATION = 0x0112  # in EXIF
 _UPRIGHT = {
     2: PIL.Image.Transpose.FLIP_LEFT_RIGHT,
@@ -34,6 +35,7 @@ _UPRIGHT = {
     8: PIL.Image.Transpose.ROTATE_90,
 }
 _PNG_EXIF = (b"eXIf", b"Raw profile type exif", b"adobe.xmp")
+_MAX_BITS = 16  # per sample
 _JPEG_QUALITY = 95  # of re-encoded images
 _PLAIN_FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive; others are rare
 # In a scan, 0x00 after 0xFF is data, and 0xD0 to 0xD7 are restart markers.
@@ -42,8 +44,6 @@ _JPEG_END, _JPEG_SCAN, _JPEG_APP1 = 0xD9, 0xDA, 0xE1
 _JPEG_BARE = (0x01, 0xD8)  # markers without a length
 _OTHER_KINDS = (
     (b"\x00\x00\x00\x0cjP  ", "JPEG 2000"),
-    (b"II*\x00", "TIFF"),
-    (b"MM\x00*", "TIFF"),
     (b"8BPS", "Photoshop"),
     (b"%PDF", "PDF"),
     (b"PK\x03\x04", "ZIP"),
@@ -55,12 +55,14 @@ class BadImage(ValueError):
 
 
 class Prepared(NamedTuple):
-    """An image ready for a record: `format` is "jpeg" or "png", height and width in pixels."""
+    """An image ready for a record: `format` is "jpeg" or "png", height and width in pixels;
+    `fingerprint` is of `duplicates`."""
 
     encoded: bytes
     format: str
     height: int
     width: int
+    fingerprint: bytes = duplicates.NONE
 
 
 class Rules(NamedTuple):
@@ -71,12 +73,14 @@ class Rules(NamedTuple):
       upright: whether to apply the EXIF orientation, which decoders of records ignore.
       jpeg_only: whether to convert all images to JPEG.
       verified: whether to decode also the images whose bytes are kept, to detect damage.
+      compared: whether to compute the fingerprint; needs `verified`.
     """
 
     max_pixels: int = MAX_PIXELS
     upright: bool = True
     jpeg_only: bool = False
     verified: bool = True
+    compared: bool = False
 
 
 @contextlib.contextmanager
@@ -106,8 +110,8 @@ def prepare(data: bytes, rules: Rules | None = None) -> Prepared:
 
     The bytes of upright JPEG and PNG images with 8-bit gray or RGB are kept. Everything else is
     decoded and re-encoded: CMYK, palettes, 16 bits (the upper 8 are kept), transparency (composited
-    on white), GIF (the first frame), BMP, WebP, and images with an EXIF orientation. JPEG and lossy
-    WebP become JPEG of quality 95, others PNG.
+    on white), GIF (the first frame), BMP, TIFF (the first image), WebP, and images with an EXIF
+    orientation. JPEG and lossy WebP become JPEG of quality 95, others PNG.
 
     Args:
       data: content of the file.
@@ -123,7 +127,9 @@ def prepare(data: bytes, rules: Rules | None = None) -> Prepared:
     if problem is not None:
         raise BadImage(problem)
     try:
-        with PIL.Image.open(io.BytesIO(_for_pillow(data)), formats=FORMATS) as image:
+        tiff = _tiff.read(data) if is_tiff(data) else None
+        reduced = _for_pillow(data) if tiff is None else _checked_tiff(data, tiff)
+        with PIL.Image.open(io.BytesIO(reduced), formats=FORMATS) as image:
             width, height = image.size
             if width * height > rules.max_pixels:
                 raise BadImage(
@@ -137,19 +143,32 @@ def prepare(data: bytes, rules: Rules | None = None) -> Prepared:
             has_orientation = image.format != "PNG" or any(each in data for each in _PNG_EXIF)
             turn = None
             if rules.upright and has_orientation:
-                turn = _UPRIGHT.get(_orientation(image))
+                turn = _UPRIGHT.get(tiff.orientation if tiff else _orientation(image))
             if turn is None and is_jpeg >= rules.jpeg_only and _is_plain(image, data):
-                return Prepared(data, "jpeg" if lossy else "png", height, width)
+                kept = Prepared(data, "jpeg" if lossy else "png", height, width)
+                return _compared(kept, image, rules)
             if not rules.verified:
                 _check_pixels(image, data)
-            plain = _as_8_bits(image)
-            return _encode(plain if turn is None else plain.transpose(turn), lossy)
+            plain = _as_8_bits(image, tiff)
+            upright = plain if turn is None else plain.transpose(turn)
+            return _compared(_encode(upright, lossy), upright, rules)
     except BadImage:
         raise
     except PIL.UnidentifiedImageError:
         raise BadImage(_unsupported(data)) from None
     except Exception as error:  # decoders raise almost any type on malformed bytes
         raise BadImage(f"cannot be decoded: {str(error) or type(error).__name__}") from error
+
+
+def _compared(prepared: Prepared, image: PIL.Image.Image, rules: Rules) -> Prepared:
+    if not rules.compared:
+        return prepared
+    return prepared._replace(fingerprint=duplicates.fingerprint(image))
+
+
+def is_tiff(data: bytes) -> bool:
+    """Returns whether a file is a TIFF, which TensorFlow does not decode."""
+    return data[:4] in _tiff.STARTS
 
 
 def _check_pixels(image: PIL.Image.Image, data: bytes) -> None:
@@ -286,10 +305,25 @@ def _orientation(image: PIL.Image.Image) -> int:
     return orientation if isinstance(orientation, int) else 1
 
 
-def _as_8_bits(image: PIL.Image.Image) -> PIL.Image.Image:
+def _checked_tiff(data: bytes, tiff: _tiff.Header) -> bytes:
+    """Returns the first image of a TIFF, whose samples have to be unsigned, of up to 16 bits."""
+    if tiff.bits > _MAX_BITS or not tiff.are_unsigned:
+        kind = "" if tiff.are_unsigned else " signed or floating-point"
+        raise BadImage(
+            f"has{kind} samples of {tiff.bits} bits; a TIFF may have unsigned ones of up to"
+            f" {_MAX_BITS} bits"
+        )
+    return _tiff.first_image(data, tiff)
+
+
+def _as_8_bits(image: PIL.Image.Image, tiff: _tiff.Header | None = None) -> PIL.Image.Image:
     if image.mode.startswith("I"):
-        values = np.asarray(image).astype(np.uint32)
-        return PIL.Image.fromarray((values >> 8).astype(np.uint8))
+        bits = tiff.bits if tiff else _MAX_BITS
+        values = (np.asarray(image).astype(np.uint32) >> bits - 8).astype(np.uint8)
+        # Of other numbers of bits, Pillow inverts the values itself.
+        return PIL.Image.fromarray(255 - values if tiff and tiff.is_white_zero else values)
+    if image.mode == "La":  # Pillow converts it to nothing else
+        image = image.convert("LA")
     if image.has_transparency_data:
         composite = PIL.Image.new("RGBA", image.size, "white")
         composite.alpha_composite(image.convert("RGBA"))
@@ -324,6 +358,8 @@ def _unsupported(data: bytes) -> str:
     for magic, ours in _image_limits.FORMATS.items():
         if data.startswith(magic):
             return f"cannot be decoded: its {ours} header is damaged"
+    if is_tiff(data):
+        return "cannot be decoded: its TIFF header is damaged, or its pixel format is not supported"
     kind = next((kind for magic, kind in _OTHER_KINDS if data.startswith(magic)), None)
     if kind is None and data.lstrip()[:1] == b"<":
         kind = "HTML or XML"

@@ -10,9 +10,10 @@ import os
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 
 import numpy as np
+import PIL.Image
 import tensorflow as tf
 
-from datasets import dataset_factory, dataset_info, progress, splits
+from datasets import dataset_factory, dataset_info, duplicates, progress, splits
 from slim import _checks, _cores, _files, _image_limits
 from slim._problems import Problem, named
 from slim.data import image_header, large_images, record_datasets, records
@@ -35,6 +36,7 @@ class Shard:
       formats: image format -> number of records.
       sides: smallest and largest (height, width).
       problems: one line per problem.
+      images: labels, file name and fingerprint of each image; the split is the file.
     """
 
     file: str
@@ -44,6 +46,7 @@ class Shard:
     formats: collections.Counter = dataclasses.field(default_factory=collections.Counter)
     sides: list[tuple[int, int]] = dataclasses.field(default_factory=list)
     problems: list[str] = dataclasses.field(default_factory=list)
+    images: list[duplicates.Image] = dataclasses.field(default_factory=list)
 
 
 def run(
@@ -97,6 +100,8 @@ def run(
     problems += _inconsistencies(info, shards, dataset_dir) if info else []
     for line in _summary(info, shards):
         report(line)
+    for line in duplicates.warnings(_images(info, shards), info.classes if info else ()):
+        report(f"  warning: {line}")
     if problems:
         for problem in problems[:_MAX_LISTED]:
             report(f"  {problem}")
@@ -227,6 +232,14 @@ def _read_image(features: Features, shard: Shard, max_pixels: int) -> str | None
     except tf.errors.OpError:
         return f"the image cannot be decoded (it starts with {encoded[:8]!r})"
     height, width = (int(side) for side in image.shape[:2])
+    pixels = image.numpy()
+    decoded = PIL.Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    names = [
+        value.decode(errors="replace") for value in features["image/filename"].bytes_list.value
+    ]
+    name = next(filter(None, names), f"{shard.file} record {shard.num_records}")
+    labels = tuple(features["image/class/label"].int64_list.value)
+    shard.images.append(duplicates.Image("", labels, name, duplicates.fingerprint(decoded)))
     shard.sides = [min([*shard.sides, (height, width)]), max([*shard.sides, (height, width)])]
     for key, side in (("image/height", height), ("image/width", width)):
         recorded = list(features[key].int64_list.value)
@@ -302,6 +315,20 @@ def _inconsistencies(
 def _sha256(path: str) -> str:
     with _files.open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _images(
+    info: dataset_info.DatasetInfo | None, shards: dict[str, Shard]
+) -> list[duplicates.Image]:
+    """Returns the images of all shards, with their splits; without `info`, all have the same."""
+    names = (
+        {s.file: name for name, split in info.splits.items() for s in split.shards} if info else {}
+    )
+    return [
+        image._replace(split=names.get(file, ""))
+        for file in shards
+        for image in shards[file].images
+    ]
 
 
 def _summary(info: dataset_info.DatasetInfo | None, shards: dict[str, Shard]) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """Limits of encoded images, checked before an image is decoded; no TensorFlow here.
 
-`slim.data.image_header` checks the same limits in a graph; a test compares both on a table of
-files. Bytes that are not an image pass: decoders report them.
+`slim.data.image_header` checks the same limits in a graph, except those of a TIFF, which no graph
+decodes; a test compares both on a table of files. Bytes that are not an image pass: decoders report
+them.
 """
 
 import errno
@@ -9,7 +10,7 @@ import os
 import struct
 from typing import Any, NamedTuple
 
-from slim import _files
+from slim import _files, _tiff
 from slim._file_ranges import FileRange
 
 # Pillow calls an image with more pixels a decompression bomb.
@@ -42,7 +43,7 @@ TOO_MANY_TEXTS = "has {} or more compressed texts, but a PNG may have at most {}
 TOO_MANY_FRAMES = "has frames with {} pixels in total, more than max_pixels={}"
 TOO_MANY_BLOCKS = "has too many blocks for a GIF"
 NO_IMAGE = "is not a JPEG, PNG, GIF, BMP or WebP image"
-# First bytes -> format.
+# First bytes -> format, of those that TensorFlow decodes.
 FORMATS = {
     b"\xff\xd8\xff": "JPEG",
     b"\x89PNG": "PNG",
@@ -139,12 +140,13 @@ def read(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> bytes:
 def _size_problem(data: bytes | FileRange, width: int, height: int, max_pixels: int) -> str | None:
     if width * height > max_pixels:
         return TOO_MANY_PIXELS.format(width, height, max_pixels)
-    limit = max_bytes(max_pixels if data[:4] in WITH_FRAMES else width * height)
+    with_frames = data[:4] in (*WITH_FRAMES, *_tiff.STARTS)
+    limit = max_bytes(max_pixels if with_frames else width * height)
     if len(data) <= limit:
         return None
     if width or height:
         return TOO_MANY_BYTES.format(len(data), width, height, limit)
-    if data[:4].startswith(tuple(FORMATS)):
+    if data[:4].startswith((*FORMATS, *_tiff.STARTS)):
         return UNKNOWN_SIZE.format(len(data), limit)
     return NO_IMAGE
 
@@ -165,7 +167,9 @@ def size(data: bytes | FileRange) -> tuple[int, int]:
             return _bmp_size(data)
         if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
             return _webp_size(data)
-    except struct.error:  # too short
+        if data[:4] in _tiff.STARTS:
+            return _tiff.read(data).size
+    except (struct.error, ValueError):  # too short, or damaged
         pass
     return 0, 0
 

@@ -32,7 +32,6 @@ from classifier.inference.answers import Answer
 from classifier.inference.explanations import Explanations
 from classifier.inference.model import InferenceModel
 from classifier.inference.predictor import Outputs
-from classifier.inputs import preprocessing
 from classifier.resolve import published_model
 from classifier.resolve.prediction import check_exported, prediction
 from datasets import progress
@@ -221,7 +220,7 @@ def predict(
     """
 
     def prepare(path: str) -> tuple[str, tf.Tensor | str]:
-        return path, _prepared(path, model.prepare, max_pixels)
+        return path, _prepared(path, model, max_pixels)
 
     with futures.ThreadPoolExecutor(threads or _cores.usable_cores()) as pool:
         prepared = _ahead(pool, prepare, paths, 2 * batch_size)
@@ -243,28 +242,13 @@ def _probabilities(outputs: Sequence[Outputs | str]) -> np.ndarray:
     return np.stack([each.probabilities for each in outputs])
 
 
-def _prepared(
-    path: str, decode: Callable[[tf.Tensor], tf.Tensor], max_pixels: int
-) -> tf.Tensor | str:
+def _prepared(path: str, model: predictor.Predictor, max_pixels: int) -> tf.Tensor | str:
     """Returns a prepared image, or the reason why there is none."""
     try:
-        return prepare_image(_image_limits.read(path, max_pixels), decode)
+        return model.prepare_file(_image_limits.read(path, max_pixels))
     except OSError as error:
         is_limit = error.errno == errno.EFBIG
         return f"{'' if is_limit else 'cannot be read: '}{error.strerror}"
-
-
-def prepare_image(encoded: bytes, decode: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor | str:
-    """Returns an input of the network, or the reason why the image cannot be decoded.
-
-    Args:
-      encoded: content of an image file.
-      decode: `Predictor.prepare`.
-    """
-    try:
-        return decode(tf.constant(encoded))
-    except (tf.errors.OpError, UnicodeDecodeError) as error:
-        return preprocessing.decoding_problem(error)
 
 
 def _ahead(

@@ -11,7 +11,9 @@ from classifier.inference.model import InferenceModel
 from classifier.inference.neighbors import Index, Neighbor
 from classifier.inputs import preprocessing
 from classifier.model_info import Calibration, ModelInfo
+from datasets import images
 from slim import _checks, _image_limits
+from slim._decodings import UPRIGHT
 from slim.data import image_decoding, image_header
 
 
@@ -36,11 +38,12 @@ class Predictor:
 
     Attributes:
       info: the model.
-      prepare: function from the bytes of a file to an input of the network.
+      prepare: function from the bytes of a file that TensorFlow decodes to an input of the network.
       network: function from a batch of inputs to each image's outputs, or to the reason why it
         cannot be decoded.
       calibration: of the model's weights; None for none.
       input_spec: shape and dtype of what `prepare` returns; None if unknown.
+      max_pixels: maximum number of pixels of an image.
     """
 
     info: ModelInfo
@@ -48,6 +51,24 @@ class Predictor:
     network: Callable[[Sequence[tf.Tensor]], Sequence[Outputs | str]]
     calibration: Calibration | None = None
     input_spec: tf.TensorSpec | None = None
+    max_pixels: int = _image_limits.MAX_PIXELS
+
+    def prepare_file(self, encoded: bytes) -> tf.Tensor | str:
+        """Returns an input of the network, or the reason why the image cannot be decoded.
+
+        Args:
+          encoded: content of an image file; the pixels of a TIFF are those of its conversion.
+        """
+        try:
+            if images.is_tiff(encoded):
+                images.silence_pillow()
+                upright = self.info.decoding == UPRIGHT
+                encoded = images.prepare(encoded, images.Rules(self.max_pixels, upright)).encoded
+            return self.prepare(tf.constant(encoded))
+        except images.BadImage as bad:
+            return str(bad)
+        except (tf.errors.OpError, UnicodeDecodeError) as error:
+            return preprocessing.decoding_problem(error)
 
     @property
     def rejects(self) -> bool:
@@ -85,7 +106,7 @@ def of_checkpoint(
     prepare = _prepared_images(classifier, max_pixels)
     spec = tf.TensorSpec(classifier.image_shape)
     calibration = classifier.exported_info.calibration
-    return Predictor(classifier.info, prepare, run, calibration, spec)
+    return Predictor(classifier.info, prepare, run, calibration, spec, max_pixels)
 
 
 def of_neighbors(
@@ -108,7 +129,8 @@ def of_neighbors(
         nearest = index.nearest(network(tf.stack(batch)).numpy(), count)
         return [Outputs(neighbors=row) for row in nearest]
 
-    return Predictor(classifier.info, _prepared_images(classifier, max_pixels), run)
+    prepare = _prepared_images(classifier, max_pixels)
+    return Predictor(classifier.info, prepare, run, max_pixels=max_pixels)
 
 
 def of_export(
@@ -165,7 +187,7 @@ def of_export(
                 return [preprocessing.decoding_problem(error)]
             return [row for each in batch for row in run([each])]
 
-    return Predictor(info, _traced(prepare), run, info.calibration, spec)
+    return Predictor(info, _traced(prepare), run, info.calibration, spec, max_pixels)
 
 
 def _batch_function(

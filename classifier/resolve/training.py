@@ -42,6 +42,7 @@ class ResolvedRun:
       quantize_delay: steps before the layers start rounding to 8 bits. -1: never.
       summary: description of batch, epoch and schedule.
       class_weights: weight of each class in the loss. Empty: all have the weight 1.
+      class_counts: number of images of each class. Empty: unknown.
       finetune_plan: options that `--finetune=auto` has chosen.
     """
 
@@ -57,6 +58,7 @@ class ResolvedRun:
     quantize_delay: int
     summary: str
     class_weights: tuple[float, ...] = ()
+    class_counts: tuple[int, ...] = ()
     finetune_plan: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -64,7 +66,7 @@ class ResolvedRun:
         resolved = {
             field.name: getattr(self, field.name)
             for field in dataclasses.fields(self)
-            if field.name not in ("config", "model", "schedule", "summary")
+            if field.name not in ("config", "model", "schedule", "summary", "class_counts")
         }
         resolved |= {name: getattr(self.schedule, name) for name in _SCHEDULE_IN_CONFIG}
         resolved["schedule"] = self.summary
@@ -77,10 +79,10 @@ def training_run(config: TrainConfig) -> ResolvedRun:
     """Resolves a training run.
 
     Raises:
-      UserError: if the dataset does not exist, a name is unknown, the network expects videos, the
-        offset removes all classes, a decay is shorter than a step, steps after the end are
-        profiled, the preprocessing does not support a distortion, the class weights are invalid, or
-        an option needs one label an image.
+      UserError: if the dataset does not exist or has a single class, a name is unknown, the network
+        expects videos, the offset removes all classes, a decay is shorter than a step, steps after
+        the end are profiled, the preprocessing does not support a distortion, the class weights are
+        invalid, or an option needs one label an image.
     """
     location = location_of_run(config)
     metadata = dataset_factory.metadata_at(location, config.data.dataset_split_name)
@@ -99,10 +101,26 @@ def training_run(config: TrainConfig) -> ResolvedRun:
         has_validation = _has_validation(config)
         config, plan = finetune_plan.planned(config, steps, has_validation, can_crop)
     resolved = resolve_training(config, metadata)
+    _check_classes(resolved)
     if resolved.eval_every_steps:
         dataset_factory.metadata_at(location, config.validation.eval_split_name)
     weights = class_weights.resolve(config.loss.class_weights, resolved.model, metadata.per_class)
     return dataclasses.replace(resolved, class_weights=weights, finetune_plan=plan)
+
+
+def _check_classes(resolved: ResolvedRun) -> None:
+    """Raises UserError if all images have the same class, which any network learns."""
+    classes, counts = resolved.model.class_names, resolved.class_counts
+    present = [name for name, count in zip(classes, counts, strict=False) if count] or classes
+    if resolved.model.multi_label or len(present) > 1:
+        return
+    raise problems.error(
+        "all images of {} {!r} are of the class {!r}; a classifier needs two classes or more. To"
+        " tell a class from everything else, add a class with other images",
+        named("dataset_name", resolved.model.dataset_name),
+        resolved.config.data.dataset_split_name,
+        present[0],
+    )
 
 
 def with_learning_rate(resolved: ResolvedRun, rate: float) -> ResolvedRun:
@@ -180,6 +198,7 @@ def resolve_training(config: TrainConfig, dataset: SplitMetadata) -> ResolvedRun
         or _every(config.saving.save_interval_epochs * steps_per_epoch),
         quantize_delay=quantize_delay,
         summary=_in_words(config, steps_per_epoch, schedule),
+        class_counts=tuple(dataset.per_class[info.labels_offset :]),
     )
 
 

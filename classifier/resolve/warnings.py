@@ -11,6 +11,7 @@ from nets import published
 _PUBLISHED_DATASET = "imagenet"
 # RMSProp is likely to diverge with at most this epsilon and at least this learning rate.
 _SMALL_EPSILON, _LARGE_RATE = 0.1, 0.01
+_IMBALANCE = 10  # ratio of the largest to the smallest class
 
 
 def of_training(resolved: ResolvedRun, undescribed: str | None) -> Iterator[str]:
@@ -41,6 +42,53 @@ def of_training(resolved: ResolvedRun, undescribed: str | None) -> Iterator[str]
             named("class_weights", "auto"),
             named("balanced_sampling"),
         )
+    yield from _imbalance(resolved)
+
+
+def _imbalance(resolved: ResolvedRun) -> Iterator[str]:
+    """Yields a warning if one class is much larger than another, and no option compensates."""
+    config, names = resolved.config, resolved.model.class_names
+    present = [(count, label) for label, count in enumerate(resolved.class_counts) if count]
+    if not present or config.data.balanced_sampling or config.loss.class_weights is not None:
+        return
+    (smallest, rare), (largest, frequent) = min(present), max(present)
+    if largest <= _IMBALANCE * smallest:
+        return
+    weights = named("class_weights", "auto")
+    sampling = Problem("{} or {}", named("balanced_sampling"), weights)
+    yield Problem(
+        "the classes are unbalanced: {!r} has {} images, {!r} has {}. Small classes are then rarely"
+        " predicted. To compensate, pass {}",
+        names[frequent],
+        largest,
+        names[rare],
+        smallest,
+        weights if resolved.model.multi_label else sampling,
+    )
+
+
+def data_wait(resolved: ResolvedRun, fraction: float, in_place: bool) -> Problem:
+    """Returns the warning that training waits for data.
+
+    Args:
+      resolved: the run.
+      fraction: of the step time.
+      in_place: whether the images are read in place, not from TFRecords.
+    """
+    data = resolved.config.data
+    helpful = [named("num_preprocessing_threads"), named("num_readers")]
+    if data.cache == "none" and data.data_service is None:
+        helpful.append(named("cache"))
+    if data.data_service is None and not in_place and not data.balanced_sampling:
+        helpful.append(named("data_service"))
+    listed = Problem(", ".join(["{}"] * len(helpful)), *helpful)
+    return Problem(
+        "{} of the step time is spent waiting for data: the disk or preprocessing is slower"
+        " than the network. Options that may help: {}{}",
+        f"{fraction:.0%}",
+        listed,
+        ", or convert the images to TFRecords" if in_place else "",
+    )
 
 
 def of_checkpoint(

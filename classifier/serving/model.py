@@ -50,7 +50,7 @@ class ServedModel:
 
     def prepare(self, encoded: bytes) -> tf.Tensor | str:
         """Returns an input of the network, or the reason why the image cannot be decoded."""
-        return predict.prepare_image(encoded, self.predictor.prepare)
+        return self.predictor.prepare_file(encoded)
 
     def answer(self, outputs: Outputs) -> Answer:
         """Returns the answer to an image, as prediction prints it."""

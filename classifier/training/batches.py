@@ -49,6 +49,11 @@ class TrainingBatches:
         self._worker = (workers.task, max(1, len(workers.hosts)))
         self._cache = inputs.Cache(dataset, config.data.cache)
 
+    @property
+    def in_place(self) -> bool:
+        """Whether images are read in place, not from TFRecords."""
+        return self._dataset.record_source is not None
+
     @functools.cached_property
     def _index(self) -> inputs.Index | None:
         """Positions of each class's records, for balanced sampling."""

@@ -16,3 +16,4 @@ class Dataset:
     num_channels: int | None = 1
     decoding: str = "tf_slim"
     multi_label: bool = False
+    per_class: tuple[int, ...] = ()

@@ -56,7 +56,7 @@ def try_images(numbers, directory):
         except Exception as error:
             yield "failed", f"{number} {name}: prepare raised {error!r}"
             continue
-        example = tfrecords.image_to_tfexample(*ready, 1)
+        example = tfrecords.image_to_tfexample(*ready[:4], 1)
         try:
             shape = decode(example.SerializeToString()).shape
         except tf.errors.OpError as error:
@@ -66,7 +66,7 @@ def try_images(numbers, directory):
         yield (
             ("accepted", "")
             if is_expected
-            else ("failed", f"{number} {name}: {shape}, not {ready[2:]}")
+            else ("failed", f"{number} {name}: {shape}, not {ready[2:4]}")
         )
 
 
@@ -243,7 +243,7 @@ def _make_dataset(directory, count):
     names = ("rgb.jpg", "rgb.png", "gray.jpg", "gray.png", "progressive.jpg")
     ready = [images.prepare(samples[name]) for name in names[:count]]
     split = tfrecords.write_split(
-        [tfrecords.ImageRecord(*each, n, f"{n}.x") for n, each in enumerate(ready)],
+        [tfrecords.ImageRecord(*each[:4], n, f"{n}.x") for n, each in enumerate(ready)],
         dataset_dir=directory,
         dataset_name="folder",
         split_name="train",

@@ -40,6 +40,7 @@ def good_images():
             gif, "GIF", save_all=True, append_images=[gif.rotate(180)]
         ),
         "padded.bmp": bmp_with_padded_rows(),
+        "scan.tif": sample_files.encoded(image, "TIFF", compression="tiff_lzw"),
         "lossy.webp": sample_files.encoded(image, "WEBP"),
         "lossless.webp": sample_files.encoded(image, "WEBP", lossless=True),
         "a png by content.jpg": sample_files.encoded(image, "PNG"),
@@ -65,9 +66,9 @@ def broken_images():
             with_false_size(jpeg),
             "has 65500 x 65500 pixels, more than max_pixels=",
         ),
-        "tiff.jpg": (
-            sample_files.encoded(PIL.Image.fromarray(sample_files.photo(9, 9)), "TIFF"),
-            "(TIFF)",
+        "heights.tif": (
+            sample_files.encoded(PIL.Image.new("F", (9, 9)), "TIFF"),
+            "has signed or floating-point samples of 32 bits",
         ),
         "text.txt": (b"these are my cats\n", "starts with b'these ar'"),
         "avif.jpg": (

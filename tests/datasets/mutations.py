@@ -34,6 +34,9 @@ def small_images() -> dict[str, bytes]:
         "alpha.png": sample_files.encoded(image.convert("RGBA"), "PNG"),
         "frames.gif": sample_files.encoded(palette, "GIF", save_all=True, append_images=[palette]),
         "rgb.bmp": sample_files.encoded(image, "BMP"),
+        "raw.tif": sample_files.encoded(image, "TIFF"),
+        "lzw.tif": sample_files.encoded(deep, "TIFF", compression="tiff_lzw"),
+        "jpeg.tif": sample_files.encoded(image, "TIFF", compression="jpeg"),
         "lossy.webp": sample_files.encoded(image, "WEBP"),
         "lossless.webp": sample_files.encoded(image, "WEBP", lossless=True),
     }

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -179,6 +180,8 @@ def test_truncated_journal_line_is_ignored(source, tmp_path, monkeypatch):
         lambda lines: [lines[0], lines[1].replace('"per_class": [', '"per_class": [0, '), lines[2]],
         lambda lines: [lines[0], lines[1].replace('"file": "', '"file": "../'), lines[2]],
         lambda lines: [lines[0], lines[1].replace('"bad": []', '"bad": 3'), lines[2]],
+        lambda lines: [lines[0], lines[1].replace('"fingerprints": "', '"fingerprints": "00'), ""],
+        lambda lines: [lines[0], re.sub('(ints": "..)..', r"\1zz", lines[1]), lines[2]],
         lambda lines: [lines[0], "null", lines[2]],
         lambda lines: [f"[{lines[0]}]", *lines[1:]],
         lambda lines: ["\xff", *lines[1:]],
@@ -208,6 +211,16 @@ def test_resumed_conversion_remembers_bad_files(source, tmp_path, monkeypatch):
     assert info.num_bad_files == 1
     assert path in (tmp_path / "out" / "bad_files.csv").read_text()
     assert info.splits["train"].per_class == (19, 20)
+
+
+def test_resumed_conversion_remembers_the_fingerprints(source, tmp_path, monkeypatch):
+    shutil.copy(os.path.join(source, "a", "02.jpg"), os.path.join(source, "b", "39.jpg"))
+    expected = convert(source, tmp_path / "uninterrupted").warnings
+    interrupted(source, tmp_path / "out", monkeypatch)
+    assert convert(source, tmp_path / "out").warnings == expected
+    (line,) = [line for line in expected if line.startswith("1 pair of equal images in different")]
+    assert "'02' (train, a)" in line
+    assert "'39' (train, b)" in line
 
 
 def test_no_shard_is_written_after_a_bad_file(source, tmp_path, monkeypatch):

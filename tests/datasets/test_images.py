@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import struct
 import warnings
 
@@ -219,9 +220,9 @@ def test_broken_image_is_rejected_with_the_reason(name):
     ],
 )
 def test_unsupported_format_is_named(data, kind):
-    with pytest.raises(images.BadImage) as caught:
+    text = rf"^is not a JPEG, PNG, GIF, BMP(, TIFF)? or WebP image {re.escape(kind)}$"
+    with pytest.raises(images.BadImage, match=text):
         images.prepare(data)
-    assert str(caught.value) == f"is not a JPEG, PNG, GIF, BMP or WebP image {kind}"
 
 
 @pytest.mark.parametrize("name", ["plain.jpg", "plain.png", "moving.gif", "lossy.webp"])
@@ -263,7 +264,7 @@ def test_pillow_settings_are_restored():
 def test_raw_pixels_become_png():
     planes = np.arange(24, dtype=np.uint8).reshape(3, 2, 4)
     prepared = images.encode_pixels(planes.tobytes(), 2, 4, 3)
-    assert prepared[1:] == ("png", 2, 4)
+    assert prepared[1:4] == ("png", 2, 4)
     assert (decoded(prepared) == planes.transpose(1, 2, 0)).all()
     gray = images.encode_pixels(bytes(range(6)), 2, 3, 1)
     with PIL.Image.open(io.BytesIO(gray.encoded)) as image:

@@ -7,6 +7,7 @@ from classifier.run_directory import RunDirectory
 from classifier.training.batches import TrainingBatches
 from classifier.training.hooks.activations import Activations
 from classifier.training.hooks.curves import Curves
+from classifier.training.hooks.data_wait import DataWait
 from classifier.training.hooks.image_grid import ImageGrid
 from classifier.training.hooks.profiler import Profile
 from classifier.training.hooks.progress import Progress
@@ -23,7 +24,10 @@ def make_hooks(
     """Returns the hooks that a run's options enable; only the first worker has them."""
     config, saving, reporting = resolved.config, resolved.config.saving, resolved.config.reporting
     metrics = MetricsFile(directory.metrics_path)
-    hooks: list[learning.Hook] = [Progress(resolved, saving.log_every_n_steps, metrics)]
+    hooks: list[learning.Hook] = [
+        Progress(resolved, saving.log_every_n_steps, metrics),
+        DataWait(resolved, batches.in_place),
+    ]
     if config.failures.watchdog_minutes:
         hooks.append(Watchdog(config.failures.watchdog_minutes))
     if saving.save_summaries_secs:

@@ -15,7 +15,7 @@ from classifier.inference import exported, predictor
 from classifier.inference import predict as predicting
 from classifier.run_directory import RunDirectory
 from slim import _checks
-from tests import image_modes
+from tests import image_modes, tiff_files
 from tests.classifier.export.test_formats import export_to, make_run
 from tests.classifier.exports import needs
 
@@ -34,6 +34,7 @@ def files(tmp_path):
     directory.mkdir()
     for name in GOOD:
         (directory / name).write_bytes(image_modes.FILES[name])
+    (directory / "TIFF orientation 6").write_bytes(tiff_files.FILES["orientation 6"][0])
     (directory / "bad").write_bytes(b"\xff\xd8\xff\xe0 no image")
     return directory
 
@@ -47,7 +48,7 @@ def predict(model, files, output, **flags):
         output_csv=str(output),
         **{"top_k": 10} | flags,
     )
-    with pytest.raises(_checks.RunError, match="1 of 7 images cannot be decoded"):
+    with pytest.raises(_checks.RunError, match="1 of 8 images cannot be decoded"):
         predicting.run(config)
     with open(output) as file:
         rows = list(csv.DictReader(file))
@@ -63,7 +64,7 @@ def check(run, model, files, output, **flags):
     actual, other_bad = predict(model, files, output, **flags)
     assert other_bad == bad == [str(files / "bad")]
     assert actual.keys() == expected.keys()
-    assert len(actual) == len(GOOD) * 10
+    assert len(actual) == (len(GOOD) + 1) * 10
     for key, value in expected.items():
         assert actual[key] == pytest.approx(value, abs=1e-4)
 

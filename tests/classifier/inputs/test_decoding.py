@@ -1,6 +1,7 @@
 """Every way to a model sees the same pixels of a file, in all formats and modes."""
 
 import dataclasses
+import tarfile
 import types
 
 import numpy as np
@@ -12,13 +13,14 @@ import tensorflow as tf
 from classifier import inputs
 from classifier.export import frozen
 from classifier.export.usage import image_code
+from classifier.inference import predictor
 from classifier.inputs import dataset as input_dataset
 from classifier.inputs import preprocessing
 from classifier.model_info import ModelInfo
-from datasets import dataset_info, images, tfrecords
+from datasets import dataset_info, folder, images, local_images, tfrecords
 from datasets.location import Location
 from slim import _decodings
-from tests import image_modes
+from tests import image_modes, tiff_files
 
 SIZE = (12, 12)
 INFO = ModelInfo(
@@ -97,10 +99,9 @@ def model(decoding):
     return dataclasses.replace(INFO, decoding=decoding)
 
 
-def evaluated(dataset_dir, decoding):
-    dataset = inputs.open_dataset(
-        Location("folder", dataset_dir), "train", 1 << 20, model(decoding)
-    )
+def evaluated(dataset_dir, decoding, **options):
+    location = Location("folder", dataset_dir, **options)
+    dataset = inputs.open_dataset(location, "train", 1 << 20, model(decoding))
     batches = inputs.evaluation_dataset(
         dataset,
         preprocessing_fn=preprocessing.preprocessing_fn(INFO, is_training=False),
@@ -114,10 +115,35 @@ def test_evaluation_of_converted_files_sees_the_pixels_of_predictions(expected, 
     """Files with lossless records, and JPEGs that are kept, to the bit."""
     kept = [name for name in image_modes.FILES if name in image_modes.EXACT or "EXIF 1" in name]
     prepared = [images.prepare(image_modes.FILES[name]) for name in kept]
-    records = [tfrecords.ImageRecord(*each, label=0) for each in prepared]
+    records = [tfrecords.ImageRecord(*each[:4], label=0) for each in prepared]
     actual = evaluated(written(tmp_path / "d", records, _decodings.UPRIGHT), _decodings.UPRIGHT)
     for name, image in zip(kept, actual, strict=True):
         np.testing.assert_array_equal(image, expected[name], err_msg=name)
+
+
+@pytest.mark.slow
+def test_tiff_has_the_same_pixels_converted_in_place_and_predicted(tmp_path):
+    raw, converted, archive = (str(tmp_path / name) for name in ("raw", "converted", "a.tar"))
+    for number, (data, _) in enumerate(tiff_files.FILES.values()):
+        path = tmp_path / "raw" / "ab"[number % 2] / f"{number:02d}.tif"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    with tarfile.open(archive, "w") as tar:
+        tar.add(raw, "raw")
+    folder.convert(converted, source_dir=raw, validation_fraction=0)
+    model = predictor.Predictor(
+        INFO, with_signature(preprocessing.encoded_image_fn(INFO, SIZE), []), lambda batch: []
+    )
+    items = local_images.read(Location("folder", raw, validation_fraction=0)).splits["train"].items
+    predicted = [model.prepare_file(item.source.read()).numpy() for item in items]
+    assert len(predicted) == len(tiff_files.FILES)
+    files = list(tiff_files.FILES.values())
+    first = preprocessing.image_fn(INFO, SIZE)(files[int(items[0].filename[2:4])][1])
+    np.testing.assert_array_equal(predicted[0], first)
+    for source in (converted, raw, archive):
+        fraction = None if source == converted else 0
+        actual = evaluated(source, _decodings.UPRIGHT, validation_fraction=fraction)
+        np.testing.assert_array_equal(actual, predicted)
 
 
 @pytest.mark.parametrize(

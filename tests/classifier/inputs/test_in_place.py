@@ -159,7 +159,7 @@ def test_bad_images_are_skipped_and_the_others_keep_their_places(with_bad_image,
         for where in skipped.take_new()
     }
     assert reasons == {
-        ("a/bad.jpg", "it is not a JPEG, PNG, GIF, BMP or WebP image (starts with b'text')"),
+        ("a/bad.jpg", "it is not a JPEG, PNG, GIF, BMP, TIFF or WebP image (starts with b'text')"),
         ("b/gone.jpg", "it cannot be read: No such file or directory"),
     }
 

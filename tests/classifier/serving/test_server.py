@@ -8,7 +8,9 @@ import pytest
 import tensorflow as tf
 
 from classifier.inference import predict as predicting
+from classifier.inputs import preprocessing
 from classifier.model_info import Calibration
+from tests import tiff_files
 from tests.classifier.export.test_formats import export_to, make_run
 from tests.classifier.serving import servers
 from tests.classifier.serving.servers import (
@@ -41,6 +43,19 @@ def test_concurrent_answers_equal_predictions_to_the_last_bit(client, model, tmp
     np.testing.assert_array_equal(np.concatenate([rows(value) for _, value in answers]), expected)
     names = [value["predictions"][0]["classes"] for _, value in answers]
     assert names == [model.class_names[row.argmax()] for row in expected]
+
+
+def test_tiff_is_the_same_image_as_its_pixels(client, model):
+    channels = preprocessing.decoded_channels(model.predictor.info)
+    name = "orientation 6" if channels == 3 else "16 bits, white is 0"
+    data, pixels = tiff_files.FILES[name]
+    files = [data, tf.io.encode_png(pixels[..., :channels]).numpy()]
+    actual, expected = (client.predict({"instances": [encoded(each)]}) for each in files)
+    assert actual == expected
+    assert actual[0] == 200
+    status, value = client.predict({"instances": [encoded(data[:200])]})
+    assert status == 400
+    assert value["error"] == "image 0: cannot be decoded: the TIFF directory is truncated"
 
 
 def test_rows_columns_and_tensors_have_the_same_answers(client, model, tmp_path):
