@@ -13,20 +13,23 @@ from slim import _checks, _files
 
 LABEL_MAP_NAME = "label_map.pbtxt"
 _MAX_BYTES = 64 << 20
+_LABELS_FILE = re.compile(r".*\.pbtxt|.*(?:label|class|categor|names).*\.txt", re.I)
 _NUMBERED = re.compile(r"\s*\d+:")
 _TEXT = r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'"
 _TOKEN = re.compile(rf"\s*({_TEXT}|[A-Za-z_]\w*|-?[\d.]+|#[^\n]*|[{{}}:,;])")
 _ESCAPE = re.compile(r"\\([0-7]{1,3}|.)")
 
 
-def read(path: str) -> dict[int, str]:
+def read(path: str, *, unique: bool = False) -> dict[int, str]:
     """Returns label -> name of a file of class names.
 
     Args:
       path: lines `label:name` (labels.txt), a name per line, or `*.pbtxt`.
+      unique: whether names must be unique; ImageNet has two classes "crane".
 
     Raises:
-      UserError: if it cannot be read or has another form, no names, or a name or label twice.
+      UserError: if it cannot be read or has another form, no names, a label twice, or with `unique`
+        a name twice.
     """
     if path.endswith(".pbtxt"):
         names = _read_label_map(path)
@@ -39,7 +42,7 @@ def read(path: str) -> dict[int, str]:
     if not names:
         raise _checks.UserError(f"{path} has no names of classes")
     repeated = [name for name, count in collections.Counter(names.values()).items() if count > 1]
-    if repeated:
+    if unique and repeated:
         raise _checks.UserError(f"{path} has the name {repeated[0]!r} more than once")
     unprintable = next((name for name in names.values() if not name.isprintable()), None)
     if unprintable is not None:
@@ -53,6 +56,15 @@ def of_directory(directory: str) -> dict[int, str]:
         if os.path.isfile(os.path.join(directory, name)):
             return read(os.path.join(directory, name))
     return {}
+
+
+def files_in(directory: str) -> list[str]:
+    """Returns the sorted names of the files that, by their names, may have class names."""
+    return sorted(
+        name
+        for name in os.listdir(directory)
+        if _LABELS_FILE.fullmatch(name) and os.path.isfile(os.path.join(directory, name))
+    )
 
 
 def _read_label_map(path: str) -> dict[int, str]:

@@ -81,7 +81,7 @@ def source_path(location: Location) -> str:
 def _read(location: Location, _versions: tuple[object, ...]) -> LocalImages:
     path, names, root = source_path(location), None, None
     if location.labels_file is not None:
-        by_label = label_names.read(location.labels_file)
+        by_label = label_names.read(location.labels_file, unique=True)
         names = [by_label[label] for label in sorted(by_label)]
     if location.name == "list":
         classes, parts = image_list.read(path, location.directory, names, location.multi_label)

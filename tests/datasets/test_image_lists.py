@@ -157,7 +157,7 @@ def test_files_of_class_names(tmp_path, name, text, expected):
 )
 def test_an_invalid_file_of_class_names_is_one_line(tmp_path, name, text, message):
     with pytest.raises(_checks.UserError) as error:
-        label_names.read(written(tmp_path, name, text))
+        label_names.read(written(tmp_path, name, text), unique=True)
     assert message in str(error.value)
 
 
