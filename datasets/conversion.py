@@ -405,9 +405,11 @@ def _problems(
             problems += [f"{path}: {reason}" for path, reason in bad[:_MAX_LISTED]]
             if len(bad) > _MAX_LISTED:
                 problems.append(f"... and {len(bad) - _MAX_LISTED} more in {csv_path}")
-        problems += [
-            f"Class {name!r} has 0 readable images" for name in _empty_classes(plan, per_class)
-        ]
+        if empty_classes := _empty_classes(plan, per_class):
+            problems.append(
+                f"{len(empty_classes)} of {len(plan.classes)} classes have 0 readable images:"
+                f" {_checks.listed(map(repr, empty_classes), most=5)}"
+            )
     empty = [name for name, counts in per_class.items() if not sum(counts)]
     return problems + [f"Split {name!r} has 0 readable images" for name in empty]
 
