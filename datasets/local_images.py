@@ -89,7 +89,8 @@ def _read(location: Location, _versions: tuple[object, ...]) -> LocalImages:
         root = image_tree.read(path)
         classes, parts = folder_layout.read(root, path, names)
         if location.multi_label:
-            parts = {name: merged(part) for name, part in parts.items()}
+            ids = {file.source: file.id for _, file in root.walk() if file.id is not None}
+            parts = {name: merged(part, ids) for name, part in parts.items()}
     divided = _divided(parts, location, path)
     return LocalImages(
         tuple(classes),

@@ -77,7 +77,7 @@ ROOMS = {
     "classifier.checkpoints": ("datasets.archives", "datasets.download", *GROUND),
     "classifier.ownership": ("classifier.checkpoints", *GROUND),
     "classifier.network": GROUND,
-    "classifier.inference": ("datasets.folder_files", "datasets.progress", "deployment", *MIDDLE),
+    "classifier.inference": ("datasets.image_tree", "datasets.progress", "deployment", *MIDDLE),
     "classifier.training": ("classifier.inference", "deployment", *MIDDLE),
     "classifier.export": ("classifier.inference", *MIDDLE),
     "classifier.report": ("classifier.inference", *MIDDLE),

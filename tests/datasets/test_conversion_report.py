@@ -44,6 +44,8 @@ def test_empty_classes_are_one_line():
     lines = list(conversion_report.lines(info, "out"))
     assert len(lines) < 40
     assert [line for line in lines if "no images" in line] == [
-        "  10000 of 10001 classes have no images: 1 (class 1), 2 (class 2), 3 (class 3),"
-        " 4 (class 4), 5 (class 5), ... (9995 more)"
+        (
+            "  10000 of 10001 classes have no images: 1 (class 1), 2 (class 2), 3 (class 3),"
+            " 4 (class 4), 5 (class 5), ... (9995 more)"
+        )
     ]
