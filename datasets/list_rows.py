@@ -156,13 +156,8 @@ def _read_csv(path: str, delimiter: str = ",") -> _Rows:
             if len(cells) <= max(places["path"], places["label"]):
                 yield number, f"it has {len(cells)} columns; path and label are needed"
             if any(cell.strip() for cell in cells[width:]):
-                yield (
-                    number,
-                    (
-                        f"it has {len(cells)} columns, the first row has {width}; separate several"
-                        f" labels by {_SEPARATORS[0]}"
-                    ),
-                )
+                problem = f"it has {len(cells)} columns, the first row has {width}"
+                yield number, f"{problem}; separate several labels by {_SEPARATORS[0]}"
             yield number, {n: cells[at] for n, at in places.items() if at < len(cells)}
 
 

@@ -126,7 +126,7 @@ def _divided(
         return _with_fold(parts, location.folds, location.fold, seed, path)
     if folder_layout.UNDIVIDED in parts:
         fraction = DEFAULT_FRACTION if fraction is None else fraction
-        return hold_out(parts[folder_layout.UNDIVIDED], fraction, seed)
+        return _hold_out(parts[folder_layout.UNDIVIDED], fraction, seed, path)
     if fraction is not None:
         raise _checks.UserError(
             Problem(
@@ -140,7 +140,9 @@ def _divided(
     return parts
 
 
-def hold_out(items: Sequence[Item], fraction: float, seed: int) -> dict[str, list[Item]]:
+def _hold_out(
+    items: Sequence[Item], fraction: float, seed: int, path: str
+) -> dict[str, list[Item]]:
     """Returns the splits train and, unless the fraction is 0, validation.
 
     Raises:
@@ -151,9 +153,11 @@ def hold_out(items: Sequence[Item], fraction: float, seed: int) -> dict[str, lis
     if count >= len(items):
         raise _checks.UserError(
             Problem(
-                "{} of {} images leaves none for training. Use a smaller fraction, or add images",
+                "{} of {} images leaves none for training. Use a smaller fraction, or add images to"
+                " {!r}",
                 named("validation_fraction", fraction),
                 len(items),
+                path,
             )
         )
     kept, held_out = splits.stratified_split([item.label for item in items], count, seed)

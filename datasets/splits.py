@@ -55,6 +55,8 @@ class SplitMetadata:
       data_sources: paths of the shards, in order.
       shard_counts: number of records in each shard.
       num_samples: number of records in all shards.
+      usual_samples: number of records that TF-Slim's converter writes; None if the number of this
+        split is recorded, or it is not known.
       num_classes: number of classes.
       labels_to_names: label -> class name; empty if the directory has no names.
       num_channels: channels of the decoded images, 1 or 3.
@@ -79,6 +81,7 @@ class SplitMetadata:
     decoding: Decoding = TF_SLIM
     multi_label: bool = False
     shard_bytes: tuple[int, ...] = ()
+    usual_samples: int | None = None
     items: Sequence[Item] = dataclasses.field(default=(), repr=False, compare=False)
 
 
@@ -148,6 +151,7 @@ def read_metadata(
         decoding=info.decoding if info and split is not None else TF_SLIM,
         multi_label=info is not None and info.multi_label,
         shard_bytes=_source_bytes(split),
+        usual_samples=None if info or file_pattern else spec.split_sizes.get(split_name),
     )
 
 

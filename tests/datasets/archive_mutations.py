@@ -7,7 +7,6 @@ import lzma
 import random
 import tarfile
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 
 from tests.datasets import mutations, sample_files
 
@@ -40,10 +39,9 @@ _NUMBERS = (
 _FIELDS = ((0, 100, _NAMES), (124, 12, _NUMBERS), (157, 100, _NAMES), (345, 155, _NAMES))
 
 
-def mutated(
-    kind: str, rng: random.Random, contents: Mapping[str, bytes] = MappingProxyType(CONTENTS)
-) -> bytes:
-    """Returns a damaged archive of this kind; `contents` has its files."""
+def mutated(kind: str, rng: random.Random, contents: Mapping[str, bytes] | None = None) -> bytes:
+    """Returns a damaged archive of this kind; default of its files: `CONTENTS`."""
+    contents = contents or CONTENTS
     if kind == "zip":
         packed = bytearray(sample_files.zip_bytes(contents))
         if rng.random() < 0.5:
