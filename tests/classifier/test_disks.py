@@ -245,7 +245,7 @@ def test_conversion_to_a_full_disk_fails_in_a_line(small_disk, capsys):
     assert "No space left on device" in line
 
 
-@pytest.mark.parametrize("name", ["digits", "verify"])
+@pytest.mark.parametrize("name", ["digits", pytest.param("verify", marks=pytest.mark.slow)])
 def test_a_complete_dataset_on_a_read_only_disk_is_used(small_disk, capsys, name):
     from datasets import download_and_convert
 

@@ -67,6 +67,6 @@ def test_a_wrong_label_is_named_wherever_it_is_read(train, records, tmp_path, op
     assert answer.code == 1
     assert answer.err[-1] == (
         f"train: {SHARD}, record 1 ('bad.jpg') has the feature 'image/class/label' with 2 values of"
-        " type int64 (0, 2); expected: one of type int64. To train on several labels per image, pass"
-        " --multi_label"
+        " type int64 (0, 2); expected: one of type int64. To train on several labels per image,"
+        " pass --multi_label"
     )
