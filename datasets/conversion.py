@@ -2,7 +2,7 @@
 
 Workers read and prepare the images; this process writes them, in order. All files are written in
 the directory `conversion.partial` and moved out when complete, so a directory holds a complete
-dataset or none. Shards that were finished before a kill are not written again.
+dataset or none. Shards, and pieces of them, that were finished before a kill are not written again.
 """
 
 import contextlib
@@ -10,15 +10,15 @@ import csv
 import dataclasses
 import hashlib
 import io
-import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent import futures
 from typing import Any
 
-from datasets import dataset_info, download, duplicates, images, progress, tfrecords, workers
+from datasets import conversion_shards, dataset_info, download, duplicates, images, tfrecords
 from datasets.conversion_journal import JOURNAL, LOCK, Journal, Outcome
-from datasets.items import Item, Split, labels_of
+from datasets.items import Item, Split
 from slim import _checks, _files, _ownership, _paths, signals
 from slim._decodings import STORED, UPRIGHT
 
@@ -39,6 +39,7 @@ __all__ = [
 WORK = "conversion.partial"
 DOWNLOADS = "downloads"
 ON_BAD_IMAGE = ("error", "skip")
+_THREADS = 16  # for the versions of files, on network disks
 _MAX_LISTED = 50  # bad files in the error message
 _BAD_FILES_COLUMNS = ("path", "reason")
 _VERSION = 1  # of the content of records
@@ -186,8 +187,8 @@ def run(
     rules = images.Rules(max_pixels, plan.upright, plan.jpeg_only, compared=True)
     _check_targets(plan, dataset_dir)
     journal = Journal(work, _fingerprint(plan, rules), len(plan.classes), plan.multi_label)
-    with signals.noted(lambda: _interrupted_message(len(journal.done), dataset_dir)):
-        outcomes = _convert(plan, work, journal, rules, on_bad_image, num_workers)
+    with signals.noted(lambda: _interrupted_message(journal.num_items(), dataset_dir)):
+        outcomes = conversion_shards.write(plan, work, journal, rules, on_bad_image, num_workers)
     bad = sorted(entry for parts in outcomes.values() for part in parts for entry in part.bad)
     per_class = {
         name: [sum(counts) for counts in zip(*(part.per_class for part in parts), strict=True)]
@@ -244,11 +245,11 @@ def _check_targets(plan: Plan, dataset_dir: str) -> None:
     _ownership.check_entries(dataset_dir, files=(*outputs, *shards), directories=())
 
 
-def _interrupted_message(num_shards: int, dataset_dir: str) -> str:
-    if not num_shards:
-        return "No shard was finished; run the same command again"
-    finished = "1 finished shard is" if num_shards == 1 else f"{num_shards} finished shards are"
-    return f"{finished} kept in {dataset_dir}; the same command resumes after that"
+def _interrupted_message(num_images: int, dataset_dir: str) -> str:
+    if not num_images:
+        return "No image was converted; run the same command again"
+    images = "1 converted image is" if num_images == 1 else f"{num_images} converted images are"
+    return f"{images} kept in {dataset_dir}; the same command resumes after that"
 
 
 def _move_shards(
@@ -265,86 +266,10 @@ def _move_shards(
 
 def inputs_of(paths: Iterable[str]) -> list[str]:
     """Returns path, size and modification time of each file, to detect changes."""
-    return [f"{path} {_size_and_time(path)}" for path in paths]
-
-
-# ---- shards --------------------------------------------------------------------------------------
-
-
-def _convert(
-    plan: Plan,
-    work: str,
-    journal: Journal,
-    rules: images.Rules,
-    on_bad_image: str,
-    num_workers: int | None,
-) -> dict[str, list[Outcome]]:
-    """Writes the shards that are not in the journal; returns the outcomes of all, in order."""
-    shards = [
-        (name, file, part)
-        for name, split in plan.splits.items()
-        for file, part in zip(split.shard_names(), split.parts(), strict=True)
-    ]
-    outcomes: dict[str, list[Outcome]] = {name: [] for name in plan.splits}
-    pending = [items for _, file, items in shards if file not in journal.done]
-    total = sum(len(items) for _, _, items in shards)
-    num_pending = sum(map(len, pending))
-    has_bad = any(outcome.bad for outcome in journal.done.values())
-    with (
-        workers.prepared(list(itertools.chain(*pending)), rules, num_workers) as results,
-        progress.bar(total, "img", plan.name, initial=total - num_pending) as bar,
-    ):
-        for name, file, items in shards:
-            outcome = journal.done.get(file)
-            if outcome is None:
-                writes = not (has_bad and on_bad_image == "error")
-                outcome = _write_shard(plan, os.path.join(work, file), items, results, bar, writes)
-                has_bad = has_bad or bool(outcome.bad)
-                if outcome.shard:
-                    journal.add(file, outcome)
-            outcomes[name].append(outcome)
-    return outcomes
-
-
-def _write_shard(
-    plan: Plan,
-    path: str,
-    items: Sequence[Item],
-    results: Iterator[workers.Result],
-    bar: Any,
-    writes: bool,
-) -> Outcome:
-    per_class, source_bytes, fingerprints = [0] * len(plan.classes), 0, bytearray()
-    bad: list[tuple[str, str]] = []
-
-    def records() -> Iterator[tfrecords.ImageRecord]:
-        nonlocal source_bytes
-        for item in items:
-            result = next(results)
-            bar.update()
-            if isinstance(result, str):
-                bad.append((item.source.name, result))
-                fingerprints.extend(duplicates.NONE)
-                continue
-            fingerprints.extend(result.fingerprint)
-            for label in labels_of(item.label):
-                per_class[label] += 1
-            source_bytes += item.size
-            format = plan.formats[result.format]
-            extra = dict(plan.features(*item.extra))
-            if plan.sha256:
-                extra[plan.sha256] = hashlib.sha256(result.encoded).hexdigest()
-            yield tfrecords.ImageRecord(
-                result.encoded, format, *result[2:4], item.label, item.filename, extra
-            )
-
-    if not writes:
-        for _ in records():
-            pass
-        return Outcome(None, per_class, bad)
-    shard = tfrecords.write_shard(path, records())
-    shard = dataclasses.replace(shard, source_bytes=source_bytes)
-    return Outcome(shard, per_class, bad, fingerprints.hex())
+    paths = list(paths)
+    with futures.ThreadPoolExecutor(_THREADS) as pool:
+        versions = pool.map(_size_and_time, paths, chunksize=1)
+        return [f"{path} {version}" for path, version in zip(paths, versions, strict=True)]
 
 
 def _fingerprinted(plan: Plan, outcomes: Mapping[str, Sequence[Outcome]]) -> list[duplicates.Image]:
@@ -423,9 +348,11 @@ def _problems(
             problems += [f"{path}: {reason}" for path, reason in bad[:_MAX_LISTED]]
             if len(bad) > _MAX_LISTED:
                 problems.append(f"... and {len(bad) - _MAX_LISTED} more in {csv_path}")
-        problems += [
-            f"Class {name!r} has 0 readable images" for name in _empty_classes(plan, per_class)
-        ]
+        if empty_classes := _empty_classes(plan, per_class):
+            problems.append(
+                f"{len(empty_classes)} of {len(plan.classes)} classes have 0 readable images:"
+                f" {_checks.listed(map(repr, empty_classes), most=5)}"
+            )
     empty = [name for name, counts in per_class.items() if not sum(counts)]
     return problems + [f"Split {name!r} has 0 readable images" for name in empty]
 

@@ -1,10 +1,13 @@
 """Records the finished shards of a conversion, so that a killed conversion resumes after them.
 
+A shard that takes longer is written in pieces, which are TFRecord files, and then joined.
+
 No TensorFlow.
 """
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -19,7 +22,7 @@ JOURNAL = "journal.jsonl"
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """The result of converting a shard.
+    """The result of converting a shard or a piece of one.
 
     Attributes:
       shard: None if it was not written because of bad images.
@@ -32,6 +35,16 @@ class Outcome:
     per_class: list[int]
     bad: list[tuple[str, str]]
     fingerprints: str = ""
+
+    @property
+    def num_items(self) -> int:
+        """Number of images that were converted, including bad ones."""
+        return (self.shard.num_samples if self.shard else 0) + len(self.bad)
+
+
+def piece_name(file: str, number: int) -> str:
+    """Returns the file name of a piece of a shard."""
+    return f"{file}.piece-{number:05d}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +59,8 @@ class _Line:
 
 
 class Journal:
-    """A file with one JSON line per finished shard, after a line that identifies the conversion.
+    """A file with a line that identifies the conversion, and one JSON line per finished shard or
+    piece of one.
 
     A damaged journal is read up to the first damaged line; later shards are written again.
 
@@ -60,7 +74,7 @@ class Journal:
       UserError: if the journal's path is not a regular file.
 
     Attributes:
-      done: shard name -> outcome.
+      done: name of a shard, or of a piece of an unfinished one -> outcome.
     """
 
     def __init__(
@@ -79,9 +93,22 @@ class Journal:
             self.add(file, outcome)
 
     def add(self, file: str, outcome: Outcome) -> None:
-        """Adds a shard that was written to the work directory."""
-        self.done[file] = outcome
+        """Adds a shard or piece that was written to the work directory; removes the pieces of a
+        shard."""
         self._append({"file": file, **dataclasses.asdict(outcome)})
+        for number in range(len(self.pieces(file))):
+            del self.done[piece_name(file, number)]
+            os.remove(os.path.join(os.path.dirname(self._path), piece_name(file, number)))
+        self.done[file] = outcome
+
+    def pieces(self, file: str) -> list[Outcome]:
+        """Returns the finished pieces of a shard, in order."""
+        names = (piece_name(file, number) for number in itertools.count())
+        return [self.done[name] for name in itertools.takewhile(self.done.__contains__, names)]
+
+    def num_items(self) -> int:
+        """Returns the number of images that were converted."""
+        return sum(outcome.num_items for outcome in self.done.values())
 
     def _append(self, value: Any) -> None:
         with _files.open_output(self._path, append=True) as journal:

@@ -38,9 +38,7 @@ def lines(info: dataset_info.DatasetInfo, dataset_dir: str) -> Iterator[str]:
     if info.num_bad_files:
         listed = os.path.join(dataset_dir, dataset_info.BAD_FILES_NAME)
         yield f"  {info.num_bad_files} bad files skipped, listed in {listed}"
-    for label, name in info.labels_to_names.items():
-        if not any(split.per_class[label] for split in info.splits.values()):
-            yield f"  class {label} ({name}) has no images"
+    yield from _empty_classes(info)
     for name in info.options.get("unlabelled_splits", ()):
         yield f"  split {name} has no labels and was skipped"
     if os.path.isdir(os.path.join(dataset_dir, "samples")):
@@ -90,6 +88,19 @@ def _single_class(info: dataset_info.DatasetInfo) -> Iterator[str]:
         yield (
             f"  warning: all images are of the class {info.classes[present[0]]!r}; training needs"
             " two classes or more"
+        )
+
+
+def _empty_classes(info: dataset_info.DatasetInfo) -> Iterator[str]:
+    empty = [
+        f"{label} ({name})"
+        for label, name in info.labels_to_names.items()
+        if not any(split.per_class[label] for split in info.splits.values())
+    ]
+    if empty:
+        yield (
+            f"  {len(empty)} of {len(info.classes)} classes have no images:"
+            f" {_checks.listed(empty, most=5)}"
         )
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from datasets import dataset_info, local_images, splits
+from datasets import dataset_info, local_images, shard_names, splits
 from datasets.location import Location
 from slim import _checks
 from slim._problems import Problem, named
@@ -213,7 +213,9 @@ def is_in_place(location: Location) -> bool:
     directory = location.directory
     if location.name != "folder" or directory is None or location.file_pattern is not None:
         return False
-    return os.path.exists(directory) and not splits.has_shards(get_spec("folder"), directory)
+    if not os.path.exists(directory) or shard_names.has_only_records(directory):
+        return False
+    return not splits.has_shards(get_spec("folder"), directory)
 
 
 def _shard_directory(location: Location) -> str:

@@ -18,6 +18,7 @@ def from_metadata(metadata: splits.SplitMetadata) -> dataset.Dataset:
         record_source=image_records.ImageRecords(metadata) if metadata.items else None,
         decoder=decoder,
         num_samples=metadata.num_samples,
+        usual_samples=metadata.usual_samples,
         num_classes=metadata.num_classes,
         labels_to_names=metadata.labels_to_names,
         items_to_descriptions={

@@ -27,7 +27,7 @@ class ImageRecords:
     ) -> None:
         self._metadata = metadata
         self._items = metadata.items
-        self._firsts = [0, *itertools.accumulate(count or 0 for count in metadata.shard_counts)]
+        self._firsts = [0, *itertools.accumulate(metadata.shard_counts)]
         self._rules = _RULES._replace(max_pixels=max_pixels)
         images.silence_pillow()
 

@@ -25,12 +25,13 @@ _CHUNK = 256  # files per task
 
 @dataclasses.dataclass(slots=True)
 class File:
-    """A file: its source, size in bytes (-1 if it has none, such as a broken link), and
-    modification time in ns (0 in an archive)."""
+    """A file: its source, size in bytes (-1 if it has none, such as a broken link), modification
+    time in ns (0 in an archive), and what its links have in common (None in an archive)."""
 
     source: sources.Source
     size: int = 0
     time: int = 0
+    id: tuple[int, int] | None = None
 
 
 @dataclasses.dataclass(slots=True)
@@ -57,22 +58,32 @@ def is_ignored(name: str) -> bool:
     return name.startswith(".") or name.lower() in _IGNORED
 
 
-def read(path: str) -> Directory:
+def read(path: str, *, sizes: bool = True) -> Directory:
     """Returns the content of a directory, or of a zip or an uncompressed tar.
 
     Links are followed, cycles of them once. A single directory that an archive has at its top is
     taken as the root.
 
+    Args:
+      path: the directory or archive.
+      sizes: whether to read size, time and id of the files of a directory.
+
     Raises:
-      UserError: if it does not exist, or is compressed as a whole.
+      UserError: if it does not exist, cannot be read, or is compressed as a whole.
       RunError: if it is an archive that is damaged, or has members that are no regular files.
     """
     if os.path.isdir(path):
         real = os.path.realpath(path)
         root = _read_directory(path, (real,))
-        _read_sizes(root)
+        if sizes:
+            _read_sizes(root)
         return root
     return _read_archive(path)
+
+
+def paths(directory: str) -> list[str]:
+    """Returns the paths of all files in a directory and below; raises like `read`."""
+    return [file.source.path for _, file in read(directory, sizes=False).walk()]
 
 
 def summary(root: Directory) -> dict[str, int | str]:
@@ -97,8 +108,11 @@ def _read_directory(path: str, above: tuple[str, ...]) -> Directory:
     if len(above) > _MAX_DEPTH:
         raise _checks.UserError(f"{path} is nested more than {_MAX_DEPTH} levels deep")
     directory = Directory()
-    with os.scandir(path) as scanned:
-        entries = sorted(scanned, key=lambda entry: entry.name)
+    try:
+        with os.scandir(path) as scanned:
+            entries = sorted(scanned, key=lambda entry: entry.name)
+    except OSError as error:
+        raise _checks.UserError(f"{path} cannot be read: {error.strerror}") from None
     for entry in entries:
         if is_ignored(entry.name):
             continue
@@ -120,7 +134,7 @@ def _is_directory(entry: os.DirEntry[str]) -> bool:
 
 
 def _read_sizes(root: Directory) -> None:
-    """Sets size and time of all files, with one system call for each."""
+    """Sets size, time and id of all files, with one system call for each."""
     files = [file for _, file in root.walk()]
     chunks = [files[start : start + _CHUNK] for start in range(0, len(files), _CHUNK)]
     with futures.ThreadPoolExecutor(_THREADS) as pool:
@@ -128,11 +142,12 @@ def _read_sizes(root: Directory) -> None:
 
 
 def read_sizes(files: Sequence[File]) -> None:
-    """Sets size and time of files on disk; the size of one that is missing or unreadable is -1."""
+    """Sets size, time and id of files on disk; the size of a missing or unreadable one is -1."""
     for file in files:
         try:
             status = os.stat(file.source.path)
             file.size, file.time = status.st_size, status.st_mtime_ns
+            file.id = status.st_dev, status.st_ino
         except (OSError, ValueError):  # a broken link, which is reported when it is read
             file.size = -1
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from datasets import archives, folder, folder_files, imagenet_files, matlab, sources
+from datasets import archives, image_tree, imagenet_files, matlab, sources
 from slim import _checks, _files
 from slim._problems import Problem, named
 
@@ -151,16 +151,15 @@ def in_class_directories(tree: str, synsets: Iterable[str]) -> list[Image]:
 
 
 def _in_class_directories(tree: str) -> list[Image]:
-    classes, items = folder.read_classes(tree, tree)
+    root = image_tree.read(tree, sizes=False)
     return [
-        Image(item.source, classes[item.label], os.path.basename(item.source.path))
-        for item in items
+        Image(file.source, parts[0], parts[-1]) for parts, file in root.walk() if len(parts) > 1
     ]
 
 
 def _in_directory(tree: str, split: str, source_dir: str) -> list[Image]:
     """Returns the images of a directory without classes, like the unpacked validation archive."""
-    paths = list(folder_files.find(tree))
+    paths = image_tree.paths(tree)
     if split == "train" or not paths:
         raise _checks.UserError(f"{tree} has no images in class directories such as n01440764/")
     return [

@@ -1,9 +1,8 @@
 """Images to be read: where their bytes are, and how they are divided into shards. No TensorFlow."""
 
 import dataclasses
-import os
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from datasets import sources
@@ -66,25 +65,20 @@ def labels_of(label: int | tuple[int, ...]) -> tuple[int, ...]:
     return label if isinstance(label, tuple) else (label,)
 
 
-def merged(items: Sequence[Item]) -> list[Item]:
-    """Returns an item per file, the first one, with the sorted labels of all its links."""
+def merged(items: Sequence[Item], ids: Mapping[sources.Source, object]) -> list[Item]:
+    """Returns an item per file, the first one, with the sorted labels of all its links.
+
+    Args:
+      items: the images.
+      ids: source -> what the links to a file have in common; sources that it lacks are no links.
+    """
     labels: dict[object, set[int]] = {}
     first: dict[object, Item] = {}
     for item in items:
-        key = _file_id(item.source)
+        key = ids.get(item.source, item.source)
         labels.setdefault(key, set()).update(labels_of(item.label))
         first.setdefault(key, item)
     return [item._replace(label=tuple(sorted(labels[key]))) for key, item in first.items()]
-
-
-def _file_id(source: sources.Source) -> object:
-    if not isinstance(source, sources.FileSource):
-        return source
-    try:
-        status = os.stat(source.path)
-    except OSError:  # such as a broken link, which is reported as a bad file
-        return source.path
-    return status.st_dev, status.st_ino
 
 
 def shuffled(items: Sequence[T], seed: int) -> list[T]:

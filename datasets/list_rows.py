@@ -141,12 +141,13 @@ def _read_csv(path: str, delimiter: str = ",") -> _Rows:
     with io.TextIOWrapper(_opened(path), "utf-8-sig", newline="") as text:
         reader = csv.reader(text, delimiter=delimiter, strict=True)
         places: Mapping[str, int] | None = None
+        width = 0
         for cells in reader:
             number = reader.line_num
             if not any(cell.strip() for cell in cells):
                 continue
             if places is None:
-                places = _header(cells)
+                places, width = _header(cells), len(cells)
                 if places is not None:
                     continue
                 places = {name: place for place, name in enumerate(COLUMNS)}
@@ -154,6 +155,9 @@ def _read_csv(path: str, delimiter: str = ",") -> _Rows:
                     yield number, "the first row must name the columns path and label"
             if len(cells) <= max(places["path"], places["label"]):
                 yield number, f"it has {len(cells)} columns; path and label are needed"
+            if any(cell.strip() for cell in cells[width:]):
+                problem = f"it has {len(cells)} columns, the first row has {width}"
+                yield number, f"{problem}; separate several labels by {_SEPARATORS[0]}"
             yield number, {n: cells[at] for n, at in places.items() if at < len(cells)}
 
 
@@ -176,13 +180,23 @@ def _header(cells: Sequence[str]) -> dict[str, int] | None:
 def _read_json_lines(path: str) -> _Rows:
     for number, line in _files.read_text_lines(path):
         try:
-            values = json.loads(line)
+            values = json.loads(line, object_pairs_hook=_without_repeated_keys)
+        except _BadRow as error:
+            yield number, str(error)
+            continue
         except (ValueError, RecursionError):
             values = None
         if not isinstance(values, dict):
             yield number, "it is not a JSON object"
         else:
             yield number, _columns(values)
+
+
+def _without_repeated_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise _BadRow("it has a key more than once")
+    return values
 
 
 def _read_parquet(path: str) -> _Rows:

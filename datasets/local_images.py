@@ -81,7 +81,7 @@ def source_path(location: Location) -> str:
 def _read(location: Location, _versions: tuple[object, ...]) -> LocalImages:
     path, names, root = source_path(location), None, None
     if location.labels_file is not None:
-        by_label = label_names.read(location.labels_file)
+        by_label = label_names.read(location.labels_file, unique=True)
         names = [by_label[label] for label in sorted(by_label)]
     if location.name == "list":
         classes, parts = image_list.read(path, location.directory, names, location.multi_label)
@@ -89,7 +89,8 @@ def _read(location: Location, _versions: tuple[object, ...]) -> LocalImages:
         root = image_tree.read(path)
         classes, parts = folder_layout.read(root, path, names)
         if location.multi_label:
-            parts = {name: merged(part) for name, part in parts.items()}
+            ids = {file.source: file.id for _, file in root.walk() if file.id is not None}
+            parts = {name: merged(part, ids) for name, part in parts.items()}
     divided = _divided(parts, location, path)
     return LocalImages(
         tuple(classes),
@@ -125,7 +126,7 @@ def _divided(
         return _with_fold(parts, location.folds, location.fold, seed, path)
     if folder_layout.UNDIVIDED in parts:
         fraction = DEFAULT_FRACTION if fraction is None else fraction
-        return hold_out(parts[folder_layout.UNDIVIDED], fraction, seed)
+        return _hold_out(parts[folder_layout.UNDIVIDED], fraction, seed, path)
     if fraction is not None:
         raise _checks.UserError(
             Problem(
@@ -139,7 +140,9 @@ def _divided(
     return parts
 
 
-def hold_out(items: Sequence[Item], fraction: float, seed: int) -> dict[str, list[Item]]:
+def _hold_out(
+    items: Sequence[Item], fraction: float, seed: int, path: str
+) -> dict[str, list[Item]]:
     """Returns the splits train and, unless the fraction is 0, validation.
 
     Raises:
@@ -150,9 +153,11 @@ def hold_out(items: Sequence[Item], fraction: float, seed: int) -> dict[str, lis
     if count >= len(items):
         raise _checks.UserError(
             Problem(
-                "{} of {} images leaves none for training. Use a smaller fraction, or add images",
+                "{} of {} images leaves none for training. Use a smaller fraction, or add images to"
+                " {!r}",
                 named("validation_fraction", fraction),
                 len(items),
+                path,
             )
         )
     kept, held_out = splits.stratified_split([item.label for item in items], count, seed)

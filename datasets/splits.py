@@ -4,21 +4,17 @@ No TensorFlow here: a wrong directory or split is reported before it is loaded.
 """
 
 import dataclasses
-import fnmatch
 import os
 import random
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from datasets import dataset_info, label_names
+from datasets import dataset_info, label_names, shard_names
 from datasets.items import Item
 from slim import _checks, _files, _programs
 from slim._decodings import TF_SLIM, Decoding
 from slim._problems import Problem, named
 from slim.data import records
-
-_SHARD_NUMBER = re.compile(r"(\d+)-of-(\d+)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,8 +53,10 @@ class SplitMetadata:
       name: name of the dataset.
       split_name: name of the split.
       data_sources: paths of the shards, in order.
-      shard_counts: number of records in each shard; None where not recorded.
+      shard_counts: number of records in each shard.
       num_samples: number of records in all shards.
+      usual_samples: number of records that TF-Slim's converter writes; None if the number of this
+        split is recorded, or it is not known.
       num_classes: number of classes.
       labels_to_names: label -> class name; empty if the directory has no names.
       num_channels: channels of the decoded images, 1 or 3.
@@ -73,7 +71,7 @@ class SplitMetadata:
     name: str
     split_name: str
     data_sources: tuple[str, ...]
-    shard_counts: tuple[int | None, ...]
+    shard_counts: tuple[int, ...]
     num_samples: int
     num_classes: int
     labels_to_names: Mapping[int, str]
@@ -83,6 +81,7 @@ class SplitMetadata:
     decoding: Decoding = TF_SLIM
     multi_label: bool = False
     shard_bytes: tuple[int, ...] = ()
+    usual_samples: int | None = None
     items: Sequence[Item] = dataclasses.field(default=(), repr=False, compare=False)
 
 
@@ -106,6 +105,7 @@ def read_metadata(
     Raises:
       UserError: if the directory holds another dataset; if the directory, the split or a shard is
         missing; or if a shard is empty or its size is not the recorded one.
+      RunError: if a shard whose records are not recorded is truncated or compressed.
     """
     _check_directory(spec, dataset_dir)
     info = dataset_info.read(dataset_dir)
@@ -120,7 +120,7 @@ def read_metadata(
             )
         )
     pattern = file_pattern or spec.file_pattern
-    files = _matching(pattern, split_name, dataset_dir)
+    files = shard_names.matching(pattern, split_name, dataset_dir)
     split = info.splits.get(split_name) if info and not file_pattern else None
     if split is not None:
         files = [shard.file for shard in split.shards]
@@ -132,10 +132,8 @@ def read_metadata(
     }
     _check_sizes(files, recorded, dataset_dir)
     sources = tuple(os.path.join(dataset_dir, file) for file in files)
-    counts = tuple(recorded[file].num_samples if file in recorded else None for file in files)
-    num_samples = sum(count or 0 for count in counts)
-    if None in counts:
-        counts, num_samples = _uncounted(spec, split_name, sources, counts, file_pattern)
+    counts = _counts([recorded.get(file) for file in files], sources)
+    num_samples = sum(counts)
     if not num_samples:
         raise _checks.UserError(f"Split {split_name!r} in {dataset_dir} has no records")
     num_classes, labels_to_names = _classes(spec, info, dataset_dir, labels_file)
@@ -153,6 +151,7 @@ def read_metadata(
         decoding=info.decoding if info and split is not None else TF_SLIM,
         multi_label=info is not None and info.multi_label,
         shard_bytes=_source_bytes(split),
+        usual_samples=None if info or file_pattern else spec.split_sizes.get(split_name),
     )
 
 
@@ -166,7 +165,7 @@ def has_shards(spec: DatasetSpec, dataset_dir: str) -> bool:
     if not os.path.isdir(dataset_dir):
         return False
     is_described = os.path.exists(dataset_info.path_in(dataset_dir))
-    return is_described or bool(_splits_on_disk(spec.file_pattern, dataset_dir))
+    return is_described or bool(shard_names.splits_in(spec.file_pattern, dataset_dir))
 
 
 def split_names(spec: DatasetSpec, dataset_dir: str, file_pattern: str | None = None) -> list[str]:
@@ -179,7 +178,7 @@ def split_names(spec: DatasetSpec, dataset_dir: str, file_pattern: str | None = 
     info = dataset_info.read(dataset_dir)
     if info and not file_pattern:
         return list(info.splits)
-    return _splits_on_disk(file_pattern or spec.file_pattern, dataset_dir)
+    return shard_names.splits_in(file_pattern or spec.file_pattern, dataset_dir)
 
 
 def stratified_split(
@@ -250,25 +249,6 @@ def stratified_fold(
     return [i for i in range(len(labels)) if i not in held_out], sorted(held_out)
 
 
-def missing_shards(files: Sequence[str], dataset_dir: str) -> list[str]:
-    """Returns the shards that the directory lacks, of these files and of their numbered series.
-
-    Args:
-      files: names of shards, such as train-00001-of-00005.
-      dataset_dir: the directory.
-    """
-    present = set(os.listdir(dataset_dir))
-    missing = {file for file in files if file not in present}
-    series = {}
-    for match in filter(None, map(_SHARD_NUMBER.search, files)):
-        start, end = match.span(1)
-        series[match.string[:start], match.string[end:]] = end - start, int(match.group(2))
-    for (before, after), (width, total) in series.items():
-        names = (f"{before}{number:0{width}d}{after}" for number in range(min(total, 100_000)))
-        missing.update(name for name in names if name not in present)
-    return sorted(missing)
-
-
 def _check_directory(spec: DatasetSpec, dataset_dir: str) -> None:
     if not os.path.exists(dataset_dir):
         raise _checks.UserError(
@@ -284,42 +264,42 @@ def _check_directory(spec: DatasetSpec, dataset_dir: str) -> None:
         )
 
 
-def _matching(pattern: str, split_name: str, dataset_dir: str) -> list[str]:
-    # Not glob: brackets or stars in the directory's own name must not act as wildcards.
-    shards = pattern.replace("%s", split_name)
-    return sorted(name for name in os.listdir(dataset_dir) if fnmatch.fnmatchcase(name, shards))
-
-
 def _no_files(
     info: dataset_info.DatasetInfo | None, pattern: str, split_name: str, dataset_dir: str
 ) -> _checks.UserError:
-    known = list(info.splits) if info else _splits_on_disk(pattern, dataset_dir)
+    known = list(info.splits) if info else shard_names.splits_in(pattern, dataset_dir)
     if known and split_name not in known:
         return _checks.UserError(
             f"Split {split_name!r} not in {dataset_dir}; found: {_checks.listed(known)}"
             f"{_checks.suggest(split_name, known)}"
         )
     entries = _checks.listed(sorted(os.listdir(dataset_dir)), most=10) or "nothing"
-    shards = pattern.replace("%s", split_name)
     return _checks.UserError(
-        f"No files match {shards} in {dataset_dir}; the directory holds: {entries}"
+        Problem(
+            "No files match {} in {}; the directory holds: {}{}",
+            pattern.replace("%s", split_name),
+            dataset_dir,
+            entries,
+            _pattern_hint(split_name, dataset_dir),
+        )
     )
 
 
-def _splits_on_disk(pattern: str, dataset_dir: str) -> list[str]:
-    before, percent, after = pattern.partition("%s")
-    if not percent:
-        return []
-    parts = (fnmatch.translate(before), fnmatch.translate(after))
-    before, after = (re.sub(r"^\(\?s:(.*)\)\\[zZ]$", r"\1", part, flags=re.S) for part in parts)
-    shard_name = re.compile(f"(?s:{before}([^-_.]+){after})")
-    matches = (shard_name.fullmatch(name) for name in os.listdir(dataset_dir))
-    return sorted({match.group(1) for match in matches if match})
+def _pattern_hint(split_name: str, dataset_dir: str) -> Problem | str:
+    """Returns the option with which the directory's TFRecord files are read, if it has any."""
+    pattern = shard_names.suggest_pattern(dataset_dir, split_name)
+    if pattern is None:
+        return ""
+    option = named("file_pattern", repr(pattern))
+    if shard_names.matching(pattern, split_name, dataset_dir):
+        return Problem(". To read its TFRecord files, pass {}", option)
+    others = _checks.listed(shard_names.splits_in(pattern, dataset_dir), most=5)
+    return Problem(". With {}, its splits are: {}", option, others)
 
 
 def _check_shards(files: Sequence[str], dataset_dir: str) -> None:
     """Raises one error for all missing shards, all non-regular files, or all empty shards."""
-    missing = missing_shards(files, dataset_dir)
+    missing = shard_names.missing(files, dataset_dir)
     if missing:
         raise _checks.UserError(
             f"{_checks.listed(missing, most=5)} missing in {dataset_dir}. Copy the shard into it,"
@@ -355,19 +335,14 @@ def _check_sizes(
             )
 
 
-def _uncounted(
-    spec: DatasetSpec,
-    split_name: str,
-    sources: tuple[str, ...],
-    counts: tuple[int | None, ...],
-    file_pattern: str | None,
-) -> tuple[tuple[int | None, ...], int]:
-    """Returns TF-Slim's count for the dataset's own files; counts the records of any others."""
-    known = spec.split_sizes.get(split_name)
-    if known is not None and not file_pattern:
-        return counts, known
-    exact = [records.count_records(path) for path in sources]
-    return tuple(exact), sum(exact)
+def _counts(
+    recorded: Sequence[dataset_info.ShardInfo | None], sources: Sequence[str]
+) -> tuple[int, ...]:
+    """Returns the number of records of each shard, counted where it is not recorded."""
+    counts = [shard.num_samples if shard else None for shard in recorded]
+    if None in counts:  # the pipelines find the same records, and the result is cached
+        counts = [len(places) - 1 for places in records.find_all_records(sources, counts)]
+    return tuple(count or 0 for count in counts)
 
 
 def _classes(
@@ -389,11 +364,12 @@ def _classes(
     names = label_names.read(labels_file) if labels_file else label_names.of_directory(dataset_dir)
     num_classes = max(names) + 1 if names else spec.num_classes
     if num_classes is None:
+        others = [os.path.join(dataset_dir, name) for name in label_names.files_in(dataset_dir)]
         raise _checks.UserError(
             Problem(
                 "The number of classes in {} is unknown. Pass {}, or add {} or {} to it",
                 dataset_dir,
-                named("labels_file"),
+                named("labels_file", *map(repr, others[:1])),
                 dataset_info.LABELS_FILE_NAME,
                 label_names.LABEL_MAP_NAME,
             )

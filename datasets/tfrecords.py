@@ -2,7 +2,8 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ import tensorflow as tf
 
 from datasets import dataset_info
 from datasets.items import labels_of
-from slim import _checks, _ownership, _paths
+from slim import _checks, _files, _ownership, _paths
 from slim.data import tfexample_decoder
 
 ITEMS_TO_DESCRIPTIONS = {
@@ -23,6 +24,7 @@ ITEMS_TO_DESCRIPTIONS = {
     "object/bbox": "Boxes of objects, float32 [number, 4]: ymin, xmin, ymax, xmax, 0 to 1.",
     "object/label": "Classes of the objects, int64 [number].",
 }
+_COPIED_BYTES = 1 << 20  # at once
 _BOXES = "image/object/bbox/"
 
 # The value of a feature; a list is an array, whose dtype is known even if it is empty.
@@ -163,17 +165,41 @@ def write_shard(path: str, images: Iterable[ImageRecord]) -> dataset_info.ShardI
       UserError: if `path` is a link, a directory or a special file.
       RunError: if the file cannot be written.
     """
+
+    def write(temporary: str) -> int:
+        count = 0
+        with tf.io.TFRecordWriter(temporary) as writer:
+            for image in images:
+                # Otherwise, the order of the features would differ between processes.
+                writer.write(image_to_tfexample(*image).SerializeToString(deterministic=True))
+                count += 1
+        return count
+
+    return _write(path, write)
+
+
+def join_shards(path: str, parts: Sequence[dataset_info.ShardInfo]) -> dataset_info.ShardInfo:
+    """Writes the records of several TFRecord files of its directory to one; raises as
+    `write_shard`."""
+
+    def write(temporary: str) -> int:
+        with open(temporary, "wb") as output:
+            for part in parts:
+                with _files.open_regular(os.path.join(os.path.dirname(path), part.file)) as file:
+                    shutil.copyfileobj(file, output, _COPIED_BYTES)
+        return sum(part.num_samples for part in parts)
+
+    return _write(path, write)
+
+
+def _write(path: str, write: Callable[[str], int]) -> dataset_info.ShardInfo:
+    """Writes a TFRecord file with a function, which returns the number of records."""
     _paths.check_replaceable(path)
     directory, name = os.path.split(os.path.abspath(path))
-    count = 0
     try:
         with _paths.scratch_directory(directory) as scratch:
             temporary = os.path.join(scratch, name)
-            with tf.io.TFRecordWriter(temporary) as writer:
-                for image in images:
-                    # Otherwise, the order of the features would differ between processes.
-                    writer.write(image_to_tfexample(*image).SerializeToString(deterministic=True))
-                    count += 1
+            count = write(temporary)
             with open(temporary, "rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             size = os.path.getsize(temporary)

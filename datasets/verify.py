@@ -13,15 +13,27 @@ import numpy as np
 import PIL.Image
 import tensorflow as tf
 
-from datasets import dataset_factory, dataset_info, duplicates, progress, splits
+from datasets import (
+    dataset_factory,
+    dataset_info,
+    duplicates,
+    label_names,
+    progress,
+    shard_names,
+    splits,
+)
 from slim import _checks, _cores, _files, _image_limits
 from slim._problems import Problem, named
-from slim.data import image_header, large_images, record_datasets, records
+from slim.data import feature_checks, image_header, large_images, record_datasets, records
 
 Features = MutableMapping[str, tf.train.Feature]
 
 _MAX_LISTED = 50
-_KEYS = ("image/class/label", "image/format")
+_IMAGE, _LABEL, _FILENAME = "image/encoded", "image/class/label", "image/filename"
+_KEYS = (_LABEL, _FILENAME, "image/format")
+_ONE_IMAGE = {_IMAGE: tf.io.FixedLenFeature([], tf.string)}
+_ONE_LABEL = {_LABEL: tf.io.FixedLenFeature([], tf.int64)}
+_LABELS = {_LABEL: tf.io.VarLenFeature(tf.int64)}
 
 
 @dataclasses.dataclass
@@ -94,7 +106,7 @@ def run(
     problems = [problem for shard in shards.values() for problem in shard.problems]
     problems += [
         f"{file} is missing"
-        for file in splits.missing_shards(files, dataset_dir)
+        for file in shard_names.missing(files, dataset_dir)
         if file not in shards
     ]
     problems += _inconsistencies(info, shards, dataset_dir) if info else []
@@ -145,7 +157,7 @@ def read_shard(
         for record in _records(path, offsets, max_pixels):
             problem = _read_record(record, shard, num_classes, max_pixels, multi_label)
             if problem:
-                shard.problems.append(f"{shard.file} record {shard.num_records}: {problem}")
+                shard.problems.append(f"{shard.file} record {shard.num_records}{problem}")
             shard.num_records += 1
             on_record()
     except tf.errors.OpError:  # not DataLossError, for a wrong length with a valid checksum
@@ -187,31 +199,39 @@ def _read_record(
     max_pixels: int,
     multi_label: bool,
 ) -> str | None:
-    """Adds a record to the shard's statistics; returns what is wrong with it, or None."""
+    """Adds a record to the shard's statistics; returns the file name and what is wrong, or None."""
     if isinstance(record, large_images.LargeImage):
-        features = record.example.features.feature
-        has_label = "image/class/label" in features
-        problem = _read_label(features, shard, num_classes, multi_label) if has_label else None
-        return problem or f"the image {record.problem}"
-    try:
-        features = tf.train.Example.FromString(record).features.feature
-    except Exception as error:  # its type depends on protobuf's implementation
-        return f"not a tf.train.Example ({type(error).__name__})"
-    problem = _read_label(features, shard, num_classes, multi_label)
-    return problem or _read_image(features, shard, max_pixels)
+        example = record.example
+        has_label = _LABEL in example.features.feature  # it may be too long to be read
+        problem = _read_label(example, shard, num_classes, multi_label) if has_label else None
+        problem = problem or f"the image {record.problem}"
+    else:
+        try:
+            example = tf.train.Example.FromString(record)
+        except Exception as error:  # its type depends on protobuf's implementation
+            return f": not a tf.train.Example ({type(error).__name__})"
+        problem = (
+            feature_checks.find_problem(example, _ONE_IMAGE)
+            or _read_label(example, shard, num_classes, multi_label)
+            or _read_image(example.features.feature, shard, max_pixels)
+        )
+    names = example.features.feature[_FILENAME].bytes_list.value
+    name = f" ({names[0].decode(errors='replace')!r})" if names else ""
+    return f"{name}: {problem}" if problem else None
 
 
 def _read_label(
-    features: Features, shard: Shard, num_classes: int | None, multi_label: bool
+    example: tf.train.Example, shard: Shard, num_classes: int | None, multi_label: bool
 ) -> str | None:
-    has_image = bool(features["image/encoded"].bytes_list.value)
-    labels = list(features["image/class/label"].int64_list.value)
-    if not has_image or (not labels and not multi_label):
-        return f"no image/encoded or image/class/label; its features are {_checks.listed(features)}"
-    if not multi_label:
-        labels = labels[:1]
+    problem = feature_checks.find_problem(example, _LABELS if multi_label else _ONE_LABEL)
+    if problem is not None:
+        return problem
+    features = example.features.feature
+    labels = list(features[_LABEL].int64_list.value)
     shard.labels.update(set(labels))
-    shard.formats.update(value.decode() for value in features["image/format"].bytes_list.value)
+    shard.formats.update(
+        value.decode(errors="replace") for value in features["image/format"].bytes_list.value
+    )
     for label in labels:
         if label < 0 and num_classes is None:
             return f"label {label} is negative"
@@ -251,17 +271,17 @@ def _read_image(features: Features, shard: Shard, max_pixels: int) -> str | None
 def _shard_files(info: dataset_info.DatasetInfo | None, dataset_dir: str) -> list[str]:
     if info:
         return [shard.file for split in info.splits.values() for shard in split.shards]
-    names = sorted(os.listdir(dataset_dir))
     files = [
         name
-        for name in names
+        for name in sorted(os.listdir(dataset_dir))
         if any(_is_shard_of(spec, name) for spec in dataset_factory.DATASETS.values())
         and os.path.isfile(os.path.join(dataset_dir, name))
     ]
+    files = files or shard_names.record_files(dataset_dir)
     if not files:
         raise _checks.UserError(
-            f"No dataset in {dataset_dir}: neither {dataset_info.FILE_NAME} nor record files."
-            f" The directory holds: {_checks.listed(names, most=10) or 'nothing'}"
+            f"No dataset in {dataset_dir}: neither {dataset_info.FILE_NAME} nor record files. The"
+            f" directory holds: {_checks.listed(sorted(os.listdir(dataset_dir)), 10) or 'nothing'}"
         )
     return files
 
@@ -274,9 +294,8 @@ def _is_shard_of(spec: splits.DatasetSpec, name: str) -> bool:
 
 
 def _num_classes(files: list[str], dataset_dir: str) -> int | None:
-    """Returns the number of classes from labels.txt or else the table of datasets, or None."""
-    has_labels = dataset_info.has_labels(dataset_dir)
-    names = dataset_info.read_label_file(dataset_dir) if has_labels else {}
+    """Returns the number of classes from the file of class names or the table of datasets."""
+    names = label_names.of_directory(dataset_dir)
     if names:
         return max(names) + 1
     known = {

@@ -59,7 +59,7 @@ def prepared(
     except BrokenProcessPool as error:
         raise _checks.RunError(
             "A worker process died (out of memory, or a crash of an image decoder)."
-            " Run the same command again to resume after the last finished shard"
+            " Run the same command again to resume after the images that were converted"
         ) from error
     finally:
         with signals.deferred():

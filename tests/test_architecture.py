@@ -78,7 +78,7 @@ ROOMS = {
     "classifier.ownership": ("classifier.checkpoints", *GROUND),
     "classifier.network": GROUND,
     "classifier.inference": (
-        *("datasets.folder_files", "datasets.images", "datasets.progress", "deployment"),
+        *("datasets.image_tree", "datasets.images", "datasets.progress", "deployment"),
         *MIDDLE,
     ),
     "classifier.training": ("classifier.inference", "deployment", *MIDDLE),

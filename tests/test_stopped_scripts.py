@@ -158,7 +158,8 @@ def test_stopped_conversion_ends_its_workers_and_resumes(tmp_path, image_folder,
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    wait_for(lambda: list(out.glob("conversion.partial/*00000-of-*.tfrecord")), process)
+    journal = out / "conversion.partial" / "journal.jsonl"
+    wait_for(lambda: journal.exists() and journal.read_text().count("\n") > 1, process)
     (os.killpg if to_group else os.kill)(process.pid, number)
     _, err = process.communicate(timeout=120)
     (line,) = [line for line in err.splitlines() if "stopped" in line]

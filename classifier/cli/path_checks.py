@@ -64,6 +64,11 @@ def _new_directory(name: str, path: str) -> None:
     _writable(name, path)
 
 
+def _new_dataset(name: str, path: str) -> None:
+    if not os.path.isdir(path):  # a dataset that is complete may be on a read-only file system
+        _new_directory(name, path)
+
+
 def _file(name: str, path: str) -> None:
     kind = _files.kind_of(os.path.realpath(path))
     if kind == "missing":
@@ -167,6 +172,7 @@ _CHECKS: Mapping[PathKind, Callable[[str, str], None]] = {
     "dataset": _dataset,
     "directory": _directory,
     "new_directory": _new_directory,
+    "new_dataset": _new_dataset,
     "file": _file,
     "new_file": _new_file,
     "checkpoint": _checkpoint,

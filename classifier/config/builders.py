@@ -30,7 +30,7 @@ class VisualWakeWordsConfig(_BuildOptions):
     val_annotations_file: str = required(
         "COCO's annotations of the validation images, JSON.", path="file"
     )
-    output_dir: str = required("Directory to write the dataset to.", path="new_directory")
+    output_dir: str = required("Directory to write the dataset to.", path="new_dataset")
     small_object_area_threshold: float = option(
         0.005,
         "Minimum area of an object to count, as a fraction of the image's area, 0 to 1.",
@@ -49,7 +49,7 @@ class ImageNetConfig(_BuildOptions):
     validation_directory: str = required(
         "Directory with the validation images, <id>/*.JPEG.", path="directory"
     )
-    output_directory: str = required("Directory to write the dataset to.", path="new_directory")
+    output_directory: str = required("Directory to write the dataset to.", path="new_dataset")
     train_shards: int = option(1024, "Maximum number of training shards.", check=bounds.positive)
     validation_shards: int = option(
         128, "Maximum number of validation shards.", check=bounds.positive

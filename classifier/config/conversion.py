@@ -17,7 +17,7 @@ class DataConfig(Options):
     )
     dataset_dir: str = required(
         "Directory to write the dataset to; with verify, the dataset's directory.",
-        path="new_directory",
+        path="new_dataset",
         aliases=("output_dir",),
     )
     source_dir: str | None = option(

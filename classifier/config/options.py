@@ -23,6 +23,7 @@ PathKind = Literal[
     "dataset",
     "directory",
     "new_directory",
+    "new_dataset",
     "file",
     "new_file",
     "checkpoint",

@@ -33,7 +33,10 @@ def report_start(on_split: SplitEvaluation) -> None:
 
 
 def _warnings(on_split: SplitEvaluation) -> Iterator[str]:
-    resolved, classifier = on_split.resolved, on_split.classifier
+    resolved, classifier, dataset = on_split.resolved, on_split.classifier, on_split.dataset
+    yield from warnings.of_records(
+        dataset.name, dataset.split_name, dataset.num_samples, dataset.usual_samples
+    )
     if resolved.is_described:
         is_default = resolved.config.run.use_averages == "auto"
         yield from warnings.of_checkpoint(

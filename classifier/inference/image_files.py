@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
-from datasets import folder_files
+from datasets import image_tree
 from slim import _checks, _files
 from slim._problems import Problem, named
 
@@ -35,7 +35,7 @@ def _matches(pattern: str) -> list[str]:
         lines = (os.fsdecode(line) for line in sys.stdin.buffer)
         return _listed(lines, "standard input")
     if os.path.isdir(pattern):
-        files = list(folder_files.find(pattern))
+        files = image_tree.paths(pattern)
     elif os.path.lexists(pattern):
         # A file whose name contains brackets is a file, not a pattern.
         files = [pattern]
@@ -50,7 +50,7 @@ def _expanded(paths: Iterable[str]) -> Iterator[str]:
     """Yields files, and those in the directories that a pattern matches, which may be nested."""
     for path in paths:
         if os.path.isdir(path):
-            yield from folder_files.find(path)
+            yield from image_tree.paths(path)
         else:
             yield path
 

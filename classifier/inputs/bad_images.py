@@ -52,17 +52,22 @@ def describe(
       record: index of the record in the shard.
       problem: why it cannot be decoded.
     """
-    features = example.features.feature
-    # Reading a missing key would add it.
-    name = features[_FILENAME].bytes_list.value if _FILENAME in features else ()
     kind = next((kind for start, kind in _KINDS.items() if prefix.startswith(start)), None)
     looks = f"with a {kind} header" if kind else f"starting with {prefix[:8]!r}"
     return BadImage(
-        file=name[0].decode(errors="replace") if name else "",
+        file=file_name(example),
         shard=shard,
         record=record,
         reason=f"{size} bytes {looks}; {problem}",
     )
+
+
+def file_name(example: tf.train.Example) -> str:
+    """Returns the name of a record's source file, or an empty string."""
+    features = example.features.feature
+    # Reading a missing key would add it.
+    name = features[_FILENAME].bytes_list.value if _FILENAME in features else ()
+    return name[0].decode(errors="replace") if name else ""
 
 
 class BadImages:

@@ -9,8 +9,11 @@ import tensorflow as tf
 from classifier.inputs import bad_images, errors, large_images, shuffling
 from classifier.inputs.labels import label_item
 from slim import _checks, _image_limits
+from slim._problems import Problem, named
 from slim.data import dataset as dataset_lib
-from slim.data import image_header, records
+from slim.data import feature_checks, image_header, records, tfexample_decoder
+
+_LABEL = "image/class/label"
 
 
 @contextlib.contextmanager
@@ -89,7 +92,8 @@ def _bad_record(
     """Describes the first record that cannot be decoded."""
     upcoming = upcoming or (lambda: shuffling.evaluation_records(dataset))
     encoded = upcoming().take(dataset.num_samples)
-    items = ["image", label_item(dataset)]
+    others = {"filename"} & {*dataset.decoder.list_items()}
+    items = ["image", label_item(dataset), *others]
     decoded = encoded.map(
         # Sizes, so that decoding is not optimized away.
         lambda record: [
@@ -123,13 +127,24 @@ def _describe(dataset: dataset_lib.Dataset, record: dict[str, tf.Tensor], error:
         problem = dataset.record_source.problem(shard, number)
         if problem is not None:
             return str(_unusable(example, dataset.shard_names[shard], number, problem))
-    features = example.features.feature
-    message = _message(error)
-    missing = re.search(r"Feature: (\S+) .*required but could not be found", message)
-    if missing:
-        has = _checks.listed(sorted(features)) or "none"
-        return f"{where} has no feature {missing.group(1)!r}; it has: {has}"
-    return str(_bad_image(example, dataset.shard_names[shard], number, message))
+    problem = _feature_problem(dataset, example)
+    if problem is not None:
+        name = bad_images.file_name(example)
+        return Problem("{}{} {}", where, f" ({name!r})" if name else "", problem)
+    return str(_bad_image(example, dataset.shard_names[shard], number, _message(error)))
+
+
+def _feature_problem(dataset: dataset_lib.Dataset, example: tf.train.Example) -> str | None:
+    """Returns what is wrong with the features of a record, or None."""
+    if not isinstance(dataset.decoder, tfexample_decoder.TFExampleDecoder):
+        return None
+    problem = feature_checks.find_problem(example, dataset.decoder.keys_to_features)
+    has_several = len(example.features.feature[_LABEL].int64_list.value) > 1
+    if problem is None or repr(_LABEL) not in problem or not has_several:
+        return problem
+    return Problem(
+        "{}. To train on several labels per image, pass {}", problem, named("multi_label")
+    )
 
 
 def describe_bad_image(
@@ -177,9 +192,7 @@ def _unusable(
     example: tf.train.Example, shard: str, record: int, problem: str
 ) -> bad_images.BadImage:
     """Returns the description of an image that was read in place and is not in its record."""
-    name = example.features.feature["image/filename"].bytes_list.value
-    file = name[0].decode(errors="replace") if name else ""
-    return bad_images.BadImage(file, shard, record, f"it {problem}")
+    return bad_images.BadImage(bad_images.file_name(example), shard, record, f"it {problem}")
 
 
 def _encoded(example: tf.train.Example) -> bytes:

@@ -9,11 +9,14 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from slim._problems import Problem, named
+
 # Prefix of a message: damaged data or a mistake of the user.
 DAMAGED = "damaged|"
 MISTAKE = "mistake|"
 
 _BEGIN, _END = "<<slim-input|", "|slim-input>>"
+_OPTION = re.compile(r"<<option\|(\w+)(?:=(.*?))?>>")
 _MESSAGE = re.compile(re.escape(_BEGIN) + r"(damaged|mistake)\|(.*?)" + re.escape(_END), re.S)
 
 
@@ -34,10 +37,21 @@ def raise_if(condition: tf.Tensor, parts: Callable[[], Sequence[str | tf.Tensor]
     tf.cond(condition, stop, lambda: tf.constant(False))
 
 
-def find_message(text: str) -> tuple[str, str] | None:
+def option(name: str, *value: object) -> str:
+    """Returns the mention of an option in a part of a message, with its value if there is one."""
+    return f"<<option|{name}{''.join(f'={each}' for each in value)}>>"
+
+
+def find_message(text: str) -> tuple[str, Problem] | None:
     """Returns ("damaged" or "mistake", message) from the text of TensorFlow's error, or None."""
     match = _MESSAGE.search(text)
-    return (match.group(1), _unescaped(match.group(2))) if match else None
+    if match is None:
+        return None
+    first, *others = _OPTION.split(_unescaped(match.group(2)))
+    parts = [first]
+    for name, value, text in zip(*(others[start::3] for start in range(3)), strict=True):
+        parts += [named(name, *([] if value is None else [value])), text]
+    return match.group(1), Problem("{}" * len(parts), *parts)
 
 
 def _unescaped(text: str) -> str:

@@ -64,12 +64,17 @@ class _Labels:
         self, is_bad: tf.Tensor, label: Callable[[], tf.Tensor], example: Callable[[str], tf.Tensor]
     ) -> None:
         """Raises in the pipeline for a label that the network has no class for."""
-        other = 0 if self.offset else 1
+        offset = errors.option("labels_offset", self.offset)
         ending = (
-            f") is out of range: the model has {self.num_classes} classes, so with"
-            f" labels_offset={self.offset} labels must be {self.offset} to"
-            f" {self.num_classes - 1 + self.offset}."
-            f" If the labels start at {other}, set labels_offset={other}"
+            f") is out of range: the model has {self.num_classes} classes, so with {offset} labels"
+            f" must be {self.offset} to {self.num_classes - 1 + self.offset}. "
+        )
+        first = max(self.offset, 1)
+        too_low = f"If the labels start at 0, set {errors.option('labels_offset', 0)}"
+        too_high = (
+            f"If the labels start at {first}, number the class names from {first}, with lines"
+            f" '{first}:name' in labels.txt or {errors.option('labels_file')}, and set"
+            f" {errors.option('labels_offset', first)}"
         )
         has_name = "filename" in self.dataset.decoder.list_items()
         errors.raise_if(
@@ -84,6 +89,7 @@ class _Labels:
                 ", record ",
                 tf.strings.as_string(example("record")),
                 ending,
+                tf.where(label() < self.offset, too_low, too_high),
             ],
         )
 

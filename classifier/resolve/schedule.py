@@ -60,24 +60,17 @@ def resolve_schedule(
       UserError: if a decay is shorter than a step.
     """
     counted = batch_size * (aggregated if options.decay_per_clone else clones)
-    decay_steps = options.decay_steps or int(num_samples * options.num_epochs_per_decay / counted)
-    if decay_steps < 1 and options.learning_rate_decay_type not in ("fixed", "piecewise"):
-        raise problems.error(
-            "{} is less than one step: {} images are {:g} steps of {} images",
-            named("num_epochs_per_decay", options.num_epochs_per_decay),
-            num_samples,
-            num_samples / counted,
-            counted,
-        )
+    decay_steps = options.decay_steps or _decay_steps(options, num_samples, counted)
     epoch = num_samples / counted
     boundaries = options.piecewise_steps or tuple(
         round(epochs * epoch) for epochs in options.piecewise_epochs
     )
     if len(set(boundaries)) < len(boundaries) or 0 in boundaries:
         raise problems.error(
-            "{} are less than one step apart: an epoch has {:g} steps",
+            "{} are less than one step apart: an epoch has {:g} steps. Use {}",
             named("piecewise_epochs"),
             epoch,
+            named("piecewise_steps"),
         )
     schedule = Schedule(
         kind=options.learning_rate_decay_type,
@@ -93,6 +86,27 @@ def resolve_schedule(
         layer_decay=options.layer_decay,
     )
     return dataclasses.replace(schedule, words="; ".join(_words(options, schedule)))
+
+
+def _decay_steps(options: ScheduleOptions, num_samples: int, counted: int) -> int:
+    """Returns `num_epochs_per_decay` in steps of `counted` images, 0 if it has no effect.
+
+    With fewer images than a batch, an exponential decay lasts one step.
+    """
+    steps = int(num_samples * options.num_epochs_per_decay / counted)
+    if steps or options.learning_rate_decay_type in ("fixed", "piecewise"):
+        return steps
+    if options.learning_rate_decay_type == "exponential" and num_samples < counted:
+        return 1
+    raise problems.error(
+        "{} is less than one step: {} images are {:g} steps of {} images. Use {} or a smaller {}",
+        named("num_epochs_per_decay", options.num_epochs_per_decay),
+        num_samples,
+        num_samples / counted,
+        counted,
+        named("decay_steps"),
+        named("batch_size"),
+    )
 
 
 def _rates(options: ScheduleOptions) -> tuple[float, ...]:
@@ -126,7 +140,7 @@ def _words(options: ScheduleOptions, schedule: Schedule) -> list[str]:
 
 def _decay_in_words(options: ScheduleOptions, schedule: Schedule) -> str:
     rate, end = f"LR {schedule.learning_rate:g}", f"{schedule.end_learning_rate:g}"
-    span = f"{schedule.decay_steps} steps"
+    span = f"{schedule.decay_steps} step" + "s" * (schedule.decay_steps != 1)
     if options.decay_steps is None:
         span = f"{options.num_epochs_per_decay:g} epochs = {span}"
     match schedule.kind:

@@ -91,6 +91,15 @@ def data_wait(resolved: ResolvedRun, fraction: float, in_place: bool) -> Problem
     )
 
 
+def of_records(name: str, split: str, num_samples: int, usual_samples: int | None) -> Iterator[str]:
+    """Yields a warning if records that are named as a known dataset's are not as many."""
+    if usual_samples not in (None, num_samples):
+        yield (
+            f"{name} {split} has {num_samples} records, but TF-Slim's converter writes"
+            f" {usual_samples}. If the records are not your own, the copy is incomplete"
+        )
+
+
 def of_checkpoint(
     prefix: str, model: ModelInfo, image_size: tuple[int, int], has_unused_averages: bool
 ) -> Iterator[str]:

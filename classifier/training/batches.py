@@ -58,7 +58,10 @@ class TrainingBatches:
     def _index(self) -> inputs.Index | None:
         """Positions of each class's records, for balanced sampling."""
         is_balanced = self._resolved.config.data.balanced_sampling
-        return inputs.index_records(self._dataset) if is_balanced else None
+        if not is_balanced:
+            return None
+        with inputs.translate_errors(self._dataset):
+            return inputs.index_records(self._dataset)
 
     def __call__(self, first_step: int) -> tf.data.Dataset:
         """Returns the batches from a step on."""

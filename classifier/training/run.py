@@ -101,7 +101,8 @@ def _run(
     head_fit = HeadFit(resolved, dataset) if config.finetune.is_automatic else None
     startup = StartupReport(resolved, directory, changes, dataset, deployment.devices(), head_fit)
     if resolved.schedule.is_automatic:
-        rate = find_learning_rate(resolved, strategy, batches, startup.warm_start)
+        with inputs.translate_errors(dataset, lambda: batches.upcoming(0)):
+            rate = find_learning_rate(resolved, strategy, batches, startup.warm_start)
         resolved = with_learning_rate(resolved, rate)
         config = resolved.config
         startup.resolved = resolved

@@ -27,6 +27,7 @@ class Dataset:
         default, for those of the files.
       record_source: reads the records if `data_sources` are not TFRecord files; None by default.
         See `record_source.RecordSource`.
+      usual_samples: number of records that are expected, for a warning; None by default.
       num_classes: number of classes, including a background class if there is one.
       labels_to_names: label -> class name.
     """
@@ -41,6 +42,7 @@ class Dataset:
     shard_counts: Sequence[int | None]
     shard_bytes: Sequence[int]
     record_source: RecordSource | None
+    usual_samples: int | None
     num_classes: int | None
     labels_to_names: Mapping[int, str]
 
@@ -73,6 +75,7 @@ class Dataset:
             "shard_counts": (),
             "shard_bytes": (),
             "record_source": None,
+            "usual_samples": None,
             "num_classes": None,
             "labels_to_names": {},
         }

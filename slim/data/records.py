@@ -7,6 +7,7 @@ checksum of the data (4). Following the lengths finds the records without readin
 import array
 import functools
 import os
+import shlex
 import stat
 import struct
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ _HEADER = struct.Struct("<QI")
 _FOOTER_BYTES = 4
 _PAGE = 4096  # bytes, the smallest unit that disks read
 _THREADS = 16  # files scanned in parallel, for network disks
+_INFLATE = "import sys, zlib; sys.stdout.buffer.write(zlib.decompress(sys.stdin.buffer.read()))"
 REPAIR = "re-copy or rebuild this shard"
 
 
@@ -32,7 +34,8 @@ def count_records(path: str) -> int:
       path: an uncompressed TFRecord file.
 
     Raises:
-      UserError: if the file is empty, truncated, not a TFRecord file or not a regular file.
+      UserError: if the file is empty, truncated, compressed, not a TFRecord file or not a regular
+        file.
     """
     return len(find_records(path)) - 1
 
@@ -45,6 +48,7 @@ def find_records(path: str) -> Sequence[int]:
     size = _check_file(path).st_size
     offsets = _walk(path, size)
     if offsets[-1] != size:
+        _check_compression(path)
         raise _checks.UserError(
             f"Shard {path} is truncated inside record {len(offsets) - 1}, or is not a TFRecord file"
             f" ({size} bytes): {REPAIR}"
@@ -64,7 +68,7 @@ def find_all_records(paths: Sequence[str], counts: Sequence[int | None]) -> list
 
     Raises:
       UserError: if a file is not regular, or empty with an unknown count.
-      RunError: if a file is truncated or not a TFRecord file.
+      RunError: if a file is truncated, compressed or not a TFRecord file.
     """
     with futures.ThreadPoolExecutor(_THREADS) as pool:
         return list(pool.map(find_known_records, paths, counts))
@@ -94,6 +98,26 @@ def _check_file(path: str, allow_empty: bool = False) -> os.stat_result:
     if not status.st_size and not allow_empty:
         raise _checks.UserError(f"Shard {path} is empty (0 bytes): {REPAIR}")
     return status
+
+
+def _check_compression(path: str) -> None:
+    """Raises UserError if a file starts like a compressed one, with the command to decompress it.
+
+    A compressed file has no offsets of records, which training needs.
+    """
+    with _files.open_regular(path) as file:
+        start = file.read(2)
+    if start == b"\x1f\x8b":
+        kind, command = "gzip", "gzip -dc"
+    elif len(start) == 2 and start[0] == 0x78 and int.from_bytes(start) % 31 == 0:  # RFC 1950
+        kind, command = "zlib", f'python -c "{_INFLATE}"'
+    else:
+        return
+    quoted = shlex.quote(path)
+    raise _checks.UserError(
+        f"Shard {path} is compressed ({kind}), so that its records cannot be read in random order."
+        f" Decompress it: {command} < {quoted} > {quoted}.plain && mv {quoted}.plain {quoted}"
+    )
 
 
 def find_whole_records(path: str) -> Sequence[int]:

@@ -26,8 +26,8 @@ def small_disk(tmp_path):
     path = tmp_path / "disk"
     path.mkdir()
 
-    def mount(inodes=100):
-        options = f"size=64k,nr_inodes={inodes}"
+    def mount(inodes=100, size="64k"):
+        options = f"size={size},nr_inodes={inodes}"
         command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(path)]
         if subprocess.run(command, capture_output=True, check=False).returncode:
             pytest.skip("mounting a small file system is not permitted here")
@@ -243,6 +243,25 @@ def test_conversion_to_a_full_disk_fails_in_a_line(small_disk, capsys):
     assert code == 1
     assert f"{disk}/d" in line
     assert "No space left on device" in line
+
+
+@pytest.mark.parametrize("name", ["digits", pytest.param("verify", marks=pytest.mark.slow)])
+def test_a_complete_dataset_on_a_read_only_disk_is_used(small_disk, capsys, name):
+    from datasets import download_and_convert
+
+    disk = small_disk(inodes=1000, size="4m")
+    download_and_convert.run("digits", str(disk / "d"))
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    code, out, err = script(
+        DataConfig,
+        lambda config: download_and_convert.run(config.dataset_name, config.dataset_dir),
+        "convert",
+        capsys,
+        dataset_name=name,
+        dataset_dir=disk / "d",
+    )
+    assert (code, err) == (0, [])
+    assert f"{disk}/d is " + ("valid" if name == "verify" else "already complete") in "".join(out)
 
 
 @pytest.mark.parametrize("name", ["a.weights.h5", "model.ckpt-1"])

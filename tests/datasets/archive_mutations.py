@@ -6,7 +6,7 @@ import io
 import lzma
 import random
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from tests.datasets import mutations, sample_files
 
@@ -39,16 +39,17 @@ _NUMBERS = (
 _FIELDS = ((0, 100, _NAMES), (124, 12, _NUMBERS), (157, 100, _NAMES), (345, 155, _NAMES))
 
 
-def mutated(kind: str, rng: random.Random) -> bytes:
-    """Returns a damaged archive of this kind."""
+def mutated(kind: str, rng: random.Random, contents: Mapping[str, bytes] | None = None) -> bytes:
+    """Returns a damaged archive of this kind; default of its files: `CONTENTS`."""
+    contents = contents or CONTENTS
     if kind == "zip":
-        packed = bytearray(sample_files.zip_bytes(CONTENTS))
+        packed = bytearray(sample_files.zip_bytes(contents))
         if rng.random() < 0.5:
             _patch_zip(packed, rng)
             return bytes(packed)
         return mutations.mutated(bytes(packed), rng)
     format = rng.choice((tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT))
-    tar = _tar(format)
+    tar = _tar(format, contents)
     where = rng.random()
     if where < 0.5:
         tar = _patch_headers(tar, rng)
@@ -58,10 +59,10 @@ def mutated(kind: str, rng: random.Random) -> bytes:
     return mutations.mutated(packed_tar, rng) if where >= 0.75 else packed_tar
 
 
-def _tar(format: int) -> bytes:
+def _tar(format: int, contents: Mapping[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=format) as tar:
-        for name, content in CONTENTS.items():
+        for name, content in contents.items():
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
             if format == tarfile.PAX_FORMAT:

@@ -93,7 +93,8 @@ def outside(directory):
     return sorted(here), sorted(around), sorted(os.listdir("/"))
 
 
-def main():
+def main(attempt=attempt):
+    """Runs `attempt(number, directory)` for each of the numbers and prints the outcomes."""
     first, count, directory = int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
     outcomes, failures = collections.Counter(), []
     for number in range(first, first + count):

@@ -15,6 +15,7 @@ import pytest
 from datasets import (
     conversion,
     conversion_journal,
+    conversion_shards,
     dataset_info,
     download_and_convert,
     folder,
@@ -113,6 +114,49 @@ def test_resumed_conversion_keeps_finished_shards(source, tmp_path, monkeypatch)
         str(tmp_path / "uninterrupted")
     )
     assert dataset_info.read(str(tmp_path / "out")) == uninterrupted
+
+
+@pytest.fixture
+def small_pieces(monkeypatch):
+    """Writes each image to a piece of its own."""
+    monkeypatch.setattr(conversion_shards, "_PIECE_SECONDS", -1)
+
+
+def files_in(directory):
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+@pytest.mark.parametrize("damage", [None, "piece"])
+def test_an_interruption_loses_a_piece_of_a_shard(
+    source, tmp_path, monkeypatch, small_pieces, damage
+):
+    for name in ("a/02.jpg", "b/39.jpg"):
+        with open(os.path.join(source, name), "wb"):
+            pass
+    convert(source, tmp_path / "uninterrupted", shards=2, on_bad_image="skip")
+    with monkeypatch.context() as patch:
+        dying_at(patch, 27)
+        with pytest.raises(KeyboardInterrupt):
+            convert(source, tmp_path / "out", shards=2, on_bad_image="skip")
+    work = tmp_path / "out" / conversion.WORK
+    pieces = sorted(work.glob("*.piece-*"))
+    assert len(pieces) == 7, "those of the first shard are joined and removed"
+    if damage:
+        pieces[4].write_bytes(pieces[4].read_bytes()[:-1])
+    prepared = []
+    prepare = workers.prepare_image
+    monkeypatch.setattr(workers, "prepare_image", lambda *a: prepared.append(a) or prepare(*a))
+    convert(source, tmp_path / "out", shards=2, on_bad_image="skip")
+    assert len(prepared) == COUNT - (24 if damage else 27)
+    assert files_in(tmp_path / "out") == files_in(tmp_path / "uninterrupted")
+
+
+def test_bad_images_of_pieces_are_remembered(source, tmp_path, monkeypatch, small_pieces):
+    with open(os.path.join(source, "a", "02.jpg"), "wb"):
+        pass
+    interrupted(source, tmp_path / "out", monkeypatch, after=4)
+    with pytest.raises(_checks.UserError, match=r"1 of 40 files cannot be used(.|\n)*02\.jpg"):
+        convert(source, tmp_path / "out")
 
 
 @pytest.mark.parametrize("times", [3])
@@ -370,7 +414,8 @@ def test_conversion_after_sigkill_equals_an_uninterrupted_one(tmp_path, monkeypa
     process.wait()
     assert helpers
     assert not dataset_info.is_complete(str(out))
-    finished = journal.read_text().split("\n")[1:-1]
+    lines = journal.read_text().split("\n")[1:-1]
+    finished = [line for line in lines if ".piece-" not in line]
 
     monkeypatch.setattr(local_images, "SHARD_BYTES", 4000)
     written = dying_at(monkeypatch, None)

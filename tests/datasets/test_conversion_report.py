@@ -33,3 +33,19 @@ def test_table_of_many_classes_is_truncated():
         "    ... 981 more in dataset_info.json",
         "    total                               7000",
     ]
+
+
+def test_empty_classes_are_one_line():
+    shard = dataset_info.ShardInfo("a.tfrecord", 1, 1, "")
+    counts = (5, *[0] * 10_000)
+    classes = tuple(f"class {label}" for label in range(len(counts)))
+    split = dataset_info.SplitInfo(5, counts, (shard,))
+    info = dataset_info.DatasetInfo("toy", classes, 3, {"train": split})
+    lines = list(conversion_report.lines(info, "out"))
+    assert len(lines) < 40
+    assert [line for line in lines if "no images" in line] == [
+        (
+            "  10000 of 10001 classes have no images: 1 (class 1), 2 (class 2), 3 (class 3),"
+            " 4 (class 4), 5 (class 5), ... (9995 more)"
+        )
+    ]

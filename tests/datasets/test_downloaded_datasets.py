@@ -348,7 +348,8 @@ def test_tf_slim_records_are_readable(source, tmp_path):
                     writer.write(example.SerializeToString())
     for split, files in source.files.items():
         dataset = dataset_factory.get_dataset(source.name, split, str(tmp_path))
-        assert dataset.num_samples == source.sizes[split]
+        assert dataset.num_samples == 3 * len(files)
+        assert dataset.usual_samples == source.sizes[split]
         assert dataset.num_classes == source.num_classes
         assert list(dataset.shard_names) == files
         assert dataset.labels_to_names[1] == "name 1"

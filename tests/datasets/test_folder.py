@@ -80,7 +80,7 @@ def test_on_bad_image_skip_lists_and_skips_bad_files(mixed, converted):
         "labels.txt",
     ]
     assert any("12 bad files skipped, listed in" in line for line in lines)
-    assert "  class 3 (leer) has no images" in lines
+    assert "  1 of 4 classes have no images: 3 (leer)" in lines
     info = dataset_info.read(out)
     assert info.classes == (" ", "hund 犬", "katze", "leer")
     assert info.num_bad_files == 12
@@ -119,7 +119,7 @@ def test_on_bad_image_error_lists_all_bad_files_and_writes_no_dataset(mixed, tmp
         f"12 of 200 files cannot be used, listed in {tmp_path}/out/bad_files.csv; nothing else was"
         " written. Repair or remove them, or skip them with on_bad_image='skip'"
     )
-    assert lines[-1] == "Class 'leer' has 0 readable images"
+    assert lines[-1] == "1 of 4 classes have 0 readable images: 'leer'"
     assert len(lines) == 13
     for path, reason in reasons.items():
         (line,) = [line for line in lines if line.startswith(f"{path}: ")]
@@ -146,10 +146,22 @@ def test_long_list_of_bad_files_is_truncated(tmp_path):
     lines = str(caught.value).splitlines()
     assert lines[51].startswith("... and 10 more in ")
     assert lines[52:] == [
-        "Class 'a' has 0 readable images",
+        "1 of 1 classes have 0 readable images: 'a'",
         "Split 'train' has 0 readable images",
         "Split 'validation' has 0 readable images",
     ]
+
+
+def test_empty_classes_are_one_line(tmp_path):
+    image_folder.write(str(tmp_path / "src"), {f"a/{n}.jpg": sample_files.jpeg() for n in range(3)})
+    for number in range(300):
+        (tmp_path / "src" / f"b{number:03d}").mkdir()
+    with pytest.raises(_checks.UserError) as caught:
+        folder.convert(str(tmp_path / "out"), source_dir=str(tmp_path / "src"))
+    assert str(caught.value) == (
+        "300 of 301 classes have 0 readable images: 'b000', 'b001', 'b002', 'b003', 'b004',"
+        " ... (295 more)"
+    )
 
 
 def test_split_without_images_is_an_error_even_with_skip(tmp_path):
@@ -316,7 +328,7 @@ def test_empty_classes_hidden_files_and_cyclic_links(tmp_path):
         folder.convert(str(tmp_path / "out"), source_dir=source)
     assert str(caught.value).splitlines()[1:] == [
         f"{loop}: cannot be read: Too many levels of symbolic links",
-        "Class 'empty' has 0 readable images",
+        "1 of 3 classes have 0 readable images: 'empty'",
     ]
     loop.unlink()
     (tmp_path / "src" / "empty").rmdir()

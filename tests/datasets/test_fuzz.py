@@ -14,9 +14,15 @@ import pytest
 
 from datasets import images, verify
 from tests import source_tree
-from tests.datasets import mutations
+from tests.datasets import fuzz_local_images, mutations
 
 WORKERS = 2
+MODULES = {
+    "archives": "fuzz_archives",
+    "lists": "fuzz_local_images",
+    "names": "fuzz_local_images",
+    "in place": "fuzz_local_images",
+}
 
 
 def fuzz(what, count, directory, first, workers):
@@ -26,7 +32,7 @@ def fuzz(what, count, directory, first, workers):
         start, end = (first + count * (number + step) // workers for step in (0, 1))
         worker_directory = directory / f"worker{number}"
         worker_directory.mkdir()
-        module = "fuzz_archives" if what == "archives" else "fuzz_worker"
+        module = MODULES.get(what, "fuzz_worker")
         command = [sys.executable, "-m", f"tests.datasets.{module}", what]
         with (
             open(worker_directory / "stdout", "wb") as stdout,
@@ -96,6 +102,20 @@ def test_2_000_damaged_archives(tmp_path):
     outcomes = check("archives", 2_000, tmp_path, first=0)
     assert set(outcomes) == {"accepted", "rejected"}
     assert min(outcomes.values()) > 100, "the damages are neither all fatal nor all harmless"
+
+
+@pytest.mark.parametrize("what", ["lists", "names", "in place"])
+def test_damaged_lists_and_archives_in_place(tmp_path, what):
+    for number in range(1_000_000, 1_000_020):
+        assert fuzz_local_images.attempt(what, number, str(tmp_path))[1] == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what, count", [("lists", 2_000), ("names", 1_000), ("in place", 2_000)])
+def test_5_000_damaged_lists_and_archives_in_place(tmp_path, what, count):
+    outcomes = check(what, count, tmp_path, first=0)
+    assert set(outcomes) == {"accepted", "rejected"}
+    assert min(outcomes.values()) > count // 20, "the damages are neither all fatal nor harmless"
 
 
 @pytest.mark.slow

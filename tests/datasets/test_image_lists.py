@@ -1,6 +1,7 @@
 """Lists of images and files of class names: what is read, and what is refused in one line."""
 
 import json
+import os
 
 import pytest
 
@@ -75,6 +76,8 @@ def test_parquet_has_the_same_rows(tmp_path):
         ("l.jsonl", '{"path": "a", "label": 1e999}', "its label is a float; allowed: text or an"),
         ("l.jsonl", '{"path": "a", "label": 1' + "0" * 30 + "}", "its label is out of range"),
         ("l.jsonl", '{"path": "a"}', "row 1: it has no label"),
+        ("l.jsonl", '{"path": "a", "label": 1, "path": "b"}', "row 1: it has a key more than once"),
+        ("l.csv", "path,label\na.png,cat,dog\n", "row 2: it has 3 columns, the first row has 2; s"),
     ],
 )
 def test_an_invalid_list_is_one_line(tmp_path, name, text, message):
@@ -133,7 +136,7 @@ def test_several_labels_are_sorted_and_numbers_may_be_labels(images):
         (
             "label_map.pbtxt",
             "# a map\nitem {\n id: 1\n name: 'n01'\n display_name: \"it\\'s\"\n}\n"  # noqa: ISC004
-            "item { id: 2 name: \"dog\" keypoints { id: 9 label: 'x' } }",
+            "item { id: 2 name: \"dog\" keypoints { id: 9 label: 'x' } frequency: RARE }",
             {1: "it's", 2: "dog"},
         ),
     ],
@@ -149,21 +152,34 @@ def test_files_of_class_names(tmp_path, name, text, expected):
         ("names.txt", "cat\ncat\n", "has the name 'cat' more than once"),
         ("names.txt", "c\x07t\n", "a name with control characters"),
         ("m.pbtxt", b"\xff", "is not UTF-8 text; save the file as UTF-8"),
-        ("m.pbtxt", "item { id: 1 name: 'a'", "is not a label map: its braces do not match"),
-        ("m.pbtxt", "item <", "line 1: it is not a label map"),
+        ("m.pbtxt", "item { id: 1 name: 'a'", "is not a label map: 1:"),
+        ("m.pbtxt", "item { id: 1 name: 'a' id: 2 name: 'b' }", "is not a label map: 1:"),
+        ("m.pbtxt", "item { id: 1 name: 'a' } items { id: 2 name: 'b' }", "label map: 1:2"),
+        ("m.pbtxt", "item {" * 9000, "is not a label map: "),
+        ("m.pbtxt", "item { id: 1 name: '\\377' }", "is not a label map: "),
+        ("m.pbtxt", "item { name: 'a' }", "item 1: it needs a name and an id from 0 to"),
         ("m.pbtxt", "item { id: -1 name: 'a' }", "item 1: it needs a name and an id from 0 to"),
         ("m.pbtxt", "item { id: 1 name: 'a' } item { id: 1 name: 'b' }", "it repeats the id 1"),
     ],
 )
 def test_an_invalid_file_of_class_names_is_one_line(tmp_path, name, text, message):
     with pytest.raises(_checks.UserError) as error:
-        label_names.read(written(tmp_path, name, text))
+        label_names.read(written(tmp_path, name, text), unique=True)
     assert message in str(error.value)
 
 
 def test_a_missing_label_map_is_an_error(tmp_path):
     with pytest.raises(_checks.UserError, match="cannot be read: No such file"):
         label_names.read(str(tmp_path / "missing.pbtxt"))
+
+
+def test_a_directory_that_cannot_be_read_is_an_error(tmp_path, monkeypatch):
+    def deny(path):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "scandir", deny)
+    with pytest.raises(_checks.UserError, match=f"{tmp_path} cannot be read: Permission denied"):
+        image_tree.read(str(tmp_path))
 
 
 def test_deep_directories_and_compressed_archives_are_errors(tmp_path, monkeypatch):

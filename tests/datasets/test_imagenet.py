@@ -562,7 +562,7 @@ def test_tf_slim_records_are_readable(tmp_path, num_boxes):
         with tf.io.TFRecordWriter(str(tmp_path / f"validation-{number:05d}-of-00128")) as writer:
             writer.write(example.SerializeToString())
     dataset = dataset_factory.get_dataset("imagenet", "validation", str(tmp_path))
-    assert (dataset.num_samples, dataset.num_classes) == (50_000, 1001)
+    assert (dataset.num_samples, dataset.num_classes) == (128, 1001)
     assert len(dataset.data_sources) == 128
     record = next(iter(tf.data.TFRecordDataset(list(dataset.data_sources))))
     image, label, name, text, bboxes, bbox_labels = dataset.decoder.decode(

@@ -4,11 +4,14 @@ import dataclasses
 import json
 import os
 import random
+import re
 
 import pytest
 
 from datasets import dataset_factory, dataset_info, splits
+from datasets.location import Location
 from slim import _checks
+from slim._problems import as_flags
 from slim.data import records as record_files
 
 SPEC = splits.DatasetSpec(
@@ -65,7 +68,7 @@ def test_directory_of_another_dataset_is_rejected(tmp_path, pattern):
 def test_facts_of_tf_slim_records_without_dataset_info(tmp_path):
     write_shards(tmp_path, with_info=False)
     split = read(tmp_path)
-    assert (split.num_samples, split.shard_counts, split.num_classes) == (77, (None, None), 2)
+    assert (split.num_samples, split.shard_counts, split.num_classes) == (5, (2, 3), 2)
     assert (split.labels_to_names, split.num_channels) == ({}, 3)
     assert read(tmp_path, spec=dataclasses.replace(SPEC, num_channels=1)).num_channels == 1
     dataset_info.write_label_file({0: "a: b", 1: "ü"}, str(tmp_path))
@@ -78,7 +81,7 @@ def test_brackets_in_the_directory_name_are_not_wildcards(tmp_path):
     directory = tmp_path / "a[1]*b ü"
     directory.mkdir()
     write_shards(directory, with_info=False)
-    assert read(directory).num_samples == 77
+    assert read(directory).num_samples == 5
 
 
 def test_file_pattern_selects_other_files(tmp_path):
@@ -125,6 +128,73 @@ def test_directory_without_matching_files_lists_its_entries(tmp_path):
         (tmp_path / name).write_text("")
     assert_rejected(tmp_path, "the directory holds: a.txt, b.txt")
     assert_rejected(tmp_path, "No files match x_train in", file_pattern="x_%s")
+
+
+@pytest.mark.parametrize(
+    "names, split, hint",
+    [
+        (["train.tfrecord", "val.tfrecord"], "train", ". To read its TFRecord files, pass {}"),
+        (["train.tfrecord"], "validation", ". With {}, its splits are: train"),
+        (["data.tfrecords"], "train", ". With {}, its splits are: data"),
+        (["own-train-00000-of-00001"], "train", ". To read its TFRecord files, pass {}"),
+        (["own_2_train0.tfrecord", "own_2_train1.tfrecord"], "train", None),
+        (["[a]training.record", "[a]testing.record"], "training", None),
+        (["cat5.training-01.records", "cat5.training-02.records"], "test", "its splits are: tr"),
+    ],
+)
+def test_other_names_of_shards_are_answered_with_their_pattern(tmp_path, names, split, hint):
+    for name in ("labels.txt", "README", *names):
+        (tmp_path / name).write_bytes(records(3))
+    for spec in (SPEC, dataset_factory.get_spec("flowers")):
+        with pytest.raises(_checks.UserError, match=f"No files match {spec.name}_") as caught:
+            read(tmp_path, split, spec=spec)
+    pattern = re.search(r"--file_pattern='(.*?)'", as_flags(caught.value))[1]
+    hint = hint or ". To read its TFRecord files, pass {}"
+    assert hint.format(f"--file_pattern='{pattern}'") in as_flags(caught.value)
+    assert "%s" in pattern
+    name = re.search("its splits are: (.*)", str(caught.value))
+    (tmp_path / "labels.txt").write_text("0:a\n")
+    spec = dataset_factory.get_spec("folder")
+    found = splits.read_metadata(spec, name[1] if name else split, str(tmp_path), pattern)
+    assert set(map(os.path.basename, found.data_sources)) <= set(names)
+    assert found.num_samples == 3 * len(found.data_sources)
+    (tmp_path / "labels.txt").unlink()
+    with pytest.raises(_checks.UserError, match="No files match folder_"):
+        dataset_factory.get_metadata("folder", split, str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["labels.txt", "label_map.pbtxt", "my_label_map.pbtxt"])
+def test_class_names_of_other_records_are_read_or_suggested(tmp_path, name):
+    (tmp_path / "train.tfrecord").write_bytes(records(3))
+    text = "1:cat\n" if name.endswith("txt") and "map" not in name else "item {id: 1 name: 'cat'}"
+    (tmp_path / name).write_text(text)
+    location = Location("folder", str(tmp_path), file_pattern="%s.tfrecord")
+    if name.startswith("my"):
+        with pytest.raises(_checks.UserError, match="The number of classes in .* is unkn") as error:
+            dataset_factory.metadata_at(location, "train")
+        assert f"Pass --labels_file='{tmp_path}/{name}', or add labels" in as_flags(error.value)
+        location = dataclasses.replace(location, labels_file=str(tmp_path / name))
+    metadata = dataset_factory.metadata_at(location, "train")
+    assert (metadata.num_classes, metadata.labels_to_names) == (2, {1: "cat"})
+
+
+@pytest.mark.parametrize("name, split", [("flowers", "train"), ("mnist", "test")])
+def test_own_records_with_the_names_of_a_known_dataset_are_counted(tmp_path, name, split):
+    spec = dataset_factory.get_spec(name)
+    shard = (spec.file_pattern % split).replace("*", "00000-of-00001")
+    (tmp_path / shard).write_bytes(records(30))
+    metadata = dataset_factory.get_metadata(name, split, str(tmp_path))
+    assert (metadata.num_samples, metadata.shard_counts) == (30, (30,))
+    os.truncate(tmp_path / shard, 17 * 30 - 1)
+    with pytest.raises(_checks.RunError, match="is truncated inside record 29"):
+        dataset_factory.get_metadata(name, split, str(tmp_path))
+
+
+def test_names_of_classes_may_repeat_in_records(tmp_path):
+    (tmp_path / "train.tfrecord").write_bytes(records(3))
+    (tmp_path / "labels.txt").write_text("0:crane\n1:crane\n")
+    metadata = dataset_factory.get_metadata("folder", "train", str(tmp_path), "%s.tfrecord")
+    assert metadata.labels_to_names == {0: "crane", 1: "crane"}
 
 
 @pytest.mark.parametrize("with_info", [True, False])

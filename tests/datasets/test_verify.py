@@ -38,6 +38,7 @@ def directory(tmp_path):
     return tmp_path
 
 
+LABEL, IMAGE = "image/class/label", "image/encoded"
 SHARD = tfrecords.shard_name("folder", "train", 0, 2)
 
 
@@ -112,7 +113,7 @@ def test_shard_with_another_checksum_is_reported(directory):
 )
 def test_inconsistent_record_is_reported(directory, fields, expected):
     rewrite(directory, record(0), record(1, **fields), record(2))
-    assert problems(directory)[0].startswith(f"{SHARD} record 1: {expected}")
+    assert problems(directory)[0].startswith(f"{SHARD} record 1 ('1.jpg'): {expected}")
 
 
 def test_record_without_example_or_image_is_reported(directory):
@@ -121,7 +122,27 @@ def test_record_without_example_or_image_is_reported(directory):
         writer.write(tf.train.Example().SerializeToString())
     lines = problems(directory)
     assert lines[0].startswith(f"{SHARD} record 0: not a tf.train.Example (")
-    assert lines[1].startswith(f"{SHARD} record 1: no image/encoded or image/class/label; its")
+    assert lines[1] == f"{SHARD} record 1: has no feature 'image/encoded'; it has: none"
+
+
+@pytest.mark.parametrize(
+    "key, values, expected",
+    [
+        (LABEL, {"int64_list": [0, 1]}, "with 2 values of type int64 (0, 1); expected: one of ty"),
+        (LABEL, {"bytes_list": [b"a"]}, "with 1 value of type string (b'a'); expected: one of ty"),
+        (LABEL, {"int64_list": []}, "with no value; expected: one of type int64"),
+        (IMAGE, {"int64_list": [7]}, "with 1 value of type int64 (7); expected: one of type stri"),
+    ],
+)
+def test_feature_of_another_kind_is_reported(directory, key, values, expected):
+    example = tfrecords.image_to_tfexample(*record(4))
+    example.features.feature[key].Clear()
+    ((kind, content),) = values.items()
+    getattr(example.features.feature[key], kind).value.extend(content)
+    with tf.io.TFRecordWriter(str(directory / SHARD)) as writer:
+        writer.write(example.SerializeToString())
+    lines = problems(directory)
+    assert lines[0].startswith(f"{SHARD} record 0 ('4.jpg'): has the feature {key!r} {expected}")
 
 
 def test_long_list_of_problems_is_truncated(directory):
@@ -138,9 +159,9 @@ def test_dataset_without_info_is_verified(directory):
     verify.run(str(directory), lines.append)
     assert lines[0].startswith("all files: 6 records in 2 file(s)")
     rewrite(directory, record(0, label=-3))
-    assert problems(directory) == [f"{SHARD} record 0: label -3 is negative"]
+    assert problems(directory) == [f"{SHARD} record 0 ('0.jpg'): label -3 is negative"]
     (directory / "labels.txt").write_text("0:a\n1:b\n")
-    assert problems(directory) == [f"{SHARD} record 0: label -3 is outside 0..1"]
+    assert problems(directory) == [f"{SHARD} record 0 ('0.jpg'): label -3 is outside 0..1"]
 
 
 def test_missing_shards_and_large_labels_are_reported_without_info(tmp_path):
@@ -150,7 +171,7 @@ def test_missing_shards_and_large_labels_are_reported_without_info(tmp_path):
     path = tmp_path / "flowers_validation_00000-of-00001.tfrecord"
     tfrecords.write_shard(str(path), [record(0, label=0)])
     assert problems(tmp_path) == [
-        "flowers_train_00004-of-00005.tfrecord record 1: label 5 is outside 0..4",
+        "flowers_train_00004-of-00005.tfrecord record 1 ('1.jpg'): label 5 is outside 0..4",
         *(f"flowers_train_{number:05d}-of-00005.tfrecord is missing" for number in (0, 2, 3)),
     ]
 
@@ -178,9 +199,9 @@ def test_large_images_are_decoded_unless_they_exceed_a_limit(directory):
     rewrite(directory, bad[0], bad[1], record(0), valid[0], bad[2])
     shard = verify.read_shard(str(directory / SHARD), num_classes=2)
     assert shard.problems == [
-        f"{SHARD} record 0: {REASON}",
-        f"{SHARD} record 1: {REASON}",
-        f"{SHARD} record 4: label 9 is outside 0..1",
+        f"{SHARD} record 0 ('0.jpg'): {REASON}",
+        f"{SHARD} record 1 ('1.jpg'): {REASON}",
+        f"{SHARD} record 4 ('2.jpg'): label 9 is outside 0..1",
     ]
     assert (shard.num_records, shard.labels) == (5, {0: 3, 1: 1, 9: 1})
     assert shard.formats == {"jpeg": 5}
@@ -193,7 +214,7 @@ def test_damage_after_a_large_image_above_a_limit_is_reported(directory):
     (directory / SHARD).write_bytes(data)
     shard = verify.read_shard(str(directory / SHARD), num_classes=2)
     assert shard.problems == [
-        f"{SHARD} record 0: {REASON}",
+        f"{SHARD} record 0 ('0.jpg'): {REASON}",
         f"{SHARD} record 2: wrong checksum; the 1 records from there on are not readable",
     ]
 
@@ -207,5 +228,5 @@ def test_each_of_several_labels_is_checked(tmp_path):
     info = dataset_info.DatasetInfo("folder", ("a", "b"), 3, {"train": split}, multi_label=True)
     dataset_info.write(info, str(tmp_path))
     listed = problems(tmp_path)
-    assert f"{SHARD} record 3: label 2 is outside 0..1" in listed
+    assert f"{SHARD} record 3 ('3.jpg'): label 2 is outside 0..1" in listed
     assert not any("no image/encoded" in each for each in listed)

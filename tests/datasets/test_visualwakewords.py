@@ -280,7 +280,7 @@ def test_tf_slim_records_are_readable(tmp_path):
             writer.write(example.SerializeToString())
     (tmp_path / "labels.txt").write_text("0:background\n1:person\n")
     dataset = dataset_factory.get_dataset("visualwakewords", "val", str(tmp_path))
-    assert (dataset.num_samples, dataset.num_classes) == (40_504, 2)
+    assert (dataset.num_samples, dataset.usual_samples, dataset.num_classes) == (10, 40_504, 2)
     assert dataset.labels_to_names == {0: "background", 1: "person"}
     record = next(iter(tf.data.TFRecordDataset(list(dataset.data_sources))))
     image, label, boxes = dataset.decoder.decode(record, ["image", "label", "object/bbox"])

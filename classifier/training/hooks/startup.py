@@ -122,7 +122,11 @@ class StartupReport(learning.Hook):
     def _warnings(self, run: learning.Run) -> list[str]:
         if run.restored is not None:
             return []
+        dataset = self._dataset
         texts = [
+            *warnings.of_records(
+                dataset.name, dataset.split_name, dataset.num_samples, dataset.usual_samples
+            ),
             *warnings.of_training(self.resolved, self._undescribed),
             *self._batch_norm_warnings(run),
         ]

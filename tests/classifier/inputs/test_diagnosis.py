@@ -14,6 +14,7 @@ from classifier.inputs import shuffling as inputs_order
 from classifier.model_info import ModelInfo
 from preprocessing import preprocessing_factory
 from slim import _checks
+from slim._problems import as_flags
 from slim.data import records
 from tests import source_tree
 from tests.classifier import toys
@@ -39,8 +40,10 @@ def test_label_out_of_range_is_named(tmp_path, kind):
         f"Label 6 of 'café/017.png' ({toys.SHARD}, record 4) is out of range: the model has 6"
         " classes,"
         " so with labels_offset=0 labels must be 0 to 5."
-        " If the labels start at 1, set labels_offset=1"
+        " If the labels start at 1, number the class names from 1, with lines '1:name' in"
+        " labels.txt or labels_file, and set labels_offset=1"
     )
+    assert "labels.txt or --labels_file, and set --labels_offset=1" in as_flags(caught.value)
 
 
 @both
@@ -235,6 +238,24 @@ def test_missing_feature_is_named(tmp_path, kind):
         toys.run(dataset, kind)
     assert str(caught.value) == (
         f"{toys.SHARD}, record 0 has no feature 'image/class/label'; it has: image/encoded"
+    )
+
+
+@both
+def test_label_of_another_kind_is_named(tmp_path, kind):
+    dataset = toys.load(toys.write(tmp_path))
+    path = str(tmp_path / toys.SHARD)
+    examples = [tf.train.Example.FromString(e.numpy()) for e in tf.data.TFRecordDataset(path)]
+    examples[4].features.feature["image/class/label"].int64_list.value.append(5)
+    with tf.io.TFRecordWriter(path) as writer:
+        for example in examples:
+            writer.write(example.SerializeToString())
+    with pytest.raises(_checks.RunError) as caught:
+        toys.run(dataset, kind)
+    assert as_flags(caught.value) == (
+        f"{toys.SHARD}, record 4 ('café/017.png') has the feature 'image/class/label' with"
+        " 2 values of type int64 (5, 5); expected: one of type int64. To train on several labels"
+        " per image, pass --multi_label"
     )
 
 

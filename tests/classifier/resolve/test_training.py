@@ -8,6 +8,7 @@ from classifier.config.training import TrainConfig
 from classifier.resolve import resume
 from classifier.resolve import training as resolve
 from slim import _checks
+from slim._problems import as_flags
 from tests.classifier import split_metadata
 
 
@@ -140,6 +141,24 @@ def test_a_decay_of_less_than_a_step_is_an_error_if_it_has_an_effect():
         resolved(num_epochs_per_decay=0.01)
     run = resolved(num_epochs_per_decay=0.01, learning_rate_decay_type="fixed")
     assert run.schedule.decay_steps == 0
+
+
+@pytest.mark.parametrize("images, steps", [(1, 1), (15, 1), (16, 1), (31, 1), (32, 2), (33, 2)])
+def test_few_images_are_trained_with_the_default_options(images, steps):
+    schedule = resolved(split_metadata.Dataset(num_samples=images)).schedule
+    # TF-Slim, with a batch of 32: int(num_samples / 32 * 2), which is 0 below 16 images.
+    assert schedule.decay_steps == steps == max(1, int(images / 32 * 2))
+    assert f"x0.94 every 2 epochs = {steps} step" in schedule.words
+
+
+def test_other_decays_of_few_images_need_their_number_of_steps():
+    few = split_metadata.Dataset(num_samples=15)
+    cosine = {"learning_rate_decay_type": "cosine"}
+    with pytest.raises(_checks.UserError, match="15 images are 0.46875 steps of 32 i") as caught:
+        resolved(few, **cosine)
+    assert as_flags(caught.value).endswith("Use --decay_steps or a smaller --batch_size")
+    assert resolved(few, **cosine, decay_steps=40).schedule.decay_steps == 40
+    assert resolved(few, **cosine, batch_size=8).schedule.decay_steps == 3
 
 
 def test_accumulated_batches_count_as_one_step():

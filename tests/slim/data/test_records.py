@@ -75,6 +75,21 @@ def test_text_file_is_an_error(tmp_path):
         records.count_records(str(tmp_path / "a"))
 
 
+@pytest.mark.parametrize("kind", ["GZIP", "ZLIB"])
+def test_compressed_file_is_an_error_whose_command_decompresses_it(tmp_path, kind):
+    path = str(tmp_path / "it's 1")
+    with tf.io.TFRecordWriter(path, kind) as writer:
+        for size in (3, 70_000):
+            writer.write(bytes(size))
+    with pytest.raises(_checks.UserError, match=rf"is compressed \({kind.lower()}\)") as caught:
+        records.count_records(path)
+    with pytest.raises(_checks.RunError, match="is compressed"):
+        records.find_all_records([path], [None])
+    command = str(caught.value).partition("Decompress it: ")[2].replace("python", sys.executable)
+    subprocess.run(command, shell=True, check=True)
+    assert [len(each.numpy()) for each in tf.data.TFRecordDataset(path)] == [3, 70_000]
+
+
 def test_counting_records_does_not_load_tensorflow():
     code = (
         "import sys; from slim.data import Dataset, records; from datasets import dataset_factory,"
