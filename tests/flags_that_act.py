@@ -35,6 +35,7 @@ _SERVE = "classifier/serving/test_options.py"
 _SERVE_LIMITS = "classifier/serving/test_limits.py"
 _TRAINED = "classifier/resolve/test_trained.py"
 _VALIDATION = "end_to_end/test_validation.py"
+_SCHEDULES = "classifier/training/test_schedules.py"
 _SEVERAL = "classifier/training/test_several_labels.py"
 _LABELS = "classifier/inference/test_several_classes.py"
 _WORKERS = "end_to_end/test_workers.py"
@@ -73,6 +74,12 @@ PROOFS: dict[str, dict[str, str]] = {
         f"{_ACT}::test_moving_average_decay_changes_the_averages": "moving_average_decay",
         f"{_RUN}::test_summaries_are_written_at_the_interval": "save_summaries_secs",
         f"{_ACT}::test_learning_rate_decay_factor": "learning_rate_decay_factor",
+        f"{_SCHEDULES}::test_cosine_with_restarts_equals_keras": (
+            "restart_period_factor restart_rate_factor"
+        ),
+        f"{_SCHEDULES}::test_one_cycle_is_linear_between_its_points": (
+            "one_cycle_start_factor one_cycle_peak"
+        ),
         f"{_TRAINING}::test_the_learning_rate_follows_its_flags": (
             "learning_rate learning_rate_decay_type end_learning_rate decay_steps piecewise_steps"
             " piecewise_rates warmup_steps"
