@@ -40,6 +40,7 @@ from classifier.training.rate_test import find_learning_rate
 from classifier.training.step import deployment_config, make_train_op, make_training_network
 from deployment.model_deploy import DeploymentConfig
 from slim import _checks, learning
+from slim.data.dataset import Dataset
 
 
 def run(config: TrainConfig) -> ExitCode | None:
@@ -84,13 +85,11 @@ def _run(
     directory = RunDirectory(options.run.train_dir)
     # Of several workers, the first may not have moved the old run yet.
     previous = None if options.run.restart else _previous(directory)
-    if options.data.is_batch_automatic and previous is not None:
-        resolved = with_batch_size(options, previous["options"]["batch_size"])
+    changes: tuple[resume.Change, ...] = ()
+    if previous is not None:
+        resolved = _as_before(options, resolved, previous)
+        changes = _changes(directory, previous, resolved)
     config = resolved.config
-    if resolved.schedule.is_automatic and previous is not None:
-        resolved = with_learning_rate(resolved, previous["options"]["learning_rate"])
-        config = resolved.config
-    changes = () if previous is None else _changes(directory, previous, resolved)
     if workers.hosts:
         hosts = ", ".join(workers.hosts)
         print(f"worker {workers.task} of {hosts}: waiting for the other workers", flush=True)
@@ -124,16 +123,7 @@ def _run(
         config = resolved.config
         startup.resolved = resolved
     train_op = make_train_op(resolved, strategy, teacher)
-    hooks: list[learning.Hook] = [startup]
-    if workers.task == 0:
-        hooks += make_hooks(resolved, directory, batches)
-    if batches.bad_images is not None:
-        limit = config.bad_images.max_bad_fraction
-        hooks.append(BadImagesLog(batches.bad_images, dataset, directory.path, limit))
-    hooks.append(RunFiles(resolved, directory))
-    if config.finetune.is_automatic and workers.task == 0:
-        validation = next((hook for hook in hooks if isinstance(hook, Validation)), None)
-        hooks.append(StartingPoint(validation))
+    hooks = [startup, *_hooks(resolved, directory, batches, dataset, workers)]
     try:
         with inputs.translate_errors(
             dataset, lambda: batches.upcoming(int(train_op.global_step.numpy()))
@@ -158,6 +148,25 @@ def _run(
     if startup.is_complete:
         print(f"{directory.path} is already complete: {train_op.global_step.numpy()} steps")
     return None
+
+
+def _hooks(
+    resolved: ResolvedRun,
+    directory: RunDirectory,
+    batches: TrainingBatches,
+    dataset: Dataset,
+    workers: cluster.Cluster,
+) -> list[learning.Hook]:
+    config = resolved.config
+    hooks = [] if workers.task else make_hooks(resolved, directory, batches)
+    if batches.bad_images is not None:
+        limit = config.bad_images.max_bad_fraction
+        hooks.append(BadImagesLog(batches.bad_images, dataset, directory.path, limit))
+    hooks.append(RunFiles(resolved, directory))
+    if config.finetune.is_automatic and workers.task == 0:
+        validation = next((hook for hook in hooks if isinstance(hook, Validation)), None)
+        hooks.append(StartingPoint(validation))
+    return hooks
 
 
 def _train(
@@ -228,6 +237,15 @@ def _previous(directory: RunDirectory) -> RunConfig | None:
     """Returns the options of the run to resume. A run without a checkpoint starts over."""
     old = directory.read_config()
     return old if slim.checkpoints.latest(directory.path) is not None else None
+
+
+def _as_before(options: TrainConfig, resolved: ResolvedRun, previous: RunConfig) -> ResolvedRun:
+    """Returns a resumed run with what it has chosen in place of auto."""
+    if options.data.is_batch_automatic:
+        resolved = with_batch_size(options, previous["options"]["batch_size"])
+    if resolved.schedule.is_automatic:
+        resolved = with_learning_rate(resolved, previous["options"]["learning_rate"])
+    return resolved
 
 
 def _changes(
