@@ -9,7 +9,7 @@ from classifier.config.options import Options, option
 from classifier.config.problems import Problem, named
 
 AUTO_OFFSET = -1
-AUTO_BATCH = 0
+AUTO_BATCH = -1
 # Of `auto`: maximum batch size per clone, and minimum number of steps per epoch.
 MAX_AUTO_BATCH, MIN_AUTO_STEPS = 256, 10
 

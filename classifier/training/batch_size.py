@@ -43,7 +43,7 @@ def find_batch_size(
         size = largest(sizes, lambda size: _is_possible(trial, size * parts))
         reason = "tried"
     else:
-        low, high = (_peak_bytes(trial, size * parts) - before for size in _TRIALS)
+        low, high = (max(0, _peak_bytes(trial, size * parts) - before) for size in _TRIALS)
         size = largest(sizes, lambda size: extrapolated(size, low, high) <= usable)
         reason = (
             f"{extrapolated(size, low, high) / 1e6:.0f} MB, from steps of {_TRIALS[0]} and"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from classifier.config.data import AUTO_BATCH
 from classifier.resolve import cluster
 from classifier.training import batch_size
 from classifier.training import run as training
@@ -41,7 +42,7 @@ def test_the_largest_power_of_two_within_half_of_the_memory(
     resolved, trials, monkeypatch, capsys, available, expected
 ):
     monkeypatch.setattr(_memory, "available_bytes", lambda: available)
-    run = resolved(batch_size=0)
+    run = resolved(batch_size=AUTO_BATCH)
     assert batch_size.find_batch_size(run, tf.distribute.get_strategy()) == expected
     assert 100e6 + 50e6 * expected <= available / 2
     assert expected == 128 or 100e6 + 50e6 * 2 * expected > available / 2
@@ -57,11 +58,11 @@ def test_batches_that_do_not_fit_a_gpu_are_halved(resolved, monkeypatch, capsys)
     monkeypatch.setattr(batch_size, "_usable_bytes", lambda run: None)
     monkeypatch.setattr(batch_size, "_trial", lambda *_: trial)
     strategy = tf.distribute.get_strategy()
-    assert batch_size.find_batch_size(resolved(batch_size=0), strategy) == 32
+    assert batch_size.find_batch_size(resolved(batch_size=AUTO_BATCH), strategy) == 32
 
 
 def test_errors(resolved, trials, monkeypatch):
-    run, strategy = resolved(batch_size=0), tf.distribute.get_strategy()
+    run, strategy = resolved(batch_size=AUTO_BATCH), tf.distribute.get_strategy()
     monkeypatch.setattr(_memory, "available_bytes", lambda: 1000)
     with pytest.raises(_checks.UserError, match="not enough for a step of one image"):
         batch_size.find_batch_size(run, strategy)
@@ -75,8 +76,8 @@ def test_errors(resolved, trials, monkeypatch):
 
 def test_the_memory_of_a_step_is_measured():
     kept = []
-    peak = batch_size._peak_bytes(lambda n: kept.append(np.ones(n << 20, np.uint8)), 200)
-    assert peak >= _memory.resident_bytes() - (1 << 20) > 200 << 20
+    peak = batch_size._peak_bytes(lambda n: kept.append(np.ones(n << 20, np.uint8)), 64)
+    assert peak >= _memory.resident_bytes() - (1 << 20) > 64 << 20
 
 
 @pytest.mark.slow
@@ -99,9 +100,9 @@ def test_a_run_chooses_stores_and_keeps_its_batch_size(train, tmp_path, monkeypa
 @pytest.mark.slow
 @pytest.mark.skipif(_memory.available_bytes() is None, reason="needs the memory of Linux")
 def test_the_memory_of_a_large_batch_is_predicted(resolved):
-    run = resolved(model_name="mobilenet_v1_025", train_image_size=(96, 96), batch_size=0)
-    before = _memory.resident_bytes()
+    run = resolved(model_name="mobilenet_v1_025", train_image_size=(96, 96), batch_size=AUTO_BATCH)
     trial = batch_size._trial(run, tf.distribute.get_strategy(), None)
-    low, high, large = (batch_size._peak_bytes(trial, size) - before for size in (2, 8, 128))
-    predicted = batch_size.extrapolated(128, low, high)
-    assert large / 2 < predicted < 2 * large, (low, high, large)
+    low, high, large = (batch_size._peak_bytes(trial, size) for size in (2, 8, 128))
+    # Of this process, which may reuse memory of earlier tests.
+    predicted, actual = batch_size.extrapolated(128, low, high) - high, large - high
+    assert 0.7 * actual < predicted < 4 * actual, (low, high, large)
