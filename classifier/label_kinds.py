@@ -71,6 +71,10 @@ class LabelKind(Protocol):
     def losses(self, logits: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
         """Returns the cross entropy of each image, [batch]."""
 
+    def divergences(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        """Returns the Kullback-Leibler divergence of each image's probabilities from those of the
+        logits `targets`, [batch]."""
+
     def loss_slope(self, logits: tf.Tensor, label: tf.Tensor, inverse: tf.Tensor) -> tf.Tensor:
         """Returns the derivative of each image's `losses(inverse * logits)` by `inverse`."""
 
@@ -158,6 +162,11 @@ class OneClass:
         """Returns the softmax cross entropies."""
         return tf.nn.sparse_softmax_cross_entropy_with_logits(label, logits)
 
+    def divergences(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        """Returns those of the softmaxes."""
+        logs = tf.nn.log_softmax(targets)
+        return tf.reduce_sum(tf.exp(logs) * (logs - tf.nn.log_softmax(logits)), axis=-1)
+
     def loss_slope(self, logits: tf.Tensor, label: tf.Tensor, inverse: tf.Tensor) -> tf.Tensor:
         """Returns the expected logit minus that of the class."""
         true = tf.gather(logits, label, batch_dims=1)
@@ -241,6 +250,14 @@ class SeveralClasses:
         """Returns the sigmoid cross entropies, sums over the classes."""
         targets = tf.cast(label, logits.dtype)
         return tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(targets, logits), axis=-1)
+
+    def divergences(self, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        """Returns those of the sigmoids, sums over the classes."""
+        parts = []
+        for sign in (1.0, -1.0):  # of having a class, and of not having it
+            logs = tf.math.log_sigmoid(sign * targets)
+            parts.append(tf.exp(logs) * (logs - tf.math.log_sigmoid(sign * logits)))
+        return tf.reduce_sum(tf.add_n(parts), axis=-1)
 
     def loss_slope(self, logits: tf.Tensor, label: tf.Tensor, inverse: tf.Tensor) -> tf.Tensor:
         """Returns the sum of each logit times the error of its probability."""

@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from slim import _checks
 from slim.graph import KEYS, in_graph, reference
 from slim.initializers import Initializer, constant_initializer, variable_seed
 from slim.regularizers import Regularizer
@@ -266,7 +265,9 @@ def _placeholder(shape: Sequence[int], dtype: tf.DType) -> tf.Tensor:
 
 
 class FrozenStore(VariableStore):
-    """A store for plain graphs in which every variable is a constant, as a frozen GraphDef wants.
+    """A store in which every variable is a constant, as a frozen GraphDef wants.
+
+    In eager code and in a `tf.function`, it is a tensor that no gradient and no checkpoint has.
 
     Args:
       values: an array for each variable, by name.
@@ -277,17 +278,13 @@ class FrozenStore(VariableStore):
         object.__setattr__(self, "_values", values)
 
     def create(self, record: Record, *arguments: Any, **options: Any) -> tf.Variable:
-        """Creates and adds a constant with the variable's value.
-
-        Raises:
-          UserError: in eager code and in a `tf.function`.
-        """
-        if not in_graph():
-            raise _checks.UserError(
-                f"FrozenStore: variable {record.name} was requested outside a plain tf.Graph."
-                " Assign the values to the variables of a VariableStore instead"
-            )
-        return super().create(record, *arguments, **options)
+        """Creates and adds a constant with the variable's value."""
+        if in_graph():
+            return super().create(record, *arguments, **options)
+        with tf.init_scope():
+            constant = tf.constant(self._values[record.name])
+        self.add(record, constant)
+        return constant
 
     def _create_in_graph(self, record: Record, initial_value: Callable[[], tf.Tensor]) -> tf.Tensor:
         return reference.constant(record.name, self._values[record.name])

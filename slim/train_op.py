@@ -51,6 +51,8 @@ class TrainOp:
         self._multipliers = multipliers
         self._rate_multipliers: Mapping[str, float] = {}
         self._built = False
+        # Of this object: a cache of the class would keep the variables of another one alive.
+        self._loop = functools.lru_cache(maxsize=8)(self._new_loop)
         # Odd while a step computes; on the host, readable by a thread while a device is busy.
         self._pulse: tf.Variable | None = None
         self._tracing = False
@@ -119,8 +121,7 @@ class TrainOp:
                 self._pulse = tf.Variable(0, dtype=tf.int64, trainable=False, name="pulse")
         return {name: values.numpy() for name, values in self._loop(steps)(batches).items()}
 
-    @functools.lru_cache(maxsize=8)  # noqa: B019 - as long-lived as the run itself
-    def _loop(self, steps: int) -> Callable[[Any], dict[str, tf.Tensor]]:
+    def _new_loop(self, steps: int) -> Callable[[Any], dict[str, tf.Tensor]]:
         now = _clock()
 
         def one(batches: Any) -> dict[str, tf.Tensor]:

@@ -16,6 +16,7 @@ _BAD = "end_to_end/test_bad_input.py"
 _BATCH_NORM = "classifier/training/test_batch_norm.py"
 _CARD = "classifier/export/test_model_card.py"
 _CHECKS = "classifier/export/test_checks.py"
+_DISTILLATION = "classifier/training/test_distillation.py"
 _EVAL = "classifier/inference/test_eval_flags_act.py"
 _FEATURES = "classifier/inference/test_features.py"
 _SERIES = "classifier/inference/test_checkpoint_series.py"
@@ -35,6 +36,7 @@ _SERVE = "classifier/serving/test_options.py"
 _SERVE_LIMITS = "classifier/serving/test_limits.py"
 _TRAINED = "classifier/resolve/test_trained.py"
 _VALIDATION = "end_to_end/test_validation.py"
+_SCHEDULES = "classifier/training/test_schedules.py"
 _SEVERAL = "classifier/training/test_several_labels.py"
 _LABELS = "classifier/inference/test_several_classes.py"
 _WORKERS = "end_to_end/test_workers.py"
@@ -73,6 +75,18 @@ PROOFS: dict[str, dict[str, str]] = {
         f"{_ACT}::test_moving_average_decay_changes_the_averages": "moving_average_decay",
         f"{_RUN}::test_summaries_are_written_at_the_interval": "save_summaries_secs",
         f"{_ACT}::test_learning_rate_decay_factor": "learning_rate_decay_factor",
+        f"{_DISTILLATION}::test_the_loss_is_that_of_numpy": (
+            "distillation_weight distillation_temperature"
+        ),
+        f"{_DISTILLATION}::test_the_network_of_the_teacher": (
+            "teacher_checkpoint_path teacher_model_name"
+        ),
+        f"{_SCHEDULES}::test_cosine_with_restarts_equals_keras": (
+            "restart_period_factor restart_rate_factor"
+        ),
+        f"{_SCHEDULES}::test_one_cycle_is_linear_between_its_points": (
+            "one_cycle_start_factor one_cycle_peak"
+        ),
         f"{_TRAINING}::test_the_learning_rate_follows_its_flags": (
             "learning_rate learning_rate_decay_type end_learning_rate decay_steps piecewise_steps"
             " piecewise_rates warmup_steps"

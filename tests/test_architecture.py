@@ -290,6 +290,7 @@ def scripts():
         config_checkpoints.InspectConfig,
         config_checkpoints.DiffConfig,
         config_checkpoints.ConvertConfig,
+        config_checkpoints.AverageConfig,
         config_checkpoints.FetchConfig,
         builders.BoundingBoxesConfig,
         builders.ImageNetConfig,

@@ -1,10 +1,11 @@
-"""Inspects, compares, converts and fetches checkpoints.
+"""Inspects, compares, converts, averages and fetches checkpoints.
 
 Usage: {command} COMMAND [--flag=value ...]
 
   inspect   lists the variables: network, optimizer slots, moving averages, global step
   diff      compares a checkpoint with a network and suggests flags to train from it
   convert   writes the network's variables to a Keras .weights.h5 file or a checkpoint
+  average   averages the weights of several checkpoints of a run
   fetch     downloads and unpacks a published checkpoint
   list      lists the published checkpoints and which are in the cache
 
@@ -33,6 +34,11 @@ COMMANDS: Mapping[str, _Command] = {
     ),
     "convert": _Command(
         "ConvertConfig", "Converts the network's variables in a checkpoint to another format."
+    ),
+    "average": _Command(
+        "AverageConfig",
+        "Averages the variables of several checkpoints of a network.",
+        module="averaging",
     ),
     "fetch": _Command(
         "FetchConfig",

@@ -26,6 +26,7 @@ from slim.moving_averages import average_name
 
 # Maximum length of a list that `diff` prints.
 _MAX_LISTED = 20
+_OTHER_OUTPUT = Problem("Use another {}", named("output"))
 
 
 def inspect(config: InspectConfig) -> None:
@@ -184,19 +185,24 @@ def _names_to_write(
 
 def _check_output(output: str, source: str) -> None:
     """Checks that only an earlier weights file is replaced; checkpoints never are."""
-    option, advice = named("output", repr(output)), Problem("Use another {}", named("output"))
     if os.path.realpath(output) == os.path.realpath(source):
-        raise problems.error("{} is the checkpoint to convert. {}", option, advice)
+        option = named("output", repr(output))
+        raise problems.error("{} is the checkpoint to convert. {}", option, _OTHER_OUTPUT)
     if output.endswith(keras_weights.SUFFIX):
         _ownership.check_output(
             output, "output", "a Keras weights file", keras_weights.is_weights_file
         )
         return
+    check_new_checkpoint(output)
+
+
+def check_new_checkpoint(output: str) -> None:
+    """Raises UserError if the checkpoint of the option `output` exists."""
     suffixes = ("", ".index", ".meta", ".data-*")
     existing = [path for each in suffixes for path in glob.glob(glob.escape(output) + each)]
     if existing or os.path.lexists(output):
         raise problems.error(
             "{} is an existing checkpoint, which is never replaced. {}, or move the checkpoint",
-            option,
-            advice,
+            named("output", repr(output)),
+            _OTHER_OUTPUT,
         )

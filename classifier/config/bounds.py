@@ -9,6 +9,7 @@ from slim import _checks
 
 positive = _checks.positive
 non_negative = _checks.non_negative
+at_least_one = functools.partial(_checks.in_range, 1, math.inf)
 at_least_two = functools.partial(_checks.in_range, 2, math.inf)
 fraction = functools.partial(_checks.in_range, 0, 1)
 at_least_minus_one = functools.partial(_checks.in_range, -1, math.inf)
@@ -22,6 +23,14 @@ def below_one(**values: float) -> None:
     for name, value in values.items():
         if value >= 1:
             raise _checks.UserError(f"{name}={value!r} must be below 1")
+
+
+def below_half(**values: float) -> None:
+    """Raises UserError for a value that is not in (0, 0.5)."""
+    positive(**values)
+    for name, value in values.items():
+        if value >= 0.5:
+            raise _checks.UserError(f"{name}={value!r} must be below 0.5")
 
 
 def sides(**sizes: tuple[int, int]) -> None:

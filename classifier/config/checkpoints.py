@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterator
 
+from classifier.config import bounds
 from classifier.config.options import Options, option, required
 from classifier.config.problems import Problem, named
 from slim import _checks
@@ -66,6 +67,33 @@ class ConvertConfig(DiffConfig):
                 "{} must end in .weights.h5 (for Keras) or be the prefix of a checkpoint, such as"
                 " DIR/model.ckpt-0",
                 named("output", repr(self.output)),
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AverageConfig(Options):
+    """Checkpoints."""
+
+    checkpoint_path: tuple[str, ...] = required(
+        "Run directory, whose last --last checkpoints are averaged; or two checkpoints or more,"
+        " separated by commas."
+    )
+    last: int = option(
+        5, "Maximum number of checkpoints of a run directory to average.", check=bounds.at_least_two
+    )
+    output: str = required(
+        "Prefix of the new checkpoint, such as AVERAGED/model.ckpt-1000, in a directory other than"
+        " those of the averaged ones.",
+        path="new_file",
+    )
+
+    def conflicts(self) -> Iterator[Problem]:
+        """Yields a number that has no effect."""
+        if len(self.checkpoint_path) > 1 and self.is_changed("last"):
+            yield Problem(
+                "{} has no effect with several paths in {}",
+                named("last"),
+                named("checkpoint_path"),
             )
 
 

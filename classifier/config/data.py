@@ -9,6 +9,9 @@ from classifier.config.options import Options, option
 from classifier.config.problems import Problem, named
 
 AUTO_OFFSET = -1
+AUTO_BATCH = -1
+# Of `auto`: maximum batch size per clone, and minimum number of steps per epoch.
+MAX_AUTO_BATCH, MIN_AUTO_STEPS = 256, 10
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,7 +42,13 @@ class TrainingDataOptions(Options):
         " dataset's dataset_info.json says, else false.",
         resume="free",  # the resolved value is compared
     )
-    batch_size: int = option(32, "Batch size per clone.", check=bounds.positive)
+    batch_size: int = option(
+        32,
+        "Batch size per clone; auto: the largest power of two whose step fits the memory, at most"
+        f" {MAX_AUTO_BATCH}, with at least {MIN_AUTO_STEPS} steps per epoch.",
+        check=bounds.positive,
+        auto=AUTO_BATCH,
+    )
     max_pixels: int = max_pixels_option()
     num_readers: int = option(4, "Number of shards to read in parallel.", check=bounds.positive)
     num_preprocessing_threads: int | None = option(
@@ -72,6 +81,11 @@ class TrainingDataOptions(Options):
         "Sample all classes equally often, repeating images of small classes.",
         resume="refused",
     )
+
+    @property
+    def is_batch_automatic(self) -> bool:
+        """Whether the batch size is still to be found."""
+        return self.batch_size == AUTO_BATCH
 
     def conflicts(self) -> Iterator[Problem]:
         """Yields contradictions."""

@@ -8,12 +8,13 @@ from classifier.config.options import Options, option
 from classifier.config.problems import Mention, Problem, named
 
 AUTO_RATE = 0.0
-DECAYS = ("fixed", "exponential", "polynomial", "cosine", "piecewise")
-_GRADUAL = ("exponential", "polynomial", "cosine")
+_COSINES = ("cosine", "cosine_restarts")
+_GRADUAL = ("exponential", "polynomial", *_COSINES, "one_cycle")
+DECAYS = ("fixed", *_GRADUAL, "piecewise")
 
 # Option -> decays that read it.
 _READERS: Mapping[str, tuple[str, ...]] = {
-    "end_learning_rate": ("polynomial", "cosine"),
+    "end_learning_rate": _GRADUAL[1:],
     "learning_rate_decay_factor": ("exponential", "piecewise"),
     "num_epochs_per_decay": _GRADUAL,
     "decay_steps": _GRADUAL,
@@ -35,7 +36,7 @@ class ScheduleOptions(Options):
     )
     end_learning_rate: float = option(
         0.0001,
-        "Final learning rate of the polynomial and cosine decay.",
+        "Final learning rate of the polynomial, cosine, cosine_restarts and one_cycle decay.",
         check=bounds.non_negative,
     )
     learning_rate_decay_factor: float = option(
@@ -46,14 +47,36 @@ class ScheduleOptions(Options):
     )
     num_epochs_per_decay: float = option(
         2.0,
-        "Epochs, counted in global batches, of one step of the exponential decay, or of the"
-        " complete polynomial or cosine decay.",
+        "Epochs, counted in global batches, of one step of the exponential decay, of the first"
+        " period of cosine_restarts, or of the complete polynomial, cosine or one_cycle decay.",
         check=bounds.positive,
     )
     decay_steps: int | None = option(
         None,
         "Duration of a decay in steps; overrides --num_epochs_per_decay.",
         check=bounds.positive,
+    )
+    restart_period_factor: float = option(
+        2.0,
+        "Duration of each period of cosine_restarts relative to the one before, at least 1.",
+        check=bounds.at_least_one,
+    )
+    restart_rate_factor: float = option(
+        1.0,
+        "Highest learning rate of each period of cosine_restarts relative to the one before, 0 to"
+        " 1.",
+        check=bounds.fraction,
+    )
+    one_cycle_start_factor: float = option(
+        0.1,
+        "Learning rate at the start of one_cycle, relative to --learning_rate, its peak, 0 to 1.",
+        check=bounds.fraction,
+    )
+    one_cycle_peak: float = option(
+        0.45,
+        "Fraction of one_cycle at which the learning rate peaks, below 0.5: it falls to that of the"
+        " start in as many steps, and to --end_learning_rate in the rest.",
+        check=bounds.below_half,
     )
     piecewise_epochs: tuple[float, ...] = option(
         (),
@@ -99,13 +122,19 @@ class ScheduleOptions(Options):
     )
 
     def conflicts(self) -> Iterator[Problem]:
-        """Yields durations in both units, and piecewise options that do not fit."""
+        """Yields durations in both units, and options of another decay."""
         for epochs, steps in (
             ("warmup_epochs", "warmup_steps"),
             ("piecewise_epochs", "piecewise_steps"),
         ):
             if getattr(self, epochs) and getattr(self, steps):
                 yield Problem("{} and {} are mutually exclusive", named(epochs), named(steps))
+        for prefix, decay in (("restart_", "cosine_restarts"), ("one_cycle_", "one_cycle")):
+            for name in vars(self):
+                is_set = name.startswith(prefix) and self.is_changed(name)
+                if is_set and self.learning_rate_decay_type != decay:
+                    other = named("learning_rate_decay_type", decay)
+                    yield Problem("{} needs {}", named(name), other)
         yield from self._piecewise_conflicts()
 
     def _piecewise_conflicts(self) -> Iterator[Problem]:

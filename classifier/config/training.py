@@ -10,6 +10,7 @@ from classifier.config.augmentation import AugmentationOptions
 from classifier.config.bad_images import BadImageOptions
 from classifier.config.data import TrainingDataOptions
 from classifier.config.dataset_source import SourceOptions
+from classifier.config.distillation import DistillationOptions
 from classifier.config.failures import FailureOptions
 from classifier.config.finetuning import BatchNormOptions, FinetuneOptions
 from classifier.config.network import LossOptions, NetworkOptions
@@ -33,6 +34,7 @@ class TrainConfig:
     augmentation: AugmentationOptions = AugmentationOptions()
     network: NetworkOptions = NetworkOptions()
     loss: LossOptions = LossOptions()
+    distillation: DistillationOptions = DistillationOptions()
     optimizer: OptimizerOptions = OptimizerOptions()
     schedule: ScheduleOptions = ScheduleOptions()
     step: StepOptions = StepOptions()

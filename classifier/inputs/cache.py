@@ -14,7 +14,7 @@ import tensorflow as tf
 from classifier.config import problems
 from classifier.config.problems import named
 from classifier.inputs import record_copies
-from slim import _ownership, _paths
+from slim import _memory, _ownership, _paths
 from slim.data import dataset as dataset_lib
 
 NONE, MEMORY = "none", "memory"
@@ -53,7 +53,9 @@ class Cache:
             return
         if place == MEMORY:
             directory = _MEMORY_URL % next(_numbers)
-            _check_space(sum(map(os.path.getsize, sources)), _free_memory(), "in memory", place)
+            _check_space(
+                sum(map(os.path.getsize, sources)), _memory.available_bytes(), "in memory", place
+            )
         else:
             directory = _directory_of(dataset, place)
         self.paths = tuple(
@@ -80,7 +82,7 @@ class Cache:
         """Keeps the records of images that are read in place."""
         source = dataset.record_source
         if place == MEMORY:
-            _check_space(sum(dataset.shard_bytes), _free_memory(), "in memory", place)
+            _check_space(sum(dataset.shard_bytes), _memory.available_bytes(), "in memory", place)
             self.dataset = dataset.replace(record_source=record_copies.MemoryRecords(source))
             return
         directory = _directory_of(dataset, place)
@@ -127,16 +129,6 @@ def _check_space(needed: int, free: int | None, where: str, place: str) -> None:
             needed / 1e6,
             free / 1e6,
         )
-
-
-def _free_memory() -> int | None:
-    """Returns the available bytes, or None if unknown."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            lines = dict(line.split(":", 1) for line in file)
-        return int(lines["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        return None
 
 
 def _is_same(source: str, copy: str) -> bool:

@@ -15,14 +15,19 @@ class Schedule:
     Attributes:
       kind: one of `classifier.config.schedule.DECAYS`.
       learning_rate: initial learning rate.
-      end_learning_rate: final learning rate of a polynomial or cosine decay.
+      end_learning_rate: final learning rate of all gradual decays but the exponential one.
       decay_factor: factor of one exponential decay.
-      decay_steps: steps of one exponential decay, or of the complete polynomial or cosine decay.
+      decay_steps: steps of one exponential decay, of the first period of cosine_restarts, or of
+        another complete decay.
       boundaries: steps after which the piecewise learning rate changes.
       rates: piecewise learning rates, including the initial one.
       warmup_steps: steps over which the learning rate rises linearly from 0.
       multipliers: learning rate multiplier by scope.
       layer_decay: factor of the rate from each block of the network to the one before it.
+      period_factor: duration of a period of cosine_restarts relative to the one before.
+      rate_factor: its highest rate, likewise.
+      start_factor: learning rate at the start of one_cycle relative to its peak.
+      peak: fraction of one_cycle until its peak.
       words: description of the schedule.
     """
 
@@ -37,6 +42,10 @@ class Schedule:
     multipliers: Mapping[str, float]
     words: str
     layer_decay: float = 1.0
+    period_factor: float = 2.0
+    rate_factor: float = 1.0
+    start_factor: float = 0.1
+    peak: float = 0.45
 
     @property
     def is_automatic(self) -> bool:
@@ -84,6 +93,10 @@ def resolve_schedule(
         multipliers=_multipliers(options.learning_rate_multipliers),
         words="",
         layer_decay=options.layer_decay,
+        period_factor=options.restart_period_factor,
+        rate_factor=options.restart_rate_factor,
+        start_factor=options.one_cycle_start_factor,
+        peak=options.one_cycle_peak,
     )
     return dataclasses.replace(schedule, words="; ".join(_words(options, schedule)))
 
@@ -150,6 +163,17 @@ def _decay_in_words(options: ScheduleOptions, schedule: Schedule) -> str:
             return f"{rate} to {end} linearly in {span}"
         case "cosine":
             return f"{rate} to {end} along a cosine in {span}"
+        case "cosine_restarts":
+            longer, lower = f"{schedule.period_factor:g}", f"{schedule.rate_factor:g}"
+            return (
+                f"{rate} to {end} along cosines, the first in {span}, each {longer} times as long"
+                f" and {lower} times as high as the one before"
+            )
+        case "one_cycle":
+            start = f"{schedule.start_factor * schedule.learning_rate:g}"
+            rise = f"{schedule.peak * schedule.decay_steps:g}"
+            peak = f"{schedule.learning_rate:g}"
+            return f"LR {start} to {peak} and back, {rise} steps each, then to {end}, in {span}"
         case "piecewise":
             pairs = zip(schedule.boundaries, schedule.rates[1:], strict=True)
             changes = ", ".join(f"{value:g} after step {step}" for step, value in pairs)

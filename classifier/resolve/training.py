@@ -123,6 +123,13 @@ def _check_classes(resolved: ResolvedRun) -> None:
     )
 
 
+def with_batch_size(config: TrainConfig, size: int) -> ResolvedRun:
+    """Returns `training_run` of options with a batch size in place of auto."""
+    return training_run(
+        dataclasses.replace(config, data=dataclasses.replace(config.data, batch_size=size))
+    )
+
+
 def with_learning_rate(resolved: ResolvedRun, rate: float) -> ResolvedRun:
     """Returns a run with a learning rate in place of auto."""
     schedule = dataclasses.replace(resolved.config.schedule, learning_rate=rate)
@@ -141,7 +148,12 @@ def _has_validation(config: TrainConfig) -> bool:
 def _steps_per_epoch(config: TrainConfig, dataset: SplitMetadata) -> float:
     strategy = config.strategy
     clones = strategy.num_clones * strategy.worker_replicas
-    return dataset.num_samples / (config.data.batch_size * config.step.accumulate_steps * clones)
+    return dataset.num_samples / (_images_of_a_clone(config) * clones)
+
+
+def _images_of_a_clone(config: TrainConfig) -> int:
+    """Returns the images per step and clone: of one image per batch until the size is known."""
+    return max(1, config.data.batch_size) * config.step.accumulate_steps
 
 
 def location_of_run(config: TrainConfig) -> Location:
@@ -159,7 +171,7 @@ def resolve_training(config: TrainConfig, dataset: SplitMetadata) -> ResolvedRun
     model.check_images(name)
     strategy = config.strategy
     clones = strategy.num_clones * strategy.worker_replicas
-    of_a_clone = config.data.batch_size * config.step.accumulate_steps
+    of_a_clone = _images_of_a_clone(config)
     steps_per_epoch = _steps_per_epoch(config, dataset)
     quantize_delay = _quantize_delay(config.step, steps_per_epoch)
     info = model.describe(

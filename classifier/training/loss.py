@@ -9,6 +9,7 @@ import tensorflow as tf
 import slim
 from classifier.config.network import LossOptions
 from classifier.label_kinds import ONE_CLASS, LabelKind
+from classifier.training.distillation import Teacher
 from slim.passes import current_pass
 
 # Weight of the auxiliary classifier's loss, as in TF-Slim.
@@ -23,6 +24,7 @@ def training_loss(
     class_weights: Sequence[float] = (),
     kind: LabelKind = ONE_CLASS,
     auxiliary_weight: float = AUXILIARY_WEIGHT,
+    teacher: Teacher | None = None,
 ) -> Callable[..., Any]:
     """Returns the training loss as a function of a batch.
 
@@ -34,6 +36,7 @@ def training_loss(
         weight of its two classes, weighted by their fractions.
       kind: whether an image has one class or several.
       auxiliary_weight: weight of the auxiliary classifier's loss. 0: none.
+      teacher: network whose probabilities are targets as well.
 
     Returns:
       A function `(image, label, ...) -> (total loss, metrics)` of float32 images [batch, height,
@@ -66,6 +69,11 @@ def training_loss(
         if class_weights:
             factors = mixed(lambda each: kind.class_factors(tf.constant(class_weights), each))
             weights = _expanded(weight, factors) * factors
+        if teacher is not None:
+            losses = teacher.losses(image, logits, kind)
+            teacher_weight = teacher.weight * weight
+            slim.losses.compute_weighted_loss(losses, teacher_weight, scope="distillation_loss")
+            weights = (1 - teacher.weight) * weights
         auxiliary = end_points.get("AuxLogits")
         if auxiliary is not None and auxiliary_weight:
             data_loss(auxiliary, targets, auxiliary_weight * weights, scope="aux_loss")

@@ -50,6 +50,27 @@ def _decayed(schedule: Schedule) -> Callable[[tf.Tensor], tf.Tensor]:
             return schedules.PolynomialDecay(rate, steps, end, power=1.0, cycle=False)
         case "cosine":
             return schedules.CosineDecay(rate, steps, alpha=end / rate)
+        case "cosine_restarts":
+            longer, lower = schedule.period_factor, schedule.rate_factor
+            return schedules.CosineDecayRestarts(rate, steps, longer, lower, alpha=end / rate)
+        case "one_cycle":
+            return _one_cycle(schedule)
         case "piecewise":
             return schedules.PiecewiseConstantDecay(list(schedule.boundaries), list(schedule.rates))
     return lambda step: tf.constant(rate, tf.float32)
+
+
+def _one_cycle(schedule: Schedule) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns the policy of Smith and Topin, "Super-Convergence", 2018, without their cycle of the
+    momentum: a rise, a fall of the same duration, and a further fall, all linear."""
+    peak, rise = schedule.learning_rate, schedule.peak * schedule.decay_steps
+    start, rest = schedule.start_factor * peak, schedule.decay_steps - 2 * rise
+
+    def rate(step: tf.Tensor) -> tf.Tensor:
+        steps = tf.cast(step, tf.float32)
+        cycle = peak - (peak - start) * tf.abs(steps / rise - 1)
+        end = schedule.end_learning_rate
+        last = start + (end - start) * tf.minimum((steps - 2 * rise) / rest, 1.0)
+        return tf.where(steps < 2 * rise, cycle, last)
+
+    return rate

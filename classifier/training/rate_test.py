@@ -9,6 +9,7 @@ import tensorflow as tf
 import slim
 from classifier.resolve.training import ResolvedRun
 from classifier.training.batches import TrainingBatches
+from classifier.training.distillation import Teacher
 from classifier.training.step import make_train_op
 
 # Optimizers whose updates are normalized have far smaller rates.
@@ -21,6 +22,7 @@ def find_learning_rate(
     strategy: tf.distribute.Strategy,
     batches: TrainingBatches,
     warm_start: Callable[[slim.VariableStore], Callable[[], None] | None],
+    teacher: Teacher | None = None,
 ) -> float:
     """Returns a learning rate for a run, and prints the test.
 
@@ -32,6 +34,7 @@ def find_learning_rate(
       strategy: the devices.
       batches: training batches.
       warm_start: from a network to the function that initializes it, or None.
+      teacher: network whose probabilities are targets as well.
     """
     is_normalized = resolved.config.optimizer.optimizer in _NORMALIZED
     lowest = 1e-6 if is_normalized else 1e-4
@@ -43,7 +46,7 @@ def find_learning_rate(
         decay_steps=1,
         warmup_steps=0,
     )
-    train_op = make_train_op(dataclasses.replace(resolved, schedule=schedule), strategy)
+    train_op = make_train_op(dataclasses.replace(resolved, schedule=schedule), strategy, teacher)
     batch = next(iter(batches(0)))
     dataset = tf.data.Dataset.from_tensors(batch).repeat()
     train_op.build(

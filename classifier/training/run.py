@@ -1,5 +1,7 @@
 """Training from resolved options to a run directory."""
 
+import contextlib
+import gc
 import os
 import re
 import sys
@@ -21,10 +23,12 @@ from classifier.resolve.training import (
     ResolvedRun,
     location_of_run,
     training_run,
+    with_batch_size,
     with_learning_rate,
 )
 from classifier.run_directory import RunConfig, RunDirectory
-from classifier.training import backup
+from classifier.training import backup, distillation
+from classifier.training.batch_size import find_batch_size
 from classifier.training.batches import TrainingBatches, check_bad_images
 from classifier.training.head_fit import HeadFit
 from classifier.training.hooks.bad_images import BadImagesLog
@@ -36,6 +40,7 @@ from classifier.training.rate_test import find_learning_rate
 from classifier.training.step import deployment_config, make_train_op, make_training_network
 from deployment.model_deploy import DeploymentConfig
 from slim import _checks, learning
+from slim.data.dataset import Dataset
 
 
 def run(config: TrainConfig) -> ExitCode | None:
@@ -59,29 +64,32 @@ def run(config: TrainConfig) -> ExitCode | None:
         resolved = training_run(config)
         workers = cluster.resolve(config.strategy)
         check_bad_images(config, workers)
-        _check_rate(resolved, workers)
+        _check_automatic(resolved, workers)
         deployment = deployment_config(config, workers)
         if not workers.task:
             ownership.claim_run(config.run.train_dir)
         if not config.run.restart or workers.task:
-            return _run(resolved, workers, deployment)
+            return _run(config, resolved, workers, deployment)
         if config.finetune.checkpoint_path is not None:
             path_checks.check("checkpoint", "checkpoint_path", config.finetune.checkpoint_path)
         with backup.during(config):
-            return _run(resolved, workers, deployment)
+            return _run(config, resolved, workers, deployment)
 
 
 def _run(
-    resolved: ResolvedRun, workers: cluster.Cluster, deployment: DeploymentConfig
+    options: TrainConfig,
+    resolved: ResolvedRun,
+    workers: cluster.Cluster,
+    deployment: DeploymentConfig,
 ) -> ExitCode | None:
-    config = resolved.config
-    directory = RunDirectory(config.run.train_dir)
+    directory = RunDirectory(options.run.train_dir)
     # Of several workers, the first may not have moved the old run yet.
-    previous = None if config.run.restart else _previous(directory)
-    if resolved.schedule.is_automatic and previous is not None:
-        resolved = with_learning_rate(resolved, previous["options"]["learning_rate"])
-        config = resolved.config
-    changes = () if previous is None else _changes(directory, previous, resolved)
+    previous = None if options.run.restart else _previous(directory)
+    changes: tuple[resume.Change, ...] = ()
+    if previous is not None:
+        resolved = _as_before(options, resolved, previous)
+        changes = _changes(directory, previous, resolved)
+    config = resolved.config
     if workers.hosts:
         hosts = ", ".join(workers.hosts)
         print(f"worker {workers.task} of {hosts}: waiting for the other workers", flush=True)
@@ -97,26 +105,28 @@ def _run(
         data.max_pixels,
         resolved.model,
     )
+    teacher = distillation.load(config.distillation, resolved.model)
+    if config.data.is_batch_automatic:
+        with _image_size_errors(resolved):
+            resolved = with_batch_size(options, find_batch_size(resolved, strategy, teacher))
+        config = resolved.config
+        gc.collect()  # the memory of the trial
     batches = TrainingBatches(resolved, dataset, workers)
     head_fit = HeadFit(resolved, dataset) if config.finetune.is_automatic else None
-    startup = StartupReport(resolved, directory, changes, dataset, deployment.devices(), head_fit)
+    startup = StartupReport(
+        resolved, directory, changes, dataset, deployment.devices(), head_fit, teacher
+    )
     if resolved.schedule.is_automatic:
-        with inputs.translate_errors(dataset, lambda: batches.upcoming(0)):
-            rate = find_learning_rate(resolved, strategy, batches, startup.warm_start)
+        with (
+            _image_size_errors(resolved),
+            inputs.translate_errors(dataset, lambda: batches.upcoming(0)),
+        ):
+            rate = find_learning_rate(resolved, strategy, batches, startup.warm_start, teacher)
         resolved = with_learning_rate(resolved, rate)
         config = resolved.config
         startup.resolved = resolved
-    train_op = make_train_op(resolved, strategy)
-    hooks: list[learning.Hook] = [startup]
-    if workers.task == 0:
-        hooks += make_hooks(resolved, directory, batches)
-    if batches.bad_images is not None:
-        limit = config.bad_images.max_bad_fraction
-        hooks.append(BadImagesLog(batches.bad_images, dataset, directory.path, limit))
-    hooks.append(RunFiles(resolved, directory))
-    if config.finetune.is_automatic and workers.task == 0:
-        validation = next((hook for hook in hooks if isinstance(hook, Validation)), None)
-        hooks.append(StartingPoint(validation))
+    train_op = make_train_op(resolved, strategy, teacher)
+    hooks = [startup, *_hooks(resolved, directory, batches, dataset, workers)]
     try:
         with inputs.translate_errors(
             dataset, lambda: batches.upcoming(int(train_op.global_step.numpy()))
@@ -143,6 +153,25 @@ def _run(
     return None
 
 
+def _hooks(
+    resolved: ResolvedRun,
+    directory: RunDirectory,
+    batches: TrainingBatches,
+    dataset: Dataset,
+    workers: cluster.Cluster,
+) -> list[learning.Hook]:
+    config = resolved.config
+    hooks = [] if workers.task else make_hooks(resolved, directory, batches)
+    if batches.bad_images is not None:
+        limit = config.bad_images.max_bad_fraction
+        hooks.append(BadImagesLog(batches.bad_images, dataset, directory.path, limit))
+    hooks.append(RunFiles(resolved, directory))
+    if config.finetune.is_automatic and workers.task == 0:
+        validation = next((hook for hook in hooks if isinstance(hook, Validation)), None)
+        hooks.append(StartingPoint(validation))
+    return hooks
+
+
 def _train(
     resolved: ResolvedRun,
     batches: Callable[[int], tf.data.Dataset],
@@ -150,9 +179,8 @@ def _train(
     hooks: Sequence[learning.Hook],
     init_fn: Callable[[], None] | None,
 ) -> None:
-    config, saving, info = resolved.config, resolved.config.saving, resolved.model
-    shape = [None, *info.image_size, info.num_channels]
-    with network.check_image_size(info.model_name, make_training_network(resolved), shape):
+    config, saving = resolved.config, resolved.config.saving
+    with _image_size_errors(resolved):
         learning.train(
             train_op,
             config.run.train_dir,
@@ -171,6 +199,12 @@ def _train(
         )
 
 
+def _image_size_errors(resolved: ResolvedRun) -> contextlib.AbstractContextManager[None]:
+    info = resolved.model
+    shape = [None, *info.image_size, info.num_channels]
+    return network.check_image_size(info.model_name, make_training_network(resolved), shape)
+
+
 def nan_restores(options: FailureOptions) -> int:
     """Returns the maximum number of rollbacks of a run."""
     if options.on_nan == "stop":
@@ -179,30 +213,42 @@ def nan_restores(options: FailureOptions) -> int:
     return DEFAULT_NAN_RESTORES if limit is None else limit
 
 
-def _check_rate(resolved: ResolvedRun, workers: cluster.Cluster) -> None:
-    """Checks that the learning rate of `auto` can be found: by this process, or in config.json.
+def _check_automatic(resolved: ResolvedRun, workers: cluster.Cluster) -> None:
+    """Checks that what is `auto` can be found: by this process, or in config.json.
 
     Raises:
       UserError: if it cannot.
     """
-    if not resolved.schedule.is_automatic:
-        return
     config = resolved.config
-    auto = named("learning_rate", "auto")
+    is_auto = {
+        "batch_size": config.data.is_batch_automatic,
+        "learning_rate": resolved.schedule.is_automatic,
+    }
+    name = next((name for name, value in is_auto.items() if value), None)
+    if name is None:
+        return
+    auto, what = named(name, "auto"), name.replace("_", " ")
     if len(workers.hosts) > 1:
-        raise problems.error("{} supports a single worker only. Set a learning rate", auto)
+        raise problems.error("{} supports a single worker only. Set a {}", auto, what)
     directory = RunDirectory(config.run.train_dir)
     is_resumed = slim.checkpoints.latest(directory.path) is not None and not config.run.restart
     if is_resumed and directory.read_config() is None:
-        raise problems.error(
-            "{} needs the config.json of the run to resume. Set a learning rate", auto
-        )
+        raise problems.error("{} needs the config.json of the run to resume. Set a {}", auto, what)
 
 
 def _previous(directory: RunDirectory) -> RunConfig | None:
     """Returns the options of the run to resume. A run without a checkpoint starts over."""
     old = directory.read_config()
     return old if slim.checkpoints.latest(directory.path) is not None else None
+
+
+def _as_before(options: TrainConfig, resolved: ResolvedRun, previous: RunConfig) -> ResolvedRun:
+    """Returns a resumed run with what it has chosen in place of auto."""
+    if options.data.is_batch_automatic:
+        resolved = with_batch_size(options, previous["options"]["batch_size"])
+    if resolved.schedule.is_automatic:
+        resolved = with_learning_rate(resolved, previous["options"]["learning_rate"])
+    return resolved
 
 
 def _changes(

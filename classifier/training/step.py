@@ -11,13 +11,16 @@ from classifier.config.training import TrainConfig
 from classifier.resolve import cluster
 from classifier.resolve.training import ResolvedRun
 from classifier.training import batch_norm, loss, optimizers, warm_start
+from classifier.training.distillation import Teacher
 from deployment.model_deploy import DeploymentConfig
 from nets.nets_factory import NETWORKS
 from slim import learning
 from slim.loss_scale import DynamicLossScale
 
 
-def make_train_op(resolved: ResolvedRun, strategy: tf.distribute.Strategy) -> slim.learning.TrainOp:
+def make_train_op(
+    resolved: ResolvedRun, strategy: tf.distribute.Strategy, teacher: Teacher | None = None
+) -> slim.learning.TrainOp:
     """Returns the training step of a run. Its variables are created with the first batch."""
     config = resolved.config
     name, dtype = resolved.model.model_name, config.network.compute_dtype
@@ -29,6 +32,7 @@ def make_train_op(resolved: ResolvedRun, strategy: tf.distribute.Strategy) -> sl
         label_kinds.kind_of(resolved.model),
         # The auxiliary head is not fitted: its gradients would distort the features.
         0.0 if config.finetune.is_automatic else loss.AUXILIARY_WEIGHT,
+        teacher,
     )
     rate = optimizers.make_learning_rate(resolved.schedule)
 

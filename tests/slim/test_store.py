@@ -6,7 +6,6 @@ import pytest
 import tensorflow as tf
 
 import slim
-from slim import _checks
 from slim.store import FrozenStore, ShapeStore
 from tests.slim.small_net import IMAGES, NET_NAMES, built, images, small_net
 
@@ -298,12 +297,22 @@ def test_frozen_store_creates_constants_under_exact_names():
         np.testing.assert_allclose(result, small_net(images(), is_training=False), rtol=1e-5)
 
 
-def test_frozen_store_without_a_graph_is_an_error():
-    with FrozenStore({}).as_default():
-        with pytest.raises(
-            _checks.UserError, match="conv/weights was requested outside a plain tf.G"
-        ):
-            slim.conv2d(tf.zeros([1, 8, 8, 3]), 4, 3, scope="conv")
+def test_frozen_store_in_a_function_has_no_variables():
+    store = built()
+    values = {name: variable.numpy() for name, variable in store.named_variables.items()}
+    frozen = FrozenStore(values)
+
+    @tf.function(autograph=False)
+    def gradient(inputs):
+        with frozen.as_default(), tf.GradientTape() as tape:
+            outputs = small_net(inputs, is_training=False)
+        return outputs, len(tape.watched_variables())
+
+    outputs, watched = gradient(tf.constant(images()))
+    assert watched == 0
+    assert not gradient.get_concrete_function(tf.constant(images())).variables
+    with store.as_default():
+        np.testing.assert_allclose(outputs, small_net(images(), is_training=False), rtol=1e-5)
 
 
 def test_variables_are_placed_on_the_requested_device():

@@ -16,6 +16,7 @@ from classifier.resolve.resume import Change
 from classifier.resolve.training import ResolvedRun
 from classifier.run_directory import RunDirectory
 from classifier.training import batch_norm, warm_start
+from classifier.training.distillation import Teacher
 from slim import _checks, learning
 from slim.data.dataset import Dataset
 
@@ -36,6 +37,7 @@ class StartupReport(learning.Hook):
         dataset: Dataset,
         devices: Sequence[str],
         head_fit: Callable[[slim.VariableStore], str] | None = None,
+        teacher: Teacher | None = None,
     ) -> None:
         self.is_complete = False
         self.resolved = resolved
@@ -44,6 +46,7 @@ class StartupReport(learning.Hook):
         self._dataset = dataset
         self._devices = devices
         self._head_fit = head_fit
+        self._teacher = teacher
         self._origin = "Starting at step 0 from scratch"
         self._undescribed: str | None = None
 
@@ -113,6 +116,8 @@ class StartupReport(learning.Hook):
         yield f"schedule: {resolved.summary}"
         if resolved.finetune_plan:
             yield f"finetune=auto: {finetune_plan.in_words(resolved.finetune_plan)}"
+        if self._teacher is not None:
+            yield self._teacher.words
         if resolved.config.data.num_preprocessing_threads is None:
             yield "preprocessing threads: auto (TF-Slim: 4)"
         count = resolved.config.strategy.worker_replicas

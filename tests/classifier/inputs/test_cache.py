@@ -73,8 +73,7 @@ def test_memory_is_given_back(toy):
 
 
 def test_no_room(toy, tmp_path, monkeypatch):
-    assert (cache_lib._free_memory() or 1 << 30) > 1_000_000
-    monkeypatch.setattr(cache_lib, "_free_memory", lambda: 10)
+    monkeypatch.setattr(cache_lib._memory, "available_bytes", lambda: 10)
     with pytest.raises(
         _checks.UserError, match="cache='memory' does not fit in memory: 0.0 MB needed"
     ):

@@ -1,4 +1,4 @@
-"""Learning rates against formulas in NumPy and TensorFlow 1's own schedules, over 400 steps."""
+"""Learning rates against NumPy, TensorFlow 1's and Keras's own schedules, over 400 steps."""
 
 import numpy as np
 import pytest
@@ -7,6 +7,7 @@ import tensorflow as tf
 from classifier.config.schedule import ScheduleOptions
 from classifier.resolve.schedule import resolve_schedule
 from classifier.training import optimizers
+from slim import _checks
 
 STEPS = 400
 V1 = tf.compat.v1.train
@@ -36,11 +37,18 @@ ORACLES = {
 }
 
 
+def in_function(schedule):
+    steps = tf.range(STEPS, dtype=tf.int64)
+    return tf.function(lambda: tf.map_fn(schedule, steps, tf.float32))().numpy()
+
+
 def rates(**values):
     options = ScheduleOptions(learning_rate=0.1, **values)
     schedule = optimizers.make_learning_rate(resolve_schedule(options, 1000, 10, 1))
-    steps = tf.range(STEPS, dtype=tf.int64)
-    return tf.function(lambda: tf.map_fn(schedule, steps, tf.float32))().numpy()
+    values = in_function(schedule)
+    for step in (0, 1, STEPS // 2):  # eagerly
+        assert float(schedule(tf.constant(step, tf.int64))) == pytest.approx(values[step])
+    return values
 
 
 def tf1_rates(oracle):
@@ -69,3 +77,36 @@ def test_durations_in_epochs_equal_those_in_steps():
     assert (in_epochs == rates(**cosine, decay_steps=300, warmup_steps=50)).all()
     piecewise = PIECEWISE | {"piecewise_steps": (), "piecewise_epochs": (1.0, 2.5)}
     assert (rates(**piecewise) == rates(**PIECEWISE)).all()
+
+
+@pytest.mark.parametrize("longer, lower", [(2.0, 0.7), (1.0, 1.0)])
+def test_cosine_with_restarts_equals_keras(longer, lower):
+    factors = {"restart_period_factor": longer, "restart_rate_factor": lower}
+    ours = rates(learning_rate_decay_type="cosine_restarts", decay_steps=50, **factors)
+    keras = tf.keras.optimizers.schedules.CosineDecayRestarts(0.1, 50, longer, lower, 0.001)
+    np.testing.assert_array_equal(ours, in_function(keras))
+    tops = [0, 50, 150, 350] if longer == 2 else np.arange(0, STEPS, 50)
+    assert ours[tops] == pytest.approx(0.1 * lower ** np.arange(len(tops)), abs=1e-4)
+
+
+@pytest.mark.parametrize("options, points", [
+    ({}, [0.01, 0.1, 0.01, 0.0001]),
+    ({"one_cycle_start_factor": 0.5, "end_learning_rate": 0.02}, [0.05, 0.1, 0.05, 0.02]),
+    ({"one_cycle_peak": 0.2}, [0.01, 0.1, 0.01, 0.0001]),
+])  # fmt: skip
+def test_one_cycle_is_linear_between_its_points(options, points):
+    ours = rates(learning_rate_decay_type="one_cycle", decay_steps=300, **options)
+    rise = 300 * options.get("one_cycle_peak", 0.45)
+    expected = np.interp(np.arange(STEPS), [0, rise, 2 * rise, 300], points)
+    np.testing.assert_allclose(ours, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("values, text", [
+    ({"one_cycle_peak": 0.5}, "one_cycle_peak=0.5 must be below 0.5"),
+    ({"one_cycle_peak": 0.3}, "one_cycle_peak needs learning_rate_decay_type=one_cycle"),
+    ({"restart_rate_factor": 0.5}, "restart_rate_factor needs learning_rate_decay_type=cosine_r"),
+    ({"restart_period_factor": 0.5}, "restart_period_factor=0.5"),
+])  # fmt: skip
+def test_options_of_a_decay_are_checked(values, text):
+    with pytest.raises(_checks.UserError, match=text):
+        ScheduleOptions(**values)
