@@ -15,8 +15,15 @@ def config(run, folder, **values):
     return options.build(ExportConfig, **flags | values)
 
 
+def is_installed(name):
+    """Returns whether what a format needs is installed, without importing it.
+
+    An import of OpenVINO sends statistics, unless `runtimes.openvino` does it.
+    """
+    return all(map(importlib.util.find_spec, FORMATS[name].packages))
+
+
 def needs(name):
     """Skips a test if what a format needs is not installed."""
-    for module, package in FORMATS[name].packages.items():
-        if importlib.util.find_spec(module) is None:  # an import of OpenVINO sends statistics
-            pytest.skip(f"needs {package}")
+    if not is_installed(name):
+        pytest.skip(f"needs {' and '.join(FORMATS[name].packages.values())}")

@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-import importlib.util
 import json
 import re
 import shutil
@@ -26,7 +25,7 @@ from classifier.inference.answers import Answer
 from classifier.model_info import Calibration, ModelInfo
 from classifier.run_directory import RunDirectory
 from slim import _checks
-from tests.classifier import several_labels
+from tests.classifier import exports, several_labels
 from tests.classifier.inference import fakes
 
 RANDOM = np.random.default_rng(8)
@@ -269,9 +268,7 @@ def test_exports_answer_as_the_checkpoint(run, labels_data, capsys, tmp_path):
     values["eval_json"] = tmp_path / "e.json"
     assert run_flags(EvalConfig, report.evaluate, capsys, **values)[0] == 0
     out_dir = tmp_path / "out"
-    names = [
-        name for name, row in FORMATS.items() if all(map(importlib.util.find_spec, row.packages))
-    ]
+    names = list(filter(exports.is_installed, FORMATS))
     code, out = run_flags(
         ExportConfig, exporting.run, capsys, checkpoint_path=run, output_dir=out_dir,
         dataset_dir=labels_data, formats=",".join(names), eval_json=tmp_path / "e.json",
