@@ -11,5 +11,5 @@ lock() {
 }
 lock base
 lock serve --extra serve --constraints requirements/base.txt
-lock dev --extra dev --extra onnx --extra litert --extra plots --extra serve \
+lock dev --extra dev --extra onnx --extra openvino --extra litert --extra plots --extra serve \
   --constraints requirements/serve.txt

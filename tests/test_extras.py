@@ -14,6 +14,7 @@ def test_messages_name_the_packages_of_their_extra():
     extras = project["optional-dependencies"]
     named = {
         "onnx": FORMATS["onnx"].packages.values(),
+        "openvino": FORMATS["openvino"].packages.values(),
         "litert": FORMATS["tflite"].packages.values(),
         "serve": PACKAGES.values(),
         "tfds": dataset_factory._TFDS_PACKAGES.values(),

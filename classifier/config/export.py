@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from classifier.config import bounds
 from classifier.config.dataset_source import SourceOptions
-from classifier.config.formats import FORMATS
+from classifier.config.formats import FORMATS, no_conversion
 from classifier.config.image_limits import max_pixels_option
 from classifier.config.model import CHECKPOINT_HELP, ModelOptions
 from classifier.config.options import Options, option
@@ -31,7 +31,10 @@ class ExportOptions(Options):
         None, "Directory to write the checkpoint's formats to.", path="new_directory"
     )
     formats: tuple[str, ...] | None = option(
-        None, f"Formats to write. Default: {','.join(DEFAULT_FORMATS)}.", choices=tuple(FORMATS)
+        None,
+        f"Formats to write. Default: {','.join(DEFAULT_FORMATS)}.",
+        choices=tuple(FORMATS),
+        check=no_conversion,
     )
     check_images: int | None = option(
         None,

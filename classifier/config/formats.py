@@ -4,6 +4,8 @@ import dataclasses
 import os
 from collections.abc import Mapping
 
+from slim import _checks
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FormatRow:
@@ -38,6 +40,7 @@ class FormatRow:
 _LITERT = {"ai_edge_litert": "ai-edge-litert"}
 _PIXELS = ("uint8_image",)
 _NO_POOLING = "TensorFlow Lite has no three-dimensional pooling"
+_OPENVINO = {"openvino": "openvino"}
 _ONNX = {"tf2onnx": "tf2onnx", "onnxruntime": "onnxruntime"}
 
 FORMATS: Mapping[str, FormatRow] = {
@@ -100,9 +103,35 @@ FORMATS: Mapping[str, FormatRow] = {
         no_videos=_NO_POOLING,
     ),
     "onnx": FormatRow(module="onnx", file="{model}.onnx", packages=_ONNX),
+    "openvino": FormatRow(module="openvino", file="{model}.xml", packages=_OPENVINO),
     "keras": FormatRow(module="keras", function="write_model", file="{model}.keras"),
     "weights_h5": FormatRow(
         module="keras", function="write_weights", file="{model}.weights.h5", rounds=True
+    ),
+}
+
+# Formats that other programs write -> what to export for them, and the command. tensorflowjs
+# requires an older TensorFlow, and Core ML runs on macOS alone, so results cannot be verified here.
+CONVERSIONS: Mapping[str, tuple[str, str]] = {
+    "tfjs": (
+        "frozen_pb, whose output is NODE",
+        # Newer versions of ydf contradict tensorflowjs's other requirements.
+        (
+            "pip install tensorflowjs 'ydf<0.12' && tensorflowjs_converter"
+            " --input_format=tf_frozen_model --output_node_names=NODE OUT/MODEL.pb OUT/tfjs"
+        ),
+    ),
+    "coreml": (
+        "saved_model with a batch size of 1",
+        # The signatures also return class names; Core ML has no strings.
+        (
+            'pip install coremltools tensorflow && python -c "import coremltools as ct, tensorflow'
+            " as tf; m = tf.saved_model.load('OUT/saved_model/STEP'); spec ="
+            " m.signatures['image_tensor'].structured_input_signature[1]['images']; f ="
+            " tf.function(lambda images: m.from_images(images)['probabilities'],"
+            " input_signature=[spec]); ct.convert([f.get_concrete_function()],"
+            " source='tensorflow').save('OUT/MODEL.mlpackage')\""
+        ),
     ),
 }
 
@@ -111,6 +140,7 @@ _RUNTIMES: Mapping[str, Mapping[str, str]] = {
     ".pb": {},
     ".tflite": _LITERT,
     ".onnx": {"onnxruntime": "onnxruntime"},
+    ".xml": _OPENVINO,
     ".keras": {},
 }
 SAVED_MODEL = "saved_model"
@@ -129,6 +159,18 @@ class ExportedModel:
     path: str
     kind: str
     packages: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+def no_conversion(**values: tuple[str, ...] | None) -> None:
+    """Raises UserError for a format that another program writes; it has the command."""
+    for option, names in values.items():
+        for name in names or ():
+            if name in CONVERSIONS:
+                source, command = CONVERSIONS[name]
+                raise _checks.UserError(
+                    f"{option}={name!r} is not supported. Export {source}, and convert it in"
+                    f" another environment: {command}"
+                )
 
 
 def find_export(path: str) -> ExportedModel | None:

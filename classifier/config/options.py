@@ -116,10 +116,10 @@ class Option:
         name = name or self.name
         items = value if isinstance(value, tuple) else (value,)
         try:
-            for item in items if self.declared.choices else ():
-                _checks.one_of(name, item, self.declared.choices)
             if self.declared.check:
                 self.declared.check(**{name: value})
+            for item in items if self.declared.choices else ():
+                _checks.one_of(name, item, self.declared.choices)
         except _checks.UserError as error:
             yield str(error)
         if any(isinstance(item, str) and not item.strip() for item in items):

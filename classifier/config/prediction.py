@@ -18,7 +18,7 @@ class PredictionOptions(Options):
 
     checkpoint_path: str = required(
         "Checkpoint, or directory of a run (its newest checkpoint is used), or exported model: a"
-        " frozen .pb, the directory of a SavedModel, .tflite, .onnx or .keras.",
+        " frozen .pb, the directory of a SavedModel, .tflite, .onnx, .xml (OpenVINO) or .keras.",
         path="model",
         aliases=("model",),
     )

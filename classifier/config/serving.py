@@ -34,7 +34,7 @@ class ServingOptions(Options):
 
     checkpoint_path: str = required(
         "Checkpoint, or directory of a run (its newest checkpoint is used), or exported model: a"
-        " frozen .pb, the directory of a SavedModel, .tflite, .onnx or .keras.",
+        " frozen .pb, the directory of a SavedModel, .tflite, .onnx, .xml (OpenVINO) or .keras.",
         path="model",
         aliases=("model",),
     )

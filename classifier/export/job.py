@@ -77,13 +77,19 @@ class Job:
             self._contents[name] = convert()
         return self._contents[name]
 
-    def target(self, name: str) -> str:
+    def target(self, name: str, suffix: str | None = None) -> str:
         """Returns the output path of a format.
+
+        Args:
+          name: the format.
+          suffix: of its second file; None for the first.
 
         Raises:
           UserError: if something other than a regular file exists there.
         """
         path = os.path.join(str(self.options.output_dir), *self._parts(name))
+        if suffix is not None:
+            path = os.path.splitext(path)[0] + suffix
         if os.path.lexists(path) and not _ownership.is_regular(path):
             raise problems.error(
                 "{} exists. Remove it, or use another {}", path, named("output_dir")

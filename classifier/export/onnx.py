@@ -1,7 +1,6 @@
 """Export to ONNX with tf2onnx, checked with onnxruntime."""
 
 import contextlib
-import json
 import logging
 import os
 from collections.abc import Iterator
@@ -12,9 +11,9 @@ import tensorflow as tf
 from classifier.cli import native_stderr
 from classifier.export import checks, model_card, usage
 from classifier.export.job import Job
+from classifier.export.properties import properties
 from classifier.export.signature import Signature
 from classifier.inference.runtimes import Onnx
-from classifier.inputs import preprocessing
 from slim import _paths
 
 # Of 2022: supported by older runtimes, and sufficient for these networks.
@@ -66,22 +65,10 @@ def _convert(signature: Signature, spec: tf.TensorSpec) -> Any:
 
 
 def _describe(proto: Any, job: Job) -> None:
-    """Adds the metadata that callers need; values are JSON."""
-    info = job.classifier.info
+    """Adds the description and the properties that callers need."""
     proto.doc_string = f"{model_card.summary(job.classifier)}."
-    known = preprocessing.normalization(info)
-    values: dict[str, Any] = {
-        "labels": list(info.label_names) or None,
-        "image_size": list(job.classifier.image_size),
-        "preprocessing": preprocessing.own_preprocessing(info),
-        "mean": known and list(known[0]),
-        "std": known and [known[1]] * len(known[0]),
-        "rejection_threshold": job.classifier.rejection_threshold,
-        "license": job.options.license,
-    }
-    for key, value in values.items():
-        if value is not None:
-            proto.metadata_props.add(key=key, value=json.dumps(value, ensure_ascii=False))
+    for key, value in properties(job).items():
+        proto.metadata_props.add(key=key, value=value)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,5 @@
-"""Exported models, for prediction: a frozen graph, a SavedModel, TFLite, ONNX or Keras."""
+"""Exported models, for prediction: a frozen graph, a SavedModel, TFLite, ONNX, OpenVINO or
+Keras."""
 
 import dataclasses
 import os
@@ -202,6 +203,12 @@ def _onnx(path: str, _: _Probabilities) -> Runtime:
     return Runtime(path, onnx.shape, lambda batch: onnx(batch, "probabilities"))
 
 
+def _openvino(path: str, _: _Probabilities) -> Runtime:
+    weights = _content(f"{os.path.splitext(path)[0]}.bin")
+    model = runtimes.OpenVino(_content(path), weights)
+    return Runtime(path, model.shape, lambda batch: model(batch, "probabilities"))
+
+
 def _keras(path: str, probabilities: _Probabilities) -> Runtime:
     with native_stderr.capture_native_stderr():
         model = tf.keras.models.load_model(path, compile=False)
@@ -218,5 +225,6 @@ _LOADERS: Mapping[str, Callable[[str, _Probabilities], Runtime]] = {
     SAVED_MODEL: _saved_model,
     ".tflite": _tflite,
     ".onnx": _onnx,
+    ".xml": _openvino,
     ".keras": _keras,
 }

@@ -1,8 +1,9 @@
-"""The runtimes of exported files: TensorFlow graphs, LiteRT, ONNX Runtime.
+"""The runtimes of exported files: TensorFlow graphs, LiteRT, ONNX Runtime, OpenVINO.
 
 `tf.compat.v1` is used because a frozen graph is for sessions of TensorFlow 1.
 """
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -123,3 +124,40 @@ class Onnx:
     def __call__(self, images: tf.Tensor, output: str = "logits") -> np.ndarray:
         """Returns an output for preprocessed images, float32 [batch, classes]."""
         return self.session.run([output], {"images": np.asarray(images)})[0]
+
+
+def openvino() -> Any:
+    """Imports OpenVINO, which must be installed, without its telemetry.
+
+    An import and a conversion would send usage statistics to a server, and write an identifier to
+    the home directory.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino  # optional dependency
+
+    return openvino
+
+
+class OpenVino:
+    """An OpenVINO model from `images` to `logits` and `probabilities`, compiled for the CPU.
+
+    Args:
+      xml: content of the `.xml` file.
+      weights: content of the `.bin` file.
+    """
+
+    def __init__(self, xml: bytes, weights: bytes) -> None:
+        core = openvino().Core()
+        # By default, CPUs with bfloat16 compute in it.
+        exact = {"INFERENCE_PRECISION_HINT": "f32"}
+        self._model = core.compile_model(core.read_model(xml, weights), "CPU", exact)
+
+    @property
+    def shape(self) -> Sequence[int | None]:
+        """Shape of a batch; None for any size."""
+        sides = self._model.input("images").partial_shape
+        return [side.get_length() if side.is_static else None for side in sides]
+
+    def __call__(self, images: tf.Tensor, output: str = "logits") -> np.ndarray:
+        """Returns an output for preprocessed images, float32 [batch, classes]."""
+        return self._model({"images": np.asarray(images)})[output]

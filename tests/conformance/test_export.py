@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from classifier.config.formats import FORMATS
-from classifier.export import checks
+from classifier.export import checks, openvino
 from classifier.export import run as exporting
 from classifier.resolve import graph
 from nets import nets_factory
@@ -63,8 +63,7 @@ def directory():
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_in_every_format(name, directory, capsys):
     formats = [each for each in EXACT if (name, each) not in exemptions.EXPORT]
-    for each in formats:
-        exports.needs(each)
+    formats = list(filter(exports.is_installed, formats))
     exporting.run(config(run_of(directory / "run", name), directory / "out", name, formats))
     output = capsys.readouterr().out
     differences = {
@@ -73,7 +72,10 @@ def test_every_network_in_every_format(name, directory, capsys):
     for each, (error, largest) in differences.items():
         print(f"{name} {each} {error:.1e} {largest:.3g} {error / largest:.1e}")
     assert list(differences) == formats
-    assert all(error <= checks.TOLERANCE * largest for error, largest in differences.values())
+    for each, (error, largest) in differences.items():
+        is_fused = each == "openvino" and name.startswith("mobilenet_v3")
+        limit = openvino.HARD_SIGMOID_TOLERANCE if is_fused else checks.TOLERANCE
+        assert error <= limit * largest, each
 
 
 def test_unsupported_export_is_an_error_with_its_reason():

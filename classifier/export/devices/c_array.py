@@ -33,11 +33,10 @@ def write(job: Job) -> checks.Exported:
             f"TensorFlow Lite for Microcontrollers has no operator {', '.join(missing)}, so the C"
             " array was not written"
         )
-    path = job.target("c_array")
+    path, header_path = job.target("c_array"), job.target("c_array", ".h")
     arena = micro.arena(content)
     name = os.path.splitext(os.path.basename(path))[0]
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    header_path = f"{os.path.splitext(path)[0]}.h"
     _paths.write_atomically(header_path, header(name, file, arena, job.classifier).encode())
     _paths.write_atomically(path, source(name, content, job.classifier.info.label_names).encode())
     _check(path, content)

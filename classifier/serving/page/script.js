@@ -56,7 +56,7 @@ async function classify(file) {
     failure = `The server answered with status ${response.status}.`;
     const answer = await response.json();
     if (number !== latest) return;
-    if (!response.ok) return show(answer.error, "error", [], 0);
+    if (!response.ok) return show(answer.error.replace(/^image 0:? /, "The file "), "error", [], 0);
     const isRejected = answer.rejected !== undefined && answer.rejected[0];
     const none = answer.results[0].length ? "" : "No label";
     show(isRejected ? "None of these, most likely:" : none, "rejected", answer.results[0], performance.now() - start);
@@ -77,7 +77,10 @@ for (const [button, input] of [["choose", "file"], ["camera", "photo"]]) {
     event.target.value = "";
   });
 }
-element("image").addEventListener("error", () => { element("image").hidden = true; });
+element("image").addEventListener("error", () => {
+  element("image").hidden = true;
+  element("hint").hidden = false;
+});
 document.addEventListener("paste", (event) => take(event.clipboardData.files));
 document.addEventListener("dragover", (event) => {
   event.preventDefault();

@@ -19,7 +19,7 @@ from tests import image_modes, tiff_files
 from tests.classifier.export.test_formats import export_to, make_run
 from tests.classifier.exports import needs
 
-FORMATS = ("frozen_pb", "saved_model", "tflite", "onnx", "keras")
+FORMATS = ("frozen_pb", "saved_model", "tflite", "onnx", "openvino", "keras")
 GOOD = ("PNG RGBA", "JPEG EXIF 6", "BMP P", "GIF P", "PNG I;16", "JPEG CMYK")
 
 

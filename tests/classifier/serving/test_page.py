@@ -94,7 +94,9 @@ def test_a_chosen_file_is_classified(chromium, client, field):
 def test_a_bad_file_is_a_message(chromium, client):
     chromium.open_address(f"http://127.0.0.1:{client.port}/")
     give(chromium, b"no image")
-    assert chromium.run(MESSAGE) == "image 0: is not a JPEG, PNG, GIF, BMP or WebP image"
+    assert chromium.run(MESSAGE) == "The file is not a JPEG, PNG, GIF, BMP or WebP image"
+    assert chromium.run("return document.getElementById('image').hidden")
+    assert not chromium.run("return document.getElementById('hint').hidden")
     assert chromium.run(ROWS) == []
     give(chromium, png(4))
     assert len(chromium.run(ROWS)) == 5

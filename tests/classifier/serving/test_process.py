@@ -16,6 +16,7 @@ import pytest
 
 from classifier import serve
 from classifier.config import serving
+from classifier.config.formats import FORMATS
 from tests import source_tree
 from tests.classifier.export.test_formats import export_to, make_run
 from tests.classifier.exports import needs
@@ -193,11 +194,11 @@ def test_a_second_signal_ends_the_server(lenet_run):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("format", ["saved_model", "tflite", "onnx", "keras"])
+@pytest.mark.parametrize("format", ["saved_model", "tflite", "onnx", "openvino", "keras"])
 def test_exports_answer_as_prediction_does(lenet_run, tmp_path, format):
     needs(format)
     out = export_to(tmp_path / "out", lenet_run, format)
-    file = {"saved_model": "saved_model/1", "weights": ""}.get(format, f"lenet.{format}")
+    file = FORMATS[format].file.format(model="lenet", version=1)
     images = write_images(tmp_path / "images", 20)
     expected = predicted(out / file, tmp_path / "images", 1)
     body = {"instances": [encoded(content) for content in images.values()]}
