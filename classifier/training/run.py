@@ -56,8 +56,9 @@ def run(config: TrainConfig) -> ExitCode | None:
     warning = f"stdout was closed; training continues, metrics are in {metrics}"
     with disk_errors.translated(config.run.train_dir), broken_pipe.ignore(warning):
         config = published_model.of_training(config)
-        resolved = training_run(config)
         workers = cluster.resolve(config.strategy)
+        config = cluster.with_workers(config, workers)
+        resolved = training_run(config)
         check_bad_images(config, workers)
         _check_rate(resolved, workers)
         deployment = deployment_config(config, workers)
