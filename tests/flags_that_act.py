@@ -137,6 +137,12 @@ PROOFS: dict[str, dict[str, str]] = {
         f"{_RUN}::test_clones_on_the_cpu": "clone_on_cpu",
         f"{_CLUSTER}::test_a_source_without_its_variables_is_an_error": "cluster",
         f"{_CLUSTER}::test_the_first_port_is_an_option": "cluster_port",
+        "classifier/cluster/test_watch.py::test_a_silent_worker_is_lost_after_the_timeout": (
+            "worker_timeout_secs"
+        ),
+        "classifier/cluster/test_watch.py::test_a_public_address_needs_permission": (
+            "allow_public_bind"
+        ),
         f"{_WORKERS}::test_two_workers_train_as_two_clones": (
             "num_clones worker_replicas master task"
         ),

@@ -55,6 +55,19 @@ class StrategyOptions(Options):
         check=functools.partial(_checks.in_range, 1, 65535),
         resume="free",
     )
+    worker_timeout_secs: float = option(
+        600.0,
+        "Maximum seconds to wait for the other workers to start, and for a sign of life from each"
+        " of them while training. Then all end with exit code 1.",
+        check=bounds.positive,
+        resume="free",
+    )
+    allow_public_bind: bool = option(
+        False,
+        "Train with several workers on a machine with a public address. TensorFlow's server listens"
+        " on all interfaces and executes what anyone who reaches it asks for.",
+        resume="free",
+    )
     sync_replicas: bool = option(
         False,
         "Train synchronously; workers always do. Only affects --decay_per_clone, which then counts"

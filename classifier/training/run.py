@@ -12,6 +12,7 @@ from classifier import inputs, network, ownership
 from classifier.checkpoints import mismatch
 from classifier.cli import broken_pipe, disk_errors, path_checks
 from classifier.cli.exit_codes import ExitCode
+from classifier.cluster import watch
 from classifier.config import problems
 from classifier.config.failures import DEFAULT_NAN_RESTORES, FailureOptions
 from classifier.config.problems import Problem, named
@@ -84,8 +85,26 @@ def _run(
         config = resolved.config
     changes = () if previous is None else _changes(directory, previous, resolved)
     if workers.hosts:
-        hosts = ", ".join(workers.hosts)
-        print(f"worker {workers.task} of {hosts}: waiting for the other workers", flush=True)
+        hosts = _checks.listed(workers.hosts, 8)
+        source = f" (from {workers.source})" if workers.source else ""
+        print(f"worker {workers.task} of {hosts}{source}: waiting for the others", flush=True)
+    try:
+        with watch.joined(workers, resolved):
+            _train_together(resolved, workers, deployment, changes)
+    except learning.Preempted as stopped:
+        print(stopped, file=sys.stderr)
+        return ExitCode.PREEMPTED
+    return None
+
+
+def _train_together(
+    resolved: ResolvedRun,
+    workers: cluster.Cluster,
+    deployment: DeploymentConfig,
+    changes: tuple[resume.Change, ...],
+) -> None:
+    config = resolved.config
+    directory = RunDirectory(config.run.train_dir)
     # With several workers, this must come before TensorFlow uses its devices.
     strategy = deployment.strategy()
     tf.keras.utils.set_random_seed(config.run.seed)
@@ -122,9 +141,6 @@ def _run(
             dataset, lambda: batches.upcoming(int(train_op.global_step.numpy()))
         ):
             _train(resolved, batches, train_op, hooks, startup.warm_start(train_op.store))
-    except learning.Preempted as stopped:
-        print(stopped, file=sys.stderr)
-        return ExitCode.PREEMPTED
     except learning.NonFiniteError as error:
         batch = batches.describe(error.batch)
         raise learning.NonFiniteError(f"{error}. {batch}", error.step) from None
@@ -140,7 +156,6 @@ def _run(
         raise _checks.RunError(_out_of_memory(resolved, error)) from error
     if startup.is_complete:
         print(f"{directory.path} is already complete: {train_op.global_step.numpy()} steps")
-    return None
 
 
 def _train(
