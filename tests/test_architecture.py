@@ -10,6 +10,7 @@ import pytest
 from classifier.config import (
     builders,
     conversion,
+    data_service,
     evaluation,
     export,
     mobilenet_v1,
@@ -288,6 +289,7 @@ def scripts():
         config_checkpoints.DiffConfig,
         config_checkpoints.ConvertConfig,
         config_checkpoints.FetchConfig,
+        data_service.DataServiceConfig,
         builders.BoundingBoxesConfig,
         builders.ImageNetConfig,
         builders.ValidationImagesConfig,

@@ -1,5 +1,6 @@
 """Supervision of the other workers while the job runs."""
 
+import atexit
 import contextlib
 import os
 import sys
@@ -17,7 +18,7 @@ from classifier.resolve.training import ResolvedRun
 from slim import _checks, _json, signals, workers
 
 _RESUME = "The last checkpoint is intact; the same commands resume from it"
-_MOST_SILENT = 0.8  # of the timeout; the rest is for ending
+_MOST_SILENT = 0.7  # of the timeout; the rest is for ending
 _SIGN_SECONDS = 5.0
 
 
@@ -56,10 +57,19 @@ def joined(cluster: Cluster, resolved: ResolvedRun) -> Iterator[None]:
             if reason is None:
                 watch.leave(error)
                 raise
+            atexit.register(_exit, signals.EXIT_CODE if watch.is_stop else 1)
             if watch.is_stop:
                 raise signals.Preempted(reason) from error
             raise _checks.RunError(reason) from error
         watch.leave()
+
+
+def _exit(code: int) -> None:
+    """Ends the process; TensorFlow would first wait for the lost worker."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 class _Watch:
@@ -70,7 +80,7 @@ class _Watch:
         self._links = dict(links)
         self._timeout = timeout
         self._interval = min(_SIGN_SECONDS, timeout / 10)
-        self._grace = min(_SIGN_SECONDS, timeout / 10)  # for the main thread to end by itself
+        self._grace = min(_SIGN_SECONDS, timeout / 20)  # for the main thread to end by itself
         self._reason: str | None = None
         self.is_stop = False  # whether a signal has stopped the other worker
         self._is_lost, self._is_taken, self._is_over = (threading.Event() for _ in range(3))

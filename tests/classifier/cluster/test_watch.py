@@ -2,6 +2,8 @@
 
 import contextlib
 import socket
+import subprocess
+import sys
 import time
 from unittest import mock
 
@@ -41,6 +43,7 @@ def joined(others, monkeypatch):
     monkeypatch.setattr(meeting, "meet", lambda *arguments: links)
     monkeypatch.setattr(watch.facts, "of_run", lambda resolved: {})
     monkeypatch.setattr(watch.os, "_exit", exits.append)
+    monkeypatch.setattr(watch.atexit, "register", lambda exit, code: exits.append(("exit", code)))
     resolved = mock.Mock()
     resolved.config.strategy.worker_timeout_secs = 1.0
     resolved.config.strategy.allow_public_bind = False
@@ -107,7 +110,7 @@ def test_a_lost_connection_of_tensorflow_is_explained(others, joined, capfd):
 
     with pytest.raises(_checks.RunError, match=r"worker 1 \(b:2\) ended, or its connection was"):
         joined(block)
-    assert not joined.exits
+    assert joined.exits == [("exit", 1)]
     assert not capfd.readouterr().err
 
 
@@ -171,6 +174,14 @@ def test_a_step_that_ends_with_the_other_worker_ends_with_75_too(others, joined)
 
     with pytest.raises(signals.Preempted, match="worker 1 .* was stopped by SIGTERM"):
         joined(block)
+    assert joined.exits == [("exit", 75)]
+
+
+@pytest.mark.slow
+def test_the_process_ends_without_waiting_for_tensorflow():
+    code = "from classifier.cluster import watch; print('text', end=''); watch._exit(7)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (7, b"text")
 
 
 def test_a_single_process_is_not_supervised():
