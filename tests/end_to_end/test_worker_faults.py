@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 
 import commands
@@ -26,10 +27,11 @@ def flags(run, digits, hosts, task, **more):
     return commands.train_flags(run, digits, STEPS, **options)
 
 
-def start(run, digits, hosts, prefixes=((), ()), **more):
-    """Starts the workers; their output is in files next to the run."""
+def start(run, digits, hosts, prefixes=((), ()), tasks=(0, 1), **more):
+    """Starts workers; their output is in files next to the run."""
     processes = []
-    for task, prefix in zip(range(len(hosts)), prefixes, strict=True):
+    for task in tasks:
+        prefix = prefixes[task]
         command = commands.command(
             "train_image_classifier", *flags(run, digits, hosts, task, **more)
         )
@@ -157,3 +159,63 @@ def test_sigterm_to_one_ends_all_with_75_and_a_restart_is_exact(digits, undistur
     processes[1].send_signal(signal.SIGTERM)
     assert [process.wait(60) for process in processes] == [75, 75]
     check_restart(run, digits, loopback(), undisturbed)
+
+
+def test_a_worker_that_never_starts_ends_the_other(digits, tmp_path):
+    hosts = loopback()
+    run = tmp_path / "run"
+    for task in (0, 1):
+        (process,) = start(run, digits, hosts, tasks=[task], worker_timeout_secs=3)
+        assert process.wait(60) == 1
+        (line,) = errors(run, task)
+        assert f"worker {1 - task} ({hosts[1 - task]})" in line
+        assert "(--worker_timeout_secs=3). No step was trained" in line
+    assert not (run / "metrics.jsonl").exists()
+
+
+def test_a_signal_ends_a_worker_that_waits_at_once(digits, tmp_path):
+    run = tmp_path / "run"
+    (process,) = start(run, digits, loopback(), tasks=[0])
+    while b"waiting for the others" not in (tmp_path / "run.0.out").read_bytes():
+        assert process.poll() is None
+        time.sleep(0.1)
+    time.sleep(1)
+    process.send_signal(signal.SIGTERM)
+    since = time.monotonic()
+    assert process.wait(20) == 143
+    assert time.monotonic() - since < 5
+    (line,) = errors(run, 0)
+    assert "stopped by SIGTERM" in line
+
+
+@pytest.mark.parametrize("name, value", [("seed", 1), ("learning_rate", 0.5)])
+def test_workers_with_different_flags_are_refused(name, value, digits, tmp_path):
+    hosts = loopback()
+    run = tmp_path / "run"
+    (first,) = start(run, digits, hosts, tasks=[0])
+    (second,) = start(run, digits, hosts, tasks=[1], **{name: value})
+    assert [first.wait(90), second.wait(90)] == [2, 2]
+    for task in (0, 1):
+        (line,) = errors(run, task)
+        assert f"the workers differ: --{name} differs: " in line
+        assert line.endswith(f"on worker 0, {value} on worker 1")
+
+
+def test_the_launcher_trains_and_starts_a_killed_job_again(digits, undisturbed, tmp_path):
+    run = tmp_path / "run"
+    script = commands.ROOT / "scripts" / "cluster" / "local.py"
+    own = flags(run, digits, ["a:1", "b:1"], 0)
+    own = [flag for flag in own if not flag.startswith(("--worker_replicas", "--master", "--task"))]
+    launcher = subprocess.Popen(
+        [sys.executable, str(script), "--workers=2", "--max_restarts=2", *own],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    wait_for_steps(run, [])
+    workers = subprocess.check_output(["pgrep", "-P", str(launcher.pid)], text=True).split()
+    os.kill(int(workers[1]), signal.SIGKILL)
+    out, err = launcher.communicate(timeout=300)
+    assert launcher.returncode == 0, err
+    assert "local.py: restart 1 of 2" in err
+    assert "[1] " in out
+    for name, value in undisturbed.items():
+        np.testing.assert_array_equal(variables(run)[name], value, err_msg=name)
