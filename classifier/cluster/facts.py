@@ -21,6 +21,7 @@ _OF_A_MACHINE = (
     "num_preprocessing_threads",
 )
 _OF_WORKER_0 = ("saving", "reporting")  # groups
+_RESOLVED_FROM_THESE = ("save_every_steps",)
 _PACKAGES = ("classifier", "datasets", "deployment", "nets", "preprocessing", "slim")
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -45,7 +46,7 @@ def of_run(resolved: ResolvedRun) -> dict[str, dict[str, Any]]:
         "resolved": {
             name: _short(value)
             for name, value in values["resolved"].items()
-            if name not in may_differ and name not in values["options"]
+            if name not in (*values["options"], *may_differ, *_RESOLVED_FROM_THESE)
         }
         | {"dataset": _dataset_digest(resolved.config)},
         "versions": {

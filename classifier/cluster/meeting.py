@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import math
+import resource
 import socket
 import time
 from collections.abc import Iterator
@@ -39,6 +40,7 @@ def meet(cluster: Cluster, facts: Facts, timeout: float) -> Links:
       UserError: if the workers differ.
       RunError: if the address of this worker is in use, or another worker is missing.
     """
+    _raise_file_limit(3 * len(cluster.hosts) + 512)
     with _listening(cluster) as listener:
         meeting = (_Worker if cluster.task else _Chief)(cluster, facts, timeout, listener)
         links: Links = {}
@@ -50,6 +52,14 @@ def meet(cluster: Cluster, facts: Facts, timeout: float) -> Links:
                 if id(channel) not in kept:
                     channel.close()
         return links
+
+
+def _raise_file_limit(count: int) -> None:
+    """Lets this process open more connections, as far as the system allows it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
 @contextlib.contextmanager

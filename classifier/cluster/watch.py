@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Self
 
 from classifier.cluster import facts, interfaces, meeting
-from classifier.cluster.channel import Channel, wait_for
+from classifier.cluster.channel import Channel
 from classifier.cluster.meeting import Links
 from classifier.config import problems
 from classifier.resolve.cluster import Cluster
@@ -20,6 +20,7 @@ from slim import _checks, _json, signals, workers
 _RESUME = "The last checkpoint is intact; the same commands resume from it"
 _MOST_SILENT = 0.7  # of the timeout; the rest is for ending
 _SIGN_SECONDS = 5.0
+_POLL = 0.5
 
 
 @contextlib.contextmanager
@@ -120,8 +121,8 @@ class _Watch:
 
     def _run(self) -> None:
         next_sign = time.monotonic()
-        while not self._is_over.is_set() and self._links:
-            wait_for([each for each in self._channels() if each.is_open], self._interval / 2)
+        # Not at each message: of thousands of workers, one would always have just arrived.
+        while self._links and not self._is_over.wait(min(_POLL, self._interval / 2)):
             for task, channels in list(self._links.items()):
                 if reason := self._state_of(task, channels):
                     self._end(reason)

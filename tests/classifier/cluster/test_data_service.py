@@ -38,6 +38,7 @@ def test_training_reads_from_its_workers(tmp_path):
     toy = toys.load(toys.write(tmp_path))
     services = line.removeprefix("train with --data_service=").strip()
     assert services == f"grpc://localhost:{port},grpc://localhost:{port + 2}"
+
     actual = toys.first(toys.training(toy, data_service=services), 9)
     toys.assert_same(actual, toys.first(toys.training(toy), 9))
     process.send_signal(signal.SIGTERM)

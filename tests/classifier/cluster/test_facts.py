@@ -62,7 +62,7 @@ def test_paths_logging_and_the_machine_may_differ(digits, first, tmp_path):
         train_dir="/elsewhere",
         task=1,
         log_every_n_steps=3,
-        save_interval_secs=5,
+        save_interval_steps=5,
         plot_curves=True,
         num_preprocessing_threads=3,
         cluster="none",

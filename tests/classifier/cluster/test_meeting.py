@@ -209,3 +209,15 @@ def test_a_signal_ends_the_wait_at_once():
     with pytest.raises(signals.Stopped), signals.raise_on_signals():
         meeting.meet(Cluster(free_addresses(2), 0), FACTS, 60.0)
     assert time.monotonic() - since < 2
+
+
+@pytest.mark.parametrize(
+    "count, limits, raised",
+    [(300, (1024, 4096), None), (2000, (1024, 4096), 2000), (9000, (1024, 4096), 4096)],
+)
+def test_worker_0_may_open_a_connection_to_each_worker(count, limits, raised, monkeypatch):
+    calls = []
+    monkeypatch.setattr(meeting.resource, "getrlimit", lambda kind: limits)
+    monkeypatch.setattr(meeting.resource, "setrlimit", lambda kind, pair: calls.append(pair))
+    meeting._raise_file_limit(count)
+    assert calls == ([] if raised is None else [(raised, 4096)])
