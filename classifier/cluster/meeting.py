@@ -34,7 +34,8 @@ def meet(cluster: Cluster, facts: Facts, timeout: float) -> Links:
       timeout: maximum seconds to wait.
 
     Returns:
-      open connections: of worker 0 to each other worker, of another worker to worker 0.
+      open connections: of worker 0 to each other worker, of another worker to worker 0 and to its
+      neighbors in the ring in which TensorFlow passes gradients.
 
     Raises:
       UserError: if the workers differ.
@@ -164,6 +165,10 @@ class _Chief(_Meeting):
         self._back: dict[int, Channel] = {}
         self._reached: set[int] = set()
         self._unreachable: dict[int, str] = {}
+        self._round = 0  # of connecting neighbors; a new one if a worker was started again
+        self._linked: set[int] = set()
+        self._is_linking = False
+        self._not_linked: dict[int, str] = {}
         self._next_dial = 0.0
         self._compare_at = math.inf
         self._notified: dict[int, str] = {}
@@ -171,11 +176,12 @@ class _Chief(_Meeting):
     def meet(self) -> Links:
         """Returns the connections when all workers are here, equal and reachable."""
         try:
-            while len(self._reached) < len(self._others):
+            while len(self._linked) < len(self._others):
                 self.wait(*self._strangers, *self._arrived.values(), *self._back.values())
                 self._receive()
                 self._compare()
                 self._dial_back()
+                self._link_neighbors()
                 if problem := self._problem():
                     self._notify(problem)
                     self.report(problem)
@@ -199,7 +205,17 @@ class _Chief(_Meeting):
             if task not in self._reached:
                 why = self._unreachable.get(task, "no answer")
                 return f"{self.name(task)} cannot be reached at its address: {why}"
-        return ""
+        pending = [task for task in self._others if task not in self._linked]
+        reasons = [self._not_linked[task] for task in pending if task in self._not_linked]
+        defaults = [f"{self.name(task)} is not connected to its neighbors" for task in pending]
+        return (reasons + defaults or [""])[0]
+
+    def _link_neighbors(self) -> None:
+        if len(self._reached) == len(self._others) and not self._is_linking:
+            self._is_linking = True
+            self._round += 1
+            for channel in self._arrived.values():
+                channel.send(neighbors=self._round)
 
     def _notify(self, problem: str) -> None:
         for task, channel in self._arrived.items():
@@ -225,13 +241,21 @@ class _Chief(_Meeting):
                 self._unreachable[task] = "another program is there"
                 self._forget(task, self._back)
         for task, channel in list(self._arrived.items()):
-            if any("expired" in message for message in channel.receive()):
+            messages = channel.receive()
+            for message in messages:
+                if message.get("linked") == self._round:
+                    self._linked.add(task)
+                if "problem" in message:
+                    self._not_linked[task] = str(message["problem"])
+            if any("expired" in message for message in messages):
                 self.deadline = 0.0  # all end with the first
             elif not channel.is_open:  # it may be started again
                 self._forget(task, self._back, self._arrived, self._facts, self._notified)
 
     def _forget(self, task: int, *tables: dict[int, Any]) -> None:
         self._reached.discard(task)
+        self._linked.clear()
+        self._is_linking = False
         for table in tables:
             entry = table.pop(task, None)
             if isinstance(entry, Channel):
@@ -307,31 +331,74 @@ class _Worker(_Meeting):
 
     def _follow(self, channel: Channel) -> Links | None:
         """Returns the connections, or None if worker 0 ended."""
+        self._strangers: list[Channel] = []
+        self._links: Links = {0: [channel]}
+        self._round, self._acknowledged, self._round_of_previous = 0, 0, 0
+        self._is_linked = False
         task, hosts = self.cluster.task, list(self.cluster.hosts)
         channel.send(protocol=_PROTOCOL, task=task, hosts=hosts, facts=self.facts)
-        strangers: list[Channel] = []
-        back: Channel | None = None
         problem = f"{self.name(0)} does not answer"
         while channel.is_open:
-            self.wait(channel, *strangers)
-            while (stranger := self.accept()) is not None:
-                strangers.append(stranger)
-            for stranger in strangers:
-                if any(message.get("back") == task for message in stranger.receive()):
-                    back = stranger
-                    back.send(here=task)
+            self.wait(channel, *self._strangers, *self._links.get(task + 1, []))
+            self._answer_strangers()
             for message in channel.receive():
                 if "refused" in message:
                     raise _checks.UserError(str(message["refused"]))
                 if "ended" in message:
                     raise _checks.RunError(str(message["ended"]))
-                if "start" in message and back is not None:
+                if "start" in message:
                     self.listener.close()
-                    return {0: [channel, back]}
+                    return self._links
+                if "neighbors" in message:
+                    self._round, self._is_linked = int(message["neighbors"]), False
+                    self._links.pop(task + 1, None)
                 problem = str(message.get("waiting", problem))
+            self._link(channel)
             try:
                 self.report(problem)
             except _checks.RunError:
                 channel.send(expired=True)
                 raise
         return None
+
+    def _answer_strangers(self) -> None:
+        """Takes the connections of worker 0 and of the previous worker."""
+        task = self.cluster.task
+        while (stranger := self.accept()) is not None:
+            self._strangers.append(stranger)
+        for stranger in list(self._strangers):
+            for message in stranger.receive()[:1]:
+                self._strangers.remove(stranger)
+                if message.get("back") == task:
+                    self._links[0][1:] = [stranger]
+                elif message.get("neighbor") == task - 1:
+                    self._links[task - 1] = [stranger]
+                    self._round_of_previous = message.get("round", 0)
+                else:
+                    continue
+                stranger.send(here=task)
+            if not stranger.is_open and stranger in self._strangers:
+                self._strangers.remove(stranger)
+
+    def _link(self, channel: Channel) -> None:
+        """Connects to the next worker, and reports when both neighbors are connected."""
+        task, after = self.cluster.task, self.cluster.task + 1
+        if not self._round or self._is_linked:
+            return
+        has_next = after == len(self.cluster.hosts)
+        if not has_next and after not in self._links:
+            try:
+                self._links[after] = [self.connect(after)]
+            except OSError as error:
+                reason = error.strerror or str(error)
+                channel.send(problem=f"{self.name(task)} cannot reach {self.name(after)}: {reason}")
+                return
+            self._links[after][0].send(neighbor=task, round=self._round)
+        if not has_next:
+            has_next = any(each.get("here") == after for each in self._links[after][0].receive())
+        if has_next:
+            self._acknowledged = self._round
+        is_previous = task == 1 or self._round_of_previous == self._round
+        if self._acknowledged == self._round and is_previous:
+            self._is_linked = True
+            channel.send(linked=self._round)

@@ -57,6 +57,7 @@ def meet(hosts, tasks, facts=None, timeout=5.0):
 def test_workers_meet_and_are_connected_both_ways():
     chief, *others = meet(free_addresses(3), (0, 1, 2))
     assert {task: len(channels) for task, channels in chief.items()} == {1: 2, 2: 2}
+    assert [set(links) for links in others] == [{0, 2}, {0, 1}]
     for task, links in enumerate(others, 1):
         for mine, theirs in zip(links[0], chief[task], strict=True):
             mine.send(number=task)
@@ -125,6 +126,18 @@ def test_an_address_that_is_not_reachable_is_named():
     for error in errors:
         message = f"worker 1 ({hosts[1]}) cannot be reached at its address: Connection refused"
         assert str(error).startswith(message)
+
+
+def test_neighbors_that_cannot_reach_each_other_are_named():
+    hosts = free_addresses(3)
+    connect = meeting._Meeting.connect
+    with mock.patch.object(meeting._Meeting, "connect", autospec=True) as patched:
+        patched.side_effect = lambda self, task: (
+            _refuse() if (self.cluster.task, task) == (1, 2) else connect(self, task)
+        )
+        errors = meet(hosts, (0, 1, 2), timeout=1.5)
+    text = f"worker 1 ({hosts[1]}) cannot reach worker 2 ({hosts[2]}): Connection refused"
+    assert [str(error).startswith(text) for error in errors] == [True] * 3
 
 
 def _refuse():
