@@ -11,7 +11,7 @@ from typing import Self
 
 from classifier.cluster import facts, interfaces, meeting
 from classifier.cluster.channel import Channel
-from classifier.cluster.meeting import Links
+from classifier.cluster.side import Links
 from classifier.config import problems
 from classifier.resolve.cluster import Cluster
 from classifier.resolve.training import ResolvedRun

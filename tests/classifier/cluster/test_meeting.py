@@ -13,7 +13,7 @@ from unittest import mock
 
 import pytest
 
-from classifier.cluster import meeting
+from classifier.cluster import meeting, other, side
 from classifier.resolve.cluster import Cluster
 from slim import _checks, signals
 
@@ -62,8 +62,8 @@ def test_workers_meet_and_are_connected_both_ways():
         for mine, theirs in zip(links[0], chief[task], strict=True):
             mine.send(number=task)
             theirs.send(number=-task)
-            meeting.wait_for([mine], 1)
-            meeting.wait_for([theirs], 1)
+            side.wait_for([mine], 1)
+            side.wait_for([theirs], 1)
             assert theirs.receive() == [{"number": task}]
             assert mine.receive()[-1] == {"number": -task}
 
@@ -94,7 +94,7 @@ def test_without_worker_0_the_others_name_it():
 
 
 def test_a_missing_worker_is_reported_each_minute(monkeypatch, capsys):
-    monkeypatch.setattr(meeting, "_REPORT", 0.2)
+    monkeypatch.setattr(side, "_REPORT_SECONDS", 0.2)
     hosts = free_addresses(2)
     meet(hosts, (0,), timeout=1.2)
     line = f"worker 0: still waiting: worker 1 ({hosts[1]}) did not start or cannot reach worker 0"
@@ -103,7 +103,7 @@ def test_a_missing_worker_is_reported_each_minute(monkeypatch, capsys):
 
 def test_an_address_in_use_is_an_error():
     hosts = free_addresses(2)
-    with socket.create_server(meeting.split(hosts[1])):
+    with socket.create_server(side.split(hosts[1])):
         (error,) = meet(hosts, (1,))
     expected = f"worker 1 cannot listen at {hosts[1]}: Address already in use. Stop the program"
     assert str(error).startswith(expected)
@@ -116,11 +116,9 @@ def test_an_unknown_own_address_is_an_error():
 
 def test_an_address_that_is_not_reachable_is_named():
     hosts = free_addresses(2)
-    with mock.patch.object(
-        meeting.socket, "create_connection", wraps=socket.create_connection
-    ) as c:
+    with mock.patch.object(side.socket, "create_connection", wraps=socket.create_connection) as c:
         c.side_effect = lambda place, *rest: (
-            _refuse() if place == meeting.split(hosts[1]) else mock.DEFAULT
+            _refuse() if place == side.split(hosts[1]) else mock.DEFAULT
         )
         errors = meet(hosts, (0, 1), timeout=1.5)
     for error in errors:
@@ -130,12 +128,12 @@ def test_an_address_that_is_not_reachable_is_named():
 
 def test_neighbors_that_cannot_reach_each_other_are_named():
     hosts = free_addresses(3)
-    connect = meeting._Meeting.connect
-    with mock.patch.object(meeting._Meeting, "connect", autospec=True) as patched:
+    connect = side.Side.connect
+    with mock.patch.object(side.Side, "connect", autospec=True) as patched:
         patched.side_effect = lambda self, task: (
             _refuse() if (self.cluster.task, task) == (1, 2) else connect(self, task)
         )
-        errors = meet(hosts, (0, 1, 2), timeout=1.5)
+        errors = meet(hosts, (0, 1, 2), timeout=4.0)
     text = f"worker 1 ({hosts[1]}) cannot reach worker 2 ({hosts[2]}): Connection refused"
     assert [str(error).startswith(text) for error in errors] == [True] * 3
 
@@ -146,7 +144,7 @@ def _refuse():
 
 def test_a_task_that_was_started_twice_is_an_error():
     hosts = free_addresses(3)
-    with mock.patch.object(meeting, "_listening", _anywhere):
+    with mock.patch.object(meeting, "listening", _anywhere):
         chief, *twice = meet(hosts, (0, 1, 1), timeout=2.0)
     texts = [str(error) for error in twice]
     assert any("worker 1 was already started; start each worker with its own" in t for t in texts)
@@ -155,7 +153,7 @@ def test_a_task_that_was_started_twice_is_an_error():
 
 @contextlib.contextmanager
 def _anywhere(cluster):
-    host, port = meeting.split(cluster.hosts[cluster.task])
+    host, port = side.split(cluster.hosts[cluster.task])
     with socket.socket() as listener:
         listener.bind((host, 0 if cluster.task else port))
         listener.listen()
@@ -166,7 +164,7 @@ def _anywhere(cluster):
 def test_different_addresses_are_an_error():
     hosts = free_addresses(2)
     others = (hosts[0], "127.0.0.1:1")
-    with mock.patch.object(meeting, "_listening", _anywhere):
+    with mock.patch.object(meeting, "listening", _anywhere):
         with concurrent.futures.ThreadPoolExecutor() as pool:
             chief = pool.submit(meet, hosts, (0,), timeout=1.5)
             (error,) = meet(others, (1,))
@@ -178,9 +176,8 @@ def test_another_protocol_is_an_error():
     hosts = free_addresses(2)
     with concurrent.futures.ThreadPoolExecutor() as pool:
         chief = pool.submit(meet, hosts, (0,), timeout=1.5)
-        with mock.patch.object(meeting, "_PROTOCOL", "old"):
-            # Both sides see the patch; the facts do not fit either.
-            (error,) = meet(hosts, (1,), {1: 7})
+        with mock.patch.object(other, "PROTOCOL", "old"):
+            (error,) = meet(hosts, (1,))
         chief.result()
     assert str(error) == "worker 0 runs another version of slim"
 
@@ -191,7 +188,7 @@ def test_other_programs_at_an_address_are_ignored():
     def disturb():
         for text in (b"GET / HTTP/1.0\r\n\r\n", b"[" * 100_000 + b"\n", b"", b"3\n"):
             with contextlib.suppress(OSError):
-                with socket.create_connection(meeting.split(hosts[0]), 1) as connection:
+                with socket.create_connection(side.split(hosts[0]), 1) as connection:
                     connection.sendall(text)
                     time.sleep(0.05)
 
@@ -208,8 +205,8 @@ def test_a_worker_that_leaves_may_come_again():
     with concurrent.futures.ThreadPoolExecutor() as pool:
         others = pool.submit(meet, hosts, (0, 1))
         time.sleep(0.2)
-        hello = {"protocol": meeting._PROTOCOL, "task": 2, "hosts": hosts, "facts": FACTS}
-        with socket.create_connection(meeting.split(hosts[0])) as connection:
+        hello = {"protocol": side.PROTOCOL, "task": 2, "hosts": hosts, "facts": FACTS}
+        with socket.create_connection(side.split(hosts[0])) as connection:
             connection.sendall(json.dumps(hello).encode() + b"\n")
             time.sleep(0.3)
         assert not any(isinstance(each, Exception) for each in meet(hosts, (2,)))
