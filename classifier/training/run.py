@@ -36,7 +36,7 @@ from classifier.training.hooks.validation import StartingPoint, Validation
 from classifier.training.rate_test import find_learning_rate
 from classifier.training.step import deployment_config, make_train_op, make_training_network
 from deployment.model_deploy import DeploymentConfig
-from slim import _checks, learning
+from slim import _checks, learning, signals
 
 
 def run(config: TrainConfig) -> ExitCode | None:
@@ -107,6 +107,7 @@ def _train_together(
     directory = RunDirectory(config.run.train_dir)
     # With several workers, this must come before TensorFlow uses its devices.
     strategy = deployment.strategy()
+    signals.renew()
     tf.keras.utils.set_random_seed(config.run.seed)
     if config.step.deterministic:
         tf.config.experimental.enable_op_determinism()
