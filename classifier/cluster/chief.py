@@ -95,12 +95,6 @@ class Chief(Side):
                     self._greet(channel, messages[0])
                 else:
                     channel.close()
-        for task, channel in list(self._back.items()):
-            if any(message.get("here") == task for message in channel.receive()):
-                self._reached.add(task)
-            elif not channel.is_open:
-                self._unreachable[task] = "another program is there"
-                self._forget(task, self._back)
         for task, channel in list(self._arrived.items()):
             messages = channel.receive()
             for message in messages:
@@ -108,10 +102,16 @@ class Chief(Side):
                     self._linked.add(task)
                 if "problem" in message:
                     self._not_linked[task] = str(message["problem"])
-            if any("expired" in message for message in messages):
-                self.deadline = 0.0  # all end with the first
-            elif not channel.is_open:  # it may be started again
+                if "expired" in message:  # all end with the first
+                    raise self.missing(str(message["expired"]))
+            if not channel.is_open:  # it may be started again
                 self._forget(task, self._back, self._arrived, self._facts, self._notified)
+        for task, channel in list(self._back.items()):
+            if any(message.get("here") == task for message in channel.receive()):
+                self._reached.add(task)
+            elif not channel.is_open:
+                self._unreachable[task] = "another program is there"
+                self._forget(task, self._back)
 
     def _forget(self, task: int, *tables: dict[int, Any]) -> None:
         self._reached.discard(task)

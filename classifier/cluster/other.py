@@ -54,7 +54,7 @@ class Other(Side):
             try:
                 self.report(problem)
             except _checks.RunError:
-                channel.send(expired=True)
+                channel.send(expired=problem)
                 raise
         return None
 
