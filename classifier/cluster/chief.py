@@ -15,7 +15,7 @@ _OWN_TASK = f"start each worker with its own {named('task').as_flags}"
 
 
 class Chief(Side):
-    """Worker 0: the others come to it, and it compares them."""
+    """Worker 0, to which the others connect: it compares them and starts the job."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -123,7 +123,7 @@ class Chief(Side):
                 entry.close()
 
     def _greet(self, channel: Channel, message: dict[str, Any]) -> None:
-        """Takes a worker in, or tells it why not."""
+        """Accepts a worker, or sends it the reason why not."""
         task, hosts, facts = (message.get(name) for name in ("task", "hosts", "facts"))
         if message.get("protocol") != PROTOCOL or not isinstance(facts, dict):
             problem = "worker 0 runs another version of slim"

@@ -8,7 +8,7 @@ from slim import _checks
 
 
 class Other(Side):
-    """Another worker: it goes to worker 0 and does as it answers."""
+    """Another worker: it connects to worker 0 and follows its answers."""
 
     def meet(self) -> Links:
         """Returns the connections when worker 0 starts the job."""
@@ -59,7 +59,7 @@ class Other(Side):
         return None
 
     def _answer_strangers(self) -> None:
-        """Takes the connections of worker 0 and of the previous worker."""
+        """Accepts the connections of worker 0 and of the previous worker."""
         task = self.cluster.task
         while (stranger := self.accept()) is not None:
             self._strangers.append(stranger)

@@ -1,7 +1,9 @@
-"""What worker 0 and the other workers do alike when they meet."""
+"""What worker 0 and the other workers have in common when they meet."""
 
 import contextlib
 import errno
+import ipaddress
+import os
 import socket
 import time
 from collections.abc import Iterator
@@ -21,7 +23,7 @@ Links = dict[int, list[Channel]]
 
 
 class Side:
-    """What both sides have in common."""
+    """A worker that meets the others."""
 
     def __init__(
         self, cluster: Cluster, facts: Facts, timeout: float, listener: socket.socket
@@ -50,7 +52,7 @@ class Side:
 
     def _opened(self, connection: socket.socket) -> Channel:
         channel = Channel(connection)
-        self.opened = [each for each in self.opened if each.fileno() >= 0] + [channel]
+        self.opened.append(channel)
         return channel
 
     def report(self, problem: str) -> None:
@@ -74,34 +76,40 @@ class Side:
 
 @contextlib.contextmanager
 def listening(cluster: Cluster) -> Iterator[socket.socket]:
-    """Yields a socket that listens at this worker's address, on the interface that it names."""
+    """Yields a socket that listens at this worker's address.
+
+    Of a numeric address, on that interface. A name may stand for another address on this machine
+    than on the others, or for none yet, so it means all interfaces; TensorFlow's server will listen
+    on these too.
+    """
     address = cluster.hosts[cluster.task]
-    host, port = split(address)
     try:
-        family, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = _bound(*split(address))
     except OSError as error:
         raise _checks.RunError(
-            f"worker {cluster.task}: its own address {address} is unknown here: {error.strerror}"
+            f"worker {cluster.task} cannot listen at {address}: {os.strerror(error.errno or 0)}."
+            " Stop the program that does, or choose another port"
         ) from None
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            try:
-                listener.bind(place)
-            except OSError as error:
-                if error.errno != errno.EADDRNOTAVAIL:
-                    raise
-                listener.bind(
-                    ("", port)
-                )  # the address belongs to a router in front of this machine
-            listener.listen(len(cluster.hosts) + 8)
-        except OSError as error:
-            raise _checks.RunError(
-                f"worker {cluster.task} cannot listen at {address}: {error.strerror}. Stop the"
-                " program that does, or choose another port"
-            ) from None
+    with listener:
+        listener.listen(len(cluster.hosts) + 8)
         listener.setblocking(False)
         yield listener
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    try:
+        version = ipaddress.ip_address(host).version
+        return socket.create_server(
+            (host, port), family=socket.AF_INET6 if version == 6 else socket.AF_INET
+        )
+    except ValueError:
+        pass
+    except OSError as error:
+        if error.errno != errno.EADDRNOTAVAIL:  # else it belongs to a router before this machine
+            raise
+    if socket.has_dualstack_ipv6():
+        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    return socket.create_server(("", port))
 
 
 def split(address: str) -> tuple[str, int]:

@@ -105,7 +105,7 @@ class _Watch:
         return self._reason
 
     def leave(self, error: BaseException | None = None) -> None:
-        """Tells the others that this worker is done, or why it ends."""
+        """Informs the others that this worker is done, or why it ends."""
         self._is_over.set()
         self._thread.join()
         for channel in self._channels():

@@ -109,9 +109,16 @@ def test_an_address_in_use_is_an_error():
     assert str(error).startswith(expected)
 
 
-def test_an_unknown_own_address_is_an_error():
-    (error,) = meet(("127.0.0.1:1", "no.such.name.invalid:1"), (1,))
-    assert "its own address no.such.name.invalid:1 is unknown here: " in str(error)
+@pytest.mark.parametrize(
+    "host, others", [("127.0.0.1", False), ("localhost", True), ("192.0.2.77", True)]
+)
+def test_a_numeric_address_is_its_interface_and_others_are_all(host, others):
+    (address,) = free_addresses(1)
+    port = side.split(address)[1]
+    with side.listening(Cluster((f"{host}:{port}", "b:1"), 0)):
+        for place, is_open in (("127.0.0.1", True), ("127.0.0.2", others)):
+            with socket.socket() as client:
+                assert (client.connect_ex((place, port)) == 0) == is_open
 
 
 def test_an_address_that_is_not_reachable_is_named():
