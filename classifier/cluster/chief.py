@@ -102,8 +102,8 @@ class Chief(Side):
                     self._linked.add(task)
                 if "problem" in message:
                     self._not_linked[task] = str(message["problem"])
-                if "expired" in message:  # all end with the first
-                    raise self.missing(str(message["expired"]))
+                if problem := message.get("expired"):  # all end with the first
+                    raise self.missing(str(problem))
             if not channel.is_open:  # it may be started again
                 self._forget(task, self._back, self._arrived, self._facts, self._notified)
         for task, channel in list(self._back.items()):
