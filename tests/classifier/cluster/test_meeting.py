@@ -133,6 +133,7 @@ def test_an_address_that_is_not_reachable_is_named():
         assert str(error).startswith(message)
 
 
+@pytest.mark.slow
 def test_neighbors_that_cannot_reach_each_other_are_named():
     hosts = free_addresses(3)
     connect = side.Side.connect
@@ -149,6 +150,7 @@ def _refuse():
     raise OSError(errno.ECONNREFUSED, "Connection refused")
 
 
+@pytest.mark.slow
 def test_a_task_that_was_started_twice_is_an_error():
     hosts = free_addresses(3)
     with mock.patch.object(meeting, "listening", _anywhere):
@@ -168,6 +170,7 @@ def _anywhere(cluster):
         yield listener
 
 
+@pytest.mark.slow
 def test_different_addresses_are_an_error():
     hosts = free_addresses(2)
     others = (hosts[0], "127.0.0.1:1")
@@ -179,6 +182,7 @@ def test_different_addresses_are_an_error():
     assert re.match(r"the workers' addresses differ: .* on worker 0, .*'127.0.0.1:1'", str(error))
 
 
+@pytest.mark.slow
 def test_another_protocol_is_an_error():
     hosts = free_addresses(2)
     with concurrent.futures.ThreadPoolExecutor() as pool:

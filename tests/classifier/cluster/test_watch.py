@@ -114,6 +114,7 @@ def test_a_lost_connection_of_tensorflow_is_explained(others, joined, capfd):
     assert not capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_an_unexplained_error_of_tensorflow_remains(others, joined):
     def fail():
         for _ in range(15):
