@@ -95,23 +95,27 @@ class Chief(Side):
                     self._greet(channel, messages[0])
                 else:
                     channel.close()
-        for task, channel in list(self._arrived.items()):
-            messages = channel.receive()
-            for message in messages:
-                if message.get("linked") == self._round:
-                    self._linked.add(task)
-                if "problem" in message:
-                    self._not_linked[task] = str(message["problem"])
-                if problem := message.get("expired"):  # all end with the first
-                    raise self.missing(str(problem))
-            if not channel.is_open:  # it may be started again
-                self._forget(task, self._back, self._arrived, self._facts, self._notified)
+        for task in list(self._arrived):
+            self._read(task)
         for task, channel in list(self._back.items()):
             if any(message.get("here") == task for message in channel.receive()):
                 self._reached.add(task)
             elif not channel.is_open:
                 self._unreachable[task] = "another program is there"
                 self._forget(task, self._back)
+
+    def _read(self, task: int) -> None:
+        """Reads the messages of a worker, and forgets it if it has ended."""
+        channel = self._arrived[task]
+        for message in channel.receive():
+            if message.get("linked") == self._round:
+                self._linked.add(task)
+            if "problem" in message:
+                self._not_linked[task] = str(message["problem"])
+            if problem := message.get("expired"):  # all end with the first
+                raise self.missing(str(problem))
+        if not channel.is_open:  # it may be started again
+            self._forget(task, self._back, self._arrived, self._facts, self._notified)
 
     def _forget(self, task: int, *tables: dict[int, Any]) -> None:
         self._reached.discard(task)
@@ -125,6 +129,8 @@ class Chief(Side):
     def _greet(self, channel: Channel, message: dict[str, Any]) -> None:
         """Accepts a worker, or sends it the reason why not."""
         task, hosts, facts = (message.get(name) for name in ("task", "hosts", "facts"))
+        if isinstance(task, int) and task in self._arrived:
+            self._read(task)  # it may have ended just now
         if message.get("protocol") != PROTOCOL or not isinstance(facts, dict):
             problem = "worker 0 runs another version of slim"
         elif hosts != list(self.cluster.hosts):
