@@ -92,7 +92,7 @@ def package_directories() -> dict[str, str]:
     )
     directories = {name: name.replace(".", "/") for name in ours}
     directories |= {f"slim.{name}": name.replace(".", "/") for name in moved}
-    return directories | {"slim.scripts": "scripts"}
+    return directories | {"slim.scripts": "scripts", "slim.scripts.cluster": "scripts/cluster"}
 
 
 if __name__ == "__main__":

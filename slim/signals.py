@@ -187,6 +187,17 @@ def stop_on_signals() -> Iterator[StopRequest]:
         yield request
 
 
+def renew() -> None:
+    """Installs Python's handlers again: TensorFlow replaces that of SIGTERM to connect workers.
+
+    A SIGTERM in between is lost. Has no effect outside the main thread.
+    """
+    if threading.current_thread() is threading.main_thread():
+        for number in _STOPPING:
+            if (handler := signal.getsignal(number)) is not None:
+                signal.signal(number, handler)
+
+
 @contextlib.contextmanager
 def blocked() -> Iterator[None]:
     """Defers the signals, and blocks them permanently in processes that the block starts: their

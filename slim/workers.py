@@ -7,6 +7,10 @@ from slim import _checks
 _ABORTED = "Collective ops is aborted"
 
 
+class LostWorkersError(_checks.RunError):
+    """Another process ended or cannot be reached."""
+
+
 class Workers:
     """The processes of a strategy, as seen by one of them.
 
@@ -89,12 +93,19 @@ def local_value(variable: tf.Variable) -> tf.Tensor:
     return tf.identity(local[0])
 
 
+def is_lost(error: BaseException) -> bool:
+    """Returns whether an error may be due to another process that ended or cannot be reached."""
+    lost = (tf.errors.UnavailableError, tf.errors.CancelledError, tf.errors.AbortedError)
+    if isinstance(error, (LostWorkersError, *lost)):
+        return True
+    return isinstance(error, tf.errors.OpError) and _ABORTED in str(error)
+
+
 def translated(error: tf.errors.OpError, workers: Workers) -> Exception:
     """Returns the error to raise for an error during training with several workers."""
-    lost = (tf.errors.UnavailableError, tf.errors.CancelledError, tf.errors.AbortedError)
-    if workers.count == 1 or not (isinstance(error, lost) or _ABORTED in str(error)):
+    if workers.count == 1 or not is_lost(error):
         return error
-    return _checks.RunError(
+    return LostWorkersError(
         f"worker {workers.index} of {workers.count} lost the others: one of them ended or cannot "
         "be reached. The last checkpoint is intact; the same commands resume from it"
     )

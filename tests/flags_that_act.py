@@ -40,6 +40,7 @@ _SCHEDULES = "classifier/training/test_schedules.py"
 _SEVERAL = "classifier/training/test_several_labels.py"
 _LABELS = "classifier/inference/test_several_classes.py"
 _WORKERS = "end_to_end/test_workers.py"
+_CLUSTER = "classifier/resolve/test_cluster.py"
 _WARM = "classifier/training/test_warm_start.py"
 
 # Script -> test -> the flags that it proves to act.
@@ -148,6 +149,14 @@ PROOFS: dict[str, dict[str, str]] = {
         ),
         f"{_HOOKS}/test_watchdog.py::test_watchdog_minutes_is_the_timeout": "watchdog_minutes",
         f"{_RUN}::test_clones_on_the_cpu": "clone_on_cpu",
+        f"{_CLUSTER}::test_a_source_without_its_variables_is_an_error": "cluster",
+        f"{_CLUSTER}::test_the_first_port_is_an_option": "cluster_port",
+        "classifier/cluster/test_watch.py::test_a_silent_worker_is_lost_after_the_timeout": (
+            "worker_timeout_secs"
+        ),
+        "classifier/cluster/test_watch.py::test_a_public_address_needs_permission": (
+            "allow_public_bind"
+        ),
         f"{_WORKERS}::test_two_workers_train_as_two_clones": (
             "num_clones worker_replicas master task"
         ),

@@ -54,4 +54,4 @@ def test_every_package_of_the_checkout_is_installed_under_slim(setup, monkeypatc
     assert all(name == "slim" or name.startswith("slim.") for name in directories)
     with_code = {path.parent.relative_to(_ROOT).as_posix() for path in _ROOT.rglob("__init__.py")}
     ours = {each for each in with_code if each.split("/")[0] in (*setup.RELOCATED, "slim")}
-    assert ours | {"scripts"} == set(directories.values())
+    assert ours | {"scripts", "scripts/cluster"} == set(directories.values())

@@ -66,8 +66,8 @@ class TrainingDataOptions(Options):
     data_service: str | None = option(
         None,
         "Address, grpc://host:port, of a tf.data service whose single worker prepares the training"
-        " batches; the worker must see the dataset at the same path. Default: batches are prepared"
-        " by this process.",
+        " batches, or several addresses, separated by commas, to prepare them in turn. The workers"
+        " must see the dataset at the same path. Default: batches are prepared by this process.",
         resume="free",
     )
     shuffle_buffer_mb: int = option(

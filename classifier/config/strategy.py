@@ -1,14 +1,16 @@
 """Options of the devices and processes that train in parallel."""
 
 import dataclasses
+import functools
 import re
 from collections.abc import Iterator
 
 from classifier.config import bounds
 from classifier.config.options import Options, option
 from classifier.config.problems import Problem, named
+from slim import _checks
 
-_ADDRESS = re.compile(r"(grpc://)?(?P<host>[^\s:/,]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})$")
+ADDRESS = re.compile(r"(grpc://)?(?P<host>[^\s:/,]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})$")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,8 +36,36 @@ class StrategyOptions(Options):
     )
     master: tuple[str, ...] = option(
         (),
-        "host:port of every worker, separated by commas, the same for all. Default: from"
-        " TF_CONFIG.",
+        "host:port of every worker, separated by commas, the same for all. Default: see --cluster.",
+        resume="free",
+    )
+    cluster: str = option(
+        "auto",
+        "Where the workers' addresses and --task come from: TF_CONFIG, a Slurm job step of several"
+        " tasks, or the pods of a Kubernetes Indexed Job or JobSet with SLIM_SERVICE set. auto uses"
+        " the first that describes several workers; none trains without the others.",
+        choices=("auto", "none", "tf_config", "slurm", "kubernetes"),
+        resume="free",
+    )
+    cluster_port: int | None = option(
+        None,
+        "Port of the first worker of each machine, with --cluster=slurm or kubernetes; the others"
+        " use the next ports. Default: 2222 in Kubernetes; in Slurm a reserved port, else one that"
+        " depends on the job.",
+        check=functools.partial(_checks.in_range, 1, 65535),
+        resume="free",
+    )
+    worker_timeout_secs: float = option(
+        600.0,
+        "Maximum seconds to wait for the other workers to start, and for a sign of life from each"
+        " of them while training. Then all end with exit code 1.",
+        check=bounds.positive,
+        resume="free",
+    )
+    allow_public_bind: bool = option(
+        False,
+        "Train with several workers on a machine with a public address. TensorFlow's server listens"
+        " on all interfaces and executes what anyone who reaches it asks for.",
         resume="free",
     )
     sync_replicas: bool = option(
@@ -66,12 +96,18 @@ class StrategyOptions(Options):
                 named("num_clones", self.num_clones),
                 workers,
             )
+        if self.master and self.cluster not in ("auto", "none"):
+            yield Problem(
+                "{} and {} are mutually exclusive",
+                named("master"),
+                named("cluster", self.cluster),
+            )
         yield from self._wrong_addresses(workers)
 
     def _wrong_addresses(self, workers: str) -> Iterator[Problem]:
         master = named("master")
         for address in self.master:
-            match = _ADDRESS.match(address)
+            match = ADDRESS.match(address)
             if not match or not 0 < int(match["port"]) < 65536:
                 yield Problem("{}: {!r} is not host:port", master, address)
         if self.master and self.worker_replicas == 1:

@@ -67,8 +67,8 @@ def training_dataset(
       mixing: mixes the examples of each batch.
       skipped: collects the images that cannot be decoded, which then do not stop the iteration.
       cache: copies of the shards to read instead.
-      data_service: address of the `tf.data` service whose worker creates the batches; see
-        `data_service`.
+      data_service: addresses of the `tf.data` services whose workers create the batches in turn,
+        separated by commas; see `data_service`.
       worker: index of this process and number of processes; each reads its part of every batch.
       balanced: index of the split, by `index_records`: draw every class equally often.
 
@@ -107,24 +107,37 @@ def training_dataset(
         encoded = _part_of_each_batch(encoded, batch_size // (chunk_size or 1), index, count)
     labels = labels_of(dataset, labels_offset, num_classes)
     prepare = Preparation(dataset, preprocessing_fn, image_size, labels, seed=seed, skipped=skipped)
-    batches = prepare.batches(encoded, own_size, num_preprocessing_threads, drop_remainder=True)
-    batches = batches.map(labels.check)
-    batches = batches.map(_without_filename)
-    if skipped is not None:
-        batches = batches.map(bad_images.stand_in)
-    if mixing is not None:
-        batches = batches.enumerate(start_index // batch_size).map(mixing)
-    batches = _finish(batches, autotune=not chunk_size)
-    if data_service is None:
-        return batches
-    received = service.distribute(
-        batches,
-        data_service,
-        records=sum(shuffling.shard_counts(dataset)),
-        first=start_index + index * own_size,
-        step=batch_size,
-    )
-    return _finish(received, autotune=not chunk_size)
+    services = [None] if data_service is None else service.addresses(data_service)
+    received = []
+    for number, address in enumerate(services):
+        records = encoded
+        if len(services) > 1:
+            length = own_size // (chunk_size or 1) * len(services)
+            records = _part_of_each_batch(encoded, length, number, len(services))
+        batches = prepare.batches(records, own_size, num_preprocessing_threads, drop_remainder=True)
+        batches = batches.map(labels.check)
+        batches = batches.map(_without_filename)
+        if skipped is not None:
+            batches = batches.map(bad_images.stand_in)
+        if mixing is not None:
+            numbers = tf.data.Dataset.range(
+                start_index // batch_size + number, tf.int64.max, len(services)
+            )
+            batches = tf.data.Dataset.zip(numbers, batches).map(mixing)
+        batches = _finish(batches, autotune=not chunk_size)
+        if address is None:
+            return batches
+        batches = service.distribute(
+            batches,
+            address,
+            records=sum(shuffling.shard_counts(dataset)),
+            first=start_index + number * batch_size + index * own_size,
+            step=len(services) * batch_size,
+        )
+        received.append(_finish(batches, autotune=not chunk_size))
+    turns = tf.data.Dataset.range(len(services)).repeat()
+    batches = tf.data.Dataset.choose_from_datasets(received, turns, stop_on_empty_dataset=True)
+    return _finish(batches, autotune=not chunk_size)
 
 
 @tf.autograph.experimental.do_not_convert

@@ -1,4 +1,9 @@
-"""Batches created on another machine, by a worker of the `tf.data` service."""
+"""Batches created on other machines, by workers of the `tf.data` service.
+
+The service does not divide one pipeline among workers in a fixed order: without sharding, each
+worker creates all batches; with any sharding, the batches arrive in the order in which they are
+ready. So each worker has a dispatcher of its own, and creates every n-th batch.
+"""
 
 import socket
 
@@ -11,7 +16,8 @@ from classifier.inputs import errors
 _SCHEME = "grpc://"
 _SECONDS = 10
 _REMEDY = (
-    "restart its dispatcher with one worker; several workers would create each batch repeatedly"
+    "restart its dispatcher with one worker; several workers of one dispatcher would create each"
+    " batch repeatedly. For several, start a dispatcher for each and pass all addresses"
 )
 
 
@@ -55,6 +61,19 @@ def distribute(
         return batch
 
     return batches.apply(distributed).enumerate().map(check)
+
+
+def addresses(text: str) -> list[str]:
+    """Returns the addresses of services, separated by commas.
+
+    Raises:
+      UserError: if one occurs twice: its worker would create each batch repeatedly.
+    """
+    items = text.split(",")
+    for address in items:
+        if items.count(address) > 1:
+            raise problems.error("{}: {!r} occurs twice", named("data_service"), address)
+    return items
 
 
 def split_address(address: str) -> tuple[str, int]:

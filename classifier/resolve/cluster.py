@@ -1,107 +1,116 @@
-"""Workers that train in parallel: their addresses, from the options or from TF_CONFIG."""
+"""Workers that train in parallel: their addresses, from the options or the environment."""
 
 import dataclasses
 import os
-from collections.abc import Mapping
-from typing import Annotated, NamedTuple
-
-import msgspec
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from classifier.config import problems
 from classifier.config.problems import named
-from classifier.config.strategy import StrategyOptions
-from slim import _checks, _json
-
-VARIABLE = "TF_CONFIG"
+from classifier.config.strategy import ADDRESS, StrategyOptions
+from classifier.config.training import TrainConfig
+from classifier.resolve import kubernetes, slurm, tf_config
+from slim import _json
 
 
 class Cluster(NamedTuple):
-    """Addresses of the workers (empty for a single process) and the index of this one."""
+    """Addresses of the workers (empty for a single process) and the index of this one.
+
+    Attributes:
+      hosts: host:port of each worker.
+      task: index of this process.
+      source: where they are from, such as "Slurm"; empty for the options.
+    """
 
     hosts: tuple[str, ...] = ()
     task: int = 0
+    source: str = ""
 
 
 ALONE = Cluster()
 
-_Index = Annotated[int, msgspec.Meta(ge=0, le=1 << 20)]
-_Digits = Annotated[str, msgspec.Meta(pattern="^[0-9]{1,6}$")]  # some launchers write a string
-
-
-@dataclasses.dataclass(frozen=True)
-class _Task:
-    type: _json.Name
-    index: _Index | _Digits
-
-
-@dataclasses.dataclass(frozen=True)
-class _Config:
-    """The supported part of TF_CONFIG."""
-
-    cluster: dict[_json.Name, list[_json.Name]]
-    task: _Task
+# Value of --cluster -> a function that returns hosts and task, or None if the environment describes
+# no workers; its name in messages; and what is missing if it returns None.
+_Reader = Callable[[StrategyOptions, Mapping[str, str]], tuple[tuple[str, ...], int] | None]
+_SOURCES: Mapping[str, tuple[_Reader, str, str]] = {
+    "tf_config": (tf_config.read, tf_config.VARIABLE, f"{tf_config.VARIABLE} is not set"),
+    "slurm": (slurm.read, "Slurm", slurm.MISSING),
+    "kubernetes": (kubernetes.read, "Kubernetes", kubernetes.MISSING),
+}
 
 
 def resolve(options: StrategyOptions, environment: Mapping[str, str] = os.environ) -> Cluster:
     """Returns the workers and the index of this process.
 
     Args:
-      options: options of the run; they take precedence over TF_CONFIG.
+      options: options of the run; addresses in them take precedence over the environment.
       environment: environment variables.
 
     Raises:
-      UserError: if the addresses are missing, TF_CONFIG contradicts the options, or a step would
-        not aggregate the gradients of all workers.
+      UserError: if the addresses are missing or invalid, the environment contradicts the options,
+        or a step would not aggregate the gradients of all workers.
     """
-    _check_aggregation(options)
-    if options.worker_replicas == 1 or options.master:
+    if options.master:
         hosts = tuple(address.removeprefix("grpc://") for address in options.master)
-        return Cluster(hosts, options.task)
-    text = environment.get(VARIABLE)
-    if not text:
+        return _checked(options, Cluster(hosts, options.task))
+    for name, (read, source, missing) in _SOURCES.items():
+        if options.cluster not in ("auto", name):
+            continue
+        addresses = read(options, environment)
+        if addresses is not None:
+            return _checked(options, Cluster(*addresses, source))
+        if options.cluster == name:
+            raise problems.error("{}: {}", named("cluster", name), missing)
+    if options.worker_replicas > 1:
+        _check_aggregation(options, options.worker_replicas)
         raise problems.error(
             "{} needs the workers' addresses: pass the same {} to every worker, or set TF_CONFIG",
             named("worker_replicas", options.worker_replicas),
             named("master", "host0:port,host1:port"),
         )
-    try:
-        config = _json.decode(text.encode("utf-8", "surrogateescape"), _Config)
-    except ValueError as error:
-        shown = text if len(text) <= 200 else f"{text[:200]}..."
-        raise _checks.UserError(
-            f"{VARIABLE} is not valid JSON with cluster and task ({error}): {shown!r}"
-        ) from None
-    jobs, job, index = config.cluster, config.task.type, int(config.task.index)
-    strange = sorted({*jobs, job} - {"chief", "worker"})
-    if strange:
-        raise _checks.UserError(
-            f"{VARIABLE}: unsupported jobs: {_json.printable(', '.join(strange))}. Allowed:"
-            " chief, worker"
-        )
-    chiefs = jobs.get("chief", [])
-    before = len(chiefs) if job == "worker" else 0
-    cluster = Cluster((*chiefs, *jobs.get("worker", [])), before + index)
-    if len(cluster.hosts) != options.worker_replicas:
+    return _checked(options, ALONE)
+
+
+def with_workers(config: TrainConfig, cluster: Cluster) -> TrainConfig:
+    """Returns the options with number and task of the workers as in the cluster."""
+    strategy = dataclasses.replace(
+        config.strategy, worker_replicas=max(1, len(cluster.hosts)), task=cluster.task
+    )
+    return dataclasses.replace(config, strategy=strategy)
+
+
+def _checked(options: StrategyOptions, cluster: Cluster) -> Cluster:
+    """Returns the cluster, or ALONE if it is a single process."""
+    hosts, task, source = cluster
+    if source and options.worker_replicas not in (1, len(hosts)):
         raise problems.error(
             "{} has {} workers, but {}",
-            VARIABLE,
-            len(cluster.hosts),
+            source,
+            len(hosts),
             named("worker_replicas", options.worker_replicas),
         )
-    if not 0 <= cluster.task < len(cluster.hosts) or options.task not in (0, cluster.task):
+    if source and options.task not in (0, task):
         raise problems.error(
             "{} makes this task {} of {} workers, but {}",
-            VARIABLE,
-            cluster.task,
-            len(cluster.hosts),
+            source,
+            task,
+            len(hosts),
             named("task", options.task),
         )
-    return cluster
+    where = source or named("master")
+    for index, address in enumerate(hosts):
+        match = ADDRESS.match(address)
+        if not match or not 0 < int(match["port"]) < 65536:
+            raise problems.error("{}: {} is not host:port", where, _json.printable(repr(address)))
+        if address in hosts[:index]:
+            raise problems.error("{} has the address {} twice", where, address)
+    _check_aggregation(options, max(1, len(hosts)))
+    return cluster if len(hosts) > 1 else ALONE
 
 
-def _check_aggregation(options: StrategyOptions) -> None:
+def _check_aggregation(options: StrategyOptions, workers: int) -> None:
     """Checks that each update uses one gradient per worker."""
-    asked, workers = options.replicas_to_aggregate, options.worker_replicas
+    asked = options.replicas_to_aggregate
     if options.sync_replicas and asked != workers:
         raise problems.error(
             "{} must equal {}: each update uses one gradient per worker",

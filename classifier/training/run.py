@@ -14,6 +14,7 @@ from classifier import inputs, network, ownership
 from classifier.checkpoints import mismatch
 from classifier.cli import broken_pipe, disk_errors, path_checks
 from classifier.cli.exit_codes import ExitCode
+from classifier.cluster import watch
 from classifier.config import problems
 from classifier.config.failures import DEFAULT_NAN_RESTORES, FailureOptions
 from classifier.config.problems import Problem, named
@@ -39,7 +40,7 @@ from classifier.training.hooks.validation import StartingPoint, Validation
 from classifier.training.rate_test import find_learning_rate
 from classifier.training.step import deployment_config, make_train_op, make_training_network
 from deployment.model_deploy import DeploymentConfig
-from slim import _checks, learning
+from slim import _checks, learning, signals
 from slim.data.dataset import Dataset
 
 
@@ -61,8 +62,9 @@ def run(config: TrainConfig) -> ExitCode | None:
     warning = f"stdout was closed; training continues, metrics are in {metrics}"
     with disk_errors.translated(config.run.train_dir), broken_pipe.ignore(warning):
         config = published_model.of_training(config)
-        resolved = training_run(config)
         workers = cluster.resolve(config.strategy)
+        config = cluster.with_workers(config, workers)
+        resolved = training_run(config)
         check_bad_images(config, workers)
         _check_automatic(resolved, workers)
         deployment = deployment_config(config, workers)
@@ -89,12 +91,31 @@ def _run(
     if previous is not None:
         resolved = _as_before(options, resolved, previous)
         changes = _changes(directory, previous, resolved)
-    config = resolved.config
     if workers.hosts:
-        hosts = ", ".join(workers.hosts)
-        print(f"worker {workers.task} of {hosts}: waiting for the other workers", flush=True)
+        hosts = _checks.listed(workers.hosts, 8)
+        source = f" (from {workers.source})" if workers.source else ""
+        print(f"worker {workers.task} of {hosts}{source}: waiting for the others", flush=True)
+    try:
+        with watch.joined(workers, resolved):
+            _train_together(options, resolved, workers, deployment, changes)
+    except learning.Preempted as stopped:
+        print(stopped, file=sys.stderr)
+        return ExitCode.PREEMPTED
+    return None
+
+
+def _train_together(
+    options: TrainConfig,
+    resolved: ResolvedRun,
+    workers: cluster.Cluster,
+    deployment: DeploymentConfig,
+    changes: tuple[resume.Change, ...],
+) -> None:
+    config = resolved.config
+    directory = RunDirectory(config.run.train_dir)
     # With several workers, this must come before TensorFlow uses its devices.
     strategy = deployment.strategy()
+    signals.renew()
     tf.keras.utils.set_random_seed(config.run.seed)
     if config.step.deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -132,9 +153,6 @@ def _run(
             dataset, lambda: batches.upcoming(int(train_op.global_step.numpy()))
         ):
             _train(resolved, batches, train_op, hooks, startup.warm_start(train_op.store))
-    except learning.Preempted as stopped:
-        print(stopped, file=sys.stderr)
-        return ExitCode.PREEMPTED
     except learning.NonFiniteError as error:
         batch = batches.describe(error.batch)
         raise learning.NonFiniteError(f"{error}. {batch}", error.step) from None
@@ -150,7 +168,6 @@ def _run(
         raise _checks.RunError(_out_of_memory(resolved, error)) from error
     if startup.is_complete:
         print(f"{directory.path} is already complete: {train_op.global_step.numpy()} steps")
-    return None
 
 
 def _hooks(

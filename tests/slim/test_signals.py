@@ -1,5 +1,6 @@
 """Signals while Python runs, waits in the C library, or cleans up."""
 
+import ctypes
 import pathlib
 import signal
 import subprocess
@@ -215,3 +216,17 @@ def test_a_second_signal_ends_a_cleanup(started, number):
     _, error = process.communicate(timeout=30)
     assert process.returncode == 128 + number
     assert error == f"second signal, {number.name}: ended without saving\n"
+
+
+def test_handlers_that_native_code_replaced_are_installed_again():
+    received = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: received.append(number))
+    try:
+        ctypes.CDLL(None).signal(signal.SIGTERM, ctypes.c_void_p(1))  # SIG_IGN
+        signal.raise_signal(signal.SIGTERM)
+        assert not received
+        signals.renew()
+        signal.raise_signal(signal.SIGTERM)
+        assert received == [signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -80,6 +80,23 @@ def test_two_workers_are_refused(toy, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("worker", [(0, 1), (1, 2)])
+def test_workers_with_dispatchers_of_their_own_take_turns(toy, address, tmp_path, worker):
+    mixing = inputs.Mixing(seed=5, clones=1, mixup_alpha=0.2)
+    settings = {"start_index": 24, "worker": worker, "batch_size": 8, "mixing": mixing}
+    with served(tmp_path, 1) as second, served(tmp_path, 1) as third:
+        services = ",".join([address, second, third])
+        actual = toys.first(toys.training(toy, data_service=services, **settings), 20)
+    toys.assert_same(actual, toys.first(toys.training(toy, **settings), 20))
+
+
+def test_an_address_that_occurs_twice_is_an_error():
+    assert data_service.addresses("grpc://a:1,grpc://b:1") == ["grpc://a:1", "grpc://b:1"]
+    with pytest.raises(_checks.UserError, match="data_service: 'grpc://a:1' occurs twice"):
+        data_service.addresses("grpc://a:1,grpc://a:1")
+
+
+@pytest.mark.slow
 def test_bad_data_is_named(tmp_path, address):
     records = toys.images(60)
     records[17] = records[17]._replace(label=6)

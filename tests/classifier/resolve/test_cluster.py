@@ -5,26 +5,62 @@ import os
 
 import pytest
 
+from classifier.config import options
 from classifier.config.strategy import StrategyOptions
-from classifier.resolve import cluster
+from classifier.config.training import TrainConfig
+from classifier.resolve import cluster, slurm
 from slim import _checks
 
 HOSTS = ("a:1", "b:2")
+# The variables of `srun` with 4 tasks on 4 nodes.
+SLURM = {
+    "SLURM_JOB_ID": "200505",
+    "SLURM_STEP_ID": "0",
+    "SLURM_STEP_NODELIST": "gnode[10,20,25,37]",
+    "SLURM_STEP_NUM_NODES": "4",
+    "SLURM_STEP_NUM_TASKS": "4",
+    "SLURM_STEP_TASKS_PER_NODE": "1(x4)",
+    "SLURM_PROCID": "2",
+    "SLURM_NODEID": "2",
+    "SLURM_LOCALID": "0",
+}
+POD = {"JOB_COMPLETION_INDEX": "1", "HOSTNAME": "example-job-1", "SLIM_SERVICE": "headless-svc"}
 
 
 def environment(jobs, **task):
     return {"TF_CONFIG": json.dumps({"cluster": jobs, "task": task})}
 
 
-def test_a_single_process_ignores_tf_config():
-    alone = cluster.resolve(StrategyOptions(), {"TF_CONFIG": "x"})
-    assert alone == cluster.Cluster((), 0)
-    assert cluster.resolve(StrategyOptions(sync_replicas=True), {}) == alone
+def of_one_job(job, count=1):
+    return environment({job: [f"a:{port + 1}" for port in range(count)]}, type=job, index=0)
+
+
+@pytest.mark.parametrize(
+    "environ, options",
+    [
+        ({}, {"sync_replicas": True}),
+        ({"TF_CONFIG": "x"}, {"cluster": "none"}),
+        (of_one_job("chief"), {}),
+        (SLURM | {"SLURM_STEP_NUM_TASKS": "2"}, {"cluster": "none"}),
+    ],
+)
+def test_a_single_process(environ, options):
+    assert cluster.resolve(StrategyOptions(**options), environ) == cluster.ALONE
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_tf_config_describes_the_workers(replicas):
+    environ = environment({"worker": HOSTS}, type="worker", index=1)
+    workers = cluster.resolve(StrategyOptions(worker_replicas=replicas), environ)
+    assert workers == cluster.Cluster(HOSTS, 1, "TF_CONFIG")
+    config = options.build(TrainConfig, train_dir="x", dataset_dir="x", dataset_name="x")
+    strategy = cluster.with_workers(config, workers).strategy
+    assert (strategy.worker_replicas, strategy.task) == (2, 1)
 
 
 def test_flags_take_precedence_over_tf_config():
-    options = StrategyOptions(worker_replicas=2, task=1, master=("grpc://a:1", "b:2"))
-    assert cluster.resolve(options, {"TF_CONFIG": "x"}) == cluster.Cluster(HOSTS, 1)
+    strategy = StrategyOptions(worker_replicas=2, task=1, master=("grpc://a:1", "b:2"))
+    assert cluster.resolve(strategy, {"TF_CONFIG": "x"}) == cluster.Cluster(HOSTS, 1)
 
 
 @pytest.mark.parametrize(
@@ -36,8 +72,9 @@ def test_flags_take_precedence_over_tf_config():
     ],
 )
 def test_hosts_and_task_from_tf_config(jobs, task, place):
-    options = StrategyOptions(worker_replicas=2)
-    assert cluster.resolve(options, environment(jobs, **task)) == cluster.Cluster(HOSTS, place)
+    strategy = StrategyOptions(worker_replicas=2, cluster="tf_config")
+    expected = cluster.Cluster(HOSTS, place, "TF_CONFIG")
+    assert cluster.resolve(strategy, environment(jobs, **task)) == expected
 
 
 @pytest.mark.parametrize(
@@ -75,7 +112,17 @@ def test_hosts_and_task_from_tf_config(jobs, task, place):
             environment({"worker": ["a:1"]}, type="worker", index=0),
             "TF_CONFIG has 1 workers, but worker_replicas=2",
         ),
-        (environment({"worker": HOSTS}, type="worker", index=2), "makes this task 2 of 2 workers"),
+        (
+            environment({"worker": HOSTS}, type="worker", index=2),
+            "TF_CONFIG contradicts itself: this is worker 2, but its cluster has 2 of that job",
+        ),
+        (environment({"worker": HOSTS}, type="chief", index=0), "but its cluster has 0 of that"),
+        (of_one_job("chief", 2), "TF_CONFIG has 2 chiefs. Allowed: one"),
+        (environment({"worker": ["a", "b:2"]}, type="worker", index=0), "TF_CONFIG: 'a' is not ho"),
+        (
+            environment({"worker": ["a:1", "a:1"]}, type="worker", index=0),
+            "TF_CONFIG has the address a:1 twice",
+        ),
     ],
 )
 def test_an_invalid_tf_config_is_an_error(environ, message):
@@ -103,3 +150,134 @@ def test_a_contradiction_of_tf_config_and_task_is_an_error():
 def test_a_step_must_aggregate_one_gradient_per_worker(values, message):
     with pytest.raises(_checks.UserError, match=message):
         cluster.resolve(StrategyOptions(**values), {})
+
+
+def on_slurm(nodes, tasks, **more):
+    count = sum(slurm.tasks_per_node(tasks))
+    return SLURM | {
+        "SLURM_STEP_NODELIST": nodes, "SLURM_STEP_NUM_TASKS": str(count),
+        "SLURM_STEP_TASKS_PER_NODE": tasks, "SLURM_PROCID": "0", "SLURM_NODEID": "0",
+    } | more  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "environ, hosts, task",
+    [
+        (SLURM, ("gnode10:20080", "gnode20:20080", "gnode25:20080", "gnode37:20080"), 2),
+        (
+            on_slurm("localhost", "3", SLURM_PROCID="2"),
+            ("localhost:20080", "localhost:20081", "localhost:20082"),
+            2,
+        ),
+        (
+            on_slurm("n[001-003,010]", "1(x4)", SLURM_PROCID="3", SLURM_NODEID="3"),
+            ("n001:20080", "n002:20080", "n003:20080", "n010:20080"),
+            3,
+        ),
+        (
+            on_slurm("a1,r[1-2]n[8-9]", "1(x3),2(x2)"),
+            ("a1:20080", "r1n8:20080", "r1n9:20080", "r2n8:20080", "r2n8:20081", "r2n9:20080",
+             "r2n9:20081"),
+            0,
+        ),
+        (
+            on_slurm("n[8-9]", "2,1", SLURM_PROCID="1", SLURM_NODEID="1",
+                     SLURM_DISTRIBUTION="cyclic", SLURM_STEP_RESV_PORTS="12000-12002"),
+            ("n8:12000", "n9:12000", "n8:12001"),
+            1,
+        ),
+    ],
+)  # fmt: skip
+def test_workers_of_a_slurm_step(environ, hosts, task):
+    for name in ("auto", "slurm"):
+        workers = cluster.resolve(StrategyOptions(cluster=name), environ)
+        assert workers == cluster.Cluster(hosts, task, "Slurm")
+
+
+def test_the_first_port_is_an_option():
+    slurm = cluster.resolve(StrategyOptions(cluster_port=99), on_slurm("n[1-2]", "1,2"))
+    assert slurm.hosts == ("n1:99", "n2:99", "n2:100")
+    strategy = StrategyOptions(worker_replicas=2, cluster_port=99)
+    assert cluster.resolve(strategy, POD).hosts[0] == "example-job-0.headless-svc:99"
+
+
+@pytest.mark.parametrize("environ", [on_slurm("n1", "1"), {"SLURM_NTASKS": "4"}])
+def test_a_slurm_allocation_of_one_task_or_without_srun_trains_alone(environ):
+    assert cluster.resolve(StrategyOptions(), environ) == cluster.ALONE
+
+
+@pytest.mark.parametrize(
+    "changed, message",
+    [
+        ({"SLURM_STEP_NODELIST": "n[1-"}, r"SLURM_STEP_NODELIST is invalid: 'n\[1-'"),
+        ({"SLURM_STEP_NODELIST": "n[4-1]"}, "SLURM_STEP_NODELIST is invalid"),
+        ({"SLURM_STEP_NODELIST": "n[1-999999999]"}, "SLURM_STEP_NODELIST is invalid"),
+        ({"SLURM_STEP_NODELIST": "n[1-3]"}, "task 2 of 4, 3 nodes, 4 of which have 4 tasks"),
+        ({"SLURM_STEP_TASKS_PER_NODE": "2(x"}, "SLURM_STEP_TASKS_PER_NODE is invalid"),
+        ({"SLURM_PROCID": "x"}, "SLURM_PROCID is invalid: 'x'"),
+        ({"SLURM_PROCID": "4"}, "Slurm's variables contradict each other: task 4 of 4"),
+        ({"SLURM_NODEID": "1"}, "Slurm placed task 2 on node 1, not 2: only the distributions"),
+    ],
+)
+def test_invalid_variables_of_slurm(changed, message):
+    with pytest.raises(_checks.UserError, match=message):
+        cluster.resolve(StrategyOptions(), SLURM | changed)
+
+
+def test_a_missing_variable_of_slurm():
+    environ = {name: value for name, value in SLURM.items() if name != "SLURM_PROCID"}
+    with pytest.raises(_checks.UserError, match="Slurm's variable SLURM_PROCID is not set"):
+        cluster.resolve(StrategyOptions(), environ)
+
+
+@pytest.mark.parametrize(
+    "environ, hosts",
+    [
+        (POD, ("example-job-0.headless-svc:2222", "example-job-1.headless-svc:2222")),
+        (
+            {
+                "JOB_COMPLETION_INDEX": "1",
+                "HOSTNAME": "pytorch-workers-0-1",
+                "SLIM_SERVICE": "pytorch",
+            },
+            ("pytorch-workers-0-0.pytorch:2222", "pytorch-workers-0-1.pytorch:2222"),
+        ),
+    ],
+    ids=["Indexed Job", "JobSet"],
+)  # fmt: skip
+def test_workers_of_kubernetes(environ, hosts):
+    for name in ("auto", "kubernetes"):
+        workers = cluster.resolve(StrategyOptions(worker_replicas=2, cluster=name), environ)
+        assert workers == cluster.Cluster(hosts, 1, "Kubernetes")
+    independent = {name: value for name, value in environ.items() if name != "SLIM_SERVICE"}
+    assert cluster.resolve(StrategyOptions(), independent) == cluster.ALONE
+
+
+@pytest.mark.parametrize(
+    "changed, message",
+    [
+        ({"JOB_COMPLETION_INDEX": "3"}, "JOB_COMPLETION_INDEX=3 is not the last number of the pod"),
+        ({"HOSTNAME": "example-job"}, "is not the last number of the pod's name example-job"),
+        ({"SLIM_SERVICE": "a b"}, "SLIM_SERVICE is no name of a service: a b"),
+        (
+            {"JOB_COMPLETION_INDEX": "2", "HOSTNAME": "j-2"},
+            "worker_replicas=2 must be the job's completions: this is pod 2",
+        ),
+    ],
+)
+def test_invalid_variables_of_kubernetes(changed, message):
+    with pytest.raises(_checks.UserError, match=message):
+        cluster.resolve(StrategyOptions(worker_replicas=2), POD | changed)
+
+
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("tf_config", "cluster=tf_config: TF_CONFIG is not set"),
+        ("slurm", "cluster=slurm: SLURM_STEP_NUM_TASKS is not set. Start the workers with srun"),
+        ("kubernetes", "cluster=kubernetes: JOB_COMPLETION_INDEX or SLIM_SERVICE is not set"),
+    ],
+)
+def test_a_source_without_its_variables_is_an_error(name, message):
+    with pytest.raises(_checks.UserError, match=message):
+        cluster.resolve(StrategyOptions(cluster=name), {})

@@ -1,0 +1,139 @@
+"""What has to be the same for all workers of a job."""
+
+import functools
+import hashlib
+import importlib.metadata
+import json
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from classifier.config import options
+from classifier.config.problems import Problem, named
+from classifier.config.training import TrainConfig
+from classifier.resolve.training import ResolvedRun, location_of_run
+from datasets import dataset_factory
+from slim import _checks, _json, _version
+
+# Options of one machine. Paths may differ too, and what only worker 0 does.
+_OF_A_MACHINE = (
+    *("task", "master", "cluster", "cluster_port", "allow_public_bind"),
+    "num_preprocessing_threads",
+)
+_OF_WORKER_0 = ("saving", "reporting")  # groups
+_RESOLVED_FROM_THESE = ("save_every_steps",)
+_PACKAGES = ("classifier", "datasets", "deployment", "nets", "preprocessing", "slim")
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+Facts = Mapping[str, Mapping[str, Any]]
+
+
+def of_run(resolved: ResolvedRun) -> dict[str, dict[str, Any]]:
+    """Returns the options of a run, what was resolved from them, and the versions."""
+    values = resolved.to_dict()
+    may_differ = {
+        option.name
+        for group in options.groups_of(TrainConfig)
+        for option in group.options
+        if group.attribute in _OF_WORKER_0 or option.declared.path or option.name in _OF_A_MACHINE
+    }
+    return {
+        "options": {
+            name: _short(value)
+            for name, value in values["options"].items()
+            if name not in may_differ
+        },
+        "resolved": {
+            name: _short(value)
+            for name, value in values["resolved"].items()
+            if name not in (*values["options"], *may_differ, *_RESOLVED_FROM_THESE)
+        }
+        | {"dataset": _dataset_digest(resolved.config)},
+        "versions": {
+            "TensorFlow": importlib.metadata.version("tensorflow"),
+            "slim": f"{_version.version()} ({code_digest()})",
+        },
+    }
+
+
+def differences(facts: Mapping[int, Facts]) -> list[str]:
+    """Returns a line for each value that differs between workers.
+
+    Args:
+      facts: what `of_run` returns, by worker.
+
+    Returns:
+      the lines, with options as flags. What follows from the options is compared only if these are
+      the same.
+    """
+    of_parts = {
+        part: list(_differing(part, {task: each.get(part, {}) for task, each in facts.items()}))
+        for part in ("versions", "options", "resolved")
+    }
+    return of_parts["versions"] + of_parts["options"] or of_parts["resolved"]
+
+
+def _differing(part: str, facts: Mapping[int, Mapping[str, Any]]) -> Iterator[str]:
+    for name in dict.fromkeys(name for each in facts.values() for name in each):
+        tasks: dict[str, list[int]] = {}
+        for task, each in sorted(facts.items()):
+            tasks.setdefault(json.dumps(each.get(name)), []).append(task)
+        if len(tasks) == 1:
+            continue
+        values = [
+            f"{_shown(json.loads(text))} on worker{'s' * (len(of_value) > 1)}"
+            f" {_checks.listed(of_value, 4)}"
+            for text, of_value in tasks.items()
+        ]
+        label = named(name) if part == "options" else _json.printable(name)
+        yield Problem("{} differs: {}", label, _checks.listed(values, 4)).as_flags
+
+
+def _short(value: Any) -> Any:
+    """Returns a value, or the digest of a long one."""
+    text = json.dumps(value)
+    return json.loads(text) if len(text) <= 1000 else f"{text[:100]}... ({_digest(text.encode())})"
+
+
+def _shown(value: Any) -> str:
+    if value is None or value == []:
+        return "none"
+    text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return _json.printable(text.lower() if isinstance(value, bool) else text[:200])
+
+
+def _digest(*parts: bytes) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()[:12]
+
+
+@functools.cache
+def code_digest() -> str:
+    """Returns a digest of the source code that runs."""
+    parts = []
+    for package in _PACKAGES:
+        directory = os.path.join(_ROOT, package) if package != "slim" else _slim_directory()
+        for path, directories, files in os.walk(directory):
+            directories.sort()
+            for name in sorted(name for name in files if name.endswith(".py")):
+                with open(os.path.join(path, name), "rb") as file:
+                    parts += [os.path.relpath(file.name, directory).encode(), file.read()]
+    return _digest(*parts)
+
+
+def _slim_directory() -> str:
+    return os.path.dirname(os.path.abspath(_version.__file__))
+
+
+def _dataset_digest(config: TrainConfig) -> str:
+    """Returns a digest of the split's files: names or labels, and sizes."""
+    metadata = dataset_factory.metadata_at(location_of_run(config), config.data.dataset_split_name)
+    if metadata.items:
+        texts = (f"{item.label} {item.size}" for item in metadata.items)
+    else:
+        texts = (
+            f"{os.path.basename(path)} {os.path.getsize(path)}" for path in metadata.data_sources
+        )
+    return f"{metadata.num_samples} images ({_digest(*(text.encode() for text in texts))})"

@@ -1,0 +1,118 @@
+"""What worker 0 and the other workers have in common when they meet."""
+
+import contextlib
+import errno
+import ipaddress
+import os
+import socket
+import time
+from collections.abc import Iterator
+
+from classifier.cluster.channel import Channel, wait_for
+from classifier.cluster.facts import Facts
+from classifier.config.problems import Problem, named
+from classifier.resolve.cluster import Cluster
+from slim import _checks
+
+PROTOCOL = "slim workers 1"
+CONNECT_SECONDS = 3.0
+POLL_SECONDS = 0.5
+_REPORT_SECONDS = 60.0
+
+Links = dict[int, list[Channel]]
+
+
+class Side:
+    """A worker that meets the others."""
+
+    def __init__(
+        self, cluster: Cluster, facts: Facts, timeout: float, listener: socket.socket
+    ) -> None:
+        self.cluster, self.facts, self.listener = cluster, facts, listener
+        self.opened: list[Channel] = []
+        self._timeout = timeout
+        now = time.monotonic()
+        self.deadline, self._next_report = now + timeout, now + _REPORT_SECONDS
+
+    def wait(self, *channels: Channel) -> None:
+        """Waits a moment for connections and messages."""
+        wait_for([self.listener, *(each for each in channels if each.is_open)], POLL_SECONDS)
+
+    def accept(self) -> Channel | None:
+        """Returns a new connection from another worker, if there is one."""
+        try:
+            return self._opened(self.listener.accept()[0])
+        except OSError:
+            return None
+
+    def connect(self, task: int) -> Channel:
+        """Returns a new connection to a worker."""
+        place = split(self.cluster.hosts[task])
+        return self._opened(socket.create_connection(place, CONNECT_SECONDS))
+
+    def _opened(self, connection: socket.socket) -> Channel:
+        channel = Channel(connection)
+        self.opened.append(channel)
+        return channel
+
+    def report(self, problem: str) -> None:
+        """Prints what is missing once a minute; after the timeout, raises it."""
+        now = time.monotonic()
+        if now >= self.deadline:
+            raise self.missing(problem)
+        if now >= self._next_report:
+            self._next_report = now + _REPORT_SECONDS
+            print(f"worker {self.cluster.task}: still waiting: {problem}", flush=True)
+
+    def missing(self, problem: str) -> _checks.RunError:
+        """Returns the error of a worker that did not come."""
+        limit = named("worker_timeout_secs", f"{self._timeout:g}")
+        return _checks.RunError(Problem("{} ({}). No step was trained", problem, limit))
+
+    def name(self, task: int) -> str:
+        """Returns `worker 1 (host:port)`."""
+        return f"worker {task} ({self.cluster.hosts[task]})"
+
+
+@contextlib.contextmanager
+def listening(cluster: Cluster) -> Iterator[socket.socket]:
+    """Yields a socket that listens at this worker's address.
+
+    Of a numeric address, on that interface. A name may stand for another address on this machine
+    than on the others, or for none yet, so it means all interfaces; TensorFlow's server will listen
+    on these too.
+    """
+    address = cluster.hosts[cluster.task]
+    try:
+        listener = _bound(*split(address))
+    except OSError as error:
+        raise _checks.RunError(
+            f"worker {cluster.task} cannot listen at {address}: {os.strerror(error.errno or 0)}."
+            " Stop the program that does, or choose another port"
+        ) from None
+    with listener:
+        listener.listen(len(cluster.hosts) + 8)
+        listener.setblocking(False)
+        yield listener
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    try:
+        version = ipaddress.ip_address(host).version
+        return socket.create_server(
+            (host, port), family=socket.AF_INET6 if version == 6 else socket.AF_INET
+        )
+    except ValueError:
+        pass
+    except OSError as error:
+        if error.errno != errno.EADDRNOTAVAIL:  # else it belongs to a router before this machine
+            raise
+    if socket.has_dualstack_ipv6():
+        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    return socket.create_server(("", port))
+
+
+def split(address: str) -> tuple[str, int]:
+    """Returns host and port of an address."""
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)

@@ -1,0 +1,170 @@
+"""Supervision of the other workers while the job runs."""
+
+import atexit
+import contextlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Self
+
+from classifier.cluster import facts, interfaces, meeting
+from classifier.cluster.channel import Channel
+from classifier.cluster.side import Links
+from classifier.config import problems
+from classifier.resolve.cluster import Cluster
+from classifier.resolve.training import ResolvedRun
+from slim import _checks, _json, signals, workers
+
+_RESUME = "The last checkpoint is intact; the same commands resume from it"
+_MOST_SILENT = 0.7  # of the timeout; the rest is for ending
+_SIGN_SECONDS = 5.0
+_POLL = 0.5
+
+
+@contextlib.contextmanager
+def joined(cluster: Cluster, resolved: ResolvedRun) -> Iterator[None]:
+    """Waits for the other workers, and runs the block under mutual supervision.
+
+    If another worker fails, dies, or is not heard from for `--worker_timeout_secs`, this process
+    ends with exit code 1 and one line that names it, even if its main thread is blocked. With a
+    single process, the block is all that happens.
+
+    Args:
+      cluster: the workers.
+      resolved: the run, which has to be the same for all.
+
+    Raises:
+      UserError: if the workers differ.
+      RunError: if a worker cannot listen at its address or is missing; in the block, if another
+        worker is lost. Preempted: if that was stopped by a signal.
+    """
+    if not cluster.hosts:
+        yield
+        return
+    options = resolved.config.strategy
+    interfaces.check(options.allow_public_bind)
+    timeout = options.worker_timeout_secs
+    links = meeting.meet(cluster, facts.of_run(resolved), timeout)
+    with _Watch(cluster, links, timeout) as watch:
+        try:
+            yield
+        except BaseException as error:
+            if not workers.is_lost(error):
+                watch.leave(error)
+                raise
+            reason = watch.reason(timeout)
+            if reason is None:
+                watch.leave(error)
+                raise
+            atexit.register(_exit, signals.EXIT_CODE if watch.is_stop else 1)
+            if watch.is_stop:
+                raise signals.Preempted(reason) from error
+            raise _checks.RunError(reason) from error
+        watch.leave()
+
+
+def _exit(code: int) -> None:
+    """Ends the process; TensorFlow would first wait for the lost worker."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
+
+
+class _Watch:
+    """A thread that exchanges signs of life and ends the process if another worker is lost."""
+
+    def __init__(self, cluster: Cluster, links: Links, timeout: float) -> None:
+        self._cluster = cluster
+        self._links = dict(links)
+        self._timeout = timeout
+        self._interval = min(_SIGN_SECONDS, timeout / 10)
+        self._grace = min(_SIGN_SECONDS, timeout / 20)  # for the main thread to end by itself
+        self._reason: str | None = None
+        self.is_stop = False  # whether a signal has stopped the other worker
+        self._is_lost, self._is_taken, self._is_over = (threading.Event() for _ in range(3))
+        self._thread = threading.Thread(target=self._run, name="workers", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._is_over.set()
+        self._thread.join()
+        for channel in self._channels():
+            channel.flush(1)
+            channel.close()
+
+    def reason(self, seconds: float) -> str | None:
+        """Returns which worker is lost and why, as soon as it is known; then the caller ends."""
+        self._is_lost.wait(seconds)
+        self._is_taken.set()
+        return self._reason
+
+    def leave(self, error: BaseException | None = None) -> None:
+        """Informs the others that this worker is done, or why it ends."""
+        self._is_over.set()
+        self._thread.join()
+        for channel in self._channels():
+            if error is None or isinstance(error, signals.Preempted):
+                channel.send(left="done")
+            elif isinstance(error, signals.Stopped):
+                channel.send(left="stopped", why=str(error))
+            else:
+                channel.send(left="failed", why=problems.as_flags(error).partition("\n")[0][:1000])
+
+    def _channels(self) -> list[Channel]:
+        return [channel for channels in self._links.values() for channel in channels]
+
+    def _run(self) -> None:
+        next_sign = time.monotonic()
+        # Not at each message: of thousands of workers, one would always have just arrived.
+        while self._links and not self._is_over.wait(min(_POLL, self._interval / 2)):
+            for task, channels in list(self._links.items()):
+                if reason := self._state_of(task, channels):
+                    self._end(reason)
+                    return
+            if time.monotonic() >= next_sign:
+                next_sign = time.monotonic() + self._interval
+                for channel in self._channels():
+                    channel.send()
+
+    def _state_of(self, task: int, channels: list[Channel]) -> str | None:
+        """Returns why a worker is lost, or None if it is not; it may also have finished."""
+        name = f"worker {task} ({self._cluster.hosts[task]})"
+        for message in [message for channel in channels for message in channel.receive()]:
+            why = _json.printable(str(message.get("why", "")))
+            if "lost" in message:
+                self.is_stop = bool(message.get("is_stop"))
+                return str(message["lost"])
+            if message.get("left") == "done":
+                for channel in self._links.pop(task):
+                    channel.close()
+                return None
+            if message.get("left") == "stopped":
+                self.is_stop = True
+                return f"{name} was {why}. {_RESUME}"
+            if message.get("left") == "failed":
+                return f"{name} failed: {why}"
+        if not all(channel.is_open for channel in channels):
+            return f"{name} ended, or its connection was closed. {_RESUME}"
+        silent = time.monotonic() - min(channel.heard for channel in channels)
+        if silent > self._timeout * _MOST_SILENT:
+            return f"{name} has not responded for {silent:.0f} s: it hangs or is cut off. {_RESUME}"
+        return None
+
+    def _end(self, reason: str) -> None:
+        self._reason = reason
+        for channel in self._channels():
+            channel.send(lost=reason, is_stop=self.is_stop)
+        self._is_lost.set()
+        time.sleep(self._grace)
+        if self._is_over.is_set() or self._is_taken.is_set():
+            return
+        program = os.path.basename(sys.argv[0])
+        with contextlib.suppress(OSError):
+            os.write(2, f"{program}: {_json.printable(reason)}\n".encode())
+        os._exit(signals.EXIT_CODE if self.is_stop else 1)

@@ -1,0 +1,65 @@
+"""Workers of TensorFlow's variable TF_CONFIG."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+
+from classifier.config.strategy import StrategyOptions
+from slim import _checks, _json
+
+VARIABLE = "TF_CONFIG"
+
+_Index = Annotated[int, msgspec.Meta(ge=0, le=1 << 20)]
+_Digits = Annotated[str, msgspec.Meta(pattern="^[0-9]{1,6}$")]  # some launchers write a string
+
+
+@dataclasses.dataclass(frozen=True)
+class _Task:
+    type: _json.Name
+    index: _Index | _Digits
+
+
+@dataclasses.dataclass(frozen=True)
+class _Config:
+    """The supported part of TF_CONFIG."""
+
+    cluster: dict[_json.Name, list[_json.Name]]
+    task: _Task
+
+
+def read(
+    options: StrategyOptions, environment: Mapping[str, str]
+) -> tuple[tuple[str, ...], int] | None:
+    """Returns the workers' addresses and the index of this one, or None if it is not set.
+
+    Raises:
+      UserError: if it is invalid.
+    """
+    text = environment.get(VARIABLE)
+    if not text:
+        return None
+    try:
+        config = _json.decode(text.encode("utf-8", "surrogateescape"), _Config)
+    except ValueError as error:
+        shown = text if len(text) <= 200 else f"{text[:200]}..."
+        raise _checks.UserError(
+            f"{VARIABLE} is not valid JSON with cluster and task ({error}): {shown!r}"
+        ) from None
+    jobs, job, index = config.cluster, config.task.type, int(config.task.index)
+    strange = sorted({*jobs, job} - {"chief", "worker"})
+    if strange:
+        raise _checks.UserError(
+            f"{VARIABLE}: unsupported jobs: {_json.printable(', '.join(strange))}. Allowed:"
+            " chief, worker"
+        )
+    chiefs, workers = jobs.get("chief", []), jobs.get("worker", [])
+    if index >= len(jobs.get(job, [])):
+        raise _checks.UserError(
+            f"{VARIABLE} contradicts itself: this is {job} {index}, but its cluster has"
+            f" {len(jobs.get(job, []))} of that job"
+        )
+    if len(chiefs) > 1:
+        raise _checks.UserError(f"{VARIABLE} has {len(chiefs)} chiefs. Allowed: one")
+    return (*chiefs, *workers), index + (len(chiefs) if job == "worker" else 0)

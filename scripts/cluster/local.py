@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+"""Trains with several worker processes on this machine: to try out training on many machines.
+
+It picks free ports, passes --worker_replicas, --master and --task to each process, prefixes their
+output with the task, forwards signals, and ends when all have ended. If a process fails, the others
+end by themselves; then all are started again, and resume, at most --max_restarts times.
+"""
+
+import argparse
+import contextlib
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from typing import IO
+
+SAVED, WRONG_USE = 75, 2  # exit codes of training
+_LAST_SECONDS = 60.0  # for the others to end after the first
+_POLL = 0.2
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the launcher; returns its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="local.py",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="The other flags are those of train_image_classifier.py; --train_dir is shared.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--workers", type=_positive, default=2, help="number of processes")
+    parser.add_argument("--max_restarts", type=_natural, default=0, help="restarts after a failure")
+    options, flags = parser.parse_known_args(arguments)
+    signals: list[int] = []
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda received, frame: signals.append(received))
+    for restart in range(options.max_restarts + 1):
+        codes = _run(options.workers, flags, signals)
+        failed = {task: code for task, code in codes.items() if code}
+        if not failed:
+            return 0
+        code = _summary(list(failed.values()))
+        if signals or code == WRONG_USE:
+            return code
+        if restart < options.max_restarts:
+            print(f"local.py: restart {restart + 1} of {options.max_restarts}", file=sys.stderr)
+    return code
+
+
+def _summary(codes: list[int]) -> int:
+    """Returns the exit code of the job for the codes of the processes that failed."""
+    for code in (WRONG_USE, 1):
+        if code in codes:
+            return code
+    return SAVED if set(codes) == {SAVED} else 1
+
+
+def _run(count: int, flags: Sequence[str], signals: list[int]) -> dict[int, int]:
+    """Runs the job once; returns each process's exit code, in the order in which they ended."""
+    hosts = ",".join(f"127.0.0.1:{port}" for port in _free_ports(count))
+    running, threads = {}, []
+    for task in range(count):
+        own = [f"--worker_replicas={count}", f"--master={hosts}", f"--task={task}"]
+        # In sessions of their own: the terminal's Ctrl-C reaches this process alone.
+        running[task] = subprocess.Popen(
+            [*_training_command(), *flags, *own],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
+            start_new_session=True,
+        )  # fmt: skip
+        for source, target in (
+            (running[task].stdout, sys.stdout),
+            (running[task].stderr, sys.stderr),
+        ):
+            threads.append(threading.Thread(target=_copy, args=(task, source, target), daemon=True))
+            threads[-1].start()
+    codes: dict[int, int] = {}
+    forwarded, deadline = 0, None
+    while running:
+        for number in signals[forwarded:]:
+            forwarded += 1
+            for process in running.values():
+                process.send_signal(number)
+        for task in [task for task, process in running.items() if process.poll() is not None]:
+            codes[task] = running.pop(task).returncode
+            deadline = deadline or time.monotonic() + _LAST_SECONDS
+        if deadline is not None and time.monotonic() > deadline:
+            for task, process in running.items():
+                print(f"local.py: worker {task} does not end: killed", file=sys.stderr)
+                process.kill()
+        time.sleep(_POLL)
+    for thread in threads:
+        thread.join()
+    for task, code in codes.items():
+        if code not in (0, SAVED):
+            print(f"local.py: worker {task} ended with exit code {code}", file=sys.stderr)
+    return codes
+
+
+def _copy(task: int, source: IO[str], target: IO[str]) -> None:
+    with source:
+        for line in source:
+            with contextlib.suppress(BrokenPipeError):
+                print(f"[{task}] {line}", end="", file=target, flush=True)
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def _training_command() -> list[str]:
+    script = pathlib.Path(__file__).resolve().parents[2] / "train_image_classifier.py"
+    if script.exists():  # a checkout
+        return [sys.executable, str(script)]
+    return [sys.executable, "-P", "-m", "slim.scripts.train_image_classifier"]
+
+
+def _positive(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError("must be positive")
+    return int(text)
+
+
+def _natural(text: str) -> int:
+    if int(text) < 0:
+        raise argparse.ArgumentTypeError("must not be negative")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
