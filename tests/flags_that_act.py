@@ -37,6 +37,7 @@ _TRAINED = "classifier/resolve/test_trained.py"
 _VALIDATION = "end_to_end/test_validation.py"
 _SEVERAL = "classifier/training/test_several_labels.py"
 _LABELS = "classifier/inference/test_several_classes.py"
+_CLUSTERS = "end_to_end/test_clusters.py"
 _WORKERS = "end_to_end/test_workers.py"
 _WARM = "classifier/training/test_warm_start.py"
 
@@ -134,6 +135,10 @@ PROOFS: dict[str, dict[str, str]] = {
         ),
         f"{_HOOKS}/test_watchdog.py::test_watchdog_minutes_is_the_timeout": "watchdog_minutes",
         f"{_RUN}::test_clones_on_the_cpu": "clone_on_cpu",
+        f"{_CLUSTERS}::test_synchronized_batch_norm": "sync_batch_norm split_cpu",
+        f"{_FIT}/test_devices.py::test_the_options_of_the_reduction_reach_the_step": (
+            "all_reduce all_reduce_dtype all_reduce_bucket_mb"
+        ),
         f"{_WORKERS}::test_two_workers_train_as_two_clones": (
             "num_clones worker_replicas master task"
         ),

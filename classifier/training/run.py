@@ -1,5 +1,6 @@
 """Training from resolved options to a run directory."""
 
+import dataclasses
 import os
 import re
 import sys
@@ -33,8 +34,8 @@ from classifier.training.hooks.run_files import RunFiles
 from classifier.training.hooks.startup import StartupReport
 from classifier.training.hooks.validation import StartingPoint, Validation
 from classifier.training.rate_test import find_learning_rate
-from classifier.training.step import deployment_config, make_train_op, make_training_network
-from deployment.model_deploy import DeploymentConfig
+from classifier.training.step import devices_of, make_train_op, make_training_network
+from deployment.strategies import Devices, split_cpu
 from slim import _checks, learning
 
 
@@ -55,25 +56,32 @@ def run(config: TrainConfig) -> ExitCode | None:
     metrics = RunDirectory(config.run.train_dir).metrics_path
     warning = f"stdout was closed; training continues, metrics are in {metrics}"
     with disk_errors.translated(config.run.train_dir), broken_pipe.ignore(warning):
-        config = published_model.of_training(config)
+        config = _with_devices(published_model.of_training(config))
         resolved = training_run(config)
         workers = cluster.resolve(config.strategy)
         check_bad_images(config, workers)
         _check_rate(resolved, workers)
-        deployment = deployment_config(config, workers)
+        devices = devices_of(config, workers)
         if not workers.task:
             ownership.claim_run(config.run.train_dir)
         if not config.run.restart or workers.task:
-            return _run(resolved, workers, deployment)
+            return _run(resolved, workers, devices)
         if config.finetune.checkpoint_path is not None:
             path_checks.check("checkpoint", "checkpoint_path", config.finetune.checkpoint_path)
         with backup.during(config):
-            return _run(resolved, workers, deployment)
+            return _run(resolved, workers, devices)
 
 
-def _run(
-    resolved: ResolvedRun, workers: cluster.Cluster, deployment: DeploymentConfig
-) -> ExitCode | None:
+def _with_devices(config: TrainConfig) -> TrainConfig:
+    """Splits the CPU if the options say so, and returns them with the number of clones."""
+    options = config.strategy
+    if options.split_cpu:
+        split_cpu(options.split_cpu)
+    options = dataclasses.replace(options, num_clones=devices_of(config).count())
+    return dataclasses.replace(config, strategy=options)
+
+
+def _run(resolved: ResolvedRun, workers: cluster.Cluster, devices: Devices) -> ExitCode | None:
     config = resolved.config
     directory = RunDirectory(config.run.train_dir)
     # Of several workers, the first may not have moved the old run yet.
@@ -86,7 +94,7 @@ def _run(
         hosts = ", ".join(workers.hosts)
         print(f"worker {workers.task} of {hosts}: waiting for the other workers", flush=True)
     # With several workers, this must come before TensorFlow uses its devices.
-    strategy = deployment.strategy()
+    strategy = devices.strategy()
     tf.keras.utils.set_random_seed(config.run.seed)
     if config.step.deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -99,7 +107,7 @@ def _run(
     )
     batches = TrainingBatches(resolved, dataset, workers)
     head_fit = HeadFit(resolved, dataset) if config.finetune.is_automatic else None
-    startup = StartupReport(resolved, directory, changes, dataset, deployment.devices(), head_fit)
+    startup = StartupReport(resolved, directory, changes, dataset, devices.names(), head_fit)
     if resolved.schedule.is_automatic:
         rate = find_learning_rate(resolved, strategy, batches, startup.warm_start)
         resolved = with_learning_rate(resolved, rate)
