@@ -42,7 +42,7 @@ def finish(processes, code=0):
     """Waits for processes, checks their exit codes, and returns each one's stdout and stderr."""
     outputs = []
     for process in processes:
-        out, err = process.communicate(timeout=200)
+        out, err = process.communicate(timeout=900)  # of a busy machine
         assert process.returncode == code, f"{process.returncode}\n{out}\n{err}"
         outputs.append((out, err))
     return outputs
