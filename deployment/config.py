@@ -114,7 +114,7 @@ class _Turns:
 
     def __call__(self, op: Any) -> str:
         node = getattr(op, "node_def", op)
-        if op.device or not node.op.startswith("Var"):  # Variable, VariableV2, VarHandleOp
+        if op.device or node.op not in ("Variable", "VariableV2", "VarHandleOp"):
             return str(op.device)
         task = self._variables % self._tasks
         self._variables += 1

@@ -102,19 +102,22 @@ def test_three_workers(digits, tmp_path):
 
 
 def test_synchronized_batch_norm(digits, tmp_path):
-    one = outcome(tmp_path / "one", digits, **MOBILENET)
-    for workers, clones in ((1, 2), (2, 1), (2, 2)):
+    # Later losses of this network on small images differ between two runs of one clone too; ten
+    # steps are compared in slim/test_synchronized_batch_norm.py.
+    one = outcome(tmp_path / "one", digits, steps=1, **MOBILENET)
+    for workers, clones in ((1, 2), (2, 2)):
         run = tmp_path / f"{workers}x{clones}"
-        check_same(outcome(run, digits, workers=workers, clones=clones, **MOBILENET), one, 1e-3)
-
-
-def test_averages_of_batch_norm_are_the_mean_over_clones_and_workers(digits, tmp_path):
-    options = MOBILENET | {"sync_batch_norm": False, "steps": 3}
+        same = outcome(run, digits, workers=workers, clones=clones, steps=1, **MOBILENET)
+        np.testing.assert_allclose(same.losses, one.losses, rtol=1e-4)
+    options = MOBILENET | {"sync_batch_norm": False, "steps": 1}
     clones = outcome(tmp_path / "clones", digits, clones=4, **options)
+    assert abs(clones.losses - one.losses) > 1e-3
     workers = outcome(tmp_path / "workers", digits, workers=2, clones=2, **options)
-    check_same(workers, clones, 1e-3)
+    np.testing.assert_allclose(workers.losses, clones.losses, rtol=1e-4)
     means = [name for name in clones.variables if name.endswith("moving_mean")]
     assert len(means) == 27
+    for name in means:  # of all clones, in both checkpoints
+        np.testing.assert_allclose(workers.variables[name], clones.variables[name], atol=1e-4)
 
 
 def test_a_run_resumes_on_another_number_of_workers_with_the_same_examples(digits, tmp_path):

@@ -56,6 +56,34 @@ def test_two_replicas_normalize_like_one_with_the_whole_batch(mirrored, options)
         np.testing.assert_allclose(two[name], value, rtol=1e-5, atol=1e-5, err_msg=name)
 
 
+def losses(strategy):
+    """Returns the losses of ten steps of a network with two layers of batch norm."""
+
+    def loss_fn(images, labels):
+        with slim.arg_scope([slim.conv2d], normalizer_fn=slim.batch_norm):
+            with slim.arg_scope([slim.batch_norm], synchronized=True, decay=0.9):
+                net = slim.conv2d(slim.conv2d(images, 8, 3), 8, 3)
+        logits = slim.fully_connected(tf.reduce_mean(net, [1, 2]), 3, activation_fn=None)
+        slim.losses.sparse_softmax_cross_entropy(logits, labels)
+        return slim.losses.get_total_loss()
+
+    optimizer = slim.optimizers.Momentum(learning_rate=0.05)
+    store = slim.VariableStore(seed=0)
+    op = slim.learning.create_train_op(loss_fn, optimizer, store=store, strategy=strategy)
+    random = np.random.RandomState(0)
+    images = random.uniform(-1, 1, [320, 6, 6, 3]).astype(np.float32)
+    dataset = tf.data.Dataset.from_tensor_slices((images, random.randint(0, 3, 320))).batch(32)
+    op.build((tf.TensorSpec([None, 6, 6, 3]), tf.TensorSpec([None], tf.int64)))
+    batches = iter(strategy.experimental_distribute_dataset(dataset))
+    return np.concatenate([op.run(batches)["loss"] for _ in range(10)])
+
+
+def test_two_replicas_train_like_one_with_the_whole_batch(mirrored):
+    one = losses(tf.distribute.get_strategy())
+    assert np.ptp(one) > 0.01
+    np.testing.assert_allclose(losses(mirrored), one, atol=1e-5)
+
+
 @pytest.mark.parametrize("name, value", [("batch_weights", [1.0, 2.0]), ("is_training", True)])
 def test_options_without_synchronized_statistics_are_errors(name, value):
     def network(option):
