@@ -93,7 +93,7 @@ def test_two_workers_train_as_two_clones(digits, of_clones, tmp_path):
     assert sorted(ours) == sorted(theirs)
     for name, value in theirs.items():
         np.testing.assert_allclose(ours[name], value, atol=1e-5, err_msg=name)
-    assert "2 workers train synchronously" in chief[0]
+    assert "workers: 2, synchronous" in chief[0]
     assert "global batch 16 = 2 workers x 8" in chief[0]
     # The other one reports that it waits, and writes nothing.
     assert other[0].splitlines()[0].startswith("worker 1 of 127.0.0.1:")
