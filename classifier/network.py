@@ -21,6 +21,7 @@ def training_network(
     frozen_batch_norm: bool | Callable[[str], bool] = False,
     batch_norm_decay: float | None = None,
     quantize_delay: int = 0,
+    sync_batch_norm: bool = False,
 ) -> Callable[[tf.Tensor], tuple[tf.Tensor, dict[str, tf.Tensor]]]:
     """Returns a network in training mode, which maps float32 images to (logits, end points).
 
@@ -32,6 +33,7 @@ def training_network(
         the scope's name.
       batch_norm_decay: of the moving averages; default: the network's.
       quantize_delay: steps before a quantized network rounds values.
+      sync_batch_norm: whether batch norm's statistics are those of all replicas' batches.
     """
     network = nets_factory.get_network_fn(
         info.model_name, info.num_classes, weight_decay, True, batch_norm_decay
@@ -39,7 +41,9 @@ def training_network(
 
     def run(image: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         with (
-            slim.arg_scope([slim.batch_norm], frozen=frozen_batch_norm),
+            slim.arg_scope(
+                [slim.batch_norm], frozen=frozen_batch_norm, synchronized=sync_batch_norm
+            ),
             _rounding(info.quantized, quantize_delay),
         ):
             return network(tf.cast(image, compute_dtype))

@@ -19,14 +19,26 @@ from slim.graph.gradients import add_gradients_summaries
 from slim.graph.learning import train_step
 from slim.hooks import Hook, Run
 from slim.nan_restores import NanRestores
+from slim.reduction import AllReduce
 from slim.signals import EXIT_CODE, Preempted
 from slim.train_loop import NonFiniteError
 from slim.train_op import TrainOp
 
 __all__ = [
-    "EXIT_CODE", "Hook", "NanRestores", "NonFiniteError", "Preempted", "Run", "TrainOp",
-    "add_gradients_summaries", "clip_gradient_norms", "create_train_op", "multiply_gradients",
-    "train", "train_step",
+    "EXIT_CODE",
+    "AllReduce",
+    "Hook",
+    "NanRestores",
+    "NonFiniteError",
+    "Preempted",
+    "Run",
+    "TrainOp",
+    "add_gradients_summaries",
+    "clip_gradient_norms",
+    "create_train_op",
+    "multiply_gradients",
+    "train",
+    "train_step",
 ]  # fmt: skip
 
 
@@ -79,6 +91,8 @@ def create_train_op(total_loss: Any = None, *args: Any, **kwargs: Any) -> bool:
       jit_compile: compile the network's forward and backward pass with XLA.
       recompute_gradients: trade time for memory by recomputing the activations inside the
         network's segments for the gradients, see `slim.recompute`.
+      all_reduce: how replicas average their gradients, an `AllReduce`; by default in float32 and a
+        single pack.
 
     Returns:
       A `TrainOp`; for a loss tensor, a tensor that takes a step and returns the loss before it.

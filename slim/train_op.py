@@ -15,6 +15,7 @@ from slim.moving_averages import MovingAverages
 from slim.optimizers import Optimizer
 from slim.optimizers.adapters import adapt
 from slim.passes import current_store
+from slim.reduction import AllReduce, SharedAverages
 from slim.store import VariableStore
 from slim.variables import get_or_create_global_step
 
@@ -39,6 +40,7 @@ class TrainOp:
         averages: MovingAverages | None,
         seed: int,
         multipliers: Multipliers,
+        all_reduce: AllReduce,
     ) -> None:
         self.store = backward.store
         self.strategy = strategy
@@ -49,6 +51,7 @@ class TrainOp:
         self._loss_scale = backward.loss_scale
         self._seed = seed
         self._multipliers = multipliers
+        self._all_reduce = all_reduce
         self._rate_multipliers: Mapping[str, float] = {}
         self._built = False
         # Of this object: a cache of the class would keep the variables of another one alive.
@@ -181,15 +184,20 @@ class TrainOp:
         context = tf.distribute.get_replica_context()
         seed = tf.random.experimental.stateless_fold_in(tf.stack([self._seed, 0]), step)
         seed = tf.random.experimental.stateless_fold_in(seed, context.replica_id_in_sync_group)
+        shared = SharedAverages(self.store.named_variables)
+        before = shared.values() if context.num_replicas_in_sync > 1 else {}
         result = self._backward(batch, seed, step)
-        loss, numbers, present = result["loss"], result["numbers"], result["gradients"]
-        mean = functools.partial(context.all_reduce, tf.distribute.ReduceOp.MEAN)
-        if context.num_replicas_in_sync > 1:
-            present, loss = mean(present), mean(loss)
-            numbers = mean(numbers) if numbers else {}
+        after = shared.values() if before else {}
+        others = {
+            "numbers": result["numbers"] | {"loss": result["loss"]},
+            "changes": {name: after[name] - value for name, value in before.items()},
+        }
+        present, others = self._all_reduce(result["gradients"], others)
+        shared.assign(before, others["changes"])
+        numbers = others["numbers"]
         rate = self._optimizer.learning_rate_at(step)
         updated = self._update if self._loss_scale is None else self._update_scaled
-        return {**numbers, "loss": loss, "learning_rate": rate, **updated(present, rate)}
+        return {**numbers, "learning_rate": rate, **updated(present, rate)}
 
     def _update(self, gradients: Mapping[str, tf.Tensor], rate: tf.Tensor) -> dict[str, tf.Tensor]:
         norm = tf.linalg.global_norm(list(gradients.values()))
@@ -298,6 +306,7 @@ def create_train_op(
     accumulate_steps: int = 1,
     jit_compile: bool = False,
     recompute_gradients: bool = False,
+    all_reduce: AllReduce | None = None,
 ) -> TrainOp:
     """Creates a training step from a loss function, see `slim.learning.create_train_op`."""
     _checks.non_negative(clip_gradient_norm=clip_gradient_norm)
@@ -326,7 +335,10 @@ def create_train_op(
     backward = Backward(
         total_loss, store, choose, loss_scale, accumulate_steps, jit_compile, recompute_gradients
     )
-    return TrainOp(backward, optimizer, strategy, transform, averages, seed, multipliers)
+    return TrainOp(
+        backward, optimizer, strategy, transform, averages, seed, multipliers,
+        all_reduce or AllReduce(),
+    )  # fmt: skip
 
 
 def _trainable_name(variable: Any, names: Sequence[str], store: VariableStore) -> str:

@@ -70,27 +70,27 @@ class Workers:
         """
         if self.count == 1:
             return self._strategy.experimental_distribute_dataset(dataset)
+        clones = len(self._strategy.extended.worker_devices)
+        if clones > 1:
+            size = tf.nest.flatten(dataset.element_spec)[0].shape[0]
+            dataset = dataset.rebatch(size // clones)
         return self._strategy.distribute_datasets_from_function(lambda _: dataset)
 
     @tf.function(autograph=False)
     def _sums(self, values: list[tf.Tensor]) -> list[tf.Tensor]:
-        parts = self._strategy.run(lambda values: values, args=(values,))
-        return [self._strategy.reduce(tf.distribute.ReduceOp.SUM, p, axis=None) for p in parts]
+        return [self._strategy.reduce(tf.distribute.ReduceOp.SUM, v, axis=None) for v in values]
 
 
 def local_value(variable: tf.Variable) -> tf.Tensor:
-    """Returns the value of a variable, aggregated over the replicas of this process.
+    """Returns the value of a variable on the first replica of this process.
 
-    For a variable with one value per replica, other processes' values are not read: all processes
-    would have to participate.
+    A training step keeps variables with one value per replica equal, see
+    `slim.reduction.SharedAverages`; to read their mean, all processes would have to participate.
     """
     strategy = getattr(variable, "distribute_strategy", None)
-    if strategy is None:
-        return tf.identity(variable)
-    local = strategy.experimental_local_results(variable)
-    if len(local) == strategy.num_replicas_in_sync:
-        return tf.identity(variable)
-    return tf.identity(local[0])
+    if strategy is not None:
+        variable = strategy.experimental_local_results(variable)[0]
+    return tf.identity(variable)
 
 
 def is_lost(error: BaseException) -> bool:

@@ -39,6 +39,7 @@ _VALIDATION = "end_to_end/test_validation.py"
 _SCHEDULES = "classifier/training/test_schedules.py"
 _SEVERAL = "classifier/training/test_several_labels.py"
 _LABELS = "classifier/inference/test_several_classes.py"
+_CLUSTERS = "end_to_end/test_clusters.py"
 _WORKERS = "end_to_end/test_workers.py"
 _CLUSTER = "classifier/resolve/test_cluster.py"
 _WARM = "classifier/training/test_warm_start.py"
@@ -156,6 +157,10 @@ PROOFS: dict[str, dict[str, str]] = {
         ),
         "classifier/cluster/test_watch.py::test_a_public_address_needs_permission": (
             "allow_public_bind"
+        ),
+        f"{_CLUSTERS}::test_synchronized_batch_norm": "sync_batch_norm split_cpu",
+        f"{_FIT}/test_devices.py::test_the_options_of_the_reduction_reach_the_step": (
+            "all_reduce all_reduce_dtype all_reduce_bucket_mb"
         ),
         f"{_WORKERS}::test_two_workers_train_as_two_clones": (
             "num_clones worker_replicas master task"

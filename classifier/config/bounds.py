@@ -17,6 +17,13 @@ at_least_minus_one = functools.partial(_checks.in_range, -1, math.inf)
 seed = functools.partial(_checks.in_range, 0, 2**31 - 1)
 
 
+def positive_or_all(**values: int) -> None:
+    """Raises UserError for a value that is neither positive nor -1, which stands for all."""
+    for name, value in values.items():
+        if value != -1:
+            positive(**{name: value})
+
+
 def below_one(**values: float) -> None:
     """Raises UserError for a value that is not in [0, 1)."""
     non_negative(**values)

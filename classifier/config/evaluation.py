@@ -83,8 +83,8 @@ class EvaluationOptions(Options):
     batch_size: int = option(100, "Batch size, over all clones.", check=bounds.positive)
     num_clones: int = option(
         1,
-        "Number of devices to evaluate on in parallel, each on its part of a batch.",
-        check=bounds.positive,
+        "Number of devices to evaluate on in parallel, each on its part of a batch. -1: all.",
+        check=bounds.positive_or_all,
     )
     clone_on_cpu: bool = option(False, "Evaluate on the CPU even if GPUs are available.")
     max_num_batches: int | None = option(

@@ -109,6 +109,12 @@ class BatchNormOptions(Options):
         " does.",
     )
 
+    sync_batch_norm: bool = option(
+        False,
+        "Compute batch norm's statistics over the batches of all clones and workers. Default: each"
+        " clone over its own.",
+    )
+
     def conflicts(self) -> Iterator[Problem]:
         """Yields contradictions."""
         freeze, decay = named("freeze_batch_norm"), named("batch_norm_decay")
@@ -124,3 +130,5 @@ class BatchNormOptions(Options):
             )
         if self.freeze_batch_norm and self.batch_norm_decay is not None:
             yield Problem("{} has no effect with {}", decay, freeze)
+        if self.freeze_batch_norm and self.sync_batch_norm:
+            yield Problem("{} has no effect with {}", named("sync_batch_norm"), freeze)

@@ -19,10 +19,33 @@ class StrategyOptions(Options):
 
     num_clones: int = option(
         1,
-        "Number of devices to train on in parallel, each on its own batch.",
-        check=bounds.positive,
+        "Number of devices of each worker to train on in parallel, each on its own batch. -1: all.",
+        check=bounds.positive_or_all,
     )
     clone_on_cpu: bool = option(False, "Train on the CPU even if GPUs are available.")
+    split_cpu: int = option(
+        0,
+        "Split the CPU into this many devices, to try several clones without GPUs. 0 disables.",
+        check=bounds.non_negative,
+        resume="free",
+    )
+    all_reduce: str = option(
+        "auto",
+        "How clones add their gradients: nccl, hierarchical copies between GPUs, a ring, or on the"
+        " CPU. Workers support nccl and ring. auto: nccl on GPUs.",
+        choices=("auto", "nccl", "hierarchical", "ring", "cpu"),
+    )
+    all_reduce_dtype: str = option(
+        "float32",
+        "Type in which clones send gradients; half precision halves the bytes.",
+        choices=("float32", "float16", "bfloat16"),
+    )
+    all_reduce_bucket_mb: float = option(
+        0.0,
+        "Size of the packs in which clones send gradients, in 10^6 bytes: the first are sent while"
+        " others are computed. 0: one pack.",
+        check=bounds.non_negative,
+    )
     worker_replicas: int = option(
         1,
         "Number of worker processes, each started with its own --task. Training is synchronous.",
@@ -90,11 +113,15 @@ class StrategyOptions(Options):
             yield Problem(
                 "{} must be below {}: tasks are numbered from 0", named("task", self.task), workers
             )
-        if self.worker_replicas > 1 and self.num_clones > 1:
+        reduce = named("all_reduce", self.all_reduce)
+        if self.worker_replicas > 1 and self.all_reduce in ("hierarchical", "cpu"):
+            yield Problem("{} cannot be used with {}. Use nccl or ring", reduce, workers)
+        collective = self.worker_replicas > 1 or self.all_reduce in ("nccl", "ring")
+        if self.all_reduce_bucket_mb and not collective:
             yield Problem(
-                "{} cannot be used with {}. Start one worker per device",
-                named("num_clones", self.num_clones),
-                workers,
+                "{} needs several workers, or {} with nccl or ring",
+                named("all_reduce_bucket_mb"),
+                named("all_reduce"),
             )
         if self.master and self.cluster not in ("auto", "none"):
             yield Problem(

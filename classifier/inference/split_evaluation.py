@@ -1,5 +1,6 @@
 """Evaluates checkpoints of one model on one split."""
 
+import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
 
@@ -17,7 +18,7 @@ from classifier.inference.results import LogitsMetric, Result
 from classifier.inference.views import Views, prepared_size
 from classifier.inputs import preprocessing
 from classifier.resolve.evaluation import ResolvedEvaluation
-from deployment.model_deploy import DeploymentConfig
+from deployment.strategies import Devices
 
 
 class SplitEvaluation:
@@ -58,9 +59,10 @@ class SplitEvaluation:
             resolved.model,
         )
         options = config.run
-        strategy = DeploymentConfig(
-            num_clones=options.num_clones, clone_on_cpu=options.clone_on_cpu
-        ).strategy()
+        devices = Devices(num_clones=options.num_clones, clone_on_cpu=options.clone_on_cpu)
+        # Of all devices, no more than there are images in a batch.
+        num_clones = min(devices.count(), options.batch_size)
+        strategy = dataclasses.replace(devices, num_clones=num_clones).strategy()
         with strategy.scope():
             self.classifier = InferenceModel(
                 resolved.model,
@@ -71,7 +73,7 @@ class SplitEvaluation:
         call = self.classifier
         if options.has_views:
             call = Views(self.classifier, options.num_crops, options.flip)
-        if options.num_clones > 1:
+        if strategy.num_replicas_in_sync > 1:
             call = Clones(call, strategy)
         self.evaluator = Evaluator(
             self.classifier, call, keep_outcomes=keep_outcomes, further=further

@@ -188,6 +188,8 @@ def resolve_training(config: TrainConfig, dataset: SplitMetadata) -> ResolvedRun
     )
     if info.multi_label:
         _check_several_labels(config)
+    if config.batch_norm.sync_batch_norm:
+        _check_synchronized(config.step)
     info = dataclasses.replace(info, decoding=dataset.decoding)
     preprocessing_factory.check_switches(info.preprocessing_name, config.augmentation.switches)
     aggregated = strategy.replicas_to_aggregate if strategy.sync_replicas else 1
@@ -212,6 +214,18 @@ def resolve_training(config: TrainConfig, dataset: SplitMetadata) -> ResolvedRun
         summary=_in_words(config, steps_per_epoch, schedule),
         class_counts=tuple(dataset.per_class[info.labels_offset :]),
     )
+
+
+def _check_synchronized(step: StepOptions) -> None:
+    """Checks that clones compute their batches in step with each other."""
+    excluded = {
+        named("accumulate_steps", step.accumulate_steps): step.accumulate_steps > 1,
+        named("jit_compile", step.jit_compile): step.jit_compile == "true",
+        named("recompute_gradients"): step.recompute_gradients,
+    }
+    for option, is_set in excluded.items():
+        if is_set:
+            raise problems.error("{} cannot be used with {}", named("sync_batch_norm"), option)
 
 
 def _check_several_labels(config: TrainConfig) -> None:

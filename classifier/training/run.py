@@ -1,6 +1,7 @@
 """Training from resolved options to a run directory."""
 
 import contextlib
+import dataclasses
 import gc
 import os
 import re
@@ -38,8 +39,8 @@ from classifier.training.hooks.run_files import RunFiles
 from classifier.training.hooks.startup import StartupReport
 from classifier.training.hooks.validation import StartingPoint, Validation
 from classifier.training.rate_test import find_learning_rate
-from classifier.training.step import deployment_config, make_train_op, make_training_network
-from deployment.model_deploy import DeploymentConfig
+from classifier.training.step import devices_of, make_train_op, make_training_network
+from deployment.strategies import Devices, split_cpu
 from slim import _checks, learning, signals
 from slim.data.dataset import Dataset
 
@@ -61,28 +62,37 @@ def run(config: TrainConfig) -> ExitCode | None:
     metrics = RunDirectory(config.run.train_dir).metrics_path
     warning = f"stdout was closed; training continues, metrics are in {metrics}"
     with disk_errors.translated(config.run.train_dir), broken_pipe.ignore(warning):
-        config = published_model.of_training(config)
+        config = _with_devices(published_model.of_training(config))
         workers = cluster.resolve(config.strategy)
         config = cluster.with_workers(config, workers)
         resolved = training_run(config)
         check_bad_images(config, workers)
         _check_automatic(resolved, workers)
-        deployment = deployment_config(config, workers)
+        devices = devices_of(config, workers)
         if not workers.task:
             ownership.claim_run(config.run.train_dir)
         if not config.run.restart or workers.task:
-            return _run(config, resolved, workers, deployment)
+            return _run(config, resolved, workers, devices)
         if config.finetune.checkpoint_path is not None:
             path_checks.check("checkpoint", "checkpoint_path", config.finetune.checkpoint_path)
         with backup.during(config):
-            return _run(config, resolved, workers, deployment)
+            return _run(config, resolved, workers, devices)
+
+
+def _with_devices(config: TrainConfig) -> TrainConfig:
+    """Splits the CPU if the options say so, and returns them with the number of clones."""
+    options = config.strategy
+    if options.split_cpu:
+        split_cpu(options.split_cpu)
+    options = dataclasses.replace(options, num_clones=devices_of(config).count())
+    return dataclasses.replace(config, strategy=options)
 
 
 def _run(
     options: TrainConfig,
     resolved: ResolvedRun,
     workers: cluster.Cluster,
-    deployment: DeploymentConfig,
+    devices: Devices,
 ) -> ExitCode | None:
     directory = RunDirectory(options.run.train_dir)
     # Of several workers, the first may not have moved the old run yet.
@@ -97,7 +107,7 @@ def _run(
         print(f"worker {workers.task} of {hosts}{source}: waiting for the others", flush=True)
     try:
         with watch.joined(workers, resolved):
-            _train_together(options, resolved, workers, deployment, changes)
+            _train_together(options, resolved, workers, devices, changes)
     except learning.Preempted as stopped:
         print(stopped, file=sys.stderr)
         return ExitCode.PREEMPTED
@@ -108,13 +118,13 @@ def _train_together(
     options: TrainConfig,
     resolved: ResolvedRun,
     workers: cluster.Cluster,
-    deployment: DeploymentConfig,
+    devices: Devices,
     changes: tuple[resume.Change, ...],
 ) -> None:
     config = resolved.config
     directory = RunDirectory(config.run.train_dir)
     # With several workers, this must come before TensorFlow uses its devices.
-    strategy = deployment.strategy()
+    strategy = devices.strategy()
     signals.renew()
     tf.keras.utils.set_random_seed(config.run.seed)
     if config.step.deterministic:
@@ -135,7 +145,7 @@ def _train_together(
     batches = TrainingBatches(resolved, dataset, workers)
     head_fit = HeadFit(resolved, dataset) if config.finetune.is_automatic else None
     startup = StartupReport(
-        resolved, directory, changes, dataset, deployment.devices(), head_fit, teacher
+        resolved, directory, changes, dataset, devices.names(), head_fit, teacher
     )
     if resolved.schedule.is_automatic:
         with (

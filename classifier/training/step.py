@@ -7,15 +7,18 @@ import tensorflow as tf
 
 import slim
 from classifier import label_kinds, network
+from classifier.config import problems
+from classifier.config.problems import named
 from classifier.config.training import TrainConfig
 from classifier.resolve import cluster
 from classifier.resolve.training import ResolvedRun
 from classifier.training import batch_norm, loss, optimizers, warm_start
 from classifier.training.distillation import Teacher
-from deployment.model_deploy import DeploymentConfig
+from deployment.strategies import Devices
 from nets.nets_factory import NETWORKS
 from slim import learning
 from slim.loss_scale import DynamicLossScale
+from slim.reduction import AllReduce
 
 
 def make_train_op(
@@ -55,6 +58,9 @@ def make_train_op(
         accumulate_steps=config.step.accumulate_steps,
         jit_compile=_is_compiled(config),
         recompute_gradients=config.step.recompute_gradients,
+        all_reduce=AllReduce(
+            config.strategy.all_reduce_dtype, round(config.strategy.all_reduce_bucket_mb * 1e6)
+        ),
     )
 
 
@@ -70,6 +76,7 @@ def make_training_network(
         _frozen_batch_norm(config, resolved.model.model_name),
         config.batch_norm.batch_norm_decay,
         resolved.quantize_delay,
+        config.batch_norm.sync_batch_norm,
     )
 
 
@@ -106,19 +113,24 @@ def block_decays(names: Sequence[str], decay: float) -> dict[str, float]:
     return {name: decay ** (len(order) - 1 - order.index(block)) for name, block in blocks.items()}
 
 
-def deployment_config(
-    config: TrainConfig, workers: cluster.Cluster = cluster.ALONE
-) -> DeploymentConfig:
+def devices_of(config: TrainConfig, workers: cluster.Cluster = cluster.ALONE) -> Devices:
     """Returns the devices and workers that the options select."""
-    return DeploymentConfig(
-        num_clones=config.strategy.num_clones,
-        clone_on_cpu=config.strategy.clone_on_cpu,
-        replica_id=workers.task,
-        num_ps_tasks=config.strategy.num_ps_tasks,
+    options = config.strategy
+    if options.num_ps_tasks:
+        raise problems.error(
+            "{} is not supported: there are no parameter servers; each worker holds all variables."
+            " Use 0",
+            named("num_ps_tasks", options.num_ps_tasks),
+        )
+    return Devices(
+        num_clones=options.num_clones,
+        clone_on_cpu=options.clone_on_cpu,
         worker_hosts=workers.hosts,
+        task=workers.task,
+        all_reduce=options.all_reduce,
     )
 
 
 def _is_compiled(config: TrainConfig) -> bool:
-    on_gpu = "GPU" in deployment_config(config).devices()[0]
+    on_gpu = devices_of(config).on_gpu and not config.batch_norm.sync_batch_norm
     return {"auto": on_gpu, "true": True, "false": False}[config.step.jit_compile]

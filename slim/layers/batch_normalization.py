@@ -19,6 +19,7 @@ from slim.layers._moving_averages import (
     RenormAverages,
     check_clipping,
 )
+from slim.layers._replicas import num_replicas, over_replicas
 from slim.outputs import collect_named_outputs
 from slim.passes import current_pass
 from slim.variables import model_variable, variable_scope
@@ -61,6 +62,7 @@ def batch_norm(
     adjustment: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]] | None = None,
     *,
     frozen: bool | Callable[[str], bool] = False,
+    synchronized: bool = False,
 ) -> tf.Tensor:
     """Normalizes each channel by the statistics of the batch (Ioffe and Szegedy, 2015).
 
@@ -103,7 +105,7 @@ def batch_norm(
 
     Raises:
       ValueError: for an unknown data format, rank or number of channels, another key of
-        `renorm_clipping`, or `renorm` with one of the options that exclude it.
+        `renorm_clipping`, or `renorm` or `synchronized` with an option that excludes it.
     """
     first = common.check_data_format(data_format)
     inputs = tf.convert_to_tensor(inputs)
@@ -119,6 +121,10 @@ def batch_norm(
         raise ValueError(
             "renorm is not supported with batch_weights, updates_collections or"
             " zero_debias_moving_mean. Remove one of them"
+        )
+    if synchronized and (batch_weights is not None or common.known_value(is_training) is None):
+        raise ValueError(
+            "synchronized is not supported with batch_weights or with a tensor as is_training"
         )
     with variable_scope(scope, "BatchNorm", reuse=reuse) as sc:
         # TF-Slim has code of its own for some options, and a layer of TensorFlow 1 for the others.
@@ -143,7 +149,10 @@ def batch_norm(
             inputs, axis, learned.get("gamma"), learned.get("beta"), averages, epsilon,
             is_training, updates_collections, is_core,
         )  # fmt: skip
-        if can_fuse and dtype == tf.float32:
+        is_fused = can_fuse and dtype == tf.float32
+        if synchronized and num_replicas() > 1 and is_training:
+            outputs = dataclasses.replace(norm, synchronized=True, as_fused=is_fused).plain()
+        elif is_fused:
             outputs = norm.fused()
         else:
             outputs = norm.plain(batch_weights, adjustment)
@@ -211,6 +220,8 @@ class _Norm:
 
     Attributes:
       is_core: as in `common.Layer`.
+      synchronized: whether the statistics are those of all replicas' batches.
+      as_fused: whether the formula computes what the kernel would.
     """
 
     inputs: tf.Tensor
@@ -222,6 +233,8 @@ class _Norm:
     is_training: bool | tf.Tensor
     updates_collections: Any
     is_core: bool
+    synchronized: bool = False
+    as_fused: bool = False
 
     def fused(self) -> tf.Tensor:
         """Normalizes with TensorFlow's kernel, whose batch variance has Bessel's correction."""
@@ -256,7 +269,7 @@ class _Norm:
             outputs = tf.reshape(outputs, known if known.count(-1) < 2 else tf.shape(inputs))
         return outputs
 
-    def plain(self, batch_weights: tf.Tensor | None, adjustment: Any) -> tf.Tensor:
+    def plain(self, batch_weights: tf.Tensor | None = None, adjustment: Any = None) -> tf.Tensor:
         """Normalizes by the formula, for any rank; the batch variance is biased."""
         x = tf.cast(self.inputs, self.averages.mean.dtype)
         gamma, beta = self._aligned(self.gamma), self._aligned(self.beta)
@@ -272,14 +285,18 @@ class _Norm:
             gamma, beta = _composed([self._aligned(c) for c in correction], gamma, beta)
         # The correction is that of the averages before their update.
         with tf.control_dependencies(correction):
-            mean, variance = self._updated(mean, variance, [mean, variance])
+            moving = self._corrected(variance) if self.as_fused else variance
+            mean, variance = self._updated(mean, moving, [mean, variance])
+        epsilon = max(self.epsilon, _FUSED_MIN_EPSILON) if self.as_fused else self.epsilon
         statistics = (self._aligned(mean), self._aligned(variance))
-        outputs = tf.nn.batch_normalization(x, *statistics, beta, gamma, self.epsilon)
+        outputs = tf.nn.batch_normalization(x, *statistics, beta, gamma, epsilon)
         return tf.cast(outputs, self.inputs.dtype)
 
     def _moments(self, x: tf.Tensor, batch_weights: tf.Tensor | None) -> list[tf.Tensor]:
         rank = x.shape.rank
         axes = [i for i in range(rank) if i != self.axis]
+        if self.synchronized:
+            return over_replicas(*tf.nn.moments(x, axes), self.averages.mean)
         if batch_weights is None:
             return list(tf.nn.moments(x, axes))
         weights = tf.cast(batch_weights, x.dtype)
@@ -290,6 +307,12 @@ class _Norm:
             )
         weights = tf.reshape(weights, [-1] + [1] * (rank - 1))
         return list(tf.nn.weighted_moments(x, axes, weights))
+
+    def _corrected(self, variance: tf.Tensor) -> tf.Tensor:
+        """Returns the variance of all replicas' batches with Bessel's correction."""
+        per_channel = tf.size(self.inputs) // variance.shape[0] * num_replicas()
+        size = tf.cast(per_channel, variance.dtype)
+        return variance * (size / tf.maximum(size - 1.0, 1.0))
 
     def _moving(self) -> list[tf.Variable]:
         return [self.averages.mean, self.averages.variance]

@@ -2,8 +2,8 @@
 
 import contextlib
 
-from deployment import model_deploy
+from deployment import strategies
 
 # Too late if a test module has run an operation on import.
 with contextlib.suppress(RuntimeError):
-    model_deploy.split_cpu(2)
+    strategies.split_cpu(2)

@@ -1,4 +1,4 @@
-"""Clones: their devices and strategy, and that they train like one network."""
+"""TF-Slim's `model_deploy` in a `tf.Graph`; the strategies are in test_strategies.py."""
 
 import numpy as np
 import pytest
@@ -6,120 +6,103 @@ import tensorflow as tf
 
 import slim
 from deployment import model_deploy
-from nets import nets_factory
 from slim import _checks
 
-
-@pytest.fixture(autouse=True)
-def _two_devices():
-    count = len(tf.config.list_logical_devices("CPU"))
-    assert count == 2, f"{count}: some module runs TensorFlow on import"
-
-
-def config(clones, on_cpu=True):
-    return model_deploy.DeploymentConfig(num_clones=clones, clone_on_cpu=on_cpu)
-
-
-def test_each_clone_has_its_own_device():
-    devices = config(2).devices()
-    assert [device[-5:] for device in devices] == ["CPU:0", "CPU:1"]
-    assert len(config(1).devices()) == 1
-
-
-def test_more_clones_than_devices_is_an_error():
-    message = "num_clones=3 exceeds the number of CPU devices, 2"
-    with pytest.raises(_checks.UserError, match=message):
-        config(3).strategy()
+v1 = tf.compat.v1
+CPUS = {"num_clones": 2, "clone_on_cpu": True}
+# Options -> inputs, optimizer, variables of two variables, and the clones.
+DEVICES = [
+    ({}, "CPU:0", ["CPU:0", "CPU:0"], ["GPU:0"]),
+    ({"num_clones": 2}, "CPU:0", ["CPU:0", "CPU:0"], ["GPU:0", "GPU:1"]),
+    (CPUS, "CPU:0", ["CPU:0", "CPU:0"], ["CPU:0", "CPU:0"]),
+    (
+        {"num_clones": 2, "num_replicas": 3, "num_ps_tasks": 2, "worker_job_name": "w"},
+        "/job:w/device:CPU:0",
+        ["/job:ps/task:0/device:CPU:0", "/job:ps/task:1/device:CPU:0"],
+        ["/job:w/device:GPU:0", "/job:w/device:GPU:1"],
+    ),
+]
 
 
-@pytest.mark.parametrize("clones", [0, -1])
-def test_nonpositive_number_of_clones_is_an_error(clones):
-    with pytest.raises(_checks.UserError, match=f"num_clones={clones} must be positive"):
-        config(clones)
+def same(device, expected):
+    return v1.DeviceSpec.from_string(device) == v1.DeviceSpec.from_string(
+        expected if expected.startswith("/") else f"/device:{expected}"
+    )
 
 
-def test_one_clone_uses_the_default_strategy():
-    assert config(1).strategy() is tf.distribute.get_strategy()
-
-
-def test_two_clones_use_mirrored_strategy():
-    strategy = config(2).strategy()
-    assert isinstance(strategy, tf.distribute.MirroredStrategy)
-    assert strategy.num_replicas_in_sync == 2
-
-
-def with_gpus(monkeypatch, count):
-    """Makes TensorFlow list `count` GPUs, which cannot be used."""
-    real = tf.config.list_logical_devices
-
-    def devices(kind=None):
-        gpus = [tf.config.LogicalDevice(f"/device:GPU:{i}", "GPU") for i in range(count)]
-        return gpus if kind == "GPU" else real(kind)
-
-    monkeypatch.setattr(tf.config, "list_logical_devices", devices)
-
-
-def test_gpus_are_preferred_without_clone_on_cpu(monkeypatch):
-    with_gpus(monkeypatch, 4)
-    assert config(3, on_cpu=False).devices() == [f"/device:GPU:{i}" for i in range(3)]
-    assert [device[-5:] for device in config(2, on_cpu=True).devices()] == ["CPU:0", "CPU:1"]
-    with pytest.raises(_checks.UserError, match="num_clones=5 exceeds the number of GPU devices"):
-        config(5, on_cpu=False).devices()
-
-
-def test_one_clone_on_the_cpu_ignores_gpus(monkeypatch):
-    with_gpus(monkeypatch, 1)
-    strategy = config(1, on_cpu=True).strategy()
-    assert isinstance(strategy, tf.distribute.OneDeviceStrategy)
-    assert strategy.run(lambda: tf.constant(1.0)).device.endswith("CPU:0")
-
-
-def lenet_run(clones, steps=10):
-    """Returns the losses and the final variables of training LeNet with 32 images a step."""
-    network = nets_factory.get_network_fn("lenet", 10, 4e-5, is_training=True)
-
-    def loss_fn(images, labels):
-        logits, _ = network(images, dropout_keep_prob=1.0)
-        slim.losses.sparse_softmax_cross_entropy(logits, labels)
-        return slim.losses.get_total_loss()
-
-    strategy = config(clones).strategy()
-    optimizer = slim.optimizers.Momentum(
-        learning_rate=0.001
-    )  # random data: a higher rate amplifies rounding
-    store = slim.VariableStore(seed=0)
-    op = slim.learning.create_train_op(loss_fn, optimizer, store=store, strategy=strategy)
-    random = np.random.RandomState(0)
-    images = random.uniform(-1, 1, [320, 28, 28, 1]).astype(np.float32)
-    dataset = tf.data.Dataset.from_tensor_slices((images, random.randint(0, 10, 320))).batch(32)
-    op.build((tf.TensorSpec([None, 28, 28, 1]), tf.TensorSpec([None], tf.int64)))
-    batches = iter(strategy.experimental_distribute_dataset(dataset))
-    losses = np.concatenate([op.run(batches)["loss"] for _ in range(steps)])
-    return losses, {name: variable.numpy() for name, variable in store.named_variables.items()}
-
-
-def test_two_clones_of_16_images_train_like_one_of_32():
-    one, two = lenet_run(1), lenet_run(2)
-    assert np.abs(one[0] - two[0]).max() <= 1e-5
-    assert list(one[1]) == list(two[1])
-    for name, value in one[1].items():
-        np.testing.assert_allclose(two[1][name], value, rtol=1e-4, atol=1e-5, err_msg=name)
+@pytest.mark.parametrize("options, host, variables, clones", DEVICES)
+def test_devices_are_those_of_tf_slim(options, host, variables, clones):
+    config = model_deploy.DeploymentConfig(**options)
+    assert same(config.inputs_device(), host)
+    assert same(config.optimizer_device(), host)
+    assert all(map(same, map(config.clone_device, range(len(clones))), clones))
+    scopes = [config.clone_scope(index) for index in range(len(clones))]
+    assert scopes == (["clone_0", "clone_1"] if len(clones) > 1 else [""])
+    with tf.Graph().as_default(), v1.device(config.variables_device()):
+        placed = [v1.get_variable(name, [1]).device for name in "ab"]
+        other = tf.zeros([1])
+    assert all(map(same, placed, variables))
+    caching = config.caching_device()
+    assert caching is None if "num_ps_tasks" not in options else caching(other) == other.device
+    with pytest.raises(_checks.UserError, match="must be below num_clones"):
+        config.clone_scope(len(clones))
 
 
 @pytest.mark.parametrize(
-    "values, message",
+    "options, message",
     [
-        ({"num_ps_tasks": 1}, "num_ps_tasks=1 is not supported: there are no parameter"),
-        (
-            {"num_clones": 2, "worker_hosts": ("a:1", "b:2")},
-            "num_clones=2 is not supported with 2 workers",
-        ),
-        (
-            {"replica_id": 2, "worker_hosts": ("a:1", "b:2")},
-            "replica_id=2 must lie between 0 and 1",
-        ),
+        ({"num_replicas": 2}, "num_replicas=2 needs parameter servers, but num_ps_tasks=0"),
+        ({"num_ps_tasks": 1, "ps_job_name": ""}, "ps_job_name is empty"),
+        ({"replica_id": 1}, "replica_id=1 must be below num_replicas=1"),
     ],
 )
-def test_invalid_workers_are_errors(values, message):
+def test_impossible_deployments_are_errors(options, message):
     with pytest.raises(_checks.UserError, match=message):
-        model_deploy.DeploymentConfig(**values)
+        model_deploy.DeploymentConfig(**options)
+
+
+def regression(x, y):
+    """A linear model with a penalty and a summary, whose loss is 0.5 (a x - y)^2."""
+    slope = slim.model_variable(
+        "slope", [], initializer=tf.ones_initializer(), regularizer=slim.l2_regularizer(0.2)
+    )
+    slim.losses.mean_squared_error(slope * x, y)
+    return slope * x
+
+
+def test_clones_share_variables_and_add_their_gradients():
+    x, y = np.array([1.0, 2.0], np.float32), np.array([3.0, 0.0], np.float32)
+    with tf.Graph().as_default(), v1.Session() as session:
+        model = model_deploy.deploy(
+            model_deploy.DeploymentConfig(**CPUS),
+            regression,
+            (x,),
+            {"y": y},
+            v1.train.GradientDescentOptimizer(0.1),
+            summarize_gradients=True,
+        )
+        assert [clone.scope for clone in model.clones] == ["clone_0/", "clone_1/"]
+        assert [variable.op.name for variable in slim.get_model_variables()] == ["slope"]
+        session.run(v1.global_variables_initializer())
+        # Mean of (1 - 3)^2 and (2 - 0)^2, once; the penalty 0.2 / 2, once.
+        assert session.run(model.total_loss) == pytest.approx(4.1)
+        session.run(model.train_op)
+        # Its gradient: the mean of 2 (-2) 1 and 2 2 2, and 0.2.
+        (slope,) = session.run(slim.get_model_variables())
+        assert slope == pytest.approx(1 - 0.1 * 2.2)
+        assert session.run(slim.get_global_step()) == 1
+        summary = v1.Summary.FromString(session.run(model.summary_op))
+        tags = {value.tag for value in summary.value}
+        assert {"total_loss_1", "clone_0/Losses/clone_0//clone_loss", "slope/gradient_norm"} <= tags
+
+
+def test_without_an_optimizer_the_model_is_evaluated():
+    with tf.Graph().as_default():
+        config = model_deploy.DeploymentConfig()
+        model = model_deploy.deploy(config, regression, ([1.0], [3.0]))
+        assert model.train_op is None
+        assert model.total_loss.op.name == "total_loss"
+        assert model_deploy.deploy(config, lambda: 5).clones[0].outputs == 5
+    with tf.Graph().as_default():
+        model = model_deploy.deploy(config, lambda: 5)
+        assert model == (None, None, None, [(5, "", "/device:GPU:0")])

@@ -42,7 +42,7 @@ def finish(processes, code=0):
     """Waits for processes, checks their exit codes, and returns each one's stdout and stderr."""
     outputs = []
     for process in processes:
-        out, err = process.communicate(timeout=200)
+        out, err = process.communicate(timeout=900)  # of a busy machine
         assert process.returncode == code, f"{process.returncode}\n{out}\n{err}"
         outputs.append((out, err))
     return outputs
@@ -76,7 +76,7 @@ def of_clones(digits, tmp_path_factory):
         run, digits, 10, num_clones=2, batch_size=8, log_every_n_steps=1, moving_average_decay=0.9
     )
     code = (
-        "import sys; from deployment import model_deploy; model_deploy.split_cpu(2);"
+        "import sys; from deployment import strategies; strategies.split_cpu(2);"
         "import train_image_classifier as script; sys.exit(script.main())"
     )
     subprocess.run(
@@ -151,7 +151,7 @@ POISONED = """
 import sys
 import tensorflow as tf
 from classifier.training import run as training
-from deployment import model_deploy
+from deployment import strategies
 
 class Poisoned(training.TrainingBatches):
     # The images of batch 3 are NaN, on every worker.
@@ -163,7 +163,7 @@ class Poisoned(training.TrainingBatches):
 
 training.TrainingBatches = Poisoned
 if not any(argument.startswith("--worker_replicas") for argument in sys.argv):
-    model_deploy.split_cpu(2)
+    strategies.split_cpu(2)
 import train_image_classifier as script
 sys.exit(script.main())
 """

@@ -77,6 +77,7 @@ class StartupReport(learning.Hook):
             *self._trainable_scopes(run),
             *self._options(),
             *(f"changed since the last start: {change}" for change in self._changes),
+            *self._same_batches(),
             self._starting_point(run),
             *(f"warning: {warning}" for warning in self._warnings(run)),
         ]
@@ -123,6 +124,14 @@ class StartupReport(learning.Hook):
         count = resolved.config.strategy.worker_replicas
         if count > 1:
             yield f"workers: {count}, synchronous"
+
+    def _same_batches(self) -> Iterator[str]:
+        changed = {change.name for change in self._changes}
+        if changed & {"batch_size", "num_clones", "worker_replicas", "accumulate_steps"}:
+            yield (
+                f"the global batch is still {self.resolved.global_batch_size}: the run continues"
+                " with the same examples in the same batches"
+            )
 
     def _warnings(self, run: learning.Run) -> list[str]:
         if run.restored is not None:

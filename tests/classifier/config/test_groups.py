@@ -142,6 +142,10 @@ def test_defaults_are_valid(config_class):
             "batch_norm_decay has no effect with freeze_batch_norm",
         ),
         (
+            {"freeze_batch_norm": True, "sync_batch_norm": True},
+            "sync_batch_norm has no effect with freeze_batch_norm",
+        ),
+        (
             {"data_service": "grpc://h:1", "balanced_sampling": True},
             "balanced_sampling cannot be used with data_service",
         ),
@@ -301,7 +305,15 @@ def test_build_puts_options_into_their_groups():
         ({"worker_replicas": 2, "master": ("h", "h:2")}, "master: 'h' is not host:port"),
         ({"worker_replicas": 2, "master": ("h:0", "h:2")}, "master: 'h:0' is not host:port"),
         ({"worker_replicas": 2, "master": ("http://h:1", "h:2")}, "'http://h:1' is not host:port"),
-        ({"worker_replicas": 2, "num_clones": 2}, "num_clones=2 cannot be used with worker_repl"),
+        (
+            {"worker_replicas": 2, "all_reduce": "cpu"},
+            "all_reduce=cpu cannot be used with worker_replicas=2. Use nccl or ring",
+        ),
+        (
+            {"all_reduce_bucket_mb": 1.0},
+            "all_reduce_bucket_mb needs several workers, or all_",
+        ),
+        ({"num_clones": 0}, "num_clones=0 must be positive"),
     ],
 )
 def test_impossible_workers_are_errors(values, problem):

@@ -91,7 +91,7 @@ CONFLICTS = [
     (train, {"piecewise_steps": (1,)}),
     (train, {"quantize_delay": 1, "quantize_delay_epochs": 1.0}),
     (train, {"task": 1, "master": ("h:1",)}),
-    (train, {"worker_replicas": 2, "num_clones": 2, "master": ("h:1",)}),
+    (train, {"worker_replicas": 2, "all_reduce": "cpu", "master": ("h:1",)}),
     (train, {"early_stopping_patience": 1}),
     (train, {"eval_every_steps": 1, "eval_every_epochs": 1.0}),
     (train, {"train_dir": " ", "batch_size": 0}),

@@ -9,7 +9,7 @@ import numpy as np
 
 from classifier.inference.clones import Clones
 from classifier.inference.metrics import Evaluator
-from deployment import model_deploy
+from deployment import strategies
 from tests.classifier.inference import fakes
 
 CLASSES, BATCH_SIZE = 6, 7
@@ -17,7 +17,7 @@ CLASSES, BATCH_SIZE = 6, 7
 
 def main() -> None:
     """Prints a list of [clones, images, metrics, labels of the answers]."""
-    model_deploy.split_cpu(4)
+    strategies.split_cpu(4)
     random = np.random.default_rng(3)
     rows = []
     for size in map(int, sys.argv[1:]):
@@ -25,7 +25,7 @@ def main() -> None:
         logits = random.integers(-2, 3, [size, CLASSES]).astype(np.float32)
         mask = random.random(size) < 0.8
         for clones in range(1, 5):
-            deployment = model_deploy.DeploymentConfig(num_clones=clones, clone_on_cpu=True)
+            deployment = strategies.Devices(num_clones=clones, clone_on_cpu=True)
             model = fakes.Model(logits)
             evaluator = Evaluator(model, Clones(model, deployment.strategy()), keep_outcomes=True)
             batches = fakes.batches(labels, BATCH_SIZE, mask)

@@ -102,7 +102,7 @@ def test_how_many_images(measure, averaged):
 
 def test_clones(measure, evaluate, averaged, tmp_path):
     code = (
-        "import sys; from deployment import model_deploy; model_deploy.split_cpu(3);"
+        "import sys; from deployment import strategies; strategies.split_cpu(3);"
         "import eval_image_classifier as script; sys.exit(script.main())"
     )
     results, alone = [], measure(averaged, batch_size=8, flip=True)

@@ -132,8 +132,8 @@ def test_resume_writes_the_missing_model_info_of_the_best_checkpoint(train, tmp_
 def test_the_same_global_batch_on_more_clones_resumes(existing_run, digits):
     code = (
         "import sys, train_image_classifier\n"
-        "from deployment import model_deploy\n"
-        "model_deploy.split_cpu(2)\n"
+        "from deployment import strategies\n"
+        "strategies.split_cpu(2)\n"
         "sys.exit(train_image_classifier.main())"
     )
     options = {

@@ -11,7 +11,7 @@ from classifier.inputs import preprocessing, shuffling
 from classifier.training import optimizers
 from classifier.training.batches import TrainingBatches
 from classifier.training.hooks.tensorboard import EventHook
-from classifier.training.step import deployment_config
+from classifier.training.step import devices_of
 from datasets import dataset_factory, download, download_and_convert
 from slim import train_loop
 from tests.classifier import at_once, shifted_labels
@@ -191,11 +191,12 @@ def test_images_are_preprocessed_in_parallel(resolved, monkeypatch, count):
 
 
 def test_clones_on_the_cpu(resolved, monkeypatch):
-    real = tf.config.list_logical_devices
     gpu = tf.config.LogicalDevice("/device:GPU:0", "GPU")
-    monkeypatch.setattr(
-        tf.config, "list_logical_devices", lambda kind=None: [gpu] if kind == "GPU" else real(kind)
-    )
+    for name in ("list_logical_devices", "list_physical_devices"):
+        real = getattr(tf.config, name)
+        listed = lambda kind=None, real=real: [gpu] if kind == "GPU" else real(kind)  # noqa: E731
+        monkeypatch.setattr(tf.config, name, listed)
+    monkeypatch.setattr(tf.config, "get_logical_device_configuration", lambda device: None)
     for on_cpu, kind in ((False, "GPU"), (True, "CPU")):
         run = resolved(clone_on_cpu=on_cpu)
-        assert f":{kind}:0" in deployment_config(run.config).devices()[0]
+        assert f":{kind}:0" in devices_of(run.config).names()[0]
