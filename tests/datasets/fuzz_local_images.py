@@ -36,7 +36,7 @@ _TOKENS = (
 
 
 @functools.cache
-def pictures():
+def sample_images():
     """Returns name -> content of the images."""
     return {name: sample_files.jpeg(6, 7, seed) for seed, name in enumerate(NAMES)}
 
@@ -83,7 +83,7 @@ def read_list(kind, data, path, directory):
     """Returns a function that reads the list, and one that returns the images that it names."""
     root = os.path.join(directory, "images")
     if not os.path.isdir(root):
-        image_folder.write(root, pictures())
+        image_folder.write(root, sample_images())
     with open(path, "wb") as file:
         file.write(data)
 
@@ -134,7 +134,7 @@ def check_images(local, expected, kind):
         return f"lost {sorted(lost)}"
     if len(names) != len(items):
         return "an image occurs twice"
-    contents = set(pictures().values())
+    contents = set(sample_images().values())
     for item in items:
         prepared = workers.prepare_image(item.source, None, images.Rules())
         if isinstance(prepared, str):
@@ -164,7 +164,7 @@ def attempt(what, number, directory):
     rng = random.Random(number)
     if what == "in place":
         kind = ("zip", "tar")[number % 2]
-        data = archive_mutations.mutated(kind, rng, pictures())
+        data = archive_mutations.mutated(kind, rng, sample_images())
         read = read_archive
     else:
         kinds = LISTS if what == "lists" else NAME_FILES

@@ -155,9 +155,9 @@ def test_other_names_of_shards_are_answered_with_their_pattern(tmp_path, names, 
     name = re.search("its splits are: (.*)", str(caught.value))
     (tmp_path / "labels.txt").write_text("0:a\n")
     spec = dataset_factory.get_spec("folder")
-    found = splits.read_metadata(spec, name[1] if name else split, str(tmp_path), pattern)
-    assert set(map(os.path.basename, found.data_sources)) <= set(names)
-    assert found.num_samples == 3 * len(found.data_sources)
+    metadata = splits.read_metadata(spec, name[1] if name else split, str(tmp_path), pattern)
+    assert set(map(os.path.basename, metadata.data_sources)) <= set(names)
+    assert metadata.num_samples == 3 * len(found.data_sources)
     (tmp_path / "labels.txt").unlink()
     with pytest.raises(_checks.UserError, match="No files match folder_"):
         dataset_factory.get_metadata("folder", split, str(tmp_path))
