@@ -157,7 +157,7 @@ def test_other_names_of_shards_are_answered_with_their_pattern(tmp_path, names, 
     spec = dataset_factory.get_spec("folder")
     metadata = splits.read_metadata(spec, name[1] if name else split, str(tmp_path), pattern)
     assert set(map(os.path.basename, metadata.data_sources)) <= set(names)
-    assert metadata.num_samples == 3 * len(found.data_sources)
+    assert metadata.num_samples == 3 * len(metadata.data_sources)
     (tmp_path / "labels.txt").unlink()
     with pytest.raises(_checks.UserError, match="No files match folder_"):
         dataset_factory.get_metadata("folder", split, str(tmp_path))
