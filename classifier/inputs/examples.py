@@ -12,7 +12,7 @@ from classifier.inputs import bad_images, large_images, shuffling
 from classifier.inputs.labels import Labels
 from slim import _cores
 from slim.data import dataset as dataset_lib
-from slim.data import encoded_images, image_layouts, rare, tfexample_decoder
+from slim.data import encoded_images, image_header, tfexample_decoder
 
 PreprocessingFn = Callable[..., tf.Tensor]
 Example = dict[str, tf.Tensor]
@@ -106,17 +106,12 @@ class Preparation:
         numbers = dict(records)
         del numbers["serialized"]
         own = {key: features[key] for key in handler.keys if key in features}
-        parts = own, self._for_image(numbers)
-
-        def images(decoder: tfexample_decoder.TFExampleDecoder, *parts: Example) -> Example:
-            return _mapped(lambda part: self._image(decoder, *part), parts)
-
-        are_plain = image_layouts.is_plain(features[handler.image_key], handler.max_pixels)
-        return self._labeled(features, numbers) | tf.cond(
-            tf.reduce_all(are_plain),
-            lambda: images(decoder.with_max_pixels(None), *parts),
-            lambda: rare.call(functools.partial(images, decoder), *parts),
-        )
+        if self.skipped is None:  # else the check of one image must not fail the others
+            contents = image_header.bounded_several(own[handler.image_key], handler.max_pixels)
+            own[handler.image_key] = contents
+            decoder = decoder.with_max_pixels(None)
+        images = _mapped(lambda part: self._image(decoder, *part), (own, self._for_image(numbers)))
+        return self._labeled(features, numbers) | images
 
     @functools.cached_property
     def _items(self) -> list[str]:

@@ -116,7 +116,10 @@ def test_verify_lists_each_bomb(tmp_path):
         verify.run(str(tmp_path), lines.append)
     shard = split.shards[0].file
     expected = [line.strip() for line in lines[-len(names) :]]
-    assert expected == [f"{shard} record {n}: the image {REASONS[x]}" for n, x in enumerate(names)]
+    assert expected == [
+        f"{shard} record {number} ({name!r}): the image {REASONS[name]}"
+        for number, name in enumerate(names)
+    ]
 
 
 def test_every_signature_answers_an_empty_batch(exported):

@@ -182,7 +182,7 @@ KINDS = {
     ("convert", "source_dir"): "photos",
     ("checkpoints", "output"): "new_prefix",
 }
-_OUTPUTS = ("new_directory", "new_file", "new_prefix", "place")
+_OUTPUTS = ("new_directory", "new_dataset", "new_file", "new_prefix", "place")
 # Options whose help speaks of files, and whose value is no path.
 NOT_PATHS = {
     *("dataset_name", "dataset_split_name", "data_service", "eval_split_name", "license"),
@@ -192,14 +192,16 @@ NOT_PATHS = {
 
 _FOREIGN = tuple((each, REFUSED) for each in (*OURS, "plain", "photos", "plain/outside"))
 _BAD = tuple((each, ANY_FAILURE) for each in (*OURS, *_SPECIAL, "plain", "plain/letter.txt"))
+_NEW_DIRECTORY = (
+    *_FOREIGN,
+    *((each, REFUSED) for each in (*_SPECIAL, "plain/letter.txt", "ours/links/best")),
+    ("plain/empty", DONE),
+    ("plain/new", DONE),
+)
 # Kind -> the paths below `home` and the exit codes that are right there.
 _TARGETS: Mapping[str, tuple[tuple[str, tuple[int, ...]], ...]] = {
-    "new_directory": (
-        *_FOREIGN,
-        *((each, REFUSED) for each in (*_SPECIAL, "plain/letter.txt", "ours/links/best")),
-        ("plain/empty", DONE),
-        ("plain/new", DONE),
-    ),
+    "new_directory": _NEW_DIRECTORY,
+    "new_dataset": _NEW_DIRECTORY,
     "new_file": (
         *((f"plain/{each}", REFUSED) for each in ("letter.txt", "read_only.txt", "outside.txt")),
         *((each, REFUSED) for each in (*_SPECIAL, "plain/empty", "plain/outside")),

@@ -24,6 +24,7 @@ IMAGENET = types.SimpleNamespace(
     name="imagenet",
     split_name="train",
     num_samples=1_281_167,
+    per_class=(),
     num_classes=1001,
     labels_to_names={},
     num_channels=3,

@@ -148,6 +148,7 @@ def test_labels_offset_is_compared_for_imagenet_only(tmp_path, dataset, expected
         config=options.build(TrainConfig, train_dir="run", dataset_dir="data"),
         schedule=types.SimpleNamespace(learning_rate=0.01),
         model=info,
+        class_counts=(),
     )
     for lines in (
         warnings.of_checkpoint(prefix, info, (224, 224), has_unused_averages=False),

@@ -36,7 +36,7 @@ def test_image_above_a_limit_is_rejected_with_the_same_reason_in_python_and_grap
     assert image_header.find_problem(error.value.message) == reason
 
 
-@pytest.mark.parametrize("name", ACCEPTED)
+@pytest.mark.parametrize("name", [name for name in ACCEPTED if not name.endswith(".tif")])
 def test_an_image_within_the_limits_decodes_to_the_same_pixels(name):
     content = ACCEPTED[name]
     assert _image_limits.problem(content) is None
