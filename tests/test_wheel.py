@@ -85,7 +85,7 @@ def test_messages_name_installed_commands(command):
 def test_recipes_and_flagfiles_are_installed(command):
     names = {path.name for path in command.scripts.glob("*.sh")}
     assert "train_lenet_on_mnist.sh" in names
-    assert not {"environment.sh", "lock.sh", "test.sh"} & names
+    assert not {"environment.sh", "lock.sh", "site.sh", "test.sh"} & names
     assert "train_lenet_on_mnist: " in command("slim-recipe")
     flags = ["--train_dir=imagenet", "--dataset_dir=.", "--only_check_args"]
     command("slim-train", "--flagfile=mobilenet_v2.flags", *flags)
