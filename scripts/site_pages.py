@@ -104,7 +104,7 @@ def _short(text: str) -> str:
         r"\1",
         text,
     )
-    text = re.sub(r"<(\w+)V2?\.(\w+): \d+>", r"\1.\2", text)
+    text = re.sub(r"<(\w+?)(?:V2)?\.(\w+): \d+>", r"\1.\2", text)
     text = re.sub(r"\btensorflow\.python\.(?:\w+\.)+", "tf.", text)
     return re.sub(r"\b(?:collections\.abc|typing)\.", "", text)
 

@@ -8,6 +8,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tomllib
 import urllib.parse
 
 import pytest
@@ -31,6 +32,7 @@ def site(tmp_path_factory):
     return {path: path.read_text("utf-8") for path in directory.rglob("*.html")}
 
 
+@pytest.mark.slow
 def test_reference_has_an_entry_for_each_public_name():
     spec = importlib.util.spec_from_file_location(
         "site_pages", source_tree.ROOT / "scripts" / "site_pages.py"
@@ -52,7 +54,7 @@ def test_navigation_has_each_page():
 
 @pytest.mark.parametrize("page", ["start.md", "concepts.md", "troubleshooting.md"])
 def test_flags_on_the_page_exist(page):
-    known = re.findall(r"^\| `--(\w+)`", (DOCS / "flags.md").read_text("utf-8"), re.MULTILINE)
+    known = ["model", *re.findall(r"`--(\w+)`", (DOCS / "flags.md").read_text("utf-8"))]
     used = re.findall(r"--([a-z]+_\w+|\w+(?==))", (DOCS / page).read_text("utf-8"))
     assert not set(used) - set(known)
 
@@ -91,3 +93,9 @@ def test_code_of_the_concepts_page_prints_what_it_shows():
     with contextlib.redirect_stdout(output):
         exec(compile(code, "concepts.md", "exec"), {})
     assert output.getvalue() == "".join(re.findall(r"```text\n(.*?)```", page, re.DOTALL))
+
+
+def test_citation_has_the_version_of_the_project():
+    project = tomllib.loads((source_tree.ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    citation = (source_tree.ROOT / "CITATION.cff").read_text("utf-8")
+    assert f"\nversion: {project['version']}\n" in citation
