@@ -13,7 +13,7 @@ import urllib.parse
 
 import pytest
 
-from tests import source_tree
+from tests import site_pages, source_tree
 
 DOCS = source_tree.ROOT / "docs"
 NAMES = (source_tree.ROOT / "tests" / "public_names.txt").read_text("utf-8").split()
@@ -34,11 +34,6 @@ def site(tmp_path_factory):
 
 @pytest.mark.slow
 def test_reference_has_an_entry_for_each_public_name():
-    spec = importlib.util.spec_from_file_location(
-        "site_pages", source_tree.ROOT / "scripts" / "site_pages.py"
-    )
-    site_pages = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(site_pages)
     text = "".join(site_pages.reference().values())
     anchors = re.findall(r"\{ #([\w.-]+) \}\n\n(?=[^#\s])", text)  # followed by its docstring
     assert not {name.replace("_", "-") for name in NAMES} - set(anchors)
