@@ -1,4 +1,4 @@
-.PHONY: check test slow format lock quickstart
+.PHONY: check test slow format lock quickstart site
 
 check: ## lint, format, types and the fast tests
 	scripts/test.sh
@@ -17,3 +17,6 @@ lock: ## update requirements/*.txt from pyproject.toml
 
 quickstart: ## train, evaluate, export and run a classifier of digits
 	scripts/quickstart.sh
+
+site: ## build the site from docs/
+	scripts/site.sh

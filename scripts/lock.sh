@@ -13,3 +13,4 @@ lock base
 lock serve --extra serve --constraints requirements/base.txt
 lock dev --extra dev --extra onnx --extra openvino --extra litert --extra plots --extra serve \
   --constraints requirements/serve.txt
+lock docs --extra docs --constraints requirements/dev.txt

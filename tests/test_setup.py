@@ -55,3 +55,9 @@ def test_every_package_of_the_checkout_is_installed_under_slim(setup, monkeypatc
     with_code = {path.parent.relative_to(_ROOT).as_posix() for path in _ROOT.rglob("__init__.py")}
     ours = {each for each in with_code if each.split("/")[0] in (*setup.RELOCATED, "slim")}
     assert ours | {"scripts", "scripts/cluster"} == set(directories.values())
+
+
+def test_source_distribution_has_the_scripts():
+    lines = (source_tree.ROOT / "MANIFEST.in").read_text("utf-8").splitlines()
+    (patterns,) = [line.split()[1:] for line in lines if line.startswith("include ")]
+    assert "*.py" in patterns, "setup.py copies the scripts of the root"

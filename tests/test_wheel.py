@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -61,7 +62,7 @@ def command(tmp_path_factory):
             finally:
                 process.terminate()
 
-    run.home, run.start = home, start
+    run.home, run.start, run.bin = home, start, python.parent
     run.scripts = pathlib.Path(site, "slim", "scripts")
     return run
 
@@ -85,7 +86,7 @@ def test_messages_name_installed_commands(command):
 def test_recipes_and_flagfiles_are_installed(command):
     names = {path.name for path in command.scripts.glob("*.sh")}
     assert "train_lenet_on_mnist.sh" in names
-    assert not {"environment.sh", "lock.sh", "test.sh"} & names
+    assert not {"environment.sh", "lock.sh", "site.sh", "test.sh"} & names
     assert "train_lenet_on_mnist: " in command("slim-recipe")
     flags = ["--train_dir=imagenet", "--dataset_dir=.", "--only_check_args"]
     command("slim-train", "--flagfile=mobilenet_v2.flags", *flags)
@@ -115,3 +116,32 @@ def test_digits_are_classified(command):
             assert len(json.load(response)["results"][0]) == 5
         with urllib.request.urlopen(address, timeout=60) as response:
             assert b"<title>lenet</title>" in response.read()
+
+
+def test_commands_of_the_start_page_lead_to_a_served_model(command):
+    page = (source_tree.ROOT / "docs" / "start.md").read_text("utf-8")
+    page = re.sub(r"<!-- not run.*?```bash.*?```", "", page, flags=re.DOTALL)
+    (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    *blocks, serve, request = re.findall(r"```bash\n(.*?)```", page, re.DOTALL)
+    home = command.home / "start"
+    home.mkdir()
+
+    def shell(block):
+        path = f"export PATH={command.bin}:$PATH; cd {home}\n"
+        return command(shutil.which("bash"), "-e", "-c", path + block)
+
+    shell(f"python - <<'PYTHON'\n{program}PYTHON")
+    outputs = "".join(map(shell, blocks))
+    accuracy = re.search(r"validation accuracy ([\d.]+) \(180 of 180 images\)", outputs)
+    assert float(accuracy[1]) > 0.85
+    assert len(re.findall(r"^images/seven/\S+: seven ", outputs, re.MULTILINE)) > 2 * 140
+    assert (home / "report" / "index.html").stat().st_size > 10_000
+    name, model, port = serve.split()
+    assert (model, port) == ("--model=export/saved_model", "--port=8501")
+    if shutil.which("curl") is None:
+        pytest.skip("needs curl for the last command")
+    with command.start(name, "--model=start/export/saved_model", "--port=0") as process:
+        lines = (line for line in process.stdout if line.startswith("listening on "))
+        address = next(lines).split()[-1]
+        answer = json.loads(shell(request.replace("http://localhost:8501", address)))
+    assert answer["results"][0][0][0] == "seven"

@@ -1,0 +1,96 @@
+"""The site: it builds without a warning, its links lead somewhere, the reference has each name."""
+
+import contextlib
+import html
+import importlib.util
+import io
+import pathlib
+import re
+import subprocess
+import sys
+import tomllib
+import urllib.parse
+
+import pytest
+
+from tests import site_pages, source_tree
+
+DOCS = source_tree.ROOT / "docs"
+NAMES = (source_tree.ROOT / "tests" / "public_names.txt").read_text("utf-8").split()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    if importlib.util.find_spec("material") is None:
+        pytest.skip("needs mkdocs-material: pip install mkdocs-material")
+    directory = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(directory)]
+    done = subprocess.run(
+        command, cwd=source_tree.ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return {path: path.read_text("utf-8") for path in directory.rglob("*.html")}
+
+
+@pytest.mark.slow
+def test_reference_has_an_entry_for_each_public_name():
+    text = "".join(site_pages.reference().values())
+    anchors = re.findall(r"\{ #([\w.-]+) \}\n\n(?=[^#\s])", text)  # followed by its docstring
+    assert not {name.replace("_", "-") for name in NAMES} - set(anchors)
+    assert len(anchors) == len(set(anchors))
+    assert not re.search(r" at 0x|/home/|site-packages", text)
+
+
+def test_navigation_has_each_page():
+    text = (source_tree.ROOT / "mkdocs.yml").read_text("utf-8")
+    pages = re.findall(r": (\w+\.md)$", text, re.MULTILINE)
+    assert sorted(pages) == sorted(["contributing.md", *(path.name for path in DOCS.glob("*.md"))])
+
+
+@pytest.mark.parametrize("page", ["start.md", "concepts.md", "troubleshooting.md"])
+def test_flags_on_the_page_exist(page):
+    known = ["model", *re.findall(r"`--(\w+)`", (DOCS / "flags.md").read_text("utf-8"))]
+    used = re.findall(r"--([a-z]+_\w+|\w+(?==))", (DOCS / page).read_text("utf-8"))
+    assert not set(used) - set(known)
+
+
+@pytest.mark.slow
+def test_internal_links_of_the_site_exist(site):
+    count = 0
+    for path, text in site.items():
+        if path.name == "404.html":
+            continue
+        for link in re.findall(r'(?:href|src)="([^"]*)"', text):
+            parts = urllib.parse.urlsplit(html.unescape(link))
+            if parts.scheme or parts.netloc or not link:
+                continue
+            target = pathlib.Path(path.parent, parts.path).resolve() if parts.path else path
+            assert target.exists(), f"{path.name}: {link}"
+            if parts.fragment and target in site:
+                fragment = urllib.parse.unquote(parts.fragment)
+                assert f'id="{fragment}"' in site[target] or fragment == "__skip", link
+            count += 1
+    assert count > 1000
+
+
+@pytest.mark.slow
+def test_pages_request_nothing_from_other_hosts(site):
+    for path, text in site.items():
+        tags = re.findall(r"<(?:script|link|img|iframe)\b[^>]*>", text)
+        remote = [tag for tag in tags if re.search(r'(?:src|href)="(?:https?:)?//', tag)]
+        assert not [tag for tag in remote if 'rel="canonical"' not in tag], path.name
+
+
+def test_code_of_the_concepts_page_prints_what_it_shows():
+    page = (DOCS / "concepts.md").read_text("utf-8")
+    code = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        exec(compile(code, "concepts.md", "exec"), {})
+    assert output.getvalue() == "".join(re.findall(r"```text\n(.*?)```", page, re.DOTALL))
+
+
+def test_citation_has_the_version_of_the_project():
+    project = tomllib.loads((source_tree.ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    citation = (source_tree.ROOT / "CITATION.cff").read_text("utf-8")
+    assert f"\nversion: {project['version']}\n" in citation
