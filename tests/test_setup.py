@@ -58,6 +58,6 @@ def test_every_package_of_the_checkout_is_installed_under_slim(setup, monkeypatc
 
 
 def test_source_distribution_has_the_scripts():
-    lines = (source_tree.ROOT / "MANIFEST.in").read_text("utf-8").splitlines()
+    lines = (_ROOT / "MANIFEST.in").read_text("utf-8").splitlines()
     (patterns,) = [line.split()[1:] for line in lines if line.startswith("include ")]
     assert "*.py" in patterns, "setup.py copies the scripts of the root"

@@ -54,6 +54,7 @@ def test_all_near_pairs_are_found():
     assert len(actual) > 100
 
 
+@pytest.mark.slow
 def test_time_does_not_grow_with_the_square_of_equal_hashes():
     hashes = np.full(100_000, 5, np.uint64) + (np.arange(100_000, dtype=np.uint64) << 60)
     labels = np.arange(100_000)

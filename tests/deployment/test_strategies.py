@@ -134,6 +134,7 @@ def lenet_run(clones, steps=10):
     return losses, {name: variable.numpy() for name, variable in store.named_variables.items()}
 
 
+@pytest.mark.slow
 def test_two_clones_of_16_images_train_like_one_of_32():
     one, two = lenet_run(1), lenet_run(2)
     assert np.abs(one[0] - two[0]).max() <= 1e-5

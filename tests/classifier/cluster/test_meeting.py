@@ -93,6 +93,7 @@ def test_without_worker_0_the_others_name_it():
     )
 
 
+@pytest.mark.slow
 def test_a_missing_worker_is_reported_each_minute(monkeypatch, capsys):
     monkeypatch.setattr(side, "_REPORT_SECONDS", 0.2)
     hosts = free_addresses(2)
@@ -121,6 +122,7 @@ def test_a_numeric_address_is_its_interface_and_others_are_all(host, others):
                 assert (client.connect_ex((place, port)) == 0) == is_open
 
 
+@pytest.mark.slow
 def test_an_address_that_is_not_reachable_is_named():
     hosts = free_addresses(2)
     with mock.patch.object(side.socket, "create_connection", wraps=socket.create_connection) as c:
