@@ -122,6 +122,7 @@ ROLES: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("train", "train_dir"): {},
     ("train", "dataset_dir"): {},
     ("train", "checkpoint_path"): {},
+    ("train", "teacher_checkpoint_path"): {},
     ("train", "cache"): {},
     ("train", "class_weights"): {},
     ("eval", "checkpoint_path"): {},
