@@ -71,6 +71,16 @@ def test_processes_are_started_as_one_job(local, tmp_path, capsys):
     assert "[2] task 2\n" in capsys.readouterr().out
 
 
+def test_a_single_process_trains_alone(local, tmp_path):
+    code, starts = launch(local, tmp_path, {"0": [0]}, "--workers=1")
+    (started,) = starts["0"]
+    own = {name: value for name, value in started.items() if name not in ("place", "codes")}
+    arguments = [f"--{name}={value}" for name, value in own.items()]
+    run = [f"--train_dir={tmp_path}", f"--dataset_dir={tmp_path}"]
+    config = flags.parse(TrainConfig, ["slim-train", *run, *arguments])
+    assert (code, cluster.resolve(config.strategy, {})) == (0, cluster.ALONE)
+
+
 @pytest.mark.parametrize(
     "codes, restarts, code, starts",
     [

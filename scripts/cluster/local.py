@@ -64,7 +64,8 @@ def _run(count: int, flags: Sequence[str], signals: list[int]) -> dict[int, int]
     hosts = ",".join(f"127.0.0.1:{port}" for port in _free_ports(count))
     running, threads = {}, []
     for task in range(count):
-        own = [f"--worker_replicas={count}", f"--master={hosts}", f"--task={task}"]
+        own = [f"--worker_replicas={count}", f"--task={task}"]
+        own += [f"--master={hosts}"] * (count > 1)  # a single process has no server
         # In sessions of their own: the terminal's Ctrl-C reaches this process alone.
         running[task] = subprocess.Popen(
             [*_training_command(), *flags, *own],
