@@ -23,7 +23,6 @@ import json
 import math
 import os
 import pathlib
-import socket
 import statistics
 import subprocess
 import sys
@@ -112,35 +111,18 @@ def _train(run: str, data: str, network: str, count: int, chosen: argparse.Names
         "max_number_of_steps": chosen.steps + _WARM_UP, "log_every_n_steps": 1,
         "save_summaries_secs": 0, "num_preprocessing_threads": 1,
     }  # fmt: skip
-    if count > 1:
-        master = ",".join(f"127.0.0.1:{port}" for port in _free_ports(count))
-        options |= {"worker_replicas": count, "master": master}
     flags = [f"--{name}={value}" for name, value in options.items()]
-    script = str(pathlib.Path(__file__).parents[1] / "train_image_classifier.py")
+    launcher = str(pathlib.Path(__file__).parents[1] / "scripts" / "cluster" / "local.py")
     names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-    threads = dict.fromkeys(names, "1")
-    processes = [
-        subprocess.Popen(
-            [sys.executable, script, *flags, f"--task={task}"],
-            stdout=subprocess.DEVNULL,
-            env=os.environ | threads,
-        )
-        for task in range(count)
-    ]
-    codes = [process.wait() for process in processes]
-    if any(codes):
-        raise SystemExit(f"{network}: a worker failed")
+    subprocess.run(
+        [sys.executable, launcher, f"--workers={count}", *flags],
+        stdout=subprocess.DEVNULL,
+        env=os.environ | dict.fromkeys(names, "1"),
+        check=True,
+    )
     lines = pathlib.Path(run, "metrics.jsonl").read_text("utf-8").splitlines()
     speeds = [json.loads(line)["images_per_second"] for line in lines[_WARM_UP:]]
     return count * chosen.batch_size / statistics.median(speeds)
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 def communication(workers: int, size: float, bandwidth: float, latency: float, tree: bool) -> float:

@@ -12,12 +12,13 @@ import hashlib
 import io
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent import futures
 from typing import Any
 
 from datasets import conversion_shards, dataset_info, download, duplicates, images, tfrecords
 from datasets.conversion_journal import JOURNAL, LOCK, Journal, Outcome
+from datasets.conversion_plan import Plan
 from datasets.items import Item, Split
 from slim import _checks, _files, _ownership, _paths, signals
 from slim._decodings import STORED, UPRIGHT
@@ -43,51 +44,6 @@ _THREADS = 16  # for the versions of files, on network disks
 _MAX_LISTED = 50  # bad files in the error message
 _BAD_FILES_COLUMNS = ("path", "reason")
 _VERSION = 1  # of the content of records
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Plan:
-    """A dataset to be written.
-
-    Attributes:
-      name: name of the dataset.
-      classes: class names; the position is the label.
-      num_channels: 1 or 3.
-      splits: split name -> split.
-      inputs: identifies the input files (see `inputs_of`); if it has changed, an interrupted
-        conversion starts over.
-      formats: names of "jpeg" and "png" in the records.
-      source: URL or directory of the images.
-      source_files: `local_images.summary` of the source.
-      attribution: authors and license.
-      options: the user's options that decide the content of the records.
-      background: whether class 0 is a background class, which needs no images.
-      upright: whether to apply the EXIF orientation; not if boxes or published results refer to the
-        stored pixels.
-      jpeg_only: whether to convert all images to JPEG.
-      sha256: name of the feature for the checksum of the encoded image; empty for none.
-      features: returns the further features of a record from its item's `extra`.
-      multi_label: whether the items have any number of labels each.
-    """
-
-    name: str
-    classes: Sequence[str]
-    num_channels: int
-    splits: Mapping[str, Split]
-    inputs: Sequence[str]
-    formats: Mapping[str, str] = dataclasses.field(
-        default_factory=lambda: {"jpeg": "jpeg", "png": "png"}
-    )
-    source: str = ""
-    source_files: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    attribution: str = ""
-    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    background: bool = False
-    upright: bool = True
-    jpeg_only: bool = False
-    sha256: str = ""
-    features: Callable[..., Mapping[str, tfrecords.Value]] = dict
-    multi_label: bool = False
 
 
 @contextlib.contextmanager

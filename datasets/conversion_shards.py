@@ -6,21 +6,19 @@ import itertools
 import os
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from datasets import conversion_journal, duplicates, images, progress, tfrecords, workers
 from datasets.conversion_journal import Journal, Outcome
+from datasets.conversion_plan import Plan
 from datasets.items import Item, labels_of
-
-if TYPE_CHECKING:
-    from datasets.conversion import Plan
 
 # An interruption loses at most the work of this time.
 _PIECE_SECONDS = 2.0
 
 
 def write(
-    plan: "Plan",
+    plan: Plan,
     work: str,
     journal: Journal,
     rules: images.Rules,
@@ -73,7 +71,7 @@ def write(
 
 
 def _write_shard(
-    plan: "Plan",
+    plan: Plan,
     path: str,
     items: Sequence[Item],
     results: Iterator[workers.Result],
@@ -114,7 +112,7 @@ def _joined(path: str, pieces: Sequence[Outcome]) -> Outcome:
 
 
 def _write_piece(
-    plan: "Plan",
+    plan: Plan,
     path: str,
     items: Sequence[Item],
     results: Iterator[workers.Result],
@@ -152,7 +150,7 @@ def _write_piece(
     return Outcome(shard, per_class, bad, fingerprints.hex())
 
 
-def _record(plan: "Plan", item: Item, prepared: images.Prepared) -> tfrecords.ImageRecord:
+def _record(plan: Plan, item: Item, prepared: images.Prepared) -> tfrecords.ImageRecord:
     extra = dict(plan.features(*item.extra))
     if plan.sha256:
         extra[plan.sha256] = hashlib.sha256(prepared.encoded).hexdigest()

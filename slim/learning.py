@@ -25,20 +25,9 @@ from slim.train_loop import NonFiniteError
 from slim.train_op import TrainOp
 
 __all__ = [
-    "EXIT_CODE",
-    "AllReduce",
-    "Hook",
-    "NanRestores",
-    "NonFiniteError",
-    "Preempted",
-    "Run",
-    "TrainOp",
-    "add_gradients_summaries",
-    "clip_gradient_norms",
-    "create_train_op",
-    "multiply_gradients",
-    "train",
-    "train_step",
+    "EXIT_CODE", "AllReduce", "Hook", "NanRestores", "NonFiniteError", "Preempted", "Run",
+    "TrainOp", "add_gradients_summaries", "clip_gradient_norms", "create_train_op",
+    "multiply_gradients", "train", "train_step",
 ]  # fmt: skip
 
 

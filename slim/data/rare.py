@@ -1,16 +1,13 @@
 """Branches of a graph that are rarely taken."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
 
 import tensorflow as tf
 
 from slim.graph import in_graph
 
-T = TypeVar("T")
 
-
-def call(function: Callable[..., T], *arguments: Any) -> T:
+def call(function: Callable[..., tf.Tensor], *arguments: tf.Tensor) -> tf.Tensor:
     """Returns `function(*arguments)`, as a single operation of the graph.
 
     The operations of a branch take time even when it is not chosen, unless they are in a function
@@ -18,17 +15,14 @@ def call(function: Callable[..., T], *arguments: Any) -> T:
 
     Args:
       function: has no variables.
-      *arguments: tensors or structures of them; the function must accept other sizes of the same
-        rank.
+      *arguments: tensors; the function must accept other sizes of the same rank.
     """
     if in_graph() and not tf.inside_function():
         return function(*arguments)
     traced = tf.function(
         function,
         autograph=False,
-        input_signature=tf.nest.map_structure(
-            lambda each: tf.TensorSpec([None] * each.shape.rank, each.dtype), arguments
-        ),
-        experimental_attributes={"_noinline": True, "_tf_data_function": True},
+        input_signature=[tf.TensorSpec([None] * each.shape.rank, each.dtype) for each in arguments],
+        experimental_attributes={"_noinline": True},
     )
     return traced(*arguments)

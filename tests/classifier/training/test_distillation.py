@@ -112,7 +112,7 @@ def test_a_student_learns_from_its_teacher_alone(train, tmp_path):
     student, teacher = (
         sources.open_checkpoint(str(tmp_path / name)).variables() for name in ("student", "teacher")
     )
-    assert student == teacher  # no variable of the teacher beside the student's own
+    assert student == teacher  # the teacher adds no variables
     lines = map(json.loads, (tmp_path / "student" / "metrics.jsonl").read_text().splitlines())
     assert max(line.get("eval_accuracy", 0) for line in lines) > 0.8  # chance is 0.1
 
