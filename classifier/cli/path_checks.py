@@ -135,8 +135,17 @@ def _checkpoints(name: str, path: str) -> None:
 
 
 def _model(name: str, path: str) -> None:
-    if formats.find_export(path) is None:
-        _checkpoint(name, path)
+    if formats.find_export(path) is not None:
+        return
+    if os.path.isdir(path) and checkpoints.latest(path) is None:
+        entries = (os.path.join(path, entry) for entry in sorted(os.listdir(path)))
+        exports = [entry for entry in entries if formats.find_export(entry)]
+        if exports:
+            raise _checks.UserError(
+                f"{name}={path!r} is a directory of exports. Use one of them:"
+                f" {_checks.listed(exports, 8)}"
+            )
+    _checkpoint(name, path)
 
 
 def _images(name: str, path: str) -> None:

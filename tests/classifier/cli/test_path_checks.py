@@ -74,6 +74,18 @@ def test_invalid_path_is_an_error_that_says_what_exists(disk, monkeypatch, kind,
         path_checks.check(kind, "dir", path)
 
 
+def test_a_directory_of_exports_is_answered_with_their_paths(tmp_path):
+    (tmp_path / "saved_model").mkdir()
+    for file in ("saved_model/saved_model.pb", "lenet.pb", "lenet.tflite", "labels.txt"):
+        (tmp_path / file).touch()
+    with pytest.raises(_checks.UserError, match="is a directory of exports") as error:
+        path_checks.check("model", "model", str(tmp_path))
+    listed = str(error.value).partition("Use one of them: ")[2]
+    names = ("lenet.pb", "lenet.tflite", "saved_model")
+    assert listed == ", ".join(str(tmp_path / name) for name in names)
+    path_checks.check("model", "model", str(tmp_path / "saved_model"))
+
+
 def test_a_folder_without_permission_is_named(disk, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(_checks.UserError, match="cannot be written: no permission for '.*flowers'"):
