@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import time
+import types
 
 import numpy as np
 import pytest
@@ -246,7 +247,8 @@ def test_a_worker_waits_for_the_steps_of_the_chief(monkeypatch):
         waits.append(seconds)
         session.run(two_steps)
 
-    monkeypatch.setattr(services.time, "sleep", sleep)
+    # Of this module alone: other threads sleep too.
+    monkeypatch.setattr(services, "time", types.SimpleNamespace(sleep=sleep))
     with tf.Graph().as_default(), v1.Session() as session:
         global_step = v1.train.get_or_create_global_step()
         session.run(global_step.initializer)
