@@ -1,7 +1,12 @@
 """Each flag is proven to act by a test, and docs/flags.md is current."""
 
+import dataclasses
+import importlib
+import pkgutil
+
 import pytest
 
+from classifier import config
 from classifier.config import options
 from tests import flags_page, flags_that_act
 
@@ -32,3 +37,15 @@ def test_each_flag_is_proven_by_one_test():
 def test_the_page_is_current():
     command = "renew it with: python -m tests.flags_page"
     assert flags_page.PAGE.read_text(encoding="utf-8") == flags_page.render(), command
+
+
+def test_the_page_has_each_flag():
+    for module in pkgutil.iter_modules(config.__path__, f"{config.__name__}."):
+        importlib.import_module(module.name)
+    names, classes = set(), [options.Options]
+    for each in classes:
+        names |= set(options.by_name(each)) if dataclasses.is_dataclass(each) else set()
+        classes += each.__subclasses__()
+    page = flags_page.render()
+    assert len(names) > 200
+    assert not {name for name in names if f"`--{name}`" not in page}
