@@ -70,7 +70,7 @@ def read(path: str, *, unique: bool = False) -> dict[int, str]:
         else:
             names = {label: line.strip() for label, (_, line) in enumerate(lines)}
     if not names:
-        raise _checks.UserError(f"{path} has no names of classes")
+        raise _checks.UserError(f"{path} has no class names")
     repeated = [name for name, count in collections.Counter(names.values()).items() if count > 1]
     if unique and repeated:
         raise _checks.UserError(f"{path} has the name {repeated[0]!r:.100} more than once")

@@ -79,7 +79,7 @@ def _row(number: int, values: Mapping[str, Any] | str) -> Row:
     if "\0" in path or not _is_unicode(path):
         raise _BadRow("its path is not valid text")
     if "://" in path:
-        raise _BadRow(f"{path[:100]!r} is a URL; images must be on disk")
+        raise _BadRow(f"{path[:100]!r} is a URL; images must be local files")
     split = "" if _is_missing(split) else split
     if not isinstance(split, str) or (split and not split.isprintable()):
         raise _BadRow("its split is not a name")

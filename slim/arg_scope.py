@@ -162,6 +162,7 @@ def _accepts(key: str, name: str) -> bool:
 def _key_of(func: Callable[..., Any]) -> str:
     if not has_arg_scope(func):
         raise ValueError(
-            f"{func!r} is not decorated with @slim.add_arg_scope, so no scope can reach it"
+            f"{func!r} is not decorated with @slim.add_arg_scope. Add it, or remove the function"
+            " from the scope"
         )
     return arg_scope_func_key(func)

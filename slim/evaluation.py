@@ -109,7 +109,7 @@ def _is_eager(name: str, where: str, args: Any, kwargs: Any) -> bool:
     batches = kwargs.get("batches", args[2] if len(args) > 2 else None)
     if not hasattr(batches, "element_spec"):
         raise _checks.UserError(
-            f"{name} without a tf.Graph needs batches, a tf.data.Dataset, not {batches!r}. Write"
-            f" slim.evaluation.{name}({where}, logdir, batches, eval_fn, metrics)"
+            f"{name} outside of a tf.Graph expects batches, a tf.data.Dataset, not {batches!r}."
+            f" Write slim.evaluation.{name}({where}, logdir, batches, eval_fn, metrics)"
         )
     return True

@@ -6,8 +6,8 @@ python -m tests.flags_page
 import dataclasses
 from collections.abc import Iterator
 
-from classifier.cli import help as help_text
 from classifier.checkpoints.__main__ import COMMANDS
+from classifier.cli import help as help_text
 from classifier.config import builders, checkpoints, options, problems
 from classifier.config.conversion import DataConfig
 from classifier.config.data_service import DataServiceConfig

@@ -169,9 +169,9 @@ def _read_variables(path: str) -> dict[str, SavedVariable]:
         raise _damaged(path, error) from error
     if unknown or not variables:
         raise _checks.UserError(
-            f"{path} is not a weights file with slim's names: it contains"
+            f"{path} is not a weights file of slim: it contains"
             f" {unknown[0] if unknown else 'no variables'}."
-            f" `{_programs.command('slim-checkpoints', 'convert')}` writes such files"
+            f" To write one, use `{_programs.command('slim-checkpoints', 'convert')}`"
         )
     return dict(sorted(variables.items()))
 

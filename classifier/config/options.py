@@ -146,7 +146,9 @@ class Option:
         except ValueError:
             raise _checks.UserError(f"{argument!r} is not {meaning}") from None
         if self.has_auto and value == self.declared.auto:
-            raise _checks.UserError(f"{argument!r} is not in the range of allowed values, nor auto")
+            raise _checks.UserError(
+                f"{argument!r} is out of range. To choose automatically, pass auto"
+            )
         return value
 
 

@@ -81,7 +81,7 @@ class ReportData:
             raise _checks.UserError("a report needs at least one evaluated image")
         largest = self.outcomes.highest_class
         if largest >= classes:
-            raise _checks.UserError(f"class {largest} has no name: there are {classes} class_names")
+            raise _checks.UserError(f"class_names has {classes} names, but class {largest} occurs")
         if self.features is not None and len(self.features) != images:
             raise _checks.UserError(
                 f"features has {len(self.features)} rows, but there are {images} images"

@@ -50,7 +50,7 @@ def read(
     count, port = options.worker_replicas, options.cluster_port or _PORT
     if count == 1 or int(index) >= count:
         raise problems.error(
-            "{} must be the job's completions: this is pod {}",
+            "{} does not fit pod {} of the job. Set it to the job's completions, 2 or more",
             named("worker_replicas", count),
             index,
         )

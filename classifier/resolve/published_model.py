@@ -93,7 +93,7 @@ def _dataset(config: Any) -> str | None:
 def _network(row: PublishedCheckpoint) -> str:
     if row.built_network is None:
         raise problems.error(
-            "{}: no network of slim has its width, {} x {:g}. Use another checkpoint",
+            "{}: slim has no network {} of width {:g}. Use another checkpoint",
             named("checkpoint_path", row.stem),
             row.network,
             row.depth_multiplier,

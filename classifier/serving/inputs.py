@@ -197,7 +197,7 @@ def _names(values: Mapping[str, Any]) -> str:
 
 def _file(content: bytes, where: str = "The body") -> bytes:
     if not content:
-        raise RequestError(f"{where} is empty: it has to be an image file")
+        raise RequestError(f"{where} is empty. Expected: an encoded image")
     return content
 
 

@@ -159,7 +159,7 @@ class Checkpoints:
             remains = ["checkpoint"] * named + [f"{o}.data-*" for o in orphans]
             remains += listing.unreadable
             raise _checks.RunError(
-                f"No checkpoint in {self.directory}, but remains of some: "
+                f"No complete checkpoint in {self.directory}, only parts of some: "
                 f"{_checks.listed(remains, 5)}. {advice}"
             )
         if orphans:

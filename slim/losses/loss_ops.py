@@ -373,8 +373,8 @@ def _weights(weights: float | tf.Tensor, losses: tf.Tensor) -> tf.Tensor:
         a is None or b is None or a in (1, b) for a, b in zip(own, losses.shape, strict=False)
     ):
         raise ValueError(
-            f"weights of shape {own} do not fit losses of shape {losses.shape}: they must have "
-            "the sizes of its first axes"
+            f"weights of shape {own} cannot be broadcast to losses of shape {losses.shape}. "
+            "Allowed: a scalar, or sizes 1 or equal along the first axes of the losses"
         )
     return weights
 

@@ -148,7 +148,7 @@ def test_files_of_class_names(tmp_path, name, text, expected):
 @pytest.mark.parametrize(
     "name, text, message",
     [
-        ("names.txt", "", "has no names of classes"),
+        ("names.txt", "", "has no class names"),
         ("names.txt", "cat\ncat\n", "has the name 'cat' more than once"),
         ("names.txt", "c\x07t\n", "a name with control characters"),
         ("m.pbtxt", b"\xff", "is not UTF-8 text; save the file as UTF-8"),

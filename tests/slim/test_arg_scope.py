@@ -168,7 +168,7 @@ def test_a_function_without_the_decorator_is_an_error():
     with pytest.raises(ValueError, match="undecorated.* is not decorated with @slim.add_arg_scope"):
         with slim.arg_scope([undecorated], a=1):
             pass
-    with pytest.raises(ValueError, match="so no scope can reach it"):
+    with pytest.raises(ValueError, match="is not decorated with @slim.add_arg_scope"):
         slim.arg_scoped_arguments(undecorated)
 
 

@@ -237,7 +237,9 @@ def test_remains_of_checkpoints_without_a_readable_one_are_an_error(tmp_path, va
     names = [f"model.ckpt-{n}.data-00000-of-00001" for n in (1, 2)] if traces == "two" else [traces]
     for name in names:
         (tmp_path / name).write_bytes(b"")
-    with pytest.raises(_checks.RunError, match=r"No checkpoint in \S+, but remains of some: "):
+    with pytest.raises(
+        _checks.RunError, match=r"No complete checkpoint in \S+, only parts of some: "
+    ):
         checkpoints.Checkpoints(tmp_path).restore_latest(variables)
 
 

@@ -177,7 +177,9 @@ def test_one_weight_for_all_counts_as_one_example():
 
 @pytest.mark.parametrize("shape", [[3], [4, 3, 1, 1], [4, 2], [2, 3], [5]])
 def test_weights_that_do_not_fit_are_errors(shape):
-    with pytest.raises(ValueError, match=r"weights of shape .* do not fit losses of shape"):
+    with pytest.raises(
+        ValueError, match=r"weights of shape .* cannot be broadcast to losses of shape"
+    ):
         losses.mean_squared_error(LOGITS, REALS, weights=tf.ones(shape))
 
 

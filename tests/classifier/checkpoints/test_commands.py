@@ -364,12 +364,15 @@ def test_weights_file_without_slim_names_is_an_error(command, tmp_path):
         for index, weight in enumerate(model.get_weights()):
             file[f"layers/dense/vars/{index}"] = weight
     line = error_line(command("diff", checkpoint_path=path, model_name="lenet"))
-    assert "not a weights file with slim's names: it contains layers/dense/vars/0. `python" in line
+    assert (
+        "not a weights file of slim: it contains layers/dense/vars/0. To write one, use `python"
+        in line
+    )
 
 
 def test_empty_weights_file_is_an_error(tmp_path):
     h5py.File(tmp_path / "e.weights.h5", "w").close()
-    with pytest.raises(_checks.UserError, match="slim's names: it contains no variables"):
+    with pytest.raises(_checks.UserError, match="weights file of slim: it contains no variables"):
         keras_weights.WeightsFile(tmp_path / "e.weights.h5")
 
 

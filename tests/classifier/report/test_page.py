@@ -212,7 +212,7 @@ def test_the_file_is_replaced(tmp_path, page):
     "changes, message",
     [
         ({"outcomes": evaluations.outcomes(np.zeros(0, int), np.zeros([0, 2]))}, "at least one"),
-        ({"class_names": ["a"]}, r"class 9 has no name: there are 1 class_names"),
+        ({"class_names": ["a"]}, r"class_names has 1 names, but class 9 occurs"),
         ({"features": np.zeros([3, 2])}, r"features has 3 rows, but there are 200 images"),
         ({"features": None}, "near-duplicates need the features of both splits"),
     ],

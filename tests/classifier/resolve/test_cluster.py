@@ -261,7 +261,7 @@ def test_workers_of_kubernetes(environ, hosts):
         ({"SLIM_SERVICE": "a b"}, "SLIM_SERVICE is no name of a service: a b"),
         (
             {"JOB_COMPLETION_INDEX": "2", "HOSTNAME": "j-2"},
-            "worker_replicas=2 must be the job's completions: this is pod 2",
+            "worker_replicas=2 does not fit pod 2 of the job. Set it to the job's completions",
         ),
     ],
 )

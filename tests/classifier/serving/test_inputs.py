@@ -54,7 +54,7 @@ def test_a_body_that_is_a_file():
     for read_body in (inputs.read_predict, inputs.read_classify):
         assert read_body(b"file", "image/png", FILES).images == [b"file"]
         assert read_body(b"file", "application/octet-stream", FILES).images == [b"file"]
-        with pytest.raises(RequestError, match="The body is empty: it has to be an image file"):
+        with pytest.raises(RequestError, match="The body is empty. Expected: an encoded image"):
             read_body(b"", "image/png", FILES)
 
 
@@ -92,7 +92,7 @@ def with_first(value):
         ({"instances": [{"b64": "a"}]}, r"instances\[0\]: Invalid base64 encoded string"),
         ({"instances": [{"b64": "YW Jj"}]}, "Invalid base64 encoded string"),
         ({"instances": [{"b64": 1}]}, "Expected `bytes`, got `int`"),
-        ({"instances": [{"b64": ""}]}, r"instances\[0\] is empty: it has to be an image file"),
+        ({"instances": [{"b64": ""}]}, r"instances\[0\] is empty. Expected: an encoded image"),
         ({"instances": [{"b64": "YQ==", "x": 1}]}, "has the inputs 'b64', 'x'. Allowed: one"),
         ({"instances": [{}]}, "has the inputs none"),
         ({"instances": [{"photo": FILE}]}, "has the input 'photo'. Allowed: 'image_bytes'"),
