@@ -4,6 +4,7 @@ python -m tests.flags_page
 """
 
 import dataclasses
+import html
 from collections.abc import Iterator
 
 from classifier.checkpoints.__main__ import COMMANDS
@@ -73,7 +74,7 @@ def _row(option: options.Option) -> Iterator[str]:
     # Names of tables are in `--help`: they would be most of the page.
     declared = dataclasses.replace(option.declared, table=None)
     meaning = help_text.text(dataclasses.replace(option, declared=declared), lambda table: ())
-    yield meaning.replace("|", "\\|")
+    yield html.escape(meaning, quote=False).replace("|", "\\|")
     yield _shown(option.declared.tf_slim)
 
 
