@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from classifier.config.checkpoints import FetchConfig, ListConfig
 from datasets import archives, download
 from nets import published
-from slim import _checks, _files, _ownership, _paths
+from slim import _checks, _files, _ownership, _paths, _problems
 
 _LIMITS = archives.Limits(members=100, bytes=4_000_000_000)
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -129,8 +129,8 @@ def _archive(archive: published.PublishedCheckpoint, config: FetchConfig, direct
     except _checks.RunError as error:
         raise _checks.RunError(
             f"{archive.stem} is not in {directory}, and cannot be downloaded."
-            f" {getattr(error, 'as_flags', error)}. With the archive at hand,"
-            f" `slim-checkpoints fetch {archive.stem} --source_dir=DIRECTORY` needs no network"
+            f" {_problems.as_flags(error)}: `slim-checkpoints fetch {archive.stem}"
+            " --source_dir=DIRECTORY`"
         ) from error
     path = paths[archive.file]
     if sha256 is None:

@@ -123,9 +123,7 @@ def test_without_network_the_error_says_what_to_do(cache, monkeypatch, tmp_path,
     with pytest.raises(_checks.RunError) as error:
         fetch.local_path(NAME)
     assert "Connection refused from http://127.0.0.1:9/x.tgz" in str(error.value)
-    assert f"`slim-checkpoints fetch {NAME} --source_dir=DIRECTORY` needs no network" in str(
-        error.value
-    )
+    assert f"`slim-checkpoints fetch {NAME} --source_dir=DIRECTORY`" in str(error.value)
     (tmp_path / ARCHIVE).write_bytes(CONTENT)
     monkeypatch.setattr(
         published, "checkpoints", lambda: (dataclasses.replace(offline, sha256="0" * 64),)
