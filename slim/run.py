@@ -6,7 +6,8 @@ In the script, and in the modules next to it, `import tensorflow as tf` is Tenso
 (`tensorflow.compat.v1`, without eager execution), and `tensorflow.contrib` and `tf_slim` are this
 library, as far as TF-Slim is a part of contrib. `from nets import inception` and the other packages
 of research/slim are this library's, unless the script has its own. `tf.layers` and
-`tf.nn.rnn_cell` need Keras 2: they work if `tf_keras` is installed.
+`tf.nn.rnn_cell` need Keras 2: they work if `tf_keras` is installed. `np.int`, `np.float` and the
+other names of Python's types, which NumPy removed, are Python's types.
 """
 
 import builtins
@@ -19,10 +20,14 @@ import types
 from collections.abc import Sequence
 from typing import Any
 
+_PYTHON_2 = "Code for Python 2 must be translated first, for example by 2to3"
 _NOTES = {
     "not available with Keras 3": "It needs Keras 2: install tf_keras of TensorFlow's version",
-    "no attribute '(iter(items|keys|values)|has_key)'|name '(xrange|unicode|raw_input)'": (
-        "Code for Python 2 must be translated first, for example by 2to3"
+    "no attribute '(iter(items|keys|values)|has_key)'|name '(xrange|unicode|raw_input)'": _PYTHON_2,
+    "'(range|dict_keys|dict_values|dict_items|map|filter|zip)' object (does not support item|is not"
+    " subscriptable|has no len)": _PYTHON_2,
+    "'float' object cannot be interpreted as an integer": (
+        "In Python 3, a / b of two integers is a float: write a // b. 2to3 does not change it"
     ),
 }
 
@@ -49,10 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def execute(code: types.CodeType, names: dict[str, Any]) -> None:
-    """Executes a program; a name that is not there any more is an error with a way out."""
+    """Executes a program; what TensorFlow or Python no longer has is an error with a way out."""
     try:
         exec(code, names)
-    except (AttributeError, NameError) as error:
+    except (AttributeError, NameError, TypeError) as error:
         for pattern, note in _NOTES.items():
             if re.search(pattern, str(error)):
                 error.add_note(note)
@@ -72,6 +77,7 @@ def _compiled(script: pathlib.Path) -> types.CodeType:
 def _prepare() -> None:
     if importlib.util.find_spec("tf_keras"):
         os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+    import numpy as np
     import tensorflow as tf
     from absl import flags
 
@@ -81,6 +87,9 @@ def _prepare() -> None:
     importer.install()
     importer.import_image_library()
     scripts.import_as_scripts()
+    for kind in (bool, int, float, complex, str, object):  # removed in NumPy 1.24; 2 has bool again
+        if kind.__name__ not in vars(np):
+            setattr(np, kind.__name__, kind)
     # TensorFlow 1 did not define absl's flags, such as --log_dir, so that scripts do.
     for name in flags.FLAGS:
         flags.FLAGS[name].allow_override = True

@@ -24,6 +24,7 @@ def network(images, num_classes):
 SCRIPT = """
 from __future__ import print_function
 import sys
+import numpy as np
 import tensorflow as tf
 import tensorflow.contrib.slim as slim
 from tensorflow import gfile
@@ -38,6 +39,7 @@ FLAGS = tf.app.flags.FLAGS
 
 def main(_):
     assert gfile.Exists(__file__) and sys.argv[0] == __file__
+    assert np.int is int and np.arange(3).astype(np.float).dtype == np.float64
     assert slim.conv2d is tf_slim.conv2d is contrib_layers.conv2d and vgg.vgg_16
     assert tf.contrib.slim.nets.vgg is vgg
     logits = network.network(tf.placeholder(tf.float32, [None, 8, 8, 3]), FLAGS.classes)
@@ -123,11 +125,14 @@ def test_a_script_for_python_2_is_one_line(tmp_path):
         ("raise AttributeError('`dense` is not available with Keras 3.')", "install tf_keras"),
         ("{}.iteritems()", "Code for Python 2 must be translated first"),
         ("xrange(3)", "Code for Python 2 must be translated first"),
+        ("range(3)[0] = 1", "Code for Python 2 must be translated first"),
+        ("{}.keys()[0]", "Code for Python 2 must be translated first"),
+        ("range(7 / 2)", "write a // b"),
         ("range(3).x", None),
     ],
 )
 def test_what_is_not_there_any_more_is_an_error_with_a_way_out(source, note):
-    with pytest.raises((AttributeError, NameError)) as caught:
+    with pytest.raises((AttributeError, NameError, TypeError)) as caught:
         slim.run.execute(compile(source, "old.py", "exec"), {})
     notes = getattr(caught.value, "__notes__", [])
     assert [note in each for each in notes] == [True] * bool(note)
