@@ -149,7 +149,8 @@ def train(train_op: Any = None, *args: Any, **kwargs: Any) -> bool:
       startup_delay_steps: steps to wait for before other workers than the chief begin.
       saver: of the checkpoints; all variables by default.
       sync_optimizer: one or a list of `tf.compat.v1.train.SyncReplicasOptimizer`.
-      session_config: of the session.
+      session_config: of the session; by default, operations without a kernel on their device, or
+        whose device does not exist, are placed on another one.
       session_wrapper: returns the session to use, such as a debugger's.
       trace_every_n_steps: steps between two timelines `tf_trace-STEP.json`; None writes none.
       ignore_live_threads: whether threads may run on at the end.

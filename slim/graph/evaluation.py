@@ -44,6 +44,7 @@ class _Evaluation:
         hooks: Sequence[v1.train.SessionRunHook] | None,
         config: v1.ConfigProto | None,
     ) -> None:
+        config = config or v1.ConfigProto(allow_soft_placement=True)  # as in training
         self._arguments = {"master": master, "scaffold": scaffold, "config": config}
         self._feed_dict = feed_dict
         if isinstance(final_ops, ValuesView):

@@ -199,6 +199,8 @@ def _run_in_session(
     supervisor: v1.train.Supervisor, master: str, config: Any, run: Callable[[v1.Session], Any]
 ) -> Any:
     """Returns the result of `run` in a session, a new one after a restart of a server."""
+    # TF-Slim's scripts place operations on /gpu:0, also on a machine without GPUs.
+    config = config or v1.ConfigProto(allow_soft_placement=True)
     while True:
         try:
             with supervisor.managed_session(

@@ -47,6 +47,18 @@ def test_training_resumes_from_its_directory(tmp_path):
     assert [name for name in os.listdir(tmp_path) if name.startswith("events")]
 
 
+def test_devices_that_do_not_exist_are_replaced_unless_the_session_is_configured():
+    def on_gpu_7(**arguments):
+        with tf.Graph().as_default(), tf.device("/gpu:7"):
+            optimizer = v1.train.GradientDescentOptimizer(RATE)
+            train_op = learning.create_train_op(line_fit.build(), optimizer)
+            return learning.train(train_op, None, number_of_steps=4, **arguments)
+
+    assert on_gpu_7() == expected_loss(4)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="assign a device"):
+        on_gpu_7(session_config=v1.ConfigProto())
+
+
 def test_without_a_directory_nothing_is_saved(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert train(None, 4) == expected_loss(4)
