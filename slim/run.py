@@ -26,6 +26,10 @@ _NOTES = {
     "no attribute '(iter(items|keys|values)|has_key)'|name '(xrange|unicode|raw_input)'": _PYTHON_2,
     "'(range|dict_keys|dict_values|dict_items|map|filter|zip)' object (does not support item|is not"
     " subscriptable|has no len)": _PYTHON_2,
+    "no attribute 'NewCheckpointReader'": (
+        "In place of TensorFlow's internals use tf.train.NewCheckpointReader; in place of a copy of"
+        " freeze_graph.py, python -m tensorflow.python.tools.freeze_graph"
+    ),
     "'float' object cannot be interpreted as an integer": (
         "In Python 3, a / b of two integers is a float: write a // b. 2to3 does not change it"
     ),

@@ -166,8 +166,22 @@ def _public(name: str) -> list[str]:
     """Returns the names that `from module import *` binds."""
     names = [source.partition("=")[0] for source in _sources(name) if "=" in source]
     for module in _modules(name):
-        names += getattr(module, "__all__", [n for n in vars(module) if n[0] != "_"])
+        names += getattr(module, "__all__", None) or _defined(module)
     return list(dict.fromkeys(names))
+
+
+def _defined(module: types.ModuleType) -> list[str]:
+    """Returns the public names of a module except modules, such as TensorFlow, and types of hints.
+
+    A script's `tf` is TensorFlow 1's; `from tensorflow.contrib.layers import *` must not change it.
+    """
+    return [
+        name
+        for name, value in vars(module).items()
+        if name[0] != "_"
+        and not isinstance(value, types.ModuleType)
+        and getattr(value, "__module__", "") not in ("typing", "collections.abc")
+    ]
 
 
 def _missing(module: str, name: str) -> str:

@@ -29,6 +29,7 @@ import tensorflow as tf
 import tensorflow.contrib.slim as slim
 from tensorflow import gfile
 from tensorflow.contrib import layers as contrib_layers
+from tensorflow.contrib.layers import *
 from tensorflow.contrib.slim.nets import vgg
 import tf_slim
 from nets import network
@@ -39,6 +40,7 @@ FLAGS = tf.app.flags.FLAGS
 
 def main(_):
     assert gfile.Exists(__file__) and sys.argv[0] == __file__
+    assert conv2d is slim.conv2d  # `tf` is still TensorFlow 1's
     assert np.int is int and np.arange(3).astype(np.float).dtype == np.float64
     assert slim.conv2d is tf_slim.conv2d is contrib_layers.conv2d and vgg.vgg_16
     assert tf.contrib.slim.nets.vgg is vgg
@@ -125,6 +127,10 @@ def test_a_script_for_python_2_is_one_line(tmp_path):
         ("raise AttributeError('`dense` is not available with Keras 3.')", "install tf_keras"),
         ("{}.iteritems()", "Code for Python 2 must be translated first"),
         ("xrange(3)", "Code for Python 2 must be translated first"),
+        (
+            "import tensorflow.python.pywrap_tensorflow as p; p.NewCheckpointReader",
+            "tf.train.NewCheckpointReader",
+        ),
         ("range(3)[0] = 1", "Code for Python 2 must be translated first"),
         ("{}.keys()[0]", "Code for Python 2 must be translated first"),
         ("range(7 / 2)", "write a // b"),
