@@ -1,4 +1,5 @@
-"""Pages of the site that are not in docs/: the reference, from docstrings, and CONTRIBUTING.md.
+"""Pages of the site that are not in docs/: the reference, from docstrings, CONTRIBUTING.md, and the
+notebooks of docs/ with their outputs.
 
 MkDocs calls `on_files` (mkdocs.yml lists this file under `hooks`).
 """
@@ -24,9 +25,23 @@ def on_files(files: Any, config: Any) -> Any:
     texts = reference()
     config.nav.insert(config.nav.index({"Flags": "flags.md"}), {"Reference": list(texts)})
     texts["contributing.md"] = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
-    for path, text in texts.items():
-        files.append(File.generated(config, path, content=text))
+    contents: dict[str, str | bytes] = {**texts}
+    for path in (ROOT / "docs").glob("*.ipynb"):
+        contents |= notebook_pages(path)
+    for path, content in contents.items():
+        files.append(File.generated(config, path, content=content))
     return files
+
+
+def notebook_pages(path: pathlib.Path) -> dict[str, str | bytes]:
+    """Returns path -> content of a notebook's page and of its pictures."""
+    from nbconvert import MarkdownExporter
+
+    resources = {"unique_key": path.stem, "output_files_dir": f"{path.stem}_files"}
+    text, resources = MarkdownExporter().from_filename(str(path), resources=resources)
+    note = f"This page is also a notebook: [{path.name}]({path.name})."
+    text = text.replace("\n\n", f"\n\n{note}\n\n", 1).replace("![png]", "![Output of the code]")
+    return {f"{path.stem}.md": text, **resources["outputs"]}
 
 
 def reference() -> dict[str, str]:

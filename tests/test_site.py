@@ -34,8 +34,9 @@ NAMES = (source_tree.ROOT / "tests" / "public_names.txt").read_text("utf-8").spl
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    if importlib.util.find_spec("material") is None:
-        pytest.skip("needs mkdocs-material: pip install mkdocs-material")
+    for name in ("material", "nbconvert"):
+        if importlib.util.find_spec(name) is None:
+            pytest.skip(f"needs {name}: pip install '.[docs]'")
     directory = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(directory)]
     done = subprocess.run(
@@ -57,7 +58,8 @@ def test_reference_has_an_entry_for_each_public_name():
 def test_navigation_has_each_page():
     text = (source_tree.ROOT / "mkdocs.yml").read_text("utf-8")
     pages = re.findall(r": (\w+\.md)$", text, re.MULTILINE)
-    assert sorted(pages) == sorted(["contributing.md", *(path.name for path in DOCS.glob("*.md"))])
+    sources = [*DOCS.glob("*.md"), *DOCS.glob("*.ipynb")]
+    assert sorted(pages) == sorted(["contributing.md", *(f"{path.stem}.md" for path in sources)])
 
 
 def test_flags_on_the_pages_exist():

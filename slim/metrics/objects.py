@@ -109,9 +109,11 @@ class ConfusionMatrix:
         _checks.positive(num_classes=num_classes)
         self._counts = tf.Variable(tf.zeros([num_classes] * 2, tf.int64), trainable=False)
 
-    def update(self, predictions: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> None:
+    def update(
+        self, predictions: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor | float = 1.0
+    ) -> None:
         """Adds a batch of class indices, [batch], counting those with a nonzero weight."""
-        counted = tf.cast(weights, tf.bool)
+        counted = tf.broadcast_to(tf.cast(weights, tf.bool), tf.shape(labels))
         self._counts.assign_add(
             tf.math.confusion_matrix(
                 tf.boolean_mask(labels, counted),

@@ -129,6 +129,9 @@ def test_confusion_matrix_and_recalls_equal_numpy():
     for label in range(7):
         hits, total = expected[label, label], expected[label].sum()
         assert recalls[label] == pytest.approx(hits / total if total else math.nan, nan_ok=True)
+    matrix.reset()
+    matrix.update(tf.constant([0, 1, 1]), tf.constant([0, 0, 1]))
+    np.testing.assert_array_equal(matrix.result()[:2, :2], [[1, 1], [0, 1]])
 
 
 @pytest.mark.parametrize("k", [0, -1])
