@@ -1,12 +1,10 @@
-"""Time to trace each network's training function, and the table of networks in docs/networks.md.
+"""Time to trace each network's training function, and the table of times in docs/networks.md.
 
-    python benchmarks/trace_time.py [--networks A,B] [--rounds N] [--sizes | --check]
+    python benchmarks/trace_time.py [--networks A,B] [--rounds N]
 
 A training function contains the forward pass, losses, gradients and the momentum update of
 `train_op`; it is traced on the CPU and not run. The time does not include creating the variables.
 Each round traces inception_v3 and the network: the relative time is the median over the rounds.
-
---sizes updates the other columns and keeps the times; --check only compares them with the networks.
 """
 
 import argparse
@@ -28,36 +26,18 @@ from classifier import network
 from classifier.config.network import LossOptions
 from classifier.model_info import ModelInfo
 from classifier.training.loss import training_loss
-from nets import nets_factory, published
-from nets import statistics as sizes
+from nets import nets_factory
 
 TABLE = pathlib.Path(__file__).parents[1] / "docs" / "networks.md"
 BEGIN = "<!-- by benchmarks/trace_time.py: begin -->"
 END = "<!-- by benchmarks/trace_time.py: end -->"
-HEADINGS = (
-    "network", "image", "parameters, M", "multiply-adds, M", "published top-1, %", "trace, s",
-    "relative",
-)  # fmt: skip
-TIMES = 2  # number of columns with times, the last ones
+HEADINGS = ("network", "trace, s", "relative")
 BASE = "inception_v3"
 # TF-Slim's time to build its graph, relative to inception_v3.
 LIMITS = {"nasnet_large": 8.5, "resnet_v2_200": 3.9}
 FRAMES = 16
 
 Row = tuple[str, ...]
-
-
-def size_columns(name: str) -> Row:
-    """Returns a network's columns without the times."""
-    spec = nets_factory.NETWORKS[name]
-    counted = sizes.count(name, spec.classes, num_frames=FRAMES)
-    accuracies = [row.top_1 for row in published.of_network(name) if row.top_1 is not None]
-    top_1 = ""
-    if accuracies:
-        low, high = min(accuracies), max(accuracies)
-        top_1 = f"{high}" if low == high else f"{low} to {high} ({len(accuracies)} files)"
-    parameters, multiply_adds = counted.parameters / 1e6, counted.multiply_adds / 1e6
-    return name, str(spec.image_size), f"{parameters:.2f}", f"{multiply_adds:,.0f}", top_1
 
 
 def tracer(name: str) -> Callable[[], None]:
@@ -142,17 +122,6 @@ def write_table(rows: Mapping[str, Row], path: pathlib.Path = TABLE) -> None:
     path.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{after}", "utf-8")
 
 
-def stale(names: Sequence[str], path: pathlib.Path = TABLE) -> list[str]:
-    """Returns a line for each network whose columns differ from the table, without the times."""
-    table, problems = read_table(path), []
-    for name in names:
-        expected, documented = size_columns(name), table.get(name, ())[:-TIMES]
-        if documented != expected:
-            problems.append(f"{name}: the table has {' | '.join(documented) or 'no row'}, "
-                            f"the network {' | '.join(expected)}")  # fmt: skip
-    return problems
-
-
 def too_slow(rows: Mapping[str, Row]) -> list[str]:
     """Returns a line for each network that is slower to trace than TF-Slim's to build."""
     return [
@@ -163,30 +132,20 @@ def too_slow(rows: Mapping[str, Row]) -> list[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measures and writes the table, or checks it; returns 1 if there is a problem."""
+    """Measures and writes the table; returns 1 if a network is too slow."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--networks", default="", help="comma-separated names; default: all")
     parser.add_argument("--rounds", type=int, default=4)
-    mode = parser.add_mutually_exclusive_group()
-    mode.add_argument("--sizes", action="store_true", help="update all columns but the times")
-    mode.add_argument("--check", action="store_true", help="compare all columns but the times")
     options = parser.parse_args(argv)
     names = options.networks.split(",") if options.networks else sorted(nets_factory.NETWORKS)
     unknown = [name for name in names if name not in nets_factory.NETWORKS]
     if unknown:
         parser.error(f"unknown network: {', '.join(unknown)}")
-    if options.check:
-        problems = stale(names) + too_slow(read_table())
-    else:
-        table = read_table()
-        times = {} if options.sizes else measure(names, options.rounds)
-        for name in names:
-            old = table.get(name, ("",) * len(HEADINGS))[-TIMES:]
-            seconds, relative = times.get(name, (None, None))
-            new = old if seconds is None else (f"{seconds:.1f}", f"{relative:.2f}")
-            table[name] = (*size_columns(name), *new)
-        write_table(dict(sorted(table.items())))
-        problems = too_slow(table)
+    table = read_table()
+    for name, (seconds, relative) in measure(names, options.rounds).items():
+        table[name] = (name, f"{seconds:.1f}", f"{relative:.2f}")
+    write_table(dict(sorted(table.items())))
+    problems = too_slow(table)
     print("\n".join(problems), end="\n" if problems else "")
     return 1 if problems else 0
 

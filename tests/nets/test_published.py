@@ -1,6 +1,6 @@
 """The table of published checkpoints, and the warnings based on it.
 
-`PYTHONPATH=. python tests/nets/test_published.py` updates the table in docs/checkpoints.md.
+`PYTHONPATH=. python tests/nets/test_published.py` updates the tables in docs/zoo.md.
 """
 
 import pytest
@@ -8,29 +8,46 @@ import pytest
 from nets import published
 from nets.nets_factory import NETWORKS
 from preprocessing import preprocessing_factory
-from tests import source_tree
+from tests import networks_page, source_tree
 
-PAGE = source_tree.ROOT / "docs" / "checkpoints.md"
+PAGE = source_tree.ROOT / "docs" / "zoo.md"
 BEGIN = "<!-- by tests/nets/test_published.py: begin -->"
 END = "<!-- by tests/nets/test_published.py: end -->"
 
 
 def documented():
-    """Yields the lines of the table for users, each file once."""
-    yield "| file | network | size | preprocessing | offset | kind | top-1 | top-5 |"
-    yield "|---|---|---|---|---|---|---|---|"
-    for row in {row.file: row for row in published.checkpoints()}.values():
-        width = "" if row.depth_multiplier in (None, 1.0) else f" x {row.depth_multiplier:g}"
-        cells = [
-            f"[{row.stem}]({row.url})", row.network + width, row.image_size, row.preprocessing,
-            row.labels_offset, row.kind, row.top_1 or "", row.top_5 or "",
-        ]  # fmt: skip
-        yield f"| {' | '.join(map(str, cells))} |"
+    """Yields the lines of the tables for users, one for each family, each file once."""
+    rows = {row.file: row for row in published.checkpoints()}.values()
+    for prefix, title in networks_page.GROUPS.items():
+        yield from ("", f"### {title}", "")
+        yield "| name | network | size | preprocessing | offset | kind | top-1 | top-5 |"
+        yield "|---|---|---|---|---|---|---|---|"
+        for row in rows:
+            if row.network.startswith(prefix):
+                yield f"| {' | '.join(map(str, cells_of(row)))} |"
+    yield ""
+
+
+def cells_of(row):
+    """Returns the cells of a file: its width unless slim builds a network of this width."""
+    network = row.built_network or f"{row.network} x {row.depth_multiplier:g}"
+    return (
+        f"[{row.stem}]({row.url})", network, row.image_size, row.preprocessing,
+        row.labels_offset, row.kind, row.top_1 or "", row.top_5 or "",
+    )  # fmt: skip
 
 
 def test_documentation_has_the_current_table():
     _, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
-    assert rest.partition(END)[0].strip().splitlines() == list(documented())
+    assert rest.partition(END)[0].splitlines()[1:] == list(documented())
+
+
+def test_documentation_has_each_file_once():
+    files = [line.partition("](")[0][3:] for line in documented() if line.startswith("| [")]
+    assert sorted(files) == sorted({row.stem for row in published.checkpoints()})
+    assert [line[4:] for line in documented() if line.startswith("###")] == [
+        "Inception", "ResNet", "VGG", "MobileNet", "NASNet", "PNASNet",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("row", published.checkpoints(), ids=lambda row: row.url.rpartition("/")[2])
