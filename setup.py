@@ -22,6 +22,9 @@ SCRIPTS = (
     "train_image_classifier",
 )
 _FROM = re.compile(rf"(\s*from\s+)(?=(?:{'|'.join(RELOCATED)})\b)")
+# Address of the repository on the web, if the index page is to link to its files.
+REPOSITORY = os.environ.get("SLIM_REPOSITORY_URL", "").rstrip("/")
+_LINK = re.compile(r"(!?)\[([^]]*)\]\((?!\w+:|#)([^)]+)\)")
 _NAMED = re.compile(rf"(?:{'|'.join(RELOCATED)})(?:\.[A-Za-z_]\w*)+")
 
 
@@ -84,6 +87,24 @@ class BuildPy(build_py):
         return output
 
 
+def description(readme: str, repository: str) -> str:
+    """Returns the README for an index page, which has no other file of the repository.
+
+    Args:
+      readme: the text, with links and pictures relative to the repository.
+      repository: its address, such as https://github.com/OWNER/slim. If it is empty, links become
+        their text, and pictures are omitted.
+    """
+
+    def absolute(match: re.Match[str]) -> str:
+        picture, text, path = match.groups()
+        if not repository:
+            return "" if picture else text
+        return f"{picture}[{text}]({repository}/{'raw' if picture else 'blob'}/HEAD/{path})"
+
+    return _LINK.sub(absolute, readme)
+
+
 def package_directories() -> dict[str, str]:
     """Returns the directory of each package as installed."""
     ours = find_packages(include=["slim", "slim.*"])
@@ -97,4 +118,12 @@ def package_directories() -> dict[str, str]:
 
 if __name__ == "__main__":
     directories = package_directories()
-    setup(packages=list(directories), package_dir=directories, cmdclass={"build_py": BuildPy})
+    with open("README.md", encoding="utf-8") as readme:
+        text = description(readme.read(), REPOSITORY)
+    setup(
+        packages=list(directories),
+        package_dir=directories,
+        cmdclass={"build_py": BuildPy},
+        long_description=text,
+        long_description_content_type="text/markdown",
+    )

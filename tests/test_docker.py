@@ -36,7 +36,7 @@ def test_a_dockerfile_uses_what_the_project_has(path):
     installed = re.findall(r"--requirement (\S+)", path.read_text())
     assert installed == [source for source in sources if source.endswith(".txt")]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    needed = (project["readme"], *project["license-files"], "setup.py", "slim", "scripts")
+    needed = ("README.md", *project["license-files"], "setup.py", "slim", "scripts")
     assert not set(needed) & set(ignored)
     command, *_ = json.loads(dict(steps)["ENTRYPOINT"])
     module, _, function = project["scripts"][command].partition(":")

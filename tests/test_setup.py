@@ -61,3 +61,12 @@ def test_source_distribution_has_the_scripts():
     lines = (_ROOT / "MANIFEST.in").read_text("utf-8").splitlines()
     (patterns,) = [line.split()[1:] for line in lines if line.startswith("include ")]
     assert "*.py" in patterns, "setup.py copies the scripts of the root"
+
+
+def test_description_has_absolute_links_or_none(setup):
+    readme = "![A](docs/a.png)\n[B](docs/b.md#c) [D](https://d.org/) [E](#e)\n"
+    assert setup.description(readme, "https://github.com/o/slim") == (
+        "![A](https://github.com/o/slim/raw/HEAD/docs/a.png)\n"
+        "[B](https://github.com/o/slim/blob/HEAD/docs/b.md#c) [D](https://d.org/) [E](#e)\n"
+    )
+    assert setup.description(readme, "") == "\nB [D](https://d.org/) [E](#e)\n"

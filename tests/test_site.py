@@ -96,13 +96,25 @@ def test_pages_request_nothing_from_other_hosts(site):
         assert not [tag for tag in remote if 'rel="canonical"' not in tag], path.name
 
 
-def test_code_of_the_concepts_page_prints_what_it_shows():
-    page = (DOCS / "concepts.md").read_text("utf-8")
+@pytest.mark.parametrize("name", ["README.md", "docs/concepts.md"])
+def test_code_of_the_page_prints_what_it_shows(name):
+    page = (source_tree.ROOT / name).read_text("utf-8")
     code = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
     output = io.StringIO()
     with contextlib.redirect_stdout(output):
-        exec(compile(code, "concepts.md", "exec"), {})
+        exec(compile(code, name, "exec"), {})
     assert output.getvalue() == "".join(re.findall(r"```text\n(.*?)```", page, re.DOTALL))
+
+
+def test_links_of_the_readme_exist():
+    text = (source_tree.ROOT / "README.md").read_text("utf-8")
+    links = re.findall(r"\]\(([^)]+)\)", text)
+    assert len(links) > 20
+    assert not [link for link in links if not (source_tree.ROOT / link).is_file()]
+    assert (DOCS / "report.png").stat().st_size < 200_000
+    rows = re.findall(r"^\| [^|]+ \|.*\|$", text.partition("## Compared")[2], re.MULTILINE)
+    assert all("](" in row.rpartition(" | ")[2] for row in rows[1:])
+    assert len(rows) > 8
 
 
 def test_citation_has_the_version_of_the_project():
