@@ -161,7 +161,9 @@ def _several_cpus(count: int) -> Iterator[None]:
     """Lets a worker without GPUs have several clones.
 
     MultiWorkerMirroredStrategy uses all GPUs of a worker, but of its CPU's logical devices the
-    first only, and has no argument for more.
+    first only. TensorFlow 2.21 has no public way to more: the strategy takes the number of GPUs
+    from its resolver, but the number of CPUs is a constant of the method that is replaced here, and
+    its argument for devices is for a single worker only.
     """
     module = sys.modules[tf.distribute.MultiWorkerMirroredStrategy.__module__]
     extended = module.CollectiveAllReduceExtended

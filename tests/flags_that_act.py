@@ -189,7 +189,16 @@ PROOFS: dict[str, dict[str, str]] = {
         f"{_VALIDATION}::test_metrics_equal_those_of_the_evaluation_script": "eval_json",
         f"{_EVAL}::test_evaluated_images_and_batches": "checkpoint_path dataset_split_name",
         f"{_EVAL}::test_how_many_images": "batch_size max_num_batches",
-        f"{_EVAL}::test_clones": "num_clones clone_on_cpu",
+        f"{_EVAL}::test_clones": "num_clones clone_on_cpu split_cpu",
+        f"{_CLUSTERS}::test_an_evaluation_is_that_of_one_clone": "worker_replicas master task",
+        f"{_CLUSTER}::test_a_source_without_its_variables_is_an_error": "cluster",
+        f"{_CLUSTER}::test_the_first_port_is_an_option": "cluster_port",
+        "classifier/cluster/test_watch.py::test_a_silent_worker_is_lost_after_the_timeout": (
+            "worker_timeout_secs"
+        ),
+        "classifier/cluster/test_watch.py::test_a_public_address_needs_permission": (
+            "allow_public_bind"
+        ),
         f"{_EVAL}::test_another_dataset_and_its_colours": "dataset_name use_grayscale",
         f"{_EVAL}::test_labels_that_begin_at_one": "dataset_dir labels_offset",
         f"{_EVAL}::test_the_model_where_nothing_describes_it": (
@@ -199,7 +208,6 @@ PROOFS: dict[str, dict[str, str]] = {
         f"{_EVAL}::test_the_image_size": "eval_image_size",
         f"{_EVAL}::test_where_events_go": "eval_dir",
         f"{_EVAL}::test_images_are_prepared_side_by_side": "num_preprocessing_threads",
-        f"{_EVAL}::test_a_server_address_is_an_error": "master",
         f"{_EVAL}::test_train_dir_is_enough": "train_dir",
         f"{_EVAL}::test_a_row_for_each_image": "predictions_csv",
         f"{_EVAL}::test_averages_and_weights": "use_averages",
@@ -259,6 +267,7 @@ PROOFS: dict[str, dict[str, str]] = {
         f"{_TRAINED}::test_published_networks_have_the_names_of_imagenets_classes": "image_size",
         f"{_LABELS}::test_options_describe_a_model_without_model_info": "multi_label",
         f"{_PREDICT}::test_answers_are_in_the_order_of_the_paths": "batch_size",
+        f"{_PREDICT}::test_clones_answer_like_one": "num_clones clone_on_cpu split_cpu",
         f"{_PREDICT}::test_threads_act": "num_preprocessing_threads",
         f"{_PREDICT}::test_an_image_list_acts": "image_list",
         f"{_PREDICT}::test_output_formats_act": "output_format images",

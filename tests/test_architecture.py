@@ -80,8 +80,8 @@ ROOMS = {
     "classifier.ownership": ("classifier.checkpoints", *GROUND),
     "classifier.network": GROUND,
     "classifier.inference": (
-        *("datasets.image_tree", "datasets.images", "datasets.progress", "deployment"),
-        *MIDDLE,
+        *("classifier.cluster", "datasets.image_tree", "datasets.images", "datasets.progress"),
+        *("deployment", *MIDDLE),
     ),
     "classifier.training": ("classifier.cluster", "classifier.inference", "deployment", *MIDDLE),
     "classifier.export": ("classifier.inference", *MIDDLE),

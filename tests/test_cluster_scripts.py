@@ -43,7 +43,9 @@ def local(monkeypatch):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     before = {number: signal.getsignal(number) for number in range(1, 16) if number != 9}
-    monkeypatch.setattr(module, "_training_command", lambda: [sys.executable, "-c", STUB])
+    monkeypatch.setattr(
+        module, "_command", lambda name: [sys.executable, "-c", STUB, f"--script={name}"]
+    )
     monkeypatch.setattr(module, "_POLL", 0.05)
     yield module
     for number, handler in before.items():
@@ -67,6 +69,7 @@ def test_processes_are_started_as_one_job(local, tmp_path, capsys):
     assert [each["task"] for each in first] == ["0", "1", "2"]
     assert {each["worker_replicas"] for each in first} == {"3"}
     (master,) = {each["master"] for each in first}
+    assert {each["script"] for each in first} == {"train_image_classifier"}
     assert len(set(re.findall(r"127\.0\.0\.1:\d+", master))) == 3
     assert "[2] task 2\n" in capsys.readouterr().out
 
@@ -74,11 +77,19 @@ def test_processes_are_started_as_one_job(local, tmp_path, capsys):
 def test_a_single_process_trains_alone(local, tmp_path):
     code, starts = launch(local, tmp_path, {"0": [0]}, "--workers=1")
     (started,) = starts["0"]
-    own = {name: value for name, value in started.items() if name not in ("place", "codes")}
+    own = {
+        name: value for name, value in started.items() if name not in ("place", "codes", "script")
+    }
     arguments = [f"--{name}={value}" for name, value in own.items()]
     run = [f"--train_dir={tmp_path}", f"--dataset_dir={tmp_path}"]
     config = flags.parse(TrainConfig, ["slim-train", *run, *arguments])
     assert (code, cluster.resolve(config.strategy, {})) == (0, cluster.ALONE)
+
+
+def test_the_launcher_evaluates_too(local, tmp_path):
+    name = "eval_image_classifier"
+    _, starts = launch(local, tmp_path, {"0": [0], "1": [0]}, f"--script={name}")
+    assert [each["script"] for each in starts["0"] + starts["1"]] == [name, name]
 
 
 @pytest.mark.parametrize(

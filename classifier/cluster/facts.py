@@ -10,9 +10,10 @@ from typing import Any
 
 from classifier.config import options
 from classifier.config.problems import Problem, named
-from classifier.config.training import TrainConfig
+from classifier.resolve.evaluation import ResolvedEvaluation
 from classifier.resolve.training import ResolvedRun, location_of_run
 from datasets import dataset_factory
+from datasets.location import Location
 from slim import _checks, _json, _version
 
 # Options of one machine. Paths may differ too, and what only worker 0 does.
@@ -28,27 +29,47 @@ _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__
 Facts = Mapping[str, Mapping[str, Any]]
 
 
-def of_run(resolved: ResolvedRun) -> dict[str, dict[str, Any]]:
+def of_run(resolved: ResolvedRun) -> Facts:
     """Returns the options of a run, what was resolved from them, and the versions."""
-    values = resolved.to_dict()
+    config, values = resolved.config, resolved.to_dict()
+    location, split = location_of_run(config), config.data.dataset_split_name
+    return _facts(config, values["resolved"], location, split)
+
+
+def of_evaluation(resolved: ResolvedEvaluation, prefix: str) -> Facts:
+    """Returns the same for an evaluation.
+
+    Args:
+      resolved: the evaluation.
+      prefix: of the checkpoint.
+    """
+    values = {
+        "image size": resolved.image_size,
+        "number of images": resolved.num_images,
+        "split": resolved.split_name,
+        "checkpoint": f"{os.path.basename(prefix)} ({_checkpoint_digest(prefix)})",
+    }
+    return _facts(resolved.config, values, resolved.location, resolved.split_name)
+
+
+def _facts(config: Any, resolved: Mapping[str, Any], location: Location, split: str) -> Facts:
+    values = options.flatten(config)
     may_differ = {
         option.name
-        for group in options.groups_of(TrainConfig)
+        for group in options.groups_of(type(config))
         for option in group.options
         if group.attribute in _OF_WORKER_0 or option.declared.path or option.name in _OF_A_MACHINE
     }
     return {
         "options": {
-            name: _short(value)
-            for name, value in values["options"].items()
-            if name not in may_differ
+            name: _short(value) for name, value in values.items() if name not in may_differ
         },
         "resolved": {
             name: _short(value)
-            for name, value in values["resolved"].items()
-            if name not in (*values["options"], *may_differ, *_RESOLVED_FROM_THESE)
+            for name, value in resolved.items()
+            if name not in (*values, *may_differ, *_RESOLVED_FROM_THESE)
         }
-        | {"dataset": _dataset_digest(resolved.config)},
+        | {"dataset": _dataset_digest(location, split)},
         "versions": {
             "TensorFlow": importlib.metadata.version("tensorflow"),
             "slim": f"{_version.version()} ({code_digest()})",
@@ -127,9 +148,9 @@ def _slim_directory() -> str:
     return os.path.dirname(os.path.abspath(_version.__file__))
 
 
-def _dataset_digest(config: TrainConfig) -> str:
+def _dataset_digest(location: Location, split: str) -> str:
     """Returns a digest of the split's files: names or labels, and sizes."""
-    metadata = dataset_factory.metadata_at(location_of_run(config), config.data.dataset_split_name)
+    metadata = dataset_factory.metadata_at(location, split)
     if metadata.items:
         texts = (f"{item.label} {item.size}" for item in metadata.items)
     else:
@@ -137,3 +158,11 @@ def _dataset_digest(config: TrainConfig) -> str:
             f"{os.path.basename(path)} {os.path.getsize(path)}" for path in metadata.data_sources
         )
     return f"{metadata.num_samples} images ({_digest(*(text.encode() for text in texts))})"
+
+
+def _checkpoint_digest(prefix: str) -> str:
+    """Returns a digest of a checkpoint's index, which has a checksum of each variable, or of its
+    only file."""
+    index = f"{prefix}.index"
+    with open(index if os.path.exists(index) else prefix, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]

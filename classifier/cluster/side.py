@@ -67,7 +67,7 @@ class Side:
     def missing(self, problem: str) -> _checks.RunError:
         """Returns the error of a worker that did not come."""
         limit = named("worker_timeout_secs", f"{self._timeout:g}")
-        return _checks.RunError(Problem("{} ({}). No step was trained", problem, limit))
+        return _checks.RunError(Problem("{} ({}). No work was lost", problem, limit))
 
     def name(self, task: int) -> str:
         """Returns `worker 1 (host:port)`."""

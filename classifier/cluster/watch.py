@@ -6,25 +6,30 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Self
 
 from classifier.cluster import facts, interfaces, meeting
 from classifier.cluster.channel import Channel
 from classifier.cluster.side import Links
 from classifier.config import problems
+from classifier.config.workers import WorkerOptions
 from classifier.resolve.cluster import Cluster
-from classifier.resolve.training import ResolvedRun
 from slim import _checks, _json, signals, workers
 
-_RESUME = "The last checkpoint is intact; the same commands resume from it"
+RESUME = "The last checkpoint is intact; the same commands resume from it"
 _MOST_SILENT = 0.7  # of the timeout; the rest is for ending
 _SIGN_SECONDS = 5.0
 _POLL = 0.5
 
 
 @contextlib.contextmanager
-def joined(cluster: Cluster, resolved: ResolvedRun) -> Iterator[None]:
+def joined(
+    cluster: Cluster,
+    options: WorkerOptions,
+    own_facts: Callable[[], facts.Facts],
+    advice: str = RESUME,
+) -> Iterator[None]:
     """Waits for the other workers, and runs the block under mutual supervision.
 
     If another worker fails, dies, or is not heard from for `--worker_timeout_secs`, this process
@@ -33,7 +38,9 @@ def joined(cluster: Cluster, resolved: ResolvedRun) -> Iterator[None]:
 
     Args:
       cluster: the workers.
-      resolved: the run, which has to be the same for all.
+      options: of the workers.
+      own_facts: returns what has to be the same for all.
+      advice: what to do when a worker is lost.
 
     Raises:
       UserError: if the workers differ.
@@ -43,11 +50,13 @@ def joined(cluster: Cluster, resolved: ResolvedRun) -> Iterator[None]:
     if not cluster.hosts:
         yield
         return
-    options = resolved.config.strategy
+    hosts = _checks.listed(cluster.hosts, 8)
+    source = f" (from {cluster.source})" if cluster.source else ""
+    print(f"worker {cluster.task} of {hosts}{source}: waiting for the others", flush=True)
     interfaces.check(options.allow_public_bind)
     timeout = options.worker_timeout_secs
-    links = meeting.meet(cluster, facts.of_run(resolved), timeout)
-    with _Watch(cluster, links, timeout) as watch:
+    links = meeting.meet(cluster, own_facts(), timeout)
+    with _Watch(cluster, links, timeout, advice) as watch:
         try:
             yield
         except BaseException as error:
@@ -76,8 +85,9 @@ def _exit(code: int) -> None:
 class _Watch:
     """A thread that exchanges signs of life and ends the process if another worker is lost."""
 
-    def __init__(self, cluster: Cluster, links: Links, timeout: float) -> None:
+    def __init__(self, cluster: Cluster, links: Links, timeout: float, advice: str) -> None:
         self._cluster = cluster
+        self._advice = advice
         self._links = dict(links)
         self._timeout = timeout
         self._interval = min(_SIGN_SECONDS, timeout / 10)
@@ -146,14 +156,15 @@ class _Watch:
                 return None
             if message.get("left") == "stopped":
                 self.is_stop = True
-                return f"{name} was {why}. {_RESUME}"
+                return f"{name} was {why}. {self._advice}"
             if message.get("left") == "failed":
                 return f"{name} failed: {why}"
         if not all(channel.is_open for channel in channels):
-            return f"{name} ended, or its connection was closed. {_RESUME}"
+            return f"{name} ended, or its connection was closed. {self._advice}"
         silent = time.monotonic() - min(channel.heard for channel in channels)
         if silent > self._timeout * _MOST_SILENT:
-            return f"{name} has not responded for {silent:.0f} s: it hangs or is cut off. {_RESUME}"
+            state = f"has not responded for {silent:.0f} s: it hangs or is cut off"
+            return f"{name} {state}. {self._advice}"
         return None
 
     def _end(self, reason: str) -> None:

@@ -9,6 +9,7 @@ from classifier.config.image_limits import max_pixels_option
 from classifier.config.model import ModelOptions
 from classifier.config.options import Options, option
 from classifier.config.problems import Problem, named
+from classifier.config.workers import WorkerOptions, split_cpu_option
 
 # The value of `checkpoint_path` that stands for each checkpoint of the run.
 ALL_CHECKPOINTS = "all"
@@ -80,13 +81,15 @@ class EvaluationOptions(Options):
         "Split, such as train, in which the report searches near-duplicates of the evaluated"
         " images, by the network's features. Default: none.",
     )
-    batch_size: int = option(100, "Batch size, over all clones.", check=bounds.positive)
+    batch_size: int = option(100, "Batch size, over all clones and workers.", check=bounds.positive)
     num_clones: int = option(
         1,
-        "Number of devices to evaluate on in parallel, each on its part of a batch. -1: all.",
+        "Number of devices of each worker to evaluate on in parallel, each on its part of a batch."
+        " -1: all.",
         check=bounds.positive_or_all,
     )
     clone_on_cpu: bool = option(False, "Evaluate on the CPU even if GPUs are available.")
+    split_cpu: int = split_cpu_option()
     max_num_batches: int | None = option(
         None,
         "Maximum number of batches to evaluate. Default: the complete split.",
@@ -130,9 +133,6 @@ class EvaluationOptions(Options):
         None,
         "Seconds without a new checkpoint after which --eval_loop ends. Default: no limit.",
         check=bounds.positive,
-    )
-    master: str | None = option(
-        None, "Must be empty: evaluation runs in this process and needs no server."
     )
 
     @property
@@ -238,3 +238,4 @@ class EvalConfig:
     data: EvaluationDataOptions = EvaluationDataOptions()
     source: SourceOptions = SourceOptions()
     model: EvaluatedModelOptions = EvaluatedModelOptions()
+    workers: WorkerOptions = WorkerOptions()

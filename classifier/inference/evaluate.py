@@ -1,12 +1,17 @@
 """Evaluation: a checkpoint's metrics on a split, each image counted once."""
 
+import contextlib
 import dataclasses
+import functools
+import io
+import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from classifier import inputs, label_kinds, ownership
 from classifier.checkpoints import sources
 from classifier.checkpoints.sources import OpenedCheckpoint
 from classifier.cli.exit_codes import ExitCode
+from classifier.cluster import facts, watch
 from classifier.config.evaluation import EvalConfig
 from classifier.config.problems import Problem, named
 from classifier.inference import (
@@ -21,10 +26,14 @@ from classifier.inference.precise_batch_norm import PreciseBatchNorm
 from classifier.inference.results import Details, Result
 from classifier.inference.split_evaluation import SplitEvaluation
 from classifier.inputs import preprocessing
-from classifier.resolve import published_model
-from classifier.resolve.evaluation import ResolvedEvaluation, check_evaluation, evaluation
+from classifier.resolve import cluster, published_model
+from classifier.resolve.cluster import Cluster
+from classifier.resolve.evaluation import ResolvedEvaluation, check_workers, evaluation
+from deployment.strategies import split_cpu
+from slim import signals
 
 _TRAINING_SPLIT = "train"
+_AGAIN = "Start the same commands again"
 _MIN_GAIN = 0.02  # of the score, for the warning
 _UNSETTLED = Problem(
     "batch norm's moving averages have not converged. Train longer, or with a lower {}; when"
@@ -72,31 +81,73 @@ def run(config: EvalConfig, report: Callable[[Evaluated], None] | None = None) -
         print(line)
     ownership.check_output("eval_json", options.eval_json)
     ownership.check_output("predictions_csv", options.predictions_csv)
-    check_evaluation(options)
+    if options.split_cpu:
+        split_cpu(options.split_cpu)
+    workers = cluster.resolve(config.workers)
+    check_workers(config, workers)
     if options.eval_loop or options.is_sweep:
         checkpoint_series.run(config)
-    else:
-        evaluated = evaluate_checkpoint(config)
+        return None
+
+    def write(evaluated: Evaluated) -> None:
         _write(evaluated)
         if report is not None:
             report(evaluated)
+
+    try:
+        evaluate_checkpoint(config, workers, write)
+    except signals.Preempted as stopped:  # another worker was
+        print(stopped, file=sys.stderr)
+        return ExitCode.PREEMPTED
     return None
 
 
-def evaluate_checkpoint(config: EvalConfig) -> Evaluated:
-    """Evaluates one checkpoint and prints the metrics; arguments and errors as of `run`."""
+def evaluate_checkpoint(
+    config: EvalConfig,
+    workers: Cluster = cluster.ALONE,
+    write: Callable[[Evaluated], None] | None = None,
+) -> Evaluated:
+    """Evaluates one checkpoint and prints the metrics; the first worker does so.
+
+    Args:
+      config: the options of `eval_image_classifier.py`.
+      workers: that evaluate in parallel, each its part of every batch.
+      write: writes the results.
+
+    Raises:
+      UserError, RunError: as `run`.
+    """
     options = config.run
     checkpoint = sources.open_checkpoint(str(options.checkpoint_path or options.train_dir))
     if options.calibrate:
         calibration.check(checkpoint)
     resolved = evaluation(config, checkpoint.info, checkpoint.run)
+    own_facts = functools.partial(facts.of_evaluation, resolved, checkpoint.prefix)
+    with watch.joined(workers, config.workers, own_facts, _AGAIN), contextlib.ExitStack() as stack:
+        if workers.task:
+            stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
+        evaluated = _evaluate(resolved, checkpoint, workers)
+        if write is not None and not workers.task:
+            write(evaluated)
+    return evaluated
+
+
+def _evaluate(
+    resolved: ResolvedEvaluation, checkpoint: OpenedCheckpoint, workers: Cluster
+) -> Evaluated:
+    options = resolved.config.run
     kind = label_kinds.kind_of(resolved.model)
     fit = calibration.TemperatureFit(kind) if options.calibrate else None
     on_split = SplitEvaluation(
-        resolved, checkpoint, keep_outcomes=options.keeps_outcomes, further=[fit] if fit else []
+        resolved,
+        checkpoint,
+        keep_outcomes=options.keeps_outcomes,
+        further=[fit] if fit else [],
+        workers=workers,
     )
     events_dir = evaluation_files.directory_of_events(options, checkpoint.run)
-    ownership.check_evaluation(events_dir, options.eval_dir is None)
+    if not workers.task:
+        ownership.check_evaluation(events_dir, options.eval_dir is None)
     recalibrate = _recalibration(on_split)
     tables.report_start(on_split)
     if fit:

@@ -11,6 +11,7 @@ from classifier.inference.several_classes import SeveralClassesMetrics
 from slim import _checks
 
 Call = Callable[[tf.Tensor], dict[str, tf.Tensor]]
+Gather = Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]
 
 
 class Evaluator:
@@ -24,6 +25,8 @@ class Evaluator:
       call: function of images to use in place of the model, such as the mean of several views.
       keep_outcomes: whether to keep the answer to each image.
       further: metrics to update as well.
+      gather: joins the answers to a batch, and what is known of its images, of several workers that
+        each have a part of it; all then have the same metrics.
     """
 
     def __init__(
@@ -33,10 +36,11 @@ class Evaluator:
         *,
         keep_outcomes: bool = False,
         further: Sequence[LogitsMetric] = (),
+        gather: Gather | None = None,
     ) -> None:
         self._classifier = classifier
         self._call = call or classifier
-        self._further = further
+        self._keep_outcomes, self._further, self._gather = keep_outcomes, further, gather
         kind = SeveralClassesMetrics if classifier.info.multi_label else OneClassMetrics
         self.metrics: Metrics = kind(classifier, keep_outcomes)
         # By the temperature, which is a constant of the traced function.
@@ -65,7 +69,7 @@ class Evaluator:
                     " the network expects"
                 )
             if answers:
-                mask = batch["mask"].numpy()
+                mask = answers.pop("mask").numpy()
                 rows = {name: value.numpy()[mask] for name, value in answers.items()}
                 self.metrics.keep(rows)
         result: Result = self.metrics.result()
@@ -77,13 +81,21 @@ class Evaluator:
 
     def _count(self, batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """Adds a batch; returns whether its logits are finite, and what to keep of its images."""
-        outputs, mask = self._call(batch["image"]), batch["mask"]
+        batch = dict(batch)
+        outputs = self._call(batch.pop("image"))
+        if self._gather is not None:
+            if not self._keep_outcomes:
+                batch.pop("filename", None)
+            values = self._gather(outputs | batch)
+            outputs, batch = values, {name: values[name] for name in batch}
+        mask = batch["mask"]
         logits = tf.cast(outputs["logits"], tf.float32)
         probabilities = tf.cast(outputs["probabilities"], tf.float32)
         answers = self.metrics.update(logits, probabilities, batch)
         for metric in self._further:
             metric.update(logits, batch["label"], mask)
-        return tf.reduce_all(tf.math.is_finite(tf.boolean_mask(logits, mask))), answers
+        is_finite = tf.reduce_all(tf.math.is_finite(tf.boolean_mask(logits, mask)))
+        return is_finite, answers | {"mask": mask} if answers else {}
 
 
 def report(result: Result, split_name: str, num_images: int) -> None:

@@ -22,6 +22,7 @@ from classifier.config.serving import ServeConfig
 from classifier.inference import (
     answers,
     choices,
+    clones,
     exported,
     feature_file,
     image_files,
@@ -35,6 +36,7 @@ from classifier.inference.predictor import Outputs
 from classifier.resolve import published_model
 from classifier.resolve.prediction import check_exported, prediction
 from datasets import progress
+from deployment.strategies import split_cpu
 from slim import _checks, _cores, _image_limits, _json
 
 _MAX_LISTED = 5
@@ -101,12 +103,16 @@ def _opened(config: PredictConfig) -> Iterator[_Opened]:
         check_exported(options)
         yield _Opened(*open_export(config, export))
         return
-    classifier, top_k = open_checkpoint(config)
+    if options.split_cpu:
+        split_cpu(options.split_cpu)
+    strategy = clones.strategy_of(options.num_clones, options.clone_on_cpu, options.batch_size)
+    with strategy.scope():
+        classifier, top_k = open_checkpoint(config)
     if options.neighbors is None:
         explain = None
         if options.explain_dir is not None:
             explain = Explanations(options.explain_dir, classifier, options.explain_end_point)
-        model = predictor.of_checkpoint(classifier, options.max_pixels, options.features)
+        model = predictor.of_checkpoint(classifier, options.max_pixels, options.features, strategy)
         yield _Opened(model, top_k, explain=explain)
         return
     limits = options.max_pixels, options.batch_size
@@ -227,7 +233,8 @@ def predict(
         while batch := list(itertools.islice(prepared, batch_size)):
             images = [image for _, image in batch if not isinstance(image, str)]
             # Always the same size, for the same bits: kernels may sum in another order for another.
-            missing = batch_size - len(images) if len(paths) > batch_size else 0
+            size = batch_size if len(paths) > batch_size else model.min_batch
+            missing = max(0, size - len(images))
             results = model.network(images + images[-1:] * missing) if images else ()
             if explain is not None and images:
                 good = [path for path, image in batch if not isinstance(image, str)]

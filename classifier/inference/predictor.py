@@ -2,10 +2,12 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from classifier.inference.clones import Clones
 from classifier.inference.exported import Runtime
 from classifier.inference.model import InferenceModel
 from classifier.inference.neighbors import Index, Neighbor
@@ -44,6 +46,7 @@ class Predictor:
       calibration: of the model's weights; None for none.
       input_spec: shape and dtype of what `prepare` returns; None if unknown.
       max_pixels: maximum number of pixels of an image.
+      min_batch: minimum number of inputs of a batch, one per device.
     """
 
     info: ModelInfo
@@ -52,6 +55,7 @@ class Predictor:
     calibration: Calibration | None = None
     input_spec: tf.TensorSpec | None = None
     max_pixels: int = _image_limits.MAX_PIXELS
+    min_batch: int = 1
 
     def prepare_file(self, encoded: bytes) -> tf.Tensor | str:
         """Returns an input of the network, or the reason why the image cannot be decoded.
@@ -80,6 +84,7 @@ def of_checkpoint(
     classifier: InferenceModel,
     max_pixels: int = _image_limits.MAX_PIXELS,
     end_point: str | None = None,
+    strategy: tf.distribute.Strategy | None = None,
 ) -> Predictor:
     """Returns the predictor of a checkpoint.
 
@@ -87,6 +92,7 @@ def of_checkpoint(
       classifier: the model.
       max_pixels: maximum number of pixels of an image.
       end_point: end point of the network to return as features; None for none.
+      strategy: the devices, under which the model was created; None for one.
 
     Raises:
       UserError: if the network has no such end point.
@@ -95,7 +101,7 @@ def of_checkpoint(
     def outputs(batch: tf.Tensor) -> dict[str, tf.Tensor]:
         return classifier(batch, end_point)
 
-    network = _batch_function(classifier, outputs)
+    network = _batch_function(classifier, outputs, strategy)
     names = ("probabilities", "features")[: 1 + (end_point is not None)]
 
     def run(batch: Sequence[tf.Tensor]) -> list[Outputs]:
@@ -106,7 +112,8 @@ def of_checkpoint(
     prepare = _prepared_images(classifier, max_pixels)
     spec = tf.TensorSpec(classifier.image_shape)
     calibration = classifier.exported_info.calibration
-    return Predictor(classifier.info, prepare, run, calibration, spec, max_pixels)
+    clones = strategy.num_replicas_in_sync if strategy else 1
+    return Predictor(classifier.info, prepare, run, calibration, spec, max_pixels, clones)
 
 
 def of_neighbors(
@@ -191,8 +198,12 @@ def of_export(
 
 
 def _batch_function(
-    classifier: InferenceModel, function: Callable[[tf.Tensor], tf.Tensor]
-) -> Callable[[tf.Tensor], tf.Tensor]:
+    classifier: InferenceModel,
+    function: Callable[[tf.Tensor], Any],
+    strategy: tf.distribute.Strategy | None = None,
+) -> Callable[[tf.Tensor], Any]:
+    if strategy is not None and strategy.num_replicas_in_sync > 1:
+        return tf.function(Clones(function, strategy), autograph=False)
     spec = tf.TensorSpec([None, *classifier.image_shape], tf.float32)
     traced = tf.function(function, autograph=False, input_signature=[spec])
     traced.get_concrete_function()  # an unknown end point is an error before the first image

@@ -1,6 +1,5 @@
 """Evaluates checkpoints of one model on one split."""
 
-import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
 
@@ -11,14 +10,14 @@ from classifier.checkpoints.names import AVERAGE, kind_of
 from classifier.checkpoints.sources import OpenedCheckpoint
 from classifier.config import problems
 from classifier.config.problems import named
-from classifier.inference.clones import Clones
+from classifier.inference import clones
 from classifier.inference.metrics import Evaluator
 from classifier.inference.model import InferenceModel
 from classifier.inference.results import LogitsMetric, Result
 from classifier.inference.views import Views, prepared_size
 from classifier.inputs import preprocessing
+from classifier.resolve.cluster import ALONE, Cluster
 from classifier.resolve.evaluation import ResolvedEvaluation
-from deployment.strategies import Devices
 
 
 class SplitEvaluation:
@@ -35,6 +34,7 @@ class SplitEvaluation:
       checkpoint: the first checkpoint.
       keep_outcomes: whether to keep the answer to each image.
       further: metrics to update as well.
+      workers: that evaluate in parallel, each its part of every batch.
 
     Raises:
       UserError: if the checkpoint is not this model's, or has no averages that the options require.
@@ -47,8 +47,10 @@ class SplitEvaluation:
         *,
         keep_outcomes: bool = False,
         further: Sequence[LogitsMetric] = (),
+        workers: Cluster = ALONE,
     ) -> None:
         self.resolved = resolved
+        self._workers = workers
         config = resolved.config
         self._skipped = inputs.BadImages() if config.data.on_bad_image == "skip" else None
         self._check_averages(checkpoint)
@@ -59,10 +61,9 @@ class SplitEvaluation:
             resolved.model,
         )
         options = config.run
-        devices = Devices(num_clones=options.num_clones, clone_on_cpu=options.clone_on_cpu)
-        # Of all devices, no more than there are images in a batch.
-        num_clones = min(devices.count(), options.batch_size)
-        strategy = dataclasses.replace(devices, num_clones=num_clones).strategy()
+        strategy = clones.strategy_of(
+            options.num_clones, options.clone_on_cpu, options.batch_size, workers
+        )
         with strategy.scope():
             self.classifier = InferenceModel(
                 resolved.model,
@@ -73,10 +74,12 @@ class SplitEvaluation:
         call = self.classifier
         if options.has_views:
             call = Views(self.classifier, options.num_crops, options.flip)
+        gather = None
         if strategy.num_replicas_in_sync > 1:
-            call = Clones(call, strategy)
+            call = clones.Clones(call, strategy)
+            gather = call.gathered if workers.hosts else None
         self.evaluator = Evaluator(
-            self.classifier, call, keep_outcomes=keep_outcomes, further=further
+            self.classifier, call, keep_outcomes=keep_outcomes, further=further, gather=gather
         )
         self._checkpoint = checkpoint
 
@@ -132,6 +135,7 @@ class SplitEvaluation:
             num_classes=self.dataset.num_classes if mapping else info.num_classes,
             num_preprocessing_threads=resolved.config.data.num_preprocessing_threads,
             skipped=self._skipped,
+            worker=(self._workers.task, max(1, len(self._workers.hosts))),
         )
         if mapping is None:
             return batches

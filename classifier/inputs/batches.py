@@ -152,6 +152,7 @@ def evaluation_dataset(
     num_readers: int = 4,
     num_preprocessing_threads: int | None = None,
     skipped: bad_images.BadImages | None = None,
+    worker: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """Returns batches with every example exactly once, in the order of the files.
 
@@ -162,12 +163,14 @@ def evaluation_dataset(
       dataset: the split.
       preprocessing_fn: `fn(image, height, width)` returns `[height, width, channels]`.
       image_size: height and width of the result, in pixels.
-      batch_size: number of examples of a batch, over all clones.
+      batch_size: number of examples of a batch, over all clones and workers.
       labels_offset: subtracted from the labels.
       num_classes: classes of the network; default: the dataset's minus `labels_offset`.
       num_readers: segments of shards read in parallel.
       num_preprocessing_threads: examples prepared in parallel; None for automatic.
       skipped: collects the images that cannot be decoded, which then do not stop the iteration.
+      worker: index of this process and number of processes, which divides `batch_size`; each has
+        its part of every batch.
 
     Returns:
       dicts of `image` (float32 `[batch_size, height, width, channels]`), `label` (int64
@@ -184,12 +187,19 @@ def evaluation_dataset(
         large_images.check(dataset)
     labels = labels_of(dataset, labels_offset, num_classes)
     prepare = Preparation(dataset, preprocessing_fn, image_size, labels, skipped=skipped)
-    chunk_size = examples.chunk_size(image_size, batch_size)
+    index, count = worker
+    own_size = batch_size // count
+    chunk_size = examples.chunk_size(image_size, own_size)
     encoded = shuffling.evaluation_records(dataset, num_readers=num_readers, chunk_size=chunk_size)
-    batches = prepare.batches(encoded, batch_size, num_preprocessing_threads)
+    if count > 1:
+        encoded = _part_of_each_batch(encoded, batch_size // (chunk_size or 1), index, count)
+    batches = prepare.batches(encoded, own_size, num_preprocessing_threads)
     batches = batches.map(labels.check)
-    batches = batches.map(lambda batch: _pad(batch, batch_size))
+    batches = batches.map(lambda batch: _pad(batch, own_size))
     number = -(-sum(shuffling.shard_counts(dataset)) // batch_size)
+    if count > 1:  # of the last batch, there may be nothing for this process
+        empty = {name: tf.zeros(e.shape, e.dtype) for name, e in batches.element_spec.items()}
+        batches = batches.concatenate(tf.data.Dataset.from_tensors(empty).repeat()).take(number)
     batches = batches.apply(tf.data.experimental.assert_cardinality(number))
     return _finish(batches, autotune=not chunk_size)
 

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from classifier.config import problems
 from classifier.config.problems import named
-from classifier.config.strategy import ADDRESS, StrategyOptions
+from classifier.config.strategy import StrategyOptions
 from classifier.config.training import TrainConfig
+from classifier.config.workers import ADDRESS, WorkerOptions
 from classifier.resolve import kubernetes, slurm, tf_config
 from slim import _json
 
@@ -31,7 +32,7 @@ ALONE = Cluster()
 
 # Value of --cluster -> a function that returns hosts and task, or None if the environment describes
 # no workers; its name in messages; and what is missing if it returns None.
-_Reader = Callable[[StrategyOptions, Mapping[str, str]], tuple[tuple[str, ...], int] | None]
+_Reader = Callable[[WorkerOptions, Mapping[str, str]], tuple[tuple[str, ...], int] | None]
 _SOURCES: Mapping[str, tuple[_Reader, str, str]] = {
     "tf_config": (tf_config.read, tf_config.VARIABLE, f"{tf_config.VARIABLE} is not set"),
     "slurm": (slurm.read, "Slurm", slurm.MISSING),
@@ -39,7 +40,7 @@ _SOURCES: Mapping[str, tuple[_Reader, str, str]] = {
 }
 
 
-def resolve(options: StrategyOptions, environment: Mapping[str, str] = os.environ) -> Cluster:
+def resolve(options: WorkerOptions, environment: Mapping[str, str] = os.environ) -> Cluster:
     """Returns the workers and the index of this process.
 
     Args:
@@ -79,7 +80,7 @@ def with_workers(config: TrainConfig, cluster: Cluster) -> TrainConfig:
     return dataclasses.replace(config, strategy=strategy)
 
 
-def _checked(options: StrategyOptions, cluster: Cluster) -> Cluster:
+def _checked(options: WorkerOptions, cluster: Cluster) -> Cluster:
     """Returns the cluster, or ALONE if it is a single process."""
     hosts, task, source = cluster
     if source and options.worker_replicas not in (1, len(hosts)):
@@ -108,8 +109,10 @@ def _checked(options: StrategyOptions, cluster: Cluster) -> Cluster:
     return cluster if len(hosts) > 1 else ALONE
 
 
-def _check_aggregation(options: StrategyOptions, workers: int) -> None:
-    """Checks that each update uses one gradient per worker."""
+def _check_aggregation(options: WorkerOptions, workers: int) -> None:
+    """Checks that each update uses one gradient per worker, if there are updates."""
+    if not isinstance(options, StrategyOptions):
+        return
     asked = options.replicas_to_aggregate
     if options.sync_replicas and asked != workers:
         raise problems.error(

@@ -5,11 +5,12 @@ import os
 from collections.abc import Iterator
 
 from classifier.config import problems
-from classifier.config.evaluation import EvalConfig, EvaluationOptions
+from classifier.config.evaluation import EvalConfig
 from classifier.config.problems import Problem, named
 from classifier.model_info import ModelInfo
 from classifier.resolve import model
 from classifier.resolve.classes import Classes, ClassMap
+from classifier.resolve.cluster import Cluster
 from classifier.resolve.dataset_source import RecordedSource, location_of
 from classifier.run_directory import RunDirectory
 from datasets import dataset_factory
@@ -84,16 +85,41 @@ class ResolvedEvaluation:
         return {self.use_moving_averages: ""}
 
 
-def check_evaluation(options: EvaluationOptions) -> None:
-    """Checks the options of TF-Slim that have no effect here.
+def check_workers(config: EvalConfig, workers: Cluster) -> None:
+    """Checks that several workers can evaluate with these options.
 
     Raises:
-      UserError: if one of them is set.
+      UserError: if not.
     """
-    if options.master:
+    count, options = len(workers.hosts), config.run
+    if count < 2:
+        return
+    single = {
+        "eval_loop": options.eval_loop,
+        "checkpoint_path": options.checkpoint_path if options.is_sweep else None,
+        "calibrate": options.calibrate,
+        "recalibrate_batch_norm": options.recalibrate_batch_norm,
+        "report_duplicates_of": options.report_duplicates_of,
+        "on_bad_image": "skip" if config.data.on_bad_image == "skip" else None,
+    }
+    for name, value in single.items():
+        if value:
+            alone = (
+                problems.Problem(": pass {}", named("cluster", "none")) if workers.source else ""
+            )
+            raise problems.error("{} supports a single worker only{}", named(name, value), alone)
+    if options.batch_size % count:
         raise problems.error(
-            "{} must be empty: evaluation runs in this process and needs no server",
-            named("master", options.master),
+            "{} must be a multiple of {}: each worker has its part of every batch",
+            named("batch_size", options.batch_size),
+            named("worker_replicas", count),
+        )
+    if options.num_clones * count > options.batch_size:
+        raise problems.error(
+            "{} is less than an image for each clone: {}, {}",
+            named("batch_size", options.batch_size),
+            named("worker_replicas", count),
+            named("num_clones", options.num_clones),
         )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from classifier.config import problems
 from classifier.config.problems import named
-from classifier.config.strategy import StrategyOptions
+from classifier.config.workers import WorkerOptions
 from slim import _checks, _json
 
 INDEX, SERVICE = "JOB_COMPLETION_INDEX", "SLIM_SERVICE"
@@ -26,7 +26,7 @@ _LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 
 
 def read(
-    options: StrategyOptions, environment: Mapping[str, str]
+    options: WorkerOptions, environment: Mapping[str, str]
 ) -> tuple[tuple[str, ...], int] | None:
     """Returns the workers' addresses and the index of this one.
 

@@ -77,8 +77,8 @@ def prediction(
 
 def check_exported(options: PredictionOptions) -> None:
     """Raises UserError for options that an exported model does not support."""
-    for name in ("features", "neighbors", "explain_dir"):
-        if getattr(options, name) is not None:
+    for name in ("features", "neighbors", "explain_dir", "num_clones", "clone_on_cpu", "split_cpu"):
+        if options.is_changed(name):
             raise problems.error(
                 "{} needs a checkpoint, but {} is an exported model",
                 named(name),

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from classifier.config import problems
 from classifier.config.problems import named
-from classifier.config.strategy import StrategyOptions
+from classifier.config.workers import WorkerOptions
 from slim import _checks, _json
 
 MISSING = "SLURM_STEP_NUM_TASKS is not set. Start the workers with srun"
@@ -19,7 +19,7 @@ _FIRST_PORT, _PORTS, _JOBS = 12000, 16, 1000  # below the ports of outgoing conn
 
 
 def read(
-    options: StrategyOptions, environment: Mapping[str, str]
+    options: WorkerOptions, environment: Mapping[str, str]
 ) -> tuple[tuple[str, ...], int] | None:
     """Returns the workers' addresses and the index of this one.
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from classifier.config.strategy import StrategyOptions
+from classifier.config.workers import WorkerOptions
 from slim import _checks, _json
 
 VARIABLE = "TF_CONFIG"
@@ -30,7 +30,7 @@ class _Config:
 
 
 def read(
-    options: StrategyOptions, environment: Mapping[str, str]
+    options: WorkerOptions, environment: Mapping[str, str]
 ) -> tuple[tuple[str, ...], int] | None:
     """Returns the workers' addresses and the index of this one, or None if it is not set.
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import gc
 import os
 import re
@@ -15,7 +16,7 @@ from classifier import inputs, network, ownership
 from classifier.checkpoints import mismatch
 from classifier.cli import broken_pipe, disk_errors, path_checks
 from classifier.cli.exit_codes import ExitCode
-from classifier.cluster import watch
+from classifier.cluster import facts, watch
 from classifier.config import problems
 from classifier.config.failures import DEFAULT_NAN_RESTORES, FailureOptions
 from classifier.config.problems import Problem, named
@@ -101,12 +102,9 @@ def _run(
     if previous is not None:
         resolved = _as_before(options, resolved, previous)
         changes = _changes(directory, previous, resolved)
-    if workers.hosts:
-        hosts = _checks.listed(workers.hosts, 8)
-        source = f" (from {workers.source})" if workers.source else ""
-        print(f"worker {workers.task} of {hosts}{source}: waiting for the others", flush=True)
     try:
-        with watch.joined(workers, resolved):
+        own_facts = functools.partial(facts.of_run, resolved)
+        with watch.joined(workers, options.strategy, own_facts):
             _train_together(options, resolved, workers, devices, changes)
     except learning.Preempted as stopped:
         print(stopped, file=sys.stderr)

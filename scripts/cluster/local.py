@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Trains with several worker processes on this machine: to try out training on many machines.
+"""Trains or evaluates with several worker processes on this machine: to try out many machines.
 
 It picks free ports, passes --worker_replicas, --master and --task to each process, prefixes their
 output with the task, forwards signals, and ends when all have ended. If a process fails, the others
@@ -18,7 +18,8 @@ import time
 from collections.abc import Sequence
 from typing import IO
 
-SAVED, WRONG_USE = 75, 2  # exit codes of training
+SCRIPTS = ("train_image_classifier", "eval_image_classifier")
+SAVED, WRONG_USE = 75, 2  # exit codes of the scripts
 _LAST_SECONDS = 60.0  # for the others to end after the first
 _POLL = 0.2
 
@@ -29,17 +30,18 @@ def main(arguments: Sequence[str]) -> int:
         prog="local.py",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="The other flags are those of train_image_classifier.py; --train_dir is shared.",
+        epilog="The other flags are those of the script; --train_dir is shared.",
         allow_abbrev=False,
     )
     parser.add_argument("--workers", type=_positive, default=2, help="number of processes")
     parser.add_argument("--max_restarts", type=_natural, default=0, help="restarts after a failure")
+    parser.add_argument("--script", choices=SCRIPTS, default=SCRIPTS[0], help="what to run")
     options, flags = parser.parse_known_args(arguments)
     signals: list[int] = []
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda received, frame: signals.append(received))
     for restart in range(options.max_restarts + 1):
-        codes = _run(options.workers, flags, signals)
+        codes = _run(options.workers, [*_command(options.script), *flags], signals)
         failed = {task: code for task, code in codes.items() if code}
         if not failed:
             return 0
@@ -59,7 +61,7 @@ def _summary(codes: list[int]) -> int:
     return SAVED if set(codes) == {SAVED} else 1
 
 
-def _run(count: int, flags: Sequence[str], signals: list[int]) -> dict[int, int]:
+def _run(count: int, command: Sequence[str], signals: list[int]) -> dict[int, int]:
     """Runs the job once; returns each process's exit code, in the order in which they ended."""
     hosts = ",".join(f"127.0.0.1:{port}" for port in _free_ports(count))
     running, threads = {}, []
@@ -68,7 +70,7 @@ def _run(count: int, flags: Sequence[str], signals: list[int]) -> dict[int, int]
         own += [f"--master={hosts}"] * (count > 1)  # a single process has no server
         # In sessions of their own: the terminal's Ctrl-C reaches this process alone.
         running[task] = subprocess.Popen(
-            [*_training_command(), *flags, *own],
+            [*command, *own],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
             start_new_session=True,
         )  # fmt: skip
@@ -116,11 +118,11 @@ def _free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
-def _training_command() -> list[str]:
-    script = pathlib.Path(__file__).resolve().parents[2] / "train_image_classifier.py"
+def _command(name: str) -> list[str]:
+    script = pathlib.Path(__file__).resolve().parents[2] / f"{name}.py"
     if script.exists():  # a checkout
         return [sys.executable, str(script)]
-    return [sys.executable, "-P", "-m", "slim.scripts.train_image_classifier"]
+    return [sys.executable, "-P", "-m", f"slim.scripts.{name}"]
 
 
 def _positive(text: str) -> int:

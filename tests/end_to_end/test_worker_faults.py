@@ -169,7 +169,7 @@ def test_a_worker_that_never_starts_ends_the_other(digits, tmp_path):
         assert process.wait(60) == 1
         (line,) = errors(run, task)
         assert f"worker {1 - task} ({hosts[1 - task]})" in line
-        assert "(--worker_timeout_secs=3). No step was trained" in line
+        assert "(--worker_timeout_secs=3). No work was lost" in line
     assert not (run / "metrics.jsonl").exists()
 
 

@@ -6,8 +6,11 @@ import pytest
 
 from classifier.cluster import facts
 from classifier.config import options
+from classifier.config.evaluation import EvalConfig
 from classifier.config.training import TrainConfig
+from classifier.resolve.evaluation import evaluation
 from classifier.resolve.training import training_run
+from classifier.run_directory import RunDirectory
 
 TOGETHER = {"model_name": "lenet", "max_number_of_steps": 9, "worker_replicas": 2}
 
@@ -109,3 +112,21 @@ def test_long_values_are_compared_by_digest():
     short = [facts._short(value) for value in values]
     assert short[0] != short[1]
     assert max(map(len, short)) < 200
+
+
+def test_an_evaluation_is_compared_too(digits, tmp_path):
+    prefix = tmp_path / "model.ckpt-3"
+
+    def of_evaluation(index=b"variables", **more):
+        (tmp_path / "model.ckpt-3.index").write_bytes(index)
+        values = {"checkpoint_path": str(prefix), "dataset_name": "digits", "model_name": "lenet"}
+        config = options.build(EvalConfig, **values | {"dataset_dir": str(digits)} | more)
+        resolved = evaluation(config, None, RunDirectory(str(tmp_path)))
+        return json.loads(json.dumps(facts.of_evaluation(resolved, str(prefix))))
+
+    first = of_evaluation()
+    assert facts.differences({0: first, 1: of_evaluation(eval_json="/x", task=0)}) == []
+    (line,) = facts.differences({0: first, 1: of_evaluation(batch_size=8)})
+    assert line == "--batch_size differs: 100 on worker 0, 8 on worker 1"
+    (line,) = facts.differences({0: first, 1: of_evaluation(index=b"others")})
+    assert line.startswith("checkpoint differs: model.ckpt-3 (")

@@ -89,7 +89,7 @@ def test_without_worker_0_the_others_name_it():
     (error,) = meet(hosts, (1,), timeout=1.0)
     assert str(error) == (
         f"worker 0 ({hosts[0]}) cannot be reached: Connection refused (worker_timeout_secs=1). No"
-        " step was trained"
+        " work was lost"
     )
 
 

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from classifier.cluster import interfaces, meeting, watch
 from classifier.cluster.channel import Channel
+from classifier.config.workers import WorkerOptions
 from classifier.resolve.cluster import Cluster
 from slim import _checks, signals
 
@@ -41,16 +42,13 @@ def joined(others, monkeypatch):
     links, _ = others
     exits = []
     monkeypatch.setattr(meeting, "meet", lambda *arguments: links)
-    monkeypatch.setattr(watch.facts, "of_run", lambda resolved: {})
     monkeypatch.setattr(watch.os, "_exit", exits.append)
     monkeypatch.setattr(watch.atexit, "register", lambda exit, code: exits.append(("exit", code)))
-    resolved = mock.Mock()
-    resolved.config.strategy.worker_timeout_secs = 1.0
-    resolved.config.strategy.allow_public_bind = False
+    options = WorkerOptions(worker_timeout_secs=1.0)
 
     def run(block):
         exits.clear()
-        with watch.joined(CLUSTER, resolved):
+        with watch.joined(CLUSTER, options, dict):
             block()
         return exits
 
@@ -186,7 +184,7 @@ def test_the_process_ends_without_waiting_for_tensorflow():
 
 
 def test_a_single_process_is_not_supervised():
-    with watch.joined(Cluster(), None):
+    with watch.joined(Cluster(), WorkerOptions(), dict):
         pass
 
 

@@ -27,7 +27,9 @@ def main() -> None:
         for clones in range(1, 5):
             deployment = strategies.Devices(num_clones=clones, clone_on_cpu=True)
             model = fakes.Model(logits)
-            evaluator = Evaluator(model, Clones(model, deployment.strategy()), keep_outcomes=True)
+            each = Clones(model, deployment.strategy())
+            gather = each.gathered if clones > 1 else None
+            evaluator = Evaluator(model, each, keep_outcomes=True, gather=gather)
             batches = fakes.batches(labels, BATCH_SIZE, mask)
             result = dataclasses.asdict(evaluator(batches, -(-size // BATCH_SIZE)))
             kept = evaluator.details().outcomes.labels.tolist() == labels[mask].tolist()

@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -101,17 +100,17 @@ def test_how_many_images(measure, averaged):
 
 
 def test_clones(measure, evaluate, averaged, tmp_path):
-    code = (
-        "import sys; from deployment import strategies; strategies.split_cpu(3);"
-        "import eval_image_classifier as script; sys.exit(script.main())"
-    )
     results, alone = [], measure(averaged, batch_size=8, flip=True)
     for clones in (2, 3):
         file = tmp_path / f"{clones}.json"
-        values = {"checkpoint_path": averaged, "batch_size": 8, "num_clones": clones,
-                  "clone_on_cpu": True, "eval_json": file, "flip": True}  # fmt: skip
-        argv = [sys.executable, "-c", code, *(f"--{name}={each}" for name, each in values.items())]
-        subprocess.run(argv, cwd=commands.ROOT, check=True, stdout=subprocess.DEVNULL)
+        values = {
+            "checkpoint_path": averaged, "batch_size": 8, "num_clones": clones, "split_cpu": 3,
+            "clone_on_cpu": True, "eval_json": file, "flip": True,
+        }  # fmt: skip
+        argv = commands.command(
+            "eval_image_classifier", *(f"--{name}={each}" for name, each in values.items())
+        )
+        subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
         results.append(json.loads(file.read_text()))
     for result in results:
         assert result["num_images"] == 360
@@ -185,12 +184,6 @@ def test_images_are_prepared_side_by_side(measure, averaged, monkeypatch, thread
     few = {"batch_size": 8, "max_num_batches": 1}
     measure(averaged, num_preprocessing_threads=threads, **few)
     assert counter.most == at_once.possible(threads)
-
-
-def test_a_server_address_is_an_error(evaluate, averaged):
-    done = evaluate(averaged, master="grpc://a:1")
-    assert (done.code, len(done.err)) == (2, 1)
-    assert "--master=grpc://a:1 must be empty: evaluation runs in this process" in done.err[0]
 
 
 def run_script(capsys, **values):

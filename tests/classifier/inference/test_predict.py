@@ -1,10 +1,12 @@
 """`predict_image_classifier.py` on files of every kind, in every format."""
 
+import contextlib
 import csv
 import io
 import json
 import os
 import re
+import subprocess
 import sys
 
 import numpy as np
@@ -22,6 +24,7 @@ from classifier.inference.model import InferenceModel
 from classifier.inputs import preprocessing
 from slim import _checks
 from tests.classifier.export.test_formats import make_run
+from tests.end_to_end import commands
 
 NOT_UTF_8 = os.fsdecode(b"\xff.png")
 
@@ -166,6 +169,40 @@ def test_threads_act(run, files, monkeypatch):
     monkeypatch.setattr(predicting, "predict", spy)
     predict(run, files, num_preprocessing_threads=3)
     assert threads == [3]
+
+
+@pytest.mark.slow
+def test_clones_answer_like_one(run, files, capsys):
+    (files / "text.png").write_text("no image")
+    paths = list(image_files.find([str(files)]))
+    for images, batch_size in ((paths, 4), (paths[:1], 32)):
+        with contextlib.suppress(_checks.RunError):
+            predict(run, *images, batch_size=batch_size, output_format="json")
+        alone = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        flags = [f"--checkpoint_path={run}", f"--batch_size={batch_size}", "--output_format=json"]
+        flags += ["--num_clones=3", "--split_cpu=3", "--clone_on_cpu", *images]
+        command = commands.command("predict_image_classifier", *flags)
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        together = [json.loads(line) for line in done.stdout.splitlines()]
+        assert len(together) == len(images)
+        for one, other in zip(alone, together, strict=True):
+            assert one.keys() == other.keys()
+            for a, b in zip(one.get("classes", ()), other.get("classes", ()), strict=True):
+                assert a["class"] == b["class"]
+                assert a["probability"] == pytest.approx(b["probability"], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ({"num_clones": 3, "batch_size": 2}, "num_clones=3 must be at most batch_size=2: each "),
+        ({"num_clones": 2, "explain_dir": "x"}, "num_clones and explain_dir are mutually exclus"),
+        ({"num_clones": 2, "neighbors": "x"}, "num_clones and neighbors are mutually exclusive"),
+    ],
+)
+def test_what_clones_do_not_support_is_an_error(values, message):
+    with pytest.raises(_checks.UserError, match=message):
+        options.build(PredictConfig, checkpoint_path="run", images=("a",), **values)
 
 
 def test_an_image_list_acts(run, files, tmp_path, capsys):

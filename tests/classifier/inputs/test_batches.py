@@ -238,6 +238,19 @@ def test_evaluation_reads_every_record_once_in_file_order(toy, batch_size, threa
     assert not batches[-1]["image"][~batches[-1]["mask"]].any()
 
 
+@pytest.mark.parametrize("count", [1, 5, 6, 9, 12])
+def test_the_parts_of_several_workers_are_the_batches_of_evaluation(tmp_path, count):
+    dataset = toys.load(toys.write(tmp_path, (count,)))
+    parts = [
+        toys.first(toys.evaluation(dataset, batch_size=6, worker=(i, 3)), -1) for i in range(3)
+    ]
+    joined = [
+        {key: np.concatenate([part[key] for part in batch]) for key in batch[0]}
+        for batch in zip(*parts, strict=True)
+    ]
+    toys.assert_same(toys.first(toys.evaluation(dataset, batch_size=6), -1), joined)
+
+
 def test_evaluation_pixels_equal_those_of_the_images(toy):
     batch = toys.first(toys.evaluation(toy, batch_size=60), 1)[0]
     for row in range(60):

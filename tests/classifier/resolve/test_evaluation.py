@@ -7,7 +7,8 @@ import pytest
 
 from classifier.config import options
 from classifier.config.evaluation import EvalConfig
-from classifier.resolve.evaluation import class_warnings, near_chance
+from classifier.resolve.cluster import ALONE, Cluster
+from classifier.resolve.evaluation import check_workers, class_warnings, near_chance
 from classifier.resolve.evaluation import evaluation as resolve
 from classifier.run_directory import RunDirectory
 from slim import _checks
@@ -101,3 +102,39 @@ def test_a_dataset_that_is_unknown_or_gone_is_required(run, tmp_path):
 def test_the_causes_of_an_accuracy_near_chance_depend_on_the_model():
     assert "another preprocessing" in near_chance(evaluation(None, model_name="lenet"))
     assert "training ended early or diverged" in near_chance(evaluation())
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ({"checkpoint_path": None, "eval_loop": True}, "eval_loop supports a single worker only$"),
+        ({"checkpoint_path": "all"}, "checkpoint_path=all supports a single w"),
+        ({"calibrate": True}, "calibrate supports a single worker only$"),
+        ({"recalibrate_batch_norm": 2}, "recalibrate_batch_norm=2 supports a single worker only"),
+        (
+            {"report_dir": "a", "report_duplicates_of": "train"},
+            "report_duplicates_of=train support",
+        ),
+        ({"on_bad_image": "skip"}, "on_bad_image=skip supports a single worker only"),
+        (
+            {"batch_size": 7},
+            "batch_size=7 must be a multiple of worker_replicas=2: each worker has",
+        ),
+        (
+            {"batch_size": 4, "num_clones": 3},
+            "batch_size=4 is less than an image for each clone: w",
+        ),
+    ],
+)
+def test_what_several_workers_cannot_evaluate_is_an_error(values, message):
+    paths = {"checkpoint_path": "run", "train_dir": "run"}
+    config = options.build(EvalConfig, **paths | values)
+    check_workers(config, ALONE)
+    with pytest.raises(_checks.UserError, match=message):
+        check_workers(config, Cluster(("a:1", "b:2")))
+
+
+def test_workers_of_the_environment_can_be_ignored():
+    config = options.build(EvalConfig, train_dir="run", eval_loop=True)
+    with pytest.raises(_checks.UserError, match="a single worker only: pass cluster=none"):
+        check_workers(config, Cluster(("a:1", "b:2"), source="TF_CONFIG"))

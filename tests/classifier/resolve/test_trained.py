@@ -3,14 +3,13 @@ import dataclasses
 import pytest
 
 from classifier.config import options
-from classifier.config.evaluation import EvalConfig, EvaluationOptions
+from classifier.config.evaluation import EvalConfig
 from classifier.config.export import ExportConfig
 from classifier.config.prediction import PredictConfig
 from classifier.config.training import TrainConfig
 from classifier.model_info import ModelInfo
 from classifier.resolve.classes import Classes
 from classifier.resolve.evaluation import (
-    check_evaluation,
     evaluated_dataset,
     resolve_evaluation,
 )
@@ -243,12 +242,6 @@ def test_options_describe_a_model_without_model_info(name, value, attribute):
     described = predicted(None, number, model_name="vgg_16", **{name: value}).model
     assert getattr(default, attribute) != value
     assert getattr(described, attribute) == value
-
-
-def test_master_is_an_error_in_evaluation():
-    options_ = EvaluationOptions(checkpoint_path="run", master="grpc://a:1")
-    with pytest.raises(_checks.UserError, match="master=grpc://a:1 must be empty: evaluation runs"):
-        check_evaluation(options_)
 
 
 @pytest.mark.parametrize("resolved", [evaluation, export])

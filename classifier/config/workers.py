@@ -1,0 +1,111 @@
+"""Options of the processes that work on the same batches in parallel."""
+
+import dataclasses
+import functools
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from classifier.config import bounds
+from classifier.config.options import Options, option
+from classifier.config.problems import Problem, named
+from slim import _checks
+
+ADDRESS = re.compile(r"(grpc://)?(?P<host>[^\s:/,]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})$")
+
+
+def split_cpu_option() -> Any:
+    """Declares the option `split_cpu`, which is the same wherever there are several clones."""
+    return option(
+        0,
+        "Split the CPU into this many devices, to try several clones without GPUs. 0 disables.",
+        check=bounds.non_negative,
+        resume="free",
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WorkerOptions(Options):
+    """Workers."""
+
+    worker_replicas: int = option(
+        1,
+        "Number of worker processes, each started with its own --task, that work on parts of each"
+        " batch.",
+        check=bounds.positive,
+    )
+    task: int = option(
+        0,
+        "Index of this worker; worker 0 writes the files and the results.",
+        check=bounds.non_negative,
+        resume="free",
+    )
+    master: tuple[str, ...] = option(
+        (),
+        "host:port of every worker, separated by commas, the same for all. Default: see --cluster.",
+        resume="free",
+    )
+    cluster: str = option(
+        "auto",
+        "Where the workers' addresses and --task come from: TF_CONFIG, a Slurm job step of several"
+        " tasks, or the pods of a Kubernetes Indexed Job or JobSet with SLIM_SERVICE set. auto uses"
+        " the first that describes several workers; none trains without the others.",
+        choices=("auto", "none", "tf_config", "slurm", "kubernetes"),
+        resume="free",
+    )
+    cluster_port: int | None = option(
+        None,
+        "Port of the first worker of each machine, with --cluster=slurm or kubernetes; the others"
+        " use the next ports. Default: 2222 in Kubernetes; in Slurm a reserved port, else one that"
+        " depends on the job.",
+        check=functools.partial(_checks.in_range, 1, 65535),
+        resume="free",
+    )
+    worker_timeout_secs: float = option(
+        600.0,
+        "Maximum seconds to wait for the other workers to start, and for a sign of life from each"
+        " of them later. Then all end with exit code 1.",
+        check=bounds.positive,
+        resume="free",
+    )
+    allow_public_bind: bool = option(
+        False,
+        "Allow several workers on a machine with a public address. TensorFlow's server listens"
+        " on all interfaces and executes what anyone who reaches it asks for.",
+        resume="free",
+    )
+
+    def conflicts(self) -> Iterator[Problem]:
+        """Yields contradictions."""
+        workers = named("worker_replicas", self.worker_replicas)
+        if self.task >= self.worker_replicas:
+            yield Problem(
+                "{} must be below {}: tasks are numbered from 0", named("task", self.task), workers
+            )
+        if self.master and self.cluster not in ("auto", "none"):
+            yield Problem(
+                "{} and {} are mutually exclusive",
+                named("master"),
+                named("cluster", self.cluster),
+            )
+        yield from self._wrong_addresses(workers)
+
+    def _wrong_addresses(self, workers: str) -> Iterator[Problem]:
+        master = named("master")
+        for address in self.master:
+            match = ADDRESS.match(address)
+            if not match or not 0 < int(match["port"]) < 65536:
+                yield Problem("{}: {!r} is not host:port", master, address)
+        if self.master and self.worker_replicas == 1:
+            yield Problem(
+                "{} needs several workers, and {}: a single process needs no server",
+                master,
+                workers,
+            )
+        elif self.master and len(self.master) != self.worker_replicas:
+            yield Problem(
+                "{} has {} addresses, but {}. Pass one address per worker",
+                master,
+                len(self.master),
+                workers,
+            )
