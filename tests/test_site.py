@@ -27,7 +27,7 @@ OTHER_FLAGS = {
         "max_restarts",
     ),
     *("megabytes", "model", "model_base_path", "nodes", "output_graph", "output_node_names"),
-    *("rest_api_port", "step_ms", "list_networks", "noaccess_log"),
+    *("rest_api_port", "script", "step_ms", "list_networks", "noaccess_log"),
 }
 NAMES = (source_tree.ROOT / "tests" / "public_names.txt").read_text("utf-8").split()
 

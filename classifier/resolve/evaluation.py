@@ -103,11 +103,13 @@ def check_workers(config: EvalConfig, workers: Cluster) -> None:
         "on_bad_image": "skip" if config.data.on_bad_image == "skip" else None,
     }
     for name, value in single.items():
-        if value:
-            alone = (
-                problems.Problem(": pass {}", named("cluster", "none")) if workers.source else ""
+        if value and workers.source:
+            none = named("cluster", "none")
+            raise problems.error(
+                "{} supports a single worker only: pass {}", named(name, value), none
             )
-            raise problems.error("{} supports a single worker only{}", named(name, value), alone)
+        if value:
+            raise problems.error("{} supports a single worker only", named(name, value))
     if options.batch_size % count:
         raise problems.error(
             "{} must be a multiple of {}: each worker has its part of every batch",

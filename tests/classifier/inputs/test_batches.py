@@ -238,9 +238,8 @@ def test_evaluation_reads_every_record_once_in_file_order(toy, batch_size, threa
     assert not batches[-1]["image"][~batches[-1]["mask"]].any()
 
 
-@pytest.mark.parametrize("count", [1, 5, 6, 9, 12])
-def test_the_parts_of_several_workers_are_the_batches_of_evaluation(tmp_path, count):
-    dataset = toys.load(toys.write(tmp_path, (count,)))
+def test_the_parts_of_several_workers_are_the_batches_of_evaluation(tmp_path):
+    dataset = toys.load(toys.write(tmp_path, (9,)))  # of the last batch, the last worker has none
     parts = [
         toys.first(toys.evaluation(dataset, batch_size=6, worker=(i, 3)), -1) for i in range(3)
     ]
