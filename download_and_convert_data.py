@@ -1,5 +1,6 @@
 """Downloads a dataset and converts it to TFRecord files, or verifies a dataset."""
 
+import dataclasses
 import sys
 from typing import TYPE_CHECKING
 
@@ -12,20 +13,13 @@ if TYPE_CHECKING:
 def _run(config: "DataConfig") -> None:
     from datasets import download_and_convert
 
-    download_and_convert.run(
-        config.dataset_name,
-        config.dataset_dir,
-        source_dir=config.source_dir,
-        dataset_file=config.dataset_file,
-        labels_file=config.labels_file,
-        validation_fraction=config.validation_fraction,
-        split_seed=config.split_seed,
-        multi_label=config.multi_label,
-        on_bad_image=config.on_bad_image,
-        max_pixels=config.max_pixels,
-        small_object_area_threshold=config.small_object_area_threshold,
-        foreground_class_of_interest=config.foreground_class_of_interest,
-    )
+    download_and_convert.run(**dataclasses.asdict(config))
+
+
+def _dry_run(config: "DataConfig", _: object) -> None:
+    from datasets import download_and_convert
+
+    download_and_convert.check_options(**dataclasses.asdict(config))
 
 
 def main() -> int:
@@ -34,7 +28,8 @@ def main() -> int:
         from classifier.cli import flags
         from classifier.config.conversion import DataConfig
 
-        return flags.main(DataConfig, _run, __doc__)
+        example = "--dataset_name=flowers --dataset_dir=flowers"
+        return flags.main(DataConfig, _run, __doc__, example=example, dry_run=_dry_run)
 
 
 if __name__ == "__main__":

@@ -11,13 +11,20 @@ def main() -> int:
         from classifier.cli import flags
         from classifier.cli.exit_codes import ExitCode
         from classifier.config.evaluation import EvalConfig
+        from classifier.config.origins import Origins
 
         def run(config: EvalConfig) -> ExitCode | None:
             from classifier import report  # after the flags: it loads TensorFlow
 
             return report.evaluate(config)
 
-        return flags.main(EvalConfig, run, __doc__)
+        def dry_run(config: EvalConfig, origins: Origins) -> None:
+            from classifier.inference import dry_run as resolving
+
+            resolving.evaluation(config, origins)
+
+        example = "--train_dir=run --report_dir=report"
+        return flags.main(EvalConfig, run, __doc__, example=example, dry_run=dry_run)
 
 
 if __name__ == "__main__":

@@ -16,13 +16,20 @@ def main() -> int:
         from classifier.cli import flags
         from classifier.cli.exit_codes import ExitCode
         from classifier.config.export import ExportConfig
+        from classifier.config.origins import Origins
 
         def run(config: ExportConfig) -> ExitCode | None:
             from classifier.export import run as exporting  # after the flags: it loads TensorFlow
 
             return exporting.run(config)
 
-        return flags.main(ExportConfig, run, __doc__)
+        def dry_run(config: ExportConfig, origins: Origins) -> None:
+            from classifier.export import dry_run as resolving
+
+            resolving.resolve(config, origins)
+
+        example = "--checkpoint_path=run --output_dir=export --formats=saved_model"
+        return flags.main(ExportConfig, run, __doc__, example=example, dry_run=dry_run)
 
 
 if __name__ == "__main__":

@@ -47,8 +47,8 @@ _RUN_CONTENT: Mapping[str, Callable[[str], bool]] = {
 RUN_FILES = (*(name for name in _RUN_CONTENT if name != "best"), "checkpoint")
 
 
-def claim_run(train_dir: str) -> None:
-    """Marks a directory as a run's, creating it if needed.
+def check_run(train_dir: str) -> None:
+    """Checks that a run may write to a directory, without writing.
 
     Runs of earlier versions and of TF-Slim are recognized by their files.
 
@@ -57,6 +57,15 @@ def claim_run(train_dir: str) -> None:
     """
     _ownership.check(train_dir, "run", name="train_dir", recognize=_is_run)
     _ownership.check_entries(train_dir, files=RUN_FILES, directories=RUN_DIRECTORIES)
+
+
+def claim_run(train_dir: str) -> None:
+    """Marks a directory as a run's, creating it if needed.
+
+    Raises:
+      UserError: as `check_run`.
+    """
+    check_run(train_dir)
     _ownership.claim(train_dir, "run", name="train_dir", recognize=_is_run)
 
 
@@ -125,13 +134,22 @@ def claim_explanations(explain_dir: str) -> None:
     _ownership.claim(explain_dir, "explanations", name="explain_dir")
 
 
-def claim_export(output_dir: str) -> None:
-    """Marks a directory as an export's, creating it if needed.
+def check_export(output_dir: str) -> None:
+    """Checks that an export may write to a directory, without writing.
 
     Exports of earlier versions are recognized by their model card or their files.
 
     Raises:
       UserError: if it contains files that no export wrote.
+    """
+    _ownership.check(output_dir, "export", name="output_dir", recognize=_is_export)
+
+
+def claim_export(output_dir: str) -> None:
+    """Marks a directory as an export's, creating it if needed.
+
+    Raises:
+      UserError: as `check_export`.
     """
     _ownership.claim(output_dir, "export", name="output_dir", recognize=_is_export)
 

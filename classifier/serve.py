@@ -10,6 +10,7 @@ def main() -> int:
     with stopping.before_work("slim-serve"):  # the imports take a while
         from classifier.cli import flags
         from classifier.cli.exit_codes import ExitCode
+        from classifier.config.origins import Origins
         from classifier.config.serving import PACKAGES, ServeConfig
         from slim import _checks, _programs
 
@@ -19,9 +20,17 @@ def main() -> int:
 
             return serving.run(config)
 
+        def dry_run(config: ServeConfig, origins: Origins) -> None:
+            from classifier.inference import dry_run as resolving
+
+            resolving.prediction(config, origins)
+
         argv = ["slim-serve", *sys.argv[1:]]
         usage = _programs.command("slim-serve")
-        return flags.main(ServeConfig, run, __doc__ or "", argv, usage=usage)
+        example = "--model=export/saved_model --port=8501"
+        return flags.main(
+            ServeConfig, run, __doc__ or "", argv, usage=usage, example=example, dry_run=dry_run
+        )
 
 
 if __name__ == "__main__":

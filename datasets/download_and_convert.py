@@ -35,6 +35,22 @@ def run(
     if dataset_name not in dataset_factory.ACTIONS:
         convert(dataset_name, dataset_dir, report, **options)
         return
+    used = check_options(dataset_name, dataset_dir, **options)
+    action = importlib.import_module(dataset_factory.ACTIONS[dataset_name], __package__)
+    action.run(dataset_dir, report, **used)
+
+
+def check_options(dataset_name: str, dataset_dir: str, **options: Any) -> dict[str, Any]:
+    """Returns the options that are not None; arguments as of `run`.
+
+    Raises:
+      UserError: if the dataset or the action has no such option, or the directory overlaps the
+        source.
+    """
+    if dataset_name not in dataset_factory.ACTIONS:
+        used = _used_options(dataset_factory.get_spec(dataset_name), options)
+        _ownership.check_apart(dataset_dir=dataset_dir, source_dir=used.get("source_dir"))
+        return used
     used = {name: value for name, value in options.items() if value is not None}
     unexpected = sorted(set(used) - {"max_pixels"})
     if unexpected:
@@ -45,8 +61,7 @@ def run(
                 named("dataset_name", repr(dataset_name)),
             )
         )
-    action = importlib.import_module(dataset_factory.ACTIONS[dataset_name], __package__)
-    action.run(dataset_dir, report, **used)
+    return used
 
 
 def convert(

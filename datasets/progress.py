@@ -4,22 +4,32 @@ import sys
 
 import tqdm
 
+from slim import _terminal
+
 _SECONDS = 60.0  # between lines, and before the first
 
 
-def bar(total: int | None, unit: str, description: str, *, initial: int = 0) -> tqdm.tqdm:
+def bar(
+    total: int | None,
+    unit: str,
+    description: str,
+    *,
+    initial: int = 0,
+    leave: bool | None = True,
+) -> tqdm.tqdm:
     """Returns a progress bar with the rate and the remaining time.
 
     If stderr is not a terminal, it prints one line per minute, and nothing for shorter work.
 
     Args:
       total: number of units; None if unknown.
-      unit: "img" or "B"; bytes are shown as kB, MB ...
+      unit: "img", "batch", "step" or "B"; bytes are shown as kB, MB ...
       description: short text before the bar.
       initial: number of units that are already done.
+      leave: whether the bar stays on the terminal in the end; None: unless it is below another.
     """
     settings = {"dynamic_ncols": True}
-    if not sys.stderr.isatty():
+    if not _terminal.is_terminal(sys.stderr):
         settings = {
             "file": _Lines(),
             "delay": _SECONDS,
@@ -35,6 +45,7 @@ def bar(total: int | None, unit: str, description: str, *, initial: int = 0) -> 
         unit_scale=unit == "B",
         desc=description,
         initial=initial,
+        leave=leave,
         **settings,
     )
 

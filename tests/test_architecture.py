@@ -83,11 +83,17 @@ ROOMS = {
         *("classifier.cluster", "datasets.image_tree", "datasets.images", "datasets.progress"),
         *("deployment", *MIDDLE),
     ),
-    "classifier.training": ("classifier.cluster", "classifier.inference", "deployment", *MIDDLE),
-    "classifier.export": ("classifier.inference", *MIDDLE),
+    "classifier.training": (
+        *("classifier.cluster", "classifier.inference", "datasets.progress", "deployment"),
+        *MIDDLE,
+    ),
+    "classifier.export": ("classifier.inference", "datasets.progress", *MIDDLE),
     "classifier.report": ("classifier.inference", *MIDDLE),
     "classifier.serving": ("classifier.inference", *MIDDLE),
-    "classifier.serve": ("classifier.cli", "classifier.config", "classifier.serving", "slim"),
+    "classifier.serve": (
+        *("classifier.cli", "classifier.config", "classifier.inference", "classifier.serving"),
+        "slim",
+    ),
     # Programs of TF-Slim at the places where it has them; the packages around them do not use them.
     **dict.fromkeys(
         ("datasets.build_imagenet_data", "datasets.build_visualwakewords_data"),
@@ -106,7 +112,9 @@ ROOMS = {
         *("datasets.dataset_factory", "slim"),
     ),
     "download_and_convert_data": ("classifier.cli", "classifier.config", "datasets"),
-    "eval_image_classifier": ("classifier.cli", "classifier.config", "classifier.report"),
+    "eval_image_classifier": (
+        *("classifier.cli", "classifier.config", "classifier.inference", "classifier.report"),
+    ),
     "export_inference_graph": ("classifier.cli", "classifier.config", "classifier.export"),
     "predict_image_classifier": ("classifier.cli", "classifier.config", "classifier.inference"),
     "train_image_classifier": ("classifier.cli", "classifier.config", "classifier.training"),

@@ -44,9 +44,12 @@ RUNNING: Mapping[str, str] = {
     "use_cprofile_for_profiling": "Profile with cProfile rather than profile. Default: true.",
 }
 # Read by `classifier.cli.flags`.
+DRY_RUN = "dry_run"
 READING: Mapping[str, str] = {
     "flagfile": "File of flags, one per line.",
     "undefok": "Names of flags to ignore if they are unknown, separated by commas.",
+    "dry_run": "Print the resolved configuration, with the origin of each value, and exit without"
+    " writing anything.",
     "version": "Print the version and exit.",
     "help": "Print this help and exit. Alias: -h, --helpshort, --helpfull.",
     "helpxml": "Print the flags as XML and exit.",
@@ -77,6 +80,7 @@ def define(values: flags.FlagValues) -> None:
         flag.unparse()
         flags.DEFINE_flag(flag, values)
     flags.DEFINE_string("flagfile", None, READING["flagfile"], flag_values=values)
+    flags.DEFINE_boolean(DRY_RUN, False, READING[DRY_RUN], flag_values=values)
     flags.FLAGS.mark_as_parsed()
 
 

@@ -77,6 +77,22 @@ def check(arguments: Iterable[str]) -> None:
         pending += _named(line.strip() for line in text.splitlines())
 
 
+def separated(arguments: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Returns the arguments without flag files, and the paths of these."""
+    direct: list[str] = []
+    files: list[str] = []
+    iterator = iter(arguments)
+    for argument in iterator:
+        name, equals, path = argument.partition("=")
+        if name == "--":
+            direct += [argument, *iterator]
+        elif name in _NAMES:
+            files.append(path if equals else next(iterator, ""))
+        else:
+            direct.append(argument)
+    return direct, files
+
+
 def _named(arguments: Iterable[str]) -> Iterator[str]:
     """Yields the flag files in arguments."""
     iterator = iter(arguments)

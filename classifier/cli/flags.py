@@ -18,6 +18,7 @@ from absl import flags
 
 from classifier.cli import (
     absl_flags,
+    flag_origins,
     flagfiles,
     front_door,
     native_stderr,
@@ -27,6 +28,7 @@ from classifier.cli import (
 from classifier.cli import help as help_text
 from classifier.cli.exit_codes import ExitCode
 from classifier.config import options, problems
+from classifier.config.origins import Origins
 from datasets import dataset_factory
 from nets import nets_factory
 from preprocessing import preprocessing_factory
@@ -52,6 +54,8 @@ def main(
     actions: Mapping[str, Callable[[], None]] | None = None,
     needs_tensorflow: bool = True,
     usage: str | None = None,
+    example: str | None = None,
+    dry_run: Callable[[C, Origins], object] | None = None,
 ) -> int:
     """Runs a script: reads its flags, runs it and returns its exit code.
 
@@ -63,56 +67,68 @@ def main(
       actions: flag -> what the script does instead.
       needs_tensorflow: whether to load TensorFlow before `run`.
       usage: the command in the usage line of `--help`; default: the program's name.
+      example: flags of a typical command; without arguments, the script prints it.
+      dry_run: resolves the options as `run` does, for `--dry_run`; writes nothing.
 
     Returns:
       the exit code: see `front_door.enter`.
     """
     argv = sys.argv if argv is None else argv
     program = os.path.basename(argv[0])
-    return front_door.enter(
-        program,
-        lambda: _prepared(
-            config_class,
-            run,
-            description,
-            program,
-            argv,
-            actions or {},
-            needs_tensorflow,
-            usage or program,
-        ),
-    )
+
+    def prepare() -> Callable[[], int | None] | None:
+        _set_environment()
+        information = _information(config_class, description, program, usage or program, argv)
+        if information is not None:
+            print(information)
+            return None
+        for flag, action in (actions or {}).items():
+            if flag in argv[1:]:
+                return action
+        if example is not None and len(argv) == 1:
+            text = help_text.short(config_class, usage or program, description, example)
+            return lambda: print(text, file=sys.stderr) or ExitCode.WRONG_USE
+        work = _work(config_class, run, dry_run, program, argv, needs_tensorflow)
+        return None if work is None else lambda: absl_flags.run(work)
+
+    return front_door.enter(program, prepare)
 
 
-def _prepared(
+def _work(
     config_class: type[C],
     run: Callable[[C], ExitCode | None],
-    description: str,
+    dry_run: Callable[[C, Origins], object] | None,
     program: str,
     argv: Sequence[str],
-    actions: Mapping[str, Callable[[], None]],
     needs_tensorflow: bool,
-    usage: str,
 ) -> Callable[[], int | None] | None:
     """Returns the work of a command line, after loading TensorFlow; None if there is none."""
-    _set_environment()
-    information = _information(config_class, description, program, usage, argv)
-    if information is not None:
-        print(information)
-        return None
-    for flag, action in actions.items():
-        if flag in argv[1:]:
-            return action
     if needs_tensorflow:
         versions.check_tensorflow()
     config = parse(config_class, argv)
+    known = options.by_name(config_class)
+    is_dry_run = _parsed(known, argv)[0].dry_run
     if absl_flags.is_check():
         return None
-    absl_flags.configure_logging(program)
-    if needs_tensorflow:
+    if not is_dry_run:
+        absl_flags.configure_logging(program)
+    if needs_tensorflow and not (is_dry_run and dry_run is None):
         with native_stderr.capture_native_stderr():
             importlib.import_module("tensorflow")
-    return lambda: absl_flags.run(lambda: run(config))
+    if not is_dry_run:
+        return lambda: run(config)
+
+    def read(arguments: Sequence[str]) -> dict[str, Any]:
+        return _read(known, [program, *arguments])[0]
+
+    origins = Origins(config, flag_origins.origins(known, config, argv[1:], read))
+
+    def show() -> None:
+        if dry_run is not None:
+            dry_run(config, origins)
+        print("\n".join(origins.lines()))
+
+    return show
 
 
 def _information(
@@ -219,14 +235,20 @@ def _read(
     known: Mapping[str, options.Option], argv: Sequence[str]
 ) -> tuple[dict[str, Any], list[str]]:
     """Returns the texts of the flags that are set, and the arguments that are no known flag."""
+    values, rest = _parsed(known, argv)
+    return {name: values[name].value for name in known if values[name].present}, rest
+
+
+def _parsed(
+    known: Mapping[str, options.Option], argv: Sequence[str]
+) -> tuple[flags.FlagValues, list[str]]:
     values = _defined(known)
     arguments = flagfiles.located(argv[1:])
     flagfiles.check(arguments)
     try:
-        rest = values([argv[0], *arguments], known_only=True)[1:]
+        return values, values([argv[0], *arguments], known_only=True)[1:]
     except (flags.Error, ValueError) as error:
         raise _checks.UserError(str(error)) from None
-    return {name: values[name].value for name in known if values[name].present}, rest
 
 
 def _leftovers(rest: Iterable[str], known: Mapping[str, options.Option]) -> Iterable[str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from classifier.cli import broken_pipe, disk_errors, stopping
 from classifier.cli.exit_codes import ExitCode
 from classifier.config import problems
-from slim import _checks, _json, signals
+from slim import _checks, _json, _terminal, signals
 
 _NOTHING_LEFT = "No incomplete files remain. Run the same command again"
 
@@ -71,7 +71,8 @@ def _report(program: str, lines: Iterable[str], code: ExitCode | int) -> int:
     """Prints lines on stderr, unless that was closed."""
     try:
         for line in lines:
-            print(f"{program}: {_json.printable(line)}", file=sys.stderr)
+            start = _terminal.styled(f"{program}:", _terminal.RED, sys.stderr)
+            print(start, _json.printable(line), file=sys.stderr)
     except BrokenPipeError:
         raise
     except OSError:

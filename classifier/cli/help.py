@@ -1,10 +1,12 @@
 """The text of `--help`."""
 
+import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from classifier.cli import absl_flags
 from classifier.config import options, problems
+from slim import _terminal
 
 _WIDTH = 96
 _KINDS = {
@@ -35,25 +37,52 @@ def render(config_class: type, program: str, description: str, known_names: Name
       description: what the script does.
       known_names: function from a table to the names in it.
     """
-    groups = options.groups_of(config_class)
-    every = [each for group in groups for each in group.options]
+    lines = [description.strip(), "", f"Usage: {usage(config_class, program)}"]
+    for group in options.groups_of(config_class):
+        lines += ["", f"{_bold(group.title)}:"]
+        for each in group.options:
+            lines += [
+                f"  {_bold(_usage(each))}{_default(each)}",
+                *_wrapped(text(each, known_names)),
+            ]
+    for title, entries in ABSL.items():
+        lines += ["", f"{_bold(title)}:"]
+        for name, meaning in entries.items():
+            lines += [f"  {_bold(absl_flags.usage(name))}", *_wrapped(meaning)]
+    return "\n".join(lines)
+
+
+def usage(config_class: type, program: str) -> str:
+    """Returns a command with its arguments: the required flags, and that there are others."""
+    every = options.by_name(config_class).values()
     named = [_usage(each) for each in every if each.required]
     named += [
         f"[{each.name.upper()}{' ...' if each.declared.repeated else ''}]"
         for each in every
         if _is_optional_argument(each)
     ]
-    usage = " ".join([program, *named, "[--flag=value ...]"])
-    lines = [description.strip(), "", f"Usage: {usage}"]
-    for group in groups:
-        lines += ["", f"{group.title}:"]
-        for each in group.options:
-            lines += [f"  {_usage(each)}{_default(each)}", *_wrapped(text(each, known_names))]
-    for title, entries in ABSL.items():
-        lines += ["", f"{title}:"]
-        for name, meaning in entries.items():
-            lines += [f"  {absl_flags.usage(name)}", *_wrapped(meaning)]
-    return "\n".join(lines)
+    return " ".join([program, *named, "[--flag=value ...]"])
+
+
+def short(config_class: type, program: str, description: str, example: str) -> str:
+    """Returns what a command without arguments prints; arguments as of `render`.
+
+    Args:
+      config_class: the options.
+      program: name of the script.
+      description: what the script does, in its first paragraph.
+      example: flags of a typical command.
+    """
+    summary = description.strip().partition("\n\n")[0]
+    interpreter = "python " if program.endswith(".py") else ""
+    return (
+        f"{summary}\n\nUsage: {usage(config_class, program)}\n"
+        f"Example: {interpreter}{program} {example}\n--help lists the flags."
+    )
+
+
+def _bold(text: str) -> str:
+    return _terminal.styled(text, _terminal.BOLD, sys.stdout)
 
 
 def text(option: options.Option, known_names: Names) -> str:

@@ -10,6 +10,7 @@ from classifier import label_kinds
 from classifier.config.problems import Problem, named
 from classifier.export.samples import Samples
 from classifier.inference.model import InferenceModel
+from datasets import progress
 from slim import _checks
 
 # Maximum difference between a logit of checkpoint and export, relative to the largest logit (or to
@@ -164,8 +165,13 @@ def _logits(call: Callable[[tf.Tensor], tf.Tensor], trial: Trial) -> np.ndarray:
     def rows_of(batch: tf.Tensor) -> np.ndarray:
         return np.reshape(call(batch), [len(batch), -1])
 
-    random = [rows_of(batch) for batch in trial.random]
-    real = np.concatenate([rows_of(batch) for batch in trial.real])
+    batches = [*trial.random, *trial.real]
+    rows = []
+    with progress.bar(len(batches), "batch", "compare", leave=False) as bar:
+        for batch in batches:
+            rows.append(rows_of(batch))
+            bar.update()
+    random, real = rows[: len(trial.random)], np.concatenate(rows[len(trial.random) :])
     samples = real[:: trial.copies][: len(trial.samples.images)]  # other rows are padding
     return np.concatenate([*random, samples])
 

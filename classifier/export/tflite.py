@@ -16,6 +16,7 @@ from classifier.export.job import Job
 from classifier.export.signature import Signature
 from classifier.inference.runtimes import Lite
 from classifier.inputs import preprocessing
+from datasets import progress
 from slim import _paths
 
 # 16-bit weights have 11 significant bits; errors add up over the layers.
@@ -135,8 +136,11 @@ def _calibration(job: Job) -> Iterator[list[np.ndarray]]:
         ]
     if limits:
         images[0, 0, 0], images[0, -1, -1] = limits
-    for batch in checks.make_batches(images, job.lite_batch_size):
-        yield [batch]
+    batches = checks.make_batches(images, job.lite_batch_size)
+    with progress.bar(len(batches), "batch", "calibrate", leave=False) as bar:
+        for batch in batches:
+            yield [batch]
+            bar.update()
 
 
 def _write(

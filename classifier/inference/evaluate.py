@@ -198,7 +198,8 @@ def _recalibration(on_split: SplitEvaluation) -> Callable[[], None] | None:
 
     def recalibrate() -> None:
         with inputs.translate_errors(dataset):
-            recalibration(batches.take(config.run.recalibrate_batch_norm))
+            number = config.run.recalibrate_batch_norm
+            recalibration(batches.take(number), number)
 
     return recalibrate
 

@@ -8,6 +8,7 @@ from classifier.inference.model import InferenceModel
 from classifier.inference.one_class import OneClassMetrics
 from classifier.inference.results import Details, LogitsMetric, Metrics, Result
 from classifier.inference.several_classes import SeveralClassesMetrics
+from datasets import progress
 from slim import _checks
 
 Call = Callable[[tf.Tensor], dict[str, tf.Tensor]]
@@ -60,18 +61,20 @@ class Evaluator:
         step = self._steps.setdefault(
             self._classifier.temperature, tf.function(self._count, autograph=False)
         )
-        for number, batch in enumerate(batches.take(num_batches)):
-            is_finite, answers = step(batch)
-            if not is_finite:
-                raise _checks.RunError(
-                    f"the logits of batch {number} are not finite: the run of"
-                    f" {self._classifier.prefix} diverged, or the images are not in the range that"
-                    " the network expects"
-                )
-            if answers:
-                mask = answers.pop("mask").numpy()
-                rows = {name: value.numpy()[mask] for name, value in answers.items()}
-                self.metrics.keep(rows)
+        with progress.bar(num_batches, "batch", "evaluate", leave=None) as bar:
+            for number, batch in enumerate(batches.take(num_batches)):
+                is_finite, answers = step(batch)
+                if not is_finite:
+                    raise _checks.RunError(
+                        f"the logits of batch {number} are not finite: the run of"
+                        f" {self._classifier.prefix} diverged, or the images are not in the range"
+                        " that the network expects"
+                    )
+                if answers:
+                    mask = answers.pop("mask").numpy()
+                    rows = {name: value.numpy()[mask] for name, value in answers.items()}
+                    self.metrics.keep(rows)
+                bar.update()
         result: Result = self.metrics.result()
         return result
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 from classifier import network
 from classifier.config import problems
 from classifier.inference.model import InferenceModel
+from datasets import progress
 
 # Its moving averages, by the last part of their names.
 _AVERAGES = ("moving_mean", "moving_variance")
@@ -45,14 +46,18 @@ class PreciseBatchNorm:
         self._store.build(self._network, spec)
         self._step = tf.function(self._statistics, autograph=False)
 
-    def __call__(self, batches: Iterable[Mapping[str, tf.Tensor]]) -> None:
+    def __call__(
+        self, batches: Iterable[Mapping[str, tf.Tensor]], total: int | None = None
+    ) -> None:
         """Takes the means over some batches: dicts with `image`, float32 [batch, height, width,
-        channels], prepared as for training."""
+        channels], prepared as for training; `total` is their number, for the progress bar."""
         totals = {name: np.zeros(v.shape, np.float64) for name, v in self._averages.items()}
         count = 0
-        for count, batch in enumerate(batches, start=1):
-            for name, value in self._step(batch["image"], tf.constant(count)).items():
-                totals[name] += value.numpy()
+        with progress.bar(total, "batch", "batch norm") as bar:
+            for count, batch in enumerate(batches, start=1):
+                for name, value in self._step(batch["image"], tf.constant(count)).items():
+                    totals[name] += value.numpy()
+                bar.update()
         for name, variable in self._averages.items():
             variable.assign(totals[name] / count)
 

@@ -37,7 +37,7 @@ from classifier.resolve import published_model
 from classifier.resolve.prediction import check_exported, prediction
 from datasets import progress
 from deployment.strategies import split_cpu
-from slim import _checks, _cores, _image_limits, _json
+from slim import _checks, _cores, _image_limits, _json, _terminal
 
 _MAX_LISTED = 5
 T = TypeVar("T")
@@ -165,7 +165,7 @@ def open_checkpoint(config: PredictConfig | ServeConfig) -> tuple[InferenceModel
 @contextlib.contextmanager
 def _above(bar: tqdm.tqdm) -> Iterator[None]:
     """Keeps a progress bar below what the block prints, if both are on a terminal."""
-    if not (sys.stdout.isatty() and sys.stderr.isatty()):
+    if not (_terminal.is_terminal(sys.stdout) and _terminal.is_terminal(sys.stderr)):
         yield
         return
     with bar.external_write_mode(sys.stdout):

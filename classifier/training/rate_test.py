@@ -11,6 +11,7 @@ from classifier.resolve.training import ResolvedRun
 from classifier.training.batches import TrainingBatches
 from classifier.training.distillation import Teacher
 from classifier.training.step import make_train_op
+from datasets import progress
 
 # Optimizers whose updates are normalized have far smaller rates.
 _NORMALIZED = ("adam", "adamw", "adafactor", "lamb", "lion", "muon")
@@ -59,10 +60,12 @@ def find_learning_rate(
         init_fn()
     iterator = iter(strategy.experimental_distribute_dataset(dataset))
     rates, losses = [], []
-    while len(losses) < _STEPS and not is_rising(losses):
-        metrics = train_op.run(iterator)
-        rates.append(float(metrics["learning_rate"][0]))
-        losses.append(float(metrics["loss"][0]))
+    with progress.bar(_STEPS, "step", "range test", leave=False) as bar:
+        while len(losses) < _STEPS and not is_rising(losses):
+            metrics = train_op.run(iterator)
+            rates.append(float(metrics["learning_rate"][0]))
+            losses.append(float(metrics["loss"][0]))
+            bar.update()
     rate = best_rate(rates, losses)
     print(
         f"learning rate: {rate:.2g}, from a range test of {len(rates)} steps,"

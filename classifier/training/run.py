@@ -63,12 +63,12 @@ def run(config: TrainConfig) -> ExitCode | None:
     metrics = RunDirectory(config.run.train_dir).metrics_path
     warning = f"stdout was closed; training continues, metrics are in {metrics}"
     with disk_errors.translated(config.run.train_dir), broken_pipe.ignore(warning):
-        config = _with_devices(published_model.of_training(config))
+        config = with_devices(published_model.of_training(config))
         workers = cluster.resolve(config.strategy)
         config = cluster.with_workers(config, workers)
         resolved = training_run(config)
         check_bad_images(config, workers)
-        _check_automatic(resolved, workers)
+        check_automatic(resolved, workers)
         devices = devices_of(config, workers)
         if not workers.task:
             ownership.claim_run(config.run.train_dir)
@@ -80,7 +80,7 @@ def run(config: TrainConfig) -> ExitCode | None:
             return _run(config, resolved, workers, devices)
 
 
-def _with_devices(config: TrainConfig) -> TrainConfig:
+def with_devices(config: TrainConfig) -> TrainConfig:
     """Splits the CPU if the options say so, and returns them with the number of clones."""
     options = config.strategy
     if options.split_cpu:
@@ -95,13 +95,7 @@ def _run(
     workers: cluster.Cluster,
     devices: Devices,
 ) -> ExitCode | None:
-    directory = RunDirectory(options.run.train_dir)
-    # Of several workers, the first may not have moved the old run yet.
-    previous = None if options.run.restart else _previous(directory)
-    changes: tuple[resume.Change, ...] = ()
-    if previous is not None:
-        resolved = _as_before(options, resolved, previous)
-        changes = _changes(directory, previous, resolved)
+    resolved, changes = resumed(options, resolved)
     try:
         own_facts = functools.partial(facts.of_run, resolved)
         with watch.joined(workers, options.strategy, own_facts):
@@ -110,6 +104,23 @@ def _run(
         print(stopped, file=sys.stderr)
         return ExitCode.PREEMPTED
     return None
+
+
+def resumed(
+    options: TrainConfig, resolved: ResolvedRun
+) -> tuple[ResolvedRun, tuple[resume.Change, ...]]:
+    """Returns a run as it resumes the one in its directory, and the options that have changed.
+
+    Raises:
+      UserError: if the run there cannot be resumed with the options.
+    """
+    directory = RunDirectory(options.run.train_dir)
+    # Of several workers, the first may not have moved the old run yet.
+    previous = None if options.run.restart else _previous(directory)
+    if previous is None:
+        return resolved, ()
+    resolved = _as_before(options, resolved, previous)
+    return resolved, _changes(directory, previous, resolved)
 
 
 def _train_together(
@@ -238,7 +249,7 @@ def nan_restores(options: FailureOptions) -> int:
     return DEFAULT_NAN_RESTORES if limit is None else limit
 
 
-def _check_automatic(resolved: ResolvedRun, workers: cluster.Cluster) -> None:
+def check_automatic(resolved: ResolvedRun, workers: cluster.Cluster) -> None:
     """Checks that what is `auto` can be found: by this process, or in config.json.
 
     Raises:

@@ -11,7 +11,7 @@ import tqdm
 from classifier.headlines import ONE_CLASS, Headline, headline
 from classifier.metrics_file import MetricsFile
 from classifier.resolve.training import ResolvedRun
-from slim import learning
+from slim import _terminal, learning
 
 
 class Progress(learning.Hook):
@@ -47,7 +47,7 @@ class Progress(learning.Hook):
         """Starts the clock, and the progress bar if stdout is a terminal."""
         self._metrics.rewind(run.step)
         self._restart(run)
-        if sys.stdout.isatty():
+        if _terminal.is_terminal(sys.stdout):
             self._bar = tqdm.tqdm(
                 total=run.number_of_steps,
                 initial=run.step,

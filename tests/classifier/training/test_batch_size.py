@@ -71,7 +71,7 @@ def test_errors(resolved, trials, monkeypatch):
         batch_size.find_batch_size(run, strategy)
     workers = cluster.Cluster(("a:1", "b:1"), 0)
     with pytest.raises(_checks.UserError, match=r"batch_size=auto supports a single worker"):
-        training._check_automatic(run, workers)
+        training.check_automatic(run, workers)
 
 
 def test_the_memory_of_a_step_is_measured():

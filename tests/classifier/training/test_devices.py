@@ -24,7 +24,7 @@ def test_the_cpu_is_split_and_all_of_its_devices_are_used(resolved, monkeypatch)
     monkeypatch.setattr(training, "split_cpu", counts.append)
     config = resolved(split_cpu=2).config
     strategy = dataclasses.replace(config.strategy, num_clones=-1)
-    config = training._with_devices(dataclasses.replace(config, strategy=strategy))
+    config = training.with_devices(dataclasses.replace(config, strategy=strategy))
     assert counts == [2]
     available = len(tf.config.list_logical_devices("CPU"))
     assert config.strategy.num_clones == available

@@ -242,7 +242,7 @@ def test_learning_rate_auto_supports_a_single_worker(resolved):
     run = resolved(learning_rate=0.0)
     workers = cluster.Cluster(("a:1", "b:1"), 0)
     with pytest.raises(_checks.UserError, match=r"learning_rate=auto supports a single worker"):
-        training._check_automatic(run, workers)
+        training.check_automatic(run, workers)
 
 
 def test_layers_have_smaller_rates_the_closer_they_are_to_the_image():
