@@ -84,7 +84,11 @@ def test_wrong_training_flags_are_errors_before_tensorflow_loads(tmp_path, flags
 @pytest.mark.parametrize(
     "script, flags, message",
     [
-        ("eval_image_classifier.py", [], "--checkpoint_path or --train_dir is required"),
+        (
+            "eval_image_classifier.py",
+            ["--batch_size=1"],
+            "--checkpoint_path or --train_dir is required",
+        ),
         ("eval_image_classifier.py", ["--dataset_dir=.", "--checkpoint_path=."], "no checkpoint"),
         (
             "export_inference_graph.py",

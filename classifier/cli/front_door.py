@@ -5,7 +5,7 @@ import io
 import sys
 from collections.abc import Callable, Iterable
 
-from classifier.cli import broken_pipe, disk_errors, stopping
+from classifier.cli import broken_pipe, disk_errors, import_errors, stopping
 from classifier.cli.exit_codes import ExitCode
 from classifier.config import problems
 from slim import _checks, _json, _terminal, signals
@@ -62,6 +62,8 @@ def _outcome(program: str, prepare: Callable[[], Callable[[], int | None] | None
         raise
     except Exception as error:
         message = disk_errors.describe(error)
+        if message is None and isinstance(error, ImportError):
+            message = import_errors.describe(error)
         if message is None and not isinstance(error, _checks.RunError):
             raise
         return _report(program, (message or problems.as_flags(error)).splitlines(), ExitCode.FAILED)

@@ -10,7 +10,7 @@ them, and the recipe's environment variables.
 import itertools
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from classifier.cli import flagfiles, front_door
 from slim import _checks
@@ -28,7 +28,7 @@ def _work(arguments: Sequence[str]) -> Callable[[], None]:
         return lambda: print((__doc__ or "").strip())
     known = recipes()
     if not name:
-        return lambda: print("\n".join(f"{each}: {_summary(path)}" for each, path in known.items()))
+        return lambda: _list(known)
     path = known[_checks.one_of("recipe", name, known)]
     return lambda: _run(path, rest)
 
@@ -38,6 +38,12 @@ def recipes() -> dict[str, str]:
     names = sorted(name for name in os.listdir(flagfiles.SCRIPTS) if name.endswith(".sh"))
     paths = {name.removesuffix(".sh"): os.path.join(flagfiles.SCRIPTS, name) for name in names}
     return {name: path for name, path in paths.items() if _is_recipe(path)}
+
+
+def _list(known: Mapping[str, str]) -> None:
+    for name, path in known.items():
+        print(f"{name}: {_summary(path)}")
+    print("slim-recipe NAME runs one, slim-recipe NAME --help explains it", file=sys.stderr)
 
 
 def _is_recipe(path: str) -> bool:
