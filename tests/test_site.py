@@ -57,9 +57,10 @@ def test_reference_has_an_entry_for_each_public_name():
 
 def test_navigation_has_each_page():
     text = (source_tree.ROOT / "mkdocs.yml").read_text("utf-8")
-    pages = re.findall(r": (\w+\.md)$", text, re.MULTILINE)
+    pages = re.findall(r": ([\w.]+\.md)$", text, re.MULTILINE)
     sources = [*DOCS.glob("*.md"), *DOCS.glob("*.ipynb")]
-    assert sorted(pages) == sorted(["contributing.md", *(f"{path.stem}.md" for path in sources)])
+    names = [f"{path.name.removesuffix(path.suffix)}.md" for path in sources]
+    assert sorted(pages) == sorted(["contributing.md", *names])
 
 
 def test_flags_on_the_pages_exist():
