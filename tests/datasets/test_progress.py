@@ -19,9 +19,13 @@ with progress.bar(30, "img", "digits") as bar:
 """
 
 
-def run(pause, stderr):
+def run(pause, stderr, term="xterm"):
     return subprocess.run(
-        [sys.executable, "-c", CODE.format(pause=pause)], stderr=stderr, text=True, timeout=60
+        [sys.executable, "-c", CODE.format(pause=pause)],
+        env={**os.environ, "TERM": term},
+        stderr=stderr,
+        text=True,
+        timeout=60,
     )
 
 
@@ -49,6 +53,16 @@ def test_terminal_has_a_bar():
     os.close(child)
     assert "digits: 100%" in shown
     assert "30/30" in shown
+
+
+def test_dumb_terminal_has_lines():
+    parent, child = pty.openpty()
+    assert run(0.03, child, term="dumb").returncode == 0
+    shown = os.read(parent, 10_000).decode()
+    os.close(parent)
+    os.close(child)
+    assert "/30 [" in shown
+    assert all(line.isprintable() for line in shown.split("\r\n"))
 
 
 def test_bytes_without_a_total(capsys, monkeypatch):

@@ -230,6 +230,7 @@ def test_one_channel_networks_read_every_format(run, kind):
 def test_a_terminal_has_the_lines_above_a_progress_bar_with_the_rate(
     run, files, capsys, monkeypatch
 ):
+    monkeypatch.setenv("TERM", "xterm")
     for stream in (sys.stdout, sys.stderr):
         monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
     predict(run, files, top_k=1)
