@@ -35,7 +35,7 @@ def test_all_options_reach_the_converters(monkeypatch):
     )
     argv = [f"--{name}={value}" for name, value in VALUES.items()]
     download_and_convert_data._run(parse("--dataset_name=folder", *argv))
-    assert calls == [(("folder", "new"), VALUES)]
+    assert calls == [((), {"dataset_name": "folder", "dataset_dir": "new", **VALUES})]
     all_options = {name for spec in dataset_factory.DATASETS.values() for name in spec.options}
     assert (
         all_options
