@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import tqdm
+from tqdm import contrib
 
 from classifier.headlines import ONE_CLASS, Headline, headline
 from classifier.metrics_file import MetricsFile
@@ -48,6 +49,7 @@ class Progress(learning.Hook):
         self._metrics.rewind(run.step)
         self._restart(run)
         if _terminal.is_terminal(sys.stdout):
+            self._stdout = sys.stdout
             self._bar = tqdm.tqdm(
                 total=run.number_of_steps,
                 initial=run.step,
@@ -55,6 +57,7 @@ class Progress(learning.Hook):
                 file=sys.stdout,
                 dynamic_ncols=True,
             )
+            sys.stdout = contrib.DummyTqdmFile(sys.stdout)  # lines of hooks go above the bar
 
     def after_steps(self, run: learning.Run, numbers: Mapping[str, np.ndarray]) -> None:
         """Collects the metrics and logs them if a line is due."""
@@ -80,6 +83,7 @@ class Progress(learning.Hook):
     def end(self, run: learning.Run) -> None:
         """Closes the progress bar."""
         if self._bar is not None:
+            sys.stdout = self._stdout
             self._bar.close()
 
     def _restart(self, run: learning.Run) -> float:

@@ -1,6 +1,7 @@
 """Speed in log lines and metrics.jsonl."""
 
 import re
+import sys
 import time
 import types
 
@@ -49,3 +50,18 @@ def test_a_log_line_starts_as_in_tf_slim():
     line += " 128.0 img/s data-wait 3%"
     assert log_line(values, None, 0.25) == line
     assert log_line(values, 500, 0.25) == f"{line} eta 0:01:40 (500 steps)"
+
+
+def test_lines_of_other_hooks_are_above_the_bar_of_a_terminal(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    stdout = sys.stdout
+    monkeypatch.setattr(stdout, "isatty", lambda: True, raising=False)
+    resolved = types.SimpleNamespace(model=types.SimpleNamespace(multi_label=False))
+    progress = Progress(resolved, 2, MetricsFile(str(tmp_path / "metrics.jsonl")))
+    run = types.SimpleNamespace(step=3, number_of_steps=6, overhead_seconds=0.0)
+    progress.begin(run)
+    print("evaluated", 3)
+    progress.end(run)
+    assert sys.stdout is stdout
+    # The bar is removed, the line is printed, and the bar is drawn below it.
+    assert re.search(r"3/6 .*\r +\revaluated 3\n\r.*3/6 ", capsys.readouterr().out)
