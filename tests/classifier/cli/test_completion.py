@@ -118,3 +118,16 @@ def test_fish_lists_the_completions(capsys, folder):
         words = [each.partition("\t")[0] for each in block.splitlines()]
         last = completed.split(" ")[-1]
         assert {last, last.rstrip("="), last.rpartition("=")[2]} & set(words), (line, block)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ([], "Usage: slim-completion bash|zsh|fish"),
+        (["tcsh"], "shell='tcsh' is not known"),
+        (["zsh", "x"], "Unexpected argument 'x'; the shell is the only one"),
+    ],
+)
+def test_wrong_arguments_are_errors(capsys, arguments, message):
+    assert completion.main(["slim-completion", *arguments]) == 2
+    assert message in capsys.readouterr().err
