@@ -143,5 +143,5 @@ class MobilenetEvalConfig(_NetworkOptions):
             batch_size=self.batch_size,
             max_num_batches=math.ceil(self.num_examples / self.batch_size),
             quantize=self.quantize,
-            master=self.master,
+            master=(self.master,) if self.master else (),
         )

@@ -13,9 +13,9 @@ from classifier.config.prediction import PredictConfig
 from classifier.config.serving import ServeConfig
 from classifier.inference import exported, image_files
 from classifier.model_info import ModelInfo
+from classifier.resolve import cluster, published_model
 from classifier.resolve import evaluation as evaluations
 from classifier.resolve import prediction as predictions
-from classifier.resolve import published_model
 from classifier.run_directory import RunDirectory
 from datasets.location import Location
 from nets import published
@@ -59,7 +59,7 @@ def evaluation(config: EvalConfig, origins: Origins) -> None:
     options = config.run
     for name in ("eval_json", "predictions_csv"):
         ownership.check_output(name, getattr(options, name))
-    evaluations.check_evaluation(options)
+    evaluations.check_workers(config, cluster.resolve(config.workers))
     is_series = options.eval_loop or options.is_sweep
     path = options.train_dir if is_series else options.checkpoint_path or options.train_dir
     info, run, _ = opened(str(path), origins)

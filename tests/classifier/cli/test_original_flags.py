@@ -126,7 +126,7 @@ DIFFERENT = {
     ("train_image_classifier", "checkpoint_exclude_scopes"): ((), _LIST),
     ("train_image_classifier", "trainable_scopes"): ((), _LIST),
     ("eval_image_classifier", "num_preprocessing_threads"): (None, _MACHINE),
-    ("eval_image_classifier", "master"): (None, _NONE),
+    ("eval_image_classifier", "master"): ((), _LIST),
     ("eval_image_classifier", "checkpoint_path"): (None, "this or train_dir is required"),
     ("eval_image_classifier", "eval_dir"): (None, "`eval` next to the checkpoint"),
     ("eval_image_classifier", "dataset_name"): (None, _INFO),
