@@ -4,8 +4,6 @@
 The functions do not check limits: call `image_header.bounded` first.
 """
 
-import functools
-
 import tensorflow as tf
 
 from slim import _decodings
@@ -58,7 +56,7 @@ def _on_white(contents: tf.Tensor, channels: int) -> tf.Tensor:
     return tf.cond(
         tf.io.is_jpeg(contents),
         lambda: _jpeg(contents, channels),
-        lambda: rare.call(functools.partial(_other, channels=channels), contents),
+        lambda: rare.call(_other, contents, channels=channels),
     )
 
 

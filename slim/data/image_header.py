@@ -106,36 +106,20 @@ def bounded(contents: tf.Tensor, max_pixels: int | None = limits.MAX_PIXELS) -> 
     def keep() -> tf.Tensor:
         return tf.identity(contents)
 
-    def check(contents: tf.Tensor) -> tf.Tensor:
-        return _traced_check(contents, max_pixels)
-
-    def keep_or_check(contents: tf.Tensor) -> tf.Tensor:
-        has_few_scans = tf.cond(
-            tf.io.is_jpeg(contents),
-            lambda: _has_few_scans(contents, max_pixels),
-            lambda: tf.constant(False),
-        )
-        return tf.cond(
-            has_few_scans, lambda: tf.identity(contents), lambda: rare.call(check, contents)
-        )
-
     return tf.cond(
         image_layouts.is_plain(contents, max_pixels),
         keep,
-        lambda: rare.call(keep_or_check, contents),
+        lambda: rare.call(_keep_or_check, contents, max_pixels=max_pixels),
     )
 
 
 def bounded_several(contents: tf.Tensor, max_pixels: int) -> tf.Tensor:
     """Returns `bounded` of each of several images, strings [number]; fast if all are plain."""
 
-    def check(contents: tf.Tensor) -> tf.Tensor:
-        return tf.map_fn(lambda each: bounded(each, max_pixels), contents, parallel_iterations=1)
-
     return tf.cond(
         tf.reduce_all(image_layouts.is_plain(contents, max_pixels)),
         lambda: tf.identity(contents),
-        lambda: rare.call(check, contents),
+        lambda: rare.call(_each_bounded, contents, max_pixels=max_pixels),
     )
 
 
@@ -162,6 +146,23 @@ def find_problem(message: str) -> str | None:
     return rest.partition(_END)[0] if begin else None
 
 
+def _keep_or_check(contents: tf.Tensor, max_pixels: int) -> tf.Tensor:
+    has_few_scans = tf.cond(
+        tf.io.is_jpeg(contents),
+        lambda: _has_few_scans(contents, max_pixels),
+        lambda: tf.constant(False),
+    )
+    return tf.cond(
+        has_few_scans,
+        lambda: tf.identity(contents),
+        lambda: rare.call(_stop_or_keep, contents, max_pixels=max_pixels),
+    )
+
+
+def _each_bounded(contents: tf.Tensor, max_pixels: int) -> tf.Tensor:
+    return tf.map_fn(lambda each: bounded(each, max_pixels), contents, parallel_iterations=1)
+
+
 def _stop_or_keep(contents: tf.Tensor, max_pixels: int) -> tf.Tensor:
     header = _read(contents, max_pixels)
 
@@ -173,8 +174,6 @@ def _stop_or_keep(contents: tf.Tensor, max_pixels: int) -> tf.Tensor:
     return tf.cond(header.problem > 0, stop, lambda: tf.identity(header.contents))
 
 
-# Traced once, since input pipelines are built, and models are exported, several times.
-_traced_check = tf.function(_stop_or_keep, autograph=False)
 traced_inspect = tf.function(inspect, autograph=False)
 
 

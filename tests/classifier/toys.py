@@ -57,7 +57,7 @@ def load(directory):
 
 def training(dataset, **kwargs):
     settings = {"image_size": (8, 8), "batch_size": 7, "seed": 5, "shuffle_buffer_mb": 1}
-    settings["preprocessing_fn"] = preprocessing_factory.get_preprocessing("cifarnet", True)
+    settings["preprocessing_fn"] = noisy
     return inputs.training_dataset(dataset, **(settings | kwargs))
 
 

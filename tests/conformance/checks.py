@@ -14,8 +14,17 @@ from tests.conformance.exemptions import EXEMPTIONS
 SECONDS_PER_VARIABLE = 0.008
 SECONDS_PER_MILLION_PARAMETERS = 0.25
 FAST = 3.5  # limit of the fast tests, in seconds
-# Networks that differ from a fast one in the width of their layers alone.
-WIDTHS = ("mobilenet_v2_035", "mobilenet_v2_140", "mobilenet_edgetpu_075")
+# Networks that differ from a fast one in the width or number of their layers alone.
+SIZES = (
+    "mobilenet_v1_050",
+    "mobilenet_v1_075",
+    "mobilenet_v2_035",
+    "mobilenet_v2_140",
+    "mobilenet_edgetpu_075",
+    "mobilenet_v3_large",
+    "mobilenet_v3_large_minimalistic",
+    "vgg_19",
+)
 
 
 class Cost(NamedTuple):
@@ -66,7 +75,7 @@ def networks(
 def _marks(name: str, check: str, cost: Cost, needs_record: bool) -> list[Any]:
     if needs_record and not reference.has_layout(name):
         return [pytest.mark.skip(reason=reference.missing_layout(name))]
-    is_slow = name in WIDTHS or seconds(name, cost) > FAST
+    is_slow = name in SIZES or seconds(name, cost) > FAST
     marks = [pytest.mark.slow] if is_slow else []
     if reason := EXEMPTIONS.get(name, {}).get(check):
         # Strict: an exemption whose check passes is stale and fails the test.

@@ -55,6 +55,7 @@ def test_shard_truncated_within_a_record_is_an_error(data_and_shard, tmp_path):
     assert shard.name in error(tmp_path / "run", data)
 
 
+@pytest.mark.slow
 def test_shard_truncated_between_records_is_an_error(data_and_shard, tmp_path):
     data, shard = data_and_shard
     # A record is its length (8 bytes), two checksums of 4 bytes, and its content.
@@ -69,12 +70,14 @@ def test_shard_truncated_between_records_is_an_error(data_and_shard, tmp_path):
     assert not list(tmp_path.glob("run/model.ckpt*"))
 
 
+@pytest.mark.slow
 def test_label_out_of_range_is_an_error_that_names_its_record(digits, tmp_path):
     message = error(tmp_path / "run", digits, labels_offset=1)
     for part in ("is out of range", "record", "labels_offset=0"):
         assert part in message
 
 
+@pytest.mark.slow
 def test_loss_that_becomes_nan_is_an_error_and_the_checkpoints_stay(run, digits):
     before = checkpoint_files(run)
     more = commands.RUN | {"learning_rate": 1e20}
@@ -112,7 +115,7 @@ def test_resume_with_a_damaged_newest_checkpoint_uses_the_previous_one(
     assert (run / newest).read_bytes() == (trained / newest).read_bytes()
 
 
-@pytest.mark.parametrize("state", [None, b"", b"\0garbage {"])
+@pytest.mark.parametrize("state", [None, b"\0garbage {"])
 def test_resume_with_a_damaged_state_file_finds_the_newest_checkpoint(digits, run, state):
     (run / "checkpoint").unlink()
     if state is not None:
@@ -165,6 +168,7 @@ def test_another_network_in_the_same_train_dir_is_an_error_and_changes_nothing(d
     assert commands.snapshot(run) == before
 
 
+@pytest.mark.slow
 def test_initial_checkpoint_of_another_network_is_an_error(digits, trained, tmp_path):
     message = error(tmp_path / "run", digits, model_name="cifarnet", checkpoint_path=trained)
     assert "such as CifarNet/conv1/weights. Its scopes match lenet" in message
@@ -178,6 +182,7 @@ def test_scope_without_a_variable_is_an_error_that_names_the_scopes(digits, trai
     assert "LeNet/fc4" in message
 
 
+@pytest.mark.slow
 def test_starts_from_a_checkpoint_and_trains_one_scope(digits, trained, tmp_path):
     output = train(
         tmp_path / "run",
@@ -200,6 +205,7 @@ def test_starts_from_a_checkpoint_and_trains_one_scope(digits, trained, tmp_path
     assert changed == {"LeNet/fc4/weights", "LeNet/fc4/biases"}
 
 
+@pytest.mark.slow
 def test_out_of_memory_error_says_what_to_reduce(digits, tmp_path, monkeypatch):
     make_loss = training_loss.training_loss
 

@@ -36,7 +36,7 @@ def random_model(constructor, size, **arguments):
     [
         ("MobileNet", "mobilenet_v1_025", 32, {"alpha": 0.25}),
         pytest.param("MobileNet", "mobilenet_v1", 64, {}, marks=slow),
-        ("MobileNetV2", "mobilenet_v2_035", 64, {"alpha": 0.35}),
+        pytest.param("MobileNetV2", "mobilenet_v2_035", 64, {"alpha": 0.35}, marks=slow),
         pytest.param("MobileNetV2", "mobilenet_v2_140", 64, {"alpha": 1.4}, marks=slow),
         pytest.param("MobileNetV3Small", "mobilenet_v3_small", 64, V3, marks=slow),
         pytest.param("MobileNetV3Large", "mobilenet_v3_large", 64, V3, marks=slow),

@@ -93,7 +93,7 @@ def test_reductions_split_the_cells_into_thirds(config, expected):
     "builder, names, name",
     [
         (*BUILDERS[0], "Cell_1"),
-        (*BUILDERS[1], "Stem"),
+        pytest.param(*BUILDERS[1], "Stem", marks=pytest.mark.slow),
         pytest.param(*BUILDERS[2], "Cell_1", marks=pytest.mark.slow),
     ],
 )
@@ -124,6 +124,7 @@ def test_final_endpoint_may_follow_the_cells(name, last_variable):
     assert list(store.named_variables)[-1] == last_variable
 
 
+@pytest.mark.slow
 def test_final_endpoint_before_the_auxiliary_head_skips_it():
     config = dataclasses.replace(TINY, use_aux_head=True)
     kwargs = {"is_training": True, "config": config, "size": 80}
@@ -190,7 +191,7 @@ def test_second_input_of_a_reducing_pnasnet_cell():
           config=dataclasses.replace(TINY, skip_reduction_layer_input=False))  # fmt: skip
 
 
-@pytest.mark.parametrize("size", [31, 33])
+@pytest.mark.parametrize("size", [pytest.param(31, marks=pytest.mark.slow), 33])
 def test_odd_image_sizes_are_supported(size):
     net, _, _ = built(pnasnet.build_pnasnet_mobile, size=size)
     assert net.shape.as_list() == [2, 5]

@@ -195,7 +195,7 @@ def test_without_batch_norm_the_convolutions_have_biases(version):
     assert ("small/postnorm/beta" in store.records) == (version == "v2")
 
 
-@pytest.mark.parametrize("version", NETWORKS)
+@pytest.mark.parametrize("version", [pytest.param("v1", marks=pytest.mark.slow), "v2"])
 def test_depth_multiplier_scales_all_blocks_without_the_root(version):
     network = {"v1": resnet_v1.resnet_v1_50, "v2": resnet_v2.resnet_v2_50}[version]
     _, end_points, store = built(

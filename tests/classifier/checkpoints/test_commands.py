@@ -146,6 +146,7 @@ def test_diff_guesses_the_network_of_the_checkpoint(command, tmp_path):
     assert out[-1] == "This checkpoint looks like mobilenet_v1_025 (137 of 137 variables match)"
 
 
+@pytest.mark.slow
 def test_diff_guesses_another_width(command, tmp_path):
     def widen(values):
         for name, value in values.items():

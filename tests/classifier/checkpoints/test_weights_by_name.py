@@ -248,6 +248,7 @@ def test_labels_offset_accepts_auto_and_no_negative_number():
         flags.parse(TrainConfig, [*argv[:3], "--labels_offset=one"])
 
 
+@pytest.mark.slow
 def test_a_run_is_fine_tuned_and_evaluated_by_name(server, train, evaluate, tmp_path, digits):
     """A stranger's LeNet under a published name: every command finds it."""
     values = originals.network_values("lenet")

@@ -42,7 +42,11 @@ def of_other_examples(monkeypatch):
     "wrong, message",
     [
         (of_other_labels, "signature 'image_tensor' of the export returns other classes than"),
-        (of_other_preprocessing, "the export differs from .* so it was not kept"),
+        pytest.param(
+            of_other_preprocessing,
+            "the export differs from .* so it was not kept",
+            marks=pytest.mark.slow,
+        ),
         (of_other_examples, "the export differs from .* so it was not kept"),
     ],
 )

@@ -22,7 +22,9 @@ def batches(dataset, **kwargs):
     return toys.training(dataset, preprocessing_fn=toys.noisy, **kwargs)
 
 
-@pytest.mark.parametrize("place", ["none", "memory", "folder"])
+@pytest.mark.parametrize(
+    "place", [pytest.param("none", marks=pytest.mark.slow), "memory", "folder"]
+)
 def test_the_batches_are_the_same(toy, tmp_path, place):
     expected = toys.first(batches(toy), 18)
     cache = inputs.Cache(toy, str(tmp_path / "a" / "b") if place == "folder" else place)

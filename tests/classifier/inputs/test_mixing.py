@@ -109,11 +109,15 @@ def first_images(digits, more):
         {"preprocessing_name": "none"},
         {"preprocessing_name": "cifarnet", "random_crop": False},
         {"preprocessing_name": "cifarnet", "random_flip": False},
-        {"preprocessing_name": "inception", "random_crop": False},
-        {"preprocessing_name": "inception", "random_flip": False},
+        pytest.param(
+            {"preprocessing_name": "inception", "random_crop": False}, marks=pytest.mark.slow
+        ),
+        pytest.param(
+            {"preprocessing_name": "inception", "random_flip": False}, marks=pytest.mark.slow
+        ),
         {"preprocessing_name": "inception", "color_distortion": "full"},
-        {"preprocessing_name": "vgg", "random_crop": False},
-        {"preprocessing_name": "vgg", "random_flip": False},
+        pytest.param({"preprocessing_name": "vgg", "random_crop": False}, marks=pytest.mark.slow),
+        pytest.param({"preprocessing_name": "vgg", "random_flip": False}, marks=pytest.mark.slow),
     ],
     ids=lambda changed: "+".join(changed),
 )

@@ -86,7 +86,7 @@ def snapshot(directory):
 @pytest.mark.parametrize(
     "flags",
     [
-        {},
+        pytest.param({}, marks=pytest.mark.slow),
         pytest.param(
             {
                 "eval_every_steps": 1,

@@ -145,6 +145,7 @@ def test_a_run_logs_f1_and_ranks_by_mean_average_precision(labels_run):
     assert RunDirectory(str(labels_run)).read_model_info().multi_label
 
 
+@pytest.mark.slow
 def test_labels_of_one_class_may_be_trained_as_several_and_not_resumed_as_one(train, tmp_path):
     answer = train(tmp_path / "run", multi_label=True, loss="asymmetric", class_weights="auto",
                    mixup_alpha=0.4, label_smoothing=0.1, on_bad_image="skip",

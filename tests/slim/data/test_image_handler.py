@@ -16,6 +16,9 @@ RGB = np.arange(4 * 8 * 3, dtype=np.uint8).reshape(4, 8, 3) * 2
 
 MODES = ["eager", "graph", "graph with TensorFlow 1's control flow"]
 in_two_modes = pytest.mark.parametrize("run", MODES[:2], indirect=True)
+in_all_modes = pytest.mark.parametrize(
+    "run", [*MODES[:2], pytest.param(MODES[2], marks=pytest.mark.slow)], indirect=True
+)
 
 
 @pytest.fixture(params=MODES)
@@ -86,6 +89,7 @@ def test_dct_method_applies_to_jpeg(run, method):
     np.testing.assert_array_equal(run(lambda: item(Image(dct_method=method), encoded("PNG"))), RGB)
 
 
+@in_all_modes
 def test_raw_pixels_have_the_given_shape_and_type(run):
     for pixels, name in ((RGB, b"raw"), (RGB / np.float32(2), b"RAW")):
         handler = Image(shape=(4, 8, 3), dtype=tf.as_dtype(pixels.dtype))
@@ -119,6 +123,7 @@ def test_image_of_another_size_is_an_error(run):
         run(lambda: item(Image(shape=(8, 4, 3)), encoded("PNG"), b"png"))
 
 
+@in_all_modes
 @pytest.mark.parametrize("shape", [None, (4, 8, 3)])
 def test_repeated_images_are_stacked(run, shape):
     contents = [encoded("PNG"), encoded("BMP")]
