@@ -183,7 +183,7 @@ PROOFS: dict[str, dict[str, str]] = {
             "dataset_file labels_file file_pattern validation_fraction split_seed folds fold"
         ),
         f"{_REPORT}::test_a_report_shows_the_evaluation_and_the_run": "report_dir",
-        f"{_REPORT}::test_a_report_replaces_only_a_report_and_has_as_many_thumbnails_as_requested": "report_thumbnails",
+        f"{_REPORT}::test_a_report_replaces_a_report_and_limits_thumbnails": "report_thumbnails",
         f"{_REPORT}::test_near_duplicates_of_another_split_are_searched": "report_duplicates_of",
         f"{_LIMITS}::test_max_pixels_acts_in_eval": "max_pixels",
         f"{_VALIDATION}::test_metrics_equal_those_of_the_evaluation_script": "eval_json",
