@@ -26,6 +26,8 @@ class Devices:
         batch; -1 for all devices.
       clone_on_cpu: whether to use CPUs even if there are GPUs.
       worker_hosts: `host:port` of each worker; none or one for a single process.
+      server_hosts: `host:port` of each parameter server, whose workers train asynchronously; then
+        this process is their coordinator.
       task: index of this process among the workers.
       all_reduce: how clones add their gradients, one of `ALL_REDUCES`: "auto" is NCCL between
         GPUs, "ring" between the CPUs of workers; "cpu" copies them to the CPU.
@@ -38,6 +40,7 @@ class Devices:
     num_clones: int = 1
     clone_on_cpu: bool = False
     worker_hosts: tuple[str, ...] = ()
+    server_hosts: tuple[str, ...] = ()
     task: int = 0
     all_reduce: str = "auto"
 
@@ -46,7 +49,7 @@ class Devices:
             _checks.positive(num_clones=self.num_clones)
         known = BETWEEN_WORKERS if len(self.worker_hosts) > 1 else ALL_REDUCES
         _checks.one_of("all_reduce", self.all_reduce, known)
-        if self.worker_hosts:
+        if self.worker_hosts and not self.server_hosts:
             _checks.in_range(0, len(self.worker_hosts) - 1, task=self.task)
 
     @property
@@ -96,12 +99,16 @@ class Devices:
         """Returns the strategy for these devices.
 
         It is the default strategy for one clone, MirroredStrategy for several clones, and
-        MultiWorkerMirroredStrategy for several workers, which waits for all of them and must be
-        created before TensorFlow has used its devices.
+        MultiWorkerMirroredStrategy for several workers, or ParameterServerStrategy, which wait for
+        all of them and must be created before TensorFlow has used its devices.
 
         Raises:
           UserError: see `count`.
         """
+        if self.server_hosts:
+            spec = tf.train.ClusterSpec(cluster_of(self.worker_hosts, self.server_hosts))
+            resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(spec, rpc_layer="grpc")
+            return tf.distribute.ParameterServerStrategy(resolver)
         if len(self.worker_hosts) > 1:
             return self._of_workers()
         devices = self.names()
@@ -137,6 +144,11 @@ class Devices:
             return _multi_worker(cluster, self.task, {"GPU": count}, implementation)
         with _several_cpus(count):
             return _multi_worker(cluster, self.task, {}, implementation)
+
+
+def cluster_of(workers: Sequence[str], servers: Sequence[str]) -> dict[str, list[str]]:
+    """Returns the jobs of parameter servers and their workers; the coordinator is no server."""
+    return {"worker": list(workers), "ps": list(servers)}
 
 
 def _multi_worker(

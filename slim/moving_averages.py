@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from slim import _checks
+from slim import _checks, parameter_servers
 from slim.store import VariableStore
 
 SUFFIX = "ExponentialMovingAverage"
@@ -35,7 +35,8 @@ class MovingAverages:
     def build(self) -> None:
         """Creates an average for each model variable."""
         for name, variable in self._averaged().items():
-            self.store.state(average_name(name), variable.shape, variable.dtype)
+            with parameter_servers.next_to(variable):
+                self.store.state(average_name(name), variable.shape, variable.dtype)
 
     def reset(self) -> None:
         """Sets every average to its variable's value, as at the start of a run."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from slim import _checks
+from slim import _checks, parameter_servers
 from slim.store import Record, VariableStore
 
 _ADVICE = "Create it once before, outside of the function, or by slim.variable"
@@ -47,13 +47,17 @@ def build(store: VariableStore, fn: Callable[..., Any], *specs: Any) -> None:
 def unknown(store: VariableStore, variables: Iterable[tf.Variable]) -> list[tf.Variable]:
     """Returns those of the variables that are not in the store, each once."""
     context = tf.distribute.get_strategy()
+    key: Callable[[Any], int] = id
+    if parameter_servers.is_asynchronous(context):
+        # The store's variables are wrapped there, but have the handle of what reports itself.
+        key = lambda variable: id(variable.handle)  # noqa: E731
     known = {
-        id(part)
+        key(part)
         for variable in store.named_variables.values()
         for part in (variable, *context.experimental_local_results(variable))
     }
-    distinct = {id(variable): variable for variable in variables}
-    return [variable for key, variable in distinct.items() if key not in known]
+    distinct = {key(variable): variable for variable in variables}
+    return [variable for each, variable in distinct.items() if each not in known]
 
 
 def check_known(store: VariableStore, variables: Iterable[tf.Variable]) -> None:

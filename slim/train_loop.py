@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from slim import _checks
+from slim import _checks, parameter_servers
 from slim._timer import Timer
 from slim.checkpoints import Checkpoints
 from slim.hooks import Hook, LossLog, Run, ScalarSummaries
@@ -72,9 +72,17 @@ def train(
         raise _checks.UserError(
             f"logdir=None, but max_nan_restores={max_nan_restores} needs checkpoints. Pass a logdir"
         )
-    if callable(batches):
-        batches = functools.lru_cache(maxsize=1)(batches)  # _start and _steps ask for the same ones
     workers = Workers(train_op.strategy)
+    if not parameter_servers.is_asynchronous(train_op.strategy):
+        # _start and _steps ask for the same ones. Each worker of parameter servers has its own.
+        if callable(batches):
+            batches = functools.lru_cache(maxsize=1)(batches)
+    elif not callable(batches):
+        raise _checks.UserError(
+            "batches is a dataset, but with parameter servers each worker creates its own. Pass a"
+            " function from the first step to a dataset; it may call"
+            " tf.distribute.coordinator.experimental_get_current_worker_index()"
+        )
     saves = workers.is_chief and logdir is not None
     lock = TrainDirLock(logdir) if saves else contextlib.nullcontext()
     with lock, stop_on_signals() as stop, contextlib.ExitStack() as stack:
@@ -98,14 +106,14 @@ def train(
         loss, saved = math.nan, run.step if run.restored else -1
         if max_nan_restores and saved < 0 and saves:
             saved = _save(run, hooks, logdir)  # the first rollback needs a checkpoint
+        run.is_stopped = lambda: bool(stop)
         for numbers in _steps_with_rollback(run, batches, steps_per_loop, workers, restores, hooks):
-            loss = float(numbers["loss"][-1])
-            for hook in hooks:
+            steps = len(numbers["loss"])
+            loss = float(numbers["loss"][-1]) if steps else loss
+            for hook in hooks if steps else ():
                 with _busy(run, type(hook).__name__):
                     hook.after_steps(run, numbers)
-            by_steps = save_interval_steps and _crosses(
-                run.step, len(numbers["loss"]), save_interval_steps
-            )
+            by_steps = save_interval_steps and _crosses(run.step, steps, save_interval_steps)
             by_time = not by_steps and timer.is_due()
             if by_time:
                 timer.restart()
@@ -144,7 +152,7 @@ def _start(
     # The input pipeline that the run will continue with, unless that checkpoint is unreadable.
     steps = checkpoints.all_steps() if reads else []
     newest = steps[-1] if steps else 0
-    train_op.build(_replica_spec(batches, newest + restores.skipped(newest)))
+    train_op.build(_replica_spec(batches, newest + restores.skipped(newest), workers))
     variables = train_op.store.named_variables
     restored = checkpoints.restore_latest(variables) if reads else None
     if restored is None:
@@ -157,11 +165,11 @@ def _start(
     return Run(train_op, checkpoints, step, number_of_steps, restored)
 
 
-def _replica_spec(batches: Any, first: int) -> Any:
+def _replica_spec(batches: Any, first: int, workers: Workers) -> Any:
     """Returns the specs of one replica's batch, with any number of examples."""
-    dataset = batches(first) if callable(batches) else batches
+    specs = workers.element_spec(lambda: batches(first) if callable(batches) else batches)
     return tf.nest.map_structure(
-        lambda spec: tf.TensorSpec([None, *spec.shape[1:]], spec.dtype), dataset.element_spec
+        lambda spec: tf.TensorSpec([None, *spec.shape[1:]], spec.dtype), specs
     )
 
 
@@ -209,13 +217,16 @@ def _steps(
     """Runs steps and yields their metrics, until the end of the run or of the data."""
     if workers.any(run.is_over):
         return  # without the seconds that creating the input pipeline takes
-    dataset = batches(first_batch) if callable(batches) else batches.skip(first_batch)
-    iterator = iter(workers.distribute(dataset))
+    skip = batches if callable(batches) else batches.skip
+    iterator = iter(workers.distribute(lambda: skip(first_batch)))
     loss = math.nan
     while not workers.any(run.is_over):
         left = steps_per_loop if run.number_of_steps is None else run.number_of_steps - run.step
         try:
-            numbers = run.train_op.run(iterator, min(steps_per_loop, left))
+            numbers = run.train_op.run(iterator, min(steps_per_loop, left), run.is_stopped)
+        except parameter_servers.AbandonedError:
+            yield {"loss": np.zeros(0)}
+            return
         except (tf.errors.OutOfRangeError, StopIteration):
             done = int(run.train_op.global_step.numpy())
             if done != run.step:

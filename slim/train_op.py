@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from slim import _checks, outside_variables
+from slim import _checks, outside_variables, parameter_servers
 from slim.gradients import Backward, LossFn, call
 from slim.loss_scale import DynamicLossScale
 from slim.moving_averages import MovingAverages
@@ -107,37 +107,66 @@ class TrainOp:
                 self._loss_scale.build(self.store)
         self._built = True
 
-    def run(self, batches: Any, steps: int = 1) -> dict[str, np.ndarray]:
+    def run(
+        self, batches: Any, steps: int = 1, is_stopped: Callable[[], bool] = lambda: False
+    ) -> dict[str, np.ndarray]:
         """Runs steps on the next batches of an iterator, with one round trip to the host.
 
         Args:
           batches: an iterator of a (distributed) `tf.data.Dataset` whose elements are the tuple or
             dict of arguments of the loss function.
-          steps: number of steps.
+          steps: number of steps; those of one call run at the same time if there are parameter
+            servers.
+          is_stopped: whether to wait only a little longer for the workers of parameter servers.
 
         Returns:
           Metrics by name, each of shape [steps]: "loss" (with regularization), "learning_rate",
           "gradient_norm", "data_wait" (seconds), and the loss function's own.
+
+        Raises:
+          AbandonedError, ServerLostError: see `parameter_servers.RemoteSteps`.
         """
         if self._pulse is None:
             with tf.device("CPU:0"):
                 self._pulse = tf.Variable(0, dtype=tf.int64, trainable=False, name="pulse")
+        if parameter_servers.is_asynchronous(self.strategy):
+            return self._run_remotely(batches, steps, is_stopped)
         return {name: values.numpy() for name, values in self._loop(steps)(batches).items()}
+
+    def _run_remotely(
+        self, batches: Any, steps: int, is_stopped: Callable[[], bool]
+    ) -> dict[str, np.ndarray]:
+        first = int(self.global_step.numpy())
+        self._pulse.assign_add(1)
+        try:
+            numbers = self._remote_steps(batches, first, steps, is_stopped)
+        finally:
+            self._pulse.assign_add(1)
+        # Not by the steps: one that a worker repeats for another would count twice.
+        self.global_step.assign(first + steps)
+        return numbers
+
+    @functools.cached_property
+    def _remote_steps(self) -> parameter_servers.RemoteSteps:
+        now = _clock()
+
+        def one(batches: Any, done: tf.Tensor) -> dict[str, tf.Tensor]:
+            batch, waited = _timed(batches, now)
+            return {**self._update_with(batch, done), "data_wait": waited}
+
+        return parameter_servers.RemoteSteps(self.strategy, one)
 
     def _new_loop(self, steps: int) -> Callable[[Any], dict[str, tf.Tensor]]:
         now = _clock()
 
         def one(batches: Any) -> dict[str, tf.Tensor]:
-            started = now()
-            with tf.control_dependencies([started]):
-                batch = next(batches)
+            batch, waited = _timed(batches, now)
             with tf.control_dependencies(_components(batch)):
-                waited = now() - started
                 beat = self._pulse.assign_add(1)
             result = self._step(batch)
             with tf.control_dependencies([beat, *result.values()]):
                 self._pulse.assign_add(1)
-            return {**result, "data_wait": tf.cast(waited, tf.float32)}
+            return {**result, "data_wait": waited}
 
         def traced(function: Callable[[Any], dict[str, tf.Tensor]], batches: Any) -> Any:
             self._tracing = True
@@ -166,14 +195,19 @@ class TrainOp:
 
     def _step(self, batch: Any) -> dict[str, tf.Tensor]:
         step = self.global_step
-        done = tf.identity(step)
-        values = self.strategy.run(self._replica_step, args=(batch, done))
-        with tf.control_dependencies(
-            tf.nest.flatten(self.strategy.experimental_local_results(values))
-        ):
-            if self.averages is not None:
-                self.averages.update(done)
+        result = self._update_with(batch, tf.identity(step))
+        with tf.control_dependencies(list(result.values())):
             step.assign_add(1)
+        return result
+
+    def _update_with(self, batch: Any, done: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Updates all variables but the global step, by a batch after `done` steps."""
+        values = self.strategy.run(self._replica_step, args=(batch, done))
+        if self.averages is not None:
+            with tf.control_dependencies(
+                tf.nest.flatten(self.strategy.experimental_local_results(values))
+            ):
+                self.averages.update(done)
         # Equal on every replica: the loss and the metrics are averaged inside.
         return {name: self._first(value) for name, value in values.items()}
 
@@ -251,6 +285,15 @@ def _clock() -> Callable[[], tf.Tensor]:
         except tf.errors.FailedPreconditionError:
             return lambda: tf.numpy_function(time.perf_counter, [], tf.float64)
     return tf.timestamp
+
+
+def _timed(batches: Any, now: Callable[[], tf.Tensor]) -> tuple[Any, tf.Tensor]:
+    """Returns the next batch, and the seconds waited for it."""
+    started = now()
+    with tf.control_dependencies([started]):
+        batch = next(batches)
+    with tf.control_dependencies(_components(batch)):
+        return batch, tf.cast(now() - started, tf.float32)
 
 
 def _components(batch: Any) -> list[tf.Tensor]:

@@ -1,8 +1,11 @@
 """Communication between processes that train a network synchronously."""
 
+from collections.abc import Callable
+from typing import Any
+
 import tensorflow as tf
 
-from slim import _checks
+from slim import _checks, parameter_servers
 
 _ABORTED = "Collective ops is aborted"
 
@@ -21,13 +24,14 @@ class Workers:
       strategy: of any kind; MultiWorkerMirrored has several processes.
 
     Attributes:
-      count: number of processes.
+      count: number of processes; those of parameter servers and their workers run no program.
       index: number of this one, from 0.
     """
 
     def __init__(self, strategy: tf.distribute.Strategy) -> None:
         self._strategy = strategy
-        resolver = strategy.cluster_resolver
+        self._is_asynchronous = parameter_servers.is_asynchronous(strategy)
+        resolver = None if self._is_asynchronous else strategy.cluster_resolver
         hosts = resolver.cluster_spec().as_dict().get("worker", []) if resolver else []
         self.count = max(1, len(hosts))
         self.index = int(resolver.task_id or 0) if hosts else 0
@@ -62,12 +66,21 @@ class Workers:
         for variable, value in zip(variables.values(), common, strict=True):
             variable.assign(value)
 
-    def distribute(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
-        """Returns the dataset distributed to the replicas.
+    def element_spec(self, batches: Callable[[], tf.data.Dataset]) -> Any:
+        """Returns the specs of the batches that `distribute` takes."""
+        if self._is_asynchronous:
+            return self.distribute(batches).element_spec
+        return batches().element_spec
+
+    def distribute(self, batches: Callable[[], tf.data.Dataset]) -> Any:
+        """Returns the batches distributed to the replicas, with an `element_spec`.
 
         Args:
-          dataset: batches for all replicas of this process; each process has its own part.
+          batches: returns batches for all replicas of this process; each process has its own part.
         """
+        if self._is_asynchronous:
+            return parameter_servers.distribute(self._strategy, batches)
+        dataset = batches()
         if self.count == 1:
             return self._strategy.experimental_distribute_dataset(dataset)
         clones = len(self._strategy.extended.worker_devices)
@@ -96,7 +109,7 @@ def local_value(variable: tf.Variable) -> tf.Tensor:
 def is_lost(error: BaseException) -> bool:
     """Returns whether an error may be due to another process that ended or cannot be reached."""
     lost = (tf.errors.UnavailableError, tf.errors.CancelledError, tf.errors.AbortedError)
-    if isinstance(error, (LostWorkersError, *lost)):
+    if isinstance(error, (LostWorkersError, parameter_servers.ServerLostError, *lost)):
         return True
     return isinstance(error, tf.errors.OpError) and _ABORTED in str(error)
 

@@ -144,7 +144,9 @@ PROOFS: dict[str, dict[str, str]] = {
         f"{_RESOLVE}::test_decay_per_clone_with_sync_replicas_counts_the_aggregated_workers": (
             "sync_replicas replicas_to_aggregate"
         ),
-        f"{_RUN}::test_parameter_servers_are_an_error": "num_ps_tasks",
+        f"{_CLUSTER}::test_parameter_servers_follow_the_coordinator_and_the_workers": (
+            "num_ps_tasks"
+        ),
         f"{_FIT}/test_on_nan.py::test_a_diverging_run_rolls_back_up_to_the_limit_and_stops": (
             "on_nan max_nan_restores"
         ),

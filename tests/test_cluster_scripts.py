@@ -31,6 +31,8 @@ mine.write_text("\\n".join([*starts, json.dumps(flags)]))
 print("task", flags["task"], flush=True)
 code = json.loads(flags["codes"])[flags["task"]][len(starts)]
 signal.signal(signal.SIGTERM, lambda *arguments: sys.exit(75))
+if code == 0:  # after those that fail
+    time.sleep(float(flags.get("delay", 0)))
 if code == "wait":
     time.sleep(60)
 sys.exit(code)
@@ -105,6 +107,18 @@ def test_the_launcher_evaluates_too(local, tmp_path):
 def test_a_failed_job_is_started_again(local, tmp_path, codes, restarts, code, starts):
     result, started = launch(local, tmp_path, codes, f"--max_restarts={restarts}")
     assert (result, len(started["0"]), len(started["1"])) == (code, starts, starts)
+
+
+def test_a_worker_of_parameter_servers_is_started_again_alone(local, tmp_path, capsys):
+    flags = ("--workers=2", "--ps=1", "--max_restarts=1", "--delay=1")
+    codes = {"0": [0], "1": [1, 0], "2": [1], "3": [0]}
+    code, starts = launch(local, tmp_path, codes, *flags)
+    first = [each[0] for _, each in sorted(starts.items())]
+    assert {(each["worker_replicas"], each["num_ps_tasks"]) for each in first} == {("2", "1")}
+    assert len(first[0]["master"].split(",")) == len(first) == 4
+    assert code == 0  # the coordinator's
+    assert sorted(len(each) for each in starts.values()) == [1, 1, 1, 2]
+    assert "restart 1 of 1: task" in capsys.readouterr().err
 
 
 def test_a_process_that_does_not_end_is_killed(local, tmp_path, monkeypatch, capsys):

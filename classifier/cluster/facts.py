@@ -52,24 +52,40 @@ def of_evaluation(resolved: ResolvedEvaluation, prefix: str) -> Facts:
     return _facts(resolved.config, values, resolved.location, resolved.split_name)
 
 
+def of_servers(config: Any) -> Facts:
+    """Returns the options and versions of parameter servers, their workers and the coordinator.
+
+    All use the coordinator's path of the dataset.
+    """
+    facts = _of_options(config)
+    return facts | {"options": facts["options"] | {"dataset_dir": config.data.dataset_dir}}
+
+
 def _facts(config: Any, resolved: Mapping[str, Any], location: Location, split: str) -> Facts:
-    values = options.flatten(config)
-    may_differ = {
+    others = (*options.flatten(config), *_may_differ(config), *_RESOLVED_FROM_THESE)
+    values = {name: _short(value) for name, value in resolved.items() if name not in others}
+    return _of_options(config) | {
+        "resolved": values | {"dataset": _dataset_digest(location, split)},
+    }
+
+
+def _may_differ(config: Any) -> set[str]:
+    return {
         option.name
         for group in options.groups_of(type(config))
         for option in group.options
         if group.attribute in _OF_WORKER_0 or option.declared.path or option.name in _OF_A_MACHINE
     }
+
+
+def _of_options(config: Any) -> dict[str, dict[str, Any]]:
+    may_differ = _may_differ(config)
     return {
         "options": {
-            name: _short(value) for name, value in values.items() if name not in may_differ
-        },
-        "resolved": {
             name: _short(value)
-            for name, value in resolved.items()
-            if name not in (*values, *may_differ, *_RESOLVED_FROM_THESE)
-        }
-        | {"dataset": _dataset_digest(location, split)},
+            for name, value in options.flatten(config).items()
+            if name not in may_differ
+        },
         "versions": {
             "TensorFlow": importlib.metadata.version("tensorflow"),
             "slim": f"{_version.version()} ({code_digest()})",
@@ -77,7 +93,7 @@ def _facts(config: Any, resolved: Mapping[str, Any], location: Location, split: 
     }
 
 
-def differences(facts: Mapping[int, Facts]) -> list[str]:
+def differences(facts: Mapping[int, Facts], process: str = "worker") -> list[str]:
     """Returns a line for each value that differs between workers.
 
     Args:
@@ -88,13 +104,15 @@ def differences(facts: Mapping[int, Facts]) -> list[str]:
       the same.
     """
     of_parts = {
-        part: list(_differing(part, {task: each.get(part, {}) for task, each in facts.items()}))
+        part: list(
+            _differing(part, {task: each.get(part, {}) for task, each in facts.items()}, process)
+        )
         for part in ("versions", "options", "resolved")
     }
     return of_parts["versions"] + of_parts["options"] or of_parts["resolved"]
 
 
-def _differing(part: str, facts: Mapping[int, Mapping[str, Any]]) -> Iterator[str]:
+def _differing(part: str, facts: Mapping[int, Mapping[str, Any]], process: str) -> Iterator[str]:
     for name in dict.fromkeys(name for each in facts.values() for name in each):
         tasks: dict[str, list[int]] = {}
         for task, each in sorted(facts.items()):
@@ -102,7 +120,7 @@ def _differing(part: str, facts: Mapping[int, Mapping[str, Any]]) -> Iterator[st
         if len(tasks) == 1:
             continue
         values = [
-            f"{_shown(json.loads(text))} on worker{'s' * (len(of_value) > 1)}"
+            f"{_shown(json.loads(text))} on {process}{'s' * (len(of_value) > 1)}"
             f" {_checks.listed(of_value, 4)}"
             for text, of_value in tasks.items()
         ]

@@ -7,6 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
+from typing import Self
 
 from classifier.cluster.channel import Channel, wait_for
 from classifier.cluster.facts import Facts
@@ -30,9 +31,17 @@ class Side:
     ) -> None:
         self.cluster, self.facts, self.listener = cluster, facts, listener
         self.opened: list[Channel] = []
-        self._timeout = timeout
+        self.timeout = timeout
         now = time.monotonic()
         self.deadline, self._next_report = now + timeout, now + _REPORT_SECONDS
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Closes all connections."""
+        for channel in self.opened:
+            channel.close()
 
     def wait(self, *channels: Channel) -> None:
         """Waits a moment for connections and messages."""
@@ -62,11 +71,11 @@ class Side:
             raise self.missing(problem)
         if now >= self._next_report:
             self._next_report = now + _REPORT_SECONDS
-            print(f"worker {self.cluster.task}: still waiting: {problem}", flush=True)
+            print(f"{self.cluster.own_name}: still waiting: {problem}", flush=True)
 
     def missing(self, problem: str) -> _checks.RunError:
         """Returns the error of a worker that did not come."""
-        limit = named("worker_timeout_secs", f"{self._timeout:g}")
+        limit = named("worker_timeout_secs", f"{self.timeout:g}")
         return _checks.RunError(Problem("{} ({}). No work was lost", problem, limit))
 
     def name(self, task: int) -> str:
@@ -87,7 +96,7 @@ def listening(cluster: Cluster) -> Iterator[socket.socket]:
         listener = _bound(*split(address))
     except OSError as error:
         raise _checks.RunError(
-            f"worker {cluster.task} cannot listen at {address}: {os.strerror(error.errno or 0)}."
+            f"{cluster.own_name} cannot listen at {address}: {os.strerror(error.errno or 0)}."
             " Stop the program that does, or choose another port"
         ) from None
     with listener:

@@ -49,8 +49,16 @@ class StrategyOptions(WorkerOptions):
         check=bounds.positive,
     )
     num_ps_tasks: int = option(
-        0, "Must be 0: parameter servers are not supported.", check=bounds.non_negative
+        0,
+        "Number of parameter servers, which hold the variables: training is asynchronous, and a"
+        " worker may end and be started again. 0: each worker holds all variables.",
+        check=bounds.non_negative,
     )
+
+    @property
+    def replicas(self) -> int:
+        """Number of batches whose gradients make one update."""
+        return 1 if self.num_ps_tasks else self.num_clones * self.worker_replicas
 
     def conflicts(self) -> Iterator[Problem]:
         """Yields what several workers do not support, or lack."""
@@ -66,3 +74,8 @@ class StrategyOptions(WorkerOptions):
                 named("all_reduce_bucket_mb"),
                 named("all_reduce"),
             )
+
+    @property
+    def servers(self) -> int:
+        """Number of parameter servers."""
+        return self.num_ps_tasks

@@ -36,13 +36,15 @@ class WorkerOptions(Options):
     )
     task: int = option(
         0,
-        "Index of this worker; worker 0 writes the files and the results.",
+        "Index of this worker; worker 0 writes the files and the results. With parameter servers,"
+        " index of this process in --master.",
         check=bounds.non_negative,
         resume="free",
     )
     master: tuple[str, ...] = option(
         (),
-        "host:port of every worker, separated by commas, the same for all. Default: see --cluster.",
+        "host:port of every worker, separated by commas, the same for all; with parameter servers:"
+        " of coordinator, workers and servers, in this order. Default: see --cluster.",
         resume="free",
     )
     cluster: str = option(
@@ -75,12 +77,25 @@ class WorkerOptions(Options):
         resume="free",
     )
 
+    @property
+    def servers(self) -> int:
+        """Number of parameter servers."""
+        return 0
+
+    @property
+    def processes(self) -> int:
+        """Number of processes of the job; parameter servers have a coordinator."""
+        return self.worker_replicas + (1 + self.servers if self.servers else 0)
+
     def conflicts(self) -> Iterator[Problem]:
         """Yields contradictions."""
         workers = named("worker_replicas", self.worker_replicas)
-        if self.task >= self.worker_replicas:
+        if self.task >= self.processes:
+            most = Problem("{}, the coordinator, {} and {}", self.processes, workers, self._servers)
             yield Problem(
-                "{} must be below {}: tasks are numbered from 0", named("task", self.task), workers
+                "{} must be below {}: tasks are numbered from 0",
+                named("task", self.task),
+                most if self.servers else workers,
             )
         if self.master and self.cluster not in ("auto", "none"):
             yield Problem(
@@ -90,19 +105,35 @@ class WorkerOptions(Options):
             )
         yield from self._wrong_addresses(workers)
 
+    @property
+    def _servers(self) -> str:
+        return named("num_ps_tasks", self.servers)
+
     def _wrong_addresses(self, workers: str) -> Iterator[Problem]:
         master = named("master")
         for address in self.master:
             match = ADDRESS.match(address)
             if not match or not 0 < int(match["port"]) < 65536:
                 yield Problem("{}: {!r} is not host:port", master, address)
-        if self.master and self.worker_replicas == 1:
+        if self.master and self.processes == 1:
             yield Problem(
                 "{} needs several workers, and {}: a single process needs no server",
                 master,
                 workers,
             )
-        elif self.master and len(self.master) != self.worker_replicas:
+        elif self.master and self.servers and len(self.master) != self.processes:
+            yield Problem(
+                "{} has {} addresses, but needs {}: of the coordinator, of {}, and of {}, in this"
+                " order. Pass the same list to all, and {} of the coordinator, the workers, the"
+                " servers",
+                master,
+                len(self.master),
+                self.processes,
+                workers,
+                self._servers,
+                named("task", f"0 to {self.processes - 1}"),
+            )
+        elif self.master and len(self.master) != self.processes:
             yield Problem(
                 "{} has {} addresses, but {}. Pass one address per worker",
                 master,

@@ -43,7 +43,7 @@ def training_dataset(
     skipped: bad_images.BadImages | None = None,
     cache: Cache | None = None,
     data_service: str | None = None,
-    worker: tuple[int, int] = (0, 1),
+    worker: tuple[int | tf.Tensor, int] = (0, 1),
     balanced: Index | None = None,
 ) -> tf.data.Dataset:
     """Returns endless training batches, which may span two epochs.
@@ -221,7 +221,7 @@ def _checked(
 
 
 def _part_of_each_batch(
-    records: tf.data.Dataset, length: int, index: int, count: int
+    records: tf.data.Dataset, length: int, index: int | tf.Tensor, count: int
 ) -> tf.data.Dataset:
     """Returns part `index` of `count` of every `length` elements, before decoding."""
     size = length // count

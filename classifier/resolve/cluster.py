@@ -17,22 +17,47 @@ from slim import _json
 class Cluster(NamedTuple):
     """Addresses of the workers (empty for a single process) and the index of this one.
 
+    With parameter servers, the first is the coordinator, and the servers are the last.
+
     Attributes:
-      hosts: host:port of each worker.
+      hosts: host:port of each process.
       task: index of this process.
       source: where they are from, such as "Slurm"; empty for the options.
+      servers: number of parameter servers.
     """
 
     hosts: tuple[str, ...] = ()
     task: int = 0
     source: str = ""
+    servers: int = 0
+
+    @property
+    def workers(self) -> tuple[str, ...]:
+        """Addresses of the processes that compute gradients."""
+        return self.hosts[1 : -self.servers] if self.servers else self.hosts
+
+    @property
+    def own_name(self) -> str:
+        """The name of this process in messages."""
+        return f"{'task' if self.servers else 'worker'} {self.task}"
+
+    def job(self, task: int) -> tuple[str, int]:
+        """Returns TensorFlow's name of a process's job, and its index there."""
+        first_server = len(self.hosts) - self.servers
+        if not self.servers:
+            return "worker", task
+        if not task:
+            return "chief", 0
+        return ("worker", task - 1) if task < first_server else ("ps", task - first_server)
 
 
 ALONE = Cluster()
 
-# Value of --cluster -> a function that returns hosts and task, or None if the environment describes
-# no workers; its name in messages; and what is missing if it returns None.
-_Reader = Callable[[WorkerOptions, Mapping[str, str]], tuple[tuple[str, ...], int] | None]
+# Value of --cluster -> a function that returns hosts, task and, if it knows it, the number of
+# parameter servers, or None if the environment describes no workers; its name in messages; and what
+# is missing if it returns None.
+_Addresses = tuple[tuple[str, ...], int] | tuple[tuple[str, ...], int, int]
+_Reader = Callable[[WorkerOptions, Mapping[str, str]], _Addresses | None]
 _SOURCES: Mapping[str, tuple[_Reader, str, str]] = {
     "tf_config": (tf_config.read, tf_config.VARIABLE, f"{tf_config.VARIABLE} is not set"),
     "slurm": (slurm.read, "Slurm", slurm.MISSING),
@@ -53,15 +78,26 @@ def resolve(options: WorkerOptions, environment: Mapping[str, str] = os.environ)
     """
     if options.master:
         hosts = tuple(address.removeprefix("grpc://") for address in options.master)
-        return _checked(options, Cluster(hosts, options.task))
+        return _checked(options, Cluster(hosts, options.task, "", options.servers))
     for name, (read, source, missing) in _SOURCES.items():
         if options.cluster not in ("auto", name):
             continue
         addresses = read(options, environment)
         if addresses is not None:
-            return _checked(options, Cluster(*addresses, source))
+            hosts, task, *servers = addresses
+            count = servers[0] if servers else options.servers
+            return _checked(options, Cluster(hosts, task, source, count))
         if options.cluster == name:
             raise problems.error("{}: {}", named("cluster", name), missing)
+    if options.servers:
+        raise problems.error(
+            "{} needs addresses: pass the same {} to every process, of the coordinator, of {} and"
+            " of the servers, and {} of this one; or set TF_CONFIG with the jobs chief, worker, ps",
+            named("num_ps_tasks", options.servers),
+            named("master", "host0:port,host1:port,..."),
+            named("worker_replicas", options.worker_replicas),
+            named("task", f"0 to {options.processes - 1}"),
+        )
     if options.worker_replicas > 1:
         _check_aggregation(options, options.worker_replicas)
         raise problems.error(
@@ -75,19 +111,40 @@ def resolve(options: WorkerOptions, environment: Mapping[str, str] = os.environ)
 def with_workers(config: TrainConfig, cluster: Cluster) -> TrainConfig:
     """Returns the options with number and task of the workers as in the cluster."""
     strategy = dataclasses.replace(
-        config.strategy, worker_replicas=max(1, len(cluster.hosts)), task=cluster.task
+        config.strategy,
+        worker_replicas=max(1, len(cluster.workers)),
+        num_ps_tasks=cluster.servers,
+        task=cluster.task,
     )
     return dataclasses.replace(config, strategy=strategy)
 
 
 def _checked(options: WorkerOptions, cluster: Cluster) -> Cluster:
     """Returns the cluster, or ALONE if it is a single process."""
-    hosts, task, source = cluster
-    if source and options.worker_replicas not in (1, len(hosts)):
+    hosts, task, source, servers = cluster
+    if servers and not isinstance(options, StrategyOptions):
+        raise problems.error(
+            "{} has parameter servers, which only train. Pass {}", source, named("cluster", "none")
+        )
+    if servers and not cluster.workers:
+        raise problems.error(
+            "{} has {} processes, but {} needs a coordinator and at least one worker too",
+            source,
+            len(hosts),
+            named("num_ps_tasks", servers),
+        )
+    if options.servers not in (0, servers):
+        raise problems.error(
+            "{} has {} parameter servers, but {}",
+            source,
+            servers,
+            named("num_ps_tasks", options.servers),
+        )
+    if source and options.worker_replicas not in (1, len(cluster.workers)):
         raise problems.error(
             "{} has {} workers, but {}",
             source,
-            len(hosts),
+            len(cluster.workers),
             named("worker_replicas", options.worker_replicas),
         )
     if source and options.task not in (0, task):
@@ -105,7 +162,8 @@ def _checked(options: WorkerOptions, cluster: Cluster) -> Cluster:
             raise problems.error("{}: {} is not host:port", where, _json.printable(repr(address)))
         if address in hosts[:index]:
             raise problems.error("{} has the address {} twice", where, address)
-    _check_aggregation(options, max(1, len(hosts)))
+    if not servers:  # which do not aggregate
+        _check_aggregation(options, max(1, len(hosts)))
     return cluster if len(hosts) > 1 else ALONE
 
 

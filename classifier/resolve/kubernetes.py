@@ -11,7 +11,7 @@ import socket
 from collections.abc import Mapping
 
 from classifier.config import problems
-from classifier.config.problems import named
+from classifier.config.problems import Problem, named
 from classifier.config.workers import WorkerOptions
 from slim import _checks, _json
 
@@ -47,11 +47,14 @@ def read(
         )
     if not re.fullmatch(rf"{_LABEL}(\.{_LABEL})*", service):
         raise _checks.UserError(f"{SERVICE} is no name of a service: {_json.printable(service)}")
-    count, port = options.worker_replicas, options.cluster_port or _PORT
+    count, port = options.processes, options.cluster_port or _PORT
     if count == 1 or int(index) >= count:
         raise problems.error(
-            "{} does not fit pod {} of the job. Set it to the job's completions, 2 or more",
-            named("worker_replicas", count),
+            "{} does not fit pod {} of the job. Set it to the job's completions{}, 2 or more",
+            named("worker_replicas", options.worker_replicas),
             index,
+            Problem(" less one and {}", named("num_ps_tasks", options.servers))
+            if options.servers
+            else "",
         )
     return tuple(f"{match[1]}-{each}.{service}:{port}" for each in range(count)), int(index)

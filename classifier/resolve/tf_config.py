@@ -31,8 +31,9 @@ class _Config:
 
 def read(
     options: WorkerOptions, environment: Mapping[str, str]
-) -> tuple[tuple[str, ...], int] | None:
-    """Returns the workers' addresses and the index of this one, or None if it is not set.
+) -> tuple[tuple[str, ...], int, int] | None:
+    """Returns the addresses, the index of this one, and the number of parameter servers, which are
+    the last; or None if it is not set.
 
     Raises:
       UserError: if it is invalid.
@@ -48,13 +49,14 @@ def read(
             f"{VARIABLE} is not valid JSON with cluster and task ({error}): {shown!r}"
         ) from None
     jobs, job, index = config.cluster, config.task.type, int(config.task.index)
-    strange = sorted({*jobs, job} - {"chief", "worker"})
+    strange = sorted({*jobs, job} - {"chief", "worker", "ps"})
     if strange:
         raise _checks.UserError(
             f"{VARIABLE}: unsupported jobs: {_json.printable(', '.join(strange))}. Allowed:"
-            " chief, worker"
+            " chief, worker, ps"
         )
-    chiefs, workers = jobs.get("chief", []), jobs.get("worker", [])
+    order = ("chief", "worker", "ps")
+    chiefs, workers, servers = (jobs.get(name, []) for name in order)
     if index >= len(jobs.get(job, [])):
         raise _checks.UserError(
             f"{VARIABLE} contradicts itself: this is {job} {index}, but its cluster has"
@@ -62,4 +64,10 @@ def read(
         )
     if len(chiefs) > 1:
         raise _checks.UserError(f"{VARIABLE} has {len(chiefs)} chiefs. Allowed: one")
-    return (*chiefs, *workers), index + (len(chiefs) if job == "worker" else 0)
+    if servers and not (chiefs and workers):
+        raise _checks.UserError(
+            f"{VARIABLE} has parameter servers, but {len(chiefs)} chiefs and {len(workers)}"
+            " workers. They need one chief, which coordinates, and at least one worker"
+        )
+    before = sum(len(jobs.get(name, [])) for name in order[: order.index(job)])
+    return (*chiefs, *workers, *servers), before + index, len(servers)

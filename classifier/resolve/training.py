@@ -11,7 +11,7 @@ from classifier.config.problems import named
 from classifier.config.step import StepOptions
 from classifier.config.training import TrainConfig
 from classifier.model_info import ModelInfo
-from classifier.resolve import class_weights, finetune_plan, model
+from classifier.resolve import class_weights, finetune_plan, model, parameter_servers
 from classifier.resolve.dataset_source import location_of
 from classifier.resolve.schedule import Schedule, resolve_schedule
 from datasets import dataset_factory
@@ -93,6 +93,7 @@ def training_run(config: TrainConfig) -> ResolvedRun:
             named("data_service"),
             metadata.name,
         )
+    parameter_servers.check_data(config, metadata)
     plan: Mapping[str, Any] = {}
     if config.finetune.is_automatic:
         steps = _steps_per_epoch(config, metadata)
@@ -146,9 +147,7 @@ def _has_validation(config: TrainConfig) -> bool:
 
 
 def _steps_per_epoch(config: TrainConfig, dataset: SplitMetadata) -> float:
-    strategy = config.strategy
-    clones = strategy.num_clones * strategy.worker_replicas
-    return dataset.num_samples / (_images_of_a_clone(config) * clones)
+    return dataset.num_samples / (_images_of_a_clone(config) * config.strategy.replicas)
 
 
 def _images_of_a_clone(config: TrainConfig) -> int:
@@ -170,7 +169,7 @@ def resolve_training(config: TrainConfig, dataset: SplitMetadata) -> ResolvedRun
     name = _checks.one_of("model_name", config.network.model_name, NETWORKS)
     model.check_images(name)
     strategy = config.strategy
-    clones = strategy.num_clones * strategy.worker_replicas
+    clones = strategy.replicas
     of_a_clone = _images_of_a_clone(config)
     steps_per_epoch = _steps_per_epoch(config, dataset)
     quantize_delay = _quantize_delay(config.step, steps_per_epoch)
@@ -271,7 +270,7 @@ def _end(config: TrainConfig, steps_per_epoch: float) -> int | None:
 def _in_words(config: TrainConfig, steps_per_epoch: float, schedule: Schedule) -> str:
     batch, strategy = config.data.batch_size, config.strategy
     counts = {
-        "workers": strategy.worker_replicas,
+        "workers": 1 if strategy.num_ps_tasks else strategy.worker_replicas,
         "clones": strategy.num_clones,
         "accumulated": config.step.accumulate_steps,
     }
@@ -279,4 +278,7 @@ def _in_words(config: TrainConfig, steps_per_epoch: float, schedule: Schedule) -
     product = " x ".join([*factors, str(batch)])
     total = batch * math.prod(counts.values())
     words = [f"global batch {total} = {product}"] if factors else []
+    if strategy.num_ps_tasks:
+        count = strategy.worker_replicas
+        words.append(f"each step a batch of one of {count} worker{'s' * (count > 1)}")
     return "; ".join([*words, f"1 epoch = {steps_per_epoch:.10g} steps", schedule.words])

@@ -46,7 +46,7 @@ class TrainingBatches:
             inputs.check_large_images(dataset)
         self._resolved = resolved
         self._dataset = dataset
-        self._worker = (workers.task, max(1, len(workers.hosts)))
+        self._workers = workers
         self._cache = inputs.Cache(dataset, config.data.cache)
 
     @property
@@ -64,8 +64,35 @@ class TrainingBatches:
             return inputs.index_records(self._dataset)
 
     def __call__(self, first_step: int) -> tf.data.Dataset:
-        """Returns the batches from a step on."""
+        """Returns the batches from a step on.
+
+        With parameter servers, all of them, of which each worker trains on some.
+        """
+        if self._workers.servers:
+            return self._of_worker(first_step, (0, 1))
+        worker = (self._workers.task, max(1, len(self._workers.hosts)))
+        return self._of_worker(first_step, worker)
+
+    def of_servers_worker(self, first_step: int) -> tf.data.Dataset:
+        """Returns the batches of the worker that calls it, which reads every n-th of n workers.
+
+        With parameter servers; steps have no fixed order.
+        """
+        index = tf.distribute.coordinator.experimental_get_current_worker_index()
+        count = len(self._workers.workers)
+        batches = self._of_worker(first_step // count, (index, count), count)
+        options = tf.data.Options()
+        # They would take minutes: on another machine, each function is optimized once for each
+        # function that contains it, at every level.
+        options.experimental_optimization.apply_default_optimizations = False
+        return batches.with_options(options)
+
+    def _of_worker(
+        self, first: int, worker: tuple[int | tf.Tensor, int], batches: int = 1
+    ) -> tf.data.Dataset:
+        """Returns a worker's part of all elements from `first` on, of several batches each."""
         resolved = self._resolved
+        size = resolved.global_batch_size * batches
         config, info = resolved.config, resolved.model
         prepare = preprocessing.preprocessing_fn(
             info,
@@ -77,9 +104,9 @@ class TrainingBatches:
             self._dataset,
             preprocessing_fn=prepare,
             image_size=info.image_size,
-            batch_size=resolved.global_batch_size,
+            batch_size=size,
             seed=config.run.seed,
-            start_index=first_step * resolved.global_batch_size,
+            start_index=first * size,
             labels_offset=info.labels_offset,
             num_classes=info.num_classes,
             num_readers=config.data.num_readers,
@@ -90,7 +117,7 @@ class TrainingBatches:
             skipped=self.bad_images,
             cache=self._cache,
             data_service=config.data.data_service,
-            worker=self._worker,
+            worker=worker,
         )
 
     def batch(self, number: int) -> dict[str, np.ndarray]:

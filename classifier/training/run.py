@@ -16,12 +16,12 @@ from classifier import inputs, network, ownership
 from classifier.checkpoints import mismatch
 from classifier.cli import broken_pipe, disk_errors, path_checks
 from classifier.cli.exit_codes import ExitCode
-from classifier.cluster import facts, watch
+from classifier.cluster import coordinator, facts, server, watch
 from classifier.config import problems
 from classifier.config.failures import DEFAULT_NAN_RESTORES, FailureOptions
 from classifier.config.problems import Problem, named
 from classifier.config.training import TrainConfig
-from classifier.resolve import cluster, published_model, resume
+from classifier.resolve import cluster, parameter_servers, published_model, resume
 from classifier.resolve.training import (
     ResolvedRun,
     location_of_run,
@@ -66,6 +66,9 @@ def run(config: TrainConfig) -> ExitCode | None:
         config = with_devices(published_model.of_training(config))
         workers = cluster.resolve(config.strategy)
         config = cluster.with_workers(config, workers)
+        parameter_servers.check(config)
+        if workers.servers and workers.task:
+            return _serve(config, workers)
         resolved = training_run(config)
         check_bad_images(config, workers)
         check_automatic(resolved, workers)
@@ -78,6 +81,16 @@ def run(config: TrainConfig) -> ExitCode | None:
             path_checks.check("checkpoint", "checkpoint_path", config.finetune.checkpoint_path)
         with backup.during(config):
             return _run(config, resolved, workers, devices)
+
+
+def _serve(config: TrainConfig, workers: cluster.Cluster) -> ExitCode | None:
+    """Runs a parameter server, or one of its workers, which need no files of the run."""
+    try:
+        server.serve(workers, config)
+    except learning.Preempted as stopped:
+        print(stopped, file=sys.stderr)
+        return ExitCode.PREEMPTED
+    return None
 
 
 def with_devices(config: TrainConfig) -> TrainConfig:
@@ -96,9 +109,10 @@ def _run(
     devices: Devices,
 ) -> ExitCode | None:
     resolved, changes = resumed(options, resolved)
+    with_servers = coordinator.joined(workers, resolved) if workers.servers else None
     try:
         own_facts = functools.partial(facts.of_run, resolved)
-        with watch.joined(workers, options.strategy, own_facts):
+        with with_servers or watch.joined(workers, options.strategy, own_facts):
             _train_together(options, resolved, workers, devices, changes)
     except learning.Preempted as stopped:
         print(stopped, file=sys.stderr)
@@ -171,8 +185,11 @@ def _train_together(
         with inputs.translate_errors(
             dataset, lambda: batches.upcoming(int(train_op.global_step.numpy()))
         ):
-            _train(resolved, batches, train_op, hooks, startup.warm_start(train_op.store))
+            of_step = batches.of_servers_worker if workers.servers else batches
+            _train(resolved, of_step, train_op, hooks, startup.warm_start(train_op.store))
     except learning.NonFiniteError as error:
+        if workers.servers:  # which batch it was is not known
+            raise
         batch = batches.describe(error.batch)
         raise learning.NonFiniteError(f"{error}. {batch}", error.step) from None
     except slim.checkpoints.UnfitError as error:

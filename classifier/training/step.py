@@ -7,8 +7,6 @@ import tensorflow as tf
 
 import slim
 from classifier import label_kinds, network
-from classifier.config import problems
-from classifier.config.problems import named
 from classifier.config.training import TrainConfig
 from classifier.resolve import cluster
 from classifier.resolve.training import ResolvedRun
@@ -116,21 +114,18 @@ def block_decays(names: Sequence[str], decay: float) -> dict[str, float]:
 def devices_of(config: TrainConfig, workers: cluster.Cluster = cluster.ALONE) -> Devices:
     """Returns the devices and workers that the options select."""
     options = config.strategy
-    if options.num_ps_tasks:
-        raise problems.error(
-            "{} is not supported: there are no parameter servers; each worker holds all variables."
-            " Use 0",
-            named("num_ps_tasks", options.num_ps_tasks),
-        )
     return Devices(
         num_clones=options.num_clones,
         clone_on_cpu=options.clone_on_cpu,
-        worker_hosts=workers.hosts,
+        worker_hosts=workers.workers,
+        server_hosts=workers.hosts[len(workers.hosts) - workers.servers :],
         task=workers.task,
         all_reduce=options.all_reduce,
     )
 
 
 def _is_compiled(config: TrainConfig) -> bool:
-    on_gpu = devices_of(config).on_gpu and not config.batch_norm.sync_batch_norm
+    options = config.strategy
+    is_one_graph = not (config.batch_norm.sync_batch_norm or options.num_ps_tasks)
+    on_gpu = is_one_graph and devices_of(config).on_gpu
     return {"auto": on_gpu, "true": True, "false": False}[config.step.jit_compile]

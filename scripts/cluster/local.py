@@ -3,7 +3,8 @@
 
 It picks free ports, passes --worker_replicas, --master and --task to each process, prefixes their
 output with the task, forwards signals, and ends when all have ended. If a process fails, the others
-end by themselves; then all are started again, and resume, at most --max_restarts times.
+end by themselves; then all are started again, and resume, at most --max_restarts times. With
+parameter servers (--ps), a coordinator is task 0, and a worker that fails is started again alone.
 """
 
 import argparse
@@ -34,23 +35,38 @@ def main(arguments: Sequence[str]) -> int:
         allow_abbrev=False,
     )
     parser.add_argument("--workers", type=_positive, default=2, help="number of processes")
+    parser.add_argument("--ps", type=_natural, default=0, help="number of parameter servers")
     parser.add_argument("--max_restarts", type=_natural, default=0, help="restarts after a failure")
     parser.add_argument("--script", choices=SCRIPTS, default=SCRIPTS[0], help="what to run")
     options, flags = parser.parse_known_args(arguments)
     signals: list[int] = []
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda received, frame: signals.append(received))
-    for restart in range(options.max_restarts + 1):
-        codes = _run(options.workers, [*_command(options.script), *flags], signals)
+    restarts = _Restarts(options.max_restarts)
+    while True:
+        command = [*_command(options.script), *flags]
+        codes = _run(options.workers, options.ps, command, signals, restarts)
         failed = {task: code for task, code in codes.items() if code}
-        if not failed:
+        if not failed or (options.ps and not codes[0]):  # the coordinator needs not all workers
             return 0
         code = _summary(list(failed.values()))
         if signals or code == WRONG_USE:
             return code
-        if restart < options.max_restarts:
-            print(f"local.py: restart {restart + 1} of {options.max_restarts}", file=sys.stderr)
-    return code
+        if not restarts.is_left("all"):
+            return code
+
+
+class _Restarts:
+    def __init__(self, most: int) -> None:
+        self._most, self._count = most, 0
+
+    def is_left(self, what: str) -> bool:
+        """Counts and reports a restart, if one is left."""
+        if self._count == self._most:
+            return False
+        self._count += 1
+        print(f"local.py: restart {self._count} of {self._most}: {what}", file=sys.stderr)
+        return True
 
 
 def _summary(codes: list[int]) -> int:
@@ -61,16 +77,21 @@ def _summary(codes: list[int]) -> int:
     return SAVED if set(codes) == {SAVED} else 1
 
 
-def _run(count: int, command: Sequence[str], signals: list[int]) -> dict[int, int]:
+def _run(
+    workers: int, servers: int, command: Sequence[str], signals: list[int], restarts: _Restarts
+) -> dict[int, int]:
     """Runs the job once; returns each process's exit code, in the order in which they ended."""
+    count = workers + (1 + servers if servers else 0)
     hosts = ",".join(f"127.0.0.1:{port}" for port in _free_ports(count))
-    running, threads = {}, []
-    for task in range(count):
-        own = [f"--worker_replicas={count}", f"--task={task}"]
-        own += [f"--master={hosts}"] * (count > 1)  # a single process has no server
+    own = [f"--worker_replicas={workers}"] + [f"--num_ps_tasks={servers}"] * (servers > 0)
+    own += [f"--master={hosts}"] * (count > 1)  # a single process has no server
+    running: dict[int, subprocess.Popen[str]] = {}
+    threads: list[threading.Thread] = []
+
+    def start(task: int) -> None:
         # In sessions of their own: the terminal's Ctrl-C reaches this process alone.
         running[task] = subprocess.Popen(
-            [*command, *own],
+            [*command, *own, f"--task={task}"],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
             start_new_session=True,
         )  # fmt: skip
@@ -80,6 +101,9 @@ def _run(count: int, command: Sequence[str], signals: list[int]) -> dict[int, in
         ):
             threads.append(threading.Thread(target=_copy, args=(task, source, target), daemon=True))
             threads[-1].start()
+
+    for task in range(count):
+        start(task)
     codes: dict[int, int] = {}
     forwarded, deadline = 0, None
     while running:
@@ -88,7 +112,15 @@ def _run(count: int, command: Sequence[str], signals: list[int]) -> dict[int, in
             for process in running.values():
                 process.send_signal(number)
         for task in [task for task, process in running.items() if process.poll() is not None]:
-            codes[task] = running.pop(task).returncode
+            code = running.pop(task).returncode
+            is_worker = servers > 0 and 0 < task <= workers
+            others_run = deadline is None and not signals and 0 in running
+            if code and is_worker and others_run and restarts.is_left(f"task {task}"):
+                start(task)
+                continue
+            codes[task] = code
+            if is_worker and others_run and len(running) > servers + 1:
+                continue  # the other workers go on
             deadline = deadline or time.monotonic() + _LAST_SECONDS
         if deadline is not None and time.monotonic() > deadline:
             for task, process in running.items():

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import tensorflow as tf
 
+from slim import parameter_servers
 from slim.store import VariableStore
 
 LearningRate = float | Callable[[tf.Tensor], tf.Tensor]
@@ -70,8 +71,9 @@ class Optimizer:
     def build(self, store: VariableStore, variables: Mapping[str, tf.Variable]) -> None:
         """Creates the slots of `variables` in `store`, unless they exist."""
         for name, variable in variables.items():
-            for slot in self.slots(name, tuple(variable.shape)):
-                store.state(slot.name, slot.shape, variable.dtype, slot.value)
+            with parameter_servers.next_to(variable):
+                for slot in self.slots(name, tuple(variable.shape)):
+                    store.state(slot.name, slot.shape, variable.dtype, slot.value)
         for name, scalar in self.scalars().items():
             store.state(name, (), tf.float32, scalar.value)
 

@@ -121,8 +121,11 @@ class StartupReport(learning.Hook):
             yield self._teacher.words
         if resolved.config.data.num_preprocessing_threads is None:
             yield "preprocessing threads: auto (TF-Slim: 4)"
-        count = resolved.config.strategy.worker_replicas
-        if count > 1:
+        strategy = resolved.config.strategy
+        count = strategy.worker_replicas
+        if strategy.num_ps_tasks:
+            yield f"workers: {count}, asynchronous; parameter servers: {strategy.num_ps_tasks}"
+        elif count > 1:
             yield f"workers: {count}, synchronous"
 
     def _same_batches(self) -> Iterator[str]:

@@ -8,6 +8,7 @@ import pytest
 from classifier.config import options
 from classifier.config.strategy import StrategyOptions
 from classifier.config.training import TrainConfig
+from classifier.config.workers import WorkerOptions
 from classifier.resolve import cluster, slurm
 from slim import _checks
 
@@ -105,8 +106,8 @@ def test_hosts_and_task_from_tf_config(jobs, task, place):
             r"unsupported jobs: \\x1b\[2J",
         ),
         (
-            environment({"ps": ["a:1"], "worker": HOSTS}, type="ps", index=0),
-            "TF_CONFIG: unsupported jobs: ps",
+            environment({"evaluator": ["a:1"], "worker": HOSTS}, type="evaluator", index=0),
+            "TF_CONFIG: unsupported jobs: evaluator",
         ),
         (
             environment({"worker": ["a:1"]}, type="worker", index=0),
@@ -281,3 +282,76 @@ def test_invalid_variables_of_kubernetes(changed, message):
 def test_a_source_without_its_variables_is_an_error(name, message):
     with pytest.raises(_checks.UserError, match=message):
         cluster.resolve(StrategyOptions(cluster=name), {})
+
+
+SERVERS = {"chief": ["c:1"], "worker": ["a:1", "b:2"], "ps": ["p:1", "q:2"]}
+JOBS = [("chief", 0), ("worker", 0), ("worker", 1), ("ps", 0), ("ps", 1)]
+
+
+@pytest.mark.parametrize("task", range(5))
+@pytest.mark.parametrize("source", ["TF_CONFIG", "", "Slurm"])
+def test_parameter_servers_follow_the_coordinator_and_the_workers(source, task):
+    hosts = ("c:1", "a:1", "b:2", "p:1", "q:2")
+    values, environ = {"num_ps_tasks": 2, "worker_replicas": 2}, {}
+    if source == "TF_CONFIG":
+        job, index = JOBS[task]
+        values, environ = {}, environment(SERVERS, type=job, index=index)
+    elif source:
+        environ = SLURM | {
+            "SLURM_STEP_NODELIST": "n[1-5]", "SLURM_STEP_NUM_TASKS": "5",
+            "SLURM_STEP_TASKS_PER_NODE": "1(x5)", "SLURM_PROCID": str(task),
+            "SLURM_NODEID": str(task),
+        }  # fmt: skip
+        hosts = tuple(f"n{node}:{12000 + 200505 % 1000 * 16}" for node in range(1, 6))
+    else:
+        values |= {"master": tuple(f"grpc://{host}" for host in hosts), "task": task}
+    resolved = cluster.resolve(StrategyOptions(**values), environ)
+    assert resolved == cluster.Cluster(hosts, task, source, 2)
+    assert (resolved.workers, resolved.job(task)) == (hosts[1:3], JOBS[task])
+    config = options.build(TrainConfig, train_dir="x", dataset_dir="x", dataset_name="x")
+    strategy = cluster.with_workers(config, resolved).strategy
+    assert (strategy.worker_replicas, strategy.num_ps_tasks, strategy.task) == (2, 2, task)
+    assert (strategy.processes, strategy.replicas) == (5, 1)
+
+
+def test_pods_of_parameter_servers():
+    values = {"cluster": "kubernetes", "worker_replicas": 2, "num_ps_tasks": 1}
+    resolved = cluster.resolve(StrategyOptions(**values), POD)
+    assert (len(resolved.hosts), resolved.job(1)) == (4, ("worker", 0))
+    environ = POD | {"JOB_COMPLETION_INDEX": "4", "HOSTNAME": "example-job-4"}
+    with pytest.raises(_checks.UserError) as error:
+        cluster.resolve(StrategyOptions(**values), environ)
+    assert "the job's completions less one and --num_ps_tasks=1" in error.value.as_flags
+
+
+@pytest.mark.parametrize(
+    "values, jobs, text",
+    [
+        (
+            {"num_ps_tasks": 2, "worker_replicas": 2, "master": ("grpc://a:1",)},
+            None,
+            "--master has 1 addresses, but needs 5: of the coordinator, of --worker_replicas=2",
+        ),
+        ({"num_ps_tasks": 2}, None, "--num_ps_tasks=2 needs addresses: pass the same --master="),
+        ({"num_ps_tasks": 1, "task": 3}, None, "--task=3 must be below 3, the coordinator, --work"),
+        ({"num_ps_tasks": 1}, SERVERS, "TF_CONFIG has 2 parameter servers, but --num_ps_tasks=1"),
+        ({"worker_replicas": 3}, SERVERS, "TF_CONFIG has 2 workers, but --worker_replicas=3"),
+        ({}, SERVERS | {"chief": []}, "has parameter servers, but 0 chiefs and 2 workers"),
+    ],
+)
+def test_contradictory_parameter_servers(values, jobs, text):
+    environ = environment(jobs, type="worker", index=0) if jobs else {}
+    with pytest.raises(_checks.UserError) as error:
+        cluster.resolve(StrategyOptions(**values), environ)
+    assert text in getattr(error.value, "as_flags", str(error.value))
+
+
+def test_too_few_tasks_for_parameter_servers():
+    with pytest.raises(_checks.UserError, match="Slurm has 4 processes, but num_ps_tasks=3 needs"):
+        cluster.resolve(StrategyOptions(num_ps_tasks=3), SLURM)
+
+
+def test_parameter_servers_only_train():
+    environ = environment(SERVERS, type="worker", index=0)
+    with pytest.raises(_checks.UserError, match="has parameter servers, which only train"):
+        cluster.resolve(WorkerOptions(), environ)

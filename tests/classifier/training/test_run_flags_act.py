@@ -124,10 +124,10 @@ def test_summaries_are_written_at_the_interval(train, tmp_path, monkeypatch):
     assert steps == {1: [1, 2, 3, 4], 600: [4]}
 
 
-def test_parameter_servers_are_an_error(train, tmp_path):
+def test_parameter_servers_need_addresses(train, tmp_path):
     result = train(tmp_path / "run", num_ps_tasks=1)
     assert (result.code, len(result.err)) == (2, 1)
-    assert "num_ps_tasks=1 is not supported: there are no parameter servers" in result.err[0]
+    assert "num_ps_tasks=1 needs addresses: pass the same --master=" in result.err[0]
     assert not (tmp_path / "run").exists()
 
 
