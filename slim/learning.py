@@ -110,6 +110,10 @@ def train(train_op: Any = None, *args: Any, **kwargs: Any) -> bool:
     Under a strategy of several processes each makes this call, with its own part of the batches.
     Only the first one reads and writes the directory and runs hooks.
 
+    Under a `tf.distribute.ParameterServerStrategy`, whose coordinator is this process, each step is
+    one batch of one worker, asynchronously, and the steps of a loop run at the same time. `batches`
+    must then be a function, which is called once, in the graph of the workers' input pipelines.
+
     In a plain `tf.Graph`, a `tf.compat.v1.train.Supervisor` runs the steps in a session.
 
     Args:

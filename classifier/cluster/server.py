@@ -4,7 +4,7 @@ until that ends."""
 import atexit
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from classifier.cluster import facts, interfaces
@@ -25,7 +25,7 @@ from slim import _checks, _json, signals
 _GRACE = 15.0  # seconds after a signal, in which the coordinator may end the job
 
 
-def serve(cluster: Cluster, config: TrainConfig) -> None:
+def serve(cluster: Cluster, config: TrainConfig, start: Callable[[], object]) -> None:
     """Serves until the coordinator ends, or a signal arrives.
 
     After a signal, it serves a little longer: the coordinator may have received it too, and then
@@ -34,6 +34,7 @@ def serve(cluster: Cluster, config: TrainConfig) -> None:
     Args:
       cluster: the processes.
       config: options, the same as the coordinator's.
+      start: returns TensorFlow's server at this process's address.
 
     Raises:
       UserError: if they differ, or this machine has a public address.
@@ -44,7 +45,7 @@ def serve(cluster: Cluster, config: TrainConfig) -> None:
     interfaces.check(options.allow_public_bind)
     with listening(cluster):
         pass  # the address is free, or this has raised
-    server = _start(cluster, config)
+    server = start()
     signals.renew()
     try:
         with signals.stop_on_signals() as stop:
@@ -56,27 +57,6 @@ def serve(cluster: Cluster, config: TrainConfig) -> None:
         raise
     finally:
         del server
-
-
-def _start(cluster: Cluster, config: TrainConfig) -> object:
-    """Returns TensorFlow's server at this process's address.
-
-    A worker uses one GPU, a parameter server none. The configuration exists in `tf.compat.v1` only.
-    """
-    import tensorflow as tf
-
-    from deployment.strategies import cluster_of
-
-    job, index = cluster.job(cluster.task)
-    gpus = 1 if job == "worker" and not config.strategy.clone_on_cpu else 0
-    addresses = cluster_of(cluster.workers, cluster.hosts[len(cluster.hosts) - cluster.servers :])
-    return tf.distribute.Server(
-        addresses,
-        job_name=job,
-        task_index=index,
-        protocol="grpc",
-        config=tf.compat.v1.ConfigProto(device_count={"GPU": gpus}),
-    )
 
 
 class _Server(Side):

@@ -41,6 +41,7 @@ from classifier.training.hooks.startup import StartupReport
 from classifier.training.hooks.validation import StartingPoint, Validation
 from classifier.training.rate_test import find_learning_rate
 from classifier.training.step import devices_of, make_train_op, make_training_network
+from deployment import servers
 from deployment.strategies import Devices, split_cpu
 from slim import _checks, learning, signals
 from slim.data.dataset import Dataset
@@ -86,7 +87,9 @@ def run(config: TrainConfig) -> ExitCode | None:
 def _serve(config: TrainConfig, workers: cluster.Cluster) -> ExitCode | None:
     """Runs a parameter server, or one of its workers, which need no files of the run."""
     try:
-        server.serve(workers, config)
+        devices = devices_of(config, workers)
+        start = functools.partial(servers.start, devices, *workers.job(workers.task))
+        server.serve(workers, config, start)
     except learning.Preempted as stopped:
         print(stopped, file=sys.stderr)
         return ExitCode.PREEMPTED

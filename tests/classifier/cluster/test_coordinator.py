@@ -26,7 +26,6 @@ def here(monkeypatch):
     stops = {task: signals.StopRequest() for task in range(5)}
     monkeypatch.setattr(interfaces, "check", lambda is_allowed: None)
     monkeypatch.setattr(facts, "of_servers", lambda config: {"options": {"seed": config.run.seed}})
-    monkeypatch.setattr(server, "_start", lambda cluster, config: None)
     for module in (coordinator, server):
         monkeypatch.setattr(module, "leave_at_once", lambda code: None)
         monkeypatch.setattr(module, "SIGN_SECONDS", 0.05)
@@ -60,7 +59,7 @@ def job(here):
     def serve(task, **more):
         def run():
             _thread.task = task
-            server.serve(Cluster(hosts, task, "", 2), config(**more))
+            server.serve(Cluster(hosts, task, "", 2), config(**more), object)
 
         return pool.submit(run)
 
