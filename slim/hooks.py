@@ -29,7 +29,7 @@ class Run:
       stop_reason: why a hook ends the run before `number_of_steps`, or None.
       doing: current activity: "steps", "saving", or the name of a hook's class.
       overhead_seconds: time that hooks and saving have taken so far.
-      is_stopped: whether a signal asked the run to save and end.
+      is_stopped: returns whether a signal asked the run to save and end.
     """
 
     train_op: TrainOp
@@ -40,7 +40,7 @@ class Run:
     stop_reason: str | None = None
     doing: str = "steps"
     overhead_seconds: float = 0.0
-    is_stopped: Callable[[], bool] = lambda: False
+    is_stopped: Callable[[], bool] | None = None
     _saved: tuple[int, str] | None = None
 
     @property

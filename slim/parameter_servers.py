@@ -84,7 +84,7 @@ class RemoteSteps:
         self._step = tf.function(packed, autograph=False)
 
     def __call__(
-        self, batches: Any, first: int, steps: int, is_stopped: Callable[[], bool]
+        self, batches: Any, first: int, steps: int, is_stopped: Callable[[], bool] | None
     ) -> dict[str, np.ndarray]:
         """Runs steps; the metrics are in the order of their numbers, each of shape [steps].
 
@@ -92,7 +92,7 @@ class RemoteSteps:
           batches: an iterator of `distribute`.
           first: number of steps before these.
           steps: number of steps.
-          is_stopped: whether to end soon.
+          is_stopped: returns whether to end soon.
 
         Raises:
           AbandonedError: if they do not end soon after `is_stopped`.
@@ -122,13 +122,13 @@ class RemoteSteps:
             done = tf.constant(number, tf.int64)
         return self._coordinator.schedule(self._step, args=(batches, done))
 
-    def _wait(self, is_stopped: Callable[[], bool]) -> None:
+    def _wait(self, is_stopped: Callable[[], bool] | None) -> None:
         """Waits for all steps, in Python, so that signals are handled."""
         pause, deadline = 0.001, None
         while not self._coordinator.done():
             time.sleep(pause)
             pause = min(pause * 1.2, 0.02)
-            if deadline is None and is_stopped():
+            if deadline is None and is_stopped is not None and is_stopped():
                 deadline = time.monotonic() + _GRACE
             if deadline is not None and time.monotonic() > deadline:
                 raise AbandonedError

@@ -108,7 +108,7 @@ class TrainOp:
         self._built = True
 
     def run(
-        self, batches: Any, steps: int = 1, is_stopped: Callable[[], bool] = lambda: False
+        self, batches: Any, steps: int = 1, is_stopped: Callable[[], bool] | None = None
     ) -> dict[str, np.ndarray]:
         """Runs steps on the next batches of an iterator, with one round trip to the host.
 
@@ -117,7 +117,8 @@ class TrainOp:
             dict of arguments of the loss function.
           steps: number of steps; those of one call run at the same time if there are parameter
             servers.
-          is_stopped: whether to wait only a little longer for the workers of parameter servers.
+          is_stopped: returns whether to wait only a little longer for the workers of parameter
+            servers.
 
         Returns:
           Metrics by name, each of shape [steps]: "loss" (with regularization), "learning_rate",
@@ -134,7 +135,7 @@ class TrainOp:
         return {name: values.numpy() for name, values in self._loop(steps)(batches).items()}
 
     def _run_remotely(
-        self, batches: Any, steps: int, is_stopped: Callable[[], bool]
+        self, batches: Any, steps: int, is_stopped: Callable[[], bool] | None
     ) -> dict[str, np.ndarray]:
         first = int(self.global_step.numpy())
         self._pulse.assign_add(1)

@@ -25,6 +25,7 @@ OTHER_FLAGS = {
         "input_format",
         "input_graph",
         "max_restarts",
+        "ps",
     ),
     *("megabytes", "model", "model_base_path", "nodes", "output_graph", "output_node_names"),
     *("rest_api_port", "script", "step_ms", "list_networks", "noaccess_log"),
