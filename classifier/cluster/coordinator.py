@@ -6,6 +6,7 @@ they are started again.
 
 import atexit
 import contextlib
+import logging
 import os
 import sys
 import threading
@@ -109,6 +110,10 @@ class _Coordinator(Side):
     @contextlib.contextmanager
     def supervising(self) -> Iterator[None]:
         """Watches the others from a thread during the block."""
+        # Its paragraphs about a worker that ended; `_leave` prints a line, and errors are raised.
+        logger = logging.getLogger("tensorflow")
+        level = logger.level
+        logger.setLevel(logging.CRITICAL)
         self._thread.start()
         try:
             yield
@@ -119,6 +124,7 @@ class _Coordinator(Side):
         finally:
             self._over.set()
             self._thread.join()
+            logger.setLevel(level)
 
     def ended(self, error: BaseException) -> BaseException:
         """Dismisses the others after an error; returns the one to raise."""

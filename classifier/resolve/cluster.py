@@ -10,7 +10,7 @@ from classifier.config.problems import named
 from classifier.config.strategy import StrategyOptions
 from classifier.config.training import TrainConfig
 from classifier.config.workers import ADDRESS, WorkerOptions
-from classifier.resolve import kubernetes, slurm, tf_config
+from classifier.resolve import kubernetes, parameter_servers, slurm, tf_config
 from slim import _json
 
 
@@ -109,14 +109,20 @@ def resolve(options: WorkerOptions, environment: Mapping[str, str] = os.environ)
 
 
 def with_workers(config: TrainConfig, cluster: Cluster) -> TrainConfig:
-    """Returns the options with number and task of the workers as in the cluster."""
+    """Returns the options with number and task of the workers as in the cluster.
+
+    Raises:
+      UserError: if there are parameter servers, which do not support one of the options.
+    """
     strategy = dataclasses.replace(
         config.strategy,
         worker_replicas=max(1, len(cluster.workers)),
         num_ps_tasks=cluster.servers,
         task=cluster.task,
     )
-    return dataclasses.replace(config, strategy=strategy)
+    config = dataclasses.replace(config, strategy=strategy)
+    parameter_servers.check(config)
+    return config
 
 
 def _checked(options: WorkerOptions, cluster: Cluster) -> Cluster:

@@ -8,7 +8,7 @@ from classifier.config.schedule import AUTO_RATE
 from classifier.config.training import TrainConfig
 from datasets.splits import SplitMetadata
 
-_SYNCHRONOUS = "their workers do not wait for each other"
+_SYNCHRONOUS = "workers do not wait for each other. Leave one of them out"
 _REMOTE = "each worker reads its images by itself"
 _ONE_STREAM = "which worker reads an image is not known before"
 

@@ -21,7 +21,7 @@ from classifier.config import problems
 from classifier.config.failures import DEFAULT_NAN_RESTORES, FailureOptions
 from classifier.config.problems import Problem, named
 from classifier.config.training import TrainConfig
-from classifier.resolve import cluster, parameter_servers, published_model, resume
+from classifier.resolve import cluster, published_model, resume
 from classifier.resolve.training import (
     ResolvedRun,
     location_of_run,
@@ -67,7 +67,6 @@ def run(config: TrainConfig) -> ExitCode | None:
         config = with_devices(published_model.of_training(config))
         workers = cluster.resolve(config.strategy)
         config = cluster.with_workers(config, workers)
-        parameter_servers.check(config)
         if workers.servers and workers.task:
             return _serve(config, workers)
         resolved = training_run(config)

@@ -308,7 +308,8 @@ def test_parameter_servers_follow_the_coordinator_and_the_workers(source, task):
     resolved = cluster.resolve(StrategyOptions(**values), environ)
     assert resolved == cluster.Cluster(hosts, task, source, 2)
     assert (resolved.workers, resolved.job(task)) == (hosts[1:3], JOBS[task])
-    config = options.build(TrainConfig, train_dir="x", dataset_dir="x", dataset_name="x")
+    paths = {"train_dir": "x", "dataset_dir": "x"}
+    config = options.build(TrainConfig, dataset_name="x", steps_per_loop=2, **paths)
     strategy = cluster.with_workers(config, resolved).strategy
     assert (strategy.worker_replicas, strategy.num_ps_tasks, strategy.task) == (2, 2, task)
     assert (strategy.processes, strategy.replicas) == (5, 1)
