@@ -8,8 +8,6 @@ import pathlib
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -23,7 +21,8 @@ from tests import flags_page, source_tree
 README = source_tree.ROOT / "README.md"
 PAGES = [*sorted((source_tree.ROOT / "docs").glob("*.md")), README]
 RUN_ELSEWHERE = {"start.md", "serving.md", "concepts.md"}
-SHELL = {"cd", "mkdir", "pip", "tar"}
+GENERAL = ("dry_run",)  # flags of every script
+SHELL = {"cd", "mkdir", "pip", "split", "srun", "tar"}
 COMMANDS = {
     "slim-train": "train_image_classifier",
     "slim-eval": "eval_image_classifier",
@@ -67,30 +66,21 @@ def config_of(words):
 def test_commands_and_their_flags_exist(page):
     for line in "".join(blocks(page, "bash")).replace("\\\n", "").splitlines():
         words = shlex.split(line, comments=True)
-        if (page.name == "start.md" and words[:1] == ["curl"]) or not words:
+        while words and re.match(r"[A-Z_]+=", words[0]):  # of the environment
+            words.pop(0)
+        if (page.name.startswith("start.") and words[:1] == ["curl"]) or not words:
             continue
         config_class = config_of(words)
         known = dict(options.by_name(config_class)) if config_class else {}
         known |= {alias: each for each in known.values() for alias in each.declared.aliases}
         for flag in (word[2:] for word in words if config_class and word.startswith("--")):
             name, _, value = flag.partition("=")
+            if name in GENERAL:
+                continue
             option = known.get(name) or known.get(name.removeprefix("no"))
             assert option, line
             if value and not re.fullmatch(r"[A-Z_]+|.*\.\.\.", value):  # what the reader sets
                 option.parse(value)
-
-
-@pytest.mark.slow
-def test_the_commands_of_the_readme_lead_to_a_prediction(tmp_path):
-    (program,) = (block for block in blocks(README, "bash") if "--dataset_name=digits" in block)
-    program = program.replace("/tmp/", f"{tmp_path}/").replace("python ", f"{sys.executable} ")
-    done = subprocess.run(
-        ["bash", "-e", "-c", program], cwd=source_tree.ROOT, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    accuracy = re.search(r"validation accuracy ([\d.]+) \(360 of 360 images\)", done.stdout)
-    assert float(accuracy[1]) > 0.95
-    assert re.search(r"^\S+/samples/\S+: \w+ [\d.]+", done.stdout, re.M)
 
 
 def batches(images, labels):

@@ -97,6 +97,6 @@ def test_gradients_may_be_lists_of_pairs():
 
 
 def test_evaluation_without_batches_says_what_to_write():
-    message = r"needs batches, a tf.data.Dataset, not None. Write slim.evaluation.evaluate_once\("
+    message = r"expects batches, a tf.data.Dataset, not None. Write slim.evaluation.evaluate_once\("
     with pytest.raises(_checks.UserError, match=message):
         slim.evaluation.evaluate_once("", "run")
