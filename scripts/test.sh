@@ -3,7 +3,7 @@
 #
 #   scripts/test.sh [--slow] [pytest arguments]
 #
-# --slow also runs the tests that take more than five seconds each.
+# --slow also runs the tests that take seconds, or show more cases of what a fast test shows.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh" dev
 cd "$ROOT"

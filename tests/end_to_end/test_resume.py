@@ -8,6 +8,8 @@ import time
 import commands
 import pytest
 
+from slim.checkpoints import Checkpoints
+
 
 def flags(train_dir, digits):
     return commands.train_flags(train_dir, digits, commands.STEPS, **commands.RUN)
@@ -84,16 +86,36 @@ def signal_after_checkpoint(number, train_dir, digits):
     return process.wait(timeout=900)
 
 
-@pytest.mark.parametrize(
-    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
-)
-def test_run_saves_on_a_signal_and_its_resume_is_bit_identical(tmp_path, digits, trained, number):
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_process_saves_on_a_signal_and_its_resume_is_bit_identical(
+    tmp_path, digits, trained, number
+):
     run = tmp_path / "run"
     while (code := signal_after_checkpoint(number, run, digits)) == 0:  # completed before it
         shutil.rmtree(run)
     assert code == 75
     assert f"Resuming {run} from step" in resume(run, digits)
     assert max(commands.checkpoint_steps(run)) == commands.STEPS
+    assert final_bytes(run) == final_bytes(trained)
+
+
+def test_run_saves_on_a_signal_and_its_resume_is_bit_identical(
+    tmp_path, digits, trained, monkeypatch
+):
+    """As above, in this process: the signal is sent after the first of the regular checkpoints."""
+    run, save = tmp_path / "run", Checkpoints.save
+
+    def save_and_signal(*arguments):
+        path = save(*arguments)
+        if path.endswith("-10"):
+            signal.raise_signal(signal.SIGTERM)
+        return path
+
+    monkeypatch.setattr(Checkpoints, "save", save_and_signal)
+    commands.run("train_image_classifier", *flags(run, digits), code=75)
+    monkeypatch.undo()
+    assert f"Resuming {run} from step 1" in resume(run, digits)
     assert final_bytes(run) == final_bytes(trained)
 
 
