@@ -115,7 +115,7 @@ def test_resume_with_a_damaged_newest_checkpoint_uses_the_previous_one(
     assert (run / newest).read_bytes() == (trained / newest).read_bytes()
 
 
-@pytest.mark.parametrize("state", [None, b"\0garbage {"])
+@pytest.mark.parametrize("state", [None, b"\0garbage {", pytest.param(b"", marks=pytest.mark.slow)])
 def test_resume_with_a_damaged_state_file_finds_the_newest_checkpoint(digits, run, state):
     (run / "checkpoint").unlink()
     if state is not None:

@@ -6,7 +6,13 @@ from classifier.checkpoints.sources import likely_renaming
 from tests.classifier import originals
 
 
-@pytest.mark.parametrize("scope", ["clone_0", pytest.param("a/b", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "scope",
+    [
+        "clone_0",
+        *(pytest.param(scope, marks=pytest.mark.slow) for scope in ("FeatureExtractor", "a/b")),
+    ],
+)
 def test_a_checkpoint_with_one_more_scope_is_answered_with_the_flag(
     scope, train, evaluate, tmp_path
 ):

@@ -81,7 +81,7 @@ def test_the_order_follows_the_size_of_the_images_not_of_the_records(locations):
 def test_a_resumed_epoch_continues_with_the_next_record(locations):
     dataset = opened(locations["directory"])
     whole = rows(training(dataset), 150)
-    for start in (59, 130):
+    for start in (1, 59, 60, 130):
         assert rows(training(dataset, start_index=start), 150 - start) == whole[start:]
 
 
