@@ -91,16 +91,16 @@ def description(readme: str, repository: str) -> str:
     """Returns the README for an index page, which has no other file of the repository.
 
     Args:
-      readme: the text, with links and pictures relative to the repository.
+      readme: the text, with links and images relative to the repository.
       repository: its address, such as https://github.com/OWNER/slim. If it is empty, links become
-        their text, and pictures are omitted.
+        their text, and images are omitted.
     """
 
     def absolute(match: re.Match[str]) -> str:
-        picture, text, path = match.groups()
+        image, text, path = match.groups()
         if not repository:
-            return "" if picture else text
-        return f"{picture}[{text}]({repository}/{'raw' if picture else 'blob'}/HEAD/{path})"
+            return "" if image else text
+        return f"{image}[{text}]({repository}/{'raw' if image else 'blob'}/HEAD/{path})"
 
     return _LINK.sub(absolute, readme)
 

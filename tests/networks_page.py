@@ -1,4 +1,4 @@
-"""The table of networks in docs/networks.md, and its picture docs/networks.svg; no TensorFlow.
+"""The table of networks in docs/networks.md, and its chart docs/networks.svg; no TensorFlow.
 
 python -m tests.networks_page
 """
@@ -13,7 +13,7 @@ from nets.nets_factory import NETWORKS
 from tests import source_tree
 
 PAGE = source_tree.ROOT / "docs" / "networks.md"
-PICTURE = source_tree.ROOT / "docs" / "networks.svg"
+CHART = source_tree.ROOT / "docs" / "networks.svg"
 BEGIN = "<!-- by tests/networks_page.py: begin -->"
 END = "<!-- by tests/networks_page.py: end -->"
 # Multiply-adds of the networks that were published at another size than their default.
@@ -39,7 +39,7 @@ _FAMILIES = (
 
 
 class Point(NamedTuple):
-    """A published checkpoint in the picture; multiply-adds in millions, accuracy in percent."""
+    """A published checkpoint in the chart; multiply-adds in millions, accuracy in percent."""
 
     name: str
     network: str
@@ -101,7 +101,7 @@ GROUPS = {
 }
 
 
-def picture() -> str:
+def chart() -> str:
     """Returns the SVG: published accuracy against multiply-adds, in light and dark."""
     light = "".join(f".f{n} {{ fill: {each[2]} }} " for n, each in enumerate(_FAMILIES))
     dark = "".join(f".f{n} {{ fill: {each[3]} }} " for n, each in enumerate(_FAMILIES))
@@ -163,4 +163,4 @@ def render() -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(render(), "utf-8")
-    PICTURE.write_text(picture(), "utf-8")
+    CHART.write_text(chart(), "utf-8")

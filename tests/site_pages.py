@@ -34,7 +34,7 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def notebook_pages(path: pathlib.Path) -> dict[str, str | bytes]:
-    """Returns path -> content of a notebook's page and of its pictures."""
+    """Returns path -> content of a notebook's page and of its figures."""
     from nbconvert import MarkdownExporter
 
     resources = {"unique_key": path.stem, "output_files_dir": f"{path.stem}_files"}

@@ -1,4 +1,4 @@
-"""docs/networks.md and its picture have what the registry has."""
+"""docs/networks.md and its chart have what the registry has."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -19,9 +19,9 @@ def test_page_has_the_current_table_of_all_networks():
     assert len(rows) == 40
 
 
-def test_picture_has_each_published_accuracy_inside_its_axes():
-    text = networks_page.PICTURE.read_text("utf-8")
-    assert text == networks_page.picture(), UPDATE
+def test_chart_has_each_published_accuracy_inside_its_axes():
+    text = networks_page.CHART.read_text("utf-8")
+    assert text == networks_page.chart(), UPDATE
     circles = [each for each in ET.fromstring(text).iter() if each.tag.endswith("circle")]
     points = [each for each in circles if len(each)]
     assert [each[0].text.partition(":")[0] for each in points] == [

@@ -60,14 +60,14 @@ def test_each_cell_runs_twice_within_three_minutes():
     assert "military uniform" in text or "is not in the cache" in text
 
 
-def test_stored_notebook_has_its_pictures():
+def test_stored_notebook_has_its_figures():
     assert PATH.stat().st_size < 1_000_000
     notebook = json.loads(PATH.read_text("utf-8"))
     outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
     assert {output["output_type"] for output in outputs} == {"stream", "display_data"}
-    pictures = [output["data"]["image/png"] for output in outputs if "data" in output]
-    assert len(pictures) == 6
-    assert all(base64.b64decode(each).startswith(b"\x89PNG") for each in pictures)
+    figures = [output["data"]["image/png"] for output in outputs if "data" in output]
+    assert len(figures) == 6
+    assert all(base64.b64decode(each).startswith(b"\x89PNG") for each in figures)
     assert "military uniform" in text_of(notebook)
     assert not re.search(r"/(home|tmp|work)\b|Warning|WARNING", text_of(notebook))
 

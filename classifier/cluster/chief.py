@@ -20,7 +20,6 @@ class Chief(Side):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._others = range(1, len(self.cluster.hosts))
-        self._strangers: list[Channel] = []
         self._arrived: dict[int, Channel] = {}
         self._facts: dict[int, Facts] = {0: self.facts}
         self._back: dict[int, Channel] = {}
@@ -38,7 +37,7 @@ class Chief(Side):
         """Returns the connections when all workers are here, equal and reachable."""
         try:
             while len(self._linked) < len(self._others):
-                self.wait(*self._strangers, *self._arrived.values(), *self._back.values())
+                self.wait(*self.strangers, *self._arrived.values(), *self._back.values())
                 self._receive()
                 self._compare()
                 self._dial_back()
@@ -85,16 +84,8 @@ class Chief(Side):
                 channel.send(waiting=problem)
 
     def _receive(self) -> None:
-        while (channel := self.accept()) is not None:
-            self._strangers.append(channel)
-        for channel in list(self._strangers):
-            messages = channel.receive()
-            if messages or not channel.is_open:
-                self._strangers.remove(channel)
-                if messages:
-                    self._greet(channel, messages[0])
-                else:
-                    channel.close()
+        for channel, message in self.greetings():
+            self._greet(channel, message)
         for task in list(self._arrived):
             self._read(task)
         for task, channel in list(self._back.items()):

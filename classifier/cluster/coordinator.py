@@ -7,22 +7,26 @@ they are started again.
 import atexit
 import contextlib
 import logging
-import os
-import sys
 import threading
 import time
 from collections.abc import Iterator
 
 from classifier.cluster import facts, interfaces
 from classifier.cluster.channel import Channel
-from classifier.cluster.side import CONNECT_SECONDS, Side, listening
+from classifier.cluster.side import (
+    CONNECT_SECONDS,
+    RESUME,
+    Side,
+    end_at_once,
+    leave_at_once,
+    listening,
+)
 from classifier.config import problems
 from classifier.resolve.cluster import Cluster
 from classifier.resolve.training import ResolvedRun
 from slim import _checks, _json, signals, workers
 
 PROTOCOL = "slim parameter servers 1"
-RESUME = "The last checkpoint is intact; the same commands resume from it"
 SIGN_SECONDS = 5.0
 _GRACE = 5.0  # for the main thread to end by itself
 _JOBS = {"chief": "coordinator", "worker": "worker", "ps": "parameter server"}
@@ -71,21 +75,12 @@ def joined(cluster: Cluster, resolved: ResolvedRun) -> Iterator[None]:
         coordinator.dismiss(left="done")
 
 
-def leave_at_once(code: int) -> None:
-    """Ends the process; TensorFlow would first wait for the others."""
-    for stream in filter(None, (sys.stdout, sys.stderr)):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
-    os._exit(code)
-
-
 class _Coordinator(Side):
     """The coordinator's side of the connections."""
 
     def __init__(self, *arguments: object) -> None:
         super().__init__(*arguments)  # type: ignore[arg-type]
         self._others = range(1, len(self.cluster.hosts))
-        self._strangers: list[Channel] = []
         self._present: dict[int, Channel] = {}
         self._is_started = False
         self._over, self._lost = threading.Event(), threading.Event()
@@ -96,7 +91,7 @@ class _Coordinator(Side):
     def meet(self) -> None:
         """Returns when all processes are here and equal."""
         while len(self._present) < len(self._others):
-            self.wait(*self._strangers, *self._present.values())
+            self.wait(*self.strangers, *self._present.values())
             self._receive()
             absent = [self.name(task) for task in self._others if task not in self._present]
             if absent:
@@ -147,7 +142,7 @@ class _Coordinator(Side):
     def _run(self) -> None:
         next_sign = 0.0
         while not self._over.is_set():
-            self.wait(*self._strangers, *self._present.values())
+            self.wait(*self.strangers, *self._present.values())
             if self._over.is_set():
                 return
             self._receive()
@@ -155,12 +150,12 @@ class _Coordinator(Side):
                 next_sign = time.monotonic() + SIGN_SECONDS
                 for channel in self._present.values():
                     channel.send()
-            if self._reason is not None or (reason := self._hopeless()):
+            if self._reason is not None or (reason := self._fatal_problem()):
                 self._end(self._reason or reason)
                 return
 
-    def _hopeless(self) -> str | None:
-        """Returns why the job cannot go on, or None."""
+    def _fatal_problem(self) -> str | None:
+        """Returns why the job cannot continue, or None."""
         now = time.monotonic()
         for task, channel in self._present.items():
             silent = now - channel.heard
@@ -178,16 +173,8 @@ class _Coordinator(Side):
         return None
 
     def _receive(self) -> None:
-        while (channel := self.accept()) is not None:
-            self._strangers.append(channel)
-        for channel in list(self._strangers):
-            messages = channel.receive()
-            if messages or not channel.is_open:
-                self._strangers.remove(channel)
-                if messages:
-                    self._greet(channel, messages[0])
-                else:
-                    channel.close()
+        for channel, message in self.greetings():
+            self._greet(channel, message)
         for task, channel in list(self._present.items()):
             channel.receive()
             if not channel.is_open:
@@ -244,11 +231,8 @@ class _Coordinator(Side):
         self._lost.set()
         if self._over.wait(_GRACE):
             return
-        program = os.path.basename(sys.argv[0])
-        with contextlib.suppress(OSError):
-            os.write(2, f"{program}: {_json.printable(reason)}\n".encode())
         self.dismiss(left="failed", why=reason)
-        os._exit(1)
+        end_at_once(reason, 1)
 
 
 def exit_code(error: BaseException) -> int:

@@ -28,7 +28,7 @@ class Other(Side):
 
     def _follow(self, channel: Channel) -> Links | None:
         """Returns the connections, or None if worker 0 ended."""
-        self._strangers: list[Channel] = []
+        self.strangers = []
         self._links: Links = {0: [channel]}
         self._round, self._acknowledged, self._round_of_previous = 0, 0, 0
         self._is_linked = False
@@ -36,7 +36,7 @@ class Other(Side):
         channel.send(protocol=PROTOCOL, task=task, hosts=hosts, facts=self.facts)
         problem = f"{self.name(0)} does not answer"
         while channel.is_open:
-            self.wait(channel, *self._strangers, *self._links.get(task + 1, []))
+            self.wait(channel, *self.strangers, *self._links.get(task + 1, []))
             self._answer_strangers()
             for message in channel.receive():
                 if "refused" in message:
@@ -61,21 +61,15 @@ class Other(Side):
     def _answer_strangers(self) -> None:
         """Accepts the connections of worker 0 and of the previous worker."""
         task = self.cluster.task
-        while (stranger := self.accept()) is not None:
-            self._strangers.append(stranger)
-        for stranger in list(self._strangers):
-            for message in stranger.receive()[:1]:
-                self._strangers.remove(stranger)
-                if message.get("back") == task:
-                    self._links[0][1:] = [stranger]
-                elif message.get("neighbor") == task - 1:
-                    self._links[task - 1] = [stranger]
-                    self._round_of_previous = message.get("round", 0)
-                else:
-                    continue
-                stranger.send(here=task)
-            if not stranger.is_open and stranger in self._strangers:
-                self._strangers.remove(stranger)
+        for stranger, message in self.greetings():
+            if message.get("back") == task:
+                self._links[0][1:] = [stranger]
+            elif message.get("neighbor") == task - 1:
+                self._links[task - 1] = [stranger]
+                self._round_of_previous = message.get("round", 0)
+            else:
+                continue
+            stranger.send(here=task)
 
     def _link(self, channel: Channel) -> None:
         """Connects to the next worker, and reports when both neighbors are connected."""

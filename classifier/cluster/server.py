@@ -11,13 +11,11 @@ from classifier.cluster import facts, interfaces
 from classifier.cluster.channel import Channel, wait_for
 from classifier.cluster.coordinator import (
     PROTOCOL,
-    RESUME,
     SIGN_SECONDS,
     describe,
     exit_code,
-    leave_at_once,
 )
-from classifier.cluster.side import POLL_SECONDS, Side, listening
+from classifier.cluster.side import POLL_SECONDS, RESUME, Side, leave_at_once, listening
 from classifier.config.training import TrainConfig
 from classifier.resolve.cluster import Cluster
 from slim import _checks, _json, signals

@@ -5,20 +5,22 @@ import errno
 import ipaddress
 import os
 import socket
+import sys
 import time
 from collections.abc import Iterator
-from typing import Self
+from typing import Any, Self
 
 from classifier.cluster.channel import Channel, wait_for
 from classifier.cluster.facts import Facts
 from classifier.config.problems import Problem, named
 from classifier.resolve.cluster import Cluster
-from slim import _checks
+from slim import _checks, _json
 
 PROTOCOL = "slim workers 1"
 CONNECT_SECONDS = 3.0
 POLL_SECONDS = 0.5
 _REPORT_SECONDS = 60.0
+RESUME = "The last checkpoint is intact; the same commands resume from it"
 
 Links = dict[int, list[Channel]]
 
@@ -31,6 +33,7 @@ class Side:
     ) -> None:
         self.cluster, self.facts, self.listener = cluster, facts, listener
         self.opened: list[Channel] = []
+        self.strangers: list[Channel] = []  # connected, but not heard from
         self.timeout = timeout
         now = time.monotonic()
         self.deadline, self._next_report = now + timeout, now + _REPORT_SECONDS
@@ -53,6 +56,19 @@ class Side:
             return self._opened(self.listener.accept()[0])
         except OSError:
             return None
+
+    def greetings(self) -> Iterator[tuple[Channel, dict[str, Any]]]:
+        """Yields new connections with their first message."""
+        while (channel := self.accept()) is not None:
+            self.strangers.append(channel)
+        for channel in list(self.strangers):
+            messages = channel.receive()
+            if messages:
+                self.strangers.remove(channel)
+                yield channel, messages[0]
+            elif not channel.is_open:
+                self.strangers.remove(channel)
+                channel.close()
 
     def connect(self, task: int) -> Channel:
         """Returns a new connection to a worker."""
@@ -125,3 +141,19 @@ def split(address: str) -> tuple[str, int]:
     """Returns host and port of an address."""
     host, _, port = address.rpartition(":")
     return host.strip("[]"), int(port)
+
+
+def leave_at_once(code: int) -> None:
+    """Ends the process; TensorFlow would first wait for the others."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
+
+
+def end_at_once(reason: str, code: int) -> None:
+    """Ends the process from a thread, with a line on stderr; the main thread may be blocked."""
+    program = os.path.basename(sys.argv[0])
+    with contextlib.suppress(OSError):
+        os.write(2, f"{program}: {_json.printable(reason)}\n".encode())
+    os._exit(code)

@@ -2,8 +2,6 @@
 
 import atexit
 import contextlib
-import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,13 +9,12 @@ from typing import Self
 
 from classifier.cluster import facts, interfaces, meeting
 from classifier.cluster.channel import Channel
-from classifier.cluster.side import Links
+from classifier.cluster.side import RESUME, Links, end_at_once, leave_at_once
 from classifier.config import problems
 from classifier.config.workers import WorkerOptions
 from classifier.resolve.cluster import Cluster
 from slim import _checks, _json, signals, workers
 
-RESUME = "The last checkpoint is intact; the same commands resume from it"
 _MOST_SILENT = 0.7  # of the timeout; the rest is for ending
 _SIGN_SECONDS = 5.0
 _POLL = 0.5
@@ -67,19 +64,11 @@ def joined(
             if reason is None:
                 watch.leave(error)
                 raise
-            atexit.register(_exit, signals.EXIT_CODE if watch.is_stop else 1)
+            atexit.register(leave_at_once, signals.EXIT_CODE if watch.is_stop else 1)
             if watch.is_stop:
                 raise signals.Preempted(reason) from error
             raise _checks.RunError(reason) from error
         watch.leave()
-
-
-def _exit(code: int) -> None:
-    """Ends the process; TensorFlow would first wait for the lost worker."""
-    for stream in filter(None, (sys.stdout, sys.stderr)):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
-    os._exit(code)
 
 
 class _Watch:
@@ -175,7 +164,4 @@ class _Watch:
         time.sleep(self._grace)
         if self._is_over.is_set() or self._is_taken.is_set():
             return
-        program = os.path.basename(sys.argv[0])
-        with contextlib.suppress(OSError):
-            os.write(2, f"{program}: {_json.printable(reason)}\n".encode())
-        os._exit(signals.EXIT_CODE if self.is_stop else 1)
+        end_at_once(reason, signals.EXIT_CODE if self.is_stop else 1)

@@ -83,7 +83,7 @@ def test_the_digits_are_learned_and_no_step_is_lost(start, digits, tmp_path, is_
         job.wait_for(100)
         job.processes[VICTIM].kill()
         job.processes[VICTIM].wait()
-        job.wait_for(job.steps()[-1] + 50)  # the other worker goes on
+        job.wait_for(job.steps()[-1] + 50)  # the other worker continues
         job.start(VICTIM)
         name = r"worker 1 \(task 2, 127.0.0.1:\d+\)"
         while not re.search(f"{name} is back", job.output(COORDINATOR)):

@@ -1,6 +1,7 @@
 """Supervision: who is lost, what is reported, and how this process ends."""
 
 import contextlib
+import os
 import socket
 import subprocess
 import sys
@@ -42,7 +43,7 @@ def joined(others, monkeypatch):
     links, _ = others
     exits = []
     monkeypatch.setattr(meeting, "meet", lambda *arguments: links)
-    monkeypatch.setattr(watch.os, "_exit", exits.append)
+    monkeypatch.setattr(os, "_exit", exits.append)
     monkeypatch.setattr(watch.atexit, "register", lambda exit, code: exits.append(("exit", code)))
     options = WorkerOptions(worker_timeout_secs=1.0)
 
@@ -178,7 +179,7 @@ def test_a_step_that_ends_with_the_other_worker_ends_with_75_too(others, joined)
 
 @pytest.mark.slow
 def test_the_process_ends_without_waiting_for_tensorflow():
-    code = "from classifier.cluster import watch; print('text', end=''); watch._exit(7)"
+    code = "from classifier.cluster import side; print('text', end=''); side.leave_at_once(7)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (7, b"text")
 
