@@ -7,7 +7,7 @@ from classifier.config import bounds
 from classifier.config.options import Options, option
 from classifier.config.problems import Problem, named
 
-COMPUTE_DTYPES = ("float32", "bfloat16", "float16")
+COMPUTE_DTYPES = ("float32", "bfloat16", "float16", "auto")
 LOSSES = ("softmax", "sigmoid", "focal", "asymmetric")
 
 
@@ -38,7 +38,8 @@ class NetworkOptions(Options):
     compute_dtype: str = option(
         "float32",
         "Dtype that the network computes in. Variables, batch norm's statistics and losses stay"
-        " float32; float16 scales the loss.",
+        " float32; float16 scales the loss; auto is bfloat16 if the processor or the GPUs have"
+        " instructions for it, else float32.",
         choices=COMPUTE_DTYPES,
         resume="refused",
     )

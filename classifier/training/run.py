@@ -41,7 +41,7 @@ from classifier.training.hooks.startup import StartupReport
 from classifier.training.hooks.validation import StartingPoint, Validation
 from classifier.training.rate_test import find_learning_rate
 from classifier.training.step import devices_of, make_train_op, make_training_network
-from deployment import servers
+from deployment import bfloat16, servers
 from deployment.strategies import Devices, split_cpu
 from slim import _checks, learning, signals
 from slim.data.dataset import Dataset
@@ -96,12 +96,17 @@ def _serve(config: TrainConfig, workers: cluster.Cluster) -> ExitCode | None:
 
 
 def with_devices(config: TrainConfig) -> TrainConfig:
-    """Splits the CPU if the options say so, and returns them with the number of clones."""
-    options = config.strategy
+    """Splits the CPU if the options say so, and returns them with the devices' number of clones
+    and dtype."""
+    options, network = config.strategy, config.network
     if options.split_cpu:
         split_cpu(options.split_cpu)
-    options = dataclasses.replace(options, num_clones=devices_of(config).count())
-    return dataclasses.replace(config, strategy=options)
+    devices = devices_of(config)
+    options = dataclasses.replace(options, num_clones=devices.count())
+    if network.compute_dtype == "auto":
+        dtype = "bfloat16" if bfloat16.is_native(devices.on_gpu) else "float32"
+        network = dataclasses.replace(network, compute_dtype=dtype)
+    return dataclasses.replace(config, strategy=options, network=network)
 
 
 def _run(

@@ -11,6 +11,7 @@ import tensorflow as tf
 from slim import _checks
 from slim._shapes import static_sizes
 from slim.initializers import xavier_initializer, zeros_initializer
+from slim.layers import _half_precision as half_precision
 from slim.outputs import collect_named_outputs
 from slim.passes import current_pass, current_scope
 from slim.quantization import quantized_activations, quantized_weights
@@ -236,15 +237,25 @@ class Layer:
         )
 
     def finish(
-        self, outputs: tf.Tensor, biases: tf.Variable | None, data_format: str | None = None
+        self,
+        outputs: tf.Tensor,
+        biases: tf.Variable | None,
+        data_format: str | None = None,
+        dtype: tf.DType | None = None,
     ) -> tf.Tensor:
-        """Applies the normalizer (or else the biases) and the activation; collects the output."""
+        """Applies the normalizer (or else the biases) and the activation; collects the output.
+
+        Args:
+          outputs: of the operation.
+          biases: of the layer, or None.
+          data_format: see `slim.convolution`.
+          dtype: of the result. Default: not cast.
+        """
         if self.normalizer_fn is not None:
             outputs = self.normalizer_fn(outputs, **(self.normalizer_params or {}))
         elif biases is not None:
             outputs = add_bias(outputs, biases, data_format)
-        if self.activation_fn is not None:
-            outputs = self.activation_fn(outputs)
+        outputs = half_precision.activated(self.activation_fn, outputs, dtype)
         outputs = quantized_activations(outputs)
         return collect_named_outputs(self.outputs_collections, current_scope().name, outputs)
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from slim.arg_scope import add_arg_scope
 from slim.layers import _common as common
+from slim.layers import _half_precision as half_precision
 
 
 @add_arg_scope
@@ -87,20 +88,26 @@ def separable_convolution2d(
             )
             biases = layer.biases(num_outputs, inputs.dtype)
 
+        widened = half_precision.widened(inputs)
+        filters = tf.cast(depthwise, widened.dtype)
+
         def convolve(x: tf.Tensor, layout: str, name: str | None) -> tf.Tensor:
             steps = [1, *strides, 1] if layout == "NHWC" else [1, 1, *strides]
-            if num_outputs is None:
-                return tf.nn.depthwise_conv2d(
-                    x, depthwise, steps, padding, layout, rates, name=name
+            if num_outputs is not None and widened is inputs:
+                return tf.nn.separable_conv2d(
+                    x, filters, pointwise, steps, padding, layout, rates, name=name
                 )
-            return tf.nn.separable_conv2d(
-                x, depthwise, pointwise, steps, padding, layout, rates, name=name
-            )
+            outputs = tf.nn.depthwise_conv2d(x, filters, steps, padding, layout, rates, name=name)
+            if num_outputs is None:
+                return outputs
+            return tf.nn.conv2d(tf.cast(outputs, inputs.dtype), pointwise, 1, "VALID", layout)
 
-        outputs = common.in_supported_format(convolve, inputs, data_format)
+        outputs = common.in_supported_format(convolve, widened, data_format)
         if num_outputs is None:
             biases = layer.biases(depth, inputs.dtype)
-        return layer.finish(outputs, biases, data_format)
+            biases = None if biases is None else tf.cast(biases, outputs.dtype)
+        dtype = None if widened is inputs else inputs.dtype
+        return layer.finish(outputs, biases, data_format, dtype)
 
 
 @add_arg_scope

@@ -94,8 +94,9 @@ class StartupReport(learning.Hook):
             + ("read in place" if in_place else f"{len(dataset.data_sources)} shard(s)")
         )
         yield (
-            f"network: {info.model_name} at {height}x{width}x{info.num_channels}, "
-            f"{info.preprocessing_name} preprocessing, {trained:,} trainable parameters"
+            f"network: {info.model_name} at {height}x{width}x{info.num_channels} in"
+            f" {self.resolved.config.network.compute_dtype}, {info.preprocessing_name}"
+            f" preprocessing, {trained:,} trainable parameters"
         )
 
     def _trainable_scopes(self, run: learning.Run) -> Iterator[str]:

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from classifier.training import run as training
 from classifier.training.step import devices_of, make_train_op
+from deployment import bfloat16
 from slim import _checks
 from slim.reduction import AllReduce
 
@@ -28,6 +29,14 @@ def test_the_cpu_is_split_and_all_of_its_devices_are_used(resolved, monkeypatch)
     assert counts == [2]
     available = len(tf.config.list_logical_devices("CPU"))
     assert config.strategy.num_clones == available
+
+
+@pytest.mark.parametrize(("native", "dtype"), [(True, "bfloat16"), (False, "float32")])
+def test_auto_selects_the_dtype_by_the_devices(resolved, monkeypatch, native, dtype):
+    monkeypatch.setattr(bfloat16, "is_native", lambda on_gpu: native)
+    for option, expected in (("auto", dtype), ("float16", "float16")):
+        config = training.with_devices(resolved(compute_dtype=option).config)
+        assert config.network.compute_dtype == expected
 
 
 @pytest.mark.parametrize(
