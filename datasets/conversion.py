@@ -73,7 +73,7 @@ def work_directory(dataset_dir: str, source_dir: str | None = None) -> Iterator[
     with opened as lock:
         if not _paths.try_lock(lock):
             raise _checks.UserError(
-                f"Another conversion is running in {dataset_dir}. Wait until it has ended"
+                f"Another conversion is running in {dataset_dir}. Wait until it ends"
             )
         _paths.sweep_scratch(work)
         try:

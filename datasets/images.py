@@ -310,7 +310,7 @@ def _checked_tiff(data: bytes, tiff: _tiff.Header) -> bytes:
     if tiff.bits > _MAX_BITS or not tiff.are_unsigned:
         kind = "" if tiff.are_unsigned else " signed or floating-point"
         raise BadImage(
-            f"has{kind} samples of {tiff.bits} bits; a TIFF may have unsigned ones of up to"
+            f"has{kind} samples of {tiff.bits} bits; supported are unsigned samples of up to"
             f" {_MAX_BITS} bits"
         )
     return _tiff.first_image(data, tiff)

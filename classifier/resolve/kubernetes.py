@@ -46,14 +46,14 @@ def read(
             f" {_json.printable(name)}. Use a Job with completionMode: Indexed"
         )
     if not re.fullmatch(rf"{_LABEL}(\.{_LABEL})*", service):
-        raise _checks.UserError(f"{SERVICE} is no name of a service: {_json.printable(service)}")
+        raise _checks.UserError(f"{SERVICE} is not a service name: {_json.printable(service)}")
     count, port = options.processes, options.cluster_port or _PORT
     if count == 1 or int(index) >= count:
         raise problems.error(
-            "{} does not fit pod {} of the job. Set it to the job's completions{}, 2 or more",
+            "{} does not fit pod {} of the job. Set it to the job's completions{}; at least 2",
             named("worker_replicas", options.worker_replicas),
             index,
-            Problem(" less one and {}", named("num_ps_tasks", options.servers))
+            Problem(" minus 1 and minus {}", named("num_ps_tasks", options.servers))
             if options.servers
             else "",
         )

@@ -335,7 +335,7 @@ def _full(tensor: tf.Tensor) -> tf.Tensor:
 def _compared(predictions: tf.Tensor, labels: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns both in one type, after checking that their shapes agree."""
     if labels is None:
-        raise ValueError("labels is missing. Pass a tensor of the shape of the predictions")
+        raise ValueError("labels is None. Pass a tensor of the predictions' shape")
     predictions, labels = _full(predictions), tf.convert_to_tensor(labels)
     if not predictions.shape.is_compatible_with(labels.shape):
         raise ValueError(

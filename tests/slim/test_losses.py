@@ -228,7 +228,7 @@ def test_unknown_ranks_are_errors(unknown):
 
 
 def test_missing_labels_and_weights_are_errors():
-    with pytest.raises(ValueError, match="labels is missing. Pass a tensor of the shape"):
+    with pytest.raises(ValueError, match="labels is None. Pass a tensor of the predictions' shape"):
         losses.mean_squared_error(LOGITS)
     with pytest.raises(ValueError, match="weights=None is not a number"):
         losses.mean_squared_error(LOGITS, REALS, None)

@@ -259,7 +259,7 @@ def test_workers_of_kubernetes(environ, hosts):
     [
         ({"JOB_COMPLETION_INDEX": "3"}, "JOB_COMPLETION_INDEX=3 is not the last number of the pod"),
         ({"HOSTNAME": "example-job"}, "is not the last number of the pod's name example-job"),
-        ({"SLIM_SERVICE": "a b"}, "SLIM_SERVICE is no name of a service: a b"),
+        ({"SLIM_SERVICE": "a b"}, "SLIM_SERVICE is not a service name: a b"),
         (
             {"JOB_COMPLETION_INDEX": "2", "HOSTNAME": "j-2"},
             "worker_replicas=2 does not fit pod 2 of the job. Set it to the job's completions",
@@ -322,7 +322,7 @@ def test_pods_of_parameter_servers():
     environ = POD | {"JOB_COMPLETION_INDEX": "4", "HOSTNAME": "example-job-4"}
     with pytest.raises(_checks.UserError) as error:
         cluster.resolve(StrategyOptions(**values), environ)
-    assert "the job's completions less one and --num_ps_tasks=1" in error.value.as_flags
+    assert "the job's completions minus 1 and minus --num_ps_tasks=1" in error.value.as_flags
 
 
 @pytest.mark.parametrize(
