@@ -47,6 +47,20 @@ class StopRequest:
         return self.signal is not None
 
 
+_requests: list[StopRequest] = []  # of the blocks of `stop_on_signals`, from the outermost
+
+
+def request_stop(number: signal.Signals) -> None:
+    """Acts as a signal that another process of the job has received, from any thread.
+
+    Unlike the signal itself, it is not a second one if this process receives it too.
+    """
+    if _requests:
+        _requests[-1].signal = _requests[-1].signal or number
+    else:
+        os.kill(os.getpid(), number)
+
+
 _deferrals = 0
 _deferred: Stopped | None = None
 
@@ -184,7 +198,11 @@ def stop_on_signals() -> Iterator[StopRequest]:
         signal.raise_signal(number)
 
     with _handled(handle):
-        yield request
+        _requests.append(request)
+        try:
+            yield request
+        finally:
+            _requests.remove(request)
 
 
 def renew() -> None:

@@ -7,6 +7,7 @@ they are started again.
 import atexit
 import contextlib
 import logging
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -44,7 +45,8 @@ def describe(cluster: Cluster, task: int | None = None) -> str:
 def joined(cluster: Cluster, resolved: ResolvedRun) -> Iterator[None]:
     """Waits for all processes, and runs the block while it supervises them.
 
-    A worker may end, and come back. If a parameter server ends, or a process is not heard from for
+    A worker may end, and come back. A signal to a parameter server acts as one to this process,
+    which saves. If a parameter server ends, or a process is not heard from for
     `--worker_timeout_secs`, or all workers are gone for that time, this process ends with exit code
     1 and one line that names it, even if its main thread is blocked. At the end of the block, the
     other processes end too.
@@ -82,7 +84,7 @@ class _Coordinator(Side):
         super().__init__(*arguments)  # type: ignore[arg-type]
         self._others = range(1, len(self.cluster.hosts))
         self._present: dict[int, Channel] = {}
-        self._is_started = False
+        self._is_started = self._is_stopping = False
         self._over, self._lost = threading.Event(), threading.Event()
         self._reason: str | None = None
         self._alone_since: float | None = None
@@ -176,7 +178,8 @@ class _Coordinator(Side):
         for channel, message in self.greetings():
             self._greet(channel, message)
         for task, channel in list(self._present.items()):
-            channel.receive()
+            if any("stopped" in message for message in channel.receive()):
+                self._stop(task)
             if not channel.is_open:
                 self._leave(task)
 
@@ -210,6 +213,13 @@ class _Coordinator(Side):
         channel.close()
         if not self._is_started and task in self._others and isinstance(theirs, dict):
             raise _checks.UserError(problem)
+
+    def _stop(self, task: int) -> None:
+        """Ends the job because of a signal to a parameter server."""
+        if not self._is_stopping:
+            self._is_stopping = True
+            print(f"{self.name(task)} received a signal: all save and end", flush=True)
+            signals.request_stop(signal.SIGTERM)
 
     def _leave(self, task: int) -> None:
         """Notes that a process has ended."""

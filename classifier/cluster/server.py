@@ -26,8 +26,8 @@ _GRACE = 15.0  # seconds after a signal, in which the coordinator may end the jo
 def serve(cluster: Cluster, config: TrainConfig, start: Callable[[], object]) -> None:
     """Serves until the coordinator ends, or a signal arrives.
 
-    After a signal, it serves a little longer: the coordinator may have received it too, and then
-    saves.
+    After a signal, a worker serves a little longer: the coordinator may have received it too, and
+    then saves. A parameter server lets the coordinator save and end, and serves until then.
 
     Args:
       cluster: the processes.
@@ -68,7 +68,7 @@ class _Server(Side):
         """Returns when the coordinator is done."""
         channel = self._connected()
         print(f"{describe(self.cluster)}: serving", flush=True)
-        next_sign, deadline = 0.0, math.inf
+        is_stopping, next_sign, deadline = False, 0.0, math.inf
         while True:
             wait_for([channel], POLL_SECONDS)
             for message in channel.receive():
@@ -84,8 +84,12 @@ class _Server(Side):
             if now >= next_sign:
                 next_sign = now + SIGN_SECONDS
                 channel.send()
-            if self._stop:
-                deadline = min(deadline, now + _GRACE)
+            if self._stop and not is_stopping:
+                is_stopping = True
+                if self.cluster.job(self.cluster.task)[0] == "ps":
+                    channel.send(stopped=True)
+                else:
+                    deadline = now + _GRACE
             if now > deadline:
                 raise self._stopped()
 

@@ -116,10 +116,11 @@ def test_a_lost_server_ends_the_job_and_a_single_process_resumes_it(start, digit
     assert f"from step {saved}" in commands.run("train_image_classifier", *flags).stdout
 
 
-def test_a_signal_saves_and_ends_all(start):
+@pytest.mark.parametrize("task", [COORDINATOR, SERVER])
+def test_a_signal_saves_and_ends_all(start, task):
     job = start()
     job.wait_for(30)
-    job.processes[COORDINATOR].send_signal(signal.SIGTERM)
+    job.processes[task].send_signal(signal.SIGTERM)
     assert set(job.codes().values()) == {75}
     (saved,) = commands.checkpoint_steps(job.run)
     assert saved >= job.steps()[-1]

@@ -124,6 +124,25 @@ def test_sighup_stops_unless_it_was_ignored():
         signal.signal(signal.SIGHUP, former)
 
 
+def test_stop_requested_by_another_process_is_no_first_signal(monkeypatch):
+    times = iter([0.0, 9.0])
+    monkeypatch.setattr(signals, "time", types.SimpleNamespace(monotonic=lambda: next(times)))
+    with stop_on_signals() as stop:
+        signals.request_stop(signal.SIGTERM)
+        assert stop.signal is signal.SIGTERM
+        signal.raise_signal(signal.SIGINT)  # the first; a second one would be KeyboardInterrupt
+        assert stop.signal is signal.SIGTERM
+
+
+def test_stop_requested_elsewhere_is_the_signal():
+    def receive():
+        signals.request_stop(signal.SIGTERM)
+        time.sleep(10)
+
+    with pytest.raises(Stopped, match="stopped by SIGTERM"), raise_on_signals():
+        receive()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_immediately_repeated_signal_counts_once(number, monkeypatch):
     monkeypatch.setattr(signals, "time", types.SimpleNamespace(monotonic=lambda: 5.0))

@@ -20,10 +20,19 @@ from slim import _checks, parameter_servers, signals
 WORKERS, SERVERS = (1, 2), (3, 4)
 
 
+class Stop(signals.StopRequest):
+    """A request that can also end a process at once."""
+
+    def __bool__(self):
+        if self.signal == signal.SIGKILL:
+            raise RuntimeError("killed")
+        return super().__bool__()
+
+
 @pytest.fixture(autouse=True)
 def here(monkeypatch):
     """No TensorFlow, quick answers, and no process that ends; returns the stop requests by task."""
-    stops = {task: signals.StopRequest() for task in range(5)}
+    stops = {task: Stop() for task in range(5)}
     monkeypatch.setattr(interfaces, "check", lambda is_allowed: None)
     monkeypatch.setattr(facts, "of_servers", lambda config: {"options": {"seed": config.run.seed}})
     for module in (coordinator, server):
@@ -133,6 +142,27 @@ def test_a_lost_server_is_named_and_ends_all(job):
         train()
     with pytest.raises(_checks.RunError, match=f"the coordinator failed: {name} ended"):
         processes[1].result(60)
+
+
+def test_signals_to_servers_stop_the_coordinator_once(job, monkeypatch, capsys):
+    requests = []
+    monkeypatch.setattr(signals, "request_stop", requests.append)
+    processes = all_of(job)
+
+    def train():
+        for task in SERVERS:
+            job.stops[task].signal = signal.SIGINT
+        seen(capsys, "received a signal: all save and end")
+        time.sleep(0.3)  # longer than a worker serves after a signal
+        assert not any(each.done() for each in processes.values())
+        raise signals.Preempted("stopped by SIGTERM")
+
+    with pytest.raises(signals.Preempted), job.joined():
+        train()
+    for each in processes.values():
+        with pytest.raises(signals.Preempted, match="the coordinator was stopped by SIGTERM"):
+            each.result(60)
+    assert requests == [signal.SIGTERM]
 
 
 @pytest.mark.parametrize(
