@@ -1,6 +1,11 @@
-"""Faults of workers: the others end in time and name the cause, and a restart resumes exactly."""
+"""Faults of workers: the others end in time and name the cause, and a restart resumes exactly.
+
+Each fault happens at SLIM_FAULT_TRIALS random moments (default: 1), drawn from SLIM_FAULT_SEED,
+which is printed. `SLIM_FAULT_TRIALS=10 pytest -s -m slow -k moment FILE` prints every outcome.
+"""
 
 import contextlib
+import dataclasses
 import os
 import random
 import signal
@@ -16,7 +21,38 @@ from test_workers import free_ports, variables
 pytestmark = pytest.mark.slow
 
 TIMEOUT = 20
-STEPS = 60
+STEPS = 40
+TRIALS = int(os.environ.get("SLIM_FAULT_TRIALS", "1"))
+SEED = os.environ.get("SLIM_FAULT_SEED", str(random.randrange(1000)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Moment:
+    """A worker, and when it has its fault: `seconds` after a step, or after training was started
+    at step 0."""
+
+    victim: int
+    step: int
+    seconds: float
+
+    @classmethod
+    def draw(cls, kind, trial):
+        generator = random.Random(f"{SEED} {kind} {trial}")
+        victim, step = generator.randrange(2), max(0, generator.randrange(-5, 25))
+        return cls(victim, step, generator.uniform(0, 0.3 if step else 5))
+
+    def wait(self, run, processes):
+        while not self._is_reached(run):
+            assert all(each.poll() is None for each in processes), errors(run, 0) + errors(run, 1)
+            time.sleep(0.02)
+        time.sleep(self.seconds)
+
+    def _is_reached(self, run):
+        if not self.step:
+            with open(f"{run}.0.out") as file:
+                return "Starting at step 0" in file.read()
+        metrics = run / "metrics.jsonl"
+        return metrics.exists() and metrics.read_bytes().count(b"\n") >= self.step
 
 
 def flags(run, digits, hosts, task, **more):
@@ -38,12 +74,6 @@ def start(run, digits, hosts, prefixes=((), ()), tasks=(0, 1), **more):
         with open(f"{run}.{task}.out", "ab") as out, open(f"{run}.{task}.err", "wb") as err:
             processes.append(subprocess.Popen([*prefix, *command], stdout=out, stderr=err))
     return processes
-
-
-def wait_for_steps(run, processes):
-    while not (run / "metrics.jsonl").exists():
-        assert all(each.poll() is None for each in processes), errors(run, 0) + errors(run, 1)
-        time.sleep(0.05)
 
 
 def errors(run, task):
@@ -112,9 +142,9 @@ def check_restart(run, digits, hosts, undisturbed):
         np.testing.assert_array_equal(ours[name], value, err_msg=name)
 
 
-def disturb(kind, run, digits, victim, moment):
-    """Lets a worker die, hang or lose its network after some seconds of training; returns what the
-    other reports, and after how many seconds."""
+def lose_worker(kind, run, digits, moment):
+    """Lets a worker die, hang or lose its network; the other one has to end in time and name it."""
+    victim = moment.victim
     with contextlib.ExitStack() as stack:
         if kind == "cut":
             hosts, prefixes, cut = stack.enter_context(two_machines())
@@ -123,8 +153,7 @@ def disturb(kind, run, digits, victim, moment):
             hosts = loopback()
             processes = start(run, digits, hosts)
         stack.callback(lambda: [each.kill() for each in processes])
-        wait_for_steps(run, processes)
-        time.sleep(moment)
+        moment.wait(run, processes)
         since = time.monotonic()
         if kind == "cut":
             cut()
@@ -139,26 +168,31 @@ def disturb(kind, run, digits, victim, moment):
         for process in processes:
             process.kill()
             process.wait()
-    return line, seconds
+    print(f"  the other ended after {seconds:.1f} s: {line}")
 
 
-@pytest.mark.parametrize("kind, victim", [("kill", 1), ("kill", 0), ("stop", 1), ("cut", 0)])
-def test_a_lost_worker_ends_the_others_and_a_restart_is_exact(
-    kind, victim, digits, undisturbed, tmp_path
-):
-    run = tmp_path / "run"
-    disturb(kind, run, digits, victim, random.uniform(0, 3))
-    check_restart(run, digits, loopback(), undisturbed)
-
-
-def test_sigterm_to_one_ends_all_with_75_and_a_restart_is_exact(digits, undisturbed, tmp_path):
-    run = tmp_path / "run"
+def stop_all(run, digits, moment):
+    """Sends SIGTERM to a worker; both have to save and end."""
     processes = start(run, digits, loopback())
-    wait_for_steps(run, processes)
-    time.sleep(random.uniform(0, 3))
-    processes[1].send_signal(signal.SIGTERM)
+    moment.wait(run, processes)
+    processes[moment.victim].send_signal(signal.SIGTERM)
     assert [process.wait(60) for process in processes] == [75, 75]
+    print(f"  both ended with 75, checkpoints {sorted(commands.checkpoint_steps(run))}")
+
+
+@pytest.mark.parametrize("trial", range(TRIALS))
+@pytest.mark.parametrize("kind", ["kill", "stop", "cut", "sigterm"])
+def test_a_fault_at_any_moment_ends_all_and_a_restart_is_exact(
+    kind, trial, digits, undisturbed, tmp_path
+):
+    run, moment = tmp_path / "run", Moment.draw(kind, trial)
+    print(f"SLIM_FAULT_SEED={SEED} {kind} {trial}: {moment}")
+    if kind == "sigterm":
+        stop_all(run, digits, moment)
+    else:
+        lose_worker(kind, run, digits, moment)
     check_restart(run, digits, loopback(), undisturbed)
+    print("  restarted: equal to the undisturbed run")
 
 
 def test_a_worker_that_never_starts_ends_the_other(digits, tmp_path):
@@ -210,7 +244,7 @@ def test_the_launcher_trains_and_starts_a_killed_job_again(digits, undisturbed, 
         [sys.executable, str(script), "--workers=2", "--max_restarts=2", *own],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    wait_for_steps(run, [])
+    Moment(0, 1, 0).wait(run, [launcher])
     workers = subprocess.check_output(["pgrep", "-P", str(launcher.pid)], text=True).split()
     os.kill(int(workers[1]), signal.SIGKILL)
     out, err = launcher.communicate(timeout=300)
