@@ -80,8 +80,17 @@ class MetricsFile:
         Raises:
           UserError: if the file cannot be read.
         """
-        lines = (_json.decode_line(raw, MetricsLine, finite=False) for raw in self._raw_lines())
-        return [line for line in lines if line is not None]
+        return self.read_from(0)[0]
+
+    def read_from(self, start: int) -> tuple[list[MetricsLine], int]:
+        """Returns the intact lines from a byte on, where one begins, and the end of the file.
+
+        Raises:
+          UserError: if the file cannot be read.
+        """
+        raw_lines = self._raw_lines(start)
+        lines = (_json.decode_line(raw, MetricsLine, finite=False) for raw in raw_lines)
+        return [line for line in lines if line is not None], start + sum(map(len, raw_lines))
 
     def evaluations(self) -> list[MetricsLine]:
         """Returns the lines of evaluations, oldest first; reads the file once."""
@@ -100,9 +109,9 @@ class MetricsFile:
         if is_evaluation(values) and self._evaluations is not None:
             self._evaluations.append(msgspec.convert(values, MetricsLine))
 
-    def _raw_lines(self) -> list[bytes]:
+    def _raw_lines(self, start: int = 0) -> list[bytes]:
         try:
-            return list(_json.raw_lines(self._path))
+            return list(_json.raw_lines(self._path, start=start))
         except FileNotFoundError:
             return []
         except OSError as error:

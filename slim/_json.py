@@ -104,13 +104,21 @@ def read_lines(path: str | os.PathLike[str], schema: type[T]) -> Iterator[T]:
         yield value
 
 
-def raw_lines(path: str | os.PathLike[str], *, max_bytes: int = 1 << 30) -> Iterator[bytes]:
+def raw_lines(
+    path: str | os.PathLike[str], *, start: int = 0, max_bytes: int = 1 << 30
+) -> Iterator[bytes]:
     """Yields the lines of a file with their ends; longer ones than `MAX_LINE_BYTES` in pieces.
+
+    Args:
+      path: the file.
+      start: the first byte to read, at the beginning of a line.
+      max_bytes: maximum number of bytes to read.
 
     Raises:
       OSError: if it cannot be read.
     """
     with _files.open_regular(path) as file:
+        file.seek(start)
         read_bytes = 0
         while read_bytes < max_bytes and (line := file.readline(MAX_LINE_BYTES)):
             read_bytes += len(line)

@@ -82,6 +82,8 @@ def create_train_op(total_loss: Any = None, *args: Any, **kwargs: Any) -> bool:
         network's segments for the gradients, see `slim.recompute`.
       all_reduce: how replicas average their gradients, an `AllReduce`; by default in float32 and a
         single pack.
+      keep_batch: keep the last batch for `TrainOp.last_batch`, at the cost of its memory; not with
+        parameter servers.
 
     Returns:
       A `TrainOp`; for a loss tensor, a tensor that takes a step and returns the loss before it.

@@ -29,6 +29,7 @@ class TrainOp:
       store: the variables: the network's, the optimizer's slots, the averages and the global step.
       strategy: the `tf.distribute` strategy the step runs under.
       averages: the moving averages of the weights, or None.
+      keeps_batch: whether `last_batch` returns the last batch.
     """
 
     def __init__(
@@ -41,10 +42,12 @@ class TrainOp:
         seed: int,
         multipliers: Multipliers,
         all_reduce: AllReduce,
+        keep_batch: bool = False,
     ) -> None:
         self.store = backward.store
         self.strategy = strategy
         self.averages = averages
+        self.keeps_batch = keep_batch and not parameter_servers.is_asynchronous(strategy)
         self._backward = backward
         self._optimizer = optimizer
         self._transform_gradients = transform_gradients
@@ -59,6 +62,7 @@ class TrainOp:
         # Odd while a step computes; on the host, readable by a thread while a device is busy.
         self._pulse: tf.Variable | None = None
         self._tracing = False
+        self._kept: Any = None  # the last batch's variables, in its structure
 
     @property
     def activity(self) -> str:
@@ -134,6 +138,24 @@ class TrainOp:
             return self._run_remotely(batches, steps, is_stopped)
         return {name: values.numpy() for name, values in self._loop(steps)(batches).items()}
 
+    def last_batch(self) -> Any:
+        """Returns the first replica's part of the last step's batch, as NumPy arrays.
+
+        The step must have been created with `keep_batch`, and have run.
+        """
+        return tf.nest.map_structure(lambda variable: variable.numpy(), self._kept)
+
+    def _keep(self, batch: Any) -> None:
+        """Keeps a batch until the next one; its memory is shared, not copied."""
+        parts = tf.nest.map_structure(
+            lambda part: self.strategy.experimental_local_results(part)[0], batch
+        )
+        if self._kept is None:
+            with tf.init_scope():
+                self._kept = tf.nest.map_structure(_holder, parts)
+        for variable, part in zip(*map(tf.nest.flatten, (self._kept, parts)), strict=True):
+            variable.assign(part)
+
     def _run_remotely(
         self, batches: Any, steps: int, is_stopped: Callable[[], bool] | None
     ) -> dict[str, np.ndarray]:
@@ -164,6 +186,8 @@ class TrainOp:
             batch, waited = _timed(batches, now)
             with tf.control_dependencies(_components(batch)):
                 beat = self._pulse.assign_add(1)
+            if self.keeps_batch:
+                self._keep(batch)
             result = self._step(batch)
             with tf.control_dependencies([beat, *result.values()]):
                 self._pulse.assign_add(1)
@@ -268,10 +292,10 @@ def _resolve_multipliers(
 
 
 def _check_trained(argument: str, names: Iterable[str], trained: Iterable[str]) -> None:
-    trained = list(trained)
+    known = dict.fromkeys(trained)
     for name in names:
-        if name not in trained:
-            hint = _checks.suggest(name, trained) or "."
+        if name not in known:
+            hint = _checks.suggest(name, known) or "."
             raise ValueError(f"{argument}: {name!r} is not trained{hint}")
 
 
@@ -295,6 +319,13 @@ def _timed(batches: Any, now: Callable[[], tf.Tensor]) -> tuple[Any, tf.Tensor]:
         batch = next(batches)
     with tf.control_dependencies(_components(batch)):
         return batch, tf.cast(now() - started, tf.float32)
+
+
+def _holder(part: tf.Tensor) -> tf.Variable:
+    """Returns a variable for tensors of any size."""
+    empty = tf.zeros([0] * part.shape.rank, part.dtype)
+    shape = tf.TensorShape([None] * part.shape.rank)
+    return tf.Variable(empty, trainable=False, shape=shape, name="last_batch")
 
 
 def _components(batch: Any) -> list[tf.Tensor]:
@@ -351,6 +382,7 @@ def create_train_op(
     jit_compile: bool = False,
     recompute_gradients: bool = False,
     all_reduce: AllReduce | None = None,
+    keep_batch: bool = False,
 ) -> TrainOp:
     """Creates a training step from a loss function, see `slim.learning.create_train_op`."""
     _checks.non_negative(clip_gradient_norm=clip_gradient_norm)
@@ -381,7 +413,7 @@ def create_train_op(
     )
     return TrainOp(
         backward, optimizer, strategy, transform, averages, seed, multipliers,
-        all_reduce or AllReduce(),
+        all_reduce or AllReduce(), keep_batch,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ draw is arithmetic.
 
 import dataclasses
 import functools
+import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping
 
@@ -23,7 +24,7 @@ from slim.data.large_images import LargeImage
 
 # Bytes of a TFRecord before a record (length and checksum) and after it (checksum).
 _BEFORE, _AFTER = 12, 4
-_ROUNDS_PER_CHUNK = 64
+_DRAWS_PER_PART = 2048
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,26 +194,34 @@ def _unless_large(
 
 
 def _draws(index: Index, seed: int, start: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields the numbers of the draws from `start` and their entries of the index."""
-    members = [np.flatnonzero(index.label == label) for label in np.unique(index.label)]
+    """Yields the numbers of the draws from `start` and their entries of the index, in parts."""
+    members = _members(index.label)
     classes = len(members)
 
     @functools.lru_cache(maxsize=2 * classes)
     def of_pass(number: int, which: int) -> np.ndarray:
         return members[which][_permutation(len(members[which]), seed, 1, which, number)]
 
-    first_round, skipped = divmod(start, classes)
-    while True:
-        draws = np.array(
-            [
-                of_pass(number // len(members[which]), which)[number % len(members[which])]
-                for number in range(first_round, first_round + _ROUNDS_PER_CHUNK)
-                for which in _permutation(classes, seed, 0, number)
-            ]
-        )
-        numbers = first_round * classes + np.arange(len(draws), dtype=np.int64)
-        yield numbers[skipped:], draws[skipped:]
-        first_round, skipped = first_round + _ROUNDS_PER_CHUNK, 0
+    @functools.lru_cache(maxsize=1)
+    def of_round(number: int) -> np.ndarray:
+        return _permutation(classes, seed, 0, number)
+
+    def draw(number: int) -> int:
+        round_number, place = divmod(number, classes)
+        which = int(of_round(round_number)[place])
+        pass_number, place = divmod(round_number, len(members[which]))
+        return of_pass(pass_number, which)[place]
+
+    for first in itertools.count(start, _DRAWS_PER_PART):
+        numbers = np.arange(first, first + _DRAWS_PER_PART, dtype=np.int64)
+        yield numbers, np.array([draw(number) for number in numbers.tolist()])
+
+
+def _members(label: np.ndarray) -> list[np.ndarray]:
+    """Returns the entries of the index of each class, in their order, by one sort."""
+    order = np.argsort(label, kind="stable")
+    _, firsts = np.unique(label[order], return_index=True)
+    return np.split(order, firsts[1:])
 
 
 def _permutation(size: int, *key: int) -> np.ndarray:

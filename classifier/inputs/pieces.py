@@ -1,5 +1,6 @@
 """Reads the records around large images above a limit, with stand-ins in their place."""
 
+import bisect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -44,11 +45,14 @@ class Pieces:
     ) -> None:
         pieces: list[_Piece] = []
         ends = [0]
+        numbers: dict[int, list[int]] = {}
+        for shard, number in images:
+            numbers.setdefault(shard, []).append(number)
         for shard, first, count, begin, beyond in segments:
             end = first + count
-            for _, number in [
-                each for each in images if each[0] == shard and first <= each[1] < end
-            ]:
+            of_shard = numbers.get(shard, [])
+            own = slice(bisect.bisect_left(of_shard, first), bisect.bisect_left(of_shard, end))
+            for number in of_shard[own]:
                 stand_in = images[shard, number].example.SerializeToString()
                 pieces.append(_Piece(begin, number - first, stand_in, True))
                 begin, first = places[shard][number + 1], number + 1

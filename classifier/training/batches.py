@@ -124,6 +124,12 @@ class TrainingBatches:
         """Returns a batch by its number: the step, plus the batches that rollbacks skipped."""
         return {name: part.numpy() for name, part in next(iter(self(number))).items()}
 
+    def last_batch(self, run: learning.Run) -> dict[str, np.ndarray]:
+        """Returns the batch of a run's last step, or the first clone's part of it."""
+        if run.train_op.keeps_batch:
+            return run.train_op.last_batch()
+        return self.batch_of_step(run.step - 1)  # parameter servers: the workers have the batches
+
     def batch_of_step(self, step: int) -> dict[str, np.ndarray]:
         """Returns the batch that follows a number of completed steps."""
         return self.batch(step + self._skipped(step))

@@ -186,7 +186,6 @@ def fit(
     inputs_ = np.concatenate(
         [(features - mean) / deviation, np.ones((count, 1), features.dtype)], axis=1
     )
-    one_hot = np.eye(num_classes, dtype=np.float32)[labels]
     decay = np.full((channels + 1, 1), 10.0 / count, np.float32)
     decay[-1] = 0.0  # the biases have no penalty
     kernel, first, second = (np.zeros((channels + 1, num_classes), np.float32) for _ in range(3))
@@ -196,7 +195,8 @@ def fit(
         logits = inputs_[rows] @ kernel
         answers = np.exp(logits - logits.max(axis=1, keepdims=True))
         answers /= answers.sum(axis=1, keepdims=True)
-        errors = (answers - one_hot[rows]) * weights[rows, np.newaxis].astype(np.float32)
+        answers[np.arange(len(rows)), labels[rows]] -= 1.0
+        errors = answers * weights[rows, np.newaxis].astype(np.float32)
         gradient = inputs_[rows].T @ errors / len(rows) + decay * kernel
         # Adam, with a cosine decay.
         first += 0.1 * (gradient - first)

@@ -112,8 +112,7 @@ def save_best(
     kept -= {name}
     prefix = _writing.save(os.path.join(directory, name), tensors)
     _replace_record(directory, dataclasses.replace(new, kept=tuple(sorted(kept))))
-    for other in present - kept - {name}:
-        _writing.remove(os.path.join(directory, other))
+    _writing.remove(directory, present - kept - {name})
     return prefix
 
 

@@ -7,7 +7,7 @@ as in TensorFlow) only has their order, so it may be missing, damaged or outdate
 import ast
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from slim import _files, _paths
@@ -46,6 +46,7 @@ class Listing:
       orphans: prefixes with a data file and no index, left by an interrupted save.
       unreadable: files that were renamed to `*.unreadable`.
       state: the state file.
+      times: when the index of each of `names` was written, in nanoseconds since the epoch.
     """
 
     names: tuple[str, ...]
@@ -53,6 +54,7 @@ class Listing:
     orphans: tuple[str, ...]
     unreadable: tuple[str, ...]
     state: State
+    times: Mapping[str, int]
 
 
 def step_of(name: str) -> int:
@@ -76,15 +78,26 @@ def is_checkpoint(prefix: str) -> bool:
 def files_of(prefix: str) -> list[str]:
     """Returns the files of a checkpoint in the order to remove them: index first."""
     directory, base = os.path.split(prefix)
-    ranks = {base: 0, f"{base}.index": 0, f"{base}.meta": 2}
-    names = [
-        name
-        for name in os.listdir(directory or ".")
-        if name in ranks or (_SHARD.search(name) and prefix_of(name) == base)
-    ]
-    names.sort(key=lambda name: (ranks.get(name, 1), name))
-    paths = [os.path.join(directory, name) for name in names]
-    return [path for path in paths if not os.path.isdir(path)]
+    return files_of_all(directory, [base])[base]
+
+
+def files_of_all(directory: str, bases: Iterable[str]) -> dict[str, list[str]]:
+    """Returns the files of several checkpoints by base name, as `files_of`, by one listing."""
+    ranked: dict[str, list[tuple[int, str]]] = {base: [] for base in bases}
+    for name in os.listdir(directory or "."):
+        base = prefix_of(name)
+        if name in ranked:
+            ranked[name].append((0, name))
+        if base in ranked and base != name:
+            rank = {".index": 0, ".meta": 2}.get(name.removeprefix(base), 1)
+            ranked[base].append((rank, name))
+    files = {
+        base: [os.path.join(directory, name) for _, name in sorted(names)]
+        for base, names in ranked.items()
+    }
+    return {
+        base: [path for path in paths if not os.path.isdir(path)] for base, paths in files.items()
+    }
 
 
 def read_state(directory: str) -> State:
@@ -132,9 +145,8 @@ def list_checkpoints(directory: str) -> Listing:
     entries = {entry.name: entry for entry in present if not entry.is_dir()}
     indexed = {name.removesuffix(".index") for name in entries if name.endswith(".index")}
     directories = {entry.name.removesuffix(".index") for entry in present if entry.is_dir()}
-    single = {
-        name for name in entries if _V1_FILE.search(name) or name in (state.newest, *state.names)
-    }
+    named = {state.newest, *state.names}
+    single = {name for name in entries if _V1_FILE.search(name) or name in named}
     names = {name for name in indexed | single if not name.startswith(_paths.SCRATCH)}
     times = {name: _modified(entries.get(f"{name}.index", entries.get(name))) for name in names}
     recent, older = _by_age(names, state, times)
@@ -146,6 +158,7 @@ def list_checkpoints(directory: str) -> Listing:
         orphans=tuple(sorted(data - indexed - directories)),
         unreadable=tuple(sorted(name for name in entries if name.endswith(UNREADABLE))),
         state=state,
+        times=times,
     )
 
 
@@ -159,8 +172,8 @@ def _by_age(names: set[str], state: State, times: Mapping[str, int]) -> tuple[li
         # The file may have been edited on purpose, to resume from an older checkpoint.
         listed.remove(state.newest)
         listed.append(state.newest)
-    last = max(map(step_of, listed))
-    unlisted = [name for name in by_step if name not in listed]
+    last, known = max(map(step_of, listed)), set(listed)
+    unlisted = [name for name in by_step if name not in known]
     newer = [name for name in unlisted if step_of(name) > last]
     return listed + newer, [name for name in unlisted if step_of(name) <= last]
 

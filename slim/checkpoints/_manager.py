@@ -136,10 +136,11 @@ class Checkpoints:
                 _log.error("UNREADABLE CHECKPOINT, trying the previous one. %s", error)
                 unreadable.append((prefix, str(error)))
                 continue
-            for bad, _ in unreadable:
-                for path in _listing.files_of(bad):
-                    os.replace(path, path + _listing.UNREADABLE)
             if unreadable:
+                names = [os.path.basename(bad) for bad, _ in unreadable]
+                for paths in _listing.files_of_all(self.directory, names).values():
+                    for path in paths:
+                        os.replace(path, path + _listing.UNREADABLE)
                 _log.error("Restored %s; unreadable ones are renamed *.unreadable", prefix)
             return Restored(prefix, _listing.step_of(name), report, tuple(unreadable))
         self._check_new_run(listing, unreadable)
@@ -170,17 +171,21 @@ class Checkpoints:
         _paths.check_writable_directory(self.directory)
         for name in _paths.sweep_scratch(self.directory):
             _log.info("Removed %s of an interrupted save", self._prefix(name))
-        for name in self._own(self._listing().orphans):
+        listing = self._listing()
+        orphans = self._own(listing.orphans)
+        for name in orphans:
             _log.warning("Removed %s.data-* of an interrupted save", self._prefix(name))
-            _writing.remove(self._prefix(name))
-        recent = self._own(self._listing().recent)
-        return Rotation(self.directory, recent, self._max_to_keep, self._hours, self._clock)
+        _writing.remove(self.directory, orphans)
+        recent = {name: listing.times[name] / 1e9 for name in self._own(listing.recent)}
+        return Rotation(
+            self.directory, listing.state, recent, self._max_to_keep, self._hours, self._clock
+        )
 
     def _listing(self) -> _listing.Listing:
         try:
             return _listing.list_checkpoints(self.directory)
         except FileNotFoundError:
-            return _listing.Listing((), (), (), (), _listing.State(problem="missing"))
+            return _listing.Listing((), (), (), (), _listing.State(problem="missing"), {})
 
     def _own(self, names: tuple[str, ...]) -> list[str]:
         return [n for n in names if re.fullmatch(re.escape(self._basename) + r"-\d+", n)]

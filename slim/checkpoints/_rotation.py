@@ -1,7 +1,6 @@
 """Removes old checkpoints of a run and writes the state file."""
 
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from slim.checkpoints import _listing, _writing
 
@@ -11,7 +10,9 @@ class Rotation:
 
     Args:
       directory: directory of the checkpoints.
-      recent: base names of existing checkpoints that may be removed, oldest first.
+      state: its state file.
+      recent: existing checkpoints that may be removed, oldest first: base name and when it was
+        written, in seconds since the epoch.
       max_to_keep: number of newest checkpoints to keep; None keeps all.
       hours: in addition, keep one checkpoint per this many hours; None disables.
       clock: returns seconds since the epoch.
@@ -20,7 +21,8 @@ class Rotation:
     def __init__(
         self,
         directory: str,
-        recent: Sequence[str],
+        state: _listing.State,
+        recent: Mapping[str, float],
         max_to_keep: int | None,
         hours: float | None,
         clock: Callable[[], float],
@@ -29,12 +31,12 @@ class Rotation:
         self._max_to_keep = max_to_keep
         self._hours = hours
         self._clock = clock
-        state, now = _listing.read_state(directory), clock()
+        now, names = clock(), list(recent)
         if state.problem and max_to_keep:
             # Unknown which were kept on purpose: remove only the newest in future.
-            recent = recent[-max_to_keep:]
+            names = names[-max_to_keep:]
         times = dict(zip(state.names, state.times, strict=False))
-        self._recent = {name: times.get(name) or self._modified(name) for name in recent}
+        self._recent = {name: times.get(name) or recent[name] for name in names}
         self._last_preserved = (state.last_preserved or 0.0) if recent else now
 
     def add(self, name: str) -> None:
@@ -49,9 +51,8 @@ class Rotation:
         # Before the removal and after it: if this process is killed in between, the next one can
         # continue from the first state file.
         self._write_state({**expired, **self._recent})
-        for old in expired:
-            _writing.remove(os.path.join(self._directory, old))
         if expired:
+            _writing.remove(self._directory, expired)
             self._write_state(self._recent)
 
     def _beyond_limits(self, now: float) -> dict[str, float]:
@@ -71,6 +72,3 @@ class Rotation:
         # Times only if needed: without them, equal runs write equal bytes.
         timed = (list(times.values()), self._last_preserved) if self._hours else ()
         _listing.write_state(self._directory, list(times), *timed)
-
-    def _modified(self, name: str) -> float:
-        return os.path.getmtime(_listing.files_of(os.path.join(self._directory, name))[0])

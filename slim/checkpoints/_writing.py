@@ -1,8 +1,9 @@
 """Writes a checkpoint atomically."""
 
+import itertools
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -67,12 +68,16 @@ def save(prefix: str | os.PathLike[str], tensors: Mapping[str, Any]) -> str:
     return prefix
 
 
-def remove(prefix: str) -> None:
-    """Removes the files of a checkpoint, index first so that an incomplete one is never visible.
+def remove(directory: str, names: Iterable[str]) -> None:
+    """Removes the files of checkpoints, index first so that an incomplete one is never visible.
 
     Links are kept: they belong to the user.
+
+    Args:
+      directory: of the checkpoints.
+      names: their base names.
     """
-    for path in _listing.files_of(prefix):
+    for path in itertools.chain(*_listing.files_of_all(directory, names).values()):
         if not _ownership.is_regular(path):
             _log.warning("Did not remove %s: not a regular file", path)
             continue

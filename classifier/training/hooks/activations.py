@@ -16,7 +16,6 @@ class Activations:
 
     Args:
       network: function from images to (logits, end points).
-      batch_at: function from a step to its batch.
       batch_size: maximum number of images.
       seed: seed of dropout.
     """
@@ -24,26 +23,25 @@ class Activations:
     def __init__(
         self,
         network: Callable[[tf.Tensor], tuple[tf.Tensor, Mapping[str, tf.Tensor]]],
-        batch_at: Callable[[int], Mapping[str, np.ndarray]],
         batch_size: int,
         seed: int = 0,
     ) -> None:
         self._network = network
-        self._batch_at = batch_at
         self._batch_size = batch_size
         self._seed = seed
         self._function: Callable[..., dict[str, tuple[tf.Tensor, tf.Tensor]]] | None = None
 
     def __call__(
-        self, store: slim.VariableStore, step: int
+        self, store: slim.VariableStore, step: int, images: np.ndarray
     ) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
         """Returns {end point: (histogram, fraction of zeros)}.
 
         Args:
           store: the network's variables.
-          step: step whose batch is used.
+          step: number of completed steps.
+          images: float32 `[number, height, width, channels]`.
         """
-        images = self._batch_at(step)["image"][: self._batch_size]
+        images = images[: self._batch_size]
         if self._function is None:
             spec = tf.TensorSpec([None, *images.shape[1:]], images.dtype)
 

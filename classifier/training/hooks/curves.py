@@ -43,6 +43,8 @@ class Curves(learning.Hook):
         self._every = (resolved.steps_per_epoch, *evaluations)
         self._path = os.path.join(directory, FILE)
         self._metrics = metrics
+        self._points: list[dict[str, float]] = []  # of the lines up to a byte of the file
+        self._end = 0
         self._read_image()  # fail before the run starts
 
     def after_steps(self, run: learning.Run, numbers: Mapping[str, np.ndarray]) -> None:
@@ -51,15 +53,21 @@ class Curves(learning.Hook):
         if any(run.step // every > before // every for every in self._every):
             self._draw()
 
+    def after_rollback(self, run: learning.Run, reason: str) -> None:
+        """Forgets the lines that were removed."""
+        self._points, self._end = [], 0
+
     def end(self, run: learning.Run) -> None:
         """Draws the curves."""
         self._draw()
 
     def _draw(self) -> None:
-        lines = self._metrics.read()
-        if lines:
+        lines, self._end = self._metrics.read_from(self._end)
+        names = {"step"}.union(*PLOTS.values())
+        self._points += [{n: value for n, value in line.items() if n in names} for line in lines]
+        if self._points:
             png = io.BytesIO()
-            draw(lines).savefig(png, format="png")
+            draw(self._points).savefig(png, format="png")
             if png.getvalue() != self._read_image():
                 _paths.write_atomically(self._path, png.getvalue())
 

@@ -21,50 +21,51 @@ MIN_SIDE = 96
 
 
 class ImageGrid(learning.Hook):
-    """Writes the next batch's images to `images/step-N.png` and to the event file.
+    """Writes the images of step N to `images/step-N.png` and to the event file.
 
     Args:
       directory: directory of the run.
-      batch_at: function from a step to its batch.
+      last_batch: function from a run to the batch of its last step.
       label_names: class names. Empty: labels are shown.
-      seconds: seconds between two grids; the first is written at the start. 0: only that one, not
-        in the event file.
+      seconds: seconds between two grids; the first is written after the first step. 0: only that
+        one, not in the event file.
       clock: monotonic clock in seconds.
     """
 
     def __init__(
         self,
         directory: str,
-        batch_at: Callable[[int], Mapping[str, np.ndarray]],
+        last_batch: Callable[[learning.Run], Mapping[str, np.ndarray]],
         label_names: Sequence[str],
         seconds: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._events = EventFile(directory)
         self._directory = os.path.join(directory, "images")
-        self._batch_at = batch_at
+        self._last_batch = last_batch
         self._label_names = label_names
         self._in_events = seconds > 0
         self._timer = Timer(seconds, clock)
+        self._is_first = True
 
     def begin(self, run: learning.Run) -> None:
-        """Writes the first grid, unless the run is complete."""
+        """Checks that grids can be written, unless the run is complete."""
         if not run.is_over:
             _paths.check_writable_directory(self._directory)
             _paths.sweep_scratch(self._directory)
-            self._write(run.step)
 
     def after_steps(self, run: learning.Run, numbers: Mapping[str, np.ndarray]) -> None:
-        """Writes a grid if it is due."""
-        if self._timer.is_due() and not run.is_over:
-            self._write(run.step)
+        """Writes a grid after the first step, and if it is due."""
+        if self._is_first or (self._timer.is_due() and not run.is_over):
+            self._is_first = False
+            self._write(run)
 
     def end(self, run: learning.Run) -> None:
         """Closes the event file."""
         self._events.close()
 
-    def _write(self, step: int) -> None:
-        batch = self._batch_at(step)
+    def _write(self, run: learning.Run) -> None:
+        step, batch = run.step, self._last_batch(run)
         grid = draw_grid(batch["image"][:MAX_IMAGES], self._captions(batch))
         png = io.BytesIO()
         grid.save(png, "PNG")

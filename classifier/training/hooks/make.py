@@ -32,12 +32,10 @@ def make_hooks(
         hooks.append(Watchdog(config.failures.watchdog_minutes))
     if saving.save_summaries_secs:
         activations = Activations(
-            make_training_network(resolved),
-            batches.batch_of_step,
-            config.data.batch_size,
-            config.run.seed,
+            make_training_network(resolved), config.data.batch_size, config.run.seed
         )
-        hooks.append(EventHook(directory.path, saving.save_summaries_secs, activations))
+        seconds = saving.save_summaries_secs
+        hooks.append(EventHook(directory.path, seconds, activations, batches.last_batch))
     if resolved.eval_every_steps:
         data, split = config.data, config.validation.eval_split_name
         limits = data.max_pixels, resolved.model
@@ -51,6 +49,6 @@ def make_hooks(
     if saving.summarize_images:
         seconds = saving.save_summaries_secs
         hooks.append(
-            ImageGrid(directory.path, batches.batch_of_step, resolved.model.class_names, seconds)
+            ImageGrid(directory.path, batches.last_batch, resolved.model.class_names, seconds)
         )
     return hooks

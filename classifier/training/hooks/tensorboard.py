@@ -18,7 +18,8 @@ class EventHook(learning.Hook):
     Args:
       directory: directory of the event file.
       seconds: seconds between two points.
-      activations: summaries of the next step's batch.
+      activations: summaries of the last step's batch.
+      last_batch: function from a run to the batch of its last step.
       clock: monotonic clock in seconds.
     """
 
@@ -27,10 +28,12 @@ class EventHook(learning.Hook):
         directory: str,
         seconds: float,
         activations: Activations,
+        last_batch: Callable[[learning.Run], Mapping[str, np.ndarray]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._file = EventFile(directory)
         self._activations = activations
+        self._last_batch = last_batch
         self._timer = Timer(seconds, clock)
         self._last_step = 0
 
@@ -62,7 +65,7 @@ class EventHook(learning.Hook):
             for name, record in store.records.items()
             if record.model
         }
-        summaries = self._activations(store, run.step)
+        summaries = self._activations(store, run.step, self._last_batch(run)["image"])
         activations = {f"activations/{name}": buckets for name, (buckets, _) in summaries.items()}
         self._file.histograms(run.step, variables | activations)
         sparsity = {f"sparsity/{name}": zeros for name, (_, zeros) in summaries.items()}

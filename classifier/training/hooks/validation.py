@@ -5,7 +5,7 @@ import functools
 import os
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import tensorflow as tf
@@ -114,7 +114,7 @@ class Validation(learning.Hook):
     def _scores(self) -> list[tuple[int, float]]:
         """Returns step and score of each evaluation, oldest first."""
         key = self._headline.key
-        lines: list[dict[str, Any]] = [dict(line) for line in self._metrics.evaluations()]
+        lines = cast(list[Mapping[str, Any]], self._metrics.evaluations())
         return [(line["step"], line[key]) for line in lines if key in line]
 
     def _describe_best(self, run: learning.Run, is_new: bool) -> None:

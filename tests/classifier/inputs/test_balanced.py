@@ -85,6 +85,42 @@ def test_resuming_is_arithmetic(toy, whole, start):
     toys.assert_same(whole[start : start + 20], records(toy, 20, start_index=start))
 
 
+class Counted(np.ndarray):
+    """An array that counts the elements that NumPy's functions of elements process."""
+
+    elements = 0
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **options):
+        inputs = [np.asarray(each) for each in inputs]
+        Counted.elements += max(each.size for each in inputs)
+        return getattr(ufunc, method)(*inputs, **options)
+
+
+@pytest.mark.parametrize("start", [0, 10**9])
+def test_the_work_before_the_first_draw_does_not_grow_with_the_classes(monkeypatch, start):
+    labels = np.random.RandomState(0).permutation(np.repeat(np.arange(5000), 4))
+    places = np.arange(len(labels))
+    index = balanced.Index(places, places, places, places, labels.view(Counted))
+    permuted, permutation = [], balanced._permutation
+    monkeypatch.setattr(
+        balanced,
+        "_permutation",
+        lambda size, *key: permuted.append(size) or permutation(size, *key),
+    )
+    numbers, draws = next(balanced._draws(index, 3, start))
+    assert Counted.elements <= 4 * len(labels)
+    Counted.elements = 0
+    assert len(permuted) <= len(draws) + 2
+    assert sum(permuted) <= 4 * len(draws) + 2 * 5000
+    assert numbers.tolist() == list(range(start, start + len(draws)))
+    assert len(set(labels[draws])) > len(draws) // 2
+
+
+def test_the_order_is_that_of_earlier_versions(whole):
+    expected = [(2, 14), (1, 23), (2, 11), (0, 8), (0, 2), (1, 3), (0, 2), (1, 10)]
+    assert toys.identities(whole[:8]) == expected
+
+
 def test_another_seed_is_another_order(toy):
     orders = {tuple(toys.identities(records(toy, 30, seed=seed))) for seed in (0, 2**33, -1)}
     assert len(orders) == 3

@@ -2,12 +2,15 @@
 
 import importlib.util
 import json
+import types
 
 import numpy as np
 import PIL.Image
 import pytest
 
+from classifier.metrics_file import MetricsFile
 from classifier.training.hooks import curves
+from slim import _json, learning
 
 LINES = [
     {"step": 10, "loss": 2.0, "accuracy": 0.1, "learning_rate": 0.1},
@@ -51,6 +54,31 @@ def test_missing_metrics_are_not_in_the_legend():
     pytest.importorskip("matplotlib")
     axes = curves.draw(LINES[:2]).axes[0]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["training"]
+
+
+def test_each_line_is_read_once_and_again_after_a_rollback(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    metrics = MetricsFile(str(tmp_path / "metrics.jsonl"))
+    hook = curves.Curves(
+        types.SimpleNamespace(eval_every_steps=0, steps_per_epoch=1), str(tmp_path), metrics
+    )
+    decoded, drawn, decode_line = [], [], _json.decode_line
+    monkeypatch.setattr(
+        _json, "decode_line", lambda *args, **more: decoded.append(1) or decode_line(*args, **more)
+    )
+    figure = types.SimpleNamespace(savefig=lambda file, format: file.write(b"png"))
+    monkeypatch.setattr(curves, "draw", lambda lines: drawn.append(list(lines)) or figure)
+    run = learning.Run(None, None, 0, 9)
+    for step in range(1, 9):
+        metrics.append({"step": step, "loss": 1.0 / step, "time": 5.0})
+        run.step = step
+        hook.after_steps(run, {"loss": np.zeros(1)})
+    assert len(decoded) == 8
+    assert drawn[-1] == [{"step": step, "loss": 1.0 / step} for step in range(1, 9)]
+    metrics.rewind(3)
+    hook.after_rollback(run, "")
+    hook.end(run)
+    assert [line["step"] for line in drawn[-1]] == [1, 2, 3]
 
 
 def test_run_does_not_start_without_matplotlib(train, tmp_path, monkeypatch):

@@ -31,7 +31,7 @@ def logged_images(directory):
 def test_a_run_writes_its_images(train, tmp_path):
     flags = {"summarize_images": True, "save_summaries_secs": 600, "mixup_alpha": 0.3}
     assert train(tmp_path / "run", **flags).code == 0
-    path = tmp_path / "run" / "images" / "step-0.png"
+    path = tmp_path / "run" / "images" / "step-1.png"
     grid = PIL.Image.open(path)
     assert grid.mode == "RGB"
     width, height, png = logged_images(tmp_path / "run")[0]
@@ -39,12 +39,12 @@ def test_a_run_writes_its_images(train, tmp_path):
     assert png == path.read_bytes()
     assert np.asarray(grid).std() > 20
     assert train(tmp_path / "run", **flags, max_number_of_steps=3).code == 0
-    assert (tmp_path / "run" / "images" / "step-2.png").exists()
+    assert (tmp_path / "run" / "images" / "step-3.png").exists()
 
 
 def test_without_summaries_only_the_file_is_written(train, trained, tmp_path):
     assert train(tmp_path / "run", summarize_images=True).code == 0
-    assert (tmp_path / "run" / "images" / "step-0.png").exists()
+    assert (tmp_path / "run" / "images" / "step-1.png").exists()
     assert not logged_images(tmp_path / "run")
     assert not (trained / "images").exists()
 
@@ -59,7 +59,7 @@ def test_grids_are_written_at_the_interval(tmp_path):
         run.step, now[0] = step, 4.0 * step
         hook.after_steps(run, {})
     written = {path.name for path in (tmp_path / "images").iterdir()}
-    assert written == {"step-0.png", "step-3.png", "step-6.png"}, "none is due at the end"
+    assert written == {"step-1.png", "step-4.png", "step-7.png"}, "none is due at the end"
     assert len(logged_images(tmp_path)) == 3, "written before the run ends"
     hook.end(run)
     assert len(glob.glob(f"{tmp_path}/events*")) == 1
@@ -72,7 +72,8 @@ def test_partial_files_of_a_killed_run_are_removed(tmp_path):
     (scratch / "step-3.png").write_bytes(b"half")
     batch = {"image": np.zeros([2, 4, 4, 3], np.float32), "label": np.array([0, 1])}
     hook = image_grid.ImageGrid(str(tmp_path), lambda _: batch, (), 0)
-    hook.begin(learning.Run(None, None, 3, 9))
+    hook.begin(learning.Run(None, None, 2, 9))
+    hook.after_steps(learning.Run(None, None, 3, 9), {})
     assert [path.name for path in (tmp_path / "images").iterdir()] == ["step-3.png"]
 
 

@@ -76,7 +76,7 @@ def test_a_run_writes_the_summaries_of_tf_slim(train, resolved, tmp_path, digits
         assert buckets[0, 0] == pytest.approx(reader.get(name).min())
         assert buckets[-1, 1] == pytest.approx(reader.get(name).max())
     dataset = dataset_factory.get_dataset("digits", "train", str(digits))
-    batch = TrainingBatches(resolved(batch_size=8), dataset).batch(2)["image"]
+    batch = TrainingBatches(resolved(batch_size=8), dataset).batch(1)["image"]
     relu = classifier.output("conv1", tf.constant(batch)).numpy()
     plugin, buckets = events["activations/conv1", 2]
     assert plugin == "histograms"
@@ -109,11 +109,11 @@ def test_a_run_writes_the_summaries_of_tf_slim(train, resolved, tmp_path, digits
 def test_points_are_written_at_the_interval_and_at_the_end(tmp_path):
     now = [0.0]
 
-    def activations(store, step):
+    def activations(store, step, images):
         now[0] += 5  # must not count as time of the steps
         return {}
 
-    hook = EventHook(str(tmp_path), 10, activations, lambda: now[0])
+    hook = EventHook(str(tmp_path), 10, activations, lambda _: {"image": None}, lambda: now[0])
     run = learning.Run(types.SimpleNamespace(store=slim.VariableStore(seed=0)), None, 0, 8)
     hook.begin(run)
     for step in range(1, 9):
@@ -162,7 +162,7 @@ def test_activations_are_in_training_mode_and_update_nothing():
         return None, {"out": small_net(images)}
 
     batch = images(6)
-    activations = Activations(network, lambda step: {"image": batch}, 4)(store, 3)
+    activations = Activations(network, 4)(store, 3, batch)
     for name, value in store.named_variables.items():
         np.testing.assert_array_equal(before[name], value.numpy())
     with store.as_default():
