@@ -1,18 +1,22 @@
-"""Inference: the formats of an export side by side, latency at batch 1 and throughput at batch 16.
+"""Inference: the formats of an export and peers side by side, at batch 1 and 16.
 
-    python benchmarks/inference.py [--networks=mobilenet_v1,resnet_v1_50] [--rounds=15]
+    python benchmarks/inference.py [--networks=mobilenet_v1,resnet_v1_50] [--batches=1,16]
+        [--rounds=15] [--tf_slim=PATH] [--slim_networks=PATH]
 
 A checkpoint with random weights and ten classes is exported by the code of
 `export_inference_graph.py`, calibrated on the embedded digits, and each file runs in its runtime: a
 TensorFlow session for frozen graphs, with and without batch norm folding, TensorFlow functions for
-the SavedModel, Keras for its own format, LiteRT and ONNX Runtime where installed. All receive the
-same preprocessed images (rounded for the integer model) and may use all cores. Times are medians of
-rounds that run each format once, in random order; ratios are relative to the first one in the same
-round.
+the SavedModel, Keras for its own format, LiteRT, ONNX Runtime and OpenVINO where installed,
+OpenVINO also in bfloat16. All receive the same preprocessed images (rounded for the integer model)
+and may use all cores. Networks that Keras, timm and TF-Slim have too run in processes and
+environments of their own, see `training.py`. Times are medians of rounds that run each contestant
+once, in random order; ratios are relative to the first one in the same round. All seconds are
+written to `benchmarks/results/inference.json`.
 """
 
 import argparse
 import contextlib
+import datetime
 import functools
 import importlib.util
 import io
@@ -20,7 +24,8 @@ import os
 import pathlib
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
@@ -31,7 +36,8 @@ import numpy as np
 import tensorflow as tf
 
 import slim
-from benchmarks import pairs
+from benchmarks import contestants, machine, pairs, results
+from benchmarks.contestants import Contestant, Peers
 from classifier.config import options
 from classifier.config.export import ExportConfig
 from classifier.config.formats import FORMATS
@@ -46,8 +52,15 @@ from slim import _cores, checkpoints
 BATCHES = (1, 16)
 CLASSES = 10
 CALIBRATION_IMAGES = 8
-# Median seconds, and time relative to the first one, by name.
-Times = dict[str, tuple[float, float]]
+PEERS = (
+    Contestant("TF-Slim", "tf_slim", "predict"),
+    Contestant("Keras 3", "keras", "predict"),
+    Contestant("timm, eager", "timm", "predict"),
+    Contestant("timm, compiled", "timm", "predict, compiled"),
+    Contestant("timm, compiled, bfloat16", "timm", "predict, compiled", "bfloat16"),
+)
+_SECONDS = 0.3  # of a contestant in a round
+Seconds = dict[str, list[float]]  # of each round, by contestant
 # From images to probabilities.
 Call = Callable[[np.ndarray], np.ndarray]
 
@@ -142,6 +155,15 @@ def onnx(path: pathlib.Path) -> Call:
     return lambda images: probabilities(session.run(None, {model_input.name: images}))
 
 
+def openvino(path: pathlib.Path, dtype: str = "f32") -> Call:
+    """Returns an OpenVINO model as a function that computes in a dtype."""
+    import openvino
+
+    properties = {"INFERENCE_PRECISION_HINT": dtype, "PERFORMANCE_HINT": "LATENCY"}
+    model = openvino.Core().compile_model(str(path), "CPU", properties)
+    return lambda images: probabilities(model(images).values())
+
+
 def keras_model(path: pathlib.Path) -> Call:
     """Returns a Keras model, which outputs logits, as a function."""
     import keras
@@ -161,10 +183,10 @@ def probabilities(outputs: Iterable[np.ndarray]) -> np.ndarray:
     )
 
 
-def contestants(
-    run: pathlib.Path, directory: pathlib.Path, name: str, batch: int
+def exported(
+    run: pathlib.Path, directory: pathlib.Path, name: str, batch: int, keys: Collection[str]
 ) -> dict[str, Call]:
-    """Exports a run to each format whose runtime is installed; returns them as functions."""
+    """Exports a run to formats whose runtime is installed; returns them as functions."""
     calls = {}
     for fold in (True, False):
         out = directory / f"fold_{fold}"
@@ -176,9 +198,12 @@ def contestants(
     export(run, directory / "saved", "saved_model")
     calls["SavedModel"] = saved_model(directory / "saved" / "saved_model" / "1")
     for key, (runtime, runner) in EXTRAS.items():
-        if importlib.util.find_spec(runtime):
+        if key in keys and importlib.util.find_spec(runtime):
             export(run, directory / key, key, batch_size=batch, **_data(directory, key))
-            calls[key] = runner(directory / key / FORMATS[key].file.format(model=name))
+            path = directory / key / FORMATS[key].file.format(model=name)
+            calls[key] = runner(path)
+            if key == "openvino":
+                calls["openvino, bfloat16"] = openvino(path, "bf16")
     return calls
 
 
@@ -204,25 +229,68 @@ EXTRAS: Mapping[str, tuple[str, Callable[[pathlib.Path], Call]]] = {
     "tflite_dynamic": ("ai_edge_litert", tflite),
     "tflite_int8": ("ai_edge_litert", tflite),
     "onnx": ("onnxruntime", onnx),
+    "openvino": ("openvino", openvino),
     "keras": ("keras", keras_model),
 }
 
 
-def measure(name: str, rounds: int, size: int | None = None) -> dict[int, Times]:
-    """Returns each format's time by batch size: (seconds, time relative to the first)."""
-    times = {}
+def measure(
+    name: str,
+    batch: int,
+    rounds: int,
+    size: int | None = None,
+    peers: Peers | None = None,
+    keys: Collection[str] = (),
+) -> Seconds:
+    """Returns the seconds of each format, and of the peers, per call and round.
+
+    Args:
+      name: the network.
+      batch: number of images.
+      rounds: number of timed rounds.
+      size: height and width of the images; default: the network's.
+      peers: processes of the peers; default: none take part.
+      keys: formats besides TensorFlow's; default: all.
+    """
     with tempfile.TemporaryDirectory() as temporary:
         directory = pathlib.Path(temporary)
         run = make_run(directory, name, size)
         info = RunDirectory(str(run)).read_model_info()
-        shape = (*info.image_size, info.num_channels)
-        for batch in BATCHES:
-            calls = contestants(run, directory / str(batch), name, batch)
-            images = np.random.default_rng(0).uniform(-1, 1, (batch, *shape)).astype(np.float32)
-            check_same(calls, images)
-            timed = {key: functools.partial(call, images) for key, call in calls.items()}
-            times[batch] = pairs.medians(timed, rounds=rounds)
-    return times
+        shape = (batch, *info.image_size, info.num_channels)
+        images = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
+        calls = exported(run, directory, name, batch, keys or EXTRAS)
+        check_same(calls, images)
+        timed = {key: _repeated(functools.partial(call, images)) for key, call in calls.items()}
+        if peers is not None and name in contestants.NETWORKS:
+            timed |= _peers(name, batch, peers)
+        return pairs.measure(timed, rounds)
+
+
+def _repeated(call: Callable[[], object]) -> Callable[[], float]:
+    """Returns a function that returns the mean seconds of several calls."""
+    call()
+    start = time.perf_counter()
+    call()
+    number = max(1, round(_SECONDS / (time.perf_counter() - start)))
+
+    def timed() -> float:
+        start = time.perf_counter()
+        for _ in range(number):
+            call()
+        return (time.perf_counter() - start) / number
+
+    return timed
+
+
+def _peers(name: str, batch: int, peers: Peers) -> dict[str, Callable[[], float]]:
+    timed = {}
+    for each in peers.select(PEERS, name):
+        worker = peers.shared(each.peer)
+        contestants.prepare(worker, each, name, batch, classes=CLASSES)
+        worker.run(each.label, 2)
+        number = max(1, round(_SECONDS / worker.run(each.label, 1)["seconds"]))
+        timed[each.label] = functools.partial(worker.seconds_per_step, each.label, number)
+    return timed
 
 
 def check_same(calls: Mapping[str, Call], images: np.ndarray) -> None:
@@ -230,7 +298,7 @@ def check_same(calls: Mapping[str, Call], images: np.ndarray) -> None:
     outputs = {key: call(images).reshape(len(images), -1) for key, call in calls.items()}
     first = next(iter(outputs.values()))
     for key, output in outputs.items():
-        if key in FORMATS and FORMATS[key].quantized:
+        if key.endswith("bfloat16") or (key in FORMATS and FORMATS[key].quantized):
             continue
         difference = np.abs(output - first).max() / first.max()
         if not difference < 1e-3:
@@ -241,18 +309,34 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measures, and prints a table per network and batch size."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--networks", default="mobilenet_v1,resnet_v1_50")
+    parser.add_argument("--batches", default=",".join(map(str, BATCHES)))
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--size", type=int, help="image size; default: the network's")
+    parser.add_argument("--results", type=pathlib.Path, default=results.DIRECTORY)
+    contestants.add_flags(parser)
     chosen = parser.parse_args(arguments)
+    about = machine.describe()
+    print(machine.sentence(about))
     for name in chosen.networks.split(","):
-        for batch, times in measure(name, chosen.rounds, chosen.size).items():
-            print(f"{name}, batch {batch}")
-            for key, (seconds, ratio) in times.items():
-                print(
-                    f"  {key:<28}{1e3 * seconds:>9.1f} ms{batch / seconds:>9.1f} images/s"
-                    f"   time x{ratio:.2f}",
-                    flush=True,
-                )
+        for batch in map(int, chosen.batches.split(",")):
+            with Peers(chosen) as peers:
+                seconds = measure(name, batch, chosen.rounds, chosen.size, peers)
+                peers.report_idle_load()
+            show(name, batch, seconds)
+            result = {"date": datetime.date.today().isoformat(), "machine": about, "batch": batch}
+            result["contestants"] = {label: {"seconds": each} for label, each in seconds.items()}
+            results.write("inference", f"{name}, batch {batch}", result, chosen.results)
+
+
+def show(name: str, batch: int, seconds: Seconds) -> None:
+    """Prints a line per contestant."""
+    print(f"{name}, batch {batch}")
+    for key, (median, ratio) in pairs.summarized(seconds).items():
+        print(
+            f"  {key:<28}{1e3 * median:>9.1f} ms{batch / median:>9.1f} images/s"
+            f"   time x{ratio:.2f}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -161,7 +161,7 @@ def main() -> None:
             for name in ("inception", "vgg"):
                 pipelines[f"{name}, slim"] = ours(dataset, name)
                 pipelines[f"{name}, decoded whole"] = decode_whole(dataset, name)
-            readers = {name: _reader(each, images // BATCH) for name, each in pipelines.items()}
+            readers = {name: reader(each, images // BATCH) for name, each in pipelines.items()}
             times = pairs.medians(readers, rounds)
             pairs.show(f"images of {width} x {height}:", times, images, "images")
             base = times["decoding alone"][1]
@@ -173,7 +173,9 @@ def main() -> None:
                 )
 
 
-def _reader(batches: tf.data.Dataset, number: int) -> Callable[[], float]:
+def reader(batches: tf.data.Dataset, number: int) -> Callable[[], float]:
+    """Returns a function that reads a number of batches and returns its seconds."""
+
     def read() -> float:
         # A new iterator each time: an open one continues to fill its buffers in the background. The
         # first batches start its threads and compile its functions.

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from benchmarks import inference
+from benchmarks import inference, pairs
 
 
 def is_installed(package):
@@ -14,8 +14,8 @@ def is_installed(package):
 
 
 @pytest.mark.slow
-def test_every_format_is_timed_at_both_batch_sizes(capsys):
-    inference.main(["--networks=lenet", "--rounds=3"])
+def test_every_format_is_timed_at_both_batch_sizes(capsys, tmp_path):
+    inference.main(["--networks=lenet", "--rounds=3", f"--results={tmp_path}"])
     output = capsys.readouterr().out
     for batch in inference.BATCHES:
         assert f"lenet, batch {batch}\n" in output
@@ -40,8 +40,8 @@ def test_probabilities_are_the_output_that_sums_to_one():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["mobilenet_v1", "resnet_v1_50"])
 def test_folding_shrinks_the_graph_and_is_not_slower(name):
-    times = inference.measure(name, rounds=9)
-    for by_name in times.values():
+    for batch in inference.BATCHES:
+        by_name = pairs.summarized(inference.measure(name, batch, rounds=9))
         folded, plain, *_ = by_name
         assert int(folded.split()[-2]) < int(plain.split()[-2])
         # Relative to the folded one, with a tolerance for a noisy machine.
