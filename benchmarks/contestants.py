@@ -81,6 +81,9 @@ class Contestant:
     dtype: str = "float32"
 
 
+PRODUCT = "matrix product"  # the contestant whose rate is the machine's
+SIDE = 4096  # of its matrices
+
 # Peer -> its worker and, unless it is this one, its environment.
 _PROGRAMS = {
     "slim": ("slim_worker.py", None),
@@ -176,7 +179,7 @@ def prepare(
     return worker.prepare(
         contestant.label,
         function=network if contestant.peer == "slim" else getattr(row, contestant.peer),
-        size=row.size,
+        size=SIDE if contestant.label == PRODUCT else row.size,
         batch=batch,
         dtype=contestant.dtype,
         mode=contestant.mode,

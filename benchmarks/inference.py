@@ -37,7 +37,7 @@ import tensorflow as tf
 
 import slim
 from benchmarks import contestants, machine, pairs, results
-from benchmarks.contestants import Contestant, Peers
+from benchmarks.contestants import PRODUCT, Contestant, Peers
 from classifier.config import options
 from classifier.config.export import ExportConfig
 from classifier.config.formats import FORMATS
@@ -45,7 +45,7 @@ from classifier.export import run as exporting
 from classifier.model_info import ModelInfo
 from classifier.run_directory import RunDirectory
 from datasets import download_and_convert
-from nets import nets_factory
+from nets import nets_factory, statistics
 from preprocessing import preprocessing_factory
 from slim import _cores, checkpoints
 
@@ -58,6 +58,7 @@ PEERS = (
     Contestant("timm, eager", "timm", "predict"),
     Contestant("timm, compiled", "timm", "predict, compiled"),
     Contestant("timm, compiled, bfloat16", "timm", "predict, compiled", "bfloat16"),
+    Contestant(PRODUCT, "slim", "matmul"),
 )
 _SECONDS = 0.3  # of a contestant in a round
 Seconds = dict[str, list[float]]  # of each round, by contestant
@@ -324,7 +325,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 peers.report_idle_load()
             show(name, batch, seconds)
             result = {"date": datetime.date.today().isoformat(), "machine": about, "batch": batch}
-            result["contestants"] = {label: {"seconds": each} for label, each in seconds.items()}
+            result["multiply_adds"] = statistics.count(name, CLASSES, chosen.size).multiply_adds
+            result["contestants"] = {
+                label: {"seconds": results.rounded(each)} for label, each in seconds.items()
+            }
             results.write("inference", f"{name}, batch {batch}", result, chosen.results)
 
 

@@ -30,8 +30,8 @@ def describe() -> dict[str, Any]:
 def sentence(machine: dict[str, Any]) -> str:
     """Returns the description as a sentence."""
     return (
-        f"{machine['cores']} cores of an {machine['processor']}"
-        f" ({', '.join(machine['instructions'])}), Python {machine['python']},"
+        f"{machine['processor']} ({', '.join(machine['instructions'])}),"
+        f" {machine['cores']} cores, Python {machine['python']},"
         f" TF_ENABLE_ONEDNN_OPTS={machine['onednn']}, commit {machine['commit']}"
     )
 

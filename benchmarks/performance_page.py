@@ -5,6 +5,7 @@ python benchmarks/performance_page.py
 
 import pathlib
 import re
+import statistics
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -12,17 +13,21 @@ from typing import Any
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
 from benchmarks import machine, pairs, results, training
-from benchmarks.contestants import NETWORKS
+from benchmarks.contestants import NETWORKS, PRODUCT, SIDE
 
 PAGE = pathlib.Path(__file__).parents[1] / "docs" / "performance.md"
 _BLOCK = re.compile(r"(<!-- benchmarks: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 _NONE = "-"
+_FLOAT32 = ("SavedModel", "tflite", "onnx", "openvino", "keras")  # and frozen graphs
 
 Results = Mapping[str, Any]  # by key, such as "resnet_v1_50, float32"
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Returns a Markdown table whose columns but the first are aligned to the right."""
+    rows = list(rows)
+    if not rows:
+        return "Not measured."
     rule = ["---"] + ["---:"] * (len(headings) - 1)
     return "\n".join("| " + " | ".join(row) + " |" for row in (headings, rule, *rows))
 
@@ -54,7 +59,7 @@ def speeds(chosen: Results) -> str:
         columns[_title(key, result)] = {
             label: f"{result['batch'] / seconds:.1f} ({ratio:.2f})"
             for label, (seconds, ratio) in times.items()
-            if label != training.PRODUCT
+            if label != PRODUCT
         }
     return by_contestant("images/s (time)", columns)
 
@@ -78,13 +83,31 @@ def shares(chosen: Results) -> str:
     for key, result in chosen.items():
         name, _, dtype = key.partition(", ")
         values = result["contestants"]
-        if training.PRODUCT in values:
-            rate = values[training.PRODUCT]["multiply_adds"] / 1e9
-            seconds = pairs.summarized({"": values[training.PRODUCT]["seconds"]})[""][0]
-            columns.setdefault(name, {})[dtype] = (
+        if PRODUCT in values:
+            rate = values[PRODUCT]["multiply_adds"] / 1e9
+            seconds = pairs.summarized({"": values[PRODUCT]["seconds"]})[""][0]
+            columns.setdefault(f"`{name}`", {})[dtype] = (
                 f"{training.share(name, result['batch'], values):.2f} of {rate / seconds:.0f}"
             )
     return by_contestant("share, of billions of multiply-adds/s", columns)
+
+
+def inference_shares(chosen: Results) -> str:
+    """Returns the rate of multiply-adds of the fastest float32 format over that of the product."""
+    rows = []
+    for key, result in chosen.items():
+        seconds = {label: each["seconds"] for label, each in result["contestants"].items()}
+        product = seconds.get(PRODUCT)
+        if product is None:
+            continue
+        formats = [e for e in seconds if e in _FLOAT32 or e.startswith("frozen, ")]
+        best = min(formats, key=lambda label: statistics.median(seconds[label]))
+        work = result["batch"] * result["multiply_adds"] / SIDE**3
+        ratio = statistics.median(
+            work * base / each for base, each in zip(product, seconds[best], strict=True)
+        )
+        rows.append([_title(key, result), best, f"{ratio:.2f}"])
+    return table(["", "format", "share"], rows)
 
 
 def memory(chosen: Results) -> str:
@@ -133,6 +156,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "memory, float32": lambda: memory(_of("memory", "float32")),
     "memory, bfloat16": lambda: memory(_of("memory", "bfloat16")),
     "inference": lambda: speeds(_of("inference")),
+    "inference, share": lambda: inference_shares(_of("inference")),
 }
 
 

@@ -2,15 +2,15 @@
 
 import json
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 DIRECTORY = pathlib.Path(__file__).parent / "results"
 
 
-def read(benchmark: str, directory: pathlib.Path = DIRECTORY) -> dict[str, Any]:
+def read(benchmark: str, directory: pathlib.Path | None = None) -> dict[str, Any]:
     """Returns a benchmark's results by key; empty if there are none."""
-    path = directory / f"{benchmark}.json"
+    path = (directory or DIRECTORY) / f"{benchmark}.json"
     return json.loads(path.read_text("utf-8")) if path.exists() else {}
 
 
@@ -22,6 +22,11 @@ def write(
     values = dict(sorted({**read(benchmark, directory), key: result}.items()))
     text = json.dumps(values, indent=1, ensure_ascii=False) + "\n"
     (directory / f"{benchmark}.json").write_text(text, "utf-8")
+
+
+def rounded(seconds: Sequence[float]) -> list[float]:
+    """Returns seconds with five digits."""
+    return [float(f"{each:.5g}") for each in seconds]
 
 
 def added(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:

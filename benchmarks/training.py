@@ -30,9 +30,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
 from benchmarks import contestants, machine, pairs, results, workers
-from benchmarks.contestants import NETWORKS, Contestant, Peers
+from benchmarks.contestants import NETWORKS, PRODUCT, Contestant, Peers
 
-PRODUCT = "matrix product"
 _PEERS = (
     ("Keras 3, train_on_batch", "keras", "train_on_batch"),
     ("Keras 3, fit", "keras", "fit"),
@@ -66,13 +65,15 @@ def measure(network: str, batch: int, peers: Peers, chosen: argparse.Namespace) 
             worker.run(each.label, _WARM_UP)
             seconds = worker.run(each.label, 1)["seconds"]
         except workers.WorkerError as error:
-            raise SystemExit(f"{each.label}: {error}") from None
+            print(f"{each.label}: skipped\n{error}", file=sys.stderr, flush=True)
+            facts.pop(each.label, None)
+            continue
         steps = max(1, round(chosen.seconds / seconds))
         timed[each.label] = functools.partial(worker.seconds_per_step, each.label, steps)
         print(f"{each.label}: {seconds:.3f} s, {facts[each.label]}", file=sys.stderr, flush=True)
     seed = datetime.datetime.now().microsecond  # `--add` should not repeat the order
     rounds = pairs.measure(timed, chosen.rounds, warm_up=0, seed=seed)
-    return {label: {**facts[label], "seconds": rounds[label]} for label in facts}
+    return {label: {**facts[label], "seconds": results.rounded(rounds[label])} for label in facts}
 
 
 def peaks(network: str, batch: int, peers: Peers, chosen: argparse.Namespace) -> dict[str, int]:

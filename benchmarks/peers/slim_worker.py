@@ -23,8 +23,6 @@ from classifier.training.step import make_train_op
 from datasets import download_and_convert
 from nets import statistics
 
-_SIDE = 4096  # of the matrices
-
 
 def prepare(
     function: str, size: int, batch: int, dtype: str, mode: str, options: Any
@@ -33,14 +31,14 @@ def prepare(
 
     Args:
       function: the network's name.
-      size: height and width of its images.
+      size: height and width of its images, or of the matrices.
       batch: number of images.
       dtype: `--compute_dtype`.
       mode: "train" or "matmul".
       options: of the training, see `benchmarks/training.py`.
     """
     if mode == "matmul":
-        return protocol.repeated(_matrix_product(dtype)), {"multiply_adds": _SIDE**3}
+        return protocol.repeated(_matrix_product(size, dtype)), {"multiply_adds": size**3}
     counted = statistics.count(function, options["classes"], size)
     facts = {
         "parameters": counted.parameters,
@@ -83,8 +81,8 @@ def _training_step(
     return lambda: train_op.run(iterator)
 
 
-def _matrix_product(dtype: str) -> Callable[[], object]:
-    matrix = tf.cast(tf.random.stateless_uniform([_SIDE, _SIDE], [0, 0], -1, 1), dtype)
+def _matrix_product(side: int, dtype: str) -> Callable[[], object]:
+    matrix = tf.cast(tf.random.stateless_uniform([side, side], [0, 0], -1, 1), dtype)
     product = tf.function(lambda: tf.linalg.matmul(matrix, matrix)[0, 0])
     return lambda: product().numpy()
 

@@ -55,11 +55,13 @@ def test_share_is_computed_within_a_round():
     assert training.share("mobilenet_v1", 10, values) == pytest.approx(0.5)
 
 
-def test_page_keeps_its_text():
+def test_page_keeps_its_text(monkeypatch, tmp_path):
+    monkeypatch.setattr(results, "DIRECTORY", tmp_path)
     text = "before\n<!-- benchmarks: memory, float32 -->\nold\n<!-- end -->\nafter\n"
     renewed = performance_page.renewed(text)
-    assert renewed.startswith("before\n<!-- benchmarks: memory, float32 -->\n| MB (ratio) |")
+    assert renewed.startswith("before\n<!-- benchmarks: memory, float32 -->\nNot measured.\n<!--")
     assert renewed.endswith("\n<!-- end -->\nafter\n")
+    assert "old" not in renewed
 
 
 def test_unknown_table_is_an_error():
