@@ -29,6 +29,7 @@ OTHER_FLAGS = {
     ),
     *("megabytes", "model", "model_base_path", "nodes", "output_graph", "output_node_names"),
     *("rest_api_port", "script", "step_ms", "list_networks", "noaccess_log"),
+    *("dtype", "slim_networks", "tf_slim"),
 }
 NAMES = (source_tree.ROOT / "tests" / "public_names.txt").read_text("utf-8").split()
 

@@ -60,6 +60,7 @@ def prepare(
                 images, options["classes"], is_training=training
             )
         facts = _counted(graph, batch)
+        logits = tf.reshape(logits, [batch, options["classes"]])  # ResNet's are [batch, 1, 1, ...]
         output = tf.nn.softmax(logits)
         if training:
             output = _train_op(logits, end_points, labels, options)
