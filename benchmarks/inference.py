@@ -22,6 +22,7 @@ import importlib.util
 import io
 import os
 import pathlib
+import re
 import sys
 import tempfile
 import time
@@ -327,15 +328,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
             result = {"date": datetime.date.today().isoformat(), "machine": about, "batch": batch}
             result["multiply_adds"] = statistics.count(name, CLASSES, chosen.size).multiply_adds
             result["contestants"] = {
-                label: {"seconds": results.rounded(each)} for label, each in seconds.items()
+                without_operations(label): {"seconds": results.rounded(each)}
+                for label, each in seconds.items()
             }
             results.write("inference", f"{name}, batch {batch}", result, chosen.results)
+
+
+def without_operations(label: str) -> str:
+    """Returns a label that is equal for all networks."""
+    return re.sub(r", \d+ ops$", "", label)
 
 
 def show(name: str, batch: int, seconds: Seconds) -> None:
     """Prints a line per contestant."""
     print(f"{name}, batch {batch}")
     for key, (median, ratio) in pairs.summarized(seconds).items():
+        if key == PRODUCT:
+            continue
         print(
             f"  {key:<28}{1e3 * median:>9.1f} ms{batch / median:>9.1f} images/s"
             f"   time x{ratio:.2f}",

@@ -18,7 +18,10 @@ from benchmarks.contestants import NETWORKS, PRODUCT, SIDE
 PAGE = pathlib.Path(__file__).parents[1] / "docs" / "performance.md"
 _BLOCK = re.compile(r"(<!-- benchmarks: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 _NONE = "-"
-_FLOAT32 = ("SavedModel", "tflite", "onnx", "openvino", "keras")  # and frozen graphs
+_FLOAT32 = (
+    *("frozen, folded", "frozen, not folded", "SavedModel"),
+    *("tflite", "onnx", "openvino", "keras"),
+)
 
 Results = Mapping[str, Any]  # by key, such as "resnet_v1_50, float32"
 
@@ -100,7 +103,7 @@ def inference_shares(chosen: Results) -> str:
         product = seconds.get(PRODUCT)
         if product is None:
             continue
-        formats = [e for e in seconds if e in _FLOAT32 or e.startswith("frozen, ")]
+        formats = [label for label in seconds if label in _FLOAT32]
         best = min(formats, key=lambda label: statistics.median(seconds[label]))
         work = result["batch"] * result["multiply_adds"] / SIDE**3
         ratio = statistics.median(

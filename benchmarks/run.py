@@ -79,7 +79,7 @@ def inference(network: str, batch: int) -> Ratios:
     seconds = formats.measure(network, batch, _ROUNDS, keys=_FORMATS)
     base = {"SavedModel": seconds.pop("SavedModel"), **seconds}
     for label, (_, ratio) in list(pairs.summarized(base).items())[1:]:
-        name = label.rpartition(", ")[0] or label  # without the number of operations
+        name = formats.without_operations(label)
         yield f"inference, {network}, batch {batch}, {name} relative to SavedModel", 1 / ratio
 
 

@@ -55,6 +55,17 @@ def test_share_is_computed_within_a_round():
     assert training.share("mobilenet_v1", 10, values) == pytest.approx(0.5)
 
 
+def test_share_of_inference_is_that_of_the_fastest_float32_format():
+    seconds = {"frozen, folded": 2.0, "onnx": 1.0, "tflite_int8": 0.1, training.PRODUCT: 2.0}
+    values = {
+        "batch": 16,
+        "multiply_adds": performance_page.SIDE**3 // 64,
+        "contestants": {label: {"seconds": [each]} for label, each in seconds.items()},
+    }
+    table = performance_page.inference_shares({"resnet_v1_50, batch 16": values})
+    assert table.splitlines()[-1] == "| `resnet_v1_50`, batch 16 | onnx | 0.50 |"
+
+
 def test_page_keeps_its_text(monkeypatch, tmp_path):
     monkeypatch.setattr(results, "DIRECTORY", tmp_path)
     text = "before\n<!-- benchmarks: memory, float32 -->\nold\n<!-- end -->\nafter\n"
