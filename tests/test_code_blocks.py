@@ -1,13 +1,14 @@
-"""The code blocks of docs/ and README.md: Python runs, and each command is one that slim accepts.
+"""The code blocks of the pages: a test runs each, and each command is one that slim accepts.
 
-The blocks of start.md, serving.md and concepts.md run in test_wheel.py, test_examples.py and
-test_site.py. A block that needs other programs or machines is marked `<!-- not run: why -->`.
+tests/page_blocks.py has the rules.
 """
 
+import json
 import pathlib
 import re
 import shlex
 import shutil
+import textwrap
 
 import keras
 import numpy as np
@@ -16,13 +17,12 @@ import tensorflow as tf
 
 import slim
 from classifier.config import options
-from tests import flags_page, source_tree
+from tests import flags_page, page_blocks, source_tree
+from tests.datasets import sample_files
 
-README = source_tree.ROOT / "README.md"
-PAGES = [*sorted((source_tree.ROOT / "docs").glob("*.md")), README]
-RUN_ELSEWHERE = {"start.md", "serving.md", "concepts.md"}
+PAGES = page_blocks.PAGES
 GENERAL = ("dry_run",)  # flags of every script
-SHELL = {"cd", "mkdir", "pip", "split", "srun", "tar"}
+SHELL = {"cd", "curl", "make", "mkdir", "pip", "printf", "split", "srun", "tar"}
 COMMANDS = {
     "slim-train": "train_image_classifier",
     "slim-eval": "eval_image_classifier",
@@ -34,16 +34,36 @@ COMMANDS = {
 }
 
 
-def blocks(page, language):
-    """Returns the blocks of a language, except those that are marked as not run."""
-    text = re.sub(r"<!-- not run: [^>]+-->\n```.*?\n```\n", "", page.read_text("utf-8"), flags=re.S)
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.M | re.S)
+pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_each_block_has_a_language(page):
-    fences = re.findall(r"^ *```(\w*).*?^ *```$", page.read_text("utf-8"), re.M | re.S)
-    assert set(fences) <= {"bash", "python", "text"}
+@pages
+def test_each_block_has_a_known_language(page):
+    blocks = page_blocks.read(page)
+    assert {block.language for block in blocks} <= page_blocks.LANGUAGES
+    assert not [block for block in blocks if block.indent]
+    fences = re.findall(r"^ *```", page.read_text("utf-8"), re.M)
+    assert len(fences) == 2 * len(blocks)
+
+
+def test_blocks_run_in_the_tests_that_are_named():
+    blocks = [block for page in PAGES for block in page_blocks.read(page)]
+    others = [block for block in blocks if (block.page, block.language) in page_blocks.RUNNERS]
+    assert {(block.page, block.language) for block in others} == set(page_blocks.RUNNERS)
+    for runner in page_blocks.RUNNERS.values():
+        path, _, test = runner.partition("::")
+        assert f"def {test}(" in (source_tree.ROOT / path).read_text("utf-8")
+
+
+def test_notes_name_the_test_or_a_reason():
+    notes = [block for page in PAGES for block in page_blocks.read(page) if block.note]
+    for block in notes:
+        kind, _, rest = block.note.partition(" by " if block.note.startswith("run") else ": ")
+        assert block.language == "bash"
+        assert len(rest) > 3
+        if kind == "run":
+            program = re.search(r"(\w+)\.(?:sh|py)\b", block.source)[1]
+            assert program in (source_tree.ROOT / rest).read_text("utf-8"), block.source
 
 
 def config_of(words):
@@ -51,7 +71,7 @@ def config_of(words):
     name, *rest = words[2:] if words[1:2] == ["-m"] else words[words[0] == "python" :]
     if name in ("classifier.checkpoints", "slim-checkpoints"):
         return flags_page.OTHER_PROGRAMS[f"slim-checkpoints {rest[0]}"]
-    if name in SHELL or name == "slim.run":
+    if name in SHELL or name in ("slim.run", "tensorflow.python.tools.freeze_graph"):
         return None
     name = COMMANDS.get(name, name.removesuffix(".py"))
     if name not in flags_page.SCRIPTS:
@@ -60,15 +80,18 @@ def config_of(words):
     return flags_page.SCRIPTS[name]
 
 
-@pytest.mark.parametrize(
-    "page", [page for page in PAGES if page.name != "serving.md"], ids=lambda page: page.name
-)
+@pages
 def test_commands_and_their_flags_exist(page):
-    for line in "".join(blocks(page, "bash")).replace("\\\n", "").splitlines():
+    sources = [
+        block.source
+        for block in page_blocks.read(page)
+        if block.language == "bash" and not block.note.startswith("not run")
+    ]
+    for line in "".join(sources).replace("\\\n", "").splitlines():
         words = shlex.split(line, comments=True)
         while words and re.match(r"[A-Z_]+=", words[0]):  # of the environment
             words.pop(0)
-        if (page.name.startswith("start.") and words[:1] == ["curl"]) or not words:
+        if not words:
             continue
         config_class = config_of(words)
         known = dict(options.by_name(config_class)) if config_class else {}
@@ -119,7 +142,7 @@ def test_python_of_the_library_page_runs(tmp_path, monkeypatch, capsys):
     page = source_tree.ROOT / "docs" / "library.md"
     shorter = {"number_of_steps=1000": "number_of_steps=2", "epochs=5": "epochs=1"}
     functions = {}  # of earlier blocks
-    for number, source in enumerate(blocks(page, "python")):
+    for number, source in enumerate(page_blocks.without_note(page, "python")):
         for text, replacement in shorter.items():
             source = source.replace(text, replacement)
         names = library_names() | functions
@@ -142,7 +165,32 @@ def test_python_of_the_datasets_and_checkpoints_pages_runs(tmp_path, monkeypatch
     shutil.copy(next((tmp_path / "digits").glob("*train*")), tmp_path / "flowers" / "train-0")
     names = {"dataset_factory": dataset_factory, "slim": slim, "tf": tf}
     for page in ("datasets.md", "checkpoints.md"):
-        for source in blocks(source_tree.ROOT / "docs" / page, "python"):
+        for source in page_blocks.without_note(source_tree.ROOT / "docs" / page, "python"):
             source = source.replace("/tmp/", f"{tmp_path}/").replace('"imagenet"', "None")
             exec(compile(source, page, "exec"), names)
     assert list(pathlib.Path("mobilenet_v2").glob("model.ckpt-0.index"))
+
+
+def test_converter_of_contributing_runs(tmp_path):
+    from datasets import conversion, sources
+
+    (page,) = (page for page in PAGES if page.name == "CONTRIBUTING.md")
+    (source,) = page_blocks.without_note(page, "python")
+    paths = [str(tmp_path / f"{number}.jpg") for number in range(2)]
+    for number, path in enumerate(paths):
+        pathlib.Path(path).write_bytes(sample_files.jpeg(seed=number))
+    names = {
+        "conversion": conversion,
+        "sources": sources,
+        "paths": paths,
+        "files": [(path, label, str(label)) for label, path in enumerate(paths)],
+        "dataset_dir": str(tmp_path / "data"),
+        "on_bad_image": "error",
+        "max_pixels": 10_000,
+    }
+    exec(f"def convert(work):\n{textwrap.indent(source, '    ')}", names)
+    with conversion.work_directory(names["dataset_dir"]) as names["work"]:
+        names["convert"](names["work"])
+    info = json.loads((tmp_path / "data" / "dataset_info.json").read_text())
+    assert info["classes"] == ["cat", "dog"]
+    assert len(list((tmp_path / "data").glob("<name>_train-*"))) == 2
