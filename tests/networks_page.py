@@ -65,7 +65,7 @@ def _multiply_adds(row: published.PublishedCheckpoint) -> float:
     if name in AT_299:
         return AT_299[name] / 1e6
     if name is None or NETWORKS[name].image_size != row.image_size:
-        raise ValueError(f"{row.file}: no number of multiply-adds for {row.image_size} pixels")
+        raise ValueError(f"{row.file}: multiply-adds for {row.image_size} pixels are not known")
     return sizes.sizes()[name].multiply_adds / 1e6
 
 

@@ -41,7 +41,7 @@ def test_points_are_the_files_with_an_accuracy_and_without_quantization():
 def test_file_without_a_number_of_multiply_adds_is_an_error():
     row = published.named("resnet_v1_50")
     other = row.__class__(**{**vars(row), "image_size": 331})
-    with pytest.raises(ValueError, match=r"no number of multiply-adds for 331 pixels"):
+    with pytest.raises(ValueError, match=r"multiply-adds for 331 pixels are not known"):
         networks_page._multiply_adds(other)
 
 
