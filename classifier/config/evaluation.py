@@ -9,7 +9,13 @@ from classifier.config.image_limits import max_pixels_option
 from classifier.config.model import ModelOptions
 from classifier.config.options import Options, option
 from classifier.config.problems import Problem, named
-from classifier.config.workers import WorkerOptions, split_cpu_option
+from classifier.config.workers import (
+    WorkerOptions,
+    clone_on_cpu_option,
+    idle_clones,
+    num_clones_option,
+    split_cpu_option,
+)
 
 # The value of `checkpoint_path` that stands for each checkpoint of the run.
 ALL_CHECKPOINTS = "all"
@@ -82,13 +88,10 @@ class EvaluationOptions(Options):
         " images, by the network's features. Default: none.",
     )
     batch_size: int = option(100, "Batch size, over all clones and workers.", check=bounds.positive)
-    num_clones: int = option(
-        1,
-        "Number of devices of each worker to evaluate on in parallel, each on its part of a batch."
-        " -1: all.",
-        check=bounds.positive_or_all,
+    num_clones: int = num_clones_option(
+        "of each worker to evaluate on in parallel, each on its part of a batch"
     )
-    clone_on_cpu: bool = option(False, "Evaluate on the CPU even if GPUs are available.")
+    clone_on_cpu: bool = clone_on_cpu_option("Evaluate")
     split_cpu: int = split_cpu_option()
     max_num_batches: int | None = option(
         None,
@@ -169,9 +172,7 @@ class EvaluationOptions(Options):
         for name in ("report_thumbnails", "report_duplicates_of"):
             if self.is_changed(name) and self.report_dir is None:
                 yield Problem("{} needs {}", named(name), named("report_dir"))
-        if self.num_clones > self.batch_size:
-            clones, batch_size = (named(n, getattr(self, n)) for n in ("num_clones", "batch_size"))
-            yield Problem("{} must be at most {}: each clone needs an image", clones, batch_size)
+        yield from idle_clones(self.num_clones, self.batch_size)
         several = named("checkpoint_path", "all") if self.is_sweep else loop
         for name in _OF_ONE if self.is_sweep or self.eval_loop else ():
             if self.is_changed(name):

@@ -8,7 +8,12 @@ from classifier.config.image_limits import max_pixels_option
 from classifier.config.model import ModelOptions
 from classifier.config.options import Options, option, required
 from classifier.config.problems import Problem, named
-from classifier.config.workers import split_cpu_option
+from classifier.config.workers import (
+    clone_on_cpu_option,
+    idle_clones,
+    num_clones_option,
+    split_cpu_option,
+)
 
 OUTPUT_FORMATS = ("text", "csv", "json")
 
@@ -40,13 +45,10 @@ class PredictionOptions(Options):
         5, "Number of classes, or of neighbors, to show per image.", check=bounds.positive
     )
     batch_size: int = option(32, "Batch size, over all clones.", check=bounds.positive)
-    num_clones: int = option(
-        1,
-        "Number of devices to classify on in parallel, each its part of a batch. Needs a"
-        " checkpoint. -1: all.",
-        check=bounds.positive_or_all,
+    num_clones: int = num_clones_option(
+        "to classify on in parallel, each its part of a batch. Needs a checkpoint"
     )
-    clone_on_cpu: bool = option(False, "Classify on the CPU even if GPUs are available.")
+    clone_on_cpu: bool = clone_on_cpu_option("Classify")
     split_cpu: int = split_cpu_option()
     num_preprocessing_threads: int | None = option(
         None,
@@ -105,9 +107,7 @@ class PredictionOptions(Options):
             yield Problem("{} and {} are mutually exclusive", features, neighbors)
         if self.neighbors is None and self.neighbors_split != "train":
             yield Problem("{} needs {}", named("neighbors_split"), neighbors)
-        if self.num_clones > self.batch_size:
-            clones, batch_size = (named(n, getattr(self, n)) for n in ("num_clones", "batch_size"))
-            yield Problem("{} must be at most {}: each clone needs an image", clones, batch_size)
+        yield from idle_clones(self.num_clones, self.batch_size)
         for name in ("explain_dir", "neighbors") if self.is_changed("num_clones") else ():
             if self.is_changed(name):
                 yield Problem("{} and {} are mutually exclusive", named("num_clones"), named(name))

@@ -6,19 +6,22 @@ from collections.abc import Iterator
 from classifier.config import bounds
 from classifier.config.options import option
 from classifier.config.problems import Problem, named
-from classifier.config.workers import WorkerOptions, split_cpu_option
+from classifier.config.workers import (
+    WorkerOptions,
+    clone_on_cpu_option,
+    num_clones_option,
+    split_cpu_option,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StrategyOptions(WorkerOptions):
     """Devices and workers."""
 
-    num_clones: int = option(
-        1,
-        "Number of devices of each worker to train on in parallel, each on its own batch. -1: all.",
-        check=bounds.positive_or_all,
+    num_clones: int = num_clones_option(
+        "of each worker to train on in parallel, each on its own batch"
     )
-    clone_on_cpu: bool = option(False, "Train on the CPU even if GPUs are available.")
+    clone_on_cpu: bool = clone_on_cpu_option("Train")
     split_cpu: int = split_cpu_option()
     all_reduce: str = option(
         "auto",

@@ -14,6 +14,16 @@ from slim import _checks
 ADDRESS = re.compile(r"(grpc://)?(?P<host>[^\s:/,]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})$")
 
 
+def num_clones_option(purpose: str) -> Any:
+    """Declares the option `num_clones`, a number of devices with a purpose."""
+    return option(1, f"Number of devices {purpose}. -1: all.", check=bounds.positive_or_all)
+
+
+def clone_on_cpu_option(verb: str) -> Any:
+    """Declares the option `clone_on_cpu` of a program that does what the verb says."""
+    return option(False, f"{verb} on the CPU even if GPUs are available.")
+
+
 def split_cpu_option() -> Any:
     """Declares the option `split_cpu`, which is the same wherever there are several clones."""
     return option(
@@ -22,6 +32,13 @@ def split_cpu_option() -> Any:
         check=bounds.non_negative,
         resume="free",
     )
+
+
+def idle_clones(num_clones: int, batch_size: int) -> Iterator[Problem]:
+    """Yields that a batch has no image for some of the clones."""
+    if num_clones > batch_size:
+        clones, size = named("num_clones", num_clones), named("batch_size", batch_size)
+        yield Problem("{} must be at most {}: each clone needs an image", clones, size)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
