@@ -51,26 +51,29 @@ class Backward:
         trainable = [name for name, record in self.store.records.items() if record.trainable]
         return {name: self.store.named_variable(name) for name in self._choose(trainable)}
 
-    def __call__(self, batch: Any, seed: tf.Tensor, step: tf.Tensor) -> dict[str, Any]:
+    def __call__(
+        self, batch: Any, seed: tf.Tensor, step: tf.Tensor, replicas: int = 1
+    ) -> dict[str, Any]:
         """Returns "loss", "numbers" (by name) and "gradients" (by the variable's name).
 
         Args:
           batch: the arguments of the loss function.
           seed: int32 [2], from which dropout draws.
           step: number of completed steps, an integer.
+          replicas: the gradients are those of the loss over this number.
 
         Raises:
           ValueError: if the loss depends on no variable, or the batch cannot be split equally.
           UserError: if `recompute` is set and the network has no segments.
         """
         if self._parts == 1 and not self._jit_compile:
-            return self._once(batch, seed, step)
+            return self._once(batch, seed, step, replicas)
         # A separate function, which XLA can compile and which the graph contains once.
         once = tf.function(self._once, autograph=False, jit_compile=self._jit_compile or None)
-        once = functools.partial(once, step=step)
+        once = functools.partial(once, step=step, replicas=replicas)
         return once(batch, seed) if self._parts == 1 else self._mean(once, batch, seed)
 
-    def _once(self, batch: Any, seed: tf.Tensor, step: tf.Tensor) -> dict[str, Any]:
+    def _once(self, batch: Any, seed: tf.Tensor, step: tf.Tensor, replicas: int) -> dict[str, Any]:
         variables, scaling = self.variables, self.loss_scale
         entered = self.store.as_default(seed, self._recompute, step)
         with entered as one_pass, tf.GradientTape() as tape:
@@ -80,6 +83,7 @@ class Backward:
                     "recompute_gradients has no effect: the network has no segments"
                 )
             target = loss if scaling is None else scaling.scale(loss)
+            target = target / replicas if replicas > 1 else target
         outside_variables.check_known(self.store, tape.watched_variables())
         gradients = tape.gradient(target, dict(variables))
         present = {n: tf.convert_to_tensor(g) for n, g in gradients.items() if g is not None}

@@ -1,4 +1,4 @@
-"""Means over the replicas of a strategy: of gradients, losses and moving averages."""
+"""Sums and means over the replicas of a strategy: of gradients, losses and moving averages."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -32,23 +32,23 @@ class AllReduce:
         _checks.non_negative(bucket_bytes=self.bucket_bytes)
 
     def __call__(self, gradients: Mapping[str, tf.Tensor], others: Any) -> tuple[Any, Any]:
-        """Returns the means over the replicas, in a replica context.
+        """Returns the gradients' sums and the other tensors' means over the replicas, in a replica
+        context.
 
         Args:
-          gradients: by name.
+          gradients: by name, of this replica's part of the mean loss, which is cheaper than to
+            divide them, and whose sum does not overflow in half precision.
           others: any structure of tensors, which are sent in their own types.
         """
         context = tf.distribute.get_replica_context()
-        count = context.num_replicas_in_sync
-        if count == 1:
+        if context.num_replicas_in_sync == 1:
             return gradients, others
         options = tf.distribute.experimental.CommunicationOptions(bytes_per_pack=self.bucket_bytes)
-        # Divided before they are added, whose sum could overflow in half precision.
-        sent = {name: tf.cast(value / count, self.dtype) for name, value in gradients.items()}
+        sent = {name: tf.cast(value, self.dtype) for name, value in gradients.items()}
         sums = context.all_reduce(tf.distribute.ReduceOp.SUM, sent, options)
-        means = {name: tf.cast(sums[name], value.dtype) for name, value in gradients.items()}
+        sums = {name: tf.cast(sums[name], value.dtype) for name, value in gradients.items()}
         mean = tf.distribute.ReduceOp.MEAN
-        return means, context.all_reduce(mean, others) if tf.nest.flatten(others) else others
+        return sums, context.all_reduce(mean, others) if tf.nest.flatten(others) else others
 
 
 class SharedAverages:

@@ -244,8 +244,9 @@ class TrainOp:
         seed = tf.random.experimental.stateless_fold_in(tf.stack([self._seed, 0]), step)
         seed = tf.random.experimental.stateless_fold_in(seed, context.replica_id_in_sync_group)
         shared = SharedAverages(self.store.named_variables)
-        before = shared.values() if context.num_replicas_in_sync > 1 else {}
-        result = self._backward(batch, seed, step)
+        replicas = context.num_replicas_in_sync
+        before = shared.values() if replicas > 1 else {}
+        result = self._backward(batch, seed, step, replicas)
         after = shared.values() if before else {}
         others = {
             "numbers": result["numbers"] | {"loss": result["loss"]},
