@@ -4,10 +4,13 @@
     python benchmarks/scaling.py workers [network ...] [--workers=N] [--steps=N]
     python benchmarks/scaling.py predict --step_ms=T --megabytes=M [--gigabits=G] [--latency_us=L]
 
-`clones` compares a training step of two clones, logical devices of one process, with that of one
-clone with the same global batch, in the same process with the same threads; the target is at most
-1.05 of its time. `workers` trains in real processes on the loopback interface, each with one
-thread, against one such process with the batch of one worker.
+`clones` compares a training step of two clones, logical devices of one process, with that of two
+towers written by hand in one function on the same devices, and with that of one clone with the same
+global batch, in the same process with the same threads. What two clones cost more than two towers
+is the cost of the deployment layer; the target is at most 1.05. What two towers cost more than one
+clone is that of two copies of the variables, two updates, and layers that compute half a batch.
+`workers` trains in real processes on the loopback interface, each with one thread, against one such
+process with the batch of one worker.
 
 `predict` uses a model of synchronous data-parallel training: n workers add their gradients in a
 ring, in which each of them sends 2 (n - 1) / n of the bytes, in 2 (n - 1) messages, or in a double
@@ -45,6 +48,7 @@ from nets import nets_factory
 TARGET = 1.05
 NETWORKS = {"cifarnet": 32, "mobilenet_v1": 96}  # image size
 SIZES = (8, 64, 512, 4096)
+_RATE = 1e-4
 _BACKWARD = 2 / 3  # of a step
 _WARM_UP = 5  # steps
 
@@ -52,6 +56,53 @@ _WARM_UP = 5  # steps
 def step_of(network: str, size: int, clones: int, batch_size: int) -> Callable[[], object]:
     """Returns a function that runs a training step of a network on random images in memory."""
     strategy = Devices(num_clones=clones, clone_on_cpu=True).strategy()
+    op = slim.learning.create_train_op(
+        _loss_of(network), _optimizer(), store=slim.VariableStore(seed=0), strategy=strategy
+    )
+    op.build(_specs(size))
+    batches = iter(strategy.experimental_distribute_dataset(_dataset(size, batch_size)))
+    return lambda: op.run(batches)
+
+
+def towers_of(network: str, size: int, batch_size: int) -> Callable[[], object]:
+    """Returns the same step for two devices without `tf.distribute` and `slim.learning`.
+
+    Each device has its copy of the variables, computes the gradients of half a batch, and applies
+    their mean.
+    """
+    devices = [device.name for device in tf.config.list_logical_devices("CPU")[:2]]
+    loss_of, optimizer = _loss_of(network), _optimizer()
+    stores = [slim.VariableStore(seed=0) for _ in devices]
+    variables = []
+    for device, store in zip(devices, stores, strict=True):
+        with tf.device(device):
+            store.build(loss_of, *_specs(size))
+            names = [name for name, record in store.records.items() if record.trainable]
+            variables.append({name: store.named_variable(name) for name in names})
+            optimizer.build(store, variables[-1])
+    batches = iter(_dataset(size, batch_size))
+
+    @tf.function(autograph=False)
+    def step() -> tuple[tf.Tensor, tf.Tensor]:
+        parts = zip(*(tf.split(part, len(devices)) for part in next(batches)), strict=True)
+        losses, gradients = [], []
+        for number, (device, part) in enumerate(zip(devices, parts, strict=True)):
+            with tf.device(device):
+                with stores[number].as_default(), tf.GradientTape() as tape:
+                    losses.append(loss_of(*part) / len(devices))
+                gradients.append(tape.gradient(losses[-1], variables[number]))
+        with tf.device(devices[0]):
+            means = {name: tf.add_n([each[name] for each in gradients]) for name in gradients[0]}
+            norm = tf.linalg.global_norm(list(means.values()))
+        for device, store in zip(devices, stores, strict=True):
+            with tf.device(device):
+                optimizer.apply(store, means, tf.constant(_RATE))
+        return tf.add_n(losses), norm
+
+    return lambda: [value.numpy() for value in step()]
+
+
+def _loss_of(network: str) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     network_fn = nets_factory.get_network_fn(network, 10, 4e-5, is_training=True)
 
     def loss_fn(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
@@ -59,29 +110,36 @@ def step_of(network: str, size: int, clones: int, batch_size: int) -> Callable[[
         slim.losses.sparse_softmax_cross_entropy(logits, labels)
         return slim.losses.get_total_loss()
 
-    optimizer = slim.optimizers.Momentum(learning_rate=1e-4)
-    store = slim.VariableStore(seed=0)
-    op = slim.learning.create_train_op(loss_fn, optimizer, store=store, strategy=strategy)
+    return loss_fn
+
+
+def _optimizer() -> slim.optimizers.Optimizer:
+    return slim.optimizers.Momentum(learning_rate=_RATE)
+
+
+def _specs(size: int) -> tuple[tf.TensorSpec, tf.TensorSpec]:
+    return tf.TensorSpec([None, size, size, 3]), tf.TensorSpec([None], tf.int64)
+
+
+def _dataset(size: int, batch_size: int) -> tf.data.Dataset:
     images = np.random.RandomState(0).uniform(-1, 1, [batch_size, size, size, 3])
     batch = (images.astype(np.float32), np.arange(batch_size) % 10)
-    dataset = tf.data.Dataset.from_tensors(batch).repeat()
-    op.build((tf.TensorSpec([None, size, size, 3]), tf.TensorSpec([None], tf.int64)))
-    batches = iter(strategy.experimental_distribute_dataset(dataset))
-    return lambda: op.run(batches)
+    return tf.data.Dataset.from_tensors(batch).repeat()
 
 
 def clones(chosen: argparse.Namespace) -> None:
-    """Prints the time of two clones relative to one, per network."""
+    """Prints the time of two clones relative to one and to two towers, per network."""
     split_cpu(2)
     for network in chosen.networks:
-        size = NETWORKS.get(network, 64)
+        size, batch_size = NETWORKS.get(network, 64), chosen.batch_size
         contestants = {
-            f"{count} clone(s)": step_of(network, size, count, chosen.batch_size)
-            for count in (1, 2)
+            "2 towers by hand": towers_of(network, size, batch_size),
+            "1 clone": step_of(network, size, 1, batch_size),
+            "2 clones": step_of(network, size, 2, batch_size),
         }
         times = pairs.medians(contestants, chosen.rounds)
-        pairs.show(f"{network}, {size}x{size}", times, chosen.batch_size, "images")
-        ratio = times["2 clone(s)"][1]
+        pairs.show(f"{network}, {size}x{size}", times, batch_size, "images")
+        ratio = times["2 clones"][1]
         print(f"  target of {TARGET} {'reached' if ratio <= TARGET else 'missed'}", flush=True)
 
 

@@ -124,3 +124,15 @@ def test_a_signal_saves_and_ends_all(start, task):
     assert set(job.codes().values()) == {75}
     (saved,) = commands.checkpoint_steps(job.run)
     assert saved >= job.steps()[-1]
+
+
+def test_batch_norm_mixing_and_summaries(start):
+    job = start(
+        steps=20, model_name="mobilenet_v1_025", train_image_size=32, batch_size=8,
+        mixup_alpha=0.2, cutmix_alpha=1.0, label_smoothing=0.1, save_summaries_secs=1,
+    )  # fmt: skip
+    assert set(job.codes().values()) == {0}
+    checkpoint = checkpoints.read(checkpoints.find(job.run))
+    mean = checkpoint.get("MobilenetV1/Conv2d_1_depthwise/BatchNorm/moving_mean")
+    assert mean.all()
+    assert list(job.run.glob("events*"))
