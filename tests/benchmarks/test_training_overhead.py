@@ -16,13 +16,22 @@ def test_ratio_is_the_median_of_pairs():
     assert "target of 0.95 missed" in training_overhead.verdict("net", times[:1], 480)
 
 
+def test_ratio_with_a_pipeline_is_to_the_slower_one():
+    # Script, training op and pipeline.
+    times = [((10.0, 20.0), (8.0, 12.0), (9.5, 6.0))]
+    line = training_overhead.verdict("net", times, 95)
+    assert "net: 10 of 12 and 10 images/s: 0.950 of the slower of training op's and" in line
+    assert "by processor time 0.900); target of 0.95 reached" in line
+
+
 def test_contestants_alternate_after_a_warm_up_round():
     calls = []
 
     def contestant(name, times):
         return lambda: calls.append(name) or times
 
-    times = training_overhead.pairs(contestant("script", (2, 3)), contestant("bare", (1, 1)), 2)
+    contestants = [contestant("script", (2, 3)), contestant("bare", (1, 1))]
+    times = training_overhead.rounds_of(contestants, 2)
     assert times == [((2, 3), (1, 1))] * 2
     assert calls == ["bare", "script", "script", "bare", "bare", "script"]
 
@@ -48,3 +57,10 @@ def test_script_and_training_op_are_timed(capsys):
     assert "lenet, 28x28: " in output
     assert "of the training op's throughput, median of 1 rounds" in output
     assert "load average: " in output
+
+
+@pytest.mark.slow
+def test_photographs_are_trained_on_and_read_alone(capsys):
+    arguments = ["lenet", "--photographs", "--image_size=28", "--steps=4", "--rounds=1"]
+    training_overhead.main(arguments)
+    assert "of the slower of training op's and pipeline's throughput" in capsys.readouterr().out
