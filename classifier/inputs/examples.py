@@ -12,7 +12,7 @@ from classifier.inputs import bad_images, large_images, shuffling
 from classifier.inputs.labels import Labels
 from slim import _cores
 from slim.data import dataset as dataset_lib
-from slim.data import encoded_images, image_header, tfexample_decoder
+from slim.data import encoded_images, image_header, image_layouts, tfexample_decoder
 
 PreprocessingFn = Callable[..., tf.Tensor]
 Example = dict[str, tf.Tensor]
@@ -76,8 +76,10 @@ class Preparation:
             return records.map(prepare, num_parallel_calls=calls, deterministic=True)
 
         if records.element_spec["serialized"].shape.rank:
+            size = chunk_size(self.image_size, batch_size)
+            several = functools.partial(self.several, size=size)
             # For such short calls autotuning costs a tenth of the time and finds no better number.
-            examples = prepared(self.several, threads or 2 * _cores.usable_cores())
+            examples = prepared(several, threads or 2 * _cores.usable_cores())
             return examples.rebatch(batch_size, drop_remainder=drop_remainder)
         examples = prepared(self.one, threads or tf.data.AUTOTUNE)
         return examples.batch(batch_size, drop_remainder=drop_remainder)
@@ -91,11 +93,15 @@ class Preparation:
         example = self._labeled(features, numbers)
         return example | self._image(decoder, features, self._for_image(numbers))
 
-    def several(self, records: Example) -> Example:
+    def several(self, records: Example, size: int) -> Example:
         """Returns the examples of a chunk of records.
 
-        Only what differs in size is done for one at a time: every operation costs as much as a
-        tenth of decoding such an image.
+        Only what differs in size or has a seed is done for one at a time: every operation costs as
+        much as a tenth of decoding such an image.
+
+        Args:
+          records: the chunk.
+          size: number of records; the last chunk may have fewer.
         """
         decoder, handler = self.dataset.decoder, large_images.handler_of(self.dataset)
         features = None
@@ -110,8 +116,35 @@ class Preparation:
             contents = image_header.bounded_several(own[handler.image_key], handler.max_pixels)
             own[handler.image_key] = contents
             decoder = decoder.with_max_pixels(None)
-        images = _mapped(lambda part: self._image(decoder, *part), (own, self._for_image(numbers)))
+        parts = (own, self._for_image(numbers))
+        images = self._images(decoder, handler.image_key, parts, size)
         return self._labeled(features, numbers) | images
+
+    def _images(
+        self,
+        decoder: tfexample_decoder.TFExampleDecoder,
+        image_key: str,
+        parts: tuple[Example, Example],
+        size: int,
+    ) -> Example:
+        """Returns `_image` of each example, of all at once if evaluation's images are alike."""
+
+        def each() -> Example:
+            return _mapped(lambda part: self._image(decoder, *part), parts)
+
+        handler, contents = decoder.items_to_handlers["image"], parts[0][image_key]
+        if self.seed is not None or self.skipped is not None or not handler.is_standard:
+            return each()
+
+        def together() -> Example:
+            pixels = encoded_images.decode_alike(contents, handler.channels, size)
+            images = tf.vectorized_map(
+                lambda image: self.preprocessing_fn(image, *self.image_size), pixels, warn=False
+            )
+            return {"image": images}
+
+        are_alike = tf.equal(tf.size(contents), size) & image_layouts.are_alike(contents)
+        return tf.cond(are_alike, together, each)
 
     @functools.cached_property
     def _items(self) -> list[str]:

@@ -135,3 +135,19 @@ def crop(image: tf.Tensor | EncodedImage, choose: Callable[[Image], tf.Tensor]) 
 def decode(image: tf.Tensor | EncodedImage) -> tf.Tensor:
     """Returns the complete decoded image, [height, width, channels]."""
     return tf.convert_to_tensor(image)
+
+
+def decode_alike(contents: tf.Tensor, channels: int, number: int) -> tf.Tensor:
+    """Returns PNG images for which `image_layouts.are_alike` is true, decoded and stacked.
+
+    Args:
+      contents: the encoded images, strings [number].
+      channels: channels of the decoded images.
+      number: number of images; a loop over an unknown number would take longer than decoding.
+    """
+    images: list[tf.Tensor] = []
+    for each in tf.unstack(contents, number):
+        # One after the other: several calls run in parallel already.
+        with tf.control_dependencies(images[-1:]):
+            images.append(tf.io.decode_png(each, channels))
+    return tf.stack(images)

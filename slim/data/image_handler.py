@@ -85,6 +85,17 @@ class Image(ItemHandler):
         """Whether the feature always holds a single encoded image, never raw pixels."""
         return self._shape is None and not self._repeated
 
+    @property
+    def channels(self) -> int | None:
+        """Number of channels of the images; None for those of the file."""
+        return self._channels
+
+    @property
+    def is_standard(self) -> bool:
+        """Whether images are uint8 with 1 or 3 channels, as `tf.io.decode_image` decodes them."""
+        is_other = self._dct_method or self._decoding != TF_SLIM or not self.is_encoded
+        return self._dtype == tf.uint8 and self._channels in (1, 3) and not is_other
+
     def with_max_pixels(self, max_pixels: int | None) -> "Image":
         """Returns the same handler with another limit."""
         other = copy.copy(self)
@@ -121,9 +132,7 @@ class Image(ItemHandler):
 
     def encoded(self, keys_to_tensors: Features) -> tf.Tensor | encoded_images.EncodedImage:
         """Returns the image undecoded; decoded if it cannot be decoded in part."""
-        in_part = self._shape is None and self._dtype == tf.uint8 and self._channels in (1, 3)
-        is_other = self._repeated or self._dct_method or self._decoding != TF_SLIM
-        if not in_part or is_other:
+        if not self.is_standard:
             return self.tensors_to_item(keys_to_tensors)
         return encoded_images.EncodedImage(
             keys_to_tensors[self._image_key], self._channels, self.decode, self._max_pixels

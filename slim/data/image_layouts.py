@@ -47,11 +47,13 @@ def _jpeg_layout(segments: str, frame: int, scan: int) -> _Layout:
     return _Layout(tuple(parts), sides, (1 << 8, 1, 0, 0), limits.METADATA_BYTES)
 
 
+_PNG = b"\x89PNG"
+_PNG_HEADER_BYTES = 29  # to the end of width, height, depth, color type and interlacing
 _LAYOUT_BYTES = 1024
 _HUFFMAN = "ffc4001f ffc400b5"
 _LAYOUTS = (
     _Layout(
-        ((0, b"\x89PNG"),),
+        ((0, _PNG),),
         ((16, 17, 18, 19), (20, 21, 22, 23)),
         (1 << 24, 1 << 16, 1 << 8, 1),
         limits.TEXTS_FROM_BYTES,
@@ -100,3 +102,14 @@ def is_plain(contents: tf.Tensor, max_pixels: int) -> tf.Tensor:
     pixels = tf.reduce_prod(tf.reduce_sum(sides, axis=2), axis=1)
     is_small = tf.strings.length(contents) <= table(_LAYOUT_SIZES)
     return tf.reduce_any(is_layout & is_small & (pixels <= max_pixels), axis=0)
+
+
+def are_alike(contents: tf.Tensor) -> tf.Tensor:
+    """Returns whether all images are PNG files of one size and kind of pixels.
+
+    Args:
+      contents: the encoded images, strings [number].
+    """
+    headers = tf.strings.substr(contents, 0, _PNG_HEADER_BYTES)
+    is_png = tf.equal(tf.strings.substr(headers[0], 0, len(_PNG)), _PNG)
+    return is_png & tf.reduce_all(tf.equal(headers, headers[0]))

@@ -21,7 +21,8 @@ SPEC = splits.DatasetSpec("toy", "unused", "toy_%s-*.tfrecord")
 def png(value, side=8, channels=3):
     rng = np.random.RandomState(value)
     buffer = io.BytesIO()
-    PIL.Image.fromarray(rng.randint(0, 256, (side, side, channels), np.uint8)).save(buffer, "PNG")
+    pixels = rng.randint(0, 256, (side, side, channels), np.uint8)
+    PIL.Image.fromarray(pixels.squeeze()).save(buffer, "PNG")
     return buffer.getvalue()
 
 

@@ -12,8 +12,9 @@ import tensorflow as tf
 from classifier import inputs
 from classifier.inputs import shuffling as inputs_order
 from datasets import dataset_info
+from preprocessing import preprocessing_factory
 from slim import _checks
-from slim.data import records
+from slim.data import encoded_images, records
 from tests import disk_reads
 from tests.classifier import at_once, toys
 
@@ -124,6 +125,39 @@ def test_small_images_prepared_together_equal_those_prepared_alone(toy, monkeypa
     together = toys.first(batches(toy, batch_size=12), 12)
     monkeypatch.setattr(inputs.examples, "_SMALL", 0)
     toys.assert_same(toys.first(batches(toy, batch_size=12), 12), together)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cifarnet",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("inception", "lenet", "none", "vgg")),
+    ],
+)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_evaluated_together_equal_those_evaluated_alone(
+    tmp_path, monkeypatch, name, channels
+):
+    """The first chunks have images of one size, one has several sizes, and the last is smaller."""
+    sides = [8] * 8 + [8, 24, 9, 8] + [24] * 4 + [24] * 2
+    images = [
+        toys.images(1)[0]._replace(encoded=toys.png(number, side, channels))
+        for number, side in enumerate(sides)
+    ]
+    dataset = toys.load(toys.write(tmp_path, (len(sides),), images))
+    prepare = preprocessing_factory.get_preprocessing(name)
+    settings = {"batch_size": 4, "image_size": (16, 12), "preprocessing_fn": prepare}
+    together = toys.first(toys.evaluation(dataset, **settings), -1)
+    decode = encoded_images.decode_alike
+    monkeypatch.setattr(encoded_images, "decode_alike", lambda *args: 255 - decode(*args))
+    inverted = toys.first(toys.evaluation(dataset, **settings), -1)
+    are_together = [
+        bool((batch["image"] != other["image"]).any())
+        for batch, other in zip(together, inverted, strict=True)
+    ]
+    assert are_together == [True, True, False, True, False]
+    monkeypatch.setattr(inputs.examples, "_SMALL", 0)
+    toys.assert_same(toys.first(toys.evaluation(dataset, **settings), -1), together)
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -1,8 +1,10 @@
 """Limits of encoded images: Python and the graph give the same result for the same bytes."""
 
+import io
 import random
 
 import numpy as np
+import PIL.Image
 import pytest
 import tensorflow as tf
 
@@ -98,6 +100,22 @@ def test_first_bytes_of_several_images_are_judged_as_those_of_each():
     each = [bool(image_layouts.is_plain(tf.constant(content), 24 * 32)) for content in contents]
     assert several.numpy().tolist() == each
     assert 0 < sum(each) < len(each)
+
+
+def test_png_files_are_alike_if_their_size_and_kind_of_pixels_are():
+    color, other = (png((12, 10), "RGB", value) for value in (0, 90))
+    assert image_layouts.are_alike(tf.constant([color, other]))
+    assert image_layouts.are_alike(tf.constant([color]))
+    for different in (png((10, 12), "RGB"), png((12, 10), "L"), ACCEPTED["plain.jpg"], b"", b"x"):
+        assert not image_layouts.are_alike(tf.constant([color, other, different]))
+        assert not image_layouts.are_alike(tf.constant([different, color]))
+    assert not image_layouts.are_alike(tf.constant([ACCEPTED["plain.jpg"]] * 2))
+
+
+def png(size, mode, value=0):
+    file = io.BytesIO()
+    PIL.Image.new(mode, size, value).save(file, "PNG")
+    return file.getvalue()
 
 
 def test_a_jpeg_with_few_scans_needs_no_further_check():
