@@ -207,7 +207,14 @@ def aspect_preserving_resize(image: tf.Tensor, smallest_side: int | tf.Tensor) -
 
 def subtract_means(image: tf.Tensor, use_grayscale: bool) -> tf.Tensor:
     """Subtracts the mean color, then converts to grayscale, which equals subtracting its gray."""
-    return channels.convert(image - tf.constant(MEANS), use_grayscale)
+    if image.shape.is_fully_defined():
+        # TensorFlow subtracts a row from rows several times faster than a color from pixels.
+        height, width, _ = image.shape
+        rows = tf.reshape(image, [height, -1]) - tf.constant(MEANS * width)
+        image = tf.reshape(rows, image.shape)
+    else:
+        image = image - tf.constant(MEANS)
+    return channels.convert(image, use_grayscale)
 
 
 def _check_sides(height: int, width: int, resize_side: int) -> None:
