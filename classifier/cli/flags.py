@@ -32,7 +32,7 @@ from classifier.config.origins import Origins
 from datasets import dataset_factory
 from nets import nets_factory
 from preprocessing import preprocessing_factory
-from slim import _checks
+from slim import _checks, _garbage
 
 C = TypeVar("C")
 
@@ -113,7 +113,7 @@ def _work(
     if not is_dry_run:
         absl_flags.configure_logging(program)
     if needs_tensorflow and not (is_dry_run and dry_run is None):
-        with native_stderr.capture_native_stderr():
+        with native_stderr.capture_native_stderr(), _garbage.paused(exempt=True):
             importlib.import_module("tensorflow")
     if not is_dry_run:
         return lambda: run(config)
