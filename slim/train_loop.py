@@ -72,17 +72,8 @@ def train(
         raise _checks.UserError(
             f"logdir=None, but max_nan_restores={max_nan_restores} needs checkpoints. Pass a logdir"
         )
+    batches = _shared(batches, train_op.strategy)
     workers = Workers(train_op.strategy)
-    if not parameter_servers.is_asynchronous(train_op.strategy):
-        # _start and _steps ask for the same ones. Each worker of parameter servers has its own.
-        if callable(batches):
-            batches = functools.lru_cache(maxsize=1)(batches)
-    elif not callable(batches):
-        raise _checks.UserError(
-            "batches is a dataset, but with parameter servers each worker creates its own. Pass a"
-            " function from the first step to a dataset; it may call"
-            " tf.distribute.coordinator.experimental_get_current_worker_index()"
-        )
     saves = workers.is_chief and logdir is not None
     lock = TrainDirLock(logdir) if saves else contextlib.nullcontext()
     with lock, stop_on_signals() as stop, contextlib.ExitStack() as stack:
@@ -126,6 +117,25 @@ def train(
             _save(run, hooks, logdir)
         workers.any(True)  # no worker may end before the chief has saved
         return loss
+
+
+def _shared(
+    batches: Callable[[int], tf.data.Dataset] | tf.data.Dataset, strategy: tf.distribute.Strategy
+) -> Callable[[int], tf.data.Dataset] | tf.data.Dataset:
+    """Returns batches whose dataset is created once, though `_start` and `_steps` ask for it.
+
+    Raises:
+      UserError: if they are a dataset, but each worker of parameter servers needs its own.
+    """
+    if not parameter_servers.is_asynchronous(strategy):
+        return functools.lru_cache(maxsize=1)(batches) if callable(batches) else batches
+    if not callable(batches):
+        raise _checks.UserError(
+            "batches is a dataset, but with parameter servers each worker creates its own. Pass a"
+            " function from the first step to a dataset; it may call"
+            " tf.distribute.coordinator.experimental_get_current_worker_index()"
+        )
+    return batches
 
 
 def _own_hooks(

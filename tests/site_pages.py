@@ -1,7 +1,7 @@
 """Pages of the site that are not in docs/: the reference, from docstrings, CONTRIBUTING.md, and the
 notebooks of docs/ with their outputs.
 
-MkDocs calls `on_files` (mkdocs.yml lists this file under `hooks`).
+MkDocs calls `on_files` and `on_page_content` (mkdocs.yml lists this file under `hooks`).
 """
 
 import html
@@ -31,6 +31,11 @@ def on_files(files: Any, config: Any) -> Any:
     for path, content in contents.items():
         files.append(File.generated(config, path, content=content))
     return files
+
+
+def on_page_content(content: str, page: Any, config: Any, files: Any) -> str:
+    """Returns a page's HTML with the class `flag` on short code that is a flag; see site.css."""
+    return re.sub(r"<code>(--[\w.,=*/-]{1,36})</code>", r'<code class="flag">\1</code>', content)
 
 
 def notebook_pages(path: pathlib.Path) -> dict[str, str | bytes]:

@@ -7,7 +7,7 @@ import gc
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import tensorflow as tf
 
@@ -188,12 +188,28 @@ def _train_together(
         startup.resolved = resolved
     train_op = make_train_op(resolved, strategy, teacher)
     hooks = [startup, *_hooks(resolved, directory, batches, dataset, workers)]
-    try:
-        with inputs.translate_errors(
+    with (
+        _explain_errors(resolved, directory, batches, workers),
+        inputs.translate_errors(
             dataset, lambda: batches.upcoming(int(train_op.global_step.numpy()))
-        ):
-            of_step = batches.of_servers_worker if workers.servers else batches
-            _train(resolved, of_step, train_op, hooks, startup.warm_start(train_op.store))
+        ),
+    ):
+        of_step = batches.of_servers_worker if workers.servers else batches
+        _train(resolved, of_step, train_op, hooks, startup.warm_start(train_op.store))
+    if startup.is_complete:
+        print(f"{directory.path} is already complete: {train_op.global_step.numpy()} steps")
+
+
+@contextlib.contextmanager
+def _explain_errors(
+    resolved: ResolvedRun,
+    directory: RunDirectory,
+    batches: TrainingBatches,
+    workers: cluster.Cluster,
+) -> Iterator[None]:
+    """Adds the batch of a non-finite loss, and what to change, to the errors of the loop."""
+    try:
+        yield
     except learning.NonFiniteError as error:
         if workers.servers:  # which batch it was is not known
             raise
@@ -209,8 +225,6 @@ def _train_together(
         if disk_errors.number_of(error) is not None:
             raise
         raise _checks.RunError(_out_of_memory(resolved, error)) from error
-    if startup.is_complete:
-        print(f"{directory.path} is already complete: {train_op.global_step.numpy()} steps")
 
 
 def _hooks(
