@@ -6,11 +6,11 @@ import platform
 import subprocess
 from typing import Any
 
+from deployment import bfloat16
 from slim import _cores
 
 # Instructions of x86 and Arm processors that decide which kernels run.
 _INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "asimddp", "bf16")
-_BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")
 
 
 def describe() -> dict[str, Any]:
@@ -20,7 +20,7 @@ def describe() -> dict[str, Any]:
         "processor": processor,
         "cores": _cores.usable_cores(),
         "instructions": instructions,
-        "bfloat16": any(each in _BFLOAT16 for each in instructions),
+        "bfloat16": bfloat16.is_native(on_gpu=False),
         "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "TensorFlow's default"),
         "python": platform.python_version(),
         "commit": _commit(),

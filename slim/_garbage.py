@@ -6,18 +6,14 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def paused(exempt: bool = False) -> Iterator[None]:
-    """Stops the garbage collector while many objects are created that will be kept.
-
-    Args:
-      exempt: whether the collector never visits the objects that exist at the end.
-    """
+def paused() -> Iterator[None]:
+    """Stops the garbage collector while many objects are created that are kept: afterwards it never
+    visits those that exist."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
-        if exempt:
-            gc.freeze()
+        gc.freeze()
     finally:
         if was_enabled:
             gc.enable()

@@ -113,7 +113,7 @@ def _work(
     if not is_dry_run:
         absl_flags.configure_logging(program)
     if needs_tensorflow and not (is_dry_run and dry_run is None):
-        with native_stderr.capture_native_stderr(), _garbage.paused(exempt=True):
+        with native_stderr.capture_native_stderr(), _garbage.paused():
             importlib.import_module("tensorflow")
     if not is_dry_run:
         return lambda: run(config)

@@ -1,7 +1,7 @@
 """Half precision on a CPU, where some of TensorFlow's kernels are slower than in float32.
 
 Depthwise convolutions take three times as long, their gradients with respect to the input five
-times, and the rectifier with an upper limit twice as long, although half as many bytes are moved.
+times, and relu6 twice as long, although half as many bytes are moved.
 Convolutions of all channels and matrix products are faster, as oneDNN has kernels for them.
 """
 
@@ -28,7 +28,7 @@ def widened(inputs: tf.Tensor) -> tf.Tensor:
 
 
 def activated(
-    function: Callable[[tf.Tensor], tf.Tensor] | None, inputs: tf.Tensor, dtype: tf.DType
+    function: Callable[[tf.Tensor], tf.Tensor] | None, inputs: tf.Tensor, dtype: tf.DType | None
 ) -> tf.Tensor:
     """Returns the activations of a layer.
 

@@ -159,8 +159,10 @@ def convolution2d_in_plane(
     with layer.open("ConvInPlane"):
         weights = layer.weights([*kernel, 1, 1], inputs.dtype)
         if strides[0] == strides[1]:
-            filters = tf.tile(weights, [1, 1, channels, 1])
-            outputs = tf.nn.depthwise_conv2d(inputs, filters, [1, *strides, 1], padding)
+            widened = half_precision.widened(inputs)
+            filters = tf.cast(tf.tile(weights, [1, 1, channels, 1]), widened.dtype)
+            outputs = tf.nn.depthwise_conv2d(widened, filters, [1, *strides, 1], padding)
+            outputs = tf.cast(outputs, inputs.dtype)
         else:  # TensorFlow's depthwise kernels have no such strides.
             outputs = tf.nn.conv2d(
                 inputs, weights * tf.eye(channels, dtype=inputs.dtype), strides, padding

@@ -29,6 +29,16 @@ def test_a_separable_convolution_returns_its_inputs_dtype(inputs, dtype, num_out
     np.testing.assert_allclose(tf.cast(results[1], tf.float32), results[0], rtol=0.02, atol=0.06)
 
 
+@pytest.mark.parametrize("dtype", HALF, ids=lambda dtype: dtype.name)
+def test_a_convolution_in_plane_returns_its_inputs_dtype(inputs, dtype):
+    results = []
+    for kind in (tf.float32, dtype):
+        with slim.VariableStore(seed=0, keep_float32=True).as_default():
+            results.append(slim.conv2d_in_plane(tf.cast(inputs, kind), 3))
+        assert results[-1].dtype == kind
+    np.testing.assert_allclose(tf.cast(results[1], tf.float32), results[0], rtol=0.02, atol=0.06)
+
+
 def test_only_the_depthwise_part_is_computed_in_float32(inputs):
     store = slim.VariableStore(seed=0, keep_float32=True)
 
