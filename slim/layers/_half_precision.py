@@ -28,14 +28,16 @@ def widened(inputs: tf.Tensor) -> tf.Tensor:
 
 
 def activated(
-    function: Callable[[tf.Tensor], tf.Tensor] | None, inputs: tf.Tensor, dtype: tf.DType | None
+    function: Callable[[tf.Tensor], tf.Tensor] | None,
+    inputs: tf.Tensor,
+    dtype: tf.DType | None = None,
 ) -> tf.Tensor:
     """Returns the activations of a layer.
 
     Args:
       function: activation function, or None.
       inputs: of the function.
-      dtype: of the result; None for that of the function.
+      dtype: of the result. Default: that of the function.
     """
     if function is tf.nn.relu6 and is_slow(dtype or inputs.dtype):
         return _compiled_relu6(dtype or inputs.dtype)(inputs)

@@ -13,6 +13,7 @@ from slim.arg_scope import add_arg_scope
 from slim.graph import KEYS
 from slim.initializers import ones_initializer, zeros_initializer
 from slim.layers import _common as common
+from slim.layers import _half_precision as half_precision
 from slim.layers._moving_averages import (
     Averages,
     DebiasedAverages,
@@ -157,8 +158,7 @@ def batch_norm(
         else:
             outputs = norm.plain(batch_weights, adjustment)
         outputs.set_shape(inputs.shape)
-        if activation_fn is not None:
-            outputs = activation_fn(outputs)
+        outputs = half_precision.activated(activation_fn, outputs)
         return collect_named_outputs(outputs_collections, sc.name, outputs)
 
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from slim.arg_scope import add_arg_scope
 from slim.layers import _common as common
+from slim.layers import _half_precision as half_precision
 from slim.outputs import collect_named_outputs
 from slim.passes import current_pass
 from slim.variables import model_variable, variable_scope
@@ -118,8 +119,7 @@ def bias_add(
             common.collections_of(variables_collections, "biases"),
         )
         outputs = common.add_bias(inputs, biases, data_format if first else None)
-        if activation_fn is not None:
-            outputs = activation_fn(outputs)
+        outputs = half_precision.activated(activation_fn, outputs)
         return collect_named_outputs(outputs_collections, sc.name, outputs)
 
 

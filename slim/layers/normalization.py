@@ -9,6 +9,7 @@ from slim._shapes import static_sizes
 from slim.arg_scope import add_arg_scope
 from slim.initializers import ones_initializer, zeros_initializer
 from slim.layers import _common as common
+from slim.layers import _half_precision as half_precision
 from slim.outputs import collect_named_outputs
 from slim.variables import model_variable, variable_scope
 
@@ -70,8 +71,7 @@ def layer_norm(
         mean, variance = tf.nn.moments(inputs, list(range(norm_axis, rank)), keepdims=True)
         epsilon = 1e-3 if inputs.dtype == tf.float16 else 1e-12
         outputs = tf.nn.batch_normalization(inputs, mean, variance, beta, gamma, epsilon)
-        if activation_fn is not None:
-            outputs = activation_fn(outputs)
+        outputs = half_precision.activated(activation_fn, outputs)
         return collect_named_outputs(outputs_collections, sc.name, outputs)
 
 
@@ -161,8 +161,7 @@ def group_norm(
             offset += beta
         outputs = tf.reshape(grouped * gain + offset, sizes)
         outputs.set_shape(inputs.shape)
-        if activation_fn is not None:
-            outputs = activation_fn(outputs)
+        outputs = half_precision.activated(activation_fn, outputs)
         return collect_named_outputs(outputs_collections, sc.name, outputs)
 
 
@@ -206,8 +205,7 @@ def instance_norm(
         outputs = tf.nn.batch_normalization(
             inputs, mean, variance, beta, gamma, epsilon, name="instancenorm"
         )
-        if activation_fn is not None:
-            outputs = activation_fn(outputs)
+        outputs = half_precision.activated(activation_fn, outputs)
         return collect_named_outputs(outputs_collections, sc.name, outputs)
 
 

@@ -57,7 +57,7 @@ def test_only_the_depthwise_part_is_computed_in_float32(inputs):
 def test_compiled_relu6_equals_tensorflows(inputs, dtype):
     x = tf.cast(inputs, dtype)
     values, gradients = [], []
-    for function in (tf.nn.relu6, lambda x: _half_precision.activated(tf.nn.relu6, x, None)):
+    for function in (tf.nn.relu6, lambda x: _half_precision.activated(tf.nn.relu6, x)):
         with tf.GradientTape() as tape:
             tape.watch(x)
             values.append(function(x))
