@@ -1,14 +1,14 @@
 """What clones and workers cost, measured on this machine and predicted for large clusters.
 
-    python benchmarks/scaling.py clones [network ...] [--rounds=N] [--batch_size=N]
-    python benchmarks/scaling.py workers [network ...] [--workers=N] [--steps=N]
+    python benchmarks/scaling.py clones [network ...] [--rounds=N] [--batch_sizes N ...]
+    python benchmarks/scaling.py workers [network ...] [--workers=N] [--steps=N] [--batch_size=N]
     python benchmarks/scaling.py predict --step_ms=T --megabytes=M [--gigabits=G] [--latency_us=L]
 
-`clones` compares a training step of two clones, logical devices of one process, with that of two
-towers written by hand in one function on the same devices, and with that of one clone with the same
-global batch, in the same process with the same threads. What two clones cost more than two towers
-is the cost of the deployment layer; the target is at most 1.05. What two towers cost more than one
-clone is that of two copies of the variables, two updates, and layers that compute half a batch.
+`clones` compares a training step of two clones, logical devices of one process, with that of one
+clone with the same global batch, in the same process with the same threads; the target is at most
+1.05. Two towers written by hand in one function, on the same two devices, show how much of the
+difference is the deployment layer's: they too have two copies of the variables, two updates, and
+layers that compute half a batch, which costs the more the smaller the batch is.
 `workers` trains in real processes on the loopback interface, each with one thread, against one such
 process with the batch of one worker.
 
@@ -22,6 +22,7 @@ two thirds of the step. Stragglers, input and congestion are not modelled.
 import argparse
 import contextlib
 import io
+import itertools
 import json
 import math
 import os
@@ -128,17 +129,17 @@ def _dataset(size: int, batch_size: int) -> tf.data.Dataset:
 
 
 def clones(chosen: argparse.Namespace) -> None:
-    """Prints the time of two clones relative to one and to two towers, per network."""
+    """Prints the time of two clones and of two towers relative to one clone, per network."""
     split_cpu(2)
-    for network in chosen.networks:
-        size, batch_size = NETWORKS.get(network, 64), chosen.batch_size
+    for network, batch_size in itertools.product(chosen.networks, chosen.batch_sizes):
+        size = NETWORKS.get(network, 64)
         contestants = {
-            "2 towers by hand": towers_of(network, size, batch_size),
             "1 clone": step_of(network, size, 1, batch_size),
             "2 clones": step_of(network, size, 2, batch_size),
+            "2 towers by hand": towers_of(network, size, batch_size),
         }
         times = pairs.medians(contestants, chosen.rounds)
-        pairs.show(f"{network}, {size}x{size}", times, batch_size, "images")
+        pairs.show(f"{network}, {size}x{size}, batch {batch_size}", times, batch_size, "images")
         ratio = times["2 clones"][1]
         print(f"  target of {TARGET} {'reached' if ratio <= TARGET else 'missed'}", flush=True)
 
@@ -227,14 +228,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measures or predicts."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(required=True)
-    for function in (clones, workers):
-        command = commands.add_parser(function.__name__)
+    measured = {each: commands.add_parser(each.__name__) for each in (clones, workers)}
+    for function, command in measured.items():
         command.set_defaults(function=function)
         command.add_argument("networks", nargs="*", default=list(NETWORKS))
-        command.add_argument("--batch_size", type=int, default=32)
-        command.add_argument("--rounds", type=int, default=25)
-        command.add_argument("--workers", type=int, default=2)
-        command.add_argument("--steps", type=int, default=30)
+    measured[clones].add_argument("--batch_sizes", nargs="+", type=int, default=[32, 64, 128])
+    measured[clones].add_argument("--rounds", type=int, default=25)
+    measured[workers].add_argument("--batch_size", type=int, default=32)
+    measured[workers].add_argument("--workers", type=int, default=2)
+    measured[workers].add_argument("--steps", type=int, default=30)
     command = commands.add_parser("predict")
     command.set_defaults(function=predict)
     command.add_argument("--step_ms", type=float, required=True)
