@@ -20,7 +20,7 @@ Example = dict[str, tf.Tensor]
 # A call from tf.data costs a third of preparing a 32 x 32 image, so small images are prepared in
 # chunks; for larger ones the additional copy would cost more.
 _SMALL = 64 * 64  # pixels
-_MAX_CHUNK = 32
+_MAX_CHUNK = 64
 
 
 def chunk_size(image_size: tuple[int, int], batch_size: int) -> int | None:
