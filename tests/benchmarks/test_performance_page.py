@@ -1,8 +1,11 @@
 """Results of training benchmarks, their tables, and the comparison with committed ratios."""
 
+import re
+
 import pytest
 
-from benchmarks import performance_page, results, run, training
+from benchmarks import inference, performance_page, results, run, training
+from tests import source_tree
 
 
 def result(**seconds):
@@ -91,3 +94,15 @@ def test_ratios_below_the_tolerance_are_listed():
         "a: 1.79, committed 2.00 (-10%)",
         "d: not measured",
     ]
+
+
+def test_flags_of_the_pages_commands_exist(capsys):
+    programs = {"training": training, "inference": inference, "run": run}
+    page = (source_tree.ROOT / "docs" / "performance.md").read_text("utf-8")
+    commands = re.findall(r"^python benchmarks/(\w+)\.py(.*)$", page, re.M)
+    assert {name for name, _ in commands} == set(programs)
+    for name, arguments in commands:
+        with pytest.raises(SystemExit, match="0"):
+            programs[name].main(["--help"])
+        flags = set(re.findall(r"--\w+", capsys.readouterr().out))
+        assert set(re.findall(r"--\w+", arguments)) <= flags, name

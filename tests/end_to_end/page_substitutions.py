@@ -17,7 +17,7 @@ SUBSTITUTIONS = {
     "checkpoints.md": {
         "--dataset_name=... --dataset_dir=...": "--dataset_name=imagenet --dataset_dir=imagenet",
         "--dataset_dir=...": "--dataset_dir=imagenet",
-        "path=P ": "path=inception_v3.ckpt ",
+        "path=P": "path=inception_v3.ckpt",
         "RUN ": "trained ",
     },
     "datasets.md": {
@@ -69,7 +69,8 @@ SUBSTITUTIONS = {
         "-n 4": "-n 2",
     },
     "multi_label.md": {
-        "train_image_classifier.py": f"train_image_classifier.py {SHORT}",
+        # The moments of the batch: those of random weights would magnify rounding.
+        "train_image_classifier.py": f"train_image_classifier.py {SHORT} --batch_norm_decay=0.01",
         "=SRC": "=images",
         "=CHECKPOINT": "=mobilenet_v2_1.0_224",
         "/tmp/": "",
@@ -103,7 +104,7 @@ SUBSTITUTIONS = {
             "=other --dataset_name=folder --dataset_dir=images"
         ),
         "=RUN --dataset_name=NAME --dataset_dir=DATA": f"=student {SHORT} {DIGITS}",
-        "=TEACHER": "=trained",
+        "=TEACHER": "=RUN",  # has three channels, like its student
         "classifier.py ...": f"classifier.py --train_dir=workers {LENET}",
         "--task=0    # on host0": "--task=0 &",
         "# on host1": "&& all",

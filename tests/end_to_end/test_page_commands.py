@@ -4,7 +4,6 @@ A reader sets paths and step counts of his own: page_substitutions.py has this o
 """
 
 import re
-import shlex
 import shutil
 import socket
 import subprocess
@@ -142,7 +141,8 @@ def session(page):
                 source = source.replace(text, replacement)
         if block.language == "python":
             source = f"python - <<'PYTHON'\n{source}PYTHON\n"
-        lines.append(f"echo {shlex.quote(f'block {number}')}\n{source}")
+        # Some output has no newline at its end.
+        lines.append(f"printf '\\nblock %d\\n' {number}\n{source}")
     assert not unused, f"{page.name} no longer has these"
     return ports("\n".join(lines))
 
