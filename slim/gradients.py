@@ -46,13 +46,24 @@ class Backward:
         self._recompute = recompute
 
     @property
+    def can_create_variables(self) -> bool:
+        """Whether a call may create the network's variables, as it is one plain trace."""
+        plain = self._parts == 1 and not self._jit_compile and not self._recompute
+        return plain and self.loss_scale is None
+
+    @property
     def variables(self) -> dict[str, tf.Variable]:
         """The variables to train, by name."""
         trainable = [name for name, record in self.store.records.items() if record.trainable]
         return {name: self.store.named_variable(name) for name in self._choose(trainable)}
 
     def __call__(
-        self, batch: Any, seed: tf.Tensor, step: tf.Tensor, replicas: int = 1
+        self,
+        batch: Any,
+        seed: tf.Tensor,
+        step: tf.Tensor,
+        replicas: int = 1,
+        complete: Callable[[], None] = lambda: None,
     ) -> dict[str, Any]:
         """Returns "loss", "numbers" (by name) and "gradients" (by the variable's name).
 
@@ -61,20 +72,28 @@ class Backward:
           seed: int32 [2], from which dropout draws.
           step: number of completed steps, an integer.
           replicas: the gradients are those of the loss over this number.
+          complete: called when the network's variables exist, before the gradients are computed.
 
         Raises:
           ValueError: if the loss depends on no variable, or the batch cannot be split equally.
           UserError: if `recompute` is set and the network has no segments.
         """
         if self._parts == 1 and not self._jit_compile:
-            return self._once(batch, seed, step, replicas)
+            return self._once(batch, seed, step, replicas, complete)
         # A separate function, which XLA can compile and which the graph contains once.
         once = tf.function(self._once, autograph=False, jit_compile=self._jit_compile or None)
-        once = functools.partial(once, step=step, replicas=replicas)
+        once = functools.partial(once, step=step, replicas=replicas, complete=complete)
         return once(batch, seed) if self._parts == 1 else self._mean(once, batch, seed)
 
-    def _once(self, batch: Any, seed: tf.Tensor, step: tf.Tensor, replicas: int) -> dict[str, Any]:
-        variables, scaling = self.variables, self.loss_scale
+    def _once(
+        self,
+        batch: Any,
+        seed: tf.Tensor,
+        step: tf.Tensor,
+        replicas: int,
+        complete: Callable[[], None],
+    ) -> dict[str, Any]:
+        scaling = self.loss_scale
         entered = self.store.as_default(seed, self._recompute, step)
         with entered as one_pass, tf.GradientTape() as tape:
             loss, numbers = call(self.loss_fn, batch)
@@ -85,7 +104,8 @@ class Backward:
             target = loss if scaling is None else scaling.scale(loss)
             target = target / replicas if replicas > 1 else target
         outside_variables.check_known(self.store, tape.watched_variables())
-        gradients = tape.gradient(target, dict(variables))
+        complete()
+        gradients = tape.gradient(target, self.variables)
         present = {n: tf.convert_to_tensor(g) for n, g in gradients.items() if g is not None}
         if not present:
             raise ValueError("the loss does not depend on any of the variables to train")

@@ -82,8 +82,12 @@ def create_train_op(total_loss: Any = None, *args: Any, **kwargs: Any) -> bool:
         network's segments for the gradients, see `slim.recompute`.
       all_reduce: how replicas average their gradients, an `AllReduce`; by default in float32 and a
         single pack.
-      keep_batch: keep the last batch for `TrainOp.last_batch`, at the cost of its memory; not with
+      keep_batch: keep the last batch for `TrainOp.kept_batch`, at the cost of its memory; not with
         parameter servers.
+      trace_once: the loss function uses no variables but those of slim's layers. `train` then
+        creates them while it traces the first step, instead of in a trace before; with a single
+        replica, one part of a batch, and none of `jit_compile`, `recompute_gradients` and
+        `loss_scale`.
 
     Returns:
       A `TrainOp`; for a loss tensor, a tensor that takes a step and returns the loss before it.

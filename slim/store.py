@@ -192,6 +192,8 @@ class VariableStore(tf.Module):
                     name=record.name + "/",
                     synchronization=synchronization,
                     aggregation=aggregation,
+                    # `tf.init_scope` has lifted it; a tf.function would trace a second time.
+                    experimental_enable_variable_lifting=False,
                 )
         self.add(record, variable)
         return variable

@@ -5,7 +5,6 @@ summaries, evaluation) is done by hooks.
 """
 
 import contextlib
-import functools
 import math
 import os
 import time
@@ -20,6 +19,7 @@ from slim._timer import Timer
 from slim.checkpoints import Checkpoints
 from slim.hooks import Hook, LossLog, Run, ScalarSummaries
 from slim.nan_restores import NanRestores
+from slim.run_input import RunInput
 from slim.run_lock import TrainDirLock
 from slim.signals import Preempted, StopRequest, stop_on_signals
 from slim.train_op import TrainOp
@@ -72,8 +72,8 @@ def train(
         raise _checks.UserError(
             f"logdir=None, but max_nan_restores={max_nan_restores} needs checkpoints. Pass a logdir"
         )
-    batches = _shared(batches, train_op.strategy)
     workers = Workers(train_op.strategy)
+    run_input = RunInput(batches, train_op.strategy, workers)
     saves = workers.is_chief and logdir is not None
     lock = TrainDirLock(logdir) if saves else contextlib.nullcontext()
     with lock, stop_on_signals() as stop, contextlib.ExitStack() as stack:
@@ -82,8 +82,9 @@ def train(
         )
         restores = NanRestores(logdir, max_nan_restores)
         run = _start(
-            train_op, checkpoints or None, batches, restores, number_of_steps, init_fn, workers
-        )
+            train_op, checkpoints or None, run_input, restores, number_of_steps, steps_per_loop,
+            init_fn, workers,
+        )  # fmt: skip
         if workers.is_chief:
             own = _own_hooks(logdir, log_every_n_steps, save_summaries_secs, clock)
             hooks = [*own, *hooks]
@@ -98,7 +99,9 @@ def train(
         if max_nan_restores and saved < 0 and saves:
             saved = _save(run, hooks, logdir)  # the first rollback needs a checkpoint
         run.is_stopped = lambda: bool(stop)
-        for numbers in _steps_with_rollback(run, batches, steps_per_loop, workers, restores, hooks):
+        for numbers in _steps_with_rollback(
+            run, run_input, steps_per_loop, workers, restores, hooks
+        ):
             steps = len(numbers["loss"])
             loss = float(numbers["loss"][-1]) if steps else loss
             for hook in hooks if steps else ():
@@ -119,25 +122,6 @@ def train(
         return loss
 
 
-def _shared(
-    batches: Callable[[int], tf.data.Dataset] | tf.data.Dataset, strategy: tf.distribute.Strategy
-) -> Callable[[int], tf.data.Dataset] | tf.data.Dataset:
-    """Returns batches whose dataset is created once, though `_start` and `_steps` ask for it.
-
-    Raises:
-      UserError: if they are a dataset, but each worker of parameter servers needs its own.
-    """
-    if not parameter_servers.is_asynchronous(strategy):
-        return functools.lru_cache(maxsize=1)(batches) if callable(batches) else batches
-    if not callable(batches):
-        raise _checks.UserError(
-            "batches is a dataset, but with parameter servers each worker creates its own. Pass a"
-            " function from the first step to a dataset; it may call"
-            " tf.distribute.coordinator.experimental_get_current_worker_index()"
-        )
-    return batches
-
-
 def _own_hooks(
     logdir: str | None, every: int, summaries_secs: float, clock: Callable[[], float]
 ) -> Iterator[Hook]:
@@ -151,18 +135,26 @@ def _own_hooks(
 def _start(
     train_op: TrainOp,
     checkpoints: Checkpoints | None,
-    batches: Any,
+    run_input: RunInput,
     restores: NanRestores,
     number_of_steps: int | None,
+    steps_per_loop: int,
     init_fn: Callable[[], Any] | None,
     workers: Workers,
 ) -> Run:
     """Creates the variables and restores them from the newest checkpoint, if there is one."""
     reads = workers.is_chief and checkpoints is not None
     # The input pipeline that the run will continue with, unless that checkpoint is unreadable.
-    steps = checkpoints.all_steps() if reads else []
-    newest = steps[-1] if steps else 0
-    train_op.build(_replica_spec(batches, newest + restores.skipped(newest), workers))
+    saved = checkpoints.all_steps() if reads else []
+    newest = saved[-1] if saved else 0
+    first = newest + restores.skipped(newest)
+    element_spec = run_input.element_spec(first)
+    steps = _loop_steps(newest, number_of_steps, steps_per_loop)
+    if train_op.can_trace and workers.count == 1 and steps > 0:
+        run_input.open(first)
+        train_op.trace(element_spec, steps)
+    else:
+        train_op.build(_replica_spec(element_spec))
     variables = train_op.store.named_variables
     restored = checkpoints.restore_latest(variables) if reads else None
     if restored is None:
@@ -175,17 +167,22 @@ def _start(
     return Run(train_op, checkpoints, step, number_of_steps, restored)
 
 
-def _replica_spec(batches: Any, first: int, workers: Workers) -> Any:
+def _loop_steps(step: int, number_of_steps: int | None, steps_per_loop: int) -> int:
+    """Returns the number of steps of the next round trip."""
+    left = steps_per_loop if number_of_steps is None else number_of_steps - step
+    return min(steps_per_loop, left)
+
+
+def _replica_spec(element_spec: Any) -> Any:
     """Returns the specs of one replica's batch, with any number of examples."""
-    specs = workers.element_spec(lambda: batches(first) if callable(batches) else batches)
     return tf.nest.map_structure(
-        lambda spec: tf.TensorSpec([None, *spec.shape[1:]], spec.dtype), specs
+        lambda spec: tf.TensorSpec([None, *spec.shape[1:]], spec.dtype), element_spec
     )
 
 
 def _steps_with_rollback(
     run: Run,
-    batches: Any,
+    run_input: RunInput,
     steps_per_loop: int,
     workers: Workers,
     restores: NanRestores,
@@ -195,7 +192,7 @@ def _steps_with_rollback(
     while True:
         skipped = workers.of_chief(restores.skipped(run.step))
         try:
-            yield from _steps(run, batches, steps_per_loop, workers, run.step + skipped)
+            yield from _steps(run, run_input, steps_per_loop, workers, run.step + skipped)
             return
         except NonFiniteError as error:
             error.batch = error.step + skipped
@@ -222,18 +219,17 @@ def _roll_back(run: Run, workers: Workers, restores: NanRestores, error: NonFini
 
 
 def _steps(
-    run: Run, batches: Any, steps_per_loop: int, workers: Workers, first_batch: int
+    run: Run, run_input: RunInput, steps_per_loop: int, workers: Workers, first_batch: int
 ) -> Iterator[Mapping[str, np.ndarray]]:
     """Runs steps and yields their metrics, until the end of the run or of the data."""
     if workers.any(run.is_over):
         return  # without the seconds that creating the input pipeline takes
-    skip = batches if callable(batches) else batches.skip
-    iterator = iter(workers.distribute(lambda: skip(first_batch)))
+    iterator = run_input.iterator(first_batch)
     loss = math.nan
     while not workers.any(run.is_over):
-        left = steps_per_loop if run.number_of_steps is None else run.number_of_steps - run.step
+        steps = _loop_steps(run.step, run.number_of_steps, steps_per_loop)
         try:
-            numbers = run.train_op.run(iterator, min(steps_per_loop, left), run.is_stopped)
+            numbers = run.train_op.run(iterator, steps, run.is_stopped)
         except parameter_servers.AbandonedError:
             yield {"loss": np.zeros(0)}
             return

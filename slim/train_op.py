@@ -2,14 +2,21 @@
 
 import functools
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from slim import _checks, outside_variables, parameter_servers
+from slim import _checks, _garbage, outside_variables, parameter_servers
+from slim.gradient_transforms import (
+    Multipliers,
+    clip_gradient_norms,
+    multiply_gradients,
+    resolve_multipliers,
+)
 from slim.gradients import Backward, LossFn, call
+from slim.kept_batch import KeptBatch
 from slim.loss_scale import DynamicLossScale
 from slim.moving_averages import MovingAverages
 from slim.optimizers import Optimizer
@@ -19,8 +26,6 @@ from slim.reduction import AllReduce, SharedAverages
 from slim.store import VariableStore
 from slim.variables import get_or_create_global_step
 
-Multipliers = Mapping[str, float] | Callable[[Sequence[str]], Mapping[str, float]]
-
 
 class TrainOp:
     """A training step, created by `create_train_op`.
@@ -29,7 +34,7 @@ class TrainOp:
       store: the variables: the network's, the optimizer's slots, the averages and the global step.
       strategy: the `tf.distribute` strategy the step runs under.
       averages: the moving averages of the weights, or None.
-      keeps_batch: whether `last_batch` returns the last batch.
+      kept_batch: the last batch, or None if it is not kept.
     """
 
     def __init__(
@@ -43,11 +48,13 @@ class TrainOp:
         multipliers: Multipliers,
         all_reduce: AllReduce,
         keep_batch: bool = False,
+        trace_once: bool = False,
     ) -> None:
         self.store = backward.store
         self.strategy = strategy
         self.averages = averages
-        self.keeps_batch = keep_batch and not parameter_servers.is_asynchronous(strategy)
+        is_kept = keep_batch and not parameter_servers.is_asynchronous(strategy)
+        self.kept_batch = KeptBatch(strategy) if is_kept else None
         self._backward = backward
         self._optimizer = optimizer
         self._transform_gradients = transform_gradients
@@ -55,6 +62,7 @@ class TrainOp:
         self._seed = seed
         self._multipliers = multipliers
         self._all_reduce = all_reduce
+        self._trace_once = trace_once
         self._rate_multipliers: Mapping[str, float] = {}
         self._built = False
         # Of this object: a cache of the class would keep the variables of another one alive.
@@ -62,7 +70,6 @@ class TrainOp:
         # Odd while a step computes; on the host, readable by a thread while a device is busy.
         self._pulse: tf.Variable | None = None
         self._tracing = False
-        self._kept: Any = None  # the last batch's variables, in its structure
 
     @property
     def activity(self) -> str:
@@ -93,23 +100,51 @@ class TrainOp:
         """
         if self._built:
             return
-        with self.strategy.scope():
+        with self.strategy.scope(), _garbage.paused():
             _ = self.global_step
             loss = functools.partial(call, self._backward.loss_fn)
             outside_variables.build(self.store, loss, batch_spec)
-            variables = self.variables_to_train
-            if not variables:
-                raise _checks.UserError(
-                    "no variables to train; the network has: "
-                    + _checks.listed(self.store.named_variables, most=10)
-                )
-            self._rate_multipliers = _resolve_multipliers(self._multipliers, variables)
-            self._optimizer.build(self.store, variables)
-            if self.averages is not None:
-                self.averages.build()
-            if self._loss_scale is not None:
-                self._loss_scale.build(self.store)
+            self._complete()
+
+    def _complete(self) -> None:
+        """Creates the variables that depend on those of the network, unless they exist."""
+        if self._built:
+            return
+        variables = self.variables_to_train
+        if not variables:
+            raise _checks.UserError(
+                "no variables to train; the network has: "
+                + _checks.listed(self.store.named_variables, most=10)
+            )
+        self._rate_multipliers = resolve_multipliers(self._multipliers, variables)
+        self._optimizer.build(self.store, variables)
+        if self.averages is not None:
+            self.averages.build()
+        if self._loss_scale is not None:
+            self._loss_scale.build(self.store)
         self._built = True
+
+    @property
+    def can_trace(self) -> bool:
+        """Whether `trace` can take the place of `build`."""
+        has_strategy = tf.distribute.has_strategy()
+        is_single = self.strategy is tf.distribute.get_strategy() and not has_strategy
+        is_plain = is_single and self._backward.can_create_variables
+        return is_plain and self._trace_once and not self._built
+
+    def trace(self, element_spec: Any, steps: int = 1) -> None:
+        """Traces what `run` runs, and creates all variables meanwhile.
+
+        Args:
+          element_spec: of the batches.
+          steps: number of steps, as of `run`.
+
+        Raises:
+          UserError: if there is nothing to train.
+        """
+        _ = self.global_step
+        self._create_pulse()
+        self._loop(steps).get_concrete_function(tf.data.IteratorSpec(element_spec))
 
     def run(
         self, batches: Any, steps: int = 1, is_stopped: Callable[[], bool] | None = None
@@ -131,30 +166,15 @@ class TrainOp:
         Raises:
           AbandonedError, ServerLostError: see `parameter_servers.RemoteSteps`.
         """
-        if self._pulse is None:
-            with tf.device("CPU:0"):
-                self._pulse = tf.Variable(0, dtype=tf.int64, trainable=False, name="pulse")
+        self._create_pulse()
         if parameter_servers.is_asynchronous(self.strategy):
             return self._run_remotely(batches, steps, is_stopped)
         return {name: values.numpy() for name, values in self._loop(steps)(batches).items()}
 
-    def last_batch(self) -> Any:
-        """Returns the first replica's part of the last step's batch, as NumPy arrays.
-
-        The step must have been created with `keep_batch`, and have run.
-        """
-        return tf.nest.map_structure(lambda variable: variable.numpy(), self._kept)
-
-    def _keep(self, batch: Any) -> None:
-        """Keeps a batch until the next one; its memory is shared, not copied."""
-        parts = tf.nest.map_structure(
-            lambda part: self.strategy.experimental_local_results(part)[0], batch
-        )
-        if self._kept is None:
-            with tf.init_scope():
-                self._kept = tf.nest.map_structure(_holder, parts)
-        for variable, part in zip(*map(tf.nest.flatten, (self._kept, parts)), strict=True):
-            variable.assign(part)
+    def _create_pulse(self) -> None:
+        if self._pulse is None:
+            with tf.device("CPU:0"):
+                self._pulse = tf.Variable(0, dtype=tf.int64, trainable=False, name="pulse")
 
     def _run_remotely(
         self, batches: Any, steps: int, is_stopped: Callable[[], bool] | None
@@ -186,8 +206,8 @@ class TrainOp:
             batch, waited = _timed(batches, now)
             with tf.control_dependencies(_components(batch)):
                 beat = self._pulse.assign_add(1)
-            if self.keeps_batch:
-                self._keep(batch)
+            if self.kept_batch is not None:
+                self.kept_batch.keep(batch)
             result = self._step(batch)
             with tf.control_dependencies([beat, *result.values()]):
                 self._pulse.assign_add(1)
@@ -196,7 +216,8 @@ class TrainOp:
         def traced(function: Callable[[Any], dict[str, tf.Tensor]], batches: Any) -> Any:
             self._tracing = True
             try:
-                return function(batches)
+                with _garbage.paused():
+                    return function(batches)
             finally:
                 self._tracing = False
 
@@ -246,7 +267,7 @@ class TrainOp:
         shared = SharedAverages(self.store.named_variables)
         replicas = context.num_replicas_in_sync
         before = shared.values() if replicas > 1 else {}
-        result = self._backward(batch, seed, step, replicas)
+        result = self._backward(batch, seed, step, replicas, self._complete)
         after = shared.values() if before else {}
         others = {
             "numbers": result["numbers"] | {"loss": result["loss"]},
@@ -284,22 +305,6 @@ class TrainOp:
         self._optimizer.apply(self.store, gradients, rate, where, self._rate_multipliers)
 
 
-def _resolve_multipliers(
-    multipliers: Multipliers, trained: Mapping[str, Any]
-) -> Mapping[str, float]:
-    multipliers = multipliers(list(trained)) if callable(multipliers) else multipliers
-    _check_trained("learning_rate_multipliers", multipliers, trained)
-    return multipliers
-
-
-def _check_trained(argument: str, names: Iterable[str], trained: Iterable[str]) -> None:
-    known = dict.fromkeys(trained)
-    for name in names:
-        if name not in known:
-            hint = _checks.suggest(name, known) or "."
-            raise ValueError(f"{argument}: {name!r} is not trained{hint}")
-
-
 def _clock() -> Callable[[], tf.Tensor]:
     """Returns a function that returns the time in seconds, float64.
 
@@ -322,13 +327,6 @@ def _timed(batches: Any, now: Callable[[], tf.Tensor]) -> tuple[Any, tf.Tensor]:
         return batch, tf.cast(now() - started, tf.float32)
 
 
-def _holder(part: tf.Tensor) -> tf.Variable:
-    """Returns a variable for tensors of any size."""
-    empty = tf.zeros([0] * part.shape.rank, part.dtype)
-    shape = tf.TensorShape([None] * part.shape.rank)
-    return tf.Variable(empty, trainable=False, shape=shape, name="last_batch")
-
-
 def _components(batch: Any) -> list[tf.Tensor]:
     """Returns the tensors of a batch, whose values may be per replica."""
     values = [getattr(value, "values", (value,)) for value in tf.nest.flatten(batch)]
@@ -338,32 +336,6 @@ def _components(batch: Any) -> list[tf.Tensor]:
 def _written(arrays: Sequence[tf.TensorArray], index: tf.Tensor, result: Mapping[str, tf.Tensor],
              names: Sequence[str]) -> list[tf.TensorArray]:  # fmt: skip
     return [array.write(index, result[name]) for array, name in zip(arrays, names, strict=True)]
-
-
-def clip_gradient_norms(
-    gradients: Mapping[str, tf.Tensor], max_norm: float
-) -> dict[str, tf.Tensor]:
-    """Scales down each gradient whose own Euclidean norm is above `max_norm`."""
-    return {name: tf.clip_by_norm(gradient, max_norm) for name, gradient in gradients.items()}
-
-
-def multiply_gradients(
-    gradients: Mapping[str, tf.Tensor], multipliers: Mapping[str, float]
-) -> dict[str, tf.Tensor]:
-    """Multiplies the gradients of the named variables.
-
-    With gradient descent and momentum this acts as a learning rate per variable; Adam and others
-    divide by the size of the gradients and need `learning_rate_multipliers` instead.
-
-    Args:
-      gradients: by the variable's name.
-      multipliers: by the variable's name.
-
-    Raises:
-      ValueError: if a multiplier names no variable that is trained.
-    """
-    _check_trained("gradient_multipliers", multipliers, gradients)
-    return {name: gradient * multipliers.get(name, 1.0) for name, gradient in gradients.items()}
 
 
 def create_train_op(
@@ -384,6 +356,7 @@ def create_train_op(
     recompute_gradients: bool = False,
     all_reduce: AllReduce | None = None,
     keep_batch: bool = False,
+    trace_once: bool = False,
 ) -> TrainOp:
     """Creates a training step from a loss function, see `slim.learning.create_train_op`."""
     _checks.non_negative(clip_gradient_norm=clip_gradient_norm)
@@ -414,7 +387,7 @@ def create_train_op(
     )
     return TrainOp(
         backward, optimizer, strategy, transform, averages, seed, multipliers,
-        all_reduce or AllReduce(), keep_batch,
+        all_reduce or AllReduce(), keep_batch, trace_once,
     )  # fmt: skip
 
 

@@ -126,8 +126,8 @@ class TrainingBatches:
 
     def last_batch(self, run: learning.Run) -> dict[str, np.ndarray]:
         """Returns the batch of a run's last step, or the first clone's part of it."""
-        if run.train_op.keeps_batch:
-            return run.train_op.last_batch()
+        if run.train_op.kept_batch is not None:
+            return run.train_op.kept_batch.value()
         return self.batch_of_step(run.step - 1)  # parameter servers: the workers have the batches
 
     def batch_of_step(self, step: int) -> dict[str, np.ndarray]:

@@ -59,6 +59,7 @@ def make_train_op(
         all_reduce=AllReduce(
             config.strategy.all_reduce_dtype, round(config.strategy.all_reduce_bucket_mb * 1e6)
         ),
+        trace_once=True,
         keep_batch=bool(config.saving.save_summaries_secs) or config.saving.summarize_images,
     )
 

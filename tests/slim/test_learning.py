@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import slim
-from slim import _checks, checkpoints, learning
+from slim import _checks, checkpoints, learning, run_input
 from tests.slim import tiny
 
 
@@ -389,6 +389,25 @@ def test_two_replicas_resume(tmp_path, mirrored):
         # The checkpoint holds the mean of the replicas' moving statistics, which rounds.
         tolerance = 1e-6 if "norm/moving" in name else 0.0
         np.testing.assert_allclose(value, expected[name], rtol=tolerance, err_msg=name)
+
+
+@pytest.mark.parametrize("steps_per_loop, traces", [(1, 1), (2, 2)])
+def test_a_run_traces_its_step_once_and_opens_its_batches_once(
+    tmp_path, monkeypatch, steps_per_loop, traces
+):
+    traced, opened, opener = [], [], run_input.RunInput._opened
+
+    def loss(images, labels):
+        traced.append(1)
+        return tiny.loss_fn(images, labels)
+
+    monkeypatch.setattr(
+        run_input.RunInput, "_opened", lambda *args: opened.append(1) or opener(*args)
+    )
+    op = tiny.train_op(loss, trace_once=True)
+    train(tmp_path, 4, op, steps_per_loop=steps_per_loop)
+    assert len(traced) == traces, "a loop has the step before it and the step in it"
+    assert opened == [1]
 
 
 def test_batches_are_created_once_by_a_run(tmp_path):

@@ -31,6 +31,23 @@ def descend(**arguments):
     return {name: before[name] - after[name] for name in op.variables_to_train}, metrics
 
 
+def test_tracing_the_step_creates_what_building_does():
+    options = {"moving_average_decay": 0.9, "loss": tiny.loss_with_dropout}
+    built, traced = tiny.built_op(**options), tiny.train_op(**options)
+    traced.trace(tiny.batches().element_spec)
+    properties = [
+        [(record.name, record.model, record.trainable) for record in op.store.records.values()]
+        for op in (traced, built)
+    ]
+    assert properties[0] == properties[1]
+    for name, value in tiny.values(built).items():
+        np.testing.assert_array_equal(tiny.values(traced)[name], value, err_msg=name)
+    metrics = [tiny.run(op, tiny.batches(), 3) for op in (built, traced)]
+    np.testing.assert_array_equal(metrics[0]["loss"], metrics[1]["loss"])
+    for name, value in tiny.values(built).items():
+        np.testing.assert_array_equal(tiny.values(traced)[name], value, err_msg=name)
+
+
 def test_gradient_descent_subtracts_the_gradient_and_returns_metrics(reference):
     loss, gradients = reference
     decreases, metrics = descend()
