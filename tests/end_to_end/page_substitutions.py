@@ -69,10 +69,11 @@ SUBSTITUTIONS = {
         "-n 4": "-n 2",
     },
     "multi_label.md": {
-        # The moments of the batch: those of random weights would magnify rounding.
-        "train_image_classifier.py": f"train_image_classifier.py {SHORT} --batch_norm_decay=0.01",
+        "train_image_classifier.py": f"train_image_classifier.py {SHORT}",
         "=SRC": "=images",
-        "=CHECKPOINT": "=mobilenet_v2_1.0_224",
+        # This reader's checkpoints are random numbers, with which rounding is magnified and the
+        # export's check fails.
+        " --checkpoint_path=CHECKPOINT": "",
         "/tmp/": "",
     },
     "prediction.md": {
