@@ -177,8 +177,8 @@ def attempt(what, number, directory):
         file.write(f"{number} {kind}")
     faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
     start, outcome = time.process_time(), "accepted"
-    # In the test suite, other tests of the process may have used more before.
-    most = max(MEGABYTES, (memory.peak_kilobytes() >> 10) + _GROWTH)
+    # In the test suite, other tests of the process may use more.
+    most = max(MEGABYTES, (memory.reset_peak() >> 10) + _GROWTH)
     try:
         if what == "names":
             problem = check_names(kind, data, path)
