@@ -7,13 +7,11 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def paused() -> Iterator[None]:
-    """Stops the garbage collector while many objects are created that are kept: afterwards it never
-    visits those that exist."""
+    """Stops the garbage collector while many objects are created that are kept."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
-        gc.freeze()
     finally:
         if was_enabled:
             gc.enable()

@@ -39,6 +39,15 @@ def multiply_gradients(
 def resolve_multipliers(
     multipliers: Multipliers, trained: Mapping[str, Any]
 ) -> Mapping[str, float]:
+    """Returns the factors of the learning rate, by the variable's name.
+
+    Args:
+      multipliers: the factors, or a function from the names of the trained variables to them.
+      trained: the trained variables, by name.
+
+    Raises:
+      ValueError: if a factor names no variable that is trained.
+    """
     multipliers = multipliers(list(trained)) if callable(multipliers) else multipliers
     _check_trained("learning_rate_multipliers", multipliers, trained)
     return multipliers

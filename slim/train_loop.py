@@ -150,7 +150,7 @@ def _start(
     first = newest + restores.skipped(newest)
     element_spec = run_input.element_spec(first)
     steps = _loop_steps(newest, number_of_steps, steps_per_loop)
-    if train_op.can_trace and workers.count == 1 and steps > 0:
+    if train_op.can_trace and steps > 0:
         run_input.open(first)
         train_op.trace(element_spec, steps)
     else:

@@ -127,10 +127,10 @@ class TrainOp:
     @property
     def can_trace(self) -> bool:
         """Whether `trace` can take the place of `build`."""
-        has_strategy = tf.distribute.has_strategy()
-        is_single = self.strategy is tf.distribute.get_strategy() and not has_strategy
-        is_plain = is_single and self._backward.can_create_variables
-        return is_plain and self._trace_once and not self._built
+        is_default = not tf.distribute.has_strategy()
+        is_single = is_default and self.strategy is tf.distribute.get_strategy()
+        is_new = self._trace_once and not self._built
+        return is_single and is_new and self._backward.can_create_variables
 
     def trace(self, element_spec: Any, steps: int = 1) -> None:
         """Traces what `run` runs, and creates all variables meanwhile.

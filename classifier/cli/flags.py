@@ -5,6 +5,7 @@ are reported at once.
 """
 
 import dataclasses
+import gc
 import importlib
 import io
 import os
@@ -115,6 +116,7 @@ def _work(
     if needs_tensorflow and not (is_dry_run and dry_run is None):
         with native_stderr.capture_native_stderr(), _garbage.paused():
             importlib.import_module("tensorflow")
+        gc.freeze()  # The collector never visits TensorFlow's objects, which stay anyway.
     if not is_dry_run:
         return lambda: run(config)
 

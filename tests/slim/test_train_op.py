@@ -1,5 +1,8 @@
 """One training step: which variables it updates, by how much, and the metrics it returns."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -46,6 +49,19 @@ def test_tracing_the_step_creates_what_building_does():
     np.testing.assert_array_equal(metrics[0]["loss"], metrics[1]["loss"])
     for name, value in tiny.values(built).items():
         np.testing.assert_array_equal(tiny.values(traced)[name], value, err_msg=name)
+
+
+@pytest.mark.parametrize("trace_once", [False, True])
+def test_a_step_leaves_the_garbage_collector_as_it_was(tmp_path, trace_once):
+    frozen = gc.get_freeze_count()
+    op = tiny.train_op(trace_once=trace_once)
+    slim.learning.train(op, str(tmp_path), tiny.batches(), number_of_steps=1)
+    variable = weakref.ref(op.store.named_variables["tiny/logits/weights"])
+    assert gc.isenabled()
+    assert gc.get_freeze_count() <= frozen
+    del op
+    gc.collect()
+    assert variable() is None
 
 
 def test_gradient_descent_subtracts_the_gradient_and_returns_metrics(reference):
