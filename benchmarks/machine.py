@@ -28,11 +28,11 @@ def describe() -> dict[str, Any]:
 
 
 def sentence(machine: dict[str, Any]) -> str:
-    """Returns the description as a sentence."""
+    """Returns the description without the commit, which the results have."""
     return (
         f"{machine['processor']} ({', '.join(machine['instructions'])}),"
         f" {machine['cores']} cores, Python {machine['python']},"
-        f" TF_ENABLE_ONEDNN_OPTS={machine['onednn']}, commit {machine['commit']}"
+        f" TF_ENABLE_ONEDNN_OPTS={machine['onednn']}"
     )
 
 

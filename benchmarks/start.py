@@ -10,8 +10,9 @@ ended; the time until then is divided into parts. The other builds the same netw
 here over that of Keras: from the launch, and without the import of TensorFlow, which both need.
 With `--resume`, the script restores a checkpoint of its first step.
 
-The floors of the parts: a Python that does nothing; one that imports TensorFlow; for the trace, the
-time to add as many operations to a graph; for the first run, the second one.
+The floors of the parts: a Python that does nothing; one that imports TensorFlow, without garbage
+collection; for the trace, the time to add as many operations to a graph; for the first run, the
+second one. A round of NASNet takes minutes.
 """
 
 import argparse
@@ -116,8 +117,6 @@ def run_slim(launch: float, flags: Sequence[str]) -> dict[str, Any]:
 
 def _measure(parts: Parts, result: dict[str, Any]) -> None:
     """Measures the parts of the training script, whose modules it imports."""
-    import tensorflow as tf
-
     from classifier import inputs
     from classifier.training import run  # noqa: F401 - with all that the script imports
     from slim import checkpoints, learning, run_input, store
@@ -132,7 +131,7 @@ def _measure(parts: Parts, result: dict[str, Any]) -> None:
     def traced(self: Any, batch: Any) -> Any:
         with parts.inside("trace"):
             values = step(self, batch)
-        result["operations"] = len(tf.compat.v1.get_default_graph().get_operations())
+        result["operations"] = len(values["loss"].graph.get_operations())
         return values
 
     def timed(self: Any, *args: Any) -> Any:
@@ -174,7 +173,9 @@ def launch(kind: str, *arguments: str) -> dict[str, Any]:
     """Returns the result of `run_slim` or `run_keras` in a process of its own."""
     with tempfile.NamedTemporaryFile("r") as file:
         command = [sys.executable, __file__, CHILD, file.name, kind, str(time.time()), *arguments]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"{kind} failed:\n{done.stderr[-2000:]}")
         return json.load(file)
 
 
@@ -236,7 +237,7 @@ def floors(result: Mapping[str, Any]) -> dict[str, float]:
             value = tf.raw_ops.Identity(input=value)
     trace = time.time() - begun
     times = []
-    for code in ("pass", "import tensorflow"):
+    for code in ("pass", "import gc; gc.disable(); import tensorflow"):
         begun = time.time()
         subprocess.run([sys.executable, "-c", code], check=True, stderr=subprocess.DEVNULL)
         times.append(time.time() - begun)
@@ -275,14 +276,17 @@ def _total(parts: Mapping[str, float], shared: Sequence[str]) -> float:
     return sum(seconds for part, seconds in parts.items() if part not in shared)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measures, and prints a table per network."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("networks", nargs="*", default=list(NETWORKS))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--json", help="file for the results of each round")
-    chosen = parser.parse_args()
+    chosen = parser.parse_args(arguments)
+    unknown = [name for name in chosen.networks if name not in NETWORKS]
+    if unknown:
+        parser.error(f"unknown network: {', '.join(unknown)}. Allowed: {', '.join(NETWORKS)}")
     every = {}
     with tempfile.TemporaryDirectory() as directory:
         from datasets import download_and_convert

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from benchmarks import inference, performance_page, results, run, training
+from benchmarks import inference, performance_page, results, run, start, training
 from tests import source_tree
 
 
@@ -97,7 +97,7 @@ def test_ratios_below_the_tolerance_are_listed():
 
 
 def test_flags_of_the_pages_commands_exist(capsys):
-    programs = {"training": training, "inference": inference, "run": run}
+    programs = {"training": training, "inference": inference, "start": start, "run": run}
     page = (source_tree.ROOT / "docs" / "performance.md").read_text("utf-8")
     commands = re.findall(r"^python benchmarks/(\w+)\.py(.*)$", page, re.M)
     assert {name for name, _ in commands} == set(programs)
