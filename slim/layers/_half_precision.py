@@ -14,17 +14,26 @@ from slim.graph import in_graph
 
 HALF = (tf.bfloat16, tf.float16)
 
+# Attribute of relu6's half-precision outputs: the same in float32, which saves a cast.
+_IN_FLOAT32 = "_slim_in_float32"
+
 
 def is_slow(dtype: tf.DType) -> bool:
     """Returns whether depthwise convolutions and activations in this dtype are slow here."""
-    if dtype not in HALF or in_graph():
-        return False
+    return dtype in HALF and not in_graph() and on_cpu()
+
+
+def on_cpu() -> bool:
+    """Returns whether there is no GPU or TPU to compute on."""
     return not any(map(tf.config.list_physical_devices, ("GPU", "TPU")))
 
 
 def widened(inputs: tf.Tensor) -> tf.Tensor:
     """Returns the inputs of a depthwise convolution, in float32 if that is faster."""
-    return tf.cast(inputs, tf.float32) if is_slow(inputs.dtype) else inputs
+    if not is_slow(inputs.dtype):
+        return inputs
+    in_float32 = getattr(inputs, _IN_FLOAT32, None)
+    return tf.cast(inputs, tf.float32) if in_float32 is None else in_float32
 
 
 def activated(
@@ -40,7 +49,10 @@ def activated(
       dtype: of the result. Default: that of the function.
     """
     if function is tf.nn.relu6 and is_slow(dtype or inputs.dtype):
-        return _compiled_relu6(dtype or inputs.dtype)(inputs)
+        outputs = _compiled_relu6(dtype or inputs.dtype)(inputs)
+        if tf.inside_function():  # where what is not used is not computed
+            setattr(outputs, _IN_FLOAT32, _compiled_relu6(tf.float32)(inputs))
+        return outputs
     outputs = inputs if function is None else function(inputs)
     return outputs if dtype is None else tf.cast(outputs, dtype)
 

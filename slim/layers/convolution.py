@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from slim.arg_scope import add_arg_scope
 from slim.layers import _common as common
+from slim.layers import _matrix_products as matrix_products
 
 _OP_NAMES = {3: "Conv1D", 4: "Conv2D", 5: "Conv3D"}
 
@@ -87,7 +88,7 @@ def convolution(
         biases = layer.biases(num_outputs, inputs.dtype)
 
         def convolve(x: tf.Tensor, layout: str, name: str | None) -> tf.Tensor:
-            return tf.nn.convolution(x, weights, strides, padding, layout, rates, name=name)
+            return matrix_products.convolve(x, weights, strides, padding, layout, rates, name)
 
         outputs = common.in_supported_format(convolve, inputs, data_format, _OP_NAMES[dims + 2])
         return layer.finish(outputs, biases, data_format)

@@ -6,8 +6,10 @@ from typing import Any
 import tensorflow as tf
 
 from slim.arg_scope import add_arg_scope
+from slim.graph import in_graph
 from slim.layers import _common as common
 from slim.layers import _half_precision as half_precision
+from slim.layers import _matrix_products as matrix_products
 
 
 @add_arg_scope
@@ -93,14 +95,15 @@ def separable_convolution2d(
 
         def convolve(x: tf.Tensor, layout: str, name: str | None) -> tf.Tensor:
             steps = [1, *strides, 1] if layout == "NHWC" else [1, 1, *strides]
-            if num_outputs is not None and widened is inputs:
+            if num_outputs is not None and in_graph():  # one op, with TF-Slim's names
                 return tf.nn.separable_conv2d(
                     x, filters, pointwise, steps, padding, layout, rates, name=name
                 )
             outputs = tf.nn.depthwise_conv2d(x, filters, steps, padding, layout, rates, name=name)
             if num_outputs is None:
                 return outputs
-            return tf.nn.conv2d(tf.cast(outputs, inputs.dtype), pointwise, 1, "VALID", layout)
+            outputs = tf.cast(outputs, inputs.dtype)
+            return matrix_products.convolve(outputs, pointwise, (1, 1), "VALID", layout, (1, 1))
 
         outputs = common.in_supported_format(convolve, widened, data_format)
         if num_outputs is None:

@@ -83,3 +83,19 @@ def test_float32_and_accelerators_keep_tensorflows_kernels(monkeypatch):
     assert _half_precision.is_slow(tf.bfloat16)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind] * (kind == "GPU"))
     assert not _half_precision.is_slow(tf.bfloat16)
+
+
+def test_a_depthwise_convolution_after_relu6_takes_its_float32_outputs(inputs):
+    x = tf.cast(inputs, tf.bfloat16)
+
+    def run(x):
+        outputs = _half_precision.activated(tf.nn.relu6, x)
+        return outputs, _half_precision.widened(outputs)
+
+    compiled = tf.function(run, autograph=False)
+    graph = compiled.get_concrete_function(x).graph
+    assert not [op for op in graph.get_operations() if op.type == "Cast"]
+    half, wide = compiled(x)
+    assert (half.dtype, wide.dtype) == (tf.bfloat16, tf.float32)
+    np.testing.assert_array_equal(tf.cast(half, tf.float32), wide)
+    np.testing.assert_array_equal(run(x)[1], wide)
