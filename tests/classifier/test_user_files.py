@@ -279,6 +279,7 @@ def test_earlier_outputs_and_new_names_are_accepted(tmp_path):
                 ownership.check_output(other, str(path))
 
 
+@pytest.mark.slow
 def test_an_evaluation_refuses_before_it_begins(evaluate, run, tmp_path):
     for path in (tmp_path / "thesis", run / "model_info.json"):
         (tmp_path / "thesis").write_text("mine")

@@ -32,11 +32,12 @@ class Cost(NamedTuple):
 
     traces: float
     values: float
+    fast: float = FAST
 
 
 COSTS = {
     "layout": Cost(traces=1, values=0),
-    "heads": Cost(traces=2, values=0),
+    "heads": Cost(traces=2, values=0.1, fast=2.25),
     "behaviour": Cost(traces=3, values=1),
     "logits": Cost(traces=2, values=1),
     "training": Cost(traces=4, values=1),
@@ -75,7 +76,7 @@ def networks(
 def _marks(name: str, check: str, cost: Cost, needs_record: bool) -> list[Any]:
     if needs_record and not reference.has_layout(name):
         return [pytest.mark.skip(reason=reference.missing_layout(name))]
-    is_slow = name in SIZES or seconds(name, cost) > FAST
+    is_slow = name in SIZES or seconds(name, cost) > cost.fast
     marks = [pytest.mark.slow] if is_slow else []
     if reason := EXEMPTIONS.get(name, {}).get(check):
         # Strict: an exemption whose check passes is stale and fails the test.

@@ -47,7 +47,11 @@ def test_tf_function_equals_eager(name):
 
 
 @on_all
-@pytest.mark.parametrize("is_training", [False, True], ids=["inference", "training"])
+@pytest.mark.parametrize(
+    "is_training",
+    [pytest.param(False, marks=pytest.mark.slow), True],
+    ids=["inference", "training"],
+)
 def test_no_classes_returns_features(name, is_training):
     shape = (2, *builds.example(name).shape)
     headless, zero = (builds.graph_of(name, is_training, n, shape) for n in (None, 0))

@@ -169,8 +169,11 @@ def test_conversion_is_deterministic(converted, tmp_path):
     "damage",
     [
         lambda d: os.remove(os.path.join(d, "dataset_info.json")),
-        lambda d: os.remove(os.path.join(d, "labels.txt")),
-        lambda d: os.remove(os.path.join(d, "digits_train-00001-of-00002.tfrecord")),
+        pytest.param(lambda d: os.remove(os.path.join(d, "labels.txt")), marks=pytest.mark.slow),
+        pytest.param(
+            lambda d: os.remove(os.path.join(d, "digits_train-00001-of-00002.tfrecord")),
+            marks=pytest.mark.slow,
+        ),
         lambda d: os.truncate(os.path.join(d, "digits_train-00001-of-00002.tfrecord"), 100),
     ],
 )

@@ -177,7 +177,7 @@ def test_archives_are_converted(tmp_path):
         assert texts(features, "image/class/synset") == [truth[name]]
 
 
-@pytest.mark.parametrize("validation", ["validation", "val"])
+@pytest.mark.parametrize("validation", ["validation", pytest.param("val", marks=pytest.mark.slow)])
 def test_class_directories_equal_archives(tmp_path, validation):
     source = write_directories(tmp_path / "src", validation)
     (tmp_path / "src" / "LOC_synset_mapping.txt").write_text(
@@ -188,7 +188,7 @@ def test_class_directories_equal_archives(tmp_path, validation):
     assert from_directories == from_archives
 
 
-@pytest.mark.parametrize("validation", ["validation", "val"])
+@pytest.mark.parametrize("validation", ["validation", pytest.param("val", marks=pytest.mark.slow)])
 def test_unpacked_validation_archive_is_converted(tmp_path, validation):
     source = write_directories(tmp_path / "src")
     for _, n in VALIDATION:

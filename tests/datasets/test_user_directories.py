@@ -186,7 +186,14 @@ def test_dataset_of_an_earlier_version_is_recognized_and_marked(tmp_path, source
     assert (out / "notes.txt").read_text() == "mine"
 
 
-@pytest.mark.parametrize("info", [None, "{}", '{"name": "digits"}', "[]"])
+@pytest.mark.parametrize(
+    "info",
+    [
+        None,
+        *(pytest.param(info, marks=pytest.mark.slow) for info in ("{}", '{"name": "digits"}')),
+        "[]",
+    ],
+)
 def test_records_of_another_program_are_readable_but_not_replaced(tmp_path, source, info):
     out = tmp_path / "out"
     convert("digits", out, source)

@@ -103,7 +103,8 @@ def flip_bit(path):
 
 
 # A flipped bit is among the damages of tests/slim/test_checkpoints_damage.py.
-@pytest.mark.parametrize("damage", [truncate, pytest.param(flip_bit, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", [truncate, flip_bit])
 def test_resume_with_a_damaged_newest_checkpoint_uses_the_previous_one(
     digits, trained, run, damage, caplog
 ):
@@ -115,7 +116,9 @@ def test_resume_with_a_damaged_newest_checkpoint_uses_the_previous_one(
     assert (run / newest).read_bytes() == (trained / newest).read_bytes()
 
 
-@pytest.mark.parametrize("state", [None, b"\0garbage {", pytest.param(b"", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "state", [None, *(pytest.param(each, marks=pytest.mark.slow) for each in (b"\0garbage {", b""))]
+)
 def test_resume_with_a_damaged_state_file_finds_the_newest_checkpoint(digits, run, state):
     (run / "checkpoint").unlink()
     if state is not None:
@@ -175,6 +178,7 @@ def test_initial_checkpoint_of_another_network_is_an_error(digits, trained, tmp_
     assert not list((tmp_path / "run").glob("model.ckpt*"))
 
 
+@pytest.mark.slow
 def test_scope_without_a_variable_is_an_error_that_names_the_scopes(digits, trained, tmp_path):
     more = {"checkpoint_path": trained, "checkpoint_exclude_scopes": "LeNet/fc5"}
     message = error(tmp_path / "run", digits, **more)

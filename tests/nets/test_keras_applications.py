@@ -40,7 +40,9 @@ def random_model(constructor, size, **arguments):
         pytest.param("MobileNetV2", "mobilenet_v2_140", 64, {"alpha": 1.4}, marks=slow),
         pytest.param("MobileNetV3Small", "mobilenet_v3_small", 64, V3, marks=slow),
         pytest.param("MobileNetV3Large", "mobilenet_v3_large", 64, V3, marks=slow),
-        ("MobileNetV3Small", "mobilenet_v3_small_minimalistic", 64, MINIMAL),
+        pytest.param(
+            "MobileNetV3Small", "mobilenet_v3_small_minimalistic", 64, MINIMAL, marks=slow
+        ),
         pytest.param(
             "MobileNetV3Large", "mobilenet_v3_large_minimalistic", 64, MINIMAL, marks=slow
         ),

@@ -167,7 +167,9 @@ def test_group_norm_replaces_batch_norm():
 # Strides and sizes
 
 
-@pytest.mark.parametrize("output_stride", [1, 2, 4, 8])
+@pytest.mark.parametrize(
+    "output_stride", [1, *(pytest.param(each, marks=pytest.mark.slow) for each in (2, 4)), 8]
+)
 @pytest.mark.parametrize(
     "version, table, last",
     [(v2, v2.V2_DEF, "layer_8"), (v3, v3.V3_EDGETPU, "layer_8")],
@@ -191,7 +193,13 @@ def test_dilated_maps_contain_the_values_of_the_strided_ones(version, table, las
     np.testing.assert_allclose(dense[:, ::step, ::step], strided, rtol=1e-3, atol=atol)
 
 
-@pytest.mark.parametrize("size, shapes", [(96, [48, 24, 12, 6, 3]), (65, [33, 17, 9, 5, 3])])
+@pytest.mark.parametrize(
+    "size, shapes",
+    [
+        pytest.param(96, [48, 24, 12, 6, 3], marks=pytest.mark.slow),
+        (65, [33, 17, 9, 5, 3]),
+    ],
+)
 @pytest.mark.parametrize("explicit", [False, True])
 def test_explicit_padding_results_in_the_same_sizes(size, shapes, explicit):
     def build(x):

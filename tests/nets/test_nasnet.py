@@ -148,7 +148,10 @@ def test_final_endpoint_logits_without_classes_is_an_error():
 
 @pytest.mark.parametrize(
     "builder, channels, num_classes",
-    [(nasnet.build_nasnet_cifar, 6 * 16, None), (pnasnet.build_pnasnet_mobile, 5 * 16, 0)],
+    [
+        (nasnet.build_nasnet_cifar, 6 * 16, None),
+        pytest.param(pnasnet.build_pnasnet_mobile, 5 * 16, 0, marks=pytest.mark.slow),
+    ],
 )
 def test_no_classes_returns_features(builder, channels, num_classes):
     config = dataclasses.replace(TINY, use_aux_head=True)

@@ -66,7 +66,7 @@ def test_subsample_keeps_every_nth_row_and_column():
 
 
 @pytest.mark.parametrize("version", NETWORKS)
-@pytest.mark.parametrize("root", [True, False])
+@pytest.mark.parametrize("root", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_output_stride_computes_the_same_features_more_densely(version, root):
     inputs, store = images(1, 33, 40, 3), slim.VariableStore(seed=0)
     network = small(version, global_pool=False, include_root_block=root)
@@ -131,7 +131,7 @@ def test_larger_images_result_in_a_map_of_logits(version):
 
 
 @pytest.mark.parametrize("version", NETWORKS)
-@pytest.mark.parametrize("num_classes", [0, None])
+@pytest.mark.parametrize("num_classes", [pytest.param(0, marks=pytest.mark.slow), None])
 def test_no_classes_returns_features(version, num_classes):
     network = small(version, num_classes=num_classes)
     features, end_points, store = built(network, None, None, None, 3)

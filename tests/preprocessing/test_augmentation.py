@@ -21,7 +21,9 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind == "cifar10")) for kind in KINDS]
+)
 def test_result_is_a_function_of_the_seed(kind):
     distort = augmentation.Augmentation(**KINDS[kind])
     traced = tf.function(distort, autograph=False)

@@ -105,7 +105,13 @@ def test_large_jpeg_decoded_at_a_smaller_scale_is_the_same_image(name, tolerance
         assert difference.max() <= 4 * tolerance * np.ptp(expected)
 
 
-@pytest.mark.parametrize("name", sorted(preprocessing_factory.PREPROCESSINGS))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name == "vgg"))
+        for name in sorted(preprocessing_factory.PREPROCESSINGS)
+    ],
+)
 @pytest.mark.parametrize("kind", ["jpeg", "png"])
 def test_training_is_equal_for_encoded_and_decoded_images(name, kind):
     prepare = preprocessing_factory.get_preprocessing(name, is_training=True)

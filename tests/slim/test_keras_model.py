@@ -30,7 +30,7 @@ def plain(model, images, is_training=False):
         return tiny.network(images, is_training).numpy()
 
 
-@pytest.mark.parametrize("called_first", [True, False])
+@pytest.mark.parametrize("called_first", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_fit_trains_the_store(called_first, tmp_path):
     images, labels = tiny.arrays()
     model = compiled()

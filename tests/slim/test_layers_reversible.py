@@ -32,11 +32,23 @@ CASES = {
     "no variables": ({"f": tf.sin, "g": tf.tanh}, []),
     "batch norm": ({"f": normed, "g": dense}, []),
 }
+SLOW = [
+    ("two functions", "function"),
+    ("two functions", "graph"),
+    ("side inputs", "graph"),
+    ("batch norm", "function"),
+]
 
 
-@pytest.mark.parametrize("mode", modes.MODES)
-@pytest.mark.parametrize("case", CASES)
-def test_outputs_and_gradients_equal_those_of_the_plain_chain(mode, case):
+@pytest.mark.parametrize(
+    "case, mode",
+    [
+        pytest.param(case, mode, marks=[pytest.mark.slow] * ((case, mode) in SLOW))
+        for case in CASES
+        for mode in modes.MODES
+    ],
+)
+def test_outputs_and_gradients_equal_those_of_the_plain_chain(case, mode):
     functions, side = CASES[case]
     results = []
     values = None

@@ -68,7 +68,9 @@ def test_collections_of_a_graph():
     ]
 
 
-@pytest.mark.parametrize("decorate", [lambda fn: fn, tf.function])
+@pytest.mark.parametrize(
+    "decorate", [lambda fn: fn, pytest.param(tf.function, marks=pytest.mark.slow)]
+)
 def test_collections_of_a_store(decorate, tmp_path):
     store = slim.VariableStore(seed=0)
 

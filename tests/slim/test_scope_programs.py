@@ -89,7 +89,9 @@ def test_programs_in_stores(block):
         assert events(library, statements) == events(Rules(passes=True), statements), seed
 
 
-@pytest.mark.parametrize("block", range(10))
+@pytest.mark.parametrize(
+    "block", [pytest.param(block, marks=[pytest.mark.slow] * (block >= 3)) for block in range(10)]
+)
 def test_programs_in_graphs(block):
     for seed in range(1000 + 50 * block, 1000 + 50 * block + 50):
         statements = program(random.Random(seed), length=8)

@@ -80,7 +80,9 @@ def wait_until_asleep(process):
         time.sleep(0.1)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_second_signal_ends_a_blocked_process(started, number):
     process = started(BLOCKED)
     wait_until_asleep(process)

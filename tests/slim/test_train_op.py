@@ -51,7 +51,7 @@ def test_tracing_the_step_creates_what_building_does():
         np.testing.assert_array_equal(tiny.values(traced)[name], value, err_msg=name)
 
 
-@pytest.mark.parametrize("trace_once", [False, True])
+@pytest.mark.parametrize("trace_once", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_step_leaves_the_garbage_collector_as_it_was(tmp_path, trace_once):
     frozen = gc.get_freeze_count()
     op = tiny.train_op(trace_once=trace_once)

@@ -138,6 +138,7 @@ def test_diff_reads_the_network_from_model_info(command, lenet, tmp_path):
     assert out[-1] == "This checkpoint looks like lenet (8 of 8 variables match)"
 
 
+@pytest.mark.slow
 def test_diff_guesses_the_network_of_the_checkpoint(command, tmp_path):
     path = layout(tmp_path, "mobilenet_v1_025")
     code, out, _ = command("diff", checkpoint_path=path, model_name="mobilenet_v1_050")
@@ -273,6 +274,7 @@ def test_every_scope_has_its_own_layer(name):
     assert not set(layers) & set(dir(tf.keras.Model()))
 
 
+@pytest.mark.slow
 def test_converted_checkpoint_evaluates_like_its_source(command, lenet, tmp_path, evaluate):
     keras, back = tmp_path / "net.weights.h5", tmp_path / "model.ckpt-0"
     command("convert", checkpoint_path=lenet, output=keras, model_name="lenet")

@@ -29,7 +29,11 @@ def closed_pipe(monkeypatch):
         yield make
 
 
-@pytest.mark.parametrize("names", [["stdout"], ["stdout", "stderr"]], ids=len)
+@pytest.mark.parametrize(
+    "names",
+    [["stdout"], pytest.param(["stdout", "stderr"], marks=pytest.mark.slow)],
+    ids=len,
+)
 def test_a_run_goes_on(train, tmp_path, closed_pipe, names):
     for name in names:
         closed_pipe(name)

@@ -20,7 +20,14 @@ from tests.classifier.exports import config, needs
 MEASURED = [name for name, each in FORMATS.items() if each.measured]
 
 
-@pytest.mark.parametrize("name", [each for each in FORMATS if not FORMATS[each].quantized])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(each, marks=[pytest.mark.slow] * (each in ("onnx", "openvino")))
+        for each in FORMATS
+        if not FORMATS[each].quantized
+    ],
+)
 def test_export_that_differs_from_the_checkpoint_is_not_kept(
     lenet_run, tmp_path, monkeypatch, name
 ):

@@ -43,7 +43,14 @@ def answer(graph_def, images):
         return session.run("CifarNet/logits/BiasAdd:0", {"input:0": images})
 
 
-@pytest.mark.parametrize("preprocessing", ["cifarnet", "inception", "lenet", "vgg"])
+@pytest.mark.parametrize(
+    "preprocessing",
+    [
+        "cifarnet",
+        "inception",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("lenet", "vgg")),
+    ],
+)
 def test_loops_are_ops_and_outputs_match_the_checkpoint(tmp_path, preprocessing):
     from classifier.inputs import preprocessing as images
 

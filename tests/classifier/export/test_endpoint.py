@@ -10,7 +10,7 @@ from slim import _checks
 from tests.classifier.export.test_formats import classifier_of, export_to, make_run, read
 
 
-@pytest.mark.parametrize("fold", [True, False])
+@pytest.mark.parametrize("fold", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_frozen_graph_ends_at_an_end_point(tmp_path, capsys, fold):
     run = make_run(
         tmp_path.with_name(f"{tmp_path.name}-run"), "mobilenet_v1_025", 3, label_names=()

@@ -72,7 +72,11 @@ IMAGES = np.random.default_rng(5).integers(0, 256, [3, 40, 33, 1]).astype(np.uin
     "input_type, encode",
     [
         ("uint8_image", tf.constant),
-        ("encoded_image", lambda images: tf.stack([tf.io.encode_png(p) for p in images])),
+        pytest.param(
+            "encoded_image",
+            lambda images: tf.stack([tf.io.encode_png(p) for p in images]),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_preprocessing_inside_a_frozen_graph(lenet, tmp_path, capsys, input_type, encode):
@@ -88,7 +92,7 @@ def test_preprocessing_inside_a_frozen_graph(lenet, tmp_path, capsys, input_type
     np.testing.assert_allclose(actual, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("fold", [True, False])
+@pytest.mark.parametrize("fold", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_frozen_graphs_count_their_ops(tmp_path, capsys, fold):
     run = make_run(
         tmp_path.with_name(f"{tmp_path.name}-run"), "mobilenet_v1_025", 3, label_names=()

@@ -59,7 +59,7 @@ def test_averages_are_used_or_reported(tmp_path, capsys, decay):
     assert (warning in stdout) == (decay is None)
 
 
-@pytest.mark.parametrize("name", ["lenet", "cifarnet"])
+@pytest.mark.parametrize("name", [pytest.param("lenet", marks=pytest.mark.slow), "cifarnet"])
 def test_the_preprocessing_that_the_options_name(checkpoint, tmp_path, capsys, name):
     from preprocessing import preprocessing_factory
 

@@ -47,7 +47,11 @@ def of_other_examples(monkeypatch):
             "the export differs from .* so it was not kept",
             marks=pytest.mark.slow,
         ),
-        (of_other_examples, "the export differs from .* so it was not kept"),
+        pytest.param(
+            of_other_examples,
+            "the export differs from .* so it was not kept",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_export_with_a_different_signature_is_not_kept(

@@ -68,6 +68,7 @@ def test_replay_detects_different_outputs(exported):
         warm_up.replay(path, live, {**signatures, "features": fewer})
 
 
+@pytest.mark.slow
 def test_export_is_not_kept_if_the_replay_fails(lenet_run, tmp_path, monkeypatch):
     monkeypatch.setattr(warm_up, "TOLERANCE", -1.0)
     with pytest.raises(_checks.RunError, match="warm-up request"):

@@ -127,8 +127,14 @@ def test_a_hundred_thousand_classes_take_little_memory():
     assert (details.confusions, int(details.scores.support.sum())) == ([], 6)
 
 
-SIZES = [((3, 2), (4,)), ((10, 5, 3), (9, 10, 17))]
-MORE_SIZES = [((1,), ()), ((6,), (0, 1, 2, 5)), ((7,), tuple(range(7))), ((4, 9), (3, 4))]
+SIZES = [((3, 2), (4,))]
+MORE_SIZES = [
+    ((10, 5, 3), (9, 10, 17)),
+    ((1,), ()),
+    ((6,), (0, 1, 2, 5)),
+    ((7,), tuple(range(7))),
+    ((4, 9), (3, 4)),
+]
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,7 @@ def test_the_evaluation_of_an_original_checkpoint(original, evaluate, tmp_path):
     assert bool(chance) == (result["accuracy"] < 0.2)
 
 
+@pytest.mark.slow
 def test_ours_is_restored_by_the_originals_saver(train, tmp_path):
     done = train(tmp_path / "run", moving_average_decay=0.9)
     assert (done.code, done.err) == (0, [])
@@ -117,7 +118,7 @@ WARNING = (
 )
 
 
-@pytest.mark.parametrize("place", ["", "resnet_v2_50.ckpt"])
+@pytest.mark.parametrize("place", ["", pytest.param("resnet_v2_50.ckpt", marks=pytest.mark.slow)])
 def test_evaluation_warns_if_options_contradict_a_published_checkpoint(published, evaluate, place):
     flags = {"model_name": "lenet", "dataset_name": "digits", "labels_offset": 0}
     done = evaluate(published / place, **flags, max_num_batches=1)

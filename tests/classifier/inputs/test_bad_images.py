@@ -73,6 +73,7 @@ def test_only_the_bad_examples_differ(clean, broken):
     assert skipped.take_new() == []
 
 
+@pytest.mark.slow
 def test_valid_images_are_the_same_as_without_skipping(clean):
     actual = batches(clean, 9, skipped=inputs.BadImages())
     for batch, plain in zip(actual, batches(clean, 9), strict=True):
@@ -125,6 +126,7 @@ def test_the_first_good_one_stands_in():
     assert actual["record"].numpy().tolist() == [0, 1, 2, 3]
 
 
+@pytest.mark.slow
 def test_evaluation_counts_the_good_ones(clean, broken):
     skipped = inputs.BadImages()
     actual = list(toys.evaluation(broken, skipped=skipped).as_numpy_iterator())

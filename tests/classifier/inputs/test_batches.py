@@ -119,7 +119,9 @@ def test_threads_do_not_change_the_batches(toy, plain, readers, threads):
     )
 
 
-@pytest.mark.parametrize("batches", [toys.training, toys.evaluation])
+@pytest.mark.parametrize(
+    "batches", [toys.training, pytest.param(toys.evaluation, marks=pytest.mark.slow)]
+)
 def test_small_images_prepared_together_equal_those_prepared_alone(toy, monkeypatch, batches):
     monkeypatch.setattr(inputs.examples, "_MAX_CHUNK", 4)
     together = toys.first(batches(toy, batch_size=12), 12)
@@ -134,7 +136,7 @@ def test_small_images_prepared_together_equal_those_prepared_alone(toy, monkeypa
         *(pytest.param(n, marks=pytest.mark.slow) for n in ("inception", "lenet", "none", "vgg")),
     ],
 )
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("channels", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_images_evaluated_together_equal_those_evaluated_alone(
     tmp_path, monkeypatch, name, channels
 ):
@@ -160,7 +162,7 @@ def test_images_evaluated_together_equal_those_evaluated_alone(
     toys.assert_same(toys.first(toys.evaluation(dataset, **settings), -1), together)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_as_many_examples_are_prepared_at_once_as_asked_for(toy, threads):
     counter = at_once.Counter()
     settings = {
@@ -178,7 +180,7 @@ def whole(toy):
     return toys.first(toys.training(toy, **settings), 208)
 
 
-@pytest.mark.parametrize("start", [13, 60])
+@pytest.mark.parametrize("start", [13, pytest.param(60, marks=pytest.mark.slow)])
 def test_resuming_gives_the_same_tail(toy, whole, start):
     settings = {"batch_size": 1, "preprocessing_fn": toys.noisy, "start_index": start}
     toys.assert_same(whole[start : start + 8], toys.first(toys.training(toy, **settings), 8))
@@ -257,7 +259,15 @@ def test_records_without_dataset_info_are_counted(tmp_path, plain):
     toys.assert_same(toys.first(toys.training(dataset), 9), plain[:9])
 
 
-@pytest.mark.parametrize("batch_size, threads", [(1, None), (7, 1), (60, None), (64, 1)])
+@pytest.mark.parametrize(
+    "batch_size, threads",
+    [
+        pytest.param(1, None, marks=pytest.mark.slow),
+        (7, 1),
+        (60, None),
+        pytest.param(64, 1, marks=pytest.mark.slow),
+    ],
+)
 def test_evaluation_reads_every_record_once_in_file_order(toy, batch_size, threads):
     dataset = toys.evaluation(toy, batch_size=batch_size, num_preprocessing_threads=threads)
     batches = toys.first(dataset, -1)
@@ -291,7 +301,7 @@ def test_evaluation_pixels_equal_those_of_the_images(toy):
         np.testing.assert_array_equal(batch["image"][row], (pixels - 128) / 128)
 
 
-@pytest.mark.parametrize("count", [1, 3, 4])
+@pytest.mark.parametrize("count", [1, pytest.param(3, marks=pytest.mark.slow), 4])
 def test_evaluation_counts_are_exact_for_small_datasets(tmp_path, count):
     dataset = toys.load(toys.write(tmp_path, (count,)))
     assert (

@@ -23,7 +23,8 @@ def batches(dataset, **kwargs):
 
 
 @pytest.mark.parametrize(
-    "place", [pytest.param("none", marks=pytest.mark.slow), "memory", "folder"]
+    "place",
+    [*(pytest.param(each, marks=pytest.mark.slow) for each in ("none", "memory")), "folder"],
 )
 def test_the_batches_are_the_same(toy, tmp_path, place):
     expected = toys.first(batches(toy), 18)

@@ -27,6 +27,9 @@ def toy(tmp_path_factory):
 
 
 both = pytest.mark.parametrize("kind", ["training", "evaluation"])
+training_first = pytest.mark.parametrize(
+    "kind", ["training", pytest.param("evaluation", marks=pytest.mark.slow)]
+)
 
 
 @both
@@ -46,7 +49,7 @@ def test_label_out_of_range_is_named(tmp_path, kind):
     assert "labels.txt or --labels_file, and set --labels_offset=1" in as_flags(caught.value)
 
 
-@both
+@training_first
 def test_label_below_the_offset_is_named(toy, kind):
     with pytest.raises(_checks.UserError, match=r"^Label 0 of .* set labels_offset=0$"):
         toys.run(toy, kind, labels_offset=1)
@@ -73,7 +76,7 @@ def boundaries(path):
     return ends
 
 
-@both
+@training_first
 def test_shard_cut_at_a_record_boundary(tmp_path, kind):
     dataset = toys.load(toys.write(tmp_path))
     path = tmp_path / toys.SHARD
@@ -86,7 +89,7 @@ def test_shard_cut_at_a_record_boundary(tmp_path, kind):
     )
 
 
-@both
+@training_first
 def test_shard_with_too_many_records(tmp_path, kind):
     dataset = toys.load(toys.write(tmp_path))
     path = tmp_path / toys.SHARD
@@ -184,7 +187,7 @@ def test_shard_emptied_or_removed_after_the_start(tmp_path, kind):
             toys.first(built, 10)
 
 
-@both
+@training_first
 @pytest.mark.parametrize(
     "encoded,reason",
     [
@@ -229,7 +232,7 @@ def test_bad_image_is_looked_for_where_the_run_was(tmp_path):
             toys.first(toys.training(dataset, start_index=start, shuffle_buffer_mb=512), 1)
 
 
-@both
+@training_first
 def test_missing_feature_is_named(tmp_path, kind):
     dataset = toys.load(toys.write(tmp_path))
     path = tmp_path / toys.SHARD
@@ -245,7 +248,7 @@ def test_missing_feature_is_named(tmp_path, kind):
     )
 
 
-@both
+@training_first
 def test_label_of_another_kind_is_named(tmp_path, kind):
     dataset = toys.load(toys.write(tmp_path))
     path = str(tmp_path / toys.SHARD)
@@ -263,7 +266,7 @@ def test_label_of_another_kind_is_named(tmp_path, kind):
     )
 
 
-@both
+@training_first
 def test_record_that_is_not_an_example_is_an_error(tmp_path, kind):
     dataset = toys.load(toys.write(tmp_path))
     with tf.io.TFRecordWriter(str(tmp_path / toys.SHARD)) as writer:

@@ -78,6 +78,7 @@ def test_the_order_follows_the_size_of_the_images_not_of_the_records(locations):
     assert np.array_equal(local.bytes, segments.bytes)
 
 
+@pytest.mark.slow
 def test_a_resumed_epoch_continues_with_the_next_record(locations):
     dataset = opened(locations["directory"])
     whole = rows(training(dataset), 150)
@@ -85,7 +86,8 @@ def test_a_resumed_epoch_continues_with_the_next_record(locations):
         assert rows(training(dataset, start_index=start), 150 - start) == whole[start:]
 
 
-@pytest.mark.parametrize("balanced", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("balanced", [False, True])
 def test_batches_and_cached_batches_are_equal(locations, tmp_path, balanced):
     def batches(dataset, **more):
         index = inputs.index_records(dataset) if balanced else None

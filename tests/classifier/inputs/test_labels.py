@@ -61,7 +61,7 @@ def test_an_offset_removes_the_first_class(tmp_path):
     np.testing.assert_array_equal(batch["label"], hot([(4,), (0, 3), (1, 4)], 5))
 
 
-@pytest.mark.parametrize("offset, label", [(1, 0), (0, 5)])
+@pytest.mark.parametrize("offset, label", [(1, 0), pytest.param(0, 5, marks=pytest.mark.slow)])
 def test_a_label_out_of_range_names_its_image(dataset, offset, label):
     message = rf"Label {label} of '\d.png' \(toy_train-0.*, record \d\) is out of range: .*has 5 cl"
     with pytest.raises(_checks.UserError, match=message):

@@ -117,7 +117,10 @@ def test_the_first_one_is_an_error_before_any_step(broken, kind):
     )
 
 
-@pytest.mark.parametrize("settings", [{"start_index": 70}, {"shuffle_buffer_mb": 1}])
+@pytest.mark.parametrize(
+    "settings",
+    [pytest.param({"start_index": 70}, marks=pytest.mark.slow), {"shuffle_buffer_mb": 1}],
+)
 def test_the_order_of_training_is_the_same(broken, unread, settings):
     def build():
         return toys.first(inputs.training_records(broken, seed=5, **settings), 130)

@@ -105,7 +105,7 @@ def first_images(digits, more):
         pytest.param({"rand_augment": 9, "rand_augment_layers": 4}, marks=pytest.mark.slow),
         {"random_erasing": 1},
         {"mixup_alpha": 1},
-        {"cutmix_alpha": 1},
+        pytest.param({"cutmix_alpha": 1}, marks=pytest.mark.slow),
         {"preprocessing_name": "none"},
         {"preprocessing_name": "cifarnet", "random_crop": False},
         {"preprocessing_name": "cifarnet", "random_flip": False},
@@ -115,7 +115,9 @@ def first_images(digits, more):
         pytest.param(
             {"preprocessing_name": "inception", "random_flip": False}, marks=pytest.mark.slow
         ),
-        {"preprocessing_name": "inception", "color_distortion": "full"},
+        pytest.param(
+            {"preprocessing_name": "inception", "color_distortion": "full"}, marks=pytest.mark.slow
+        ),
         pytest.param({"preprocessing_name": "vgg", "random_crop": False}, marks=pytest.mark.slow),
         pytest.param({"preprocessing_name": "vgg", "random_flip": False}, marks=pytest.mark.slow),
     ],

@@ -85,6 +85,7 @@ def test_options_of_the_report_are_checked_before_the_evaluation(evaluate, more,
     assert "accuracy" not in captured.out
 
 
+@pytest.mark.slow
 def test_a_report_replaces_a_report_and_limits_thumbnails(evaluate, tmp_path):
     directory = tmp_path / "report"
     directory.mkdir()

@@ -39,7 +39,11 @@ def test_a_run_without_a_checkpoint_starts_over(train, tmp_path):
             {"optimizer": "adam"},
             ("missing: LeNet/conv1/weights/Adam, ", "unused: LeNet/conv1/biases/Momentum, "),
         ),
-        ({"model_name": "cifarnet"}, ("missing: CifarNet/", "unused: LeNet/conv1/")),
+        pytest.param(
+            {"model_name": "cifarnet"},
+            ("missing: CifarNet/", "unused: LeNet/conv1/"),
+            marks=pytest.mark.slow,
+        ),
         (
             {"train_image_size": 32},
             ("LeNet/fc3/weights: checkpoint shape [3136, 1024], network shape [4096,",),

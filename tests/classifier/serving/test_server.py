@@ -139,7 +139,9 @@ def test_all_of_several_labels_are_the_answer(tmp_path):
     assert sums[0] != pytest.approx(1, abs=1e-2)
 
 
-@pytest.mark.parametrize("input_type", ["uint8_image", "encoded_image"])
+@pytest.mark.parametrize(
+    "input_type", ["uint8_image", pytest.param("encoded_image", marks=pytest.mark.slow)]
+)
 def test_a_frozen_graph_with_preprocessing(lenet_run, tmp_path, input_type):
     out = export_to(tmp_path / "out", lenet_run, "frozen_pb", input_type=input_type)
     model = servers.load(out / "lenet.pb")

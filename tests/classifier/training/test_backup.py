@@ -62,7 +62,7 @@ def existing_run(digits, tmp_path_factory):
     [
         ({"trainable_scopes": "LeNet/typo"}, "LeNet/typo"),
         ({"num_clones": 9, "clone_on_cpu": True}, "9"),
-        ({"labels_offset": 1}, "label"),
+        pytest.param({"labels_offset": 1}, "label", marks=pytest.mark.slow),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )

@@ -139,6 +139,7 @@ def first_batch(run):
     return next(iter(TrainingBatches(run, dataset)(0)))
 
 
+@pytest.mark.slow
 def test_the_shuffle_buffer_changes_the_order(resolved):
     """The digits are 0.8 MB: one window of 512 MB, or several of 1 MB."""
     orders = {}
@@ -171,7 +172,7 @@ def test_durations_in_epochs(resolved, name):
     assert rates == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("count", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_shards_are_read_in_parallel(resolved, monkeypatch, count):
     counter = at_once.Counter()
     monkeypatch.setattr(shuffling, "_read_segment", counter.wrapped(shuffling._read_segment))
@@ -180,7 +181,7 @@ def test_shards_are_read_in_parallel(resolved, monkeypatch, count):
     assert counter.most == at_once.possible(count)
 
 
-@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("count", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_images_are_preprocessed_in_parallel(resolved, monkeypatch, count):
     counter, prepare = at_once.Counter(), preprocessing.preprocessing_fn
     monkeypatch.setattr(

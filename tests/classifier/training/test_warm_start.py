@@ -66,6 +66,7 @@ def start_of(result):
     return result.out[at : at + 2]
 
 
+@pytest.mark.slow
 def test_a_head_with_another_number_of_classes_is_skipped(train, eleven, tmp_path):
     result = train(tmp_path / "run", checkpoint_path=eleven)
     origin, head = start_of(result)
@@ -146,6 +147,7 @@ def reordered(checkpoint_dir):
     return prefix
 
 
+@pytest.mark.slow
 def test_a_head_with_other_class_names_is_skipped(train, reordered, tmp_path):
     origin, head = start_of(train(tmp_path / "run", checkpoint_path=reordered))
     assert origin == (
@@ -272,6 +274,7 @@ def test_one_checkpoint_scope_may_map_to_two_network_scopes(checkpoint_dir):
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_other_shapes_outside_the_head_are_an_error(train, checkpoint_dir, tmp_path):
     values = lenet() | {"LeNet/conv1/weights": np.ones([5, 5, 3, 32], np.float32)}
     color = originals.write(checkpoint_dir / "color" / "model.ckpt-1", values)

@@ -5,6 +5,7 @@ import tracemalloc
 import types
 
 import numpy as np
+import pytest
 
 from classifier import inputs
 from classifier.inputs import pieces
@@ -27,6 +28,7 @@ def test_a_run_with_summaries_creates_one_input_pipeline(train, tmp_path, monkey
     assert (tmp_path / "run" / "images" / "step-1.png").exists()
 
 
+@pytest.mark.slow
 def test_shards_without_metadata_are_read_through_once(train, digits, tmp_path, monkeypatch):
     data = shutil.copytree(digits, tmp_path / "data")
     (data / dataset_info.FILE_NAME).unlink()

@@ -49,7 +49,9 @@ def test_names_are_those_of_this_library():
     assert "conv2d" in dir(layers)
 
 
-@pytest.mark.parametrize("version", ["resnet_v1", "resnet_v2"])
+@pytest.mark.parametrize(
+    "version", ["resnet_v1", pytest.param("resnet_v2", marks=pytest.mark.slow)]
+)
 def test_resnets_of_contrib_keep_the_space_of_their_logits(version):
     module = importlib.import_module(f"tf_slim.nets.{version}")
     assert getattr(tf.contrib.slim.nets, version) is module

@@ -15,13 +15,27 @@ RGB = np.arange(4 * 8 * 3, dtype=np.uint8).reshape(4, 8, 3) * 2
 
 
 MODES = ["eager", "graph", "graph with TensorFlow 1's control flow"]
+PARAMETERS = [*MODES[:2], pytest.param(MODES[2], marks=pytest.mark.slow)]
 in_two_modes = pytest.mark.parametrize("run", MODES[:2], indirect=True)
-in_all_modes = pytest.mark.parametrize(
-    "run", [*MODES[:2], pytest.param(MODES[2], marks=pytest.mark.slow)], indirect=True
-)
+in_all_modes = pytest.mark.parametrize("run", PARAMETERS, indirect=True)
 
 
-@pytest.fixture(params=MODES)
+def in_two_modes_for(name, *cases):
+    """Like `in_two_modes` for each case; in a graph all but the first are slow."""
+    parameters = [
+        pytest.param(
+            case,
+            mode,
+            id=f"{getattr(case, 'name', case)}-{mode}",
+            marks=[pytest.mark.slow] * (mode == "graph" and case is not cases[0]),
+        )
+        for case in cases
+        for mode in MODES[:2]
+    ]
+    return pytest.mark.parametrize([name, "run"], parameters, indirect=["run"])
+
+
+@pytest.fixture(params=PARAMETERS)
 def run(request):
     """Returns a function that evaluates a function of no arguments."""
 
@@ -50,8 +64,7 @@ def item(handler, contents, name=None):
     return handler.tensors_to_item(features)
 
 
-@in_two_modes
-@pytest.mark.parametrize("dtype", [tf.uint8, tf.uint16, tf.int32, tf.float32])
+@in_two_modes_for("dtype", tf.uint8, tf.uint16, tf.int32, tf.float32)
 def test_pixels_of_a_jpeg_are_cast(run, dtype):
     contents = encoded("JPEG")
     image = run(lambda: item(Image(dtype=dtype), contents, b"jpeg"))
@@ -59,16 +72,14 @@ def test_pixels_of_a_jpeg_are_cast(run, dtype):
     np.testing.assert_array_equal(image, tf.io.decode_jpeg(contents).numpy().astype(image.dtype))
 
 
-@in_two_modes
-@pytest.mark.parametrize("dtype", [tf.uint8, tf.uint16, tf.float32])
+@in_two_modes_for("dtype", tf.uint8, tf.uint16, tf.float32)
 def test_pixels_of_a_png_have_the_depth_of_the_type(run, dtype):
     contents = encoded("PNG")
     image = run(lambda: item(Image(dtype=dtype), contents))
     np.testing.assert_array_equal(image, tf.io.decode_image(contents, 3, dtype))
 
 
-@in_two_modes
-@pytest.mark.parametrize("channels", [1, 3, 4, None])
+@in_two_modes_for("channels", 1, 3, 4, None)
 def test_png_has_the_requested_channels(run, channels):
     contents = encoded("PNG", "RGBA")
     image = run(lambda: item(Image(channels=channels), contents, b"png"))
@@ -80,8 +91,7 @@ def test_unsupported_channels_are_an_error():
         Image(channels=2)
 
 
-@in_two_modes
-@pytest.mark.parametrize("method", ["INTEGER_FAST", "INTEGER_ACCURATE"])
+@in_two_modes_for("method", "INTEGER_FAST", "INTEGER_ACCURATE")
 def test_dct_method_applies_to_jpeg(run, method):
     contents = encoded("JPEG")
     image = run(lambda: item(Image(dct_method=method), contents))

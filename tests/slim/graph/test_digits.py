@@ -151,6 +151,7 @@ def test_eager_training_is_equal(run, tmp_path):
     assert_equal(saved(tmp_path), saved(directory))
 
 
+@pytest.mark.slow
 def test_graph_and_eager_training_resume_each_other(run, tmp_path):
     directory, _ = run
     for name in ("graph", "mixed"):

@@ -81,7 +81,7 @@ def provider(paths, *args, reader=v1.TFRecordReader, **kwargs):
 # ---- the provider --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("reader", [v1.TFRecordReader, None])
+@pytest.mark.parametrize("reader", [v1.TFRecordReader, pytest.param(None, marks=pytest.mark.slow)])
 def test_each_run_is_the_next_example(paths, reader):
     toy = provider(paths, shuffle=False, num_epochs=2, reader=reader)
     assert toy.list_items() == ["image", "label", "record_key"]
@@ -96,7 +96,10 @@ def test_each_run_is_the_next_example(paths, reader):
     assert [key.decode().split(":")[0] for _, _, key in runs] == 2 * files
 
 
-@pytest.mark.parametrize("num_readers", [1, 2, 5])
+@pytest.mark.parametrize(
+    "num_readers",
+    [pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(5, marks=pytest.mark.slow)],
+)
 def test_shuffled_epoch_has_each_record_once(paths, num_readers):
     settings = {"common_queue_capacity": TOTAL, "common_queue_min": 4, "num_epochs": 1, "seed": 1}
     label = provider(paths, num_readers, **settings).get(["label"])

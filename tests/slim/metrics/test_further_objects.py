@@ -114,6 +114,7 @@ def test_weights_are_optional_and_broadcast():
     assert halves.result() == hits / 2
 
 
+@pytest.mark.slow
 def test_evaluate_once_accepts_each_object(tmp_path):
     op = tiny.train_op()
     slim.learning.train(op, str(tmp_path), tiny.batches(), number_of_steps=2)
