@@ -1,6 +1,7 @@
 """Compares the outputs of an export with those of its checkpoint."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -19,6 +20,10 @@ TOLERANCE = 1e-5
 # The same for quantized networks: folding or another kernel changes values slightly, and those near
 # a rounding boundary are rounded to another of the 256 levels.
 QUANTIZED_TOLERANCE = 0.1
+# A network may magnify rounding beyond the tolerance, such as one whose averages of batch norm do
+# not match its weights. Differences are also allowed up to this multiple of the change of the
+# logits when the pixels change by float32's precision.
+ROUNDING = 10
 NUM_RANDOM = 8  # images
 
 
@@ -34,6 +39,7 @@ class Trial:
       copies: how often `real` repeats each sample.
       samples: real images.
       outputs: cached outputs of the checkpoint, by model and end point.
+      rounding: likewise the change of these outputs by rounding.
     """
 
     spec: tf.TensorSpec
@@ -43,6 +49,9 @@ class Trial:
     samples: Samples
     copies: int = 1
     outputs: dict[tuple[InferenceModel, str | None], np.ndarray] = dataclasses.field(
+        default_factory=dict
+    )
+    rounding: dict[tuple[InferenceModel, str | None], float] = dataclasses.field(
         default_factory=dict
     )
 
@@ -60,6 +69,7 @@ class Comparison:
       accuracies: accuracy of checkpoint and export on the real images; None without labels.
       metric: name of the accuracies: another one with several classes an image.
       answer: what agrees: "class" or "classes".
+      rounding: returns the largest change of a logit of the checkpoint by rounding of the images.
     """
 
     difference: float
@@ -70,6 +80,7 @@ class Comparison:
     accuracies: tuple[float, float] | None
     metric: str = "accuracy"
     answer: str = "class"
+    rounding: Callable[[], float] = lambda: 0.0
 
     def __str__(self) -> str:
         num_real = len(self.samples.images)
@@ -129,13 +140,9 @@ def compare(
       end_point: end point to compare instead of the logits.
     """
 
-    def output(batch: tf.Tensor) -> tf.Tensor:
-        return classifier.output(end_point, trial.preprocess(batch))
-
     key = classifier, end_point
     if key not in trial.outputs:
-        checkpoint = tf.function(output, autograph=False, input_signature=[trial.spec])
-        trial.outputs[key] = _logits(checkpoint, trial)
+        trial.outputs[key] = _logits(_checkpoint(classifier, trial, end_point), trial)
     expected, actual = trial.outputs[key], _logits(call, trial)
     num_random = len(expected) - len(trial.samples.images)
     labels, agreed, accuracies = trial.samples.labels, None, None
@@ -156,7 +163,29 @@ def compare(
         accuracies=accuracies,
         metric=kind.score_name,
         answer="classes" if classifier.info.multi_label else "class",
+        rounding=functools.partial(_rounding, classifier, trial, end_point),
     )
+
+
+def _checkpoint(
+    classifier: InferenceModel, trial: Trial, end_point: str | None, scale: float = 1.0
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns the checkpoint as a function of a trial's batches, whose pixels are scaled."""
+
+    def output(batch: tf.Tensor) -> tf.Tensor:
+        return classifier.output(end_point, trial.preprocess(batch) * scale)
+
+    return tf.function(output, autograph=False, input_signature=[trial.spec])
+
+
+def _rounding(classifier: InferenceModel, trial: Trial, end_point: str | None) -> float:
+    """Returns the largest change of an output when pixels change by float32's precision."""
+    key = classifier, end_point
+    if key not in trial.rounding:
+        scale = 1.0 + float(np.finfo(np.float32).eps)
+        changed = _logits(_checkpoint(classifier, trial, end_point, scale), trial)
+        trial.rounding[key] = float(np.abs(changed - trial.outputs[key]).max())
+    return trial.rounding[key]
 
 
 def _logits(call: Callable[[tf.Tensor], tf.Tensor], trial: Trial) -> np.ndarray:
@@ -188,7 +217,8 @@ def check(
       comparison: the comparison.
       classifier: model of the checkpoint.
       tolerance: maximum difference of a logit, relative to the largest logit or to 1, whichever is
-        larger; None disables. At least `QUANTIZED_TOLERANCE` for a quantized checkpoint.
+        larger; None disables. At least `QUANTIZED_TOLERANCE` for a quantized checkpoint. Where the
+        network magnifies rounding beyond it, `ROUNDING` times that.
       max_drop: maximum loss of accuracy in percentage points; None disables.
 
     Raises:
@@ -198,6 +228,8 @@ def check(
         tolerance = max(tolerance, QUANTIZED_TOLERANCE)
     # Logits far below 1 come from an untrained network and indicate no class.
     allowed = np.inf if tolerance is None else tolerance * max(1.0, comparison.scale)
+    if allowed < comparison.difference < np.inf:
+        allowed = max(allowed, ROUNDING * comparison.rounding())
     if not (np.isfinite(comparison.difference) and comparison.difference <= allowed):
         raise _checks.RunError(
             f"the export differs from {classifier.prefix} by {comparison.difference:.1e} at logits"

@@ -71,9 +71,7 @@ SUBSTITUTIONS = {
     "multi_label.md": {
         "train_image_classifier.py": f"train_image_classifier.py {SHORT}",
         "=SRC": "=images",
-        # This reader's checkpoints are random numbers, with which rounding is magnified and the
-        # export's check fails.
-        " --checkpoint_path=CHECKPOINT": "",
+        "=CHECKPOINT": "=mobilenet_v2_1.0_224",
         "/tmp/": "",
     },
     "prediction.md": {

@@ -78,6 +78,34 @@ def test_nan_logits_do_not_match(lenet_classifier):
         checks.check(comparison, lenet_classifier, None)
 
 
+def test_a_network_that_magnifies_rounding_may_differ_by_it(lenet_classifier):
+    """Its logits are periodic in the pixels, so that their last bits matter."""
+
+    def magnified(images, factor=3e4):
+        return tf.sin(tf.reduce_mean(images, [1, 2]) * factor)
+
+    class Classifier:
+        info, prefix = lenet_classifier.info, lenet_classifier.prefix
+        thresholds, temperature = lenet_classifier.thresholds, lenet_classifier.temperature
+
+        def output(self, end_point, images):
+            return magnified(images)
+
+    classifier = Classifier()
+    trial = dataclasses.replace(
+        trial_of(lenet_classifier, np.zeros(1)),
+        random=[tf.random.stateless_uniform([8, 28, 28, 1], [0, 0])],
+    )
+    comparison = checks.compare(classifier, lambda x: magnified(x * 3, 1e4), trial)
+    assert comparison.difference > checks.TOLERANCE * max(1, comparison.scale)
+    assert comparison.difference <= checks.ROUNDING * comparison.rounding() < 0.1
+    checks.check(comparison, classifier)
+    other = checks.compare(classifier, lambda x: magnified(x * 1.01), trial)
+    with pytest.raises(_checks.RunError, match="is allowed, so it was not kept"):
+        checks.check(other, classifier)
+    assert len(trial.rounding) == 1
+
+
 @pytest.mark.parametrize("input_type", ["float_image", "uint8_image", "encoded_image"])
 @pytest.mark.parametrize("batch_size", [None, 3])
 def test_trial_contains_the_preprocessed_samples(lenet_classifier, input_type, batch_size):
