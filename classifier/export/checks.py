@@ -22,8 +22,9 @@ TOLERANCE = 1e-5
 QUANTIZED_TOLERANCE = 0.1
 # A network may magnify rounding beyond the tolerance, such as one whose averages of batch norm do
 # not match its weights. Differences are also allowed up to this multiple of the change of the
-# logits when the pixels change by float32's precision.
+# logits when the pixels change by float32's precision, and at most the second tolerance.
 ROUNDING = 10
+ROUNDING_TOLERANCE = 1e-2
 NUM_RANDOM = 8  # images
 
 
@@ -218,7 +219,7 @@ def check(
       classifier: model of the checkpoint.
       tolerance: maximum difference of a logit, relative to the largest logit or to 1, whichever is
         larger; None disables. At least `QUANTIZED_TOLERANCE` for a quantized checkpoint. Where the
-        network magnifies rounding beyond it, `ROUNDING` times that.
+        network magnifies rounding beyond it, `ROUNDING` times that, up to `ROUNDING_TOLERANCE`.
       max_drop: maximum loss of accuracy in percentage points; None disables.
 
     Raises:
@@ -227,9 +228,10 @@ def check(
     if tolerance is not None and classifier.info.quantized:
         tolerance = max(tolerance, QUANTIZED_TOLERANCE)
     # Logits far below 1 come from an untrained network and indicate no class.
-    allowed = np.inf if tolerance is None else tolerance * max(1.0, comparison.scale)
-    if allowed < comparison.difference < np.inf:
-        allowed = max(allowed, ROUNDING * comparison.rounding())
+    scale = max(1.0, comparison.scale)
+    allowed = np.inf if tolerance is None else tolerance * scale
+    if allowed < comparison.difference <= ROUNDING_TOLERANCE * scale:
+        allowed = max(allowed, min(ROUNDING * comparison.rounding(), ROUNDING_TOLERANCE * scale))
     if not (np.isfinite(comparison.difference) and comparison.difference <= allowed):
         raise _checks.RunError(
             f"the export differs from {classifier.prefix} by {comparison.difference:.1e} at logits"

@@ -1,8 +1,9 @@
 """Convolutions of a training step on a CPU, as matrix products where those are faster.
 
-A 1x1 convolution is one product. The gradient of larger kernels with respect to the weights is one
-product for each position in the kernel. oneDNN's products are faster than its convolutions by 10 %
-and more (Zen 4, AVX-512) in the cases that `_choose` lists.
+A convolution is one product, and so are its gradients, if its kernel is 1x1 or covers the whole
+image, as VGG's first fully connected layer. The gradient of other kernels with respect to the
+weights is one product for each position in the kernel. oneDNN's products are faster than its
+convolutions (Zen 4, AVX-512) in the cases that `_choose` lists.
 """
 
 import dataclasses
@@ -37,7 +38,7 @@ def convolve(
     """Returns `tf.nn.convolution` of the same arguments, to rounding."""
     products = _Products()
     if data_format == "NHWC" and {*strides, *rates} == {1} and _in_training_step_on_cpu():
-        products = _choose(inputs, weights)
+        products = _choose(inputs, weights, padding)
     if products == _Products():
         return tf.nn.convolution(inputs, weights, strides, padding, data_format, rates, name=name)
 
@@ -46,13 +47,14 @@ def convolve(
         inputs: tf.Tensor, weights: tf.Tensor
     ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]]:
         def gradients(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            return (
-                _gradient_of_inputs(inputs, weights, upstream, padding, products),
-                _gradient_of_weights(inputs, weights, upstream, padding),
-            )
+            if products.gradient_of_inputs:
+                of_inputs = _gradient_of_inputs(inputs, weights, upstream)
+            else:
+                of_inputs = tf.nn.conv2d_transpose(upstream, weights, tf.shape(inputs), 1, padding)
+            return of_inputs, _gradient_of_weights(inputs, weights, upstream, padding)
 
         if products.outputs:
-            return _pointwise(inputs, weights[0, 0]), gradients
+            return _outputs(inputs, weights), gradients
         return tf.nn.conv2d(inputs, weights, 1, padding), gradients
 
     return convolution(inputs, tf.convert_to_tensor(weights))
@@ -62,8 +64,8 @@ def _in_training_step_on_cpu() -> bool:
     return not in_graph() and current_pass().step is not None and half_precision.on_cpu()
 
 
-def _choose(inputs: tf.Tensor, weights: tf.Tensor) -> _Products:
-    """Returns the faster of products and convolutions, from measurements of 45 layers."""
+def _choose(inputs: tf.Tensor, weights: tf.Tensor, padding: str) -> _Products:
+    """Returns the faster of products and convolutions, from measurements of 49 layers."""
     *kernel, channels, outputs = weights.shape
     height, width = inputs.shape[1:3]
     if inputs.dtype not in (tf.float32, tf.bfloat16) or None in (height, width):
@@ -73,39 +75,45 @@ def _choose(inputs: tf.Tensor, weights: tf.Tensor) -> _Products:
         if half:
             return _Products(gradient_of_weights=height * width <= 28 * 28)
         return _Products(True, channels > outputs, True)
-    small = max(height, width) <= (8 if half else 7)
+    if kernel == [height, width] and padding == "VALID":
+        return _Products(True, True, True)
+    small = max(height, width) <= (8 if half else 7) and max(kernel) <= 3
     return _Products(gradient_of_weights=small and (half or min(channels, outputs) >= 256))
 
 
-def _pointwise(inputs: tf.Tensor, weights: tf.Tensor, transposed: bool = False) -> tf.Tensor:
-    """Returns inputs [..., in] times weights [in, out], or [out, in] if transposed."""
-    rows = tf.reshape(inputs, [-1, inputs.shape[-1]])
-    outputs = tf.matmul(rows, weights, transpose_b=transposed)
-    return tf.reshape(outputs, tf.concat([tf.shape(inputs)[:-1], tf.shape(outputs)[1:]], 0))
+def _rows(tensor: tf.Tensor, width: int) -> tf.Tensor:
+    return tf.reshape(tensor, [-1, width])
 
 
-def _gradient_of_inputs(
-    inputs: tf.Tensor, weights: tf.Tensor, upstream: tf.Tensor, padding: str, products: _Products
-) -> tf.Tensor:
-    if products.gradient_of_inputs:
-        return _pointwise(upstream, weights[0, 0], transposed=True)
-    return tf.nn.conv2d_transpose(upstream, weights, tf.shape(inputs), 1, padding)
+def _outputs(inputs: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    height, width, channels, outputs = weights.shape
+    pixels = _rows(inputs, height * width * channels)
+    size = 1 + inputs.shape[1] - height, 1 + inputs.shape[2] - width
+    return tf.reshape(pixels @ _rows(weights, outputs), [-1, *size, outputs])
+
+
+def _gradient_of_inputs(inputs: tf.Tensor, weights: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
+    outputs = weights.shape[-1]
+    rows = tf.matmul(_rows(upstream, outputs), _rows(weights, outputs), transpose_b=True)
+    return tf.reshape(rows, [-1, *inputs.shape[1:]])
 
 
 def _gradient_of_weights(
     inputs: tf.Tensor, weights: tf.Tensor, upstream: tf.Tensor, padding: str
 ) -> tf.Tensor:
     height, width, channels, outputs = weights.shape
+    rows, size = _rows(upstream, outputs), tf.shape(upstream)
     if padding == "SAME" and (height, width) != (1, 1):
         top, left = (height - 1) // 2, (width - 1) // 2
         borders = [(0, 0), (top, height - 1 - top), (left, width - 1 - left), (0, 0)]
         inputs = tf.pad(inputs, borders)
-    rows = tf.reshape(upstream, [-1, outputs])
-    size = tf.shape(upstream)
+    if (height, width) in [(1, 1), tuple(inputs.shape[1:3])]:
+        pixels = _rows(inputs, height * width * channels)
+        return tf.reshape(tf.matmul(pixels, rows, transpose_a=True), weights.shape)
 
     def product(y: int, x: int) -> tf.Tensor:
         seen = inputs[:, y : y + size[1], x : x + size[2]]
-        return tf.matmul(tf.reshape(seen, [-1, channels]), rows, transpose_a=True)
+        return tf.matmul(_rows(seen, channels), rows, transpose_a=True)
 
     products = [product(y, x) for y in range(height) for x in range(width)]
     return tf.reshape(tf.stack(products), weights.shape)

@@ -17,7 +17,8 @@ LAYERS = {
     ((28, 28), (1, 1), 3, 4): (ALL - {INPUTS}, {WEIGHTS}),
     ((28, 29), (1, 1), 4, 3): (ALL, set()),
     ((7, 6), (3, 3), 256, 260): ({WEIGHTS}, {WEIGHTS}),
-    ((7, 7), (2, 4), 256, 256): ({WEIGHTS}, {WEIGHTS}),
+    ((7, 7), (2, 3), 256, 256): ({WEIGHTS}, {WEIGHTS}),
+    ((7, 7), (1, 4), 256, 256): (set(), set()),
     ((7, 7), (3, 3), 255, 256): (set(), {WEIGHTS}),
     ((8, 8), (1, 3), 256, 256): (set(), {WEIGHTS}),
     ((9, 8), (3, 1), 8, 8): (set(), set()),
@@ -77,6 +78,21 @@ def test_outputs_and_gradients_equal_tensorflows(
     for own, expected in zip(ours, plain, strict=True):
         assert own.dtype == dtype
         assert own.shape == expected.shape
+        error = np.abs(tf.cast(own, tf.float64) - expected)
+        assert error.mean() <= tolerance * np.abs(expected).mean()
+
+
+@pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16], ids=lambda dtype: dtype.name)
+def test_a_kernel_that_covers_the_image_is_one_product(dtype):
+    inputs, weights = random([3, 5, 4, 6], dtype), random([5, 4, 6, 8], dtype, seed=1)
+    run = in_training_step(lambda x, w: results(lambda *both: convolve(*both, "VALID"), x, w))
+    unknown_batch = tf.TensorSpec([None, *inputs.shape[1:]], dtype)
+    assert op_types(run, unknown_batch, weights) == ["MatMul"] * 3
+    wide = [tf.cast(tensor, tf.float64) for tensor in (inputs, weights)]
+    plain = results(lambda x, w: tf.nn.conv2d(x, w, 1, "VALID"), *wide)
+    for own, expected in zip(run(inputs, weights), plain, strict=True):
+        assert own.shape == expected.shape
+        tolerance = 1e-5 if dtype == tf.float32 else 0.03
         error = np.abs(tf.cast(own, tf.float64) - expected)
         assert error.mean() <= tolerance * np.abs(expected).mean()
 
