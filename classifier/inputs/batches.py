@@ -258,6 +258,7 @@ def _finish(batches: tf.data.Dataset, *, autotune: bool = True) -> tf.data.Datas
     options = tf.data.Options()
     options.deterministic = True
     options.autotune.enabled = autotune
+    options.experimental_optimization.map_and_batch_fusion = True  # copies examples in parallel
     # Every worker reads its part of each batch: sharding by file would break the order contract.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return batches.prefetch(tf.data.AUTOTUNE if autotune else _PREFETCH_BATCHES).with_options(
