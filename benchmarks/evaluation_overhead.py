@@ -34,6 +34,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 import tensorflow as tf
 
 from benchmarks import inference, pairs
+from benchmarks.flags import add_batch_size, add_image_size, add_networks, add_rounds
 from classifier.checkpoints import sources
 from classifier.config import options
 from classifier.config.evaluation import EvalConfig
@@ -41,6 +42,7 @@ from classifier.inference.split_evaluation import SplitEvaluation
 from classifier.resolve.evaluation import evaluation
 from datasets import dataset_factory, download_and_convert
 from datasets.location import Location
+from nets import nets_factory
 from preprocessing import preprocessing_factory
 
 TARGET = 0.9
@@ -115,11 +117,11 @@ def _with_processor_time(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures, and prints the throughputs of each network."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("networks", nargs="*", default=list(NETWORKS))
+    add_networks(parser, NETWORKS, allowed=nets_factory.NETWORKS)
     parser.add_argument("--batches", type=int, help="number of batches of a round")
-    parser.add_argument("--batch_size", type=int, default=100)
-    parser.add_argument("--image_size", type=int)
-    parser.add_argument("--rounds", type=int, default=5)
+    add_batch_size(parser, 100)
+    add_image_size(parser)
+    add_rounds(parser, 5)
     chosen = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as directory:
         for name in chosen.networks:

@@ -1,6 +1,6 @@
 """Inference: the formats of an export and peers side by side, at batch 1 and 16.
 
-    python benchmarks/inference.py [--networks=mobilenet_v1,resnet_v1_50] [--batches=1,16]
+    python benchmarks/inference.py [network ...] [--batches=1,16]
         [--rounds=15] [--tf_slim=PATH] [--slim_networks=PATH]
 
 A checkpoint with random weights and ten classes is exported by the code of
@@ -39,6 +39,7 @@ import tensorflow as tf
 import slim
 from benchmarks import contestants, machine, pairs, results
 from benchmarks.contestants import PRODUCT, Contestant, Peers
+from benchmarks.flags import add_image_size, add_networks, add_rounds
 from classifier.config import options
 from classifier.config.export import ExportConfig
 from classifier.config.formats import FORMATS
@@ -50,7 +51,6 @@ from nets import nets_factory, statistics
 from preprocessing import preprocessing_factory
 from slim import _cores, checkpoints
 
-BATCHES = (1, 16)
 CLASSES = 10
 CALIBRATION_IMAGES = 8
 PEERS = (
@@ -61,6 +61,7 @@ PEERS = (
     Contestant("timm, compiled, bfloat16", "timm", "predict, compiled", "bfloat16"),
     Contestant(PRODUCT, "slim", "matmul"),
 )
+NETWORKS = ("mobilenet_v1", "resnet_v1_50")
 _SECONDS = 0.3  # of a contestant in a round
 Seconds = dict[str, list[float]]  # of each round, by contestant
 # From images to probabilities.
@@ -310,23 +311,25 @@ def check_same(calls: Mapping[str, Call], images: np.ndarray) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures, and prints a table per network and batch size."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--networks", default="mobilenet_v1,resnet_v1_50")
-    parser.add_argument("--batches", default=",".join(map(str, BATCHES)))
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--size", type=int, help="image size; default: the network's")
-    parser.add_argument("--results", type=pathlib.Path, default=results.DIRECTORY)
+    add_networks(parser, NETWORKS, allowed=nets_factory.NETWORKS)
+    parser.add_argument("--batches", default="1,16", help="comma-separated; default: %(default)s")
+    add_rounds(parser, 15)
+    add_image_size(parser)
+    results.add_flag(parser)
     contestants.add_flags(parser)
     chosen = parser.parse_args(arguments)
     about = machine.describe()
     print(machine.sentence(about))
-    for name in chosen.networks.split(","):
+    for name in chosen.networks:
         for batch in map(int, chosen.batches.split(",")):
             with Peers(chosen) as peers:
-                seconds = measure(name, batch, chosen.rounds, chosen.size, peers)
+                seconds = measure(name, batch, chosen.rounds, chosen.image_size, peers)
                 peers.report_idle_load()
             show(name, batch, seconds)
             result = {"date": datetime.date.today().isoformat(), "machine": about, "batch": batch}
-            result["multiply_adds"] = statistics.count(name, CLASSES, chosen.size).multiply_adds
+            result["multiply_adds"] = statistics.count(
+                name, CLASSES, chosen.image_size
+            ).multiply_adds
             result["contestants"] = {
                 without_operations(label): {"seconds": results.rounded(each)}
                 for label, each in seconds.items()

@@ -23,6 +23,7 @@ import tensorflow as tf
 from PIL import Image, ImageOps, JpegImagePlugin
 
 from benchmarks import pairs
+from benchmarks.flags import add_rounds
 from classifier import inputs
 from datasets import tfrecords
 from preprocessing import preprocessing_factory
@@ -151,7 +152,7 @@ def decode_alone(files: list[bytes]) -> tf.data.Dataset:
 def main() -> None:
     """Measures, and prints the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=7)
+    add_rounds(parser, 7)
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as directory:
         for width, height, images in ((500, 375, 1024), (2000, 1500, 192)):

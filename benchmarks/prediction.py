@@ -24,11 +24,13 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks import pairs
+from benchmarks.flags import add_batch_size, add_image_size, add_networks, add_rounds
 from benchmarks.inference import make_run
 from classifier.checkpoints import sources
 from classifier.inference import predict as predicting
 from classifier.inference import predictor
 from classifier.inference.model import InferenceModel
+from nets import nets_factory
 
 TARGET = 0.9
 NETWORKS = ("mobilenet_v1_025", "resnet_v1_50")
@@ -105,22 +107,24 @@ def verdict(name: str, times: dict[str, tuple[float, float]], count: int) -> str
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the benchmark and prints a line per network."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("networks", nargs="*", default=NETWORKS)
-    parser.add_argument("--images", type=int, default=256)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--batch_size", type=int, default=32)
-    parser.add_argument("--image_size", type=int)
-    options = parser.parse_args(argv)
-    for name in options.networks:
+    add_networks(parser, NETWORKS, allowed=nets_factory.NETWORKS)
+    parser.add_argument(
+        "--images", type=int, default=256, help="number of images; default: %(default)s"
+    )
+    add_rounds(parser, 7)
+    add_batch_size(parser, 32)
+    add_image_size(parser)
+    chosen = parser.parse_args(argv)
+    for name in chosen.networks:
         with tempfile.TemporaryDirectory() as directory:
             place = pathlib.Path(directory)
-            paths = write_images(place, options.images)
-            checkpoint = sources.open_checkpoint(str(make_run(place, name, options.image_size)))
+            paths = write_images(place, chosen.images)
+            checkpoint = sources.open_checkpoint(str(make_run(place, name, chosen.image_size)))
             classifier = InferenceModel(checkpoint.info, checkpoint)
             model = predictor.of_checkpoint(classifier)
-            timed = contestants(model, paths, options.batch_size)
-            times = pairs.medians(timed, options.rounds, warm_up=1)
-            print(verdict(name, times, options.images), flush=True)
+            timed = contestants(model, paths, chosen.batch_size)
+            times = pairs.medians(timed, chosen.rounds, warm_up=1)
+            print(verdict(name, times, chosen.images), flush=True)
     load = os.getloadavg()[0]
     print(f"load average: {load:.1f}")
 

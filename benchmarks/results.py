@@ -1,11 +1,22 @@
 """Results of the benchmarks in `benchmarks/results/`, one JSON file each."""
 
+import argparse
 import json
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 DIRECTORY = pathlib.Path(__file__).parent / "results"
+
+
+def add_flag(parser: argparse.ArgumentParser) -> None:
+    """Adds `--results`."""
+    parser.add_argument(
+        "--results",
+        type=pathlib.Path,
+        default=DIRECTORY,
+        help="directory to write to; default: benchmarks/results",
+    )
 
 
 def read(benchmark: str, directory: pathlib.Path | None = None) -> dict[str, Any]:

@@ -46,7 +46,7 @@ _FULL = (
     ("training.py", "--dtype=bfloat16"),
     ("training.py", "--memory"),
     ("training.py", "--memory", "--dtype=bfloat16"),
-    ("inference.py", f"--networks={','.join(NETWORKS)}"),
+    ("inference.py", *NETWORKS),
 )
 
 Ratios = Iterator[tuple[str, float]]  # name, and rate of ours relative to the other's

@@ -42,6 +42,7 @@ import tensorflow as tf
 
 import slim
 from benchmarks import pairs
+from benchmarks.flags import add_batch_size, add_networks, add_rounds
 from datasets import download_and_convert
 from deployment.strategies import Devices, split_cpu
 from nets import nets_factory
@@ -231,18 +232,37 @@ def main(arguments: Sequence[str] | None = None) -> None:
     measured = {each: commands.add_parser(each.__name__) for each in (clones, workers)}
     for function, command in measured.items():
         command.set_defaults(function=function)
-        command.add_argument("networks", nargs="*", default=list(NETWORKS))
-    measured[clones].add_argument("--batch_sizes", nargs="+", type=int, default=[32, 64, 128])
-    measured[clones].add_argument("--rounds", type=int, default=25)
-    measured[workers].add_argument("--batch_size", type=int, default=32)
-    measured[workers].add_argument("--workers", type=int, default=2)
-    measured[workers].add_argument("--steps", type=int, default=30)
+        add_networks(command, NETWORKS)
+    measured[clones].add_argument(
+        "--batch_sizes",
+        nargs="+",
+        type=int,
+        default=[32, 64, 128],
+        help="of all clones; default: 32 64 128",
+    )
+    add_rounds(measured[clones], 25)
+    add_batch_size(measured[workers], 32)
+    measured[workers].add_argument(
+        "--workers", type=int, default=2, help="number of processes; default: %(default)s"
+    )
+    measured[workers].add_argument(
+        "--steps", type=int, default=30, help="steps to time; default: %(default)s"
+    )
     command = commands.add_parser("predict")
     command.set_defaults(function=predict)
-    command.add_argument("--step_ms", type=float, required=True)
-    command.add_argument("--megabytes", type=float, required=True)
-    command.add_argument("--gigabits", type=float, default=25.0)
-    command.add_argument("--latency_us", type=float, default=5.0)
+    command.add_argument(
+        "--step_ms", type=float, required=True, help="time of a step of one worker"
+    )
+    command.add_argument("--megabytes", type=float, required=True, help="size of the gradients")
+    command.add_argument(
+        "--gigabits",
+        type=float,
+        default=25.0,
+        help="of the network, per second; default: %(default)s",
+    )
+    command.add_argument(
+        "--latency_us", type=float, default=5.0, help="of a message; default: %(default)s"
+    )
     chosen = parser.parse_args(arguments)
     chosen.function(chosen)
 

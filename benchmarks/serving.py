@@ -31,11 +31,13 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 import tensorflow as tf
 
 from benchmarks import pairs
+from benchmarks.flags import add_image_size, add_networks, add_rounds
 from benchmarks.inference import make_run
 from benchmarks.prediction import write_images
 from classifier.checkpoints import sources
 from classifier.inference import predictor
 from classifier.inference.model import InferenceModel
+from nets import nets_factory
 
 NETWORKS = ("mobilenet_v1_025", "resnet_v1_50")
 _ROOT = pathlib.Path(__file__).parents[1]
@@ -128,23 +130,32 @@ def contestants(
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the benchmark and prints a line per network."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("networks", nargs="*", default=NETWORKS)
-    parser.add_argument("--images", type=int, default=64)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--clients", type=int, default=16)
-    parser.add_argument("--max_batch_size", type=int, default=1)
-    parser.add_argument("--image_size", type=int)
-    options = parser.parse_args(argv)
-    for name in options.networks:
+    add_networks(parser, NETWORKS, allowed=nets_factory.NETWORKS)
+    parser.add_argument(
+        "--images", type=int, default=64, help="number of images; default: %(default)s"
+    )
+    add_rounds(parser, 5)
+    parser.add_argument(
+        "--clients",
+        type=int,
+        default=16,
+        help="that send requests at the same time; default: %(default)s",
+    )
+    parser.add_argument(
+        "--max_batch_size", type=int, default=1, help="of the server; default: %(default)s"
+    )
+    add_image_size(parser)
+    chosen = parser.parse_args(argv)
+    for name in chosen.networks:
         with tempfile.TemporaryDirectory() as directory:
             place = pathlib.Path(directory)
-            paths = write_images(place, options.images)
-            run = make_run(place, name, options.image_size)
+            paths = write_images(place, chosen.images)
+            run = make_run(place, name, chosen.image_size)
             latencies: list[float] = []
-            with served(run, options.max_batch_size) as port:
-                timed = contestants(run, paths, port, name, options.clients, latencies)
-                times = pairs.medians(timed, options.rounds, warm_up=1)
-            print(verdict(name, times, latencies, options.images), flush=True)
+            with served(run, chosen.max_batch_size) as port:
+                timed = contestants(run, paths, port, name, chosen.clients, latencies)
+                times = pairs.medians(timed, chosen.rounds, warm_up=1)
+            print(verdict(name, times, latencies, chosen.images), flush=True)
     print(f"load average: {os.getloadavg()[0]:.1f}")
 
 

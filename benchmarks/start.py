@@ -278,15 +278,14 @@ def _total(parts: Mapping[str, float], shared: Sequence[str]) -> float:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures, and prints a table per network."""
+    from benchmarks.flags import add_networks, add_rounds
+
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("networks", nargs="*", default=list(NETWORKS))
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--resume", action="store_true")
+    add_networks(parser, NETWORKS)
+    add_rounds(parser, 5)
+    parser.add_argument("--resume", action="store_true", help="start from a checkpoint instead")
     parser.add_argument("--json", help="file for the results of each round")
     chosen = parser.parse_args(arguments)
-    unknown = [name for name in chosen.networks if name not in NETWORKS]
-    if unknown:
-        parser.error(f"unknown network: {', '.join(unknown)}. Allowed: {', '.join(NETWORKS)}")
     every = {}
     with tempfile.TemporaryDirectory() as directory:
         from datasets import download_and_convert

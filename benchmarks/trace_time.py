@@ -1,6 +1,6 @@
 """Time to trace each network's training function, and the table of times in docs/networks.md.
 
-    python benchmarks/trace_time.py [--networks A,B] [--rounds N]
+    python benchmarks/trace_time.py [network ...] [--rounds=N]
 
 A training function contains the forward pass, losses, gradients and the momentum update of
 `train_op`; it is traced on the CPU and not run. The time does not include creating the variables.
@@ -22,6 +22,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 import tensorflow as tf
 
 import slim
+from benchmarks.flags import add_networks, add_rounds
 from classifier import network
 from classifier.config.network import LossOptions
 from classifier.model_info import ModelInfo
@@ -134,15 +135,11 @@ def too_slow(rows: Mapping[str, Row]) -> list[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Measures and writes the table; returns 1 if a network is too slow."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--networks", default="", help="comma-separated names; default: all")
-    parser.add_argument("--rounds", type=int, default=4)
-    options = parser.parse_args(argv)
-    names = options.networks.split(",") if options.networks else sorted(nets_factory.NETWORKS)
-    unknown = [name for name in names if name not in nets_factory.NETWORKS]
-    if unknown:
-        parser.error(f"unknown network: {', '.join(unknown)}")
+    add_networks(parser, sorted(nets_factory.NETWORKS))
+    add_rounds(parser, 4)
+    chosen = parser.parse_args(argv)
     table = read_table()
-    for name, (seconds, relative) in measure(names, options.rounds).items():
+    for name, (seconds, relative) in measure(chosen.networks, chosen.rounds).items():
         table[name] = (name, f"{seconds:.1f}", f"{relative:.2f}")
     write_table(dict(sorted(table.items())))
     problems = too_slow(table)

@@ -31,6 +31,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
 from benchmarks import contestants, machine, pairs, results, workers
 from benchmarks.contestants import NETWORKS, PRODUCT, Contestant, Peers
+from benchmarks.flags import add_networks, add_rounds
 
 _PEERS = (
     ("Keras 3, train_on_batch", "keras", "train_on_batch"),
@@ -125,19 +126,26 @@ def show(network: str, dtype: str, result: Mapping[str, Any]) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures, prints and writes the results of each network."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("networks", nargs="*", default=list(NETWORKS))
-    parser.add_argument("--dtype", choices=list(CONTESTANTS), default="float32")
+    add_networks(parser, NETWORKS)
+    parser.add_argument(
+        "--dtype",
+        choices=list(CONTESTANTS),
+        default="float32",
+        help="of the networks; default: %(default)s",
+    )
     parser.add_argument("--batch_size", type=int, help="default: the network's")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=3.0, help="of each contestant in a round")
+    add_rounds(parser, 5)
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=3.0,
+        help="of each contestant in a round; default: %(default)s",
+    )
     parser.add_argument("--add", action="store_true", help="keep the rounds of earlier runs")
     parser.add_argument("--memory", action="store_true", help="measure peak memory instead")
-    parser.add_argument("--results", type=pathlib.Path, default=results.DIRECTORY)
+    results.add_flag(parser)
     contestants.add_flags(parser)
     chosen = parser.parse_args(arguments)
-    unknown = [name for name in chosen.networks if name not in NETWORKS]
-    if unknown:
-        parser.error(f"unknown network: {', '.join(unknown)}. Allowed: {', '.join(NETWORKS)}")
     about = machine.describe()
     print(machine.sentence(about), flush=True)
     if chosen.dtype == "bfloat16" and not about["bfloat16"]:

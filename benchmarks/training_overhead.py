@@ -37,6 +37,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 import tensorflow as tf
 
 from benchmarks import input_pipeline
+from benchmarks.flags import add_batch_size, add_image_size, add_networks, add_rounds
 from classifier.config import options
 from classifier.config.training import TrainConfig
 from classifier.resolve.training import training_run
@@ -44,6 +45,7 @@ from classifier.training import run as training
 from classifier.training.batches import TrainingBatches
 from classifier.training.step import make_train_op
 from datasets import dataset_factory, download_and_convert, folder
+from nets import nets_factory
 from slim import learning
 
 Times = tuple[float, float]  # seconds by the clock, and of the processor
@@ -210,12 +212,12 @@ def verdict(title: str, times: Sequence[tuple[Times, ...]], images: int) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures, and prints a line per network."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("networks", nargs="*")
+    add_networks(parser, allowed=nets_factory.NETWORKS)
     parser.add_argument("--photographs", action="store_true", help="train on JPEG files")
     parser.add_argument("--steps", type=int, help="steps of a section")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--batch_size", type=int, default=32)
-    parser.add_argument("--image_size", type=int)
+    add_rounds(parser, 5)
+    add_batch_size(parser, 32)
+    add_image_size(parser)
     chosen = parser.parse_args(arguments)
     known = PHOTOGRAPHS if chosen.photographs else NETWORKS
     with tempfile.TemporaryDirectory() as directory:

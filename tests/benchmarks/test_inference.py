@@ -15,7 +15,7 @@ def is_installed(package):
 
 @pytest.mark.slow
 def test_every_format_is_timed_at_both_batch_sizes(capsys, tmp_path):
-    inference.main(["--networks=lenet", "--rounds=3", f"--results={tmp_path}"])
+    inference.main(["lenet", "--rounds=3", f"--results={tmp_path}"])
     output = capsys.readouterr().out
     for batch in inference.BATCHES:
         assert f"lenet, batch {batch}\n" in output
