@@ -49,7 +49,7 @@ def add_rounds(parser: argparse.ArgumentParser, default: int) -> None:
 def add_batch_size(parser: argparse.ArgumentParser, default: int) -> None:
     """Adds `--batch_size`."""
     parser.add_argument(
-        "--batch_size", type=int, default=default, help="images; default: %(default)s"
+        "--batch_size", type=int, default=default, help="images in a batch; default: %(default)s"
     )
 
 

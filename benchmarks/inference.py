@@ -316,7 +316,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--batches",
         default=",".join(map(str, BATCHES)),
-        help="comma-separated; default: %(default)s",
+        help="batch sizes, comma-separated; default: %(default)s",
     )
     add_rounds(parser, 15)
     add_image_size(parser)
@@ -332,9 +332,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 peers.report_idle_load()
             show(name, batch, seconds)
             result = {"date": datetime.date.today().isoformat(), "machine": about, "batch": batch}
-            result["multiply_adds"] = statistics.count(
-                name, CLASSES, chosen.image_size
-            ).multiply_adds
+            counted = statistics.count(name, CLASSES, chosen.image_size)
+            result["multiply_adds"] = counted.multiply_adds
             result["contestants"] = {
                 without_operations(label): {"seconds": results.rounded(each)}
                 for label, each in seconds.items()

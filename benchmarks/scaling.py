@@ -251,17 +251,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command = commands.add_parser("predict")
     command.set_defaults(function=predict)
     command.add_argument(
-        "--step_ms", type=float, required=True, help="time of a step of one worker"
+        "--step_ms", type=float, required=True, help="milliseconds of a step of one worker"
     )
-    command.add_argument("--megabytes", type=float, required=True, help="size of the gradients")
+    command.add_argument(
+        "--megabytes", type=float, required=True, help="size of the gradients, in 10^6 bytes"
+    )
     command.add_argument(
         "--gigabits",
         type=float,
         default=25.0,
-        help="of the network, per second; default: %(default)s",
+        help="Gbit/s of the network between workers; default: %(default)s",
     )
     command.add_argument(
-        "--latency_us", type=float, default=5.0, help="of a message; default: %(default)s"
+        "--latency_us",
+        type=float,
+        default=5.0,
+        help="microseconds of a message; default: %(default)s",
     )
     chosen = parser.parse_args(arguments)
     chosen.function(chosen)
